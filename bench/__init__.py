@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Hardware-in-the-loop test bench for STM32MP boards."""

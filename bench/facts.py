@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: MIT
+"""The values every stage speaks. Frozen, without behaviour beyond their own arithmetic."""
+
+import enum
+import hashlib
+from collections.abc import Mapping
+
+from attrs import field, frozen
+
+Value = str | int | bool | None
+"""What a field of a prediction or an observation may hold; None: nobody looked."""
+
+
+class Verdict(enum.Enum):
+    """Verdict of a test case; the words are those of the report."""
+
+    PASS = "PASS"
+    FAIL = "FAIL"
+    MARGINAL = "MARGINAL"
+    INFRA = "INFRA"
+    INVALID = "INVALID"
+    BLOCKED = "BLOCKED"
+    NOT_RUN = "NOT-RUN"
+
+
+class Agreement(enum.Enum):
+    """Verdict of one field: predicted against observed."""
+
+    AGREES = "agrees"
+    DIFFERS = "differs"
+    UNDECIDED = "undecided"
+
+
+@frozen
+class Artefact:
+    """Raw bytes as they came from a device or were sent to it; kept by hash, never interpreted here."""
+
+    name: str
+    data: bytes = field(repr=False)
+
+    @property
+    def sha256(self) -> str:
+        """Hex digest under which the record keeps these bytes."""
+        return hashlib.sha256(self.data).hexdigest()
+
+
+@frozen
+class Evidence:
+    """Everything gathered about one step: artefacts by name."""
+
+    artefacts: tuple[Artefact, ...] = ()
+
+    def get(self, name: str) -> bytes | None:
+        """Bytes of the artefact `name`, or None if nobody gathered it."""
+        return next((a.data for a in self.artefacts if a.name == name), None)
+
+
+@frozen
+class DeployFacts:
+    """What a deployment shows on the board, predicted by the twin or observed from evidence.
+
+    errno:      "OK", or the errno name that the write of `start` to sysfs returned, e.g. "EIO"
+    state:      sysfs state afterwards, e.g. "running", "offline"
+    tee_code:   TEE_Result that the kernel log shows; 0 when the TEE refused nothing
+    secure_log: the reason on the secure console (the loader's line without its prefix), "" for none
+    beating:    whether the firmware's heartbeat advances
+    identity:   who the firmware says it is, e.g. "alive m33", "" when it does not run
+    """
+
+    errno: str | None = None
+    state: str | None = None
+    tee_code: int | None = None
+    secure_log: str | None = None
+    beating: bool | None = None
+    identity: str | None = None
+
+
+@frozen
+class FieldVerdict:
+    """One field, predicted against observed."""
+
+    name: str
+    predicted: Value
+    observed: Value
+    agreement: Agreement
+
+
+@frozen
+class Comparison:
+    """All fields of one step."""
+
+    fields: tuple[FieldVerdict, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """FAIL if a field differs; INVALID if nothing was decided; else PASS."""
+        found = {f.agreement for f in self.fields}
+        if Agreement.DIFFERS in found:
+            return Verdict.FAIL
+        return Verdict.PASS if Agreement.AGREES in found else Verdict.INVALID
+
+
+@frozen
+class Measurement:
+    """A number with its unit, its limits and where it came from."""
+
+    name: str
+    value: float
+    unit: str
+    source: str
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def verdict(self) -> Verdict:
+        """PASS inside the limits, else FAIL; bounds belong to the good side."""
+        low_ok = self.low is None or self.value >= self.low
+        high_ok = self.high is None or self.value <= self.high
+        return Verdict.PASS if low_ok and high_ok else Verdict.FAIL
+
+
+@frozen
+class Provenance:
+    """Who and what was tested: name → text, e.g. "kernel" → "Linux version 6.12.107 ..."."""
+
+    entries: Mapping[str, str]

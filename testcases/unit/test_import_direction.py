@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: MIT
+"""The import direction of design.md, held by a table."""
+
+import ast
+from pathlib import Path
+
+import bench
+
+ROOT = Path(bench.__file__).parent
+PURE = {"facts", "errors", "layout"}
+
+MAY_IMPORT: dict[str, set[str]] = {
+    "facts": set(),
+    "errors": set(),
+    "layout": set(),
+    "image": PURE,
+    "twin": PURE,
+    "observe": PURE,
+    "compare": PURE,
+    "measure": PURE,
+    "record": PURE,
+    "report": PURE | {"record"},
+    "board": PURE,
+    "virtual": PURE,
+    "deploy": PURE,
+    "gather": PURE,
+    "run": PURE | {"twin", "deploy", "gather", "observe", "compare", "measure", "record"},
+    "plugin": PURE | {"run", "twin", "image", "board", "record", "report"},
+    "cli": PURE | {"image", "twin", "virtual", "report", "record"},
+}
+LABGRID = {"board", "virtual", "plugin"}
+
+
+def stage_of(path: Path) -> str:
+    """Name of the stage a source file belongs to: the first part below bench/."""
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imports_of(path: Path) -> set[str]:
+    """Absolute names of every module that a file imports, at any depth."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import; write bench.NAME"
+            found.add(node.module or "")
+            if node.module == "bench":
+                found |= {f"bench.{alias.name}" for alias in node.names}
+    return found
+
+
+def sources() -> list[Path]:
+    return [p for p in sorted(ROOT.rglob("*.py")) if p != ROOT / "__init__.py"]
+
+
+def test_every_stage_imports_only_what_the_table_allows():
+    """A stage imports itself and the stages that MAY_IMPORT names."""
+    wrong = []
+    for path in sources():
+        stage = stage_of(path)
+        allowed = MAY_IMPORT[stage] | {stage}
+        used = {name.split(".")[1] for name in imports_of(path) if name.startswith("bench.")}
+        wrong += [f"{path.relative_to(ROOT)} imports bench.{name}" for name in sorted(used - allowed)]
+    assert wrong == []
+
+
+def test_only_the_board_side_knows_labgrid():
+    """labgrid is imported by board/, virtual/ and the plugin, and by nothing else."""
+    wrong = [
+        str(p.relative_to(ROOT))
+        for p in sources()
+        if any(n.split(".")[0] == "labgrid" for n in imports_of(p)) and stage_of(p) not in LABGRID
+    ]
+    assert wrong == []
+
+
+def test_twin_and_signer_share_nothing_but_the_layout():
+    """The twin uses neither pyelftools nor the signer's code, and the signer nothing of the twin."""
+    for path in sources():
+        names = imports_of(path)
+        if stage_of(path) == "twin":
+            assert not any(n.startswith(("elftools", "bench.image")) for n in names), path
+        if stage_of(path) == "image":
+            assert not any(n.startswith("bench.twin") for n in names), path
