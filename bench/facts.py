@@ -55,6 +55,22 @@ class Evidence:
         return next((a.data for a in self.artefacts if a.name == name), None)
 
 
+# Names of the artefacts of one deployment: gather writes them, observe reads them.
+IMAGE = "image"
+"""The bytes that were uploaded."""
+START_ERRNO = "sysfs.start"
+"""What the write of `start` returned: "OK" or an errno name."""
+STATE = "sysfs.state"
+KMSG = "kmsg"
+"""Kernel log from before the write until the board had answered, in the format of /dev/kmsg."""
+SECURE_CONSOLE = "secure-console"
+TRACE_FIRST = "trace0.first"
+"""Two samples of debugfs trace0, the second taken when it had changed or the deadline was over."""
+TRACE_SECOND = "trace0.second"
+NO_TRACE = "trace0.absent"
+"""Gathered when the board has no trace0 for this core: why not."""
+
+
 @frozen
 class DeployFacts:
     """What a deployment shows on the board, predicted by the twin or observed from evidence.

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: MIT
+"""From evidence to facts: text and bytes in, values out. Pure; a fixed parser can read old evidence again.
+
+Ref: Linux 6.12 drivers/remoteproc/remoteproc_core.c (kernel lines), OP-TEE 4.10
+     ta/remoteproc/src/remoteproc_core.c and lib/libutils/ext/trace.c trace_printf() (secure console),
+     firmware/coprocessor (trace buffer).
+"""
+
+import re
+
+from bench.facts import (
+    KMSG,
+    NO_TRACE,
+    SECURE_CONSOLE,
+    START_ERRNO,
+    STATE,
+    TRACE_FIRST,
+    TRACE_SECOND,
+    DeployFacts,
+    Evidence,
+)
+
+TEE_ERROR = re.compile(r"TEE err: (?:0x)?([0-9a-f]{8})")
+"""How the remoteproc driver reports a refusal by the TEE (ST's kernel and ours)."""
+
+TA_ERROR = re.compile(r"E/TA:\s.*?\b\w+:\d+ (.+)")
+"""An error line of the trusted application: `E/TA:  function:line message`."""
+
+IDENTITY = re.compile(r"mpbench (\w+ \w+) \w+")
+"""First line of the trace buffer: firmware, core, version."""
+
+BEAT = re.compile(r"boot ([0-9a-f]{8}) beat ([0-9a-f]{8})")
+"""Second line of the trace buffer, rewritten in place."""
+
+
+def observe(evidence: Evidence) -> DeployFacts:
+    """What a deployment showed; None wherever the evidence does not reach."""
+    errno = _word(evidence, START_ERRNO)
+    return DeployFacts(
+        errno=errno,
+        state=_word(evidence, STATE),
+        tee_code=tee_code(_text(evidence, KMSG), errno),
+        secure_log=reason(_text(evidence, SECURE_CONSOLE)),
+        beating=_beating(evidence),
+        identity=_identity(evidence),
+    )
+
+
+def tee_code(kernel_log: str | None, errno: str | None) -> int | None:
+    """First TEE_Result in the kernel log; 0 if the start succeeded without one, None if nobody can tell."""
+    found = TEE_ERROR.search(kernel_log or "")
+    if found:
+        return int(found[1], 16)
+    return 0 if kernel_log is not None and errno == "OK" else None
+
+
+def reason(secure_console: str | None) -> str | None:
+    """First error line of the trusted application, which is the one nearest to the cause; "" for none."""
+    if secure_console is None:
+        return None
+    found = TA_ERROR.search(secure_console)
+    return found[1].rstrip() if found else ""
+
+
+def identity(trace: str) -> str | None:
+    """Who the firmware says it is, e.g. "alive m33"; None when the buffer does not say."""
+    found = IDENTITY.match(trace)
+    return found[1] if found else None
+
+
+def beat(trace: str) -> tuple[int, int] | None:
+    """(boot, beat) of the trace buffer's second line, None when it is not there."""
+    found = BEAT.search(trace)
+    return (int(found[1], 16), int(found[2], 16)) if found else None
+
+
+def _beating(evidence: Evidence) -> bool | None:
+    if evidence.get(NO_TRACE) is not None:
+        return False
+    samples = [beat(_text(evidence, name) or "") for name in (TRACE_FIRST, TRACE_SECOND)]
+    return None if None in samples else samples[0] != samples[1]
+
+
+def _identity(evidence: Evidence) -> str | None:
+    if evidence.get(NO_TRACE) is not None:
+        return ""
+    trace = _text(evidence, TRACE_FIRST)
+    return None if trace is None else identity(trace)
+
+
+def _text(evidence: Evidence, name: str) -> str | None:
+    """Text of an artefact; bytes that are no UTF-8 stay visible and harm no pattern."""
+    data = evidence.get(name)
+    return None if data is None else data.decode("utf-8", "backslashreplace").replace("\r\n", "\n")
+
+
+def _word(evidence: Evidence, name: str) -> str | None:
+    text = _text(evidence, name)
+    return None if text is None else text.strip()

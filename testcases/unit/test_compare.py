@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: MIT
+"""Predicted against observed, field by field."""
+
+import pytest
+
+from bench.compare import agreement, compare
+from bench.facts import Agreement, DeployFacts, Verdict
+
+RUNNING = DeployFacts("OK", "running", 0, "", True, "alive m33")
+
+
+@pytest.mark.parametrize(
+    ("predicted", "observed", "expected"),
+    [
+        ("EIO", "EIO", Agreement.AGREES),
+        ("EIO", "OK", Agreement.DIFFERS),
+        ("", "", Agreement.AGREES),
+        (0, 0xFFFF3072, Agreement.DIFFERS),
+        (False, False, Agreement.AGREES),
+        (None, "EIO", Agreement.UNDECIDED),
+        ("EIO", None, Agreement.UNDECIDED),
+        (None, None, Agreement.UNDECIDED),
+        (True, 1, Agreement.DIFFERS),
+        (0, False, Agreement.DIFFERS),
+    ],
+)
+def test_a_field_agrees_differs_or_is_undecided(predicted, observed, expected):
+    """A value nobody predicted or nobody observed is undecided, and types must match."""
+    assert agreement(predicted, observed) is expected
+
+
+def test_every_field_is_compared_in_its_order():
+    """No field of a deployment is left out of the comparison."""
+    names = [f.name for f in compare(RUNNING, RUNNING).fields]
+    assert names == ["errno", "state", "tee_code", "secure_log", "beating", "identity"]
+
+
+def test_one_differing_field_fails_the_step():
+    """One field that differs decides, however many agree."""
+    observed = DeployFacts("OK", "running", 0, "", False, "alive m33")
+    found = compare(RUNNING, observed)
+    assert found.verdict is Verdict.FAIL
+    assert [f.name for f in found.fields if f.agreement is Agreement.DIFFERS] == ["beating"]
+
+
+def test_a_step_nobody_observed_is_invalid():
+    """Only undecided fields are no green."""
+    assert compare(RUNNING, DeployFacts()).verdict is Verdict.INVALID
+
+
+def test_what_was_observed_and_agrees_passes():
+    """Fields that nobody observed do not spoil those that agree."""
+    assert compare(RUNNING, DeployFacts(state="running")).verdict is Verdict.PASS

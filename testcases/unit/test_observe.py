@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: MIT
+"""From evidence to facts."""
+
+import pytest
+
+from bench import observe
+from bench.facts import (
+    KMSG,
+    NO_TRACE,
+    SECURE_CONSOLE,
+    START_ERRNO,
+    STATE,
+    TRACE_FIRST,
+    TRACE_SECOND,
+    Artefact,
+    DeployFacts,
+    Evidence,
+)
+
+TRACE = "mpbench alive m33 1\nboot 00000001 beat {:08x}\n"
+
+
+def evidence(**artefacts: bytes) -> Evidence:
+    names = {
+        "start": START_ERRNO,
+        "state": STATE,
+        "kmsg": KMSG,
+        "secure": SECURE_CONSOLE,
+        "first": TRACE_FIRST,
+        "second": TRACE_SECOND,
+        "no_trace": NO_TRACE,
+    }
+    return Evidence(tuple(Artefact(names[k], v) for k, v in artefacts.items()))
+
+
+def test_a_running_firmware_is_seen_in_every_field():
+    """State, silence of the TEE, heartbeat and identity come from the evidence of a good start."""
+    found = observe.observe(
+        evidence(
+            start=b"OK",
+            state=b"running\n",
+            kmsg=b"6,412,1500,-;remoteproc remoteproc0: remote processor m33 is now up\n",
+            secure=b"",
+            first=TRACE.format(1).encode(),
+            second=TRACE.format(2).encode(),
+        )
+    )
+    assert found == DeployFacts("OK", "running", 0, "", True, "alive m33")
+
+
+def test_a_refused_image_is_seen_in_every_field():
+    """A refusal shows its errno, its TEE code, its reason, and that nothing runs."""
+    found = observe.observe(
+        evidence(
+            start=b"EIO",
+            state=b"offline\n",
+            kmsg=b"3,413,1600,-;stm32-rproc m33: TA load failed, TEE err: 0xffff000f, TEE orig: 4\n"
+            b"3,414,1601,-;remoteproc remoteproc0: Boot failed: -5\n",
+            secure=b"E/TA:  remoteproc_load_segment:759 Fails to load segment, res = 0x0xffff000f\r\n",
+            no_trace=b"ENOENT",
+        )
+    )
+    expected = "Fails to load segment, res = 0x0xffff000f"
+    assert found == DeployFacts("EIO", "offline", 0xFFFF000F, expected, False, "")
+
+
+def test_without_evidence_nothing_is_claimed():
+    """A field that no evidence reaches is None, not a guess."""
+    assert observe.observe(Evidence()) == DeployFacts()
+
+
+@pytest.mark.parametrize(
+    ("log", "errno", "expected"),
+    [
+        ("TEE err: 0xffff3072", "EIO", 0xFFFF3072),
+        ("TEE err: ffff000f", "EIO", 0xFFFF000F),
+        ("TEE err: 0xffff3072\nTEE err: 0xffff0007", "EIO", 0xFFFF3072),
+        ("nothing of that kind", "OK", 0),
+        ("nothing of that kind", "EIO", None),
+        (None, "OK", None),
+        (None, "EIO", None),
+    ],
+)
+def test_the_tee_code_is_the_first_one_reported(log, errno, expected):
+    """The first code is the cause; silence means 0 only after a start that succeeded."""
+    assert observe.tee_code(log, errno) == expected
+
+
+@pytest.mark.parametrize(
+    ("console", "expected"),
+    [
+        (
+            "E/TA:  remoteproc_verify_signature:352 Failed to verify signature, res = 0xffff3072\n"
+            "E/TA:  remoteproc_load_fw:921 Can't Authenticate the firmware (res = 0xffff3072)\n",
+            "Failed to verify signature, res = 0xffff3072",
+        ),
+        (
+            "E/TC:? 0 da_to_pa:77 da 0x90000000 is outside\n"
+            "E/TA:  remoteproc_load_segment:759 Fails to load segment, res = 0x0xffff0001\n",
+            "Fails to load segment, res = 0x0xffff0001",
+        ),
+        ("D/TC:? 0 something:1 else\nI/TC: started\n", ""),
+        ("", ""),
+        (None, None),
+    ],
+)
+def test_the_reason_is_the_first_error_line_of_the_trusted_application(console, expected):
+    """The reason stands without the console's prefix; other worlds' lines don't count."""
+    assert observe.reason(console) == expected
+
+
+def test_a_heart_that_stands_still_is_seen():
+    """Two equal samples mean that nothing beats, although the core says that it runs."""
+    same = TRACE.format(7).encode()
+    assert observe.observe(evidence(first=same, second=same)).beating is False
+
+
+def test_one_sample_decides_nothing():
+    """A heartbeat needs two samples."""
+    assert observe.observe(evidence(first=TRACE.format(7).encode())).beating is None
+
+
+def test_a_trace_that_is_not_ours_decides_nothing():
+    """Foreign trace text is neither a heartbeat nor an identity."""
+    found = observe.observe(evidence(first=b"\xff\x00 hello", second=b"\x1b[2J"))
+    assert (found.beating, found.identity) == (None, None)
+
+
+def test_bytes_that_are_no_text_harm_no_pattern():
+    """A garbled kernel line before the code does not hide the code."""
+    assert observe.observe(evidence(kmsg=b"\xff\xfe\x00\nTEE err: 0xffff3072")).tee_code == 0xFFFF3072
