@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: MIT
+"""Numbers and names of the signed image, of the ELF inside it and of the TEE's answers.
+
+Ref: OP-TEE 4.10 ta/remoteproc/src/remoteproc_core.c (header, TLVs, hash table, states),
+     ta/remoteproc/include/ta_remoteproc.h (commands), ta/remoteproc/src/elf_parser.h (resource table),
+     lib/libutee/include/remoteproc_pta.h (platform commands), lib/libutee/include/tee_api_defines.h
+     (results, algorithms), lib/libutee/include/elf32.h; Tool Interface Standard ELF 1.2 for the ELF.
+Everything on the wire is little endian.
+"""
+
+import struct
+from enum import IntEnum
+from typing import Final
+
+# ---------------------------------------------------------------- header (struct remoteproc_fw_hdr)
+HEADER_MAGIC: Final = 0x3543A468
+HEADER_VERSION: Final = 1
+HEADER: Final = struct.Struct("<5I")  # magic, version, tlv_len, sign_len, img_len
+HEADER_FIELDS: Final = ("magic", "version", "tlv_len", "sign_len", "img_len")
+CHUNK_ALIGN: Final = 8  # every chunk behind the header is padded to this
+LENGTH_LIMIT: Final = 1 << 31  # header lengths from here on are outside anything we promise
+
+
+def pad8(length: int) -> int:
+    """Length of a chunk with its padding."""
+    return (length + CHUNK_ALIGN - 1) & -CHUNK_ALIGN
+
+
+# ---------------------------------------------------------------- TLVs (struct remoteproc_tlv)
+TLV_HEAD: Final = struct.Struct("<2I")  # type, length
+
+
+class Tlv(IntEnum):
+    """Types of the TLV records. ENCTYPE, ENCTABLE, BOOTADDR and BOOTSEC are ST's (OpenSTLinux)."""
+
+    SIGNTYPE = 0x01
+    HASHTYPE = 0x02
+    NUM_IMG = 0x03
+    IMGTYPE = 0x04
+    IMGSIZE = 0x05
+    ENCTYPE = 0x06
+    HASHTABLE = 0x10
+    PKEYINFO = 0x11
+    ENCTABLE = 0x12
+    BOOTADDR = 0x10001
+    BOOTSEC = 0x10002
+
+
+PLAT_TLV_MIN: Final = 0x10000
+PLAT_TLV_MAX: Final = 0x1FFFF
+TLV_LOOKUP_MAX: Final = 0xFFFF  # remoteproc_get_tlv takes the type as 16 bits
+
+
+class SignType(IntEnum):
+    """Value of SIGNTYPE (enum remoteproc_sign_type)."""
+
+    RSASSA_PKCS1_V1_5_SHA256 = 1
+    ECDSA_P256_SHA256 = 2
+
+
+HASH_SHA256: Final = 1  # value of HASHTYPE
+IMG_ELF: Final = 1  # value of IMGTYPE
+IMG_ENCRYPTED_ELF: Final = 2  # ST's
+ECDSA_P256_SIGN_LEN: Final = 64  # raw r, s
+SHA256_SIZE: Final = 32
+
+# ---------------------------------------------------------------- ELF, 32 bit
+EHDR: Final = struct.Struct("<16s2H5I6H")
+EHDR_FIELDS: Final = (
+    "e_ident", "e_type", "e_machine", "e_version", "e_entry", "e_phoff", "e_shoff", "e_flags",
+    "e_ehsize", "e_phentsize", "e_phnum", "e_shentsize", "e_shnum", "e_shstrndx",
+)  # fmt: skip
+PHDR: Final = struct.Struct("<8I")
+PHDR_FIELDS: Final = ("p_type", "p_offset", "p_vaddr", "p_paddr", "p_filesz", "p_memsz", "p_flags", "p_align")
+SHDR: Final = struct.Struct("<10I")
+SHDR_FIELDS: Final = (
+    "sh_name", "sh_type", "sh_flags", "sh_addr", "sh_offset", "sh_size", "sh_link", "sh_info",
+    "sh_addralign", "sh_entsize",
+)  # fmt: skip
+ELF_MAGIC: Final = b"\x7fELF"
+EI_CLASS: Final = 4
+EI_VERSION: Final = 6
+ELFCLASS32: Final = 1
+EV_CURRENT: Final = 1
+EM_ARM: Final = 40
+PT_LOAD: Final = 1
+PT_ARM_EXIDX: Final = 0x70000001
+HASH_ENTRY: Final = struct.Struct("<8I32s")  # struct remoteproc_segment: program header, SHA-256
+
+# ---------------------------------------------------------------- resource table (Linux remoteproc.h)
+RESOURCE_SECTION: Final = b".resource_table"
+RESOURCE_HEAD: Final = struct.Struct("<4I")  # ver, num, reserved[2]; then num offsets of 4 bytes
+RESOURCE_VERSION: Final = 1
+RESOURCE_TYPES: Final = {0: "carveout", 1: "devmem", 2: "trace", 3: "vdev"}  # enum fw_resource_type
+
+
+# ---------------------------------------------------------------- the TA and the PTA
+TA_UUID: Final = "80a4c275-0a47-4905-8285-1486a9771a08"
+PTA_UUID: Final = "54af4a68-19be-40d7-bbe6-8950350a8744"
+
+
+class TaCommand(IntEnum):
+    """Commands of the remoteproc TA (ta_remoteproc.h)."""
+
+    LOAD_FW = 1
+    START_FW = 2
+    STOP_FW = 3
+    GET_RSC_TABLE = 4
+    GET_COREDUMP = 5
+    RELEASE_FW = 6
+
+
+class PtaCommand(IntEnum):
+    """Commands of the remoteproc PTA (remoteproc_pta.h)."""
+
+    HW_CAPABILITIES = 1
+    FIRMWARE_LOAD = 2
+    LOAD_SEGMENT_SHA256 = 3
+    SET_MEMORY = 4
+    FIRMWARE_START = 5
+    FIRMWARE_STOP = 6
+    FIRMWARE_DA_TO_PA = 7
+    VERIFY_DIGEST = 8
+    RELEASE = 9
+
+
+HWCAP_FMT_ELF: Final = 1 << 0
+HWCAP_PROT_HASH_TABLE: Final = 1 << 0
+ALG_RSASSA_PKCS1_V1_5_SHA256: Final = 0x70004830
+ALG_ECDSA_P256: Final = 0x70003042  # TEE_ALG_ECDSA_P256, an alias of TEE_ALG_ECDSA_SHA256
+
+
+class Tee(IntEnum):
+    """TEE_Result values that this loader can answer (tee_api_defines.h)."""
+
+    SUCCESS = 0x00000000
+    CORRUPT_OBJECT = 0xF0100001
+    GENERIC = 0xFFFF0000
+    ACCESS_DENIED = 0xFFFF0001
+    BAD_FORMAT = 0xFFFF0005
+    BAD_PARAMETERS = 0xFFFF0006
+    BAD_STATE = 0xFFFF0007
+    ITEM_NOT_FOUND = 0xFFFF0008
+    NOT_IMPLEMENTED = 0xFFFF0009
+    NOT_SUPPORTED = 0xFFFF000A
+    NO_DATA = 0xFFFF000B
+    OUT_OF_MEMORY = 0xFFFF000C
+    BUSY = 0xFFFF000D
+    COMMUNICATION = 0xFFFF000E
+    SECURITY = 0xFFFF000F
+    SHORT_BUFFER = 0xFFFF0010
+    SIGNATURE_INVALID = 0xFFFF3072
+    TARGET_DEAD = 0xFFFF3024
+
+
+def tee_name(code: int) -> str:
+    """TEE_ERROR_... of a code, as the TEE's own headers write it."""
+    if code not in Tee._value2member_map_:
+        return f"TEE result {code:#010x}"
+    return "TEE_SUCCESS" if code == Tee.SUCCESS else f"TEE_ERROR_{Tee(code).name}"
+
+
+# ---------------------------------------------------------------- OP-TEE's public signing key
+DEFAULT_KEY_SHA256: Final = "cac7bcfaf8674a57e5eaa8ef1a7c9b67af1fd5562a06440d88d5e3c632e88c48"
+"""SHA-256 of the DER SubjectPublicKeyInfo of OP-TEE's keys/default.pem; its private half is public."""

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: MIT
+"""LOAD_FW on a core that is off: every check in the loader's order, every platform call, the reason.
+
+Ref: OP-TEE 4.10 ta/remoteproc/src/remoteproc_core.c; functions are named after theirs.
+"""
+
+import hashlib
+
+from bench import layout
+from bench.layout import PtaCommand, SignType, Tee, Tlv
+from bench.twin import elf
+from bench.twin.heap import SIZES, Heap
+from bench.twin.image import Stop, View, tlv_index
+from bench.twin.platform import Platform
+from bench.twin.profile import Profile
+from bench.twin.reasons import REASONS
+from bench.twin.values import Outcome, State, Table
+
+HASH_COST = layout.SHA256_SIZE
+
+
+def load(image: bytes | bytearray | memoryview, profile: Profile, core: str | int) -> Outcome:
+    """Answer to LOAD_FW for a core that is off, on an idle board. Never raises on any bytes.
+
+    `core`: name or processor id. Misuse: a core name the profile doesn't have, a profile without a key.
+    """
+    number = core if isinstance(core, int) else profile.core(core).id
+    return load_off(image, Platform(profile, number), contexts=1)
+
+
+def load_off(image: bytes | bytearray | memoryview, platform: Platform, contexts: int) -> Outcome:
+    """The same with a given platform state; contexts: cores that the TA knows, this one included."""
+    run = Load(View(image), platform, contexts)
+    try:
+        run.all()
+        stop = Stop("loaded", f"{run.segments} segments loaded")
+    except Stop as refusal:
+        stop = refusal
+    return run.outcome(stop)
+
+
+class Load:
+    """One run of remoteproc_load_fw; the steps raise Stop."""
+
+    def __init__(self, view: View, platform: Platform, contexts: int) -> None:
+        self.view, self.platform, self.profile = view, platform, platform.profile
+        self.heap = Heap(self.profile.word_bits, self.profile.heap_bytes, self.profile.sessions, contexts)
+        self.console: list[str] = []
+        self.authenticated = False
+        self.segments = 0
+        self.table = Table()
+        self.table_offset: int | None = None
+
+    def outcome(self, stop: Stop) -> Outcome:
+        """What stopped the run, as a value."""
+        reason = REASONS[stop.name]
+        code = self.platform.code(reason)
+        console = [*self.console, *stop.console]
+        if code and not self.authenticated:
+            console.append(f"Can't Authenticate the firmware (res = {code:#x})")
+        good = code == Tee.SUCCESS
+        state = State.LOADED if good else State.OFF
+        table = self.table if good else Table()
+        text = f"{reason.text}: {stop.detail}" if stop.detail else reason.text
+        return Outcome(
+            reason, code, text, tuple(self.platform.calls), state, table, tuple(console),
+            tuple(self.platform.writes), self.table_offset if good else None, self.view.data,
+        )  # fmt: skip
+
+    def all(self) -> None:
+        """remoteproc_load_fw."""
+        if not self.view.size:
+            self.authenticated = True  # refused before anything is printed
+            raise Stop("empty-image")
+        self.capabilities()
+        self.save_header()
+        self.verify_header()
+        self.verify_signature()
+        self.authenticated = True
+        elf.load(self)
+
+    # ------------------------------------------------------------- remoteproc_verify_firmware
+    def capabilities(self) -> None:
+        """get_rproc_pta_capabilities and the test of its answer."""
+        formats, protection = self.platform.capabilities()
+        known = (
+            formats & layout.HWCAP_FMT_ELF
+            if 2 in self.profile.image_types
+            else formats == layout.HWCAP_FMT_ELF
+        )
+        if not known or not protection & layout.HWCAP_PROT_HASH_TABLE:
+            raise Stop("capabilities", f"formats {formats:#x}, protection {protection:#x}")
+
+    def save_header(self) -> None:
+        """remoteproc_save_fw_header_and_tlvs."""
+        size = self.view.size
+        if size < layout.HEADER.size:  # the C code reads on, then refuses whatever it has read
+            raise Stop("too-short", f"{size} bytes, the header alone has {layout.HEADER.size}")
+        fields = layout.HEADER.unpack_from(self.view.data)
+        self.magic, self.version, self.tlv_len, self.sign_len, self.img_len = fields
+        for name, length in zip(layout.HEADER_FIELDS[2:], fields[2:], strict=True):
+            if length >= layout.LENGTH_LIMIT:
+                raise Stop("length-limit", f"{name} is {length:#x}")
+        self.signature_at = layout.HEADER.size + layout.pad8(self.tlv_len)
+        self.images_at = self.signature_at + layout.pad8(self.sign_len)
+        if self.images_at >> 32:
+            raise Stop("lengths-overflow", f"{self.tlv_len:#x} + {self.sign_len:#x}")
+        if size <= self.images_at:
+            raise Stop("too-short", f"{size:#x} bytes, images would begin at {self.images_at:#x}")
+        if not self.sign_len or not self.tlv_len:
+            raise Stop("zero-length", f"tlv_len {self.tlv_len}, sign_len {self.sign_len}")
+        if not self.heap.take(self.images_at):
+            raise Stop("heap", f"no room for {self.images_at} bytes of header, TLVs and signature")
+
+    def verify_header(self) -> None:
+        """remoteproc_verify_header."""
+        if self.magic != layout.HEADER_MAGIC:
+            raise Stop("bad-magic", f"{self.magic:#010x} instead of {layout.HEADER_MAGIC:#010x}")
+        if self.version != layout.HEADER_VERSION:
+            raise Stop("bad-version", f"{self.version} instead of {layout.HEADER_VERSION}")
+        expected = self.images_at + layout.pad8(self.img_len)
+        if self.view.size != expected:
+            raise Stop("wrong-size", f"{self.view.size} bytes instead of {expected}")
+
+    def verify_signature(self) -> None:
+        """remoteproc_verify_signature, remoteproc_pta_verify."""
+        start = layout.HEADER.size
+        self.tlvs = tlv_index(self.view.data, start, self.tlv_len, self.profile.word_bits)
+        kind = self.value(Tlv.SIGNTYPE)
+        if len(kind) != 1:
+            raise Stop("no-signtype", f"{len(kind)} bytes")
+        if kind[0] not in (SignType.RSASSA_PKCS1_V1_5_SHA256, SignType.ECDSA_P256_SHA256):
+            signed = kind[0] - 256 if kind[0] > 127 else kind[0]
+            raise Stop("unknown-signtype", f"{kind[0]}", f"Unsupported signature type {signed}")
+        rsa = kind[0] == SignType.RSASSA_PKCS1_V1_5_SHA256
+        algorithm = layout.ALG_RSASSA_PKCS1_V1_5_SHA256 if rsa else layout.ALG_ECDSA_P256
+        info = self.value(Tlv.PKEYINFO)
+        self.room_to_verify(len(info))
+        digest = hashlib.sha256(self.view.data[: self.signature_at]).digest()
+        signature = bytes(self.view.data[self.signature_at : self.signature_at + self.sign_len])
+        self.platform.verify(algorithm, bytes(info), digest, signature)
+        self.openstlinux()
+
+    def room_to_verify(self, info_size: int) -> None:
+        """Hash, digest operation with its buffer, key information: all on the heap at once."""
+        blocks = (HASH_COST, SIZES[self.profile.word_bits].operation, HASH_COST, 8 + info_size)
+        if not self.heap.take(*blocks):
+            raise Stop("heap", f"no room for {info_size} bytes of key information and the digest")
+        self.heap.give(*blocks)
+
+    def openstlinux(self) -> None:
+        """ST's additions behind the signature: HASHTYPE, platform TLVs."""
+        if self.profile.hash_type_required:
+            kind = self.value(Tlv.HASHTYPE)
+            if not kind:
+                raise Stop("no-hashtype")
+            if len(kind) != 1:
+                raise Stop("hashtype-length", f"{len(kind)} bytes")
+            if kind[0] != layout.HASH_SHA256:
+                raise Stop("hashtype-unknown", f"{kind[0]}")
+
+    def value(self, kind: Tlv) -> memoryview:
+        """Value of the TLV that the loader finds; empty when it finds none (or an empty one)."""
+        at, length = self.tlvs.get(kind, (0, 0))
+        return self.view.data[at : at + length]
+
+
+__all__ = ["Load", "PtaCommand", "load", "load_off"]

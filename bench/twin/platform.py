@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: MIT
+"""The platform's side (PTA and driver): what it answers to the TA, and what it does to memory.
+
+Ref: OP-TEE 4.10 core/pta/stm32mp/remoteproc_pta.c, core/drivers/remoteproc/stm32_remoteproc.c.
+The data of a segment are hashed where they lie in the image; on the board they are hashed after the copy.
+"""
+
+import hashlib
+
+from bench import layout
+from bench.errors import Misuse
+from bench.layout import PtaCommand, Tee
+from bench.twin.image import Stop, View
+from bench.twin.profile import Profile, Region
+from bench.twin.reasons import Reason
+from bench.twin.values import Call, Write
+
+WORK_FACTOR = 16
+"""How many times its own size an image may make us hash; beyond that an answer would take unbounded time."""
+
+
+class Platform:
+    """Commands for one core; `calls` and `writes` grow in order.
+
+    running: whether the platform's state for this core (or for all of them) is on.
+    """
+
+    def __init__(self, profile: Profile, core: int, *, running: bool = False) -> None:
+        self.profile, self.core, self.running = profile, core, running
+        self.known = profile.has_core(core)
+        self.regions: tuple[Region, ...] = profile.core(core).regions if self.known else ()
+        self.calls: list[Call] = []
+        self.writes: list[Write] = []
+        self.hashed: dict[tuple[int, int], bytes] = {}
+        self.work = 0
+
+    def code(self, reason: Reason) -> int | None:
+        """TEE result of a reason."""
+        return reason.code
+
+    def capabilities(self) -> tuple[int, int]:
+        """rproc_pta_capabilities: formats and protection."""
+        if not self.known:
+            self.calls.append(Call(PtaCommand.HW_CAPABILITIES, self.core, result=Tee.NOT_SUPPORTED))
+            raise Stop("unknown-core", f"id {self.core}")
+        self.calls.append(Call(PtaCommand.HW_CAPABILITIES, self.core))
+        return self.profile.formats, self.profile.protection
+
+    def verify(self, algorithm: int, info: bytes, digest: bytes, signature: bytes) -> None:
+        """rproc_pta_verify_digest."""
+        name = self._verdict(algorithm, digest, signature)
+        code = {
+            "": Tee.SUCCESS,
+            "platform-busy": Tee.BAD_STATE,
+            "algorithm-unsupported": Tee.NOT_SUPPORTED,
+        }.get(name, Tee.SIGNATURE_INVALID)
+        self.calls.append(
+            Call(PtaCommand.VERIFY_DIGEST, self.core, 0, 0, digest, signature, info, algorithm, 0, int(code))
+        )
+        if name:
+            raise Stop(name, "", f"Failed to verify signature, res = {int(code):#x}")
+
+    def _verdict(self, algorithm: int, digest: bytes, signature: bytes) -> str:
+        if self.running:
+            return "platform-busy"
+        if algorithm != layout.ALG_RSASSA_PKCS1_V1_5_SHA256:
+            return "algorithm-unsupported"
+        if self.profile.verify is None:
+            raise Misuse(f"profile {self.profile.name} has no key; give the board's public key")
+        return "" if self.profile.verify(digest, signature) else "signature-invalid"
+
+    def to_pa(self, da: int, size: int) -> int | None:
+        """stm32_rproc_da_to_pa: physical address; None outside the core's memory and for nothing."""
+        if not size:
+            return None
+        for region in self.regions:
+            if region.da <= da and da + size <= region.da + region.size:
+                return region.pa + da - region.da
+        return None
+
+    def load_segment(self, view: View, offset: int, da: int, size: int, expected: bytes) -> None:
+        """rproc_pta_load_segment: the copy stays if the hash is right, else zeros take its place."""
+        pa = self.to_pa(da, size)
+        if pa is None:
+            self._load(offset, da, size, expected, Tee.ACCESS_DENIED)
+            raise Stop("segment-outside-memory", f"{size:#x} bytes at {da:#x}", _fails(Tee.ACCESS_DENIED))
+        if self.digest(view, offset, size) != expected:
+            self.writes.append(Write(pa, size))
+            self._load(offset, da, size, expected, Tee.SECURITY)
+            raise Stop("segment-hash", f"{size:#x} bytes at {da:#x}", _fails(Tee.SECURITY))
+        self.writes.append(Write(pa, size, offset))
+        self._load(offset, da, size, expected, Tee.SUCCESS)
+
+    def _load(self, offset: int, da: int, size: int, expected: bytes, code: Tee) -> None:
+        self.calls.append(
+            Call(
+                PtaCommand.LOAD_SEGMENT_SHA256, self.core, da, size, expected, b"", b"", 0, offset, int(code)
+            )
+        )
+
+    def digest(self, view: View, offset: int, size: int) -> bytes:
+        """SHA-256 of a part of the image, each part once; Stop(work-limit) if parts overlap absurdly."""
+        found = self.hashed.get((offset, size))
+        if found is None:
+            self.work += size
+            if self.work > WORK_FACTOR * view.size:
+                raise Stop("work-limit", f"{self.work:#x} bytes out of {view.size:#x}")
+            found = self.hashed[offset, size] = hashlib.sha256(view.data[offset : offset + size]).digest()
+        return found
+
+    def set_memory(self, da: int, size: int) -> None:
+        """rproc_pta_set_memory with value 0."""
+        pa = self.to_pa(da, size)
+        code = Tee.SUCCESS if pa is not None else Tee.ACCESS_DENIED
+        self.calls.append(Call(PtaCommand.SET_MEMORY, self.core, da, size, result=int(code)))
+        if pa is None:
+            line = f"Fails to clear segment, res = {int(code):#x}"
+            raise Stop("clear-outside-memory", f"{size:#x} bytes at {da:#x}", line)
+        self.writes.append(Write(pa, size))
+
+    def translate(self, da: int, size: int) -> int:
+        """rproc_pta_da_to_pa for the resource table."""
+        pa = self.to_pa(da, size)
+        code = Tee.SUCCESS if pa is not None else Tee.ACCESS_DENIED
+        self.calls.append(Call(PtaCommand.FIRMWARE_DA_TO_PA, self.core, da, size, result=int(code)))
+        if pa is None:
+            line = f"Failed to translate device address {da:#x}"
+            raise Stop("table-outside-memory", f"{size:#x} bytes at {da:#x}", line)
+        return pa
+
+
+def _fails(code: Tee) -> str:
+    return f"Fails to load segment, res = 0x{int(code):#x}"

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: MIT
+"""What the twin says: outcome of a command, with everything the platform was asked to do."""
+
+import hashlib
+from enum import Enum
+from functools import cached_property
+
+from attrs import define, field, frozen
+
+from bench.layout import PtaCommand
+from bench.twin.reasons import REASONS, Reason
+
+
+class State(Enum):
+    """State of a core in the TA (enum remoteproc_state)."""
+
+    OFF = "off"
+    LOADED = "loaded"
+    STARTED = "started"
+
+
+@frozen
+class Call:
+    """One command that the TA sends to the PTA, in order.
+
+    da, size: device address and bytes of LOAD_SEGMENT, SET_MEMORY and DA_TO_PA
+    data:     the expected hash of LOAD_SEGMENT, the digest of VERIFY_DIGEST
+    extra:    the signature of VERIFY_DIGEST; info: its key information; algorithm: TEE_ALG_...
+    offset:   where in the file the segment's data lie
+    result:   what the platform answers
+    """
+
+    command: PtaCommand
+    core: int
+    da: int = 0
+    size: int = 0
+    data: bytes = b""
+    extra: bytes = field(default=b"", repr=False)
+    info: bytes = b""
+    algorithm: int = 0
+    offset: int = 0
+    result: int = 0
+
+
+@frozen
+class Table:
+    """Where GET_RSC_TABLE says the resource table is: physical address and bytes; (0, 0): none."""
+
+    pa: int = 0
+    size: int = 0
+
+
+@frozen
+class Write:
+    """What the platform does to memory: `size` bytes from `offset` of the image, or zeros (offset None)."""
+
+    pa: int
+    size: int
+    offset: int | None = None
+
+
+@frozen
+class Range:
+    """Bytes of a core's memory: physical address, size, SHA-256."""
+
+    pa: int
+    size: int
+    sha256: str
+    zeros: bool
+
+
+@define(frozen=True, slots=False)
+class Outcome:
+    """Answer of the loader to one command.
+
+    reason: see bench.twin.reasons; code: TEE result, None where the loader's behaviour is undefined;
+    detail: the numbers of the case in words; state: of the core afterwards;
+    table: what GET_RSC_TABLE would say now; console: lines on the secure console, without prefix;
+    writes: memory operations in order; table_offset: where in the file the resource table was read.
+    """
+
+    reason: Reason
+    code: int | None
+    detail: str
+    calls: tuple[Call, ...]
+    state: State
+    table: Table = Table()
+    console: tuple[str, ...] = ()
+    writes: tuple[Write, ...] = ()
+    table_offset: int | None = None
+    image: bytes | memoryview = field(default=b"", repr=False, eq=False)
+
+    @property
+    def check(self) -> str:
+        """The check that decided."""
+        return self.reason.check
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the command succeeded."""
+        return self.code == 0
+
+    @cached_property
+    def memory(self) -> tuple[Range, ...]:
+        """Memory that this command wrote, as it stands afterwards: disjoint ranges in order of address."""
+        return tuple(hashed(w, self.image) for w in flatten(self.writes))
+
+
+def outcome(
+    name: str, state: State, *, code: int | None = None, detail: str = "", calls: tuple[Call, ...] = ()
+) -> Outcome:
+    """Outcome of a command that looks at no image; `code` overrides the reason's own."""
+    reason = REASONS[name]
+    return Outcome(reason, reason.code if code is None else code, detail or reason.text, calls, state)
+
+
+def flatten(writes: tuple[Write, ...]) -> list[Write]:
+    """Disjoint writes that leave the same memory: a later one covers the earlier."""
+    kept: list[Write] = []
+    for new in writes:
+        kept = [part for old in kept for part in uncovered(old, new)]
+        kept.append(new)
+    return sorted((w for w in kept if w.size), key=lambda w: w.pa)
+
+
+def uncovered(old: Write, new: Write) -> list[Write]:
+    """What `new` leaves of `old`."""
+    if old.pa + old.size <= new.pa or new.pa + new.size <= old.pa:
+        return [old]
+    parts = []
+    if old.pa < new.pa:
+        parts.append(Write(old.pa, new.pa - old.pa, old.offset))
+    tail = old.pa + old.size - (new.pa + new.size)
+    if tail > 0:
+        skipped = old.size - tail
+        parts.append(Write(new.pa + new.size, tail, None if old.offset is None else old.offset + skipped))
+    return parts
+
+
+def hashed(write: Write, image: bytes | memoryview) -> Range:
+    """The range a write leaves, with its hash."""
+    if write.offset is None:
+        return Range(write.pa, write.size, zeros_sha256(write.size), True)
+    data = memoryview(image)[write.offset : write.offset + write.size]
+    return Range(write.pa, write.size, hashlib.sha256(data).hexdigest(), False)
+
+
+def zeros_sha256(size: int) -> str:
+    """SHA-256 of `size` zeros, without holding them at once."""
+    digest, block = hashlib.sha256(), bytes(65536)
+    for _ in range(size // len(block)):
+        digest.update(block)
+    digest.update(bytes(size % len(block)))
+    return digest.hexdigest()
