@@ -3,7 +3,7 @@
 
 import enum
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from attrs import field, frozen
 
@@ -21,6 +21,22 @@ class Verdict(enum.Enum):
     INVALID = "INVALID"
     BLOCKED = "BLOCKED"
     NOT_RUN = "NOT-RUN"
+
+
+_WORST_FIRST = (
+    Verdict.FAIL,
+    Verdict.INFRA,
+    Verdict.BLOCKED,
+    Verdict.INVALID,
+    Verdict.MARGINAL,
+    Verdict.PASS,
+)
+
+
+def overall(verdicts: Iterable[Verdict]) -> Verdict:
+    """Verdict of a run: its worst; NOT-RUN only if nothing was executed at all."""
+    found = set(verdicts)
+    return next((v for v in _WORST_FIRST if v in found), Verdict.NOT_RUN)
 
 
 class Agreement(enum.Enum):

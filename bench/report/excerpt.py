@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: MIT
+"""The lines of an artefact that matter, for showing inline; the whole of it is one link away."""
+
+import re
+
+from attrs import frozen
+
+from bench.facts import IMAGE, KMSG, SECURE_CONSOLE
+from bench.report.visible import decoded
+
+MAX_LINES = 16
+MAX_WIDTH = 240
+"""Characters; a longer line is cut and says so."""
+
+_RELEVANT = {
+    KMSG: re.compile(r"remoteproc|rproc|tee|mpbench", re.IGNORECASE),
+    SECURE_CONSOLE: re.compile(r"[EW]/T[AC]:|Panic|abort", re.IGNORECASE),
+}
+_KMSG = re.compile(r"\d+,\d+,(\d+),[^;]*;(.*)", re.DOTALL)
+
+
+@frozen
+class Excerpt:
+    """Lines to show and how many were left out; `missing` says why there is nothing to show."""
+
+    lines: tuple[str, ...] = ()
+    omitted: int = 0
+    missing: str = ""
+
+
+def excerpt(name: str, data: bytes | None) -> Excerpt:
+    """What to show of an artefact called `name`; None: its file is gone or was changed."""
+    if data is None:
+        return Excerpt(missing="the file is missing or was changed since")
+    if name == IMAGE:
+        return Excerpt(missing="binary")
+    lines = decoded(data.rstrip(b"\0")).splitlines()
+    chosen = [line for line in lines if name not in _RELEVANT or _RELEVANT[name].search(line)]
+    if not chosen:
+        return Excerpt(omitted=len(lines), missing="no line that matters" if lines else "empty")
+    shown = tuple(_cut(_readable(name, line)) for line in chosen[:MAX_LINES])
+    return Excerpt(shown, len(lines) - len(shown))
+
+
+def _readable(name: str, line: str) -> str:
+    """A line of /dev/kmsg as dmesg shows it: seconds since boot and the message."""
+    found = _KMSG.fullmatch(line) if name == KMSG else None
+    return f"[{int(found[1]) / 1e6:12.6f}] {found[2]}" if found else line
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= MAX_WIDTH else f"{line[:MAX_WIDTH]} … {len(line) - MAX_WIDTH} more characters"

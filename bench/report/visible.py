@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: MIT
+"""Bytes from a device are data: what cannot be seen is shown, what could act is disarmed.
+
+Escaping of markup is the template's part (autoescape); this is for what escaping leaves alone: terminal
+control, text that runs backwards, marks that pile up on others, characters without a shape.
+"""
+
+import re
+import unicodedata
+
+_NOT_PLAIN = re.compile(r"[^\n\t\x20-\x7e]")
+_DISARMED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Mn", "Me"})
+"""Unicode categories: control, format, surrogate, private, unassigned, separators, marks without width."""
+
+
+def visible(text: str) -> str:
+    """`text` with everything unseen as a symbol: ESC as ␛, U+202E as ⟨U+202E⟩; line ends and tabs stay."""
+    return _NOT_PLAIN.sub(_symbol, text)
+
+
+def decoded(data: bytes) -> str:
+    """Device bytes as visible text: UTF-8, and `\\xNN` for what is none; CR LF counts as a line end."""
+    return visible(data.decode("utf-8", "backslashreplace").replace("\r\n", "\n"))
+
+
+def _symbol(found: re.Match[str]) -> str:
+    character = found[0]
+    code = ord(character)
+    if code < 0x20:
+        return chr(0x2400 + code)  # the control pictures stand in the same order
+    if code == 0x7F:
+        return "␡"
+    return f"⟨U+{code:04X}⟩" if unicodedata.category(character) in _DISARMED else character

@@ -1,0 +1,327 @@
+# SPDX-License-Identifier: MIT
+"""The page and the JUnit file, made from records alone."""
+
+import base64
+import hashlib
+import re
+import xml.etree.ElementTree as ET
+from collections import Counter
+from html.parser import HTMLParser
+
+import pytest
+
+from bench import report
+from bench.errors import LabFault, Misuse
+from bench.facts import KMSG, SECURE_CONSOLE, Artefact, Verdict
+from bench.record import Clock, Record, new_directory, read
+from bench.report.excerpt import MAX_LINES, MAX_WIDTH, excerpt
+from bench.report.model import shown, summarize, without_core
+from bench.report.visible import decoded, visible
+
+CLOCK = Clock(utc_s=lambda: 1_795_000_000.0, mono_ns=lambda: 42)
+KERNEL = (
+    b"6,412,1500000,-;remoteproc remoteproc0: powering up m33\n"
+    b"6,413,1500001,-;random: crng init done\n"
+    b"3,414,1500002,-;stm32-rproc m33: TA load failed, TEE err: 0xffff000f, TEE orig: 4\n"
+)
+SECURE = b"E/TA:  remoteproc_load_segment:759 Fails to load segment, res = 0x0xffff000f\r\n"
+
+
+def field(name="errno", predicted="EIO", observed="EIO", agreement="agrees") -> dict:
+    return {"name": name, "predicted": predicted, "observed": observed, "agreement": agreement}
+
+
+def sample(tmp_path, *, target="virtual-mp25", virtual=True, hostile="", verdicts=("PASS", "FAIL"), end=True):
+    """A record of one test on two cores; `hostile` is put wherever text comes from outside."""
+    record = Record(new_directory(tmp_path, target, CLOCK), "r1", CLOCK)
+    command = ["pytest", "--lg-env", f"targets/{target}.yaml{hostile}"]
+    record.append("run-start", target=target + hostile, command=command, bench="0.1.0", virtual=virtual)
+    record.append("provenance", entries={"kernel" + hostile: "Linux 6.12.107" + hostile})
+    for core, verdict in zip(("m33", "m0"), verdicts, strict=True):
+        one_test(record, core, verdict, hostile)
+    if end:
+        record.append("run-end", counts=dict(Counter(verdicts)))
+    record.close()
+    return record.directory
+
+
+def one_test(record, core, verdict, hostile) -> None:
+    name = f"testcases/test_deploy.py::test_flip[{core}]{hostile}"
+    record.boot = "b-1" + hostile
+    record.append("test-start", test=name, core=core + hostile, title="A flipped byte is refused." + hostile)
+    kept = record.keep(
+        [
+            Artefact(KMSG + hostile, KERNEL + hostile.encode("utf-8", "surrogatepass")),
+            Artefact(SECURE_CONSOLE, SECURE),
+        ]
+    )
+    fields = [
+        field("tee_code", 0xFFFF000F, 0xFFFF3072, "differs"),
+        field("secure_log", "" + hostile, hostile or None, "undecided"),
+        field(),
+    ]
+    record.append(
+        "step",
+        test=name,
+        name="deploy",
+        core=core + hostile,
+        fields=fields,
+        evidence=kept,
+        duration_ns=8_400_000,
+    )
+    record.append("test-end", test=name, verdict=verdict, reason="because" + hostile, duration_ns=12_000_000)
+
+
+class Elements(HTMLParser):
+    """Every element with its attributes' names, and all text, as a browser's parser would see them."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: Counter = Counter()
+        self.values: list[str] = []
+        self.ids: list[str] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags[tag, tuple(name for name, _ in attrs)] += 1
+        self.values += [value or "" for _, value in attrs]
+        self.ids += [value or "" for name, value in attrs if name == "id"]
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def html_of(directory, tmp_path) -> str:
+    return report.write([directory], tmp_path / "out").read_text("utf-8")
+
+
+def test_the_page_shows_verdict_provenance_fields_and_evidence(tmp_path):
+    """What a reader signs is all there: verdict, provenance, prediction, observation, relevant lines."""
+    text = Elements(html_of(sample(tmp_path), tmp_path)).text
+    for expected in ("FAIL", "Linux 6.12.107", "A flipped byte is refused.", "0xffff000f", "0xffff3072",
+                     "[    1.500002] stm32-rproc m33: TA load failed", "Fails to load segment", "differs",
+                     "testcases/test_deploy.py::test_flip"):  # fmt: skip
+        assert expected in text
+    assert "crng init" not in text
+
+
+def test_the_same_records_give_the_same_bytes(tmp_path):
+    """Two reports on one record are equal, byte for byte, wherever they are written."""
+    directory = sample(tmp_path)
+    one, two = (report.write([directory], tmp_path / name).parent for name in ("one", "two"))
+    for name in (report.INDEX, report.JUNIT):
+        assert (one / name).read_bytes() == (two / name).read_bytes()
+
+
+def test_a_virtual_board_is_said_to_be_one(tmp_path):
+    """Emulation is declared on top of the page; a real board's page does not carry the banner."""
+    claim = "proven under emulation, not on silicon"
+    assert claim in html_of(sample(tmp_path), tmp_path)
+    assert claim not in html_of(sample(tmp_path, virtual=False), tmp_path)
+
+
+def test_nothing_can_be_loaded_or_run(tmp_path):
+    """The policy forbids everything but the one style sheet, whose hash it names; there is no script."""
+    text = html_of(sample(tmp_path), tmp_path)
+    style = re.search(r"<style>(.*?)</style>", text, re.DOTALL)[1]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert f"content=\"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'" in text
+    found = Elements(text)
+    assert not {tag for tag, _ in found.tags} & {"script", "img", "iframe", "link", "form", "object"}
+    assert not [v for v in found.values if v.startswith(("http:", "https:", "//", "javascript:", "data:"))]
+
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "\"><img src=x onerror='alert(1)'>",
+    "</style></pre></title><h1>",
+    "{{ 7 * 7 }}{% raw %}",
+    "&lt;b&gt;",
+    "\x1b[2J\x1b]0;title\x07",
+    "\x00\x08\x7f\x9b31m",
+    "user\u202egpj.exe\u2066\u200f",
+    "]]><!--",
+    "\udcff\ud800",
+    "../../etc/passwd\n",
+    "a\u0300\u0301\u0302",
+]
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_hostile_text_adds_no_element_and_no_control(tmp_path, hostile):
+    """Whatever a device or a file calls itself: the page has the template's elements and nothing else."""
+    clean = Elements(html_of(sample(tmp_path / "clean", hostile="x"), tmp_path))
+    text = html_of(sample(tmp_path / "hostile", hostile=hostile), tmp_path)
+    found = Elements(text)
+    assert found.tags == clean.tags
+    assert found.ids == clean.ids
+    assert "49" not in found.text
+    assert visible(text) == text
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_hostile_text_leaves_the_junit_file_well_formed(tmp_path, hostile):
+    """The XML parses, whatever a device printed, and holds the two test cases and nothing more."""
+    report.write([sample(tmp_path, hostile=hostile)], tmp_path / "out")
+    root = ET.parse(tmp_path / "out" / report.JUNIT).getroot()
+    tags = Counter(element.tag for element in root.iter())
+    assert tags == {
+        "testsuites": 1,
+        "testsuite": 1,
+        "properties": 1,
+        "property": 1,
+        "testcase": 2,
+        "failure": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("plain\ttext\n", "plain\ttext\n"),
+        ("\x1b[2J", "␛[2J"),
+        ("\r\x00", "␍␀"),
+        ("\x7f\x9b", "␡⟨U+009B⟩"),
+        ("a\u202eb", "a⟨U+202E⟩b"),
+        ("e\u0301", "e⟨U+0301⟩"),
+        ("größe µs → ok", "größe µs → ok"),
+        ("\ud800", "⟨U+D800⟩"),
+    ],
+)
+def test_what_cannot_be_seen_is_shown(text, expected):
+    """Control characters, direction overrides and marks appear as symbols; people's text stays."""
+    assert visible(text) == expected
+
+
+def test_bytes_that_are_no_text_are_shown_as_numbers():
+    """Garbled serial bytes are visible, not lost."""
+    assert decoded(b"ok \xff\xfe\r\n") == "ok \\xff\\xfe\n"
+
+
+@pytest.mark.parametrize(
+    ("element", "verdict"),
+    [
+        ("failure", "FAIL"),
+        ("error", "INFRA"),
+        ("error", "INVALID"),
+        ("error", "BLOCKED"),
+        ("skipped", "NOT-RUN"),
+    ],
+)
+def test_junit_tells_failures_from_errors(tmp_path, element, verdict):
+    """Only FAIL is a failure; what gives no verdict on the board is an error, with the exact word as type."""
+    report.write([sample(tmp_path, verdicts=("PASS", verdict))], tmp_path / "out")
+    suite = ET.parse(tmp_path / "out" / report.JUNIT).getroot()[0]
+    assert [e.get("type") for e in suite.iter(element)] == [verdict]
+    counts = {k: suite.get(k) for k in ("failures", "errors", "skipped")}
+    assert counts == {"failures": "0", "errors": "0", "skipped": "0"} | {
+        {"failure": "failures", "error": "errors"}.get(element, element): "1"
+    }
+
+
+def test_a_test_without_an_end_is_invalid(tmp_path):
+    """A run killed in a test gives no verdict on that test, and the page says so."""
+    directory = sample(tmp_path, verdicts=("PASS", "PASS"), end=False)
+    log = directory / "record.jsonl"
+    log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:-1]))
+    found = summarize([read(directory)])
+    assert [t.verdict for t in found.runs[0].tests] == [Verdict.PASS, Verdict.INVALID]
+    assert found.verdict is Verdict.INVALID
+    assert "the run was killed in this test" in html_of(directory, tmp_path)
+
+
+def test_a_killed_run_is_not_green_even_if_all_its_tests_are(tmp_path):
+    """Nobody knows what a run that did not end still meant to test."""
+    directory = sample(tmp_path, verdicts=("PASS", "PASS"), end=False)
+    assert summarize([read(directory)]).verdict is Verdict.INVALID
+    assert "it was killed, or it is still going on" in html_of(directory, tmp_path)
+
+
+def test_a_run_of_nothing_is_not_green(tmp_path):
+    """A record without tests gives NOT-RUN."""
+    record = Record(new_directory(tmp_path, "x", CLOCK), "r1", CLOCK)
+    record.append("run-end", counts={})
+    record.close()
+    assert summarize([read(record.directory)]).verdict is Verdict.NOT_RUN
+    assert "No test was executed." in html_of(record.directory, tmp_path)
+
+
+def test_several_runs_share_one_page(tmp_path):
+    """Two boards stand side by side in the matrix, and the worst verdict is the page's."""
+    one = sample(tmp_path, verdicts=("PASS", "PASS"))
+    two = sample(tmp_path, target="mp25", virtual=False, verdicts=("PASS", "INFRA"))
+    found = summarize([read(one), read(two)])
+    assert found.columns == (("virtual-mp25", "m33"), ("virtual-mp25", "m0"), ("mp25", "m33"), ("mp25", "m0"))
+    assert [[c.verdict.value for c in row.cells] for row in found.rows] == [["PASS", "PASS", "PASS", "INFRA"]]
+    assert found.verdict is Verdict.INFRA
+    out = report.write([one, two], tmp_path / "out")
+    assert len(set(Elements(out.read_text()).ids)) == len(Elements(out.read_text()).ids)
+
+
+def test_evidence_stands_beside_the_page(tmp_path):
+    """Every link to evidence leads to a file with these bytes."""
+    out = report.write([sample(tmp_path)], tmp_path / "out")
+    links = {v for v in Elements(out.read_text("utf-8")).values if v.startswith("evidence/")}
+    assert {(out.parent / link).read_bytes() for link in links} == {KERNEL, SECURE}
+
+
+def test_changed_evidence_is_not_quoted(tmp_path):
+    """Lines from a file that is no longer what was recorded do not get on the page."""
+    directory = sample(tmp_path)
+    for path in (directory / "evidence").iterdir():
+        path.write_bytes(b"remoteproc forged\n")
+    text = html_of(directory, tmp_path)
+    assert "forged" not in text
+    assert "the file is missing or was changed since" in text
+
+
+def test_an_excerpt_is_bounded():
+    """A flood of lines or an endless line is cut, and the page says how much is left out."""
+    flood = excerpt(KMSG, b"remoteproc storm\n" * 1000)
+    assert (len(flood.lines), flood.omitted) == (MAX_LINES, 1000 - MAX_LINES)
+    endless = excerpt(SECURE_CONSOLE, b"E/TA: " + b"x" * 100_000)
+    assert len(endless.lines[0]) < MAX_WIDTH + 40
+    assert "more characters" in endless.lines[0]
+
+
+def test_an_excerpt_without_lines_says_why():
+    """Empty, irrelevant and binary evidence are told apart."""
+    assert excerpt(KMSG, b"").missing == "empty"
+    assert excerpt(KMSG, b"1,1,1,-;usb\n").missing == "no line that matters"
+    assert excerpt("image", b"\0\1").missing == "binary"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("tee_code", 0xFFFF3072, "0xffff3072"),
+        ("tee_code", 0, "0 (nothing refused)"),
+        ("beating", True, "yes"),
+        ("beating", False, "no"),
+        ("identity", "", "(none)"),
+        ("state", None, "unknown"),
+        ("state", "running", "running"),
+    ],
+)
+def test_values_are_shown_as_people_read_them(name, value, expected):
+    """Codes in hexadecimal, truth as a word, nothing as nothing."""
+    assert shown(name, value) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "core", "expected"),
+    [("t[m33]", "m33", "t"), ("t[m33-flip]", "m33", "t[flip]"), ("t", "board", "t"), ("t[a]", "m33", "t[a]")],
+)
+def test_a_row_of_the_matrix_is_a_test_without_its_core(name, core, expected):
+    """The core is the column."""
+    assert without_core(name, core) == expected
+
+
+def test_a_report_on_nothing_and_to_nowhere_is_refused(tmp_path):
+    """No record is misuse; a directory that cannot be written is the lab's fault. Both name the path."""
+    with pytest.raises(Misuse, match="no record at"):
+        report.write([tmp_path], tmp_path / "out")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(LabFault, match=r"cannot write the report to .*file"):
+        report.write([sample(tmp_path)], tmp_path / "file")
