@@ -55,11 +55,11 @@ def tee_code(kernel_log: str | None, errno: str | None) -> int | None:
 
 
 def reason(secure_console: str | None) -> str | None:
-    """First error line of the trusted application, which is the one nearest to the cause; "" for none."""
+    """Last error line of the trusted application, its conclusion; "" for none."""
     if secure_console is None:
         return None
-    found = TA_ERROR.search(secure_console)
-    return found[1].rstrip() if found else ""
+    found = TA_ERROR.findall(secure_console)
+    return found[-1].rstrip() if found else ""
 
 
 def identity(trace: str) -> str | None:

@@ -92,7 +92,7 @@ def test_the_tee_code_is_the_first_one_reported(log, errno, expected):
         (
             "E/TA:  remoteproc_verify_signature:352 Failed to verify signature, res = 0xffff3072\n"
             "E/TA:  remoteproc_load_fw:921 Can't Authenticate the firmware (res = 0xffff3072)\n",
-            "Failed to verify signature, res = 0xffff3072",
+            "Can't Authenticate the firmware (res = 0xffff3072)",
         ),
         (
             "E/TC:? 0 da_to_pa:77 da 0x90000000 is outside\n"
@@ -104,7 +104,7 @@ def test_the_tee_code_is_the_first_one_reported(log, errno, expected):
         (None, None),
     ],
 )
-def test_the_reason_is_the_first_error_line_of_the_trusted_application(console, expected):
+def test_the_reason_is_the_last_error_line_of_the_trusted_application(console, expected):
     """The reason stands without the console's prefix; other worlds' lines don't count."""
     assert observe.reason(console) == expected
 
