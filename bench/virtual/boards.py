@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: MIT
+"""Virtual boards that are up: started, found by name, ended."""
+
+import fcntl
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+from attrs import frozen
+
+from bench.errors import LabFault, Misuse
+from bench.virtual import keys
+from bench.virtual.process import Spec
+from bench.virtual.paths import run_dir
+from bench.virtual.qemu import Parts
+from bench.virtual.recipes import KINDS, steps_of, write_cpio
+from bench.virtual.steps import Report, build
+from bench.virtual.tools import require
+
+BASE_PORT = 7000
+START_S = 20.0
+KERNEL_ARGUMENTS = "console=ttyAMA0 quiet rdinit=/init mem=256M"
+
+
+@frozen
+class Board:
+    """A virtual board as its users see it."""
+
+    name: str
+    pid: int
+    address: str
+    ports: dict[str, int]
+    directory: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def power_url(self) -> str:
+        """What labgrid's NetworkPowerPort (model rest) takes as host."""
+        return f"http://{self.address}:{self.ports['power']}/power/{{index}}/value"
+
+    @property
+    def known_hosts(self) -> Path:
+        """known_hosts file with the pinned key of this board."""
+        return self.directory / "known_hosts"
+
+
+def build_parts(kind_name: str, report: Report) -> Parts:
+    """Build or find everything that a board of this kind consists of."""
+    if kind_name not in KINDS:
+        raise Misuse(f"no kind of virtual board {kind_name!r}; there are: {', '.join(KINDS)}")
+    require(
+        "aarch64-linux-gnu-gcc", "bc", "bison", "cpio", "dpkg-deb", "dtc", "fdtoverlay", "flex", "make",
+        "mkenvimage", "qemu-system-aarch64", "tar", "xz",
+    )  # fmt: skip
+    made = build(steps_of(KINDS[kind_name]), report)
+    return Parts(
+        firmware=made["tfa"] / "qemu_fw.bios",
+        kernel=made["linux"] / "Image",
+        initrd=made["rootfs"] / "rootfs.cpio",
+        device_tree=made["device-tree"] / "board.dtb",
+        environment=made["uboot-env"] / "env.bin",
+        append=KERNEL_ARGUMENTS,
+    )
+
+
+def start(
+    kind_name: str,
+    name: str,
+    report: Report,
+    *,
+    lifeline: bool,
+    address: str | None = None,
+    base_port: int = BASE_PORT,
+) -> Board:
+    """Start the process of a board, powered off.
+
+    lifeline: the board ends with this process; else it stays until `stop`.
+    Misuse when the name is taken; LabFault when a port is busy.
+    """
+    parts = build_parts(kind_name, report)
+    directory = _claim(name)
+    # Locked from before it is filled until its process ends: an unlocked directory is a stale one.
+    with (directory / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            parts = attrs.evolve(parts, initrd=_with_keys(parts.initrd, directory))
+            return _launch(Spec(name, directory, address, base_port, parts, lifeline), lock.fileno())
+        except BaseException:
+            shutil.rmtree(directory, ignore_errors=True)
+            raise
+
+
+def _claim(name: str) -> Path:
+    if not name or "/" in name or name.startswith(".") or len(name) > 40:
+        raise Misuse(f"board name {name!r}: 1 to 40 characters, no slash, no leading dot")
+    remove_stale()
+    directory = run_dir() / name
+    try:
+        directory.mkdir(mode=0o700, parents=True)
+    except FileExistsError:
+        raise Misuse(f"a board named {name!r} is up already; see mpbench virtual status") from None
+    return directory
+
+
+def _with_keys(rootfs: Path, directory: Path) -> Path:
+    """The root file system with this user's keys behind it: an initramfs may be several archives."""
+    root = directory / "keys"
+    for path, data, mode in (
+        ("root/.ssh/authorized_keys", keys.ssh_public_line(keys.ssh_key()) + b"\n", 0o600),
+        ("etc/dropbear/host_key", keys.dropbear_host_key(), 0o600),
+    ):
+        file = root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch(mode)
+        file.write_bytes(data)
+    (root / "root/.ssh").chmod(0o700)
+    (root / "root").chmod(0o700)
+    (root / "etc").chmod(0o755)
+    overlay = directory / "keys.cpio"
+    write_cpio(root, overlay, directory / "cpio.log")
+    both = directory / "initrd.cpio"
+    both.write_bytes(rootfs.read_bytes() + overlay.read_bytes())
+    shutil.rmtree(root)
+    overlay.unlink()
+    return both
+
+
+def _launch(spec: Spec, lock_fd: int) -> Board:
+    text = json.dumps(attrs.asdict(spec), default=str)
+    with (spec.directory / "board.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "bench.virtual.process", text],
+            stdin=subprocess.PIPE if spec.lifeline else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            pass_fds=[lock_fd],
+            # Ctrl-C at a run's terminal is for the run: its board is ended by the run's own teardown.
+            start_new_session=True,
+        )
+    try:
+        _await_ready(process, spec)
+        return _read_board(spec.directory / "board.json", process)
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+
+
+def _await_ready(process: "subprocess.Popen[bytes]", spec: Spec) -> None:
+    assert process.stdout is not None
+    answered, _, _ = select.select([process.stdout], [], [], START_S)
+    line = (
+        process.stdout.readline().decode().strip() if answered else f"failed no answer within {START_S:.0f} s"
+    )
+    if line != "ready":
+        words = (spec.directory / "board.log").read_text(errors="replace").strip().splitlines()
+        raise LabFault(f"virtual board {spec.name}: {line.removeprefix('failed ') or ' '.join(words[-1:])}")
+
+
+def _read_board(file: Path, process: "subprocess.Popen[bytes] | None" = None) -> Board:
+    return Board(**json.loads(file.read_text()), directory=file.parent, process=process)
+
+
+def boards() -> Iterator[Board]:
+    """The boards of this user that are up."""
+    remove_stale()
+    for file in sorted(run_dir().glob("*/board.json")):
+        yield _read_board(file)
+
+
+def find(name: str) -> Board:
+    """The board of that name; Misuse naming those that are up."""
+    up = {b.name: b for b in boards()}
+    if name not in up:
+        raise Misuse(f"no virtual board {name!r} is up; up are: {', '.join(up) or 'none'}")
+    return up[name]
+
+
+def stop(board: Board) -> None:
+    """End a board's process and wait until nothing of it is left."""
+    if board.process is not None:
+        board.process.terminate()
+        board.process.wait(START_S)
+        for stream in (board.process.stdin, board.process.stdout):
+            if stream is not None:
+                stream.close()
+        return
+    os.kill(board.pid, signal.SIGTERM)
+    with (board.directory / "lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+
+
+def remove_stale() -> None:
+    """Remove what killed boards left: a directory whose lock nobody holds."""
+    for lock in run_dir().glob("*/lock"):
+        with lock.open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            shutil.rmtree(lock.parent, ignore_errors=True)
