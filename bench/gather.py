@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: MIT
+"""Collect evidence of a step: touches the board, understands nothing.
+
+Waits for events with deadlines. A deadline that passes is no error here: the evidence then lacks something,
+and a field stays undecided.
+"""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from attrs import frozen
+
+from bench.facts import (
+    IMAGE,
+    KMSG,
+    NO_TRACE,
+    SECURE_CONSOLE,
+    START_ERRNO,
+    STATE,
+    TRACE_FIRST,
+    TRACE_SECOND,
+    Artefact,
+    Evidence,
+)
+
+KERNEL_SAYS = re.compile(rb"remote processor \S+ is now up|Boot failed|TEE err")
+"""What the kernel logs last about a start, good or bad."""
+
+SECURE_SAYS = re.compile(rb"E/T[AC]:[^\n]*\n")
+"""An error line of the secure world, complete."""
+
+ANYTHING = re.compile(rb".")
+
+KERNEL_DEADLINE_S = 2.0
+SECURE_DEADLINE_S = 1.0
+SILENCE_S = 0.05
+"""The secure console has said all when nothing follows for this long: 500 characters at 115200 baud."""
+
+BEAT_DEADLINE_S = 2.0
+
+
+class Log(Protocol):
+    """A reader that follows a stream of the board for the whole run."""
+
+    def mark(self) -> int:
+        """Position of what will come next."""
+
+    def since(self, mark: int) -> bytes:
+        """Everything from `mark` until now."""
+
+    def wait_for(self, pattern: re.Pattern[bytes], mark: int, deadline_s: float) -> bool:
+        """Whether the stream from `mark` on matched before the deadline."""
+
+
+class Reads(Protocol):
+    """What gather needs of the remoteproc driver."""
+
+    def state(self, core: str) -> str:
+        """The core's sysfs state."""
+
+    def trace(self, core: str) -> bytes | None:
+        """Content of debugfs trace0, None when the core has none."""
+
+
+@frozen
+class Watch:
+    """The streams of the board and where they stood before a step."""
+
+    kmsg: Log
+    secure: Log
+    kmsg_mark: int
+    secure_mark: int
+
+
+def watch(kmsg: Log, secure: Log) -> Watch:
+    """Remember where the streams stand."""
+    return Watch(kmsg, secure, kmsg.mark(), secure.mark())
+
+
+def gather(
+    remoteproc: Reads,
+    watched: Watch,
+    core: str,
+    errno: str,
+    image: bytes,
+    *,
+    now_s: Callable[[], float] = time.monotonic,
+) -> Evidence:
+    """Evidence of a deployment whose write of `start` returned `errno`."""
+    watched.kmsg.wait_for(KERNEL_SAYS, watched.kmsg_mark, KERNEL_DEADLINE_S)
+    if errno != "OK":
+        _until_silent(watched, now_s)
+    artefacts = [Artefact(START_ERRNO, errno.encode()), Artefact(STATE, remoteproc.state(core).encode())]
+    artefacts += trace_samples(remoteproc, core, now_s)
+    artefacts.append(Artefact(KMSG, watched.kmsg.since(watched.kmsg_mark)))
+    artefacts.append(Artefact(SECURE_CONSOLE, watched.secure.since(watched.secure_mark)))
+    artefacts.append(Artefact(IMAGE, image))
+    return Evidence(tuple(artefacts))
+
+
+def trace_samples(remoteproc: Reads, core: str, now_s: Callable[[], float]) -> Iterator[Artefact]:
+    """The trace buffer, and once more when it has changed or the deadline is over."""
+    first = remoteproc.trace(core)
+    if first is None:
+        yield Artefact(NO_TRACE, b"the core has no trace0\n")
+        return
+    yield Artefact(TRACE_FIRST, first)
+    deadline = now_s() + BEAT_DEADLINE_S
+    second = remoteproc.trace(core)
+    while second == first and now_s() < deadline:  # every turn waits for a round trip to the board
+        second = remoteproc.trace(core)
+    yield Artefact(TRACE_SECOND, second or b"")
+
+
+def _until_silent(watched: Watch, now_s: Callable[[], float]) -> None:
+    """Wait for an error line of the secure world, then for the lines that follow it."""
+    secure, deadline = watched.secure, now_s() + SECURE_DEADLINE_S
+    secure.wait_for(SECURE_SAYS, watched.secure_mark, SECURE_DEADLINE_S)
+    while now_s() < deadline and secure.wait_for(ANYTHING, secure.mark(), SILENCE_S):
+        pass

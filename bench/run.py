@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: MIT
+"""The one place where the stages meet: predict, deploy, gather, observe, compare, record."""
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from attrs import asdict, field, frozen
+
+from bench import deploy, gather
+from bench.compare import compare
+from bench.errors import BoardFault, Invalidated
+from bench.facts import Agreement, Comparison, DeployFacts, Evidence, FieldVerdict
+from bench.observe import observe
+from bench.record import Record
+from bench.twin.expect import expect
+from bench.twin.loader import load
+from bench.twin.profile import Profile
+
+
+class Session(deploy.Uploads, Protocol):
+    """What a run needs of the session."""
+
+    def boot_id(self) -> str:
+        """The kernel's boot_id: another one means that the board was reset."""
+
+
+class Remoteproc(deploy.Writes, gather.Reads, Protocol):
+    """What a run needs of the remoteproc driver."""
+
+
+@frozen
+class Board:
+    """The board as the stages see it."""
+
+    session: Session
+    remoteproc: Remoteproc
+    kmsg: gather.Log
+    secure: gather.Log
+
+
+@frozen
+class Step:
+    """One step: what was predicted, what was seen, how they agree."""
+
+    name: str
+    core: str
+    predicted: DeployFacts
+    observed: DeployFacts
+    comparison: Comparison
+    evidence: Evidence = field(repr=False)
+    duration_ns: int
+
+    def check(self, *decided: str) -> None:
+        """BoardFault if a field differs; Invalidated if nothing, or one of `decided`, was not observed."""
+        wrong = [_words(f) for f in self.comparison.fields if f.agreement is Agreement.DIFFERS]
+        if wrong:
+            raise BoardFault(f"{self.name} on {self.core}: {'; '.join(wrong)}")
+        open_ = {f.name for f in self.comparison.fields if f.agreement is Agreement.UNDECIDED}
+        if missing := open_.intersection(decided):
+            raise Invalidated(f"{self.name} on {self.core}: nobody observed {', '.join(sorted(missing))}")
+        if len(open_) == len(self.comparison.fields):
+            raise Invalidated(f"{self.name} on {self.core}: nothing was observed")
+
+
+def predict(profile: Profile, core: str, image: bytes, identity: str) -> DeployFacts:
+    """What deploying `image` will show, by the twin; `identity` is what its firmware says of itself."""
+    return expect(load(image, profile, core), identity=identity, profile=profile)
+
+
+def deployment(
+    board: Board,
+    core: str,
+    image: bytes,
+    predicted: DeployFacts,
+    mono_ns: Callable[[], int] = time.monotonic_ns,
+) -> Step:
+    """Deploy and compare. Invalidated if the board was reset meanwhile: then nobody knows what was seen."""
+    begin = mono_ns()
+    boot = board.session.boot_id()
+    watched = gather.watch(board.kmsg, board.secure)
+    done = deploy.deploy(board.session, board.remoteproc, core, image)
+    evidence = gather.gather(board.remoteproc, watched, core, done.errno, image)
+    same_boot(boot, board.session.boot_id())
+    observed = observe(evidence)
+    return Step(
+        "deploy", core, predicted, observed, compare(predicted, observed), evidence, mono_ns() - begin
+    )
+
+
+def same_boot(before: str, after: str) -> None:
+    """Invalidated if the board was reset in between."""
+    if before != after:
+        raise Invalidated(f"the board was reset: boot_id {before} became {after}")
+
+
+def append(record: Record, test: str, step: Step) -> None:
+    """Put a step into the record, its evidence first."""
+    record.append(
+        "step",
+        test=test,
+        name=step.name,
+        core=step.core,
+        fields=[asdict(f) | {"agreement": f.agreement.value} for f in step.comparison.fields],
+        evidence=record.keep(step.evidence.artefacts),
+        duration_ns=step.duration_ns,
+    )
+
+
+def _words(f: FieldVerdict) -> str:
+    return f"{f.name} was predicted {_word(f.predicted)}, the board showed {_word(f.observed)}"
+
+
+def _word(value: object) -> str:
+    return f"{value:#010x}" if type(value) is int else repr(value)

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: MIT
+"""The command mpbench: what it prints and which code it ends with."""
+
+import subprocess
+import sys
+
+import pytest
+
+from bench import cli
+from bench.errors import BoardFault, LabFault, Misuse
+from bench.record import Clock, Record, new_directory
+
+CLOCK = Clock(utc_s=lambda: 1_795_000_000.0, mono_ns=lambda: 42)
+
+
+@pytest.fixture
+def run(tmp_path):
+    record = Record(new_directory(tmp_path, "virtual-mp25", CLOCK), "r1", CLOCK)
+    record.append("test-start", test="t", core="m33", title="It works.")
+    record.append("test-end", test="t", verdict="PASS", reason="", duration_ns=5)
+    record.append("run-end", counts={"PASS": 1})
+    record.close()
+    return record.directory
+
+
+def test_a_report_is_made_beside_its_record(run, capsys):
+    """`mpbench report RUN` writes the page into the run's directory and prints its path."""
+    assert cli.main(["report", str(run)]) == 0
+    assert capsys.readouterr().out == f"{run / 'index.html'}\n"
+    assert "It works." in (run / "index.html").read_text()
+
+
+def test_several_runs_need_a_directory(run, tmp_path, capsys):
+    """One page about two runs belongs to neither of them."""
+    assert cli.main(["report", str(run), str(run)]) == 2
+    assert (
+        "mpbench: error: several runs on one page need a directory for it: -o DIR" in capsys.readouterr().err
+    )
+    assert cli.main(["report", str(run), str(run), "-o", str(tmp_path / "out")]) == 0
+    assert (tmp_path / "out" / "junit.xml").exists()
+
+
+def test_what_is_no_run_is_a_usage_error(tmp_path, capsys):
+    """A wrong directory gives one line and code 2."""
+    assert cli.main(["report", str(tmp_path)]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("mpbench: error: no record at ")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "line"),
+    [
+        (Misuse("no such kind"), 2, "mpbench: error: no such kind\n"),
+        (LabFault("port 7000 is busy"), 3, "mpbench: infrastructure: port 7000 is busy\n"),
+        (KeyboardInterrupt(), 130, "mpbench: interrupted\n"),
+    ],
+)
+def test_a_fault_is_one_line_and_a_code(monkeypatch, capsys, fault, code, line):
+    """Whose fault it is decides the exit code; nobody sees a traceback."""
+
+    def fail(_):
+        raise fault
+
+    monkeypatch.setattr(cli.bench.report, "write", lambda *_: fail(None))
+    assert cli.main(["report", "x"]) == code
+    assert capsys.readouterr().err == line
+
+
+def test_a_mistake_of_the_bench_is_not_hidden(monkeypatch):
+    """What nobody foresaw keeps its traceback."""
+
+    def fail(*_):
+        raise BoardFault("not for the command line")
+
+    monkeypatch.setattr(cli.bench.report, "write", fail)
+    with pytest.raises(BoardFault):
+        cli.main(["report", "x"])
+
+
+@pytest.mark.parametrize("arguments", [[], ["no-such-command"], ["report"]])
+def test_a_wrong_command_line_ends_with_2(arguments, capsys):
+    """argparse's own errors have the code of usage errors."""
+    with pytest.raises(SystemExit) as e:
+        cli.main(arguments)
+    assert e.value.code == 2
+    assert "usage: mpbench" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_command_is_installed():
+    """`mpbench --help` names the subcommands."""
+    script = "import sys; from bench.cli import main; sys.exit(main(['--help']))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert "virtual" in done.stdout
+    assert "report" in done.stdout
