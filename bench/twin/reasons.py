@@ -66,6 +66,14 @@ _add(
 )
 _add(
     "0 state",
+    Tee.BAD_PARAMETERS,
+    "D stm32_rproc_clean_up_memories",
+    {
+        "release-unknown-core": "the platform knows no core with this processor id",
+    },
+)
+_add(
+    "0 state",
     Tee.NOT_IMPLEMENTED,
     "C TA_InvokeCommandEntryPoint",
     {
