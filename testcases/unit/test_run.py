@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: MIT
+"""The stages joined: predict, deploy, gather, observe, compare, record; the board is played in memory."""
+
+import re
+
+import pytest
+
+from bench import gather, run
+from bench.deploy import stop
+from bench.errors import BoardFault, Invalidated, LabFault
+from bench.facts import KMSG, NO_TRACE, SECURE_CONSOLE, TRACE_SECOND, DeployFacts, Verdict
+from bench.record import Clock, Record, new_directory, read
+
+CLOCK = Clock(utc_s=lambda: 1_795_000_000.0, mono_ns=lambda: 42)
+RUNNING = DeployFacts("OK", "running", 0, "", True, "alive m33")
+REFUSED = DeployFacts("EIO", "offline", 0xFFFF000F, "Fails to load segment, res = 0x0xffff000f", False, "")
+GOOD, FLIPPED = b"good image", b"flipped image"
+
+
+class Stream:
+    """A log of the board in memory; nothing comes after what is there."""
+
+    def __init__(self) -> None:
+        self.data = (
+            b"6,1,1,-;remoteproc remoteproc0: remote processor m33 is now up\nE/TA:  old:1 old reason\n"
+        )
+        self.waits: list[bytes] = []
+
+    def mark(self) -> int:
+        return len(self.data)
+
+    def since(self, mark: int) -> bytes:
+        return self.data[mark:]
+
+    def wait_for(self, pattern: re.Pattern[bytes], mark: int, _deadline_s: float) -> bool:
+        self.waits.append(pattern.pattern)
+        return pattern.search(self.data, mark) is not None
+
+
+class PlayedBoard:
+    """Session and remoteproc of a board that refuses FLIPPED as OP-TEE does and runs everything else."""
+
+    def __init__(self) -> None:
+        self.kmsg, self.secure = Stream(), Stream()
+        self.files: dict[str, bytes] = {}
+        self.running = False
+        self.beats = 0
+        self.beating = True
+        self.boots = ["b-1"]
+        self.firmware_answer = "OK"
+
+    def boot_id(self) -> str:
+        return self.boots.pop(0) if len(self.boots) > 1 else self.boots[0]
+
+    def upload(self, data: bytes, path: str) -> None:
+        self.files[path] = data
+
+    def firmware_path(self, name: str) -> str:
+        return f"/lib/firmware/{name}"
+
+    def write(self, core: str, file: str, text: str, _deadline_s: float) -> str:
+        if file == "firmware":
+            return self.firmware_answer
+        if text == "stop":
+            was, self.running = self.running, False
+            return "OK" if was else "EINVAL"
+        return self._start(core)
+
+    def _start(self, core: str) -> str:
+        if self.files[f"/lib/firmware/mpbench-{core}.fw"] == FLIPPED:
+            self.secure.data += (
+                b"E/TA:  remoteproc_load_segment:759 Fails to load segment, res = 0x0xffff000f\r\n"
+            )
+            self.kmsg.data += b"3,9,9,-;rproc m33: LOAD_FW invoke failed TEE err: 0xffff000f, ret: 0\n"
+            return "EIO"
+        self.running = True
+        self.kmsg.data += b"6,9,9,-;remoteproc remoteproc0: remote processor m33 is now up\n"
+        return "OK"
+
+    def state(self, _core: str) -> str:
+        return "running" if self.running else "offline"
+
+    def trace(self, core: str) -> bytes | None:
+        if not self.running:
+            return None
+        self.beats += self.beating
+        return f"mpbench alive {core} 1\nboot 00000001 beat {self.beats:08x}\n".encode()
+
+
+@pytest.fixture
+def board() -> PlayedBoard:
+    return PlayedBoard()
+
+
+def deployed(board: PlayedBoard, image: bytes, predicted: DeployFacts) -> run.Step:
+    return run.deployment(run.Board(board, board, board.kmsg, board.secure), "m33", image, predicted)
+
+
+def test_a_good_image_runs_as_predicted(board):
+    """Every field of a good deployment is observed and agrees."""
+    step = deployed(board, GOOD, RUNNING)
+    assert step.observed == RUNNING
+    assert step.comparison.verdict is Verdict.PASS
+    step.check("errno", "state", "tee_code", "secure_log", "beating", "identity")
+
+
+def test_a_refused_image_is_refused_as_predicted(board):
+    """The refusal is a value: code, reason and that nothing runs are compared like any success."""
+    step = deployed(board, FLIPPED, REFUSED)
+    assert step.observed == REFUSED
+    step.check("tee_code", "secure_log")
+
+
+def test_only_what_came_after_the_mark_is_evidence(board):
+    """Old lines of both logs do not answer for a new deployment."""
+    step = deployed(board, GOOD, RUNNING)
+    assert step.evidence.get(SECURE_CONSOLE) == b""
+    assert step.evidence.get(KMSG).count(b"\n") == 1
+
+
+def test_an_accepted_image_that_should_be_refused_is_the_boards_fault(board):
+    """A difference names the field, what was predicted, and what the board showed."""
+    with pytest.raises(BoardFault, match="tee_code was predicted 0xffff000f, the board showed 0x00000000"):
+        deployed(board, GOOD, REFUSED).check()
+
+
+def test_a_heart_that_stands_still_is_the_boards_fault(board, monkeypatch):
+    """The core says that it runs, but its firmware does not beat: no pass."""
+    monkeypatch.setattr(gather, "BEAT_DEADLINE_S", 0.01)
+    board.beating = False
+    step = deployed(board, GOOD, RUNNING)
+    assert step.evidence.get(TRACE_SECOND) is not None
+    with pytest.raises(BoardFault, match="beating was predicted True, the board showed False"):
+        step.check()
+
+
+def test_a_field_nobody_observed_gives_no_verdict(board):
+    """A test that needs a field which the evidence does not show is invalid, neither pass nor fail."""
+    board.trace = lambda _core: b"somebody else's trace\n"
+    step = deployed(board, GOOD, RUNNING)
+    step.check("errno", "state")
+    with pytest.raises(Invalidated, match="nobody observed beating, identity"):
+        step.check("identity", "beating")
+
+
+def test_a_step_of_which_nothing_was_predicted_gives_no_verdict(board):
+    """An undefined prediction makes the whole step undecided."""
+    with pytest.raises(Invalidated, match="nothing was observed"):
+        deployed(board, GOOD, DeployFacts()).check()
+
+
+def test_a_reset_in_the_middle_invalidates_the_step(board):
+    """Another boot_id after the step than before it: what was seen belongs to no boot."""
+    board.boots = ["b-1", "b-2"]
+    with pytest.raises(Invalidated, match="boot_id b-1 became b-2"):
+        deployed(board, GOOD, RUNNING)
+
+
+def test_a_core_that_is_not_offline_is_the_labs_fault(board):
+    """The firmware name is refused while a core runs: the bench left it so, the board is not to blame."""
+    board.firmware_answer = "EBUSY"
+    with pytest.raises(LabFault, match="m33: firmware name refused with EBUSY; the core must be offline"):
+        deployed(board, GOOD, RUNNING)
+
+
+def test_a_refusal_waits_for_the_secure_console_and_a_start_does_not(board):
+    """The secure console is waited for when there is a reason to expect, and only then."""
+    deployed(board, GOOD, RUNNING)
+    assert board.secure.waits == []
+    deployed(board, FLIPPED, REFUSED)
+    assert board.secure.waits == [gather.SECURE_SAYS.pattern, gather.ANYTHING.pattern]
+
+
+def test_stop_answers_with_the_boards_own_word(board):
+    """The errno of a stop is a value."""
+    deployed(board, GOOD, RUNNING)
+    assert [stop(board, "m33"), stop(board, "m33")] == ["OK", "EINVAL"]
+    assert board.state("m33") == "offline"
+
+
+def test_a_step_is_recorded_whole(board, tmp_path):
+    """Prediction, observation, verdict per field and all evidence are in the record."""
+    step = deployed(board, FLIPPED, REFUSED)
+    record = Record(new_directory(tmp_path, "x", CLOCK), "r1", CLOCK)
+    run.append(record, "t", step)
+    record.close()
+    line = read(record.directory).lines[0]
+    assert line["fields"][2] == {
+        "name": "tee_code",
+        "predicted": 0xFFFF000F,
+        "observed": 0xFFFF000F,
+        "agreement": "agrees",
+    }
+    assert [e["name"] for e in line["evidence"]] == [a.name for a in step.evidence.artefacts]
+    assert NO_TRACE in [e["name"] for e in line["evidence"]]
+    kept = {e["name"]: read(record.directory).evidence(e["file"]) for e in line["evidence"]}
+    assert kept["image"] == FLIPPED
