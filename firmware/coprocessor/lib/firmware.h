@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/* What a firmware of this bench is made of. Nothing here needs an interrupt handler or a C library. */
+#ifndef FIRMWARE_H
+#define FIRMWARE_H
+
+#include <stdint.h>
+
+#define VERSION "1"
+
+/* Each firmware is one main(); it never returns. */
+extern const char firmware_name[];
+int main(void);
+
+/*
+ * The IPC area, read by Linux: it belongs to no PT_LOAD, so it survives a crash recovery.
+ *   +0x0000 trace buffer, text   +0x1000 mailbox, 64 words   +0x1100 boot record
+ */
+#define TRACE_SIZE 0x1000u
+#define MAILBOX_OFFSET 0x1000u
+#define BOOT_RECORD_OFFSET 0x1100u
+
+/*
+ * Trace buffer (resource table, debugfs trace0):
+ *   mpbench <firmware> <core> <version>
+ *   boot 00000001 beat 0000002a
+ *   log lines ... NUL
+ */
+void trace_open(void);
+void trace_beat(void);
+void trace_log(const char *text);
+void trace_log_hex(const char *text, uint32_t value);
+
+/* Pace: sleeps until the next tick. One tick is one beat of a living firmware. */
+#define TICK_HZ 50u
+void tick_start(void);
+void tick_wait(void);
+void tick_stop(void);
+
+/* The SoC's watchdog of this core: about 0.3 s. */
+void watchdog_start(void);
+void watchdog_kick(void);
+
+#endif

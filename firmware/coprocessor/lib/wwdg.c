@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* Window watchdog. Ref: RM0436, WWDG: control, configuration; time-out = 4096 * 2^WDGTB * (T[5:0] + 1) / PCLK1. */
+#include "core.h"
+#include "firmware.h"
+
+#define WWDG_CR REG32(WWDG_BASE + 0x00)
+#define CR_WDGA (1u << 7)
+#define CR_T_MAX 0x7Fu
+#define WWDG_CFR REG32(WWDG_BASE + 0x04)
+#define CFR_WDGTB_128 (7u << 11) /* the longest: 321 ms at 104 MHz */
+#define CFR_NO_WINDOW 0x7Fu
+
+void watchdog_start(void)
+{
+	REG32(WWDG_CLOCK_REG) = WWDG_CLOCK_EN;
+	WWDG_CFR = CFR_WDGTB_128 | CFR_NO_WINDOW;
+	WWDG_CR = CR_WDGA | CR_T_MAX;
+	if (!(WWDG_CR & CR_WDGA))
+		trace_log("watchdog does not start: access refused?");
+}
+
+void watchdog_kick(void)
+{
+	WWDG_CR = CR_WDGA | CR_T_MAX;
+}

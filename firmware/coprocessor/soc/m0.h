@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Cortex-M0+ of the STM32MP25 (SmartRun domain).
+ *
+ * Ref: STM32CubeMP2 Drivers/CMSIS/Device/ST/STM32MP2xx/Include/stm32mp257cxx_cm0.h
+ *      (IWDG5 = SMART_RUN_APB 0x46000000 + 0x90000; LPSRAM1 0x200C0000; no VTOR) and _ca35.h
+ *      (its reset is GIC_SPI 7, "IWDG5_RST_IRQn = 39"); ST's memory: cm0_cube_fw and cm0_cube_data in
+ *      LPSRAM1..3, ipc_shmem_2 at 0x200C6000
+ *
+ * RCC isn't in this core's map, so whoever releases it has to switch RCC_IWDG5CFGR on.
+ */
+#ifndef SOC_H
+#define SOC_H
+
+#define CORE_NAME "m0"
+#define CPU_HZ 200000000u /* RM0457, clock of the SmartRun domain, highest; sets the pace of beats only */
+
+#define IPC_DA 0x200C6000u
+
+#define IWDG_BASE 0x46090000u
+
+#endif

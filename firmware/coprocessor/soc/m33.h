@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Cortex-M33 of the STM32MP25.
+ *
+ * Ref: STM32CubeMP2 Drivers/CMSIS/Device/ST/STM32MP2xx/Include/stm32mp257cxx_cm33.h and _ca35.h
+ *      (after RM0457: IWDG3 is the M33's, its reset is GIC_SPI 4, "IWDG3_RST_IRQn = 36")
+ *      OP-TEE core/arch/arm/dts/stm32mp257f-ev1-ca35tdcid-resmem.dtsi (cm33_cube_fw, ipc_shmem)
+ *      OP-TEE core/arch/arm/dts/stm32mp257f-ev1-ca35tdcid-rif.dtsi (IWDG3: CID2, secure)
+ *      Linux drivers/clk/stm32/stm32mp25_rcc.h (RCC_IWDG3CFGR), clk-stm32mp25.c (GATE_IWDG3: bit 1),
+ *      arch/arm64/boot/dts/st/stm32mp251.dtsi (rcc@44200000)
+ *
+ * On silicon IWDG3 answers only the world that RIFSC gives it to; ST's evaluation board gives it to
+ * the secure one. A firmware in the other world is refused (writes ignored, reads zero): it says so
+ * in its trace, see lib/iwdg.c.
+ */
+#ifndef SOC_H
+#define SOC_H
+
+#define CORE_NAME "m33"
+#define CPU_HZ 400000000u /* RM0457, clock of the Cortex-M33, highest; only the pace of beats hangs on it */
+
+#define IPC_DA 0x81200000u
+
+#define IWDG_BASE 0x44030000u
+#define IWDG_CLOCK_REG 0x44200890u /* RCC_IWDG3CFGR */
+#define IWDG_CLOCK_EN (1u << 1)    /* IWDG3EN */
+
+#define STACK_LIMIT_REGISTER 1 /* Armv8-M Mainline has MSPLIM */
+
+#endif
