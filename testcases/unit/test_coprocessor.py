@@ -1,0 +1,301 @@
+# SPDX-License-Identifier: MIT
+"""The co-processors of the virtual board, with the firmware that is built for silicon, without a board."""
+
+import io
+import itertools
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from attrs import define, field
+from elftools.elf.elffile import ELFFile
+
+from bench.errors import Misuse
+from bench.virtual.coprocessor import SLOT, Coprocessor
+from bench.virtual.memory import MP15_CORES, MP25_CORES, CoreSpec, Region, SharedRam
+
+FIRMWARE = Path(__file__).parents[2] / "firmware"
+CORES = {**MP25_CORES, **MP15_CORES}
+DEADLINE_S = 20.0
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("arm-none-eabi-gcc") is None, reason="needs arm-none-eabi-gcc (Debian: gcc-arm-none-eabi)"
+)
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("firmware")
+    subprocess.run(["make", "-s", "-C", FIRMWARE, f"O={out}"], check=True, stdout=subprocess.DEVNULL)
+    return out
+
+
+@pytest.fixture
+def ram() -> Iterator[SharedRam]:
+    ram = SharedRam.create()
+    yield ram
+    ram.close()
+
+
+@define
+class Rig:
+    """A core, its RAM, and the hand that a PTA would have on the control page."""
+
+    core: CoreSpec
+    ram: SharedRam
+    levels: list[bool] = field(factory=list)
+    lines: list[str] = field(factory=list)
+    changed: threading.Condition = field(factory=threading.Condition)
+    coprocessor: Coprocessor = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.coprocessor = Coprocessor(self.core, self.ram, self.levels.append, self.lines.append)
+
+    def word(self, word: SLOT) -> int:
+        return self.ram.word(self.core.slot_pa + word)
+
+    def load(self, elf: Path) -> None:
+        for segment in ELFFile(io.BytesIO(elf.read_bytes())).iter_segments("PT_LOAD"):
+            data = segment.data().ljust(segment["p_memsz"], b"\0")
+            self.ram.write(self.core.pa_of(segment["p_paddr"], len(data)), data)
+
+    def release(self) -> None:
+        slot = self.core.slot_pa
+        self.ram.set_word(slot + SLOT.VECTOR_DA, self.core.vector_da)
+        self.ram.set_word(slot + SLOT.GENERATION, self.word(SLOT.GENERATION) + 1)
+        self.ram.set_word(slot + SLOT.RUN, 1)
+
+    def hold(self) -> None:
+        self.ram.set_word(self.core.slot_pa + SLOT.RUN, 0)
+        self.until(lambda: self.word(SLOT.ACK) == 0)
+
+    def trace(self) -> list[str]:
+        text = self.ram.read(self.core.region("ipc").pa, 0x1000).split(b"\0")[0]
+        return text.decode("ascii").splitlines()
+
+    def boot(self) -> int:
+        return int(self.trace()[1].split()[1], 16)
+
+    def beat(self) -> int:
+        lines = self.trace()
+        return int(lines[1].split()[3], 16) if len(lines) > 1 else 0
+
+    def until(self, true: Callable[[], bool]) -> None:
+        """Wait for memory to change: there is no event for that."""
+        end = time.monotonic() + DEADLINE_S
+        while not true():
+            assert time.monotonic() < end, f"nothing came: {self.lines} {self.trace()}"
+            time.sleep(0.002)
+
+    def said(self, text: str) -> bool:
+        return any(text in line for line in self.lines)
+
+
+@pytest.fixture(params=sorted(CORES))
+def rig(request: pytest.FixtureRequest, ram: SharedRam) -> Iterator[Rig]:
+    rig = Rig(CORES[request.param], ram)
+    rig.coprocessor.start()
+    yield rig
+    rig.coprocessor.stop()
+    assert rig.coprocessor.failure is None
+
+
+@pytest.fixture
+def m33(ram: SharedRam) -> Iterator[Rig]:
+    rig = Rig(CORES["m33"], ram)
+    rig.coprocessor.start()
+    yield rig
+    rig.coprocessor.stop()
+
+
+def code(rig: Rig, *halfwords: int, stack: int = 0x800) -> None:
+    """Put a vector table and Thumb code behind it in the core's memory."""
+    start = rig.core.vector_da
+    vectors = [start + stack] + [start + 0x41] * 15
+    rig.ram.write(rig.core.regions[0].pa, b"".join(v.to_bytes(4, "little") for v in vectors))
+    rig.ram.write(rig.core.regions[0].pa + 0x40, b"".join(h.to_bytes(2, "little") for h in halfwords))
+
+
+def test_alive_names_itself_and_beats(rig: Rig, built: Path) -> None:
+    """The firmware of silicon runs on its core, names itself in the trace, and its beat advances."""
+    rig.load(built / rig.core.name / "alive.elf")
+    rig.release()
+    rig.until(lambda: rig.beat() > 3)
+    assert rig.trace() == [f"mpbench alive {rig.core.name} 1", f"boot 00000001 beat {rig.beat():08x}"]
+    assert rig.levels == []
+
+
+def test_a_stop_is_acknowledged_and_ends_the_beats(rig: Rig, built: Path) -> None:
+    """Once run is 0 the emulator acknowledges, and the core's memory changes no more."""
+    rig.load(built / rig.core.name / "alive.elf")
+    rig.release()
+    rig.until(lambda: rig.word(SLOT.ACK) == 1 and rig.beat() > 1)
+    rig.hold()
+    still, served = rig.trace(), rig.word(SLOT.BEAT)
+    rig.until(lambda: rig.word(SLOT.BEAT) > served + 20)
+    assert rig.trace() == still
+
+
+def test_a_restart_counts_a_boot_and_starts_the_beats_anew(rig: Rig, built: Path) -> None:
+    """The boot counter survives a reload of the firmware; the heartbeat starts again."""
+    for boot in (1, 2, 3):
+        rig.load(built / rig.core.name / "alive.elf")
+        rig.release()
+        rig.until(lambda boot=boot: rig.trace()[:1] != [] and rig.boot() == boot and rig.beat() > 1)
+        rig.hold()
+
+
+def test_the_m0_runs_in_translated_memory(ram: SharedRam, built: Path) -> None:
+    """The M0 executes at 0x200c0000, where the board has no memory; its bytes lie at 0x81600000."""
+    rig = Rig(CORES["m0"], ram)
+    rig.load(built / "m0" / "alive.elf")
+    stack, entry = (int.from_bytes(ram.read(0x8160_0000 + 4 * i, 4), "little") for i in range(2))
+    assert (stack, entry & ~0xFFF) == (0x200C_0800, 0x200C_0000)
+
+
+def test_a_new_generation_resets_a_core_whose_stop_was_missed(m33: Rig, built: Path) -> None:
+    """A release that follows a hold too short to be seen still resets the core."""
+    m33.load(built / "m33" / "alive.elf")
+    m33.release()
+    m33.until(lambda: m33.beat() > 1)
+    m33.ram.set_word(m33.core.slot_pa + SLOT.GENERATION, 7)
+    m33.until(lambda: m33.boot() == 2)
+
+
+def test_the_emulator_beats_while_it_serves_and_not_after(m33: Rig) -> None:
+    """emulator_beat tells the secure world whether anybody serves the slot."""
+    first = m33.word(SLOT.BEAT)
+    m33.until(lambda: m33.word(SLOT.BEAT) > first)
+    m33.coprocessor.stop()
+    last = m33.word(SLOT.BEAT)
+    m33.coprocessor.stop()
+    assert m33.word(SLOT.BEAT) == last
+
+
+def test_stopping_the_emulator_acknowledges_for_a_running_core(m33: Rig, built: Path) -> None:
+    """Power off leaves no slot that claims to run."""
+    m33.load(built / "m33" / "alive.elf")
+    m33.release()
+    m33.until(lambda: m33.beat() > 1)
+    m33.coprocessor.stop()
+    assert m33.word(SLOT.ACK) == 0
+
+
+def test_a_fault_enters_the_hard_fault_handler_and_a_second_is_lockup(rig: Rig) -> None:
+    """An undefined instruction is logged with its address; again in the handler it locks the core up."""
+    code(rig, 0xDE00)
+    rig.release()
+    rig.until(lambda: rig.said("lockup: fault in a fault handler"))
+    assert rig.said(f"fault at pc 0x{rig.core.vector_da + 0x40:08x}")
+    assert rig.word(SLOT.ACK) == 1
+    rig.hold()
+
+
+def test_an_access_outside_the_core_s_memory_faults(rig: Rig) -> None:
+    """A core sees its regions and its peripherals, and nothing else of the board's RAM."""
+    code(rig, 0x4801, 0x6800, 0xE7FE, 0x0000, 0x0000, 0x8140)
+    rig.release()
+    rig.until(lambda: rig.said("lockup"))
+    assert rig.said("UC_ERR_READ_UNMAPPED")
+
+
+@pytest.mark.parametrize(
+    ("table", "why"),
+    [
+        ((0x8010_0800, 0x8010_0040), "reset vector 0x80100040 has no Thumb bit"),
+        ((0x8010_0800, 0x0000_0000), "reset vector 0x00000000 has no Thumb bit"),
+    ],
+)
+def test_a_bad_vector_table_is_lockup(m33: Rig, table: tuple[int, int], why: str) -> None:
+    """A reset vector that no Cortex-M would take leaves the core released and still."""
+    m33.ram.write(m33.core.regions[0].pa, b"".join(v.to_bytes(4, "little") for v in table))
+    m33.release()
+    m33.until(lambda: m33.said(why))
+    m33.hold()
+
+
+def test_a_loop_at_the_very_start_of_memory_runs(m33: Rig) -> None:
+    """The vector table's first halfword can be code as well: a branch to itself at the region's start."""
+    m33.ram.write(
+        m33.core.regions[0].pa, (0x8010_E7FE).to_bytes(4, "little") + (0x8010_0001).to_bytes(4, "little")
+    )
+    m33.release()
+    served = m33.word(SLOT.BEAT)
+    m33.until(lambda: m33.word(SLOT.BEAT) > served + 20)
+    assert not m33.said("fault")
+    m33.hold()
+
+
+def test_a_sleep_without_systick_ends_by_itself(m33: Rig) -> None:
+    """WFI with nothing to wait for is no stop for ever: the loop around it goes on."""
+    code(m33, 0x4802, 0xBF30, 0x3101, 0x6001, 0xE7FB, 0x0000, 0x0000, 0x8120)
+    m33.release()
+    m33.until(lambda: m33.ram.word(0x8120_0000) > 3)
+    m33.hold()
+
+
+def test_vectors_outside_the_core_s_memory_are_lockup(m33: Rig) -> None:
+    """A vector address that is no memory of the core can't start it."""
+    m33.ram.set_word(m33.core.slot_pa + SLOT.VECTOR_DA, 0x4000_0000)
+    m33.ram.set_word(m33.core.slot_pa + SLOT.RUN, 1)
+    m33.until(lambda: m33.said("no vector table at 0x40000000"))
+    m33.hold()
+
+
+def test_a_failure_of_the_host_is_kept_for_the_board_to_read(ram: SharedRam) -> None:
+    """An error in the emulator's own process ends the core's thread visibly, with the slot acknowledged."""
+    rig = Rig(CORES["m33"], ram)
+
+    def broken(line: str) -> None:
+        rig.lines.append(line)
+        if "released" in line:
+            raise OSError("the log is gone")
+
+    rig.coprocessor = Coprocessor(rig.core, ram, rig.levels.append, broken)
+    code(rig, 0xE7FE)
+    rig.release()
+    rig.coprocessor.start()
+    rig.until(lambda: rig.coprocessor.failure is not None)
+    rig.coprocessor.stop()
+    assert rig.said("the emulator failed: OSError('the log is gone')")
+    assert rig.word(SLOT.ACK) == 0
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda ram: ram.word(0x8400_0000), "outside the RAM 0x40000000..0x84000000"),
+        (lambda ram: ram.read(0x3FFF_FFFF, 2), "2 bytes at 0x3fffffff"),
+        (lambda ram: ram.write(0x83FF_FFFF, b"xy"), "2 bytes at 0x83ffffff"),
+        (lambda ram: ram.set_word(0x4000_0002, 1), "not aligned to 4"),
+        (lambda _: CORES["m0"].pa_of(0x200C_5FFF, 2), "m0: 2 bytes at 0x200c5fff lie in none of its regions"),
+        (lambda _: CORES["m0"].region("vdev"), "m0 has no region 'vdev'"),
+    ],
+)
+def test_an_address_outside_is_refused_with_its_bounds(
+    ram: SharedRam, call: Callable[[SharedRam], object], says: str
+) -> None:
+    """The shared memory checks every range and names value and bounds."""
+    with pytest.raises(Misuse, match=says):
+        call(ram)
+
+
+def test_memory_is_shared_by_file_descriptor_and_closes_once(ram: SharedRam) -> None:
+    """Another mapping of the same descriptor sees the same words."""
+    other = SharedRam(ram.fd)
+    other.set_word(0x8140_0000, 0x1_0000_0005)
+    assert ram.word(0x8140_0000) == 5
+    other.close()
+    other.close()
+
+
+def test_regions_are_pages_apart() -> None:
+    """Every region can be mapped by pages, and no two of a board's cores share one."""
+    for cores in (MP25_CORES, MP15_CORES):
+        regions: list[Region] = sorted((r for c in cores.values() for r in c.regions), key=lambda r: r.pa)
+        assert all(r.da % 0x1000 == r.pa % 0x1000 == r.size % 0x1000 == 0 for r in regions)
+        assert all(a.pa + a.size <= b.pa for a, b in itertools.pairwise(regions))
