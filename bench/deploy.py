@@ -14,8 +14,8 @@ START_DEADLINE_S = 20.0
 class Uploads(Protocol):
     """What deploy needs of a session."""
 
-    def upload(self, data: bytes, path: str) -> None:
-        """Put `data` at `path`, whole or not at all."""
+    def put_bytes(self, data: bytes, path: str) -> None:
+        """Make the board's file `path` hold `data`, whole or not at all."""
 
 
 class Writes(Protocol):
@@ -40,7 +40,7 @@ class Deployed:
 def deploy(session: Uploads, remoteproc: Writes, core: str, image: bytes) -> Deployed:
     """Upload the image, name it as the core's firmware, write `start`. The core has to be offline."""
     name = f"mpbench-{core}.fw"
-    session.upload(image, remoteproc.firmware_path(name))
+    session.put_bytes(image, remoteproc.firmware_path(name))
     refused = remoteproc.write(core, "firmware", name, START_DEADLINE_S)
     if refused != "OK":
         raise LabFault(f"{core}: firmware name refused with {refused}; the core must be offline first")

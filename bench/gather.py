@@ -7,7 +7,7 @@ and a field stays undecided.
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 from attrs import frozen
@@ -41,6 +41,27 @@ SILENCE_S = 0.05
 BEAT_DEADLINE_S = 2.0
 
 
+BOOT_ID = "/proc/sys/kernel/random/boot_id"
+_TREE = "/proc/device-tree"
+_SOC = "/sys/devices/soc0"
+ABOUT = {
+    "about.kernel": "/proc/version",
+    "about.kernel-command-line": "/proc/cmdline",
+    "about.boot_id": BOOT_ID,
+    "about.model": f"{_TREE}/model",
+    "about.compatible": f"{_TREE}/compatible",
+    "about.serial": f"{_TREE}/serial-number",
+    "about.u-boot": f"{_TREE}/chosen/u-boot,version",
+    "about.soc_id": f"{_SOC}/soc_id",
+    "about.soc_revision": f"{_SOC}/revision",
+    "about.soc_serial": f"{_SOC}/serial_number",
+    "about.tee": "/sys/class/tee/tee0/implementation_id",
+}
+"""Artefact → file that says who the board is; many boards have some of them only."""
+
+CONSOLE = "console"
+
+
 class Log(Protocol):
     """A reader that follows a stream of the board for the whole run."""
 
@@ -52,6 +73,16 @@ class Log(Protocol):
 
     def wait_for(self, pattern: re.Pattern[bytes], mark: int, deadline_s: float) -> bool:
         """Whether the stream from `mark` on matched before the deadline."""
+
+
+class ReadsFiles(Protocol):
+    """What gather needs of a session."""
+
+    def read(self, path: str) -> bytes | str:
+        """A file's bytes, or the errno's name."""
+
+    def read_many(self, paths: Iterable[str]) -> dict[str, bytes | str]:
+        """Many files at once, in one round trip."""
 
 
 class Reads(Protocol):
@@ -97,6 +128,16 @@ def gather(
     artefacts.append(Artefact(KMSG, watched.kmsg.since(watched.kmsg_mark)))
     artefacts.append(Artefact(SECURE_CONSOLE, watched.secure.since(watched.secure_mark)))
     artefacts.append(Artefact(IMAGE, image))
+    return Evidence(tuple(artefacts))
+
+
+def about(session: ReadsFiles, console: Log, secure: Log) -> Evidence:
+    """Evidence of who the board is: its own files, and what both consoles said since the run began."""
+    found = session.read_many(ABOUT.values())
+    artefacts = [
+        Artefact(name, data) for name, path in ABOUT.items() if isinstance(data := found[path], bytes)
+    ]
+    artefacts += [Artefact(CONSOLE, console.since(0)), Artefact(SECURE_CONSOLE, secure.since(0))]
     return Evidence(tuple(artefacts))
 
 

@@ -7,6 +7,7 @@ Ref: Linux 6.12 drivers/remoteproc/remoteproc_core.c (kernel lines), OP-TEE 4.10
 """
 
 import re
+from collections.abc import Iterator
 
 from bench.facts import (
     KMSG,
@@ -18,6 +19,7 @@ from bench.facts import (
     TRACE_SECOND,
     DeployFacts,
     Evidence,
+    Provenance,
 )
 
 TEE_ERROR = re.compile(r"TEE err: (?:0x)?([0-9a-f]{8})")
@@ -31,6 +33,17 @@ IDENTITY = re.compile(r"mpbench (\w+ \w+) \w+")
 
 BEAT = re.compile(r"boot ([0-9a-f]{8}) beat ([0-9a-f]{8})")
 """Second line of the trace buffer, rewritten in place."""
+
+
+BANNERS = {
+    "tf-a": re.compile(r"BL31: (v\d\S*)"),
+    "u-boot": re.compile(r"U-Boot (\d{4}\.\d\d\S*)"),
+    "op-tee": re.compile(r"OP-TEE version: (.+?)(?: #|$)", re.MULTILINE),
+}
+"""Versions that the boot chain prints.
+
+Ref: TF-A bl31/bl31_main.c, U-Boot include/version.h, OP-TEE core/arch/arm/kernel/boot.c
+"""
 
 
 def observe(evidence: Evidence) -> DeployFacts:
@@ -72,6 +85,34 @@ def beat(trace: str) -> tuple[int, int] | None:
     """(boot, beat) of the trace buffer's second line, None when it is not there."""
     found = BEAT.search(trace)
     return (int(found[1], 16), int(found[2], 16)) if found else None
+
+
+def provenance(evidence: Evidence) -> Provenance:
+    """Who the board is: what its files say, and the versions that boot loaders and TEE printed."""
+    entries = {
+        a.name.removeprefix("about."): _plain(a.data) for a in evidence.artefacts if "about." in a.name
+    }
+    printed = {
+        name: text for a in evidence.artefacts for name, text in _banners(_text(evidence, a.name) or "")
+    }
+    return Provenance({name: text for name, text in (printed | entries).items() if text})
+
+
+def _banners(text: str) -> Iterator[tuple[str, str]]:
+    """(name, version) of every banner; of several boots the last one stands."""
+    for name, pattern in BANNERS.items():
+        if found := pattern.findall(text):
+            yield name, found[-1].strip()
+
+
+def _plain(data: bytes) -> str:
+    """A file's text on one line: device-tree strings end with NUL, lists are separated by it."""
+    return ", ".join(part for part in data.decode("utf-8", "backslashreplace").strip("\0\n").split("\0"))
+
+
+def is_virtual(found: Provenance) -> bool:
+    """Whether the board says of itself that it is emulated."""
+    return "mpbench,virt" in found.entries.get("compatible", "")
 
 
 def _beating(evidence: Evidence) -> bool | None:

@@ -42,9 +42,11 @@ SCHEMA: Mapping[str, Mapping[str, str]] = {
         "target": "str: name of the target's YAML file without its suffix",
         "command": "list of str: the command line",
         "bench": "str: version of mpbench and commit of its checkout",
-        "virtual": "bool: the board is emulated",
     },
-    "provenance": {"entries": "object: name → text, who and what was tested"},
+    "provenance": {
+        "entries": "object: name → text, who and what was tested",
+        "virtual": "bool: the board is emulated; by its own word",
+    },
     "test-start": {
         "test": "str: id of the test case",
         "core": "str or null: the core it runs on",

@@ -9,20 +9,17 @@ from attrs import asdict, field, frozen
 
 from bench import deploy, gather
 from bench.compare import compare
-from bench.errors import BoardFault, Invalidated
-from bench.facts import Agreement, Comparison, DeployFacts, Evidence, FieldVerdict
-from bench.observe import observe
+from bench.errors import BoardFault, Invalidated, LabFault
+from bench.facts import Agreement, Comparison, DeployFacts, Evidence, FieldVerdict, Provenance
+from bench.observe import observe, provenance
 from bench.record import Record
 from bench.twin.expect import expect
 from bench.twin.loader import load
 from bench.twin.profile import Profile
 
 
-class Session(deploy.Uploads, Protocol):
+class Session(deploy.Uploads, gather.ReadsFiles, Protocol):
     """What a run needs of the session."""
-
-    def boot_id(self) -> str:
-        """The kernel's boot_id: another one means that the board was reset."""
 
 
 class Remoteproc(deploy.Writes, gather.Reads, Protocol):
@@ -31,12 +28,13 @@ class Remoteproc(deploy.Writes, gather.Reads, Protocol):
 
 @frozen
 class Board:
-    """The board as the stages see it."""
+    """The board as the stages see it; `console` is Linux's, which the boot loaders used before."""
 
     session: Session
     remoteproc: Remoteproc
     kmsg: gather.Log
     secure: gather.Log
+    console: gather.Log
 
 
 @frozen
@@ -77,15 +75,29 @@ def deployment(
 ) -> Step:
     """Deploy and compare. Invalidated if the board was reset meanwhile: then nobody knows what was seen."""
     begin = mono_ns()
-    boot = board.session.boot_id()
+    boot = boot_id(board)
     watched = gather.watch(board.kmsg, board.secure)
     done = deploy.deploy(board.session, board.remoteproc, core, image)
     evidence = gather.gather(board.remoteproc, watched, core, done.errno, image)
-    same_boot(boot, board.session.boot_id())
+    same_boot(boot, boot_id(board))
     observed = observe(evidence)
     return Step(
         "deploy", core, predicted, observed, compare(predicted, observed), evidence, mono_ns() - begin
     )
+
+
+def boot_id(board: Board) -> str:
+    """The kernel's boot_id as it is now: another one than before means that the board was reset."""
+    found = board.session.read(gather.BOOT_ID)
+    if isinstance(found, str):
+        raise LabFault(f"{gather.BOOT_ID} can't be read: {found}")
+    return found.decode("ascii", "backslashreplace").strip()
+
+
+def about(board: Board) -> tuple[Provenance, Evidence]:
+    """Who and what the board is, and the evidence for it."""
+    evidence = gather.about(board.session, board.console, board.secure)
+    return provenance(evidence), evidence
 
 
 def same_boot(before: str, after: str) -> None:

@@ -139,7 +139,7 @@ def _run(number: int, run: Run) -> RunView:
         utc=str(start.get("utc", ""))[:19].replace("T", " "),
         command=" ".join(start.get("command", ())),
         bench=str(start.get("bench", "")),
-        virtual=bool(start.get("virtual")),
+        virtual=any(line["virtual"] for line in run.lines if line["kind"] == "provenance"),
         verdict=overall(verdicts),
         notes=run.notes,
         provenance=tuple(sorted((str(k), str(v)) for k, v in dict(entries).items())),

@@ -129,3 +129,29 @@ def test_a_trace_that_is_not_ours_decides_nothing():
 def test_bytes_that_are_no_text_harm_no_pattern():
     """A garbled kernel line before the code does not hide the code."""
     assert observe.observe(evidence(kmsg=b"\xff\xfe\x00\nTEE err: 0xffff3072")).tee_code == 0xFFFF3072
+
+
+def test_versions_are_what_the_boot_chain_printed_last():
+    """After a reboot into another version the new one stands; device-tree strings are cut at their NULs."""
+    found = observe.provenance(
+        Evidence(
+            (
+                Artefact("about.compatible", b"mpbench,virt-stm32mp25\0linux,dummy-virt\0"),
+                Artefact("about.serial", b"\0"),
+                Artefact(
+                    SECURE_CONSOLE,
+                    b"I/TC: OP-TEE version: 4.9.0 #1\r\nI/TC: OP-TEE version: 4.10.0-dev #2 Fri\r\n",
+                ),
+            )
+        )
+    )
+    assert found.entries == {"compatible": "mpbench,virt-stm32mp25, linux,dummy-virt", "op-tee": "4.10.0-dev"}
+    assert observe.is_virtual(found)
+
+
+def test_a_board_is_real_unless_it_says_otherwise():
+    """Only the board's own compatible makes a run a virtual one."""
+    found = observe.provenance(
+        Evidence((Artefact("about.compatible", b"st,stm32mp257f-ev1\0st,stm32mp257\0"),))
+    )
+    assert not observe.is_virtual(found)

@@ -35,8 +35,8 @@ def sample(tmp_path, *, target="virtual-mp25", virtual=True, hostile="", verdict
     """A record of one test on two cores; `hostile` is put wherever text comes from outside."""
     record = Record(new_directory(tmp_path, target, CLOCK), "r1", CLOCK)
     command = ["pytest", "--lg-env", f"targets/{target}.yaml{hostile}"]
-    record.append("run-start", target=target + hostile, command=command, bench="0.1.0", virtual=virtual)
-    record.append("provenance", entries={"kernel" + hostile: "Linux 6.12.107" + hostile})
+    record.append("run-start", target=target + hostile, command=command, bench="0.1.0")
+    record.append("provenance", entries={"kernel" + hostile: "Linux 6.12.107" + hostile}, virtual=virtual)
     for core, verdict in zip(("m33", "m0"), verdicts, strict=True):
         one_test(record, core, verdict, hostile)
     if end:

@@ -48,11 +48,18 @@ class PlayedBoard:
         self.beating = True
         self.boots = ["b-1"]
         self.firmware_answer = "OK"
+        self.console = Stream()
+        self.about = {"/proc/version": b"Linux version 6.12.107 (gcc) #1 SMP\n"}
 
-    def boot_id(self) -> str:
-        return self.boots.pop(0) if len(self.boots) > 1 else self.boots[0]
+    def read(self, path: str) -> bytes | str:
+        if path != gather.BOOT_ID or not self.boots:
+            return "ENOENT"
+        return (self.boots.pop(0) if len(self.boots) > 1 else self.boots[0]).encode() + b"\n"
 
-    def upload(self, data: bytes, path: str) -> None:
+    def read_many(self, paths) -> dict[str, bytes | str]:
+        return {path: self.about.get(path, "ENOENT") for path in paths}
+
+    def put_bytes(self, data: bytes, path: str) -> None:
         self.files[path] = data
 
     def firmware_path(self, name: str) -> str:
@@ -93,7 +100,11 @@ def board() -> PlayedBoard:
 
 
 def deployed(board: PlayedBoard, image: bytes, predicted: DeployFacts) -> run.Step:
-    return run.deployment(run.Board(board, board, board.kmsg, board.secure), "m33", image, predicted)
+    return run.deployment(seen(board), "m33", image, predicted)
+
+
+def seen(board: PlayedBoard) -> run.Board:
+    return run.Board(board, board, board.kmsg, board.secure, board.console)
 
 
 def test_a_good_image_runs_as_predicted(board):
@@ -154,6 +165,25 @@ def test_a_reset_in_the_middle_invalidates_the_step(board):
     board.boots = ["b-1", "b-2"]
     with pytest.raises(Invalidated, match="boot_id b-1 became b-2"):
         deployed(board, GOOD, RUNNING)
+
+
+def test_a_board_without_boot_id_is_the_labs_fault(board):
+    """Without its boot_id nobody can tell whether the board was reset."""
+    board.boots = []
+    with pytest.raises(LabFault, match="boot_id can't be read: ENOENT"):
+        deployed(board, GOOD, RUNNING)
+
+
+def test_the_board_is_asked_who_it_is(board):
+    """Files that the board has not are left out; what the consoles printed counts as well."""
+    board.console.data = b"NOTICE:  BL31: v2.12.1(release):2.12.1\r\nU-Boot 2025.01-3 (Apr 08 2025)\r\n"
+    found, evidence = run.about(seen(board))
+    assert found.entries == {
+        "kernel": "Linux version 6.12.107 (gcc) #1 SMP",
+        "tf-a": "v2.12.1(release):2.12.1",
+        "u-boot": "2025.01-3",
+    }
+    assert evidence.get("console") == board.console.data
 
 
 def test_a_core_that_is_not_offline_is_the_labs_fault(board):
