@@ -23,6 +23,7 @@
 #include <linux/interrupt.h>
 #include <linux/io.h>
 #include <linux/module.h>
+#include <linux/mutex.h>
 #include <linux/of.h>
 #include <linux/of_address.h>
 #include <linux/of_reserved_mem.h>
@@ -52,6 +53,20 @@ static const char * const ta_cmd_names[] = {
 	[TA_RPROC_CMD_RELEASE_FW]	= "TA_RPROC_CMD_RELEASE_FW",
 };
 
+/*
+ * The TA has one instance and lets one client in at a time (it has no
+ * TA_FLAG_MULTI_SESSION; a second session is refused with TEE_ERROR_BUSY). Its
+ * commands name the core, so all cores share the session.
+ */
+static struct {
+	struct mutex lock; /* of users, and of opening and closing */
+	unsigned int users;
+	struct tee_context *ctx;
+	u32 session;
+} ta = {
+	.lock = __MUTEX_INITIALIZER(ta.lock),
+};
+
 /* Memory of the core: reserved memory, and where the core sees it */
 struct mpbench_mem {
 	const char *name;
@@ -63,8 +78,6 @@ struct mpbench_mem {
 /**
  * struct mpbench_rproc - a core
  * @rproc:	its remoteproc handle
- * @ctx:	context of the TEE
- * @session:	session with the TA
  * @id:		processor id, as the TA and the PTA know it
  * @wdg_irq:	interrupt of its watchdog, enabled from start to stop
  * @wdg_fired:	the watchdog interrupt masked itself
@@ -77,8 +90,6 @@ struct mpbench_mem {
  */
 struct mpbench_rproc {
 	struct rproc *rproc;
-	struct tee_context *ctx;
-	u32 session;
 	u32 id;
 	int wdg_irq;
 	bool wdg_fired;
@@ -97,7 +108,7 @@ static int ta_invoke(struct mpbench_rproc *core, u32 cmd,
 {
 	struct tee_ioctl_invoke_arg arg = {
 		.func = cmd,
-		.session = core->session,
+		.session = ta.session,
 		.num_params = TA_NUM_PARAMS,
 	};
 	int ret;
@@ -105,7 +116,7 @@ static int ta_invoke(struct mpbench_rproc *core, u32 cmd,
 	param[0].attr = TEE_IOCTL_PARAM_ATTR_TYPE_VALUE_INPUT;
 	param[0].u.value.a = core->id;
 
-	ret = tee_client_invoke_func(core->ctx, &arg, param);
+	ret = tee_client_invoke_func(ta.ctx, &arg, param);
 	if (!ret && !arg.ret)
 		return 0;
 
@@ -147,7 +158,7 @@ static int ta_load(struct mpbench_rproc *core, const struct firmware *fw)
 	struct tee_shm *shm;
 	int ret;
 
-	shm = tee_shm_register_kernel_buf(core->ctx, (void *)fw->data, fw->size);
+	shm = tee_shm_register_kernel_buf(ta.ctx, (void *)fw->data, fw->size);
 	if (IS_ERR(shm)) {
 		dev_err(core->rproc->dev.parent,
 			"can't share %zu bytes with the TEE: %ld\n",
@@ -169,56 +180,61 @@ static int ta_match(struct tee_ioctl_version_data *vers, const void *data)
 	return vers->impl_id == TEE_IMPL_ID_OPTEE;
 }
 
-static void ta_close_context(void *ctx)
-{
-	tee_client_close_context(ctx);
-}
-
-static struct tee_context *ta_open_context(struct device *dev)
-{
-	struct tee_context *ctx;
-	int ret;
-
-	ctx = tee_client_open_context(NULL, ta_match, NULL, NULL);
-	if (ctx == ERR_PTR(-ENOENT))
-		return ERR_PTR(dev_err_probe(dev, -EPROBE_DEFER, "no OP-TEE yet\n"));
-	if (IS_ERR(ctx))
-		return ctx;
-
-	ret = devm_add_action_or_reset(dev, ta_close_context, ctx);
-
-	return ret ? ERR_PTR(ret) : ctx;
-}
-
-static void ta_close_session(void *data)
-{
-	struct mpbench_rproc *core = data;
-
-	tee_client_close_session(core->ctx, core->session);
-}
-
-static int ta_open_session(struct device *dev, struct mpbench_rproc *core)
+static int ta_open(struct device *dev, u32 id)
 {
 	struct tee_ioctl_open_session_arg arg = {
 		.clnt_login = TEE_IOCTL_LOGIN_REE_KERNEL,
 		.num_params = TA_NUM_PARAMS,
 	};
 	struct tee_param param[TA_NUM_PARAMS] = { };
+	struct tee_context *ctx;
 	int ret;
+
+	ctx = tee_client_open_context(NULL, ta_match, NULL, NULL);
+	if (ctx == ERR_PTR(-ENOENT))
+		return dev_err_probe(dev, -EPROBE_DEFER, "no OP-TEE yet\n");
+	if (IS_ERR(ctx))
+		return PTR_ERR(ctx);
 
 	export_uuid(arg.uuid, &ta_uuid);
 	param[0].attr = TEE_IOCTL_PARAM_ATTR_TYPE_VALUE_INPUT;
-	param[0].u.value.a = core->id;
+	param[0].u.value.a = id;
 
-	ret = tee_client_open_session(core->ctx, &arg, param);
+	ret = tee_client_open_session(ctx, &arg, param);
 	if (ret || arg.ret) {
 		dev_err(dev, "open session failed TEE err: 0x%08x, ret: %d\n",
 			arg.ret, ret);
+		tee_client_close_context(ctx);
 		return ret ?: -ENODEV;
 	}
-	core->session = arg.session;
+	ta.ctx = ctx;
+	ta.session = arg.session;
 
-	return devm_add_action_or_reset(dev, ta_close_session, core);
+	return 0;
+}
+
+static void ta_put(void *data)
+{
+	mutex_lock(&ta.lock);
+	if (!--ta.users) {
+		tee_client_close_session(ta.ctx, ta.session);
+		tee_client_close_context(ta.ctx);
+	}
+	mutex_unlock(&ta.lock);
+}
+
+static int ta_get(struct device *dev, u32 id)
+{
+	int ret = 0;
+
+	mutex_lock(&ta.lock);
+	if (!ta.users)
+		ret = ta_open(dev, id);
+	if (!ret)
+		ta.users++;
+	mutex_unlock(&ta.lock);
+
+	return ret ?: devm_add_action_or_reset(dev, ta_put, NULL);
 }
 
 /* --- Memory --- */
@@ -550,14 +566,18 @@ static int mpbench_rproc_probe(struct platform_device *pdev)
 {
 	struct device *dev = &pdev->dev;
 	struct mpbench_rproc *core;
-	struct tee_context *ctx;
 	struct rproc *rproc;
+	u32 id;
 	int ret;
 
-	/* First, because OP-TEE's driver may come later */
-	ctx = ta_open_context(dev);
-	if (IS_ERR(ctx))
-		return PTR_ERR(ctx);
+	ret = of_property_read_u32(dev->of_node, "st,proc-id", &id);
+	if (ret)
+		return dev_err_probe(dev, ret, "no st,proc-id\n");
+
+	/* Early, because OP-TEE's driver may come later */
+	ret = ta_get(dev, id);
+	if (ret)
+		return ret;
 
 	rproc = devm_rproc_alloc(dev, dev->of_node->name, &mpbench_rproc_ops,
 				 NULL, sizeof(*core));
@@ -566,20 +586,12 @@ static int mpbench_rproc_probe(struct platform_device *pdev)
 
 	core = rproc->priv;
 	core->rproc = rproc;
-	core->ctx = ctx;
+	core->id = id;
 	platform_set_drvdata(pdev, core);
-
-	ret = of_property_read_u32(dev->of_node, "st,proc-id", &core->id);
-	if (ret)
-		return dev_err_probe(dev, ret, "no st,proc-id\n");
 
 	ret = get_mems(dev, core);
 	if (ret)
 		return dev_err_probe(dev, ret, "no memory\n");
-
-	ret = ta_open_session(dev, core);
-	if (ret)
-		return ret;
 
 	core->wdg_irq = platform_get_irq(pdev, 0);
 	if (core->wdg_irq < 0)
