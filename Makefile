@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: MIT
+# make demo   set everything up, build the virtual board, run the bench on it
+# make test   the same set-up, then all tests
+# make check  lint, types, unit tests: no board, no root
+# make perf   measure against labgrid's own drivers
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PACKAGES := bc binutils bison cpio device-tree-compiler dropbear-bin flex gcc gcc-aarch64-linux-gnu \
+	gcc-arm-linux-gnueabihf gcc-arm-none-eabi libc6-dev libssl-dev make openssh-client openssh-server \
+	python3-dev python3-venv qemu-system-arm qemu-user u-boot-tools util-linux xz-utils
+TARGET ?= targets/virtual-mp25.yaml
+
+.PHONY: demo test check perf peer board firmware setup packages clean
+
+demo: board firmware
+	$(BIN)/pytest --lg-env $(TARGET)
+
+test: check board
+	$(BIN)/pytest --lg-env $(TARGET)
+	$(BIN)/pytest testcases/contract testcases/peer testcases/faults testcases/virtual
+
+check: $(VENV)/ready firmware
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest -q testcases/unit
+
+perf: board firmware
+	$(BIN)/python -m testcases.performance --lg-env $(TARGET)
+
+board: setup
+	$(BIN)/mpbench virtual build
+
+firmware:
+	$(MAKE) -s -C firmware
+
+setup: packages $(VENV)/ready
+
+# Only what is missing is installed; a machine that has everything needs neither root nor network.
+packages:
+	@missing=$$(for p in $(PACKAGES); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
+	if [ -n "$$missing" ]; then \
+		echo "installing:" $$missing; \
+		if [ $$(id -u) = 0 ]; then root=; else root=sudo; fi; \
+		$$root apt-get update -q && $$root env DEBIAN_FRONTEND=noninteractive \
+			apt-get install -q -y --no-install-recommends $$missing; \
+	fi
+
+$(VENV)/ready: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "mpbench needs Python 3.11 or newer; $(PYTHON) is older (set PYTHON=...)" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[test]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis firmware/build
