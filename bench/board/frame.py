@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: MIT
+"""Commands and replies of a persistent shell: the text that crosses the wire. Pure.
+
+The board's shell reads one request per line and answers on both of its streams:
+
+    stdout: <nonce> <seq>\\n  the command's bytes, unchanged  <nonce> <seq> <exit code>\\n
+    stderr:                  the command's bytes, unchanged  <nonce> <seq>\\n
+
+The nonce is 128 random bits that the command does not know, so its output can hold anything, and
+whatever a forgotten background process wrote before the first line is dropped. Only the shell's own
+built-ins are used: a program started per command would cost more than the command itself. That is
+why these frames carry no checksum; SSH authenticates every packet. Frames for a line that does not
+(a serial console) carry length and checksum, see `checked`.
+"""
+
+import shlex
+from hashlib import sha256
+
+from attrs import field, frozen
+
+from bench.board.errnos import errno_name
+from bench.errors import LabFault, Misuse
+
+NONCE_VARIABLE = "MPBENCH_NONCE"
+
+GROUP = "read -r s </proc/$$/stat; set -- ${s##*) }; "
+"""Leaves the shell's process group in $3. Ref: proc_pid_stat(5), field 5"""
+
+PREAMBLE = (
+    GROUP + '[ "$3" = $$ ] && S= || S=$(command -v setsid); '
+    'exec $S env -i PATH="$PATH:/usr/sbin:/sbin" HOME="$HOME" USER="$USER" LC_ALL=C '
+)
+"""Ends a login shell's part: a clean environment, and a process group of its own (OpenSSH makes one,
+dropbear does not), so that what hangs can be killed with all its children and nothing else."""
+
+LIFELINE = (
+    GROUP + '[ "$3" = $$ ] && G=-$$ || G=$$; echo $M $$; echo $M >&2; exec 3<&0 </dev/null; '
+    "( cat <&3 >/dev/null; kill -KILL $G ) >/dev/null 2>&1 & exec 3<&-; ( eval %s ); exit $?"
+)
+"""A command that dies with its channel, even when the network just vanishes: stdin's end kills the group."""
+
+
+def shell_command(nonce: str) -> str:
+    """What a channel executes to become a framed shell."""
+    return f"{PREAMBLE}{NONCE_VARIABLE}={nonce} sh"
+
+
+def lifeline_command(command: str, mark: str) -> str:
+    """What a channel executes to run `command`.
+
+    Its stdout begins after a line of `mark` and its process id, its stderr after a line of `mark`;
+    what a login shell has to say comes before them.
+    """
+    encode(command)
+    return f"{PREAMBLE}M={mark} sh -c {shlex.quote(LIFELINE % shlex.quote(command))}"
+
+
+BOOTSTRAP = r"""N=$%s
+r() { printf '%%s %%s\n' "$N" "$1"; ( eval "$2" ) </dev/null; set -- "$1" $?
+printf '%%s %%s\n' "$N" "$1" >&2; printf '%%s %%s %%s\n' "$N" "$1" "$2"; }
+""".replace("%s", NONCE_VARIABLE, 1).replace("%%", "%")
+"""What a fresh shell is told first."""
+
+
+@frozen
+class Reply:
+    """What a command left: exit code (128 + n: died of signal n), and its bytes."""
+
+    code: int
+    stdout: bytes = field(repr=False)
+    stderr: bytes = field(repr=False)
+
+    @property
+    def errno(self) -> str | None:
+        """errno name that stderr tells of, None if it tells of none."""
+        return errno_name(self.stderr.decode("utf-8", "backslashreplace"))
+
+    @property
+    def error(self) -> str:
+        """stderr in one line, for messages."""
+        return one_line(self.stderr.decode("utf-8", "backslashreplace"))
+
+
+def one_line(text: object, limit: int = 300) -> str:
+    """`text` on one line without control characters, cut to `limit` characters."""
+    line = " ".join(str(text).split())
+    shown = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in line)
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+
+
+def encode(text: str) -> bytes:
+    """A command's bytes; undecodable bytes of file names survive as surrogates. Misuse for NUL."""
+    if "\0" in text:
+        raise Misuse(f"a command can't hold a NUL byte: {one_line(repr(text))}")
+    return text.encode("utf-8", "surrogateescape")
+
+
+def request(seq: int, command: str) -> bytes:
+    """The line that makes the shell run `command` as number `seq`."""
+    return b"r %d %s\n" % (seq, encode(shlex.quote(command)))
+
+
+class ReplyReader:
+    """Puts one reply together from pieces of both streams, in time linear in their length.
+
+    limit: bytes that both streams may hold together; LabFault beyond it.
+    """
+
+    def __init__(self, nonce: str, seq: int, limit: int) -> None:
+        self._head = f"{nonce} {seq}\n".encode()
+        self._tail = f"{nonce} {seq} ".encode()
+        self._limit = limit
+        self._out, self._err = bytearray(), bytearray()
+        self._begin = -1
+        self._out_end = self._err_end = -1
+        self._code: int | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether both streams have ended."""
+        return self._code is not None and self._err_end >= 0
+
+    @property
+    def reply(self) -> Reply:
+        """The reply; valid once `done`."""
+        assert self._code is not None
+        return Reply(
+            self._code, bytes(self._out[self._begin : self._out_end]), bytes(self._err[: self._err_end])
+        )
+
+    def feed_stdout(self, data: bytes) -> None:
+        """Take the next bytes of stdout."""
+        since = len(self._out)
+        self._grow(self._out, data)
+        if self._begin < 0:
+            at = self._out.find(self._head, max(0, since - len(self._head)))
+            if at < 0:
+                return
+            self._begin = since = at + len(self._head)
+        self._find_code(since)
+
+    def _find_code(self, since: int) -> None:
+        if self._out_end < 0:
+            self._out_end = self._out.find(self._tail, max(self._begin, since - len(self._tail)))
+        if self._out_end >= 0:
+            line_end = self._out.find(b"\n", self._out_end)
+            if line_end >= 0:
+                self._code = int(self._out[self._out_end + len(self._tail) : line_end])
+
+    def feed_stderr(self, data: bytes) -> None:
+        """Take the next bytes of stderr."""
+        since = len(self._err)
+        self._grow(self._err, data)
+        if self._err_end < 0:
+            self._err_end = self._err.find(self._head, max(0, since - len(self._head)))
+
+    def _grow(self, stream: bytearray, data: bytes) -> None:
+        stream += data
+        if len(self._out) + len(self._err) > self._limit:
+            raise LabFault(
+                f"a command's output exceeds {self._limit} bytes: read it through spawn() or get()"
+            )
+
+
+# --- frames with length and checksum, for lines that lose or change bytes -----------------------
+
+CHECKED = (
+    r"""k() { set -- "$1" "$2" "$( { ( eval "$2" ); printf '\n%s' "$?"; } 2>&1 </dev/null"""
+    r""" | od -An -v -tx1)"; set -- "$1" "$(echo $3)"; set -- "$1" "$2" "$(printf %s "$2" | sha256sum)"; """
+    r"""printf '\n<%s %s %s %s>\n' "$1" ${#2} "${3%% *}" "$2"; }"""
+)
+"""One line that defines k SEQ COMMAND: stdout and stderr together, as hex, with length and SHA-256."""
+
+
+def checked_request(seq: int, command: str) -> bytes:
+    """The line that makes the shell run `command` as number `seq` in a checked frame; one line only."""
+    line = b"k %d %s" % (seq, encode(shlex.quote(command)))
+    if b"\n" in line or b"\r" in line:
+        raise Misuse(f"a command for a serial console must be one line: {one_line(repr(command))}")
+    return line
+
+
+def checked_reply(seq: int, frame: bytes) -> Reply | None:
+    """The reply in `frame` (the text between < and >), or None if it is not number `seq` or damaged."""
+    number, _, rest = frame.partition(b" ")
+    length, _, rest = rest.partition(b" ")
+    digest, _, body = rest.partition(b" ")
+    intact = (
+        number == b"%d" % seq and length == b"%d" % len(body) and digest == sha256(body).hexdigest().encode()
+    )
+    if not intact:
+        return None
+    output, _, code = bytes.fromhex(body.decode()).rpartition(b"\n")
+    return Reply(int(code), output, b"")

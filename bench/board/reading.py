@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: MIT
+"""Many small files in one round trip: what `cat` writes, taken apart again. Pure.
+
+One program start serves all files. Between them `cat` prints its own environment, which holds a nonce
+that no file's content can know; so contents may be binary, empty or change while they are read.
+"""
+
+import re
+import shlex
+from collections.abc import Sequence
+
+from bench.board.frame import NONCE_VARIABLE, Reply, one_line
+from bench.errors import LabFault, Misuse
+
+_MARKER = "/proc/self/environ"
+_BUSYBOX = re.compile(r"^cat: can't open '(.*)': .+$")
+_OTHERS = re.compile(r"^cat: '?(/.*?)'?: .+$")
+PATHS_PER_COMMAND = 512
+
+
+def command(paths: Sequence[str]) -> str:
+    """The command that reads `paths`. Misuse for a path that is not absolute."""
+    for path in paths:
+        if not path.startswith("/"):
+            raise Misuse(f"{one_line(repr(path))}: an absolute path is needed")
+    files = (word for path in paths for word in (shlex.quote(path), _MARKER))
+    return f"cat {_MARKER} {_MARKER} {' '.join(files)}"
+
+
+def split(reply: Reply, nonce: str, count: int) -> list[bytes]:
+    """The bytes of each of `count` files; empty for one that could not be read. LabFault when unclear."""
+    at = f"{NONCE_VARIABLE}={nonce}".encode()
+    first = reply.stdout.find(at)
+    length = reply.stdout.find(at, first + 1) - first
+    marker = reply.stdout[:length] if first >= 0 and length > 0 else b""
+    pieces = reply.stdout.split(marker) if marker else []
+    if len(pieces) != count + 3 or any(pieces[i] for i in (0, 1, -1)):
+        raise LabFault(f"reading {count} files at once failed: exit code {reply.code} {reply.error}")
+    return pieces[2:-1]
+
+
+def failures(reply: Reply) -> dict[str, str] | None:
+    """path → errno name of what `cat` could not open; None if a message does not say which file."""
+    found: dict[str, str] = {}
+    for line in reply.stderr.decode("utf-8", "surrogateescape").splitlines():
+        match = _BUSYBOX.match(line) or _OTHERS.match(line)
+        name = Reply(1, b"", line.encode("utf-8", "surrogateescape")).errno
+        if match is None or name is None:
+            return None
+        found[match[1]] = name
+    return found
+
+
+def command_for_one(path: str) -> str:
+    """The command that reads one file, so that an error is about it."""
+    return f"cat {shlex.quote(path)}"

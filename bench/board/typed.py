@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: MIT
+"""labgrid's decorators with types: labgrid ships none, and an untyped decorator would erase ours."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, cast
+
+from labgrid.driver import Driver
+from labgrid.step import step
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def active(method: F) -> F:
+    """The driver must be activated before this is called. Ref: labgrid, BindingMixin.check_active"""
+    return cast(F, Driver.check_active(method))
+
+
+def stepped(*, args: Sequence[str] = (), result: bool = False) -> Callable[[F], F]:
+    """Calls show up in labgrid's step log. Only for the main thread: labgrid keeps one stack of steps."""
+    return cast(Callable[[F], F], step(args=list(args), result=result))

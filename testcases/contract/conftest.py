@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: MIT
+"""Makers of sessions: every kind of server, and every userland, that the contract is tried on."""
+
+import contextlib
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from labgrid import Target
+from labgrid.driver import SSHDriver
+from labgrid.resource import NetworkService
+
+from bench.board.session import SessionDriver
+from testcases.contract import servers
+
+KINDS = {
+    "openssh": servers.openssh,
+    "openssh-busybox": lambda root: servers.openssh(root, path=servers.busybox_path(root)),
+    "openssh-no-sftp": lambda root: servers.openssh(root, sftp=False),
+    "dropbear": servers.dropbear,
+    "dropbear-busybox-no-sftp": lambda root: servers.dropbear(
+        root, path=servers.busybox_path(root), sftp=False
+    ),
+}
+
+
+def need(kind: str) -> None:
+    """Skip where the machine lacks the server: it is a tool of the test, not of the bench."""
+    tool = servers.SSHD if kind.startswith("openssh") else servers.DROPBEAR
+    if not Path(tool).exists():
+        pytest.skip(f"{tool} is not installed")
+    if "busybox" in kind and servers.BUSYBOX is None:
+        pytest.skip("busybox is not installed")
+    if kind.startswith("dropbear") and shutil.which("unshare") is None:
+        pytest.skip("unshare is not installed")
+
+
+def session_on(server: servers.Server, **attributes: object) -> SessionDriver:
+    """A SessionDriver bound to the server, not yet active."""
+    target = Target(server.kind)
+    NetworkService(target, "ssh", "127.0.0.1", server.username, port=server.port)
+    values = {"keyfile": str(server.keyfile), "known_hosts": str(server.known_hosts)} | attributes
+    return SessionDriver(target, "session", **values)
+
+
+@contextlib.contextmanager
+def active(driver: SessionDriver | SSHDriver) -> Iterator[SessionDriver | SSHDriver]:
+    """The driver, activated and in the end deactivated."""
+    try:
+        driver.target.activate(driver)
+        yield driver
+    finally:
+        driver.target.cleanup()
+
+
+Serve = Callable[..., servers.Server]
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Serve]:
+    """Start servers by kind; all end with the test."""
+    with contextlib.ExitStack() as stack:
+
+        def start(kind: str = "openssh", **options: object) -> servers.Server:
+            need(kind)
+            maker = getattr(servers, kind) if options else KINDS[kind]
+            return stack.enter_context(maker(tmp_path, **options))
+
+        yield start
+
+
+@pytest.fixture(params=list(KINDS))
+def server(request: pytest.FixtureRequest, serve: Serve) -> servers.Server:
+    """Each kind of server in turn."""
+    return serve(request.param)
+
+
+@pytest.fixture
+def session(server: servers.Server) -> Iterator[SessionDriver]:
+    """An active SessionDriver on each kind of server."""
+    with active(session_on(server)) as driver:
+        yield driver

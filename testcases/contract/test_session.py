@@ -1,0 +1,299 @@
+# SPDX-License-Identifier: MIT
+"""What every session must do, on every server and userland."""
+
+import os
+import stat
+import threading
+import time
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from labgrid.driver import ExecutionError
+from labgrid.protocol import CommandProtocol, FileTransferProtocol
+
+from bench.board.session import SessionDriver
+from bench.board.shell import CommandHangs
+from bench.errors import LabFault, Misuse
+
+
+def test_a_command_gives_its_exit_code_and_both_streams(session: SessionDriver):
+    """Exit code, stdout and stderr arrive apart and unchanged."""
+    reply = session.execute("echo out; echo err >&2; exit 3")
+    assert (reply.code, reply.stdout, reply.stderr) == (3, b"out\n", b"err\n")
+
+
+def test_labgrids_run_gives_lines(session: SessionDriver):
+    """run() speaks labgrid's CommandProtocol: lists of lines and the exit code."""
+    assert isinstance(session, CommandProtocol)
+    assert session.run("printf 'a\\nb'; echo c >&2; false") == (["a", "b"], ["c"], 1)
+    assert session.run_check("echo fine") == ["fine"]
+    with pytest.raises(ExecutionError):
+        session.run_check("false")
+
+
+def test_every_byte_survives(session: SessionDriver):
+    """Output may hold every byte value, NUL included, and need not end in a newline."""
+    reply = session.execute(
+        """i=0; while [ $i -lt 256 ]; do printf "\\\\$(printf %o $i)"; i=$((i+1)); done"""
+    )
+    assert reply.stdout == bytes(range(256))
+
+
+def test_bytes_that_are_no_text_are_kept_by_run(session: SessionDriver):
+    """Invalid UTF-8 comes back as surrogates, which encode to the same bytes again."""
+    lines, _, _ = session.run("printf '\\377\\300'")
+    assert lines[0].encode("utf-8", "surrogateescape") == b"\xff\xc0"
+
+
+def test_large_output_on_both_streams_does_not_block(session: SessionDriver):
+    """Megabytes on stdout and stderr at once arrive whole."""
+    reply = session.execute("head -c 3000000 /dev/zero >&2 & head -c 3000000 /dev/zero; wait")
+    assert (len(reply.stdout), len(reply.stderr)) == (3000000, 3000000)
+
+
+def test_a_command_leaves_no_trace_in_the_next(session: SessionDriver):
+    """Working directory, variables, options and exit stay inside their command."""
+    session.execute("cd /; X=1; set -e; trap 'echo late' EXIT; exit 9")
+    reply = session.execute('echo "$X"; false; pwd')
+    assert reply.code == 0
+    assert reply.stdout != b"\n/\n"
+    assert b"late" not in reply.stdout
+
+
+def test_quotes_newlines_and_odd_characters_pass(session: SessionDriver):
+    """The command line reaches the shell as it was given."""
+    reply = session.execute("printf '%s|' \"it's\" 'two\nlines' '$HOME' 'ä'")
+    assert reply.stdout.decode() == "it's|two\nlines|$HOME|ä|"
+
+
+def test_a_command_reads_an_empty_stdin(session: SessionDriver):
+    """A command that reads stdin meets its end at once instead of eating the next command."""
+    assert session.execute("cat; echo end").stdout == b"end\n"
+
+
+def test_output_of_a_forgotten_background_job_is_not_the_next_commands(session: SessionDriver):
+    """What a background process writes before the next command starts is dropped."""
+    session.execute("(echo stray; sleep 0.05; echo stray) & wait")
+    session.execute("(sleep 0.05; echo stray) &")
+    time.sleep(0.2)
+    assert session.execute("echo mine").stdout == b"mine\n"
+
+
+def test_a_command_with_nul_is_misuse(session: SessionDriver):
+    """NUL can't be part of a command line; the caller is told."""
+    with pytest.raises(Misuse, match="NUL"):
+        session.execute("echo \0")
+
+
+def test_a_command_that_kills_its_shell_is_a_lab_fault_and_the_next_works(session: SessionDriver):
+    """The shell of a session can be lost; the transport goes on with a new one."""
+    with pytest.raises(LabFault, match="shell ended"):
+        session.execute("kill -KILL $$")
+    assert session.execute("echo again").stdout == b"again\n"
+
+
+def test_a_hanging_command_ends_at_its_deadline_and_is_killed(session: SessionDriver):
+    """A deadline gives a LabFault in time, the command's processes are gone, the session goes on."""
+    begin = time.monotonic()
+    with pytest.raises(CommandHangs, match=r"no end after 0\.3 s: sleep 4711"):
+        session.execute("sleep 4711", timeout_s=0.3)
+    assert time.monotonic() - begin < 5
+    session.execute("true")
+    assert not processes("sleep", "4711")
+
+
+def test_a_hanging_call_does_not_stop_other_work(session: SessionDriver):
+    """call() has a shell of its own: commands beside it are answered while it hangs."""
+    raised = []
+
+    def hang() -> None:
+        with pytest.raises(CommandHangs):
+            session.call("sleep 4712", timeout_s=1.0)
+        raised.append(time.monotonic())
+
+    session.execute("true")
+    thread = threading.Thread(target=hang)
+    thread.start()
+    assert session.execute("echo beside").stdout == b"beside\n"
+    answered = time.monotonic()
+    thread.join()
+    assert answered < raised[0]
+    assert session.call("echo after", timeout_s=5).stdout == b"after\n"
+    assert not processes("sleep", "4712")
+
+
+def test_endless_output_is_cut_off(session: SessionDriver):
+    """A command whose output does not end stops at the limit, not at the lab host's memory."""
+    session._shell()._limit = 1 << 20
+    with pytest.raises(LabFault, match="exceeds 1048576 bytes"):
+        session.execute("cat /dev/zero")
+    assert session.execute("echo on").stdout == b"on\n"
+
+
+def test_spawned_output_arrives_while_it_runs_and_dies_with_its_channel(session: SessionDriver):
+    """spawn() streams; closing it kills the command and its children on the board."""
+    spawned = session.spawn("echo first; sleep 4713; echo never")
+    assert spawned.read(5.0) == b"first\n"
+    pid = spawned.pid
+    spawned.close()
+    await_gone(pid)
+    assert not processes("sleep", "4713")
+
+
+def test_a_spawned_command_that_ends_tells_its_exit_code(session: SessionDriver):
+    """A spawned command's rest and exit code are to be had, stderr apart."""
+    reply = session.spawn("printf 'a\\0b'; echo e >&2; exit 7").finish(5.0)
+    assert (reply.code, reply.stdout, reply.stderr) == (7, b"a\0b", b"e\n")
+
+
+def test_boot_id_is_known(session: SessionDriver):
+    """The session remembers which boot it talks to."""
+    assert session.boot_id == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+# --- many files in one round trip ---------------------------------------------------------------
+
+
+def test_read_many_gives_bytes_and_errno_names(session: SessionDriver, tmp_path: Path):
+    """Contents are exact, whatever they hold; what can't be read is named by its errno."""
+    files = {
+        "text": b"enabled\n",
+        "binary": bytes(range(256)) * 3,
+        "empty": b"",
+        "no newline": b"x",
+        "quote'd": b"q",
+        "new\nline": b"n",
+        "proc": None,
+    }
+    wanted = {}
+    for name, data in files.items():
+        if data is not None:
+            (tmp_path / name).write_bytes(data)
+            wanted[str(tmp_path / name)] = data
+    wanted["/proc/sys/kernel/ostype"] = b"Linux\n"
+    wanted[str(tmp_path / "missing")] = "ENOENT"
+    wanted[str(tmp_path)] = "EISDIR"
+    assert session.read_many(wanted) == wanted
+
+
+def test_fifty_reads_take_one_round_trip(session: SessionDriver):
+    """50 files that exist, or do not exist, are one command for the board."""
+    paths = [f"/proc/sys/kernel/{p.name}" for p in Path("/proc/sys/kernel").iterdir() if p.is_file()]
+    readable = [p for p in paths if os.access(p, os.R_OK)][:45] + [f"/nowhere/{i}" for i in range(5)]
+    session.execute("true")
+    before = session._shell()._seq
+    found = session.read_many(readable)
+    assert session._shell()._seq - before <= 2
+    assert list(found) == readable
+    assert found["/nowhere/3"] == "ENOENT"
+
+
+def test_reading_the_marker_itself_is_refused_not_mistaken(session: SessionDriver):
+    """A file that holds the very marker between files gives a LabFault, never somebody else's bytes."""
+    with pytest.raises(LabFault, match="at once failed"):
+        session.read_many(["/proc/self/environ"])
+
+
+def test_relative_paths_are_misuse(session: SessionDriver):
+    """A path is absolute, so that it can't be an option of some tool."""
+    for call in (session.read, session.get_bytes, lambda p: session.put_bytes(b"", p)):
+        with pytest.raises(Misuse, match="absolute"):
+            call("-n")
+
+
+# --- files --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [0, 1, 65537, 1 << 20])
+def test_upload_and_download_keep_every_byte(session: SessionDriver, tmp_path: Path, size: int):
+    """A file is the same on both sides, empty and large ones too, and nothing else is left."""
+    data = os.urandom(size)
+    path = tmp_path / "to" / "firm ware's.bin"
+    path.parent.mkdir()
+    session.put_bytes(data, str(path))
+    assert path.read_bytes() == data
+    assert session.get_bytes(str(path)) == data
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+    assert stat.S_IMODE(path.stat().st_mode) & 0o600 == 0o600
+
+
+def test_labgrids_put_and_get(session: SessionDriver, tmp_path: Path):
+    """put() and get() speak labgrid's FileTransferProtocol, with files and with directories."""
+    assert isinstance(session, FileTransferProtocol)
+    (tmp_path / "source").write_bytes(b"content")
+    (tmp_path / "there").mkdir()
+    (tmp_path / "here").mkdir()
+    session.put(str(tmp_path / "source"), f"{tmp_path}/there/")
+    session.get(f"{tmp_path}/there/source", str(tmp_path / "here"))
+    session.get(f"{tmp_path}/there/source", str(tmp_path / "here" / "renamed"))
+    assert (tmp_path / "here/source").read_bytes() == (tmp_path / "here/renamed").read_bytes() == b"content"
+    with pytest.raises(LabFault, match="can't read"):
+        session.put(str(tmp_path / "missing"), "/tmp/x")
+    with pytest.raises(LabFault, match="can't write"):
+        session.get(f"{tmp_path}/there/source", str(tmp_path / "no" / "where"))
+
+
+def test_an_upload_replaces_at_once(session: SessionDriver, tmp_path: Path):
+    """Whoever has the old file open keeps the old bytes: the new file is another one."""
+    path = tmp_path / "f"
+    path.write_bytes(b"old")
+    with path.open("rb") as reader:
+        session.put_bytes(b"new", str(path))
+        assert reader.read() == b"old"
+    assert path.read_bytes() == b"new"
+
+
+def test_what_can_not_be_written_is_told_with_its_errno(session: SessionDriver, tmp_path: Path):
+    """A missing directory and a directory in the file's place are LabFaults with the errno's name."""
+    with pytest.raises(LabFault, match="ENOENT"):
+        session.put_bytes(b"x", str(tmp_path / "no" / "where"))
+    (tmp_path / "dir").mkdir()
+    with pytest.raises(LabFault, match="EISDIR"):
+        session.put_bytes(b"x", str(tmp_path / "dir"))
+    assert [p.name for p in (tmp_path / "dir").iterdir()] == []
+    with pytest.raises(LabFault, match="ENOENT"):
+        session.get_bytes(str(tmp_path / "missing"))
+
+
+def test_a_download_of_a_changing_file_is_refused(session: SessionDriver):
+    """A file that differs between hash and bytes is not passed on."""
+    with pytest.raises(LabFault, match="changed meanwhile"):
+        session.get_bytes("/proc/sys/kernel/random/uuid")
+
+
+def test_upload_through_the_only_channel(session: SessionDriver, tmp_path: Path):
+    """Where the server allows one channel only, files travel as text through the shell, as safely."""
+    session._single = True
+    data = os.urandom(20000) + b"\0\\%'"
+    session.put_bytes(data, str(tmp_path / "f"))
+    assert sha256((tmp_path / "f").read_bytes()).digest() == sha256(data).digest()
+    with pytest.raises(LabFault, match="ENOENT"):
+        session.put_bytes(b"x", str(tmp_path / "no" / "where"))
+    session.put_bytes(b"", str(tmp_path / "empty"))
+    assert (tmp_path / "empty").read_bytes() == b""
+    assert sorted(p.name for p in tmp_path.iterdir() if ".mpbench" in p.name) == []
+
+
+# --- helpers ------------------------------------------------------------------------------------
+
+
+def processes(*arguments: str) -> list[str]:
+    """Processes whose command line is just these arguments (a shell's own name aside)."""
+    wanted = "\0".join(arguments).encode() + b"\0"
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if entry.read_bytes().endswith(wanted):
+                found.append(entry.parent.name)
+        except OSError:
+            continue
+    return found
+
+
+def await_gone(pid: int) -> None:
+    """A process that somebody else kills sends us no event: look until it is gone."""
+    deadline = time.monotonic() + 5
+    while Path(f"/proc/{pid}").exists():
+        assert time.monotonic() < deadline, f"process {pid} lives on"
+        time.sleep(0.01)
