@@ -30,6 +30,28 @@ void trace_beat(void);
 void trace_log(const char *text);
 void trace_log_hex(const char *text, uint32_t value);
 
+/*
+ * Parameters, mailbox words written from outside: PARAMETER_TAG | value (16 bits). What a word holds
+ * without the tag is what memory held at power on, and doesn't count.
+ */
+#define PARAMETER_TAG 0x4D420000u
+enum parameter {
+	PARAMETER_LIVE_MS,  /* how long a firmware that fails lives before; 500 */
+	PARAMETER_FAILURES, /* how often it fails, counted down in place, then it lives; without end */
+};
+
+/*
+ * Lives (beats, kicks, answers Linux) until it is time to fail, then returns; never returns when no
+ * failure is left.
+ */
+void live_until_failure(void);
+
+/* One tick of a living firmware. */
+void live_one_tick(void);
+
+/* Linux asks for a shutdown and waits until the channel is free again (500 ms in its driver). */
+void shutdown_acknowledge(void);
+
 /* Pace: sleeps until the next tick. One tick is one beat of a living firmware. */
 #define TICK_HZ 50u
 void tick_start(void);

@@ -5,6 +5,8 @@
 
 extern uint32_t stack_limit[], stack_top[], bss_start[], bss_end[];
 
+uint32_t fault_stack[32];
+
 void reset(void);
 void fault(void);
 void fault_report(const uint32_t *frame, uint32_t exception);
@@ -30,14 +32,14 @@ void reset(void)
 }
 
 /*
- * A fault ends the beats and the kicks, so the watchdog tells Linux. The report runs on a stack of its
- * own choosing: after an overflow the old one has no room left.
+ * A fault ends the beats and the kicks, so the watchdog tells Linux. The report has a stack of its own:
+ * after an overflow the other has no room left.
  */
 __attribute__((naked)) void fault(void)
 {
 	__asm volatile("mov r0, sp\n\t"
 		       "mrs r1, ipsr\n\t"
-		       "ldr r2, =stack_top\n\t"
+		       "ldr r2, =fault_stack + 128\n\t"
 		       "mov sp, r2\n\t"
 		       "ldr r2, =fault_report\n\t"
 		       "bx r2\n\t"

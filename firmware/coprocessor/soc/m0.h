@@ -17,6 +17,7 @@
 
 #define IPC_DA 0x200C6000u
 
+#define IPCC_BASE 0x46250000u /* IPCC2, ST: stm32mp251.dtsi mailbox@46250000 */
 #define IWDG_BASE 0x46090000u
 
 #endif

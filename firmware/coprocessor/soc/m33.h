@@ -21,6 +21,7 @@
 
 #define IPC_DA 0x81200000u
 
+#define IPCC_BASE 0x40490000u /* IPCC1, ST: arch/arm64/boot/dts/st/stm32mp251.dtsi mailbox@40490000 */
 #define IWDG_BASE 0x44030000u
 #define IWDG_CLOCK_REG 0x44200890u /* RCC_IWDG3CFGR */
 #define IWDG_CLOCK_EN (1u << 1)    /* IWDG3EN */

@@ -19,6 +19,7 @@
 
 #define IPC_DA 0x10040000u
 
+#define IPCC_BASE 0x4C001000u /* IPCC, stm32mp151.dtsi mailbox@4c001000 */
 #define WWDG_BASE 0x4000A000u
 #define WWDG_CLOCK_REG 0x50000A80u /* RCC_MC_APB1ENSETR */
 #define WWDG_CLOCK_EN (1u << 28)   /* WWDG1EN */

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* Living, and for how long. */
+#include "core.h"
+#include "firmware.h"
+
+#define DEFAULT_LIVE_MS 500u
+
+static volatile uint32_t *const mailbox = (volatile uint32_t *)(IPC_DA + MAILBOX_OFFSET);
+
+static int given(enum parameter word)
+{
+	return (mailbox[word] & 0xffff0000u) == PARAMETER_TAG;
+}
+
+/* 1: fail this time. */
+static int take_failure(void)
+{
+	uint32_t left = mailbox[PARAMETER_FAILURES] & 0xffff;
+
+	if (!given(PARAMETER_FAILURES))
+		return 1;
+	if (left)
+		mailbox[PARAMETER_FAILURES] = PARAMETER_TAG | (left - 1);
+	return left != 0;
+}
+
+void live_one_tick(void)
+{
+	tick_wait();
+	watchdog_kick();
+	trace_beat();
+	shutdown_acknowledge();
+}
+
+void live_until_failure(void)
+{
+	uint32_t ms = given(PARAMETER_LIVE_MS) ? mailbox[PARAMETER_LIVE_MS] & 0xffff : DEFAULT_LIVE_MS;
+
+	watchdog_start();
+	tick_start();
+	for (uint32_t lived = 0; lived < ms; lived += 1000 / TICK_HZ)
+		live_one_tick();
+	if (!take_failure())
+		for (;;)
+			live_one_tick();
+	trace_log("fails now");
+}

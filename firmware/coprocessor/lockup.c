@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* Spins for ever with interrupts off. */
+#include "core.h"
+#include "firmware.h"
+
+const char firmware_name[] = "lockup";
+
+int main(void)
+{
+	live_until_failure();
+	interrupts_off();
+	for (;;)
+		__asm volatile("");
+}
