@@ -6,7 +6,7 @@ changes: it looks every POLL_S while the core is held in reset or sleeps (every 
 in reset for AWAKE_S), and between slices while the core executes. A stop is acknowledged within a slice
 or POLL_S, whichever is at hand. A look costs some 40 us of host CPU, nearly all of it the sleep.
 
-Slot, little-endian words: run, vector_da, generation, ack, emulator_beat (see SLOT).
+Slot, little-endian words: run, vector_da, generation, ack, emulator_beat, ipcc (see SLOT).
 """
 
 import enum
@@ -16,7 +16,8 @@ from collections.abc import Callable
 
 from bench.virtual.machine import Machine
 from bench.virtual.memory import CoreSpec, SharedRam
-from bench.virtual.peripherals.bus import BoardClock
+from bench.virtual.peripherals.bus import BoardClock, NowNs
+from bench.virtual.peripherals.ipcc import Ipcc
 
 POLL_S = 0.002
 REST_S = 0.005
@@ -32,13 +33,14 @@ Log = Callable[[str], None]
 
 
 class SLOT(enum.IntEnum):
-    """Offsets of a slot's words."""
+    """Offsets of a slot's words. IPCC holds the mailbox channels that Linux's side has occupied."""
 
     RUN = 0x00
     VECTOR_DA = 0x04
     GENERATION = 0x08
     ACK = 0x0C
     BEAT = 0x10
+    IPCC = 0x14
 
 
 class Coprocessor:
@@ -48,11 +50,20 @@ class Coprocessor:
     Both are called from the core's thread. Power off: stop(); power on: a new object with the new RAM.
     """
 
-    def __init__(self, core: CoreSpec, ram: SharedRam, on_line: LineSetter, log: Log) -> None:
+    def __init__(
+        self,
+        core: CoreSpec,
+        ram: SharedRam,
+        on_line: LineSetter,
+        log: Log,
+        *,
+        monotonic_ns: NowNs = time.monotonic_ns,
+    ) -> None:
         self.core = core
         self._ram = ram
         self._on_line = on_line
         self._log = log
+        self._monotonic_ns = monotonic_ns
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._serve, name=f"coprocessor-{core.name}", daemon=True)
         self.failure: Exception | None = None
@@ -94,9 +105,10 @@ class Coprocessor:
             self._set(SLOT.ACK, 0)
 
     def _execute(self, generation: int, line: "_Line") -> None:
-        clock = BoardClock()
+        clock = BoardClock(self._monotonic_ns)
         vector_da = self._get(SLOT.VECTOR_DA)
         machine = Machine(self.core, self._ram, clock.now_ns, self._log, vector_da)
+        machine.add(Ipcc(self.core.ipcc_da, self._occupied, self._set_occupied, self._log))
         self._log(f"{self.core.name}: released, generation {generation}, vectors at 0x{vector_da:08x}")
         while self._released(generation):
             if machine.watchdog.expired():
@@ -127,6 +139,12 @@ class Coprocessor:
 
     def _beat(self) -> None:
         self._set(SLOT.BEAT, self._get(SLOT.BEAT) + 1)
+
+    def _occupied(self) -> int:
+        return self._get(SLOT.IPCC)
+
+    def _set_occupied(self, channels: int) -> None:
+        self._set(SLOT.IPCC, channels)
 
     def _get(self, word: SLOT) -> int:
         return self._ram.word(self.core.slot_pa + word)

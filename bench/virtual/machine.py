@@ -78,7 +78,7 @@ class Machine:
         self._exception: int | None = None
         self.systick = SysTick(core.cpu_hz, now_ns, log)
         self.watchdog = self._add_watchdog(now_ns, log)
-        self._add(self.systick)
+        self.add(self.systick)
         self._resume_at = 0
         self._asleep = False
         self._locked_up = False
@@ -121,12 +121,14 @@ class Machine:
         if spec.gate:
             gate = ClockGate(spec.gate, refuse)
             clocked = gate.enabled
-            self._add(gate)
+            self.add(gate)
         watchdog = WATCHDOGS[spec.kind](spec, now_ns, refuse, clocked)
-        self._add(watchdog)
+        self.add(watchdog)
         return watchdog
 
-    def _add(self, peripheral: Peripheral) -> None:
+    def add(self, peripheral: Peripheral) -> None:
+        """Map a peripheral's page into the core's address space."""
+
         def read(_uc: Any, offset: int, size: int, _data: Any) -> int:
             return peripheral.read(offset, size)
 

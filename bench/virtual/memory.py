@@ -65,6 +65,7 @@ class CoreSpec:
     cpu_hz: int
     regions: tuple[Region, ...]
     watchdog: WatchdogSpec
+    ipcc_da: int = field(repr=hex)
 
     @property
     def vector_da(self) -> int:
@@ -110,6 +111,7 @@ MP25_CORES: dict[str, CoreSpec] = {
             soc_line="GIC_SPI 4",
             gate=Gate(da=0x4420_0890, mask=1 << 1),
         ),
+        ipcc_da=0x4049_0000,
     ),
     "m0": CoreSpec(
         name="m0",
@@ -123,6 +125,7 @@ MP25_CORES: dict[str, CoreSpec] = {
         watchdog=WatchdogSpec(
             kind="iwdg", name="iwdg5", da=0x4609_0000, clock_hz=32_000, spi=177, soc_line="GIC_SPI 7"
         ),
+        ipcc_da=0x4625_0000,
     ),
 }
 """The virtual STM32MP25. Where it differs from ST's board, all in one place:
@@ -134,7 +137,8 @@ MP25_CORES: dict[str, CoreSpec] = {
 - ST gives the M33 a second data area (cm33_cube_data); the firmware here needs none.
 - No public source names a processor id for the M0: 2 is ours. The M33's 1 is ST's.
 - The M33 is in one world only: IWDG3 answers it, whereas silicon asks RIFSC first.
-- No mailbox (IPCC) and no cache.
+- The mailbox (IPCC) has the co-processor's half only; Linux's half is a word in the control page.
+- No cache.
 
 Ref: the headers in firmware/coprocessor/soc name ST's documents for each address.
 """
@@ -159,6 +163,7 @@ MP15_CORES: dict[str, CoreSpec] = {
             soc_line="EXTI 68",
             gate=Gate(da=0x5000_0A80, mask=1 << 28, sets_only=True),
         ),
+        ipcc_da=0x4C00_1000,
     ),
 }
 """The M4 as a virtual STM32MP15 will have it: the SoC's device addresses, RAM in place of its SRAMs."""

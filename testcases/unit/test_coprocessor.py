@@ -1,123 +1,16 @@
 # SPDX-License-Identifier: MIT
 """The co-processors of the virtual board, with the firmware that is built for silicon, without a board."""
 
-import io
 import itertools
-import shutil
-import subprocess
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from attrs import define, field
-from elftools.elf.elffile import ELFFile
+from coprocessor_rig import CORES, Rig, code
 
 from bench.errors import Misuse
 from bench.virtual.coprocessor import SLOT, Coprocessor
-from bench.virtual.memory import MP15_CORES, MP25_CORES, CoreSpec, Region, SharedRam
-
-FIRMWARE = Path(__file__).parents[2] / "firmware"
-CORES = {**MP25_CORES, **MP15_CORES}
-DEADLINE_S = 20.0
-
-pytestmark = pytest.mark.skipif(
-    shutil.which("arm-none-eabi-gcc") is None, reason="needs arm-none-eabi-gcc (Debian: gcc-arm-none-eabi)"
-)
-
-
-@pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("firmware")
-    subprocess.run(["make", "-s", "-C", FIRMWARE, f"O={out}"], check=True, stdout=subprocess.DEVNULL)
-    return out
-
-
-@pytest.fixture
-def ram() -> Iterator[SharedRam]:
-    ram = SharedRam.create()
-    yield ram
-    ram.close()
-
-
-@define
-class Rig:
-    """A core, its RAM, and the hand that a PTA would have on the control page."""
-
-    core: CoreSpec
-    ram: SharedRam
-    levels: list[bool] = field(factory=list)
-    lines: list[str] = field(factory=list)
-    changed: threading.Condition = field(factory=threading.Condition)
-    coprocessor: Coprocessor = field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self.coprocessor = Coprocessor(self.core, self.ram, self.levels.append, self.lines.append)
-
-    def word(self, word: SLOT) -> int:
-        return self.ram.word(self.core.slot_pa + word)
-
-    def load(self, elf: Path) -> None:
-        for segment in ELFFile(io.BytesIO(elf.read_bytes())).iter_segments("PT_LOAD"):
-            data = segment.data().ljust(segment["p_memsz"], b"\0")
-            self.ram.write(self.core.pa_of(segment["p_paddr"], len(data)), data)
-
-    def release(self) -> None:
-        slot = self.core.slot_pa
-        self.ram.set_word(slot + SLOT.VECTOR_DA, self.core.vector_da)
-        self.ram.set_word(slot + SLOT.GENERATION, self.word(SLOT.GENERATION) + 1)
-        self.ram.set_word(slot + SLOT.RUN, 1)
-
-    def hold(self) -> None:
-        self.ram.set_word(self.core.slot_pa + SLOT.RUN, 0)
-        self.until(lambda: self.word(SLOT.ACK) == 0)
-
-    def trace(self) -> list[str]:
-        text = self.ram.read(self.core.region("ipc").pa, 0x1000).split(b"\0")[0]
-        return text.decode("ascii").splitlines()
-
-    def boot(self) -> int:
-        return int(self.trace()[1].split()[1], 16)
-
-    def beat(self) -> int:
-        lines = self.trace()
-        return int(lines[1].split()[3], 16) if len(lines) > 1 else 0
-
-    def until(self, true: Callable[[], bool]) -> None:
-        """Wait for memory to change: there is no event for that."""
-        end = time.monotonic() + DEADLINE_S
-        while not true():
-            assert time.monotonic() < end, f"nothing came: {self.lines} {self.trace()}"
-            time.sleep(0.002)
-
-    def said(self, text: str) -> bool:
-        return any(text in line for line in self.lines)
-
-
-@pytest.fixture(params=sorted(CORES))
-def rig(request: pytest.FixtureRequest, ram: SharedRam) -> Iterator[Rig]:
-    rig = Rig(CORES[request.param], ram)
-    rig.coprocessor.start()
-    yield rig
-    rig.coprocessor.stop()
-    assert rig.coprocessor.failure is None
-
-
-@pytest.fixture
-def m33(ram: SharedRam) -> Iterator[Rig]:
-    rig = Rig(CORES["m33"], ram)
-    rig.coprocessor.start()
-    yield rig
-    rig.coprocessor.stop()
-
-
-def code(rig: Rig, *halfwords: int, stack: int = 0x800) -> None:
-    """Put a vector table and Thumb code behind it in the core's memory."""
-    start = rig.core.vector_da
-    vectors = [start + stack] + [start + 0x41] * 15
-    rig.ram.write(rig.core.regions[0].pa, b"".join(v.to_bytes(4, "little") for v in vectors))
-    rig.ram.write(rig.core.regions[0].pa + 0x40, b"".join(h.to_bytes(2, "little") for h in halfwords))
+from bench.virtual.memory import MP15_CORES, MP25_CORES, Region, SharedRam
 
 
 def test_alive_names_itself_and_beats(rig: Rig, built: Path) -> None:
@@ -145,7 +38,7 @@ def test_a_restart_counts_a_boot_and_starts_the_beats_anew(rig: Rig, built: Path
     for boot in (1, 2, 3):
         rig.load(built / rig.core.name / "alive.elf")
         rig.release()
-        rig.until(lambda boot=boot: rig.trace()[:1] != [] and rig.boot() == boot and rig.beat() > 1)
+        rig.until(lambda boot=boot: rig.boot() == boot and rig.beat() > 1)
         rig.hold()
 
 

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: MIT
+"""What several of the bench's own tests need: the co-processor firmware, built, and memory to run it in."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from coprocessor_rig import CORES, Rig
+
+from bench.virtual.memory import SharedRam
+
+FIRMWARE = Path(__file__).parents[2] / "firmware"
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Directory with <core>/<name>.elf of every firmware."""
+    if shutil.which("arm-none-eabi-gcc") is None:
+        pytest.skip("needs arm-none-eabi-gcc (Debian: gcc-arm-none-eabi)")
+    out = tmp_path_factory.mktemp("firmware")
+    subprocess.run(["make", "-s", "-j2", "-C", FIRMWARE, f"O={out}"], check=True, stdout=subprocess.DEVNULL)
+    return out
+
+
+@pytest.fixture
+def ram() -> Iterator[SharedRam]:
+    """A board's RAM, zeroed."""
+    ram = SharedRam.create()
+    yield ram
+    ram.close()
+
+
+@pytest.fixture(params=sorted(CORES))
+def rig(request: pytest.FixtureRequest, ram: SharedRam) -> Iterator[Rig]:
+    """Each core in turn, served, held in reset."""
+    rig = Rig(CORES[request.param], ram)
+    rig.coprocessor.start()
+    yield rig
+    rig.coprocessor.stop()
+    assert rig.coprocessor.failure is None
+
+
+@pytest.fixture
+def m33(ram: SharedRam) -> Iterator[Rig]:
+    """The Cortex-M33 alone."""
+    rig = Rig(CORES["m33"], ram)
+    rig.coprocessor.start()
+    yield rig
+    rig.coprocessor.stop()
+    assert rig.coprocessor.failure is None

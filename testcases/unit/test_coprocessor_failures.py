@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: MIT
+"""Firmware that fails on purpose, on every core: who notices, and what is left to see.
+
+The board's clock runs eight times as fast here; nothing in these tests is timed.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from coprocessor_rig import CORES, Rig, code
+
+from bench.virtual.coprocessor import SLOT
+from bench.virtual.memory import SharedRam
+
+LIVE_MS, FAILURES = 0, 1
+SHUTDOWN = 1 << 2
+
+
+@pytest.fixture(params=sorted(CORES))
+def rig(request: pytest.FixtureRequest, ram: SharedRam) -> Iterator[Rig]:
+    rig = Rig(CORES[request.param], ram, speed=8)
+    rig.coprocessor.start()
+    yield rig
+    rig.coprocessor.stop()
+    assert rig.coprocessor.failure is None
+
+
+def start(rig: Rig, built: Path, name: str) -> None:
+    rig.load(built / rig.core.name / f"{name}.elf")
+    rig.release()
+
+
+@pytest.mark.parametrize("name", ["starve", "hardfault", "lockup", "stack-overflow"])
+def test_a_failing_firmware_is_told_to_linux_by_its_watchdog_alone(rig: Rig, built: Path, name: str) -> None:
+    """It lives, fails, and the SoC's watchdog raises the line once; the core is held until it is stopped."""
+    rig.parameter(LIVE_MS, 60)
+    start(rig, built, name)
+    rig.until(lambda: rig.levels == [True])
+    assert rig.trace()[0] == f"mpbench {name} {rig.core.name} 1"
+    assert "fails now" in rig.trace()
+    assert rig.said(f"{rig.core.watchdog.name} expired, core held in reset")
+    still = rig.trace()
+    served = rig.word(SLOT.BEAT)
+    rig.until(lambda: rig.word(SLOT.BEAT) > served + 20)
+    assert (rig.trace(), rig.word(SLOT.ACK)) == (still, 1)
+    rig.hold()
+    assert rig.levels == [True, False]
+
+
+def test_starve_beats_on_until_its_watchdog_bites(rig: Rig, built: Path) -> None:
+    """A firmware that only forgets its watchdog shows a living heart to the last."""
+    rig.parameter(LIVE_MS, 60)
+    start(rig, built, "starve")
+    rig.until(lambda: rig.levels == [True])
+    assert rig.beat() > 3 + 3
+
+
+def test_a_hard_fault_leaves_its_cause_in_the_trace(rig: Rig, built: Path) -> None:
+    """The handler of the firmware itself says which exception and where; the emulator tells Linux nothing."""
+    rig.parameter(LIVE_MS, 0)
+    start(rig, built, "hardfault")
+    rig.until(lambda: "fault 00000003" in rig.trace())
+    rig.until(lambda: rig.trace()[-1].startswith("pc "))
+    pc = int(rig.trace()[-1].removeprefix("pc "), 16)
+    assert rig.said(f"fault at pc 0x{pc:08x}")
+    assert not rig.said("lockup")
+
+
+def test_a_stack_overflow_faults_and_never_runs_through_code(rig: Rig, built: Path) -> None:
+    """The M33 meets its stack limit, the M4 the end of its memory; the M0 has lost its vectors: lockup."""
+    rig.parameter(LIVE_MS, 0)
+    start(rig, built, "stack-overflow")
+    rig.until(lambda: rig.levels == [True])
+    handled = "fault 00000003" in rig.trace()
+    assert (handled, rig.said("lockup")) == ((False, True) if rig.core.name == "m0" else (True, False))
+
+
+def test_a_lockup_without_a_fault_is_still_found(rig: Rig, built: Path) -> None:
+    """An endless loop faults nowhere: only the watchdog sees it."""
+    rig.parameter(LIVE_MS, 0)
+    start(rig, built, "lockup")
+    rig.until(lambda: rig.levels == [True])
+    assert not rig.said("fault")
+
+
+def test_mute_runs_without_a_beat_and_keeps_its_watchdog_quiet(rig: Rig, built: Path) -> None:
+    """A core can be "running" for Linux and for its watchdog, and be dead to a heartbeat."""
+    start(rig, built, "mute")
+    rig.until(lambda: rig.trace()[0] == f"mpbench mute {rig.core.name} 1")
+    served = rig.word(SLOT.BEAT)
+    rig.until(lambda: rig.word(SLOT.BEAT) > served + 200)
+    assert (rig.beat(), rig.levels, rig.word(SLOT.ACK)) == (0, [], 1)
+
+
+def test_alive_answers_a_shutdown_and_slow_stop_does_not(rig: Rig, built: Path) -> None:
+    """Linux's mailbox "shutdown" is freed by alive and stays occupied with slow-stop."""
+    start(rig, built, "alive")
+    rig.until(lambda: rig.beat() > 1)
+    rig.ram.set_word(rig.core.slot_pa + SLOT.IPCC, SHUTDOWN | 1)
+    rig.until(lambda: rig.word(SLOT.IPCC) == 1)
+    rig.until(lambda: rig.trace()[-1] == "shutdown")
+    rig.hold()
+    start(rig, built, "slow-stop")
+    rig.ram.set_word(rig.core.slot_pa + SLOT.IPCC, SHUTDOWN)
+    rig.until(lambda: "slow-stop" in rig.trace()[0] and rig.beat() > 10)
+    assert rig.word(SLOT.IPCC) == SHUTDOWN
+
+
+def test_a_firmware_fails_as_often_as_its_mailbox_says_and_then_lives(rig: Rig, built: Path) -> None:
+    """One failure asked for: after the recovery the same firmware lives, with the boot counter one up."""
+    rig.parameter(LIVE_MS, 40)
+    rig.parameter(FAILURES, 1)
+    start(rig, built, "starve")
+    rig.until(lambda: rig.levels == [True])
+    rig.hold()
+    start(rig, built, "starve")
+    rig.until(lambda: rig.boot() == 2 and rig.beat() > 30)
+    assert rig.levels == [True, False]
+    assert "fails now" not in rig.trace()
+
+
+def test_an_untagged_mailbox_word_is_no_parameter(m33: Rig, built: Path) -> None:
+    """What memory held at power on neither shortens a firmware's life nor ends its failures."""
+    ipc_pa = m33.core.region("ipc").pa
+    for word in (LIVE_MS, FAILURES):
+        m33.ram.set_word(ipc_pa + 0x1000 + 4 * word, 0)
+    start(m33, built, "hardfault")
+    m33.until(lambda: "fails now" in m33.trace())
+    assert m33.beat() == 25
+
+
+def test_a_core_that_dies_leaves_the_other_one_alone(ram: SharedRam, built: Path) -> None:
+    """m33 and m0 run at once; the crash of one costs the other no beat and raises only one line."""
+    rigs = [Rig(CORES["m33"], ram, speed=4), Rig(CORES["m0"], ram, speed=4)]
+    for rig, name in zip(rigs, ("lockup", "alive"), strict=True):
+        rig.coprocessor.start()
+        start(rig, built, name)
+    dead, alive = rigs
+    dead.until(lambda: dead.levels == [True])
+    before = alive.beat()
+    alive.until(lambda: alive.beat() > before + 5)
+    for rig in rigs:
+        rig.coprocessor.stop()
+    assert (dead.levels, alive.levels) == ([True, False], [])
+
+
+def test_a_refused_register_access_is_reported(m33: Rig) -> None:
+    """A write to a locked register of the watchdog changes nothing and leaves a line in the evidence."""
+    code(
+        m33,
+        *(0x4804, 0x4905, 0x6001),  # RCC_IWDG3CFGR = 2
+        *(0x4805, 0x2103, 0x6041),  # IWDG_PR = 3, without the key
+        *(0x6841, 0xE7FE, 0x0000, 0x0000),  # read it back
+        *(0x0890, 0x4420, 0x0002, 0x0000, 0x0000, 0x4403),
+    )
+    m33.release()
+    m33.until(lambda: m33.said("iwdg3: write of 0x3 to PR refused: the registers are locked"))
+    m33.hold()
