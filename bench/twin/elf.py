@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from bench import layout
 from bench.layout import Tlv
 from bench.twin.image import Stop, View
-from bench.twin.values import Table
+from bench.twin.values import NO_TABLE, Table
 
 if TYPE_CHECKING:
     from bench.twin.loader import Load
@@ -159,7 +159,7 @@ def resource_table(run: Load, at: int, size: int) -> None:
         return
     da, length, offset = found
     pa = run.platform.translate(da, length)
-    if run.table != Table():
+    if run.table != NO_TABLE:
         raise Stop("second-table", f"at {da:#x}", "More than one resource table found")
     run.table, run.table_offset = Table(pa, length), offset
 

@@ -32,27 +32,31 @@ SIZES = {64: Sizes(16, 16, 32, 112, 96), 32: Sizes(8, 8, 16, 60, 64)}
 class Heap:
     """Free bytes of a TA that holds `sessions` sessions and knows `contexts` cores."""
 
+    __slots__ = ("free", "mask", "overhead", "smallest_rest")
+
     def __init__(self, word_bits: int, size: int, sessions: int, contexts: int) -> None:
-        self.sizes = sizes = SIZES[word_bits]
-        self.free = size // sizes.quantum * sizes.quantum - sizes.overhead
-        self.free -= self.cost(sizes.pool_list) + sessions * self.cost(sizes.session)
-        self.free -= contexts * self.cost(sizes.context)
+        sizes = SIZES[word_bits]
+        self.mask, self.overhead = sizes.quantum - 1, sizes.overhead
+        self.smallest_rest = sizes.quantum + sizes.overhead
+        self.free = size & ~self.mask
+        self.free -= self.overhead + self.cost(sizes.pool_list)
+        self.free -= sessions * self.cost(sizes.session) + contexts * self.cost(sizes.context)
 
     def cost(self, size: int) -> int:
-        """Bytes that a block takes with its head."""
-        quantum = self.sizes.quantum
-        return (max(size, quantum) + quantum - 1) // quantum * quantum + self.sizes.overhead
+        """Bytes that a block takes with its head; no block is smaller than the quantum."""
+        return ((size or 1) + self.mask & ~self.mask) + self.overhead
 
-    def take(self, *sizes: int) -> bool:
-        """Whether these blocks fit one after the other; they stay taken."""
-        for size in sizes:
-            cost = self.cost(size)
-            rest = self.free - cost
-            if rest != 0 and rest < self.sizes.quantum + self.sizes.overhead:
-                return False
-            self.free = rest
+    def take(self, size: int) -> bool:
+        """Whether a block of this size fits; it stays taken."""
+        rest = self.free - self.cost(size)
+        if rest != 0 and rest < self.smallest_rest:
+            return False
+        self.free = rest
         return True
 
-    def give(self, *sizes: int) -> None:
-        """Blocks given back."""
-        self.free += sum(self.cost(size) for size in sizes)
+    def fits(self, *sizes: int) -> bool:
+        """Whether these blocks fit together; they are given back."""
+        free = self.free
+        good = all(self.take(size) for size in sizes)
+        self.free = free
+        return good

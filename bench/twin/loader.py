@@ -7,16 +7,14 @@ Ref: OP-TEE 4.10 ta/remoteproc/src/remoteproc_core.c; functions are named after 
 import hashlib
 
 from bench import layout
-from bench.layout import PtaCommand, SignType, Tee, Tlv
+from bench.layout import SignType, Tee, Tlv
 from bench.twin import elf
 from bench.twin.heap import SIZES, Heap
 from bench.twin.image import Stop, View, tlv_index
 from bench.twin.platform import Platform
 from bench.twin.profile import Profile
 from bench.twin.reasons import REASONS
-from bench.twin.values import Outcome, State, Table
-
-HASH_COST = layout.SHA256_SIZE
+from bench.twin.values import NO_TABLE, Outcome, State
 
 
 def load(image: bytes | bytearray | memoryview, profile: Profile, core: str | int) -> Outcome:
@@ -48,7 +46,7 @@ class Load:
         self.console: list[str] = []
         self.authenticated = False
         self.segments = 0
-        self.table = Table()
+        self.table = NO_TABLE
         self.table_offset: int | None = None
 
     def outcome(self, stop: Stop) -> Outcome:
@@ -60,7 +58,7 @@ class Load:
             console.append(f"Can't Authenticate the firmware (res = {code:#x})")
         good = code == Tee.SUCCESS
         state = State.LOADED if good else State.OFF
-        table = self.table if good else Table()
+        table = self.table if good else NO_TABLE
         text = f"{reason.text}: {stop.detail}" if stop.detail else reason.text
         return Outcome(
             reason, code, text, tuple(self.platform.calls), state, table, tuple(console),
@@ -143,10 +141,14 @@ class Load:
 
     def room_to_verify(self, info_size: int) -> None:
         """Hash, digest operation with its buffer, key information: all on the heap at once."""
-        blocks = (HASH_COST, SIZES[self.profile.word_bits].operation, HASH_COST, 8 + info_size)
-        if not self.heap.take(*blocks):
+        blocks = (
+            layout.SHA256_SIZE,
+            SIZES[self.profile.word_bits].operation,
+            layout.SHA256_SIZE,
+            8 + info_size,
+        )
+        if not self.heap.fits(*blocks):
             raise Stop("heap", f"no room for {info_size} bytes of key information and the digest")
-        self.heap.give(*blocks)
 
     def openstlinux(self) -> None:
         """ST's additions behind the signature: HASHTYPE, platform TLVs."""
@@ -163,6 +165,3 @@ class Load:
         """Value of the TLV that the loader finds; empty when it finds none (or an empty one)."""
         at, length = self.tlvs.get(kind, (0, 0))
         return self.view.data[at : at + length]
-
-
-__all__ = ["Load", "PtaCommand", "load", "load_off"]

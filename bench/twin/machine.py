@@ -5,13 +5,13 @@ Ref: OP-TEE 4.10 ta/remoteproc/src/remoteproc_core.c (TA_InvokeCommandEntryPoint
      core/pta/stm32mp/remoteproc_pta.c (rproc_ta_state: one for all cores upstream, see Profile.pta_state).
 """
 
-from attrs import Factory, define, evolve
+from attrs import define
 
 from bench.layout import PtaCommand, Tee
 from bench.twin.loader import load_off
 from bench.twin.platform import Platform
 from bench.twin.profile import Profile
-from bench.twin.values import Call, Outcome, State, Table, Write, flatten, outcome
+from bench.twin.values import NO_TABLE, Call, Outcome, State, Table, Write, outcome
 
 
 @define
@@ -19,7 +19,7 @@ class _Core:
     """What the TA keeps for a core once LOAD_FW named it."""
 
     state: State = State.OFF
-    table: Table = Factory(Table)
+    table: Table = NO_TABLE
 
 
 class Loader:
@@ -67,10 +67,12 @@ class Loader:
         if known.state is State.STARTED:
             return self._said("already-started", known)
         if self.busy(number):
-            return self._asked("platform-busy", known, PtaCommand.FIRMWARE_START, number, Tee.BAD_STATE)
+            return self._asked(
+                "platform-busy", known, Call(PtaCommand.FIRMWARE_START, number, result=Tee.BAD_STATE)
+            )
         self.running.add(number)
         known.state = State.STARTED
-        return self._asked("started", known, PtaCommand.FIRMWARE_START, number)
+        return self._asked("started", known, Call(PtaCommand.FIRMWARE_START, number))
 
     def stop(self, core: str | int) -> Outcome:
         """STOP_FW."""
@@ -84,7 +86,7 @@ class Loader:
             return self._said("already-off", known)
         self.running.discard(number)
         known.state = State.OFF
-        return self._asked("stopped", known, PtaCommand.FIRMWARE_STOP, number)
+        return self._asked("stopped", known, Call(PtaCommand.FIRMWARE_STOP, number))
 
     def release(self, core: str | int) -> Outcome:
         """RELEASE_FW: clears all memories of the core."""
@@ -95,12 +97,13 @@ class Loader:
         if known.state is State.STARTED:
             return self._said("core-is-running", known)
         if self.busy(number):
-            return self._asked("platform-busy", known, PtaCommand.RELEASE, number, Tee.BAD_STATE)
+            return self._asked("platform-busy", known, Call(PtaCommand.RELEASE, number, result=Tee.BAD_STATE))
         if not self.profile.has_core(number):
-            return self._asked("release-unknown-core", known, PtaCommand.RELEASE, number, Tee.BAD_PARAMETERS)
+            refused = Call(PtaCommand.RELEASE, number, result=Tee.BAD_PARAMETERS)
+            return self._asked("release-unknown-core", known, refused)
         known.state = State.OFF
         cleared = tuple(Write(r.pa, r.size) for r in self.profile.core(number).regions)
-        return evolve(self._asked("released", known, PtaCommand.RELEASE, number), writes=cleared)
+        return self._asked("released", known, Call(PtaCommand.RELEASE, number), cleared)
 
     def get_rsc_table(self, core: str | int) -> Outcome:
         """GET_RSC_TABLE: `table` of the outcome."""
@@ -116,16 +119,12 @@ class Loader:
         return outcome("no-core-dump", State.OFF)
 
     def _said(self, name: str, known: _Core) -> Outcome:
-        return evolve(
-            outcome(name, known.state), table=known.table if known.state is not State.OFF else Table()
-        )
+        return outcome(name, known.state, table=shown(known))
 
-    def _asked(
-        self, name: str, known: _Core, command: PtaCommand, number: int, code: Tee = Tee.SUCCESS
-    ) -> Outcome:
-        call = Call(command, number, result=int(code))
-        said = outcome(name, known.state, code=int(code), calls=(call,))
-        return evolve(said, table=known.table if known.state is not State.OFF else Table())
+    def _asked(self, name: str, known: _Core, call: Call, writes: tuple[Write, ...] = ()) -> Outcome:
+        return outcome(name, known.state, table=shown(known), calls=(call,), writes=writes)
 
 
-__all__ = ["Loader", "flatten"]
+def shown(core: _Core) -> Table:
+    """What GET_RSC_TABLE would say."""
+    return NO_TABLE if core.state is State.OFF else core.table

@@ -124,7 +124,7 @@ class Platform:
         code = Tee.SUCCESS if pa is not None else Tee.ACCESS_DENIED
         self.calls.append(Call(PtaCommand.FIRMWARE_DA_TO_PA, self.core, da, size, result=int(code)))
         if pa is None:
-            line = f"Failed to translate device address {da:#x}"
+            line = f"Failed to translate device address {hex(da) if da else 0}"  # as C prints %#x of 0
             raise Stop("table-outside-memory", f"{size:#x} bytes at {da:#x}", line)
         return pa
 

@@ -50,6 +50,9 @@ class Table:
     size: int = 0
 
 
+NO_TABLE = Table()
+
+
 @frozen
 class Write:
     """What the platform does to memory: `size` bytes from `offset` of the image, or zeros (offset None)."""
@@ -84,7 +87,7 @@ class Outcome:
     detail: str
     calls: tuple[Call, ...]
     state: State
-    table: Table = Table()
+    table: Table = NO_TABLE
     console: tuple[str, ...] = ()
     writes: tuple[Write, ...] = ()
     table_offset: int | None = None
@@ -107,11 +110,16 @@ class Outcome:
 
 
 def outcome(
-    name: str, state: State, *, code: int | None = None, detail: str = "", calls: tuple[Call, ...] = ()
+    name: str,
+    state: State,
+    *,
+    table: Table = NO_TABLE,
+    calls: tuple[Call, ...] = (),
+    writes: tuple[Write, ...] = (),
 ) -> Outcome:
-    """Outcome of a command that looks at no image; `code` overrides the reason's own."""
+    """Outcome of a command that looks at no image."""
     reason = REASONS[name]
-    return Outcome(reason, reason.code if code is None else code, detail or reason.text, calls, state)
+    return Outcome(reason, reason.code, reason.text, calls, state, table, (), writes)
 
 
 def flatten(writes: tuple[Write, ...]) -> list[Write]:

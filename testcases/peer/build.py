@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: MIT
+"""Builds of the peer: OP-TEE's TA, unmodified, with our platform around it.
+
+Three builds: native under AddressSanitizer, native with branch counters (gcov), 32-bit Arm run by qemu-user.
+The sources come from the download of the virtual board, or from MPBENCH_OPTEE_SRC. The TA is compiled with -Os,
+as OP-TEE compiles it: what happens to address arithmetic that overflows depends on the compiler.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+from importlib import import_module
+from pathlib import Path
+
+from attrs import frozen
+
+SHIM = Path(__file__).parent / "shim"
+SOURCES = ("ta/remoteproc/src/remoteproc_core.c", "ta/remoteproc/src/elf_parser.c")
+HEAP_API = ("heap_begin", "heap_take", "heap_give")
+
+
+class CannotBuild(Exception):
+    """A tool or the source is missing: the peer tests are skipped with this reason."""
+
+
+@frozen
+class Flavour:
+    """compiler; flags of the TA and of the worker around it; words in front of the program to run it."""
+
+    name: str
+    compiler: str
+    flags: tuple[str, ...]
+    runner: tuple[str, ...] = ()
+    word_bits: int = 64
+
+
+ASAN = Flavour("asan64", "gcc", ("-fsanitize=address", "-g"))
+GCOV = Flavour("gcov64", "gcc", ("--coverage", "-fprofile-update=single", "-DGCOV", "-g"))
+ARM = Flavour("arm32", "arm-linux-gnueabihf-gcc", ("-static", "-D__ILP32__=1", "-DARM32=1"), ("qemu-arm",), 32)
+FLAVOURS = {f.name: f for f in (ASAN, GCOV, ARM)}
+
+
+def source() -> Path:
+    """OP-TEE's source tree. CannotBuild: it is nowhere."""
+    given = os.environ.get("MPBENCH_OPTEE_SRC")
+    tree = Path(given) if given else _downloaded()
+    missing = [name for name in SOURCES if not (tree / name).is_file()]
+    if missing:
+        raise CannotBuild(f"{tree} has no {missing[0]}")
+    return tree
+
+
+def _downloaded() -> Path:
+    try:
+        tree = import_module("bench.virtual.fetch").source_tree("optee")
+    except Exception as error:
+        raise CannotBuild(f"no OP-TEE source: {error}; set MPBENCH_OPTEE_SRC") from error
+    return Path(tree)
+
+
+def build(flavour: Flavour, out: Path) -> Path:
+    """The worker of a flavour below `out`, built when sources or flags changed. CannotBuild: no compiler."""
+    for tool in (flavour.compiler, *flavour.runner[:1]):
+        if shutil.which(tool) is None:
+            raise CannotBuild(f"{tool} is not installed")
+    tree = source()
+    folder = out / f"{flavour.name}-{_fingerprint(tree, flavour)}"
+    program = folder / "worker"
+    if not program.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        _compile(flavour, tree, folder)
+    return program
+
+
+def _fingerprint(tree: Path, flavour: Flavour) -> str:
+    digest = hashlib.sha256(repr(flavour).encode())
+    for path in [*sorted(SHIM.iterdir()), *(tree / name for name in SOURCES)]:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _compile(flavour: Flavour, tree: Path, folder: Path) -> None:
+    libs = tree / "lib"
+    api = [f"-I{libs}/libutee/include", f"-I{libs}/libutils/ext/include", f"-I{tree}/ta/remoteproc/include"]
+    ta = [*api, f"-I{tree}/ta/remoteproc/src", f"-I{SHIM}", "-DTRACE_LEVEL=1", "-DCFG_TEE_TA_LOG_LEVEL=1"]
+    ta.append("-DU(v)=v##U")  # from OP-TEE's own <stdint.h>, which can't be used beside the host's
+    plain = tuple(f for f in flavour.flags if "sanitize" not in f and "coverage" not in f)
+    builtin = _output([flavour.compiler, "-print-file-name=include"])
+    heap = ["-fno-builtin", "-nostdinc", "-isystem", builtin, "-DTRACE_LEVEL=0"]
+    heap += [f"-I{libs}/libutils/isoc", f"-I{libs}/libutils/isoc/include", *api]
+    units = [
+        (SHIM / "ta.c", [*flavour.flags, "-Os", *ta]),
+        (tree / SOURCES[1], [*flavour.flags, "-Os", *ta]),
+        (SHIM / "worker.c", [*_worker_flags(flavour), "-O2", *ta]),
+        (SHIM / "numbers.c", [*plain, "-O2"]),
+        (SHIM / "heap.c", [*plain, "-Os", *heap]),
+    ]
+    objects = []
+    for unit, flags in units:
+        target = folder / f"{unit.stem}.o"
+        _run([flavour.compiler, "-std=gnu11", "-w", *flags, "-c", str(unit), "-o", str(target)], folder)
+        objects.append(str(target))
+    keep = [f"--keep-global-symbol={name}" for name in HEAP_API]  # its malloc must not become the program's
+    _run([flavour.compiler.replace("gcc", "objcopy"), *keep, str(folder / "heap.o")], folder)
+    _run([flavour.compiler, *flavour.flags, *objects, "-o", str(folder / "worker.new")], folder)
+    (folder / "worker.new").rename(folder / "worker")
+
+
+def _worker_flags(flavour: Flavour) -> tuple[str, ...]:
+    return tuple(f for f in flavour.flags if "coverage" not in f)
+
+
+def _run(command: list[str], folder: Path) -> None:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise CannotBuild(f"{' '.join(command[:1])}: {done.stderr.strip()[:2000]}")
+
+
+def _output(command: list[str]) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
