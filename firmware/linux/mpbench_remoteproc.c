@@ -103,8 +103,9 @@ struct mpbench_rproc {
 
 /* --- The TA --- */
 
-static int ta_invoke(struct mpbench_rproc *core, u32 cmd,
-		     struct tee_param param[TA_NUM_PARAMS])
+/* Returns < 0 if the TA wasn't reached, else its answer is in @res */
+static int ta_call(struct mpbench_rproc *core, u32 cmd,
+		   struct tee_param param[TA_NUM_PARAMS], u32 *res)
 {
 	struct tee_ioctl_invoke_arg arg = {
 		.func = cmd,
@@ -117,12 +118,24 @@ static int ta_invoke(struct mpbench_rproc *core, u32 cmd,
 	param[0].u.value.a = core->id;
 
 	ret = tee_client_invoke_func(ta.ctx, &arg, param);
-	if (!ret && !arg.ret)
+	*res = arg.ret;
+
+	return ret;
+}
+
+static int ta_invoke(struct mpbench_rproc *core, u32 cmd,
+		     struct tee_param param[TA_NUM_PARAMS])
+{
+	u32 res;
+	int ret;
+
+	ret = ta_call(core, cmd, param, &res);
+	if (!ret && !res)
 		return 0;
 
 	dev_err(core->rproc->dev.parent,
 		"%s invoke failed TEE err: 0x%08x, ret: %d\n",
-		ta_cmd_names[cmd], arg.ret, ret);
+		ta_cmd_names[cmd], res, ret);
 
 	return ret ?: -EIO;
 }
@@ -132,6 +145,19 @@ static int ta_command(struct mpbench_rproc *core, u32 cmd)
 	struct tee_param param[TA_NUM_PARAMS] = { };
 
 	return ta_invoke(core, cmd, param);
+}
+
+/*
+ * The TA outlives the driver: a core that couldn't be stopped when the driver
+ * was unbound may still run. That it was never loaded is no error.
+ */
+static void ta_reset(struct mpbench_rproc *core)
+{
+	struct tee_param param[TA_NUM_PARAMS] = { };
+	u32 res;
+
+	ta_call(core, TA_RPROC_CMD_STOP_FW, param, &res);
+	ta_call(core, TA_RPROC_CMD_RELEASE_FW, param, &res);
 }
 
 static int ta_get_rsc_table(struct mpbench_rproc *core, phys_addr_t *pa,
@@ -592,6 +618,8 @@ static int mpbench_rproc_probe(struct platform_device *pdev)
 	ret = get_mems(dev, core);
 	if (ret)
 		return dev_err_probe(dev, ret, "no memory\n");
+
+	ta_reset(core);
 
 	core->wdg_irq = platform_get_irq(pdev, 0);
 	if (core->wdg_irq < 0)

@@ -118,6 +118,12 @@ TEE_Result stm32_rproc_da_to_pa(uint32_t rproc_id, paddr_t da, size_t size,
 	return TEE_ERROR_ACCESS_DENIED;
 }
 
+/* The emulator sets it before it executes, and takes it back afterwards */
+static bool is_acknowledged(struct virt_rproc *core)
+{
+	return io_read32(core->slot + SLOT_ACK);
+}
+
 static bool is_memory_of(struct virt_rproc *core, paddr_t pa, size_t size)
 {
 	size_t n = 0;
@@ -139,6 +145,12 @@ TEE_Result stm32_rproc_map(uint32_t rproc_id, paddr_t pa, size_t size,
 		return TEE_ERROR_BAD_PARAMETERS;
 	if (!is_memory_of(core, pa, size))
 		return TEE_ERROR_ACCESS_DENIED;
+
+	if (is_acknowledged(core)) {
+		EMSG("%s: still executing, its memory isn't touched",
+		     core->name);
+		return TEE_ERROR_BUSY;
+	}
 
 	*va = core_mmu_add_mapping(MEM_AREA_RAM_NSEC, pa, size);
 	if (!*va)
@@ -186,11 +198,6 @@ TEE_Result stm32_rproc_clean_up_memories(uint32_t rproc_id)
 	}
 
 	return res;
-}
-
-static bool is_acknowledged(struct virt_rproc *core)
-{
-	return io_read32(core->slot + SLOT_ACK);
 }
 
 /*
