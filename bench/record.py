@@ -46,6 +46,7 @@ SCHEMA: Mapping[str, Mapping[str, str]] = {
     "provenance": {
         "entries": "object: name → text, who and what was tested",
         "virtual": "bool: the board is emulated; by its own word",
+        "evidence": "list as in step: what the board said of itself",
     },
     "test-start": {
         "test": "str: id of the test case",

@@ -11,7 +11,7 @@ from bench import deploy, gather
 from bench.compare import compare
 from bench.errors import BoardFault, Invalidated, LabFault
 from bench.facts import Agreement, Comparison, DeployFacts, Evidence, FieldVerdict, Provenance
-from bench.observe import observe, provenance
+from bench.observe import is_virtual, observe, provenance
 from bench.record import Record
 from bench.twin.expect import expect
 from bench.twin.loader import load
@@ -35,6 +35,15 @@ class Board:
     kmsg: gather.Log
     secure: gather.Log
     console: gather.Log
+
+
+@frozen
+class About:
+    """Who the board is, whether it is emulated by its own word, and the evidence for both."""
+
+    provenance: Provenance
+    virtual: bool
+    evidence: Evidence = field(repr=False)
 
 
 @frozen
@@ -86,6 +95,14 @@ def deployment(
     )
 
 
+def stop(board: Board, core: str) -> None:
+    """Stop a running core. BoardFault if the board does not."""
+    answer = deploy.stop(board.remoteproc, core)
+    state = board.remoteproc.state(core)
+    if answer != "OK" or state != "offline":
+        raise BoardFault(f"{core} does not stop: the write of `stop` gave {answer}, the state is {state}")
+
+
 def boot_id(board: Board) -> str:
     """The kernel's boot_id as it is now: another one than before means that the board was reset."""
     found = board.session.read(gather.BOOT_ID)
@@ -94,10 +111,11 @@ def boot_id(board: Board) -> str:
     return found.decode("ascii", "backslashreplace").strip()
 
 
-def about(board: Board) -> tuple[Provenance, Evidence]:
-    """Who and what the board is, and the evidence for it."""
+def about(board: Board) -> About:
+    """Ask the board who it is."""
     evidence = gather.about(board.session, board.console, board.secure)
-    return provenance(evidence), evidence
+    found = provenance(evidence)
+    return About(found, is_virtual(found), evidence)
 
 
 def same_boot(before: str, after: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from attrs import frozen
 
 from bench.facts import Agreement, Verdict, overall
+from bench.layout import tee_name
 from bench.record import Run
 from bench.report.excerpt import Excerpt, excerpt
 
@@ -123,7 +124,9 @@ def shown(name: str, value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if name == "tee_code" and isinstance(value, int):
-        return f"{value:#010x}" if value else "0 (nothing refused)"
+        return (
+            f"{value:#010x} {tee_name(value).removeprefix('TEE_ERROR_')}" if value else "0 (nothing refused)"
+        )
     return str(value) or "(none)"
 
 

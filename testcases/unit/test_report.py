@@ -36,7 +36,9 @@ def sample(tmp_path, *, target="virtual-mp25", virtual=True, hostile="", verdict
     record = Record(new_directory(tmp_path, target, CLOCK), "r1", CLOCK)
     command = ["pytest", "--lg-env", f"targets/{target}.yaml{hostile}"]
     record.append("run-start", target=target + hostile, command=command, bench="0.1.0")
-    record.append("provenance", entries={"kernel" + hostile: "Linux 6.12.107" + hostile}, virtual=virtual)
+    record.append(
+        "provenance", entries={"kernel" + hostile: "Linux 6.12.107" + hostile}, virtual=virtual, evidence=[]
+    )
     for core, verdict in zip(("m33", "m0"), verdicts, strict=True):
         one_test(record, core, verdict, hostile)
     if end:
@@ -295,7 +297,7 @@ def test_an_excerpt_without_lines_says_why():
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [
-        ("tee_code", 0xFFFF3072, "0xffff3072"),
+        ("tee_code", 0xFFFF3072, "0xffff3072 SIGNATURE_INVALID"),
         ("tee_code", 0, "0 (nothing refused)"),
         ("beating", True, "yes"),
         ("beating", False, "no"),

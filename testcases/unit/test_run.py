@@ -6,7 +6,6 @@ import re
 import pytest
 
 from bench import gather, run
-from bench.deploy import stop
 from bench.errors import BoardFault, Invalidated, LabFault
 from bench.facts import KMSG, NO_TRACE, SECURE_CONSOLE, TRACE_SECOND, DeployFacts, Verdict
 from bench.record import Clock, Record, new_directory, read
@@ -177,13 +176,14 @@ def test_a_board_without_boot_id_is_the_labs_fault(board):
 def test_the_board_is_asked_who_it_is(board):
     """Files that the board has not are left out; what the consoles printed counts as well."""
     board.console.data = b"NOTICE:  BL31: v2.12.1(release):2.12.1\r\nU-Boot 2025.01-3 (Apr 08 2025)\r\n"
-    found, evidence = run.about(seen(board))
-    assert found.entries == {
+    found = run.about(seen(board))
+    assert found.provenance.entries == {
         "kernel": "Linux version 6.12.107 (gcc) #1 SMP",
         "tf-a": "v2.12.1(release):2.12.1",
         "u-boot": "2025.01-3",
     }
-    assert evidence.get("console") == board.console.data
+    assert found.evidence.get("console") == board.console.data
+    assert not found.virtual
 
 
 def test_a_core_that_is_not_offline_is_the_labs_fault(board):
@@ -201,11 +201,17 @@ def test_a_refusal_waits_for_the_secure_console_and_a_start_does_not(board):
     assert board.secure.waits == [gather.SECURE_SAYS.pattern, gather.ANYTHING.pattern]
 
 
-def test_stop_answers_with_the_boards_own_word(board):
-    """The errno of a stop is a value."""
+def test_a_core_that_does_not_stop_is_the_boards_fault(board):
+    """A stop that is refused, or that changes nothing, says what the board answered."""
     deployed(board, GOOD, RUNNING)
-    assert [stop(board, "m33"), stop(board, "m33")] == ["OK", "EINVAL"]
+    run.stop(seen(board), "m33")
     assert board.state("m33") == "offline"
+    with pytest.raises(BoardFault, match="`stop` gave EINVAL, the state is offline"):
+        run.stop(seen(board), "m33")
+    board.write = lambda *_: "OK"
+    board.running = True
+    with pytest.raises(BoardFault, match="`stop` gave OK, the state is running"):
+        run.stop(seen(board), "m33")
 
 
 def test_a_step_is_recorded_whole(board, tmp_path):

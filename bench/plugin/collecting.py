@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: MIT
+"""Which tests a run has: options, the environment's check, cores as parameters."""
+
+import importlib
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+from labgrid.config import Config
+from labgrid.exceptions import InvalidConfigError, NoConfigFoundError
+from labgrid.pytestplugin.hooks import LABGRID_ENV_KEY
+
+from bench.errors import LabFault, Misuse
+from bench.plugin.state import CHECKOUT, RUN, RunState, is_board_test, of
+from bench.twin.profile import Profile, load_profile
+
+TESTCASES = CHECKOUT / "testcases"
+OWN = frozenset(TESTCASES / name for name in ("unit", "contract", "peer", "performance", "faults"))
+"""The bench's own tests: with a board they are collected only if they are named."""
+
+NO_BOARD = "no board was named: pytest --lg-env targets/virtual-mp25.yaml"
+MAIN = "main"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("mpbench")
+    group.addoption(
+        "--bench-reports",
+        metavar="DIR",
+        default=os.environ.get("MPBENCH_REPORTS"),
+        help="where runs are recorded (default: reports/runs of the checkout; MPBENCH_REPORTS)",
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> None:
+    """From a directory without tests, `pytest --lg-env ...` means the board cases of this checkout."""
+    known = early_config.known_args_namespace
+    here = early_config.invocation_params.dir
+    if lab_environment(known.lg_env) and not known.file_or_dir and not _has_tests(here):
+        args.append(str(TESTCASES))
+        known.file_or_dir = [str(TESTCASES)]
+
+
+def _has_tests(directory: Path) -> bool:
+    names = ("test_*.py", "*/test_*.py", "testcases")
+    return any(next(directory.glob(name), None) for name in names)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Check the environment before labgrid does: one line instead of a traceback."""
+    config.addinivalue_line("markers", "slow: takes more than a second")
+    config.stash[RUN] = RunState()
+    path = lab_environment(config.option.lg_env)
+    if path:
+        try:
+            profile_of(check_environment(path))
+        except Misuse as e:
+            raise pytest.UsageError(str(e)) from e
+
+
+def lab_environment(option: str | None) -> str | None:
+    """The environment's file as labgrid finds it: the option, else LG_ENV."""
+    return option if option is not None else os.environ.get("LG_ENV")
+
+
+def check_environment(path: str) -> Config:
+    """The environment, read as labgrid reads it. Misuse with one line for whatever is wrong with it."""
+    try:
+        config = Config(path)
+        targets = config.get_targets()
+        for name in config.get_imports():
+            if not name.endswith(".py"):  # labgrid runs files itself, and twice is once too often
+                importlib.import_module(name)
+    except NoConfigFoundError:
+        raise Misuse(f"{path}: no such file (looked in {Path.cwd()})") from None
+    except InvalidConfigError as e:
+        raise Misuse(f"{path}{_line_of(e)}: {_one_line(e)}") from e
+    except (OSError, UnicodeDecodeError, KeyError, ImportError, AttributeError, TypeError) as e:
+        raise Misuse(f"{path}: {_one_line(e)}") from e
+    if not isinstance(targets, dict) or not isinstance(targets.get(MAIN), dict):
+        raise Misuse(f"{path}: no target `{MAIN}`; the bench tests `targets: {MAIN}: ...`")
+    return config
+
+
+def _line_of(error: BaseException) -> str:
+    mark = getattr(error.__context__, "problem_mark", None)
+    return f":{mark.line + 1}" if isinstance(error.__context__, yaml.MarkedYAMLError) and mark else ""
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())
+
+
+def profile_of(config: Config) -> Profile:
+    """The profile that the target names in its options. Misuse if it names none, or one that is none."""
+    try:
+        name = config.get_target_option(MAIN, "profile")
+    except KeyError as e:
+        raise Misuse(
+            f"{config.filename}: target `{MAIN}` names no profile; e.g. `options: {{profile: virtual-mp25}}`"
+        ) from e
+    path = Path(config.resolve_path(str(name)))
+    return load_profile(path if path.is_file() else str(name))
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With a board, the bench's own tests stand back unless they are asked for."""
+    if collection_path.resolve() not in OWN or not config.stash[LABGRID_ENV_KEY]:
+        return None
+    return True if not _is_named(collection_path, config) else None
+
+
+def _is_named(path: Path, config: pytest.Config) -> bool:
+    here = config.invocation_params.dir
+    named = [Path(os.path.abspath(here / arg.split("::")[0])) for arg in config.args]
+    return any(name.is_relative_to(path) for name in named)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """In a test that asks for a board, `core` stands for every core of the target."""
+    if not {"core", "env"} <= set(metafunc.fixturenames):
+        return
+    env = metafunc.config.stash[LABGRID_ENV_KEY]
+    names = [core.name for core in profile_of(env.config).cores] if env else []
+    metafunc.parametrize("core", names or [pytest.param(None, id="no-board")])
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without a board no board test runs, and each says what to do."""
+    if not config.stash[LABGRID_ENV_KEY]:
+        for item in filter(is_board_test, items):
+            item.add_marker(pytest.mark.skip(reason=NO_BOARD))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Open the record as soon as it is known that a board will be tested."""
+    found = [item for item in session.items if is_board_test(item)]
+    state = of(session.config)
+    state.waiting = {item.nodeid: item for item in found}
+    if found and session.config.stash[LABGRID_ENV_KEY] and not session.config.option.collectonly:
+        try:
+            state.open(reports(session.config), target_name(session.config))
+        except LabFault as e:
+            raise pytest.UsageError(str(e)) from e
+
+
+def reports(config: pytest.Config) -> Path:
+    """Where runs are recorded."""
+    named: str | None = config.option.bench_reports
+    return config.invocation_params.dir / named if named else CHECKOUT / "reports" / "runs"
+
+
+def target_name(config: pytest.Config) -> str:
+    """Name of the kind of board: the environment's file without its suffix."""
+    return Path(config.stash[LABGRID_ENV_KEY].config_file).stem

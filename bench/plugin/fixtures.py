@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: MIT
+"""Fixtures of a test case: the board, its cores' firmware, and `bench`, which does the steps."""
+
+import contextlib
+import hashlib
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import define, field
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from bench import run
+from bench.errors import LabFault, Misuse
+from bench.facts import Measurement
+from bench.image.keys import fingerprint, is_default_key, load_private_key
+from bench.plugin.collecting import MAIN, profile_of
+from bench.plugin.state import CHECKOUT, RunState, of
+from bench.twin.profile import Profile
+
+RECONNECT_S = 30.0
+FIRMWARE = CHECKOUT / "firmware"
+
+
+@pytest.fixture(scope="session")
+def signing_key(env: Any, target: Any) -> rsa.RSAPrivateKey:
+    """Private key whose public half is inside the board's OP-TEE.
+
+    Option `signing-key` of the target (relative to its file), or the virtual board's own.
+    """
+    key = load_private_key(signing_key_path(env, target))
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise Misuse(f"{signing_key_path(env, target)}: OP-TEE verifies RSA signatures only")
+    return key
+
+
+def signing_key_path(env: Any, target: Any) -> Path:
+    """The key's file, by the option or by the resource that has one."""
+    with contextlib.suppress(KeyError):
+        return Path(env.config.resolve_path(env.config.get_target_option(MAIN, "signing-key")))
+    for resource in target.resources:
+        if path := getattr(resource, "firmware_key", None):
+            return Path(path)
+    raise Misuse(f"{env.config_file}: target `{MAIN}` needs the option `signing-key: PATH` (a PEM file)")
+
+
+@pytest.fixture(scope="session")
+def profile(env: Any, signing_key: rsa.RSAPrivateKey) -> Profile:
+    """The twin's profile of this board, with the board's key in its TEE."""
+    return profile_of(env.config).with_key(signing_key.public_key())
+
+
+@pytest.fixture(scope="session")
+def firmware() -> Callable[[str, str], bytes]:
+    """`firmware(name, core)` → the ELF, made again if this checkout's sources are newer."""
+    make()
+    return lambda name, core: (FIRMWARE / "build" / core / f"{name}.elf").read_bytes()
+
+
+def make(directory: Path = FIRMWARE) -> None:
+    """Build the firmware. LabFault with what make said last."""
+    try:
+        made = subprocess.run(["make", "-s", "-C", directory], capture_output=True, text=True, check=False)
+    except FileNotFoundError as e:
+        raise LabFault("make is not installed; it builds the firmware") from e
+    if made.returncode:
+        raise LabFault(f"make -C {directory} failed: {' / '.join(made.stderr.strip().splitlines()[-3:])}")
+
+
+@pytest.fixture(scope="session")
+def board(strategy: Any, target: Any, signing_key: rsa.RSAPrivateKey, request: Any) -> run.Board:
+    """The board, booted, with a reader on every console and on the kernel log until the run ends."""
+    state = of(request.config)
+    strategy.transition("shell")
+    found = run.Board(
+        session=target.get_driver("SessionDriver"),
+        remoteproc=target.get_driver("RemoteprocDriver"),
+        kmsg=target.get_driver("KmsgDriver"),
+        secure=target.get_driver("ConsoleRecorder", name="secure"),
+        console=target.get_driver("ConsoleRecorder", name="console"),
+    )
+    state.board_is(run.about(found), sources(target.env.config_file, signing_key))
+    return found
+
+
+def sources(target_file: str, key: rsa.RSAPrivateKey) -> dict[str, str]:
+    """What the bench brought to the board: target file and key, by hash."""
+    name = fingerprint(key.public_key())
+    warning = " (OP-TEE's public default key: anybody can sign)" if is_default_key(key.public_key()) else ""
+    digest = hashlib.sha256(Path(target_file).read_bytes()).hexdigest()
+    return {
+        "target file": f"{Path(target_file).name} sha256 {digest}",
+        "signing key": f"sha256 {name}{warning}",
+    }
+
+
+@pytest.fixture
+def bench(board: run.Board, strategy: Any, profile: Profile, request: Any) -> Iterator["Bench"]:
+    """What a test case does with the board; afterwards no core runs that this test started."""
+    strategy.transition("shell")
+    found = Bench(board, profile, of(request.config), request.node)
+    boot = run.boot_id(board)
+    yield found
+    found.settle(boot)
+
+
+@define
+class Bench:
+    """A board in the hands of one test case. Every step is recorded, with its evidence."""
+
+    board: run.Board
+    profile: Profile
+    _state: RunState
+    _item: pytest.Item
+    _touched: list[str] = field(factory=list)
+
+    @property
+    def about(self) -> run.About:
+        """Who the board is, as asked when the run began."""
+        assert self._state.board is not None
+        return self._state.board
+
+    def deploy(self, core: str, image: bytes, identity: str) -> run.Step:
+        """Deploy `image` on an offline core; `identity` is what its firmware says of itself if it runs.
+
+        A refusal by the board is a value in the step's `observed`. Raises LabFault and Invalidated.
+        """
+        self._touched.append(core)
+        predicted = run.predict(self.profile, core, image, identity)
+        step = run.deployment(self.board, core, image, predicted)
+        self._state.step(self._item, step)
+        return step
+
+    def stop(self, core: str) -> None:
+        """Stop a running core. BoardFault if the board does not."""
+        run.stop(self.board, core)
+
+    def state(self, core: str) -> str:
+        """The core's state in sysfs."""
+        return self.board.remoteproc.state(core)
+
+    def read(self, path: str) -> bytes | str:
+        """A file of the board, or the errno's name."""
+        return self.board.session.read(path)
+
+    def measure(self, measurement: Measurement) -> None:
+        """Record a measurement with its limits and its verdict."""
+        self._state.measurement(self._item, measurement)
+
+    def settle(self, boot: str) -> None:
+        """Leave the board as it was: same boot, every touched core offline. Else Invalidated, BoardFault."""
+        session: Any = self.board.session
+        if not session.get_status():  # the link broke in this test: was it the lab, or did the board reset?
+            session.reconnect(RECONNECT_S, same_boot=True)
+        run.same_boot(boot, run.boot_id(self.board))
+        for core in dict.fromkeys(self._touched):
+            if self.state(core) != "offline":
+                self.stop(core)

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: MIT
+"""What happens while tests run: verdicts, the record, and what the run says at its end."""
+
+import contextlib
+from collections import Counter
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+from labgrid.pytestplugin.hooks import LABGRID_ENV_KEY
+
+import bench.report
+from bench.errors import BoardFault, Invalidated, LabFault, Misuse
+from bench.facts import Verdict, overall
+from bench.plugin.collecting import NO_BOARD
+from bench.plugin.state import RunState, is_board_test, of
+from bench.plugin.verdicts import BLOCKED, Found, exit_code, of_exception, of_skip
+
+_BROKEN = "is in broken state"
+"""How labgrid's skip of a test with a broken strategy ends."""
+
+_VERDICT = "bench_verdict"
+"""Attribute of a report that carries its verdict."""
+
+_ONE_LINE = (BoardFault, Invalidated, LabFault, Misuse)
+"""Faults that say all in their message; a traceback would only hide it."""
+
+_STATUS: dict[Verdict, tuple[str, str, str]] = {
+    Verdict.FAIL: ("failed", "F", "FAIL"),
+    Verdict.INFRA: ("error", "E", "INFRA"),
+    Verdict.INVALID: ("error", "I", "INVALID"),
+    Verdict.BLOCKED: ("skipped", "b", "BLOCKED"),
+    Verdict.NOT_RUN: ("skipped", "s", "NOT-RUN"),
+}
+"""pytest's category, letter and word of everything that is no PASS."""
+
+_COLOURS = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.NOT_RUN: "yellow"}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Begin and end of a board test in the record, whatever happens between."""
+    if not is_board_test(item):
+        return (yield)
+    state = of(item.config)
+    with _recording(state):
+        state.begin(item)
+    try:
+        return (yield)
+    except KeyboardInterrupt as e:
+        state.phases.append(of_exception(e, "call"))
+        raise
+    finally:
+        with _recording(state):
+            state.end(item)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
+    """Ask nothing more of a board that is known to be unusable; labgrid would try it again each time."""
+    if is_board_test(item) and (why := of(item.config).blocked):
+        pytest.skip(BLOCKED + why)
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Verdict of a phase of a board test; faults become one line."""
+    report = yield
+    if not is_board_test(item):
+        return report
+    state = of(item.config)
+    state.failed_reports += report.failed
+    found = _found(call, report, state)
+    if found:
+        state.phases.append(found)
+        vars(report)[_VERDICT] = found.verdict
+        if call.excinfo and call.excinfo.errisinstance(_ONE_LINE):
+            report.longrepr = f"{found.verdict.value}: {found.reason}"
+    if report.when == "setup" and report.failed and state.board is None:
+        state.blocked = found.reason if found else ""
+    return report
+
+
+def _found(call: pytest.CallInfo[None], report: pytest.TestReport, state: RunState) -> Found | None:
+    """Verdict of one phase; None for a setup or teardown that only did its work."""
+    if hasattr(report, "wasxfail"):
+        return Found(Verdict.FAIL, f"known: {report.wasxfail}")
+    if call.excinfo is None:
+        return Found(Verdict.PASS) if report.when == "call" and report.passed else None
+    found = of_exception(call.excinfo.value, call.when)
+    if found.verdict is Verdict.NOT_RUN and found.reason.endswith(_BROKEN):
+        return of_skip(f"{BLOCKED}{state.blocked or found.reason}")
+    return found
+
+
+def pytest_report_teststatus(report: pytest.CollectReport | pytest.TestReport) -> tuple[str, str, str] | None:
+    """The word of the verdict in pytest's own output."""
+    verdict = getattr(report, _VERDICT, None)
+    return _STATUS.get(verdict) if verdict else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Close the record, write the page, decide the exit code."""
+    state = of(session.config)
+    with _recording(state):
+        state.skip_rest("the run ended before it")
+        state.close()
+        if state.directory:
+            state.page = bench.report.write([state.directory], state.directory)
+    session.exitstatus = _exit_code(session, state, int(exitstatus))
+
+
+def _exit_code(session: pytest.Session, state: RunState, exitstatus: int) -> int:
+    """The code of the worst: pytest's own about itself, then FAIL, then no verdict, then nothing executed."""
+    if exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) or not state.found:
+        return exitstatus
+    if state.trouble:
+        return 3
+    others_failed = session.testsfailed > state.failed_reports
+    return 1 if others_failed else exit_code(state.verdicts())
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """The last lines of a run: what to do without a board; else verdicts and where the page is."""
+    state = of(config)
+    if not state.found:
+        return
+    tell = terminalreporter.write_line
+    terminalreporter.section("mpbench")
+    if state.blocked:
+        tell(f"the board is not usable: {state.blocked}")
+    counts = Counter(state.verdicts())
+    worst = overall(counts)
+    text = ", ".join(f"{counts[v]} {v.value}" for v in Verdict if counts[v])
+    tell(f"verdict {worst.value}: {text}", **{_COLOURS.get(worst, "purple"): True, "bold": True})
+    if not config.stash[LABGRID_ENV_KEY]:
+        tell(f"{len(state.found)} board tests did not run; {NO_BOARD}")
+    if state.trouble:
+        tell(state.trouble, red=True)
+    if state.page:
+        tell(f"report: {state.page}")
+
+
+@contextlib.contextmanager
+def _recording(state: RunState) -> Generator[None]:
+    """A record that can't be written spoils no teardown: the run says so at its end, and ends with 3."""
+    try:
+        yield
+    except LabFault as fault:
+        state.trouble = f"the record is incomplete: {fault}"

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: MIT
+"""What the plugin knows about the run that goes on: its record, its tests, what broke first."""
+
+import inspect
+import subprocess
+import sys
+import uuid
+from collections import Counter
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from attrs import define, field
+
+import bench
+from bench import run
+from bench.facts import Measurement, Verdict
+from bench.plugin.verdicts import Found, of_test
+from bench.record import Clock, Record, new_directory
+
+CHECKOUT = Path(bench.__file__).resolve().parents[1]
+"""Where the test cases, targets and reports stand."""
+
+BOARD_IDS = ("serial", "soc_serial", "model")
+"""What names a board, best first."""
+
+
+@define
+class RunState:
+    """The tests that ask for a board, from collection to the end of the session.
+
+    blocked: why no further test can run, "" as long as the board is usable.
+    """
+
+    record: Record | None = None
+    clock: Clock = field(factory=Clock)
+    blocked: str = ""
+    board: run.About | None = None
+    waiting: dict[str, pytest.Item] = field(factory=dict)
+    phases: list[Found] = field(factory=list)
+    found: dict[str, Found] = field(factory=dict)
+    page: Path | None = None
+    trouble: str = ""
+    failed_reports: int = 0
+    _began_ns: int = 0
+
+    @property
+    def directory(self) -> Path | None:
+        return self.record.directory if self.record else None
+
+    def verdicts(self) -> list[Verdict]:
+        return [f.verdict for f in self.found.values()]
+
+    def open(self, root: Path, target: str) -> None:
+        """Begin the record of a run on `target`."""
+        self.record = Record(new_directory(root, target, self.clock), uuid.uuid4().hex[:12], self.clock)
+        self.record.append(
+            "run-start", target=target, command=["pytest", *sys.argv[1:]], bench=bench_version()
+        )
+
+    def board_is(self, found: run.About, more: Mapping[str, str]) -> None:
+        """Record who the board is, and `more`; from now on every line carries its id and boot_id."""
+        self.board = found
+        entries = dict(found.provenance.entries) | dict(more)
+        if self.record:
+            self.record.board = next((entries[k] for k in BOARD_IDS if k in entries), None)
+            self.record.boot = entries.get("boot_id")
+            kept = self.record.keep(found.evidence.artefacts)
+            self.record.append("provenance", entries=entries, virtual=found.virtual, evidence=kept)
+
+    def begin(self, item: pytest.Item) -> None:
+        """A test begins."""
+        self.waiting.pop(item.nodeid, None)
+        self.phases = []
+        self._began_ns = self.clock.mono_ns()
+        if self.record:
+            self.record.append("test-start", test=id_of(item), core=core_of(item), title=title_of(item))
+
+    def end(self, item: pytest.Item) -> None:
+        """A test ends; its lines are on the disk afterwards."""
+        found = of_test(self.phases)
+        self.found[item.nodeid] = found
+        if self.record:
+            self.record.append(
+                "test-end",
+                test=id_of(item),
+                verdict=found.verdict.value,
+                reason=found.reason,
+                duration_ns=self.clock.mono_ns() - self._began_ns,
+            )
+            self.record.sync()
+
+    def skip_rest(self, reason: str) -> None:
+        """What was collected and never began is NOT-RUN."""
+        for item in list(self.waiting.values()):
+            self.begin(item)
+            self.phases = [Found(Verdict.NOT_RUN, reason)]
+            self.end(item)
+
+    def step(self, item: pytest.Item, step: run.Step) -> None:
+        """Record a step of a test."""
+        if self.record:
+            run.append(self.record, id_of(item), step)
+
+    def measurement(self, item: pytest.Item, m: Measurement) -> None:
+        """Record a measurement of a test."""
+        if self.record:
+            self.record.append(
+                "measurement",
+                test=id_of(item),
+                name=m.name,
+                value=m.value,
+                unit=m.unit,
+                source=m.source,
+                low=m.low,
+                high=m.high,
+                verdict=m.verdict.value,
+            )
+
+    def close(self) -> None:
+        """End the record."""
+        if self.record:
+            counts = Counter(v.value for v in self.verdicts())
+            self.record.append("run-end", counts=dict(counts))
+            self.record.close()
+
+
+RUN = pytest.StashKey[RunState]()
+
+
+def of(config: pytest.Config) -> RunState:
+    """The run of this pytest process."""
+    return config.stash[RUN]
+
+
+def is_board_test(item: pytest.Item) -> bool:
+    """Whether a test asks for a board."""
+    return "env" in getattr(item, "fixturenames", ())
+
+
+def id_of(item: pytest.Item) -> str:
+    """Node id relative to the checkout, wherever pytest was started."""
+    path = item.path.resolve()
+    inside = path.relative_to(CHECKOUT) if path.is_relative_to(CHECKOUT) else path
+    return "::".join([inside.as_posix(), *item.nodeid.split("::")[1:]])
+
+
+def core_of(item: pytest.Item) -> str | None:
+    """The core that a test is about, None for the board as a whole."""
+    callspec = getattr(item, "callspec", None)
+    return callspec.params.get("core") if callspec else None
+
+
+def title_of(item: pytest.Item) -> str:
+    """The sentence that a test proves: first paragraph of its docstring."""
+    text = inspect.getdoc(getattr(item, "obj", None)) or ""
+    return " ".join(text.split("\n\n")[0].split())
+
+
+def bench_version() -> str:
+    """Version of mpbench and commit of its checkout, with "+" if files differ from the commit."""
+    version = metadata.version("mpbench")
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=12", "--dirty=+"],
+            cwd=CHECKOUT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return version
+    return f"{version} ({described.stdout.strip()})"

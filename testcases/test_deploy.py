@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: MIT
+"""Signed firmware is loaded and runs; anything else is refused as the twin predicted, and nothing runs."""
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from bench.image.sign import sign
+from bench.image.spoil import apply
+from bench.layout import Tee
+
+ALL_FIELDS = ("errno", "state", "tee_code", "secure_log", "beating", "identity")
+
+
+@pytest.fixture
+def alive(firmware, core):
+    """ELF of the firmware that says who it is and beats."""
+    return firmware("alive", core)
+
+
+@pytest.fixture
+def image(alive, signing_key):
+    """The same, signed with the board's key."""
+    return sign([alive], signing_key)
+
+
+def test_signed_firmware_runs(bench, core, image):
+    """Signed firmware is accepted and runs: it says its name, its heart beats, and it stops when told."""
+    step = bench.deploy(core, image, f"alive {core}")
+    step.check(*ALL_FIELDS)
+    assert step.observed.state == "running"
+    assert step.observed.beating
+    bench.stop(core)
+    assert bench.state(core) == "offline"
+
+
+def refused(bench, core, image, code):
+    """Deploy `image`: the board refuses it with `code`, as the twin predicted, and nothing runs."""
+    step = bench.deploy(core, image, f"alive {core}")
+    step.check(*ALL_FIELDS)
+    assert step.observed.tee_code == code
+    assert step.observed.errno != "OK"
+    assert step.observed.state == "offline"
+    assert not step.observed.beating
+    assert step.observed.secure_log, "the secure console gave no reason"
+
+
+@pytest.mark.parametrize("where", ["first", "last"])
+def test_flipped_payload_bit_is_refused(bench, core, image, where):
+    """One flipped bit in the firmware's code or data is found by the TEE after loading, and nothing runs."""
+    refused(bench, core, apply(f"payload-{where}", image), Tee.SECURITY)
+
+
+@pytest.mark.parametrize("where", ["first", "last"])
+def test_flipped_signature_bit_is_refused(bench, core, image, where):
+    """One flipped bit in the signature is enough for the TEE to refuse the image, and nothing runs."""
+    refused(bench, core, apply(f"signature-{where}", image), Tee.SIGNATURE_INVALID)
+
+
+def test_wrong_key_is_refused(bench, core, alive, signing_key):
+    """Firmware signed with another key of the same size is refused, and nothing runs."""
+    stranger = rsa.generate_private_key(65537, signing_key.key_size)
+    refused(bench, core, sign([alive], stranger), Tee.SIGNATURE_INVALID)
+
+
+def test_unsigned_elf_is_refused(bench, core, alive):
+    """A plain ELF, which nobody signed, is refused, and nothing runs."""
+    refused(bench, core, alive, Tee.BAD_PARAMETERS)
