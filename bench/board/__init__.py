@@ -1,1 +1,9 @@
 # SPDX-License-Identifier: MIT
+"""labgrid drivers of the bench. Importing this package registers them: `imports: [bench.board]`."""
+
+from bench.board.console import ConsoleRecorder
+from bench.board.remoteproc import RemoteprocDriver
+from bench.board.session import SessionDriver
+from bench.board.strategy import STM32MPStrategy
+
+__all__ = ["ConsoleRecorder", "RemoteprocDriver", "STM32MPStrategy", "SessionDriver"]

@@ -6,6 +6,7 @@ from typing import Any, TypeVar, cast
 
 from labgrid.driver import Driver
 from labgrid.step import step
+from labgrid.strategy.common import never_retry
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -18,3 +19,8 @@ def active(method: F) -> F:
 def stepped(*, args: Sequence[str] = (), result: bool = False) -> Callable[[F], F]:
     """Calls show up in labgrid's step log. Only for the main thread: labgrid keeps one stack of steps."""
     return cast(Callable[[F], F], step(args=list(args), result=result))
+
+
+def once_broken(method: F) -> F:
+    """A strategy that failed once fails for the rest of the run. Ref: labgrid, never_retry"""
+    return cast(F, never_retry(method))
