@@ -22,9 +22,11 @@ from bench.virtual.peripherals.ipcc import Ipcc
 POLL_S = 0.002
 REST_S = 0.005
 AWAKE_S = 1.0
-SLICE_INSTRUCTIONS = 100_000
-"""About a millisecond. A slice by time costs ten times as much: Unicorn starts a thread for its end."""
+SLICE_INSTRUCTIONS = range(1_000, 100_001)
+"""About a millisecond at the most. A slice by time costs ten times as much: Unicorn starts a thread for
+its end. Code that lives on registers is a hundred times slower, so slices shrink when they take long."""
 
+SLICE_S = 0.004
 JOIN_S = 5.0
 NS_PER_S = 1_000_000_000
 
@@ -72,13 +74,18 @@ class Coprocessor:
         """Begin to serve the slot."""
         self._thread.start()
 
-    def stop(self) -> None:
-        """End: the core stops, its line falls, the slot shows ack = 0. Bounded; safe to call twice."""
+    def stop(self, timeout_s: float = JOIN_S) -> bool:
+        """End: the core stops, its line falls, the slot shows ack = 0. Safe to call twice.
+
+        False, with a line in the log, if the core's thread hangs in a callback: the RAM is still in use.
+        """
         self._stopping.set()
         if self._thread.ident is not None:
-            self._thread.join(JOIN_S)
-        if self._thread.is_alive():
-            self._log(f"{self.core.name}: the emulator did not stop within {JOIN_S} s")
+            self._thread.join(timeout_s)
+        if not self._thread.is_alive():
+            return True
+        self._log(f"{self.core.name}: the emulator did not stop within {timeout_s} s")
+        return False
 
     def _serve(self) -> None:
         awake_until = 0.0
@@ -107,8 +114,9 @@ class Coprocessor:
     def _execute(self, generation: int, line: "_Line") -> None:
         clock = BoardClock(self._monotonic_ns)
         vector_da = self._get(SLOT.VECTOR_DA)
+        instructions = SLICE_INSTRUCTIONS[-1]
         machine = Machine(self.core, self._ram, clock.now_ns, self._log, vector_da)
-        machine.add(Ipcc(self.core.ipcc_da, self._occupied, self._set_occupied, self._log))
+        machine.add(Ipcc(self.core.ipcc_da, self._occupied, self._set_occupied, machine.refuse))
         self._log(f"{self.core.name}: released, generation {generation}, vectors at 0x{vector_da:08x}")
         while self._released(generation):
             if machine.watchdog.expired():
@@ -116,10 +124,17 @@ class Coprocessor:
                 line.set(True)
                 self._hold(generation)
             elif (wakes_in_ns := machine.wakes_in_ns()) == 0:
-                machine.run(SLICE_INSTRUCTIONS)
+                instructions = self._run_slice(machine, instructions)
             else:
                 self._idle(POLL_S if wakes_in_ns is None else min(POLL_S, wakes_in_ns / NS_PER_S))
         self._log(f"{self.core.name}: held in reset, generation {generation}, stalled {clock.stalled_ns} ns")
+
+    def _run_slice(self, machine: Machine, instructions: int) -> int:
+        """Execute a slice; how long the next one may be."""
+        started = time.monotonic()
+        machine.run(instructions)
+        wanted = instructions // 2 if time.monotonic() - started > SLICE_S else instructions * 2
+        return min(max(wanted, SLICE_INSTRUCTIONS[0]), SLICE_INSTRUCTIONS[-1])
 
     def _hold(self, generation: int) -> None:
         while self._released(generation):

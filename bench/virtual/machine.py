@@ -43,6 +43,8 @@ WATCHDOGS: dict[str, Callable[[WatchdogSpec, NowNs, Refuse, Callable[[], bool]],
     "wwdg": Wwdg,
 }
 
+REFUSALS = 100
+
 FRAME = (
     arm.UC_ARM_REG_R0,
     arm.UC_ARM_REG_R1,
@@ -76,8 +78,9 @@ class Machine:
             self._uc.mem_map_ptr(region.da, region.size, unicorn.UC_PROT_ALL, address)
         self._uc.hook_add(unicorn.UC_HOOK_INTR, self._note_exception)
         self._exception: int | None = None
-        self.systick = SysTick(core.cpu_hz, now_ns, log)
-        self.watchdog = self._add_watchdog(now_ns, log)
+        self._refused: set[str] = set()
+        self.systick = SysTick(core.cpu_hz, now_ns, self.refuse)
+        self.watchdog = self._add_watchdog(now_ns)
         self.add(self.systick)
         self._resume_at = 0
         self._asleep = False
@@ -115,14 +118,22 @@ class Machine:
         except UcError:  # the first instruction of a region has nothing before it
             return False
 
-    def _add_watchdog(self, now_ns: NowNs, refuse: Refuse) -> Watchdog:
+    def refuse(self, line: str) -> None:
+        """Report an access that hardware refuses: each kind once in a life, REFUSALS of them at most."""
+        if line in self._refused or len(self._refused) > REFUSALS:
+            return
+        self._refused.add(line)
+        full = len(self._refused) > REFUSALS
+        self._log("further refused accesses are not reported" if full else line)
+
+    def _add_watchdog(self, now_ns: NowNs) -> Watchdog:
         spec = self._core.watchdog
         clocked = always_on
         if spec.gate:
-            gate = ClockGate(spec.gate, refuse)
+            gate = ClockGate(spec.gate, self.refuse)
             clocked = gate.enabled
             self.add(gate)
-        watchdog = WATCHDOGS[spec.kind](spec, now_ns, refuse, clocked)
+        watchdog = WATCHDOGS[spec.kind](spec, now_ns, self.refuse, clocked)
         self.add(watchdog)
         return watchdog
 

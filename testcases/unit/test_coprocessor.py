@@ -2,6 +2,7 @@
 """The co-processors of the virtual board, with the firmware that is built for silicon, without a board."""
 
 import itertools
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -156,6 +157,47 @@ def test_a_failure_of_the_host_is_kept_for_the_board_to_read(ram: SharedRam) -> 
     rig.coprocessor.stop()
     assert rig.said("the emulator failed: OSError('the log is gone')")
     assert rig.word(SLOT.ACK) == 0
+
+
+def test_an_emulator_that_hangs_in_a_callback_is_told(ram: SharedRam) -> None:
+    """Power off doesn't wait for ever: it says that the RAM is still in use."""
+    rig = Rig(CORES["m33"], ram)
+    go_on = threading.Event()
+
+    def hang(line: str) -> None:
+        rig.lines.append(line)
+        if "released" in line:
+            go_on.wait()
+
+    rig.coprocessor = Coprocessor(rig.core, ram, rig.levels.append, hang)
+    code(rig, 0xE7FE)
+    rig.release()
+    rig.coprocessor.start()
+    rig.until(lambda: rig.said("released"))
+    assert not rig.coprocessor.stop(timeout_s=0.01)
+    assert rig.said("the emulator did not stop within 0.01 s")
+    go_on.set()
+    assert rig.coprocessor.stop()
+
+
+def test_code_that_lives_on_registers_is_stopped_as_any_other(m33: Rig) -> None:
+    """A loop that reads SysTick for ever gets shorter slices, and its refused writes are reported once."""
+    code(m33, 0x4802, 0x6801, 0x6041, 0x6081, 0xE7FB, 0x0000, 0xE100, 0xE000)
+    m33.release()
+    m33.until(lambda: m33.said("write at 0x104"))
+    served = m33.word(SLOT.BEAT)
+    m33.until(lambda: m33.word(SLOT.BEAT) > served + 20)
+    m33.hold()
+    assert len([line for line in m33.lines if "0x104" in line]) == 1
+
+
+def test_refusals_without_end_are_reported_up_to_a_bound(m33: Rig) -> None:
+    """A firmware that sweeps through a register page doesn't fill the evidence."""
+    code(m33, 0x4802, 0x6001, 0x3004, 0x3101, 0xE7FB, 0x0000, 0xE200, 0xE000)
+    m33.release()
+    m33.until(lambda: m33.said("further refused accesses are not reported"))
+    m33.hold()
+    assert len([line for line in m33.lines if "only SysTick" in line]) == 100
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: MIT
+"""The co-processor firmware as files: what every loader, ST's and Linux's own, asks of the ELF."""
+
+import io
+import shutil
+import struct
+import subprocess
+from pathlib import Path
+
+import pytest
+from coprocessor_rig import CORES
+from elftools.elf.elffile import ELFFile
+
+from bench.virtual.memory import CoreSpec
+
+FIRMWARE = Path(__file__).parents[2] / "firmware"
+NAMES = sorted(source.stem for source in (FIRMWARE / "coprocessor").glob("*.c"))
+IMAGES = [(core, name) for core in sorted(CORES) for name in NAMES]
+
+pytestmark = pytest.mark.parametrize(("core", "name"), IMAGES, ids=["-".join(i) for i in IMAGES])
+
+
+@pytest.fixture
+def spec(core: str) -> CoreSpec:
+    return CORES[core]
+
+
+@pytest.fixture
+def elf(built: Path, core: str, name: str) -> ELFFile:
+    return ELFFile(io.BytesIO((built / core / f"{name}.elf").read_bytes()))
+
+
+def test_segments_load_where_they_run_inside_the_core_s_memory(elf: ELFFile, spec: CoreSpec) -> None:
+    """VMA = LMA, within the firmware's regions, outside the IPC area: it has to survive a reload."""
+    ipc = spec.region("ipc")
+    for segment in elf.iter_segments():
+        assert segment["p_type"] == "PT_LOAD"
+        assert segment["p_vaddr"] == segment["p_paddr"]
+        assert segment["p_memsz"] >= segment["p_filesz"] > 0
+        pa = spec.pa_of(segment["p_paddr"], segment["p_memsz"])
+        assert not ipc.pa <= pa < ipc.pa + ipc.size
+
+
+def test_no_segment_holds_elf_headers(elf: ELFFile) -> None:
+    """Headers in a segment would be copied in front of the vectors."""
+    headers = elf["e_phoff"] + elf["e_phnum"] * elf["e_phentsize"]
+    assert all(segment["p_offset"] >= headers for segment in elf.iter_segments())
+
+
+def test_vectors_come_first_with_stack_and_thumb_entry(elf: ELFFile, spec: CoreSpec) -> None:
+    """The core takes its stack and entry from the first bytes of its memory."""
+    vectors = next(elf.iter_segments())
+    stack, reset, *faults = struct.unpack("<16I", vectors.data())
+    code = elf.get_section_by_name(".text")
+    inside = range(code["sh_addr"], code["sh_addr"] + code["sh_size"])
+    assert vectors["p_paddr"] == spec.vector_da
+    assert stack % 8 == 0
+    assert spec.pa_of(stack - 4, 4)
+    assert all(v & 1 and v & ~1 in inside for v in (reset, *faults))
+    assert elf["e_entry"] == reset
+
+
+def test_the_resource_table_is_loaded_and_names_the_trace_buffer(elf: ELFFile, spec: CoreSpec) -> None:
+    """One RSC_TRACE entry of 4 KiB at the start of the IPC area, inside a PT_LOAD."""
+    section = elf.get_section_by_name(".resource_table")
+    start, end = section["sh_offset"], section["sh_offset"] + section["sh_size"]
+    loads = [(s["p_offset"], s["p_offset"] + s["p_filesz"]) for s in elf.iter_segments("PT_LOAD")]
+    assert any(a <= start and end <= b for a, b in loads)
+    expected = struct.pack("<9I32s", 1, 1, 0, 0, 20, 2, spec.region("ipc").da, 0x1000, 0, b"trace")
+    assert section.data() == expected
+
+
+def test_sections_are_only_those_a_loader_expects(elf: ELFFile) -> None:
+    """No .ARM.exidx, no notes, no build id, no debug information; symbols stay for the reader of a dump."""
+    names = {section.name for section in elf.iter_sections()}
+    allowed = {"", ".vectors", ".text", ".resource_table", ".data", ".bss", ".ARM.attributes"}
+    assert names - allowed == {".symtab", ".strtab", ".shstrtab"}
+
+
+@pytest.fixture(scope="session")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory, built: Path) -> Path:  # noqa: ARG001 - skips without a compiler
+    copy = tmp_path_factory.mktemp("elsewhere") / "a much longer path"
+    shutil.copytree(FIRMWARE, copy, ignore=shutil.ignore_patterns("build", "linux", "optee", "boot"))
+    subprocess.run(["make", "-s", "-j2"], cwd=copy, check=True, stdout=subprocess.DEVNULL)
+    return copy / "build"
+
+
+def test_the_same_bytes_come_out_of_any_directory(built: Path, elsewhere: Path, core: str, name: str) -> None:
+    """A signature over the ELF means the same to everybody who builds it."""
+    path = Path(core) / f"{name}.elf"
+    assert (built / path).read_bytes() == (elsewhere / path).read_bytes()
