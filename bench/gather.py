@@ -71,8 +71,8 @@ class Log(Protocol):
     def since(self, mark: int) -> bytes:
         """Everything from `mark` until now."""
 
-    def wait_for(self, pattern: re.Pattern[bytes], mark: int, deadline_s: float) -> bool:
-        """Whether the stream from `mark` on matched before the deadline."""
+    def wait_for(self, pattern: re.Pattern[bytes], mark: int, deadline_s: float) -> object:
+        """Something true if the stream from `mark` on matched before the deadline."""
 
 
 class ReadsFiles(Protocol):

@@ -13,7 +13,7 @@ from labgrid.pytestplugin.hooks import LABGRID_ENV_KEY
 
 from bench.errors import LabFault, Misuse
 from bench.plugin.state import CHECKOUT, RUN, RunState, is_board_test, of
-from bench.twin.profile import Profile, load_profile
+from bench.twin.profile import Profile, load_profile, profile_names
 
 TESTCASES = CHECKOUT / "testcases"
 OWN = frozenset(TESTCASES / name for name in ("unit", "contract", "peer", "performance", "faults"))
@@ -94,15 +94,15 @@ def _one_line(error: BaseException) -> str:
 
 
 def profile_of(config: Config) -> Profile:
-    """The profile that the target names in its options. Misuse if it names none, or one that is none."""
+    """The profile that the environment names in its options. Misuse if it names none, or one that is none."""
     try:
-        name = config.get_target_option(MAIN, "profile")
+        name = str(config.get_option("bench_profile"))
     except KeyError as e:
         raise Misuse(
-            f"{config.filename}: target `{MAIN}` names no profile; e.g. `options: {{profile: virtual-mp25}}`"
+            f"{config.filename}: no profile; e.g. `options: {{bench_profile: {profile_names()[-1]}}}`"
         ) from e
-    path = Path(config.resolve_path(str(name)))
-    return load_profile(path if path.is_file() else str(name))
+    path = Path(config.resolve_path(name))
+    return load_profile(path if path.is_file() else name)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -127,19 +127,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("core", names or [pytest.param(None, id="no-board")])
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Without a board no board test runs, and each says what to do."""
-    if not config.stash[LABGRID_ENV_KEY]:
-        for item in filter(is_board_test, items):
-            item.add_marker(pytest.mark.skip(reason=NO_BOARD))
-
-
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Open the record as soon as it is known that a board will be tested."""
     found = [item for item in session.items if is_board_test(item)]
+    if session.config.option.collectonly:
+        return
     state = of(session.config)
     state.waiting = {item.nodeid: item for item in found}
-    if found and session.config.stash[LABGRID_ENV_KEY] and not session.config.option.collectonly:
+    if found and session.config.stash[LABGRID_ENV_KEY]:
         try:
             state.open(reports(session.config), target_name(session.config))
         except LabFault as e:

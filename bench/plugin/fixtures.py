@@ -13,10 +13,11 @@ from attrs import define, field
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from bench import run
+from bench.board.kmsg import KmsgFollower
 from bench.errors import LabFault, Misuse
 from bench.facts import Measurement
 from bench.image.keys import fingerprint, is_default_key, load_private_key
-from bench.plugin.collecting import MAIN, profile_of
+from bench.plugin.collecting import profile_of
 from bench.plugin.state import CHECKOUT, RunState, of
 from bench.twin.profile import Profile
 
@@ -28,7 +29,7 @@ FIRMWARE = CHECKOUT / "firmware"
 def signing_key(env: Any, target: Any) -> rsa.RSAPrivateKey:
     """Private key whose public half is inside the board's OP-TEE.
 
-    Option `signing-key` of the target (relative to its file), or the virtual board's own.
+    Option `bench_signing_key` of the environment (relative to its file), or the virtual board's own.
     """
     key = load_private_key(signing_key_path(env, target))
     if not isinstance(key, rsa.RSAPrivateKey):
@@ -39,11 +40,11 @@ def signing_key(env: Any, target: Any) -> rsa.RSAPrivateKey:
 def signing_key_path(env: Any, target: Any) -> Path:
     """The key's file, by the option or by the resource that has one."""
     with contextlib.suppress(KeyError):
-        return Path(env.config.resolve_path(env.config.get_target_option(MAIN, "signing-key")))
+        return Path(env.config.resolve_path(env.config.get_option("bench_signing_key")))
     for resource in target.resources:
         if path := getattr(resource, "firmware_key", None):
             return Path(path)
-    raise Misuse(f"{env.config_file}: target `{MAIN}` needs the option `signing-key: PATH` (a PEM file)")
+    raise Misuse(f"{env.config_file}: no signing key; give `options: {{bench_signing_key: PATH}}` (PEM)")
 
 
 @pytest.fixture(scope="session")
@@ -74,10 +75,11 @@ def board(strategy: Any, target: Any, signing_key: rsa.RSAPrivateKey, request: A
     """The board, booted, with a reader on every console and on the kernel log until the run ends."""
     state = of(request.config)
     strategy.transition("shell")
+    session = target.get_driver("SessionDriver")
     found = run.Board(
-        session=target.get_driver("SessionDriver"),
+        session=session,
         remoteproc=target.get_driver("RemoteprocDriver"),
-        kmsg=target.get_driver("KmsgDriver"),
+        kmsg=KmsgFollower(session),
         secure=target.get_driver("ConsoleRecorder", name="secure"),
         console=target.get_driver("ConsoleRecorder", name="console"),
     )

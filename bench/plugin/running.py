@@ -55,11 +55,18 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
             state.end(item)
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
+@pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
-    """Ask nothing more of a board that is known to be unusable; labgrid would try it again each time."""
-    if is_board_test(item) and (why := of(item.config).blocked):
-        pytest.skip(BLOCKED + why)
+    """Ask nothing of a board that nobody named, or that is known to be unusable.
+
+    The innermost wrapper: inside pytest's own, but before labgrid's hook, which trips over the one and tries
+    the other again for each test.
+    """
+    if is_board_test(item):
+        if not item.config.stash[LABGRID_ENV_KEY]:
+            pytest.skip(NO_BOARD)
+        if why := of(item.config).blocked:
+            pytest.skip(BLOCKED + why)
     return (yield)
 
 
