@@ -375,6 +375,8 @@ static TEE_Result probe(const void *fdt, int node, vaddr_t page)
 	struct virt_rproc *core = cores + n_cores;
 	TEE_Result res = TEE_SUCCESS;
 
+	/* A refused core may have left something here */
+	*core = (struct virt_rproc){ };
 	get_name(fdt, node, core);
 
 	if (fdt_read_uint32(fdt, node, "st,proc-id", &core->id) ||
