@@ -81,6 +81,12 @@ def raw_elf(image: bytearray, field: Field) -> None:
     del image[: field.at]
 
 
+def to_the_end(image: bytearray, field: Field) -> None:
+    """A table 16 bytes before the end. (Further out the loader reads wild memory and the TA may panic.)"""
+    start = images_at(bytes(image))
+    put(image, field, (len(image) - start - 16) & ~3)
+
+
 def without_tlv(image: bytearray, field: Field) -> None:
     """The record's type becomes one that nobody looks for."""
     put(image, field, 0x7FFF)
@@ -114,7 +120,7 @@ _TAMPERED: tuple[Row, ...] = (
     ("elf-entry", "elf0.e_entry", flip, "e_entry: nobody looks at it"),
     ("elf-phoff", "elf0.e_phoff", add(4), "e_phoff: the headers are read one word too late"),
     ("elf-phoff-unaligned", "elf0.e_phoff", add(1), "e_phoff not aligned"),
-    ("elf-phoff-outside", "elf0.e_phoff", set_to(0x7FFFFFF0), "e_phoff outside the file"),
+    ("elf-phoff-outside", "elf0.e_phoff", to_the_end, "the program headers run past the file"),
     ("elf-shoff-outside", "elf0.e_shoff", set_to(0x7FFFFFF0), "e_shoff outside the file"),
     ("elf-shoff-unaligned", "elf0.e_shoff", add(-1), "e_shoff not aligned"),
     ("elf-phentsize", "elf0.e_phentsize", set_to(56), "e_phentsize of a 64-bit ELF"),

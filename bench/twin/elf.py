@@ -120,6 +120,7 @@ def load_segments(run: Load, at: int, size: int, entries: dict[int, HashEntry]) 
     for index in range(view.u16(at + 44)):
         here = headers + index * layout.PHDR.size
         if here < at or here + layout.PHDR.size > end:
+            read_too_early(run, here)
             raise Stop("phdr-outside", f"header {index} at {here - at:#x} of {size:#x}")
         view.inside(here, layout.PHDR.size)
         kind, offset, _, paddr, filesz, memsz, _, _ = layout.PHDR.unpack_from(view.data, here)
@@ -128,6 +129,16 @@ def load_segments(run: Load, at: int, size: int, entries: dict[int, HashEntry]) 
         if at + offset + filesz > end:
             raise Stop("segment-outside-image", f"{filesz:#x} bytes at {offset:#x} of {size:#x}")
         load_segment(run, at + offset, (paddr, filesz, memsz), entries.get(paddr))
+
+
+def read_too_early(run: Load, header: int) -> None:
+    """`uint32_t dst = phdr->p_paddr` stands before the check of phdr, and compilers leave it there.
+
+    Where a header lies outside its image but this word inside the file, nothing happens; else the TA dies
+    or goes on, depending on what is mapped there. In 32 bits a large e_phoff is a small negative one.
+    """
+    wraps = run.profile.word_bits == 32 and header - run.images_at >= _ADDRESS_SIGN
+    run.view.inside(header - ((1 << 32) if wraps else 0) + 12, 4)
 
 
 def load_segment(run: Load, at: int, segment: tuple[int, int, int], entry: HashEntry | None) -> None:

@@ -128,8 +128,7 @@ class Load:
         if len(kind) != 1:
             raise Stop("no-signtype", f"{len(kind)} bytes")
         if kind[0] not in (SignType.RSASSA_PKCS1_V1_5_SHA256, SignType.ECDSA_P256_SHA256):
-            signed = kind[0] - 256 if kind[0] > 127 else kind[0]
-            raise Stop("unknown-signtype", f"{kind[0]}", f"Unsupported signature type {signed}")
+            raise Stop("unknown-signtype", f"{kind[0]}", f"Unsupported signature type {kind[0]}")
         rsa = kind[0] == SignType.RSASSA_PKCS1_V1_5_SHA256
         algorithm = layout.ALG_RSASSA_PKCS1_V1_5_SHA256 if rsa else layout.ALG_ECDSA_P256
         info = self.value(Tlv.PKEYINFO)

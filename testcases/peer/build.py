@@ -2,8 +2,8 @@
 """Builds of the peer: OP-TEE's TA, unmodified, with our platform around it.
 
 Three builds: native under AddressSanitizer, native with branch counters (gcov), 32-bit Arm run by qemu-user.
-The sources come from the download of the virtual board, or from MPBENCH_OPTEE_SRC. The TA is compiled with -Os,
-as OP-TEE compiles it: what happens to address arithmetic that overflows depends on the compiler.
+The sources come from the download of the virtual board, or from MPBENCH_OPTEE_SRC. The TA is compiled with
+-Os, as OP-TEE compiles it: what happens to address arithmetic that overflows depends on the compiler.
 """
 
 import hashlib
@@ -37,7 +37,9 @@ class Flavour:
 
 ASAN = Flavour("asan64", "gcc", ("-fsanitize=address", "-g"))
 GCOV = Flavour("gcov64", "gcc", ("--coverage", "-fprofile-update=single", "-DGCOV", "-g"))
-ARM = Flavour("arm32", "arm-linux-gnueabihf-gcc", ("-static", "-D__ILP32__=1", "-DARM32=1"), ("qemu-arm",), 32)
+ARM = Flavour(
+    "arm32", "arm-linux-gnueabihf-gcc", ("-static", "-D__ILP32__=1", "-DARM32=1"), ("qemu-arm",), 32
+)
 FLAVOURS = {f.name: f for f in (ASAN, GCOV, ARM)}
 
 

@@ -37,7 +37,16 @@ class Elf:
         body = bytearray(layout.EHDR.size + layout.PHDR.size * len(self.segments))
         for index, segment in enumerate(self.segments):
             align(body)
-            head = (segment.kind, len(body), segment.paddr, segment.paddr, len(segment.data), segment.memsz, 5, 4)
+            head = (
+                segment.kind,
+                len(body),
+                segment.paddr,
+                segment.paddr,
+                len(segment.data),
+                segment.memsz,
+                5,
+                4,
+            )
             layout.PHDR.pack_into(body, layout.EHDR.size + index * layout.PHDR.size, *head)
             body += segment.data
         shoff, shnum = self._sections(body) if self.sections else (0, 0)
@@ -49,11 +58,15 @@ class Elf:
         return bytes(body)
 
     def _sections(self, body: bytearray) -> tuple[int, int]:
-        names = b"\0.text\0" + (b".shstrtab\0" + self.name if self.unterminated else self.name + b"\0.shstrtab\0")
+        names = b"\0.text\0" + (
+            b".shstrtab\0" + self.name if self.unterminated else self.name + b"\0.shstrtab\0"
+        )
         rows = [(0,) * 10, (1, 1, 6, self.table_da, 0, 0, 0, 0, 4, 0)]
         if self.table is not None:
             align(body)
-            rows.append((names.index(self.name, 6), 1, 3, self.table_da, len(body), len(self.table), 0, 0, 4, 0))
+            rows.append(
+                (names.index(self.name, 6), 1, 3, self.table_da, len(body), len(self.table), 0, 0, 4, 0)
+            )
             body += self.table
         rows.append((names.index(b".shstrtab"), 3, 0, 0, len(body), len(names), 0, 0, 1, 0))
         body += names
@@ -145,7 +158,9 @@ def random_elf(rng: random.Random, base: int, size: int) -> Elf:
         return Elf(segments, sections=chance > 0.03)
     table = random_table(rng)
     table_da = rng.choice((base, base + size - len(table), base + size, at, 0))
-    name = layout.RESOURCE_SECTION if rng.random() < 0.85 else rng.choice((b".resource_tableX", b".res", b".r"))
+    name = (
+        layout.RESOURCE_SECTION if rng.random() < 0.85 else rng.choice((b".resource_tableX", b".res", b".r"))
+    )
     return Elf(segments, table, table_da, name, unterminated=rng.random() < 0.15)
 
 
@@ -153,7 +168,10 @@ def random_table(rng: random.Random) -> bytes:
     """A resource table, sound four times out of five."""
     if rng.random() < 0.8:
         return resource_table(rng.choice((0, 1, 1, 2)))
-    version, num = rng.choice((0, 1, 1, 2, 0x80000000)), rng.choice((0, 1, 4, 5, 0x3FFFFFFF, 0x40000000, 0xFFFFFFFF))
+    version, num = (
+        rng.choice((0, 1, 1, 2, 0x80000000)),
+        rng.choice((0, 1, 4, 5, 0x3FFFFFFF, 0x40000000, 0xFFFFFFFF)),
+    )
     reserved = rng.choice(((0, 0), (1, 0), (0, 1)))
     table = layout.RESOURCE_HEAD.pack(version, num, *reserved) + bytes(rng.choice((0, 4, 20)))
     return table[: rng.choice((0, 8, 15, 64, 64))]
@@ -168,7 +186,14 @@ def random_draft(rng: random.Random, places: Sequence[tuple[int, int]]) -> Draft
     order = list(range(6))
     if rng.random() < 0.3:
         rng.shuffle(order)
-    extra = [(rng.choice((0x10001, 0x12, 0x30001, 0x11, 0x10010, 1, 0x10)), rng.randbytes(rng.choice((0, 1, 4, 9))))]
+    extra = [
+        (
+            rng.choice((0x10001, 0x12, 0x30001, 0x11, 0x10010, 1, 0x10)),
+            rng.randbytes(rng.choice((0, 1, 4, 9))),
+        )
+    ]
     extra = extra if rng.random() < 0.4 else []
-    before = [(rng.choice((0x77, 0x10001, 3, 4)), rng.randbytes(rng.choice((0, 4))))] if rng.random() < 0.1 else []
+    before = (
+        [(rng.choice((0x77, 0x10001, 3, 4)), rng.randbytes(rng.choice((0, 4))))] if rng.random() < 0.1 else []
+    )
     return Draft(elfs, extra, before, rng.choice((256, 256, 256, 64, 13)), order)

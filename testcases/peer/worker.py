@@ -34,12 +34,15 @@ _CALL = struct.Struct("<8I")
 
 @frozen
 class Board:
-    """What peer and twin are both told. verdict: scripted answer to a verification; None: `key` decides."""
+    """What peer and twin are both told. verdict: scripted answer to a verification; None: the key does.
+
+    modulus: of that RSA key; its exponent is 65537.
+    """
 
     cores: tuple[Core, ...]
     pta_state: str = "per-core"
     verdict: bool | None = True
-    key: rsa.RSAPublicKey | None = None
+    modulus: int = 0
     heap_bytes: int | None = None
     formats: int = 1
     protection: int = 1
@@ -51,16 +54,13 @@ class Board:
             pta_state=self.pta_state, formats=self.formats, protection=self.protection,
         )  # fmt: skip
         if self.verdict is None:
-            assert self.key is not None
-            return plain.with_key(self.key)
+            return plain.with_key(rsa.RSAPublicNumbers(65537, self.modulus).public_key())
         verdict = self.verdict
         return plain.with_verifier(lambda _digest, _signature: verdict)
 
     def configuration(self, word_bits: int) -> bytes:
         """The board as the worker is told."""
-        modulus = b""
-        if self.key is not None:
-            modulus = self.key.public_numbers().n.to_bytes(self.key.key_size // 8, "big")
+        modulus = self.modulus.to_bytes((self.modulus.bit_length() + 7) // 8, "big")
         numbers = [
             self.formats, self.protection, self.pta_state == "shared", self.verdict is None,
             Tee.SUCCESS if self.verdict else Tee.SIGNATURE_INVALID, self.heap_bytes is not None,
@@ -74,7 +74,9 @@ class Board:
 
 
 SMALL = (
-    Core("m33", 1, (Region("fw", 0x80100000, 0x80100000, 0x400), Region("ipc", 0x81200000, 0x81200000, 0x100))),
+    Core(
+        "m33", 1, (Region("fw", 0x80100000, 0x80100000, 0x400), Region("ipc", 0x81200000, 0x81200000, 0x100))
+    ),
     Core("m0", 2, (Region("fw", 0x200C0000, 0x81600000, 0x200), Region("ipc", 0x200C6000, 0x81800000, 0x80))),
 )
 """Two cores with memories small enough to be compared whole after every command."""
@@ -102,7 +104,7 @@ class Worker:
         self.stdin.flush()
 
     def send(self, cases: Sequence[bytes]) -> None:
-        """Cases as `encode_case` made them; together less than BATCH_BYTES, so that no pipe can block both."""
+        """Cases as `encode_case` made them; together less than BATCH_BYTES, so that no pipe blocks."""
         self.stdin.write(b"".join(cases))
         self.stdin.flush()
 
@@ -163,7 +165,11 @@ class Memory:
             for i, region in enumerate(self.regions):
                 at = write.pa - region.pa
                 if 0 <= at < region.size:
-                    data = bytes(write.size) if write.offset is None else outcome.image[write.offset :][: write.size]
+                    data = (
+                        bytes(write.size)
+                        if write.offset is None
+                        else outcome.image[write.offset :][: write.size]
+                    )
                     self.content[i][at : at + write.size] = data
                     self.touched.add(i)
         total = 0
@@ -190,7 +196,9 @@ def do(loader: Loader, command: Command) -> Outcome:
     return handlers[TaCommand(kind)](core)
 
 
-def predict(profile: Profile, memory: Memory, commands: Sequence[Command]) -> tuple[bytes | None, list[Outcome]]:
+def predict(
+    profile: Profile, memory: Memory, commands: Sequence[Command]
+) -> tuple[bytes | None, list[Outcome]]:
     """What the worker must answer, and the outcomes; None where any answer will do."""
     loader, outcomes, parts = Loader(profile), [], []
     memory.reset()

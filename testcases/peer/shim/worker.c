@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <remoteproc_pta.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -611,9 +612,19 @@ static void leave(int status)
 	_exit(status);
 }
 
+static void die(int signal)
+{
+	(void)signal;
+	_exit(77);
+}
+
 static void serve(void)
 {
 	uint32_t size;
+
+	signal(SIGSEGV, die);
+	signal(SIGBUS, die);
+	signal(SIGABRT, die);
 
 	while (get_all(&size, sizeof(size))) {
 		if (size > MAX_FRAME || !get_all(frame, size))
