@@ -17,8 +17,8 @@ from attrs import frozen
 
 from bench.errors import LabFault, Misuse
 from bench.virtual import keys
-from bench.virtual.process import Spec
 from bench.virtual.paths import run_dir
+from bench.virtual.process import Spec
 from bench.virtual.qemu import Parts
 from bench.virtual.recipes import KINDS, steps_of, write_cpio
 from bench.virtual.steps import Report, build

@@ -49,7 +49,7 @@ def command_line(parts: Parts, directory: Path, ram: Path, ram_bytes: int, ssh: 
         "-initrd", str(parts.initrd),
         "-dtb", str(parts.device_tree),
         "-append", parts.append,
-        "-drive", f"if=pflash,index=1,format=raw,file={parts.environment},snapshot=on",
+        "-drive", f"if=pflash,index=1,format=raw,file={parts.environment},readonly=on",
         "-chardev", f"socket,id=console,path={directory / 'console.sock'}",
         "-serial", "chardev:console",
         "-chardev", f"socket,id=secure,path={directory / 'secure.sock'}",

@@ -103,6 +103,7 @@ def _make_linux(place: Place) -> None:
         "KBUILD_BUILD_TIMESTAMP": "1970-01-01",
         "KBUILD_BUILD_USER": "mpbench",
         "KBUILD_BUILD_HOST": "mpbench",
+        "KBUILD_BUILD_VERSION": "1",
     }
     fragment = FIRMWARE / "linux/mp25.config"
     run_logged([*make, "allnoconfig", f"KCONFIG_ALLCONFIG={fragment}"], place.log, env=env)
