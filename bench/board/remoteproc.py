@@ -107,7 +107,7 @@ class RemoteprocDriver(Driver):
             self._directories = {}  # the index belongs to another core now, or to none
         raise BoardFault(f"{core}: its sysfs directory changes while it is read")
 
-    def state(self, core: str) -> str:
+    def core_state(self, core: str) -> str:
         """The core's state, e.g. "offline", "running", "crashed"."""
         return self.attributes(core, "state")["state"]
 
@@ -144,7 +144,7 @@ class RemoteprocDriver(Driver):
         deadline = time.monotonic() + deadline_s
         pause = threading.Event()
         while True:
-            state = self.state(core)
+            state = self.core_state(core)
             if state == wanted or time.monotonic() >= deadline:
                 return state
             pause.wait(LOOK_AGAIN_AFTER_S)
