@@ -6,6 +6,7 @@ import re
 import tempfile
 import threading
 import time
+import weakref
 from collections.abc import Callable
 
 from attrs import frozen
@@ -14,6 +15,8 @@ from bench.errors import LabFault
 
 SEARCH_SHARE = 4
 """Of the time of a wait, one part in this many at most is spent on searching: see `find`."""
+
+_pause = threading.Event().wait
 
 
 @frozen
@@ -28,13 +31,21 @@ class Found:
 class ByteLog:
     """Append-only; one writer, any number of readers. Positions count bytes from the start of the run.
 
-    clock: seconds, monotonic.
+    clock: seconds, monotonic; pause: waits that many seconds.
     """
 
-    def __init__(self, name: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        name: str,
+        clock: Callable[[], float] = time.monotonic,
+        pause: Callable[[float], object] = _pause,
+    ) -> None:
         self._name = name
         self._clock = clock
-        self._file = tempfile.TemporaryFile(prefix="mpbench-", buffering=0)  # noqa: SIM115 - lives as long as the log
+        self._pause = pause
+        self._descriptor, path = tempfile.mkstemp(prefix="mpbench-")
+        os.unlink(path)
+        weakref.finalize(self, os.close, self._descriptor)
         self._news = threading.Condition()
         self._end = 0
         self._failure: OSError | None = None
@@ -44,7 +55,7 @@ class ByteLog:
         try:
             view = memoryview(data)
             while view:
-                view = view[self._file.write(view) :]
+                view = view[os.write(self._descriptor, view) :]
         except OSError as e:
             self._failure = e
         with self._news:
@@ -62,7 +73,7 @@ class ByteLog:
             raise LabFault(f"{self._name}: can't be kept on this host: {self._failure.strerror}")
         data = bytearray()
         while mark + len(data) < end:
-            piece = os.pread(self._file.fileno(), end - mark - len(data), mark + len(data))
+            piece = os.pread(self._descriptor, end - mark - len(data), mark + len(data))
             if not piece:
                 break
             data += piece
@@ -105,8 +116,4 @@ class ByteLog:
         """Let more come before the next look."""
         left_s = min(rest_s, deadline - self._clock())
         if left_s > 0.0002:
-            threading.Event().wait(left_s)
-
-    def close(self) -> None:
-        """Give the file back; the bytes are gone."""
-        self._file.close()
+            self._pause(left_s)

@@ -212,9 +212,16 @@ class ConsoleRecorder(Driver, ConsoleProtocol):
         self.logger.warning("console %s lost (%s): opening it again", self.name, one_line(why))
         while not self._stop.wait(REOPEN_EVERY_S):
             with contextlib.suppress(OSError, ValueError):
-                self.port.close()
+                self._close_port()
                 self.port.open()
                 return
+
+    def _close_port(self) -> None:
+        """pyserial forgets to close a socket whose peer is gone, so it is closed here as well."""
+        connection = getattr(self.port.serial, "_socket", None)
+        self.port.close()
+        if connection is not None:
+            connection.close()
 
 
 class FirstOf:

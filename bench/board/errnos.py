@@ -76,11 +76,13 @@ NAMES: dict[str, str] = _HOST | _GLIBC | _MUSL | _SHELLS | _KERNEL
 def errno_name(text: str) -> str | None:
     """errno name of the error a tool reported in `text` (its whole stderr), or None if no line names one.
 
-    The text after the last ": " decides, as in `dd: error writing 'state': Input/output error`;
+    The text after a ": " decides, as in `dd: error writing 'state': Input/output error`;
     statistics and other chatter around it are skipped, and the last error counts.
     """
     for line in reversed(text.splitlines()):
-        name = NAMES.get(line.rpartition(": ")[2].strip())
-        if name is not None:
-            return name
+        words = line.split(": ")
+        for first in range(len(words)):
+            name = NAMES.get(": ".join(words[first:]).strip())
+            if name is not None:
+                return name
     return None

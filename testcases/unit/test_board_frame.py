@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: MIT
+"""Frames, marked reads and errno names: the pure parts of the session."""
+
+import errno
+import os
+import shutil
+import subprocess
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.board import errnos, frame, reading
+from bench.board.frame import Reply, ReplyReader
+from bench.errors import LabFault, Misuse
+
+NONCE = "00112233445566778899aabbccddeeff"
+SHELLS = [
+    command
+    for command in (["dash"], ["bash", "--posix"], ["busybox", "sh"], ["sh"])
+    if shutil.which(command[0]) is not None
+]
+
+
+def run_shell(shell: list[str], text: bytes) -> subprocess.CompletedProcess[bytes]:
+    environment = {frame.NONCE_VARIABLE: NONCE, "PATH": os.environ["PATH"], "LC_ALL": "C"}
+    return subprocess.run(shell, input=text, capture_output=True, env=environment, check=False, timeout=20)
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
+def test_every_shell_speaks_the_frame(shell: list[str]):
+    """The bootstrap and a request give a readable reply in each shell that a board may have."""
+    done = run_shell(shell, frame.BOOTSTRAP.encode() + frame.request(7, "printf 'a\\0b'; echo e >&2; exit 5"))
+    reader = ReplyReader(NONCE, 7, 1000)
+    reader.feed_stdout(done.stdout)
+    reader.feed_stderr(done.stderr)
+    assert (reader.reply.code, reader.reply.stdout, reader.reply.stderr) == (5, b"a\0b", b"e\n")
+
+
+@given(
+    out=st.binary(max_size=300),
+    err=st.binary(max_size=50),
+    code=st.integers(0, 255),
+    cuts=st.lists(st.integers(1, 40), max_size=60),
+    stray=st.binary(max_size=20),
+)
+def test_a_reply_is_the_same_however_it_is_cut(
+    out: bytes, err: bytes, code: int, cuts: list[int], stray: bytes
+):
+    """Pieces of any size give the reply; what came before its first line is dropped."""
+    stdout = stray + f"{NONCE} 3\n".encode() + out + f"{NONCE} 3 {code}\n".encode()
+    reader = ReplyReader(NONCE, 3, 10000)
+    reader.feed_stderr(err + f"{NONCE} 3\n".encode())
+    for size in [*cuts, len(stdout)]:
+        assert not (reader.done and stdout)
+        piece, stdout = stdout[:size], stdout[size:]
+        if piece:
+            reader.feed_stdout(piece)
+    assert reader.done
+    assert (reader.reply.code, reader.reply.stdout, reader.reply.stderr) == (code, out, err)
+
+
+def test_output_beyond_the_limit_is_refused():
+    """A reader holds no more than its limit."""
+    reader = ReplyReader(NONCE, 1, 100)
+    with pytest.raises(LabFault, match="exceeds 100 bytes"):
+        reader.feed_stderr(b"x" * 101)
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
+@pytest.mark.parametrize("command", ["printf 'a\\0\\377b\\n\\n'; exit 9", "true", "echo out; echo err >&2"])
+def test_checked_frames_survive_the_wire_whole_or_not_at_all(shell: list[str], command: str):
+    """A checked frame gives the output and exit code; with any byte changed it gives nothing."""
+    text = f"{frame.CHECKED}\n".encode() + frame.checked_request(4, command) + b"\n"
+    done = run_shell(shell, text)
+    body = done.stdout.strip().removeprefix(b"<").removesuffix(b">")
+    plain = run_shell(shell, command.encode())
+    reply = frame.checked_reply(4, body)
+    assert reply is not None
+    assert reply.code == plain.returncode
+    assert reply.stdout == plain.stdout + plain.stderr
+    assert frame.checked_reply(5, body) is None
+    for at in range(len(body)):
+        changed = body[:at] + bytes([body[at] ^ 1]) + body[at + 1 :]
+        assert frame.checked_reply(4, changed) is None
+        assert frame.checked_reply(4, body[:at]) is None
+
+
+def test_what_no_line_can_carry_is_misuse():
+    """NUL in any command, and a newline in one for a serial line, are refused."""
+    with pytest.raises(Misuse, match="NUL"):
+        frame.request(1, "a\0")
+    with pytest.raises(Misuse, match="one line"):
+        frame.checked_request(1, "a\nb")
+
+
+def test_one_line_shows_controls_and_cuts():
+    """Text of a device is shown on one line, control characters escaped, long text cut visibly."""
+    assert frame.one_line("a\n b\x1b[0m") == "a b\\x1b[0m"
+    assert frame.one_line("x" * 400).endswith("…")
+
+
+# --- errno names --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", sorted(errno.errorcode))
+def test_every_strerror_is_understood(code: int):
+    """Each error that this C library knows is named, in the messages of busybox, GNU and bash."""
+    text = os.strerror(code)
+    wanted = errno.errorcode[code]
+    for message in (
+        f"sh: write error: {text}\n",
+        f"dd: error writing 'state': {text}\n0+1 records in\n0+0 records out\n",
+        f"bash: line 1: printf: write error: {text}\n",
+    ):
+        assert getattr(errno, errnos.errno_name(message) or "") == getattr(errno, wanted)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("sh: write error: I/O error", "EIO"),
+        ("sh: write error: Resource busy", "EBUSY"),
+        ("sh: 1: cannot create /x/y: Directory nonexistent", "ENOENT"),
+        ("sh: can't create /x/y: nonexistent directory", "ENOENT"),
+        ("dd: error writing: Unknown error 524", "ENOTSUPP"),
+        ("sh: foo: not found", "ENOENT"),
+    ],
+)
+def test_words_of_musl_and_of_small_shells(text: str, name: str):
+    """musl and the small shells word some errors in their own way."""
+    assert errnos.errno_name(text) == name
+
+
+def test_text_without_an_error_names_none():
+    """Statistics and unknown words are no errno."""
+    assert errnos.errno_name("0+1 records in\n0+1 records out\n") is None
+    assert errnos.errno_name("") is None
+
+
+# --- many files at once -------------------------------------------------------------------------
+
+
+def test_pieces_between_markers():
+    """Contents come apart at the markers, even when they hold part of one."""
+    marker = f"HOME=/\0{frame.NONCE_VARIABLE}={NONCE}\0PWD=/\0".encode()
+    contents = [b"one\n", b"", marker[:9], b"\0\0"]
+    stdout = marker + marker + b"".join(c + marker for c in contents)
+    assert reading.split(Reply(0, stdout, b""), NONCE, 4) == contents
+    for wrong in (stdout[:-1], stdout + b"x", stdout + marker, b"", b"x" + stdout):
+        with pytest.raises(LabFault, match="reading 4 files"):
+            reading.split(Reply(0, wrong, b"e"), NONCE, 4)
+
+
+@pytest.mark.parametrize(
+    ("stderr", "failures"),
+    [
+        (b"", {}),
+        (b"cat: /a: No such file or directory\n", {"/a": "ENOENT"}),
+        (b"cat: can't open '/a b': Permission denied\n", {"/a b": "EACCES"}),
+        (b"cat: '/a b': Is a directory\n", {"/a b": "EISDIR"}),
+        (b"cat: read error: Input/output error\n", None),
+        (b"cat: /a: something new\n", None),
+    ],
+)
+def test_whose_error_it_is(stderr: bytes, failures: dict[str, str] | None):
+    """cat's messages name the file or they do not; an unclear one is not guessed."""
+    assert reading.failures(Reply(1, b"", stderr)) == failures

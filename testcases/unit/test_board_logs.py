@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: MIT
+"""The byte log, the console recorder on a socket, and the kernel log's record filter."""
+
+import errno
+import os
+import re
+import socket
+import threading
+from collections.abc import Iterator
+
+import pexpect
+import pytest
+from labgrid import Target
+from labgrid.driver import SerialDriver
+from labgrid.resource import NetworkSerialPort
+
+from bench.board import console as console_module
+from bench.board.bytelog import ByteLog
+from bench.board.console import ConsoleRecorder
+from bench.board.kmsg import RecordFilter
+from bench.errors import LabFault, Misuse
+
+
+def test_positions_and_pieces():
+    """since() gives exactly the bytes between two positions."""
+    log = ByteLog("test")
+    log.append(b"abc")
+    mark = log.mark()
+    log.append(b"\0\xff" * 100000)
+    assert log.since(0, mark) == b"abc"
+    assert log.since(mark) == b"\0\xff" * 100000
+
+
+def test_find_looks_once_without_time():
+    """A deadline of 0 s is one look, not a wait."""
+    log = ByteLog("test")
+    log.append(b"hello world")
+    found = log.find(re.compile(rb"wor(.)"), 3, 0.0)
+    assert found is not None
+    assert (found.start, found.end, found.match[1]) == (6, 10, b"l")
+    assert log.find(re.compile(rb"wor"), 7, 0.0) is None
+
+
+def test_a_waiter_wakes_on_news():
+    """A wait ends with the bytes that it is about, and does not see those before its mark."""
+    log = ByteLog("test")
+    log.append(b"ready\n")
+    mark = log.mark()
+    threading.Timer(0.05, log.append, [b"re"]).start()
+    threading.Timer(0.1, log.append, [b"ady\n"]).start()
+    found = log.find(re.compile(rb"ready\n"), mark, 5.0)
+    assert found is not None
+    assert found.start == mark
+
+
+def test_searching_takes_a_quarter_of_the_time_at_most():
+    """Under a flood the next look waits three times as long as the last one took: no quadratic searching."""
+    now_s, paused_s = 0.0, 0.0
+
+    def pause(time_s: float) -> None:
+        nonlocal now_s, paused_s
+        now_s += time_s
+        paused_s += time_s
+
+    log = ByteLog("test", lambda: now_s, pause)
+
+    def look(data: bytes) -> None:
+        nonlocal now_s
+        now_s += len(data) * 1e-6
+        log.append(b"x" * 10000)
+
+    assert log.search(look, 0, 5.0) is None
+    assert log.mark() > 10000
+    assert paused_s >= 0.66 * now_s
+
+
+def test_a_full_disk_is_a_lab_fault_for_readers(monkeypatch: pytest.MonkeyPatch):
+    """Bytes that the lab host can't keep are not passed over in silence."""
+    log = ByteLog("console x")
+
+    def full(descriptor: int, data: memoryview) -> int:
+        raise OSError(errno.ENOSPC, f"No space left on device for {len(data)} bytes in {descriptor}")
+
+    monkeypatch.setattr(os, "write", full)
+    log.append(b"lost")
+    with pytest.raises(LabFault, match="console x: can't be kept on this host: No space"):
+        log.since(0)
+
+
+# --- ConsoleRecorder ----------------------------------------------------------------------------
+
+
+class Uart:
+    """The board's end of a raw TCP console."""
+
+    def __init__(self) -> None:
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.peer: socket.socket | None = None
+
+    def accept(self) -> None:
+        self.listener.settimeout(5)
+        self.peer, _ = self.listener.accept()
+
+    def say(self, data: bytes) -> None:
+        assert self.peer is not None
+        self.peer.sendall(data)
+
+    def close(self) -> None:
+        self.listener.close()
+        if self.peer is not None:
+            self.peer.close()
+
+
+@pytest.fixture
+def uart() -> Iterator[Uart]:
+    """A raw TCP console with nobody on it."""
+    end = Uart()
+    yield end
+    end.close()
+
+
+@pytest.fixture
+def recorder(uart: Uart) -> Iterator[ConsoleRecorder]:
+    """A ConsoleRecorder on labgrid's own SerialDriver."""
+    target = Target("console-test")
+    NetworkSerialPort(target, "uart", "127.0.0.1", port=uart.port, protocol="raw")
+    SerialDriver(target, "port")
+    target.set_binding_map({"port": "port"})
+    driver = ConsoleRecorder(target, "console")
+    target.activate(driver)
+    uart.accept()
+    yield driver
+    target.cleanup()
+
+
+def test_expect_behaves_as_labgrids(uart: Uart, recorder: ConsoleRecorder):
+    """Index, bytes before, match and matched bytes, and the rest stays for the next call."""
+    uart.say(b"boot\r\nlogin: rest=> ")
+    index, before, match, after = recorder.expect([pexpect.TIMEOUT, "=> ", r"log(\w+): "], timeout=5)
+    assert (index, before, match[1], after) == (2, b"boot\r\n", b"in", b"login: ")
+    assert recorder.expect("=> ", timeout=5)[1] == b"rest"
+
+
+def test_expect_times_out_in_both_ways(uart: Uart, recorder: ConsoleRecorder):
+    """TIMEOUT in the list is a match, without it an exception that shows the last bytes; nothing is lost."""
+    uart.say(b"half a pro")
+    assert recorder.wait_for(re.compile(b"pro"), 0, 5)
+    index, before, match, _ = recorder.expect(["prompt", pexpect.TIMEOUT], timeout=0.05)
+    assert (index, before, match) == (1, b"half a pro", pexpect.TIMEOUT)
+    with pytest.raises(pexpect.TIMEOUT, match="half a pro"):
+        recorder.expect("prompt", timeout=0.05)
+    uart.say(b"mpt")
+    assert recorder.expect("prompt", timeout=5)[1] == b"half a "
+
+
+def test_everything_is_kept_whoever_reads(uart: Uart, recorder: ConsoleRecorder):
+    """Evidence is the same whether somebody expects, reads, or nobody does; every byte value survives."""
+    data = bytes(range(256)) * 50
+    uart.say(data)
+    assert recorder.find(re.compile(re.escape(data[-256:])), len(data) - 256, 5) is not None
+    assert recorder.read(timeout=1, max_size=3) == data[:3]
+    recorder.forget()
+    with pytest.raises(pexpect.TIMEOUT):
+        recorder.read(timeout=0.01)
+    assert recorder.since(0) == data
+    assert recorder.gaps == []
+
+
+def test_sending(uart: Uart, recorder: ConsoleRecorder):
+    """Lines and control characters go out as they are."""
+    assert uart.peer is not None
+    recorder.sendline("reset")
+    recorder.sendcontrol("c")
+    wanted = b"reset\n\x03"
+    got = b""
+    uart.peer.settimeout(5)
+    while len(got) < len(wanted):
+        got += uart.peer.recv(100)
+    assert got == wanted
+    with pytest.raises(Misuse, match="letter"):
+        recorder.sendcontrol("1")
+
+
+def test_settle(uart: Uart, recorder: ConsoleRecorder):
+    """settle() ends when the console has been quiet, and gives up on one that never is."""
+    uart.say(b"last words")
+    assert recorder.settle(0.05, timeout=5)
+    stop = threading.Event()
+
+    def chatter() -> None:
+        while not stop.wait(0.01):
+            uart.say(b".")
+
+    thread = threading.Thread(target=chatter)
+    thread.start()
+    assert not recorder.settle(0.5, timeout=0.1)
+    stop.set()
+    thread.join()
+
+
+def test_a_lost_console_is_opened_again_and_the_gap_is_marked(
+    uart: Uart, recorder: ConsoleRecorder, monkeypatch: pytest.MonkeyPatch
+):
+    """When the UART goes away and comes back, recording goes on; where bytes may be missing is known."""
+    monkeypatch.setattr(console_module, "REOPEN_EVERY_S", 0.01)
+    uart.say(b"before")
+    assert recorder.wait_for(re.compile(b"before"), 0, 5)
+    assert uart.peer is not None
+    uart.peer.close()
+    uart.accept()
+    while not recorder.port.serial.is_open:  # pyserial drops what comes before open() has returned
+        threading.Event().wait(0.001)
+    uart.say(b"after")
+    assert recorder.wait_for(re.compile(b"after"), 0, 5)
+    assert recorder.gaps == [6]
+    assert recorder.since(0) == b"beforeafter"
+
+
+def test_writing_to_a_lost_console_is_a_lab_fault(
+    uart: Uart, recorder: ConsoleRecorder, monkeypatch: pytest.MonkeyPatch
+):
+    """A console that is gone is the lab's fault, in one line."""
+    monkeypatch.setattr(console_module, "REOPEN_EVERY_S", 0.01)
+    uart.close()
+    assert uart.peer is not None
+    uart.peer.close()
+    recorder.write(b"the first one may get as far as the network")
+    with pytest.raises(LabFault, match="console console: can't write"):
+        keep_writing(recorder)
+    while recorder.port.status:  # until the recorder has closed the lost port
+        threading.Event().wait(0.01)
+
+
+def keep_writing(recorder: ConsoleRecorder) -> None:
+    for _ in range(1000):
+        recorder.write(b"x" * 1000)
+
+
+def test_only_one_client_at_a_time(uart: Uart, recorder: ConsoleRecorder):
+    """A second client of the console deactivates the first, as on labgrid's SerialDriver."""
+    assert uart.peer is not None
+    deactivated = []
+    recorder.clients.update({"shell", "uboot"})
+    recorder.target.deactivate = deactivated.append
+    recorder.resolve_conflicts("uboot")
+    recorder.clients.clear()
+    del recorder.target.deactivate
+    assert deactivated == ["shell"]
+
+
+# --- kernel log ---------------------------------------------------------------------------------
+
+
+def test_records_pass_once_and_gaps_are_counted():
+    """Duplicates after a restart are dropped with their continuation lines; missing numbers are counted."""
+    records = RecordFilter()
+    first = b"6,10,100,-;one\n SUBSYSTEM=x\n6,11,101,-;two\n"
+    assert records.feed(first) == (first, 0)
+    assert records.feed(first + b"6,12,10") == (b"", 0)
+    assert records.feed(b"2,-;three\n") == (b"6,12,102,-;three\n", 0)
+    assert records.feed(b"6,15,103,-,caller=T1;six\n") == (b"6,15,103,-,caller=T1;six\n", 2)
+
+
+def test_the_first_record_may_have_any_number():
+    """What was overwritten before the bench looked is no gap of the run."""
+    assert RecordFilter().feed(b"6,500,1,-;x\n") == (b"6,500,1,-;x\n", 0)
