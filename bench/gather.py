@@ -88,7 +88,7 @@ class ReadsFiles(Protocol):
 class Reads(Protocol):
     """What gather needs of the remoteproc driver."""
 
-    def state(self, core: str) -> str:
+    def core_state(self, core: str) -> str:
         """The core's sysfs state."""
 
     def trace(self, core: str) -> bytes | None:
@@ -123,7 +123,7 @@ def gather(
     watched.kmsg.wait_for(KERNEL_SAYS, watched.kmsg_mark, KERNEL_DEADLINE_S)
     if errno != "OK":
         _until_silent(watched, now_s)
-    artefacts = [Artefact(START_ERRNO, errno.encode()), Artefact(STATE, remoteproc.state(core).encode())]
+    artefacts = [Artefact(START_ERRNO, errno.encode()), Artefact(STATE, remoteproc.core_state(core).encode())]
     artefacts += trace_samples(remoteproc, core, now_s)
     artefacts.append(Artefact(KMSG, watched.kmsg.since(watched.kmsg_mark)))
     artefacts.append(Artefact(SECURE_CONSOLE, watched.secure.since(watched.secure_mark)))

@@ -98,7 +98,7 @@ def deployment(
 def stop(board: Board, core: str) -> None:
     """Stop a running core. BoardFault if the board does not."""
     answer = deploy.stop(board.remoteproc, core)
-    state = board.remoteproc.state(core)
+    state = board.remoteproc.core_state(core)
     if answer != "OK" or state != "offline":
         raise BoardFault(f"{core} does not stop: the write of `stop` gave {answer}, the state is {state}")
 

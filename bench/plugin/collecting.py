@@ -71,17 +71,24 @@ def check_environment(path: str) -> Config:
         config = Config(path)
         targets = config.get_targets()
         for name in config.get_imports():
-            if not name.endswith(".py"):  # labgrid runs files itself, and twice is once too often
-                importlib.import_module(name)
+            _try_import(name)
     except NoConfigFoundError:
         raise Misuse(f"{path}: no such file (looked in {Path.cwd()})") from None
     except InvalidConfigError as e:
         raise Misuse(f"{path}{_line_of(e)}: {_one_line(e)}") from e
-    except (OSError, UnicodeDecodeError, KeyError, ImportError, AttributeError, TypeError) as e:
+    except (OSError, ValueError, KeyError, ImportError, SyntaxError, AttributeError, TypeError) as e:
         raise Misuse(f"{path}: {_one_line(e)}") from e
     if not isinstance(targets, dict) or not isinstance(targets.get(MAIN), dict):
         raise Misuse(f"{path}: no target `{MAIN}`; the bench tests `targets: {MAIN}: ...`")
     return config
+
+
+def _try_import(name: str) -> None:
+    """Import a module; labgrid runs files itself, and twice is once too often, so these are compiled only."""
+    if name.endswith(".py"):
+        compile(Path(name).read_bytes(), name, "exec")
+    else:
+        importlib.import_module(name)
 
 
 def _line_of(error: BaseException) -> str:
@@ -102,7 +109,10 @@ def profile_of(config: Config) -> Profile:
             f"{config.filename}: no profile; e.g. `options: {{bench_profile: {profile_names()[-1]}}}`"
         ) from e
     path = Path(config.resolve_path(name))
-    return load_profile(path if path.is_file() else name)
+    try:
+        return load_profile(path if path.is_file() else name)
+    except Misuse as e:
+        raise Misuse(f"{config.filename}: bench_profile {e}") from e
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

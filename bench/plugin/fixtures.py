@@ -141,7 +141,7 @@ class Bench:
 
     def state(self, core: str) -> str:
         """The core's state in sysfs."""
-        return self.board.remoteproc.state(core)
+        return self.board.remoteproc.core_state(core)
 
     def read(self, path: str) -> bytes | str:
         """A file of the board, or the errno's name."""

@@ -14,7 +14,7 @@ from bench.errors import BoardFault, Invalidated, LabFault, Misuse
 from bench.facts import Verdict, overall
 from bench.plugin.collecting import NO_BOARD
 from bench.plugin.state import RunState, is_board_test, of
-from bench.plugin.verdicts import BLOCKED, Found, exit_code, of_exception, of_skip
+from bench.plugin.verdicts import BLOCKED, Found, cause, exit_code, of_exception, of_skip
 
 _BROKEN = "is in broken state"
 """How labgrid's skip of a test with a broken strategy ends."""
@@ -84,7 +84,7 @@ def pytest_runtest_makereport(
     if found:
         state.phases.append(found)
         vars(report)[_VERDICT] = found.verdict
-        if call.excinfo and call.excinfo.errisinstance(_ONE_LINE):
+        if call.excinfo and isinstance(cause(call.excinfo.value), _ONE_LINE):
             report.longrepr = f"{found.verdict.value}: {found.reason}"
     if report.when == "setup" and report.failed and state.board is None:
         state.blocked = found.reason if found else ""

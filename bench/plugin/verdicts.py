@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 import pytest
 from attrs import frozen
+from labgrid.strategy import StrategyError
 
 from bench.errors import BoardFault, Invalidated, LabFault, Misuse
 from bench.facts import Verdict, overall
@@ -34,12 +35,20 @@ class Found:
     reason: str = ""
 
 
+def cause(exception: BaseException) -> BaseException:
+    """What broke a strategy, instead of labgrid's word that it is broken."""
+    while isinstance(exception, StrategyError) and exception.__cause__ is not None:
+        exception = exception.__cause__
+    return exception
+
+
 def of_exception(exception: BaseException, when: str) -> Found:
     """Verdict of a phase that ended with an exception.
 
     Only what a test asserts and what the board did wrong is a FAIL; anything unforeseen says nothing about
     the board, hence INFRA.
     """
+    exception = cause(exception)
     reason = str(exception).strip() or type(exception).__name__
     if isinstance(exception, pytest.skip.Exception):
         return of_skip(reason)

@@ -83,7 +83,7 @@ class PlayedBoard:
         self.kmsg.data += b"6,9,9,-;remoteproc remoteproc0: remote processor m33 is now up\n"
         return "OK"
 
-    def state(self, _core: str) -> str:
+    def core_state(self, _core: str) -> str:
         return "running" if self.running else "offline"
 
     def trace(self, core: str) -> bytes | None:
@@ -205,7 +205,7 @@ def test_a_core_that_does_not_stop_is_the_boards_fault(board):
     """A stop that is refused, or that changes nothing, says what the board answered."""
     deployed(board, GOOD, RUNNING)
     run.stop(seen(board), "m33")
-    assert board.state("m33") == "offline"
+    assert board.core_state("m33") == "offline"
     with pytest.raises(BoardFault, match="`stop` gave EINVAL, the state is offline"):
         run.stop(seen(board), "m33")
     board.write = lambda *_: "OK"

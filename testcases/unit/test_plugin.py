@@ -1,0 +1,387 @@
+# SPDX-License-Identifier: MIT
+"""pytest with the bench's plugin, run as a user runs it; the board's drivers are played by a few lines."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+pytestmark = pytest.mark.slow
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+PLAYED = """
+import enum, os
+import attr
+from labgrid.driver import Driver
+from labgrid.factory import target_factory
+from labgrid.strategy import Strategy, never_retry
+from bench.errors import BoardFault, LabFault
+
+for name in ("SessionDriver", "RemoteprocDriver", "ConsoleRecorder"):
+    del target_factory.drivers[name], target_factory.all_classes[name]
+
+@target_factory.reg_driver
+@attr.s(eq=False)
+class SessionDriver(Driver):
+    alive = True
+    boot = b"b-1\\n"
+    listeners = ()
+    def on_reconnect(self, _): pass
+    def get_status(self): return int(self.alive)
+    def reconnect(self, deadline_s, *, same_boot):
+        type(self).alive = True
+        from bench.errors import Invalidated
+        if self.boot != b"b-1\\n":
+            raise Invalidated("the board was booted anew")
+    def read(self, path):
+        if not self.alive:
+            raise LabFault("connection lost")
+        return self.boot if path.endswith("boot_id") else b"1\\n"
+    def read_many(self, paths):
+        return {p: b"mpbench,virt-x\\0" if "compatible" in p else self.read(p) for p in paths}
+
+@target_factory.reg_driver
+@attr.s(eq=False)
+class RemoteprocDriver(Driver):
+    states = {}
+    def core_state(self, core): return self.states.get(core, "offline")
+    def trace(self, core): return None
+    def write(self, core, file, text, deadline_s):
+        self.states[core] = "offline"
+        return "OK"
+
+@target_factory.reg_driver
+@attr.s(eq=False)
+class ConsoleRecorder(Driver):
+    def mark(self): return 0
+    def since(self, mark): return b"U-Boot 2025.01-3 (Apr)\\n"
+    def wait_for(self, *_): return False
+
+class Status(enum.Enum):
+    shell = 1
+
+@target_factory.reg_driver
+@attr.s(eq=False)
+class PlayedStrategy(Strategy):
+    @never_retry
+    def transition(self, status):
+        with open(os.environ["TRIES"], "a") as f:
+            f.write("x")
+        if "NO_SSH" in os.environ:
+            raise LabFault("no SSH server answers")
+"""
+
+ENVIRONMENT = """
+targets:
+  main:
+    resources: {}
+    drivers:
+      - SessionDriver: {}
+      - RemoteprocDriver: {}
+      - ConsoleRecorder: {name: console}
+      - ConsoleRecorder: {name: secure}
+      - PlayedStrategy: {}
+options: {bench_profile: virtual-mp25, bench_signing_key: key.pem}
+imports: [played.py]
+"""
+
+HEADER = """
+import pytest
+import bench.plugin.fixtures
+from bench.errors import BoardFault, Invalidated, LabFault
+
+class Quiet:
+    def __init__(self, session): pass
+    mark = lambda self: 0
+    since = lambda self, mark: b""
+    wait_for = lambda self, *_: False
+
+bench.plugin.fixtures.KmsgFollower = Quiet
+"""
+
+
+@pytest.fixture(scope="module")
+def key() -> bytes:
+    private = rsa.generate_private_key(65537, 2048)
+    return private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+class Place:
+    """A directory with an environment, a key and test cases; `run` starts pytest there."""
+
+    def __init__(self, path: Path, key: bytes) -> None:
+        self.path = path
+        (path / "played.py").write_text(PLAYED)
+        (path / "played.yaml").write_text(ENVIRONMENT)
+        (path / "wrong.py").write_text("def ")
+        (path / "key.pem").touch(0o600)
+        (path / "key.pem").write_bytes(key)
+
+    def run(self, tests: str, *arguments: str, cwd: Path | None = None, **variables: str):
+        (self.path / "test_played.py").write_text(HEADER + tests)
+        variables |= {"TRIES": str(self.path / "tries"), "MPBENCH_REPORTS": str(self.path / "runs")}
+        return pytest_in(cwd or self.path, *arguments, **variables)
+
+    def page(self) -> str:
+        return next((self.path / "runs").glob("*/index.html")).read_text()
+
+    def lines(self) -> list[dict]:
+        text = next((self.path / "runs").glob("*-played*/record.jsonl")).read_text()
+        return [json.loads(line) for line in text.splitlines()]
+
+    def ends(self) -> dict[str, tuple[str, str]]:
+        found = [line for line in self.lines() if line["kind"] == "test-end"]
+        return {line["test"].split("::")[1]: (line["verdict"], line["reason"]) for line in found}
+
+
+def pytest_in(cwd: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess:
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("LG_", "MPBENCH_", "PYTEST_"))}
+    command = [sys.executable, "-m", "pytest", "-p", "bench.plugin", "-p", "no:cacheprovider", *arguments]
+    return subprocess.run(
+        command, cwd=cwd, env=env | variables, capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+@pytest.fixture
+def place(tmp_path, key) -> Place:
+    return Place(tmp_path, key)
+
+
+def test_every_fault_has_its_verdict_in_record_and_page(place):
+    """PASS, FAIL, INFRA, INVALID and NOT-RUN are told apart in one run; its code is that of the FAIL."""
+    done = place.run(
+        '''
+def test_good(bench, core):
+    """It works."""
+def test_wrong(bench):
+    """A wrong value is a failure."""
+    assert 1 == 2
+def test_board(bench):
+    raise BoardFault("m33 does not stop")
+def test_lab(bench):
+    raise LabFault("the power port does not answer")
+def test_ground(bench):
+    raise Invalidated("events were dropped")
+def test_bug(bench):
+    {}["no such key"]
+def test_skipped(bench):
+    pytest.skip("this board has no RTC")
+def test_without_a_board():
+    pass
+''',
+        "--lg-env=played.yaml",
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert place.ends() == {
+        "test_good[m33]": ("PASS", ""),
+        "test_good[m0]": ("PASS", ""),
+        "test_wrong": ("FAIL", "assert 1 == 2"),
+        "test_board": ("FAIL", "m33 does not stop"),
+        "test_lab": ("INFRA", "the power port does not answer"),
+        "test_ground": ("INVALID", "events were dropped"),
+        "test_bug": ("INFRA", "KeyError: 'no such key'"),
+        "test_skipped": ("NOT-RUN", "this board has no RTC"),
+    }
+    assert "verdict FAIL: 2 PASS, 2 FAIL, 2 INFRA, 1 INVALID, 1 NOT-RUN" in done.stdout
+    assert f"report: {next((place.path / 'runs').glob('*/index.html'))}" in done.stdout
+    assert "A wrong value is a failure." in place.page()
+    assert "proven under emulation" in place.page()
+
+
+def test_the_record_says_which_run_board_and_boot_each_line_is_about(place):
+    """From the moment the board is known, every line names it; provenance holds key, target and versions."""
+    place.run("def test_good(bench, core): pass", "--lg-env=played.yaml")
+    lines = place.lines()
+    assert len({line["run"] for line in lines}) == 1
+    known = lines[[line["kind"] for line in lines].index("provenance") :]
+    assert {(line["board"], line["boot"]) for line in known} == {("1", "b-1")}
+    entries = known[0]["entries"]
+    assert entries["u-boot"] == "2025.01-3"
+    assert entries["signing key"].startswith("sha256 ")
+    assert entries["target file"].startswith("played.yaml sha256 ")
+    assert lines[0]["command"][0] == "pytest"
+    assert lines[-1]["counts"] == {"PASS": 2}
+
+
+def test_an_unreachable_board_is_asked_once(place):
+    """The first test is INFRA, the others are BLOCKED with its reason, and nobody tries again."""
+    tests = "def test_one(bench): pass\ndef test_two(bench): pass\ndef test_three(bench, core): pass\n"
+    done = place.run(tests, "--lg-env=played.yaml", NO_SSH="1")
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert place.ends() == {
+        "test_one": ("INFRA", "no SSH server answers"),
+        "test_two": ("BLOCKED", "no SSH server answers"),
+        "test_three[m33]": ("BLOCKED", "no SSH server answers"),
+        "test_three[m0]": ("BLOCKED", "no SSH server answers"),
+    }
+    assert (place.path / "tries").read_text() == "x"
+    assert "INFRA: no SSH server answers" in done.stdout
+    assert "the board is not usable: no SSH server answers" in done.stdout
+    assert "Traceback" not in done.stdout
+    assert "def transition" not in done.stdout
+
+
+def test_a_board_that_was_reset_gives_no_verdict(place):
+    """A test that fails because the board was reset under it is INVALID, not FAIL and not INFRA."""
+    done = place.run(
+        """
+def test_reset(bench):
+    session = type(bench.board.session)
+    session.alive, session.boot = False, b"b-2\\n"
+    bench.read("/proc/version")
+def test_silent_reset(bench):
+    type(bench.board.session).boot = b"b-3\\n"
+    assert 0
+""",
+        "--lg-env=played.yaml",
+    )
+    ends = place.ends()
+    assert ends["test_reset"][0] == "INVALID"
+    assert "booted anew" in ends["test_reset"][1]
+    assert ends["test_silent_reset"][0] == "INVALID"
+    assert "boot_id b-2 became b-3" in ends["test_silent_reset"][1]
+    assert done.returncode == 3
+
+
+def test_a_run_that_is_broken_off_says_what_did_not_run(place):
+    """After -x what was not begun is NOT-RUN with the reason, and the record has its end."""
+    tests = "def test_one(bench): assert 0\ndef test_two(bench): pass\n"
+    done = place.run(tests, "--lg-env=played.yaml", "-x")
+    assert place.ends()["test_two"] == ("NOT-RUN", "the run ended before it")
+    assert place.lines()[-1]["counts"] == {"FAIL": 1, "NOT-RUN": 1}
+    assert done.returncode == 1
+
+
+def test_an_interrupted_test_has_no_verdict(place):
+    """Ctrl-C: the test that ran is INVALID, the rest NOT-RUN, and the page is written."""
+    tests = "def test_one(bench): raise KeyboardInterrupt\ndef test_two(bench): pass\n"
+    done = place.run(tests, "--lg-env=played.yaml")
+    assert done.returncode == 2
+    ends = place.ends()
+    assert (ends["test_one"][0], ends["test_two"][0]) == ("INVALID", "NOT-RUN")
+    assert "interrupted" in place.page()
+
+
+def test_an_expected_failure_is_no_pass(place):
+    """xfail does not soften a verdict: the board did wrong, as was known."""
+    tests = "@pytest.mark.xfail(reason='erratum 7')\ndef test_one(bench): assert 0\n"
+    assert place.run(tests, "--lg-env=played.yaml").returncode == 1
+    assert place.ends()["test_one"] == ("FAIL", "known: erratum 7")
+
+
+def test_a_failing_unit_test_beside_boards_fails_the_run(place):
+    """The exit code forgets neither side."""
+    tests = "def test_one(bench): pass\ndef test_own(): assert 0\n"
+    assert place.run(tests, "--lg-env=played.yaml").returncode == 1
+
+
+def test_a_core_left_running_is_stopped(place):
+    """The next test finds the board as it should be."""
+    done = place.run(
+        """
+def test_one(bench):
+    bench._touched.append("m33")
+    bench.board.remoteproc.states["m33"] = "running"
+def test_two(bench):
+    assert bench.state("m33") == "offline"
+""",
+        "--lg-env=played.yaml",
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_without_a_board_nothing_looks_green(place):
+    """Board tests are NOT-RUN, the run says what to do and ends with 5; tests without a board still run."""
+    tests = "def test_one(bench, core): pass\ndef test_own(): pass\n"
+    done = place.run(tests)
+    assert done.returncode == 5
+    assert "1 passed, 1 skipped" in done.stdout
+    assert (
+        "1 board tests did not run; no board was named: pytest --lg-env targets/virtual-mp25.yaml"
+        in done.stdout
+    )
+    assert not (place.path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("targets: [\n", "played.yaml:2: Error in configuration file: while parsing"),
+        ("", "played.yaml: Configuration file is empty"),
+        ("targets: {}\n", "no target `main`"),
+        ("targets: {main: }\n", "no target `main`"),
+        ("targets: {main: {drivers: {}}}\n", "no profile; e.g. `options: {bench_profile: virtual-mp25}`"),
+        ("targets: {main: {}}\noptions: {bench_profile: mp99}\n", "mp99"),
+        ("targets: {main: {}}\nimports: [no.such.module]\n", "No module named 'no'"),
+        ("targets: {main: {}}\nimports: text\n", "imports needs to be list"),
+        ("targets: {main: {}}\nimports: [none.py]\n", "No such file or directory: '/"),
+        ("targets: {main: {}}\nimports: [wrong.py]\n", "wrong.py, line 1"),
+        ("targets: !template $LG_NONE\n", "unknown variable 'LG_NONE'"),
+    ],
+)
+def test_a_wrong_environment_is_one_line(place, text, message):
+    """YAML errors, missing targets and profiles are a usage error in one line, before anything is touched."""
+    (place.path / "played.yaml").write_text(text)
+    done = place.run("def test_one(bench): pass", "--lg-env=played.yaml")
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR, done.stdout + done.stderr
+    assert message in done.stderr
+    assert done.stderr.strip().count("\n") == 0
+    assert done.stderr.startswith("ERROR: played.yaml")
+
+
+def test_a_missing_environment_is_one_line(place):
+    """The error names the file and the directory in which it was looked for."""
+    done = place.run("def test_one(bench): pass", "--lg-env=none.yaml")
+    assert done.stderr.strip() == f"ERROR: none.yaml: no such file (looked in {place.path})"
+
+
+def test_a_driver_nobody_knows_is_one_line(place):
+    """What labgrid finds wrong only when it makes the target is INFRA in one line, once."""
+    text = ENVIRONMENT.replace("- PlayedStrategy: {}", "- NoSuchDriver: {}")
+    (place.path / "played.yaml").write_text(text)
+    done = place.run("def test_one(bench): pass\ndef test_two(bench): pass\n", "--lg-env=played.yaml")
+    assert done.returncode == 3
+    assert [v for v, _ in place.ends().values()] == ["INFRA", "BLOCKED"]
+    assert "NoSuchDriver" in place.ends()["test_one"][1]
+
+
+def test_reports_that_cannot_be_written_are_a_usage_error(place):
+    """No record, no run: it is said in one line before the board is touched."""
+    (place.path / "file").write_text("")
+    done = place.run("def test_one(bench): pass", "--lg-env=played.yaml", "--bench-reports=file/x")
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "cannot make the report's directory" in done.stderr
+    assert not (place.path / "tries").exists()
+
+
+def test_with_a_board_the_benchs_own_tests_stand_back(place):
+    """`pytest --lg-env ...` in the checkout collects board cases; unit tests only if they are named."""
+    environment = f"--lg-env={place.path / 'played.yaml'}"
+    all_of_it = pytest_in(CHECKOUT, "--co", "-q", environment)
+    assert "testcases/test_deploy.py::" in all_of_it.stdout
+    assert "testcases/unit" not in all_of_it.stdout
+    named = pytest_in(CHECKOUT, "--co", "-q", environment, "testcases/unit/test_compare.py")
+    assert "testcases/unit/test_compare.py" in named.stdout
+
+
+@pytest.mark.parametrize("arguments", [[], [str(CHECKOUT / "testcases")]])
+def test_the_board_cases_run_from_any_directory(place, arguments):
+    """From a directory without tests the board cases of the checkout are meant, named or not."""
+    (place.path / "elsewhere").mkdir()
+    done = pytest_in(place.path / "elsewhere", "--co", "-q", "--lg-env=../played.yaml", *arguments)
+    assert "test_deploy.py::test_signed_firmware_runs[m33]" in done.stdout
+    assert "test_deploy.py::test_signed_firmware_runs[m0]" in done.stdout
+    assert "unit" not in done.stdout
+
+
+def test_collecting_writes_nothing(place):
+    """--collect-only makes no record and gives no verdict."""
+    done = place.run("def test_one(bench): pass", "--lg-env=played.yaml", "--co")
+    assert not (place.path / "runs").exists()
+    assert "verdict" not in done.stdout

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: MIT
+"""From what pytest saw to a verdict, by whose fault it is."""
+
+import pytest
+from labgrid.strategy import StrategyError
+
+from bench.errors import BoardFault, Invalidated, LabFault, Misuse
+from bench.facts import Verdict, overall
+from bench.plugin.verdicts import Found, exit_code, of_exception, of_test
+
+
+def broken(cause: Exception) -> StrategyError:
+    error = StrategyError("STM32MPStrategy is in broken state")
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("exception", "when", "expected"),
+    [
+        (AssertionError("1 != 2"), "call", Found(Verdict.FAIL, "1 != 2")),
+        (AssertionError(), "call", Found(Verdict.FAIL, "AssertionError")),
+        (pytest.fail.Exception("no"), "call", Found(Verdict.FAIL, "no")),
+        (BoardFault("state is offline"), "call", Found(Verdict.FAIL, "state is offline")),
+        (BoardFault("does not boot"), "setup", Found(Verdict.FAIL, "does not boot")),
+        (BoardFault("does not stop"), "teardown", Found(Verdict.FAIL, "does not stop")),
+        (LabFault("link lost"), "call", Found(Verdict.INFRA, "link lost")),
+        (LabFault("no power"), "setup", Found(Verdict.INFRA, "no power")),
+        (Invalidated("reset"), "call", Found(Verdict.INVALID, "reset")),
+        (Invalidated("reset"), "teardown", Found(Verdict.INVALID, "reset")),
+        (Misuse("no core m7"), "call", Found(Verdict.INFRA, "wrong use: no core m7")),
+        (AssertionError("in a fixture"), "setup", Found(Verdict.INFRA, "AssertionError: in a fixture")),
+        (KeyError("x"), "call", Found(Verdict.INFRA, "KeyError: 'x'")),
+        (OSError(5, "I/O error"), "call", Found(Verdict.INFRA, "OSError: [Errno 5] I/O error")),
+        (KeyboardInterrupt(), "call", Found(Verdict.INVALID, "interrupted: KeyboardInterrupt")),
+        (broken(LabFault("no SSH")), "setup", Found(Verdict.INFRA, "no SSH")),
+        (broken(BoardFault("panic")), "setup", Found(Verdict.FAIL, "panic")),
+        (pytest.skip.Exception("no RTC"), "call", Found(Verdict.NOT_RUN, "no RTC")),
+        (pytest.skip.Exception("BLOCKED: no SSH"), "setup", Found(Verdict.BLOCKED, "no SSH")),
+    ],
+)
+def test_the_fault_decides_the_verdict(exception, when, expected):
+    """Only assertions of a test and faults of the board are a FAIL; all the rest says nothing about it."""
+    assert of_exception(exception, when) == expected
+
+
+PASS, FAIL = Found(Verdict.PASS), Found(Verdict.FAIL, "wrong code")
+INFRA, INVALID = Found(Verdict.INFRA, "link lost"), Found(Verdict.INVALID, "reset")
+
+
+@pytest.mark.parametrize(
+    ("phases", "expected"),
+    [
+        ([], Found(Verdict.NOT_RUN)),
+        ([PASS], PASS),
+        ([FAIL], FAIL),
+        ([PASS, INFRA], INFRA),
+        ([FAIL, INFRA], Found(Verdict.FAIL, "wrong code\nlink lost")),
+        ([FAIL, INVALID], Found(Verdict.INVALID, "wrong code\nreset")),
+        ([INFRA, INVALID], Found(Verdict.INVALID, "link lost\nreset")),
+        ([Found(Verdict.NOT_RUN, "no RTC")], Found(Verdict.NOT_RUN, "no RTC")),
+    ],
+)
+def test_a_test_has_the_verdict_of_its_strongest_phase(phases, expected):
+    """A failure seen on a board that was reset meanwhile is no failure; no reason is lost."""
+    assert of_test(phases) == expected
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "worst", "code"),
+    [
+        ([], Verdict.NOT_RUN, 5),
+        (["NOT-RUN"], Verdict.NOT_RUN, 5),
+        (["PASS", "NOT-RUN"], Verdict.PASS, 0),
+        (["PASS", "MARGINAL"], Verdict.MARGINAL, 0),
+        (["PASS", "INVALID"], Verdict.INVALID, 3),
+        (["PASS", "BLOCKED"], Verdict.BLOCKED, 3),
+        (["PASS", "INFRA", "BLOCKED"], Verdict.INFRA, 3),
+        (["PASS", "INFRA", "FAIL"], Verdict.FAIL, 1),
+    ],
+)
+def test_a_run_has_its_worst_verdict_and_its_code(verdicts, worst, code):
+    """0 pass, 1 fail, 3 no verdict, 5 nothing executed."""
+    found = [Verdict(v) for v in verdicts]
+    assert (overall(found), exit_code(found)) == (worst, code)
