@@ -157,7 +157,7 @@ def load_segment(run: Load, at: int, segment: tuple[int, int, int], entry: HashE
     if at < run.images_at or at > images_end or at + size > images_end:
         raise Stop("segment-outside-images", f"{size:#x} bytes at {at:#x}, images end at {images_end:#x}")
     if size:
-        run.platform.load_segment(run.view, at, da, size, digest)
+        run.platform.load_segment(run.view, at, (da, size), digest)
     if size < mem_size:
         run.platform.set_memory((da + size) % (1 << 32), mem_size - size)
     run.segments += 1

@@ -13,11 +13,14 @@ UNROUNDABLE = 0xFFFFFFF9
 
 
 class Stop(Exception):
-    """The loader stops here: name of the reason, numbers of the case, lines printed on the way."""
+    """The loader stops here: name of the reason, numbers of the case, lines printed on the way.
 
-    def __init__(self, name: str, detail: str = "", *console: str) -> None:
+    code: TEE result where the reason leaves it open.
+    """
+
+    def __init__(self, name: str, detail: str = "", *console: str, code: int | None = None) -> None:
         super().__init__(name)
-        self.name, self.detail, self.console = name, detail, console
+        self.name, self.detail, self.console, self.code = name, detail, console, code
 
 
 class View:

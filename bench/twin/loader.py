@@ -26,9 +26,15 @@ def load(image: bytes | bytearray | memoryview, profile: Profile, core: str | in
     return load_off(image, Platform(profile, number), contexts=1)
 
 
-def load_off(image: bytes | bytearray | memoryview, platform: Platform, contexts: int) -> Outcome:
-    """The same with a given platform state; contexts: cores that the TA knows, this one included."""
+def load_off(
+    image: bytes | bytearray | memoryview, platform: Platform, contexts: int, *, aligned: bool = True
+) -> Outcome:
+    """The same with a given platform state; contexts: cores that the TA knows, this one included.
+
+    aligned: whether the shared buffer begins at a multiple of 4 bytes.
+    """
     run = Load(View(image), platform, contexts)
+    run.aligned = aligned
     try:
         run.all()
         stop = Stop("loaded", f"{run.segments} segments loaded")
@@ -45,6 +51,7 @@ class Load:
         self.heap = Heap(self.profile.word_bits, self.profile.heap_bytes, self.profile.sessions, contexts)
         self.console: list[str] = []
         self.authenticated = False
+        self.aligned = True
         self.segments = 0
         self.table = NO_TABLE
         self.table_offset: int | None = None
@@ -52,7 +59,7 @@ class Load:
     def outcome(self, stop: Stop) -> Outcome:
         """What stopped the run, as a value."""
         reason = REASONS[stop.name]
-        code = self.platform.code(reason)
+        code = reason.code if stop.code is None else stop.code
         console = [*self.console, *stop.console]
         if code and not self.authenticated:
             console.append(f"Can't Authenticate the firmware (res = {code:#x})")
@@ -92,6 +99,8 @@ class Load:
     def save_header(self) -> None:
         """remoteproc_save_fw_header_and_tlvs."""
         size = self.view.size
+        if not self.aligned:
+            raise Stop("unaligned-buffer")
         if size < layout.HEADER.size:  # the C code reads on, then refuses whatever it has read
             raise Stop("too-short", f"{size} bytes, the header alone has {layout.HEADER.size}")
         fields = layout.HEADER.unpack_from(self.view.data)

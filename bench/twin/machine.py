@@ -5,12 +5,13 @@ Ref: OP-TEE 4.10 ta/remoteproc/src/remoteproc_core.c (TA_InvokeCommandEntryPoint
      core/pta/stm32mp/remoteproc_pta.c (rproc_ta_state: one for all cores upstream, see Profile.pta_state).
 """
 
-from attrs import define
+from attrs import define, evolve
 
-from bench.layout import PtaCommand, Tee
+from bench.layout import PtaCommand, TaCommand
 from bench.twin.loader import load_off
 from bench.twin.platform import Platform
 from bench.twin.profile import Profile
+from bench.twin.reasons import REASONS
 from bench.twin.values import NO_TABLE, Call, Outcome, State, Table, Write, outcome
 
 
@@ -29,6 +30,7 @@ class Loader:
         self.profile = profile
         self.cores: dict[int, _Core] = {}
         self.running: set[int] = set()
+        self.sessions = 0
 
     def number(self, core: str | int) -> int:
         """Processor id of a core."""
@@ -43,7 +45,36 @@ class Loader:
         """Whether the platform's state that counts for this core is on."""
         return bool(self.running) if self.profile.pta_state == "shared" else number in self.running
 
-    def load(self, core: str | int, image: bytes | bytearray | memoryview) -> Outcome:
+    def open_session(self, core: str | int) -> Outcome:
+        """TA_OpenSessionEntryPoint: the platform is asked for the first session only."""
+        number = self.number(core)
+        if not self.sessions and not self.profile.has_core(number):
+            return outcome("unknown-core", self.state(number))
+        self.sessions += 1
+        return outcome("session-open", self.state(number))
+
+    def close_session(self) -> None:
+        """TA_CloseSessionEntryPoint. What is loaded stays: the instance is kept alive."""
+        self.sessions -= 1
+
+    def call(
+        self, command: int, core: int, image: bytes = b"", *, typed: bool = True, aligned: bool = True
+    ) -> Outcome:
+        """TA_InvokeCommandEntryPoint: any command number. typed: whether the parameter types are right."""
+        if command == TaCommand.GET_COREDUMP:
+            return self.get_coredump()
+        if command not in _COMMANDS:
+            return outcome("unknown-command", self.state(core))
+        if not typed:
+            return outcome("wrong-parameters", self.state(core))
+        if command == TaCommand.LOAD_FW:
+            return self.load(core, image, aligned=aligned)
+        answer: Outcome = getattr(self, _COMMANDS[TaCommand(command)])(core)
+        return answer
+
+    def load(
+        self, core: str | int, image: bytes | bytearray | memoryview, *, aligned: bool = True
+    ) -> Outcome:
         """LOAD_FW."""
         number = self.number(core)
         known = self.cores.setdefault(number, _Core())
@@ -52,7 +83,7 @@ class Loader:
         if known.state is State.STARTED:
             return self._said("core-is-running", known)
         platform = Platform(self.profile, number, running=self.busy(number))
-        answer = load_off(image, platform, contexts=len(self.cores))
+        answer = load_off(image, platform, len(self.cores), aligned=aligned)
         known.state, known.table = answer.state, answer.table
         return answer
 
@@ -66,13 +97,11 @@ class Loader:
             return self._said("nothing-loaded", known)
         if known.state is State.STARTED:
             return self._said("already-started", known)
-        if self.busy(number):
-            return self._asked(
-                "platform-busy", known, Call(PtaCommand.FIRMWARE_START, number, result=Tee.BAD_STATE)
-            )
-        self.running.add(number)
-        known.state = State.STARTED
-        return self._asked("started", known, Call(PtaCommand.FIRMWARE_START, number))
+        refusal = "platform-busy" if self.busy(number) else ""
+        answer = self._asked("started", known, (PtaCommand.FIRMWARE_START, number), refusal, State.STARTED)
+        if answer.accepted:
+            self.running.add(number)
+        return answer
 
     def stop(self, core: str | int) -> Outcome:
         """STOP_FW."""
@@ -84,9 +113,10 @@ class Loader:
             return self._said("not-running", known)
         if known.state is State.OFF:
             return self._said("already-off", known)
-        self.running.discard(number)
-        known.state = State.OFF
-        return self._asked("stopped", known, Call(PtaCommand.FIRMWARE_STOP, number))
+        answer = self._asked("stopped", known, (PtaCommand.FIRMWARE_STOP, number), "", State.OFF)
+        if answer.accepted:
+            self.running.discard(number)
+        return answer
 
     def release(self, core: str | int) -> Outcome:
         """RELEASE_FW: clears all memories of the core."""
@@ -96,14 +126,13 @@ class Loader:
             return outcome("never-loaded", State.OFF)
         if known.state is State.STARTED:
             return self._said("core-is-running", known)
-        if self.busy(number):
-            return self._asked("platform-busy", known, Call(PtaCommand.RELEASE, number, result=Tee.BAD_STATE))
-        if not self.profile.has_core(number):
-            refused = Call(PtaCommand.RELEASE, number, result=Tee.BAD_PARAMETERS)
-            return self._asked("release-unknown-core", known, refused)
-        known.state = State.OFF
-        cleared = tuple(Write(r.pa, r.size) for r in self.profile.core(number).regions)
-        return self._asked("released", known, Call(PtaCommand.RELEASE, number), cleared)
+        there = self.profile.has_core(number)
+        refusal = "platform-busy" if self.busy(number) else "" if there else "release-unknown-core"
+        answer = self._asked("released", known, (PtaCommand.RELEASE, number), refusal, State.OFF)
+        if not answer.accepted:
+            return answer
+        regions = self.profile.core(number).regions
+        return evolve(answer, writes=tuple(Write(r.pa, r.size) for r in regions))
 
     def get_rsc_table(self, core: str | int) -> Outcome:
         """GET_RSC_TABLE: `table` of the outcome."""
@@ -121,10 +150,28 @@ class Loader:
     def _said(self, name: str, known: _Core) -> Outcome:
         return outcome(name, known.state, table=shown(known))
 
-    def _asked(self, name: str, known: _Core, call: Call, writes: tuple[Write, ...] = ()) -> Outcome:
-        return outcome(name, known.state, table=shown(known), calls=(call,), writes=writes)
+    def _asked(
+        self, name: str, known: _Core, command: tuple[PtaCommand, int], refusal: str, state: State
+    ) -> Outcome:
+        """A command that the platform has to carry out; `state` is the core's new one if it does."""
+        fault = self.profile.faults.get(command[0], 0)
+        refusal = "platform-fault" if fault else refusal
+        code = fault or (REASONS[refusal].code if refusal else 0) or 0
+        if not code:
+            known.state = state
+        said = outcome(refusal or name, known.state, table=shown(known), calls=(Call(*command, result=code),))
+        return evolve(said, code=code)
 
 
 def shown(core: _Core) -> Table:
     """What GET_RSC_TABLE would say."""
     return NO_TABLE if core.state is State.OFF else core.table
+
+
+_COMMANDS = {
+    TaCommand.LOAD_FW: "load",
+    TaCommand.START_FW: "start",
+    TaCommand.STOP_FW: "stop",
+    TaCommand.RELEASE_FW: "release",
+    TaCommand.GET_RSC_TABLE: "get_rsc_table",
+}

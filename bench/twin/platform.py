@@ -12,7 +12,7 @@ from bench.errors import Misuse
 from bench.layout import PtaCommand, Tee
 from bench.twin.image import Stop, View
 from bench.twin.profile import Profile, Region
-from bench.twin.reasons import Reason
+from bench.twin.reasons import REASONS
 from bench.twin.values import Call, Write
 
 WORK_FACTOR = 16
@@ -34,31 +34,29 @@ class Platform:
         self.hashed: dict[tuple[int, int], bytes] = {}
         self.work = 0
 
-    def code(self, reason: Reason) -> int | None:
-        """TEE result of a reason."""
-        return reason.code
+    def fault(self, command: PtaCommand) -> int:
+        """TEE result of a platform command that fails by itself, 0 for none."""
+        return self.profile.faults.get(command, 0) if self.profile.faults else 0
 
     def capabilities(self) -> tuple[int, int]:
         """rproc_pta_capabilities: formats and protection."""
-        if not self.known:
-            self.calls.append(Call(PtaCommand.HW_CAPABILITIES, self.core, result=Tee.NOT_SUPPORTED))
-            raise Stop("unknown-core", f"id {self.core}")
-        self.calls.append(Call(PtaCommand.HW_CAPABILITIES, self.core))
+        fault = self.fault(PtaCommand.HW_CAPABILITIES)
+        code = fault or int(Tee.SUCCESS if self.known else Tee.NOT_SUPPORTED)
+        self.calls.append(Call(PtaCommand.HW_CAPABILITIES, self.core, result=code))
+        if code:
+            raise Stop("platform-fault" if fault else "unknown-core", f"id {self.core}", code=code)
         return self.profile.formats, self.profile.protection
 
     def verify(self, algorithm: int, info: bytes, digest: bytes, signature: bytes) -> None:
         """rproc_pta_verify_digest."""
-        name = self._verdict(algorithm, digest, signature)
-        code = {
-            "": Tee.SUCCESS,
-            "platform-busy": Tee.BAD_STATE,
-            "algorithm-unsupported": Tee.NOT_SUPPORTED,
-        }.get(name, Tee.SIGNATURE_INVALID)
-        self.calls.append(
-            Call(PtaCommand.VERIFY_DIGEST, self.core, 0, 0, digest, signature, info, algorithm, 0, int(code))
-        )
+        code = self.fault(PtaCommand.VERIFY_DIGEST)
+        name = "platform-fault" if code else self._verdict(algorithm, digest, signature)
+        if name and not code:
+            code = REASONS[name].code or 0
+        command = PtaCommand.VERIFY_DIGEST
+        self.calls.append(Call(command, self.core, 0, 0, digest, signature, info, algorithm, 0, code))
         if name:
-            raise Stop(name, "", f"Failed to verify signature, res = {int(code):#x}")
+            raise Stop(name, "", f"Failed to verify signature, res = {code:#x}", code=code)
 
     def _verdict(self, algorithm: int, digest: bytes, signature: bytes) -> str:
         if self.running:
@@ -78,25 +76,22 @@ class Platform:
                 return region.pa + da - region.da
         return None
 
-    def load_segment(self, view: View, offset: int, da: int, size: int, expected: bytes) -> None:
+    def load_segment(self, view: View, offset: int, segment: tuple[int, int], expected: bytes) -> None:
         """rproc_pta_load_segment: the copy stays if the hash is right, else zeros take its place."""
+        da, size = segment
         pa = self.to_pa(da, size)
-        if pa is None:
-            self._load(offset, da, size, expected, Tee.ACCESS_DENIED)
-            raise Stop("segment-outside-memory", f"{size:#x} bytes at {da:#x}", _fails(Tee.ACCESS_DENIED))
-        if self.digest(view, offset, size) != expected:
-            self.writes.append(Write(pa, size))
-            self._load(offset, da, size, expected, Tee.SECURITY)
-            raise Stop("segment-hash", f"{size:#x} bytes at {da:#x}", _fails(Tee.SECURITY))
-        self.writes.append(Write(pa, size, offset))
-        self._load(offset, da, size, expected, Tee.SUCCESS)
-
-    def _load(self, offset: int, da: int, size: int, expected: bytes, code: Tee) -> None:
-        self.calls.append(
-            Call(
-                PtaCommand.LOAD_SEGMENT_SHA256, self.core, da, size, expected, b"", b"", 0, offset, int(code)
-            )
-        )
+        code, name = self.fault(PtaCommand.LOAD_SEGMENT_SHA256), "platform-fault"
+        if not code and pa is None:
+            code, name = int(Tee.ACCESS_DENIED), "segment-outside-memory"
+        elif not code and pa is not None:
+            good = self.digest(view, offset, size) == expected
+            code, name = (0, "") if good else (int(Tee.SECURITY), "segment-hash")
+            self.writes.append(Write(pa, size, offset if good else None))
+        command = PtaCommand.LOAD_SEGMENT_SHA256
+        self.calls.append(Call(command, self.core, da, size, expected, b"", b"", 0, offset, code))
+        if code:
+            line = f"Fails to load segment, res = 0x{code:#x}"
+            raise Stop(name, f"{size:#x} bytes at {da:#x}", line, code=code)
 
     def digest(self, view: View, offset: int, size: int) -> bytes:
         """SHA-256 of a part of the image, each part once; Stop(work-limit) if parts overlap absurdly."""
@@ -110,24 +105,23 @@ class Platform:
 
     def set_memory(self, da: int, size: int) -> None:
         """rproc_pta_set_memory with value 0."""
-        pa = self.to_pa(da, size)
-        code = Tee.SUCCESS if pa is not None else Tee.ACCESS_DENIED
-        self.calls.append(Call(PtaCommand.SET_MEMORY, self.core, da, size, result=int(code)))
-        if pa is None:
-            line = f"Fails to clear segment, res = {int(code):#x}"
-            raise Stop("clear-outside-memory", f"{size:#x} bytes at {da:#x}", line)
+        pa, code = self._placed(PtaCommand.SET_MEMORY, da, size)
+        if code:
+            name = "platform-fault" if self.fault(PtaCommand.SET_MEMORY) else "clear-outside-memory"
+            line = f"Fails to clear segment, res = {code:#x}"
+            raise Stop(name, f"{size:#x} bytes at {da:#x}", line, code=code)
         self.writes.append(Write(pa, size))
 
     def translate(self, da: int, size: int) -> int:
-        """rproc_pta_da_to_pa for the resource table."""
-        pa = self.to_pa(da, size)
-        code = Tee.SUCCESS if pa is not None else Tee.ACCESS_DENIED
-        self.calls.append(Call(PtaCommand.FIRMWARE_DA_TO_PA, self.core, da, size, result=int(code)))
-        if pa is None:
+        """rproc_pta_da_to_pa for the resource table; the TA makes ACCESS_DENIED of every failure."""
+        pa, code = self._placed(PtaCommand.FIRMWARE_DA_TO_PA, da, size)
+        if code:
             line = f"Failed to translate device address {hex(da) if da else 0}"  # as C prints %#x of 0
             raise Stop("table-outside-memory", f"{size:#x} bytes at {da:#x}", line)
         return pa
 
-
-def _fails(code: Tee) -> str:
-    return f"Fails to load segment, res = 0x{int(code):#x}"
+    def _placed(self, command: PtaCommand, da: int, size: int) -> tuple[int, int]:
+        pa = self.to_pa(da, size)
+        code = self.fault(command) or int(Tee.SUCCESS if pa is not None else Tee.ACCESS_DENIED)
+        self.calls.append(Call(command, self.core, da, size, result=code))
+        return pa or 0, code

@@ -55,6 +55,7 @@ class Profile:
     hash_type_required: whether HASHTYPE is looked at (OpenSTLinux); plat_tlvs: length by number, None if
     the loader doesn't look at platform TLVs; image_types: IMGTYPE values it loads;
     formats, protection: capabilities of the platform (bit masks);
+    faults: platform commands that fail, with their TEE result (a stop that times out, a region not mapped);
     errno: what the operating system's driver makes of every refusal;
     verify: the platform's key, None until `with_key`.
     """
@@ -69,6 +70,7 @@ class Profile:
     image_types: tuple[int, ...] = (1,)
     formats: int = 1
     protection: int = 1
+    faults: Mapping[int, int] = field(factory=dict)
     errno: str = "EIO"
     sessions: int = 1
     verify: Verifier | None = field(default=None, eq=False, repr=False)

@@ -42,6 +42,7 @@ _add(
         "stopped": "the core is held in reset",
         "already-off": "the core is off: nothing is done",
         "released": "the core's memories are cleared",
+        "session-open": "a session with the TA is open",
         "table": "address and size of the resource table, zero when there is none",
     },
 )
@@ -62,6 +63,7 @@ _add(
     {
         "never-loaded": "nothing was ever loaded for this processor id",
         "unknown-command": "no such command",
+        "wrong-parameters": "the parameter types aren't those of the command",
     },
 )
 _add(
@@ -110,6 +112,7 @@ _add(
     "C remoteproc_save_fw_header_and_tlvs",
     {
         "lengths-overflow": "TLV and signature lengths overflow 32 bits",
+        "unaligned-buffer": "the image doesn't lie at a multiple of 4 bytes",
         "too-short": "the file ends before the firmware images begin",
         "zero-length": "the header gives no TLV area or no signature",
     },

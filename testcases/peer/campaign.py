@@ -26,6 +26,7 @@ from typing import Any
 from attrs import define, field
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from bench.twin.values import Outcome
 from testcases.peer import cases
 from testcases.peer.build import ARM, ASAN, CannotBuild, Flavour, build
 from testcases.peer.store import Stored, load_corpus, save
@@ -64,7 +65,9 @@ class Explorer:
         self.flavours = [f for f in (ASAN, ARM) if f.name in programs]
         self.workers = {f.name: Worker(programs[f.name], f.runner) for f in self.flavours}
         self.key = rsa.generate_private_key(65537, 2048)
-        self.seen = {stored.kind for stored in known}
+        self.seen: set[tuple[str, ...]] = {
+            (stored.kind[0], *pair) for stored in known for pair in itertools.pairwise(("", *stored.kind[2:]))
+        }
         self.old = [image for stored in known for _, _, image in stored.commands if image]
         self.fresh: list[Stored] = []
         self.wrong: list[Stored] = []
@@ -106,15 +109,16 @@ class Explorer:
         """Count, keep what is new, note what disagrees."""
         board, flavour = where
         for (commands, _), (wanted, outcomes), answer in zip(part, expected, answers, strict=True):
-            names = [o.reason.name for o in outcomes]
+            names = marks(outcomes)[1:]
             totals.cases += 1
             totals.comparisons += len(outcomes)
             totals.images += sum(1 for c in commands[: len(outcomes)] if c[2])
             totals.undefined += outcomes[-1].code is None
-            totals.reasons.update(names)
+            totals.reasons.update(o.reason.name for o in outcomes)
             kind = (flavour.name, board.pta_state, *names)
-            if kind not in self.seen and len(self.seen) < 4000:
-                self.seen.add(kind)
+            new = {(flavour.name, *pair) for pair in itertools.pairwise(marks(outcomes))} - self.seen
+            if new:
+                self.seen |= new
                 self.fresh.append(Stored(kind, board, tuple(commands)))
                 self.old += [c[2] for c in commands if c[2]]
             if wanted is not None and wanted != answer:
@@ -140,6 +144,11 @@ class Explorer:
         """End the workers."""
         for worker in self.workers.values():
             worker.close()
+
+
+def marks(outcomes: Sequence[Outcome]) -> list[str]:
+    """What makes a case worth keeping: reasons one after the other; heap shortages by allocation."""
+    return ["", *(o.detail[:40] if o.reason.name == "heap" else o.reason.name for o in outcomes)]
 
 
 def disagrees(worker: Worker, stored: Stored, flavour: Flavour) -> bool:
@@ -288,9 +297,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name, count in totals.reasons.most_common():
         print(f"  {count:>12,}  {name}")
     if options.coverage:
-        from testcases.peer.coverage import c_branches  # noqa: PLC0415 (needs gcov, only here)
+        from testcases.peer.coverage import c_branches, describe  # noqa: PLC0415 (needs gcov, only here)
 
-        for line in c_branches(options.build, load_corpus(options.corpus)):
+        for line in describe(c_branches(options.build, load_corpus(options.corpus))):
             print(line)
     return 1 if totals.disagreements else 0
 

@@ -2,29 +2,49 @@
 """Cases for the peer: images with zero to three faults, commands over two cores, boards of several kinds."""
 
 import random
+import struct
 from collections.abc import Sequence
 
 from attrs import frozen
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from bench import layout
-from bench.image.fields import fields
+from bench.image.fields import fields, images_at
 from bench.image.spoil import DELTAS, INTERESTING, resigned
-from bench.layout import TaCommand
+from bench.layout import TaCommand, Tee
 from testcases.peer.elves import random_draft
-from testcases.peer.worker import PLACES, SMALL, Board, Command
+from testcases.peer.worker import (
+    PLACES,
+    SESSION_CLOSE,
+    SESSION_OPEN,
+    SMALL,
+    UNALIGNED,
+    WRONG_TYPES,
+    Board,
+    Command,
+)
 
 UNKNOWN_CORE = 7
 
 SCRIPTS = (
-    "L", "L", "L", "L", "LG", "LGSPR", "LSPLS", "LLSSPP", "LRLS", "LSLRG", "GSPR", "LCL", "LSPGR",
-)  # fmt: skip
-"""L load, S start, P stop, R release, G get the resource table, C core dump."""
+    *("L", "L", "L", "L", "L", "LG", "LGSPR", "LSPLS", "LLSSPP", "LRLS", "LSLRG", "GSPR", "LCL", "LSPGR"),
+    *("LlSsPp", "LlSsRr", "LSlspP", "Ll", "LlGgR", "oLSp", "ooLxL", "oxoL"),
+)
+"""L load, S start, P stop, R release, G resource table, C core dump, o open and x close a session.
+
+Capitals: on one core; the rest on the other one.
+"""
 
 LETTERS = {
-    "L": TaCommand.LOAD_FW, "S": TaCommand.START_FW, "P": TaCommand.STOP_FW, "R": TaCommand.RELEASE_FW,
-    "G": TaCommand.GET_RSC_TABLE, "C": TaCommand.GET_COREDUMP,
-}  # fmt: skip
+    "L": int(TaCommand.LOAD_FW),
+    "S": int(TaCommand.START_FW),
+    "P": int(TaCommand.STOP_FW),
+    "R": int(TaCommand.RELEASE_FW),
+    "G": int(TaCommand.GET_RSC_TABLE),
+    "C": int(TaCommand.GET_COREDUMP),
+    "O": SESSION_OPEN,
+    "X": SESSION_CLOSE,
+}
 
 
 @frozen
@@ -83,36 +103,55 @@ def _fault(image: bytearray, target: tuple[int, int], rng: random.Random) -> Non
 
 
 def random_commands(base: Base, rng: random.Random) -> list[Command]:
-    """A script on one core, sometimes mixed with a second core's; every load gets its own faults."""
+    """A script on one core and another; every load gets its own faults, one call in 64 is malformed."""
+    pairs = ((1, 2), (1, 2), (1, 2), (1, 2), (2, 1), (1, UNKNOWN_CORE), (UNKNOWN_CORE, 1))
+    core, other = rng.choice(pairs)
     script = rng.choice(SCRIPTS)
-    core = rng.choice((1, 1, 1, 1, 1, 1, 2, 2, UNKNOWN_CORE))
-    commands = []
-    other = rng.random() < 0.25
-    for letter in script:
-        commands.append(_command(letter, core, base, rng))
-        if other:
-            commands.append(_command(rng.choice("LSPRG"), 3 - core if core < 3 else 1, base, rng))
-    return commands
+    return [_command(letter.upper(), core if letter.isupper() else other, base, rng) for letter in script]
 
 
 def _command(letter: str, core: int, base: Base, rng: random.Random) -> Command:
+    odd = rng.getrandbits(6) == 0
+    if odd:
+        return _odd_command(letter, core, base, rng)
     if letter != "L":
-        return int(LETTERS[letter]), core, b""
+        return LETTERS[letter], core, b""
     faults = (0, 1, 1, 1, 1, 2, 2, 3)[rng.getrandbits(3)]
     return int(TaCommand.LOAD_FW), core, spoiled(base, rng, faults)
 
 
+def _odd_command(letter: str, core: int, base: Base, rng: random.Random) -> Command:
+    if letter == "X":
+        return SESSION_CLOSE, core, b""  # one too many would underflow the count of sessions
+    if letter != "L":
+        return rng.choice((0, 7, 9, LETTERS[letter] | WRONG_TYPES)), core, b""
+    kinds = ((WRONG_TYPES, base.image), (UNALIGNED, base.image), (0, b""), (0, crafted(base, rng)))
+    flag, image = rng.choice(kinds)
+    return TaCommand.LOAD_FW | flag, core, image
+
+
+def crafted(base: Base, rng: random.Random) -> bytes:
+    """Headers no single fault makes: lengths that overflow together, images smaller than an ELF header."""
+    image = bytearray(base.image)
+    if rng.getrandbits(1):
+        image[8:16] = struct.pack("<2I", 0x7FFFFFFF - rng.getrandbits(4), 0x7FFFFFFF - rng.getrandbits(4))
+        return bytes(image)
+    start = images_at(base.image)
+    length = rng.randrange(0, 60)
+    image[16:20] = length.to_bytes(4, "little")
+    return bytes(image[: start + layout.pad8(length)])
+
+
 def random_board(rng: random.Random, modulus: int) -> Board:
     """Mostly two cores with a state each and signatures that are good; all other kinds now and then."""
-    chance = rng.random()
-    if chance < 0.55:
-        return Board(SMALL)
-    if chance < 0.75:
-        return Board(SMALL, "shared")
-    if chance < 0.80:
-        return Board(SMALL, verdict=False)
-    if chance < 0.93:
-        return Board(SMALL, heap_bytes=rng.randrange(1100, 4097))
-    if chance < 0.97:
-        return Board(SMALL, verdict=None, modulus=modulus)
-    return Board(SMALL, formats=rng.choice((0, 1, 2, 3)), protection=rng.choice((0, 1, 3)))
+    faulty = rng.choice((1, 3, 4, 5, 6, 7, 8, 9)), int(rng.choice((Tee.GENERIC, Tee.BUSY, Tee.OUT_OF_MEMORY)))
+    kinds = [
+        (55, Board(SMALL)),
+        (20, Board(SMALL, "shared")),
+        (5, Board(SMALL, verdict=False)),
+        (12, Board(SMALL, heap_bytes=rng.randrange(1100, 4097))),
+        (4, Board(SMALL, verdict=None, modulus=modulus)),
+        (2, Board(SMALL, fault=faulty)),
+        (2, Board(SMALL, formats=rng.choice((0, 1, 2, 3)), protection=rng.choice((0, 1, 3)))),
+    ]
+    return rng.choices([board for _, board in kinds], [weight for weight, _ in kinds])[0]

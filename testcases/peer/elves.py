@@ -23,13 +23,17 @@ class Segment:
 
 @frozen
 class Elf:
-    """A 32-bit ELF. table: content of .resource_table, None for no such section; table_da: its address."""
+    """A 32-bit ELF. table: content of .resource_table, None for no such section; table_da: its address.
+
+    tail: data of the last segment, at the very end of the file.
+    """
 
     segments: Sequence[Segment]
     table: bytes | None = None
     table_da: int = 0
     name: bytes = layout.RESOURCE_SECTION
     unterminated: bool = False
+    tail: bytes = b""
     sections: bool = True
 
     def build(self) -> bytes:
@@ -50,6 +54,12 @@ class Elf:
             layout.PHDR.pack_into(body, layout.EHDR.size + index * layout.PHDR.size, *head)
             body += segment.data
         shoff, shnum = self._sections(body) if self.sections else (0, 0)
+        if self.tail:
+            last = layout.EHDR.size + layout.PHDR.size * (len(self.segments) - 1)
+            head = list(layout.PHDR.unpack_from(body, last))
+            head[1], head[4], head[5] = len(body), len(self.tail), len(self.tail)
+            layout.PHDR.pack_into(body, last, *head)
+            body += self.tail
         ident = layout.ELF_MAGIC + bytes([1, 1, 1]) + bytes(9)
         entry = self.segments[0].paddr if self.segments else 0
         fixed = (ident, 2, layout.EM_ARM, 1, entry, layout.EHDR.size, shoff, 0x5000000)
@@ -99,13 +109,16 @@ class Draft:
     extra: Sequence[tuple[int, bytes]] = ()
     before: Sequence[tuple[int, bytes]] = ()
     sign_len: int = field(default=256)
+    img_cut: int = 0
     order: Sequence[int] = (0, 1, 2, 3, 4, 5)
 
     def build(self, signature: bytes = b"") -> bytes:
         """The image with the signature given, or zeros."""
         images = b"".join(elf + bytes(-len(elf) % 8) for elf in self.elfs)
         area = self.area()
-        head = layout.HEADER.pack(layout.HEADER_MAGIC, 1, len(area), self.sign_len, len(images))
+        head = layout.HEADER.pack(
+            layout.HEADER_MAGIC, 1, len(area), self.sign_len, len(images) - self.img_cut
+        )
         padded = layout.pad8(self.sign_len)
         return head + area + signature.ljust(padded, b"\0") + images
 
@@ -154,14 +167,15 @@ def random_elf(rng: random.Random, base: int, size: int) -> Elf:
         segments.append(Segment(at, data, memsz, kind))
         at += rng.choice((0, 4, 64, 128, 256, size // 3))
     chance = rng.random()
+    tail = rng.randbytes(rng.choice((8, 13))) if rng.random() < 0.1 else b""
     if chance < 0.25:
-        return Elf(segments, sections=chance > 0.03)
+        return Elf(segments, tail=tail, sections=chance > 0.03)
     table = random_table(rng)
     table_da = rng.choice((base, base + size - len(table), base + size, at, 0))
     name = (
         layout.RESOURCE_SECTION if rng.random() < 0.85 else rng.choice((b".resource_tableX", b".res", b".r"))
     )
-    return Elf(segments, table, table_da, name, unterminated=rng.random() < 0.15)
+    return Elf(segments, table, table_da, name, unterminated=rng.random() < 0.15, tail=tail)
 
 
 def random_table(rng: random.Random) -> bytes:
@@ -196,4 +210,5 @@ def random_draft(rng: random.Random, places: Sequence[tuple[int, int]]) -> Draft
     before = (
         [(rng.choice((0x77, 0x10001, 3, 4)), rng.randbytes(rng.choice((0, 4))))] if rng.random() < 0.1 else []
     )
-    return Draft(elfs, extra, before, rng.choice((256, 256, 256, 64, 13)), order)
+    img_cut = rng.choice((0, 0, 0, 0, 0, 0, 0, 1, 4, 7))
+    return Draft(elfs, extra, before, rng.choice((256, 256, 256, 64, 13)), img_cut, order)

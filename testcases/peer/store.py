@@ -59,6 +59,7 @@ def decode(told: dict[str, Any]) -> Stored:
     board = dict(told["board"])
     cores = [Core(c["name"], c["id"], tuple(Region(**r) for r in c["regions"])) for c in board["cores"]]
     board["cores"] = tuple(cores)
+    board["fault"] = tuple(board["fault"])
     commands = tuple((command, core, base64.b64decode(image)) for command, core, image in told["commands"])
     return Stored(tuple(told["kind"]), Board(**board), commands)
 

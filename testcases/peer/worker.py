@@ -15,17 +15,19 @@ from bench.layout import PtaCommand, TaCommand, Tee
 from bench.twin.heap import SIZES
 from bench.twin.machine import Loader
 from bench.twin.profile import Core, Profile, Region
-from bench.twin.values import Call, Outcome
+from bench.twin.values import Call, Outcome, State, outcome
 
 F_SETPIPE_SZ = 1031
 PIPE_BYTES = 1 << 20
 BATCH_BYTES = PIPE_BYTES * 3 // 4
 MEMORY_FILL = 0xA5
 DIED = b"D\0\0\0"
+SESSION_OPEN, SESSION_CLOSE = 0x80, 0x81
+WRONG_TYPES, UNALIGNED = 0x100, 0x200
 NO_HEAP_LIMIT = 1 << 24
 
 Command = tuple[int, int, bytes]
-"""TaCommand, processor id, image (empty but for LOAD_FW)."""
+"""TaCommand or SESSION_..., perhaps with a flag; processor id; image (empty but for LOAD_FW)."""
 
 _WORD = struct.Struct("<I")
 _HEAD = struct.Struct("<3I")
@@ -36,7 +38,7 @@ _CALL = struct.Struct("<8I")
 class Board:
     """What peer and twin are both told. verdict: scripted answer to a verification; None: the key does.
 
-    modulus: of that RSA key; its exponent is 65537.
+    modulus: of that RSA key; its exponent is 65537. fault: a platform command and the result it fails with.
     """
 
     cores: tuple[Core, ...]
@@ -46,13 +48,20 @@ class Board:
     heap_bytes: int | None = None
     formats: int = 1
     protection: int = 1
+    fault: tuple[int, int] = (0, 0)
 
     def profile(self, word_bits: int) -> Profile:
         """The board as the twin knows it."""
         plain = Profile(
-            name="peer", word_bits=word_bits, heap_bytes=self.heap_bytes or NO_HEAP_LIMIT, cores=self.cores,
-            pta_state=self.pta_state, formats=self.formats, protection=self.protection,
-        )  # fmt: skip
+            name="peer",
+            word_bits=word_bits,
+            heap_bytes=self.heap_bytes or NO_HEAP_LIMIT,
+            cores=self.cores,
+            faults=dict([self.fault]) if self.fault[0] else {},
+            pta_state=self.pta_state,
+            formats=self.formats,
+            protection=self.protection,
+        )
         if self.verdict is None:
             return plain.with_key(rsa.RSAPublicNumbers(65537, self.modulus).public_key())
         verdict = self.verdict
@@ -61,12 +70,11 @@ class Board:
     def configuration(self, word_bits: int) -> bytes:
         """The board as the worker is told."""
         modulus = self.modulus.to_bytes((self.modulus.bit_length() + 7) // 8, "big")
-        numbers = [
-            self.formats, self.protection, self.pta_state == "shared", self.verdict is None,
-            Tee.SUCCESS if self.verdict else Tee.SIGNATURE_INVALID, self.heap_bytes is not None,
-            self.heap_bytes or 0, 1, SIZES[word_bits].session, len(modulus),
-        ]  # fmt: skip
-        out = b"C\0\0\0" + struct.pack("<10I", *numbers) + modulus + _WORD.pack(len(self.cores))
+        verdict = Tee.SUCCESS if self.verdict else Tee.SIGNATURE_INVALID
+        numbers = [self.formats, self.protection, self.pta_state == "shared", self.verdict is None, verdict]
+        numbers += [self.heap_bytes is not None, self.heap_bytes or 0, 1, SIZES[word_bits].session]
+        numbers += [*self.fault, len(modulus)]
+        out = b"C\0\0\0" + struct.pack("<12I", *numbers) + modulus + _WORD.pack(len(self.cores))
         for core in self.cores:
             out += struct.pack("<2I", core.id, len(core.regions))
             out += b"".join(_HEAD.pack(r.da, r.pa, r.size) for r in core.regions)
@@ -159,16 +167,16 @@ class Memory:
             self.sums[i] = self.fresh[i]
         self.touched.clear()
 
-    def apply(self, outcome: Outcome) -> int:
+    def apply(self, answer: Outcome) -> int:
         """Checksum of everything after the outcome's writes."""
-        for write in outcome.writes:
+        for write in answer.writes:
             for i, region in enumerate(self.regions):
                 at = write.pa - region.pa
                 if 0 <= at < region.size:
                     data = (
                         bytes(write.size)
                         if write.offset is None
-                        else outcome.image[write.offset :][: write.size]
+                        else answer.image[write.offset :][: write.size]
                     )
                     self.content[i][at : at + write.size] = data
                     self.touched.add(i)
@@ -182,18 +190,15 @@ class Memory:
 
 def do(loader: Loader, command: Command) -> Outcome:
     """The twin's answer to a command."""
-    kind, core, image = command
-    if kind == TaCommand.LOAD_FW:
-        return loader.load(core, image)
-    if kind == TaCommand.GET_COREDUMP:
-        return loader.get_coredump()
-    handlers = {
-        TaCommand.START_FW: loader.start,
-        TaCommand.STOP_FW: loader.stop,
-        TaCommand.RELEASE_FW: loader.release,
-        TaCommand.GET_RSC_TABLE: loader.get_rsc_table,
-    }
-    return handlers[TaCommand(kind)](core)
+    flags, core, image = command
+    if flags & 0xFF == SESSION_OPEN:
+        return outcome("wrong-parameters", State.OFF) if flags & WRONG_TYPES else loader.open_session(core)
+    if flags & 0xFF == SESSION_CLOSE:
+        loader.close_session()
+        return outcome("session-open", State.OFF)
+    return loader.call(
+        flags & 0xFF, core, image, typed=not flags & WRONG_TYPES, aligned=not flags & UNALIGNED
+    )
 
 
 def predict(
@@ -203,24 +208,24 @@ def predict(
     loader, outcomes, parts = Loader(profile), [], []
     memory.reset()
     for command in commands:
-        outcome = do(loader, command)
-        outcomes.append(outcome)
-        if outcome.code is None:
-            return (DIED if outcome.reason.name == "reads-outside" else None), outcomes
-        parts.append(encode_outcome(outcome, command[0], memory))
+        answer = do(loader, command)
+        outcomes.append(answer)
+        if answer.code is None:
+            return (DIED if answer.reason.name == "reads-outside" else None), outcomes
+        parts.append(encode_outcome(answer, command[0], memory))
     return b"".join(parts), outcomes
 
 
-def encode_outcome(outcome: Outcome, command: int, memory: Memory) -> bytes:
+def encode_outcome(answer: Outcome, command: int, memory: Memory) -> bytes:
     """An outcome in the worker's words."""
-    parts = [encode_call(call) for call in outcome.calls]
-    for line in outcome.console:
+    parts = [encode_call(call) for call in answer.calls]
+    for line in answer.console:
         text = line.encode()
         parts += (b"T\0\0\0", _WORD.pack(len(text)), text)
-    parts += (b"R\0\0\0", _WORD.pack(outcome.code or 0))
-    if command == TaCommand.GET_RSC_TABLE and outcome.code == 0:
-        parts.append(struct.pack("<2I", outcome.table.pa, outcome.table.size))
-    parts.append(_WORD.pack(memory.apply(outcome) if outcome.writes else 0))
+    parts += (b"R\0\0\0", _WORD.pack(answer.code or 0))
+    if command == TaCommand.GET_RSC_TABLE and answer.code == 0:
+        parts.append(struct.pack("<2I", answer.table.pa, answer.table.size))
+    parts.append(_WORD.pack(memory.apply(answer) if answer.writes else 0))
     return b"".join(parts)
 
 

@@ -78,6 +78,7 @@ static struct board {
 	uint32_t verdict;
 	uint32_t real_heap;	/* OP-TEE's allocator with `heap_size` bytes, else the host's */
 	uint32_t heap_size, sessions, session_size;
+	uint32_t fault_command, fault_result;	/* a platform command that fails */
 	uint32_t modulus_size;
 	uint8_t modulus[512];
 	uint32_t count;
@@ -303,11 +304,10 @@ static TEE_Result load_segment(struct core *core, const uint8_t *src, size_t siz
 	return TEE_ERROR_SECURITY;
 }
 
-static TEE_Result verify(struct core *core, TEE_Param params[4], uint32_t *algorithm)
+static TEE_Result verify(struct core *core, TEE_Param params[4])
 {
 	struct rproc_pta_key_info *info = params[1].memref.buffer;
 
-	*algorithm = info->algo;
 	if (!core)
 		return TEE_ERROR_NOT_SUPPORTED;
 	if (is_on(core))
@@ -344,10 +344,43 @@ static TEE_Result release(struct core *core)
 	return TEE_SUCCESS;
 }
 
+static void put_verify(TEE_Param params[4], TEE_Result res)
+{
+	struct rproc_pta_key_info *info = params[1].memref.buffer;
+
+	put_call(PTA_RPROC_VERIFY_DIGEST, params[0].value.a, 0, 0, 0, info->algo, res);
+	put_bytes(params[2].memref.buffer, params[2].memref.size);
+	put_bytes(params[3].memref.buffer, params[3].memref.size);
+	put_bytes(info->info, params[1].memref.size - sizeof(*info));
+}
+
+static void put_load(TEE_Param params[4], TEE_Result res)
+{
+	put_call(PTA_RPROC_LOAD_SEGMENT_SHA256, params[0].value.a, params[2].value.a, params[1].memref.size,
+		 (const uint8_t *)params[1].memref.buffer - image, 0, res);
+	put_bytes(params[3].memref.buffer, params[3].memref.size);
+}
+
+/* A platform command that fails by itself. */
+static TEE_Result fail(uint32_t command, TEE_Param params[4])
+{
+	TEE_Result res = board->fault_result;
+
+	if (command == PTA_RPROC_VERIFY_DIGEST)
+		put_verify(params, res);
+	else if (command == PTA_RPROC_LOAD_SEGMENT_SHA256)
+		put_load(params, res);
+	else if (command == PTA_RPROC_SET_MEMORY || command == PTA_RPROC_FIRMWARE_DA_TO_PA)
+		put_call(command, params[0].value.a, params[1].value.a, params[2].value.a, 0, 0, res);
+	else
+		put_call(command, params[0].value.a, 0, 0, 0, 0, res);
+	return res;
+}
+
 TEE_Result TEE_InvokeTACommand(TEE_TASessionHandle session, uint32_t timeout, uint32_t command, uint32_t types,
 			       TEE_Param params[4], uint32_t *origin)
 {
-	uint32_t id = params[0].value.a, pa = 0, algorithm = 0;
+	uint32_t id = params[0].value.a, pa = 0;
 	struct core *core = core_of(id);
 	TEE_Result res = TEE_ERROR_NOT_IMPLEMENTED;
 
@@ -355,6 +388,8 @@ TEE_Result TEE_InvokeTACommand(TEE_TASessionHandle session, uint32_t timeout, ui
 	(void)timeout;
 	(void)types;
 	(void)origin;
+	if (command == board->fault_command)
+		return fail(command, params);
 	switch (command) {
 	case PTA_RPROC_HW_CAPABILITIES:
 		params[1].value.a = board->formats;
@@ -363,18 +398,13 @@ TEE_Result TEE_InvokeTACommand(TEE_TASessionHandle session, uint32_t timeout, ui
 		put_call(command, id, 0, 0, 0, 0, res);
 		break;
 	case PTA_RPROC_VERIFY_DIGEST:
-		res = verify(core, params, &algorithm);
-		put_call(command, id, 0, 0, 0, algorithm, res);
-		put_bytes(params[2].memref.buffer, params[2].memref.size);
-		put_bytes(params[3].memref.buffer, params[3].memref.size);
-		put_bytes((uint8_t *)params[1].memref.buffer + 8, params[1].memref.size - 8);
+		res = verify(core, params);
+		put_verify(params, res);
 		break;
 	case PTA_RPROC_LOAD_SEGMENT_SHA256:
 		res = load_segment(core, params[1].memref.buffer, params[1].memref.size, params[2].value.a,
 				   params[3].memref.buffer);
-		put_call(command, id, params[2].value.a, params[1].memref.size,
-			 (const uint8_t *)params[1].memref.buffer - image, 0, res);
-		put_bytes(params[3].memref.buffer, params[3].memref.size);
+		put_load(params, res);
 		break;
 	case PTA_RPROC_SET_MEMORY: {
 		uint8_t *dst = place(core, params[1].value.a, params[2].value.a, &pa);
@@ -476,6 +506,8 @@ static void configure(const uint8_t *p)
 	board->heap_size = get32(&p);
 	board->sessions = get32(&p);
 	board->session_size = get32(&p);
+	board->fault_command = get32(&p);
+	board->fault_result = get32(&p);
 	board->modulus_size = get32(&p);
 	if (board->modulus_size > sizeof(board->modulus))
 		_exit(3);
@@ -521,10 +553,10 @@ static void begin_case(void)
 }
 
 /* The image ends where the guard begins. A header's worth of bytes can always be read: shared memory is made of pages. */
-static uint8_t *place_image(const uint8_t *data, uint32_t size)
+static uint8_t *place_image(const uint8_t *data, uint32_t size, uint32_t misaligned)
 {
 	static uint8_t *poisoned;
-	uint8_t *at = arena_middle - (size < 20 ? 20 : (size + 3) / 4 * 4);
+	uint8_t *at = arena_middle - (size < 20 ? 20 : (size + 3) / 4 * 4) - misaligned;
 	uint8_t *page = (uint8_t *)((uintptr_t)at & ~(uintptr_t)(PAGE - 1));
 
 #ifdef __SANITIZE_ADDRESS__
@@ -557,27 +589,42 @@ static uint32_t memory_sum(void)
 	return sum;
 }
 
-static void run_command(uint32_t command, uint32_t id, const uint8_t *data, uint32_t size)
+#define SESSION_OPEN 0x80
+#define SESSION_CLOSE 0x81
+#define WRONG_TYPES 0x100
+#define UNALIGNED 0x200
+
+static void run_command(uint32_t flags, uint32_t id, const uint8_t *data, uint32_t size)
 {
 	TEE_Param params[4] = { };
+	uint32_t command = flags & 0xff;
 	uint32_t types = TEE_PARAM_TYPES(TEE_PARAM_TYPE_VALUE_INPUT, TEE_PARAM_TYPE_NONE, TEE_PARAM_TYPE_NONE,
 					 TEE_PARAM_TYPE_NONE);
 	TEE_Result res;
 
 	params[0].value.a = id;
+	if (command == SESSION_OPEN || command == SESSION_CLOSE) {
+		if (command == SESSION_CLOSE)
+			TA_CloseSessionEntryPoint(NULL);
+		res = command == SESSION_OPEN ? TA_OpenSessionEntryPoint(flags & WRONG_TYPES ? 0 : types, params, NULL) : 0;
+		put32('R');
+		put32(res);
+		put32(0);
+		return;
+	}
 	memory_written = 0;
 	texts_size = 0;
 	if (command == TA_RPROC_CMD_LOAD_FW) {
 		types = TEE_PARAM_TYPES(TEE_PARAM_TYPE_VALUE_INPUT, TEE_PARAM_TYPE_MEMREF_INPUT, TEE_PARAM_TYPE_NONE,
 					TEE_PARAM_TYPE_NONE);
-		image = place_image(data, size);
-		params[1].memref.buffer = (void *)image;
+		image = place_image(data, size, flags & UNALIGNED ? 1 : 0);
+		params[1].memref.buffer = size ? (void *)image : NULL;
 		params[1].memref.size = size;
 	} else if (command == TA_RPROC_CMD_GET_RSC_TABLE) {
 		types = TEE_PARAM_TYPES(TEE_PARAM_TYPE_VALUE_INPUT, TEE_PARAM_TYPE_VALUE_OUTPUT,
 					TEE_PARAM_TYPE_VALUE_OUTPUT, TEE_PARAM_TYPE_NONE);
 	}
-	res = TA_InvokeCommandEntryPoint(NULL, command, types, params);
+	res = TA_InvokeCommandEntryPoint(NULL, command, flags & WRONG_TYPES ? 0 : types, params);
 	put(texts, texts_size);
 	put32('R');
 	put32(res);
