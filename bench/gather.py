@@ -55,7 +55,6 @@ ABOUT = {
     "about.soc_id": f"{_SOC}/soc_id",
     "about.soc_revision": f"{_SOC}/revision",
     "about.soc_serial": f"{_SOC}/serial_number",
-    "about.tee": "/sys/class/tee/tee0/implementation_id",
 }
 """Artefact → file that says who the board is; many boards have some of them only."""
 

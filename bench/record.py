@@ -75,7 +75,7 @@ SCHEMA: Mapping[str, Mapping[str, str]] = {
         "test": "str",
         "verdict": "str: PASS, FAIL, MARGINAL, INFRA, INVALID, BLOCKED or NOT-RUN",
         "reason": "str: why it is not a PASS, empty for one",
-        "duration_ns": "int",
+        "duration_ns": "int: of the test itself, without its fixtures; 0 if it did not run",
     },
     "run-end": {"counts": "object: verdict → number of tests"},
 }

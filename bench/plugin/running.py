@@ -80,6 +80,8 @@ def pytest_runtest_makereport(
         return report
     state = of(item.config)
     state.failed_reports += report.failed
+    if report.when == "call":
+        state.call_ns = round(call.duration * 1e9)
     found = _found(call, report, state)
     if found:
         state.phases.append(found)

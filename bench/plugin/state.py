@@ -43,7 +43,7 @@ class RunState:
     page: Path | None = None
     trouble: str = ""
     failed_reports: int = 0
-    _began_ns: int = 0
+    call_ns: int = 0
 
     @property
     def directory(self) -> Path | None:
@@ -73,7 +73,7 @@ class RunState:
         """A test begins."""
         self.waiting.pop(item.nodeid, None)
         self.phases = []
-        self._began_ns = self.clock.mono_ns()
+        self.call_ns = 0
         if self.record:
             self.record.append("test-start", test=id_of(item), core=core_of(item), title=title_of(item))
 
@@ -87,7 +87,7 @@ class RunState:
                 test=id_of(item),
                 verdict=found.verdict.value,
                 reason=found.reason,
-                duration_ns=self.clock.mono_ns() - self._began_ns,
+                duration_ns=self.call_ns,
             )
             self.record.sync()
 

@@ -13,7 +13,7 @@ MAX_WIDTH = 240
 """Characters; a longer line is cut and says so."""
 
 _RELEVANT = {
-    KMSG: re.compile(r"remoteproc|rproc|tee|mpbench", re.IGNORECASE),
+    KMSG: re.compile(r"\d+,\d+,.*(?:remoteproc|rproc|tee|mpbench)", re.IGNORECASE),
     SECURE_CONSOLE: re.compile(r"[EW]/T[AC]:|Panic|abort", re.IGNORECASE),
 }
 _KMSG = re.compile(r"\d+,\d+,(\d+),[^;]*;(.*)", re.DOTALL)

@@ -15,6 +15,9 @@ from bench.report.excerpt import Excerpt, excerpt
 
 Line = Mapping[str, Any]
 
+_FIRST = ("model", "compatible", "serial", "soc_id", "soc_revision", "soc_serial", "boot_id",
+          "tf-a", "op-tee", "u-boot", "kernel")  # fmt: skip
+
 
 @frozen
 class Field:
@@ -28,11 +31,12 @@ class Field:
 
 @frozen
 class Proof:
-    """One artefact of a step: its file and the lines of it that matter."""
+    """One artefact: its file ("" if it is gone), and the lines of it that matter."""
 
     name: str
     file: str
     size: int
+    sha256: str
     excerpt: Excerpt
 
 
@@ -72,6 +76,7 @@ class RunView:
     verdict: Verdict
     notes: tuple[str, ...]
     provenance: tuple[tuple[str, str], ...]
+    proofs: tuple[Proof, ...]
     tests: tuple[Case, ...]
 
     @property
@@ -136,18 +141,31 @@ def _run(number: int, run: Run) -> RunView:
     tests = tuple(_test(f"r{number}t{n}", run, lines) for n, lines in enumerate(_by_test(run)))
     ended = any(line["kind"] == "run-end" for line in run.lines)
     verdicts = [t.verdict for t in tests] + ([] if ended else [Verdict.INVALID])
-    entries = [e for line in run.lines if line["kind"] == "provenance" for e in line["entries"].items()]
+    about = [line for line in run.lines if line["kind"] == "provenance"]
+    entries = {str(k): str(v) for line in about for k, v in line["entries"].items()}
     return RunView(
         label=label,
         utc=str(start.get("utc", ""))[:19].replace("T", " "),
         command=" ".join(start.get("command", ())),
         bench=str(start.get("bench", "")),
-        virtual=any(line["virtual"] for line in run.lines if line["kind"] == "provenance"),
+        virtual=any(line["virtual"] for line in about),
         verdict=overall(verdicts),
         notes=run.notes,
-        provenance=tuple(sorted((str(k), str(v)) for k, v in dict(entries).items())),
+        provenance=tuple(sorted(entries.items(), key=_order)),
+        proofs=tuple(_proof(run, ref) for line in about for ref in line["evidence"] if _is_log(ref)),
         tests=tests,
     )
+
+
+def _order(entry: tuple[str, str]) -> tuple[int, str]:
+    """The board first, then what runs on it from the first boot stage on, then the rest by name."""
+    known = _FIRST.index(entry[0]) if entry[0] in _FIRST else len(_FIRST)
+    return known, entry[0]
+
+
+def _is_log(ref: Line) -> bool:
+    """Single files of the board stand in the list already; consoles are worth a link."""
+    return not str(ref["name"]).startswith("about.")
 
 
 def _by_test(run: Run) -> list[list[Line]]:
@@ -170,7 +188,7 @@ def _test(anchor: str, run: Run, lines: list[Line]) -> Case:
         verdict=Verdict(end["verdict"]) if end else Verdict.INVALID,
         reason=str(end["reason"]) if end else "the run was killed in this test: no verdict",
         duration_ms=end["duration_ns"] / 1e6 if end else 0.0,
-        boot=str(first.get("boot") or ""),
+        boot=str(lines[-1].get("boot") or ""),
         steps=tuple(_step(run, line) for line in lines if line["kind"] == "step"),
         measurements=tuple(line for line in lines if line["kind"] == "measurement"),
     )
@@ -193,7 +211,10 @@ def _field(field: Line) -> Field:
 
 def _proof(run: Run, ref: Line) -> Proof:
     name, file = str(ref["name"]), str(ref["file"])
-    return Proof(name, file, int(ref["size"]), excerpt(name, run.evidence(file)))
+    data = run.evidence(file)
+    return Proof(
+        name, "" if data is None else file, int(ref["size"]), str(ref["sha256"]), excerpt(name, data)
+    )
 
 
 def _rows(views: tuple[RunView, ...], columns: tuple[tuple[str, str], ...]) -> Iterable[Row]:

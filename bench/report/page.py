@@ -3,6 +3,7 @@
 
 import base64
 import hashlib
+import re
 from importlib import resources
 
 from jinja2 import Environment, StrictUndefined
@@ -25,13 +26,16 @@ def render(page: Page) -> str:
 
 def _environment() -> Environment:
     """Everything that a template prints goes through `_disarm` and is escaped."""
-    return Environment(
-        autoescape=True,
-        finalize=_disarm,
-        undefined=StrictUndefined,
-        trim_blocks=False,
-        keep_trailing_newline=True,
+    environment = Environment(
+        autoescape=True, finalize=_disarm, undefined=StrictUndefined, keep_trailing_newline=True
     )
+    environment.filters["breakable"] = breakable
+    return environment
+
+
+def breakable(name: str) -> list[str]:
+    """Parts of a test's name between which a line may break."""
+    return re.findall(r"[^/:_\[]*[/:_\[]?", name)[:-1]
 
 
 def _disarm(value: object) -> object:

@@ -21,6 +21,7 @@ from bench.report.visible import decoded, visible
 CLOCK = Clock(utc_s=lambda: 1_795_000_000.0, mono_ns=lambda: 42)
 KERNEL = (
     b"6,412,1500000,-;remoteproc remoteproc0: powering up m33\n"
+    b" SUBSYSTEM=remoteproc\n"
     b"6,413,1500001,-;random: crng init done\n"
     b"3,414,1500002,-;stm32-rproc m33: TA load failed, TEE err: 0xffff000f, TEE orig: 4\n"
 )
@@ -86,6 +87,8 @@ class Elements(HTMLParser):
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
+        if (tag, attrs) == ("wbr", []):  # where a name may break; a longer name has more of them
+            return
         self.tags[tag, tuple(name for name, _ in attrs)] += 1
         self.values += [value or "" for _, value in attrs]
         self.ids += [value or "" for name, value in attrs if name == "id"]
@@ -106,6 +109,7 @@ def test_the_page_shows_verdict_provenance_fields_and_evidence(tmp_path):
                      "testcases/test_deploy.py::test_flip"):  # fmt: skip
         assert expected in text
     assert "crng init" not in text
+    assert "SUBSYSTEM" not in text
 
 
 def test_the_same_records_give_the_same_bytes(tmp_path):
@@ -276,6 +280,7 @@ def test_changed_evidence_is_not_quoted(tmp_path):
     text = html_of(directory, tmp_path)
     assert "forged" not in text
     assert "the file is missing or was changed since" in text
+    assert "evidence/" not in text
 
 
 def test_an_excerpt_is_bounded():
