@@ -16,7 +16,7 @@ from bench.plugin.state import CHECKOUT, RUN, RunState, is_board_test, of
 from bench.twin.profile import Profile, load_profile, profile_names
 
 TESTCASES = CHECKOUT / "testcases"
-OWN = frozenset(TESTCASES / name for name in ("unit", "contract", "peer", "performance", "faults"))
+OWN = frozenset(TESTCASES / name for name in ("unit", "contract", "peer", "performance", "faults", "virtual"))
 """The bench's own tests: with a board they are collected only if they are named."""
 
 NO_BOARD = "no board was named: pytest --lg-env targets/virtual-mp25.yaml"

@@ -142,7 +142,7 @@ HOSTILE = [
     "<script>alert(1)</script>",
     "\"><img src=x onerror='alert(1)'>",
     "</style></pre></title><h1>",
-    "{{ 7 * 7 }}{% raw %}",
+    "{{ 77777777 * 7 }}{% raw %}",
     "&lt;b&gt;",
     "\x1b[2J\x1b]0;title\x07",
     "\x00\x08\x7f\x9b31m",
@@ -162,7 +162,7 @@ def test_hostile_text_adds_no_element_and_no_control(tmp_path, hostile):
     found = Elements(text)
     assert found.tags == clean.tags
     assert found.ids == clean.ids
-    assert "49" not in found.text
+    assert "544444439" not in found.text
     assert visible(text) == text
 
 
@@ -285,7 +285,7 @@ def test_changed_evidence_is_not_quoted(tmp_path):
 
 def test_an_excerpt_is_bounded():
     """A flood of lines or an endless line is cut, and the page says how much is left out."""
-    flood = excerpt(KMSG, b"remoteproc storm\n" * 1000)
+    flood = excerpt(KMSG, b"6,1,1,-;remoteproc storm\n" * 1000)
     assert (len(flood.lines), flood.omitted) == (MAX_LINES, 1000 - MAX_LINES)
     endless = excerpt(SECURE_CONSOLE, b"E/TA: " + b"x" * 100_000)
     assert len(endless.lines[0]) < MAX_WIDTH + 40
