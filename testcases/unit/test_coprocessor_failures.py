@@ -120,6 +120,18 @@ def test_a_firmware_fails_as_often_as_its_mailbox_says_and_then_lives(rig: Rig, 
     assert "fails now" not in rig.trace()
 
 
+def test_a_failure_can_be_ordered_while_the_firmware_lives(rig: Rig, built: Path) -> None:
+    """With no failure left it beats on; the word raised from outside is the moment of its failure."""
+    rig.parameter(LIVE_MS, 0)
+    rig.parameter(FAILURES, 0)
+    start(rig, built, "starve")
+    rig.until(lambda: rig.beat() > 30)
+    assert rig.levels == []
+    rig.parameter(FAILURES, 1)
+    rig.until(lambda: rig.levels == [True])
+    assert rig.trace()[-1] == "fails now"
+
+
 def test_an_untagged_mailbox_word_is_no_parameter(m33: Rig, built: Path) -> None:
     """What memory held at power on neither shortens a firmware's life nor ends its failures."""
     ipc_pa = m33.core.region("ipc").pa

@@ -37,13 +37,11 @@ void trace_log_hex(const char *text, uint32_t value);
 #define PARAMETER_TAG 0x4D420000u
 enum parameter {
 	PARAMETER_LIVE_MS,  /* how long a firmware that fails lives before; 500 */
-	PARAMETER_FAILURES, /* how often it fails, counted down in place, then it lives; without end */
+	/* how often it fails, counted down in place; at 0 it lives until the word is raised; untagged: always */
+	PARAMETER_FAILURES,
 };
 
-/*
- * Lives (beats, kicks, answers Linux) until it is time to fail, then returns; never returns when no
- * failure is left.
- */
+/* Lives (beats, kicks, answers Linux) until it is time to fail and a failure is left, then returns. */
 void live_until_failure(void);
 
 /* One tick of a living firmware. */

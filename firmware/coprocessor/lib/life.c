@@ -24,6 +24,14 @@ static int take_failure(void)
 	return left != 0;
 }
 
+/* The mailbox is looked at in every tick, so that a failure can be ordered while the firmware lives. */
+static int fails_now(uint32_t lived_ms)
+{
+	uint32_t live_ms = given(PARAMETER_LIVE_MS) ? mailbox[PARAMETER_LIVE_MS] & 0xffff : DEFAULT_LIVE_MS;
+
+	return lived_ms >= live_ms && take_failure();
+}
+
 void live_one_tick(void)
 {
 	tick_wait();
@@ -34,14 +42,9 @@ void live_one_tick(void)
 
 void live_until_failure(void)
 {
-	uint32_t ms = given(PARAMETER_LIVE_MS) ? mailbox[PARAMETER_LIVE_MS] & 0xffff : DEFAULT_LIVE_MS;
-
 	watchdog_start();
 	tick_start();
-	for (uint32_t lived = 0; lived < ms; lived += 1000 / TICK_HZ)
+	for (uint32_t lived_ms = 0; !fails_now(lived_ms); lived_ms += 1000 / TICK_HZ)
 		live_one_tick();
-	if (!take_failure())
-		for (;;)
-			live_one_tick();
 	trace_log("fails now");
 }
