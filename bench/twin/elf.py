@@ -22,6 +22,8 @@ HashEntry = tuple[int, int, int, bytes]
 """p_type, p_filesz, p_memsz, SHA-256 of the first entry at a p_paddr."""
 
 _ADDRESS_SIGN = 1 << 31
+_HASHTABLE, _NUM_IMG, _IMGTYPE, _IMGSIZE = Tlv.HASHTABLE, Tlv.NUM_IMG, Tlv.IMGTYPE, Tlv.IMGSIZE
+_TABLE_NAME = layout.RESOURCE_SECTION + b"\0"
 _PARSE = "Failed to parse firmware, res = 0xffff0005"
 
 
@@ -44,24 +46,22 @@ def parse_header(view: View, at: int, size: int, word_bits: int) -> None:
     """e32_parse_ehdr, with the length that the header gives for all images."""
     if size < layout.EHDR.size:
         raise Stop("elf-too-small", f"{size} bytes", _PARSE)
-    sections = view.u32(at + 32) + layout.SHDR.size
+    ident, *_, shoff, _, _, phentsize, phnum, shentsize, _, _ = layout.EHDR.unpack_from(view.data, at)
+    sections = shoff + layout.SHDR.size
     if size < (sections if word_bits == 64 else sections % (1 << 32)):
         raise Stop("elf-sections-outside", f"they would end at {sections:#x} of {size:#x}", _PARSE)
-    ident = bytes(view.data[at : at + 16])
-    good = ident.startswith(layout.ELF_MAGIC) and ident[layout.EI_VERSION] == layout.EV_CURRENT
+    good = ident[:4] == layout.ELF_MAGIC and ident[layout.EI_VERSION] == layout.EV_CURRENT
     good = good and ident[layout.EI_CLASS] == layout.ELFCLASS32
-    entry_sizes = view.u16(at + 42), view.u16(at + 46)
-    if not good or entry_sizes != (layout.PHDR.size, layout.SHDR.size):
-        raise Stop(
-            "elf-ident", f"e_ident {ident[:8].hex()}, entry sizes {entry_sizes}", "Invalid header", _PARSE
-        )
-    if view.u16(at + 44) == 0:
+    if not good or phentsize != layout.PHDR.size or shentsize != layout.SHDR.size:
+        what = f"e_ident {ident[:8].hex()}, entry sizes {phentsize} and {shentsize}"
+        raise Stop("elf-ident", what, "Invalid header", _PARSE)
+    if phnum == 0:
         raise Stop("elf-no-segments", "", "No loadable segment found", _PARSE)
 
 
 def hash_table(run: Load) -> dict[int, HashEntry]:
     """get_hash_table: the first entry for each p_paddr."""
-    table = run.value(Tlv.HASHTABLE)
+    table = run.value(_HASHTABLE)
     if not table:
         raise Stop("no-hashtable")
     if len(table) % layout.HASH_ENTRY.size:
@@ -77,7 +77,7 @@ def hash_table(run: Load) -> dict[int, HashEntry]:
 
 def image_count(run: Load) -> int:
     """NUM_IMG."""
-    value = run.value(Tlv.NUM_IMG)
+    value = run.value(_NUM_IMG)
     if not value:
         raise Stop("no-num-img")
     if len(value) != 1:
@@ -89,7 +89,7 @@ def image_count(run: Load) -> int:
 
 def image_type(run: Load, count: int, index: int) -> None:
     """get_tlv_images_type and the test of its answer."""
-    value = run.value(Tlv.IMGTYPE)
+    value = run.value(_IMGTYPE)
     if not value:
         raise Stop("no-imgtype")
     if len(value) != count:
@@ -100,7 +100,7 @@ def image_type(run: Load, count: int, index: int) -> None:
 
 def image_size(run: Load, count: int, index: int) -> int:
     """get_tlv_images_size."""
-    value = run.value(Tlv.IMGSIZE)
+    value = run.value(_IMGSIZE)
     if not value:
         raise Stop("no-imgsize")
     if len(value) != 4 * count:
@@ -180,43 +180,50 @@ def find_table(view: View, at: int, size: int, word_bits: int) -> tuple[int, int
     section_offset = view.u32(at + 32)
     if word_bits == 32 and section_offset >= _ADDRESS_SIGN:
         raise Stop("sections-wrap", f"e_shoff {section_offset:#x}")
-    headers, count, names_index = at + section_offset, view.u16(at + 48), view.u16(at + 50)
+    headers = at + section_offset
     if headers % 4:
         raise Stop("sections-unaligned", f"e_shoff {section_offset:#x}")
+    count = view.u16(at + 48)
     if section_offset + count * layout.SHDR.size > size:
         raise Stop("sections-outside", f"{count} headers at {section_offset:#x} of {size:#x}")
+    names_index = view.u16(at + 50)
     if names_index >= count:
         raise Stop("no-section-names", f"index {names_index} of {count} sections")
     names = headers + names_index * layout.SHDR.size
-    names_offset, names_size = view.u32(names + 16), view.u32(names + 20)
+    names_size, names_offset = view.u32(names + 20), view.u32(names + 16)
     if names_offset + names_size > size:
         raise Stop("names-outside", f"{names_size:#x} bytes at {names_offset:#x} of {size:#x}")
-    for index in range(count):
-        here = headers + index * layout.SHDR.size
-        name = view.u32(here)
-        if name >= names_size:
-            raise Stop("name-outside", f"section {index}: {name:#x} of {names_size:#x}")
-        if is_table(view, at + names_offset + name, names_size - name):
-            return check_table(view, at, size, here)
+    index = section_called_table(view, (headers, count), at + names_offset, names_size)
+    return None if index is None else check_table(view, at, size, headers + index * layout.SHDR.size)
+
+
+def section_called_table(view: View, table: tuple[int, int], names: int, names_size: int) -> int | None:
+    """Index of the first section that strncmp takes for `.resource_table`: equal, or cut by the bound."""
+    headers, count = table
+    outside = names < 0 or headers < 0 or headers + count * layout.SHDR.size > view.size
+    if outside or names + names_size > view.size:
+        return _at_the_edge(view, table, names, names_size)
+    text = bytes(view.data[names : names + names_size])
+    for index, row in enumerate(
+        layout.SHDR.iter_unpack(view.data[headers : headers + count * layout.SHDR.size])
+    ):
+        if row[0] >= names_size:
+            raise Stop("name-outside", f"section {index}: {row[0]:#x} of {names_size:#x}")
+        if _TABLE_NAME.startswith(text[row[0] : row[0] + len(_TABLE_NAME)]):
+            return index
     return None
 
 
-def is_table(view: View, at: int, bound: int) -> bool:
-    """strncmp(name, ".resource_table", bound) == 0: equal, or cut short by the bound."""
-    wanted = layout.RESOURCE_SECTION + b"\0"
-    length = min(bound, len(wanted))
-    if at < 0 or at + length > view.size:
-        return _is_table_at_the_edge(view, at, length)
-    return view.data[at : at + length] == wanted[:length]
-
-
-def _is_table_at_the_edge(view: View, at: int, length: int) -> bool:
-    wanted = layout.RESOURCE_SECTION + b"\0"
-    for i in range(length):
-        view.inside(at + i, 1)
-        if view.data[at + i] != wanted[i]:
-            return False
-    return True
+def _at_the_edge(view: View, table: tuple[int, int], names: int, names_size: int) -> int | None:
+    """The same where names or headers leave the file: every byte counts."""
+    headers, count = table
+    for index in range(count):
+        name = view.u32(headers + index * layout.SHDR.size)
+        if name >= names_size:
+            raise Stop("name-outside", f"section {index}: {name:#x} of {names_size:#x}")
+        if view.starts(names + name, _TABLE_NAME[: names_size - name]):
+            return index
+    return None
 
 
 def check_table(view: View, at: int, size: int, header: int) -> tuple[int, int, int] | None:

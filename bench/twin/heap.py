@@ -12,18 +12,16 @@ from attrs import frozen
 
 @frozen
 class Sizes:
-    """Bytes that depend on the word size: allocation quantum, objects of the TA and its library."""
+    """Bytes that depend on the word size: objects of the TA and its library.
+
+    quantum: allocation quantum, and head of every block (struct bhead, two words).
+    """
 
     quantum: int
     pool_list: int
     session: int
     context: int
     operation: int
-
-    @property
-    def overhead(self) -> int:
-        """Head of every block (struct bhead): two words."""
-        return self.quantum
 
 
 SIZES = {64: Sizes(16, 16, 32, 112, 96), 32: Sizes(8, 8, 16, 60, 64)}
@@ -36,8 +34,8 @@ class Heap:
 
     def __init__(self, word_bits: int, size: int, sessions: int, contexts: int) -> None:
         sizes = SIZES[word_bits]
-        self.mask, self.overhead = sizes.quantum - 1, sizes.overhead
-        self.smallest_rest = sizes.quantum + sizes.overhead
+        self.mask, self.overhead = sizes.quantum - 1, sizes.quantum
+        self.smallest_rest = 2 * sizes.quantum
         self.free = size & ~self.mask
         self.free -= self.overhead + self.cost(sizes.pool_list)
         self.free -= sessions * self.cost(sizes.session) + contexts * self.cost(sizes.context)
@@ -55,8 +53,6 @@ class Heap:
         return True
 
     def fits(self, *sizes: int) -> bool:
-        """Whether these blocks fit together; they are given back."""
-        free = self.free
-        good = all(self.take(size) for size in sizes)
-        self.free = free
-        return good
+        """Whether these blocks fit together. What is left matters only at the end: it shrinks with each."""
+        rest = self.free - sum(map(self.cost, sizes))
+        return rest == 0 or rest >= self.smallest_rest

@@ -37,6 +37,14 @@ class View:
         if at < 0 or at + size > self.size:
             raise Stop("reads-outside", f"{size} bytes at {at:#x} of a file of {self.size:#x} bytes")
 
+    def starts(self, at: int, wanted: bytes) -> bool:
+        """Whether these bytes stand there, read one by one; Stop(reads-outside) if that leaves the buffer."""
+        for i, byte in enumerate(wanted):
+            self.inside(at + i, 1)
+            if self.data[at + i] != byte:
+                return False
+        return True
+
     def u32(self, at: int) -> int:
         """Word at a position."""
         if at < 0 or at + 4 > self.size:

@@ -7,7 +7,7 @@ Ref: OP-TEE 4.10 ta/remoteproc/src/remoteproc_core.c; functions are named after 
 import hashlib
 
 from bench import layout
-from bench.layout import SignType, Tee, Tlv
+from bench.layout import SignType, Tlv
 from bench.twin import elf
 from bench.twin.heap import SIZES, Heap
 from bench.twin.image import Stop, View, tlv_index
@@ -15,6 +15,13 @@ from bench.twin.platform import Platform
 from bench.twin.profile import Profile
 from bench.twin.reasons import REASONS
 from bench.twin.values import NO_TABLE, Outcome, State
+
+_SIGNTYPE, _PKEYINFO = Tlv.SIGNTYPE, Tlv.PKEYINFO
+_LOADED, _OFF = State.LOADED, State.OFF
+_ALGORITHMS = {  # rproc_ta_sign_algo
+    int(SignType.RSASSA_PKCS1_V1_5_SHA256): layout.ALG_RSASSA_PKCS1_V1_5_SHA256,
+    int(SignType.ECDSA_P256_SHA256): layout.ALG_ECDSA_P256,
+}
 
 
 def load(image: bytes | bytearray | memoryview, profile: Profile, core: str | int) -> Outcome:
@@ -63,8 +70,8 @@ class Load:
         console = [*self.console, *stop.console]
         if code and not self.authenticated:
             console.append(f"Can't Authenticate the firmware (res = {code:#x})")
-        good = code == Tee.SUCCESS
-        state = State.LOADED if good else State.OFF
+        good = code == 0
+        state = _LOADED if good else _OFF
         table = self.table if good else NO_TABLE
         text = f"{reason.text}: {stop.detail}" if stop.detail else reason.text
         return Outcome(
@@ -133,14 +140,13 @@ class Load:
         """remoteproc_verify_signature, remoteproc_pta_verify."""
         start = layout.HEADER.size
         self.tlvs = tlv_index(self.view.data, start, self.tlv_len, self.profile.word_bits)
-        kind = self.value(Tlv.SIGNTYPE)
+        kind = self.value(_SIGNTYPE)
         if len(kind) != 1:
             raise Stop("no-signtype", f"{len(kind)} bytes")
-        if kind[0] not in (SignType.RSASSA_PKCS1_V1_5_SHA256, SignType.ECDSA_P256_SHA256):
+        if kind[0] not in _ALGORITHMS:
             raise Stop("unknown-signtype", f"{kind[0]}", f"Unsupported signature type {kind[0]}")
-        rsa = kind[0] == SignType.RSASSA_PKCS1_V1_5_SHA256
-        algorithm = layout.ALG_RSASSA_PKCS1_V1_5_SHA256 if rsa else layout.ALG_ECDSA_P256
-        info = self.value(Tlv.PKEYINFO)
+        algorithm = _ALGORITHMS[kind[0]]
+        info = self.value(_PKEYINFO)
         self.room_to_verify(len(info))
         digest = hashlib.sha256(self.view.data[: self.signature_at]).digest()
         signature = bytes(self.view.data[self.signature_at : self.signature_at + self.sign_len])

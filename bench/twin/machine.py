@@ -8,6 +8,7 @@ Ref: OP-TEE 4.10 ta/remoteproc/src/remoteproc_core.c (TA_InvokeCommandEntryPoint
 from attrs import define, evolve
 
 from bench.layout import PtaCommand, TaCommand
+from bench.twin.heap import SIZES, Heap
 from bench.twin.loader import load_off
 from bench.twin.platform import Platform
 from bench.twin.profile import Profile
@@ -77,6 +78,8 @@ class Loader:
     ) -> Outcome:
         """LOAD_FW."""
         number = self.number(core)
+        if number not in self.cores and not self._room_for_core():
+            return outcome("heap", State.OFF)
         known = self.cores.setdefault(number, _Core())
         if known.state is State.LOADED:
             return self._said("already-loaded", known)
@@ -146,6 +149,12 @@ class Loader:
     def get_coredump(self) -> Outcome:
         """GET_COREDUMP."""
         return outcome("no-core-dump", State.OFF)
+
+    def _room_for_core(self) -> bool:
+        """remoteproc_add_firmware: any processor id takes heap, known to the platform or not, for ever."""
+        profile = self.profile
+        heap = Heap(profile.word_bits, profile.heap_bytes, profile.sessions, len(self.cores))
+        return heap.take(SIZES[profile.word_bits].context)
 
     def _said(self, name: str, known: _Core) -> Outcome:
         return outcome(name, known.state, table=shown(known))

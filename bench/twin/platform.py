@@ -15,6 +15,12 @@ from bench.twin.profile import Profile, Region
 from bench.twin.reasons import REASONS
 from bench.twin.values import Call, Write
 
+# Looking up a member of an enumeration costs more than anything else here: once is enough.
+_CAPABILITIES, _VERIFY = PtaCommand.HW_CAPABILITIES, PtaCommand.VERIFY_DIGEST
+_LOAD, _SET, _TRANSLATE = PtaCommand.LOAD_SEGMENT_SHA256, PtaCommand.SET_MEMORY, PtaCommand.FIRMWARE_DA_TO_PA
+_SUCCESS, _NOT_SUPPORTED = int(Tee.SUCCESS), int(Tee.NOT_SUPPORTED)
+_ACCESS_DENIED, _SECURITY = int(Tee.ACCESS_DENIED), int(Tee.SECURITY)
+
 WORK_FACTOR = 16
 """How many times its own size an image may make us hash; beyond that an answer would take unbounded time."""
 
@@ -27,8 +33,11 @@ class Platform:
 
     def __init__(self, profile: Profile, core: int, *, running: bool = False) -> None:
         self.profile, self.core, self.running = profile, core, running
-        self.known = profile.has_core(core)
-        self.regions: tuple[Region, ...] = profile.core(core).regions if self.known else ()
+        self.known = False
+        self.regions: tuple[Region, ...] = ()
+        for one in profile.cores:
+            if one.id == core:
+                self.known, self.regions = True, one.regions
         self.calls: list[Call] = []
         self.writes: list[Write] = []
         self.hashed: dict[tuple[int, int], bytes] = {}
@@ -40,20 +49,20 @@ class Platform:
 
     def capabilities(self) -> tuple[int, int]:
         """rproc_pta_capabilities: formats and protection."""
-        fault = self.fault(PtaCommand.HW_CAPABILITIES)
-        code = fault or int(Tee.SUCCESS if self.known else Tee.NOT_SUPPORTED)
-        self.calls.append(Call(PtaCommand.HW_CAPABILITIES, self.core, result=code))
+        fault = self.fault(_CAPABILITIES)
+        code = fault or (_SUCCESS if self.known else _NOT_SUPPORTED)
+        self.calls.append(Call(_CAPABILITIES, self.core, result=code))
         if code:
             raise Stop("platform-fault" if fault else "unknown-core", f"id {self.core}", code=code)
         return self.profile.formats, self.profile.protection
 
     def verify(self, algorithm: int, info: bytes, digest: bytes, signature: bytes) -> None:
         """rproc_pta_verify_digest."""
-        code = self.fault(PtaCommand.VERIFY_DIGEST)
+        code = self.fault(_VERIFY)
         name = "platform-fault" if code else self._verdict(algorithm, digest, signature)
         if name and not code:
             code = REASONS[name].code or 0
-        command = PtaCommand.VERIFY_DIGEST
+        command = _VERIFY
         self.calls.append(Call(command, self.core, 0, 0, digest, signature, info, algorithm, 0, code))
         if name:
             raise Stop(name, "", f"Failed to verify signature, res = {code:#x}", code=code)
@@ -80,14 +89,14 @@ class Platform:
         """rproc_pta_load_segment: the copy stays if the hash is right, else zeros take its place."""
         da, size = segment
         pa = self.to_pa(da, size)
-        code, name = self.fault(PtaCommand.LOAD_SEGMENT_SHA256), "platform-fault"
+        code, name = self.fault(_LOAD), "platform-fault"
         if not code and pa is None:
-            code, name = int(Tee.ACCESS_DENIED), "segment-outside-memory"
+            code, name = _ACCESS_DENIED, "segment-outside-memory"
         elif not code and pa is not None:
             good = self.digest(view, offset, size) == expected
-            code, name = (0, "") if good else (int(Tee.SECURITY), "segment-hash")
+            code, name = (0, "") if good else (_SECURITY, "segment-hash")
             self.writes.append(Write(pa, size, offset if good else None))
-        command = PtaCommand.LOAD_SEGMENT_SHA256
+        command = _LOAD
         self.calls.append(Call(command, self.core, da, size, expected, b"", b"", 0, offset, code))
         if code:
             line = f"Fails to load segment, res = 0x{code:#x}"
@@ -105,16 +114,16 @@ class Platform:
 
     def set_memory(self, da: int, size: int) -> None:
         """rproc_pta_set_memory with value 0."""
-        pa, code = self._placed(PtaCommand.SET_MEMORY, da, size)
+        pa, code = self._placed(_SET, da, size)
         if code:
-            name = "platform-fault" if self.fault(PtaCommand.SET_MEMORY) else "clear-outside-memory"
+            name = "platform-fault" if self.fault(_SET) else "clear-outside-memory"
             line = f"Fails to clear segment, res = {code:#x}"
             raise Stop(name, f"{size:#x} bytes at {da:#x}", line, code=code)
         self.writes.append(Write(pa, size))
 
     def translate(self, da: int, size: int) -> int:
         """rproc_pta_da_to_pa for the resource table; the TA makes ACCESS_DENIED of every failure."""
-        pa, code = self._placed(PtaCommand.FIRMWARE_DA_TO_PA, da, size)
+        pa, code = self._placed(_TRANSLATE, da, size)
         if code:
             line = f"Failed to translate device address {hex(da) if da else 0}"  # as C prints %#x of 0
             raise Stop("table-outside-memory", f"{size:#x} bytes at {da:#x}", line)
@@ -122,6 +131,6 @@ class Platform:
 
     def _placed(self, command: PtaCommand, da: int, size: int) -> tuple[int, int]:
         pa = self.to_pa(da, size)
-        code = self.fault(command) or int(Tee.SUCCESS if pa is not None else Tee.ACCESS_DENIED)
+        code = self.fault(command) or (_SUCCESS if pa is not None else _ACCESS_DENIED)
         self.calls.append(Call(command, self.core, da, size, result=code))
         return pa or 0, code

@@ -6,6 +6,7 @@ the profile it changes. Errors name file and line.
 """
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,7 @@ def rsa_verifier(key: rsa.RSAPublicKey) -> Verifier:
     """RSASSA-PKCS1-v1_5 with SHA-256, as rproc_pta_verify_rsa_signature does it."""
     scheme, algorithm = padding.PKCS1v15(), Prehashed(hashes.SHA256())
 
+    @lru_cache(maxsize=1024)  # a thousand spoiled payloads have one signature
     def verify(digest: bytes, signature: bytes) -> bool:
         try:
             key.verify(signature, digest, scheme, algorithm)

@@ -4,6 +4,7 @@
 import hashlib
 from enum import Enum
 from functools import cached_property
+from typing import NamedTuple
 
 from attrs import define, field, frozen
 
@@ -19,9 +20,10 @@ class State(Enum):
     STARTED = "started"
 
 
-@frozen
-class Call:
+class Call(NamedTuple):
     """One command that the TA sends to the PTA, in order.
+
+    A tuple and not an attrs class, because making it is a large part of a verdict's cost.
 
     da, size: device address and bytes of LOAD_SEGMENT, SET_MEMORY and DA_TO_PA
     data:     the expected hash of LOAD_SEGMENT, the digest of VERIFY_DIGEST
@@ -35,7 +37,7 @@ class Call:
     da: int = 0
     size: int = 0
     data: bytes = b""
-    extra: bytes = field(default=b"", repr=False)
+    extra: bytes = b""
     info: bytes = b""
     algorithm: int = 0
     offset: int = 0
@@ -53,8 +55,7 @@ class Table:
 NO_TABLE = Table()
 
 
-@frozen
-class Write:
+class Write(NamedTuple):
     """What the platform does to memory: `size` bytes from `offset` of the image, or zeros (offset None)."""
 
     pa: int

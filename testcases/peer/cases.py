@@ -28,9 +28,10 @@ UNKNOWN_CORE = 7
 
 SCRIPTS = (
     *("L", "L", "L", "L", "L", "LG", "LGSPR", "LSPLS", "LLSSPP", "LRLS", "LSLRG", "GSPR", "LCL", "LSPGR"),
-    *("LlSsPp", "LlSsRr", "LSlspP", "Ll", "LlGgR", "oLSp", "ooLxL", "oxoL"),
+    *("LlSsPp", "LlSsRr", "LSlspP", "Ll", "LlGgR", "oLSp", "ooLxL", "oxoL", "LSPS", "UUUUUUUUUUUUL"),
 )
-"""L load, S start, P stop, R release, G resource table, C core dump, o open and x close a session.
+"""L load, S start, P stop, R release, G resource table, C core dump, o open and x close a session,
+U load on a core nobody knows.
 
 Capitals: on one core; the rest on the other one.
 """
@@ -111,6 +112,8 @@ def random_commands(base: Base, rng: random.Random) -> list[Command]:
 
 
 def _command(letter: str, core: int, base: Base, rng: random.Random) -> Command:
+    if letter == "U":
+        return int(TaCommand.LOAD_FW), rng.getrandbits(16), base.image
     odd = rng.getrandbits(6) == 0
     if odd:
         return _odd_command(letter, core, base, rng)
