@@ -211,9 +211,17 @@ def predict(
         answer = do(loader, command)
         outcomes.append(answer)
         if answer.code is None:
-            return (DIED if answer.reason.name == "reads-outside" else None), outcomes
+            return (DIED if dies(answer, profile) else None), outcomes
         parts.append(encode_outcome(answer, command[0], memory))
     return b"".join(parts), outcomes
+
+
+def dies(answer: Outcome, profile: Profile) -> bool:
+    """Whether an undefined outcome must kill the worker: reads outside the image do, under AddressSanitizer.
+
+    The 32-bit build has none, and its compiler puts some reads behind the check that makes them needless.
+    """
+    return answer.reason.name == "reads-outside" and profile.word_bits == 64
 
 
 def encode_outcome(answer: Outcome, command: int, memory: Memory) -> bytes:
