@@ -65,9 +65,21 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
     if is_board_test(item):
         if not item.config.stash[LABGRID_ENV_KEY]:
             pytest.skip(NO_BOARD)
-        if why := of(item.config).blocked:
-            pytest.skip(BLOCKED + why)
+        state = of(item.config)
+        if state.blocked:
+            pytest.skip(BLOCKED + state.blocked)
+        if state.board is None:
+            _make_targets(item.config)
     return (yield)
+
+
+def _make_targets(config: pytest.Config) -> None:
+    """Have labgrid make its targets where people can read along: a virtual board may be built first."""
+    env = config.stash[LABGRID_ENV_KEY]
+    capture = config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
+        for name in env.config.get_targets():
+            env.get_target(name)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
