@@ -31,6 +31,9 @@ KERNEL_SAYS = re.compile(rb"remote processor \S+ is now up|Boot failed|TEE err")
 SECURE_SAYS = re.compile(rb"E/T[AC]:[^\n]*\n")
 """An error line of the secure world, complete."""
 
+TRACE_SAYS = re.compile(rb"beat \S+\n")
+"""The firmware has written its first lines."""
+
 ANYTHING = re.compile(rb".")
 
 KERNEL_DEADLINE_S = 2.0
@@ -141,15 +144,18 @@ def about(session: ReadsFiles, console: Log, secure: Log) -> Evidence:
 
 
 def trace_samples(remoteproc: Reads, core: str, now_s: Callable[[], float]) -> Iterator[Artefact]:
-    """The trace buffer, and once more when it has changed or the deadline is over."""
+    """The trace buffer as soon as the firmware beats, and once more when it has changed."""
+    deadline = now_s() + BEAT_DEADLINE_S
     first = remoteproc.trace(core)
     if first is None:
         yield Artefact(NO_TRACE, b"the core has no trace0\n")
         return
+    # Every turn waits for a round trip to the board; a core that was just released has not written yet.
+    while not TRACE_SAYS.search(first) and now_s() < deadline:
+        first = remoteproc.trace(core) or b""
     yield Artefact(TRACE_FIRST, first)
-    deadline = now_s() + BEAT_DEADLINE_S
     second = remoteproc.trace(core)
-    while second == first and now_s() < deadline:  # every turn waits for a round trip to the board
+    while second == first and now_s() < deadline:
         second = remoteproc.trace(core)
     yield Artefact(TRACE_SECOND, second or b"")
 

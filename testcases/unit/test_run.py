@@ -45,6 +45,7 @@ class PlayedBoard:
         self.running = False
         self.beats = 0
         self.beating = True
+        self.silent = 0
         self.boots = ["b-1"]
         self.firmware_answer = "OK"
         self.console = Stream()
@@ -89,6 +90,9 @@ class PlayedBoard:
     def trace(self, core: str) -> bytes | None:
         if not self.running:
             return None
+        if self.silent:
+            self.silent -= 1
+            return b"mpbench al" if self.silent == 1 else b""
         self.beats += self.beating
         return f"mpbench alive {core} 1\nboot 00000001 beat {self.beats:08x}\n".encode()
 
@@ -132,6 +136,20 @@ def test_an_accepted_image_that_should_be_refused_is_the_boards_fault(board):
     """A difference names the field, what was predicted, and what the board showed."""
     with pytest.raises(BoardFault, match="tee_code was predicted 0xffff000f, the board showed 0x00000000"):
         deployed(board, GOOD, REFUSED).check()
+
+
+def test_a_firmware_that_has_not_spoken_yet_is_waited_for(board):
+    """A core that was just released needs a moment: an empty or half-written trace is no evidence yet."""
+    board.silent = 5
+    assert deployed(board, GOOD, RUNNING).observed == RUNNING
+
+
+def test_a_firmware_that_never_speaks_is_not_waited_for_for_ever(board, monkeypatch):
+    """After the deadline the evidence is what there is, and the fields stay undecided."""
+    monkeypatch.setattr(gather, "BEAT_DEADLINE_S", 0.01)
+    board.silent = 10**9
+    observed = deployed(board, GOOD, RUNNING).observed
+    assert (observed.beating, observed.identity) == (None, None)
 
 
 def test_a_heart_that_stands_still_is_the_boards_fault(board, monkeypatch):
