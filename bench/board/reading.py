@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Many small files in one round trip: what `cat` writes, taken apart again. Pure.
+"""Many small files in one round trip: what one program writes, taken apart again. Pure.
 
-One program start serves all files. Between them `cat` prints its own environment, which holds a nonce
+One program start serves all files. Between them it prints its own environment, which holds a nonce
 that no file's content can know; so contents may be binary, empty or change while they are read.
+`head` collects its output before it writes; `cat` writes, and the SSH server sends, each file by itself.
 """
 
 import re
@@ -13,18 +14,20 @@ from bench.board.frame import NONCE_VARIABLE, Reply, one_line
 from bench.errors import LabFault, Misuse
 
 _MARKER = "/proc/self/environ"
-_BUSYBOX = re.compile(r"^cat: can't open '(.*)': .+$")
-_OTHERS = re.compile(r"^cat: '?(/.*?)'?: .+$")
+_QUOTED = re.compile(r"^[a-z]+: (?:can't open|cannot open|error reading) '(/.*)'(?: for reading)?: .+$")
+_PLAIN = re.compile(r"^[a-z]+: '?(/.*?)'?: .+$")
+TOOLS = ("head -q -c 16777216", "cat")
+"""What reads: the first that the board's userland knows."""
 PATHS_PER_COMMAND = 512
 
 
-def command(paths: Sequence[str]) -> str:
+def command(paths: Sequence[str], tool: str = TOOLS[0]) -> str:
     """The command that reads `paths`. Misuse for a path that is not absolute."""
     for path in paths:
         if not path.startswith("/"):
             raise Misuse(f"{one_line(repr(path))}: an absolute path is needed")
     files = (word for path in paths for word in (shlex.quote(path), _MARKER))
-    return f"cat {_MARKER} {_MARKER} {' '.join(files)}"
+    return f"{tool} {_MARKER} {_MARKER} {' '.join(files)}"
 
 
 def split(reply: Reply, nonce: str, count: int) -> list[bytes]:
@@ -40,14 +43,14 @@ def split(reply: Reply, nonce: str, count: int) -> list[bytes]:
 
 
 def failures(reply: Reply) -> dict[str, str] | None:
-    """path → errno name of what `cat` could not open; None if a message does not say which file."""
+    """path → errno name of what the tool could not read; None if a message does not say which file."""
     found: dict[str, str] = {}
     for line in reply.stderr.decode("utf-8", "surrogateescape").splitlines():
-        match = _BUSYBOX.match(line) or _OTHERS.match(line)
+        match = _QUOTED.match(line) or _PLAIN.match(line)
         name = Reply(1, b"", line.encode("utf-8", "surrogateescape")).errno
-        if match is None or name is None:
+        if match is None or name in (None, "EIO"):  # busybox's head says EIO whatever the read's error was
             return None
-        found[match[1]] = name
+        found[match[1]] = str(name)
     return found
 
 

@@ -62,6 +62,7 @@ class SessionDriver(CommandMixin, Driver, CommandProtocol, FileTransferProtocol)
         self._main: FramedShell | None = None
         self._spare: FramedShell | None = None
         self._single = False
+        self._read_tool = reading.TOOLS[0]
         self._lock = threading.RLock()
         self._listeners: list[Callable[[], None]] = []
         self.boot_id = ""
@@ -219,13 +220,22 @@ class SessionDriver(CommandMixin, Driver, CommandProtocol, FileTransferProtocol)
         return self.read_many([path], timeout_s)[path]
 
     def _read(self, paths: Sequence[str], timeout_s: float | None) -> dict[str, Read]:
-        shell = self._shell()
-        reply = self._run_in(shell, reading.command(paths), timeout_s or self.command_timeout_s)
-        pieces = reading.split(reply, shell.nonce, len(paths))
+        pieces, reply = self._read_at_once(paths, timeout_s or self.command_timeout_s)
         failed = reading.failures(reply)
         if failed is None or not failed.keys() <= set(paths):
             return {path: self._read_alone(path, timeout_s) for path in paths}
         return {path: failed.get(path, data) for path, data in zip(paths, pieces, strict=True)}
+
+    def _read_at_once(self, paths: Sequence[str], timeout_s: float) -> tuple[list[bytes], Reply]:
+        shell = self._shell()
+        reply = self._run_in(shell, reading.command(paths, self._read_tool), timeout_s)
+        try:
+            return reading.split(reply, shell.nonce, len(paths)), reply
+        except LabFault:
+            if self._read_tool == reading.TOOLS[-1]:
+                raise
+        self._read_tool = reading.TOOLS[-1]  # a small busybox's head has no such options
+        return self._read_at_once(paths, timeout_s)
 
     def _read_alone(self, path: str, timeout_s: float | None) -> Read:
         reply = self.execute(reading.command_for_one(path), timeout_s)

@@ -60,6 +60,42 @@ def test_a_reply_is_the_same_however_it_is_cut(
     assert (reader.reply.code, reader.reply.stdout, reader.reply.stderr) == (code, out, err)
 
 
+@pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
+def test_only_commands_that_can_not_change_the_shell_run_in_it(shell: list[str]):
+    """Plain commands are spared the fork; whatever might leave a trace gets its subshell."""
+    commands = [
+        "true",
+        "echo a-b",
+        "cat /dev/null",
+        "cd /",
+        "exit 3",
+        "A=1",
+        "set -e",
+        "false; A=2",
+        "$A",
+        "nocmd",
+    ]
+    commands += [
+        "readonly A",
+        "trap true EXIT",
+        "echo x > /dev/null",
+        "-",
+        "  ",
+        "",
+        "# x",
+        "unset MPBENCH_NONCE",
+        "printf -v MPBENCH_NONCE x",
+        "! true",
+    ]
+    text = frame.BOOTSTRAP.encode() + b"".join(frame.request(i, c) for i, c in enumerate(commands))
+    done = run_shell(shell, text + frame.request(99, 'echo "$A$MPBENCH_NONCE$PWD$-"'))
+    fresh = run_shell(shell, frame.BOOTSTRAP.encode() + frame.request(99, 'echo "$A$MPBENCH_NONCE$PWD$-"'))
+    tail = f"{NONCE} 99\n".encode()
+    assert done.stdout.partition(tail)[2] == fresh.stdout.partition(tail)[2] != b""
+    direct = [c for c in commands if frame.request(1, c).startswith(b"mpbench_plain")]
+    assert direct == ["true", "echo a-b", "cat /dev/null", "nocmd", "-"]
+
+
 def test_output_beyond_the_limit_is_refused():
     """A reader holds no more than its limit."""
     reader = ReplyReader(NONCE, 1, 100)
@@ -159,7 +195,11 @@ def test_pieces_between_markers():
         (b"cat: /a: No such file or directory\n", {"/a": "ENOENT"}),
         (b"cat: can't open '/a b': Permission denied\n", {"/a b": "EACCES"}),
         (b"cat: '/a b': Is a directory\n", {"/a b": "EISDIR"}),
+        (b"head: /a: No such file or directory\n", {"/a": "ENOENT"}),
+        (b"head: cannot open '/a b' for reading: Permission denied\n", {"/a b": "EACCES"}),
+        (b"head: error reading '/a': Is a directory\n", {"/a": "EISDIR"}),
         (b"cat: read error: Input/output error\n", None),
+        (b"head: /a: Input/output error\n", None),
         (b"cat: /a: something new\n", None),
     ],
 )
