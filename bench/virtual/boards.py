@@ -149,7 +149,7 @@ def _launch(spec: Spec, lock_fd: int) -> Board:
         return _read_board(spec.directory / "board.json", process)
     except BaseException:
         process.kill()
-        process.wait()
+        _reap(process)
         raise
 
 
@@ -160,8 +160,14 @@ def _await_ready(process: "subprocess.Popen[bytes]", spec: Spec) -> None:
         process.stdout.readline().decode().strip() if answered else f"failed no answer within {START_S:.0f} s"
     )
     if line != "ready":
-        words = (spec.directory / "board.log").read_text(errors="replace").strip().splitlines()
-        raise LabFault(f"virtual board {spec.name}: {line.removeprefix('failed ') or ' '.join(words[-1:])}")
+        raise LabFault(f"virtual board {spec.name}: {line.removeprefix('failed ') or _last_words(spec)}")
+
+
+def _last_words(spec: Spec) -> str:
+    """Of a process that ended without a message: the end of its traceback, if that is still there."""
+    log = spec.directory / "board.log"
+    lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+    return lines[-1] if lines else "its process ended without a word"
 
 
 def _read_board(file: Path, process: "subprocess.Popen[bytes] | None" = None) -> Board:
@@ -187,14 +193,18 @@ def stop(board: Board) -> None:
     """End a board's process and wait until nothing of it is left."""
     if board.process is not None:
         board.process.terminate()
-        board.process.wait(START_S)
-        for stream in (board.process.stdin, board.process.stdout):
-            if stream is not None:
-                stream.close()
+        _reap(board.process)
         return
     os.kill(board.pid, signal.SIGTERM)
     with (board.directory / "lock").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)
+
+
+def _reap(process: "subprocess.Popen[bytes]") -> None:
+    process.wait(START_S)
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            stream.close()
 
 
 def remove_stale() -> None:

@@ -84,13 +84,21 @@ class Qemu:
                 stderr=log,
                 pass_fds=[ram_fd],
             )
+            # QEMU may find a busy port or a missing file only after it has connected here.
             try:
                 self._qtest = self._accept(listener)
                 self._answers = self._qtest.makefile("rb")
                 self._gic = self._find_gic()
+            except OSError as error:
+                self.kill()
+                raise LabFault(f"QEMU did not start: {self._last_words() or error}") from error
             except BaseException:
                 self.kill()
                 raise
+
+    def _last_words(self) -> str:
+        lines = self._log.read_text(errors="replace").strip().splitlines()
+        return lines[-1] if lines else ""
 
     def _accept(self, listener: socket.socket) -> socket.socket:
         for _ in range(int(ANSWER_S / 0.1)):
@@ -102,8 +110,7 @@ class Qemu:
                 continue
             connection.settimeout(ANSWER_S)
             return connection
-        words = self._log.read_text(errors="replace").strip().splitlines()
-        raise LabFault(f"QEMU did not start: {words[-1] if words else f'no answer within {ANSWER_S:.0f} s'}")
+        raise TimeoutError(f"it did not connect within {ANSWER_S:.0f} s")
 
     def _find_gic(self) -> str:
         """QOM path of the interrupt controller: a wrong one would abort QEMU at the first interrupt."""
@@ -154,7 +161,7 @@ def _last_return(stream: Any) -> Any:
         seen += "return" in message
         if seen == 2:
             return message["return"]
-    raise LabFault("QEMU closed its monitor in mid-command")
+    raise ConnectionResetError("QEMU closed its monitor in mid-command")
 
 
 def ram_path(fd: int) -> Path:

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: MIT
+"""What a virtual board offers to a lab: a power port, raw consoles, SSH, and nothing once it is down."""
+
+import contextlib
+import re
+import select
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from bench.errors import LabFault, Misuse
+from bench.virtual import boards
+from bench.virtual.cli import is_on, power
+
+pytestmark = pytest.mark.slow
+
+BOOT_S = 120.0
+
+
+def quiet(_step, _what):
+    """A build report that nobody reads."""
+
+
+@pytest.fixture
+def make_board(tmp_path, monkeypatch):
+    """Starts boards, with state of their own, and ends them."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    up = []
+
+    def start(name="board", **arguments):
+        up.append(boards.start("mp25", name, quiet, lifeline=True, **arguments))
+        return up[-1]
+
+    yield start
+    for board in up:
+        boards.stop(board)
+
+
+def read_until(connection, pattern):
+    """Everything that arrives on a TCP connection up to the pattern."""
+    seen = b""
+    while not re.search(pattern, seen):
+        ready, _, _ = select.select([connection], [], [], BOOT_S)
+        assert ready, f"{pattern!r} did not come within {BOOT_S} s; last came {seen[-200:]!r}"
+        data = connection.recv(65536)
+        assert data, f"closed after {seen[-200:]!r}"
+        seen += data
+    return seen
+
+
+def put(board, value):
+    """PUT to the board's power port; the HTTP error that it raises."""
+    request = urllib.request.Request(board.power_url.format(index=0), data=value, method="PUT")
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(request)
+    with caught.value as error:
+        return error.code, error.read().decode()
+
+
+def test_power_on_boots_to_a_login_and_power_off_is_silence(make_board):
+    """Switched on, both consoles speak; switched off, SSH is closed and the consoles stay connected."""
+    board = make_board()
+    assert not is_on(board)
+    where = board.address
+    with (
+        socket.create_connection((where, board.ports["console"])) as console,
+        socket.create_connection((where, board.ports["secure"])) as secure,
+    ):
+        power(board, True)
+        assert is_on(board)
+        assert b"U-Boot" in read_until(console, rb"login: ")
+        assert b"OP-TEE version" in read_until(secure, rb"Asynchronous notifications are enabled")
+        power(board, False)
+        assert not is_on(board)
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection((where, board.ports["ssh"]))
+        power(board, True)
+        assert b"BL1" in read_until(console, rb"login: ")
+
+
+def test_two_boards_do_not_collide(make_board):
+    """Two boards at once have addresses of their own, and both boot."""
+    pair = [make_board("one"), make_board("two")]
+    assert pair[0].address != pair[1].address
+    with contextlib.ExitStack() as stack:
+        where = [(board.address, board.ports["console"]) for board in pair]
+        consoles = [stack.enter_context(socket.create_connection(w)) for w in where]
+        for board in pair:
+            power(board, True)
+        for console in consoles:
+            read_until(console, rb"login: ")
+
+
+def test_a_name_that_is_taken_is_refused(make_board):
+    """A second board of the same name is the caller's mistake, and says where to look."""
+    make_board("board")
+    with pytest.raises(Misuse, match="'board' is up already; see mpbench virtual status"):
+        make_board("board")
+
+
+@pytest.mark.parametrize("name", ["", "a/b", ".hidden", "x" * 41])
+def test_a_name_that_is_no_name_is_refused(make_board, name):
+    """A board's name becomes a directory: what can't be one is refused with the bound."""
+    with pytest.raises(Misuse, match="1 to 40 characters"):
+        make_board(name)
+
+
+def test_a_busy_port_is_named(make_board):
+    """A port that somebody else holds is a fault of the lab, told with address and port; nothing is left."""
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        with pytest.raises(LabFault, match=rf"127.0.0.1.*{port}"):
+            make_board("busy", address="127.0.0.1", base_port=port - 1)
+    assert list(boards.boards()) == []
+    assert not (boards.run_dir() / "busy").exists()
+
+
+def test_a_busy_ssh_port_is_told_when_power_comes_on(make_board):
+    """QEMU can't listen for SSH: the power port answers 500 with QEMU's own words, and the board is off."""
+    board = make_board()
+    with socket.socket() as holder:
+        holder.bind((board.address, board.ports["ssh"]))
+        holder.listen()
+        code, text = put(board, b"1")
+    assert code == 500
+    assert "QEMU did not start" in text
+    assert "host forwarding" in text
+    assert not is_on(board)
+
+
+def test_power_is_0_or_1(make_board):
+    """Anything else is refused with what would be right, and changes nothing."""
+    board = make_board()
+    assert put(board, b"on") == (400, "power is 0 or 1, not b'on'")
+    assert not is_on(board)
+
+
+def test_an_unknown_kind_names_those_there_are():
+    """A kind of board that does not exist is refused with the list of those that do."""
+    with pytest.raises(Misuse, match=r"no kind of virtual board 'mp99'; there are: mp25"):
+        boards.start("mp99", "board", quiet, lifeline=True)
+
+
+def test_find_names_the_boards_that_are_up(make_board):
+    """Looking for a board that is not up says which are."""
+    make_board("here")
+    with pytest.raises(Misuse, match="no virtual board 'there' is up; up are: here"):
+        boards.find("there")
+
+
+def mpbench(*words, check=True):
+    """Run the command line; what it printed."""
+    command = [str(Path(sys.executable).with_name("mpbench")), *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    assert not check or done.returncode == 0, done.stderr
+    return done
+
+
+def test_up_status_down_from_the_command_line(tmp_path, monkeypatch):
+    """A board started by hand stays until it is taken down, and status shows where it listens."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    mpbench("virtual", "up", "desk", "--off")
+    try:
+        assert re.search(r"desk: off, process \d+", mpbench("virtual", "status").stdout)
+        refused = mpbench("virtual", "console", "desk", check=False)
+        assert refused.returncode == 2
+        assert "needs a terminal" in refused.stderr
+    finally:
+        mpbench("virtual", "down", "desk")
+    assert mpbench("virtual", "status").stdout == ""
+    assert mpbench("virtual", "down", "desk", check=False).returncode == 2

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: MIT
+"""Killed runs and killed boards leave nothing: no QEMU, no port, no memory, no directory (I3)."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from bench.virtual import boards
+from bench.virtual.cli import power
+from bench.virtual.paths import CHECKOUT
+
+pytestmark = pytest.mark.slow
+
+DEADLINE_S = 60.0
+
+OWNER = """
+import sys, time
+from bench.virtual import boards, cli
+board = boards.start("mp25", "owned", lambda step, what: None, lifeline=True)
+cli.power(board, True)
+print(board.pid, flush=True)
+time.sleep(600)
+"""
+
+
+def quiet(_step, _what):
+    """A build report that nobody reads."""
+
+
+@pytest.fixture(autouse=True)
+def own_state(tmp_path, monkeypatch):
+    """Boards of this test only."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+
+
+def wait_for(condition, what):
+    """Wait for what no event tells: processes of others and their files."""
+    end = time.monotonic() + DEADLINE_S
+    while not (found := condition()):
+        assert time.monotonic() < end, f"{what} did not happen within {DEADLINE_S} s"
+        time.sleep(0.05)
+    return found
+
+
+def children(pid):
+    """Live child processes of a process, by pid."""
+    try:
+        tasks = Path(f"/proc/{pid}/task").iterdir()
+        return [int(c) for task in tasks for c in (task / "children").read_text().split()]
+    except FileNotFoundError:
+        return []
+
+
+def is_gone(pid):
+    """Whether a process has ended; one that only waits to be reaped has."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+def all_gone(board, pids):
+    """Processes, ports and directory of a board."""
+    if not all(is_gone(pid) for pid in pids) or board.directory.exists():
+        return False
+    for port in board.ports.values():
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((board.address, port))
+    return True
+
+
+def owned_board():
+    """The board that is up, its process and QEMU's, once QEMU runs."""
+    board = wait_for(lambda: next(iter(boards.boards()), None), "a board")
+    qemu = wait_for(lambda: children(board.pid), "QEMU")
+    return board, [board.pid, *qemu]
+
+
+def test_killed_owner_takes_its_board_along():
+    """SIGKILL of the process that started a board ends board and QEMU and frees ports and directory."""
+    owner = subprocess.Popen([sys.executable, "-c", OWNER], stdout=subprocess.PIPE)
+    with owner:
+        assert owner.stdout.readline()
+        board, pids = owned_board()
+        owner.kill()
+    wait_for(lambda: all_gone(board, pids), "the end of the board")
+
+
+def test_killed_pytest_takes_its_board_along(tmp_path):
+    """SIGKILL of pytest in mid-run leaves no QEMU, no port and no RAM: the RAM has no file to be left."""
+    target = CHECKOUT / "targets/virtual-mp25.yaml"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--lg-env", str(target)]
+    reports = f"--bench-reports={tmp_path / 'reports'}"
+    run = subprocess.Popen([*command, reports, "testcases"], cwd=CHECKOUT, stdout=subprocess.DEVNULL)
+    with run:
+        board, pids = owned_board()
+        assert "memfd" in os.readlink(_ram_of(pids[-1]))
+        run.send_signal(signal.SIGKILL)
+    wait_for(lambda: all_gone(board, pids), "the end of the board")
+
+
+def _ram_of(pid):
+    """The descriptor of the guest's RAM."""
+    links = Path(f"/proc/{pid}/fd").iterdir()
+    return wait_for(lambda: next((p for p in links if "memfd" in os.readlink(p)), None), "the RAM")
+
+
+def test_killed_board_process_takes_qemu_along_and_its_place_is_reused():
+    """SIGKILL of a board's own process ends QEMU; the next board clears up what it left."""
+    board = boards.start("mp25", "first", quiet, lifeline=True)
+    power(board, True)
+    pids = [board.pid, *children(board.pid)]
+    assert len(pids) > 1
+    os.kill(board.pid, signal.SIGKILL)
+    board.process.wait()
+    wait_for(lambda: all(is_gone(p) for p in pids), "the end of QEMU")
+    assert board.directory.exists()
+    second = boards.start("mp25", "first", quiet, lifeline=True)
+    assert second.pid != board.pid
+    for ended in (board, second):
+        boards.stop(ended)
+    assert not second.directory.exists()
