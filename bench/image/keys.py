@@ -8,12 +8,15 @@ import hashlib
 import stat
 from pathlib import Path
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     PublicFormat,
     load_pem_private_key,
+    load_pem_public_key,
 )
 
 from bench import layout
@@ -90,6 +93,36 @@ def check_kind(key: object, name: str) -> None:
 def fingerprint(key: PublicKey) -> str:
     """SHA-256 of the DER SubjectPublicKeyInfo, hex: the name of a key in reports."""
     return hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+
+
+def made_by(key: PublicKey, data: bytes, signature: bytes) -> bool:
+    """Whether this raw signature of header and TLVs was made with the key."""
+    try:
+        if isinstance(key, rsa.RSAPublicKey):
+            key.verify(signature, data, padding.PKCS1v15(), hashes.SHA256())
+        else:
+            r, s = (int.from_bytes(signature[i : i + 32], "big") for i in (0, 32))
+            key.verify(encode_dss_signature(r, s), data, ec.ECDSA(hashes.SHA256()))
+    except InvalidSignature:
+        return False
+    return True
+
+
+def load_public_key(path: Path | str) -> PublicKey:
+    """Public key of a PEM file, or the public half of an unencrypted private one. Misuse if it is none."""
+    pem = read(Path(path))
+    try:
+        if b"PRIVATE KEY" in pem:
+            key = parse_private_key(pem, None, str(path))
+            check_kind(key, str(path))
+            assert isinstance(key, PrivateKey)
+            return key.public_key()
+        public = load_pem_public_key(pem)
+    except ValueError as error:
+        raise Misuse(f"{path}: no key in PEM form") from error
+    if not isinstance(public, PublicKey):
+        raise Misuse(f"{path}: {type(public).__name__}; RSA or ECDSA P-256 is needed")
+    return public
 
 
 def is_default_key(key: PublicKey) -> bool:

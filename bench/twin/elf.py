@@ -95,6 +95,8 @@ def image_type(run: Load, count: int, index: int) -> None:
     if len(value) != count:
         raise Stop("imgtype-length", f"{len(value)} bytes for {count} images")
     if value[index] != layout.IMG_ELF:
+        if value[index] in run.profile.image_types:
+            raise Stop("encrypted-without-key", f"image {index + 1}")
         raise Stop("imgtype-not-elf", f"image {index + 1} is of type {value[index]}")
 
 

@@ -5,6 +5,7 @@ Ref: OP-TEE 4.10 ta/remoteproc/src/remoteproc_core.c; functions are named after 
 """
 
 import hashlib
+from collections.abc import Mapping
 
 from bench import layout
 from bench.layout import SignType, Tlv
@@ -174,6 +175,22 @@ class Load:
                 raise Stop("hashtype-length", f"{len(kind)} bytes")
             if kind[0] != layout.HASH_SHA256:
                 raise Stop("hashtype-unknown", f"{kind[0]}")
+
+        if self.profile.plat_tlvs is not None:
+            self.plat_tlvs(self.profile.plat_tlvs)
+
+    def plat_tlvs(self, lengths: Mapping[int, int]) -> None:
+        """Platform TLVs go to the PTA, which knows their lengths by number."""
+        at, end = layout.HEADER.size, layout.HEADER.size + self.tlv_len
+        while at + layout.TLV_HEAD.size <= end:
+            kind, length = layout.TLV_HEAD.unpack_from(self.view.data, at)
+            at += layout.TLV_HEAD.size
+            if layout.PLAT_TLV_MIN <= kind <= layout.PLAT_TLV_MAX and at + length <= end:
+                if kind not in lengths:
+                    raise Stop("plat-tlv-unknown", f"{kind:#x}")
+                if length != lengths[kind]:
+                    raise Stop("plat-tlv-length", f"{kind:#x}: {length} bytes instead of {lengths[kind]}")
+            at += layout.pad8(length)
 
     def value(self, kind: Tlv) -> memoryview:
         """Value of the TLV that the loader finds; empty when it finds none (or an empty one)."""

@@ -42,6 +42,13 @@ class Loader:
         known = self.cores.get(self.number(core))
         return known.state if known else State.OFF
 
+    def put(self, core: str | int, state: str) -> None:
+        """Puts a core into a state ("off", "loaded", "started") without asking how it got there."""
+        number = self.number(core)
+        self.cores[number] = _Core(State(state))
+        if state == State.STARTED.value:
+            self.running.add(number)
+
     def busy(self, number: int) -> bool:
         """Whether the platform's state that counts for this core is on."""
         return bool(self.running) if self.profile.pta_state == "shared" else number in self.running

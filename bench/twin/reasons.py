@@ -171,6 +171,12 @@ _add("5b hash type", Tee.NO_DATA, "OpenSTLinux", {"no-hashtype": "the HASHTYPE T
 _add("5b hash type", Tee.BAD_PARAMETERS, "OpenSTLinux", {"hashtype-length": "HASHTYPE isn't one byte"})
 _add("5b hash type", Tee.NOT_SUPPORTED, "OpenSTLinux", {"hashtype-unknown": "HASHTYPE isn't 1 (SHA-256)"})
 _add(
+    "9 image types and sizes",
+    Tee.NOT_SUPPORTED,
+    "OpenSTLinux",
+    {"encrypted-without-key": "the image is encrypted and the platform has no key for it"},
+)
+_add(
     "5c platform TLV",
     Tee.CORRUPT_OBJECT,
     "OpenSTLinux",

@@ -26,7 +26,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "gather": PURE,
     "run": PURE | {"twin", "deploy", "gather", "observe", "compare", "measure", "record"},
     "plugin": PURE | {"run", "twin", "image", "board", "record", "report"},
-    "cli": PURE | {"image", "twin", "virtual", "report", "record"},
+    "cli_image": PURE | {"image", "twin"},
+    "cli": PURE | {"image", "twin", "virtual", "report", "record", "cli_image"},
 }
 LABGRID = {"board", "virtual", "plugin"}
 
