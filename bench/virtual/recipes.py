@@ -122,6 +122,11 @@ def _optee_inputs(kind: BoardKind) -> Iterable[str]:
     ]
 
 
+def _optee_version() -> str:
+    """What OP-TEE says of itself; without it, it would ask a git repository that isn't there."""
+    return "own-tree" if os.environ.get("MPBENCH_OPTEE_SRC") else fetch("optee")[0].version
+
+
 def _make_optee(kind: BoardKind, place: Place) -> None:
     """Pristine tree, firmware/optee laid over it, the lines of append.txt; the TA's source stays as it is."""
     tree = place.work / "tree"
@@ -142,6 +147,7 @@ def _make_optee(kind: BoardKind, place: Place) -> None:
         f"RPROC_SIGN_KEY={signing_public_key()}",
         f"CROSS_COMPILE={CROSS}",
         f"CROSS_COMPILE64={CROSS}",
+        f"TEE_IMPL_VERSION={_optee_version()}",
         "O=out",
     ]
     # OP-TEE's scripts want the bench's Python, which has pyelftools and cryptography.
