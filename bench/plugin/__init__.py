@@ -14,6 +14,7 @@ from bench.plugin.collecting import (
     pytest_load_initial_conftests,
 )
 from bench.plugin.fixtures import bench, board, firmware, profile, signing_key
+from bench.plugin.recovery import crash_trace, crashes
 from bench.plugin.running import (
     pytest_report_teststatus,
     pytest_runtest_makereport,
@@ -26,6 +27,8 @@ from bench.plugin.running import (
 __all__ = [
     "bench",
     "board",
+    "crash_trace",
+    "crashes",
     "firmware",
     "profile",
     "pytest_addoption",

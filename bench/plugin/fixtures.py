@@ -102,10 +102,9 @@ def sources(target_file: str, key: rsa.RSAPrivateKey) -> dict[str, str]:
 def bench(board: run.Board, strategy: Any, profile: Profile, request: Any) -> Iterator["Bench"]:
     """What a test case does with the board; afterwards no core runs that this test started."""
     strategy.transition("shell")
-    found = Bench(board, profile, of(request.config), request.node)
-    boot = run.boot_id(board)
+    found = Bench(board, profile, of(request.config), request.node, strategy, run.boot_id(board))
     yield found
-    found.settle(boot)
+    found.settle()
 
 
 @define
@@ -116,6 +115,8 @@ class Bench:
     profile: Profile
     _state: RunState
     _item: pytest.Item
+    _strategy: Any
+    _boot: str
     _touched: list[str] = field(factory=list)
 
     @property
@@ -132,8 +133,25 @@ class Bench:
         self._touched.append(core)
         predicted = run.predict(self.profile, core, image, identity)
         step = run.deployment(self.board, core, image, predicted)
-        self._state.step(self._item, step)
+        self.append(step)
         return step
+
+    def append(self, step: run.Step) -> None:
+        """Record a step."""
+        self._state.step(self._item, step)
+
+    def power_cycle(self) -> None:
+        """Switch the board off and on, on purpose: the new boot is no reset that invalidates the test."""
+        self._strategy.transition("off")
+        self._strategy.transition("shell")
+        self.booted()
+
+    def booted(self) -> None:
+        """The board was booted anew on purpose: nothing runs on its cores now."""
+        self._boot = run.boot_id(self.board)
+        self._touched.clear()
+        if self._state.record:
+            self._state.record.boot = self._boot
 
     def stop(self, core: str) -> None:
         """Stop a running core. BoardFault if the board does not."""
@@ -151,12 +169,18 @@ class Bench:
         """Record a measurement with its limits and its verdict."""
         self._state.measurement(self._item, measurement)
 
-    def settle(self, boot: str) -> None:
+    @property
+    def reachable(self) -> bool:
+        """Whether the session with the board still stands."""
+        session: Any = self.board.session
+        return bool(session.get_status())
+
+    def settle(self) -> None:
         """Leave the board as it was: same boot, every touched core offline. Else Invalidated, BoardFault."""
         session: Any = self.board.session
         if not session.get_status():  # the link broke in this test: was it the lab, or did the board reset?
             session.reconnect(RECONNECT_S, same_boot=True)
-        run.same_boot(boot, run.boot_id(self.board))
+        run.same_boot(self._boot, run.boot_id(self.board))
         for core in dict.fromkeys(self._touched):
             if self.state(core) != "offline":
                 self.stop(core)

@@ -10,20 +10,17 @@ import pytest
 from labgrid.pytestplugin.hooks import LABGRID_ENV_KEY
 
 import bench.report
-from bench.errors import BoardFault, Invalidated, LabFault, Misuse
+from bench.errors import LabFault
 from bench.facts import Verdict, overall
 from bench.plugin.collecting import NO_BOARD
 from bench.plugin.state import RunState, is_board_test, of
-from bench.plugin.verdicts import BLOCKED, Found, cause, exit_code, of_exception, of_skip
+from bench.plugin.verdicts import BLOCKED, Found, exit_code, of_exception, of_skip, says_all
 
 _BROKEN = "is in broken state"
 """How labgrid's skip of a test with a broken strategy ends."""
 
 _VERDICT = "bench_verdict"
 """Attribute of a report that carries its verdict."""
-
-_ONE_LINE = (BoardFault, Invalidated, LabFault, Misuse)
-"""Faults that say all in their message; a traceback would only hide it."""
 
 _STATUS: dict[Verdict, tuple[str, str, str]] = {
     Verdict.FAIL: ("failed", "F", "FAIL"),
@@ -98,7 +95,7 @@ def pytest_runtest_makereport(
     if found:
         state.phases.append(found)
         vars(report)[_VERDICT] = found.verdict
-        if call.excinfo and isinstance(cause(call.excinfo.value), _ONE_LINE):
+        if call.excinfo and says_all(call.excinfo.value):
             report.longrepr = f"{found.verdict.value}: {found.reason}"
     if report.when == "setup" and report.failed and state.board is None:
         state.blocked = found.reason if found else ""

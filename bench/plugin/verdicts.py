@@ -42,6 +42,13 @@ def cause(exception: BaseException) -> BaseException:
     return exception
 
 
+def says_all(exception: BaseException) -> bool:
+    """Whether the message is enough: a traceback would only hide it. Ours, labgrid's, the system's."""
+    found = cause(exception)
+    ours = isinstance(found, (BoardFault, Invalidated, LabFault, Misuse, OSError))
+    return ours or type(found).__module__.startswith("labgrid.")
+
+
 def of_exception(exception: BaseException, when: str) -> Found:
     """Verdict of a phase that ended with an exception.
 

@@ -2,11 +2,12 @@
 """From what pytest saw to a verdict, by whose fault it is."""
 
 import pytest
+from labgrid.exceptions import InvalidConfigError
 from labgrid.strategy import StrategyError
 
 from bench.errors import BoardFault, Invalidated, LabFault, Misuse
 from bench.facts import Verdict, overall
-from bench.plugin.verdicts import Found, exit_code, of_exception, of_test
+from bench.plugin.verdicts import Found, exit_code, of_exception, of_test, says_all
 
 
 def broken(cause: Exception) -> StrategyError:
@@ -42,6 +43,24 @@ def broken(cause: Exception) -> StrategyError:
 def test_the_fault_decides_the_verdict(exception, when, expected):
     """Only assertions of a test and faults of the board are a FAIL; all the rest says nothing about it."""
     assert of_exception(exception, when) == expected
+
+
+@pytest.mark.parametrize(
+    ("exception", "enough"),
+    [
+        (LabFault("x"), True),
+        (broken(LabFault("x")), True),
+        (broken(ConnectionRefusedError(111, "Connection refused")), True),
+        (StrategyError("no driver"), True),
+        (InvalidConfigError("no such class"), True),
+        (KeyError("x"), False),
+        (AssertionError("1 != 2"), False),
+        (broken(TypeError("a bug")), False),
+    ],
+)
+def test_a_fault_that_says_all_needs_no_traceback(exception, enough):
+    """Faults of lab, board and configuration are one line; bugs and assertions keep their traceback."""
+    assert says_all(exception) is enough
 
 
 PASS, FAIL = Found(Verdict.PASS), Found(Verdict.FAIL, "wrong code")
