@@ -3,7 +3,8 @@
 
 from bench.board.console import ConsoleRecorder
 from bench.board.remoteproc import RemoteprocDriver
+from bench.board.serialshell import SerialShellDriver
 from bench.board.session import SessionDriver
 from bench.board.strategy import STM32MPStrategy
 
-__all__ = ["ConsoleRecorder", "RemoteprocDriver", "STM32MPStrategy", "SessionDriver"]
+__all__ = ["ConsoleRecorder", "RemoteprocDriver", "STM32MPStrategy", "SerialShellDriver", "SessionDriver"]

@@ -10,7 +10,7 @@ The nonce is 128 random bits that the command does not know, so its output can h
 whatever a forgotten background process wrote before the first line is dropped. Only the shell's own
 built-ins are used: a program started per command would cost more than the command itself. That is
 why these frames carry no checksum; SSH authenticates every packet. Frames for a line that does not
-(a serial console) carry length and checksum, see `checked`.
+(a serial console) carry length and checksum both ways, see `checked_request`.
 """
 
 import re
@@ -255,20 +255,24 @@ class ReplyReader:
 
 # --- frames with length and checksum, for lines that lose or change bytes -----------------------
 
-CHECKED = (
-    r"""k() { set -- "$1" "$2" "$( { ( eval "$2" ); printf '\n%s' "$?"; } 2>&1 </dev/null"""
-    r""" | od -An -v -tx1)"; set -- "$1" "$(echo $3)"; set -- "$1" "$2" "$(printf %s "$2" | sha256sum)"; """
-    r"""printf '\n<%s %s %s %s>\n' "$1" ${#2} "${3%% *}" "$2"; }"""
+_CHECKED = (
+    r"""( set -- "$( { ( eval %s ); printf '\n%%s' "$?"; } 2>&1 </dev/null | od -An -v -tx1)"; """
+    r"""set -- "$(echo $1)"; set -- "$1" "$(printf %%s "$1" | sha256sum)"; """
+    r"""printf '\n<%d %%s %%s %%s>\n' ${#1} "${2%%%% *}" "$1" )"""
 )
-"""One line that defines k SEQ COMMAND: stdout and stderr together, as hex, with length and SHA-256."""
 
 
 def checked_request(seq: int, command: str) -> bytes:
-    """The line that makes the shell run `command` as number `seq` in a checked frame; one line only."""
-    line = b"k %d %s" % (seq, encode(shlex.quote(command)))
-    if b"\n" in line or b"\r" in line:
+    """The line that makes a shell run `command` as number `seq`, unless the line was damaged on its way.
+
+    It answers with stdout and stderr together, as hex, with length and SHA-256.
+    """
+    script = _CHECKED % (shlex.quote(command), seq)
+    digest = sha256(encode(script)).hexdigest()
+    line = f'X={shlex.quote(script)}; [ "$(printf %s "$X" | sha256sum)" = "{digest}  -" ] && eval "$X"'
+    if "\n" in line or "\r" in line:
         raise Misuse(f"a command for a serial console must be one line: {one_line(repr(command))}")
-    return line
+    return encode(line)
 
 
 def checked_reply(seq: int, frame: bytes) -> Reply | None:

@@ -5,6 +5,7 @@ One way for every server: `cat` on a channel of its own, or, where the server al
 octal text through the shell there is. Neither needs an sftp-server.
 """
 
+import contextlib
 import shlex
 import time
 from collections.abc import Callable
@@ -17,16 +18,22 @@ from bench.errors import LabFault, Misuse
 
 Execute = Callable[[str, float], Reply]
 
-_CHECK_ROOM = (
-    'df -Pk "$d" 2>/dev/null | { read -r _; read -r _ _ _ free _; '
-    '[ "${free:-$need}" -ge "$need" ] || { echo "room $free"; exit 1; }; } || exit 28; '
+_ROOM = (
+    'room() { df -Pk "$d" 2>/dev/null | { read -r _; read -r _ _ _ free _; '
+    '[ "${free:-$need}" -ge "$need" ] || { echo "room $free"; exit 1; }; }; }; '
 )
-_ENTER = "echo %s >&2; d=%s; f=%s; need=%d; t=$d/.mpbench.%s.tmp; trap 'rm -f \"$t\"' EXIT; "
+_CHECK_ROOM = "room || exit 28; "
+_ENTER = (
+    "LC_ALL=C; export LC_ALL; echo %s >&2; d=%s; f=%s; need=%d; t=$d/.mpbench.%s.tmp; "
+    "trap 'room; rm -f \"$t\"' EXIT; "
+)
 _COMMIT = (
     '&& { sync "$t" 2>/dev/null || sync; } && h=$(sha256sum <"$t") && h=${h%%%% *} && echo "hash $h" '
     '&& [ "$h" = %s ] && { [ ! -d "$d/$f" ] || { echo "x: Is a directory" >&2; false; }; } '
-    '&& mv -f "$t" "$d/$f"'
+    '&& mv -f "$t" "$d/$f" && trap - EXIT'
 )
+CHECK_ROOM_FROM = 1 << 20
+"""A board is asked for room before an upload of this many bytes; below, only when it failed."""
 OCTAL_PIECE = 8192
 """Bytes per command when data travels as octal text: four times as long there, far from any limit."""
 
@@ -45,9 +52,9 @@ def upload(link: Link, data: bytes, path: str, tag: str, timeout_s: float) -> No
     tag: unique part of the temporary name. LabFault with the reason (no room, read-only, lost link, ...).
     """
     digest = sha256(data).hexdigest()
-    script = _enter(path, len(data), tag) + _CHECK_ROOM + 'cat >"$t" ' + _COMMIT % digest
+    script = _enter(path, len(data), tag) + 'cat >"$t" ' + _COMMIT % digest
     deadline = time.monotonic() + timeout_s
-    remote = RemoteCommand(link, f"exec env LC_ALL=C sh -c {shlex.quote(script)}")
+    remote = RemoteCommand(link, script)
     try:
         remote.feed(data, deadline)
         reply = remote.finish(deadline)
@@ -65,7 +72,10 @@ def upload_as_text(execute: Execute, data: bytes, path: str, tag: str, timeout_s
     temporary = shlex.quote(f"{directory}/.mpbench.{tag}.tmp")
     try:
         _judge(
-            execute(_enter(path, len(data), tag) + _CHECK_ROOM + "trap - EXIT", timeout_s), path, data, digest
+            execute(_enter(path, len(data), tag) + "room || exit 28; trap - EXIT", timeout_s),
+            path,
+            data,
+            digest,
         )
         for at in range(0, max(1, len(data)), OCTAL_PIECE):
             octal = "".join(f"\\{byte:03o}" for byte in data[at : at + OCTAL_PIECE])
@@ -74,13 +84,15 @@ def upload_as_text(execute: Execute, data: bytes, path: str, tag: str, timeout_s
         script = _enter(path, len(data), tag) + ": " + _COMMIT % digest
         _judge(execute(script, deadline - time.monotonic()), path, data, digest)
     except LabFault:
-        execute(f"rm -f {temporary}", timeout_s)
+        with contextlib.suppress(LabFault):
+            execute(f"rm -f {temporary}", timeout_s)
         raise
 
 
 def _enter(path: str, size: int, tag: str) -> str:
     directory, name = split(path)
-    return _ENTER % (tag, shlex.quote(directory), shlex.quote(name), size // 1024 + 1, tag)
+    enter = _ENTER % (tag, shlex.quote(directory), shlex.quote(name), size // 1024 + 1, tag)
+    return _ROOM + enter + (_CHECK_ROOM if size >= CHECK_ROOM_FROM else "")
 
 
 def _judge(reply: Reply, path: str, data: bytes, digest: str) -> None:

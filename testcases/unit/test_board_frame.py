@@ -5,6 +5,7 @@ import errno
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -107,8 +108,8 @@ def test_output_beyond_the_limit_is_refused():
 @pytest.mark.parametrize("command", ["printf 'a\\0\\377b\\n\\n'; exit 9", "true", "echo out; echo err >&2"])
 def test_checked_frames_survive_the_wire_whole_or_not_at_all(shell: list[str], command: str):
     """A checked frame gives the output and exit code; with any byte changed it gives nothing."""
-    text = f"{frame.CHECKED}\n".encode() + frame.checked_request(4, command) + b"\n"
-    done = run_shell(shell, text)
+    line = frame.checked_request(4, command)
+    done = run_shell(shell, line + b"\n")
     body = done.stdout.strip().removeprefix(b"<").removesuffix(b">")
     plain = run_shell(shell, command.encode())
     reply = frame.checked_reply(4, body)
@@ -120,6 +121,16 @@ def test_checked_frames_survive_the_wire_whole_or_not_at_all(shell: list[str], c
         changed = body[:at] + bytes([body[at] ^ 1]) + body[at + 1 :]
         assert frame.checked_reply(4, changed) is None
         assert frame.checked_reply(4, body[:at]) is None
+
+
+@pytest.mark.parametrize("at", range(30, 400, 17))
+def test_a_damaged_request_runs_nothing(at: int, tmp_path: Path):
+    """A serial line that changes the command in mid-way gets no reply, and no other command is run."""
+    line = frame.checked_request(4, f"echo x >>{tmp_path}/ran")
+    damaged = line[:at] + bytes([line[at] ^ 2]) + line[at + 1 :]
+    done = run_shell(["sh"], damaged + b"\n")
+    assert b"<4 " not in done.stdout
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_no_line_can_carry_is_misuse():
