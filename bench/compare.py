@@ -3,7 +3,7 @@
 
 from attrs import fields
 
-from bench.facts import Agreement, Comparison, DeployFacts, FieldVerdict, Value
+from bench.facts import Agreement, Comparison, Facts, FieldVerdict, Value
 
 
 def agreement(predicted: Value, observed: Value) -> Agreement:
@@ -15,9 +15,11 @@ def agreement(predicted: Value, observed: Value) -> Agreement:
     return Agreement.AGREES if same else Agreement.DIFFERS
 
 
-def compare(predicted: DeployFacts, observed: DeployFacts) -> Comparison:
-    """Every field of DeployFacts in its order of declaration; none is left out."""
-    names = [f.name for f in fields(DeployFacts)]
+def compare(predicted: Facts, observed: Facts) -> Comparison:
+    """Every field in its order of declaration; none is left out. TypeError for facts of different kinds."""
+    if type(predicted) is not type(observed):
+        raise TypeError(f"{type(predicted).__name__} can't be compared with {type(observed).__name__}")
+    names = [f.name for f in fields(type(predicted))]
     return Comparison(tuple(_field(n, getattr(predicted, n), getattr(observed, n)) for n in names))
 
 

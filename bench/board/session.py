@@ -151,6 +151,11 @@ class SessionDriver(CommandMixin, Driver, CommandProtocol, FileTransferProtocol)
         """Have `listener` called after every reconnect(): its channels are gone."""
         self._listeners.append(listener)
 
+    def tell_listeners(self) -> None:
+        """The session stands anew: whoever had channels of its own opens them again."""
+        for listener in self._listeners:
+            listener()
+
     @active
     def reconnect(self, deadline_s: float, *, same_boot: bool = False) -> bool:
         """Dial again until the board answers; whether it has booted since.
@@ -161,8 +166,7 @@ class SessionDriver(CommandMixin, Driver, CommandProtocol, FileTransferProtocol)
         before = self.boot_id
         self._close()
         self._dial_until(time.monotonic() + deadline_s)
-        for listener in self._listeners:
-            listener()
+        self.tell_listeners()
         rebooted = before != self.boot_id
         if rebooted and same_boot:
             raise Invalidated(f"reset: {self._where} was booted anew (boot_id {before} → {self.boot_id})")

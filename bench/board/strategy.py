@@ -142,6 +142,7 @@ class STM32MPStrategy(Strategy):
             pause.wait(BETWEEN_TRIES_S)
         self.target.activate(self.session)
         self._check_boot()
+        self.session.tell_listeners()
 
     def _check_boot(self) -> None:
         if self.status in (Status.off, Status.bootloader) and self.session.boot_id == self._last_boot:

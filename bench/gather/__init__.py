@@ -31,9 +31,6 @@ KERNEL_SAYS = re.compile(rb"remote processor \S+ is now up|Boot failed|TEE err")
 SECURE_SAYS = re.compile(rb"E/T[AC]:[^\n]*\n")
 """An error line of the secure world, complete."""
 
-TRACE_SAYS = re.compile(rb"beat \S+\n")
-"""The firmware has written its first lines."""
-
 ANYTHING = re.compile(rb".")
 
 KERNEL_DEADLINE_S = 2.0
@@ -42,6 +39,9 @@ SILENCE_S = 0.05
 """The secure console has said all when nothing follows for this long: 500 characters at 115200 baud."""
 
 BEAT_DEADLINE_S = 2.0
+
+LIFE = re.compile(rb"[^\n]+\nboot [0-9a-f]{8} ")
+"""Begin of a trace buffer: who, and which of its lives."""
 
 
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
@@ -144,20 +144,25 @@ def about(session: ReadsFiles, console: Log, secure: Log) -> Evidence:
 
 
 def trace_samples(remoteproc: Reads, core: str, now_s: Callable[[], float]) -> Iterator[Artefact]:
-    """The trace buffer as soon as the firmware beats, and once more when it has changed."""
-    deadline = now_s() + BEAT_DEADLINE_S
+    """The trace buffer, and once more when the same life has changed it or the deadline is over."""
     first = remoteproc.trace(core)
     if first is None:
         yield Artefact(NO_TRACE, b"the core has no trace0\n")
         return
+    deadline = now_s() + BEAT_DEADLINE_S
+    second = remoteproc.trace(core) or b""
     # Every turn waits for a round trip to the board; a core that was just released has not written yet.
-    while not TRACE_SAYS.search(first) and now_s() < deadline:
-        first = remoteproc.trace(core) or b""
+    while (second == first or _life(first) is None or _life(second) != _life(first)) and now_s() < deadline:
+        first = second
+        second = remoteproc.trace(core) or b""
     yield Artefact(TRACE_FIRST, first)
-    second = remoteproc.trace(core)
-    while second == first and now_s() < deadline:
-        second = remoteproc.trace(core)
-    yield Artefact(TRACE_SECOND, second or b"")
+    yield Artefact(TRACE_SECOND, second)
+
+
+def _life(trace: bytes) -> bytes:
+    """Which life of which firmware wrote a trace buffer; empty before it has begun to."""
+    found = LIFE.match(trace)
+    return found[0] if found else b""
 
 
 def _until_silent(watched: Watch, now_s: Callable[[], float]) -> None:

@@ -48,12 +48,12 @@ Ref: TF-A bl31/bl31_main.c, U-Boot include/version.h, OP-TEE core/arch/arm/kerne
 
 def observe(evidence: Evidence) -> DeployFacts:
     """What a deployment showed; None wherever the evidence does not reach."""
-    errno = _word(evidence, START_ERRNO)
+    errno = word_of(evidence, START_ERRNO)
     return DeployFacts(
         errno=errno,
-        state=_word(evidence, STATE),
-        tee_code=tee_code(_text(evidence, KMSG), errno),
-        secure_log=reason(_text(evidence, SECURE_CONSOLE)),
+        state=word_of(evidence, STATE),
+        tee_code=tee_code(text_of(evidence, KMSG), errno),
+        secure_log=reason(text_of(evidence, SECURE_CONSOLE)),
         beating=_beating(evidence),
         identity=_identity(evidence),
     )
@@ -93,7 +93,7 @@ def provenance(evidence: Evidence) -> Provenance:
         a.name.removeprefix("about."): _plain(a.data) for a in evidence.artefacts if "about." in a.name
     }
     printed = {
-        name: text for a in evidence.artefacts for name, text in _banners(_text(evidence, a.name) or "")
+        name: text for a in evidence.artefacts for name, text in _banners(text_of(evidence, a.name) or "")
     }
     return Provenance({name: text for name, text in (printed | entries).items() if text})
 
@@ -118,23 +118,23 @@ def is_virtual(found: Provenance) -> bool:
 def _beating(evidence: Evidence) -> bool | None:
     if evidence.get(NO_TRACE) is not None:
         return False
-    samples = [beat(_text(evidence, name) or "") for name in (TRACE_FIRST, TRACE_SECOND)]
+    samples = [beat(text_of(evidence, name) or "") for name in (TRACE_FIRST, TRACE_SECOND)]
     return None if None in samples else samples[0] != samples[1]
 
 
 def _identity(evidence: Evidence) -> str | None:
     if evidence.get(NO_TRACE) is not None:
         return ""
-    trace = _text(evidence, TRACE_FIRST)
+    trace = text_of(evidence, TRACE_FIRST)
     return None if trace is None else identity(trace)
 
 
-def _text(evidence: Evidence, name: str) -> str | None:
+def text_of(evidence: Evidence, name: str) -> str | None:
     """Text of an artefact; bytes that are no UTF-8 stay visible and harm no pattern."""
     data = evidence.get(name)
     return None if data is None else data.decode("utf-8", "backslashreplace").replace("\r\n", "\n")
 
 
-def _word(evidence: Evidence, name: str) -> str | None:
-    text = _text(evidence, name)
+def word_of(evidence: Evidence, name: str) -> str | None:
+    text = text_of(evidence, name)
     return None if text is None else text.strip()

@@ -10,7 +10,7 @@ from attrs import asdict, field, frozen
 from bench import deploy, gather
 from bench.compare import compare
 from bench.errors import BoardFault, Invalidated, LabFault
-from bench.facts import Agreement, Comparison, DeployFacts, Evidence, FieldVerdict, Provenance
+from bench.facts import Agreement, Comparison, DeployFacts, Evidence, Facts, FieldVerdict, Provenance
 from bench.observe import is_virtual, observe, provenance
 from bench.record import Record
 from bench.twin.expect import expect
@@ -52,8 +52,8 @@ class Step:
 
     name: str
     core: str
-    predicted: DeployFacts
-    observed: DeployFacts
+    predicted: Facts
+    observed: Facts
     comparison: Comparison
     evidence: Evidence = field(repr=False)
     duration_ns: int

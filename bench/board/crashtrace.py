@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: MIT
+"""What Linux does in a recovery, recorded by Linux itself in a tracing instance of our own.
+
+A return probe on tee_client_invoke_func shows every call of the TA with its answer; two events of the work
+queue frame the recovery; irq_handler_entry dates the watchdog. Probes on OP-TEE's driver count shared memory
+and sessions. What a killed run left behind goes at the start of the next.
+
+Ref: Linux Documentation/trace/kprobetrace.rst, ftrace.rst, events.rst; include/linux/tee_drv.h
+     (tee_client_invoke_func: context, tee_ioctl_invoke_arg {func, session, cancel_id, ret}, tee_param[])
+"""
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
+
+from bench.board.frame import Reply
+
+TRACING = "/sys/kernel/tracing"
+NAME = "mpbench_crash"
+INSTANCE = f"{TRACING}/instances/{NAME}"
+
+COUNTED = {
+    "shm_in": "optee_shm_register",
+    "shm_out": "optee_shm_unregister",
+    "session_in": "optee_open_session",
+    "session_out": "optee_close_session",
+}
+
+CLEAN = f"""
+[ -d {TRACING}/events ] || mount -t tracefs none {TRACING}
+[ -d {INSTANCE} ] && rmdir {INSTANCE}
+for e in $(sed -n 's,^.:\\({NAME}/[^ ]*\\) .*,\\1,p' {TRACING}/kprobe_events); do echo "-:$e"; done >>{TRACING}/kprobe_events
+"""  # noqa: E501 - a line of shell
+
+PROBES = f"""
+p() {{ echo "$1" >>{TRACING}/kprobe_events && echo 1 >{INSTANCE}/events/{NAME}/$2/enable && echo $2; }}
+p 'r:{NAME}/ta tee_client_invoke_func cmd=+0($arg2):u32 res=+12($arg2):x32 core=+8($arg3):u64' ta
+{"".join(f"p 'p:{NAME}/{n} {f}' {n};" for n, f in COUNTED.items())}
+"""
+
+EVENTS = f"""
+a=$(sed -n 's/ . rproc_crash_handler_work$//p' /proc/kallsyms)
+for e in queue_work execute_start execute_end; do d={INSTANCE}/events/workqueue/workqueue_$e
+  echo "function == 0x$a" >$d/filter && echo 1 >$d/enable && echo $e; done
+"""
+
+IRQ = f"""
+d={INSTANCE}/events/irq/irq_handler_entry; echo '{{filter}}' >$d/filter && echo 1 >$d/enable && echo irq
+"""
+
+
+class Executes(Protocol):
+    """What is needed of a session."""
+
+    def execute(self, command: str, timeout_s: float | None = None) -> Reply:
+        """Run a command on the board."""
+
+    def read(self, path: str) -> bytes | str:
+        """A file's bytes, or the errno's name."""
+
+
+class CrashTrace:
+    """The recorder; `missing` names what this board's kernel can't record."""
+
+    def __init__(self, session: Executes) -> None:
+        self._session = session
+        self.missing: frozenset[str] = frozenset()
+
+    def start(self, lines: Sequence[str]) -> None:
+        """Remove leftovers, and record. lines: names of the interrupts that matter.
+
+        A kernel without tracing is no error: see `missing`.
+        """
+        self.stop()
+        irq = IRQ.format(filter=" || ".join(f'name == "{line}"' for line in lines))
+        said = self._session.execute(f"mkdir {INSTANCE} || exit; {PROBES}{EVENTS}{irq}").stdout.decode()
+        wanted = {"ta", *COUNTED, "queue_work", "execute_start", "execute_end", "irq"}
+        self.missing = frozenset(wanted - set(said.split()))
+
+    def stop(self) -> None:
+        """Remove the instance and the probes."""
+        self._session.execute(CLEAN)
+
+    def clear(self) -> None:
+        """Forget what was recorded."""
+        if "ta" not in self.missing:
+            self._session.execute(f": >{INSTANCE}/trace")
+
+    def read(self) -> bytes | None:
+        """What was recorded, as text; None where calls of the TA can't be."""
+        found = self._session.read(f"{INSTANCE}/trace") if "ta" not in self.missing else ""
+        return found if isinstance(found, bytes) else None
+
+    def counts(self) -> Mapping[str, int]:
+        """How often each counted function ran since `start`; without those that can't be counted."""
+        found = self._session.read(f"{TRACING}/kprobe_profile")
+        rows = [line.split() for line in found.decode().splitlines()] if isinstance(found, bytes) else []
+        return {row[0]: int(row[1]) for row in rows if len(row) == 3 and row[0] in COUNTED}
+
+
+@contextlib.contextmanager
+def recording(session: Executes, lines: Sequence[str]) -> Iterator[CrashTrace]:
+    """A recorder that is gone afterwards; see CrashTrace.start()."""
+    trace = CrashTrace(session)
+    trace.start(lines)
+    try:
+        yield trace
+    finally:
+        trace.stop()

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: MIT
+"""Fixture `crashes`: firmware that fails on order, and every way to have Linux believe in a crash."""
+
+import io
+import struct
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from attrs import define, field, frozen
+from cryptography.hazmat.primitives.asymmetric import rsa
+from elftools.elf.elffile import ELFFile
+
+from bench import run
+from bench.board.corememory import CoreMemory
+from bench.board.crashtrace import CrashTrace, recording
+from bench.board.interrupts import watchdog_line
+from bench.errors import LabFault, Misuse
+from bench.facts import INJECTED, NO_CRASH, WATCHDOG, Cause, RecoveryFacts
+from bench.gather.recovery import Subject
+from bench.image.sign import sign
+from bench.plugin.fixtures import Bench
+from bench.run.recovery import Crash, crash
+from bench.twin.recovery import crash as predict_crash
+from bench.twin.recovery import recovery as predict_recovery
+from bench.twin.recovery import started
+
+MAILBOX = 0x1000
+"""Offset of the mailbox words behind the trace buffer. Ref: firmware/coprocessor/lib/firmware.h"""
+TAG = 0x4D420000
+LIVE_MS, FAILURES = 0, 4
+"""Offsets of the words."""
+
+WRITE_S = 20.0
+RSC_TRACE = 2
+
+
+@pytest.fixture(scope="session")
+def crash_trace(board: run.Board, profile: Any) -> Iterator[CrashTrace]:
+    """The recorder of what Linux does in a recovery, for the whole run."""
+    lines = [watchdog_line(board.session, board.remoteproc, core.name) for core in profile.cores]  # type: ignore[arg-type]
+    with recording(board.session, lines) as trace:  # type: ignore[arg-type]
+        yield trace
+
+
+@pytest.fixture
+def crashes(
+    bench: Bench,
+    firmware: Callable[[str, str], bytes],
+    signing_key: rsa.RSAPrivateKey,
+    crash_trace: CrashTrace,
+) -> Iterator["Crashes"]:
+    """Crash a core and see what becomes of it; afterwards recovery is enabled and no core runs."""
+    found = Crashes(bench, firmware, signing_key, crash_trace)
+    yield found
+    found.settle()
+
+
+@frozen
+class Patient:
+    """What runs on a core: the firmware's name, the signed image, and where its mailbox is."""
+
+    name: str
+    image: bytes
+    mailbox_da: int
+    subject: Subject
+    memory: CoreMemory
+
+
+@define
+class Crashes:
+    """Crashes of a board in the hands of one test case. Every step is predicted, compared and recorded."""
+
+    bench: Bench
+    _firmware: Callable[[str, str], bytes]
+    _key: rsa.RSAPrivateKey
+    trace: CrashTrace
+    _patients: dict[str, Patient] = field(factory=dict)
+
+    # --- firmware ---------------------------------------------------------------------------------------
+
+    def image(self, name: str, core: str) -> bytes:
+        """Firmware `name`, signed with the board's key."""
+        return sign([self._firmware(name, core)], self._key)
+
+    def run(self, core: str, name: str = "starve", **mailbox: int | None) -> Patient:
+        """Deploy firmware that lives until it is told to fail. BoardFault if it does not run.
+
+        live_ms, failures: other words for its mailbox; None: no word.
+        """
+        patient = self._patient(core, name)
+        words = {LIVE_MS: mailbox.get("live_ms", 0), FAILURES: mailbox.get("failures", 0)}
+        self._write(patient, words)
+        self._patients[core] = patient
+        self.bench.deploy(core, patient.image, f"{name} {core}").check("errno", "state", "beating")
+        return patient
+
+    def _patient(self, core: str, name: str) -> Patient:
+        board: Any = self.bench.board
+        line = watchdog_line(board.session, board.remoteproc, core)
+        subject = Subject(core, line, board.session, board.remoteproc, board.kmsg, board.secure, self.trace)
+        memory = CoreMemory(board.session, board.remoteproc, core)
+        mailbox_da = trace_da(self._firmware(name, core)) + MAILBOX
+        return Patient(name, self.image(name, core), mailbox_da, subject, memory)
+
+    def _write(self, patient: Patient, words: dict[int, int | None]) -> None:
+        tagged = {patient.mailbox_da + at: 0 if n is None else TAG | n for at, n in words.items()}
+        patient.memory.write(tagged)
+
+    def fail(self, core: str, times: int = 1) -> None:
+        """Have the running firmware fail now, in its own way; its watchdog tells Linux."""
+        self._write(self._patients[core], {FAILURES: times})
+
+    def inject(self, core: str, kind: int) -> None:
+        """Have Linux believe in a crash of this kind; the firmware knows of nothing."""
+        remoteproc: Any = self.bench.board.remoteproc
+        answer = remoteproc.crash(core, kind, WRITE_S)
+        if answer != "OK":
+            raise LabFault(f"{core}: debugfs does not take crash {kind}: {answer}")
+
+    def replace(self, core: str, image: bytes | None) -> None:
+        """Put another image where Linux looks for the core's firmware, or none."""
+        board: Any = self.bench.board
+        path = board.remoteproc.firmware_path(board.remoteproc.attributes(core, "firmware")["firmware"])
+        if image is None:
+            board.session.execute(f"rm {path}")
+        else:
+            board.session.put_bytes(image, path)
+
+    # --- steps --------------------------------------------------------------------------------------------
+
+    def watchdog(self, core: str, **changed: Any) -> Crash:
+        """The firmware fails, its watchdog expires, Linux recovers. `changed`: see `predict`."""
+        return self.step(core, WATCHDOG, lambda: self.fail(core), **changed)
+
+    def injected(self, core: str, kind: int, **changed: Any) -> Crash:
+        """Linux is told of a crash, and recovers."""
+        return self.step(core, INJECTED[kind], lambda: self.inject(core, kind), **changed)
+
+    def step(self, core: str, cause: Cause, provoke: Callable[[], object], **changed: Any) -> Crash:
+        """Provoke a crash and compare with the twin."""
+        return self._step(core, self.predict(core, cause, **changed), provoke, "crash")
+
+    def recover(self, core: str, word: str, **changed: Any) -> Crash:
+        """Write `word` to the recovery file of a core that crashed before, and compare."""
+        patient, profile = self._patients[core], self.bench.profile
+        predicted = predict_recovery(
+            started(profile, core, patient.image),
+            core,
+            NO_CRASH,
+            **(
+                {"identity": f"{patient.name} {core}", "image": patient.image, "reload": patient.image}
+                | changed
+            ),
+        )
+        return self._step(core, predicted, lambda: self.write(core, "recovery", word), f"recovery: {word}")
+
+    def predict(self, core: str, cause: Cause, **changed: Any) -> RecoveryFacts:
+        """What the twin expects. changed: reload, recovers, identity as in bench.twin.recovery.crash."""
+        patient = self._patients[core]
+        usual = {"identity": f"{patient.name} {core}", "reload": patient.image}
+        return predict_crash(self.bench.profile, core, patient.image, cause, **(usual | changed))
+
+    def _step(self, core: str, predicted: RecoveryFacts, provoke: Callable[[], object], name: str) -> Crash:
+        subject, number = self._patients[core].subject, self.bench.profile.core(core).id
+        step = crash(self.bench.board, subject, number, predicted, provoke, name=name)
+        self.bench.append(step)
+        return step
+
+    # --- the board ------------------------------------------------------------------------------------------
+
+    def write(self, core: str, file: str, text: str, deadline_s: float = WRITE_S) -> str:
+        """Write one of the core's sysfs files; "OK" or the errno's name."""
+        return self.bench.board.remoteproc.write(core, file, text, deadline_s)
+
+    def power_cycle(self) -> None:
+        """End a wedge: the board is switched off and on."""
+        lines = [p.subject.line for p in self._patients.values()]
+        self._patients.clear()
+        self.bench.power_cycle()
+        self.trace.start(lines)
+
+    def settle(self) -> None:
+        """As a test has to leave it: recovery enabled, no core dump wanted."""
+        if not self.bench.reachable:
+            return  # Bench.settle() finds out why
+        for core in self._patients:
+            for file, text in (("recovery", "enabled"), ("coredump", "disabled")):
+                self.write(core, file, text)
+
+
+def trace_da(elf: bytes) -> int:
+    """Device address of the trace buffer, by the resource table of an ELF file. Misuse if it has none.
+
+    Ref: Linux include/linux/remoteproc.h, struct resource_table, fw_rsc_hdr, fw_rsc_trace
+    """
+    section = ELFFile(io.BytesIO(elf)).get_section_by_name(".resource_table")
+    table: bytes = section.data() if section else bytes(16)
+    for at in struct.unpack_from(f"<{struct.unpack_from('<I', table, 4)[0]}I", table, 16):
+        kind, da = struct.unpack_from("<2I", table, at)
+        if kind == RSC_TRACE:
+            return int(da)
+    raise Misuse("this firmware has no trace buffer in its resource table, so its mailbox is unknown")

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: MIT
+"""A crash as a step: provoke, gather, observe, compare with what was predicted."""
+
+import time
+from collections.abc import Callable
+
+from attrs import field, frozen
+
+import bench.observe.recovery as seen
+from bench import run
+from bench.compare import compare
+from bench.facts import RecoveryFacts, Timeline
+from bench.gather import recovery as collect
+
+
+@frozen
+class Crash(run.Step):
+    """A crash and what became of it."""
+
+    timeline: Timeline = field(factory=Timeline)
+
+
+def crash(
+    board: run.Board,
+    subject: collect.Subject,
+    core_id: int,
+    predicted: RecoveryFacts,
+    provoke: Callable[[], object],
+    *,
+    name: str = "crash",
+    deadline_s: float = collect.END_DEADLINE_S,
+    mono_ns: Callable[[], int] = time.monotonic_ns,
+) -> Crash:
+    """Have `provoke` crash a core, or recover one that crashed. core_id: its number in the TA.
+
+    Invalidated if the board was reset meanwhile: then nobody knows what was seen.
+    """
+    begin, boot = mono_ns(), run.boot_id(board)
+    begun = collect.before(subject)
+    provoke()
+    ends = collect.STAYS if predicted.state == "crashed" else collect.ENDS
+    evidence = collect.after(begun, ends, deadline_s)
+    run.same_boot(boot, run.boot_id(board))
+    observed = seen.crash(evidence, core_id)
+    agreed = compare(predicted, observed)
+    took_ns = mono_ns() - begin
+    times = seen.timeline(evidence)
+    return Crash(name, subject.core, predicted, observed, agreed, evidence, took_ns, times)
