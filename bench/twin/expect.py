@@ -3,7 +3,7 @@
 
 from bench.facts import DeployFacts
 from bench.twin.profile import Profile
-from bench.twin.values import Outcome
+from bench.twin.values import Outcome, flatten
 
 
 def expect(outcome: Outcome, *, identity: str | None = None, profile: Profile | None = None) -> DeployFacts:
@@ -27,11 +27,13 @@ def expect(outcome: Outcome, *, identity: str | None = None, profile: Profile | 
 
 
 def table_is_loaded(outcome: Outcome) -> bool:
-    """Whether the resource table's address holds the bytes checked in the file (or there is none)."""
+    """Whether the resource table's address holds the bytes checked in the file, or there is no table."""
     if outcome.table_offset is None:
         return True
-    pa, size, offset = outcome.table.pa, outcome.table.size, outcome.table_offset
-    return any(
-        w.offset is not None and w.pa <= pa and pa + size <= w.pa + w.size and w.offset + pa - w.pa == offset
-        for w in outcome.writes
-    )
+    pa, size = outcome.table.pa, outcome.table.size
+    checked = outcome.image[outcome.table_offset : outcome.table_offset + size]
+    for write in flatten(outcome.writes):
+        if write.pa <= pa and pa + size <= write.pa + write.size and write.offset is not None:
+            start = write.offset + pa - write.pa
+            return outcome.image[start : start + size] == checked
+    return False

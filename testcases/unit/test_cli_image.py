@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: MIT
+"""The commands sign, inspect, predict and explain."""
+
+import io
+import json
+
+import pytest
+
+from bench.cli import main
+from bench.cli_image import printable
+from bench.image import spoil
+from bench.image.fields import fields
+from testcases.peer.elves import Elf, Segment
+from testcases.unit.image_rig import firmware, image, key, write_key, write_public
+
+
+@pytest.fixture
+def desk(tmp_path, monkeypatch):
+    """A directory with an ELF, a signed image, the key and its public half."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "fw.elf").write_bytes(firmware())
+    (tmp_path / "fw.sign.bin").write_bytes(image())
+    write_key(tmp_path / "k.pem", key())
+    write_public(tmp_path / "p.pem", key())
+    return tmp_path
+
+
+def test_sign_writes_what_the_signer_makes(desk, capsys):
+    """The file is the signer's image, byte for byte; a sound firmware brings no warning."""
+    assert main(["sign", "--key", "k.pem", "--core", "m33", "-o", "out.bin", "fw.elf"]) == 0
+    out = capsys.readouterr()
+    assert (desk / "out.bin").read_bytes() == image()
+    assert out.out == f"out.bin: {len(image())} bytes\n"
+    assert out.err == ""
+
+
+def test_sign_takes_platform_records_key_information_and_strips(desk):
+    """By name a number, by number what OP-TEE's script makes of it."""
+    (desk / "info").write_bytes(b"slot 3")
+    records = ["BOOTADDR=0x80100000", "BOOTSEC=1", "0x10010=0x12", "0x10011=text"]
+    options = [part for record in records for part in ("--plat-tlv", record)]
+    assert (
+        main(["sign", "--key", "k.pem", "--key-info", "info", "--strip", *options, "-o", "o", "fw.elf"]) == 0
+    )
+    made = (desk / "o").read_bytes()
+    found = {n.split(".")[1]: made[f.at : f.end] for n, f in fields(made).items() if n.endswith(".value")}
+    assert found["PKEYINFO"] == b"slot 3"
+    assert (found["BOOTADDR"], found["BOOTSEC"]) == (b"\x00\x00\x10\x80", b"\1\0\0\0")
+    assert (found["0x10010"], found["0x10011"]) == (b"\x12\0\0\0", b"text")
+
+
+def test_sign_warns_of_what_the_loader_would_refuse(desk, capsys):
+    """A firmware for another core: the image is written, the warning names the segment."""
+    (desk / "far.elf").write_bytes(Elf([Segment(0x1000, b"data", 4)]).build())
+    assert main(["sign", "--key", "k.pem", "--core", "2", "-o", "o", "far.elf"]) == 0
+    assert "mpbench: warning: far.elf: segment 0x1000..0x1004 is outside" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["sign", "--key", "none.pem", "-o", "o", "fw.elf"], "none.pem: No such file"),
+        (["sign", "--key", "k.pem", "-o", "o", "none.elf"], "none.elf: No such file"),
+        (["sign", "--key", "k.pem", "-o", "o", "p.pem"], "p.pem: offset 0: "),
+        (["sign", "--key", "k.pem", "-o", "no/where", "fw.elf"], "no/where: No such file"),
+        (
+            ["sign", "--key", "k.pem", "--core", "m7", "-o", "o", "fw.elf"],
+            "no core 'm7'; it has m33 (1), m0 (2)",
+        ),
+        (["sign", "--key", "k.pem", "--plat-tlv", "BOOTADDR", "-o", "o", "fw.elf"], "ID=VALUE is needed"),
+        (
+            ["sign", "--key", "k.pem", "--plat-tlv", "BOOT=1", "-o", "o", "fw.elf"],
+            "neither a number nor one of",
+        ),
+        (["sign", "--key", "k.pem", "--plat-tlv", "BOOTSEC=x", "-o", "o", "fw.elf"], "no number of 32 bits"),
+        (
+            ["sign", "--key", "k.pem", "--plat-tlv", "0x10003=0x1ffffffff", "-o", "o", "fw.elf"],
+            "no number of 32",
+        ),
+        (["inspect", "fw.elf"], "fw.elf: offset 0x0: magic"),
+        (["inspect", "fw.sign.bin", "--key", "fw.elf"], "fw.elf: no key in PEM form"),
+        (["predict", "fw.sign.bin"], "--key FILE, or --trust-signature"),
+        (["predict", "fw.sign.bin", "--key", "fw.elf"], "fw.elf: no public key in PEM form"),
+        (["predict", "fw.sign.bin", "--profile", "none"], "neither a readable profile file nor one of"),
+        (["predict", "none", "--trust-signature"], "none: No such file"),
+        (["explain", "hello"], "nothing in this text is known"),
+        (["explain", "@none"], "none: No such file"),
+    ],
+)
+def test_every_error_is_one_line_and_exit_code_two(desk, capsys, arguments, complaint):
+    """No traceback; the line names the file or the argument. Nothing is written."""
+    assert main(arguments) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("mpbench: error: ")
+    assert complaint in err
+    assert err.count("\n") == 1
+    assert not (desk / "o").exists()
+
+
+@pytest.mark.usefixtures("desk")
+def test_inspect_prints_a_table_or_json(capsys):
+    """Both name the key that made the signature."""
+    assert main(["inspect", "fw.sign.bin", "--key", "p.pem"]) == 0
+    assert "made by p.pem" in capsys.readouterr().out
+    assert main(["inspect", "fw.sign.bin", "--key", "p.pem", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["signature"]["made_by"][0]["key"] == "p.pem"
+
+
+def test_predict_says_what_the_board_will_show(desk, capsys):
+    """Verdict, reason, check, errno, kernel log and secure console of a refused image."""
+    (desk / "bad.bin").write_bytes(spoil.apply("payload-first", image()))
+    assert main(["predict", "bad.bin", "--key", "p.pem"]) == 0
+    out = capsys.readouterr().out
+    assert "refused: segment-hash, TEE_ERROR_SECURITY (0xffff000f)" in out
+    assert "check 12 load" in out
+    assert "write to state gives EIO, sysfs state offline" in out
+    assert "kernel log: TEE err: 0xffff000f" in out
+    assert "secure console: Fails to load segment, res = 0x0xffff000f" in out
+
+
+@pytest.mark.usefixtures("desk")
+def test_predict_of_a_sound_image_shows_table_and_memory(capsys):
+    """Accepted, with the resource table and the ranges of memory."""
+    assert main(["predict", "fw.sign.bin", "--key", "p.pem", "--core", "m33"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("accepted: loaded, TEE_SUCCESS")
+    assert "resource table at 0x80100100" in out
+    assert "zeros" in out
+
+
+@pytest.mark.usefixtures("desk")
+def test_predict_in_a_loaded_or_started_core_looks_at_nothing(capsys):
+    """LOADED answers success to anything, STARTED refuses."""
+    assert main(["predict", "fw.elf", "--trust-signature", "--state", "loaded", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["reason"] == "already-loaded"
+    assert main(["predict", "fw.elf", "--trust-signature", "--state", "started", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["name"] == "TEE_ERROR_BAD_STATE"
+
+
+def test_predict_of_undefined_behaviour_promises_nothing(desk, capsys):
+    """A header length of 2 GiB: neither code nor board."""
+    (desk / "wild.bin").write_bytes(image()[:8] + b"\0\0\0\x80" + image()[12:])
+    assert main(["predict", "wild.bin", "--trust-signature"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("undefined: length-limit\n")
+    assert "on the board" not in out
+
+
+@pytest.mark.usefixtures("desk")
+def test_predict_maps_every_byte(capsys):
+    """As text and as JSON; the spans follow each other."""
+    assert main(["predict", "fw.sign.bin", "--key", "p.pem", "--map", "--json"]) == 0
+    spans = json.loads(capsys.readouterr().out)["map"]
+    assert (spans[0]["from"], spans[-1]["to"]) == (0, len(image()))
+    assert main(["predict", "fw.sign.bin", "--key", "p.pem", "--map"]) == 0
+    assert "segment-hash (0xffff000f)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_explain_takes_a_line_a_file_or_standard_input(desk, capsys, monkeypatch, form):
+    """The same text in three ways gives the same answer."""
+    text = "remoteproc0: TEE err: ffff0006"
+    (desk / "log").write_text(text)
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+    answers = []
+    for given in (text, "@log", "-"):
+        assert main(["explain", given, *form]) == 0
+        answers.append(capsys.readouterr().out)
+    assert len(set(answers)) == 1
+    assert "this is not a wrong key" in answers[0]
+
+
+@pytest.mark.usefixtures("desk")
+def test_explain_with_an_image_adds_what_the_twin_thinks(capsys):
+    """With and without the board's key."""
+    assert main(["explain", "TEE err: 0xffff3072", "fw.sign.bin"]) == 0
+    assert "this image: accepted, loaded" in capsys.readouterr().out
+    assert main(["explain", "nothing known", "fw.sign.bin", "--key", "p.pem"]) == 0
+    assert "this image: accepted, loaded" in capsys.readouterr().out
+
+
+def test_what_a_device_printed_cannot_control_the_terminal():
+    """Escape sequences are shown, not sent."""
+    assert printable("a\x1b[31mb") == "a\\x1b[31mb"
