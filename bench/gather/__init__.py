@@ -152,7 +152,7 @@ def trace_samples(remoteproc: Reads, core: str, now_s: Callable[[], float]) -> I
     deadline = now_s() + BEAT_DEADLINE_S
     second = remoteproc.trace(core) or b""
     # Every turn waits for a round trip to the board; a core that was just released has not written yet.
-    while (second == first or _life(first) is None or _life(second) != _life(first)) and now_s() < deadline:
+    while (second == first or not _life(first) or _life(second) != _life(first)) and now_s() < deadline:
         first = second
         second = remoteproc.trace(core) or b""
     yield Artefact(TRACE_FIRST, first)
