@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: MIT
+"""Building a virtual board: content addresses, interruptions, missing tools, mirrors that don't answer."""
+
+import os
+import threading
+
+import pytest
+
+from bench.errors import LabFault, Misuse
+from bench.virtual import fetch, steps, tools
+from bench.virtual.fetch import Apt, Package
+from bench.virtual.steps import Step, build, hash_files, keys_of
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    """A cache of this test only."""
+    monkeypatch.setenv("MPBENCH_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def writer(text, made):
+    """A recipe that writes `text` and counts how often it was used."""
+
+    def make(place):
+        made.append(text)
+        (place.out / "file").write_text(text)
+
+    return make
+
+
+def said():
+    """A report that remembers what it was told."""
+    lines = []
+    return lines, lambda step, what: lines.append((step, what.split(" in ")[0]))
+
+
+def test_what_was_built_is_not_built_again():
+    """The second build finds everything by content and makes nothing."""
+    made = []
+    parts = [Step("part", lambda: ["input"], writer("hello", made))]
+    first = build(parts, lambda *_: None)
+    lines, report = said()
+    assert build(parts, report) == first
+    assert (first["part"] / "file").read_text() == "hello"
+    assert made == ["hello"]
+    assert lines == [("part", "cached")]
+
+
+def test_another_input_is_another_result():
+    """A changed input changes the address of the step and of all that need it, and of nothing else."""
+
+    def addresses(text):
+        return keys_of(
+            [
+                Step("base", lambda: [text], writer("", [])),
+                Step("user", lambda: ["same"], writer("", []), needs=("base",)),
+                Step("alone", lambda: ["same"], writer("", [])),
+            ]
+        )
+
+    before, after = addresses("a"), addresses("b")
+    assert before["base"] != after["base"]
+    assert before["user"] != after["user"]
+    assert before["alone"] == after["alone"]
+
+
+def test_a_step_sees_what_it_needs_when_it_is_complete():
+    """A step starts after those it needs, and reads their results."""
+
+    def copy(place):
+        (place.out / "copy").write_text((place.needs["base"] / "file").read_text())
+
+    parts = [
+        Step("base", lambda: [], writer("from base", [])),
+        Step("user", lambda: [], copy, needs=("base",)),
+    ]
+    assert (build(parts, lambda *_: None)["user"] / "copy").read_text() == "from base"
+
+
+def test_a_failed_step_leaves_no_result_and_is_made_again():
+    """What a failing recipe had written is no result: the next build starts it anew, with its work kept."""
+    tries = []
+
+    def make(place):
+        tries.append((place.work / "kept").exists())
+        (place.work / "kept").touch()
+        (place.out / "half").touch()
+        if len(tries) == 1:
+            raise LabFault("interrupted")
+
+    parts = [Step("part", lambda: [], make)]
+    lines, report = said()
+    with pytest.raises(LabFault, match="interrupted"):
+        build(parts, report)
+    assert lines == [("part", "building"), ("part", "failed")]
+    build(parts, report)
+    assert tries == [False, True]
+
+
+def test_two_builds_at_once_make_it_once():
+    """A second builder waits for the first and then finds the result."""
+    made, running, go = [], threading.Event(), threading.Event()
+
+    def make(place):
+        made.append(1)
+        running.set()
+        go.wait()
+        (place.out / "file").touch()
+
+    parts = [Step("part", lambda: [], make)]
+    lines, report = said()
+    first = threading.Thread(target=build, args=(parts, lambda *_: None))
+    second = threading.Thread(target=build, args=(parts, report))
+    first.start()
+    running.wait()
+    second.start()
+    go.set()
+    first.join()
+    second.join()
+    assert made == [1]
+    assert ("part", "failed") not in lines
+
+
+def test_hash_covers_names_and_bytes_and_not_build_output(tmp_path):
+    """A renamed or changed file changes the hash; compiled output beside the sources does not."""
+    source = tmp_path / "source"
+    (source / "build").mkdir(parents=True)
+    (source / "a.c").write_text("int a;")
+    before = hash_files(source)
+    (source / "build/a.o").write_text("object")
+    assert hash_files(source) == before
+    (source / "a.c").rename(source / "b.c")
+    assert hash_files(source) != before
+
+
+def test_only_names_what_is_there(tmp_path):
+    """Another number of files than expected is told with the directory and the pattern."""
+    with pytest.raises(LabFault, match=r"0 files match \*\.bin, one was expected"):
+        steps.only(tmp_path, "*.bin")
+
+
+def test_a_missing_program_is_told_with_its_package():
+    """All missing programs are named at once, with the command that installs them."""
+    with pytest.raises(Misuse, match="missing on this machine: qemu-none, tool-none; install with: apt-get"):
+        tools.require("qemu-none", "tool-none", "sh")
+
+
+def test_a_full_disk_is_told_before_it_is_full(tmp_path):
+    """Too little space is refused with what is there, what is needed, and the way out."""
+    with pytest.raises(
+        Misuse, match=r"GiB free, building needs 1048576.0 GiB; free some, or set MPBENCH_CACHE"
+    ):
+        tools.require_space(tmp_path / "new", 1 << 50)
+
+
+def test_a_failing_command_shows_its_last_lines(tmp_path):
+    """A build tool that fails is told with its exit status, its log and its own last words."""
+    with pytest.raises(LabFault, match=r"sh ended with 3; log .*log:\n  .*\n  no such thing"):
+        tools.run_logged(["sh", "-c", "echo no such thing; exit 3"], tmp_path / "log")
+
+
+def test_an_environment_for_other_builds_is_left_behind(monkeypatch, tmp_path):
+    """ARCH and CROSS_COMPILE of the user's shell, which break TF-A and OP-TEE, don't reach a build."""
+    monkeypatch.setenv("CROSS_COMPILE", "wrong-")
+    tools.run_logged(["sh", "-c", 'echo "[$CROSS_COMPILE]"'], tmp_path / "log")
+    assert "[]" in (tmp_path / "log").read_text()
+
+
+@pytest.mark.slow
+def test_an_unreachable_mirror_is_the_labs_fault(tmp_path, cache):
+    """A mirror that can't be reached is told with apt's own words; the machine's apt is not touched."""
+    apt = Apt(cache / "apt", "http://127.0.0.1:9/debian")
+    with pytest.raises(LabFault, match=r"apt-get ended with 100(.|\n)*127\.0\.0\.1:9"):
+        apt.update()
+    assert not tmp_path.joinpath("lists").exists()
+
+
+class ArchiveStandIn:
+    """An archive that holds one version; real apt is tried by every build from nothing."""
+
+    def __init__(self, version, data=b"package"):
+        self.version, self.data = version, data
+
+    def has(self, package):
+        return package.version == self.version
+
+    def newest(self, package):  # noqa: ARG002 - the interface of Apt
+        return self.version
+
+    def download(self, package, into):
+        file = into / f"{package.package}.deb"
+        file.write_bytes(self.data)
+        return file
+
+
+RECORDED = Package("part", "binary", "trixie", "part", "1.0", "0" * 64)
+
+
+def test_a_file_with_another_hash_than_recorded_is_refused():
+    """The recorded version must have the recorded bytes."""
+    with pytest.raises(LabFault, match=r"part\.deb: SHA-256 is [0-9a-f]{64}, recorded is 0{64}"):
+        fetch._download(RECORDED, ArchiveStandIn("1.0"))
+    assert not RECORDED.directory.exists()
+
+
+def test_a_version_that_left_the_archive_is_replaced_with_a_warning(monkeypatch, capsys):
+    """A newer version stands in, says so once, and is found again without asking the mirror."""
+    monkeypatch.setattr(fetch, "packages", lambda: {"part": RECORDED})
+    found = fetch._download(RECORDED, ArchiveStandIn("1.1"))
+    assert found.version == "1.1"
+    assert "part 1.0 has left trixie; taking 1.1" in capsys.readouterr().err
+    package, file = fetch.fetch("part")
+    assert (package.version, file.read_bytes()) == ("1.1", b"package")
+    assert capsys.readouterr().err == ""
+
+
+def test_an_own_tree_stands_in_for_optee(monkeypatch, tmp_path):
+    """MPBENCH_OPTEE_SRC names the OP-TEE to build, whatever is recorded."""
+    monkeypatch.setenv("MPBENCH_OPTEE_SRC", str(tmp_path))
+    assert fetch.source_tree("optee") == tmp_path
+
+
+def test_no_mirror_is_told_with_the_way_out(monkeypatch, tmp_path):
+    """A machine whose apt names no Debian mirror is told what to do."""
+    monkeypatch.delenv("MPBENCH_MIRROR", raising=False)
+    fake = tmp_path / "apt-get"
+    fake.write_text("#!/bin/sh\nexit 0\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    with pytest.raises(Misuse, match="names no Debian mirror; run apt-get update, or set MPBENCH_MIRROR"):
+        fetch.mirror()
