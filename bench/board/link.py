@@ -71,6 +71,12 @@ def _open_transport(host: str, port: int, timeout_s: float) -> paramiko.Transpor
     return transport
 
 
+def _close(transport: paramiko.Transport) -> None:
+    """A transport that was never started does not close its socket."""
+    transport.close()
+    transport.sock.close()
+
+
 def greet(host: str, port: int, timeout_s: float) -> paramiko.PKey:
     """The host key that the server proves to own; nobody logs in. LabFault without an answer."""
     with lab_faults(f"{host} port {port}: no SSH server answers"):
@@ -79,7 +85,7 @@ def greet(host: str, port: int, timeout_s: float) -> paramiko.PKey:
             transport.start_client(timeout=timeout_s)
             return transport.get_remote_server_key()
         finally:
-            transport.close()
+            _close(transport)
 
 
 def answers(host: str, port: int, timeout_s: float) -> bool:
@@ -111,7 +117,7 @@ class Link:
         try:
             _authenticate(transport, address, timeout_s)
         except BaseException:
-            transport.close()
+            _close(transport)
             raise
         return cls(address, transport)
 
@@ -170,7 +176,8 @@ def _authenticate(transport: paramiko.Transport, address: Address, timeout_s: fl
     _prefer(transport, pins)
     with lab_faults(f"{address}: SSH handshake failed"):
         transport.start_client(timeout=timeout_s)
-    hostkeys.check(transport.get_remote_server_key(), pins, address.known_hosts, address.name, address.port)
+        key = transport.get_remote_server_key()
+    hostkeys.check(key, pins, address.known_hosts, address.name, address.port)
     with lab_faults(f"{address}: login refused"):
         _log_in(transport, address)
 

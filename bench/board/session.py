@@ -22,7 +22,7 @@ from labgrid.resource.common import NetworkResource
 from labgrid.util.proxy import proxymanager
 
 from bench.board import reading, transfer
-from bench.board.channel import Spawned
+from bench.board.channel import RemoteCommand, Spawned
 from bench.board.frame import Reply, one_line
 from bench.board.link import Address, Link, answers, lab_faults
 from bench.board.shell import CommandHangs, FramedShell
@@ -253,14 +253,15 @@ class SessionDriver(CommandMixin, Driver, CommandProtocol, FileTransferProtocol)
         try:
             return shell.execute(command, timeout_s)
         except CommandHangs:
-            self._kill(shell)
+            shell.close()
+            killer = threading.Thread(target=self._kill, args=(self._link, shell.victim), daemon=True)
+            killer.start()  # not waited for: the network may be what hangs, and the deadline is over
             raise
 
-    def _kill(self, shell: FramedShell) -> None:
-        """End what hangs, from another shell: a closed channel alone ends no process."""
-        shell.close()
+    def _kill(self, link: Link, victim: str) -> None:
+        """End what hangs on the board: a closed channel alone ends no process."""
         with contextlib.suppress(LabFault, paramiko.SSHException):
-            self._shell().execute(f"kill -KILL {shell.victim}", self.connect_timeout_s)
+            RemoteCommand(link, f"kill -KILL {victim}").finish(time.monotonic() + self.connect_timeout_s)
 
     def _alive(self) -> Link:
         if self._link is None:

@@ -25,7 +25,7 @@ _ROOM = (
 _CHECK_ROOM = "room || exit 28; "
 _ENTER = (
     "LC_ALL=C; export LC_ALL; echo %s >&2; d=%s; f=%s; need=%d; t=$d/.mpbench.%s.tmp; "
-    "trap 'room; rm -f \"$t\"' EXIT; "
+    "trap '' PIPE HUP; trap 'room; rm -f \"$t\"' EXIT; "  # a lost connection must not skip the cleaning up
 )
 _COMMIT = (
     '&& { sync "$t" 2>/dev/null || sync; } && h=$(sha256sum <"$t") && h=${h%%%% *} && echo "hash $h" '

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: MIT
+"""A TCP proxy that does to a connection what bad networks and bad cables do."""
+
+import contextlib
+import random
+import select
+import socket
+import threading
+from collections.abc import Callable, Iterator
+
+from attrs import define, field
+
+Harm = Callable[[bytes, int], bytes]
+"""Bytes towards one side and how many went there before → the bytes that arrive."""
+
+
+def unharmed(data: bytes, _at: int) -> bytes:
+    """Everything arrives as it was sent."""
+    return data
+
+
+class Cut(Exception):
+    """The connection is reset here."""
+
+
+@define
+class Proxy:
+    """Listens on loopback, forwards to `port`; both directions may be harmed or held back."""
+
+    port: int
+    up: Harm = unharmed
+    down: Harm = unharmed
+    listener: socket.socket = field(factory=lambda: socket.create_server(("127.0.0.1", 0)))
+    frozen: threading.Event = field(factory=threading.Event)
+    delay_s: float = 0.0
+    connections: list[socket.socket] = field(factory=list)
+    _ended: threading.Event = field(factory=threading.Event)
+
+    @property
+    def address(self) -> int:
+        """The port that a client connects to."""
+        return int(self.listener.getsockname()[1])
+
+    def serve(self) -> None:
+        """Accept until closed."""
+        with contextlib.suppress(OSError):
+            while not self._ended.is_set():
+                client, _ = self.listener.accept()
+                threading.Thread(target=self._forward, args=(client,), daemon=True).start()
+
+    def _forward(self, client: socket.socket) -> None:
+        with (
+            client,
+            contextlib.suppress(OSError, Cut),
+            socket.create_connection(("127.0.0.1", self.port)) as server,
+        ):
+            self.connections += [client, server]
+            passed = {client: 0, server: 0}
+            while not self._ended.is_set():
+                ready, _, _ = select.select([client, server], [], [], 0.05)
+                for source in ready if not self.frozen.is_set() else []:
+                    if not self._pass_on(source, client, server, passed):
+                        return
+                if self.frozen.is_set():
+                    self._ended.wait(0.02)
+        _reset(client)
+
+    def _pass_on(
+        self,
+        source: socket.socket,
+        client: socket.socket,
+        server: socket.socket,
+        passed: dict[socket.socket, int],
+    ) -> bool:
+        data = source.recv(16384)
+        if not data:
+            return False
+        if self.delay_s:
+            self._ended.wait(self.delay_s)
+        harm, target = (self.up, server) if source is client else (self.down, client)
+        try:
+            target.sendall(harm(data, passed[source]))
+        except Cut:
+            _reset(client)
+            _reset(server)
+            raise
+        passed[source] += len(data)
+        return True
+
+    def reset(self) -> None:
+        """Reset every connection now."""
+        for connection in self.connections:
+            _reset(connection)
+
+    def close(self) -> None:
+        """End the listener and all connections."""
+        self._ended.set()
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)  # wakes accept(), which close() does not
+        self.listener.close()
+        for connection in self.connections:
+            with contextlib.suppress(OSError):
+                connection.close()
+
+
+def _reset(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        connection.shutdown(socket.SHUT_RDWR)
+        connection.close()
+
+
+@contextlib.contextmanager
+def proxy_to(port: int, **harms: Harm) -> Iterator[Proxy]:
+    """A running proxy."""
+    made = Proxy(port, **harms)
+    thread = threading.Thread(target=made.serve, daemon=True)
+    thread.start()
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def flip_bits(chance: random.Random, from_byte: int, every: int) -> Harm:
+    """Flip one bit about every so many bytes, from some byte on."""
+
+    def harm(data: bytes, at: int) -> bytes:
+        harmed = bytearray(data)
+        for i in range(len(harmed)):
+            if at + i >= from_byte and chance.randrange(every) == 0:
+                harmed[i] ^= 1 << chance.randrange(8)
+        return bytes(harmed)
+
+    return harm
+
+
+def lose_and_double(chance: random.Random, from_byte: int, every: int) -> Harm:
+    """Lose or double a byte about every so many bytes, from some byte on."""
+
+    def harm(data: bytes, at: int) -> bytes:
+        harmed = bytearray()
+        for i, byte in enumerate(data):
+            hit = at + i >= from_byte and chance.randrange(every) == 0
+            harmed += bytes([byte]) * (chance.choice((0, 2)) if hit else 1)
+        return bytes(harmed)
+
+    return harm
+
+
+def cut_after(count: int) -> Harm:
+    """Pass `count` bytes, then reset the connection."""
+
+    def harm(data: bytes, at: int) -> bytes:
+        if at + len(data) >= count:
+            raise Cut
+        return data
+
+    return harm
+
+
+def eat_first(count: int) -> Harm:
+    """The first bytes never arrive."""
+
+    def harm(data: bytes, at: int) -> bytes:
+        return data[max(0, count - at) :]
+
+    return harm

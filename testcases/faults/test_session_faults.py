@@ -1,0 +1,404 @@
+# SPDX-License-Identifier: MIT
+"""Faults between lab host and board that a session meets: numbers as in the fault matrix.
+
+Each time: no wrong answer, a LabFault in one line by the deadline, nothing left behind.
+"""
+
+import contextlib
+import logging
+import os
+import random
+import re
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import attr
+import pytest
+
+from bench.board import enrol, hostkeys, link
+from bench.board.link import LinkLost
+from bench.board.remoteproc import RemoteprocDriver
+from bench.board.session import SessionDriver
+from bench.board.shell import CommandHangs
+from bench.errors import Invalidated, LabFault
+from testcases.contract import servers
+from testcases.contract.conftest import Serve, active, session_on
+from testcases.faults import proxy
+
+FAULT_DEADLINE_S = 15.0
+
+
+@contextlib.contextmanager
+def through(server: servers.Server, **harms: proxy.Harm) -> Iterator[tuple[SessionDriver, proxy.Proxy]]:
+    """A session (not yet active) that reaches its server through a proxy."""
+    with proxy.proxy_to(server.port, **harms) as made:
+        key = next(iter(hostkeys.pinned(server.known_hosts, [hostkeys.names_of("127.0.0.1", server.port)])))
+        hostkeys.pin(server.known_hosts, "127.0.0.1", made.address, key)
+        driver = session_on(attr.evolve(server, port=made.address), command_timeout_s=FAULT_DEADLINE_S)
+        try:
+            yield driver, made
+        finally:
+            driver.target.cleanup()
+
+
+def lab_fault_or(wanted: object, action: Callable[[], object]) -> bool:
+    """Whether the action gave what it should; the only other outcome is a LabFault of one line, in time."""
+    begin = time.monotonic()
+    fault = None
+    try:
+        got = action()
+    except LabFault as e:
+        fault = str(e)
+    assert time.monotonic() - begin < FAULT_DEADLINE_S * 1.1
+    if fault is None:
+        assert got == wanted
+        return True
+    assert "\n" not in fault
+    return False
+
+
+@pytest.mark.parametrize("harm", [proxy.flip_bits, proxy.lose_and_double])
+def test_1_damaged_bytes_never_give_a_wrong_answer(serve: Serve, chance: random.Random, harm):
+    """A connection that changes bytes ends; no reply is ever different from what the board said."""
+    with through(serve(), down=harm(chance, chance.randrange(2000, 20000), 3000)) as (session, _):
+        good = lab_fault_or(None, lambda: session.target.activate(session))
+        for number in range(100):
+            good = good and lab_fault_or(
+                b"%d\n" % number, lambda n=number: session.execute(f"echo {n}").stdout
+            )
+    assert not good
+
+
+def test_6_an_upload_cut_off_shows_no_part_of_a_file(serve: Serve, chance: random.Random, tmp_path: Path):
+    """A connection reset in mid-upload leaves the old file, or the whole new one, and no temporary file."""
+    server = serve(chance.choice(["openssh", "dropbear"]))
+    directory = tmp_path / "firmware"
+    directory.mkdir()
+    (directory / "fw").write_bytes(b"old")
+    data = chance.randbytes(300_000)
+    with through(server, up=proxy.cut_after(chance.randrange(10_000, 330_000))) as (session, _):
+        session.target.activate(session)
+        uploaded = lab_fault_or(None, lambda: session.put_bytes(data, str(directory / "fw")))
+    await_files(directory, {"fw"})
+    found = (directory / "fw").read_bytes()
+    assert found in (b"old", data)
+    assert found == data or not uploaded
+
+
+def await_files(directory: Path, wanted: set[str]) -> None:
+    """The board cleans up when its side of the connection ends, which it tells nobody."""
+    deadline = time.monotonic() + 5
+    while {p.name for p in directory.iterdir()} != wanted:
+        assert time.monotonic() < deadline, list(directory.iterdir())
+        time.sleep(0.01)
+
+
+@pytest.mark.slow
+def test_7_a_half_open_connection_is_noticed_within_15_s(serve: Serve):
+    """When the network just goes silent, the link counts as lost within 15 s, in the middle of a command."""
+    with through(serve()) as (session, network):
+        session.target.activate(session)
+        session.execute("true")
+        network.frozen.set()
+        begin = time.monotonic()
+        with pytest.raises(LinkLost, match="no answer to a keepalive"):
+            session.execute("true", timeout_s=60)
+        assert time.monotonic() - begin < 15
+        network.frozen.clear()
+
+
+def test_7_a_command_on_a_silent_network_keeps_its_deadline(serve: Serve, chance: random.Random):
+    """A deadline shorter than that is kept as well."""
+    deadline_s = chance.uniform(0.1, 0.4)
+    with through(serve()) as (session, network):
+        session.connect_timeout_s = 0.5
+        session.target.activate(session)
+        network.frozen.set()
+        begin = time.monotonic()
+        with pytest.raises(CommandHangs):
+            session.execute("true", timeout_s=deadline_s)
+        assert time.monotonic() - begin < deadline_s + 2  # and half a second to try to kill it
+        network.frozen.clear()
+
+
+def test_7_a_slow_network_is_only_slow(serve: Serve, chance: random.Random):
+    """Delay alone changes no result."""
+    with through(serve()) as (session, network):
+        session.target.activate(session)
+        network.delay_s = chance.uniform(0.01, 0.05)
+        assert session.execute("echo slow").stdout == b"slow\n"
+
+
+def test_8_a_lost_connection_is_not_redialled_in_silence(serve: Serve, chance: random.Random):
+    """After the connection was cut, every call fails until reconnect(); then the same boot goes on."""
+    server = serve(chance.choice(["openssh", "dropbear"]))
+    told = []
+    with active(session_on(server)) as session:
+        session.on_reconnect(lambda: told.append(session.boot_id))
+        session.execute("true")
+        server.cut_connections()
+        calls = [
+            lambda: session.execute("true"),
+            lambda: session.call("true", 5),
+            lambda: session.read("/proc/version"),
+            lambda: session.put_bytes(b"x", "/tmp/never"),
+            lambda: session.spawn("true"),
+        ]
+        chance.shuffle(calls)
+        for call in calls:
+            with pytest.raises(LabFault, match=r"connection lost|the shell ended|can't"):
+                call()
+        assert session.get_status() == 0
+        assert session.reconnect(10, same_boot=True) is False
+        assert told == [session.boot_id]
+        assert session.execute("echo back").stdout == b"back\n"
+
+
+def test_11_a_reboot_is_told_from_a_lost_connection(serve: Serve):
+    """A new boot_id after a reconnect is Invalidated for who needs the same boot, else a plain fact."""
+    with active(session_on(serve())) as session:
+        session.boot_id = "of the boot before"
+        assert session.reconnect(10) is True
+        session.boot_id = "of the boot before"
+        with pytest.raises(Invalidated, match=r"reset: .*of the boot before"):
+            session.reconnect(10, same_boot=True)
+
+
+def test_8_reconnect_waits_for_a_booting_board(serve: Serve, tmp_path: Path):
+    """reconnect() tries until the server is up; when it never comes, the last reason is told in time."""
+    server = serve()
+    with active(session_on(server)) as session, contextlib.ExitStack() as later:
+        servers.stop(server.process)
+
+        def boot() -> None:
+            later.enter_context(servers.openssh(tmp_path, port=server.port))
+
+        timer = threading.Timer(0.3, boot)
+        timer.start()
+        session.reconnect(10)
+        timer.join()
+        assert session.execute("echo up").stdout == b"up\n"
+
+
+def test_8_reconnect_gives_up_in_time(serve: Serve):
+    """When the board never answers again, the last reason is told at the deadline."""
+    server = serve()
+    with active(session_on(server)) as session:
+        servers.stop(server.process)
+        begin = time.monotonic()
+        with pytest.raises(LabFault, match="can't connect"):
+            session.reconnect(0.5)
+        assert time.monotonic() - begin < 2
+        with pytest.raises(LabFault, match="not connected"):
+            session.execute("true")
+
+
+def test_9_one_channel_only_is_enough_and_said_once(
+    serve: Serve, chance: random.Random, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    """A server with MaxSessions 1 and no sftp: calls and uploads share the one shell, with one warning."""
+    server = serve("openssh", options="MaxSessions 1\n", sftp=False)
+    data = chance.randbytes(5000)
+    with active(session_on(server)) as session, caplog.at_level(logging.WARNING):
+        session.put_bytes(data, str(tmp_path / "f"))
+        assert session.call("echo called", 5).stdout == b"called\n"
+        assert session.get_bytes(str(tmp_path / "f")) == data
+        with pytest.raises(LabFault, match="refuses a channel"):
+            session.spawn("true")
+    assert [r.message for r in caplog.records if "one channel only" in r.message].__len__() == 1
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 64 KiB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    if os.getuid() != 0:
+        pytest.skip("mounting a small disk needs root")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(place)], check=True)
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+@pytest.mark.parametrize("size", [100_000, 2 << 20])
+def test_13_a_full_disk_is_told_with_its_numbers(
+    serve: Serve, chance: random.Random, small_disk: Path, size: int
+):
+    """An upload that has no room names both numbers and leaves the old file and nothing else."""
+    server = serve(chance.choice(["openssh", "dropbear", "openssh-busybox"]))
+    (small_disk / "fw").write_bytes(b"old")
+    with active(session_on(server)) as session:
+        data = chance.randbytes(size)
+        with pytest.raises(LabFault, match=rf"no room: {size} bytes to write, \d+ KiB free"):
+            session.put_bytes(data, str(small_disk / "fw"))
+        await_files(small_disk, {"fw"})
+        session._single = True
+        with pytest.raises(LabFault, match=r"no room: 100000 bytes to write, \d+ KiB free"):
+            session.put_bytes(data[:100_000], str(small_disk / "fw"))
+    assert (small_disk / "fw").read_bytes() == b"old"
+    assert {p.name for p in small_disk.iterdir()} == {"fw"}
+
+
+def test_14_a_read_only_file_system_is_told(serve: Serve, small_disk: Path):
+    """Uploads to a read-only place fail with EROFS; nothing else does."""
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    with active(session_on(serve())) as session:
+        with pytest.raises(LabFault, match="EROFS"):
+            session.put_bytes(b"x", str(small_disk / "fw"))
+        assert session.execute("echo on").stdout == b"on\n"
+
+
+@pytest.mark.parametrize("missing", ["sha256sum", "cat", "mv", "head", "df", "sync", "setsid"])
+def test_14_a_missing_tool_is_named_or_not_needed(serve: Serve, tmp_path: Path, missing: str):
+    """On a userland without one of the tools, things work, or fail with the tool's name; never half."""
+    tools = Path(servers.busybox_path(tmp_path)) if servers.BUSYBOX else pytest.skip("needs busybox")
+    (tools / missing).unlink()
+    with active(session_on(serve("openssh", path=str(tools)))) as session:
+        assert session.execute("echo works").stdout == b"works\n"
+        for action, wanted in (
+            (lambda: session.put_bytes(b"data", str(tmp_path / "f")), None),
+            (lambda: (tmp_path / "f").write_bytes(b"data"), 4),
+            (lambda: session.get_bytes(str(tmp_path / "f")), b"data"),
+            (lambda: session.read(str(tmp_path / "f")), b"data"),
+        ):
+            with named(missing):
+                assert action() == wanted
+    assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".mpbench")] == []
+
+
+@contextlib.contextmanager
+def named(tool: str) -> Iterator[None]:
+    """Either it works, or the LabFault names the missing tool."""
+    try:
+        yield
+    except LabFault as e:
+        if not re.search(rf"{tool}: (command )?not found", str(e)):
+            raise
+
+
+def test_15_a_write_that_never_returns_keeps_its_deadline(
+    serve: Serve, chance: random.Random, tmp_path: Path
+):
+    """A sysfs write that hangs is given up at its deadline; the session answers meanwhile and afterwards."""
+    core = tmp_path / "class/remoteproc/remoteproc0"
+    core.mkdir(parents=True)
+    (core / "name").write_text("m33\n")
+    os.mkfifo(core / "state")
+    deadline_s = chance.uniform(0.2, 0.5)
+    with active(session_on(serve(chance.choice(["openssh", "dropbear"])))) as session:
+        driver = RemoteprocDriver(session.target, "remoteproc", sysfs=str(tmp_path))
+        session.target.activate(driver)
+        session.call("true", 5)
+        answered = []
+        beside = threading.Thread(target=lambda: answered.append(session.execute("echo beside").stdout))
+        begin = time.monotonic()
+        beside.start()
+        with pytest.raises(LabFault, match="no end after"):
+            driver.write("m33", "state", "start", deadline_s)
+        assert time.monotonic() - begin < deadline_s + 2
+        beside.join()
+        assert answered == [b"beside\n"]
+        assert session.call("echo after", 5).stdout == b"after\n"
+
+
+def activate(driver: SessionDriver) -> None:
+    """Connect, and leave nothing behind if that fails."""
+    try:
+        driver.target.activate(driver)
+    finally:
+        driver.target.cleanup()
+
+
+# --- 36, 37: who is who --------------------------------------------------------------------------
+
+
+def test_36_an_unknown_host_key_is_refused(serve: Serve, tmp_path: Path):
+    """Without a pinned key nobody logs in; the message has the file and the command that pins it."""
+    server = serve()
+    nowhere = tmp_path / "empty"
+    with pytest.raises(LabFault, match=rf"is not known.*{nowhere}.*bench\.board\.enrol 127\.0\.0\.1"):
+        activate(session_on(server, known_hosts=str(nowhere)))
+    assert not nowhere.exists()
+
+
+def test_36_a_changed_host_key_is_refused_until_enrolled(
+    serve: Serve, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """Another key than the pinned one is refused; only --replace pins it, and then the board is reached."""
+    server = serve()
+    (tmp_path / "other").mkdir()
+    with servers.openssh(tmp_path / "other") as stranger:
+        key = link.greet("127.0.0.1", stranger.port, 5)
+    pins = tmp_path / "pins"
+    hostkeys.pin(pins, "127.0.0.1", server.port, key)
+    hostkeys.pin(pins, "other.example", 22, key)
+    with pytest.raises(LabFault, match=r"host key changed.*--replace"):
+        activate(session_on(server, known_hosts=str(pins)))
+    arguments = ["127.0.0.1", str(server.port), str(pins)]
+    assert enrol.main(arguments) == 2
+    assert "add --replace" in capsys.readouterr().err
+    assert enrol.main(["--replace", *arguments]) == 0
+    assert enrol.main(arguments) == 0
+    with active(session_on(server, known_hosts=str(pins))) as session:
+        assert session.execute("echo in").stdout == b"in\n"
+    assert hostkeys.pinned(pins, ["other.example"]) == [key]
+
+
+def test_36_enrolment_of_a_silent_address(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """Nobody there: exit code 3, one line, no file."""
+    assert enrol.main(["127.0.0.1", str(servers.free_port()), str(tmp_path / "pins")]) == 3
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not (tmp_path / "pins").exists()
+
+
+def test_36_an_unreadable_pin_file_is_told(serve: Serve, tmp_path: Path):
+    """A directory in the file's place is no empty list of keys."""
+    (tmp_path / "pins").mkdir()
+    with pytest.raises(LabFault, match="not a usable known_hosts file"):
+        activate(session_on(serve(), known_hosts=str(tmp_path / "pins")))
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])
+def test_37_a_private_key_open_to_others_is_refused(serve: Serve, mode: int):
+    """A key that others can read is not used, and the message says what to do."""
+    server = serve()
+    server.keyfile.chmod(mode)
+    with pytest.raises(LabFault, match=r"open to others.*chmod 600"):
+        activate(session_on(server))
+
+
+@pytest.mark.parametrize(
+    ("content", "match"), [(None, "No such file"), (b"garbage", "not a usable private key")]
+)
+def test_37_a_key_that_is_no_key_is_told(serve: Serve, tmp_path: Path, content: bytes | None, match: str):
+    """A missing or broken private key is a LabFault in one line."""
+    path = tmp_path / "broken"
+    if content is not None:
+        path.write_bytes(content)
+        path.chmod(0o600)
+    with pytest.raises(LabFault, match=match), active(session_on(serve(), keyfile=str(path))):
+        pytest.fail("logged in")
+
+
+def test_a_refused_login_and_a_closed_port_are_lab_faults(serve: Serve, tmp_path: Path):
+    """A key that the board does not know, and a port where nobody listens, are told in one line each."""
+    server = serve()
+    (tmp_path / "stranger").mkdir()
+    stranger = servers.client_key(tmp_path / "stranger")
+    for wrong, match in (({"keyfile": str(stranger)}, "login refused"), ({}, "can't connect")):
+        driver = session_on(server if wrong else attr.evolve(server, port=servers.free_port()), **wrong)
+        with pytest.raises(LabFault, match=match):
+            activate(driver)
+
+
+def test_a_server_that_never_greets_is_given_up(serve: Serve):
+    """Bytes that are no SSH greeting, or none at all, end at the connection time-out."""
+    server = serve()
+    with through(server, down=lambda _data, _at: b"") as (session, _):
+        session.connect_timeout_s = 0.5
+        assert session.answers(0.2) is False
+        with pytest.raises(LabFault, match="SSH handshake failed"):
+            session.target.activate(session)
