@@ -19,13 +19,14 @@ demo: board firmware
 
 test: check board
 	$(BIN)/pytest --lg-env $(TARGET)
-	$(BIN)/pytest testcases/contract testcases/peer testcases/faults testcases/virtual
+	$(BIN)/pytest testcases/unit -m slow
+	$(BIN)/pytest testcases/contract testcases/peer testcases/faults
 
 check: $(VENV)/ready firmware
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -q testcases/unit
+	$(BIN)/pytest -q testcases/unit -m 'not slow'
 
 perf: board firmware
 	$(BIN)/python -m testcases.performance --lg-env $(TARGET)
