@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A core that crashes is found, and Linux brings it back through the TEE: authenticated again, as predicted."""
+"""A core that crashes is found, and Linux brings it back through the TEE, authenticated again."""
 
 import pytest
 
@@ -38,3 +38,116 @@ def test_injected_crash_is_recovered(crashes, core, kind):
     step.check(*ALL)
     assert step.observed.interrupts == 0
     assert step.observed.boots == 1
+
+
+@pytest.mark.parametrize("firmware_name", ["hardfault", "lockup", "stack-overflow"])
+def test_failing_firmware_is_recovered(crashes, core, firmware_name):
+    """Hard fault, endless loop, stack overflow: the watchdog finds each, and the firmware lives again."""
+    crashes.run(core, firmware_name)
+    crashes.watchdog(core).check(*ALL)
+
+
+def test_two_crashes_in_a_row(crashes, core):
+    """The second crash is found and recovered like the first, and each begins exactly one new life."""
+    crashes.run(core)
+    crashes.watchdog(core).check(*ALL)
+    crashes.watchdog(core).check(*ALL)
+    assert crashes.calm(core, bound=3) == 2
+
+
+def test_reports_in_a_burst_end_in_a_running_core(crashes, core):
+    """Ten reports at once are handled as fewer crashes, and the core runs in the end."""
+    crashes.run(core, "alive")
+    crashes.board_shell(" ; ".join([f"echo 1 >{crashes.debug(core, 'crash')}"] * 10))
+    handled = crashes.calm(core, bound=11)
+    assert 1 <= handled <= 10
+    assert crashes.bench.state(core) == "running"
+    assert crashes.heart_beats(core)
+    assert 2 <= crashes.beat(core)[0] <= 1 + handled, "a life that is cut short may not have counted itself"
+
+
+def test_other_core_is_not_disturbed(crashes, core):
+    """While one core crashes and is recovered, the others live on: same life, beats only go up, no report."""
+    others = [c.name for c in crashes.bench.profile.cores if c.name != core]
+    if not others:
+        pytest.skip("this board has one core")
+    for other in others:
+        crashes.run(other, "alive")
+    crashes.run(core)
+    before = {other: crashes.beat(other) for other in others}
+    crashes.watchdog(core).check(*ALL)
+    for other in others:
+        boot, beats = crashes.beat(other)
+        assert boot == before[other][0], f"{other} was started again"
+        assert beats > before[other][1], f"{other} lost its beat"
+        assert crashes.calm(other, bound=1, quiet_s=0) == 0
+
+
+def test_recovery_disabled_stays_crashed(crashes, core):
+    """With recovery disabled a crash is reported and nothing else happens: the core stays crashed.
+
+    A `start` then succeeds without starting anything, but it counts: the core needs one more `stop`.
+    """
+    crashes.run(core)
+    crashes.write(core, "recovery", "disabled")
+    step = crashes.watchdog(core, recovers=False)
+    step.check(*ALL)
+    assert step.observed.state == "crashed"
+    crashes.inject(core, 1)
+    assert crashes.calm(core, bound=3, quiet_s=1) == 1, "a crash of a crashed core was handled"
+    assert crashes.write(core, "state", "start") == "OK"
+    assert crashes.bench.state(core) == "crashed"
+    crashes.recover(core, "enabled").check(*ALL)
+    assert crashes.write(core, "state", "stop") == "OK"
+    assert crashes.bench.state(core) == "running"
+
+
+@pytest.mark.parametrize("word", ["recover", "enabled"])
+def test_crashed_core_is_recovered_by_hand(crashes, core, word):
+    """`recover`, or recovery enabled while the core is crashed, brings it back as a crash would have."""
+    crashes.run(core)
+    crashes.write(core, "recovery", "disabled")
+    crashes.watchdog(core, recovers=False).check(*ALL)
+    crashes.recover(core, word).check(*ALL)
+    wanted = "enabled" if word == "enabled" else "disabled"
+    assert crashes.bench.board.remoteproc.attributes(core, "recovery") == {"recovery": wanted}
+
+
+def test_injected_crash_without_recovery_leaves_the_core_alone(crashes, core):
+    """Linux believes in the crash and stops nothing: the firmware beats on in a "crashed" core."""
+    crashes.run(core, "alive")
+    crashes.write(core, "recovery", "disabled")
+    step = crashes.injected(core, 2, recovers=False)
+    step.check(*ALL)
+    assert step.observed.beating
+
+
+def test_crash_while_stopping(crashes, core):
+    """A crash reported while the core is being stopped ends in one of two ways: stopped, or recovered."""
+    for _ in range(5):
+        crashes.run(core, "alive")
+        state = crashes.bench.board.remoteproc.path(core, "state")
+        crash = crashes.debug(core, "crash")
+        crashes.board_shell(f"echo 1 >{crash} & echo stop >{state} || echo refused; wait")
+        crashes.calm(core, bound=3, quiet_s=1)
+        if crashes.bench.state(core) == "running":
+            assert crashes.heart_beats(core)
+            crashes.bench.stop(core)
+        assert crashes.bench.state(core) == "offline"
+
+
+def test_crash_while_starting(crashes, core):
+    """A crash reported while the core is being started is ignored or recovered: the core runs in the end."""
+    crashes.run(core, "alive")
+    state, crash = crashes.bench.board.remoteproc.path(core, "state"), crashes.debug(core, "crash")
+    for _ in range(5):
+        crashes.bench.stop(core)
+        mark = crashes.bench.board.kmsg.mark()
+        crashes.board_shell(f"echo start >{state} & echo 1 >{crash}; wait")
+        crashes.calm(core, bound=20, quiet_s=1)
+        assert crashes.bench.state(core) == "running"
+        handled = crashes.bench.board.kmsg.since(mark).count(f"in {core}\n".encode())
+        assert crashes.heart_beats(core)
+        assert 1 <= crashes.beat(core)[0] <= 1 + handled, (
+            "a life that is cut short may not have counted itself"
+        )

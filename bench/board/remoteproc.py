@@ -158,23 +158,24 @@ class RemoteprocDriver(Driver):
 
     def crash(self, core: str, kind: int, deadline_s: float) -> str:
         """Have Linux believe in a crash: 0 mmufault, 1 watchdog, 2 fatal error. "OK" or the errno's name."""
-        return self._write(self._debug(core, "crash"), str(kind), deadline_s)
+        return self._write(self.debug_path(core, "crash"), str(kind), deadline_s)
 
     # --- what it says, who manages it -----------------------------------------------------------------
 
     @active
     def trace(self, core: str, buffer: int = 0) -> bytes | None:
         """Content of a trace buffer; None when the core has none now."""
-        found = self.session.read(self._debug(core, f"trace{buffer}"))
+        found = self.session.read(self.debug_path(core, f"trace{buffer}"))
         if isinstance(found, bytes):
             return found
         if found != "ENOENT":
             raise LabFault(f"{core}: trace{buffer} is unreadable: {found}")
         self._need_debugfs()
-        again = self.session.read(self._debug(core, f"trace{buffer}"))
+        again = self.session.read(self.debug_path(core, f"trace{buffer}"))
         return again if isinstance(again, bytes) else None
 
-    def _debug(self, core: str, file: str) -> str:
+    def debug_path(self, core: str, file: str) -> str:
+        """Path of a core's debugfs file."""
         return f"{self.debugfs}/remoteproc/{self.index(core)}/{file}"
 
     def _need_debugfs(self) -> None:

@@ -28,7 +28,7 @@ TEE_ERROR = re.compile(r"TEE err: (?:0x)?([0-9a-f]{8})")
 TA_ERROR = re.compile(r"E/TA:\s.*?\b\w+:\d+ (.+)")
 """An error line of the trusted application: `E/TA:  function:line message`."""
 
-IDENTITY = re.compile(r"mpbench (\w+ \w+) \w+")
+IDENTITY = re.compile(r"mpbench ([\w-]+ \w+) \w+")
 """First line of the trace buffer: firmware, core, version."""
 
 BEAT = re.compile(r"boot ([0-9a-f]{8}) beat ([0-9a-f]{8})")

@@ -144,6 +144,8 @@ class Bench:
         """Switch the board off and on, on purpose: the new boot is no reset that invalidates the test."""
         self._strategy.transition("off")
         self._strategy.transition("shell")
+        remoteproc: Any = self.board.remoteproc
+        remoteproc.target.activate(remoteproc)  # it went with the session
         self.booted()
 
     def booted(self) -> None:

@@ -3,6 +3,7 @@
 
 import io
 import struct
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,12 +16,24 @@ from bench import run
 from bench.board.corememory import CoreMemory
 from bench.board.crashtrace import CrashTrace, recording
 from bench.board.interrupts import watchdog_line
-from bench.errors import LabFault, Misuse
-from bench.facts import INJECTED, NO_CRASH, WATCHDOG, Cause, RecoveryFacts
+from bench.errors import BoardFault, LabFault, Misuse
+from bench.facts import (
+    INJECTED,
+    NO_CRASH,
+    TRACE_FIRST,
+    TRACE_SECOND,
+    WATCHDOG,
+    Cause,
+    Evidence,
+    RecoveryFacts,
+)
+from bench.gather import trace_samples
 from bench.gather.recovery import Subject
 from bench.image.sign import sign
+from bench.observe import beat, identity, text_of
+from bench.observe.recovery import beating
 from bench.plugin.fixtures import Bench
-from bench.run.recovery import Crash, crash
+from bench.run.recovery import Crash, calm, crash
 from bench.twin.recovery import crash as predict_crash
 from bench.twin.recovery import recovery as predict_recovery
 from bench.twin.recovery import started
@@ -32,6 +45,8 @@ LIVE_MS, FAILURES = 0, 4
 """Offsets of the words."""
 
 WRITE_S = 20.0
+QUIET_S = 3.0
+"""A firmware that fails at once is reported by its watchdog within a third of a second; ten times that."""
 RSC_TRACE = 2
 
 
@@ -58,13 +73,35 @@ def crashes(
 
 @frozen
 class Patient:
-    """What runs on a core: the firmware's name, the signed image, and where its mailbox is."""
+    """What runs on a core: the firmware's name, the signed image, and where its mailbox is.
+
+    mark: where the kernel log stood before it was deployed
+    """
 
     name: str
     image: bytes
     mailbox_da: int
     subject: Subject
     memory: CoreMemory
+    mark: int
+
+
+@frozen
+class Wedge:
+    """A core whose recovery failed, as later writes find it.
+
+    Ref: Linux 6.12 remoteproc_core.c: the count of starts stays at 1, so rproc_boot() does nothing and
+    succeeds, and rproc_shutdown() refuses a core that is offline.
+    """
+
+    start: str
+    state_after_start: str
+    beats: bool
+    stop: str
+
+    def describes_one(self) -> bool:
+        """Whether `start` lies, nothing runs, and `stop` refuses: only a new boot or a new bind helps."""
+        return self == Wedge("OK", "offline", False, "EINVAL")
 
 
 @define
@@ -101,7 +138,7 @@ class Crashes:
         subject = Subject(core, line, board.session, board.remoteproc, board.kmsg, board.secure, self.trace)
         memory = CoreMemory(board.session, board.remoteproc, core)
         mailbox_da = trace_da(self._firmware(name, core)) + MAILBOX
-        return Patient(name, self.image(name, core), mailbox_da, subject, memory)
+        return Patient(name, self.image(name, core), mailbox_da, subject, memory, board.kmsg.mark())
 
     def _write(self, patient: Patient, words: dict[int, int | None]) -> None:
         tagged = {patient.mailbox_da + at: 0 if n is None else TAG | n for at, n in words.items()}
@@ -173,6 +210,54 @@ class Crashes:
         """Write one of the core's sysfs files; "OK" or the errno's name."""
         return self.bench.board.remoteproc.write(core, file, text, deadline_s)
 
+    def calm(self, core: str, bound: int, quiet_s: float = QUIET_S) -> int:
+        """Crashes since the firmware was deployed, once there are no more. BoardFault at `bound` crashes."""
+        kmsg: Any = self.bench.board.kmsg
+        return calm(
+            kmsg,
+            self._patients[core].mark,
+            core,
+            bound=bound,
+            disable=lambda: self.write(core, "recovery", "disabled"),
+            quiet_s=quiet_s,
+        )
+
+    def board_shell(self, command: str) -> str:
+        """Run a command line on the board; what it says."""
+        board: Any = self.bench.board
+        reply = board.session.call(command, WRITE_S)
+        return str(reply.stdout.decode("utf-8", "backslashreplace"))
+
+    def debug(self, core: str, file: str) -> str:
+        """Path of one of the core's debugfs files."""
+        remoteproc: Any = self.bench.board.remoteproc
+        return str(remoteproc.debug_path(core, file))
+
+    def beat(self, core: str) -> tuple[int, int]:
+        """Life and beat of the firmware. BoardFault if its trace does not show them."""
+        found = beat(self._trace(core))
+        if found is None:
+            raise BoardFault(f"{core}: its trace shows no heartbeat")
+        return found
+
+    def life(self, core: str) -> tuple[str, int]:
+        """Who the firmware says it is, and in which of its lives."""
+        return identity(self._trace(core)) or "", self.beat(core)[0]
+
+    def heart_beats(self, core: str) -> bool:
+        """Whether the firmware's beat advances before the deadline, in one life."""
+        samples = Evidence(tuple(trace_samples(self.bench.board.remoteproc, core, time.monotonic)))
+        texts = [text_of(samples, name) or "" for name in (TRACE_FIRST, TRACE_SECOND)]
+        return bool(beating(beat(texts[0]), beat(texts[1])))
+
+    def _trace(self, core: str) -> str:
+        return (self.bench.board.remoteproc.trace(core) or b"").decode("utf-8", "backslashreplace")
+
+    def wedge(self, core: str) -> Wedge:
+        """What is left of a core whose recovery failed: does it start, does it stop, is it offline?"""
+        start, begun = self.write(core, "state", "start"), self.bench.state(core)
+        return Wedge(start, begun, self.heart_beats(core), self.write(core, "state", "stop"))
+
     def power_cycle(self) -> None:
         """End a wedge: the board is switched off and on."""
         lines = [p.subject.line for p in self._patients.values()]
@@ -181,11 +266,12 @@ class Crashes:
         self.trace.start(lines)
 
     def settle(self) -> None:
-        """As a test has to leave it: recovery enabled, no core dump wanted."""
+        """As a test has to leave it: recovery enabled, no core dump wanted, no core still crashed."""
         if not self.bench.reachable:
             return  # Bench.settle() finds out why
-        for core in self._patients:
-            for file, text in (("recovery", "enabled"), ("coredump", "disabled")):
+        for core, patient in self._patients.items():
+            self._write(patient, {FAILURES: 0})
+            for file, text in (("coredump", "disabled"), ("recovery", "enabled")):
                 self.write(core, file, text)
 
 

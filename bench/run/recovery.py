@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: MIT
 """A crash as a step: provoke, gather, observe, compare with what was predicted."""
 
+import re
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 from attrs import field, frozen
 
 import bench.observe.recovery as seen
 from bench import run
 from bench.compare import compare
+from bench.errors import BoardFault
 from bench.facts import RecoveryFacts, Timeline
 from bench.gather import recovery as collect
 
@@ -46,3 +49,38 @@ def crash(
     took_ns = mono_ns() - begin
     times = seen.timeline(evidence)
     return Crash(name, subject.core, predicted, observed, agreed, evidence, took_ns, times)
+
+
+class Follows(Protocol):
+    """What `calm` needs of the kernel log."""
+
+    def find(self, pattern: re.Pattern[bytes], mark: int, deadline_s: float) -> "Ends | None":
+        """First match from `mark` on, None if there is none in time."""
+
+
+class Ends(Protocol):
+    """Where a match ended."""
+
+    @property
+    def end(self) -> int:
+        """Position behind it."""
+
+
+def calm(
+    log: Follows, mark: int, core: str, *, bound: int, disable: Callable[[], object], quiet_s: float
+) -> int:
+    """How often `core` crashed since `mark`, once it has not crashed for quiet_s.
+
+    A recovery storm has no end of its own: after `bound` crashes `disable` is called, to end it, and
+    BoardFault says so.
+    """
+    pattern = re.compile(collect.STAYS.format(core=re.escape(core)).encode())
+    count = 0
+    while found := log.find(pattern, mark, quiet_s):
+        count, mark = count + 1, found.end
+        if count >= bound:
+            disable()
+            raise BoardFault(
+                f"recovery storm: {core} crashed {count} times, the bound is {bound}; recovery disabled"
+            )
+    return count

@@ -25,7 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "deploy": PURE,
     "gather": PURE,
     "run": PURE | {"twin", "deploy", "gather", "observe", "compare", "measure", "record"},
-    "plugin": PURE | {"run", "gather", "measure", "twin", "image", "board", "record", "report"},
+    "plugin": PURE | {"run", "gather", "observe", "measure", "twin", "image", "board", "record", "report"},
     "cli_image": PURE | {"image", "twin"},
     "cli": PURE | {"image", "twin", "virtual", "report", "record", "cli_image"},
 }

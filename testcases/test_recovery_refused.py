@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: MIT
+"""A firmware file that changed before the crash: the TEE refuses it, the core must not run."""
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from bench.image.sign import sign
+from bench.image.spoil import apply
+from bench.layout import Tee
+from testcases.test_recovery import ALL
+
+
+def wedged(crashes, core, reload):
+    """Crash the core with `reload` in its file: refused, nothing runs, and only a power cycle ends it."""
+    crashes.run(core)
+    crashes.replace(core, reload)
+    step = crashes.watchdog(core, reload=reload)
+    step.check(*ALL)
+    assert step.observed.state == "offline"
+    assert not step.observed.beating
+    assert crashes.wedge(core).describes_one()
+    crashes.power_cycle()
+    crashes.run(core)
+    crashes.bench.stop(core)
+    return step
+
+
+def test_tampered_file_is_refused_in_recovery(crashes, core):
+    """One bit of the file is flipped before the crash: recovery authenticates again, and refuses it."""
+    step = wedged(crashes, core, apply("payload-first", crashes.image("starve", core)))
+    assert step.observed.tee_code == Tee.SECURITY
+
+
+def test_file_with_another_key_is_refused_in_recovery(crashes, core, firmware, signing_key):
+    """The file is replaced by one that somebody else signed: recovery refuses it."""
+    stranger = rsa.generate_private_key(65537, signing_key.key_size)
+    step = wedged(crashes, core, sign([firmware("starve", core)], stranger))
+    assert step.observed.tee_code == Tee.SIGNATURE_INVALID
+
+
+def test_removed_file_leaves_the_core_stopped(crashes, core):
+    """The file is gone when the core crashes: Linux stops the core and has nothing to start."""
+    step = wedged(crashes, core, None)
+    assert step.observed.sequence.endswith("missing")
+
+
+def test_replaced_file_is_what_runs_after_the_crash(crashes, core):
+    """Another firmware with the right key is accepted in recovery: what runs then is what the file held."""
+    crashes.run(core)
+    other = crashes.image("alive", core)
+    crashes.replace(core, other)
+    step = crashes.watchdog(core, reload=other)
+    step.check(*(name for name in ALL if name != "identity"))
+    assert step.observed.identity == f"alive {core}"
