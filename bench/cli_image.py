@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from attrs import asdict
+from attrs import asdict, evolve
 
 from bench.errors import Misuse
 from bench.image import advice
@@ -281,6 +281,8 @@ def _explain(args: argparse.Namespace) -> int:
         rows = [{"line": e.line, "meaning": e.meaning, "causes": e.causes, "try": e.advice} for e in found]
         print(json.dumps({"lines": rows, "image": outcome.reason.name if outcome else None}, indent=2))
         return 0
+    if outcome is not None:
+        found = [narrowed(one, outcome) for one in found]
     lines = [line for one in found for line in explained(one)]
     print("\n".join(lines + (image_says(outcome) if outcome else [])))
     return 0
@@ -305,6 +307,12 @@ def explained(one: Explanation) -> list[str]:
     lines = [printable(one.line), f"  means: {one.meaning}"]
     lines += [f"  cause: {cause}" for cause in one.causes]
     return lines + [f"  try:   {step}" for step in one.advice]
+
+
+def narrowed(one: Explanation, outcome: Outcome) -> Explanation:
+    """Of several causes, the one that this image has, when its code is the line's."""
+    own = f"{outcome.reason.text} ({outcome.reason.name})"
+    return evolve(one, causes=(own,)) if own in one.causes else one
 
 
 def printable(text: str) -> str:

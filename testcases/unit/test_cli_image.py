@@ -179,6 +179,14 @@ def test_explain_with_an_image_adds_what_the_twin_thinks(capsys):
     assert "this image: accepted, loaded" in capsys.readouterr().out
 
 
+def test_explain_narrows_the_causes_to_the_one_the_image_has(desk, capsys):
+    """BAD_PARAMETERS has twenty causes; with the image at hand there is one."""
+    (desk / "bad.bin").write_bytes(spoil.apply("header-version", image()))
+    assert main(["explain", "TEE err: ffff0006", "bad.bin"]) == 0
+    causes = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  cause:")]
+    assert causes == ["  cause: the version of the image format isn't 1 (bad-version)"]
+
+
 def test_what_a_device_printed_cannot_control_the_terminal():
     """Escape sequences are shown, not sent."""
     assert printable("a\x1b[31mb") == "a\\x1b[31mb"

@@ -3,6 +3,7 @@
 
 import hashlib
 import random
+import tracemalloc
 from itertools import pairwise
 
 import pytest
@@ -358,6 +359,18 @@ def test_a_core_the_profile_does_not_have_is_misuse():
 def test_any_buffer_of_bytes_is_taken(kind):
     """bytes, bytearray, memoryview: the same answer."""
     assert load(kind(image()), TRUSTING, "m33") == verdict(image())
+
+
+def test_a_verdict_copies_no_segment_data():
+    """Whatever the image's size, a verdict holds a few kilobytes."""
+    big = drafted(Elf([Segment(BASE, bytes(1 << 20), 1 << 20)]).build())
+    verdict(big)
+    tracemalloc.start()
+    outcome = verdict(big)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert outcome.accepted
+    assert peak < 1 << 16
 
 
 @given(st.binary(max_size=400))
