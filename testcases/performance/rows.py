@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: MIT
+"""What a benchmark gives, and how two ways of doing the same are timed side by side."""
+
+import statistics
+import time
+from collections.abc import Callable
+
+from attrs import define, field, frozen
+from labgrid import Target
+from labgrid.driver import SSHDriver
+
+from bench.board.session import SessionDriver
+from bench.board.strategy import STM32MPStrategy
+
+Action = Callable[[], object]
+
+
+@frozen
+class Row:
+    """One benchmark: median times in seconds; `met`: whether the target is reached."""
+
+    number: str
+    what: str
+    peer: str
+    peer_s: float | None
+    ours_s: float
+    target: str
+    met: bool | None
+
+    @property
+    def ratio_text(self) -> str:
+        """How many times faster than the peer."""
+        return f"{self.peer_s / self.ours_s:.1f} x" if self.peer_s else ""
+
+    @property
+    def ours_text(self) -> str:
+        """Our time, in ms."""
+        return f"{self.ours_s * 1e3:.3f} ms"
+
+    @property
+    def peer_text(self) -> str:
+        """The peer's time, in ms."""
+        return f"{self.peer_s * 1e3:.3f} ms" if self.peer_s else ""
+
+
+def medians(ours: Action, peer: Action, rounds: int, repeat: int = 1) -> tuple[float, float]:
+    """Median seconds of each, taken in turns so that both see the same machine; the first round warms up.
+
+    repeat: ours is timed that many times per round; a short action's median needs more samples.
+    """
+    times: tuple[list[float], list[float]] = [], []
+    for number in range(rounds + 1):
+        for action, taken, count in ((ours, times[0], repeat), (peer, times[1], 1)):
+            for _ in range(count):
+                begin = time.perf_counter()
+                action()
+                if number:
+                    taken.append(time.perf_counter() - begin)
+    return statistics.median(times[0]), statistics.median(times[1])
+
+
+@define
+class Board:
+    """The board with our session and labgrid's SSHDriver on the same server."""
+
+    target: Target
+    _peer: SSHDriver | None = field(default=None)
+
+    @property
+    def strategy(self) -> STM32MPStrategy:
+        """The board's strategy."""
+        return self.target.get_strategy()
+
+    @property
+    def session(self) -> SessionDriver:
+        """Our session, on a board that is up."""
+        self.strategy.transition("shell")
+        return self.target.get_driver("SessionDriver")
+
+    @property
+    def peer(self) -> SSHDriver:
+        """labgrid's own, with the same key."""
+        if self._peer is None:
+            keyfile = self.target.get_driver("SessionDriver", activate=False).address().keyfile
+            self.target.set_binding_map({"networkservice": "ssh"})
+            self._peer = SSHDriver(self.target, "peer", keyfile=str(keyfile))
+        self.target.activate(self._peer)
+        return self._peer
+
+    def release_peer(self) -> None:
+        """Deactivate the peer: it does not survive a power cycle."""
+        if self._peer is not None:
+            self.target.deactivate(self._peer)
+
+    def close(self) -> None:
+        """Deactivate everything; a virtual board of this run ends with it."""
+        self.target.cleanup()
