@@ -15,6 +15,7 @@ import json
 import multiprocessing
 import os
 import random
+import signal
 import sys
 import time
 from collections import Counter
@@ -220,6 +221,8 @@ def campaign(options: argparse.Namespace, programs: dict[str, Path]) -> Totals:
     for job in jobs:
         job.join()
     remember(corpus, totals)
+    if any(job.exitcode not in (0, -signal.SIGTERM) for job in jobs):
+        raise RuntimeError("a process of the campaign failed; its error stands above")
     return totals
 
 

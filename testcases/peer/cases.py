@@ -64,8 +64,8 @@ def base_of(image: bytes, rng: random.Random) -> Base:
             groups.setdefault(field.name.rsplit(".", 1)[0].rstrip("0123456789"), []).append(
                 (field.at, field.size)
             )
-    lists = list(groups.values())
-    targets = [rng.choice(rng.choice(lists)) for _ in range(256)] or [(0, 1)]
+    lists = list(groups.values()) or [[(0, 1)]]
+    targets = [rng.choice(rng.choice(lists)) for _ in range(256)]
     return Base(image, targets)
 
 

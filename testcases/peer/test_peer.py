@@ -179,6 +179,16 @@ def test_a_disagreement_is_made_small_and_kept(flavour, tmp_path, monkeypatch):
     assert load_corpus(tmp_path) == [small]
 
 
+def test_an_image_without_fields_can_be_spoiled():
+    """Even an empty image of the corpus is a base for new cases."""
+    rng = random.Random(1)
+    for image in (b"", b"abc"):
+        base = cases.base_of(image, rng)
+        assert len(base.targets) == 256
+        for faults in range(4):
+            cases.spoiled(base, rng, faults)
+
+
 def test_uncovered_branches_are_named_with_their_line():
     """The report of a campaign says what it never reached."""
     assert describe([Branches("a.c", 4, 3, ((7, "if (x)"),))]) == [
