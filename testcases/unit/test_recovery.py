@@ -1,0 +1,305 @@
+# SPDX-License-Identifier: MIT
+"""A crash predicted, observed and bounded, without a board; the captured one comes from a virtual board."""
+
+from pathlib import Path
+
+import pytest
+from attrs import evolve, frozen
+
+from bench.board.corememory import CoreMemory, Window, translate, windows
+from bench.board.crashtrace import CLEAN, CrashTrace
+from bench.board.frame import Reply
+from bench.board.interrupts import watchdog_line
+from bench.compare import compare
+from bench.errors import BoardFault, LabFault, Misuse
+from bench.facts import (
+    FTRACE,
+    INJECTED,
+    KMSG,
+    NO_CRASH,
+    TRACE_SECOND,
+    WATCHDOG,
+    Artefact,
+    DeployFacts,
+    Evidence,
+    RecoveryFacts,
+    Verdict,
+)
+from bench.image import spoil
+from bench.layout import Tee
+from bench.observe import recovery as see
+from bench.run.recovery import calm
+from bench.twin.recovery import crash, recovery, started
+from testcases.unit.image_rig import board, image, key
+
+CAPTURE = Path(__file__).parents[1] / "captures/virtual-mp25-crashes/watchdog-m33"
+PROFILE = board().with_key(key().public_key())
+USUAL = {"identity": "starve m33", "reload": image()}
+MS = 1_000_000
+
+
+@pytest.fixture
+def captured() -> Evidence:
+    return Evidence(tuple(Artefact(path.name, path.read_bytes()) for path in sorted(CAPTURE.iterdir())))
+
+
+def without(evidence: Evidence, *names: str) -> Evidence:
+    return Evidence(tuple(a for a in evidence.artefacts if a.name not in names))
+
+
+def instead(evidence: Evidence, name: str, data: bytes) -> Evidence:
+    return Evidence((*without(evidence, name).artefacts, Artefact(name, data)))
+
+
+# --- the twin
+
+
+def test_the_twin_predicts_what_a_board_showed(captured):
+    """The whole sequence of a watchdog crash: every field predicted, observed and equal."""
+    predicted = crash(PROFILE, "m33", image(), WATCHDOG, **USUAL)
+    found = compare(predicted, see.crash(captured, 1))
+    assert found.verdict is Verdict.PASS
+    assert [f.name for f in found.fields if f.agreement.value != "agrees"] == []
+    assert predicted.commands == "stop, load, table, start"
+    assert predicted.ta_states == "off, loaded, loaded, started"
+
+
+def test_a_refused_reload_leaves_the_core_off():
+    """Recovery stops the core first, so after a refusal nothing runs."""
+    bad = spoil.apply("payload-first", image())
+    facts = crash(PROFILE, "m33", image(), WATCHDOG, identity="starve m33", reload=bad)
+    assert (facts.commands, facts.ta_states) == ("stop, load", "off, off")
+    assert (facts.state, facts.boots, facts.beating, facts.tee_code) == ("offline", 0, False, Tee.SECURITY)
+    assert facts.sequence == "detected, handling, recovering, stopped, refused"
+    assert facts.secure_log
+
+
+def test_a_missing_file_is_no_refusal_by_the_tee():
+    """Without a file Linux has nothing to ask the TEE for."""
+    facts = crash(PROFILE, "m33", image(), INJECTED[0], identity="alive m33", reload=None)
+    assert (facts.cause, facts.interrupts, facts.commands) == ("mmufault", 0, "stop")
+    assert (facts.tee_code, facts.secure_log) == (0, "")
+    assert facts.sequence.endswith("stopped, missing")
+
+
+def test_another_image_is_accepted_but_nobody_knows_who_it_is():
+    """What a replaced file calls itself isn't in the crashed firmware's identity."""
+    other, trusting = spoil.apply("signature-first", image()), PROFILE.with_verifier(lambda *_: True)
+    facts = crash(trusting, "m33", image(), WATCHDOG, identity="starve m33", reload=other)
+    assert (facts.state, facts.boots, facts.beating, facts.identity) == ("running", 1, True, None)
+
+
+@pytest.mark.parametrize(("cause", "beats"), [(WATCHDOG, False), (INJECTED[2], True)])
+def test_without_recovery_only_the_watchdog_stops_a_core(cause, beats):
+    """A core held by its watchdog is silent; one that Linux only believes to have crashed beats on."""
+    facts = crash(PROFILE, "m33", image(), cause, **USUAL, recovers=False)
+    assert (facts.state, facts.sequence, facts.commands) == ("crashed", "detected, handling", "")
+    assert facts.beating is beats
+
+
+def test_recovery_by_hand_reports_no_new_crash():
+    """`recover` on a crashed core shows the second half of the sequence only."""
+    facts = recovery(started(PROFILE, "m33", image()), "m33", NO_CRASH, image=image(), **USUAL)
+    assert (facts.cause, facts.interrupts) == ("", 0)
+    assert facts.sequence == "recovering, stopped, up"
+
+
+def test_an_image_that_would_not_run_has_no_recovery():
+    """Predicting the crash of a firmware that the board refuses is a mistake of the caller."""
+    with pytest.raises(Misuse, match="m33 would not run this image"):
+        crash(PROFILE, "m33", image()[:-1], WATCHDOG, **USUAL)
+
+
+# --- what is observed
+
+
+def test_the_captured_times_are_in_order(captured):
+    """Interrupt, report, work item and kernel lines have one clock, so their order is exact."""
+    t = see.timeline(captured)
+    order = [
+        t.irq_ns,
+        t.detected_ns,
+        t.queued_ns,
+        t.executed_ns,
+        t.handling_ns,
+        t.stopped_ns,
+        t.up_ns,
+        t.ended_ns,
+    ]
+    assert order == sorted(order)
+    assert t.ended_ns - t.queued_ns == 31_455_000
+    assert t.beat_ns is None
+
+
+def test_a_line_of_another_core_is_not_ours(captured):
+    """Lines that name no core count only for the remoteproc device that others of the core's lines name."""
+    log = b"3,1,1,-;remoteproc remoteproc0: request_firmware failed: -2\n" + captured.get(KMSG)
+    assert "missing" not in see.crash(instead(captured, KMSG, log)).sequence
+    log = captured.get(KMSG) + b"3,1,1,-;remoteproc remoteproc1: request_firmware failed: -2\n"
+    assert see.crash(instead(captured, KMSG, log)).sequence.endswith("up, missing")
+
+
+def test_what_nobody_gathered_stays_undecided(captured):
+    """No trace, no log, no table: the fields are None, never a guess."""
+    few = without(captured, FTRACE, KMSG, "interrupts.before", "trace0.before")
+    facts = see.crash(few, 1)
+    assert (facts.commands, facts.ta_states, facts.cause, facts.sequence) == (None,) * 4
+    assert (facts.interrupts, facts.boots, facts.tee_code) == (None,) * 3
+    assert facts.beating
+    assert see.crash(Evidence()) == RecoveryFacts()
+
+
+def test_an_old_heartbeat_is_no_sign_of_life(captured):
+    """A sample from before the restart and one after it differ, but that is no beat."""
+    stale = instead(captured, TRACE_SECOND, b"mpbench starve m33 1\nboot 00000003 beat 00000000\n")
+    assert see.crash(stale).beating is False
+
+
+def test_a_refused_call_leaves_the_state_as_the_ta_has_it():
+    """LOAD refused: off. STOP refused: as before. A call for another core is not counted."""
+    line = " x-1 [000] d..1. 4.1: ta: (a <- tee_client_invoke_func) cmd={} res=0x{} core={}\n"
+    trace = "".join(
+        line.format(*c) for c in [(3, "ffff000d", 1), (1, "0", 2), (1, "ffff000f", 1), (77, "0", 1)]
+    )
+    assert see.ta_calls(trace, 1) == [("stop", "started"), ("load", "off"), ("command 77", "off")]
+
+
+def test_facts_of_different_kinds_are_not_compared():
+    """A deployment's prediction against a crash's observation is a mistake of the bench."""
+    with pytest.raises(TypeError, match="DeployFacts can't be compared with RecoveryFacts"):
+        compare(DeployFacts(), RecoveryFacts())
+
+
+# --- the bound
+
+
+class Log:
+    """A kernel log in which a core crashes some times and then is quiet."""
+
+    def __init__(self, crashes: int) -> None:
+        self.text = b"".join(b"3,1,1,-;handling crash #%d in m33\n" % n for n in range(crashes))
+
+    def find(self, pattern, mark, _deadline_s):
+        @frozen
+        class Found:
+            end: int
+
+        found = pattern.search(self.text, mark)
+        return Found(found.end()) if found else None
+
+
+def test_a_storm_ends_at_its_bound():
+    """The third crash of a core that may crash twice disables its recovery, and the board is at fault."""
+    ended = []
+    with pytest.raises(BoardFault, match="recovery storm: m33 crashed 3 times, the bound is 3"):
+        calm(Log(9), 0, "m33", bound=3, disable=lambda: ended.append(1), quiet_s=0)
+    assert ended == [1]
+    assert calm(Log(2), 0, "m33", bound=3, disable=lambda: ended.append(2), quiet_s=0) == 2
+    assert ended == [1]
+
+
+# --- the board's files
+
+
+class Shell:
+    """A session that knows some files and answers of commands."""
+
+    def __init__(self, files=None, **answers) -> None:
+        self.files, self.answers, self.asked = files or {}, answers, []
+
+    def read_many(self, paths):
+        return {path: self.files.get(path, "ENOENT") for path in paths}
+
+    def read(self, path):
+        return self.files.get(path, "ENOENT")
+
+    def execute(self, command, _timeout_s=None):
+        self.asked.append(command)
+        code, out = next((a for word, a in self.answers.items() if word in command), (0, b""))
+        return Reply(code, out, b"x: No such file or directory\n" if code else b"")
+
+    def path(self, core, file):
+        return f"/sys/{core}/{file}"
+
+
+M0 = bytes.fromhex("200c0000 00000000 81600000 00006000 200c6000 00000000 81800000 00002000")
+BUS = "/sys/m0/device/of_node/.."
+TREE = {
+    f"{BUS}/dma-ranges": M0,
+    f"{BUS}/#address-cells": b"\0\0\0\1",
+    f"{BUS}/#size-cells": b"\0\0\0\1",
+    f"{BUS}/../#address-cells": b"\0\0\0\2",
+}
+
+
+def test_device_addresses_are_translated_by_the_device_tree():
+    """The words of the M0's mailbox are written where its bus puts them, not where the core sees them."""
+    shell = Shell(TREE, devmem=(0, b"0x00000007\n0x00000008\n"))
+    memory = CoreMemory(shell, shell, "m0")
+    memory.write({0x200C7000: 0x4D420001})
+    assert shell.asked[-1] == "devmem 0x81801000 32 0x4d420001"
+    assert memory.read(0x200C7000, 2) == (7, 8)
+    with pytest.raises(Misuse, match="4 bytes at 0x20000000 are outside of the core's memory: 0x200c0000"):
+        memory.read(0x20000000)
+
+
+def test_a_bus_without_ranges_translates_nothing():
+    """On a bus that has no dma-ranges, both sides use the same addresses."""
+    assert translate((), 0x81200000, 4) == 0x81200000
+    shell = Shell()
+    CoreMemory(shell, shell, "m33").write({0x81201000: 1})
+    assert shell.asked == ["devmem 0x81201000 32 0x1"]
+
+
+def test_a_malformed_device_tree_is_refused():
+    """dma-ranges of a wrong length, or cells that are no number, are named."""
+    assert windows(M0, 1, 2, 1)[1] == Window(0x200C6000, 0x81800000, 0x2000)
+    with pytest.raises(Misuse, match="dma-ranges has 31 bytes, which is no multiple of 16"):
+        windows(M0[1:], 1, 2, 1)
+    shell = Shell(TREE | {f"{BUS}/#size-cells": b"\1"})
+    with pytest.raises(LabFault, match="#size-cells: no number of cells"):
+        CoreMemory(shell, shell, "m0")
+
+
+def test_a_board_without_dev_mem_is_the_labs_fault():
+    """A kernel without /dev/mem can't take parameters for a firmware, and the error says so."""
+    shell = Shell(devmem=(1, b""))
+    with pytest.raises(LabFault, match=r"/dev/mem can't be used .* No such file or directory"):
+        CoreMemory(shell, shell, "m33").write({0: 0})
+
+
+def test_the_watchdog_line_is_named_like_the_cores_device():
+    """/proc/interrupts names the device that the core's sysfs directory links to."""
+    good = Shell(readlink=(0, b"../../../0.m33\n"))
+    assert watchdog_line(good, good, "m33") == "0.m33"
+    bad = Shell(readlink=(1, b""))
+    with pytest.raises(LabFault, match="m33: its device is unknown"):
+        watchdog_line(bad, bad, "m33")
+
+
+def test_a_kernel_that_cannot_trace_leaves_fields_undecided():
+    """Nothing is recorded, `missing` says what, and nobody mistakes the silence for "no calls"."""
+    shell = Shell(mkdir=(1, b""))
+    trace = CrashTrace(shell)
+    trace.start(["0.m33"])
+    trace.clear()
+    assert trace.read() is None
+    assert {"ta", "queue_work", "irq"} <= trace.missing
+    assert shell.asked[0] == CLEAN
+
+
+def test_counts_of_probes_are_read_by_name():
+    """Only the counted functions are taken from the kernel's table of probes."""
+    shell = Shell(
+        {"/sys/kernel/tracing/kprobe_profile": b"  shm_in   3  0\n  foreign  9  0\n  shm_out  2  0\n"}
+    )
+    assert CrashTrace(shell).counts() == {"shm_in": 3, "shm_out": 2}
+
+
+def test_predictions_may_be_undefined(captured):
+    """Where the loader's behaviour is undefined the twin says nothing, and nothing is compared."""
+    silent = evolve(crash(PROFILE, "m33", image(), WATCHDOG, **USUAL), tee_code=None, identity=None)
+    found = compare(silent, see.crash(captured, 1))
+    assert found.verdict is Verdict.PASS
+    undecided = [f.name for f in found.fields if f.agreement.value == "undecided"]
+    assert undecided == ["tee_code", "identity"]
