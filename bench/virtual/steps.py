@@ -16,6 +16,10 @@ from attrs import frozen
 
 from bench.errors import LabFault
 from bench.virtual.paths import cache_dir
+from bench.virtual.tools import require_space
+
+BUILD_BYTES = 6 << 30
+"""Sources, a kernel tree twice and its objects take 4 GiB."""
 
 Report = Callable[[str, str], None]
 """Called with a step's name and what happens to it: `cached`, `building`, `built in 12 s`, `failed`."""
@@ -81,6 +85,7 @@ def build(steps: list[Step], report: Report) -> dict[str, Path]:
             report(step.name, "cached")
             os.utime(results[step.name])
     if missing:
+        require_space(cache_dir(), BUILD_BYTES)
         with _lock(cache_dir() / "build.lock", report):
             _build_missing(missing, results, report)
     return results

@@ -154,6 +154,20 @@ def test_a_full_disk_is_told_before_it_is_full(tmp_path):
         tools.require_space(tmp_path / "new", 1 << 50)
 
 
+def test_a_build_without_space_does_not_begin(monkeypatch):
+    """A build looks at the disk before it makes anything, and not when everything is there."""
+    made = []
+    parts = [Step("part", lambda: [], writer("", made))]
+    monkeypatch.setattr(steps, "BUILD_BYTES", 1 << 60)
+    with pytest.raises(Misuse, match="GiB free"):
+        build(parts, lambda *_: None)
+    assert made == []
+    monkeypatch.setattr(steps, "BUILD_BYTES", 0)
+    build(parts, lambda *_: None)
+    monkeypatch.setattr(steps, "BUILD_BYTES", 1 << 60)
+    build(parts, lambda *_: None)
+
+
 def test_a_failing_command_shows_its_last_lines(tmp_path):
     """A build tool that fails is told with its exit status, its log and its own last words."""
     with pytest.raises(LabFault, match=r"sh ended with 3; log .*log:\n  .*\n  no such thing"):
