@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import bench.cli_enrol
 import bench.cli_image
 import bench.report
 import bench.virtual.cli
@@ -44,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(metavar="COMMAND", required=True)
     bench.virtual.cli.add_commands(commands)
     bench.cli_image.add_commands(commands)
+    bench.cli_enrol.add_commands(commands)
     _add_report(commands)
     return top
 

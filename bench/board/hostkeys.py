@@ -45,7 +45,7 @@ def check(key: paramiko.PKey, pins: list[paramiko.PKey], path: Path, address: st
 
 def enrol_command(path: Path, address: str, port: int, replace: bool) -> str:
     """What a person types to pin the key that the board shows now."""
-    return f"python -m bench.board.enrol {'--replace ' if replace else ''}{address} {port} {path}"
+    return f"mpbench enrol {'--replace ' if replace else ''}{address} {port} {path}"
 
 
 def check_private(path: Path) -> None:

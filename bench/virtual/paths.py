@@ -18,12 +18,6 @@ def cache_dir() -> Path:
     return Path(os.environ.get("MPBENCH_CACHE") or Path(home) / "mpbench")
 
 
-def config_dir() -> Path:
-    """This user's keys: SSH client key, the board's host key, the firmware signing key."""
-    home = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-    return Path(os.environ.get("MPBENCH_CONFIG") or Path(home) / "mpbench")
-
-
 def run_dir() -> Path:
     """State of the boards that are up: one directory each, gone when the board goes down."""
     base = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()

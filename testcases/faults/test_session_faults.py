@@ -18,7 +18,8 @@ from pathlib import Path
 import attr
 import pytest
 
-from bench.board import enrol, hostkeys, link
+from bench import cli
+from bench.board import hostkeys, link
 from bench.board.link import LinkLost
 from bench.board.remoteproc import RemoteprocDriver
 from bench.board.session import SessionDriver
@@ -319,7 +320,7 @@ def test_36_an_unknown_host_key_is_refused(serve: Serve, tmp_path: Path):
     """Without a pinned key nobody logs in; the message has the file and the command that pins it."""
     server = serve()
     nowhere = tmp_path / "empty"
-    with pytest.raises(LabFault, match=rf"is not known.*{nowhere}.*bench\.board\.enrol 127\.0\.0\.1"):
+    with pytest.raises(LabFault, match=rf"is not known.*{nowhere}.*mpbench enrol 127\.0\.0\.1"):
         activate(session_on(server, known_hosts=str(nowhere)))
     assert not nowhere.exists()
 
@@ -337,11 +338,12 @@ def test_36_a_changed_host_key_is_refused_until_enrolled(
     hostkeys.pin(pins, "other.example", 22, key)
     with pytest.raises(LabFault, match=r"host key changed.*--replace"):
         activate(session_on(server, known_hosts=str(pins)))
-    arguments = ["127.0.0.1", str(server.port), str(pins)]
-    assert enrol.main(arguments) == 2
+    enrol = ["enrol", "127.0.0.1", str(server.port), str(pins)]
+    assert cli.main(enrol) == 2
     assert "add --replace" in capsys.readouterr().err
-    assert enrol.main(["--replace", *arguments]) == 0
-    assert enrol.main(arguments) == 0
+    assert cli.main([*enrol, "--replace"]) == 0
+    assert cli.main(enrol) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["pinned", "already"]
     with active(session_on(server, known_hosts=str(pins))) as session:
         assert session.execute("echo in").stdout == b"in\n"
     assert hostkeys.pinned(pins, ["other.example"]) == [key]
@@ -349,7 +351,7 @@ def test_36_a_changed_host_key_is_refused_until_enrolled(
 
 def test_36_enrolment_of_a_silent_address(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     """Nobody there: exit code 3, one line, no file."""
-    assert enrol.main(["127.0.0.1", str(servers.free_port()), str(tmp_path / "pins")]) == 3
+    assert cli.main(["enrol", "127.0.0.1", str(servers.free_port()), str(tmp_path / "pins")]) == 3
     assert capsys.readouterr().err.count("\n") == 1
     assert not (tmp_path / "pins").exists()
 

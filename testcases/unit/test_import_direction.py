@@ -13,6 +13,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "facts": set(),
     "errors": set(),
     "layout": set(),
+    "home": set(),
     "image": PURE,
     "twin": PURE,
     "observe": PURE,
@@ -21,13 +22,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "record": PURE,
     "report": PURE | {"record"},
     "board": PURE,
-    "virtual": PURE,
+    "virtual": PURE | {"home"},
     "deploy": PURE,
     "gather": PURE,
     "run": PURE | {"twin", "deploy", "gather", "observe", "compare", "measure", "record"},
-    "plugin": PURE | {"run", "gather", "observe", "measure", "twin", "image", "board", "record", "report"},
+    "plugin": PURE
+    | {"home", "run", "gather", "observe", "measure", "twin", "image", "board", "record", "report"},
     "cli_image": PURE | {"image", "twin"},
-    "cli": PURE | {"image", "twin", "virtual", "report", "record", "cli_image"},
+    "cli_enrol": PURE | {"home", "board"},
+    "cli": PURE | {"image", "twin", "virtual", "report", "record", "cli_image", "cli_enrol"},
 }
 LABGRID = {"board", "virtual", "plugin"}
 
