@@ -18,8 +18,8 @@ from bench.twin.values import NO_TABLE, Table
 if TYPE_CHECKING:
     from bench.twin.loader import Load
 
-HashEntry = tuple[int, int, int, bytes]
-"""p_type, p_filesz, p_memsz, SHA-256 of the first entry at a p_paddr."""
+HashEntry = tuple[int, int, int, int, bytes]
+"""p_type, p_filesz, p_memsz, p_flags, SHA-256 of the first entry at a p_paddr."""
 
 _ADDRESS_SIGN = 1 << 31
 _HASHTABLE, _NUM_IMG, _IMGTYPE, _IMGSIZE = Tlv.HASHTABLE, Tlv.NUM_IMG, Tlv.IMGTYPE, Tlv.IMGSIZE
@@ -40,6 +40,8 @@ def load(run: Load) -> None:
         load_segments(run, at, size, entries)
         resource_table(run, at, size)
         offset = (offset + size + _ADDRESS_SIGN) % (1 << 32) - _ADDRESS_SIGN  # int32_t offset
+    loaded = {call.da for call in run.platform.calls if call.command is layout.PtaCommand.LOAD_SEGMENT_SHA256}
+    run.complete = all(e[0] != layout.PT_LOAD or not e[1] or paddr in loaded for paddr, e in entries.items())
 
 
 def parse_header(view: View, at: int, size: int, word_bits: int) -> None:
@@ -69,9 +71,9 @@ def hash_table(run: Load) -> dict[int, HashEntry]:
     if not run.heap.take(len(table)):
         raise Stop("heap", f"no room for a copy of the hash table, {len(table)} bytes")
     entries: dict[int, HashEntry] = {}
-    for kind, _, _, paddr, filesz, memsz, _, _, digest in layout.HASH_ENTRY.iter_unpack(table):
+    for kind, _, _, paddr, filesz, memsz, flags, _, digest in layout.HASH_ENTRY.iter_unpack(table):
         if paddr not in entries:
-            entries[paddr] = (kind, filesz, memsz, digest)
+            entries[paddr] = (kind, filesz, memsz, flags, digest)
     return entries
 
 
@@ -124,13 +126,27 @@ def load_segments(run: Load, at: int, size: int, entries: dict[int, HashEntry]) 
         if here < at or here + layout.PHDR.size > end:
             read_too_early(run, here)
             raise Stop("phdr-outside", f"header {index} at {here - at:#x} of {size:#x}")
-        view.inside(here, layout.PHDR.size)
-        kind, offset, _, paddr, filesz, memsz, _, _ = layout.PHDR.unpack_from(view.data, here)
+        if 0 <= here <= view.size - layout.PHDR.size:
+            kind, offset, _, paddr, filesz, memsz, _, _ = layout.PHDR.unpack_from(view.data, here)
+        else:
+            kind, offset, paddr, filesz, memsz = header_at_the_edge(view, here, end - at)
         if kind != layout.PT_LOAD:
             continue
         if at + offset + filesz > end:
             raise Stop("segment-outside-image", f"{filesz:#x} bytes at {offset:#x} of {size:#x}")
         load_segment(run, at + offset, (paddr, filesz, memsz), entries.get(paddr))
+
+
+def header_at_the_edge(view: View, here: int, size: int) -> tuple[int, int, int, int, int]:
+    """A program header that leaves the file: only the words that the loader reads have to be there.
+
+    p_type, p_offset, p_paddr, p_filesz, p_memsz; p_memsz is read last, once the data are known to be inside.
+    """
+    paddr, kind = view.u32(here + 12), view.u32(here)
+    if kind != layout.PT_LOAD:
+        return kind, 0, paddr, 0, 0
+    offset, filesz = view.u32(here + 4), view.u32(here + 16)
+    return kind, offset, paddr, filesz, view.u32(here + 20) if offset + filesz <= size else 0
 
 
 def read_too_early(run: Load, header: int) -> None:
@@ -148,7 +164,7 @@ def load_segment(run: Load, at: int, segment: tuple[int, int, int], entry: HashE
     da, size, mem_size = segment
     if entry is None:
         raise Stop("segment-not-signed", f"p_paddr {da:#x}")
-    kind, filesz, memsz, digest = entry
+    kind, filesz, memsz, flags, digest = entry
     if kind != layout.PT_LOAD:
         raise Stop("hash-entry-not-load", f"p_paddr {da:#x}, p_type {kind:#x}")
     if (filesz, memsz) != (size, mem_size):
@@ -160,6 +176,8 @@ def load_segment(run: Load, at: int, segment: tuple[int, int, int], entry: HashE
         raise Stop("segment-outside-images", f"{size:#x} bytes at {at:#x}, images end at {images_end:#x}")
     if size:
         run.platform.load_segment(run.view, at, (da, size), digest)
+        if not flags & layout.PF_W:
+            run.constant.append(run.platform.writes[-1])
     if size < mem_size:
         run.platform.set_memory((da + size) % (1 << 32), mem_size - size)
     run.segments += 1

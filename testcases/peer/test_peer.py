@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
+from bench import layout
 from bench.image import spoil
 from bench.image.sign import sign
 from bench.layout import TaCommand
@@ -18,7 +19,7 @@ from testcases.peer.build import Flavour
 from testcases.peer.campaign import FOUND, Explorer
 from testcases.peer.conftest import program
 from testcases.peer.coverage import Branches, describe
-from testcases.peer.elves import Elf, Segment, resource_table
+from testcases.peer.elves import Draft, Elf, Segment, resource_table
 from testcases.peer.store import Stored, decode, encode, load_corpus, save
 from testcases.peer.worker import SMALL, Board, Command, Memory, Worker, encode_case, predict
 from testcases.unit.image_rig import key
@@ -93,6 +94,37 @@ def test_the_heap_holds_as_many_segments_as_op_tees_own_allocator(worker, flavou
     assert reason in {"loaded", "heap"}
     assert segments not in {20, 24} or reason == "loaded"
     assert segments not in {28, 32} or reason == "heap"
+
+
+def at_the_edge(kept: int, named: bool, size: int) -> bytes:
+    """A section header or program header cut by the file's end: only words that are read matter."""
+    elf = bytearray(Elf([Segment(BASE, b"data", 4)], tail=bytes(160)).build())
+    elf += bytes(-len(elf) % 8)
+    headers, names = len(elf) - 40 - kept, len(elf) - 150
+    elf[names : names + 28] = b"\0.resource_table\0.shstrtab\0\0"
+    elf[headers : headers + 40] = layout.SHDR.pack(0, 3, 0, 0, names, 28, 0, 0, 1, 0)
+    second = layout.SHDR.pack(1 if named else 0, 1, 0, BASE, 0, size, 0, 0, 0, 0)
+    elf[headers + 40 :] = second[:kept]
+    elf[32:36], elf[48:52] = headers.to_bytes(4, "little"), b"\2\0\0\0"
+    image = bytearray(Draft([bytes(elf)]).build())
+    spoil.put(image, spoil.fields(bytes(image))["tlv.IMGSIZE.value"], 0x7FFFFFF8)
+    return bytes(image)
+
+
+@pytest.mark.parametrize("kept", range(0, 44, 4))
+def test_headers_that_leave_the_file_are_read_word_by_word(worker, flavour, kept):
+    """A section header cut by the file's end, and a program header: only words that are read matter."""
+    for named in (False, True):
+        for size in (0, 64):
+            agree(worker, flavour, Board(SMALL), (LOAD, 1, at_the_edge(kept, named, size)))
+    for kind in (0, 1):
+        image = bytearray(Draft([Elf([Segment(BASE, b"data", 4)] * 2).build()]).build())
+        found = spoil.fields(bytes(image))
+        spoil.put(image, found["tlv.IMGSIZE.value"], 0x7FFFFFF8)
+        end = len(image) - found["elf0.e_ident"].at
+        image[len(image) - kept :] = layout.PHDR.pack(kind, 0, 0, BASE, 4, 4, 5, 4)[:kept]
+        spoil.put(image, found["elf0.e_phoff"], end - kept)
+        agree(worker, flavour, Board(SMALL), (LOAD, 1, bytes(image)))
 
 
 def test_a_wild_read_kills_the_ta_and_the_worker_goes_on(worker, flavour):

@@ -274,6 +274,25 @@ def test_an_image_behind_the_end_of_the_file_is_read_outside():
     assert verdict(bytes(wild)).reason.name == "reads-outside"
 
 
+@pytest.mark.parametrize(
+    ("kind", "kept", "reason"),
+    [
+        (0, 16, "reads-outside"),
+        (0, 12, "reads-outside"),
+        (1, 20, "reads-outside"),
+        (1, 24, "segment-sizes-differ"),
+    ],
+)
+def test_a_program_header_at_the_end_of_the_file_needs_only_the_words_that_are_read(kind, kept, reason):
+    """p_type and p_paddr for any header; p_offset, p_filesz and p_memsz for a PT_LOAD."""
+    data = bytearray(drafted(Elf([Segment(BASE, b"data", 4)] * 2).build()))
+    found = fields(bytes(data))
+    spoil.put(data, found["tlv.IMGSIZE.value"], 0x7FFFFFF8)
+    data[len(data) - kept :] = layout.PHDR.pack(kind, 0, 0, BASE, 8, 4, 5, 4)[:kept]
+    spoil.put(data, found["elf0.e_phoff"], len(data) - found["elf0.e_ident"].at - kept)
+    assert verdict(bytes(data)).reason.name == reason
+
+
 def test_names_at_the_end_of_the_file_are_read_byte_by_byte():
     """With a huge IMGSIZE the names may leave the file: one that differs early is fine, others are not."""
     elf_ = Elf([Segment(BASE, b"data", 4)]).build()
