@@ -60,19 +60,20 @@ class Executes(Protocol):
 
 
 class CrashTrace:
-    """The recorder; `missing` names what this board's kernel can't record."""
+    """The recorder; `missing` names what this board's kernel can't record.
 
-    def __init__(self, session: Executes) -> None:
+    lines: names of the interrupts that matter
+    """
+
+    def __init__(self, session: Executes, lines: Sequence[str]) -> None:
         self._session = session
+        self._lines = lines
         self.missing: frozenset[str] = frozenset()
 
-    def start(self, lines: Sequence[str]) -> None:
-        """Remove leftovers, and record. lines: names of the interrupts that matter.
-
-        A kernel without tracing is no error: see `missing`.
-        """
+    def start(self) -> None:
+        """Remove leftovers, and record. A kernel without tracing is no error: see `missing`."""
         self.stop()
-        irq = IRQ.format(filter=" || ".join(f'name == "{line}"' for line in lines))
+        irq = IRQ.format(filter=" || ".join(f'name == "{line}"' for line in self._lines))
         said = self._session.execute(f"mkdir {INSTANCE} || exit; {PROBES}{EVENTS}{irq}").stdout.decode()
         wanted = {"ta", *COUNTED, "queue_work", "execute_start", "execute_end", "irq"}
         self.missing = frozenset(wanted - set(said.split()))
@@ -100,9 +101,9 @@ class CrashTrace:
 
 @contextlib.contextmanager
 def recording(session: Executes, lines: Sequence[str]) -> Iterator[CrashTrace]:
-    """A recorder that is gone afterwards; see CrashTrace.start()."""
-    trace = CrashTrace(session)
-    trace.start(lines)
+    """A recorder that is gone afterwards."""
+    trace = CrashTrace(session, lines)
+    trace.start()
     try:
         yield trace
     finally:

@@ -53,8 +53,9 @@ RSC_TRACE = 2
 @pytest.fixture(scope="session")
 def crash_trace(board: run.Board, profile: Any) -> Iterator[CrashTrace]:
     """The recorder of what Linux does in a recovery, for the whole run."""
-    lines = [watchdog_line(board.session, board.remoteproc, core.name) for core in profile.cores]  # type: ignore[arg-type]
-    with recording(board.session, lines) as trace:  # type: ignore[arg-type]
+    anything: Any = board
+    lines = [watchdog_line(anything.session, anything.remoteproc, core.name) for core in profile.cores]
+    with recording(anything.session, lines) as trace:
         yield trace
 
 
@@ -260,10 +261,14 @@ class Crashes:
 
     def power_cycle(self) -> None:
         """End a wedge: the board is switched off and on."""
-        lines = [p.subject.line for p in self._patients.values()]
-        self._patients.clear()
         self.bench.power_cycle()
-        self.trace.start(lines)
+        self.booted()
+
+    def booted(self) -> None:
+        """The board was booted anew on purpose: nothing runs, nothing is recorded any more."""
+        self.bench.booted()
+        self._patients.clear()
+        self.trace.start()
 
     def settle(self) -> None:
         """As a test has to leave it: recovery enabled, no core dump wanted, no core still crashed."""

@@ -280,8 +280,8 @@ def test_the_watchdog_line_is_named_like_the_cores_device():
 def test_a_kernel_that_cannot_trace_leaves_fields_undecided():
     """Nothing is recorded, `missing` says what, and nobody mistakes the silence for "no calls"."""
     shell = Shell(mkdir=(1, b""))
-    trace = CrashTrace(shell)
-    trace.start(["0.m33"])
+    trace = CrashTrace(shell, ["0.m33"])
+    trace.start()
     trace.clear()
     assert trace.read() is None
     assert {"ta", "queue_work", "irq"} <= trace.missing
@@ -293,7 +293,7 @@ def test_counts_of_probes_are_read_by_name():
     shell = Shell(
         {"/sys/kernel/tracing/kprobe_profile": b"  shm_in   3  0\n  foreign  9  0\n  shm_out  2  0\n"}
     )
-    assert CrashTrace(shell).counts() == {"shm_in": 3, "shm_out": 2}
+    assert CrashTrace(shell, []).counts() == {"shm_in": 3, "shm_out": 2}
 
 
 def test_predictions_may_be_undefined(captured):

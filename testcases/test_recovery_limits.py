@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: MIT
+"""Where recovery ends: dead firmware, a storm, power that goes away, a board that resets."""
+
+import re
+
+import pytest
+
+from bench.errors import BoardFault, Invalidated, LabFault
+from bench.facts import WATCHDOG
+
+BOUND = 5
+WAIT_S = 20.0
+
+
+def test_recovered_but_dead_is_a_fail(crashes, core):
+    """Linux says "running", the TEE said yes, the watchdog is kicked; without a heartbeat it is a FAIL."""
+    crashes.run(core)
+    mute = crashes.image("mute", core)
+    crashes.replace(core, mute)
+    step = crashes.watchdog(core, reload=mute)
+    assert (step.observed.state, step.observed.boots) == ("running", 1)
+    with pytest.raises(BoardFault, match=r"crash on .*: beating was predicted True, the board showed False$"):
+        step.check("state", "beating")
+
+
+def test_recovery_storm_stops_at_its_bound(crashes, core):
+    """Firmware that fails in every life is not recovered for ever: the bench disables recovery and fails."""
+    crashes.run(core)
+    crashes.fail(core, times=0xFFFF)
+    words = f"recovery storm: {core} crashed {BOUND} times, the bound is {BOUND}; recovery disabled"
+    with pytest.raises(BoardFault, match=words):
+        crashes.calm(core, BOUND)
+    remoteproc = crashes.bench.board.remoteproc
+    assert remoteproc.await_state(core, "crashed", WAIT_S) == "crashed"
+    assert remoteproc.attributes(core, "recovery") == {"recovery": "disabled"}
+    assert BOUND <= crashes.calm(core, BOUND + 2) <= BOUND + 1, "one that was under way may still be counted"
+
+
+def in_mid_recovery(crashes, core):
+    """Hold a recovery between stop and load: it waits for somebody to read an inline core dump."""
+    crashes.run(core)
+    crashes.write(core, "coredump", "inline")
+    kmsg = crashes.bench.board.kmsg
+    mark = kmsg.mark()
+    crashes.fail(core)
+    assert kmsg.wait_for(re.compile(f"stopped remote processor {core}".encode()), mark, WAIT_S)
+    assert crashes.bench.state(core) == "offline"
+
+
+def test_power_cut_in_mid_recovery(crashes, core):
+    """Power goes away between stop and load; after the next boot nothing is left of it, and the core runs."""
+    in_mid_recovery(crashes, core)
+    crashes.power_cycle()
+    assert crashes.bench.state(core) == "offline"
+    crashes.run(core)
+    crashes.watchdog(core).check("sequence", "state", "boots", "beating")
+
+
+def test_reset_in_mid_test_is_invalid(crashes, core):
+    """A board that resets while a crash is watched gives no verdict on the board: INVALID, by its boot_id."""
+    crashes.run(core)
+    session = crashes.bench.board.session
+    with pytest.raises(LabFault):
+        crashes.step(core, WATCHDOG, lambda: session.execute("echo b >/proc/sysrq-trigger"))
+    with pytest.raises(Invalidated, match="reset"):
+        crashes.bench.settle()
+    crashes.booted()
+    crashes.run(core)
+    crashes.watchdog(core).check("sequence", "state", "boots", "beating")
