@@ -97,7 +97,7 @@ def test_the_heap_holds_as_many_segments_as_op_tees_own_allocator(worker, flavou
 
 
 def at_the_edge(kept: int, named: bool, size: int) -> bytes:
-    """A section header or program header cut by the file's end: only words that are read matter."""
+    """An image whose second section header has only `kept` bytes left, and an IMGSIZE of 2 GiB."""
     elf = bytearray(Elf([Segment(BASE, b"data", 4)], tail=bytes(160)).build())
     elf += bytes(-len(elf) % 8)
     headers, names = len(elf) - 40 - kept, len(elf) - 150
