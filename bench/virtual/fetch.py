@@ -123,6 +123,9 @@ class Apt:
             f"-oAPT::Architectures={GUEST_ARCHITECTURE}",
             "-oAPT::Sandbox::User=",
             "-oAcquire::Retries=3",
+            "-oAcquire::Languages=none",
+            # A lab's mirror may lag behind: what is fetched is pinned by hash, its signature still has to hold.
+            "-oAcquire::Check-Valid-Until=false",
         ]
 
     @classmethod
