@@ -124,7 +124,7 @@ class Apt:
             "-oAPT::Sandbox::User=",
             "-oAcquire::Retries=3",
             "-oAcquire::Languages=none",
-            # A lab's mirror may lag behind: what is fetched is pinned by hash, its signature still has to hold.
+            # A mirror may lag behind: what is fetched is pinned by hash, and signatures still have to hold.
             "-oAcquire::Check-Valid-Until=false",
         ]
 
