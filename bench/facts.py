@@ -85,6 +85,32 @@ TRACE_FIRST = "trace0.first"
 TRACE_SECOND = "trace0.second"
 NO_TRACE = "trace0.absent"
 """Gathered when the board has no trace0 for this core: why not."""
+MEMORY = "memory"
+"""What the core's memory held when the board had answered: a line per range, as in MemoryRange.line."""
+
+ZEROS = "zeros"
+
+
+@frozen
+class MemoryRange:
+    """Bytes of a core's memory: physical address, size, SHA-256 in hex or ZEROS if all are zero."""
+
+    pa: int
+    size: int
+    sha256: str
+
+    @property
+    def line(self) -> str:
+        """Place and content; of a hash the first 16 digits."""
+        return f"{self.pa:#x}+{self.size:#x} {self.sha256[:16]}"
+
+
+def memory_word(lines: Iterable[str]) -> str | None:
+    """A field's value for the lines of some ranges: ZEROS if all are that; None for no range."""
+    found = tuple(lines)
+    if not found:
+        return None
+    return ZEROS if all(line.endswith(f" {ZEROS}") for line in found) else "; ".join(found)
 
 
 @frozen
@@ -97,6 +123,8 @@ class DeployFacts:
     secure_log: the reason on the secure console (the loader's line without its prefix), "" for none
     beating:    whether the firmware's heartbeat advances
     identity:   who the firmware says it is, e.g. "alive m33", "" when it does not run
+    memory:     what the core's memory holds: see memory_word. After a refusal all of it is looked at, while
+                firmware runs only what it can't write to.
     """
 
     errno: str | None = None
@@ -105,6 +133,7 @@ class DeployFacts:
     secure_log: str | None = None
     beating: bool | None = None
     identity: str | None = None
+    memory: str | None = None
 
 
 # Names of the artefacts of one crash, beside KMSG, SECURE_CONSOLE, STATE and the trace samples.
@@ -171,7 +200,30 @@ class RecoveryFacts:
     identity: str | None = None
 
 
-Facts = DeployFacts | RecoveryFacts
+DUMP = "coredump"
+"""A core dump of the core, as the board gave it, and what a person reads first of it."""
+DUMP_SUMMARY = "coredump.summary"
+
+
+@frozen
+class DumpFacts:
+    """What a core dump holds, predicted by the twin or observed.
+
+    segments:  device address and size of every segment, e.g. "0x80100000+0x800000"
+    unchanged: device address, size and SHA-256 of what the loader wrote and the firmware can't change
+    vectors:   device address of the vector table, initial stack pointer and reset vector
+    identity:  who the firmware says it is, in the trace buffer
+    boot:      which of its lives crashed
+    """
+
+    segments: str | None = None
+    unchanged: str | None = None
+    vectors: str | None = None
+    identity: str | None = None
+    boot: int | None = None
+
+
+Facts = DeployFacts | RecoveryFacts | DumpFacts
 
 
 @frozen

@@ -84,6 +84,7 @@ ELFCLASS32: Final = 1
 EV_CURRENT: Final = 1
 EM_ARM: Final = 40
 PT_LOAD: Final = 1
+PF_W: Final = 2
 PT_ARM_EXIDX: Final = 0x70000001
 HASH_ENTRY: Final = struct.Struct("<8I32s")  # struct remoteproc_segment: program header, SHA-256
 

@@ -5,6 +5,7 @@ Waits for events with deadlines. A deadline that passes is no error here: the ev
 and a field stays undecided.
 """
 
+import hashlib
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -15,14 +16,17 @@ from attrs import frozen
 from bench.facts import (
     IMAGE,
     KMSG,
+    MEMORY,
     NO_TRACE,
     SECURE_CONSOLE,
     START_ERRNO,
     STATE,
     TRACE_FIRST,
     TRACE_SECOND,
+    ZEROS,
     Artefact,
     Evidence,
+    MemoryRange,
 )
 
 KERNEL_SAYS = re.compile(rb"remote processor \S+ is now up|Boot failed|TEE err")
@@ -35,6 +39,8 @@ ANYTHING = re.compile(rb".")
 
 KERNEL_DEADLINE_S = 2.0
 SECURE_DEADLINE_S = 1.0
+MUTE_DEADLINE_S = 0.25
+"""The same where nobody expects a line: its absence can only be waited for."""
 SILENCE_S = 0.05
 """The secure console has said all when nothing follows for this long: 500 characters at 115200 baud."""
 
@@ -97,6 +103,13 @@ class Reads(Protocol):
         """Content of debugfs trace0, None when the core has none."""
 
 
+class SeesMemory(Protocol):
+    """A board whose memory can be read from outside, as a virtual one's."""
+
+    def read_memory(self, pa: int, size: int) -> bytes:
+        """Bytes at a physical address."""
+
+
 @frozen
 class Watch:
     """The streams of the board and where they stood before a step."""
@@ -119,18 +132,31 @@ def gather(
     errno: str,
     image: bytes,
     *,
+    seen: Iterable[Artefact] = (),
+    secure_deadline_s: float = SECURE_DEADLINE_S,
     now_s: Callable[[], float] = time.monotonic,
 ) -> Evidence:
-    """Evidence of a deployment whose write of `start` returned `errno`."""
+    """Evidence of a deployment whose write of `start` returned `errno`; `seen`: more, gathered last."""
     watched.kmsg.wait_for(KERNEL_SAYS, watched.kmsg_mark, KERNEL_DEADLINE_S)
     if errno != "OK":
-        _until_silent(watched, now_s)
+        _until_silent(watched, secure_deadline_s, now_s)
     artefacts = [Artefact(START_ERRNO, errno.encode()), Artefact(STATE, remoteproc.core_state(core).encode())]
     artefacts += trace_samples(remoteproc, core, now_s)
     artefacts.append(Artefact(KMSG, watched.kmsg.since(watched.kmsg_mark)))
     artefacts.append(Artefact(SECURE_CONSOLE, watched.secure.since(watched.secure_mark)))
     artefacts.append(Artefact(IMAGE, image))
+    artefacts += seen
     return Evidence(tuple(artefacts))
+
+
+def memory(board: SeesMemory, places: Iterable[tuple[int, int]]) -> Artefact:
+    """What the memory holds at some places (physical address, size)."""
+    ranges = [MemoryRange(pa, size, _content(board.read_memory(pa, size))) for pa, size in places]
+    return Artefact(MEMORY, "".join(f"{r.line}\n" for r in ranges).encode())
+
+
+def _content(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest() if data.strip(b"\0") else ZEROS
 
 
 def about(session: ReadsFiles, console: Log, secure: Log) -> Evidence:
@@ -165,9 +191,9 @@ def _life(trace: bytes) -> bytes:
     return found[0] if found else b""
 
 
-def _until_silent(watched: Watch, now_s: Callable[[], float]) -> None:
+def _until_silent(watched: Watch, deadline_s: float, now_s: Callable[[], float]) -> None:
     """Wait for an error line of the secure world, then for the lines that follow it."""
     secure, deadline = watched.secure, now_s() + SECURE_DEADLINE_S
-    secure.wait_for(SECURE_SAYS, watched.secure_mark, SECURE_DEADLINE_S)
+    secure.wait_for(SECURE_SAYS, watched.secure_mark, deadline_s)
     while now_s() < deadline and secure.wait_for(ANYTHING, secure.mark(), SILENCE_S):
         pass

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from bench.facts import (
     KMSG,
+    MEMORY,
     NO_TRACE,
     SECURE_CONSOLE,
     START_ERRNO,
@@ -20,10 +21,14 @@ from bench.facts import (
     DeployFacts,
     Evidence,
     Provenance,
+    memory_word,
 )
 
 TEE_ERROR = re.compile(r"TEE err: (?:0x)?([0-9a-f]{8})")
 """How the remoteproc driver reports a refusal by the TEE (ST's kernel and ours)."""
+
+LINUX_REFUSES = "Boot failed: "
+"""What the kernel says of every start that fails, whoever refused."""
 
 TA_ERROR = re.compile(r"E/TA:\s.*?\b\w+:\d+ (.+)")
 """An error line of the trusted application: `E/TA:  function:line message`."""
@@ -56,15 +61,17 @@ def observe(evidence: Evidence) -> DeployFacts:
         secure_log=reason(text_of(evidence, SECURE_CONSOLE)),
         beating=_beating(evidence),
         identity=_identity(evidence),
+        memory=memory_word((text_of(evidence, MEMORY) or "").splitlines()),
     )
 
 
 def tee_code(kernel_log: str | None, errno: str | None) -> int | None:
-    """First TEE_Result in the kernel log; 0 if the start succeeded without one, None if nobody can tell."""
+    """First TEE_Result in the kernel log; 0 if the log is whole without one, None if nobody can tell."""
     found = TEE_ERROR.search(kernel_log or "")
     if found:
         return int(found[1], 16)
-    return 0 if kernel_log is not None and errno == "OK" else None
+    whole = kernel_log is not None and (errno == "OK" or LINUX_REFUSES in kernel_log)
+    return 0 if whole else None
 
 
 def reason(secure_console: str | None) -> str | None:
@@ -117,13 +124,28 @@ def is_virtual(found: Provenance) -> bool:
 
 def _beating(evidence: Evidence) -> bool | None:
     if evidence.get(NO_TRACE) is not None:
+        return None if runs_unheard(evidence) else False
+    if is_silent(evidence):
         return False
     samples = [beat(text_of(evidence, name) or "") for name in (TRACE_FIRST, TRACE_SECOND)]
     return None if None in samples else samples[0] != samples[1]
 
 
+def runs_unheard(evidence: Evidence) -> bool:
+    """A core that runs without a trace buffer: nobody can hear its heart."""
+    return word_of(evidence, STATE) == "running"
+
+
+def is_silent(evidence: Evidence) -> bool:
+    """A trace buffer in which nothing was ever written, at the deadline of the second look."""
+    samples = [evidence.get(name) for name in (TRACE_FIRST, TRACE_SECOND)]
+    return all(data is not None and not data.strip(b"\0") for data in samples)
+
+
 def _identity(evidence: Evidence) -> str | None:
     if evidence.get(NO_TRACE) is not None:
+        return None if runs_unheard(evidence) else ""
+    if is_silent(evidence):
         return ""
     trace = text_of(evidence, TRACE_FIRST)
     return None if trace is None else identity(trace)

@@ -3,6 +3,7 @@
 
 import contextlib
 import hashlib
+import shlex
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from bench import run
 from bench.board.kmsg import KmsgFollower
 from bench.errors import LabFault, Misuse
-from bench.facts import Measurement
+from bench.facts import Artefact, Measurement
 from bench.image.keys import fingerprint, is_default_key, load_private_key
 from bench.plugin.collecting import profile_of
 from bench.plugin.state import CHECKOUT, RunState, of
@@ -80,11 +81,31 @@ def board(strategy: Any, target: Any, signing_key: rsa.RSAPrivateKey, request: A
         session=session,
         remoteproc=target.get_driver("RemoteprocDriver"),
         kmsg=KmsgFollower(session),
-        secure=target.get_driver("ConsoleRecorder", name="secure"),
+        secure=target.get_driver("ConsoleRecorder", name=secure_console(target)),
         console=target.get_driver("ConsoleRecorder", name="console"),
+        memory=next((r for r in target.resources if hasattr(r, "read_memory")), None),
     )
-    state.board_is(run.about(found), sources(target.env.config_file, signing_key))
+    more = {"profile": profile_of(target.env.config).name, **sources(target.env.config_file, signing_key)}
+    state.board_is(run.about(found), more)
     return found
+
+
+def secure_console(target: Any) -> str:
+    """Name of the recorder that hears OP-TEE: Linux's own where both share a UART, as on ST's boards."""
+    return "secure" if any(driver.name == "secure" for driver in target.drivers) else "console"
+
+
+def tamper_proof(original: bytes, tampered: bytes, on_board: str) -> Artefact:
+    """That an image was tampered with, and that this is what the board had, by three hashes.
+
+    Misuse if nothing was changed; LabFault if the board had something else.
+    """
+    before, after = (hashlib.sha256(data).hexdigest() for data in (original, tampered))
+    if before == after:
+        raise Misuse(f"the image was not changed at all: SHA-256 {before} before and after")
+    if on_board != after:
+        raise LabFault(f"the board's file has SHA-256 {on_board}, the tampered image {after}")
+    return Artefact("tamper", f"before {before}\nafter {after}\nboard {on_board}\n".encode())
 
 
 def sources(target_file: str, key: rsa.RSAPrivateKey) -> dict[str, str]:
@@ -125,16 +146,30 @@ class Bench:
         assert self._state.board is not None
         return self._state.board
 
-    def deploy(self, core: str, image: bytes, identity: str) -> run.Step:
+    def deploy(self, core: str, image: bytes, identity: str, *, original: bytes | None = None) -> run.Step:
         """Deploy `image` on an offline core; `identity` is what its firmware says of itself if it runs.
 
+        original: the image before it was tampered with; the proof of that becomes evidence.
         A refusal by the board is a value in the step's `observed`. Raises LabFault and Invalidated.
         """
         self._touched.append(core)
         predicted = run.predict(self.profile, core, image, identity)
-        step = run.deployment(self.board, core, image, predicted)
+        step = run.deployment(
+            self.board, core, image, predicted, look_at=run.places(self.profile, core, image)
+        )
+        if original is not None:
+            step = run.with_proof(step, tamper_proof(original, image, self.sha256(core)))
         self.append(step)
         return step
+
+    def sha256(self, core: str) -> str:
+        """SHA-256 of the core's firmware file, by the board itself."""
+        board: Any = self.board
+        name = board.remoteproc.attributes(core, "firmware")["firmware"]
+        reply = board.session.execute(f"sha256sum <{shlex.quote(board.remoteproc.firmware_path(name))}")
+        if reply.code != 0:
+            raise LabFault(f"{core}: the board has no hash of its firmware file: {reply.error}")
+        return str(reply.stdout.split()[0].decode())
 
     def append(self, step: run.Step) -> None:
         """Record a step."""

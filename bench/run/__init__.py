@@ -2,18 +2,27 @@
 """The one place where the stages meet: predict, deploy, gather, observe, compare, record."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
-from attrs import asdict, field, frozen
+from attrs import asdict, evolve, field, frozen
 
 from bench import deploy, gather
 from bench.compare import compare
 from bench.errors import BoardFault, Invalidated, LabFault
-from bench.facts import Agreement, Comparison, DeployFacts, Evidence, Facts, FieldVerdict, Provenance
+from bench.facts import (
+    Agreement,
+    Artefact,
+    Comparison,
+    DeployFacts,
+    Evidence,
+    Facts,
+    FieldVerdict,
+    Provenance,
+)
 from bench.observe import is_virtual, observe, provenance
 from bench.record import Record
-from bench.twin.expect import expect
+from bench.twin.expect import expect, to_look_at
 from bench.twin.loader import load
 from bench.twin.profile import Profile
 
@@ -28,13 +37,17 @@ class Remoteproc(deploy.Writes, gather.Reads, Protocol):
 
 @frozen
 class Board:
-    """The board as the stages see it; `console` is Linux's, which the boot loaders used before."""
+    """The board as the stages see it; `console` is Linux's, which the boot loaders used before.
+
+    memory: where its memory can be read from outside; None: nowhere, as on silicon
+    """
 
     session: Session
     remoteproc: Remoteproc
     kmsg: gather.Log
     secure: gather.Log
     console: gather.Log
+    memory: gather.SeesMemory | None = None
 
 
 @frozen
@@ -75,24 +88,54 @@ def predict(profile: Profile, core: str, image: bytes, identity: str) -> DeployF
     return expect(load(image, profile, core), identity=identity, profile=profile)
 
 
+def with_proof(step: Step, artefact: Artefact) -> Step:
+    """The step with one more artefact in its evidence."""
+    return evolve(step, evidence=Evidence((*step.evidence.artefacts, artefact)))
+
+
+def places(profile: Profile, core: str, image: bytes) -> tuple[tuple[int, int], ...]:
+    """Which memory decides whether the board did with `image` as predicted."""
+    return to_look_at(load(image, profile, core), profile, core)
+
+
 def deployment(
     board: Board,
     core: str,
     image: bytes,
     predicted: DeployFacts,
     mono_ns: Callable[[], int] = time.monotonic_ns,
+    *,
+    look_at: Sequence[tuple[int, int]] = (),
 ) -> Step:
-    """Deploy and compare. Invalidated if the board was reset meanwhile: then nobody knows what was seen."""
+    """Deploy and compare. Invalidated if the board was reset meanwhile: then nobody knows what was seen.
+
+    look_at: places (physical address, size) that the core's memory is looked at in afterwards
+    """
     begin = mono_ns()
     boot = boot_id(board)
     watched = gather.watch(board.kmsg, board.secure)
     done = deploy.deploy(board.session, board.remoteproc, core, image)
-    evidence = gather.gather(board.remoteproc, watched, core, done.errno, image)
+    mute = predicted.secure_log == ""
+    evidence = gather.gather(
+        board.remoteproc,
+        watched,
+        core,
+        done.errno,
+        image,
+        seen=_memory(board, look_at),
+        secure_deadline_s=gather.MUTE_DEADLINE_S if mute else gather.SECURE_DEADLINE_S,
+    )
     same_boot(boot, boot_id(board))
     observed = observe(evidence)
     return Step(
         "deploy", core, predicted, observed, compare(predicted, observed), evidence, mono_ns() - begin
     )
+
+
+def _memory(board: Board, places: Sequence[tuple[int, int]]) -> Iterator[Artefact]:
+    """The core's memory, when it is asked for; nothing where nobody can see it."""
+    if board.memory is not None and places:
+        yield gather.memory(board.memory, places)
 
 
 def stop(board: Board, core: str) -> None:

@@ -15,7 +15,7 @@ from bench.twin.image import Stop, View, tlv_index
 from bench.twin.platform import Platform
 from bench.twin.profile import Profile
 from bench.twin.reasons import REASONS
-from bench.twin.values import NO_TABLE, Outcome, State
+from bench.twin.values import NO_TABLE, Outcome, State, Write
 
 _SIGNTYPE, _PKEYINFO = Tlv.SIGNTYPE, Tlv.PKEYINFO
 _LOADED, _OFF = State.LOADED, State.OFF
@@ -61,6 +61,8 @@ class Load:
         self.authenticated = False
         self.aligned = True
         self.segments = 0
+        self.constant: list[Write] = []
+        self.complete = True
         self.table = NO_TABLE
         self.table_offset: int | None = None
 
@@ -77,7 +79,8 @@ class Load:
         text = f"{reason.text}: {stop.detail}" if stop.detail else reason.text
         return Outcome(
             reason, code, text, tuple(self.platform.calls), state, table, tuple(console),
-            tuple(self.platform.writes), self.table_offset if good else None, self.view.data,
+            tuple(self.platform.writes), self.table_offset if good else None,
+            tuple(self.constant) if good else (), self.complete, self.view.data,
         )  # fmt: skip
 
     def all(self) -> None:

@@ -58,6 +58,7 @@ class Profile:
     formats, protection: capabilities of the platform (bit masks);
     faults: platform commands that fail, with their TEE result (a stop that times out, a region not mapped);
     errno: what the operating system's driver makes of every refusal;
+    checks_table: whether that driver looks at the resource table in memory before it starts the core;
     verify: the platform's key, None until `with_key`.
     """
 
@@ -73,6 +74,7 @@ class Profile:
     protection: int = 1
     faults: Mapping[int, int] = field(factory=dict)
     errno: str = "EIO"
+    checks_table: bool = False
     sessions: int = 1
     verify: Verifier | None = field(default=None, eq=False, repr=False)
 
@@ -322,5 +324,6 @@ _FIELDS: dict[str, Callable[[_Map, str, str], Any]] = {
     "formats": lambda r, k, p: _number(r, k, p, 0, 0xFFFFFFFF),
     "protection": lambda r, k, p: _number(r, k, p, 0, 0xFFFFFFFF),
     "errno": _text_of,
+    "checks_table": lambda r, k, p: _choice(r, k, p, (True, False)),
     "cores": _cores,
 }

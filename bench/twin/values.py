@@ -81,6 +81,8 @@ class Outcome:
     detail: the numbers of the case in words; state: of the core afterwards;
     table: what GET_RSC_TABLE would say now; console: lines on the secure console, without prefix;
     writes: memory operations in order; table_offset: where in the file the resource table was read.
+    constant: the copies among them that the firmware can't write to, by the signed program headers;
+    complete: whether every segment that the hash table names was loaded.
     """
 
     reason: Reason
@@ -92,6 +94,8 @@ class Outcome:
     console: tuple[str, ...] = ()
     writes: tuple[Write, ...] = ()
     table_offset: int | None = None
+    constant: tuple[Write, ...] = ()
+    complete: bool = True
     image: bytes | memoryview = field(default=b"", repr=False, eq=False)
 
     @property

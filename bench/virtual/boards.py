@@ -17,6 +17,7 @@ from attrs import frozen
 
 from bench.errors import LabFault, Misuse
 from bench.virtual import keys
+from bench.virtual.memory import RAM_NAME, ram_offset
 from bench.virtual.paths import run_dir
 from bench.virtual.process import Spec
 from bench.virtual.qemu import Parts
@@ -187,6 +188,22 @@ def find(name: str) -> Board:
     if name not in up:
         raise Misuse(f"no virtual board {name!r} is up; up are: {', '.join(up) or 'none'}")
     return up[name]
+
+
+def read_memory(board: Board, pa: int, size: int) -> bytes:
+    """RAM of a board, through the file that its process shares with QEMU. LabFault if the board is off.
+
+    Ref: memfd_create(2), proc_pid_fd(5)
+    """
+    for link in Path(f"/proc/{board.pid}/fd").iterdir():
+        try:
+            if not os.readlink(link).startswith(f"/memfd:{RAM_NAME} "):
+                continue
+            with link.open("rb") as ram:
+                return os.pread(ram.fileno(), size, ram_offset(pa, size))
+        except FileNotFoundError:
+            continue  # closed meanwhile
+    raise LabFault(f"virtual board {board.name} is off: it has no memory")
 
 
 def stop(board: Board) -> None:

@@ -14,6 +14,9 @@ RAM_PA = 0x4000_0000
 RAM_SIZE = 0x4400_0000
 """Guest RAM of QEMU's virt machine: 1088 MiB, so that an STM32MP25's own DDR addresses lie inside."""
 
+RAM_NAME = "mpbench-ram"
+"""Of the file without a place in any file system that holds it."""
+
 CONTROL_PA = 0x8140_0000
 CONTROL_SIZE = 0x1000
 SLOT_SIZE = 0x100
@@ -169,6 +172,15 @@ MP15_CORES: dict[str, CoreSpec] = {
 """The M4 as a virtual STM32MP15 will have it: the SoC's device addresses, RAM in place of its SRAMs."""
 
 
+def ram_offset(pa: int, size: int, base_pa: int = RAM_PA, ram_size: int = RAM_SIZE) -> int:
+    """Offset of `size` bytes at `pa` in the RAM's file; Misuse outside."""
+    offset = pa - base_pa
+    if offset < 0 or offset + size > ram_size:
+        end = base_pa + ram_size
+        raise Misuse(f"{size} bytes at 0x{pa:08x} are outside the RAM 0x{base_pa:08x}..0x{end:08x}")
+    return offset
+
+
 class SharedRam:
     """The board's RAM, mapped: QEMU, the PTA and the co-processors see the same bytes.
 
@@ -187,7 +199,7 @@ class SharedRam:
     @classmethod
     def create(cls, size: int = RAM_SIZE, base_pa: int = RAM_PA) -> Self:
         """New, zeroed RAM without a name in any file system: it is gone with its last user."""
-        fd = os.memfd_create("mpbench-ram", os.MFD_CLOEXEC)
+        fd = os.memfd_create(RAM_NAME, os.MFD_CLOEXEC)
         try:
             os.ftruncate(fd, size)
             return cls(fd, size, base_pa)
@@ -196,11 +208,7 @@ class SharedRam:
 
     def offset(self, pa: int, size: int = 1) -> int:
         """Offset of `size` bytes at `pa`, checked."""
-        offset = pa - self.base_pa
-        if offset < 0 or offset + size > self.size:
-            end = self.base_pa + self.size
-            raise Misuse(f"{size} bytes at 0x{pa:08x} are outside the RAM 0x{self.base_pa:08x}..0x{end:08x}")
-        return offset
+        return ram_offset(pa, size, self.base_pa, self.size)
 
     def read(self, pa: int, size: int) -> bytes:
         """Bytes at `pa`."""

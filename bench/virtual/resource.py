@@ -72,6 +72,12 @@ class VirtualBoard(ManagedResource):  # type: ignore[misc]
         resource.parent = self
         resource.avail = True
 
+    def read_memory(self, pa: int, size: int) -> bytes:
+        """The board's RAM, as it is now. LabFault if the board is off."""
+        if self.board is None:
+            raise LabFault("the virtual board is not up")
+        return boards.read_memory(self.board, pa, size)
+
     @property
     def keyfile(self) -> Path:
         """SSH private key that logs in to this board."""

@@ -32,7 +32,7 @@ def test_a_field_agrees_differs_or_is_undecided(predicted, observed, expected):
 def test_every_field_is_compared_in_its_order():
     """No field of a deployment is left out of the comparison."""
     names = [f.name for f in compare(RUNNING, RUNNING).fields]
-    assert names == ["errno", "state", "tee_code", "secure_log", "beating", "identity"]
+    assert names == ["errno", "state", "tee_code", "secure_log", "beating", "identity", "memory"]
 
 
 def test_one_differing_field_fails_the_step():

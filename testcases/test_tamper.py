@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: MIT
+"""Every way to spoil a signed image, on the board: it answers as the twin predicted, in every field."""
+
+from collections import Counter
+
+import pytest
+
+from bench.facts import Measurement
+from bench.image.sign import sign
+from bench.image.spoil import SPOILS, apply
+
+ALWAYS = ("errno", "state", "tee_code", "secure_log")
+"""What every board shows. Memory, and the heart of a firmware without trace buffer, nobody may see."""
+
+
+@pytest.fixture
+def image(firmware, core, signing_key):
+    """Firmware that says who it is and beats, signed with the board's key."""
+    return sign([firmware("alive", core)], signing_key)
+
+
+@pytest.fixture(scope="module")
+def outcomes():
+    """How often the board gave which answer, by core."""
+    return {}
+
+
+def answer(step):
+    """What became of an image, in a word."""
+    if step.observed.tee_code:
+        return f"refused by the TEE, {step.observed.tee_code:#010x}"
+    return "accepted" if step.observed.errno == "OK" else f"refused by Linux, {step.observed.errno}"
+
+
+@pytest.fixture
+def spoiled(image, signing_key, fault):
+    """The image with that fault, signed again where the fault is one of a build."""
+    return apply(fault, image, signing_key)
+
+
+@pytest.mark.parametrize("fault", SPOILS)
+def test_named_fault(bench, core, image, spoiled, outcomes):
+    """An image with one named fault gets the answer that the twin predicted: code, reason, state, memory."""
+    step = bench.deploy(core, spoiled, f"alive {core}", original=image)
+    step.check(*ALWAYS)
+    outcomes.setdefault(core, Counter())[answer(step)] += 1
+
+
+def test_named_faults_in_numbers(bench, core, outcomes):
+    """How the named faults ended: every one has an answer of the board."""
+    found = outcomes.get(core, Counter())
+    if not found:
+        pytest.skip("no named fault was tried in this run")
+    for name, number in sorted(found.items()):
+        bench.measure(Measurement(f"named faults: {name}", number, "images", "this run"))
