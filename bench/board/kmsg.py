@@ -4,6 +4,7 @@
 Ref: Linux Documentation/ABI/testing/dev-kmsg
 """
 
+import contextlib
 import re
 import secrets
 import threading
@@ -79,6 +80,7 @@ class KmsgFollower:
         self._nonce = secrets.token_hex(4)
         self._marks = 0
         self._exact = True
+        self._limit = ""
         self._spawned: Spawned | None = None
         self._ended = threading.Event()
         self.gaps: list[Gap] = []
@@ -105,13 +107,20 @@ class KmsgFollower:
         return self.find(pattern, mark, deadline_s) is not None
 
     def close(self) -> None:
-        """Stop following; what was read stays readable."""
+        """Stop following; what was read stays readable. The board's kernel gets its setting back."""
+        self._end()
+        with contextlib.suppress(LabFault):
+            self._session.execute(f"[ -z '{self._limit}' ] || echo '{self._limit}' >{PRINTK_DEVKMSG}")
+
+    def _end(self) -> None:
         if self._spawned is not None:
             self._spawned.close()
 
     def _start(self) -> None:
-        self.close()
-        self._session.execute(f"echo on >{PRINTK_DEVKMSG}")  # else the kernel drops marks after ten in 5 s
+        self._end()
+        # else the kernel drops marks after ten in 5 s
+        before = self._session.execute(f"cat {PRINTK_DEVKMSG}; echo on >{PRINTK_DEVKMSG}").stdout
+        self._limit = before.decode("ascii", "replace").strip()
         self._spawned = self._session.spawn(FOLLOW % (self._path, self._path))
         self._exact = True
         threading.Thread(target=self._pump, args=(self._spawned,), name="kmsg", daemon=True).start()

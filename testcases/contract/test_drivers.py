@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: MIT
+"""The drivers behind the session, on real servers with made-up trees and power ports."""
+
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import attr
+import pytest
+from labgrid import Target
+from labgrid.driver import Driver
+from labgrid.protocol import PowerProtocol
+from labgrid.strategy import StrategyError
+
+from bench.board import tee
+from bench.board.kmsg import KmsgFollower
+from bench.board.remoteproc import Manager, RemoteprocDriver, Transition, manager_of
+from bench.board.session import SessionDriver
+from bench.board.shell import FramedShell
+from bench.board.strategy import Status, STM32MPStrategy
+from bench.errors import BoardFault, LabFault
+from testcases.contract import servers
+from testcases.contract.conftest import Serve, active, session_on
+
+
+@pytest.fixture
+def sysfs(tmp_path: Path) -> Path:
+    """Two cores as a kernel shows them: m0 comes first here, m33 second."""
+    for index, name in enumerate(("m0", "m33")):
+        core = tmp_path / f"class/remoteproc/remoteproc{index}"
+        (core / "device/of_node").mkdir(parents=True)
+        (core / "name").write_text(f"{name}\n")
+        (core / "state").write_text("offline\n")
+        (core / "device/of_node/compatible").write_bytes(f"st,stm32mp2-{name}-tee\0".encode())
+        (tmp_path / f"debug/remoteproc/remoteproc{index}").mkdir(parents=True)
+    (tmp_path / "module/firmware_class/parameters").mkdir(parents=True)
+    (tmp_path / "module/firmware_class/parameters/path").write_text("\n")
+    return tmp_path
+
+
+@pytest.fixture(params=["openssh", "dropbear-busybox-no-sftp"])
+def remoteproc(request: pytest.FixtureRequest, serve: Serve, sysfs: Path) -> Iterator[RemoteprocDriver]:
+    """A RemoteprocDriver on the made-up tree."""
+    with active(session_on(serve(request.param))) as session:
+        driver = RemoteprocDriver(
+            session.target,
+            "remoteproc",
+            sysfs=str(sysfs),
+            debugfs=str(sysfs / "debug"),
+            firmware=str(sysfs / "firmware"),
+        )
+        session.target.activate(driver)
+        yield driver
+
+
+def test_cores_are_found_by_name(remoteproc: RemoteprocDriver, sysfs: Path):
+    """Names decide, whatever the index; a swap of indices between two looks is noticed."""
+    assert remoteproc.cores() == ["m0", "m33"]
+    assert remoteproc.index("m33") == "remoteproc1"
+    (sysfs / "class/remoteproc/remoteproc0/name").write_text("m33\n")
+    (sysfs / "class/remoteproc/remoteproc0/state").write_text("running\n")
+    (sysfs / "class/remoteproc/remoteproc1/name").write_text("m0\n")
+    assert remoteproc.core_state("m33") == "running"
+    assert remoteproc.index("m33") == "remoteproc0"
+    with pytest.raises(BoardFault, match="no core 'm4'; the kernel knows: m0, m33"):
+        remoteproc.core_state("m4")
+
+
+def test_writes_tell_their_errno(remoteproc: RemoteprocDriver, sysfs: Path):
+    """OK for a write that the kernel takes; the errno's name for one it refuses or a file it lacks."""
+    assert remoteproc.write("m33", "firmware", "x", 5) == "ENOENT"
+    assert remoteproc.write("m33", "state", "start", 5) == "OK"
+    assert (sysfs / "class/remoteproc/remoteproc1/state").read_text().startswith("start")
+    (sysfs / "class/remoteproc/remoteproc1/full").symlink_to("/dev/full")
+    assert remoteproc.write("m33", "full", "x", 5) == "ENOSPC"
+    (sysfs / "class/remoteproc/remoteproc1/score").symlink_to("/proc/self/oom_score_adj")
+    assert remoteproc.write("m33", "score", "not a number", 5) == "EINVAL"
+
+
+def test_transitions_are_read_back(remoteproc: RemoteprocDriver, sysfs: Path):
+    """A write that succeeded proves nothing: the state is what is read afterwards."""
+    state = sysfs / "class/remoteproc/remoteproc1/state"
+    assert remoteproc.transition("m33", "start", "running", 0.2) == Transition("OK", "startne")
+    timer = threading.Timer(0.1, state.write_text, ["running\n"])
+    timer.start()
+    assert remoteproc.await_state("m33", "running", 5) == "running"
+    timer.join()
+
+
+def test_attributes_of_one_core_take_one_look(remoteproc: RemoteprocDriver):
+    """Several files at once; what is missing shows its errno in brackets."""
+    found = remoteproc.attributes("m0", "state", "fw_format")
+    assert found == {"state": "offline", "fw_format": "[ENOENT]"}
+
+
+def test_the_trace_is_bytes_or_none(remoteproc: RemoteprocDriver, sysfs: Path):
+    """A trace buffer's bytes are kept; a core without one has None."""
+    (sysfs / "debug/remoteproc/remoteproc1/trace0").write_bytes(b"mpbench\0\xff")
+    assert remoteproc.trace("m33") == b"mpbench\0\xff"
+    assert remoteproc.trace("m0") is None
+
+
+def test_the_firmware_directory_is_where_the_kernel_looks(remoteproc: RemoteprocDriver, sysfs: Path):
+    """firmware_class.path comes first when set, else the usual directory."""
+    assert remoteproc.firmware_path("a.fw") == f"{sysfs}/firmware/a.fw"
+    (sysfs / "module/firmware_class/parameters/path").write_text(f"{sysfs}/elsewhere\n")
+    remoteproc._firmware_directory = ""
+    assert remoteproc.firmware_path("a.fw") == f"{sysfs}/elsewhere/a.fw"
+    assert (sysfs / "elsewhere").is_dir()
+
+
+def test_a_read_only_firmware_directory_is_replaced(remoteproc: RemoteprocDriver, sysfs: Path):
+    """Where /lib/firmware can't be written, the kernel is told of a directory of ours."""
+    (sysfs / "firmware").write_text("a file in its place: no directory can be made there")
+    assert remoteproc.firmware_path("a.fw") == "/run/mpbench-firmware/a.fw"
+    assert (sysfs / "module/firmware_class/parameters/path").read_text() == "/run/mpbench-firmware"
+    (sysfs / "module/firmware_class/parameters/path").unlink()
+    (sysfs / "module/firmware_class/parameters").rmdir()
+    remoteproc._firmware_directory = ""
+    with pytest.raises(LabFault, match="no writable firmware directory"):
+        remoteproc.firmware_path("a.fw")
+    Path("/run/mpbench-firmware").rmdir()
+
+
+@pytest.mark.parametrize(
+    ("fw_format", "compatible", "ta", "manager"),
+    [
+        ("TEE", [], False, Manager.TEE),
+        ("ELF", ["st,stm32mp1-m4-tee"], True, Manager.LINUX),
+        ("[ENOENT]", ["st,stm32mp2-m33-tee"], True, Manager.TEE),
+        ("[ENOENT]", ["st,stm32mp2-m33-tee"], False, Manager.LINUX),
+        ("[ENOENT]", ["st,stm32mp1-m4"], True, Manager.LINUX),
+    ],
+)
+def test_who_manages_a_core(fw_format: str, compatible: list[str], ta: bool, manager: Manager):
+    """ST's fw_format decides where there is one, else the compatible and the TA together."""
+    assert manager_of(fw_format, compatible, ta) is manager
+
+
+def test_the_tee_is_seen_by_its_files():
+    """Devices and trusted applications are told apart; UUIDs compare whatever their case."""
+    found = tee.parse(["/dev/tee0", f"{tee.BUS}/optee-ta-80A4C275-0a47-4905-8285-1486a9771a08", "/x"])
+    assert found.present
+    assert found.has("80a4c275-0A47-4905-8285-1486a9771a08")
+    assert not found.has("00000000-0000-0000-0000-000000000000")
+    assert not tee.parse([]).present
+
+
+def test_looking_for_a_tee_takes_one_command(serve: Serve):
+    """The look at the board itself works in its shell."""
+    with active(session_on(serve())) as session:
+        assert tee.tee(session).devices <= set(tee.DEVICES)
+
+
+def test_a_kernel_log_that_can_not_be_followed_is_told(serve: Serve, tmp_path: Path, monkeypatch):
+    """Without /dev/kmsg the follower says so, marks fall back, and nothing waits for ever."""
+    monkeypatch.setattr("bench.board.kmsg.MARK_SEEN_WITHIN_S", 0.1)
+    monkeypatch.setattr("bench.board.kmsg.PRINTK_DEVKMSG", str(tmp_path / "limit"))
+    with active(session_on(serve())) as session:
+        log = KmsgFollower(session, str(tmp_path / "no" / "kmsg"))
+        assert log.mark() == 0
+        assert log.since(0) == b""
+        assert log.wait_for(re.compile(b"x"), 0, 0.05) is False
+        assert "ended" in log.ended_why
+        log.close()
+
+
+# --- STM32MPStrategy ------------------------------------------------------------------------------
+
+
+@attr.s(eq=False)
+class ServerPower(Driver, PowerProtocol):
+    """A power port whose board is an SSH server on loopback."""
+
+    root: Path = attr.ib()
+    port: int = attr.ib()
+    obeys: bool = attr.ib(default=True)
+
+    def __attrs_post_init__(self) -> None:
+        super().__attrs_post_init__()
+        self.board = None
+
+    def on(self) -> None:
+        if self.board is None:
+            self.board = servers.openssh(self.root, port=self.port)
+            self.server = self.board.__enter__()
+
+    def off(self) -> None:
+        if self.obeys and self.board is not None:
+            servers.stop(self.server.process)
+            self.board = None
+
+    def cycle(self) -> None:
+        self.off()
+        self.on()
+
+
+@pytest.fixture
+def stm32mp(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[STM32MPStrategy]:
+    """A strategy whose board boots with a new boot_id each time."""
+    server = serve("openssh")
+    servers.stop(server.process)
+    target: Target = session_on(server).target
+    power = ServerPower(target, "power", root=tmp_path, port=server.port)
+    made = STM32MPStrategy(target, "strategy", boot_timeout_s=2, off_timeout_s=0.3)
+    boots = iter(range(100))
+    hello = FramedShell.hello
+    monkeypatch.setattr(FramedShell, "hello", lambda shell, t: hello(shell, t) and f"boot {next(boots)}")
+    yield made
+    power.obeys = True
+    power.off()
+    target.cleanup()
+
+
+def test_off_and_shell(stm32mp: STM32MPStrategy):
+    """A board comes up, goes down and comes up again, each time another boot."""
+    session: SessionDriver = stm32mp.session
+    stm32mp.transition("shell")
+    assert stm32mp.status is Status.shell
+    first = session.boot_id
+    assert session.execute("echo up").stdout == b"up\n"
+    stm32mp.transition("shell")
+    assert session.boot_id == first
+    stm32mp.transition(Status.off)
+    assert not session.answers(0.1)
+    stm32mp.transition("shell")
+    assert session.boot_id != first
+
+
+def test_a_power_port_that_lies_is_found_out(stm32mp: STM32MPStrategy):
+    """Power off that leaves SSH answering breaks the strategy, and it stays broken with the first cause."""
+    stm32mp.transition("shell")
+    stm32mp.power.obeys = False
+    for _ in range(2):
+        with pytest.raises(StrategyError) as raised:
+            stm32mp.transition("off")
+        assert "SSH still answers" in str(raised.value.__cause__)
+
+
+def test_the_same_boot_after_a_power_cycle_is_found_out(
+    stm32mp: STM32MPStrategy, monkeypatch: pytest.MonkeyPatch
+):
+    """A power cycle must change boot_id."""
+    monkeypatch.setattr(FramedShell, "hello", lambda _shell, _timeout: "always the same")
+    stm32mp.transition("shell")
+    stm32mp.transition("off")
+    with pytest.raises(StrategyError) as raised:
+        stm32mp.transition("shell")
+    assert "boot_id is always the same as before" in str(raised.value.__cause__)
+
+
+def test_a_board_that_never_answers_is_given_up(stm32mp: STM32MPStrategy, monkeypatch: pytest.MonkeyPatch):
+    """No SSH by the boot deadline: LabFault behind the strategy's error, with the time."""
+    monkeypatch.setattr(ServerPower, "on", lambda _power: None)
+    with pytest.raises(StrategyError) as raised:
+        stm32mp.transition("shell")
+    assert isinstance(raised.value.__cause__, LabFault)
+    assert "no SSH server answers 2 s after power on" in str(raised.value.__cause__)
+
+
+@pytest.mark.parametrize("status", ["unknown", "bootloader"])
+def test_what_can_not_be_reached_is_refused(stm32mp: STM32MPStrategy, status: str):
+    """There is no way to `unknown`, nor to the boot loader without a UBootDriver."""
+    with pytest.raises(StrategyError) as raised:
+        stm32mp.transition(status)
+    assert "can't" in str(raised.value.__cause__)
+
+
+def test_force_believes_and_connects(stm32mp: STM32MPStrategy):
+    """--lg-initial-state shell connects to a board that is up already; off touches nothing."""
+    stm32mp.force("off")
+    assert stm32mp.status is Status.off
+    stm32mp.power.on()
+    stm32mp.force("shell")
+    assert stm32mp.session.execute("echo up").stdout == b"up\n"
+    with pytest.raises(StrategyError):
+        stm32mp.force("unknown")
