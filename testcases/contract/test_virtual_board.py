@@ -16,6 +16,7 @@ import pytest
 from bench.errors import LabFault, Misuse
 from bench.virtual import boards
 from bench.virtual.cli import is_on, power
+from bench.virtual.memory import RAM_PA
 
 pytestmark = pytest.mark.slow
 
@@ -75,8 +76,11 @@ def test_power_on_boots_to_a_login_and_power_off_is_silence(make_board):
         assert is_on(board)
         assert b"U-Boot" in read_until(console, rb"login: ")
         assert b"OP-TEE version" in read_until(secure, rb"Asynchronous notifications are enabled")
+        assert any(boards.read_memory(board, RAM_PA + 0x200000, 4096))
         power(board, False)
         assert not is_on(board)
+        with pytest.raises(LabFault, match="is off: it has no memory"):
+            boards.read_memory(board, RAM_PA, 16)
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection((where, board.ports["ssh"]))
         power(board, True)

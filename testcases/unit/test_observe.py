@@ -6,6 +6,7 @@ import pytest
 from bench import observe
 from bench.facts import (
     KMSG,
+    MEMORY,
     NO_TRACE,
     SECURE_CONSOLE,
     START_ERRNO,
@@ -29,6 +30,7 @@ def evidence(**artefacts: bytes) -> Evidence:
         "first": TRACE_FIRST,
         "second": TRACE_SECOND,
         "no_trace": NO_TRACE,
+        "memory": MEMORY,
     }
     return Evidence(tuple(Artefact(names[k], v) for k, v in artefacts.items()))
 
@@ -77,12 +79,13 @@ def test_without_evidence_nothing_is_claimed():
         ("TEE err: 0xffff3072\nTEE err: 0xffff0007", "EIO", 0xFFFF3072),
         ("nothing of that kind", "OK", 0),
         ("nothing of that kind", "EIO", None),
+        ("remoteproc remoteproc0: Boot failed: -22", "EINVAL", 0),
         (None, "OK", None),
         (None, "EIO", None),
     ],
 )
 def test_the_tee_code_is_the_first_one_reported(log, errno, expected):
-    """The first code is the cause; silence means 0 only after a start that succeeded."""
+    """The first code is the cause; silence means 0 if the start succeeded or the kernel has ended it."""
     assert observe.tee_code(log, errno) == expected
 
 
@@ -118,6 +121,26 @@ def test_a_heart_that_stands_still_is_seen():
 def test_one_sample_decides_nothing():
     """A heartbeat needs two samples."""
     assert observe.observe(evidence(first=TRACE.format(7).encode())).beating is None
+
+
+def test_an_empty_trace_is_a_firmware_that_never_spoke():
+    """A buffer with nothing in it at both looks: nobody, and no heart."""
+    for nothing in (b"", bytes(4096)):
+        found = observe.observe(evidence(state=b"running", first=nothing, second=nothing))
+        assert (found.beating, found.identity) == (False, "")
+
+
+def test_a_core_without_trace_buffer_runs_unheard():
+    """A core that runs without a trace buffer is not taken for dead; one that is offline is."""
+    found = observe.observe(evidence(state=b"running\n", no_trace=b"none"))
+    assert (found.beating, found.identity) == (None, None)
+
+
+def test_memory_is_read_from_its_lines():
+    """All zeros are one word, anything else is named."""
+    assert observe.observe(evidence(memory=b"0x80100000+0x800000 zeros\n")).memory == "zeros"
+    code = b"0x80100000+0x40 0123456789abcdef\n"
+    assert observe.observe(evidence(memory=code)).memory == code.decode().strip()
 
 
 def test_a_trace_that_is_not_ours_decides_nothing():

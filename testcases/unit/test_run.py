@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """The stages joined: predict, deploy, gather, observe, compare, record; the board is played in memory."""
 
+import hashlib
 import re
 
 import pytest
+from attrs import evolve
 
 from bench import gather, run
 from bench.errors import BoardFault, Invalidated, LabFault
@@ -110,6 +112,24 @@ def seen(board: PlayedBoard) -> run.Board:
     return run.Board(board, board, board.kmsg, board.secure, board.console)
 
 
+class Ram:
+    """Memory that can be seen from outside: zeros, and one byte at 0x1004."""
+
+    def read_memory(self, pa: int, size: int) -> bytes:
+        return bytes(1 if at == 0x1004 else 0 for at in range(pa, pa + size))
+
+
+def test_memory_is_looked_at_where_it_can_be_seen(board):
+    """Ranges of zeros and others become evidence and a field; on a board without a window nothing is said."""
+    there = evolve(seen(board), memory=Ram())
+    step = run.deployment(there, "m33", FLIPPED, REFUSED, look_at=((0x1000, 4), (0x2000, 16)))
+    assert step.observed.memory == "zeros"
+    step = run.deployment(there, "m33", FLIPPED, REFUSED, look_at=((0x1000, 8), (0x2000, 16)))
+    dirty = hashlib.sha256(bytes([0, 0, 0, 0, 1, 0, 0, 0])).hexdigest()[:16]
+    assert step.observed.memory == f"0x1000+0x8 {dirty}; 0x2000+0x10 zeros"
+    assert deployed(board, FLIPPED, REFUSED).observed.memory is None
+
+
 def test_a_good_image_runs_as_predicted(board):
     """Every field of a good deployment is observed and agrees."""
     step = deployed(board, GOOD, RUNNING)
@@ -145,11 +165,11 @@ def test_a_firmware_that_has_not_spoken_yet_is_waited_for(board):
 
 
 def test_a_firmware_that_never_speaks_is_not_waited_for_for_ever(board, monkeypatch):
-    """After the deadline the evidence is what there is, and the fields stay undecided."""
+    """After the deadline its buffer is still empty: nobody said a word, and nothing beats."""
     monkeypatch.setattr(gather, "BEAT_DEADLINE_S", 0.01)
     board.silent = 10**9
     observed = deployed(board, GOOD, RUNNING).observed
-    assert (observed.beating, observed.identity) == (None, None)
+    assert (observed.beating, observed.identity) == (False, "")
 
 
 def test_a_heart_that_stands_still_is_the_boards_fault(board, monkeypatch):

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: MIT
+"""Proof that an image was tampered with."""
+
+import hashlib
+
+import pytest
+
+from bench.errors import LabFault, Misuse
+from bench.plugin.fixtures import tamper_proof
+
+
+def digest(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def test_the_proof_names_three_hashes():
+    """Before, after, and what the board had."""
+    text = tamper_proof(b"good", b"bad", digest(b"bad")).data.decode()
+    assert text.splitlines() == [
+        f"before {digest(b'good')}",
+        f"after {digest(b'bad')}",
+        f"board {digest(b'bad')}",
+    ]
+
+
+def test_an_image_that_was_not_changed_is_no_tampering():
+    """A fault that changes nothing would pass for a good image that the board accepts."""
+    with pytest.raises(Misuse, match="not changed at all"):
+        tamper_proof(b"good", b"good", digest(b"good"))
+
+
+def test_a_board_with_another_file_has_not_been_tested():
+    """The tampered bytes have to be those that the board loaded."""
+    with pytest.raises(LabFault, match="the board's file has"):
+        tamper_proof(b"good", b"bad", digest(b"good"))

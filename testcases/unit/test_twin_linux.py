@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: MIT
+"""What Linux makes of a resource table in memory, and what a board therefore shows."""
+
+import struct
+
+import pytest
+from image_rig import BASE, TABLE_DA, board, firmware, image, key
+
+from bench import layout
+from bench.facts import ZEROS, MemoryRange, memory_word
+from bench.image import spoil
+from bench.image.fields import fields
+from bench.image.sign import sign
+from bench.twin import linux
+from bench.twin.expect import expect, has_vectors, table_errno, to_look_at
+from bench.twin.loader import load
+from testcases.peer.elves import Elf, Segment
+
+
+def entry(kind, *words, name=b"trace"):
+    return struct.pack(f"<{1 + len(words)}I", kind, *words) + name.ljust(32, b"\0")
+
+
+TRACE = entry(linux.TRACE, 0x81200000, 0x1000, 0)
+
+
+def table(*entries, offsets=None):
+    """A sound table, unless it is told where its entries are."""
+    begin, places = 16 + 4 * len(entries), []
+    for one in entries:
+        places.append(begin)
+        begin += len(one)
+    return struct.pack(f"<{4 + len(entries)}I", 1, len(entries), 0, 0, *(offsets or places)) + b"".join(
+        entries
+    )
+
+
+def verdict(data, core="m33", name="virtual-mp25"):
+    return load(data, board(name), core)
+
+
+def shown(data, core="m33", name="virtual-mp25"):
+    return expect(verdict(data, core, name), identity="alive m33", profile=board(name))
+
+
+@pytest.mark.parametrize(
+    ("data", "answer"),
+    [
+        (table(), "OK"),
+        (table(TRACE), "OK"),
+        (table(TRACE, TRACE), "OK"),
+        (table(TRACE)[:-1], "EINVAL"),
+        (table(entry(linux.TRACE, 0x81200000, 0x1000, 1)), "EINVAL"),
+        (table(TRACE, offsets=(1000,)), "EINVAL"),
+        (table(TRACE, offsets=(0x80000000,)), None),
+        (table(entry(linux.DEVMEM, *[0] * 5)), "EINVAL"),
+        (table(entry(linux.CARVEOUT, *[0] * 5)), None),
+        (table(entry(linux.VDEV, 7)), None),
+        (table(entry(99, 7)), "OK"),
+    ],
+)
+def test_resources_are_handled_as_the_kernel_does(data, answer):
+    """A truncated or reserved entry is EINVAL; an unknown one is passed over; None: more decides."""
+    assert linux.is_sound(data)
+    assert linux.errno(data) == answer
+
+
+def test_a_table_is_sound_by_its_head():
+    """Version 1, nothing reserved, room for the offsets."""
+    sound = table(TRACE)
+    assert linux.is_sound(sound)
+    assert not linux.is_sound(sound[:12])
+    for at, value in ((0, 2), (4, 1000), (8, 1), (12, 1)):
+        assert not linux.is_sound(sound[:at] + struct.pack("<I", value) + sound[at + 4 :])
+
+
+def test_only_a_trace_entry_lets_the_firmware_be_heard():
+    """Without a table, or with one that names no trace buffer, nobody hears a heart."""
+    assert linux.has_trace(table(TRACE))
+    assert not linux.has_trace(table(entry(99, 7)))
+    assert not linux.has_trace(b"")
+
+
+def test_a_moved_table_is_refused_by_a_driver_that_looks_at_it():
+    """The TEE accepts the image; Linux finds no table there: EINVAL, no TEE code, memory cleared."""
+    facts = shown(spoil.apply("rsc-moved", image()))
+    assert (facts.errno, facts.state, facts.tee_code, facts.secure_log) == ("EINVAL", "offline", 0, "")
+    assert (facts.beating, facts.identity, facts.memory) == (False, "", ZEROS)
+
+
+def test_of_a_driver_that_looks_at_nothing_a_moved_table_predicts_little():
+    """Without the driver's check nobody knows what Linux does with the bytes that stand there."""
+    moved = spoil.apply("rsc-moved", image())
+    facts = expect(verdict(moved), identity="alive m33")
+    assert (facts.errno, facts.state, facts.tee_code) == (None, None, 0)
+
+
+def test_a_table_that_was_not_loaded_is_zeros():
+    """The segment that held it is missing: what Linux reads is cleared memory."""
+    outcome = verdict(spoil.apply("elf-phnum-less", image()))
+    assert outcome.accepted
+    assert not outcome.complete
+    assert not any(linux.table_in_memory(outcome))
+    assert table_errno(outcome, board()) == "EINVAL"
+
+
+def test_without_its_vectors_no_core_lives():
+    """The segment with the vector table was left out: it is started, and nothing beats."""
+    outcome = verdict(spoil.apply("segment-type", image()))
+    assert not has_vectors(outcome, board())
+    facts = shown(spoil.apply("segment-type", image()))
+    assert (facts.state, facts.beating, facts.identity) == ("running", False, "")
+
+
+def test_with_another_segment_missing_nothing_is_said_of_its_life():
+    """Vectors are there, a segment is not: firmware may or may not live."""
+    extra = Elf(
+        [Segment(BASE, b"code" * 20), Segment(TABLE_DA, table(TRACE)), Segment(BASE + 0x800, b"more")],
+        table(TRACE),
+        TABLE_DA,
+    ).build()
+    data = bytearray(sign([extra], key()))
+    at = fields(bytes(data))["elf0.ph2.p_type"].at
+    data[at : at + 4] = bytes(4)
+    facts = shown(bytes(data))
+    assert (facts.state, facts.beating, facts.identity) == ("running", None, None)
+
+
+def test_firmware_without_a_table_runs_unheard():
+    """It is accepted and runs; about its heart nothing is predicted."""
+    facts = shown(spoil.apply("rsc-empty", image()))
+    assert (facts.errno, facts.state, facts.beating, facts.identity) == ("OK", "running", None, None)
+
+
+def test_memory_of_running_firmware_is_what_it_cannot_write_to():
+    """Segments that the signed headers call writable are left out; after a refusal all memory counts."""
+    outcome = verdict(image())
+    places = to_look_at(outcome, board(), "m33")
+    assert places == ((BASE, 80), (TABLE_DA, len(table(TRACE))))
+    refused = verdict(spoil.apply("payload-first", image()))
+    regions = board().core("m33").regions
+    assert to_look_at(refused, board(), "m33") == tuple((r.pa, r.size) for r in regions)
+    writable = bytearray(image())
+    at = fields(image())["hash1.p_flags"].at
+    writable[at] |= layout.PF_W
+    assert to_look_at(verdict(spoil.resigned(bytes(writable), key())), board(), "m33") == ((BASE, 80),)
+
+
+def test_a_segment_of_zeros_is_called_so():
+    """Zeros have a name of their own, in a prediction as in an observation."""
+    elf = Elf([Segment(BASE, bytes(64))], None).build()
+    assert shown(sign([elf], key())).memory == ZEROS
+    assert firmware() != elf
+
+
+def test_memory_in_words():
+    """Ranges that are all zeros are one word; others name their place and their hash; none says nothing."""
+    zeros, code = MemoryRange(0x1000, 16, ZEROS).line, MemoryRange(0x2000, 4, "ab" * 32).line
+    assert memory_word([zeros, zeros]) == ZEROS
+    assert memory_word([zeros, code]) == "0x1000+0x10 zeros; 0x2000+0x4 abababababababab"
+    assert memory_word([]) is None
