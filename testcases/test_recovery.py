@@ -21,7 +21,7 @@ ALL = (
 
 def test_watchdog_expiry_is_recovered(crashes, core):
     """Firmware that forgets its watchdog is found by it, stopped, authenticated, loaded and started again."""
-    crashes.run(core)
+    crashes.start(core)
     step = crashes.watchdog(core)
     step.check(*ALL)
     assert step.observed.interrupts == 1
@@ -33,7 +33,7 @@ def test_watchdog_expiry_is_recovered(crashes, core):
 @pytest.mark.parametrize("kind", range(4), ids=["mmufault", "watchdog", "fatal-error", "unknown"])
 def test_injected_crash_is_recovered(crashes, core, kind):
     """A crash that Linux is told of is recovered like a real one, and no interrupt of a watchdog came."""
-    crashes.run(core, "alive")
+    crashes.start(core, "alive")
     step = crashes.injected(core, kind)
     step.check(*ALL)
     assert step.observed.interrupts == 0
@@ -43,13 +43,13 @@ def test_injected_crash_is_recovered(crashes, core, kind):
 @pytest.mark.parametrize("firmware_name", ["hardfault", "lockup", "stack-overflow"])
 def test_failing_firmware_is_recovered(crashes, core, firmware_name):
     """Hard fault, endless loop, stack overflow: the watchdog finds each, and the firmware lives again."""
-    crashes.run(core, firmware_name)
+    crashes.start(core, firmware_name)
     crashes.watchdog(core).check(*ALL)
 
 
 def test_two_crashes_in_a_row(crashes, core):
     """The second crash is found and recovered like the first, and each begins exactly one new life."""
-    crashes.run(core)
+    crashes.start(core)
     crashes.watchdog(core).check(*ALL)
     crashes.watchdog(core).check(*ALL)
     assert crashes.calm(core, bound=3) == 2
@@ -57,7 +57,7 @@ def test_two_crashes_in_a_row(crashes, core):
 
 def test_reports_in_a_burst_end_in_a_running_core(crashes, core):
     """Ten reports at once are handled as fewer crashes, and the core runs in the end."""
-    crashes.run(core, "alive")
+    crashes.start(core, "alive")
     crashes.board_shell(" ; ".join([f"echo 1 >{crashes.debug(core, 'crash')}"] * 10))
     handled = crashes.calm(core, bound=11)
     assert 1 <= handled <= 10
@@ -72,8 +72,8 @@ def test_other_core_is_not_disturbed(crashes, core):
     if not others:
         pytest.skip("this board has one core")
     for other in others:
-        crashes.run(other, "alive")
-    crashes.run(core)
+        crashes.start(other, "alive")
+    crashes.start(core)
     before = {other: crashes.beat(other) for other in others}
     crashes.watchdog(core).check(*ALL)
     for other in others:
@@ -88,7 +88,7 @@ def test_recovery_disabled_stays_crashed(crashes, core):
 
     A `start` then succeeds without starting anything, but it counts: the core needs one more `stop`.
     """
-    crashes.run(core)
+    crashes.start(core)
     crashes.write(core, "recovery", "disabled")
     step = crashes.watchdog(core, recovers=False)
     step.check(*ALL)
@@ -105,7 +105,7 @@ def test_recovery_disabled_stays_crashed(crashes, core):
 @pytest.mark.parametrize("word", ["recover", "enabled"])
 def test_crashed_core_is_recovered_by_hand(crashes, core, word):
     """`recover`, or recovery enabled while the core is crashed, brings it back as a crash would have."""
-    crashes.run(core)
+    crashes.start(core)
     crashes.write(core, "recovery", "disabled")
     crashes.watchdog(core, recovers=False).check(*ALL)
     crashes.recover(core, word).check(*ALL)
@@ -115,7 +115,7 @@ def test_crashed_core_is_recovered_by_hand(crashes, core, word):
 
 def test_injected_crash_without_recovery_leaves_the_core_alone(crashes, core):
     """Linux believes in the crash and stops nothing: the firmware beats on in a "crashed" core."""
-    crashes.run(core, "alive")
+    crashes.start(core, "alive")
     crashes.write(core, "recovery", "disabled")
     step = crashes.injected(core, 2, recovers=False)
     step.check(*ALL)
@@ -125,7 +125,7 @@ def test_injected_crash_without_recovery_leaves_the_core_alone(crashes, core):
 def test_crash_while_stopping(crashes, core):
     """A crash reported while the core is being stopped ends in one of two ways: stopped, or recovered."""
     for _ in range(5):
-        crashes.run(core, "alive")
+        crashes.start(core, "alive")
         state = crashes.bench.board.remoteproc.path(core, "state")
         crash = crashes.debug(core, "crash")
         crashes.board_shell(f"echo 1 >{crash} & echo stop >{state} || echo refused; wait")
@@ -138,7 +138,7 @@ def test_crash_while_stopping(crashes, core):
 
 def test_crash_while_starting(crashes, core):
     """A crash reported while the core is being started is ignored or recovered: the core runs in the end."""
-    crashes.run(core, "alive")
+    crashes.start(core, "alive")
     state, crash = crashes.bench.board.remoteproc.path(core, "state"), crashes.debug(core, "crash")
     for _ in range(5):
         crashes.bench.stop(core)

@@ -14,7 +14,7 @@ WAIT_S = 20.0
 
 def test_recovered_but_dead_is_a_fail(crashes, core):
     """Linux says "running", the TEE said yes, the watchdog is kicked; without a heartbeat it is a FAIL."""
-    crashes.run(core)
+    crashes.start(core)
     mute = crashes.image("mute", core)
     crashes.replace(core, mute)
     step = crashes.watchdog(core, reload=mute)
@@ -25,7 +25,7 @@ def test_recovered_but_dead_is_a_fail(crashes, core):
 
 def test_recovery_storm_stops_at_its_bound(crashes, core):
     """Firmware that fails in every life is not recovered for ever: the bench disables recovery and fails."""
-    crashes.run(core)
+    crashes.start(core)
     crashes.fail(core, times=0xFFFF)
     words = f"recovery storm: {core} crashed {BOUND} times, the bound is {BOUND}; recovery disabled"
     with pytest.raises(BoardFault, match=words):
@@ -38,7 +38,7 @@ def test_recovery_storm_stops_at_its_bound(crashes, core):
 
 def in_mid_recovery(crashes, core):
     """Hold a recovery between stop and load: it waits for somebody to read an inline core dump."""
-    crashes.run(core)
+    crashes.start(core)
     crashes.write(core, "coredump", "inline")
     kmsg = crashes.bench.board.kmsg
     mark = kmsg.mark()
@@ -52,18 +52,18 @@ def test_power_cut_in_mid_recovery(crashes, core):
     in_mid_recovery(crashes, core)
     crashes.power_cycle()
     assert crashes.bench.state(core) == "offline"
-    crashes.run(core)
+    crashes.start(core)
     crashes.watchdog(core).check("sequence", "state", "boots", "beating")
 
 
 def test_reset_in_mid_test_is_invalid(crashes, core):
     """A board that resets while a crash is watched gives no verdict on the board: INVALID, by its boot_id."""
-    crashes.run(core)
+    crashes.start(core)
     session = crashes.bench.board.session
     with pytest.raises(LabFault):
         crashes.step(core, WATCHDOG, lambda: session.execute("echo b >/proc/sysrq-trigger"))
     with pytest.raises(Invalidated, match="reset"):
         crashes.bench.settle()
     crashes.booted()
-    crashes.run(core)
+    crashes.start(core)
     crashes.watchdog(core).check("sequence", "state", "boots", "beating")

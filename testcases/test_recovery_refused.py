@@ -11,7 +11,7 @@ from testcases.test_recovery import ALL
 
 def wedged(crashes, core, reload):
     """Crash the core with `reload` in its file: refused, nothing runs, and only a power cycle ends it."""
-    crashes.run(core)
+    crashes.start(core)
     crashes.replace(core, reload)
     step = crashes.watchdog(core, reload=reload)
     step.check(*ALL)
@@ -19,7 +19,7 @@ def wedged(crashes, core, reload):
     assert not step.observed.beating
     assert crashes.wedge(core).describes_one()
     crashes.power_cycle()
-    crashes.run(core)
+    crashes.start(core)
     crashes.bench.stop(core)
     return step
 
@@ -45,7 +45,7 @@ def test_removed_file_leaves_the_core_stopped(crashes, core):
 
 def test_replaced_file_is_what_runs_after_the_crash(crashes, core):
     """Another firmware with the right key is accepted in recovery: what runs then is what the file held."""
-    crashes.run(core)
+    crashes.start(core)
     other = crashes.image("alive", core)
     crashes.replace(core, other)
     step = crashes.watchdog(core, reload=other)

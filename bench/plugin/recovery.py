@@ -15,6 +15,7 @@ from elftools.elf.elffile import ELFFile
 from bench import run
 from bench.board.corememory import CoreMemory
 from bench.board.crashtrace import CrashTrace, recording
+from bench.board.devcoredump import await_dump, clear_all, pending, take
 from bench.board.interrupts import watchdog_line
 from bench.errors import BoardFault, LabFault, Misuse
 from bench.facts import (
@@ -33,7 +34,8 @@ from bench.image.sign import sign
 from bench.observe import beat, identity, text_of
 from bench.observe.recovery import beating
 from bench.plugin.fixtures import Bench
-from bench.run.recovery import Crash, calm, crash
+from bench.run.recovery import Crash, calm, crash, dumped
+from bench.twin.coredump import dump as predict_dump
 from bench.twin.recovery import crash as predict_crash
 from bench.twin.recovery import recovery as predict_recovery
 from bench.twin.recovery import started
@@ -45,6 +47,7 @@ LIVE_MS, FAILURES = 0, 4
 """Offsets of the words."""
 
 WRITE_S = 20.0
+DUMP_S = 20.0
 QUIET_S = 3.0
 """A firmware that fails at once is reported by its watchdog within a third of a second; ten times that."""
 RSC_TRACE = 2
@@ -121,7 +124,7 @@ class Crashes:
         """Firmware `name`, signed with the board's key."""
         return sign([self._firmware(name, core)], self._key)
 
-    def run(self, core: str, name: str = "starve", **mailbox: int | None) -> Patient:
+    def start(self, core: str, name: str = "starve", **mailbox: int | None) -> Patient:
         """Deploy firmware that lives until it is told to fail. BoardFault if it does not run.
 
         live_ms, failures: other words for its mailbox; None: no word.
@@ -192,6 +195,30 @@ class Crashes:
             ),
         )
         return self._step(core, predicted, lambda: self.write(core, "recovery", word), f"recovery: {word}")
+
+    def take_dump(self, core: str, boot: int) -> run.Step:
+        """The core dump of life number `boot`, compared, recorded, cleared. BoardFault for none."""
+        begin = time.monotonic_ns()
+        session: Any = self.bench.board.session
+        found = await_dump(session, self._device(core), DUMP_S)
+        if found is None:
+            raise BoardFault(f"{core}: no core dump within {DUMP_S:g} s of the crash")
+        patient = self._patients[core]
+        predicted = predict_dump(
+            self.bench.profile, core, patient.image, identity=f"{patient.name} {core}", boot=boot
+        )
+        step = dumped(core, predicted, take(session, found), time.monotonic_ns() - begin)
+        self.bench.append(step)
+        return step
+
+    def dumps(self) -> int:
+        """How many core dumps wait on the board."""
+        session: Any = self.bench.board.session
+        return len(pending(session))
+
+    def _device(self, core: str) -> str:
+        remoteproc: Any = self.bench.board.remoteproc
+        return str(remoteproc.index(core))
 
     def predict(self, core: str, cause: Cause, **changed: Any) -> RecoveryFacts:
         """What the twin expects. changed: reload, recovers, identity as in bench.twin.recovery.crash."""
@@ -274,8 +301,10 @@ class Crashes:
         """As a test has to leave it: recovery enabled, no core dump wanted, no core still crashed."""
         if not self.bench.reachable:
             return  # Bench.settle() finds out why
+        session: Any = self.bench.board.session
         for core, patient in self._patients.items():
             self._write(patient, {FAILURES: 0})
+            clear_all(session)  # an inline dump that nobody reads holds its core's lock
             for file, text in (("coredump", "disabled"), ("recovery", "enabled")):
                 self.write(core, file, text)
 

@@ -8,11 +8,12 @@ from typing import Protocol
 
 from attrs import field, frozen
 
+import bench.observe.coredump as see_dump
 import bench.observe.recovery as seen
 from bench import run
 from bench.compare import compare
 from bench.errors import BoardFault
-from bench.facts import RecoveryFacts, Timeline
+from bench.facts import DUMP, DUMP_SUMMARY, Artefact, DumpFacts, Evidence, RecoveryFacts, Timeline
 from bench.gather import recovery as collect
 
 
@@ -49,6 +50,15 @@ def crash(
     took_ns = mono_ns() - begin
     times = seen.timeline(evidence)
     return Crash(name, subject.core, predicted, observed, agreed, evidence, took_ns, times)
+
+
+def dumped(core: str, predicted: DumpFacts, dump: bytes, took_ns: int) -> run.Step:
+    """Compare a core dump with what was predicted. BoardFault if it is none."""
+    found = see_dump.segments(dump)
+    observed = see_dump.facts(found, predicted)
+    words = see_dump.summary(found, observed).encode()
+    evidence = Evidence((Artefact(DUMP_SUMMARY, words), Artefact(DUMP, dump)))
+    return run.Step("core dump", core, predicted, observed, compare(predicted, observed), evidence, took_ns)
 
 
 class Follows(Protocol):
