@@ -11,6 +11,7 @@ from labgrid.config import Config
 from labgrid.exceptions import InvalidConfigError, NoConfigFoundError
 from labgrid.pytestplugin.hooks import LABGRID_ENV_KEY
 
+from bench import home
 from bench.errors import LabFault, Misuse
 from bench.plugin.state import CHECKOUT, RUN, RunState, is_board_test, of
 from bench.twin.profile import Profile, load_profile, profile_names
@@ -21,6 +22,9 @@ OWN = frozenset(TESTCASES / name for name in ("unit", "contract", "peer", "perfo
 
 NO_BOARD = "no board was named: pytest --lg-env targets/virtual-mp25.yaml"
 MAIN = "main"
+FLIPS = 20
+PROFILE = "MPBENCH_PROFILE"
+"""Environment variable: name or file of a profile, before the one that the target file names."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -30,6 +34,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="DIR",
         default=os.environ.get("MPBENCH_REPORTS"),
         help="where runs are recorded (default: reports/runs of the checkout; MPBENCH_REPORTS)",
+    )
+    group.addoption(
+        "--bench-flips", type=int, metavar="N", default=FLIPS, help=f"random bit flips per core ({FLIPS})"
+    )
+    group.addoption("--bench-seed", metavar="TEXT", default="1", help="first part of their seeds (1)")
+    group.addoption(
+        "--bench-corpus",
+        metavar="FILE",
+        help="JSON Lines of flips that this board answered as predicted: they are not tried again",
     )
 
 
@@ -52,6 +65,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Check the environment before labgrid does: one line instead of a traceback."""
     config.addinivalue_line("markers", "slow: takes more than a second")
     config.stash[RUN] = RunState()
+    # labgrid expands variables in a target file's paths; this one always has a value, as in `mpbench`.
+    os.environ.setdefault(home.VARIABLE, str(home.config_dir()))
     path = lab_environment(config.option.lg_env)
     if path:
         try:
@@ -101,18 +116,18 @@ def _one_line(error: BaseException) -> str:
 
 
 def profile_of(config: Config) -> Profile:
-    """The profile that the environment names in its options. Misuse if it names none, or one that is none."""
-    try:
-        name = str(config.get_option("bench_profile"))
-    except KeyError as e:
+    """The profile that MPBENCH_PROFILE, else the environment's options name. Misuse: none, or no profile."""
+    override = os.environ.get(PROFILE)
+    name = override or str(config.get_option("bench_profile", ""))
+    if not name:
         raise Misuse(
             f"{config.filename}: no profile; e.g. `options: {{bench_profile: {profile_names()[-1]}}}`"
-        ) from e
-    path = Path(config.resolve_path(name))
+        )
+    path = Path(name).expanduser() if override else Path(config.resolve_path(name))
     try:
         return load_profile(path if path.is_file() else name)
     except Misuse as e:
-        raise Misuse(f"{config.filename}: bench_profile {e}") from e
+        raise Misuse(f"{PROFILE if override else f'{config.filename}: bench_profile'} {e}") from e
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -12,6 +12,7 @@ from labgrid.pytestplugin.hooks import LABGRID_ENV_KEY
 import bench.report
 from bench.errors import LabFault
 from bench.facts import Verdict, overall
+from bench.plugin import places
 from bench.plugin.collecting import NO_BOARD
 from bench.plugin.state import RunState, is_board_test, of
 from bench.plugin.verdicts import BLOCKED, Found, exit_code, of_exception, of_skip, says_all
@@ -74,7 +75,8 @@ def _make_targets(config: pytest.Config) -> None:
     """Have labgrid make its targets where people can read along: a virtual board may be built first."""
     env = config.stash[LABGRID_ENV_KEY]
     capture = config.pluginmanager.getplugin("capturemanager")
-    with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
+    shown = capture.global_and_fixture_disabled() if capture else contextlib.nullcontext()
+    with shown, places.told(env.config):
         for name in env.config.get_targets():
             env.get_target(name)
 

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: MIT
+"""Every file in targets/ is what it says: labgrid reads it, its profile has its cores, its names exist."""
+
+from pathlib import Path
+
+import pytest
+from labgrid import target_factory
+from labgrid.remote.config import ResourceConfig
+
+from bench import home
+from bench.errors import Misuse
+from bench.plugin.collecting import check_environment, profile_of
+from bench.plugin.places import advice
+
+TARGETS = Path(__file__).parents[2] / "targets"
+EXAMPLE = TARGETS / "exporter-example.yaml"
+FILES = sorted(p for p in TARGETS.glob("*.yaml") if p != EXAMPLE)
+BOARDS = [p for p in FILES if not p.name.startswith("virtual")]
+FEATURES = {"remoteproc", "tee", "m4", "m33", "m0"}
+CORES = {"m4", "m33", "m0"}
+LAB = {
+    "LG_PLACE": "mp-1",
+    "LG_CONSOLE": "/dev/serial/by-id/usb-STMicroelectronics_STLINK-if02",
+    "LG_ADDRESS": "192.0.2.1",
+    "LG_POWER_MODEL": "rest",
+    "LG_POWER_HOST": "http://192.0.2.2/{index}",
+    "LG_POWER_INDEX": "1",
+}
+
+
+@pytest.fixture(autouse=True)
+def variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a lab sets, and nothing else."""
+    monkeypatch.delenv("MPBENCH_PROFILE", raising=False)
+    for name, value in LAB.items():
+        monkeypatch.setenv(name, value)
+
+
+def names_of(path: Path, kind: str) -> set[str]:
+    """Classes that a target file names as resources or as drivers."""
+    main = check_environment(str(path)).get_targets()["main"]
+    return {next(iter(entry)) for entry in main[kind]}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
+def test_a_target_names_what_exists(path: Path):
+    """labgrid reads it; features, drivers, resources are known; the twin's profile has the target's cores."""
+    config = check_environment(str(path))
+    features = set(config.get_targets()["main"]["features"])
+    assert features <= FEATURES
+    assert names_of(path, "drivers") <= set(target_factory.drivers)
+    assert names_of(path, "resources") <= set(target_factory.resources)
+    assert {core.name for core in profile_of(config).cores} == features & CORES
+
+
+@pytest.mark.parametrize("path", BOARDS, ids=lambda p: p.stem)
+def test_keys_of_a_board_come_from_the_users_directory(path: Path, monkeypatch: pytest.MonkeyPatch):
+    """No lab's key is named in a file of the checkout: MPBENCH_CONFIG says where they are."""
+    monkeypatch.setenv(home.VARIABLE, "/lab")
+    config = check_environment(str(path))
+    assert config.resolve_path(config.get_option("bench_signing_key")) == "/lab/firmware_key.pem"
+    drivers = config.get_targets()["main"]["drivers"]
+    (session,) = [entry["SessionDriver"] for entry in drivers if "SessionDriver" in entry]
+    found = [config.resolve_path(session[name]) for name in ("keyfile", "known_hosts")]
+    assert found == ["/lab/ssh_key", "/lab/known_hosts"]
+
+
+@pytest.mark.parametrize("path", BOARDS, ids=lambda p: p.stem)
+def test_a_board_that_nobody_tried_says_so(path: Path):
+    """A reader of the file is not led to believe that it ran on silicon."""
+    head = path.read_text().partition("targets:")[0]
+    assert "Not run on silicon yet" in head or "Not run yet, neither on silicon" in head
+
+
+@pytest.mark.parametrize("path", BOARDS, ids=lambda p: p.stem)
+def test_a_variable_that_is_not_set_is_named(path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A forgotten variable is one line with its name, before anything is touched."""
+    for name in LAB:
+        monkeypatch.delenv(name)
+    with pytest.raises(Misuse, match=r"refers to unknown variable 'LG_(PLACE|CONSOLE)'"):
+        check_environment(str(path))
+
+
+def test_the_profile_of_a_lab_goes_before_the_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """MPBENCH_PROFILE is a name or a file; a wrong one is told with the variable's name."""
+    config = check_environment(str(TARGETS / "mp25.yaml"))
+    assert profile_of(config).name == "openstlinux"
+    monkeypatch.setenv("MPBENCH_PROFILE", "virtual-mp25")
+    assert profile_of(config).name == "virtual-mp25"
+    (tmp_path / "own.yaml").write_text("derives: openstlinux\nname: own\nheap_bytes: 8192\n")
+    monkeypatch.setenv("MPBENCH_PROFILE", str(tmp_path / "own.yaml"))
+    assert (profile_of(config).name, profile_of(config).heap_bytes) == ("own", 8192)
+    monkeypatch.setenv("MPBENCH_PROFILE", "mp99")
+    with pytest.raises(Misuse, match=r"^MPBENCH_PROFILE mp99: neither a readable profile file"):
+        profile_of(config)
+
+
+def test_the_exporters_example_offers_what_the_targets_bind(capsys: pytest.CaptureFixture[str]):
+    """labgrid's exporter reads the example, and each of its boards has the four names of a place."""
+    groups = ResourceConfig(str(EXAMPLE)).data
+    capsys.readouterr()
+    assert {tuple(group) for group in groups.values()} == {("console", "secure", "ssh", "power")}
+    assert list(groups) == ["mp25-1", "mp15-1", "virtual-1"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("place mp25-1 is not acquired", "first `labgrid-client -p mp25-1 acquire`"),
+        ("place pattern mp26 matches nothing", "`labgrid-client places`"),
+        ("reservation token ABC matches nothing", "`labgrid-client reservations`"),
+    ],
+)
+def test_what_to_do_about_a_place(text: str, words: str):
+    """labgrid's complaint about a place is followed by the command that helps."""
+    assert words in advice(text)
+
+
+def test_labgrids_own_advice_stands_alone():
+    """A place that somebody else holds: labgrid says itself what can be done."""
+    assert advice("place a is not acquired by your user, acquired by b. To work simultaneously, ...") == ""
