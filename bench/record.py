@@ -71,6 +71,13 @@ SCHEMA: Mapping[str, Mapping[str, str]] = {
         "high": "number or null: highest good value",
         "verdict": "str",
     },
+    "series": {
+        "test": "str",
+        "name": "str",
+        "values": "list of numbers, one per cycle, in order",
+        "unit": "str",
+        "source": "str: what measured it",
+    },
     "test-end": {
         "test": "str",
         "verdict": "str: PASS, FAIL, MARGINAL, INFRA, INVALID, BLOCKED or NOT-RUN",

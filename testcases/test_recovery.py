@@ -2,6 +2,10 @@
 """A core that crashes is found, and Linux brings it back through the TEE, authenticated again."""
 
 import pytest
+from attrs import astuple
+
+from bench.facts import Verdict
+from bench.measure.recovery import disagreements, measurements
 
 ALL = (
     "cause",
@@ -151,3 +155,18 @@ def test_crash_while_starting(crashes, core):
         assert 1 <= crashes.beat(core)[0] <= 1 + handled, (
             "a life that is cut short may not have counted itself"
         )
+
+
+def test_recovery_times(crashes, core):
+    """Detection, recovery and first heartbeat are dated by the board; kernel log and trace agree exactly."""
+    crashes.start(core)
+    with crashes.heartbeats(core):
+        steps = [crashes.watchdog(core) for _ in range(5)]
+    for step in steps:
+        step.check(*ALL)
+        assert None not in astuple(step.timeline), "a time that nobody saw"
+        assert disagreements(step.timeline) == []
+    found = list(measurements([step.timeline for step in steps], core, crashes.limits_ms))
+    for measurement in found:
+        crashes.bench.measure(measurement)
+    assert [m for m in found if m.verdict is Verdict.FAIL] == [], "outside the target's limits"

@@ -24,6 +24,8 @@ from bench.plugin.running import (
     pytest_terminal_summary,
 )
 
+pytest_plugins = ["bench.plugin.soak"]
+
 __all__ = [
     "bench",
     "board",

@@ -5,7 +5,7 @@ import contextlib
 import hashlib
 import shlex
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -205,6 +205,10 @@ class Bench:
     def measure(self, measurement: Measurement) -> None:
         """Record a measurement with its limits and its verdict."""
         self._state.measurement(self._item, measurement)
+
+    def series(self, name: str, values: Sequence[float], unit: str, source: str) -> None:
+        """Record how a value developed over the cycles of a test."""
+        self._state.series(self._item, name, values, unit, source)
 
     @property
     def reachable(self) -> bool:

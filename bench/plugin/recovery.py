@@ -5,6 +5,7 @@ import io
 import struct
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
@@ -16,6 +17,8 @@ from bench import run
 from bench.board.corememory import CoreMemory
 from bench.board.crashtrace import CrashTrace, recording
 from bench.board.devcoredump import await_dump, clear_all, pending, take
+from bench.board.heartbeat import watched
+from bench.board.held import held
 from bench.board.interrupts import watchdog_line
 from bench.errors import BoardFault, LabFault, Misuse
 from bench.facts import (
@@ -31,6 +34,7 @@ from bench.facts import (
 from bench.gather import trace_samples
 from bench.gather.recovery import Subject
 from bench.image.sign import sign
+from bench.measure.leaks import Snapshot, snapshot
 from bench.observe import beat, identity, text_of
 from bench.observe.recovery import beating
 from bench.plugin.fixtures import Bench
@@ -68,9 +72,11 @@ def crashes(
     firmware: Callable[[str, str], bytes],
     signing_key: rsa.RSAPrivateKey,
     crash_trace: CrashTrace,
+    env: Any,
 ) -> Iterator["Crashes"]:
     """Crash a core and see what becomes of it; afterwards recovery is enabled and no core runs."""
-    found = Crashes(bench, firmware, signing_key, crash_trace)
+    limits_ms = env.config.get_option("bench_limits_ms", {})
+    found = Crashes(bench, firmware, signing_key, crash_trace, limits_ms)
     yield found
     found.settle()
 
@@ -110,12 +116,17 @@ class Wedge:
 
 @define
 class Crashes:
-    """Crashes of a board in the hands of one test case. Every step is predicted, compared and recorded."""
+    """Crashes of a board in the hands of one test case. Every step is predicted, compared and recorded.
+
+    limits_ms: longest good time of each interval of bench.measure.recovery, by its name; option
+    `bench_limits_ms` of the target
+    """
 
     bench: Bench
     _firmware: Callable[[str, str], bytes]
     _key: rsa.RSAPrivateKey
     trace: CrashTrace
+    limits_ms: dict[str, float] = field(factory=dict)
     _patients: dict[str, Patient] = field(factory=dict)
 
     # --- firmware ---------------------------------------------------------------------------------------
@@ -178,9 +189,11 @@ class Crashes:
         """Linux is told of a crash, and recovers."""
         return self.step(core, INJECTED[kind], lambda: self.inject(core, kind), **changed)
 
-    def step(self, core: str, cause: Cause, provoke: Callable[[], object], **changed: Any) -> Crash:
-        """Provoke a crash and compare with the twin."""
-        return self._step(core, self.predict(core, cause, **changed), provoke, "crash")
+    def step(
+        self, core: str, cause: Cause, provoke: Callable[[], object], *, record: bool = True, **changed: Any
+    ) -> Crash:
+        """Provoke a crash and compare with the twin. record: False leaves that to the caller."""
+        return self._step(core, self.predict(core, cause, **changed), provoke, "crash", record)
 
     def recover(self, core: str, word: str, **changed: Any) -> Crash:
         """Write `word` to the recovery file of a core that crashed before, and compare."""
@@ -194,7 +207,8 @@ class Crashes:
                 | changed
             ),
         )
-        return self._step(core, predicted, lambda: self.write(core, "recovery", word), f"recovery: {word}")
+        name = f"recovery: {word}"
+        return self._step(core, predicted, lambda: self.write(core, "recovery", word), name, True)
 
     def take_dump(self, core: str, boot: int) -> run.Step:
         """The core dump of life number `boot`, compared, recorded, cleared. BoardFault for none."""
@@ -226,10 +240,13 @@ class Crashes:
         usual = {"identity": f"{patient.name} {core}", "reload": patient.image}
         return predict_crash(self.bench.profile, core, patient.image, cause, **(usual | changed))
 
-    def _step(self, core: str, predicted: RecoveryFacts, provoke: Callable[[], object], name: str) -> Crash:
+    def _step(
+        self, core: str, predicted: RecoveryFacts, provoke: Callable[[], object], name: str, record: bool
+    ) -> Crash:
         subject, number = self._patients[core].subject, self.bench.profile.core(core).id
         step = crash(self.bench.board, subject, number, predicted, provoke, name=name)
-        self.bench.append(step)
+        if record:
+            self.bench.append(step)
         return step
 
     # --- the board ------------------------------------------------------------------------------------------
@@ -285,6 +302,16 @@ class Crashes:
         """What is left of a core whose recovery failed: does it start, does it stop, is it offline?"""
         start, begun = self.write(core, "state", "start"), self.bench.state(core)
         return Wedge(start, begun, self.heart_beats(core), self.write(core, "state", "stop"))
+
+    def heartbeats(self, core: str) -> AbstractContextManager[None]:
+        """Inside, the first beat of every life is dated by the board."""
+        board: Any = self.bench.board
+        return watched(board.session, board.kmsg, core, self.debug(core, "trace0"))
+
+    def held(self) -> Snapshot:
+        """What the board holds now, for a comparison later."""
+        session: Any = self.bench.board.session
+        return snapshot(held(session), self.trace.counts())
 
     def power_cycle(self) -> None:
         """End a wedge: the board is switched off and on."""

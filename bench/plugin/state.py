@@ -6,7 +6,7 @@ import subprocess
 import sys
 import uuid
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -116,6 +116,13 @@ class RunState:
                 low=m.low,
                 high=m.high,
                 verdict=m.verdict.value,
+            )
+
+    def series(self, item: pytest.Item, name: str, values: Sequence[float], unit: str, source: str) -> None:
+        """Record how a value developed over the cycles of a test."""
+        if self.record:
+            self.record.append(
+                "series", test=id_of(item), name=name, values=list(values), unit=unit, source=source
             )
 
     def close(self) -> None:

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: MIT
+"""What the board holds at a moment: mappings, descriptors, processes, dumps, kernel objects, memory."""
+
+from typing import Protocol
+
+from bench.board.frame import Reply
+from bench.errors import LabFault
+
+LOOK = """
+echo "mappings=$(grep -c ioremap /proc/vmallocinfo)"
+set -- /proc/[0-9]*; echo "processes=$#"
+set -- /proc/[0-9]*/fd/*; echo "descriptors=$#"
+set -- /sys/class/devcoredump/devcd*; [ -e "$1" ] || set --; echo "core dumps=$#"
+set -- /sys/class/remoteproc/*; echo "cores=$#"
+while read -r k v _; do [ $k = MemAvailable: ] && echo "free_kib=$v"; done </proc/meminfo
+cat /proc/slabinfo
+"""
+"""No pipe, so that the number of processes is that of the board and not of this look at it."""
+
+
+class Executes(Protocol):
+    """What is needed of a session."""
+
+    def execute(self, command: str, timeout_s: float | None = None) -> Reply:
+        """Run a command on the board."""
+
+
+def held(session: Executes) -> str:
+    """`name=number` lines, and /proc/slabinfo if the kernel has it. LabFault if the board says nothing."""
+    text = session.execute(LOOK).stdout.decode("utf-8", "replace")
+    if "processes=" not in text:
+        raise LabFault("the board does not say what it holds: no /proc?")
+    return text

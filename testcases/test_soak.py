@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: MIT
+"""Crash and recovery over and over: nothing differs from the first time, and nothing is lost on the way.
+
+`pytest --lg-env ... testcases/test_soak.py --bench-soak 500x` (or 2h); interrupted, it goes on where it was.
+"""
+
+import pytest
+from attrs import asdict
+
+from bench.errors import BoardFault
+from bench.facts import Timeline
+from bench.measure.leaks import leaks
+from bench.measure.recovery import INTERVALS, disagreements, durations, measurements
+from testcases.test_recovery import ALL
+
+WARM_UP = 3
+"""Cycles before the leak check's baseline: caches fill, shells open."""
+CHECK_EVERY = 25
+
+
+def test_crash_recovery_soak(crashes, core, soak):
+    """Every watchdog crash is recovered exactly as predicted, and the board holds no more than before."""
+    crashes.start(core)
+    with crashes.heartbeats(core):
+        for _ in range(WARM_UP):
+            crashes.watchdog(core, record=False).check(*ALL)
+        before, cycles = crashes.held(), 0
+        for number in soak.cycles():
+            step = cycle(crashes, core)
+            cycles += 1
+            soak.journal.add(took_s=step.duration_ns / 1e9, times=asdict(step.timeline))
+            if cycles % CHECK_EVERY == 0:
+                no_leaks(crashes, before, cycles, number)
+                soak.note = f", 0 differences, 0 leaks after {cycles} cycles"
+        no_leaks(crashes, before, cycles, len(soak.journal.cycles))
+    tell(crashes, core, [Timeline(**c["times"]) for c in soak.journal.cycles])
+
+
+def cycle(crashes, core):
+    """One crash; whatever differs is recorded with its evidence and ends the soak."""
+    step = crashes.watchdog(core, record=False)
+    wrong = disagreements(step.timeline)
+    try:
+        step.check(*ALL)
+        assert wrong == [], "kernel log and trace contradict each other"
+    except (BoardFault, AssertionError):
+        crashes.bench.append(step)
+        raise
+    return step
+
+
+def no_leaks(crashes, before, cycles, number):
+    """The board holds no more than before; else what, and after how many cycles."""
+    found = leaks(before, crashes.held(), cycles)
+    if found:
+        pytest.fail(f"leak within {cycles} cycles (cycle {number} of the soak): " + "; ".join(found))
+
+
+def tell(crashes, core, timelines):
+    """Distributions and time series go into the record."""
+    found, bench = list(measurements(timelines, core, crashes.limits_ms)), crashes.bench
+    for measurement in found:
+        bench.measure(measurement)
+    values = durations(timelines)
+    for interval in INTERVALS:
+        bench.series(f"{core} {interval.name}", values[interval.name], "ms", interval.source)
+    assert [m for m in found if m.verdict.value != "PASS"] == [], "outside the target's limits"
