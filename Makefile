@@ -3,6 +3,7 @@
 # make test   the same set-up, then all tests
 # make check  lint, types, unit tests: no board, no root
 # make perf   measure against labgrid's own drivers
+# make peer   a long campaign: the twin against OP-TEE's own TA
 
 PYTHON ?= python3
 VENV := .venv
@@ -30,6 +31,11 @@ check: $(VENV)/ready firmware
 
 perf: board firmware
 	$(BIN)/python -m testcases.performance --lg-env $(TARGET)
+
+# The twin against OP-TEE's own TA; e.g. make peer MINUTES=60. Goes on with the corpus of the last one.
+MINUTES ?= 10
+peer: setup
+	$(BIN)/python -m testcases.peer.campaign --minutes $(MINUTES) --jobs $$(nproc) --coverage
 
 board: setup
 	$(BIN)/mpbench virtual build
