@@ -8,6 +8,7 @@ import pytest
 from bench.facts import Measurement
 from bench.image.sign import sign
 from bench.image.spoil import SPOILS, apply
+from bench.plugin.bitflips import answered
 
 ALWAYS = ("errno", "state", "tee_code", "secure_log")
 """What every board shows. Memory, and the heart of a firmware without trace buffer, nobody may see."""
@@ -25,13 +26,6 @@ def outcomes():
     return {}
 
 
-def answer(step):
-    """What became of an image, in a word."""
-    if step.observed.tee_code:
-        return f"refused by the TEE, {step.observed.tee_code:#010x}"
-    return "accepted" if step.observed.errno == "OK" else f"refused by Linux, {step.observed.errno}"
-
-
 @pytest.fixture
 def spoiled(image, signing_key, fault):
     """The image with that fault, signed again where the fault is one of a build."""
@@ -43,7 +37,7 @@ def test_named_fault(bench, core, image, spoiled, outcomes):
     """An image with one named fault gets the answer that the twin predicted: code, reason, state, memory."""
     step = bench.deploy(core, spoiled, f"alive {core}", original=image)
     step.check(*ALWAYS)
-    outcomes.setdefault(core, Counter())[answer(step)] += 1
+    outcomes.setdefault(core, Counter())[answered(step)] += 1
 
 
 def test_named_faults_in_numbers(bench, core, outcomes):
@@ -53,3 +47,9 @@ def test_named_faults_in_numbers(bench, core, outcomes):
         pytest.skip("no named fault was tried in this run")
     for name, number in sorted(found.items()):
         bench.measure(Measurement(f"named faults: {name}", number, "images", "this run"))
+
+
+def test_random_flips(bench, core, image, flips):
+    """Bits turned over at random, in every range of the twin's map: the board answers each as predicted."""
+    for name, number in sorted(flips.run(core, image, f"alive {core}").items()):
+        bench.measure(Measurement(f"random flips: {name}", number, "images", f"seeds {flips.seed}:{core}:*"))

@@ -5,6 +5,7 @@ Options are `--bench-*` and variables `MPBENCH_*`; `--lg-*` and `LG_*` belong to
 concerns only tests that ask for a board, i.e. that use labgrid's fixture `env`, mostly through `bench`.
 """
 
+from bench.plugin.bitflips import flips
 from bench.plugin.collecting import (
     pytest_addoption,
     pytest_collection_finish,
@@ -32,6 +33,7 @@ __all__ = [
     "crash_trace",
     "crashes",
     "firmware",
+    "flips",
     "profile",
     "pytest_addoption",
     "pytest_collection_finish",

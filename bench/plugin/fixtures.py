@@ -146,16 +146,19 @@ class Bench:
         assert self._state.board is not None
         return self._state.board
 
-    def deploy(self, core: str, image: bytes, identity: str, *, original: bytes | None = None) -> run.Step:
+    def deploy(
+        self, core: str, image: bytes, identity: str, *, original: bytes | None = None, name: str = "deploy"
+    ) -> run.Step:
         """Deploy `image` on an offline core; `identity` is what its firmware says of itself if it runs.
 
         original: the image before it was tampered with; the proof of that becomes evidence.
+        name: of the step, in the record.
         A refusal by the board is a value in the step's `observed`. Raises LabFault and Invalidated.
         """
         self._touched.append(core)
         predicted = run.predict(self.profile, core, image, identity)
         step = run.deployment(
-            self.board, core, image, predicted, look_at=run.places(self.profile, core, image)
+            self.board, core, image, predicted, look_at=run.places(self.profile, core, image), name=name
         )
         if original is not None:
             step = run.with_proof(step, tamper_proof(original, image, self.sha256(core)))

@@ -106,6 +106,7 @@ def deployment(
     mono_ns: Callable[[], int] = time.monotonic_ns,
     *,
     look_at: Sequence[tuple[int, int]] = (),
+    name: str = "deploy",
 ) -> Step:
     """Deploy and compare. Invalidated if the board was reset meanwhile: then nobody knows what was seen.
 
@@ -127,9 +128,7 @@ def deployment(
     )
     same_boot(boot, boot_id(board))
     observed = observe(evidence)
-    return Step(
-        "deploy", core, predicted, observed, compare(predicted, observed), evidence, mono_ns() - begin
-    )
+    return Step(name, core, predicted, observed, compare(predicted, observed), evidence, mono_ns() - begin)
 
 
 def _memory(board: Board, places: Sequence[tuple[int, int]]) -> Iterator[Artefact]:

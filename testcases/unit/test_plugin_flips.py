@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: MIT
+"""Random flips on a played board: compared, minimised, remembered; nothing undefined is ever sent."""
+
+import pytest
+from attrs import define, evolve, field, frozen
+from image_rig import board, image
+
+from bench import run
+from bench.compare import compare
+from bench.errors import BoardFault, Misuse
+from bench.facts import DeployFacts, Evidence, Provenance
+from bench.image.flips import Flip, flipped
+from bench.plugin.bitflips import Corpus, Flips, answered
+from bench.twin.loader import load
+from bench.twin.profile import Profile
+
+
+@frozen
+class Asked:
+    name: str
+    flips: int
+
+
+@define
+class PlayedBench:
+    """Answers as the twin does, but for images with `wrong` turned over."""
+
+    profile: Profile = field(factory=board)
+    wrong: Flip | None = None
+    asked: list[Asked] = field(factory=list)
+    sent: list[bytes] = field(factory=list)
+    running: bool = False
+    about: run.About = field(
+        factory=lambda: run.About(Provenance({"kernel": "Linux 6.12"}), True, Evidence())
+    )
+
+    def deploy(self, core, data, identity, *, original, name):
+        predicted = run.predict(self.profile, core, data, identity)
+        at = self.wrong and data[self.wrong.at] ^ original[self.wrong.at]
+        bad = bool(at and at >> self.wrong.bit & 1)
+        observed = evolve(predicted, errno="EBUSY") if bad else predicted
+        self.asked.append(Asked(name, sum((a ^ b).bit_count() for a, b in zip(data, original, strict=True))))
+        self.sent.append(data)
+        self.running = observed.state == "running"
+        return run.Step(name, core, predicted, observed, compare(predicted, observed), Evidence(), 0)
+
+    def state(self, _core):
+        return "running" if self.running else "offline"
+
+    def stop(self, _core):
+        self.running = False
+
+
+@pytest.fixture
+def told():
+    return []
+
+
+def flips_of(bench, told, number=30, corpus=None):
+    return Flips(bench, number, "7", corpus or Corpus(None), told.append)
+
+
+def test_a_board_that_agrees_is_counted(told):
+    """Every flip is deployed once under its seed, and every answer counted."""
+    bench = PlayedBench()
+    counts = flips_of(bench, told).run("m33", image(), "alive m33")
+    assert counts.total() == 30 == len(bench.asked)
+    assert len(counts) > 1
+    assert bench.asked[3].name.startswith("seed 7:m33:3: byte ")
+    assert not bench.running
+    assert told == ["m33: 20 of 30 flips, 0 differ from the twin"]
+
+
+def test_nothing_undefined_is_sent(told):
+    """What the twin can't predict never reaches a board."""
+    bench = PlayedBench()
+    flips_of(bench, told, 60).run("m33", image(), "alive m33")
+    assert all(load(data, board(), "m33").code is not None for data in bench.sent)
+
+
+def test_a_seed_of_which_nothing_is_defined_is_given_up(told, monkeypatch):
+    """Instead of drawing for ever, it says which seed."""
+    monkeypatch.setattr("bench.plugin.bitflips.draw", lambda *_: (Flip(19, 7),))
+    with pytest.raises(Misuse, match="seed 7:m33:0: 50 draws"):
+        flips_of(PlayedBench(), told).run("m33", image(), "alive m33")
+
+
+def test_a_difference_is_made_small_and_the_rest_still_tried(told, monkeypatch):
+    """Of three bits the guilty one is named, with its seed; all other flips are tried as well."""
+    guilty = Flip(20 + 8, 0)
+    monkeypatch.setattr("bench.plugin.bitflips.draw", lambda *_: (Flip(21, 1), guilty, Flip(40, 2)))
+    bench = PlayedBench(wrong=guilty)
+    with pytest.raises(BoardFault, match=r"seed 7:m33:0: byte 0x1c bit 0: .*errno was predicted"):
+        flips_of(bench, told, 2).run("m33", image(), "alive m33")
+    assert [a.flips for a in bench.asked] == [3, 1, 1, 3, 1, 1]
+
+
+def test_undefined_parts_are_not_sent_while_a_difference_is_made_small(told, monkeypatch):
+    """A part of the flips may be undefined where the whole is not."""
+    length, guilty = Flip(19, 7), Flip(40, 2)
+    monkeypatch.setattr("bench.plugin.bitflips.draw", lambda *_: (guilty,))
+    bench = PlayedBench(wrong=guilty)
+    found = flips_of(bench, told)
+    assert not found.differs("m33", image(), (length,), "alive m33")
+    assert found.differs("m33", image(), (guilty,), "alive m33")
+    assert len(bench.asked) == 1
+
+
+def test_a_corpus_is_not_asked_again(tmp_path, told):
+    """A second run on the same build deploys nothing, and counts the same."""
+    path = tmp_path / "flips.jsonl"
+    first = flips_of(PlayedBench(), told, 25, Corpus.open(path)).run("m33", image(), "alive m33")
+    path.write_bytes(path.read_bytes() + b'{"key": "half a li')
+    bench = PlayedBench()
+    assert flips_of(bench, told, 25, Corpus.open(path)).run("m33", image(), "alive m33") == first
+    assert bench.asked == []
+    assert flips_of(bench, told, 26, Corpus.open(path)).run("m33", image(), "alive m33").total() == 26
+    assert len(Corpus.open(path).known) == len(path.read_text().splitlines())
+
+
+def test_another_build_is_asked_again(tmp_path, told):
+    """An answer belongs to the kernel and the TEE that gave it."""
+    corpus = Corpus.open(tmp_path / "flips.jsonl")
+    flips_of(PlayedBench(), told, 5, corpus).run("m33", image(), "alive m33")
+    other = PlayedBench(about=run.About(Provenance({"kernel": "Linux 6.13"}), True, Evidence()))
+    flips_of(other, told, 5, corpus).run("m33", image(), "alive m33")
+    assert len(other.asked) == 5
+
+
+def test_a_difference_is_not_remembered(tmp_path, told, monkeypatch):
+    """What differed is asked again by the next run."""
+    path = tmp_path / "flips.jsonl"
+    found = flips_of(PlayedBench(wrong=Flip(28, 0)), told, 1, Corpus.open(path))
+    monkeypatch.setattr("bench.plugin.bitflips.draw", lambda *_: (Flip(28, 0),))
+    with pytest.raises(BoardFault):
+        found.run("m33", image(), "alive m33")
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("text", ["no json\n", "[]\n", '{"other": 1}\n'])
+def test_a_file_that_is_no_corpus_is_refused(tmp_path, text):
+    """Its line is named, and nothing is appended to it."""
+    path = tmp_path / "notes.txt"
+    path.write_text(text)
+    with pytest.raises(Misuse, match=r"notes\.txt:1: no line of a corpus"):
+        Corpus.open(path)
+    assert path.read_text() == text
+
+
+@pytest.mark.parametrize(
+    ("facts", "word"),
+    [
+        (DeployFacts("OK", "running", 0), "accepted"),
+        (DeployFacts("EIO", "offline", 0xFFFF000F), "refused by the TEE, 0xffff000f"),
+        (DeployFacts("EINVAL", "offline", 0), "refused by Linux, EINVAL"),
+    ],
+)
+def test_answers_in_words(facts, word):
+    """Who refused, and with what."""
+    step = run.Step("deploy", "m33", facts, facts, compare(facts, facts), Evidence(), 0)
+    assert answered(step) == word
+    assert flipped(b"a", []) == b"a"
