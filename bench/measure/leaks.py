@@ -5,9 +5,9 @@ Ref: Linux Documentation/filesystems/proc.rst (meminfo, slabinfo, vmallocinfo).
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 SLAB = re.compile(r"^(\S+) +(\d+) +\d+ +\d+ +(\d+) +\d+ : ", re.MULTILINE)
 NUMBER = re.compile(r"^([a-z_ ]+)=(\d+)$", re.MULTILINE)
@@ -39,6 +39,12 @@ def snapshot(text: str, counts: Mapping[str, int]) -> Snapshot:
     free_kib = numbers.pop("free_kib", 0)
     slabs = {name: (int(used), int(each)) for name, used, each in SLAB.findall(text)}
     return Snapshot(numbers | held(counts), slabs, free_kib)
+
+
+def steady(looks: Sequence[Snapshot]) -> Snapshot:
+    """The last of several looks, with the least of each exact number: what comes and goes is no leak."""
+    exact = {name: min(look.exact.get(name, n) for look in looks) for name, n in looks[-1].exact.items()}
+    return evolve(looks[-1], exact=exact)
 
 
 def held(counts: Mapping[str, int]) -> dict[str, int]:

@@ -34,7 +34,7 @@ from bench.facts import (
 from bench.gather import trace_samples
 from bench.gather.recovery import Subject
 from bench.image.sign import sign
-from bench.measure.leaks import Snapshot, snapshot
+from bench.measure.leaks import Snapshot, snapshot, steady
 from bench.observe import beat, identity, text_of
 from bench.observe.recovery import beating
 from bench.plugin.fixtures import Bench
@@ -52,6 +52,8 @@ LIVE_MS, FAILURES = 0, 4
 
 WRITE_S = 20.0
 DUMP_S = 20.0
+LOOKS = 5
+"""The bench's own watcher and readers hold a descriptor or a process for a moment, so one look may see it."""
 QUIET_S = 3.0
 """A firmware that fails at once is reported by its watchdog within a third of a second; ten times that."""
 RSC_TRACE = 2
@@ -311,7 +313,7 @@ class Crashes:
     def held(self) -> Snapshot:
         """What the board holds now, for a comparison later."""
         session: Any = self.bench.board.session
-        return snapshot(held(session), self.trace.counts())
+        return steady([snapshot(held(session), self.trace.counts()) for _ in range(LOOKS)])
 
     def power_cycle(self) -> None:
         """End a wedge: the board is switched off and on."""

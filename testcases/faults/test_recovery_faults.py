@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: MIT
+"""Faults 15 to 18: a write that never returns, a recovery storm, dead firmware, a dump nobody reads.
+
+On a virtual board of their own. Each time: the verdict is the right one or none, in bounded time; nothing is
+left behind here or there; the board is as good as before.
+"""
+
+import random
+import re
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from labgrid import Environment
+
+from bench import run
+from bench.board.crashtrace import recording
+from bench.board.interrupts import watchdog_line
+from bench.board.kmsg import KmsgFollower
+from bench.errors import BoardFault, LabFault
+from bench.image.keys import load_private_key
+from bench.plugin.fixtures import FIRMWARE, Bench, make
+from bench.plugin.recovery import Crashes
+from bench.plugin.state import CHECKOUT, RunState
+from bench.twin.profile import load_profile
+from bench.virtual.keys import signing_key
+
+pytestmark = pytest.mark.slow
+
+FAILING = ("starve", "hardfault", "lockup", "stack-overflow")
+WAIT_S = 30.0
+SLACK_S = 5.0
+"""On a busy host: from a deadline until the thread that waited for it runs again."""
+
+
+@pytest.fixture(scope="module")
+def board() -> Iterator[Any]:
+    """A virtual board with its session, as a test run has it; `Crashes` are made on it per test."""
+    target = Environment(str(CHECKOUT / "targets/virtual-mp25.yaml")).get_target("main")
+    strategy = target.get_strategy()
+    strategy.transition("shell")
+    session = target.get_driver("SessionDriver")
+    found = run.Board(
+        session=session,
+        remoteproc=target.get_driver("RemoteprocDriver"),
+        kmsg=KmsgFollower(session),
+        secure=target.get_driver("ConsoleRecorder", name="secure"),
+        console=target.get_driver("ConsoleRecorder", name="console"),
+    )
+    session.call("true", WAIT_S)  # the second shell, which is kept
+    yield strategy, found
+    found.kmsg.close()
+    strategy.transition("off")
+    target.cleanup()
+
+
+@pytest.fixture(scope="module")
+def trace(board: Any) -> Iterator[Any]:
+    """The recorder of recoveries, as long as the board."""
+    _, found = board
+    lines = [watchdog_line(found.session, found.remoteproc, core) for core in ("m33", "m0")]
+    with recording(found.session, lines) as recorder:
+        yield recorder
+
+
+@pytest.fixture
+def crashes(board: Any, trace: Any, request: pytest.FixtureRequest) -> Iterator[Crashes]:
+    """Crashes on the board; afterwards it is as before: cores off, no dump, no process of ours that hangs."""
+    make()
+    strategy, found = board
+    key = load_private_key(signing_key())
+    profile = load_profile("virtual-mp25").with_key(key.public_key())
+    bench = Bench(found, profile, RunState(), request.node, strategy, run.boot_id(found))
+    made = Crashes(bench, lambda name, core: (FIRMWARE / f"build/{core}/{name}.elf").read_bytes(), key, trace)
+    yield made
+    made.settle()
+    bench.settle()
+    assert made.dumps() == 0
+    assert found.session.execute("pidof dd").stdout.split() == kmsg_reader(found.session)
+    for core in ("m33", "m0"):
+        assert bench.state(core) == "offline"
+        assert found.remoteproc.attributes(core, "recovery", "coredump") == {
+            "recovery": "enabled",
+            "coredump": "disabled",
+        }
+
+
+def kmsg_reader(session: Any) -> list[bytes]:
+    """The one `dd` that belongs there: it follows the kernel log."""
+    return session.execute(
+        "for p in $(pidof dd); do grep -qa kmsg /proc/$p/cmdline && echo $p; done"
+    ).stdout.split()
+
+
+@pytest.fixture
+def core(chance: random.Random) -> str:
+    """One of the cores."""
+    return chance.choice(["m33", "m0"])
+
+
+def hold_recovery(crashes: Crashes, core: str, chance: random.Random) -> None:
+    """Crash a core so that its recovery waits, with the core's lock held, for a reader of its dump."""
+    crashes.start(core)
+    assert crashes.write(core, "coredump", "inline") == "OK"
+    kmsg: Any = crashes.bench.board.kmsg
+    mark = kmsg.mark()
+    chance.choice([lambda: crashes.fail(core), lambda: crashes.inject(core, chance.randrange(4))])()
+    assert kmsg.wait_for(re.compile(f"stopped remote processor {core}".encode()), mark, WAIT_S)
+
+
+def test_15_a_sysfs_write_that_never_returns(crashes: Crashes, core: str, chance: random.Random) -> None:
+    """A write that hangs ends at its deadline as the lab's fault; meanwhile everything else goes on."""
+    hold_recovery(crashes, core, chance)
+    session: Any = crashes.bench.board.session
+    word, deadline_s, answers = chance.choice(["stop", "start"]), chance.uniform(0.3, 2.0), []
+    ended = threading.Event()
+
+    def other_work() -> None:
+        while not ended.is_set():
+            answers.append(session.read("/proc/uptime"))
+
+    worker = threading.Thread(target=other_work, name="other-work")
+    worker.start()
+    begin = time.monotonic()
+    try:
+        with pytest.raises(LabFault, match="no end after"):
+            crashes.write(core, "state", word, deadline_s)
+        took_s = time.monotonic() - begin
+    finally:
+        ended.set()
+        worker.join()
+    assert deadline_s <= took_s <= deadline_s * 1.1 + SLACK_S
+    assert answers
+    assert all(isinstance(answer, bytes) for answer in answers)
+    crashes.take_dump(core, boot=1).check("segments", "unchanged")
+    assert crashes.bench.board.remoteproc.await_state(core, "running", WAIT_S) == "running"
+
+
+def test_16_a_recovery_storm(crashes: Crashes, core: str, chance: random.Random) -> None:
+    """Firmware that fails in every life is recovered so often and no more; the verdict names the storm."""
+    bound = chance.randint(2, 4)
+    crashes.start(core, chance.choice(FAILING))
+    crashes.fail(core, times=chance.randint(bound + 2, 0xFFFF))
+    with pytest.raises(
+        BoardFault, match=f"recovery storm: {core} crashed {bound} times, the bound is {bound}"
+    ):
+        crashes.calm(core, bound)
+    remoteproc: Any = crashes.bench.board.remoteproc
+    assert remoteproc.await_state(core, "crashed", WAIT_S) == "crashed"
+    assert remoteproc.attributes(core, "recovery") == {"recovery": "disabled"}
+    assert bound <= crashes.calm(core, bound + 2, quiet_s=1) <= bound + 1
+
+
+def test_17_recovered_but_dead(crashes: Crashes, core: str, chance: random.Random) -> None:
+    """After any number of good recoveries, one into firmware that does not beat is a FAIL, never a pass."""
+    crashes.start(core, chance.choice(FAILING))
+    for _ in range(chance.randint(0, 2)):
+        crashes.watchdog(core).check("state", "boots", "beating")
+    mute = crashes.image("mute", core)
+    crashes.replace(core, mute)
+    step = crashes.watchdog(core, reload=mute)
+    assert step.observed.state == "running"
+    with pytest.raises(BoardFault, match="beating was predicted True, the board showed False"):
+        step.check("beating")
+
+
+def test_18_an_inline_dump_that_nobody_reads(crashes: Crashes, core: str, chance: random.Random) -> None:
+    """A recovery that waits for a reader is never left waiting: the dump is read, or dropped at the end."""
+    hold_recovery(crashes, core, chance)
+    assert crashes.bench.state(core) == "offline"
+    assert crashes.dumps() == 1
+    if chance.random() < 0.5:
+        crashes.take_dump(core, boot=1).check("segments", "unchanged", "vectors", "identity", "boot")
+    else:
+        crashes.settle()
+    assert crashes.bench.board.remoteproc.await_state(core, "running", WAIT_S) == "running"
+    assert crashes.heart_beats(core)
+    assert crashes.dumps() == 0
