@@ -156,7 +156,7 @@ class Soak:
             yield done + 1
 
     def _progress(self, done: int, share: float, elapsed_s: float) -> None:
-        line = f"soak {self.name}: {done} cycles of {self.goal.text}, {share:.0%}"
+        line = f"soak {self.name}: {done} cycles of {self.goal.text}, {int(100 * share)}%"
         fresh = done - self.journal.resumed
         if fresh and 0 < share < 1 and self.goal.cycles:
             line += f", {_time((self.goal.cycles - done) * elapsed_s / fresh)} left"
