@@ -32,6 +32,7 @@ class ByteLog:
     """Append-only; one writer, any number of readers. Positions count bytes from the start of the run.
 
     clock: seconds, monotonic; pause: waits that many seconds.
+    close: gives the file back, and the bytes with it; at the latest it happens with the last reference.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class ByteLog:
         self._pause = pause
         self._descriptor, path = tempfile.mkstemp(prefix="mpbench-")
         os.unlink(path)
-        weakref.finalize(self, os.close, self._descriptor)
+        self.close = weakref.finalize(self, os.close, self._descriptor)
         self._news = threading.Condition()
         self._end = 0
         self._failure: OSError | None = None

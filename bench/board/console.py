@@ -98,6 +98,10 @@ class ConsoleRecorder(Driver, ConsoleProtocol):
         """What came so far is of no interest to read() and expect(); it is kept all the same."""
         self._cursor = self._log.mark()
 
+    def discard(self) -> None:
+        """The run is over and nobody will ask again: give the disk space back."""
+        self._log.close()
+
     # --- labgrid's ConsoleProtocol ----------------------------------------------------------------
 
     @active

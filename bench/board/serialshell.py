@@ -22,6 +22,7 @@ from bench.board.typed import active, stepped
 from bench.errors import LabFault
 
 _FRAME = re.compile(rb"<(\d+ \d+ [0-9a-f]{64} [0-9a-f \r\n]*)>")
+SETTLED_AFTER_S = 0.1
 LONGEST_LINE = 4000
 """A terminal in canonical mode takes 4095 bytes per line. Ref: termios(3)"""
 
@@ -59,7 +60,9 @@ class SerialShellDriver(CommandMixin, Driver, CommandProtocol):
             raise LabFault(
                 f"a command for a serial console has {LONGEST_LINE} bytes at most, not {len(line)}"
             )
-        for _ in range(1 if once else self.tries):
+        for number in range(1 if once else self.tries):
+            if number:
+                self._interrupt()
             reply = self._try(line, timeout_s or self.try_timeout_s)
             if reply is not None:
                 return reply
@@ -78,6 +81,11 @@ class SerialShellDriver(CommandMixin, Driver, CommandProtocol):
                 return reply
             position = found.start + 1
         return None
+
+    def _interrupt(self) -> None:
+        """^C ends an open quote, or what hangs; a shell then drops what follows at once, so let it settle."""
+        self.console.write(b"\x03")
+        self.console.settle(SETTLED_AFTER_S, timeout=1.0)
 
     @active
     @stepped(args=["cmd"], result=True)

@@ -29,6 +29,8 @@ from testcases.contract import servers
 from testcases.contract.conftest import Serve, active, session_on
 from testcases.faults import proxy
 
+pytestmark = pytest.mark.slow  # real deadlines pass
+
 FAULT_DEADLINE_S = 15.0
 
 
@@ -97,7 +99,6 @@ def await_files(directory: Path, wanted: set[str]) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.slow
 def test_7_a_half_open_connection_is_noticed_within_15_s(serve: Serve):
     """When the network just goes silent, the link counts as lost within 15 s, in the middle of a command."""
     with through(serve()) as (session, network):
