@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: MIT
+"""targets/mp25-desk.yaml as it is: a serial port, an address, a power switch, one UART for Linux and OP-TEE.
+
+The board is a virtual one; a pseudo terminal that carries both its UARTs stands for the ST-LINK.
+"""
+
+import contextlib
+import os
+import selectors
+import shutil
+import socket
+import threading
+import tty
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bench.virtual import boards, keys
+from testcases.contract import labs
+
+pytestmark = pytest.mark.slow
+
+TARGET = labs.CHECKOUT / "targets" / "mp25-desk.yaml"
+FIRST_PORT = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+
+
+@contextlib.contextmanager
+def serial_port(board: boards.Board) -> Iterator[str]:
+    """A tty: what either UART says comes out of it, what goes in is for Linux."""
+    ours, theirs = os.openpty()
+    tty.setraw(theirs)
+    with contextlib.ExitStack() as stack:
+        stack.callback(os.close, theirs)
+        where = [(board.address, board.ports[name]) for name in ("console", "secure")]
+        uarts = [stack.enter_context(socket.create_connection(w)) for w in where]
+        done, told = os.pipe()
+        pump = threading.Thread(target=_pump, args=(ours, uarts, done))
+        pump.start()
+        yield os.ttyname(theirs)
+        os.close(told)
+        pump.join()
+        os.close(done)
+        os.close(ours)
+
+
+def _pump(ours: int, uarts: list[socket.socket], done: int) -> None:
+    """Carry bytes until the writing end of `done` is closed."""
+    with selectors.DefaultSelector() as selector:
+        for source in (ours, done, *uarts):
+            selector.register(source, selectors.EVENT_READ)
+        while True:
+            for key, _ in selector.select():
+                if key.fileobj == done:
+                    return
+                if key.fileobj == ours:
+                    uarts[0].sendall(os.read(ours, 4096))
+                else:
+                    os.write(ours, key.fileobj.recv(65536))
+
+
+@pytest.fixture
+def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[boards.Board]:
+    """A virtual board whose SSH server has port 22, as a real board's."""
+    if os.geteuid() != 0 and int(FIRST_PORT.read_text()) > 1:
+        pytest.skip("port 22 of a loopback address needs root")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    up = boards.start("mp25", "desk", lambda *_: None, lifeline=True, base_port=0)
+    yield up
+    boards.stop(up)
+
+
+def test_mp25_desk_runs_as_it_is(board: boards.Board, tmp_path: Path):
+    """One UART for Linux and OP-TEE is enough: firmware runs, a wrong signature's reason is read from it."""
+    config = tmp_path / "config"
+    config.mkdir(mode=0o700)
+    shutil.copy(keys.ssh_key(), config / "ssh_key")
+    shutil.copy(keys.signing_key(), config / "firmware_key.pem")
+    desk = labs.Bench(TARGET, tmp_path, {"MPBENCH_CONFIG": str(config), "MPBENCH_PROFILE": "virtual-mp25"})
+    labs.boot(board)
+    assert desk.mpbench("enrol", board.address).returncode == 0
+    with serial_port(board) as port:
+        switch = {"MODEL": "rest", "HOST": board.power_url, "INDEX": "0"}
+        variables = {"LG_CONSOLE": port, "LG_ADDRESS": board.address}
+        variables |= {f"LG_POWER_{name}": value for name, value in switch.items()}
+        done = desk.run(
+            "testcases/test_identity.py",
+            "testcases/test_deploy.py",
+            "-k",
+            "identity or ((signed_firmware or wrong_key) and m33)",
+            **variables,
+        )
+    assert done.returncode == 0, done.stdout + done.stderr
+    ends = desk.ends()
+    assert {
+        "test_identity_is_recorded",
+        "test_signed_firmware_runs[m33]",
+        "test_wrong_key_is_refused[m33]",
+    } <= set(ends)
+    assert {verdict for verdict, _ in ends.values()} == {"PASS"}
