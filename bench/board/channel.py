@@ -8,7 +8,7 @@ import time
 import paramiko
 
 from bench.board.frame import Reply, lifeline_command, one_line
-from bench.board.link import Link, lab_faults
+from bench.board.link import LOST, Link, lab_faults
 from bench.errors import LabFault
 
 CHUNK = 65536
@@ -80,7 +80,7 @@ class RemoteCommand:
             self._channel.shutdown_write()
         except TimeoutError as e:
             raise LabFault(f"{self._link.address}: takes no data: {one_line(self._command, 120)}") from e
-        except OSError:
+        except LOST:
             self._link.check()
 
     def finish(self, deadline: float) -> Reply:

@@ -46,6 +46,10 @@ class Address:
         return f"{self.username}@{self.name} port {self.port}"
 
 
+LOST = (paramiko.SSHException, OSError, EOFError)
+"""What paramiko and the socket layer raise when a connection fails."""
+
+
 class LinkLost(LabFault):
     """The transport has ended."""
 
@@ -55,7 +59,7 @@ def lab_faults(what: str) -> Iterator[None]:
     """Turn what paramiko and the socket layer raise into LabFault: `what`, and the reason in one line."""
     try:
         yield
-    except (paramiko.SSHException, OSError, EOFError) as e:
+    except LOST as e:
         raise LabFault(f"{what}: {one_line(e) or type(e).__name__}") from e
 
 
@@ -147,7 +151,7 @@ class Link:
             return self._transport.open_session(timeout=timeout_s)
         except paramiko.ChannelException:
             raise
-        except (paramiko.SSHException, OSError, EOFError) as e:
+        except LOST as e:
             raise LabFault(f"{self.address}: can't open a channel: {one_line(e)}") from e
 
     def close(self) -> None:
@@ -161,7 +165,7 @@ class Link:
             watchdog = threading.Timer(SILENT_AFTER_S, self._give_up)
             watchdog.daemon = True
             watchdog.start()
-            with contextlib.suppress(paramiko.SSHException, OSError, EOFError):
+            with contextlib.suppress(*LOST):
                 self._transport.global_request("keepalive@openssh.com", wait=True)
             watchdog.cancel()
 

@@ -8,7 +8,7 @@ import time
 from bench.board import frame
 from bench.board.channel import CHUNK, Bell
 from bench.board.frame import Reply
-from bench.board.link import Link, lab_faults
+from bench.board.link import LOST, Link, lab_faults
 from bench.errors import LabFault
 
 
@@ -92,7 +92,7 @@ class FramedShell:
         self._link.check()
         try:
             self._channel.sendall(line)
-        except OSError as e:
+        except LOST as e:
             self._ended("sending a command", e)
 
     def _receive(self, reader: frame.ReplyReader, command: str, deadline: float, timeout_s: float) -> Reply:
