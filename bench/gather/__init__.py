@@ -149,6 +149,25 @@ def gather(
     return Evidence(tuple(artefacts))
 
 
+def after(
+    remoteproc: Reads,
+    watched: Watch,
+    core: str,
+    errno: str,
+    now_s: Callable[[], float] = time.monotonic,
+) -> Evidence:
+    """Evidence of a write that need not be answered by any line: nothing is waited for but a heartbeat."""
+    return Evidence(
+        (
+            Artefact(START_ERRNO, errno.encode()),
+            Artefact(STATE, remoteproc.core_state(core).encode()),
+            *trace_samples(remoteproc, core, now_s),
+            Artefact(KMSG, watched.kmsg.since(watched.kmsg_mark)),
+            Artefact(SECURE_CONSOLE, watched.secure.since(watched.secure_mark)),
+        )
+    )
+
+
 def memory(board: SeesMemory, places: Iterable[tuple[int, int]]) -> Artefact:
     """What the memory holds at some places (physical address, size)."""
     ranges = [MemoryRange(pa, size, _content(board.read_memory(pa, size))) for pa, size in places]

@@ -13,16 +13,17 @@ import pytest
 from attrs import define, field
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from bench import run
+from bench import gather, run
 from bench.board.kmsg import KmsgFollower
 from bench.errors import LabFault, Misuse
-from bench.facts import Artefact, Measurement
+from bench.facts import Artefact, DeployFacts, Measurement, memory_word
 from bench.image.keys import fingerprint, is_default_key, load_private_key
 from bench.plugin.collecting import profile_of
 from bench.plugin.state import CHECKOUT, RunState, of
 from bench.twin.profile import Profile
 
 RECONNECT_S = 30.0
+WRITE_S = 20.0
 FIRMWARE = CHECKOUT / "firmware"
 
 
@@ -147,23 +148,62 @@ class Bench:
         return self._state.board
 
     def deploy(
-        self, core: str, image: bytes, identity: str, *, original: bytes | None = None, name: str = "deploy"
+        self,
+        core: str,
+        image: bytes,
+        identity: str,
+        *,
+        original: bytes | None = None,
+        name: str = "deploy",
+        start: Callable[[], str] | None = None,
+        contexts: int = 1,
     ) -> run.Step:
         """Deploy `image` on an offline core; `identity` is what its firmware says of itself if it runs.
 
         original: the image before it was tampered with; the proof of that becomes evidence.
-        name: of the step, in the record.
+        name: of the step, in the record. start: another way to start the core with this image.
+        contexts: cores loaded since the board booted, which matters for images at the limit of the TA's heap.
         A refusal by the board is a value in the step's `observed`. Raises LabFault and Invalidated.
         """
         self._touched.append(core)
-        predicted = run.predict(self.profile, core, image, identity)
-        step = run.deployment(
-            self.board, core, image, predicted, look_at=run.places(self.profile, core, image), name=name
-        )
+        predicted = run.predict(self.profile, core, image, identity, contexts=contexts)
+        places = run.places(self.profile, core, image)
+        step = run.deployment(self.board, core, image, predicted, look_at=places, name=name, start=start)
         if original is not None:
             step = run.with_proof(step, tamper_proof(original, image, self.sha256(core)))
         self.append(step)
         return step
+
+    def command(self, core: str, word: str, predicted: DeployFacts, *, file: str = "state") -> run.Step:
+        """Write a word to one of the core's sysfs files and see how the core is afterwards.
+
+        What Linux does with it of itself is no matter for the twin: the caller predicts.
+        """
+        return self.act(core, predicted, f"{file}: {word.strip()}", lambda: self.write(core, file, word))
+
+    def act(self, core: str, predicted: DeployFacts, name: str, do: Callable[[], str]) -> run.Step:
+        """The same for anything that `do` does; it returns "OK" or the errno's name."""
+        self._touched.append(core)
+        step = run.command(self.board, core, predicted, name, do)
+        self.append(step)
+        return step
+
+    def write(self, core: str, file: str, text: str) -> str:
+        """Write one of the core's sysfs files; "OK" or the errno's name."""
+        self._touched.append(core)
+        return self.board.remoteproc.write(core, file, text, WRITE_S)
+
+    def execute(self, command: str) -> Any:
+        """Run a command line on the board, which may take a while."""
+        session: Any = self.board.session
+        return session.call(command, WRITE_S)
+
+    def memory(self, core: str) -> str:
+        """All of the core's memory in a word. Skips the test where nobody can see it."""
+        if self.board.memory is None:
+            pytest.skip("the core's memory can't be read from outside of this board")
+        places = [(r.pa, r.size) for r in self.profile.core(core).regions]
+        return memory_word(gather.memory(self.board.memory, places).data.decode().splitlines()) or ""
 
     def sha256(self, core: str) -> str:
         """SHA-256 of the core's firmware file, by the board itself."""

@@ -83,9 +83,12 @@ class Step:
             raise Invalidated(f"{self.name} on {self.core}: nothing was observed")
 
 
-def predict(profile: Profile, core: str, image: bytes, identity: str) -> DeployFacts:
-    """What deploying `image` will show, by the twin; `identity` is what its firmware says of itself."""
-    return expect(load(image, profile, core), identity=identity, profile=profile)
+def predict(profile: Profile, core: str, image: bytes, identity: str, *, contexts: int = 1) -> DeployFacts:
+    """What deploying `image` will show, by the twin; `identity` is what its firmware says of itself.
+
+    contexts: cores that were loaded since the board booted, see bench.twin.loader.load
+    """
+    return expect(load(image, profile, core, contexts=contexts), identity=identity, profile=profile)
 
 
 def with_proof(step: Step, artefact: Artefact) -> Step:
@@ -107,21 +110,23 @@ def deployment(
     *,
     look_at: Sequence[tuple[int, int]] = (),
     name: str = "deploy",
+    start: Callable[[], str] | None = None,
 ) -> Step:
     """Deploy and compare. Invalidated if the board was reset meanwhile: then nobody knows what was seen.
 
     look_at: places (physical address, size) that the core's memory is looked at in afterwards
+    start: another way to have the core started with `image`; returns what the write of `start` gave
     """
     begin = mono_ns()
     boot = boot_id(board)
     watched = gather.watch(board.kmsg, board.secure)
-    done = deploy.deploy(board.session, board.remoteproc, core, image)
+    errno = start() if start else deploy.deploy(board.session, board.remoteproc, core, image).errno
     mute = predicted.secure_log == ""
     evidence = gather.gather(
         board.remoteproc,
         watched,
         core,
-        done.errno,
+        errno,
         image,
         seen=_memory(board, look_at),
         secure_deadline_s=gather.MUTE_DEADLINE_S if mute else gather.SECURE_DEADLINE_S,
@@ -129,6 +134,19 @@ def deployment(
     same_boot(boot, boot_id(board))
     observed = observe(evidence)
     return Step(name, core, predicted, observed, compare(predicted, observed), evidence, mono_ns() - begin)
+
+
+def command(board: Board, core: str, predicted: DeployFacts, name: str, do: Callable[[], str]) -> Step:
+    """Something that Linux answers by itself: what the write returned, and how the core is afterwards.
+
+    do: acts, and returns "OK" or the errno's name
+    """
+    begin = time.monotonic_ns()
+    watched = gather.watch(board.kmsg, board.secure)
+    evidence = gather.after(board.remoteproc, watched, core, do())
+    observed = observe(evidence)
+    took_ns = time.monotonic_ns() - begin
+    return Step(name, core, predicted, observed, compare(predicted, observed), evidence, took_ns)
 
 
 def _memory(board: Board, places: Sequence[tuple[int, int]]) -> Iterator[Artefact]:

@@ -13,6 +13,7 @@ from bench import layout
 from bench.twin.values import Outcome, Write, flatten
 
 CARVEOUT, DEVMEM, TRACE, VDEV = range(4)
+VENDOR = range(128, 513)
 TRACE_BYTES = 44
 """Of struct fw_rsc_trace: da, len, reserved, 32 characters of name."""
 
@@ -45,12 +46,19 @@ def is_sound(table: bytes) -> bool:
 
 
 def errno(table: bytes) -> str | None:
-    """Answer to the resources of a sound table: OK, EINVAL, or None where more than it decides."""
+    """Answer to the resources of a sound table: OK, EINVAL, or None where more than it decides.
+
+    A vendor's resource that no driver takes is passed over, but if it is the last one that anybody is asked
+    about, rproc_handle_resources() returns RSC_IGNORED, 1: the start fails, sysfs takes the 1 for a short
+    write, and whoever writes the rest ("tart") gets EINVAL.
+    """
+    ignored = False
     for at in _offsets(table):
         answer = _resource(table, at)
-        if answer != "OK":
+        if answer not in ("OK", "ignored", "unknown"):
             return answer
-    return "OK"
+        ignored = ignored if answer == "unknown" else answer == "ignored"
+    return "EINVAL" if ignored else "OK"
 
 
 def has_trace(table: bytes) -> bool:
@@ -76,4 +84,6 @@ def _resource(table: bytes, at: int) -> str | None:
         return "OK" if left >= TRACE_BYTES and not _U32.unpack_from(table, at + 12)[0] else "EINVAL"
     if kind == DEVMEM:
         return "EINVAL"  # there is no IOMMU
-    return None if kind in (CARVEOUT, VDEV) else "OK"
+    if kind in (CARVEOUT, VDEV):
+        return None
+    return "ignored" if kind in VENDOR else "unknown"

@@ -25,13 +25,16 @@ _ALGORITHMS = {  # rproc_ta_sign_algo
 }
 
 
-def load(image: bytes | bytearray | memoryview, profile: Profile, core: str | int) -> Outcome:
+def load(
+    image: bytes | bytearray | memoryview, profile: Profile, core: str | int, *, contexts: int = 1
+) -> Outcome:
     """Answer to LOAD_FW for a core that is off, on an idle board. Never raises on any bytes.
 
-    `core`: name or processor id. Misuse: a core name the profile doesn't have, a profile without a key.
+    `core`: name or processor id; contexts: cores loaded since the board booted, this one included: the TA
+    keeps some heap for each. Misuse: a core name the profile doesn't have, a profile without a key.
     """
     number = core if isinstance(core, int) else profile.core(core).id
-    return load_off(image, Platform(profile, number), contexts=1)
+    return load_off(image, Platform(profile, number), contexts)
 
 
 def load_off(

@@ -19,6 +19,7 @@ class Segment:
     data: bytes = b""
     memsz: int = 0
     kind: int = layout.PT_LOAD
+    flags: int = 5
 
 
 @frozen
@@ -48,7 +49,7 @@ class Elf:
                 segment.paddr,
                 len(segment.data),
                 segment.memsz,
-                5,
+                segment.flags,
                 4,
             )
             layout.PHDR.pack_into(body, layout.EHDR.size + index * layout.PHDR.size, *head)

@@ -4,13 +4,17 @@
 import hashlib
 import re
 
+import image_rig
 import pytest
 from attrs import evolve
 
 from bench import gather, run
 from bench.errors import BoardFault, Invalidated, LabFault
-from bench.facts import KMSG, NO_TRACE, SECURE_CONSOLE, TRACE_SECOND, DeployFacts, Verdict
+from bench.facts import KMSG, NO_TRACE, SECURE_CONSOLE, TRACE_SECOND, Artefact, DeployFacts, Verdict
+from bench.image.sign import sign
+from bench.layout import Tee
 from bench.record import Clock, Record, new_directory, read
+from testcases.peer.elves import Elf, Segment
 
 CLOCK = Clock(utc_s=lambda: 1_795_000_000.0, mono_ns=lambda: 42)
 RUNNING = DeployFacts("OK", "running", 0, "", True, "alive m33")
@@ -269,3 +273,53 @@ def test_a_step_is_recorded_whole(board, tmp_path):
     assert NO_TRACE in [e["name"] for e in line["evidence"]]
     kept = {e["name"]: read(record.directory).evidence(e["file"]) for e in line["evidence"]}
     assert kept["image"] == FLIPPED
+
+
+def test_another_way_to_start_is_compared_the_same(board):
+    """The image is there already, or was swapped: the caller starts it, and every field is compared."""
+    board.files["/lib/firmware/mpbench-m33.fw"] = GOOD
+    step = run.deployment(
+        seen(board),
+        "m33",
+        GOOD,
+        RUNNING,
+        start=lambda: board.write("m33", "state", "start", 1.0),
+        name="again",
+    )
+    assert (step.name, step.observed) == ("again", RUNNING)
+
+
+def test_a_command_is_seen_by_its_errno_and_the_core(board):
+    """Nothing is waited for in the logs: what the write returned, the state, and the heart."""
+    board.running = True
+    step = run.command(seen(board), "m33", RUNNING, "state: start", lambda: "OK")
+    assert step.comparison.verdict is Verdict.PASS
+    assert board.kmsg.waits == []
+    board.running = False
+    off = DeployFacts("EINVAL", "offline", beating=False, identity="")
+    run.command(seen(board), "m33", off, "state: stop", lambda: "EINVAL").check("errno", "state", "beating")
+
+
+def test_evidence_can_be_added_to_a_step(board):
+    """The proof of tampering stands beside the logs."""
+    step = deployed(board, GOOD, RUNNING)
+    more = run.with_proof(step, Artefact("tamper", b"before a\n"))
+    assert more.evidence.get("tamper") == b"before a\n"
+    assert more.evidence.artefacts[:-1] == step.evidence.artefacts
+
+
+def test_the_twin_counts_the_cores_that_the_ta_knows():
+    """An image at the limit of the TA's heap fits if one core was loaded, and not if two were."""
+    low, high = 0, 1000
+    while high - low > 1:
+        middle = (low + high) // 2
+        fits = run.predict(image_rig.board(), "m33", many(middle), "x").errno == "OK"
+        low, high = (middle, high) if fits else (low, middle)
+    assert run.predict(image_rig.board(), "m33", many(low), "x").errno == "OK"
+    assert run.predict(image_rig.board(), "m33", many(low), "x", contexts=3).tee_code == Tee.OUT_OF_MEMORY
+
+
+def many(count: int) -> bytes:
+    """A signed image of that many segments."""
+    segments = [Segment(image_rig.BASE + 16 * n, bytes([n % 255 + 1] * 16)) for n in range(count + 1)]
+    return sign([Elf(segments).build()], image_rig.key())

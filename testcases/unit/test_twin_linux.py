@@ -57,6 +57,10 @@ def shown(data, core="m33", name="virtual-mp25"):
         (table(entry(linux.CARVEOUT, *[0] * 5)), None),
         (table(entry(linux.VDEV, 7)), None),
         (table(entry(99, 7)), "OK"),
+        (table(entry(128, 7)), "EINVAL"),
+        (table(entry(512, 7), entry(99, 7)), "EINVAL"),
+        (table(entry(128, 7), TRACE), "OK"),
+        (table(entry(513, 7)), "OK"),
     ],
 )
 def test_resources_are_handled_as_the_kernel_does(data, answer):
