@@ -82,15 +82,15 @@ class CrashTrace:
         """Remove the instance and the probes."""
         self._session.execute(CLEAN)
 
+    @property
+    def path(self) -> str:
+        """What was recorded, as text; "" where calls of the TA can't be."""
+        return "" if "ta" in self.missing else f"{INSTANCE}/trace"
+
     def clear(self) -> None:
         """Forget what was recorded."""
-        if "ta" not in self.missing:
-            self._session.execute(f": >{INSTANCE}/trace")
-
-    def read(self) -> bytes | None:
-        """What was recorded, as text; None where calls of the TA can't be."""
-        found = self._session.read(f"{INSTANCE}/trace") if "ta" not in self.missing else ""
-        return found if isinstance(found, bytes) else None
+        if self.path:
+            self._session.execute(f": >{self.path}")
 
     def counts(self) -> Mapping[str, int]:
         """How often each counted function ran since `start`; without those that can't be counted."""

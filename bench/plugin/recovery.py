@@ -152,7 +152,17 @@ class Crashes:
     def _patient(self, core: str, name: str) -> Patient:
         board: Any = self.bench.board
         line = watchdog_line(board.session, board.remoteproc, core)
-        subject = Subject(core, line, board.session, board.remoteproc, board.kmsg, board.secure, self.trace)
+        subject = Subject(
+            core=core,
+            line=line,
+            state=board.remoteproc.path(core, "state"),
+            trace=self.debug(core, "trace0"),
+            session=board.session,
+            remoteproc=board.remoteproc,
+            kmsg=board.kmsg,
+            secure=board.secure,
+            tracing=self.trace,
+        )
         memory = CoreMemory(board.session, board.remoteproc, core)
         mailbox_da = trace_da(self._firmware(name, core)) + MAILBOX
         return Patient(name, self.image(name, core), mailbox_da, subject, memory, board.kmsg.mark())
@@ -246,7 +256,7 @@ class Crashes:
         self, core: str, predicted: RecoveryFacts, provoke: Callable[[], object], name: str, record: bool
     ) -> Crash:
         subject, number = self._patients[core].subject, self.bench.profile.core(core).id
-        step = crash(self.bench.board, subject, number, predicted, provoke, name=name)
+        step = crash(subject, number, predicted, provoke, name=name)
         if record:
             self.bench.append(step)
         return step

@@ -12,7 +12,7 @@ import bench.observe.coredump as see_dump
 import bench.observe.recovery as seen
 from bench import run
 from bench.compare import compare
-from bench.errors import BoardFault
+from bench.errors import BoardFault, LabFault
 from bench.facts import DUMP, DUMP_SUMMARY, Artefact, DumpFacts, Evidence, RecoveryFacts, Timeline
 from bench.gather import recovery as collect
 
@@ -25,7 +25,6 @@ class Crash(run.Step):
 
 
 def crash(
-    board: run.Board,
     subject: collect.Subject,
     core_id: int,
     predicted: RecoveryFacts,
@@ -39,17 +38,24 @@ def crash(
 
     Invalidated if the board was reset meanwhile: then nobody knows what was seen.
     """
-    begin, boot = mono_ns(), run.boot_id(board)
+    begin = mono_ns()
     begun = collect.before(subject)
     provoke()
     ends = collect.STAYS if predicted.state == "crashed" else collect.ENDS
-    evidence = collect.after(begun, ends, deadline_s)
-    run.same_boot(boot, run.boot_id(board))
+    found = collect.after(begun, ends, deadline_s)
+    run.same_boot(_boot(begun.boot), _boot(found.boot))
+    evidence = found.evidence
     observed = seen.crash(evidence, core_id)
     agreed = compare(predicted, observed)
     took_ns = mono_ns() - begin
     times = seen.timeline(evidence)
     return Crash(name, subject.core, predicted, observed, agreed, evidence, took_ns, times)
+
+
+def _boot(found: bytes | str) -> str:
+    if isinstance(found, str):
+        raise LabFault(f"the board's boot_id can't be read: {found}")
+    return found.decode("ascii", "backslashreplace").strip()
 
 
 def dumped(core: str, predicted: DumpFacts, dump: bytes, took_ns: int) -> run.Step:

@@ -15,17 +15,10 @@ from typing import Any
 import pytest
 from labgrid import Environment
 
-from bench import run
-from bench.board.crashtrace import recording
-from bench.board.interrupts import watchdog_line
-from bench.board.kmsg import KmsgFollower
 from bench.errors import BoardFault, LabFault
-from bench.image.keys import load_private_key
-from bench.plugin.fixtures import FIRMWARE, Bench, make
 from bench.plugin.recovery import Crashes
-from bench.plugin.state import CHECKOUT, RunState
-from bench.twin.profile import load_profile
-from bench.virtual.keys import signing_key
+from bench.plugin.state import CHECKOUT
+from testcases.crash_rig import crashes_on, opened, recorder
 
 pytestmark = pytest.mark.slow
 
@@ -37,50 +30,24 @@ SLACK_S = 5.0
 
 @pytest.fixture(scope="module")
 def board() -> Iterator[Any]:
-    """A virtual board with its session, as a test run has it; `Crashes` are made on it per test."""
+    """A virtual board with its session and a recorder of recoveries; `Crashes` are made on it per test."""
     target = Environment(str(CHECKOUT / "targets/virtual-mp25.yaml")).get_target("main")
-    strategy = target.get_strategy()
-    strategy.transition("shell")
-    session = target.get_driver("SessionDriver")
-    found = run.Board(
-        session=session,
-        remoteproc=target.get_driver("RemoteprocDriver"),
-        kmsg=KmsgFollower(session),
-        secure=target.get_driver("ConsoleRecorder", name="secure"),
-        console=target.get_driver("ConsoleRecorder", name="console"),
-    )
-    session.call("true", WAIT_S)  # the second shell, which is kept
-    yield strategy, found
-    found.kmsg.close()
-    strategy.transition("off")
+    with opened(target) as found, recorder(found) as trace:
+        yield target, found, trace
+    target.get_strategy().transition("off")
     target.cleanup()
 
 
-@pytest.fixture(scope="module")
-def trace(board: Any) -> Iterator[Any]:
-    """The recorder of recoveries, as long as the board."""
-    _, found = board
-    lines = [watchdog_line(found.session, found.remoteproc, core) for core in ("m33", "m0")]
-    with recording(found.session, lines) as recorder:
-        yield recorder
-
-
 @pytest.fixture
-def crashes(board: Any, trace: Any, request: pytest.FixtureRequest) -> Iterator[Crashes]:
+def crashes(board: Any) -> Iterator[Crashes]:
     """Crashes on the board; afterwards it is as before: cores off, no dump, no process of ours that hangs."""
-    make()
-    strategy, found = board
-    key = load_private_key(signing_key())
-    profile = load_profile("virtual-mp25").with_key(key.public_key())
-    bench = Bench(found, profile, RunState(), request.node, strategy, run.boot_id(found))
-    made = Crashes(bench, lambda name, core: (FIRMWARE / f"build/{core}/{name}.elf").read_bytes(), key, trace)
-    yield made
-    made.settle()
-    bench.settle()
+    with crashes_on(*board) as made:
+        yield made
+    found = made.bench.board
     assert made.dumps() == 0
     assert found.session.execute("pidof dd").stdout.split() == kmsg_reader(found.session)
     for core in ("m33", "m0"):
-        assert bench.state(core) == "offline"
+        assert made.bench.state(core) == "offline"
         assert found.remoteproc.attributes(core, "recovery", "coredump") == {
             "recovery": "enabled",
             "coredump": "disabled",

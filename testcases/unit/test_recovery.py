@@ -25,6 +25,7 @@ from bench.facts import (
     RecoveryFacts,
     Verdict,
 )
+from bench.gather.recovery import grown
 from bench.image import spoil
 from bench.layout import Tee
 from bench.observe import recovery as see
@@ -283,9 +284,17 @@ def test_a_kernel_that_cannot_trace_leaves_fields_undecided():
     trace = CrashTrace(shell, ["0.m33"])
     trace.start()
     trace.clear()
-    assert trace.read() is None
+    assert trace.path == ""
     assert {"ta", "queue_work", "irq"} <= trace.missing
     assert shell.asked[0] == CLEAN
+
+
+def test_a_trace_is_cut_to_what_is_new():
+    """Events of earlier crashes are not this one's; a trace that was cleared is new as a whole."""
+    head = b"# tracer: nop\n# entries-in-buffer/entries-written: %d/9\n"
+    assert grown(head % 2 + b"a\nb\n", head % 3 + b"a\nb\nc\n") == b"c\n"
+    assert grown(head % 2 + b"a\nb\n", head % 1 + b"c\n") == b"c\n"
+    assert grown(b"", head % 1 + b"c\n") == b"c\n"
 
 
 def test_counts_of_probes_are_read_by_name():

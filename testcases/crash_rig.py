@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: MIT
+"""Crashes of a board outside of a test run on that board: for fault tests and benchmarks."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from labgrid import Target
+
+from bench import run
+from bench.board.crashtrace import recording
+from bench.board.interrupts import watchdog_line
+from bench.board.kmsg import KmsgFollower
+from bench.image.keys import load_private_key
+from bench.plugin.fixtures import FIRMWARE, Bench, make
+from bench.plugin.recovery import Crashes
+from bench.plugin.state import RunState
+from bench.twin.profile import load_profile
+from bench.virtual.keys import signing_key
+
+
+@contextmanager
+def opened(target: Target) -> Iterator[run.Board]:
+    """The board, booted, with its readers, as a test run has it. It stays on afterwards."""
+    target.get_strategy().transition("shell")
+    session = target.get_driver("SessionDriver")
+    found = run.Board(
+        session=session,
+        remoteproc=target.get_driver("RemoteprocDriver"),
+        kmsg=KmsgFollower(session),
+        secure=target.get_driver("ConsoleRecorder", name="secure"),
+        console=target.get_driver("ConsoleRecorder", name="console"),
+    )
+    session.call("true", 30.0)  # the second shell, which is kept
+    yield found
+    found.kmsg.close()
+
+
+@contextmanager
+def recorder(board: Any) -> Iterator[Any]:
+    """What Linux does in recoveries, as long as the block."""
+    lines = [watchdog_line(board.session, board.remoteproc, core) for core in board.remoteproc.cores()]
+    with recording(board.session, lines) as trace:
+        yield trace
+
+
+@contextmanager
+def crashes_on(target: Target, board: run.Board, trace: Any, item: Any = None) -> Iterator[Crashes]:
+    """Crashes of a virtual STM32MP25 whose steps nobody records; afterwards no core runs."""
+    make()
+    key = load_private_key(signing_key())
+    profile = load_profile("virtual-mp25").with_key(key.public_key())
+    bench = Bench(board, profile, RunState(), item, target.get_strategy(), run.boot_id(board))
+    made = Crashes(bench, lambda name, core: (FIRMWARE / f"build/{core}/{name}.elf").read_bytes(), key, trace)
+    yield made
+    made.settle()
+    bench.settle()
