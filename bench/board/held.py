@@ -7,6 +7,7 @@ from bench.board.frame import Reply
 from bench.errors import LabFault
 
 LOOK = """
+echo "unpurged=$(grep -c unpurged /proc/vmallocinfo)"
 echo "mappings=$(grep -c ioremap /proc/vmallocinfo)"
 set -- /proc/[0-9]*; echo "processes=$#"
 set -- /proc/[0-9]*/fd/*; echo "descriptors=$#"

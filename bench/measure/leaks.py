@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What a board holds, and whether it holds more after some cycles than before. Pure.
 
-Ref: Linux Documentation/filesystems/proc.rst (meminfo, slabinfo, vmallocinfo).
+Ref: Linux Documentation/filesystems/proc.rst (meminfo, slabinfo, vmallocinfo), mm/vmalloc.c (lazy purge).
 """
 
 import re
@@ -15,6 +15,8 @@ SLABS_OF_NOISE = 8
 """CPUs keep slabs of their own, whose objects all count as used: so many of them may come and go."""
 MEMORY_NOISE_KIB = 8192
 PAGE_KIB = 4
+LAZY = "vmap_area"
+"""Freed address ranges wait here until they are 32 MB; /proc/vmallocinfo lists those as "unpurged"."""
 
 
 @frozen
@@ -38,6 +40,9 @@ def snapshot(text: str, counts: Mapping[str, int]) -> Snapshot:
     numbers = {name: int(n) for name, n in NUMBER.findall(text)}
     free_kib = numbers.pop("free_kib", 0)
     slabs = {name: (int(used), int(each)) for name, used, each in SLAB.findall(text)}
+    unpurged = numbers.pop("unpurged", 0)
+    if LAZY in slabs:
+        slabs[LAZY] = (slabs[LAZY][0] - unpurged, slabs[LAZY][1])
     return Snapshot(numbers | held(counts), slabs, free_kib)
 
 
