@@ -270,6 +270,11 @@ class Comparison:
             return Verdict.FAIL
         return Verdict.PASS if Agreement.AGREES in found else Verdict.INVALID
 
+    @property
+    def differing(self) -> int:
+        """How many fields differ."""
+        return sum(f.agreement is Agreement.DIFFERS for f in self.fields)
+
 
 @frozen
 class Measurement:

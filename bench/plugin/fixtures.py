@@ -174,6 +174,26 @@ class Bench:
         self.append(step)
         return step
 
+    def deploy_either(
+        self,
+        core: str,
+        images: Sequence[bytes],
+        identity: str,
+        start: Callable[[], str],
+        *or_else: DeployFacts,
+    ) -> run.Step:
+        """Start a core whose file may hold any of `images`: all fields have to be those of one of them.
+
+        or_else: further facts that would be right. The step is compared with what fits best.
+        """
+        self._touched.append(core)
+        might = [run.predict(self.profile, core, image, identity) for image in images] + list(or_else)
+        places = run.places(self.profile, core, images[0])
+        step = run.deployment(self.board, core, images[0], DeployFacts(), look_at=places, start=start)
+        step = run.best(step, might)
+        self.append(step)
+        return step
+
     def command(self, core: str, word: str, predicted: DeployFacts, *, file: str = "state") -> run.Step:
         """Write a word to one of the core's sysfs files and see how the core is afterwards.
 

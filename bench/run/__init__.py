@@ -96,6 +96,13 @@ def with_proof(step: Step, artefact: Artefact) -> Step:
     return evolve(step, evidence=Evidence((*step.evidence.artefacts, artefact)))
 
 
+def best(step: Step, might: Sequence[Facts]) -> Step:
+    """The step against the prediction that it fits best: the one with the fewest fields that differ."""
+    compared = [(predicted, compare(predicted, step.observed)) for predicted in might]
+    predicted, comparison = min(compared, key=lambda pair: pair[1].differing)
+    return evolve(step, predicted=predicted, comparison=comparison)
+
+
 def places(profile: Profile, core: str, image: bytes) -> tuple[tuple[int, int], ...]:
     """Which memory decides whether the board did with `image` as predicted."""
     return to_look_at(load(image, profile, core), profile, core)

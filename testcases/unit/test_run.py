@@ -323,3 +323,14 @@ def many(count: int) -> bytes:
     """A signed image of that many segments."""
     segments = [Segment(image_rig.BASE + 16 * n, bytes([n % 255 + 1] * 16)) for n in range(count + 1)]
     return sign([Elf(segments).build()], image_rig.key())
+
+
+def test_of_several_predictions_the_best_is_compared(board):
+    """A file that somebody changes meanwhile may be either image: the fields have to be those of one."""
+    step = run.best(deployed(board, FLIPPED, DeployFacts()), [RUNNING, REFUSED])
+    assert step.predicted == REFUSED
+    step.check()
+    neither = run.best(deployed(board, GOOD, DeployFacts()), [REFUSED, evolve(RUNNING, errno="EIO")])
+    assert neither.comparison.differing == 1
+    with pytest.raises(BoardFault, match="errno was predicted 'EIO'"):
+        neither.check()

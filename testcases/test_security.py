@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: MIT
+"""Who may sign, what a signature protects, and what happens between the check and the use."""
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from bench.errors import LabFault
+from bench.facts import ZEROS, DeployFacts, Measurement
+from bench.image.fields import fields
+from bench.image.keys import is_default_key, parse_private_key
+from bench.image.sign import sign
+from bench.image.spoil import apply
+from bench.layout import Tee
+from bench.plugin.bitflips import answered
+from bench.virtual.fetch import source_tree
+from testcases.peer.elves import Segment
+from testcases.rebuilt import end, rebuilt
+
+LIFE = ("errno", "state", "tee_code", "secure_log", "beating", "identity")
+ROUNDS = 6
+
+
+@pytest.fixture
+def alive(firmware, core):
+    """ELF of the firmware that says who it is and beats."""
+    return firmware("alive", core)
+
+
+@pytest.fixture
+def image(alive, signing_key):
+    """The same, signed with the board's key."""
+    return sign([alive], signing_key)
+
+
+def refused(bench, core, image, code, **more):
+    """The board refuses the image with `code`, as the twin predicted, and nothing runs."""
+    step = bench.deploy(core, image, f"alive {core}", **more)
+    step.check(*LIFE)
+    assert (step.observed.tee_code, step.observed.state) == (code, "offline")
+
+
+# ------------------------------------------------------------------------------------ keys
+
+
+@pytest.fixture(scope="session")
+def default_key():
+    """The private half of OP-TEE's keys/default.pem, out of its public sources."""
+    try:
+        pem = (source_tree("optee") / "keys" / "default.pem").read_bytes()
+    except (LabFault, OSError) as fault:
+        pytest.skip(f"OP-TEE's sources, which hold its default key, can't be had: {fault}")
+    key = parse_private_key(pem, None, "keys/default.pem")
+    assert is_default_key(key.public_key())
+    return key
+
+
+def test_the_public_default_key_is_refused(bench, core, alive, default_key, signing_key):
+    """Anybody has OP-TEE's default signing key: what it signed has to be refused."""
+    if is_default_key(signing_key.public_key()):
+        pytest.fail("this board accepts OP-TEE's public default key: anybody can sign firmware for it")
+    refused(bench, core, sign([alive], default_key), Tee.SIGNATURE_INVALID)
+
+
+def test_another_key_is_refused(bench, core, alive, signing_key):
+    """A key of the same size that isn't the board's makes no valid signature."""
+    stranger = rsa.generate_private_key(65537, signing_key.key_size)
+    refused(bench, core, sign([alive], stranger), Tee.SIGNATURE_INVALID)
+
+
+@pytest.mark.parametrize("bits", [3072, 4096])
+def test_a_key_of_another_size_is_refused(bench, core, alive, signing_key, bits):
+    """A larger key makes a longer signature, which the header announces: it is refused all the same."""
+    stranger = rsa.generate_private_key(65537, bits)
+    if bits == signing_key.key_size:
+        pytest.skip(f"the board's own key has {bits} bits")
+    refused(bench, core, sign([alive], stranger), Tee.SIGNATURE_INVALID)
+
+
+def test_ecdsa_is_not_supported(bench, core, alive):
+    """The format has a number for ECDSA P-256, the platform has no support for it."""
+    refused(bench, core, sign([alive], ec.generate_private_key(ec.SECP256R1())), Tee.NOT_SUPPORTED)
+
+
+def test_a_valid_signature_of_another_image_is_refused(bench, core, alive, image, signing_key):
+    """A signature that the board's key made, but for another image."""
+    other = sign([rebuilt(alive, Segment(end(alive), b"other"))], signing_key)
+    theirs, ours = fields(other)["signature"], fields(image)["signature"]
+    moved = image[: ours.at] + other[theirs.at : theirs.end] + image[ours.end :]
+    refused(bench, core, moved, Tee.SIGNATURE_INVALID, original=image)
+
+
+def test_an_older_image_is_accepted(bench, core, alive, image, signing_key):
+    """A property of the format: it has no version that counts, so an older signed image is accepted again."""
+    newer = sign([rebuilt(alive, Segment(end(alive), b"a newer version"))], signing_key)
+    bench.deploy(core, newer, f"alive {core}", name="deploy the newer image").check(*LIFE)
+    bench.stop(core)
+    older = bench.deploy(core, image, f"alive {core}", name="deploy the older image")
+    older.check(*LIFE)
+    assert older.observed.errno == "OK"
+
+
+# ------------------------------------------------------------------------------------ between check and use
+
+
+@pytest.fixture
+def path(bench, core):
+    """Where the board looks for the core's firmware in these tests."""
+    name = f"mpbench-{core}-swapped.fw"
+    path = bench.board.remoteproc.firmware_path(name)
+    bench.board.session.put_bytes(b"", path)
+    assert bench.write(core, "firmware", name) == "OK"
+    yield path
+    bench.execute(f"rm -f {path}")
+
+
+def swapped(bench, core, path, first, second):
+    """Starts the core after its file was uploaded, named, and then replaced."""
+
+    def start():
+        bench.board.session.put_bytes(first, path)
+        bench.board.session.put_bytes(second, path)
+        return bench.write(core, "state", "start")
+
+    return start
+
+
+def test_an_image_swapped_for_a_tampered_one_is_refused(bench, core, image, path):
+    """The file is replaced between upload and start: what is loaded is what is checked."""
+    tampered = apply("payload-first", image)
+    refused(
+        bench, core, tampered, Tee.SECURITY, original=image, start=swapped(bench, core, path, image, tampered)
+    )
+
+
+def test_an_image_swapped_for_another_signed_one_runs(bench, core, image, path, starve):
+    """A signature says who made an image, not which one was meant: another signed image runs in its place."""
+    start = swapped(bench, core, path, image, starve)
+    step = bench.deploy(core, starve, f"starve {core}", start=start)
+    step.check(*LIFE)
+    assert step.observed.identity == f"starve {core}"
+
+
+@pytest.fixture
+def starve(firmware, core, signing_key):
+    """Other firmware, signed with the board's key."""
+    return sign([firmware("starve", core)], signing_key)
+
+
+def test_a_file_changed_while_it_is_read(bench, core, alive, signing_key, path):
+    """Somebody writes to the file while it is loaded: it runs as signed, or it is refused."""
+    image = sign([rebuilt(alive, Segment(end(alive), b"\x5a" * 4096))], signing_key)
+    tampered = apply("payload-first", image)
+    bench.board.session.put_bytes(image, path)
+    at = fields(image)["elf0.data0"].at
+    octal = "".join(f"printf '\\{data[at]:03o}' | $w; " for data in (tampered, image))
+    writer = bench.board.session.spawn(
+        f"w='dd of={path} bs=1 seek={at} conv=notrunc'; while :; do {octal}done 2>/dev/null"
+    )
+    busy = DeployFacts("ETXTBSY", "offline", 0, "", False, "", ZEROS)
+    answers = {}
+    try:
+        for _ in range(ROUNDS):
+            step = bench.deploy_either(
+                core,
+                (image, tampered),
+                f"alive {core}",
+                lambda: bench.write(core, "state", "start"),
+                busy,
+            )
+            step.check("errno", "state", "beating")
+            answers[answered(step)] = answers.get(answered(step), 0) + 1
+            if step.observed.state == "running":
+                bench.stop(core)
+    finally:
+        writer.close()
+    for answer, number in sorted(answers.items()):
+        bench.measure(Measurement(f"file changed while read: {answer}", number, "starts", "this run"))
