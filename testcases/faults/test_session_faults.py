@@ -116,7 +116,6 @@ def test_7_a_command_on_a_silent_network_keeps_its_deadline(serve: Serve, chance
     """A deadline shorter than that is kept as well."""
     deadline_s = chance.uniform(0.1, 0.4)
     with through(serve()) as (session, network):
-        session.connect_timeout_s = 0.5
         session.target.activate(session)
         network.frozen.set()
         begin = time.monotonic()
