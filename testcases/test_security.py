@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Who may sign, what a signature protects, and what happens between the check and the use."""
 
+import shutil
+import subprocess
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
@@ -12,6 +15,7 @@ from bench.image.sign import sign
 from bench.image.spoil import apply
 from bench.layout import Tee
 from bench.plugin.bitflips import answered
+from bench.plugin.fixtures import FIRMWARE
 from bench.virtual.fetch import source_tree
 from testcases.peer.elves import Segment
 from testcases.rebuilt import end, rebuilt
@@ -175,3 +179,75 @@ def test_a_file_changed_while_it_is_read(bench, core, alive, signing_key, path):
         writer.close()
     for answer, number in sorted(answers.items()):
         bench.measure(Measurement(f"file changed while read: {answer}", number, "starts", "this run"))
+
+
+# ------------------------------------------------------------------------------------ strangers in user space
+
+COMPILERS = {"aarch64": ("aarch64-linux-gnu-gcc",), "armv7l": ("arm-linux-gnueabihf-gcc", "-marm")}
+FLAGS = (
+    "-std=c11 -Os -ffreestanding -nostdlib -static -fno-stack-protector -fno-pie -no-pie -Wl,--build-id=none"
+)
+
+
+@pytest.fixture
+def stranger(bench, tmp_path):
+    """Opens a session with the remoteproc TA from user space, for a processor id: what the TEE answers."""
+    machine = bench.execute("uname -m").stdout.decode().strip()
+    compiler = COMPILERS.get(machine, ("",))
+    if not shutil.which(compiler[0]):
+        pytest.skip(f"no compiler for {machine} user space: {compiler[0] or 'none is known'}")
+    if bench.execute("[ -c /dev/tee0 ]").code:
+        pytest.skip("this kernel gives user space no way to the TEE: no /dev/tee0")
+    built, path = tmp_path / "ta-client", "/tmp/mpbench-ta-client"
+    source = FIRMWARE / "userland" / "ta-client.c"
+    subprocess.run([*compiler, *FLAGS.split(), "-o", built, source], check=True)
+    bench.board.session.put_bytes(built.read_bytes(), path)
+
+    def ask(number):
+        said = bench.execute(f"chmod 700 {path} && {path} {number}").stdout.decode()
+        assert said.startswith("ret "), f"the client got no answer of the TEE: {said!r}"
+        return int(said.split()[1], 16)
+
+    yield ask
+    bench.execute(f"rm -f {path}")
+
+
+def test_user_space_is_not_served_beside_linux(bench, core, image, stranger):
+    """While Linux holds the TA's one session, a program in user space is told that it is busy."""
+    number = bench.profile.core(core).id
+    assert stranger(number) == Tee.BUSY
+    bench.deploy(core, image, f"alive {core}").check(*LIFE)
+    assert stranger(number) == Tee.BUSY
+    still = bench.act(core, DeployFacts(state="running", beating=True), "look at the core", lambda: "OK")
+    still.check("state", "beating")
+
+
+def test_user_space_without_a_driver(bench, core, image, unbound, stranger):
+    """A property of OP-TEE's TA: it asks nobody who they are; without a driver it serves root's programs."""
+    answer = stranger(bench.profile.core(core).id)
+    assert answer in (0, Tee.ACCESS_DENIED)
+    bench.measure(
+        Measurement("TA serves user space without a driver", float(answer == 0), "", f"{answer:#010x}")
+    )
+    unbound()
+    bench.deploy(core, image, f"alive {core}").check(*LIFE)
+
+
+@pytest.fixture
+def unbound(bench):
+    """No core has its driver. What is returned binds all of them again, as does the end of the test."""
+    remoteproc = bench.board.remoteproc
+    links = [remoteproc.path(c.name, "device") for c in bench.profile.cores]
+    found = [
+        bench.execute(f"readlink -f {link}/driver && basename $(readlink -f {link})").stdout.decode().split()
+        for link in links
+    ]
+    for driver, name in found:
+        bench.execute(f"echo {name} >{driver}/unbind")
+
+    def bind():
+        for driver, name in found:
+            bench.execute(f"[ -e {driver}/{name} ] || echo {name} >{driver}/bind")
+
+    yield bind
+    bind()

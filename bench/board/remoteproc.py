@@ -11,6 +11,7 @@ import enum
 import shlex
 import threading
 import time
+from collections.abc import Callable
 
 import attr
 from attrs import frozen
@@ -18,13 +19,16 @@ from labgrid.driver import Driver
 from labgrid.factory import target_factory
 
 from bench.board import errnos, tee
-from bench.board.frame import one_line
+from bench.board.frame import Reply, one_line
 from bench.board.typed import active
 from bench.errors import BoardFault, LabFault
 from bench.layout import TA_UUID
 
 LOOK_AGAIN_AFTER_S = 0.01
 """sysfs does not notify of a state's change (no sysfs_notify there), so it is read at this pace."""
+
+MOVED = 75
+"""Exit code of a write that found another core where its own was. Ref: sysexits.h, EX_TEMPFAIL"""
 
 
 class Manager(enum.Enum):
@@ -119,22 +123,34 @@ class RemoteprocDriver(Driver):
         raises a count, `recover` returns 0 even when recovery failed. LabFault if the write does not
         return in time; it has a shell of its own, so other work goes on.
         """
-        return self._write(self.path(core, file), text, deadline_s)
+        return self._write(core, lambda: self.path(core, file), text, deadline_s)
 
-    def _write(self, path: str, text: str, deadline_s: float) -> str:
-        quoted = shlex.quote(path)
+    def _write(self, core: str, place: Callable[[], str], text: str, deadline_s: float) -> str:
+        for _ in range(2):
+            reply = self._write_once(core, place(), text, deadline_s)
+            if reply.code == 0:
+                return errnos.OK
+            if reply.code != MOVED:
+                return self._errno_of(reply, place(), text)
+            self._directories = {}  # the index belongs to another core now
+        raise BoardFault(f"{core}: its sysfs directory changes while it is written to")
+
+    def _write_once(self, core: str, path: str, text: str, deadline_s: float) -> Reply:
+        """Write if the directory is still this core's: an index changes when drivers are bound anew."""
+        quoted, name = shlex.quote(path), shlex.quote(self.path(core, "name"))
         # dd, because its message names the errno of the write; a shell's own may not (dash: "I/O error")
-        reply = self.session.call(
+        reply: Reply = self.session.call(
+            f'read -r n <{name}; [ "$n" = {shlex.quote(core)} ] || exit {MOVED}; '
             f"[ -e {quoted} ] || {{ echo 'x: No such file or directory' >&2; exit 1; }}; "
             f"printf %s {shlex.quote(text)} | dd of={quoted} bs=65536 conv=notrunc",
             deadline_s,
         )
-        if reply.code == 0:
-            return errnos.OK
-        errno: str | None = reply.errno
-        if errno is None:
+        return reply
+
+    def _errno_of(self, reply: Reply, path: str, text: str) -> str:
+        if reply.errno is None:
             raise LabFault(f"{path}: writing {one_line(text)!r} failed for an unknown reason: {reply.error}")
-        return errno
+        return reply.errno
 
     # --- transitions ----------------------------------------------------------------------------------
 
@@ -158,21 +174,30 @@ class RemoteprocDriver(Driver):
 
     def crash(self, core: str, kind: int, deadline_s: float) -> str:
         """Have Linux believe in a crash: 0 mmufault, 1 watchdog, 2 fatal error. "OK" or the errno's name."""
-        return self._write(self.debug_path(core, "crash"), str(kind), deadline_s)
+        return self._write(core, lambda: self.debug_path(core, "crash"), str(kind), deadline_s)
 
     # --- what it says, who manages it -----------------------------------------------------------------
 
     @active
     def trace(self, core: str, buffer: int = 0) -> bytes | None:
         """Content of a trace buffer; None when the core has none now."""
-        found = self.session.read(self.debug_path(core, f"trace{buffer}"))
+        found = self._read_trace(core, buffer)
         if isinstance(found, bytes):
             return found
         if found != "ENOENT":
             raise LabFault(f"{core}: trace{buffer} is unreadable: {found}")
         self._need_debugfs()
-        again = self.session.read(self.debug_path(core, f"trace{buffer}"))
+        again = self._read_trace(core, buffer)
         return again if isinstance(again, bytes) else None
+
+    def _read_trace(self, core: str, buffer: int) -> bytes | str:
+        for _ in range(2):
+            name, trace = self.path(core, "name"), self.debug_path(core, f"trace{buffer}")
+            found: dict[str, bytes | str] = self.session.read_many([name, trace])
+            if _text(found[name]) == core:
+                return found[trace]
+            self._directories = {}
+        raise BoardFault(f"{core}: its sysfs directory changes while its trace is read")
 
     def debug_path(self, core: str, file: str) -> str:
         """Path of a core's debugfs file."""

@@ -78,6 +78,31 @@ def test_writes_tell_their_errno(remoteproc: RemoteprocDriver, sysfs: Path):
     assert remoteproc.write("m33", "score", "not a number", 5) == "EINVAL"
 
 
+def test_what_is_meant_for_one_core_never_reaches_another(remoteproc: RemoteprocDriver, sysfs: Path):
+    """Indices change when drivers are bound anew: a write and a look at the trace find their core again."""
+    assert remoteproc.index("m33") == "remoteproc1"
+    trees = [sysfs / f"class/remoteproc/remoteproc{n}" for n in (0, 1)]
+    for tree, name in zip(trees, ("m33", "m0"), strict=True):
+        (tree / "name").write_text(f"{name}\n")
+    (sysfs / "debug/remoteproc/remoteproc0/trace0").write_bytes(b"mpbench alive m33 1\n")
+    (sysfs / "debug/remoteproc/remoteproc1/trace0").write_bytes(b"mpbench alive m0 1\n")
+    assert remoteproc.write("m33", "state", "start", 5) == "OK"
+    assert [(tree / "state").read_text() for tree in trees] == ["startne\n", "offline\n"]
+    remoteproc._directories = {"m0": "remoteproc0", "m33": "remoteproc1"}
+    assert remoteproc.trace("m33") == b"mpbench alive m33 1\n"
+
+
+def test_a_core_that_is_never_where_it_was_is_given_up(
+    remoteproc: RemoteprocDriver, monkeypatch: pytest.MonkeyPatch
+):
+    """Two looks find another core in its place: nothing is written, and it is said."""
+    monkeypatch.setattr(remoteproc, "index", lambda _core: "remoteproc0")
+    with pytest.raises(BoardFault, match="changes while it is written to"):
+        remoteproc.write("m33", "state", "start", 5)
+    with pytest.raises(BoardFault, match="changes while its trace is read"):
+        remoteproc.trace("m33")
+
+
 def test_transitions_are_read_back(remoteproc: RemoteprocDriver, sysfs: Path):
     """A write that succeeded proves nothing: the state is what is read afterwards."""
     state = sysfs / "class/remoteproc/remoteproc1/state"
