@@ -116,7 +116,8 @@ def power_handler(switch: Callable[[bool], None], is_on: Callable[[], bool]) -> 
 
     class Handler(BaseHTTPRequestHandler):
         def _answer(self, code: int, text: str) -> None:
-            self.send_response(code)
+            # The reason goes into the status line as well: it is all that labgrid shows of a failure.
+            self.send_response(code, text if code >= 400 else None)
             self.send_header("Content-Type", "text/plain")
             self.send_header("Content-Length", str(len(text.encode())))
             self.end_headers()
@@ -133,7 +134,7 @@ def power_handler(switch: Callable[[bool], None], is_on: Callable[[], bool]) -> 
             try:
                 switch(wanted == b"1")
             except Exception as error:  # whatever it is, the client has to hear it
-                self._answer(500, str(error) or repr(error))
+                self._answer(500, " ".join(str(error).split()) or repr(error))
             else:
                 self._answer(200, wanted.decode())
 
