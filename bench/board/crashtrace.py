@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from bench.board.frame import Reply
+from bench.errors import LabFault
 
 TRACING = "/sys/kernel/tracing"
 NAME = "mpbench_crash"
@@ -49,6 +50,16 @@ d={INSTANCE}/events/irq/irq_handler_entry; echo '{{filter}}' >$d/filter && echo 
 """
 
 
+MARK = f"echo '{{mark}}' >{INSTANCE}/trace_marker && "
+TAKE = f"dd if={INSTANCE}/trace_pipe bs=65536 count=1"
+"""Takes what was recorded; there is always a line of our own, so it never waits.
+
+By read(2) and without poll(2): a sendfile(2) from trace_pipe, as cat does it, hung Linux 6.12, and poll waits
+until half of the buffer is full. To read or clear the file `trace` instead takes the kernel a grace period.
+"""
+TAKES = 64
+
+
 class Executes(Protocol):
     """What is needed of a session."""
 
@@ -68,6 +79,7 @@ class CrashTrace:
     def __init__(self, session: Executes, lines: Sequence[str]) -> None:
         self._session = session
         self._lines = lines
+        self._marks = 0
         self.missing: frozenset[str] = frozenset()
 
     def start(self) -> None:
@@ -82,15 +94,25 @@ class CrashTrace:
         """Remove the instance and the probes."""
         self._session.execute(CLEAN)
 
-    @property
-    def path(self) -> str:
-        """What was recorded, as text; "" where calls of the TA can't be."""
-        return "" if "ta" in self.missing else f"{INSTANCE}/trace"
-
     def clear(self) -> None:
         """Forget what was recorded."""
-        if self.path:
-            self._session.execute(f": >{self.path}")
+        self.take()
+
+    def take(self) -> bytes | None:
+        """What was recorded since the last time, as text; None where calls of the TA can't be."""
+        if "ta" in self.missing:
+            return None
+        self._marks += 1
+        mark = f"mpbench mark {self._marks}"
+        taken, command = b"", MARK.format(mark=mark) + TAKE
+        for _ in range(TAKES):
+            reply = self._session.execute(command)
+            if reply.code != 0:
+                raise LabFault(f"{INSTANCE}/trace_pipe can't be read: {reply.error}")
+            taken, command = taken + reply.stdout, TAKE
+            if taken.endswith(f": {mark}\n".encode()):
+                return taken
+        raise LabFault(f"{INSTANCE}/trace_pipe: {len(taken)} bytes, and still no end of what was recorded")
 
     def counts(self) -> Mapping[str, int]:
         """How often each counted function ran since `start`; without those that can't be counted."""

@@ -38,19 +38,14 @@ END_DEADLINE_S = 20.0
 """A recovery takes well below a second, also when the watchdog has to expire first. This long is never."""
 
 
-TRACE_KEPT = 1 << 16
-"""Bytes of trace from which on it is cleared, which takes the kernel tens of milliseconds."""
-
-
 class Tracing(Protocol):
     """What gather needs of the recorder of TA calls, work items and interrupts."""
 
-    @property
-    def path(self) -> str:
-        """The file with what was recorded, "" on a board that can't: fields stay undecided."""
-
     def clear(self) -> None:
         """Forget what was recorded."""
+
+    def take(self) -> bytes | None:
+        """What was recorded since; None on a board that can't: fields stay undecided."""
 
 
 @frozen
@@ -79,7 +74,6 @@ class Before:
     subject: Subject
     watched: gather.Watch
     artefacts: tuple[Artefact, ...]
-    traced: bytes
     boot: bytes | str
 
 
@@ -92,16 +86,13 @@ class After:
 
 
 def before(subject: Subject) -> Before:
-    """Sample what a crash will change, in one round trip."""
-    found = subject.session.read_many(_paths(gather.BOOT_ID, INTERRUPTS, subject.trace, subject.tracing.path))
-    traced = found.get(subject.tracing.path, b"")
-    if len(traced) > TRACE_KEPT:
-        subject.tracing.clear()
-        traced = b""
+    """Sample what a crash will change."""
+    subject.tracing.clear()
+    found = subject.session.read_many([gather.BOOT_ID, INTERRUPTS, subject.trace])
     artefacts = [Artefact(CORE, subject.core.encode()), Artefact(WATCHDOG_LINE, subject.line.encode())]
     artefacts += _artefacts({INTERRUPTS_BEFORE: found[INTERRUPTS], TRACE_BEFORE: found[subject.trace]})
     watched = gather.watch(subject.kmsg, subject.secure)
-    return Before(subject, watched, tuple(artefacts), _bytes(traced), found[gather.BOOT_ID])
+    return Before(subject, watched, tuple(artefacts), found[gather.BOOT_ID])
 
 
 def after(
@@ -115,34 +106,15 @@ def after(
     pattern = re.compile(ends.format(core=re.escape(subject.core)).encode())
     watched.kmsg.wait_for(pattern, watched.kmsg_mark, deadline_s)
     artefacts = [*begun.artefacts, *gather.trace_samples(subject.remoteproc, subject.core, now_s)]
-    found = subject.session.read_many(_paths(subject.state, INTERRUPTS, subject.tracing.path, gather.BOOT_ID))
+    found = subject.session.read_many([subject.state, INTERRUPTS, gather.BOOT_ID])
     artefacts += _artefacts({STATE: found[subject.state], INTERRUPTS_AFTER: found[INTERRUPTS]})
-    if isinstance(traced := found.get(subject.tracing.path), bytes):
-        artefacts.append(Artefact(FTRACE, grown(begun.traced, traced)))
+    traced = subject.tracing.take()
+    artefacts += [] if traced is None else [Artefact(FTRACE, traced)]
     artefacts.append(Artefact(KMSG, watched.kmsg.since(watched.kmsg_mark)))
     artefacts.append(Artefact(SECURE_CONSOLE, watched.secure.since(watched.secure_mark)))
     return After(Evidence(tuple(artefacts)), found[gather.BOOT_ID])
 
 
-def grown(was: bytes, now: bytes) -> bytes:
-    """Lines of a trace that came since it `was`; all of them if it was cleared in between."""
-    old, new = _events(was), _events(now)
-    return b"".join(new[len(old) :] if new[: len(old)] == old else new)
-
-
-def _events(trace: bytes) -> list[bytes]:
-    """Its lines, without the header, which counts them."""
-    return [line for line in trace.splitlines(keepends=True) if not line.startswith(b"#")]
-
-
-def _paths(*paths: str) -> list[str]:
-    return [path for path in paths if path]
-
-
 def _artefacts(found: Mapping[str, bytes | str]) -> Iterable[Artefact]:
     """What could be read, by its name as an artefact."""
     return [Artefact(name, data) for name, data in found.items() if isinstance(data, bytes)]
-
-
-def _bytes(found: bytes | str) -> bytes:
-    return found if isinstance(found, bytes) else b""

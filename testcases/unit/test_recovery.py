@@ -25,7 +25,6 @@ from bench.facts import (
     RecoveryFacts,
     Verdict,
 )
-from bench.gather.recovery import grown
 from bench.image import spoil
 from bench.layout import Tee
 from bench.observe import recovery as see
@@ -283,18 +282,34 @@ def test_a_kernel_that_cannot_trace_leaves_fields_undecided():
     shell = Shell(mkdir=(1, b""))
     trace = CrashTrace(shell, ["0.m33"])
     trace.start()
-    trace.clear()
-    assert trace.path == ""
+    assert trace.take() is None
     assert {"ta", "queue_work", "irq"} <= trace.missing
     assert shell.asked[0] == CLEAN
 
 
-def test_a_trace_is_cut_to_what_is_new():
-    """Events of earlier crashes are not this one's; a trace that was cleared is new as a whole."""
-    head = b"# tracer: nop\n# entries-in-buffer/entries-written: %d/9\n"
-    assert grown(head % 2 + b"a\nb\n", head % 3 + b"a\nb\nc\n") == b"c\n"
-    assert grown(head % 2 + b"a\nb\n", head % 1 + b"c\n") == b"c\n"
-    assert grown(b"", head % 1 + b"c\n") == b"c\n"
+def test_what_is_recorded_is_taken_up_to_a_mark():
+    """A long record comes in pieces; each mark is another, so that of an earlier crash ends nothing."""
+    pieces = [b" 4.0: ta: old\n", b" 4.1: tracing_mark_write: mpbench mark 1\n"]
+    pieces += [b" 4.2: ta: new\n 4.3: tracing_mark_write: mpbench mark 2\n"]
+
+    class Board(Shell):
+        def execute(self, command, _timeout_s=None):
+            super().execute(command)
+            return Reply(0, pieces.pop(0) if "trace_pipe" in command else b"ta", b"")
+
+    trace = CrashTrace(Board(), [])
+    trace.start()
+    trace.clear()
+    assert trace.take() == b" 4.2: ta: new\n 4.3: tracing_mark_write: mpbench mark 2\n"
+
+
+@pytest.mark.parametrize(("answer", "words"), [((1, b""), "can't be read"), ((0, b"x\n"), "still no end")])
+def test_a_trace_that_cannot_be_read_is_the_labs_fault(answer, words):
+    """A recorder that is gone, or floods, can't say "no calls"."""
+    trace = CrashTrace(Shell(mkdir=(0, b"ta"), trace_pipe=answer), [])
+    trace.start()
+    with pytest.raises(LabFault, match=words):
+        trace.take()
 
 
 def test_counts_of_probes_are_read_by_name():
