@@ -2,10 +2,11 @@
 """Fixture `flips`: images with bits turned over at random, on the board, each compared with the twin."""
 
 import hashlib
+import itertools
 import json
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from bench.twin.flips import expectations
 from bench.twin.loader import load
 
 TELL_EVERY = 20
+SEEDS = 10
+"""Seeds tried for one set of flips that was not there before: an end for an image of very few bytes."""
 NEVER_SENT = 50
 """Draws for one seed before it is given up: what the twin calls undefined is never sent to a board."""
 
@@ -71,20 +74,30 @@ class Flips:
 
     def run(self, core: str, image: bytes, identity: str) -> Counter[str]:
         """How often the board gave which answer. BoardFault names the smallest flips that differ."""
-        groups, counts, differing = self.groups(core, image), Counter[str](), []
-        for n in range(self.number):
-            seed = f"{self.seed}:{core}:{n}"
-            flips = self.draw(core, image, groups, seed)
+        counts, differing = Counter[str](), []
+        for n, (seed, flips) in enumerate(self.sets(core, image), 1):
             try:
                 counts[self.answer(core, image, flips, identity, seed)] += 1
             except BoardFault as fault:
                 least = minimal(flips, lambda part: self.differs(core, image, part, identity))
                 differing.append(f"seed {seed}: {in_words(least)}: {fault}")
-            if (n + 1) % TELL_EVERY == 0 and self.number > TELL_EVERY:
-                self.tell(f"{core}: {n + 1} of {self.number} flips, {len(differing)} differ from the twin")
+            if n % TELL_EVERY == 0 and self.number > TELL_EVERY:
+                self.tell(f"{core}: {n} of {self.number} flips, {len(differing)} differ from the twin")
         if differing:
             raise BoardFault("; ".join(differing))
         return counts
+
+    def sets(self, core: str, image: bytes) -> Iterator[tuple[str, tuple[Flip, ...]]]:
+        """Seeds and their flips, each set of flips once: few bytes are drawn often. As many as wanted."""
+        groups, seen = self.groups(core, image), set[tuple[Flip, ...]]()
+        for n in itertools.count():
+            seed = f"{self.seed}:{core}:{n}"
+            if len(seen) >= self.number or n >= SEEDS * self.number:
+                return
+            flips = self.draw(core, image, groups, seed)
+            if flips not in seen:
+                seen.add(flips)
+                yield seed, flips
 
     def groups(self, core: str, image: bytes) -> list[Ranges]:
         """The byte ranges of the twin's expectation map, those with the same answers together."""
