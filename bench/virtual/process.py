@@ -96,14 +96,14 @@ class Supply:
             self.cores[-1].start()
 
     def _off(self) -> None:
-        for core in self.cores:
-            core.stop()
+        stuck = [core for core in self.cores if not core.stop()]
         self.cores.clear()
         if self.qemu is not None:
             self.qemu.kill()
             self.qemu = None
         if self.ram is not None:
-            self.ram.close()
+            if not stuck:  # else its thread still reads there: the mapping ends with this process
+                self.ram.close()
             self.ram = None
 
 
