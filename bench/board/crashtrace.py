@@ -94,10 +94,6 @@ class CrashTrace:
         """Remove the instance and the probes."""
         self._session.execute(CLEAN)
 
-    def clear(self) -> None:
-        """Forget what was recorded."""
-        self.take()
-
     def take(self) -> bytes | None:
         """What was recorded since the last time, as text; None where calls of the TA can't be."""
         if "ta" in self.missing:

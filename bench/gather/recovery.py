@@ -41,11 +41,9 @@ END_DEADLINE_S = 20.0
 class Tracing(Protocol):
     """What gather needs of the recorder of TA calls, work items and interrupts."""
 
-    def clear(self) -> None:
-        """Forget what was recorded."""
-
     def take(self) -> bytes | None:
-        """What was recorded since; None on a board that can't: fields stay undecided."""
+        """What was recorded since the last time, also before the crash. None on a board that can't record:
+        fields stay undecided."""
 
 
 @frozen
@@ -87,7 +85,6 @@ class After:
 
 def before(subject: Subject) -> Before:
     """Sample what a crash will change."""
-    subject.tracing.clear()
     found = subject.session.read_many([gather.BOOT_ID, INTERRUPTS, subject.trace])
     artefacts = [Artefact(CORE, subject.core.encode()), Artefact(WATCHDOG_LINE, subject.line.encode())]
     artefacts += _artefacts({INTERRUPTS_BEFORE: found[INTERRUPTS], TRACE_BEFORE: found[subject.trace]})

@@ -49,7 +49,7 @@ SAYS = (
 
 PREFIX = re.compile(r"^(?:remoteproc (\w+): )?(.*)$")
 
-TA_CALL = re.compile(r"\d: ta: \(.*\) cmd=(\d+) res=0x([0-9a-f]+) core=(\d+)")
+TA_CALL = re.compile(r"(\d+\.\d+): ta: \(.*\) cmd=(\d+) res=0x([0-9a-f]+) core=(\d+)")
 WORK = re.compile(r"(\d+\.\d+): workqueue_(queue_work|execute_start|execute_end): work struct[= ](\w+)")
 IRQ = re.compile(r"(\d+\.\d+): irq_handler_entry: irq=\d+ name=(\S+)")
 
@@ -85,7 +85,7 @@ def crash(evidence: Evidence, core_id: int | None = None) -> RecoveryFacts:
     """
     core, log = text_of(evidence, CORE) or "", text_of(evidence, KMSG)
     said = list(lines(log or "", core))
-    calls = ta_calls(text_of(evidence, FTRACE), core_id)
+    calls = ta_calls(text_of(evidence, FTRACE), core_id, said[0].ns if said else 0)
     lives = [beat(text_of(evidence, name) or "") for name in (TRACE_BEFORE, TRACE_FIRST, TRACE_SECOND)]
     return RecoveryFacts(
         cause=None if log is None else next((s.rest for s in said if s.word == "detected"), ""),
@@ -149,13 +149,16 @@ def count(table: str | None, action: str | None) -> int | None:
     return sum(int(n) for n in found[0][1 : 1 + len(rows[0])]) if found else None
 
 
-def ta_calls(trace: str | None, core_id: int | None) -> list[tuple[str, str]] | None:
-    """(command, the core's state afterwards) of every call of the TA for a core; None without a trace."""
+def ta_calls(trace: str | None, core_id: int | None, since_ns: int = 0) -> list[tuple[str, str]] | None:
+    """(command, the core's state afterwards) of the calls of the TA for a core; None without a trace.
+
+    since_ns: earlier calls belong to something else, the start of the firmware for example
+    """
     if trace is None or core_id is None:
         return None
     found, state = [], "started"
-    for command, result, core in TA_CALL.findall(trace):
-        if int(core) != core_id:
+    for time, command, result, core in TA_CALL.findall(trace):
+        if int(core) != core_id or _ns(time) < since_ns:
             continue
         name, then = COMMANDS.get(int(command), (f"command {command}", ""))
         if int(result, 16) == 0:
@@ -173,7 +176,8 @@ def timeline(evidence: Evidence) -> Timeline:
     for said in lines(log, core):
         at.setdefault(said.word, said.ns)
     trace, action = text_of(evidence, FTRACE) or "", word_of(evidence, WATCHDOG_LINE)
-    irq = next((_ns(t) for t, name in IRQ.findall(trace) if name == action), None)
+    irqs = [_ns(t) for t, name in IRQ.findall(trace) if name == action]
+    irq = max((t for t in irqs if t <= at.get("detected", FAR) + US), default=None)
     work = _work(trace, at.get("handling"))
     return Timeline(
         irq_ns=irq,
