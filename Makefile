@@ -9,14 +9,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PACKAGES := bc binutils bison cpio device-tree-compiler dropbear-bin flex gcc gcc-aarch64-linux-gnu \
-	gcc-arm-linux-gnueabihf gcc-arm-none-eabi libc6-dev libssl-dev make openssh-client openssh-server \
+	gcc-arm-linux-gnueabihf gcc-arm-none-eabi libc6-dev libc6-dev-armhf-cross libssl-dev make openssh-client openssh-server \
 	python3-dev python3-venv qemu-system-arm qemu-user u-boot-tools util-linux xz-utils
 TARGET ?= targets/virtual-mp25.yaml
 
 .PHONY: demo test check perf peer board firmware setup packages clean
 
+# A minute of it; all board cases: pytest --lg-env $(TARGET)
 demo: board firmware
-	$(BIN)/pytest --lg-env $(TARGET)
+	$(BIN)/pytest --lg-env $(TARGET) testcases/test_identity.py testcases/test_deploy.py testcases/test_recovery.py
 
 test: check board
 	$(BIN)/pytest --lg-env $(TARGET)
