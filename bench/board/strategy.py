@@ -17,6 +17,8 @@ from bench.errors import LabFault
 
 ANSWER_TRY_S = 1.0
 BETWEEN_TRIES_S = 0.02
+FIRST_TRY_S, TRY_GROWTH, LONGEST_TRY_S = 0.2, 1.1, 2.0
+"""A connection begun before the board listens may sit on a lost SYN: short tries, longer for slow boards."""
 
 
 class Status(enum.Enum):
@@ -136,7 +138,9 @@ class STM32MPStrategy(Strategy):
         """An SSH server sends no event that it is up: short tries, then a session with its own errors."""
         deadline = time.monotonic() + deadline_s
         pause = threading.Event()
-        while not self.session.answers(ANSWER_TRY_S):
+        try_s = FIRST_TRY_S
+        while not self.session.answers(try_s):
+            try_s = min(try_s * TRY_GROWTH, LONGEST_TRY_S)
             if time.monotonic() > deadline:
                 raise LabFault(f"no SSH server answers {deadline_s:g} s after power on{self._last_words()}")
             pause.wait(BETWEEN_TRIES_S)

@@ -242,7 +242,7 @@ def test_4_login_races_converge_or_are_told(chance: random.Random, tmp_path: Pat
 def test_5_eaten_first_characters_are_sent_again(chance: random.Random):
     """When the line eats what comes first, the request is not believed to have arrived; the next one is."""
     board = Board(SHELL, up=proxy.eat_first(chance.randrange(1, 400)))
-    with shell_on(board, try_timeout_s=1.0) as shell:
+    with shell_on(board, try_timeout_s=10.0) as shell:
         assert shell.execute("echo heard").stdout == b"heard\n"
 
 
