@@ -76,7 +76,8 @@ def test_power_on_boots_to_a_login_and_power_off_is_silence(make_board):
         assert is_on(board)
         assert b"U-Boot" in read_until(console, rb"login: ")
         assert b"OP-TEE version" in read_until(secure, rb"Asynchronous notifications are enabled")
-        assert any(boards.read_memory(board, RAM_PA + 0x200000, 4096))
+        # Where uboot.env loads the kernel. Ref: Linux Documentation/arch/arm64/booting.rst, magic number
+        assert boards.read_memory(board, RAM_PA + 0x400000, 64)[56:60] == b"ARM\x64"
         power(board, False)
         assert not is_on(board)
         with pytest.raises(LabFault, match="is off: it has no memory"):
