@@ -18,7 +18,7 @@ from attrs import frozen
 from bench.virtual.fetch import fetch, source_tree, unpack_deb
 from bench.virtual.keys import signing_public_key
 from bench.virtual.paths import FIRMWARE
-from bench.virtual.steps import Place, Step, hash_files, only
+from bench.virtual.steps import Place, Step, hash_files
 from bench.virtual.tools import run_logged
 
 CROSS = "aarch64-linux-gnu-"
@@ -316,6 +316,3 @@ def _copy_if_changed(source: Path, target: Path) -> None:
     """Copy, but leave the time stamp alone when nothing changed: make looks at it."""
     if not target.exists() or target.read_bytes() != source.read_bytes():
         shutil.copyfile(source, target)
-
-
-__all__ = ["KINDS", "BoardKind", "only", "steps_of", "write_cpio"]

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from attrs import frozen
 
-from bench.errors import LabFault
 from bench.virtual.paths import cache_dir
 from bench.virtual.tools import require_space
 
@@ -143,11 +142,3 @@ def _lock(path: Path, report: Report) -> Iterator[None]:
             report("build", "another build is running; waiting for it")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-def only(directory: Path, pattern: str) -> Path:
-    """The one file that matches; LabFault when a build step left another number of them."""
-    found = list(directory.glob(pattern))
-    if len(found) != 1:
-        raise LabFault(f"{directory}: {len(found)} files match {pattern}, one was expected")
-    return found[0]

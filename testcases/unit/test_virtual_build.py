@@ -134,12 +134,6 @@ def test_hash_covers_names_and_bytes_and_not_build_output(tmp_path):
     assert hash_files(source) != before
 
 
-def test_only_names_what_is_there(tmp_path):
-    """Another number of files than expected is told with the directory and the pattern."""
-    with pytest.raises(LabFault, match=r"0 files match \*\.bin, one was expected"):
-        steps.only(tmp_path, "*.bin")
-
-
 def test_a_missing_program_is_told_with_its_package():
     """All missing programs are named at once, with the command that installs them."""
     with pytest.raises(Misuse, match="missing on this machine: qemu-none, tool-none; install with: apt-get"):
