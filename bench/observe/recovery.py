@@ -193,17 +193,26 @@ def timeline(evidence: Evidence) -> Timeline:
 
 
 def _work(trace: str, handling_ns: int | None) -> dict[str, int]:
-    """Times of the work item whose execution contains the line "handling crash"."""
+    """Times of the execution that contains the line "handling crash"; without its end if it still goes on."""
     if handling_ns is None:
         return {}
-    items: dict[str, dict[str, int]] = {}
-    for time, event, item in WORK.findall(trace):
-        items.setdefault(item, {}).setdefault(event, _ns(time))
-    for times in items.values():
-        begin, end = times.get("execute_start", FAR), times.get("execute_end", 0)
+    for times in _executions(trace):
+        begin, end = times.get("execute_start", FAR), times.get("execute_end", FAR)
         if begin - US <= handling_ns <= end + US:
             return times
     return {}
+
+
+def _executions(trace: str) -> list[dict[str, int]]:
+    """Times of each execution of each work item; a core's item is the same one in every crash."""
+    found: list[dict[str, int]] = []
+    latest: dict[str, dict[str, int]] = {}
+    for time, event, item in WORK.findall(trace):
+        if item not in latest or event == "queue_work" or event in latest[item]:
+            latest[item] = {}
+            found.append(latest[item])
+        latest[item][event] = _ns(time)
+    return found
 
 
 def _ns(seconds: str) -> int:

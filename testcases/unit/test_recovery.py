@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A crash predicted, observed and bounded, without a board; the captured one comes from a virtual board."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -129,6 +130,22 @@ def test_the_captured_times_are_in_order(captured):
     assert order == sorted(order)
     assert t.ended_ns - t.queued_ns == 31_455_000
     assert t.beat_ns is None
+
+
+def test_the_work_item_of_an_earlier_crash_is_not_taken_for_this_one(captured):
+    """A core has one work item for all its crashes; what counts is the execution that this crash is in."""
+    trace, begun = captured.get(FTRACE), see.timeline(captured)
+    earlier = re.sub(rb" (\d+)(\.\d{6}: )", lambda m: b" %d%s" % (int(m[1]) - 2, m[2]), trace)
+    assert earlier != trace
+    assert see.timeline(instead(captured, FTRACE, earlier + trace)) == begun
+
+
+def test_a_work_item_that_has_not_ended_keeps_its_other_times(captured):
+    """A worker that the scheduler took away has begun all the same."""
+    lines = captured.get(FTRACE).splitlines(True)
+    going = b"".join(line for line in lines if b"workqueue_execute_end" not in line)
+    t, whole = see.timeline(instead(captured, FTRACE, going)), see.timeline(captured)
+    assert t == evolve(whole, ended_ns=None)
 
 
 def test_a_line_of_another_core_is_not_ours(captured):
