@@ -10,11 +10,14 @@ Ref: Linux Documentation/trace/kprobetrace.rst, ftrace.rst, events.rst; include/
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+import math
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from bench.board.frame import Reply
-from bench.errors import LabFault
+from bench.errors import Invalidated, LabFault
 
 TRACING = "/sys/kernel/tracing"
 NAME = "mpbench_crash"
@@ -59,12 +62,29 @@ until half of the buffer is full. To read or clear the file `trace` instead take
 """
 TAKES = 64
 
+AWAIT = f"timeout {{left_s}} {TAKE}"
+"""The same where nothing may be there yet: read(2) returns with the first event."""
+
+HANDLER_S = 10.0
+"""A recovery's work item ends right after the kernel's last line about it, but its worker may have to wait
+for a CPU in between. One that is still there after this long does something else: it waits for a reader of
+another core's inline core dump, for example."""
+ANSWER_S = 10.0
+
+LOST = re.compile(rb"CPU:(\d+) \[LOST (?:(\d+) )?EVENTS\]")
+"""Ref: Linux kernel/trace/trace.c print_trace_line()"""
+
+WORK = re.compile(rb": workqueue_execute_(start|end): work struct (\w+)")
+
 
 class Executes(Protocol):
     """What is needed of a session."""
 
     def execute(self, command: str, timeout_s: float | None = None) -> Reply:
         """Run a command on the board."""
+
+    def call(self, command: str, timeout_s: float) -> Reply:
+        """Run one that may take long; other work goes on beside it."""
 
     def read(self, path: str) -> bytes | str:
         """A file's bytes, or the errno's name."""
@@ -76,9 +96,12 @@ class CrashTrace:
     lines: names of the interrupts that matter
     """
 
-    def __init__(self, session: Executes, lines: Sequence[str]) -> None:
+    def __init__(
+        self, session: Executes, lines: Sequence[str], now_s: Callable[[], float] = time.monotonic
+    ) -> None:
         self._session = session
         self._lines = lines
+        self._now_s = now_s
         self._marks = 0
         self.missing: frozenset[str] = frozenset()
 
@@ -86,7 +109,8 @@ class CrashTrace:
         """Remove leftovers, and record. A kernel without tracing is no error: see `missing`."""
         self.stop()
         irq = IRQ.format(filter=" || ".join(f'name == "{line}"' for line in self._lines))
-        said = self._session.execute(f"mkdir {INSTANCE} || exit; {PROBES}{EVENTS}{irq}").stdout.decode()
+        begin = f"mkdir {INSTANCE} || exit; {PROBES}{EVENTS}{irq}"
+        said = self._session.execute(begin).stdout.decode()
         wanted = {"ta", *COUNTED, "queue_work", "execute_start", "execute_end", "irq"}
         self.missing = frozenset(wanted - set(said.split()))
 
@@ -95,9 +119,21 @@ class CrashTrace:
         self._session.execute(CLEAN)
 
     def take(self) -> bytes | None:
-        """What was recorded since the last time, as text; None where calls of the TA can't be."""
+        """What was recorded since the last time, as text; None where calls of the TA can't be.
+
+        Waits, at most HANDLER_S, until every handler of a crash that began in it has ended.
+        Invalidated if the kernel lost events: nobody knows which.
+        """
         if "ta" in self.missing:
             return None
+        taken = self._until_ended(self._until_mark())
+        if lost := LOST.search(taken):
+            number, cpu = (lost[2] or b"some").decode(), lost[1].decode()
+            raise Invalidated(f"{INSTANCE}: Linux lost {number} events of CPU {cpu}: its buffer was full")
+        return taken
+
+    def _until_mark(self) -> bytes:
+        """Everything that was recorded before now."""
         self._marks += 1
         mark = f"mpbench mark {self._marks}"
         taken, command = b"", MARK.format(mark=mark) + TAKE
@@ -106,15 +142,33 @@ class CrashTrace:
             if reply.code != 0:
                 raise LabFault(f"{INSTANCE}/trace_pipe can't be read: {reply.error}")
             taken, command = taken + reply.stdout, TAKE
-            if taken.endswith(f": {mark}\n".encode()):
+            if f": {mark}\n".encode() in taken:  # what came later may stand behind it
                 return taken
         raise LabFault(f"{INSTANCE}/trace_pipe: {len(taken)} bytes, and still no end of what was recorded")
+
+    def _until_ended(self, taken: bytes) -> bytes:
+        """With what comes until the handlers that began in it have ended, or their time is over."""
+        deadline = self._now_s() + HANDLER_S
+        while going_on(taken) and (left_s := deadline - self._now_s()) > 0:
+            reply = self._session.call(AWAIT.format(left_s=math.ceil(left_s)), left_s + ANSWER_S)
+            if reply.code != 0:  # nothing came, or there is no `timeout`
+                break
+            taken += reply.stdout
+        return taken
 
     def counts(self) -> Mapping[str, int]:
         """How often each counted function ran since `start`; without those that can't be counted."""
         found = self._session.read(f"{TRACING}/kprobe_profile")
         rows = [line.split() for line in found.decode().splitlines()] if isinstance(found, bytes) else []
         return {row[0]: int(row[1]) for row in rows if len(row) == 3 and row[0] in COUNTED}
+
+
+def going_on(trace: bytes) -> frozenset[bytes]:
+    """Work items that began in a trace and did not end."""
+    items: set[bytes] = set()
+    for event, item in WORK.findall(trace):
+        items = items | {item} if event == b"start" else items - {item}
+    return frozenset(items)
 
 
 @contextlib.contextmanager

@@ -196,22 +196,28 @@ def _work(trace: str, handling_ns: int | None) -> dict[str, int]:
     """Times of the execution that contains the line "handling crash"; without its end if it still goes on."""
     if handling_ns is None:
         return {}
-    for times in _executions(trace):
-        begin, end = times.get("execute_start", FAR), times.get("execute_end", FAR)
-        if begin - US <= handling_ns <= end + US:
+    for times in reversed(_executions(trace)):
+        if times["execute_start"] - US <= handling_ns <= times.get("execute_end", FAR) + US:
             return times
     return {}
 
 
 def _executions(trace: str) -> list[dict[str, int]]:
-    """Times of each execution of each work item; a core's item is the same one in every crash."""
+    """Times of each execution of each work item; a core's item is the same one in every crash.
+
+    An item may be queued again while it is executed.
+    """
     found: list[dict[str, int]] = []
-    latest: dict[str, dict[str, int]] = {}
+    queued: dict[str, dict[str, int]] = {}
+    executed: dict[str, dict[str, int]] = {}
     for time, event, item in WORK.findall(trace):
-        if item not in latest or event == "queue_work" or event in latest[item]:
-            latest[item] = {}
-            found.append(latest[item])
-        latest[item][event] = _ns(time)
+        if event == "queue_work":
+            queued[item] = {event: _ns(time)}
+        elif event == "execute_start":
+            executed[item] = queued.pop(item, {}) | {event: _ns(time)}
+            found.append(executed[item])
+        else:
+            executed.pop(item, {})[event] = _ns(time)
     return found
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from labgrid import Environment
 
+from bench.board.crashtrace import going_on
 from bench.errors import BoardFault, LabFault
 from bench.plugin.recovery import Crashes
 from bench.plugin.state import CHECKOUT
@@ -104,6 +105,20 @@ def test_15_a_sysfs_write_that_never_returns(crashes: Crashes, core: str, chance
     assert all(isinstance(answer, bytes) for answer in answers)
     crashes.take_dump(core, boot=1).check("segments", "unchanged")
     assert crashes.bench.board.remoteproc.await_state(core, "running", WAIT_S) == "running"
+
+
+def test_15_a_recovery_that_is_held_has_its_end_recorded(
+    crashes: Crashes, core: str, chance: random.Random
+) -> None:
+    """What records a recovery waits for its end without keeping others from the board, however late it is."""
+    hold_recovery(crashes, core, chance)
+    recorded: list[bytes] = []
+    reader = threading.Thread(target=lambda: recorded.append(crashes.trace.take() or b""), name="reader")
+    reader.start()
+    crashes.take_dump(core, boot=1).check("segments", "unchanged")
+    reader.join(WAIT_S)
+    assert [going_on(trace) for trace in recorded] == [frozenset()]
+    assert b"workqueue_execute_end" in recorded[0]
 
 
 def test_16_a_recovery_storm(crashes: Crashes, core: str, chance: random.Random) -> None:

@@ -12,7 +12,7 @@ from bench.board.crashtrace import CLEAN, CrashTrace
 from bench.board.frame import Reply
 from bench.board.interrupts import watchdog_line
 from bench.compare import compare
-from bench.errors import BoardFault, LabFault, Misuse
+from bench.errors import BoardFault, Invalidated, LabFault, Misuse
 from bench.facts import (
     FTRACE,
     INJECTED,
@@ -148,6 +148,17 @@ def test_a_work_item_that_has_not_ended_keeps_its_other_times(captured):
     assert t == evolve(whole, ended_ns=None)
 
 
+def test_a_work_item_that_is_queued_while_it_runs_runs_twice(captured):
+    """A second report during a recovery is another execution: this one's end is not that one's."""
+    lines = captured.get(FTRACE).splitlines(True)
+    queued = next(line for line in lines if b"workqueue_queue_work" in line)
+    again = queued.replace(b"4.117763", b"4.147000")
+    assert again != queued
+    end = lines.index(next(line for line in lines if b"workqueue_execute_end" in line))
+    trace = b"".join([*lines[:end], again, *lines[end:]])
+    assert see.timeline(instead(captured, FTRACE, trace)) == see.timeline(captured)
+
+
 def test_a_line_of_another_core_is_not_ours(captured):
     """Lines that name no core count only for the remoteproc device that others of the core's lines name."""
     log = b"3,1,1,-;remoteproc remoteproc0: request_firmware failed: -2\n" + captured.get(KMSG)
@@ -236,6 +247,9 @@ class Shell:
         code, out = next((a for word, a in self.answers.items() if word in command), (0, b""))
         return Reply(code, out, b"x: No such file or directory\n" if code else b"")
 
+    def call(self, command, timeout_s):
+        return self.execute(command, timeout_s)
+
     def path(self, core, file):
         return f"/sys/{core}/{file}"
 
@@ -305,20 +319,67 @@ def test_a_kernel_that_cannot_trace_leaves_fields_undecided():
     assert shell.asked[0] == CLEAN
 
 
+class Recorder(Shell):
+    """A board whose trace_pipe gives these pieces, one per read; None: nothing comes in time."""
+
+    def __init__(self, *pieces) -> None:
+        super().__init__()
+        self.pieces = list(pieces)
+
+    def execute(self, command, _timeout_s=None):
+        super().execute(command)
+        if "trace_pipe" not in command:
+            return Reply(0, b"ta", b"")
+        piece = self.pieces.pop(0)
+        return Reply(int(piece is None), piece or b"", b"")
+
+
+def recorder(*pieces, now_s=lambda: 0.0):
+    trace = CrashTrace(Recorder(*pieces), [], now_s)
+    trace.start()
+    return trace
+
+
+OLD, NEW = b" 4.0: ta: old\n", b" 4.2: ta: new\n"
+FIRST, SECOND = (b" 4.%d: tracing_mark_write: mpbench mark %d\n" % (n, n) for n in (1, 2))
+BEGUN = b" 4.1: workqueue_execute_start: work struct 00aa: function rproc_crash_handler_work\n"
+ENDED = BEGUN.replace(b"start", b"end")
+OTHER = BEGUN.replace(b"00aa", b"00bb")
+
+
 def test_what_is_recorded_is_taken_up_to_a_mark():
     """A long record comes in pieces; each mark is another, so that of an earlier crash ends nothing."""
-    pieces = [b" 4.0: ta: old\n", b" 4.1: tracing_mark_write: mpbench mark 1\n"]
-    pieces += [b" 4.2: ta: new\n 4.3: tracing_mark_write: mpbench mark 2\n"]
+    trace = recorder(OLD, FIRST, NEW + SECOND)
+    assert trace.take() == OLD + FIRST
+    assert trace.take() == NEW + SECOND
 
-    class Board(Shell):
-        def execute(self, command, _timeout_s=None):
-            super().execute(command)
-            return Reply(0, pieces.pop(0) if "trace_pipe" in command else b"ta", b"")
 
-    trace = CrashTrace(Board(), [])
-    trace.start()
-    trace.take()
-    assert trace.take() == b" 4.2: ta: new\n 4.3: tracing_mark_write: mpbench mark 2\n"
+def test_what_comes_behind_the_mark_is_taken_too():
+    """An event between the mark and its reader is no reason to wait for one more."""
+    assert recorder(FIRST + NEW).take() == FIRST + NEW
+
+
+def test_a_handler_that_began_is_waited_for():
+    """A worker that waits for a CPU after the kernel's last line still has the end of its handler taken."""
+    trace = recorder(BEGUN + FIRST, OTHER, ENDED, ENDED.replace(b"00aa", b"00bb"))
+    assert trace.take() == BEGUN + FIRST + OTHER + ENDED + ENDED.replace(b"00aa", b"00bb")
+    assert not trace._session.pieces
+
+
+def test_a_handler_that_stays_is_not_waited_for_for_ever():
+    """A handler that an inline core dump holds is left where it is: by a read that ends, by a deadline."""
+    assert recorder(BEGUN + FIRST, None).take() == BEGUN + FIRST
+    times = iter([0.0, 1.0, 99.0])
+    trace = recorder(BEGUN + FIRST, OTHER, ENDED, now_s=lambda: next(times))
+    assert trace.take() == BEGUN + FIRST + OTHER
+    assert "timeout 9 dd " in trace._session.asked[-1]
+
+
+@pytest.mark.parametrize(("lost", "words"), [(b"42 ", "lost 42 events of CPU 1"), (b"", "lost some events")])
+def test_lost_events_are_no_answer(lost, words):
+    """A record with a hole proves nothing, whatever it holds: the step is INVALID and says why."""
+    with pytest.raises(Invalidated, match=words):
+        recorder(b"CPU:1 [LOST " + lost + b"EVENTS]\n" + NEW + FIRST).take()
 
 
 @pytest.mark.parametrize(("answer", "words"), [((1, b""), "can't be read"), ((0, b"x\n"), "still no end")])
