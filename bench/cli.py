@@ -7,11 +7,10 @@ Exit codes: 0 pass, 1 fail, 2 usage or configuration, 3 infrastructure, 5 nothin
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import bench.cli_enrol
 import bench.cli_image
-import bench.report
+import bench.cli_report
 import bench.virtual.cli
 from bench.errors import LabFault, Misuse
 
@@ -46,21 +45,5 @@ def parser() -> argparse.ArgumentParser:
     bench.virtual.cli.add_commands(commands)
     bench.cli_image.add_commands(commands)
     bench.cli_enrol.add_commands(commands)
-    _add_report(commands)
+    bench.cli_report.add_commands(commands)
     return top
-
-
-def _add_report(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    report = commands.add_parser("report", help="make the page and junit.xml from the records of runs")
-    report.add_argument(
-        "runs", nargs="+", type=Path, metavar="RUN", help="directory of a run, reports/runs/..."
-    )
-    report.add_argument("-o", "--output", type=Path, metavar="DIR", help="default: the run's own directory")
-    report.set_defaults(run=_report)
-
-
-def _report(args: argparse.Namespace) -> int:
-    if args.output is None and len(args.runs) > 1:
-        raise Misuse("several runs on one page need a directory for it: -o DIR")
-    print(bench.report.write(args.runs, args.output or args.runs[0]))
-    return 0

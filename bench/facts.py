@@ -3,6 +3,7 @@
 
 import enum
 import hashlib
+import math
 from collections.abc import Iterable, Mapping
 
 from attrs import field, frozen
@@ -278,7 +279,10 @@ class Comparison:
 
 @frozen
 class Measurement:
-    """A number with its unit, its limits and where it came from."""
+    """A number with its unit, its limits and where it came from.
+
+    margin: share of the limits' distance, or of the only limit, that counts as close to a limit
+    """
 
     name: str
     value: float
@@ -286,13 +290,24 @@ class Measurement:
     source: str
     low: float | None = None
     high: float | None = None
+    margin: float = 0.0
 
     @property
     def verdict(self) -> Verdict:
-        """PASS inside the limits, else FAIL; bounds belong to the good side."""
-        low_ok = self.low is None or self.value >= self.low
-        high_ok = self.high is None or self.value <= self.high
-        return Verdict.PASS if low_ok and high_ok else Verdict.FAIL
+        """FAIL outside the limits, MARGINAL inside but close to one, else PASS; bounds are inside."""
+        low = -math.inf if self.low is None else self.low
+        high = math.inf if self.high is None else self.high
+        if not low <= self.value <= high:
+            return Verdict.FAIL
+        reach = self._reach()
+        close = self.value < low + reach or self.value > high - reach
+        return Verdict.MARGINAL if close else Verdict.PASS
+
+    def _reach(self) -> float:
+        """How near to a limit is close, in the unit."""
+        known = [limit for limit in (self.low, self.high) if limit is not None]
+        distance = known[1] - known[0] if len(known) == 2 else abs(known[0]) if known else 0.0
+        return self.margin * distance
 
 
 @frozen

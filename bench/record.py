@@ -22,8 +22,8 @@ from attrs import define, field, frozen
 from bench.errors import LabFault, Misuse
 from bench.facts import Artefact
 
-VERSION = 1
-"""Version of the lines' schema; a reader refuses newer ones."""
+VERSION = 2
+"""Version of the lines' schema; a reader takes older ones too and refuses newer ones."""
 
 COMMON = {
     "v": "int: version of this schema",
@@ -34,58 +34,108 @@ COMMON = {
     "run": "str: id of the run",
     "board": "str or null: id of the board (serial number, or the virtual board's name)",
     "boot": "str or null: the board's boot_id when the line was written",
-    "epoch": "str or null: lock epoch of the place; null without a coordinator",
+    "epoch": "str or null: whose lock of the place, since when; null without a coordinator",
 }
 
 SCHEMA: Mapping[str, Mapping[str, str]] = {
     "run-start": {
         "target": "str: name of the target's YAML file without its suffix",
-        "command": "list of str: the command line",
+        "command": "list: of str, the command line",
         "bench": "str: version of mpbench and commit of its checkout",
+        "continues": "str or null: id of the run whose tests without a verdict this one takes up",
     },
     "provenance": {
-        "entries": "object: name → text, who and what was tested",
+        "entries": "object: name → text, who and what was tested; of several lines, the last word on a name",
         "virtual": "bool: the board is emulated; by its own word",
-        "evidence": "list as in step: what the board said of itself",
+        "evidence": "list: as in step, what the board said of itself",
     },
     "test-start": {
         "test": "str: id of the test case",
         "core": "str or null: the core it runs on",
         "title": "str: the sentence that the test proves",
+        "requirements": "list: of str, ids of the requirements that it traces to",
     },
     "step": {
-        "test": "str",
+        "test": "str: id of the test case",
         "name": "str: what was done, e.g. deploy",
-        "core": "str",
-        "fields": "list of {name, predicted, observed, agreement}; a value nobody knows is null",
-        "evidence": "list of {name, sha256, size, file}; file stands in evidence/",
-        "duration_ns": "int",
+        "core": "str: the core it was done to",
+        "fields": "list: of {name, predicted, observed, agreement}; a value nobody knows is null",
+        "evidence": "list: of {name, sha256, size, file}; file stands in evidence/",
+        "duration_ns": "int: how long it took",
+    },
+    "timeline": {
+        "test": "str: id of the test case",
+        "name": "str: what happened, e.g. crash on m33",
+        "events": "list: of [name, ns], in the board's clock, in order",
+        "source": "str: what dated the events",
     },
     "measurement": {
-        "test": "str",
-        "name": "str",
-        "value": "number",
-        "unit": "str",
+        "test": "str: id of the test case",
+        "name": "str: what was measured",
+        "value": "number: in `unit`",
+        "unit": "str: unit of the value and its limits",
         "source": "str: what measured it",
         "low": "number or null: lowest good value",
         "high": "number or null: highest good value",
-        "verdict": "str",
+        "margin": "number: share of the limits' distance, or of the only limit, that counts as close",
+        "verdict": "str: PASS, MARGINAL or FAIL",
     },
     "series": {
-        "test": "str",
-        "name": "str",
-        "values": "list of numbers, one per cycle, in order",
-        "unit": "str",
+        "test": "str: id of the test case",
+        "name": "str: what developed",
+        "values": "list: of numbers, one per cycle, in order",
+        "unit": "str: unit of the values",
         "source": "str: what measured it",
     },
+    "histogram": {
+        "test": "str: id of the test case",
+        "name": "str: what is distributed",
+        "buckets": "list: of [low, high, count], in order; low is inside, high is not",
+        "unit": "str: unit of low and high",
+        "source": "str: what counted",
+    },
+    "segments": {
+        "test": "str: id of the test case",
+        "name": "str: what is made of these parts, e.g. the way of a notification",
+        "parts": "list: of [name, value], in order",
+        "unit": "str: unit of the values",
+        "source": "str: what measured it",
+    },
+    "map": {
+        "test": "str: id of the test case",
+        "name": "str: what the bytes are, e.g. the signed image of m33",
+        "size": "int: bytes",
+        "ranges": "list: of [start, end, label], end outside",
+        "marks": "list: of [offset, good]: bytes that were changed, and whether the board did as predicted",
+    },
     "test-end": {
-        "test": "str",
+        "test": "str: id of the test case",
         "verdict": "str: PASS, FAIL, MARGINAL, INFRA, INVALID, BLOCKED or NOT-RUN",
         "reason": "str: why it is not a PASS, empty for one",
         "duration_ns": "int: of the test itself, without its fixtures; 0 if it did not run",
     },
     "run-end": {"counts": "object: verdict → number of tests"},
 }
+
+SINCE: Mapping[int, Mapping[str, Mapping[str, Any]]] = {
+    2: {
+        "run-start": {"continues": None},
+        "test-start": {"requirements": []},
+        "measurement": {"margin": 0.0},
+    },
+}
+"""Fields that older lines lack, by the version that brought them, and what they are read as."""
+
+_TYPES: Mapping[str, tuple[str, type | tuple[type, ...]]] = {
+    "str": ("string", str),
+    "int": ("integer", int),
+    "number": ("number", (int, float)),
+    "bool": ("boolean", bool),
+    "list": ("array", list),
+    "object": ("object", dict),
+    "null": ("null", type(None)),
+}
+"""What a field's description begins with: its name in JSON Schema, and in Python."""
 
 LOG = "record.jsonl"
 EVIDENCE = "evidence"
@@ -261,12 +311,66 @@ def _parse(path: Path, number: int, line: bytes) -> Mapping[str, Any]:
         parsed = json.loads(line)
     except ValueError as e:
         raise Misuse(f"{path}:{number}: not JSON: {e}") from e
-    if not isinstance(parsed, dict) or not isinstance(parsed.get("v"), int):
+    if not isinstance(parsed, dict) or type(parsed.get("v")) is not int:
         raise Misuse(f"{path}:{number}: no line of a record: it has no version `v`")
     if parsed["v"] > VERSION:
         raise Misuse(f"{path}:{number}: version {parsed['v']} is newer than this mpbench's {VERSION}")
-    known = SCHEMA.get(str(parsed.get("kind")))
-    if known is None or (missing := (known.keys() | COMMON.keys()) - parsed.keys()):
-        what = f"kind {parsed.get('kind')!r} is unknown" if known is None else f"{sorted(missing)} missing"
-        raise Misuse(f"{path}:{number}: {what}")
+    if str(parsed.get("kind")) not in SCHEMA:
+        raise Misuse(f"{path}:{number}: kind {parsed.get('kind')!r} is unknown")
+    parsed = _raised(parsed)
+    if wrong := _wrong(parsed):
+        raise Misuse(f"{path}:{number}: {wrong}")
     return parsed
+
+
+def _raised(line: dict[str, Any]) -> dict[str, Any]:
+    """The line as of this version."""
+    newer = (fields.get(line["kind"], {}) for version, fields in SINCE.items() if version > line["v"])
+    return {name: value for fields in newer for name, value in fields.items()} | line
+
+
+def _wrong(line: Mapping[str, Any]) -> str:
+    """What the schema says against a line, "" for nothing."""
+    expected = _PYTHON_TYPES[line["kind"]]
+    if missing := expected.keys() - line.keys():
+        return f"{sorted(missing)} missing"
+    for name, types in expected.items():
+        value = line[name]
+        if not isinstance(value, types) or (type(value) is bool and bool not in types):
+            return f"`{name}` is {value!r:.40}; right would be {(COMMON | dict(SCHEMA[line['kind']]))[name]}"
+    return ""
+
+
+def _types_of(description: str) -> list[str]:
+    return description.partition(":")[0].split(" or ")
+
+
+def _python_types(description: str) -> tuple[type, ...]:
+    found = (_TYPES[name][1] for name in _types_of(description))
+    return tuple(t for types in found for t in (types if isinstance(types, tuple) else (types,)))
+
+
+_PYTHON_TYPES: Mapping[str, Mapping[str, tuple[type, ...]]] = {
+    kind: {name: _python_types(text) for name, text in (COMMON | dict(fields)).items()}
+    for kind, fields in SCHEMA.items()
+}
+
+
+def json_schema() -> dict[str, Any]:
+    """The schema of a line, for other programs. Ref: JSON Schema 2020-12."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"a line of {LOG}, version {VERSION}",
+        "oneOf": [_kind_schema(kind, fields) for kind, fields in SCHEMA.items()],
+    }
+
+
+def _kind_schema(kind: str, fields: Mapping[str, str]) -> dict[str, Any]:
+    every = COMMON | dict(fields)
+    properties = {name: _property(text) for name, text in every.items()} | {"kind": {"const": kind}}
+    return {"title": kind, "type": "object", "properties": properties, "required": list(every)}
+
+
+def _property(text: str) -> dict[str, Any]:
+    names = [_TYPES[name][0] for name in _types_of(text)]
+    return {"type": names[0] if len(names) == 1 else names, "description": text.partition(": ")[2]}

@@ -8,7 +8,7 @@ import pytest
 from attrs import asdict
 
 from bench.errors import BoardFault
-from bench.facts import Timeline
+from bench.facts import Timeline, Verdict
 from bench.measure.leaks import leaks
 from bench.measure.recovery import INTERVALS, disagreements, durations, measurements
 from testcases.test_recovery import ALL
@@ -64,4 +64,4 @@ def tell(crashes, core, timelines):
     values = durations(timelines)
     for interval in INTERVALS:
         bench.series(f"{core} {interval.name}", values[interval.name], "ms", interval.source)
-    assert [m for m in found if m.verdict.value != "PASS"] == [], "outside the target's limits"
+    assert [m for m in found if m.verdict is Verdict.FAIL] == [], "outside the target's limits"

@@ -32,6 +32,8 @@ INTERVALS = (
 """detection: the watchdog's interrupt is its expiry as Linux can know it; until "crash detected"."""
 
 PERCENTILES = (50.0, 90.0, 99.0, 99.9)
+MARGIN = 0.05
+"""A time within this share of its limit is MARGINAL."""
 RESOLUTION_NS = 1000
 """Both sources are cut to microseconds."""
 
@@ -90,4 +92,5 @@ def measurements(
     for interval in INTERVALS:
         for statistic, value in distribution(found[interval.name]):
             name = f"{core} {interval.name}, {statistic} of {len(found[interval.name])}"
-            yield Measurement(name, value, "ms", interval.source, None, limits_ms.get(interval.name))
+            limit_ms = limits_ms.get(interval.name)
+            yield Measurement(name, value, "ms", interval.source, None, limit_ms, MARGIN)

@@ -13,7 +13,7 @@ from labgrid.pytestplugin.hooks import LABGRID_ENV_KEY
 
 from bench import home
 from bench.errors import LabFault, Misuse
-from bench.plugin.state import CHECKOUT, RUN, RunState, is_board_test, of
+from bench.plugin.state import CHECKOUT, MARKER, RUN, RunState, is_board_test, of
 from bench.twin.profile import Profile, load_profile, profile_names
 
 TESTCASES = CHECKOUT / "testcases"
@@ -34,6 +34,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="DIR",
         default=os.environ.get("MPBENCH_REPORTS"),
         help="where runs are recorded (default: reports/runs of the checkout; MPBENCH_REPORTS)",
+    )
+    group.addoption(
+        "--bench-continues",
+        metavar="ID",
+        help="id of the run whose tests without a verdict this one takes up",
     )
     group.addoption(
         "--bench-flips", type=int, metavar="N", default=FLIPS, help=f"random bit flips per core ({FLIPS})"
@@ -64,6 +69,9 @@ def _has_tests(directory: Path) -> bool:
 def pytest_configure(config: pytest.Config) -> None:
     """Check the environment before labgrid does: one line instead of a traceback."""
     config.addinivalue_line("markers", "slow: takes more than a second")
+    config.addinivalue_line(
+        "markers", f"{MARKER}(id, ...): ids of the requirements that a test case traces to"
+    )
     config.stash[RUN] = RunState()
     # labgrid expands variables in a target file's paths; this one always has a value, as in `mpbench`.
     os.environ.setdefault(home.VARIABLE, str(home.config_dir()))
@@ -161,7 +169,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     state.waiting = {item.nodeid: item for item in found}
     if found and session.config.stash[LABGRID_ENV_KEY]:
         try:
-            state.open(reports(session.config), target_name(session.config))
+            continues = session.config.option.bench_continues
+            state.open(reports(session.config), target_name(session.config), continues)
         except LabFault as e:
             raise pytest.UsageError(str(e)) from e
 

@@ -2,10 +2,14 @@
 """Fixtures of a test case: the board, its cores' firmware, and `bench`, which does the steps."""
 
 import contextlib
+import getpass
 import hashlib
+import os
+import re
 import shlex
+import socket
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +22,7 @@ from bench.board.kmsg import KmsgFollower
 from bench.errors import LabFault, Misuse
 from bench.facts import Artefact, DeployFacts, Measurement, memory_word
 from bench.image.keys import fingerprint, is_default_key, load_private_key
+from bench.plugin import places
 from bench.plugin.collecting import profile_of
 from bench.plugin.state import CHECKOUT, RunState, of
 from bench.twin.profile import Profile
@@ -56,10 +61,17 @@ def profile(env: Any, signing_key: rsa.RSAPrivateKey) -> Profile:
 
 
 @pytest.fixture(scope="session")
-def firmware() -> Callable[[str, str], bytes]:
+def firmware(request: Any) -> Callable[[str, str], bytes]:
     """`firmware(name, core)` → the ELF, made again if this checkout's sources are newer."""
     make()
-    return lambda name, core: (FIRMWARE / "build" / core / f"{name}.elf").read_bytes()
+    brought = of(request.config).brought
+
+    def elf(name: str, core: str) -> bytes:
+        data = (FIRMWARE / "build" / core / f"{name}.elf").read_bytes()
+        brought[f"firmware {name} {core}"] = f"sha256 {hashlib.sha256(data).hexdigest()}"
+        return data
+
+    return elf
 
 
 def make(directory: Path = FIRMWARE) -> None:
@@ -86,7 +98,8 @@ def board(strategy: Any, target: Any, signing_key: rsa.RSAPrivateKey, request: A
         console=target.get_driver("ConsoleRecorder", name="console"),
         memory=next((r for r in target.resources if hasattr(r, "read_memory")), None),
     )
-    more = {"profile": profile_of(target.env.config).name, **sources(target.env.config_file, signing_key)}
+    profile = {"profile": profile_of(target.env.config).name}
+    more = profile | sources(target.env.config_file, signing_key) | places.who(target) | operator(os.environ)
     state.board_is(run.about(found), more)
     return found
 
@@ -107,6 +120,14 @@ def tamper_proof(original: bytes, tampered: bytes, on_board: str) -> Artefact:
     if on_board != after:
         raise LabFault(f"the board's file has SHA-256 {on_board}, the tampered image {after}")
     return Artefact("tamper", f"before {before}\nafter {after}\nboard {on_board}\n".encode())
+
+
+def operator(variables: Mapping[str, str]) -> dict[str, str]:
+    """Who runs the bench, and with which variables; what may be a secret is named only."""
+    found = {"operator": f"{getpass.getuser()} on {socket.gethostname()}"}
+    ours = {name: text for name, text in variables.items() if name.startswith(("LG_", "MPBENCH_"))}
+    secret = re.compile("TOKEN|PASS|SECRET|CREDENTIAL")
+    return found | {name: "(set)" if secret.search(name) else text for name, text in sorted(ours.items())}
 
 
 def sources(target_file: str, key: rsa.RSAPrivateKey) -> dict[str, str]:
@@ -165,7 +186,7 @@ class Bench:
         contexts: cores loaded since the board booted, which matters for images at the limit of the TA's heap.
         A refusal by the board is a value in the step's `observed`. Raises LabFault and Invalidated.
         """
-        self._touched.append(core)
+        self._touch(core)
         predicted = run.predict(self.profile, core, image, identity, contexts=contexts)
         places = run.places(self.profile, core, image)
         step = run.deployment(self.board, core, image, predicted, look_at=places, name=name, start=start)
@@ -186,7 +207,7 @@ class Bench:
 
         or_else: further facts that would be right. The step is compared with what fits best.
         """
-        self._touched.append(core)
+        self._touch(core)
         might = [run.predict(self.profile, core, image, identity) for image in images] + list(or_else)
         places = run.places(self.profile, core, images[0])
         step = run.deployment(self.board, core, images[0], DeployFacts(), look_at=places, start=start)
@@ -203,18 +224,24 @@ class Bench:
 
     def act(self, core: str, predicted: DeployFacts, name: str, do: Callable[[], str]) -> run.Step:
         """The same for anything that `do` does; it returns "OK" or the errno's name."""
-        self._touched.append(core)
+        self._touch(core)
         step = run.command(self.board, core, predicted, name, do)
         self.append(step)
         return step
 
     def write(self, core: str, file: str, text: str) -> str:
         """Write one of the core's sysfs files; "OK" or the errno's name."""
-        self._touched.append(core)
+        self._touch(core)
         return self.board.remoteproc.write(core, file, text, WRITE_S)
+
+    def _touch(self, core: str) -> None:
+        """The board is still ours, and `core` has to be settled afterwards. LabFault: it was lost."""
+        self._state.lock()
+        self._touched.append(core)
 
     def execute(self, command: str) -> Any:
         """Run a command line on the board, which may take a while."""
+        self._state.lock()
         session: Any = self.board.session
         return session.call(command, WRITE_S)
 
@@ -240,6 +267,7 @@ class Bench:
 
     def power_cycle(self) -> None:
         """Switch the board off and on, on purpose: the new boot is no reset that invalidates the test."""
+        self._state.lock()
         self._strategy.transition("off")
         self._strategy.transition("shell")
         remoteproc: Any = self.board.remoteproc
@@ -271,7 +299,32 @@ class Bench:
 
     def series(self, name: str, values: Sequence[float], unit: str, source: str) -> None:
         """Record how a value developed over the cycles of a test."""
-        self._state.series(self._item, name, values, unit, source)
+        self._add("series", name=name, values=list(values), unit=unit, source=source)
+
+    def histogram(
+        self, name: str, buckets: Sequence[tuple[float, float, int]], unit: str, source: str
+    ) -> None:
+        """Record how often a value was in which bucket: (low, high, count), low inside, high outside."""
+        self._add("histogram", name=name, buckets=[list(b) for b in buckets], unit=unit, source=source)
+
+    def segments(self, name: str, parts: Sequence[tuple[str, float]], unit: str, source: str) -> None:
+        """Record what a value is made of, e.g. the way of a notification: (name, value), in order."""
+        self._add("segments", name=name, parts=[list(p) for p in parts], unit=unit, source=source)
+
+    def image_map(
+        self,
+        name: str,
+        size: int,
+        ranges: Sequence[tuple[int, int, str]],
+        marks: Sequence[tuple[int, bool]],
+    ) -> None:
+        """Record what was done to which bytes: ranges (start, end, label), marks (offset, as predicted)."""
+        self._add(
+            "map", name=name, size=size, ranges=[list(r) for r in ranges], marks=[list(m) for m in marks]
+        )
+
+    def _add(self, kind: str, **values: Any) -> None:
+        self._state.add(self._item, kind, **values)
 
     @property
     def reachable(self) -> bool:
@@ -281,6 +334,7 @@ class Bench:
 
     def settle(self) -> None:
         """Leave the board as it was: same boot, every touched core offline. Else Invalidated, BoardFault."""
+        self._state.lock()
         session: Any = self.board.session
         if not session.get_status():  # the link broke in this test: was it the lab, or did the board reset?
             session.reconnect(RECONNECT_S, same_boot=True)

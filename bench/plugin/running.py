@@ -13,9 +13,9 @@ import bench.report
 from bench.errors import LabFault
 from bench.facts import Verdict, overall
 from bench.plugin import places
-from bench.plugin.collecting import NO_BOARD
+from bench.plugin.collecting import MAIN, NO_BOARD
 from bench.plugin.state import RunState, is_board_test, of
-from bench.plugin.verdicts import BLOCKED, Found, exit_code, of_exception, of_skip, says_all
+from bench.plugin.verdicts import BLOCKED, Found, exit_code, of_exception, of_skip, of_test, says_all
 
 _BROKEN = "is in broken state"
 """How labgrid's skip of a test with a broken strategy ends."""
@@ -25,6 +25,7 @@ _VERDICT = "bench_verdict"
 
 _STATUS: dict[Verdict, tuple[str, str, str]] = {
     Verdict.FAIL: ("failed", "F", "FAIL"),
+    Verdict.MARGINAL: ("passed", "m", "MARGINAL"),
     Verdict.INFRA: ("error", "E", "INFRA"),
     Verdict.INVALID: ("error", "I", "INVALID"),
     Verdict.BLOCKED: ("skipped", "b", "BLOCKED"),
@@ -32,7 +33,7 @@ _STATUS: dict[Verdict, tuple[str, str, str]] = {
 }
 """pytest's category, letter and word of everything that is no PASS."""
 
-_COLOURS = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.NOT_RUN: "yellow"}
+_COLOURS = {Verdict.PASS: "green", Verdict.MARGINAL: "yellow", Verdict.FAIL: "red", Verdict.NOT_RUN: "yellow"}
 
 
 @pytest.hookimpl(wrapper=True)
@@ -68,7 +69,30 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
             pytest.skip(BLOCKED + state.blocked)
         if state.board is None:
             _make_targets(item.config)
+            _lock(item.config, state)
+        _ask_for(state)
     return (yield)
+
+
+def _lock(config: pytest.Config, state: RunState) -> None:
+    """From now on the board is this run's, as far as coordinator and host can tell."""
+    if state.alone is not None:
+        return
+    target = config.stash[LABGRID_ENV_KEY].get_target(MAIN)
+    state.alone = places.alone(target)
+    if lock := places.lock_of(target):
+        state.lock = lock
+        if state.record:
+            state.record.epoch = lock.epoch
+
+
+def _ask_for(state: RunState) -> None:
+    """A board that was lost is not asked for again."""
+    try:
+        state.lock()
+    except LabFault as fault:
+        state.blocked = str(fault)
+        raise
 
 
 def _make_targets(config: pytest.Config) -> None:
@@ -101,7 +125,18 @@ def pytest_runtest_makereport(
             report.longrepr = f"{found.verdict.value}: {found.reason}"
     if report.when == "setup" and report.failed and state.board is None:
         state.blocked = found.reason if found else ""
+    if report.when == "call" and report.passed:
+        _measured(report, state)
     return report
+
+
+def _measured(report: pytest.TestReport, state: RunState) -> None:
+    """A measurement outside its limits fails the test, whether or not the test case looks at it."""
+    worst = of_test(state.phases)
+    vars(report)[_VERDICT] = worst.verdict
+    if worst.verdict is Verdict.FAIL:
+        report.outcome, report.longrepr = "failed", f"FAIL: {worst.reason}"
+        state.failed_reports += 1
 
 
 def _found(call: pytest.CallInfo[None], report: pytest.TestReport, state: RunState) -> Found | None:

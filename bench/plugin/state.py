@@ -6,18 +6,22 @@ import subprocess
 import sys
 import uuid
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
+from typing import IO, Any
 
 import pytest
-from attrs import define, field
+from attrs import asdict, define, field
 
 import bench
 from bench import run
 from bench.facts import Measurement, Verdict
-from bench.plugin.verdicts import Found, of_test
+from bench.plugin.verdicts import Found, of_measurement, of_test
 from bench.record import Clock, Record, new_directory
+
+MARKER = "requirement"
+"""`@pytest.mark.requirement("ID", ...)`: which requirements a test case traces to."""
 
 CHECKOUT = Path(bench.__file__).resolve().parents[1]
 """Where the test cases, targets and reports stand."""
@@ -26,11 +30,18 @@ BOARD_IDS = ("serial", "soc_serial", "model")
 """What names a board, best first."""
 
 
+def _nobody_else() -> None:
+    """The lock of a board that no coordinator gives away."""
+
+
 @define
 class RunState:
     """The tests that ask for a board, from collection to the end of the session.
 
-    blocked: why no further test can run, "" as long as the board is usable.
+    blocked: why no further test can run, "" as long as the board is usable
+    lock:    raises LabFault when the board is no longer this run's
+    alone:   the host's own lock of the board, held until the process ends
+    brought: what the run brought to the board, by name; it becomes provenance when the run ends
     """
 
     record: Record | None = None
@@ -44,6 +55,9 @@ class RunState:
     trouble: str = ""
     failed_reports: int = 0
     call_ns: int = 0
+    lock: Callable[[], None] = _nobody_else
+    brought: dict[str, str] = field(factory=dict)
+    alone: IO[str] | None = None
 
     @property
     def directory(self) -> Path | None:
@@ -52,11 +66,15 @@ class RunState:
     def verdicts(self) -> list[Verdict]:
         return [f.verdict for f in self.found.values()]
 
-    def open(self, root: Path, target: str) -> None:
-        """Begin the record of a run on `target`."""
+    def open(self, root: Path, target: str, continues: str | None = None) -> None:
+        """Begin the record of a run on `target`; `continues`: see the record's schema."""
         self.record = Record(new_directory(root, target, self.clock), uuid.uuid4().hex[:12], self.clock)
         self.record.append(
-            "run-start", target=target, command=["pytest", *sys.argv[1:]], bench=bench_version()
+            "run-start",
+            target=target,
+            command=["pytest", *sys.argv[1:]],
+            bench=bench_version(),
+            continues=continues,
         )
 
     def board_is(self, found: run.About, more: Mapping[str, str]) -> None:
@@ -75,7 +93,13 @@ class RunState:
         self.phases = []
         self.call_ns = 0
         if self.record:
-            self.record.append("test-start", test=id_of(item), core=core_of(item), title=title_of(item))
+            self.record.append(
+                "test-start",
+                test=id_of(item),
+                core=core_of(item),
+                title=title_of(item),
+                requirements=requirements_of(item),
+            )
 
     def end(self, item: pytest.Item) -> None:
         """A test ends; its lines are on the disk afterwards."""
@@ -99,35 +123,30 @@ class RunState:
             self.end(item)
 
     def step(self, item: pytest.Item, step: run.Step) -> None:
-        """Record a step of a test."""
+        """Record a step of a test, and when what happened in it."""
         if self.record:
             run.append(self.record, id_of(item), step)
+            if times := getattr(step, "timeline", None):
+                run.append_timeline(self.record, id_of(item), step, times)
 
     def measurement(self, item: pytest.Item, m: Measurement) -> None:
-        """Record a measurement of a test."""
-        if self.record:
-            self.record.append(
-                "measurement",
-                test=id_of(item),
-                name=m.name,
-                value=m.value,
-                unit=m.unit,
-                source=m.source,
-                low=m.low,
-                high=m.high,
-                verdict=m.verdict.value,
-            )
+        """Record a measurement of a test; outside its limits, or close to them, it decides the verdict."""
+        if m.verdict is not Verdict.PASS:
+            self.phases.append(of_measurement(m))
+        self.add(item, "measurement", **asdict(m), verdict=m.verdict.value)
 
-    def series(self, item: pytest.Item, name: str, values: Sequence[float], unit: str, source: str) -> None:
-        """Record how a value developed over the cycles of a test."""
+    def add(self, item: pytest.Item, kind: str, **values: Any) -> None:
+        """Record any other line of a test."""
         if self.record:
-            self.record.append(
-                "series", test=id_of(item), name=name, values=list(values), unit=unit, source=source
-            )
+            self.record.append(kind, test=id_of(item), **values)
 
     def close(self) -> None:
         """End the record."""
         if self.record:
+            if self.board and self.brought:
+                self.record.append(
+                    "provenance", entries=self.brought, virtual=self.board.virtual, evidence=[]
+                )
             counts = Counter(v.value for v in self.verdicts())
             self.record.append("run-end", counts=dict(counts))
             self.record.close()
@@ -163,6 +182,12 @@ def title_of(item: pytest.Item) -> str:
     """The sentence that a test proves: first paragraph of its docstring."""
     text = inspect.getdoc(getattr(item, "obj", None)) or ""
     return " ".join(text.split("\n\n")[0].split())
+
+
+def requirements_of(item: pytest.Item) -> list[str]:
+    """Ids of the requirements that a test case names, each once, in order."""
+    named = [str(name) for mark in item.iter_markers(MARKER) for name in mark.args]
+    return list(dict.fromkeys(named))
 
 
 def bench_version() -> str:

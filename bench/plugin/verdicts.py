@@ -8,7 +8,7 @@ from attrs import frozen
 from labgrid.strategy import StrategyError
 
 from bench.errors import BoardFault, Invalidated, LabFault, Misuse
-from bench.facts import Verdict, overall
+from bench.facts import Measurement, Verdict, overall
 
 BLOCKED = "BLOCKED: "
 """How the reason of a skip begins when something else has to be repaired first."""
@@ -72,6 +72,14 @@ def of_skip(reason: str) -> Found:
     if reason.startswith(BLOCKED):
         return Found(Verdict.BLOCKED, reason.removeprefix(BLOCKED))
     return Found(Verdict.NOT_RUN, reason)
+
+
+def of_measurement(m: Measurement) -> Found:
+    """Verdict of a measurement, and what it was measured against."""
+    low = "-∞" if m.low is None else f"{m.low:g}"
+    high = "∞" if m.high is None else f"{m.high:g}"
+    where = "outside" if m.verdict is Verdict.FAIL else "close to a limit of"
+    return Found(m.verdict, f"{m.name}: {m.value:g} {m.unit} is {where} {low} … {high}")
 
 
 def of_test(phases: Iterable[Found]) -> Found:

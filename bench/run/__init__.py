@@ -19,6 +19,7 @@ from bench.facts import (
     Facts,
     FieldVerdict,
     Provenance,
+    Timeline,
 )
 from bench.observe import is_virtual, observe, provenance
 from bench.record import Record
@@ -201,6 +202,18 @@ def append(record: Record, test: str, step: Step) -> None:
         fields=[asdict(f) | {"agreement": f.agreement.value} for f in step.comparison.fields],
         evidence=record.keep(step.evidence.artefacts),
         duration_ns=step.duration_ns,
+    )
+
+
+def append_timeline(record: Record, test: str, step: Step, times: Timeline) -> None:
+    """Put the dates of a step into the record: those that somebody saw, in order."""
+    seen = {name.removesuffix("_ns"): ns for name, ns in asdict(times).items() if ns is not None}
+    record.append(
+        "timeline",
+        test=test,
+        name=f"{step.name} on {step.core}",
+        events=[[name, ns] for name, ns in sorted(seen.items(), key=lambda event: event[1])],
+        source="the board's clock: kernel log and trace buffer",
     )
 
 

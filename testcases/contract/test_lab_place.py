@@ -167,8 +167,10 @@ def test_mp25_runs_as_it_is_on_a_virtual_board_behind_a_place(lab: Lab, board: b
     assert {"test_signed_firmware_runs[m33]", "test_signed_firmware_runs[m0]"} <= set(ends)
     assert {"test_unsigned_elf_is_refused[m33]", "test_identity_is_recorded"} <= set(ends)
     assert {verdict for verdict, _ in ends.values()} == {"PASS"}
-    (about,) = [line for line in lab.bench.record() if line["kind"] == "provenance"]
+    about = next(line for line in lab.bench.record() if line["kind"] == "provenance")
     assert about["virtual"] is True
+    assert about["entries"]["place"] == PLACE
+    assert re.match(rf"{PLACE} \S+/\S+ \d{{4}}-\d\d-\d\dT", about["epoch"])
     assert about["entries"]["model"] == "mpbench virtual STM32MP25"
     assert about["entries"]["profile"] == "virtual-mp25"
     assert about["entries"]["target file"].startswith("mp25.yaml sha256 ")

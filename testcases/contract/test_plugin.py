@@ -210,6 +210,47 @@ def test_the_record_says_which_run_board_and_boot_each_line_is_about(place):
     assert lines[-1]["counts"] == {"PASS": 2}
 
 
+def test_a_measurement_decides_the_verdict(place):
+    """Outside its limits it fails the test, close to them it makes it MARGINAL, whatever the test asserts."""
+    done = place.run(
+        """
+from bench.facts import Measurement
+def test_fast(bench): bench.measure(Measurement("latency", 5.0, "ms", "hist", None, 10, 0.05))
+def test_close(bench): bench.measure(Measurement("latency", 9.9, "ms", "hist", None, 10, 0.05))
+def test_slow(bench): bench.measure(Measurement("latency", 11.0, "ms", "hist", None, 10, 0.05))
+""",
+        "--lg-env=played.yaml",
+    )
+    assert place.ends() == {
+        "test_fast": ("PASS", ""),
+        "test_close": ("MARGINAL", "latency: 9.9 ms is close to a limit of -∞ … 10"),
+        "test_slow": ("FAIL", "latency: 11 ms is outside -∞ … 10"),
+    }
+    assert done.returncode == 1
+    assert "1 failed, 2 passed" in done.stdout
+    assert "FAIL: latency: 11 ms is outside" in done.stdout
+
+
+def test_what_the_bench_brought_is_provenance(place):
+    """Firmware by hash, the operator and the run's variables stand in the record; a token is only named."""
+    tests = 'def test_one(bench, firmware): firmware("alive", "m33")'
+    place.run(tests, "--lg-env=played.yaml", LG_TOKEN="hush", MPBENCH_SITE="lab 3")
+    entries = [line["entries"] for line in place.lines() if line["kind"] == "provenance"]
+    assert entries[0]["MPBENCH_SITE"] == "lab 3"
+    assert entries[0]["LG_TOKEN"] == "(set)"
+    assert " on " in entries[0]["operator"]
+    assert entries[1]["firmware alive m33"].startswith("sha256 ")
+    assert "hush" not in place.page()
+
+
+def test_requirements_stand_in_the_record(place):
+    """A test case names the requirements that it traces to, at the class, the module or itself."""
+    tests = "@pytest.mark.requirement('BOOT-1', 'BOOT-2')\ndef test_one(bench): pass\n"
+    place.run(tests, "--lg-env=played.yaml", "--strict-markers")
+    (begin,) = [line for line in place.lines() if line["kind"] == "test-start"]
+    assert begin["requirements"] == ["BOOT-1", "BOOT-2"]
+
+
 def test_an_unreachable_board_is_asked_once(place):
     """The first test is INFRA, the others are BLOCKED with its reason, and nobody tries again."""
     tests = "def test_one(bench): pass\ndef test_two(bench): pass\ndef test_three(bench, core): pass\n"

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
 """The command mpbench: what it prints and which code it ends with."""
 
+import json
 import subprocess
 import sys
 
 import pytest
 
+import bench.report
 from bench import cli
 from bench.errors import BoardFault, LabFault, Misuse
 from bench.record import Clock, Record, new_directory
@@ -16,7 +18,7 @@ CLOCK = Clock(utc_s=lambda: 1_795_000_000.0, mono_ns=lambda: 42)
 @pytest.fixture
 def run(tmp_path):
     record = Record(new_directory(tmp_path, "virtual-mp25", CLOCK), "r1", CLOCK)
-    record.append("test-start", test="t", core="m33", title="It works.")
+    record.append("test-start", test="t", core="m33", title="It works.", requirements=[])
     record.append("test-end", test="t", verdict="PASS", reason="", duration_ns=5)
     record.append("run-end", counts={"PASS": 1})
     record.close()
@@ -48,6 +50,24 @@ def test_what_is_no_run_is_a_usage_error(tmp_path, capsys):
     assert err.count("\n") == 1
 
 
+def test_a_record_is_checked(run, capsys):
+    """`mpbench record RUN` counts lines and evidence, and says what is incomplete or was changed."""
+    assert cli.main(["record", str(run)]) == 0
+    assert capsys.readouterr().out == f"{run}: 3 lines, 0 files of evidence\n"
+    log = run / "record.jsonl"
+    log.write_bytes(log.read_bytes()[:-3])
+    assert cli.main(["record", str(run)]) == 1
+    assert "the run did not end" in capsys.readouterr().out
+
+
+def test_the_schema_of_a_record_is_printed(capsys):
+    """`mpbench record --schema` prints JSON that other programs read; nothing to check is a usage error."""
+    assert cli.main(["record", "--schema"]) == 0
+    assert json.loads(capsys.readouterr().out)["title"].startswith("a line of record.jsonl, version ")
+    assert cli.main(["record"]) == 2
+    assert "which record?" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("fault", "code", "line"),
     [
@@ -62,7 +82,7 @@ def test_a_fault_is_one_line_and_a_code(monkeypatch, capsys, fault, code, line):
     def fail(_):
         raise fault
 
-    monkeypatch.setattr(cli.bench.report, "write", lambda *_: fail(None))
+    monkeypatch.setattr(bench.report, "write", lambda *_: fail(None))
     assert cli.main(["report", "x"]) == code
     assert capsys.readouterr().err == line
 
@@ -73,7 +93,7 @@ def test_a_mistake_of_the_bench_is_not_hidden(monkeypatch):
     def fail(*_):
         raise BoardFault("not for the command line")
 
-    monkeypatch.setattr(cli.bench.report, "write", fail)
+    monkeypatch.setattr(bench.report, "write", fail)
     with pytest.raises(BoardFault):
         cli.main(["report", "x"])
 

@@ -30,7 +30,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"home", "run", "gather", "observe", "measure", "twin", "image", "board", "record", "report"},
     "cli_image": PURE | {"image", "twin"},
     "cli_enrol": PURE | {"home", "board"},
-    "cli": PURE | {"image", "twin", "virtual", "report", "record", "cli_image", "cli_enrol"},
+    "cli_report": PURE | {"record", "report"},
+    "cli": PURE | {"virtual", "cli_image", "cli_enrol", "cli_report"},
 }
 LABGRID = {"board", "virtual", "plugin"}
 

@@ -6,8 +6,8 @@ from labgrid.exceptions import InvalidConfigError
 from labgrid.strategy import StrategyError
 
 from bench.errors import BoardFault, Invalidated, LabFault, Misuse
-from bench.facts import Verdict, overall
-from bench.plugin.verdicts import Found, exit_code, of_exception, of_test, says_all
+from bench.facts import Measurement, Verdict, overall
+from bench.plugin.verdicts import Found, exit_code, of_exception, of_measurement, of_test, says_all
 
 
 def broken(cause: Exception) -> StrategyError:
@@ -102,3 +102,36 @@ def test_a_run_has_its_worst_verdict_and_its_code(verdicts, worst, code):
     """0 pass, 1 fail, 3 no verdict, 5 nothing executed."""
     found = [Verdict(v) for v in verdicts]
     assert (overall(found), exit_code(found)) == (worst, code)
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "margin", "verdict"),
+    [
+        (5, None, None, 0.5, Verdict.PASS),
+        (94, None, 100, 0.05, Verdict.PASS),
+        (95.1, None, 100, 0.05, Verdict.MARGINAL),
+        (100, None, 100, 0.05, Verdict.MARGINAL),
+        (100, None, 100, 0.0, Verdict.PASS),
+        (100.1, None, 100, 0.05, Verdict.FAIL),
+        (10, 10, 20, 0.0, Verdict.PASS),
+        (10.4, 10, 20, 0.05, Verdict.MARGINAL),
+        (10.5, 10, 20, 0.05, Verdict.PASS),
+        (19.6, 10, 20, 0.05, Verdict.MARGINAL),
+        (9.9, 10, 20, 0.05, Verdict.FAIL),
+        (0, 0, 0, 0.05, Verdict.PASS),
+        (float("nan"), 0, 1, 0.05, Verdict.FAIL),
+    ],
+)
+def test_a_measurement_close_to_its_limit_is_marginal(value, low, high, margin, verdict):
+    """Outside is FAIL; inside, but within the margin of a limit, is MARGINAL; the bounds are inside."""
+    assert Measurement("t", value, "ms", "s", low, high, margin).verdict is verdict
+
+
+def test_a_measurement_says_what_it_was_measured_against():
+    """The reason of a test names value, unit and limits."""
+    found = of_measurement(Measurement("latency", 12.5, "ms", "hist", None, 10))
+    assert found == Found(Verdict.FAIL, "latency: 12.5 ms is outside -∞ … 10")
+    close = of_measurement(Measurement("latency", 9.9, "ms", "hist", 1, 10, 0.05))
+    assert close == Found(Verdict.MARGINAL, "latency: 9.9 ms is close to a limit of 1 … 10")
+    assert of_test([close, Found(Verdict.PASS)]).verdict is Verdict.MARGINAL
+    assert exit_code([Verdict.PASS, Verdict.MARGINAL]) == 0

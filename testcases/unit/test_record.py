@@ -10,7 +10,19 @@ import pytest
 
 from bench.errors import LabFault, Misuse
 from bench.facts import Artefact
-from bench.record import COMMON, LOG, SCHEMA, Clock, Record, new_directory, read, safe_name
+from bench.record import (
+    COMMON,
+    LOG,
+    SCHEMA,
+    SINCE,
+    VERSION,
+    Clock,
+    Record,
+    json_schema,
+    new_directory,
+    read,
+    safe_name,
+)
 
 CLOCK = Clock(utc_s=lambda: 1_795_000_000.25, mono_ns=lambda: 42)
 
@@ -24,7 +36,7 @@ def record(tmp_path):
 
 def ended(record: Record) -> Record:
     """A record of one test that passed."""
-    record.append("test-start", test="t", core="m33", title="It works.")
+    record.append("test-start", test="t", core="m33", title="It works.", requirements=[])
     record.append("test-end", test="t", verdict="PASS", reason="", duration_ns=5)
     record.append("run-end", counts={"PASS": 1})
     record.close()
@@ -167,7 +179,18 @@ def test_a_line_has_exactly_the_fields_of_its_kind(record):
 
 
 def good_line() -> dict:
-    return dict.fromkeys(COMMON) | dict.fromkeys(SCHEMA["run-end"]) | {"v": 1, "kind": "run-end"}
+    return {
+        "v": VERSION,
+        "n": 0,
+        "kind": "run-end",
+        "utc": "2026-11-18T11:06:40.250000+00:00",
+        "mono_ns": 42,
+        "run": "r1",
+        "board": None,
+        "boot": None,
+        "epoch": None,
+        "counts": {},
+    }
 
 
 @pytest.mark.parametrize(
@@ -176,8 +199,11 @@ def good_line() -> dict:
         (b"{", r"record\.jsonl:2: not JSON"),
         (b"\xff", r"record\.jsonl:2: not JSON"),
         (b"[1]", "no version"),
-        (b'{"v": true}', "missing|unknown"),
-        (json.dumps(good_line() | {"v": 2}).encode(), "version 2 is newer"),
+        (b'{"v": true}', "no version"),
+        (json.dumps(good_line() | {"v": 99}).encode(), "version 99 is newer"),
+        (json.dumps(good_line() | {"counts": []}).encode(), r"`counts` is \[\]; right would be object"),
+        (json.dumps(good_line() | {"n": True}).encode(), "`n` is True; right would be int"),
+        (json.dumps(good_line() | {"run": None}).encode(), "`run` is None; right would be str"),
         (json.dumps(good_line() | {"kind": "x"}).encode(), "kind 'x' is unknown"),
         (
             json.dumps(good_line() | {"kind": "provenance"}).encode(),
@@ -196,3 +222,30 @@ def test_no_record_is_said_with_what_would_be_right(tmp_path):
     """A wrong directory is answered with an example."""
     with pytest.raises(Misuse, match=r"no record at .*give a run's directory"):
         read(tmp_path)
+
+
+def test_an_older_record_is_read_as_of_today(tmp_path):
+    """A line of version 1 lacks what version 2 brought, and is read with what that means."""
+    old = good_line() | {"v": 1, "kind": "test-start", "test": "t", "core": None, "title": "It works."}
+    (tmp_path / LOG).write_text(json.dumps(old) + "\n")
+    assert read(tmp_path).lines[0]["requirements"] == SINCE[2]["test-start"]["requirements"]
+    newer = old | {"v": 2}
+    (tmp_path / LOG).write_text(json.dumps(newer) + "\n")
+    with pytest.raises(Misuse, match=r"\['requirements'\] missing"):
+        read(tmp_path)
+
+
+def test_the_schema_is_printed_with_a_sentence_for_every_field():
+    """Other programs get a JSON Schema: each kind with all its fields, their types and what they mean."""
+    kinds = {kind["title"]: kind for kind in json_schema()["oneOf"]}
+    assert kinds.keys() == SCHEMA.keys()
+    start = kinds["test-start"]
+    assert set(start["required"]) == COMMON.keys() | SCHEMA["test-start"].keys()
+    assert start["properties"]["kind"] == {"const": "test-start"}
+    assert start["properties"]["core"] == {
+        "type": ["string", "null"],
+        "description": "the core it runs on",
+    }
+    assert all(
+        p.get("description") for k in kinds.values() for name, p in k["properties"].items() if name != "kind"
+    )

@@ -36,7 +36,7 @@ def sample(tmp_path, *, target="virtual-mp25", virtual=True, hostile="", verdict
     """A record of one test on two cores; `hostile` is put wherever text comes from outside."""
     record = Record(new_directory(tmp_path, target, CLOCK), "r1", CLOCK)
     command = ["pytest", "--lg-env", f"targets/{target}.yaml{hostile}"]
-    record.append("run-start", target=target + hostile, command=command, bench="0.1.0")
+    record.append("run-start", target=target + hostile, command=command, bench="0.1.0", continues=None)
     record.append(
         "provenance", entries={"kernel" + hostile: "Linux 6.12.107" + hostile}, virtual=virtual, evidence=[]
     )
@@ -51,7 +51,10 @@ def sample(tmp_path, *, target="virtual-mp25", virtual=True, hostile="", verdict
 def one_test(record, core, verdict, hostile) -> None:
     name = f"testcases/test_deploy.py::test_flip[{core}]{hostile}"
     record.boot = "b-1" + hostile
-    record.append("test-start", test=name, core=core + hostile, title="A flipped byte is refused." + hostile)
+    title = "A flipped byte is refused." + hostile
+    record.append(
+        "test-start", test=name, core=core + hostile, title=title, requirements=["BOOT-1" + hostile]
+    )
     kept = record.keep(
         [
             Artefact(KMSG + hostile, KERNEL + hostile.encode("utf-8", "surrogatepass")),

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: MIT
+"""A place that is lost while a run has it: the board is left alone."""
+
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+from labgrid.remote.common import Place
+
+from bench.errors import LabFault
+from bench.plugin import places
+
+HOLDER = "labhost/nightly"
+
+
+class Coordinator:
+    """The session of a labgrid client, and what the coordinator says in it; answers are its own loop's."""
+
+    def __init__(self, place: Place) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.stopping = asyncio.Event()
+        self.place = place
+        self.news: list[SimpleNamespace] = []
+        self.alive = True
+
+    async def on_place_changed(self, news) -> None:
+        self.place.acquired = news.acquired
+
+    async def sync_with_coordinator(self) -> bool:
+        for news in self.news:
+            await self.on_place_changed(news)
+        return self.alive
+
+
+@pytest.fixture
+def coordinator():
+    found = Coordinator(Place("mp25-1", acquired=HOLDER, changed=1_795_000_000.25, reservation="ABC"))
+    yield found
+    found.loop.close()
+
+
+@pytest.fixture
+def lock(coordinator):
+    return places.PlaceLock(coordinator, coordinator.place)
+
+
+def changed(acquired: str | None, name: str = "mp25-1") -> SimpleNamespace:
+    return SimpleNamespace(name=name, acquired=acquired)
+
+
+def test_the_epoch_names_place_holder_time_and_reservation(lock):
+    """Every line of the record says under whose lock it was written, and since when it was held."""
+    assert lock.epoch == f"mp25-1 {HOLDER} 2026-11-18T11:06:40.250000+00:00 reservation ABC"
+
+
+def test_a_place_that_is_held_may_be_touched(lock, coordinator):
+    """Other places' news, and news that leave the holder as he is, lose nothing."""
+    coordinator.news = [changed(None, "mp15-1"), changed(HOLDER)]
+    lock()
+    lock()
+
+
+@pytest.mark.parametrize(
+    ("news", "words"),
+    [
+        ([changed(None)], "somebody else had it released"),
+        ([changed("x/eve")], "somebody else had it acquired by x/eve"),
+        ([changed(None), changed(HOLDER)], "somebody else had it released"),
+    ],
+)
+def test_a_place_that_was_released_is_lost_for_good(lock, coordinator, news, words):
+    """Released is lost, even if it was acquired again by the same user in between: another run has it."""
+    coordinator.news = news
+    for _ in range(2):
+        with pytest.raises(LabFault, match=f"lock of place mp25-1 is lost: {words}; the board is left alone"):
+            lock()
+        coordinator.news = []
+
+
+def test_a_coordinator_that_went_away_means_the_lock_is_lost(lock, coordinator):
+    """One that is started again has forgotten the lock, so another run may have the board."""
+    coordinator.alive = False
+    with pytest.raises(LabFault, match="the coordinator is gone, or was started again"):
+        lock()
+
+
+def test_a_session_that_ended_is_not_asked(lock, coordinator):
+    """A session whose stream broke before would never answer."""
+    coordinator.stopping.set()
+    with pytest.raises(LabFault, match="the coordinator is gone"):
+        lock()
+
+
+def test_a_coordinator_that_hangs_is_not_waited_for(lock, coordinator, monkeypatch):
+    """Silence has a bound."""
+    monkeypatch.setattr(places, "ASK_S", 0.01)
+
+    async def silent() -> bool:
+        await asyncio.Event().wait()
+        return True
+
+    monkeypatch.setattr(coordinator, "sync_with_coordinator", silent)
+    with pytest.raises(LabFault, match=r"has not answered for 0\.01 s"):
+        lock()
+
+
+def board_at(address: str) -> SimpleNamespace:
+    """A target with a board at an address."""
+    service = type("NetworkService", (), {"address": address, "port": 22})()
+    return SimpleNamespace(resources=[service])
+
+
+def test_one_host_drives_a_board_once(tmp_path, monkeypatch):
+    """A second run is refused and told which process has the board; when that ends, the board is free."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    first = places.alone(board_at("192.0.2.1"))
+    other = places.alone(board_at("192.0.2.2"))
+    with pytest.raises(LabFault, match=r"another run drives the board at 192\.0\.2\.1-22: process \d+"):
+        places.alone(board_at("192.0.2.1"))
+    first.close()
+    places.alone(board_at("192.0.2.1")).close()
+    other.close()
+
+
+def test_a_board_without_an_address_is_not_locked():
+    """Nothing to lock by."""
+    assert places.alone(SimpleNamespace(resources=[])) is None
+
+
+def test_a_lock_that_cannot_be_made_is_the_labs_fault(tmp_path, monkeypatch):
+    """Without a lock nobody drives."""
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "file"))
+    with pytest.raises(LabFault, match="cannot lock the board"):
+        places.alone(board_at("192.0.2.1"))
+
+
+def test_a_desk_has_no_place():
+    """No coordinator, no lock of a place, and no entry in the provenance."""
+    assert places.lock_of(SimpleNamespace(resources=[])) is None
+    assert places.who(SimpleNamespace(resources=[])) == {}
