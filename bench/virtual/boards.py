@@ -17,11 +17,12 @@ from attrs import frozen
 
 from bench.errors import LabFault, Misuse
 from bench.virtual import keys
+from bench.virtual.kinds import KINDS
 from bench.virtual.memory import RAM_NAME, ram_offset
 from bench.virtual.paths import run_dir
 from bench.virtual.process import Spec
 from bench.virtual.qemu import Parts
-from bench.virtual.recipes import KINDS, steps_of, write_cpio
+from bench.virtual.recipes import steps_of, write_cpio
 from bench.virtual.steps import Report, build
 from bench.virtual.tools import require
 
@@ -56,14 +57,16 @@ def build_parts(kind_name: str, report: Report) -> Parts:
     """Build or find everything that a board of this kind consists of."""
     if kind_name not in KINDS:
         raise Misuse(f"no kind of virtual board {kind_name!r}; there are: {', '.join(KINDS)}")
+    kind = KINDS[kind_name]
     require(
-        "aarch64-linux-gnu-gcc", "bc", "bison", "cpio", "dpkg-deb", "dtc", "fdtoverlay", "flex", "make",
-        "mkenvimage", "qemu-system-aarch64", "tar", "xz",
+        f"{kind.soc.cross}gcc", "bc", "bison", "bzip2", "cpio", "dpkg-deb", "dtc", "fdtoverlay", "flex",
+        "lz4", "make", "mkenvimage", "qemu-system-aarch64", "tar", "xz",
     )  # fmt: skip
-    made = build(steps_of(KINDS[kind_name]), report)
+    made = build(steps_of(kind), report)
     return Parts(
+        machine=kind.soc.machine,
         firmware=made["tfa"] / "qemu_fw.bios",
-        kernel=made["linux"] / "Image",
+        kernel=made["linux"] / "kernel",
         initrd=made["rootfs"] / "rootfs.cpio",
         device_tree=made["device-tree"] / "board.dtb",
         environment=made["uboot-env"] / "env.bin",
@@ -92,7 +95,9 @@ def start(
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         try:
             parts = attrs.evolve(parts, initrd=_with_keys(parts.initrd, directory))
-            return _launch(Spec(name, directory, address, base_port, parts, lifeline), lock.fileno())
+            return _launch(
+                Spec(name, kind_name, directory, address, base_port, parts, lifeline), lock.fileno()
+            )
         except BaseException:
             shutil.rmtree(directory, ignore_errors=True)
             raise

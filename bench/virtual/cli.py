@@ -15,7 +15,7 @@ from contextlib import contextmanager
 
 from bench.errors import Misuse
 from bench.virtual import boards, keys
-from bench.virtual.recipes import KINDS
+from bench.virtual.kinds import KINDS
 
 ESCAPE = b"\x1d"
 """Ctrl-] ends `console`, as in telnet."""

@@ -22,12 +22,13 @@ from bench.virtual.paths import cache_dir
 from bench.virtual.tools import require, run_logged
 
 SOURCES = Path(__file__).with_name("sources.yaml")
-GUEST_ARCHITECTURE = "arm64"
+GUEST_ARCHITECTURES = ("arm64", "armhf")
+"""Of the packages in a board's root file system; the first is that of a package that names none."""
 
 
 @frozen
 class Package:
-    """A Debian package: kind is `source` (upstream's tarball is wanted) or `binary`."""
+    """A Debian package: kind is `source` (upstream's tarball is wanted) or `binary`, for an architecture."""
 
     name: str
     kind: str
@@ -35,11 +36,19 @@ class Package:
     package: str
     version: str
     sha256: str
+    architecture: str = GUEST_ARCHITECTURES[0]
+
+    @property
+    def qualified(self) -> str:
+        """Its name for apt, whose own architecture here is the first; a package may be for all of them."""
+        own = self.architecture == GUEST_ARCHITECTURES[0]
+        return self.package if own else f"{self.package}:{self.architecture}"
 
     @property
     def directory(self) -> Path:
         """Where the fetched file stands, alone."""
-        return cache_dir() / "downloads" / f"{self.package}_{self.version.replace(':', '%3a')}"
+        name = f"{self.qualified}_{self.version}"
+        return cache_dir() / "downloads" / name.replace(":", "%3a")
 
 
 @cache
@@ -119,8 +128,8 @@ class Apt:
             f"-oDir::State::Lists={home / 'lists'}",
             "-oDir::State::status=/dev/null",
             f"-oDir::Cache={home / 'cache'}",
-            f"-oAPT::Architecture={GUEST_ARCHITECTURE}",
-            f"-oAPT::Architectures={GUEST_ARCHITECTURE}",
+            f"-oAPT::Architecture={GUEST_ARCHITECTURES[0]}",
+            f"-oAPT::Architectures={','.join(GUEST_ARCHITECTURES)}",
             "-oAPT::Sandbox::User=",
             "-oAcquire::Retries=3",
             "-oAcquire::Languages=none",
@@ -151,7 +160,7 @@ class Apt:
     def versions(self, package: Package) -> list[str]:
         """Versions in the archive, newest last."""
         words = ("showsrc", "--only-source") if package.kind == "source" else ("show",)
-        lines = self._ask(*words, package.package).splitlines()
+        lines = self._ask(*words, package.qualified).splitlines()
         found = {line.removeprefix("Version: ") for line in lines if line.startswith("Version: ")}
         return sorted(found, key=_DebianVersion)
 
@@ -168,15 +177,15 @@ class Apt:
 
     def download(self, package: Package, into: Path) -> Path:
         """Fetch one package into the directory; its file."""
-        name = f"{package.package}={package.version}"
+        name = f"{package.qualified}={package.version}"
         words = ["source", "--download-only", "--only-source", name]
         if package.kind == "binary":
             words = ["download", name]
-        log = self.home / f"{package.package}.log"
+        log = self.home / f"{package.qualified}.log"
         log.unlink(missing_ok=True)
         run_logged(["apt-get", *self.options, *words], log, cwd=into)
-        pattern = "*.orig.tar.?z" if package.kind == "source" else "*.deb"
-        return next(into.glob(pattern))
+        pattern = "*.orig.tar.?z*" if package.kind == "source" else "*.deb"
+        return next(file for file in into.glob(pattern) if file.suffix != ".asc")
 
 
 class _DebianVersion:
@@ -208,7 +217,7 @@ def mirror() -> str:
 
 
 def source_tree(name: str) -> Path:
-    """Unpacked source of `optee`, `tfa` or `linux`; unpacked once per version, never built in.
+    """Unpacked source of one of sources.yaml's source packages; unpacked once per version, never built in.
 
     MPBENCH_OPTEE_SRC names a tree to use for OP-TEE instead.
     """

@@ -23,7 +23,8 @@ from attrs import define, field, frozen
 from bench.errors import LabFault
 from bench.virtual import keys
 from bench.virtual.coprocessor import Coprocessor
-from bench.virtual.memory import MP25_CORES, RAM_SIZE, SharedRam
+from bench.virtual.kinds import KINDS
+from bench.virtual.memory import RAM_SIZE, SharedRam
 from bench.virtual.qemu import Parts, Qemu, command_line, ram_path
 from bench.virtual.uart import Uart
 
@@ -37,6 +38,7 @@ class Spec:
     """What a board process is told: where to live, where to listen, what to boot."""
 
     name: str
+    kind: str
     directory: Path
     address: str | None
     base_port: int
@@ -52,9 +54,9 @@ class Spec:
         """Inverse of attrs.asdict and json.dumps."""
         data = json.loads(text)
         parts = data.pop("parts")
-        append = parts.pop("append")
-        files = {name: Path(file) for name, file in parts.items()}
-        return cls(**{**data, "directory": Path(data["directory"])}, parts=Parts(**files, append=append))
+        others = {"append": parts.pop("append"), "machine": tuple(parts.pop("machine"))}
+        files: dict[str, Any] = {name: Path(file) for name, file in parts.items()}
+        return cls(**{**data, "directory": Path(data["directory"])}, parts=Parts(**files, **others))
 
 
 @define
@@ -90,7 +92,7 @@ class Supply:
         ssh = f"{self.address}:{spec.port('ssh')}"
         argv = command_line(spec.parts, spec.directory, ram_path(self.ram.fd), RAM_SIZE, ssh)
         self.qemu = Qemu(argv, spec.directory, self.ram.fd)
-        for core in MP25_CORES.values():
+        for core in KINDS[spec.kind].soc.cores.values():
             line = partial(self.qemu.set_spi, core.watchdog.spi)
             self.cores.append(Coprocessor(core, self.ram, line, _log))
             self.cores[-1].start()

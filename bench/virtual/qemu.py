@@ -14,7 +14,6 @@ from typing import Any
 from attrs import frozen
 
 from bench.errors import LabFault
-from bench.virtual.recipes import MACHINE
 
 GIC_TYPE = "arm_gic"
 ANSWER_S = 20.0
@@ -24,8 +23,9 @@ DIE_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL")
 
 @frozen
 class Parts:
-    """Files that make up a board."""
+    """What makes up a board: files, QEMU's first arguments, Linux's command line."""
 
+    machine: tuple[str, ...]
     firmware: Path
     kernel: Path
     initrd: Path
@@ -39,7 +39,7 @@ def command_line(parts: Parts, directory: Path, ram: Path, ram_bytes: int, ssh: 
     backend = f"memory-backend-file,id=ram,size={ram_bytes},mem-path={ram},share=on"
     return [
         "qemu-system-aarch64",
-        *MACHINE,
+        *parts.machine,
         "-object", backend,
         "-nodefaults",
         "-display", "none",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How each part of a virtual STM32MP25 board is made: TF-A, OP-TEE, U-Boot, Linux, root file system.
+"""How each part of a virtual board is made: TF-A, OP-TEE, U-Boot, Linux, root file system.
 
 Ref: OP-TEE documentation, "QEMU v8"; TF-A documentation, plat/qemu; Linux Documentation/kbuild/kconfig.rst.
 """
@@ -8,29 +8,27 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from inspect import getsource
 from pathlib import Path
 
-from attrs import frozen
-
 from bench.virtual.fetch import fetch, source_tree, unpack_deb
 from bench.virtual.keys import signing_public_key
+from bench.virtual.kinds import MP25, BoardKind, Soc
 from bench.virtual.paths import FIRMWARE
 from bench.virtual.steps import Place, Step, hash_files
 from bench.virtual.tools import run_logged
 
-CROSS = "aarch64-linux-gnu-"
 JOBS = f"-j{os.cpu_count() or 1}"
-PER_CPU_INTID = 31
-"""Interrupt of OP-TEE's asynchronous notification on an STM32MP2: a PPI, the per-CPU path in Linux."""
+NATIVE_GUEST = "arm64"
+"""Packages of another architecture have its name behind theirs in sources.yaml."""
 
 GUEST_FILES = {
     "busybox": ("usr/bin/busybox",),
     "dropbear": ("usr/sbin/dropbear",),
     "sftp": ("usr/lib/openssh/sftp-server",),
-    "libc": ("libc.so.6", "ld-linux-aarch64.so.1"),
+    "libc": ("libc.so.6",),
     "libcrypt": ("libcrypt.so.1",),
     "libgmp": ("libgmp.so.10",),
     "libtomcrypt": ("libtomcrypt.so.1",),
@@ -45,30 +43,26 @@ GUEST_FILES = {
 EMPTY_DIRECTORIES = "bin dev proc sys tmp run root sbin usr/bin usr/sbin lib/firmware var/log"
 
 
-@frozen
-class BoardKind:
-    """What distinguishes one kind of virtual board from another when it is built."""
-
-    name: str
-    notification_intid: int = PER_CPU_INTID
-
-
-KINDS = {"mp25": BoardKind("mp25")}
-
-
 def steps_of(kind: BoardKind) -> list[Step]:
-    """All parts of a board, each behind what it needs."""
+    """All parts of a board, each behind what it needs. Boards of one SoC share all but OP-TEE and TF-A."""
+    soc = kind.soc
+
+    def step(
+        name: str,
+        inputs: Callable[[], Iterable[str]],
+        make: Callable[[Place], None],
+        needs: tuple[str, ...] = (),
+    ) -> Step:
+        return Step(name, inputs, make, needs, work=name if soc is MP25 else f"{name}-{soc.name}")
+
     return [
-        Step("linux", _linux_inputs, _make_linux),
-        Step("optee", lambda: _optee_inputs(kind), lambda place: _make_optee(kind, place)),
-        Step("tfa", _tfa_inputs, _make_tfa, needs=("optee",)),
-        Step("rootfs", _rootfs_inputs, _make_rootfs),
-        Step(
-            "uboot-env",
-            lambda: [getsource(_make_uboot_env), hash_files(FIRMWARE / "boot/uboot.env")],
-            _make_uboot_env,
-        ),
-        Step("device-tree", lambda: _device_tree_inputs(kind), lambda place: _make_device_tree(kind, place)),
+        step("linux", lambda: _linux_inputs(soc), lambda place: _make_linux(soc, place)),
+        step("optee", lambda: _optee_inputs(kind), lambda place: _make_optee(kind, place)),
+        step("uboot", lambda: _uboot_inputs(soc), lambda place: UBOOTS[soc.uboot](soc, place)),
+        step("tfa", lambda: _tfa_inputs(soc), lambda place: _make_tfa(soc, place), ("optee", "uboot")),
+        step("rootfs", lambda: _rootfs_inputs(soc), lambda place: _make_rootfs(soc, place)),
+        step("uboot-env", lambda: _uboot_env_inputs(soc), lambda place: _make_uboot_env(soc, place)),
+        step("device-tree", lambda: _device_tree_inputs(soc), lambda place: _make_device_tree(soc, place)),
     ]
 
 
@@ -87,16 +81,17 @@ def _source_id(name: str) -> str:
     return f"{package.package} {package.version} {package.sha256}"
 
 
-def _linux_inputs() -> Iterable[str]:
+def _linux_inputs(soc: Soc) -> Iterable[str]:
     return [
         getsource(_make_linux),
         _source_id("linux"),
-        version_of(CROSS + "gcc", "--version"),
-        hash_files(FIRMWARE / "linux"),
+        version_of(soc.cross + "gcc", "--version"),
+        hash_files(FIRMWARE / "linux/mpbench_remoteproc.c", FIRMWARE / f"linux/{soc.name}.config"),
+        *soc.linux,
     ]
 
 
-def _make_linux(place: Place) -> None:
+def _make_linux(soc: Soc, place: Place) -> None:
     """The kernel tree stays in `work`, so that an interrupted build goes on and a changed driver is quick."""
     origin = source_tree("linux")
     tree = place.work / origin.name
@@ -108,17 +103,18 @@ def _make_linux(place: Place) -> None:
     driver = tree / "drivers/remoteproc"
     _append_line(driver / "Makefile", "obj-$(CONFIG_REMOTEPROC) += mpbench_remoteproc.o")
     _copy_if_changed(FIRMWARE / "linux/mpbench_remoteproc.c", driver / "mpbench_remoteproc.c")
-    make: list[str | Path] = ["make", "-C", tree, "ARCH=arm64", f"CROSS_COMPILE={CROSS}"]
+    arch, image = soc.linux
+    make: list[str | Path] = ["make", "-C", tree, f"ARCH={arch}", f"CROSS_COMPILE={soc.cross}"]
     env = {
         "KBUILD_BUILD_TIMESTAMP": "1970-01-01",
         "KBUILD_BUILD_USER": "mpbench",
         "KBUILD_BUILD_HOST": "mpbench",
         "KBUILD_BUILD_VERSION": "1",
     }
-    fragment = FIRMWARE / "linux/mp25.config"
+    fragment = FIRMWARE / f"linux/{soc.name}.config"
     run_logged([*make, "allnoconfig", f"KCONFIG_ALLCONFIG={fragment}"], place.log, env=env)
-    run_logged([*make, JOBS, "Image"], place.log, env=env)
-    shutil.copy(tree / "arch/arm64/boot/Image", place.out)
+    run_logged([*make, JOBS, image], place.log, env=env)
+    shutil.copy(tree / f"arch/{arch}/boot" / image, place.out / "kernel")
     shutil.copy(tree / ".config", place.out / "config")
 
 
@@ -126,10 +122,10 @@ def _optee_inputs(kind: BoardKind) -> Iterable[str]:
     return [
         getsource(_make_optee),
         _source_id("optee"),
-        version_of(CROSS + "gcc", "--version"),
+        version_of(kind.soc.cross + "gcc", "--version"),
         hash_files(FIRMWARE / "optee"),
         signing_public_key().read_text(),
-        str(kind),
+        f"{kind.soc.name} {kind.notification_intid}",
     ]
 
 
@@ -144,8 +140,7 @@ def _make_optee(kind: BoardKind, place: Place) -> None:
     shutil.rmtree(tree, ignore_errors=True)
     shutil.copytree(source_tree("optee"), tree, symlinks=True)
     ours = FIRMWARE / "optee"
-    notes = {ours / n for n in ("append.txt", "config.mk", "README.md")}
-    for path in sorted(p for p in ours.rglob("*") if p.is_file() and p not in notes):
+    for path in sorted(p for p in (ours / "core").rglob("*") if p.is_file()):
         target = tree / path.relative_to(ours)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, target)
@@ -154,10 +149,11 @@ def _make_optee(kind: BoardKind, place: Place) -> None:
         _append_line(tree / name, text)
     settings: list[str] = [
         *_lines(ours / "config.mk"),
+        *_lines(ours / f"{kind.soc.name}.mk"),
         f"CFG_CORE_ASYNC_NOTIF_GIC_INTID={kind.notification_intid}",
         f"RPROC_SIGN_KEY={signing_public_key()}",
-        f"CROSS_COMPILE={CROSS}",
-        f"CROSS_COMPILE64={CROSS}",
+        f"CROSS_COMPILE={kind.soc.cross}",
+        f"CROSS_COMPILE64={kind.soc.cross}",
         f"TEE_IMPL_VERSION={_optee_version()}",
         "O=out",
     ]
@@ -169,32 +165,65 @@ def _make_optee(kind: BoardKind, place: Place) -> None:
         shutil.copy(found, place.out)
 
 
-def _tfa_inputs() -> Iterable[str]:
+def _uboot_inputs(soc: Soc) -> Iterable[str]:
+    recipe = UBOOTS[soc.uboot]
+    own = [version_of(soc.cross + "gcc", "--version"), hash_files(_uboot_config(soc))]
+    return [getsource(recipe), _source_id(soc.uboot), *(own if recipe is _build_uboot else [])]
+
+
+def _uboot_config(soc: Soc) -> Path:
+    return FIRMWARE / f"boot/{soc.name}-uboot.config"
+
+
+def _take_uboot(_: Soc, place: Place) -> None:
+    """Debian's own program: 64 bit, and runs wherever it is loaded to."""
+    shutil.rmtree(place.work / "deb", ignore_errors=True)
+    unpack_deb("uboot", place.work / "deb", place.log)
+    shutil.copy(place.work / "deb/usr/lib/u-boot/qemu_arm64/u-boot.bin", place.out)
+
+
+def _build_uboot(soc: Soc, place: Place) -> None:
+    """Of the same source as Debian's, linked at the address that TF-A loads it to."""
+    tree = place.work / "tree"
+    shutil.rmtree(tree, ignore_errors=True)
+    shutil.copytree(source_tree("uboot-source"), tree, symlinks=True)
+    make: list[str | Path] = ["make", "-C", tree, f"CROSS_COMPILE={soc.cross}"]
+    env = {"SOURCE_DATE_EPOCH": "0"}
+    run_logged([*make, "qemu_arm_defconfig"], place.log, env=env)
+    with (tree / ".config").open("a") as config:
+        config.write(_uboot_config(soc).read_text())
+    run_logged([*make, "olddefconfig"], place.log, env=env)
+    run_logged([*make, JOBS, "u-boot.bin"], place.log, env=env)
+    shutil.copy(tree / "u-boot.bin", place.out)
+
+
+UBOOTS: dict[str, Callable[[Soc, Place], None]] = {"uboot": _take_uboot, "uboot-source": _build_uboot}
+
+
+def _tfa_inputs(soc: Soc) -> Iterable[str]:
     return [
         getsource(_make_tfa),
         _source_id("tfa"),
-        _source_id("uboot"),
-        version_of(CROSS + "gcc", "--version"),
+        version_of(soc.cross + "gcc", "--version"),
+        *soc.tfa,
     ]
 
 
-def _make_tfa(place: Place) -> None:
+def _make_tfa(soc: Soc, place: Place) -> None:
     tree = place.work / "tree"
     shutil.rmtree(tree, ignore_errors=True)
     shutil.copytree(source_tree("tfa"), tree, symlinks=True)
-    shutil.rmtree(place.work / "uboot", ignore_errors=True)
-    unpack_deb("uboot", place.work / "uboot", place.log)
     optee = place.needs["optee"]
     settings = [
         "PLAT=qemu",
-        "SPD=opteed",
-        f"CROSS_COMPILE={CROSS}",
+        *soc.tfa,
+        f"CROSS_COMPILE={soc.cross}",
         f"BL32={optee / 'tee-header_v2.bin'}",
         f"BL32_EXTRA1={optee / 'tee-pager_v2.bin'}",
         f"BL32_EXTRA2={optee / 'tee-pageable_v2.bin'}",
         "BL32_RAM_LOCATION=tdram",
         "QEMU_USE_GIC_DRIVER=QEMU_GICV2",
-        f"BL33={place.work / 'uboot/usr/lib/u-boot/qemu_arm64/u-boot.bin'}",
+        f"BL33={place.needs['uboot'] / 'u-boot.bin'}",
         "BUILD_STRING=mpbench",
         'BUILD_MESSAGE_TIMESTAMP="\\"1970-01-01\\""',
     ]
@@ -202,16 +231,23 @@ def _make_tfa(place: Place) -> None:
     shutil.copy(tree / "build/qemu/release/qemu_fw.bios", place.out)
 
 
-def _rootfs_inputs() -> Iterable[str]:
+def _guest_package(soc: Soc, name: str) -> str:
+    """Name in sources.yaml of a package for this SoC's architecture."""
+    architecture, _ = soc.guest
+    return name if architecture == NATIVE_GUEST else f"{name}-{architecture}"
+
+
+def _rootfs_inputs(soc: Soc) -> Iterable[str]:
     return [
         getsource(_make_rootfs),
-        *(_source_id(name) for name in GUEST_FILES),
+        *(_source_id(_guest_package(soc, name)) for name in GUEST_FILES),
         hash_files(FIRMWARE / "boot/rootfs"),
         repr(GUEST_FILES),
+        *soc.guest,
     ]
 
 
-def _make_rootfs(place: Place) -> None:
+def _make_rootfs(soc: Soc, place: Place) -> None:
     root = place.work / "root"
     unpacked = place.work / "unpacked"
     for stale in (root, unpacked):
@@ -219,9 +255,10 @@ def _make_rootfs(place: Place) -> None:
     shutil.copytree(FIRMWARE / "boot/rootfs", root)
     unpacked.mkdir()
     for name, wanted in GUEST_FILES.items():
-        unpack_deb(name, unpacked / name, place.log)
+        unpack_deb(_guest_package(soc, name), unpacked / name, place.log)
         for file in wanted:
             _take(unpacked / name, file, root)
+    _take(unpacked / "libc", soc.guest[1], root)
     for directory in EMPTY_DIRECTORIES.split():
         (root / directory).mkdir(parents=True, exist_ok=True)
     (root / "usr/bin/busybox").rename(root / "bin/busybox")
@@ -253,41 +290,36 @@ def write_cpio(root: Path, archive: Path, log: Path) -> None:
     run_logged(["sh", "-c", script, "sh", root, names, archive], log)
 
 
-def _make_uboot_env(place: Place) -> None:
+def _uboot_env_inputs(soc: Soc) -> Iterable[str]:
+    return [getsource(_make_uboot_env), hash_files(FIRMWARE / f"boot/{soc.name}.env")]
+
+
+def _make_uboot_env(soc: Soc, place: Place) -> None:
     """Image of U-Boot's environment for QEMU's second flash: 0x40000 bytes, padded to the flash's 64 MiB."""
     image = place.out / "env.bin"
-    run_logged(["mkenvimage", "-s", "0x40000", "-o", image, FIRMWARE / "boot/uboot.env"], place.log)
+    run_logged(["mkenvimage", "-s", "0x40000", "-o", image, FIRMWARE / f"boot/{soc.name}.env"], place.log)
     with image.open("r+b") as file:
         file.truncate(64 << 20)
 
 
-def _device_tree_inputs(kind: BoardKind) -> Iterable[str]:
-    files = hash_files(FIRMWARE / f"boot/{kind.name}.dtso")
+def _device_tree_inputs(soc: Soc) -> Iterable[str]:
     return [
         getsource(_make_device_tree),
-        files,
+        hash_files(FIRMWARE / f"boot/{soc.name}.dtso"),
         version_of("qemu-system-aarch64", "--version"),
-        " ".join(MACHINE),
+        " ".join(soc.machine),
     ]
-
-
-MACHINE = (
-    "-M", "virt,secure=on,gic-version=2,acpi=off,memory-backend=ram",
-    "-cpu", "cortex-a53",
-    "-smp", "2",
-    "-m", "1088M",
-)  # fmt: skip
-"""The machine as QEMU is told; the RAM behind it is named when the board is powered on."""
 
 
 VIRTIO_PA, VIRTIO_SIZE, VIRTIO_SLOTS, VIRTIO_USED = 0x0A00_0000, 0x200, 32, 2
 """QEMU's virtio transports; devices take the highest ones. Ref: QEMU hw/arm/virt.c, create_virtio_devices."""
 
 
-def _make_device_tree(kind: BoardKind, place: Place) -> None:
+def _make_device_tree(soc: Soc, place: Place) -> None:
     """QEMU's own tree, without its frozen seeds, plus the board's nodes."""
     base, overlay = place.work / "base.dtb", place.work / "board.dtbo"
-    machine = [MACHINE[0], MACHINE[1] + f",dumpdtb={base}", *MACHINE[2:]]
+    option, virt, *rest = soc.machine
+    machine = [option, f"{virt},dumpdtb={base}", *rest]
     backend = ["-object", "memory-backend-ram,id=ram,size=1088M"]
     run_logged(["qemu-system-aarch64", *machine, *backend, "-nodefaults", "-display", "none"], place.log)
     for seed in ("rng-seed", "kaslr-seed"):
@@ -295,9 +327,8 @@ def _make_device_tree(kind: BoardKind, place: Place) -> None:
     # U-Boot and Linux look at every one of them, which costs a tenth of the boot.
     empty = [f"/virtio_mmio@{VIRTIO_PA + VIRTIO_SIZE * n:x}" for n in range(VIRTIO_SLOTS - VIRTIO_USED)]
     run_logged(["fdtput", "-r", base, "/pcie@10000000", *empty], place.log)
-    run_logged(
-        ["dtc", "-@", "-I", "dts", "-O", "dtb", "-o", overlay, FIRMWARE / f"boot/{kind.name}.dtso"], place.log
-    )
+    source = FIRMWARE / f"boot/{soc.name}.dtso"
+    run_logged(["dtc", "-@", "-I", "dts", "-O", "dtb", "-o", overlay, source], place.log)
     run_logged(["fdtoverlay", "-i", base, "-o", place.out / "board.dtb", overlay], place.log)
 
 

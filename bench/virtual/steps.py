@@ -40,12 +40,14 @@ class Step:
 
     inputs: called when the step is looked at; text that, with the keys of what it needs, names the result.
     make:   fills `place.out`; may leave things in `place.work` to go on from next time.
+    work:   directory of `place.work`, if steps of that name for several boards must not share one.
     """
 
     name: str
     inputs: Callable[[], Iterable[str]]
     make: Callable[[Place], None]
     needs: tuple[str, ...] = ()
+    work: str = ""
 
 
 def hash_files(*roots: Path) -> str:
@@ -112,12 +114,12 @@ def _make(step: Step, results: Mapping[str, Path], report: Report, stop: threadi
     out = results[step.name]
     if out.is_dir() or stop.is_set():
         return
-    work = cache_dir() / "work" / step.name
+    work = cache_dir() / "work" / (step.work or step.name)
     fresh = out.with_name(out.name + ".partial")
     shutil.rmtree(fresh, ignore_errors=True)
     for directory in (work, fresh):
         directory.mkdir(parents=True, exist_ok=True)
-    log = cache_dir() / "logs" / f"{step.name}.log"
+    log = cache_dir() / "logs" / f"{step.work or step.name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_bytes(b"")
     report(step.name, "building")

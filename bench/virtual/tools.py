@@ -11,14 +11,17 @@ from bench.errors import LabFault, Misuse
 
 PACKAGE_OF = {
     "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu",
+    "arm-linux-gnueabihf-gcc": "gcc-arm-linux-gnueabihf",
     "arm-none-eabi-gcc": "gcc-arm-none-eabi",
     "bc": "bc",
     "bison": "bison",
+    "bzip2": "bzip2",
     "cpio": "cpio",
     "dpkg-deb": "dpkg",
     "dtc": "device-tree-compiler",
     "fdtoverlay": "device-tree-compiler",
     "flex": "flex",
+    "lz4": "lz4",
     "make": "make",
     "mkenvimage": "u-boot-tools",
     "qemu-system-aarch64": "qemu-system-arm",

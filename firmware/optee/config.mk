@@ -1,17 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# Build variables of OP-TEE for the virtual STM32MP25, passed on make's command line.
-# Not here, because they differ by board or by user: CFG_CORE_ASYNC_NOTIF_GIC_INTID,
-# RPROC_SIGN_KEY, CROSS_COMPILE and O.
-PLATFORM=vexpress-qemu_armv8a
-CFG_ARM64_core=y
-CFG_USER_TA_TARGETS=ta_arm64
-CFG_ARM_GICV3=n
+# Build variables of OP-TEE for every virtual board, passed on make's command line; mp25.mk and mp15.mk
+# have those of a board. Not here, because they differ by kind of board or by user:
+# CFG_CORE_ASYNC_NOTIF_GIC_INTID, RPROC_SIGN_KEY, CROSS_COMPILE and O.
 # The real TA, inside OP-TEE: no tee-supplicant is needed to load it.
 CFG_IN_TREE_EARLY_TAS=remoteproc/80a4c275-0a47-4905-8285-1486a9771a08
 # Above the 4 KiB default, which is full at about 28 segments.
 CFG_REMOTEPROC_TA_HEAP_SIZE=32768
 # The default 10 MiB can't map a region above 8 MiB, and RELEASE maps regions whole.
 CFG_RESERVED_VASPACE_SIZE=0x2000000
-# Ours: core/pta/mpbench.
+# Ours: core/pta/mpbench/virt_rproc.c, the board behind a PTA.
 CFG_MPBENCH_RPROC=y
-CFG_MPBENCH_RPROC_PTA=y

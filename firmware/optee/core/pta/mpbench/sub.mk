@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 incdirs-y += .
+# Upstream's STM32 PTA expects a header of its own platform.
+global-incdirs-$(CFG_REMOTEPROC_PTA) += include
 srcs-$(CFG_MPBENCH_RPROC) += virt_rproc.c
 
 # The PTA with a state for each core. CFG_REMOTEPROC_PTA, upstream's with one
