@@ -154,7 +154,7 @@ MP15_CORES: dict[str, CoreSpec] = {
         cpu_hz=208_877_930,
         regions=(
             Region("retram", 0x0000_0000, 0x8010_0000, 0x1_0000),
-            Region("mcusram", 0x1000_0000, 0x8011_0000, 0x4_0000),
+            Region("mcuram2", 0x1000_0000, 0x8011_0000, 0x4_0000),
             Region("ipc", 0x1004_0000, 0x8120_0000, 0x2000),
         ),
         watchdog=WatchdogSpec(
@@ -169,7 +169,18 @@ MP15_CORES: dict[str, CoreSpec] = {
         ipcc_da=0x4C00_1000,
     ),
 }
-"""The M4 as a virtual STM32MP15 will have it: the SoC's device addresses, RAM in place of its SRAMs."""
+"""The virtual STM32MP15. Where it differs from ST's board, all in one place:
+
+- RETRAM and MCUSRAM are RAM at other physical addresses, because QEMU's virt machine has no memory at
+  0x38000000 and 0x10000000. The M4 sees them where it does on silicon: RETRAM at 0, MCUSRAM at 0x10000000.
+- The last region is vdev0vring0 and vdev0vring1 of ST's boards in one; the buffers behind them are missing.
+- The watchdog's interrupt is SPI 176; on silicon WWDG1 resets the M4 and reaches Linux through EXTI 68.
+- Release and reset go through the control page at 0x81400000 instead of RCC; it doesn't exist on silicon.
+- The mailbox (IPCC) has the co-processor's half only; Linux's half is a word in the control page.
+- The Cortex-A cores are A15, not A7: TF-A's qemu platform knows no other of 32 bit. No cache.
+
+Ref: Linux arch/arm/boot/dts/st/stm32mp151.dtsi (mlahb), stm32mp15xx-dkx.dtsi (memory-region of m4_rproc).
+"""
 
 
 def ram_offset(pa: int, size: int, base_pa: int = RAM_PA, ram_size: int = RAM_SIZE) -> int:
