@@ -25,7 +25,7 @@ from bench.plugin.running import (
     pytest_terminal_summary,
 )
 
-pytest_plugins = ["bench.plugin.soak"]
+pytest_plugins = ["bench.plugin.soak", "bench.plugin.latency"]
 
 __all__ = [
     "bench",

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: MIT
+"""What to ask of the kernel so that it times notifications by itself: probes, synthetic events, histograms.
+
+Each notification is carried along a chain of histograms, whose variables hold the times so far:
+
+    irq_handler_entry → queue → start → begin → end → one synthetic event with every duration
+
+The first call of the secure world and the last return from it are taken: calls repeat for every RPC.
+Counts are kept at each link: a notification that doesn't reach the end is missed, not forgotten. Pure.
+
+Ref: Linux Documentation/trace/histogram.rst, events.rst, kprobetrace.rst; include/linux/workqueue_types.h
+     (struct work_struct {data, entry, func}); include/linux/irqreturn.h
+"""
+
+from collections.abc import Iterator
+
+from attrs import frozen
+
+from bench.board.notification import BOTTOM_HALVES, PER_CPU, THREADED, Facilities
+
+SEGMENTS = ("queue", "start", "smc", "round", "total")
+BY_CPU = "total"
+WAKE_THREAD = 2
+"""IRQ_WAKE_THREAD: the handler found a bottom half to run."""
+
+CLOCK = "local"
+"""Of each CPU; on Arm all of them read one counter."""
+
+ENTRIES = 1024
+
+
+@frozen
+class Trigger:
+    """A histogram: its event's directory below events/, what is written there, and what it is read as."""
+
+    event: str
+    text: str
+    label: str = ""
+
+
+@frozen
+class Plan:
+    """Everything that is asked for; names carry the run's tag, so that two runs don't meet.
+
+    recorded: events and filters of what goes to the ring buffer, for the other two methods
+    """
+
+    tag: str
+    probes: tuple[str, ...]
+    synthetic: tuple[str, ...]
+    triggers: tuple[Trigger, ...]
+    recorded: tuple[tuple[str, str], ...]
+
+
+def plan(found: Facilities, tag: str, bands: tuple[tuple[int, int | None, int], ...]) -> Plan:
+    """The plan for a board's path. bands: (from, to, width) of buckets, in nanoseconds."""
+    per_cpu = found.path == PER_CPU
+    links = tuple(_per_cpu(found, tag) if per_cpu else _threaded(found, tag))
+    return Plan(
+        tag=tag,
+        probes=tuple(_probes(found, tag)),
+        synthetic=tuple(_synthetic(tag, "u64" if per_cpu else "pid_t")),
+        triggers=(*links, *_durations(tag, bands)),
+        recorded=tuple(
+            (link.event, link.text.partition(" if ")[2])
+            for link in links
+            if not link.event.startswith("synthetic/")
+        ),
+    )
+
+
+def _probes(found: Facilities, tag: str) -> Iterator[str]:
+    bottom = BOTTOM_HALVES[found.path]
+    if found.path == THREADED:
+        yield f"p:{tag}/begin {bottom}"
+        yield f"r:{tag}/end {bottom}"
+    elif found.kprobes:
+        work, function = ("%x2", 24) if found.bits == 64 else ("%r2", 12)
+        yield f"p:{tag}/ask queue_work_on func=+{function}({work}):x{found.bits}"
+
+
+def _synthetic(tag: str, key: str) -> Iterator[str]:
+    yield f"{tag}_q {key} id; u64 ti; u64 tq; u32 cpu"
+    yield f"{tag}_s u64 ti; u64 tq; u64 ts; u32 cpu"
+    yield f"{tag}_b u64 ti; u64 tq; u64 ts; u64 tb; u32 cpu"
+    yield f"{tag}_n {' '.join(f'u64 {name};' for name in SEGMENTS)} u32 cpu"
+
+
+def _hist(keys: str, rest: str, condition: str = "") -> str:
+    return f"hist:keys={keys}:{rest}" + (f" if {condition}" if condition else "")
+
+
+NOW = "common_timestamp"
+
+
+def _per_cpu(found: Facilities, tag: str) -> Iterator[Trigger]:
+    ours = f"function==0x{found.symbols[BOTTOM_HALVES[PER_CPU]]:x}"
+    yield _interrupt(found)
+    if found.kprobes:
+        yield Trigger(
+            f"{tag}/ask",
+            _hist("common_cpu", f"size={ENTRIES}", ours.replace("function", "func")),
+            "requests",
+        )
+    yield _queue("workqueue/workqueue_queue_work", tag, "work", ours)
+    yield Trigger(f"synthetic/{tag}_q", _hist("id", "i1=ti,q1=tq,c1=cpu"))
+    yield _start("workqueue/workqueue_execute_start", tag, "work", ours)
+    yield from _call(found, tag)
+    yield _end("workqueue/workqueue_execute_end", tag, ours)
+
+
+def _threaded(found: Facilities, tag: str) -> Iterator[Trigger]:
+    yield _interrupt(found)
+    yield Trigger("irq/irq_handler_exit", _hist("ret", f"size={ENTRIES}", f"irq=={found.irq}"), "returns")
+    yield _queue("sched/sched_waking", tag, "pid", f"pid=={found.thread}")
+    yield Trigger(f"synthetic/{tag}_q", _hist("id", "i1=ti,q1=tq,c1=cpu"))
+    yield _start(f"{tag}/begin", tag, "common_pid", "")
+    yield from _call(found, tag)
+    yield _end(f"{tag}/end", tag, "")
+
+
+def _interrupt(found: Facilities) -> Trigger:
+    text = _hist("common_cpu", f"ti={NOW}:clock={CLOCK}", f'name=="{found.line}"')
+    return Trigger("irq/irq_handler_entry", text, "irqs")
+
+
+def _queue(event: str, tag: str, key: str, condition: str) -> Trigger:
+    keep = f"w0={key},i0=$ti,q0={NOW},c0=common_cpu:clock={CLOCK}"
+    action = f"onmatch(irq.irq_handler_entry).trace({tag}_q,$w0,$i0,$q0,$c0)"
+    return Trigger(event, _hist("common_cpu", f"{keep}:{action}", condition), "queued")
+
+
+def _start(event: str, tag: str, key: str, condition: str) -> Trigger:
+    keep = f"i2=$i1,q2=$q1,c2=$c1,s2={NOW}:clock={CLOCK}"
+    action = f"onmatch(synthetic.{tag}_q).trace({tag}_s,$i2,$q2,$s2,$c2)"
+    return Trigger(event, _hist(key, f"{keep}:{action}", condition), "started")
+
+
+def _caller(found: Facilities) -> str:
+    """Whose calls of the secure world can be a bottom half's; others would only fill the tables."""
+    return 'COMM ~ "kworker/*"' if found.path == PER_CPU else f"common_pid=={found.thread}"
+
+
+def _call(found: Facilities, tag: str) -> Iterator[Trigger]:
+    """First call and last return of a bottom half."""
+    yield Trigger(f"synthetic/{tag}_s", _hist("common_pid", "i3=ti,q3=tq,s3=ts,c3=cpu"))
+    keep = f"i4=$i3,q4=$q3,s4=$s3,c4=$c3,b4={NOW}:clock={CLOCK}"
+    action = f"onmatch(synthetic.{tag}_s).trace({tag}_b,$i4,$q4,$s4,$b4,$c4)"
+    yield Trigger(
+        "optee/optee_invoke_fn_begin", _hist("common_pid", f"{keep}:{action}", _caller(found)), "begins"
+    )
+    yield Trigger(f"synthetic/{tag}_b", _hist("common_pid", "i5=ti,q5=tq,s5=ts,b5=tb,c5=cpu"))
+    yield Trigger(
+        "optee/optee_invoke_fn_end",
+        _hist("common_pid", f"e5={NOW}:clock={CLOCK}", _caller(found)),
+        "returns of calls",
+    )
+
+
+def _end(event: str, tag: str, condition: str) -> Trigger:
+    spans = "dq=$q5-$i5,ds=$s5-$q5,db=$b5-$s5,dr=$e5-$b5,dt=$e5-$i5,c6=$c5"
+    action = f"onmatch(synthetic.{tag}_b).trace({tag}_n,$dq,$ds,$db,$dr,$dt,$c6)"
+    return Trigger(event, _hist("common_pid", f"{spans}:clock={CLOCK}:{action}", condition), "ended")
+
+
+def _durations(tag: str, bands: tuple[tuple[int, int | None, int], ...]) -> Iterator[Trigger]:
+    for name in SEGMENTS:
+        for low, high, width in bands:
+            keys = f"cpu,{name}.buckets={width}" if name == BY_CPU else f"{name}.buckets={width}"
+            below = "" if high is None else f" && {name} < {high}"
+            size = 4 * ENTRIES if name == BY_CPU else ENTRIES
+            text = _hist(keys, f"sort={name}:size={size}", f"{name} >= {low}{below}")
+            yield Trigger(f"synthetic/{tag}_n", text, f"duration {name} {width}")

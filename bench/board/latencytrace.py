@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: MIT
+"""Times notifications on the board, and leaves nothing there: not even when this process is killed.
+
+The kernel counts by itself (see latencyplan), so nothing is moved per sample. A guard on the board waits
+for the end of our channel and removes what is ours; what a guard left behind as well goes at the next start.
+
+Ref: Linux Documentation/trace/histogram.rst (triggers go in the reverse order of their references)
+"""
+
+import contextlib
+import secrets
+import shlex
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from bench.board.frame import Reply, one_line
+from bench.board.latencyplan import CLOCK, Plan, plan
+from bench.board.notification import TRACING, Facilities
+from bench.errors import LabFault
+
+PREFIX = "mpb"
+SET_UP_S = 120.0
+BUFFER_KIB = 8192
+
+REMOVE = f"""
+mpb_remove() {{
+T={TRACING}; I=$T/instances/$1
+[ -d $I ] && {{ echo 0 >$I/events/enable
+for pass in 1 2 3 4 5 6 7 8 9; do again=
+for t in $(grep -l '^[^#]' $I/events/*/*/trigger 2>/dev/null); do
+while read -r l; do case $l in \\#*|'') ;;
+*) echo "!${{l% [*}}" >$t || again=1;; esac; done <$t; done 2>/dev/null
+[ "$again" ] || break; done; rmdir $I; }}
+for k in $(sed -n "s,^.:\\($1/[^ ]*\\) .*,\\1,p" $T/kprobe_events 2>/dev/null); do
+echo "-:$k" >>$T/kprobe_events; done
+for s in $(sed -n "s/^\\(${{1}}_[a-z]*\\)[^a-z].*/\\1/p" $T/synthetic_events 2>/dev/null); do
+echo "!$s" >>$T/synthetic_events; done; }}
+"""
+"""Shell function: remove the instance, probes and synthetic events of a tag.
+
+Several passes, as triggers refer to each other in an order that their files don't tell.
+"""
+
+LEFT = f"""
+{{ ls {TRACING}/instances; sed -n 's,^.:\\([^/]*\\)/.*,\\1,p' {TRACING}/kprobe_events
+sed 's/_.*//' {TRACING}/synthetic_events; }} 2>/dev/null | sort -u | sed -n '/^{PREFIX}[0-9a-f]*x[0-9]*$/p'
+"""
+"""Tags that something on the board belongs to."""
+
+ORPHANS = f"""
+for tag in $({LEFT}); do
+read -r c 2>/dev/null </proc/${{tag##*x}}/cmdline; case $c in *mpb_guard*) ;; *) mpb_remove $tag;; esac; done
+"""
+"""Remove what belongs to no living guard: the number behind the x is its process id."""
+
+GUARD = f"N={PREFIX}%sx$$; : mpb_guard; sleep 2147483647 | N=$N setsid sh -c %s >/dev/null 2>&1"
+
+
+class Running(Protocol):
+    """A command that goes on."""
+
+    pid: int
+
+    def close(self) -> None:
+        """Kill it."""
+
+
+class Session(Protocol):
+    """What is needed of a session."""
+
+    def execute(self, command: str, timeout_s: float | None = None) -> Reply:
+        """Run a command on the board."""
+
+    def spawn(self, command: str) -> Running:
+        """Start a command that dies with its channel."""
+
+
+class LatencyTrace:
+    """Histograms and, if they are wanted, records of the events themselves.
+
+    moved: bytes that were read from the board since `start`
+    """
+
+    def __init__(
+        self, session: Session, found: Facilities, bands: Sequence[tuple[int, int | None, int]]
+    ) -> None:
+        self._session = session
+        self._found = found
+        self._bands = tuple(bands)
+        self._guard: Running | None = None
+        self.plan: Plan | None = None
+        self.moved = 0
+
+    @property
+    def instance(self) -> str:
+        """Directory of our tracing instance."""
+        return f"{TRACING}/instances/{self._plan.tag}"
+
+    @property
+    def _plan(self) -> Plan:
+        if self.plan is None:
+            raise LabFault("the latency trace is not set up")
+        return self.plan
+
+    def start(self, *, count: bool = True, record: bool = False) -> None:
+        """Set up; count: histograms in the kernel, record: events into the ring buffer. LabFault: refused."""
+        nonce = secrets.token_hex(3)
+        clean = f'cat >/dev/null; {REMOVE} mpb_remove "$N"'
+        self._guard = self._session.spawn(GUARD % (nonce, shlex.quote(clean)))
+        self.plan = plan(self._found, f"{PREFIX}{nonce}x{self._guard.pid}", self._bands)
+        self.moved = 0
+        self._do(REMOVE + ORPHANS + self._set_up(count, record))
+
+    def _set_up(self, count: bool, record: bool) -> str:
+        p, events = self._plan, f"{self.instance}/events"
+        lines = [f"mkdir {self.instance}", f"echo {CLOCK} >{self.instance}/trace_clock"]
+        lines += [_put(f"{TRACING}/kprobe_events", text) for text in p.probes]
+        if count:
+            lines += [_put(f"{TRACING}/synthetic_events", text) for text in p.synthetic]
+            lines += [_put(f"{events}/{t.event}/trigger", t.text) for t in p.triggers]
+        if record:
+            lines.append(f"echo {BUFFER_KIB} >{self.instance}/buffer_size_kb")
+            for event, condition in p.recorded:
+                lines += [_put(f"{events}/{event}/filter", condition)] if condition else []
+                lines.append(f"echo 1 >{events}/{event}/enable")
+        return REFUSES + " && ".join(f"{{ {line}; }}" for line in lines) + " || mpb_refused"
+
+    def _do(self, script: str) -> None:
+        reply = self._session.execute(script, SET_UP_S)
+        if reply.code != 0:
+            self.stop()
+            words = one_line((reply.stdout + b" " + reply.stderr).decode("utf-8", "replace"), 800)
+            raise LabFault(f"the board's kernel refuses to trace notifications: {words}")
+
+    def read(self, *, durations: bool = True) -> bytes:
+        """All counts and, if wanted, durations, compressed; see bench.observe.latency."""
+        p, events = self._plan, f"{self.instance}/events"
+        parts = [f"echo '@@ {t.label}'; cat {events}/{t.event}/hist" for t in p.triggers if _counts(t)]
+        if durations:
+            parts.append(f"echo '@@ durations'; cat {events}/synthetic/{p.tag}_n/hist")
+        parts.append(f"echo '@@ missed'; grep ' {p.tag}/\\| {p.tag}_' {TRACING}/kprobe_profile")
+        reply = self._session.execute(QUIETLY.format(parts="; ".join(parts), line=self._found.line), SET_UP_S)
+        self.moved += len(reply.stdout)
+        if reply.code != 0:
+            raise LabFault(f"histograms can't be read: {reply.error}")
+        return reply.stdout
+
+    def stop(self) -> None:
+        """Remove everything of ours, and say so if something stays."""
+        if self.plan is not None:
+            tag, self.plan = self.plan.tag, None
+            reply = self._session.execute(f"{REMOVE} mpb_remove {tag}; {LEFT}", SET_UP_S)
+            if tag.encode() in reply.stdout.split():
+                raise LabFault(f"tracing of this run can't be removed from the board: {tag}: {reply.error}")
+        if self._guard is not None:
+            self._guard.close()
+            self._guard = None
+
+
+QUIETLY = """
+for n in 1 2 3 4 5 6 7 8 9; do a=$(cat /proc/interrupts); x=$({parts}); b=$(cat /proc/interrupts)
+[ "$(echo "$a" | grep {line})" = "$(echo "$b" | grep {line})" ] && break; done
+{{ echo '@@ interrupts'; echo "$a"; echo "$x"; echo '@@ interrupts'; echo "$b"; }} | gzip -c
+"""
+"""Reads again, on the board, when a notification came meanwhile: the numbers have to be of one moment."""
+
+REFUSES = f"mpb_refused() {{ cat {TRACING}/error_log {TRACING}/instances/{PREFIX}*/error_log; exit 1; }}\n"
+
+
+def _counts(trigger: object) -> bool:
+    label = getattr(trigger, "label", "")
+    return bool(label) and not label.startswith("duration")
+
+
+def _put(path: str, text: str) -> str:
+    return f"echo {shlex.quote(text)} >>{path}"
+
+
+def leftovers(session: Session) -> list[str]:
+    """Tags that something on the board belongs to, whoever left it."""
+    return session.execute(LEFT).stdout.decode("ascii", "backslashreplace").split()
+
+
+@contextlib.contextmanager
+def timing(
+    session: Session,
+    found: Facilities,
+    bands: Sequence[tuple[int, int | None, int]],
+    *,
+    count: bool = True,
+    record: bool = False,
+) -> Iterator[LatencyTrace]:
+    """A latency trace that is gone afterwards."""
+    trace = LatencyTrace(session, found, bands)
+    try:
+        trace.start(count=count, record=record)
+        yield trace
+    finally:
+        trace.stop()

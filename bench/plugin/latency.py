@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: MIT
+"""Fixture `notifications`: provoke OP-TEE's notifications, time them, record what came out."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from attrs import define, field
+
+from bench.board.latencytrace import LatencyTrace, timing
+from bench.board.notification import Facilities, look
+from bench.errors import Invalidated, Misuse
+from bench.measure.latency import EMULATED, SEGMENTS, Result, measurements
+from bench.plugin.fixtures import Bench
+from bench.run import latency as run
+
+SAMPLES, RATE_HZ = 500, 200.0
+SOURCES = ("SecureConsoleStimulus", "RtcAlarmStimulus", "PassiveStimulus")
+"""Drivers of stimuli, best first."""
+
+NO_SOURCE = (
+    "no source of notifications: none came in {seconds:.0f} s. The board's image needs a producer in OP-TEE: "
+    "the test watchdog (CFG_NOTIF_TEST_WD=y with CFG_CALLOUT=y), or a driver that sends bottom halves"
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("mpbench")
+    group.addoption(
+        "--bench-samples",
+        type=int,
+        metavar="N",
+        default=SAMPLES,
+        help=f"notifications per measurement ({SAMPLES})",
+    )
+    group.addoption(
+        "--bench-rate",
+        type=float,
+        metavar="HZ",
+        default=RATE_HZ,
+        help=f"notifications per second ({RATE_HZ})",
+    )
+
+
+@define
+class Notifications:
+    """The board's notifications, in the hands of one test case."""
+
+    bench: Bench
+    found: Facilities
+    stimulus: Any
+    limits_us: Mapping[str, Mapping[str, float]]
+    samples: int
+    rate_hz: float
+    live: Callable[[Result], None] | None = None
+    results: list[Result] = field(factory=list)
+
+    @contextmanager
+    def traced(self, **wanted: bool) -> Iterator[LatencyTrace]:
+        """A latency trace, gone afterwards."""
+        session: Any = self.bench.board.session
+        with timing(session, self.found, run.BUCKETS, **wanted) as trace:
+            yield trace
+
+    def send(self, count: int, burst: int = 1) -> int | None:
+        """Provoke notifications at the rate of the run."""
+        return self.stimulus.send(count, self.rate_hz, burst, lambda _: True)  # type: ignore[no-any-return]
+
+    def run(self, samples: int | None = None, *, burst: int = 1) -> Result:
+        """Measure so many notifications; skips the test when the board has no source of them."""
+        with self.traced() as trace:
+            found = self.measure(trace, samples, burst=burst)
+        if not found.counts.ended:
+            pytest.skip(NO_SOURCE.format(seconds=(samples or self.samples) / self.rate_hz))
+        return found
+
+    def measure(self, trace: LatencyTrace, samples: int | None = None, *, burst: int = 1) -> Result:
+        """The same with a trace that is set up already."""
+        wanted = samples or self.samples
+        found = run.measure(trace, self.found, lambda n: self.send(n, burst), wanted)
+        self.results.append(found)
+        return found
+
+    def record(self, found: Result, condition: str = "") -> None:
+        """Record distributions, counts and figures; Invalidated if the run does not add up."""
+        prefix, virtual = f"{condition}: " if condition else "", self.bench.about.virtual
+        limits = {} if condition else self.limits_us
+        for measurement in measurements(found, limits, prefix=prefix):
+            self.bench.measure(measurement)
+        source = f"{found.method}, {found.path} path; {self.conditions}"
+        source += f"; {EMULATED}" if virtual else "; normal-world latency"
+        for name, words in SEGMENTS.items():
+            if name in found.segments:
+                self.bench.histogram(f"{prefix}{words}", list(found.segments[name].buckets()), "ns", source)
+        for cpu, histogram in sorted(found.by_cpu.items()):
+            label = f"{prefix}{SEGMENTS['total']}, interrupt on CPU {cpu}"
+            self.bench.histogram(label, list(histogram.buckets()), "ns", source)
+        parts = [
+            (words, found.segments[name].quantile(50) / 1e3)
+            for name, words in SEGMENTS.items()
+            if name in found.segments and name != "total"
+        ]
+        self.bench.segments(f"{prefix}way of a notification, medians", parts, "µs", source)
+        if not found.balance.holds:
+            raise Invalidated(f"{prefix}the run does not add up: {found.balance.line}")
+
+    @property
+    def conditions(self) -> str:
+        """What else the figures depend on."""
+        tick, governor = self.found.tick_ns, self.found.governor or "none"
+        timer = f"timer tick {tick:.1f} ns" if tick else "timer tick unknown"
+        return f"{timer}, CPUs {self.found.online}, frequency governor {governor}"
+
+
+@pytest.fixture(scope="session")
+def notification_facilities(board: Any) -> Facilities:
+    """What the board has for notifications and for timing them, asked once."""
+    return look(board.session)
+
+
+@pytest.fixture
+def notifications(
+    bench: Bench, notification_facilities: Facilities, target: Any, request: Any
+) -> Notifications:
+    """Notifications of this board; NOT-RUN, with what it lacks, where they can't be measured."""
+    if notification_facilities.missing:
+        pytest.skip("; ".join(notification_facilities.missing))
+    option = request.config.option
+    return Notifications(
+        bench,
+        notification_facilities,
+        source(target),
+        limits(target.env.config),
+        option.bench_samples,
+        option.bench_rate,
+    )
+
+
+def source(target: Any) -> Any:
+    """The best stimulus that the target has and the board supports. Skips the test if there is none."""
+    reasons = []
+    drivers = {type(driver).__name__: driver for driver in target.drivers}
+    for name in SOURCES:
+        if name in drivers:
+            target.activate(drivers[name])
+            reason = drivers[name].unavailable()
+            if not reason:
+                return drivers[name]
+            reasons.append(reason)
+    return pytest.skip("; ".join(["the target file names no stimulus of notifications", *reasons]))
+
+
+def limits(config: Any) -> Mapping[str, Mapping[str, float]]:
+    """Option bench_latency_limits_us: {total: {p99: 900}}. Misuse for a segment that does not exist."""
+    found = config.get_option("bench_latency_limits_us", {})
+    if not isinstance(found, dict) or found.keys() - SEGMENTS.keys():
+        raise Misuse(f"bench_latency_limits_us: {found!r}; segments are {', '.join(SEGMENTS)}")
+    return found
