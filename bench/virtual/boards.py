@@ -28,7 +28,7 @@ from bench.virtual.tools import require
 
 BASE_PORT = 7000
 START_S = 20.0
-KERNEL_ARGUMENTS = "console=ttyAMA0 quiet rdinit=/init mem=256M"
+KERNEL_ARGUMENTS = "console=ttyAMA0,115200 quiet rdinit=/init mem=256M"
 
 
 @frozen
