@@ -21,6 +21,7 @@ demo: board firmware
 
 test: check board
 	$(BIN)/pytest --lg-env $(TARGET)
+	$(BIN)/pytest --lg-env targets/virtual-mp25-spi.yaml testcases/test_notification.py
 	$(BIN)/pytest testcases/unit -m slow
 	$(BIN)/pytest testcases/contract testcases/peer testcases/faults
 

@@ -36,8 +36,8 @@ class Counts:
     requests:  handlers that found a bottom half to run, and asked for it
     queued:    requests that made something run: work queued, thread woken
     started, ended: bottom halves
-    calls:     bottom halves whose call of the secure world returned
-    samples:   bottom halves with all times
+    samples:   bottom halves with all times; one that follows another at once may have been asked for by an
+               interrupt whose time is gone
     dropped:   what the kernel could not record, anywhere on the way
     """
 
@@ -201,6 +201,7 @@ def _counted(r: Result, source: str, prefix: str) -> Iterator[Measurement]:
         "bottom halves": found.bottom_halves,
         "coalesced interrupts": found.coalesced,
         "spurious interrupts": found.spurious,
+        "bottom halves without times": c.ended - c.samples,
     }
     for name, value in values.items():
         if value is not None:

@@ -12,6 +12,8 @@ from bench.virtual.memory import MP15_CORES, MP25_CORES, CoreSpec
 
 PER_CPU_INTID = 31
 """Interrupt of OP-TEE's asynchronous notification on an STM32MP2: a PPI, the per-CPU path in Linux."""
+SPI_INTID = 219
+"""That of OP-TEE's QEMU platform by default: an SPI, the threaded path in Linux."""
 
 
 @frozen
@@ -74,4 +76,7 @@ class BoardKind:
     notification_intid: int = PER_CPU_INTID
 
 
-KINDS = {kind.name: kind for kind in (BoardKind("mp25", MP25), BoardKind("mp15", MP15))}
+KINDS = {
+    kind.name: kind
+    for kind in (BoardKind("mp25", MP25), BoardKind("mp25-spi", MP25, SPI_INTID), BoardKind("mp15", MP15))
+}
