@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """What Linux does in a recovery, recorded by Linux itself in a tracing instance of our own.
 
-A return probe on tee_client_invoke_func shows every call of the TA with its answer; two events of the work
-queue frame the recovery; irq_handler_entry dates the watchdog. Probes on OP-TEE's driver count shared memory
-and sessions. What a killed run left behind goes at the start of the next.
+A return probe on tee_client_invoke_func (or a probe below it) shows every call of the TA with its answer; two
+events of the work queue frame the recovery; irq_handler_entry dates the watchdog. Probes on OP-TEE's driver
+count shared memory and sessions. What a killed run left behind goes at the start of the next.
 
 Ref: Linux Documentation/trace/kprobetrace.rst, ftrace.rst, events.rst; include/linux/tee_drv.h
      (tee_client_invoke_func: context, tee_ioctl_invoke_arg {func, session, cancel_id, ret}, tee_param[])
@@ -36,9 +36,18 @@ CLEAN = f"""
 for e in $(sed -n 's,^.:\\({NAME}/[^ ]*\\) .*,\\1,p' {TRACING}/kprobe_events); do echo "-:$e"; done >>{TRACING}/kprobe_events
 """  # noqa: E501 - a line of shell
 
+CALL = "cmd=+0($arg2):u32 res=+12($arg2):x32 core=+8($arg3):u64"
+MESSAGE = "cmd=-28(%r3):u32 res=-12(%r3):x32 core=+8(%r3):u64 kind=-32(%r3):u32"
+"""Where a probe can't name arguments, as on 32-bit Arm: OP-TEE's answer, when its driver takes it apart. The
+fourth argument points behind struct optee_msg_arg {cmd, func, session, cancel_id, pad, ret, ret_origin,
+num_params}; cmd 1 is OPTEE_MSG_CMD_INVOKE_COMMAND. Ref: Linux drivers/tee/optee/{smc_abi.c, optee_msg.h}
+"""
+
 PROBES = f"""
 p() {{ echo "$1" >>{TRACING}/kprobe_events && echo 1 >{INSTANCE}/events/{NAME}/$2/enable && echo $2; }}
-p 'r:{NAME}/ta tee_client_invoke_func cmd=+0($arg2):u32 res=+12($arg2):x32 core=+8($arg3):u64' ta
+{{ p 'r:{NAME}/ta tee_client_invoke_func {CALL}' ta; }} 2>/dev/null ||
+  {{ p 'p:{NAME}/ta optee_from_msg_param {MESSAGE}' ta
+     echo 'kind == 1' >{INSTANCE}/events/{NAME}/ta/filter; }}
 {"".join(f"p 'p:{NAME}/{n} {f}' {n};" for n, f in COUNTED.items())}
 """
 
