@@ -31,7 +31,10 @@ check: $(VENV)/ready firmware
 	$(BIN)/mypy
 	$(BIN)/pytest -q testcases/unit -m 'not slow'
 
+# pytest-html is the peer of P9; beside the environment, since it is a plugin that every pytest would load.
 perf: board firmware
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target build/peers --upgrade \
+		'pytest-html>=4,<5' 'pytest-metadata>=3,<4' || echo "without pytest-html: P9 has no peer" >&2
 	$(BIN)/python -m testcases.performance --lg-env $(TARGET)
 
 # The twin against OP-TEE's own TA; e.g. make peer MINUTES=60. Goes on with the corpus of the last one.

@@ -201,6 +201,9 @@ class RecoveryFacts:
     identity: str | None = None
 
 
+TAMPER = "tamper"
+"""Hashes that prove that an image was tampered with, and that the board had it."""
+
 DUMP = "coredump"
 """A core dump of the core, as the board gave it, and what a person reads first of it."""
 DUMP_SUMMARY = "coredump.summary"

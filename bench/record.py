@@ -284,10 +284,12 @@ class Run:
     def evidence(self, file: str) -> bytes | None:
         """Bytes of an evidence file; None if it is gone or no longer what its name says."""
         found = _FILE.fullmatch(file)
-        path = self.directory / EVIDENCE / file
-        if not found or not path.is_file():
+        if not found:
             return None
-        data = path.read_bytes()
+        try:
+            data = (self.directory / EVIDENCE / file).read_bytes()
+        except OSError:
+            return None
         return data if Artefact(file, data).sha256 == found[1] else None
 
 

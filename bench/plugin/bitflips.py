@@ -6,7 +6,7 @@ import itertools
 import json
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from bench.facts import DeployFacts, Verdict
 from bench.image.flips import Flip, Ranges, draw, flipped, in_words, minimal
 from bench.plugin.fixtures import Bench
 from bench.run import Step
-from bench.twin.flips import expectations
+from bench.twin.flips import Answer, Span, expectations
 from bench.twin.loader import load
 
 TELL_EVERY = 20
@@ -71,21 +71,33 @@ class Flips:
     seed: str
     corpus: Corpus
     tell: Callable[[str], None]
+    _spans: dict[tuple[str, bytes], list[Span]] = field(factory=dict)
 
     def run(self, core: str, image: bytes, identity: str) -> Counter[str]:
         """How often the board gave which answer. BoardFault names the smallest flips that differ."""
-        counts, differing = Counter[str](), []
+        counts, differing, marks = Counter[str](), [], list[tuple[int, bool]]()
         for n, (seed, flips) in enumerate(self.sets(core, image), 1):
             try:
                 counts[self.answer(core, image, flips, identity, seed)] += 1
+                marks += [(flip.at, True) for flip in flips]
             except BoardFault as fault:
+                marks += [(flip.at, False) for flip in flips]
                 least = minimal(flips, lambda part: self.differs(core, image, part, identity))
                 differing.append(f"seed {seed}: {in_words(least)}: {fault}")
             if n % TELL_EVERY == 0 and self.number > TELL_EVERY:
                 self.tell(f"{core}: {n} of {self.number} flips, {len(differing)} differ from the twin")
+        ranges = [(s.start, s.end, in_answers(s.answers)) for s in self.spans(core, image)]
+        self.bench.image_map(f"signed image of {core}", len(image), ranges, sorted(marks))
         if differing:
             raise BoardFault("; ".join(differing))
         return counts
+
+    def spans(self, core: str, image: bytes) -> list[Span]:
+        """The twin's map of an image; made once, as every byte is asked for."""
+        key = (core, image)
+        if key not in self._spans:
+            self._spans[key] = expectations(image, self.bench.profile, self.bench.profile.core(core).id)
+        return self._spans[key]
 
     def sets(self, core: str, image: bytes) -> Iterator[tuple[str, tuple[Flip, ...]]]:
         """Seeds and their flips, each set of flips once: few bytes are drawn often. As many as wanted."""
@@ -102,7 +114,7 @@ class Flips:
     def groups(self, core: str, image: bytes) -> list[Ranges]:
         """The byte ranges of the twin's expectation map, those with the same answers together."""
         found: dict[object, list[tuple[int, int]]] = {}
-        for span in expectations(image, self.bench.profile, self.bench.profile.core(core).id):
+        for span in self.spans(core, image):
             found.setdefault(span.answers, []).append((span.start, span.end))
         return list(found.values())
 
@@ -144,6 +156,11 @@ class Flips:
         entries = self.bench.about.provenance.entries
         asked = [core, *(entries.get(name, "") for name in BUILDS)]
         return hashlib.sha256(spoiled + "\0".join(asked).encode()).hexdigest()
+
+
+def in_answers(answers: Sequence[Answer]) -> str:
+    """What the twin expects of flips of one byte, most frequent first."""
+    return " or ".join(reason if code is None else f"{reason} ({code:#010x})" for reason, code in answers)
 
 
 def answered(step: Step) -> str:

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from bench import gather, run
 from bench.board.kmsg import KmsgFollower
 from bench.errors import LabFault, Misuse
-from bench.facts import Artefact, DeployFacts, Measurement, memory_word
+from bench.facts import TAMPER, Artefact, DeployFacts, Measurement, memory_word
 from bench.image.keys import fingerprint, is_default_key, load_private_key
 from bench.plugin import places
 from bench.plugin.collecting import profile_of
@@ -119,7 +119,7 @@ def tamper_proof(original: bytes, tampered: bytes, on_board: str) -> Artefact:
         raise Misuse(f"the image was not changed at all: SHA-256 {before} before and after")
     if on_board != after:
         raise LabFault(f"the board's file has SHA-256 {on_board}, the tampered image {after}")
-    return Artefact("tamper", f"before {before}\nafter {after}\nboard {on_board}\n".encode())
+    return Artefact(TAMPER, f"before {before}\nafter {after}\nboard {on_board}\n".encode())
 
 
 def operator(variables: Mapping[str, str]) -> dict[str, str]:

@@ -1,34 +1,51 @@
 # SPDX-License-Identifier: MIT
 """From records to what people and servers read: offline, with no board, the same bytes every time."""
 
+import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from bench.errors import LabFault
 from bench.record import EVIDENCE, Run, read
-from bench.report import junit, page
-from bench.report.model import summarize
+from bench.report import companions, junit, page
+from bench.report.model import Page, summarize
+from bench.report.trend import Point
 
 INDEX = "index.html"
 JUNIT = "junit.xml"
+CSV = "measurements.csv"
+SUMMARY = "summary.json"
+WRITTEN = (INDEX, JUNIT, CSV, SUMMARY)
 
 
-def write(directories: Sequence[Path], output: Path) -> Path:
+def write(
+    directories: Sequence[Path], output: Path, history: Iterable[Point] = (), remarks: Iterable[str] = ()
+) -> Path:
     """Report on the runs in `directories` below `output`; returns the page's path.
 
-    Raises Misuse for what is no record, LabFault when the disk does not take the report.
+    history, remarks: see page.render. Raises Misuse for what is no record, LabFault when the disk does not
+    take the report.
     """
-    runs = [read(directory) for directory in directories]
+    write_runs([read(directory) for directory in directories], output, history, remarks)
+    return output / INDEX
+
+
+def write_runs(
+    runs: Sequence[Run], output: Path, history: Iterable[Point] = (), remarks: Iterable[str] = ()
+) -> Page:
+    """The same for runs that were read already; returns what the page shows."""
     shown = summarize(runs)
     try:
         for run in runs:
             _bring_evidence(run, output)
+        _replace(output / CSV, companions.measurements(shown))
+        _replace(output / SUMMARY, companions.summary(shown))
         _replace(output / JUNIT, junit.render(shown))
-        _replace(output / INDEX, page.render(shown))
+        _replace(output / INDEX, page.render(shown, history, remarks))
     except OSError as e:
         raise LabFault(f"cannot write the report to {output}: {e.strerror}") from e
-    return output / INDEX
+    return shown
 
 
 def _bring_evidence(run: Run, output: Path) -> None:
@@ -39,7 +56,18 @@ def _bring_evidence(run: Run, output: Path) -> None:
     if target.resolve() == source.resolve():
         return
     for file in sorted(source.glob("*.txt")) + sorted(source.glob("*.bin")):
-        shutil.copyfile(file, target / file.name)
+        if not (target / file.name).exists():
+            _put(file, target / file.name)
+
+
+def _put(file: Path, to: Path) -> None:
+    """The file under a second name where the disk can do that, else a copy of it."""
+    try:
+        os.link(file, to)
+    except OSError:
+        part = to.with_suffix(".part")
+        shutil.copyfile(file, part)
+        part.replace(to)
 
 
 def _replace(path: Path, text: str) -> None:

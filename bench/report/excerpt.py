@@ -5,45 +5,66 @@ import re
 
 from attrs import frozen
 
-from bench.facts import IMAGE, KMSG, SECURE_CONSOLE
+from bench.facts import DUMP, IMAGE, KMSG, SECURE_CONSOLE, TAMPER
 from bench.report.visible import decoded
 
 MAX_LINES = 16
 MAX_WIDTH = 240
 """Characters; a longer line is cut and says so."""
+SHORT = 32
+"""An artefact of so few bytes is shown whole, in its place; no link leads to more."""
 
 _RELEVANT = {
     KMSG: re.compile(r"\d+,\d+,.*(?:remoteproc|rproc|tee|mpbench)", re.IGNORECASE),
     SECURE_CONSOLE: re.compile(r"[EW]/T[AC]:|Panic|abort", re.IGNORECASE),
 }
+_HASH = re.compile(r"\b([0-9a-f]{16})[0-9a-f]{48}\b")
 _KMSG = re.compile(r"\d+,\d+,(\d+),[^;]*;(.*)", re.DOTALL)
 
 
 @frozen
 class Excerpt:
-    """Lines to show and how many were left out; `missing` says why there is nothing to show."""
+    """Lines to show and how many were left out; `missing` says why there is nothing to show.
+
+    whole: all there is, if it is a word
+    """
 
     lines: tuple[str, ...] = ()
     omitted: int = 0
     missing: str = ""
+    whole: str = ""
 
 
 def excerpt(name: str, data: bytes | None) -> Excerpt:
     """What to show of an artefact called `name`; None: its file is gone or was changed."""
     if data is None:
         return Excerpt(missing="the file is missing or was changed since")
-    if name == IMAGE:
+    if name in (IMAGE, DUMP):
         return Excerpt(missing="binary")
+    if word := _word(name, data):
+        return Excerpt(whole=word)
     lines = decoded(data.rstrip(b"\0")).splitlines()
     chosen = [line for line in lines if name not in _RELEVANT or _RELEVANT[name].search(line)]
     if not chosen:
-        return Excerpt(omitted=len(lines), missing="no line that matters" if lines else "empty")
+        return Excerpt(omitted=len(lines), missing="no line that matters")
     shown = tuple(_cut(_readable(name, line)) for line in chosen[:MAX_LINES])
     return Excerpt(shown, len(lines) - len(shown))
 
 
+def _word(name: str, data: bytes) -> str:
+    """All of an artefact on one line, "" if it is more than a word."""
+    if not data.strip(b"\0"):
+        return "(empty)"
+    if name in _RELEVANT:
+        return ""
+    text = decoded(data.rstrip(b"\0")).strip()
+    return "" if len(data) > SHORT or "\n" in text else text
+
+
 def _readable(name: str, line: str) -> str:
-    """A line of /dev/kmsg as dmesg shows it: seconds since boot and the message."""
+    """A line of /dev/kmsg as dmesg shows it: seconds since boot and the message; of hashes the begin."""
+    if name == TAMPER:
+        return _HASH.sub(r"\1…", line)
     found = _KMSG.fullmatch(line) if name == KMSG else None
     return f"[{int(found[1]) / 1e6:12.6f}] {found[2]}" if found else line
 

@@ -29,7 +29,8 @@ def render(page: Page) -> str:
 
 
 def _suite(run: RunView) -> ET.Element:
-    kinds = [_ELEMENT.get(test.verdict) for test in run.tests]
+    tests = [test for test in run.tests if not test.superseded]
+    kinds = [_ELEMENT.get(test.verdict) for test in tests]
     suite = _element(
         "testsuite",
         name=run.label,
@@ -38,11 +39,11 @@ def _suite(run: RunView) -> ET.Element:
         failures=str(kinds.count("failure")),
         errors=str(kinds.count("error")),
         skipped=str(kinds.count("skipped")),
-        time=f"{sum(test.duration_ms for test in run.tests) / 1e3:.3f}",
+        time=f"{sum(test.duration_ms for test in tests) / 1e3:.3f}",
     )
     properties = ET.SubElement(suite, "properties")
-    properties.extend(_element("property", name=name, value=text) for name, text in run.provenance)
-    suite.extend(_case(test) for test in run.tests)
+    properties.extend(_element("property", name=name, value=text) for name, text in run.provenance.items())
+    suite.extend(_case(test) for test in tests)
     return suite
 
 

@@ -15,6 +15,8 @@ _DISARMED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Mn", "Me"})
 
 def visible(text: str) -> str:
     """`text` with everything unseen as a symbol: ESC as ␛, U+202E as ⟨U+202E⟩; line ends and tabs stay."""
+    if text.isascii() and text.isprintable():
+        return text
     return _NOT_PLAIN.sub(_symbol, text)
 
 

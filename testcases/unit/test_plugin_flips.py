@@ -32,6 +32,7 @@ class PlayedBench:
     asked: list[Asked] = field(factory=list)
     sent: list[bytes] = field(factory=list)
     running: bool = False
+    maps: list[tuple] = field(factory=list)
     about: run.About = field(
         factory=lambda: run.About(Provenance({"kernel": "Linux 6.12"}), True, Evidence())
     )
@@ -52,6 +53,9 @@ class PlayedBench:
     def stop(self, _core):
         self.running = False
 
+    def image_map(self, *what):
+        self.maps.append(what)
+
 
 @pytest.fixture
 def told():
@@ -71,6 +75,12 @@ def test_a_board_that_agrees_is_counted(told):
     assert bench.asked[3].name.startswith("seed 7:m33:3: byte ")
     assert not bench.running
     assert told == ["m33: 20 of 30 flips, 0 differ from the twin"]
+    ((name, size, ranges, marks),) = bench.maps
+    assert (name, size) == ("signed image of m33", len(image()))
+    assert ranges[0][0] == 0
+    assert ranges[-1][1] == size
+    assert len(marks) >= 30
+    assert all(good and 0 <= at < size for at, good in marks)
 
 
 def test_nothing_undefined_is_sent(told):

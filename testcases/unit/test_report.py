@@ -2,7 +2,9 @@
 """The page and the JUnit file, made from records alone."""
 
 import base64
+import csv
 import hashlib
+import json
 import re
 import xml.etree.ElementTree as ET
 from collections import Counter
@@ -14,8 +16,11 @@ from bench import report
 from bench.errors import LabFault, Misuse
 from bench.facts import KMSG, SECURE_CONSOLE, Artefact, Verdict
 from bench.record import Clock, Record, new_directory, read
+from bench.report import companions, page
 from bench.report.excerpt import MAX_LINES, MAX_WIDTH, excerpt
 from bench.report.model import shown, summarize, without_core
+from bench.report.tables import table
+from bench.report.trend import Point, trends
 from bench.report.visible import decoded, visible
 
 CLOCK = Clock(utc_s=lambda: 1_795_000_000.0, mono_ns=lambda: 42)
@@ -75,7 +80,22 @@ def one_test(record, core, verdict, hostile) -> None:
         evidence=kept,
         duration_ns=8_400_000,
     )
+    pictures(record, name, hostile)
     record.append("test-end", test=name, verdict=verdict, reason="because" + hostile, duration_ns=12_000_000)
+
+
+def pictures(record, name, hostile) -> None:
+    """One line of each kind that the page draws, and a measurement."""
+    said = {"test": name, "name": "latency" + hostile, "source": "hist" + hostile}
+    unit = {"unit": "µs" + hostile}
+    record.append("measurement", **said, **unit, value=3.5, low=None, high=10, margin=0.05, verdict="PASS")
+    record.append("series", **said, **unit, values=[1, 5, 2.5])
+    record.append("histogram", **said, **unit, buckets=[[1, 2, 1000], [2, 4, 10], [100, 200, 1]])
+    record.append("segments", **said, **unit, parts=[["entry" + hostile, 2.5], ["exit", 0]])
+    record.append("timeline", **said, events=[["crash" + hostile, 5], ["up", 2_000_005]])
+    ranges = [[0, 24, "header" + hostile], [24, 4096, "payload"]]
+    marks = [[3, True], [100, False]]
+    record.append("map", test=name, name="image" + hostile, size=4096, ranges=ranges, marks=marks)
 
 
 class Elements(HTMLParser):
@@ -119,7 +139,7 @@ def test_the_same_records_give_the_same_bytes(tmp_path):
     """Two reports on one record are equal, byte for byte, wherever they are written."""
     directory = sample(tmp_path)
     one, two = (report.write([directory], tmp_path / name).parent for name in ("one", "two"))
-    for name in (report.INDEX, report.JUNIT):
+    for name in report.WRITTEN:
         assert (one / name).read_bytes() == (two / name).read_bytes()
 
 
@@ -131,14 +151,23 @@ def test_a_virtual_board_is_said_to_be_one(tmp_path):
 
 
 def test_nothing_can_be_loaded_or_run(tmp_path):
-    """The policy forbids everything but the one style sheet, whose hash it names; there is no script."""
+    """The policy forbids everything but the one style sheet and the one script, whose hashes it names."""
     text = html_of(sample(tmp_path), tmp_path)
-    style = re.search(r"<style>(.*?)</style>", text, re.DOTALL)[1]
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    assert f"content=\"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'" in text
+    hashes = [inside(text, tag) for tag in ("style", "script")]
+    policy = f"default-src 'none'; style-src '{hashes[0]}'; script-src '{hashes[1]}'; base-uri 'none'"
+    assert f"content=\"{policy}; form-action 'none'\"" in text
     found = Elements(text)
-    assert not {tag for tag, _ in found.tags} & {"script", "img", "iframe", "link", "form", "object"}
+    assert not {tag for tag, _ in found.tags} & {"img", "iframe", "link", "form", "object", "embed", "base"}
+    assert sum(n for (tag, _), n in found.tags.items() if tag in {"style", "script"}) == 2
+    names = {name for _, attributes in found.tags for name in attributes}
+    assert not {name for name in names if name.startswith("on") or name == "style"}
     assert not [v for v in found.values if v.startswith(("http:", "https:", "//", "javascript:", "data:"))]
+
+
+def inside(text, tag) -> str:
+    """Hash of what an element holds, as a policy names it."""
+    content = re.search(f"<{tag}>(.*?)</{tag}>", text, re.DOTALL)[1]
+    return f"sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}"
 
 
 HOSTILE = [
@@ -203,7 +232,7 @@ def test_what_cannot_be_seen_is_shown(text, expected):
     assert visible(text) == expected
 
 
-def test_bytes_that_are_no_text_are_shown_as_numbers():
+def test_bytes_that_are_no_text_are_joinedas_numbers():
     """Garbled serial bytes are visible, not lost."""
     assert decoded(b"ok \xff\xfe\r\n") == "ok \\xff\\xfe\n"
 
@@ -261,8 +290,14 @@ def test_several_runs_share_one_page(tmp_path):
     one = sample(tmp_path, verdicts=("PASS", "PASS"))
     two = sample(tmp_path, target="mp25", virtual=False, verdicts=("PASS", "INFRA"))
     found = summarize([read(one), read(two)])
-    assert found.columns == (("virtual-mp25", "m33"), ("virtual-mp25", "m0"), ("mp25", "m33"), ("mp25", "m0"))
-    assert [[c.verdict.value for c in row.cells] for row in found.rows] == [["PASS", "PASS", "PASS", "INFRA"]]
+    assert found.columns == (
+        (0, "virtual-mp25", "m33"),
+        (0, "virtual-mp25", "m0"),
+        (1, "mp25", "m33"),
+        (1, "mp25", "m0"),
+    )
+    (group,) = found.groups
+    assert [[c.verdict.value for c in row.cells] for row in group.rows] == [["PASS", "PASS", "PASS", "INFRA"]]
     assert found.verdict is Verdict.INFRA
     out = report.write([one, two], tmp_path / "out")
     assert len(set(Elements(out.read_text()).ids)) == len(Elements(out.read_text()).ids)
@@ -297,7 +332,8 @@ def test_an_excerpt_is_bounded():
 
 def test_an_excerpt_without_lines_says_why():
     """Empty, irrelevant and binary evidence are told apart."""
-    assert excerpt(KMSG, b"").missing == "empty"
+    assert excerpt(KMSG, b"").whole == "(empty)"
+    assert excerpt("sysfs.state", b"offline\n").whole == "offline"
     assert excerpt(KMSG, b"1,1,1,-;usb\n").missing == "no line that matters"
     assert excerpt("image", b"\0\1").missing == "binary"
 
@@ -314,7 +350,7 @@ def test_an_excerpt_without_lines_says_why():
         ("state", "running", "running"),
     ],
 )
-def test_values_are_shown_as_people_read_them(name, value, expected):
+def test_values_are_joinedas_people_read_them(name, value, expected):
     """Codes in hexadecimal, truth as a word, nothing as nothing."""
     assert shown(name, value) == expected
 
@@ -335,3 +371,133 @@ def test_a_report_on_nothing_and_to_nowhere_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(LabFault, match=r"cannot write the report to .*file"):
         report.write([sample(tmp_path)], tmp_path / "file")
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_hostile_text_calculates_nothing_in_a_spreadsheet(tmp_path, hostile):
+    """The CSV has one line per measurement, and no cell of it is a formula or holds a control character."""
+    out = report.write([sample(tmp_path, hostile=hostile)], tmp_path / "out").parent
+    lines = list(csv.reader((out / report.CSV).read_text("utf-8").splitlines()))
+    assert [len(line) for line in lines] == [len(companions.COLUMNS)] * 3
+    assert not any(cell.startswith(companions.FORMULA) for line in lines for cell in line)
+    assert json.loads((out / report.SUMMARY).read_text())["verdict"] == "FAIL"
+
+
+@pytest.mark.parametrize("formula", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1"])
+def test_a_formula_is_quoted(tmp_path, formula):
+    """What a spreadsheet would calculate is text with an apostrophe before it."""
+    record = Record(new_directory(tmp_path, "x", CLOCK), "r1", CLOCK)
+    limits = {"low": None, "high": None, "margin": 0.0, "verdict": "PASS"}
+    record.append("measurement", test="t", name=formula, value=-1, unit="", source="", **limits)
+    record.close()
+    report.write([record.directory], tmp_path / "out")
+    (line,) = list(csv.reader((tmp_path / "out" / report.CSV).read_text().splitlines()))[1:]
+    assert line[companions.COLUMNS.index("name")].startswith("'")
+    assert line[companions.COLUMNS.index("value")] == "-1"
+
+
+def run_of(tmp_path, name, verdicts, *, continues=None, target="mp25", ends=True, entries=None, value=5.0):
+    """A record of tests t0, t1, ... with these verdicts; a verdict that is empty: killed in that test."""
+    record = Record(new_directory(tmp_path, target, CLOCK), name, CLOCK)
+    record.append("run-start", target=target, command=[], bench="0.1.0", continues=continues)
+    record.append("provenance", entries=entries or {}, virtual=False, evidence=[])
+    for test, verdict in verdicts.items():
+        needs = [f"REQ-{test[1:]}", "REQ-ALL"]
+        record.append("test-start", test=f"a.py::{test}", core=None, title="", requirements=needs)
+        limits = {"low": None, "high": 10, "margin": 0.0, "verdict": "PASS"}
+        record.append(
+            "measurement",
+            test=f"a.py::{test}",
+            name=f"{test} of 9",
+            value=value,
+            unit="ms",
+            source="",
+            **limits,
+        )
+        if verdict:
+            record.append("test-end", test=f"a.py::{test}", verdict=verdict, reason="", duration_ns=1)
+    if ends:
+        record.append("run-end", counts={})
+    record.close()
+    return read(record.directory)
+
+
+def test_a_run_that_takes_another_up_replaces_what_had_no_verdict(tmp_path):
+    """A retried test stands once in the matrix, with its last verdict; what nobody asked again stays."""
+    first = run_of(tmp_path, "r1", {"t0": "PASS", "t1": "INFRA", "t2": ""}, ends=False)
+    second = run_of(tmp_path, "r2", {"t1": "PASS"}, continues="r1")
+    joined = summarize([first, second])
+    assert {c.name: c.verdict.value for c in joined.cases} == {
+        "a.py::t0": "PASS",
+        "a.py::t2": "INVALID",
+        "a.py::t1": "PASS",
+    }
+    assert len(joined.columns) == 1
+    assert joined.verdict is Verdict.INVALID
+    assert summarize([first]).verdict is Verdict.INFRA
+    cells = {group.function: group.rows[0].cells[0].verdict.value for group in joined.groups}
+    assert cells == {"a.py::t0": "PASS", "a.py::t1": "PASS", "a.py::t2": "INVALID"}
+
+
+def test_two_runs_on_the_same_target_are_told_apart(tmp_path):
+    """Their labels have the place, else the serial number, else the time."""
+    runs = [run_of(tmp_path, f"r{n}", {"t0": "PASS"}, entries={"place": f"mp25-{n}"}) for n in (1, 2)]
+    assert [run.label for run in summarize(runs).runs] == ["mp25 mp25-1", "mp25 mp25-2"]
+    bare = [run_of(tmp_path, f"r{n}", {"t0": "PASS"}) for n in (1, 2)]
+    assert [run.label for run in summarize(bare).runs] == ["mp25 2026-11-18 11:06:40"] * 2
+    assert [c[0] for c in summarize(bare).columns] == [0, 1]
+
+
+def test_requirements_are_traced_to_verdicts(tmp_path):
+    """Each requirement has its tests and their worst verdict; one whose tests did not all run is NOT-RUN."""
+    found = summarize([run_of(tmp_path, "r1", {"t0": "PASS", "t10": "NOT-RUN", "t9": "FAIL"})])
+    assert [(r.id, r.verdict.value) for r in found.requirements] == [
+        ("REQ-0", "PASS"),
+        ("REQ-9", "FAIL"),
+        ("REQ-10", "NOT-RUN"),
+        ("REQ-ALL", "FAIL"),
+    ]
+
+
+def test_boards_stand_side_by_side(tmp_path):
+    """What differs between two boards is marked, and their measurements stand beside each other."""
+    runs = [
+        run_of(
+            tmp_path, f"r{n}", {"t0": "PASS"}, entries={"soc_revision": rev, "kernel": "6.12"}, value=value
+        )
+        for n, rev, value in ((1, "REV.A", 5.0), (2, "REV.B", 10.0))
+    ]
+    found = table(summarize(runs))
+    assert {e.name: e.differs for e in found.provenance} == {
+        "soc_revision": True,
+        "kernel": False,
+        "bench": False,
+        "command": False,
+    }
+    (measured,) = found.measurements
+    assert [(v.text, v.ratio) for v in measured.values] == [("5", ""), ("10", "x 2")]
+    assert measured.limits == "… 10"
+
+
+def test_trends_need_runs_of_the_same_kind():
+    """Runs of one label make a trend, oldest first; one run makes none; a run counts once."""
+    runs = [
+        Point(f"r{n}", "mp25 a", f"2026-11-{n:02} 01:00:00", {"PASS": 8 - n, "FAIL": n}, {"p50 in ms": n / 2})
+        for n in (2, 1, 3)
+    ]
+    other = Point("x", "mp15", "2026-11-01 01:00:00", {"PASS": 1}, {})
+    (found,) = trends([*runs, runs[0], other])
+    assert (found.runs, found.first, found.words) == (3, "2026-11-01 01:00:00", "5 PASS, 3 FAIL")
+    (line,) = found.lines
+    assert (line.first, line.last) == ("0.5", "1.5")
+    assert [bar.label for bar in found.bars] == ["PASS", "FAIL"] * 3
+
+
+def test_a_trend_is_on_the_page(tmp_path):
+    """History that a lab remembers is drawn beside the run's own point."""
+    run = run_of(tmp_path, "r9", {"t0": "PASS"}, entries={"place": "a"})
+    past = Point("r1", "mp25 a", "2026-11-01 01:00:00", {"FAIL": 1}, {"t0 in ms": 7.0})
+    text = page.render(summarize([run]), [past], ["one board was left out"])
+    assert "mp25 a <span" in text
+    assert 'aria-label="from 7 to 5"' in text
+    assert "one board was left out" in text

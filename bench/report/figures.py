@@ -1,0 +1,287 @@
+# SPDX-License-Identifier: MIT
+"""Geometry of the page's pictures: numbers in, coordinates and labels out. The templates draw them. Pure.
+
+The canvas is WIDTH wide, in whole units, so that pages are small and stay equal.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from attrs import frozen
+
+Line = Mapping[str, Any]
+
+WIDTH = 640
+PLOT = 120
+"""Height of what is plotted; labels stand below and to the left of it."""
+LEFT = 58
+COLUMNS = 240
+"""A longer series is drawn as the range of its values in so many columns."""
+MAX_BUCKETS = 120
+HUES = 6
+"""So many parts are told apart by colour; their labels tell all of them apart."""
+
+
+@frozen
+class Bar:
+    """A rectangle with what a reader sees of it; `hue` chooses one of HUES colours."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+    label: str = ""
+    hue: int = 0
+
+
+@frozen
+class Tick:
+    """A mark on an axis, at x or y, with its text."""
+
+    at: int
+    label: str
+
+
+@frozen
+class Figure:
+    """What a template draws. kind: the line's kind; alt: what it says, for those who don't see it."""
+
+    kind: str
+    name: str
+    source: str
+    alt: str
+    bars: tuple[Bar, ...] = ()
+    points: str = ""
+    x: tuple[Tick, ...] = ()
+    y: tuple[Tick, ...] = ()
+    height: int = PLOT
+    marks: tuple[Tick, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+
+
+def figure(line: Line) -> Figure:
+    """The picture of a line of the record."""
+    return FIGURES[line["kind"]](line)
+
+
+def number(value: float) -> str:
+    """A value with four digits that count."""
+    return f"{value:.4g}" if abs(value) < 10_000 else f"{value:,.0f}".replace(",", " ")
+
+
+# --- time series -------------------------------------------------------------------------------------------
+
+
+def series(line: Line) -> Figure:
+    """How a value developed: the line, or of many samples the range in each column."""
+    values, unit = [float(v) for v in line["values"]], str(line["unit"])
+    if not values:
+        return Figure("series", line["name"], line["source"], "no samples")
+    low, high = min(values), max(values)
+    scale = _scale(*_widened(low, high))
+    middle = math.fsum(values) / len(values)
+    alt = f"{len(values)} samples: min {number(low)}, mean {number(middle)}, max {number(high)} {unit}"
+    step = max(1, math.ceil(len(values) / COLUMNS))
+    points = (_thin if step > 1 else _every)(values, step, scale)
+    y = tuple(Tick(scale(v), f"{number(v)} {unit}") for v in dict.fromkeys((low, middle, high)))
+    x = (Tick(LEFT, "1"), Tick(WIDTH, str(len(values))))
+    return Figure("series", line["name"], line["source"], alt, points=points, x=x, y=_apart(y))
+
+
+def _widened(low: float, high: float) -> tuple[float, float]:
+    """A range with some room, also for a value that never changes."""
+    room = (high - low) * 0.05 or abs(high) * 0.05 or 1.0
+    return low - room, high + room
+
+
+def _scale(low: float, high: float) -> Callable[[float], int]:
+    return lambda value: round(PLOT - (value - low) / (high - low) * PLOT)
+
+
+def _every(values: Sequence[float], _: int, scale: Callable[[float], int]) -> str:
+    last = max(1, len(values) - 1)
+    return " ".join(f"{LEFT + round(n / last * (WIDTH - LEFT))},{scale(v)}" for n, v in enumerate(values))
+
+
+def _thin(values: Sequence[float], step: int, scale: Callable[[float], int]) -> str:
+    """Down and up again in every column: no extreme is lost."""
+    found = []
+    for n in range(0, len(values), step):
+        part, x = values[n : n + step], LEFT + round(n / len(values) * (WIDTH - LEFT))
+        found.append(f"{x},{scale(min(part))} {x},{scale(max(part))}")
+    return " ".join(found)
+
+
+def _apart(ticks: Sequence[Tick], least: int = 13) -> tuple[Tick, ...]:
+    """Those whose labels don't stand on each other; the extremes win."""
+    ends = {ticks[0].at, ticks[-1].at} if ticks else set()
+    return tuple(t for t in ticks if t.at in ends or all(abs(t.at - end) >= least for end in ends))
+
+
+# --- histogram ---------------------------------------------------------------------------------------------
+
+
+def histogram(line: Line) -> Figure:
+    """How often a value was in which bucket; counts on a log scale, values too if they span much."""
+    buckets = [(float(a), float(b), int(n)) for a, b, n in line["buckets"] if n]
+    unit, total = str(line["unit"]), sum(int(b[2]) for b in line["buckets"])
+    if not buckets:
+        return Figure("histogram", line["name"], line["source"], "no samples")
+    low, high = buckets[0][0], buckets[-1][1]
+    place = _axis(low, high)
+    merged = _merged(buckets, place)
+    most = max(n for _, _, n in merged)
+    bars = tuple(_column(a, b, n, most) for a, b, n in merged)
+    alt = f"{total} samples from {number(low)} to {number(high)} {unit}; {quantiles(buckets, unit)}"
+    x = tuple(Tick(place(v), f"{number(v)} {unit}") for v in _decades(low, high))
+    y = tuple(Tick(_log_height(n, most), f"{n:,}".replace(",", " ")) for n in _powers(most))
+    return Figure("histogram", line["name"], line["source"], alt, bars, x=_apart(x, 70), y=_apart(y))
+
+
+def quantiles(buckets: Sequence[tuple[float, float, int]], unit: str) -> str:
+    """Upper bounds of the buckets in which some quantiles fall, as far as the samples reach."""
+    total, found = sum(n for _, _, n in buckets), []
+    for p in (50.0, 90.0, 99.0, 99.9, 99.99):
+        if p > 50 and total * (100 - p) < 100:
+            break
+        need, seen = math.ceil(total * p / 100), 0
+        for _, high, n in buckets:
+            seen += n
+            if seen >= need:
+                found.append(f"p{p:g} ≤ {number(high)}")
+                break
+    return ", ".join(found) + f" {unit}"
+
+
+def _axis(low: float, high: float) -> Callable[[float], int]:
+    """Where a value stands; logarithmic over more than a decade."""
+    if low >= 0 and high > 10 * max(low, 1e-12):
+        shift = max(low, high / 1e4, 1e-12)
+        span = math.log(high / shift) or 1.0
+        return lambda v: LEFT + round(math.log(max(v, shift) / shift) / span * (WIDTH - LEFT))
+    return lambda v: LEFT + round((v - low) / ((high - low) or 1.0) * (WIDTH - LEFT))
+
+
+def _merged(
+    buckets: Sequence[tuple[float, float, int]], place: Callable[[float], int]
+) -> list[tuple[int, int, int]]:
+    """Buckets as columns (from, to, count); those narrower than a column share one."""
+    least, found = (WIDTH - LEFT) // MAX_BUCKETS, list[tuple[int, int, int]]()
+    for low, high, n in buckets:
+        a, b = place(low), max(place(high), place(low) + 1)
+        if found and a < found[-1][0] + least:
+            found[-1] = (found[-1][0], max(b, found[-1][1]), found[-1][2] + n)
+        else:
+            found.append((a, b, n))
+    return found
+
+
+def _column(a: int, b: int, n: int, most: int) -> Bar:
+    top = _log_height(n, most)
+    return Bar(a, top, max(1, b - a), PLOT - top)
+
+
+def _log_height(n: int, most: int) -> int:
+    """One is seen as well: it has a tenth of a decade."""
+    return round(PLOT - (math.log10(n) + 0.1) / (math.log10(most) + 0.1) * PLOT)
+
+
+def _powers(most: int) -> list[int]:
+    return [10**p for p in range(int(math.log10(most)) + 1)]
+
+
+def _decades(low: float, high: float) -> list[float]:
+    if low >= 0 and high > 10 * max(low, 1e-12):
+        first = math.floor(math.log10(max(low, high / 1e4, 1e-12)))
+        inside = [10.0**p for p in range(first, math.ceil(math.log10(high)) + 1)]
+        return [v for v in inside if low <= v <= high] or [low, high]
+    return [low, (low + high) / 2, high]
+
+
+# --- what a value is made of -------------------------------------------------------------------------------
+
+
+def segments(line: Line) -> Figure:
+    """Parts side by side, as long as they are; those too short to see are in the list."""
+    parts, unit = [(str(n), float(v)) for n, v in line["parts"]], str(line["unit"])
+    total = sum(v for _, v in parts) or 1.0
+    bars, x = [], 0.0
+    for n, (name, value) in enumerate(parts):
+        width = value / total * WIDTH
+        bars.append(Bar(round(x), 0, max(1, round(width)), 22, name, n % HUES))
+        x += width
+    rows = tuple((name, f"{number(v)} {unit}", f"{v / total:.0%}") for name, v in parts)
+    alt = f"{number(total)} {unit} in {len(parts)} parts"
+    return Figure("segments", line["name"], line["source"], alt, tuple(bars), height=22, rows=rows)
+
+
+# --- what happened when ------------------------------------------------------------------------------------
+
+ROW = 20
+
+
+def timeline(line: Line) -> Figure:
+    """Events below each other, each bar as long as what went before it took."""
+    events = [(str(name), int(ns)) for name, ns in line["events"]]
+    if not events:
+        return Figure("timeline", line["name"], line["source"], "nobody saw when anything happened")
+    first, last = events[0][1], events[-1][1]
+    span, left = (last - first) or 1, 2 * LEFT
+
+    def place(ns: int) -> int:
+        return left + round((ns - first) / span * (WIDTH - left - 80))
+
+    bars, before = [], first
+    for n, (name, ns) in enumerate(events):
+        bars.append(Bar(place(before), n * ROW + 5, max(2, place(ns) - place(before)), 10, name))
+        before = ns
+    rows = tuple((name, f"+{number((ns - first) / 1e6)} ms") for name, ns in events)
+    alt = ", ".join(f"{name} {at}" for name, at in rows)
+    return Figure(
+        "timeline", line["name"], line["source"], alt, tuple(bars), height=len(events) * ROW, rows=rows
+    )
+
+
+# --- the bytes of an image ---------------------------------------------------------------------------------
+
+
+def image_map(line: Line) -> Figure:
+    """The image's byte ranges; wide ones are narrowed, so that the header's can be seen."""
+    ranges = [(int(a), int(b), str(label)) for a, b, label in line["ranges"]]
+    weights = [math.log2(2 + b - a) for a, b, _ in ranges]
+    unit, x, bars, edges = WIDTH / (sum(weights) or 1.0), 0.0, [], []
+    labels = list(dict.fromkeys(label for _, _, label in ranges))
+    for (a, b, label), weight in zip(ranges, weights, strict=True):
+        width = weight * unit
+        hue = labels.index(label) % HUES
+        bars.append(
+            Bar(round(x), 14, max(1, round(x + width) - round(x)), 26, f"{a:#x}…{b - 1:#x}: {label}", hue)
+        )
+        edges.append((a, b, x, width))
+        x += width
+    marks = tuple(_mark(offset, bool(good), edges) for offset, good in line["marks"])
+    wrong = sum(1 for _, good in line["marks"] if not good)
+    alt = f"{line['size']} bytes in {len(ranges)} ranges; {len(marks)} changed, {wrong} answered otherwise"
+    rows = tuple((f"{a:#08x}", f"{b - a} bytes", label, str(_hits(line, a, b))) for a, b, label in ranges)
+    merged = tuple(dict.fromkeys(marks))
+    return Figure("map", line["name"], alt, alt, tuple(bars), height=54, marks=merged, rows=rows)
+
+
+def _hits(line: Line, start: int, end: int) -> int:
+    return sum(1 for offset, _ in line["marks"] if start <= offset < end)
+
+
+def _mark(offset: int, good: bool, edges: Sequence[tuple[int, int, float, float]]) -> Tick:
+    inside = next(((a, b, x, w) for a, b, x, w in edges if a <= offset < b), (0, 1, 0.0, 0.0))
+    a, b, x, width = inside
+    return Tick(round(x + (offset - a + 0.5) / (b - a) * width), "good" if good else "bad")
+
+
+FIGURES: Mapping[str, Callable[[Line], Figure]] = {
+    "series": series,
+    "histogram": histogram,
+    "segments": segments,
+    "timeline": timeline,
+    "map": image_map,
+}
