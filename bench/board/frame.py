@@ -3,14 +3,29 @@
 
 The board's shell reads one request per line and answers on both of its streams:
 
-    stdout: <nonce> <seq>\\n  the command's bytes, unchanged  <nonce> <seq> <exit code>\\n
-    stderr:                  the command's bytes, unchanged  <nonce> <seq>\\n
+    stdout: [<nonce> <seq>\\n]  the command's bytes, unchanged  <nonce> <seq> <exit code>[ e]\\n
+    stderr: [                  the command's bytes, unchanged  <nonce> <seq>\\n]
 
-The nonce is 128 random bits that the command does not know, so its output can hold anything, and
-whatever a forgotten background process wrote before the first line is dropped. Only the shell's own
-built-ins are used: a program started per command would cost more than the command itself. That is
-why these frames carry no checksum; SSH authenticates every packet. Frames for a line that does not
-(a serial console) carry length and checksum both ways, see `checked_request`.
+Which layer notices what:
+
+    bytes lost, changed, doubled   over SSH its packets do: each has a length, a sequence number and a
+                                   MAC over both (RFC 4253, 6), and the connection ends. Over a serial
+                                   line the frames do: number, length, SHA-256, both ways (see below).
+    reply of another command       <seq>
+    reply of another shell         <nonce>: 128 random bits of this shell's own; a shell that died is
+                                   also the end of its channel
+    a reply cut short              the last line is missing; it is one write, which nobody can tear
+    foreign output                 what a process left behind by an earlier command wrote before this one
+                                   began is dropped, by the first line. What it writes while the command
+                                   runs can't be told from the command's own: give such a process a
+                                   channel of its own, spawn().
+
+Each bracket is one more packet, some 0.2 ms on an emulated board. A plain command, one program with its
+arguments, needs no first line as long as nothing can have been left behind: no command went into the
+background (`leaves_behind`), and no byte ever came unasked. What it writes to stderr goes into a nameless
+file in the board's RAM first, and from there to the stream; "e" says that there was some. On a board without
+room for such a file stderr always comes straight, with its last line.
+Only the shell's own built-ins are used: a program started per command would cost more than the command.
 """
 
 import re
@@ -41,9 +56,14 @@ LIFELINE = (
 """A command that dies with its channel, even when the network just vanishes: stdin's end kills the group."""
 
 
+_REQUESTS = "F=; if [ -p /proc/self/fd/0 ]; then F=/proc/self/fd/9; exec 9<&0 </dev/null; fi; "
+"""A shell that reads its requests from another descriptor than 0 has an empty stdin for every command, at
+no cost. What can't be opened again (OpenSSH gives a socket, not a pipe) it reads from 0."""
+
+
 def shell_command(nonce: str) -> str:
     """What a channel executes to become a framed shell."""
-    return f"{PREAMBLE}{NONCE_VARIABLE}={nonce} sh"
+    return f"{_REQUESTS}{PREAMBLE}{NONCE_VARIABLE}={nonce} sh $F"
 
 
 def lifeline_command(command: str, mark: str) -> str:
@@ -56,12 +76,23 @@ def lifeline_command(command: str, mark: str) -> str:
     return f"{PREAMBLE}M={mark} sh -c {shlex.quote(LIFELINE % shlex.quote(command))}"
 
 
-BOOTSTRAP = r"""mpbench_begin() { printf '%s %s\n' "$MPBENCH_NONCE" "$1"; }
-mpbench_end() { printf '%s %s\n' "$MPBENCH_NONCE" "$1" >&2; printf '%s %s %s\n' "$MPBENCH_NONCE" "$1" "$2"; }
-mpbench_run() { mpbench_begin "$1"; ( eval "$2" ) </dev/null; mpbench_end "$1" $?; }
-mpbench_plain() { mpbench_begin "$1"; eval "$2" </dev/null; mpbench_end "$1" $?; }
+BOOTSTRAP = r"""exec 7>&2 9<&-
+mpbench_begin() { echo $MPBENCH_NONCE $1; }
+mpbench_told() { echo $MPBENCH_NONCE $1 >&7; echo $MPBENCH_NONCE $1 $2 e; }
+mpbench_end() { mpbench_told $1 $2; }
+mpbench_run() { mpbench_begin $1; { ( eval "$2" 7>&- 8<&- ) </dev/null; } 2>&7; mpbench_told $1 $?; }
+mpbench_read() { read -r x <&8 || [ "$x" ]; }
+( read -r -u 0 x ) </dev/null 2>&1 | read -r x || mpbench_read() { read -r -u 8 x || [ "$x" ]; }
+for d in /dev/shm /run /tmp; do
+f=$d/.mpbench.$MPBENCH_NONCE
+command -v cat >/dev/null && command -v rm >/dev/null && ( : >>$f ) 2>/dev/null || continue
+exec 2>>$f 8<$f; rm -f $f
+mpbench_end() { if mpbench_read; then mpbench_tell; mpbench_told $1 $2; else echo $MPBENCH_NONCE $1 $2; fi; }
+mpbench_tell() { cat /proc/$$/fd/8 >&7; : >/proc/$$/fd/8; exec 8</proc/$$/fd/8; }
+break
+done
 """
-"""What a fresh shell is told first."""
+"""What a fresh shell is told first. Descriptors: 7 the channel's stderr, 8 what plain commands write to 2."""
 
 
 @frozen
@@ -179,30 +210,47 @@ CHANGES_THE_SHELL = frozenset(
 _PLAIN = re.compile(r"[\w/.,:@%+ -]+", re.ASCII)
 
 
-def request(seq: int, command: str) -> bytes:
+_BACKGROUND = re.compile(r"(?<![&<>])&(?![&>])")
+
+
+def leaves_behind(command: str) -> bool:
+    """Whether `command` may leave a process that goes on writing to the shell's streams."""
+    return _BACKGROUND.search(command) is not None
+
+
+def is_plain(command: str) -> bool:
+    """Whether `command` is one program with its arguments, which can't change the shell that runs it."""
+    words = command.split(maxsplit=1)
+    return bool(words) and words[0] not in CHANGES_THE_SHELL and _PLAIN.fullmatch(command) is not None
+
+
+def request(seq: int, command: str, *, headed: bool = True, null: bool = False) -> bytes:
     """The line that makes the shell run `command` as number `seq`.
 
     A subshell keeps `cd`, `exit` and variables inside the command; forking it is most of the cost of a
-    short one (2 ms on an emulated board). One plain command that can't change the shell needs none.
+    short one (3 ms on an emulated board). A plain command needs none.
+    headed: the reply has its first line (always, unless plain); null: the shell's stdin is /dev/null.
     """
-    plain = _PLAIN.fullmatch(command) and command.split(maxsplit=1)[:1]
-    alone = plain and plain[0] not in CHANGES_THE_SHELL
-    word = b"mpbench_plain" if alone else b"mpbench_run"
-    return b"%s %d %s\n" % (word, seq, encode(shlex.quote(command)))
+    if not is_plain(command):
+        return b"mpbench_run %d %s\n" % (seq, encode(shlex.quote(command)))
+    head = f"mpbench_begin {seq}; " if headed else ""
+    stdin = "" if null else " </dev/null"
+    return f"{head}{command}{stdin}; mpbench_end {seq} $?\n".encode()
 
 
 class ReplyReader:
     """Puts one reply together from pieces of both streams, in time linear in their length.
 
     limit: bytes that both streams may hold together; LabFault beyond it.
+    headed: the reply begins after its first line; else with the first byte.
     """
 
-    def __init__(self, nonce: str, seq: int, limit: int) -> None:
+    def __init__(self, nonce: str, seq: int, limit: int, *, headed: bool = True) -> None:
         self._head = f"{nonce} {seq}\n".encode()
         self._tail = f"{nonce} {seq} ".encode()
         self._limit = limit
         self._out, self._err = bytearray(), bytearray()
-        self._begin = -1
+        self._begin = -1 if headed else 0
         self._out_end = self._err_end = -1
         self._code: int | None = None
 
@@ -236,7 +284,15 @@ class ReplyReader:
         if self._out_end >= 0:
             line_end = self._out.find(b"\n", self._out_end)
             if line_end >= 0:
-                self._code = int(self._out[self._out_end + len(self._tail) : line_end])
+                self._take_last_line(bytes(self._out[self._out_end + len(self._tail) : line_end]))
+
+    def _take_last_line(self, text: bytes) -> None:
+        code, _, told = text.partition(b" ")
+        if not code.isdigit() or told not in (b"", b"e"):
+            raise LabFault(f"a reply ends with {text[:40]!r} where its exit code should be")
+        self._code = int(code)
+        if not told:
+            self._err_end = 0
 
     def feed_stderr(self, data: bytes) -> None:
         """Take the next bytes of stderr."""

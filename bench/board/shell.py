@@ -30,6 +30,8 @@ class FramedShell:
         self._seq = 0
         self._channel = link.channel()
         self._usable = True
+        self._null = False
+        self._shared = True
         self.victim = ""
         with lab_faults(f"{link.address}: can't start a shell"):
             self._channel.exec_command(frame.shell_command(self._nonce))
@@ -42,15 +44,19 @@ class FramedShell:
         return self._nonce
 
     def hello(self, timeout_s: float) -> str:
-        """Learn how to kill what hangs here; the board's boot_id."""
+        """Learn how to kill what hangs here, and what its stdin is; the board's boot_id."""
         reply = self.execute(
-            f"{frame.GROUP}echo $$ $3; read -r b </proc/sys/kernel/random/boot_id; echo $b", timeout_s
+            f"{frame.GROUP}[ -c /proc/$$/fd/0 ] && n=null || n=no; "
+            "echo $$ $3 $n; read -r b </proc/sys/kernel/random/boot_id; echo $b",
+            timeout_s,
         )
         lines = reply.stdout.decode("ascii", "replace").splitlines()
-        if len(lines) != 2:
+        if len(lines) != 2 or len(lines[0].split()) != 3:
             raise LabFault(f"{self._link.address}: no usable shell: {frame.one_line(lines)} {reply.error}")
-        pid, group = lines[0].split()
+        pid, group, stdin = lines[0].split()
         self.victim = f"-{pid}" if pid == group else pid
+        self._null = stdin == "null"
+        self._shared = False
         return lines[1]
 
     @property
@@ -73,13 +79,21 @@ class FramedShell:
         """
         with self._lock:
             self._seq += 1
-            reader = frame.ReplyReader(self._nonce, self._seq, self._limit)
+            headed = self._shared or self._strays() or not frame.is_plain(command)
+            reader = frame.ReplyReader(self._nonce, self._seq, self._limit, headed=headed)
             try:
-                self._send(frame.request(self._seq, command))
+                self._send(frame.request(self._seq, command, headed=headed, null=self._null))
                 return self._receive(reader, command, time.monotonic() + timeout_s, timeout_s)
             except LabFault:
                 self._usable = False
                 raise
+            finally:
+                self._shared = self._shared or frame.leaves_behind(command)
+
+    def _strays(self) -> bool:
+        """Bytes came unasked: somebody else holds the shell's streams, so replies are headed from now on."""
+        self._shared = self._channel.recv_ready() or self._channel.recv_stderr_ready()
+        return self._shared
 
     def close(self) -> None:
         """End the shell; a command that still runs is left to whoever kills it."""

@@ -80,6 +80,29 @@ def test_output_of_a_forgotten_background_job_is_not_the_next_commands(session: 
     assert session.execute("echo mine").stdout == b"mine\n"
 
 
+def test_output_that_comes_unasked_is_not_the_next_commands(session: SessionDriver, tmp_path: Path):
+    """A program that puts itself into the background is noticed by its first byte; nobody gets its output."""
+    (tmp_path / "daemon").write_text("#!/bin/sh\n(sleep 0.05; echo stray; sleep 0.2; echo stray) &\n")
+    (tmp_path / "daemon").chmod(0o700)
+    shell = session._shell()
+    session.execute(f"{tmp_path}/daemon")
+    for _ in range(2):
+        shell._bell.arm()
+        assert shell._channel.recv_ready() or shell._bell.wait(5)
+        assert session.execute("echo mine").stdout == b"mine\n"
+
+
+def test_a_plain_command_keeps_its_streams_apart(session: SessionDriver, tmp_path: Path):
+    """One program with its arguments, which needs no shell of its own: exit code and both streams as ever."""
+    (tmp_path / "tells").write_text("#!/bin/sh\ncat; echo out; printf 'err\\0' >&2; exit 4\n")
+    (tmp_path / "tells").chmod(0o700)
+    for _ in range(3):
+        reply = session.execute(f"{tmp_path}/tells")
+        assert (reply.code, reply.stdout, reply.stderr) == (4, b"out\n", b"err\0")
+        assert session.execute("true").stderr == b""
+        assert session.execute("true; echo else >&2").stderr == b"else\n"
+
+
 def test_a_command_with_nul_is_misuse(session: SessionDriver):
     """NUL can't be part of a command line; the caller is told."""
     with pytest.raises(Misuse, match="NUL"):

@@ -28,14 +28,83 @@ def run_shell(shell: list[str], text: bytes) -> subprocess.CompletedProcess[byte
     return subprocess.run(shell, input=text, capture_output=True, env=environment, check=False, timeout=20)
 
 
+ROOMS = {
+    "nameless file": frame.BOOTSTRAP,
+    "no room": frame.BOOTSTRAP.replace("/dev/shm /run /tmp", "/nowhere"),
+}
+"""What a fresh shell is told, on a board with room for stderr and on one without."""
+
+
+@pytest.mark.parametrize("bootstrap", ROOMS.values(), ids=ROOMS)
 @pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
-def test_every_shell_speaks_the_frame(shell: list[str]):
+def test_every_shell_speaks_the_frame(shell: list[str], bootstrap: str):
     """The bootstrap and a request give a readable reply in each shell that a board may have."""
-    done = run_shell(shell, frame.BOOTSTRAP.encode() + frame.request(7, "printf 'a\\0b'; echo e >&2; exit 5"))
+    done = run_shell(shell, bootstrap.encode() + frame.request(7, "printf 'a\\0b'; echo e >&2; exit 5"))
     reader = ReplyReader(NONCE, 7, 1000)
     reader.feed_stdout(done.stdout)
     reader.feed_stderr(done.stderr)
     assert (reader.reply.code, reader.reply.stdout, reader.reply.stderr) == (5, b"a\0b", b"e\n")
+
+
+@pytest.mark.parametrize("headed", [True, False])
+@pytest.mark.parametrize("bootstrap", ROOMS.values(), ids=ROOMS)
+@pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
+def test_plain_commands_answer_apart(shell: list[str], bootstrap: str, headed: bool, tmp_path: Path):
+    """One program after the other: each has its own exit code, stdout and stderr, whatever went before."""
+    (tmp_path / "tells").write_text("#!/bin/sh\nprintf 'out\\0'; printf 'two\\nlines\\0' >&2; exit 9\n")
+    (tmp_path / "tells").chmod(0o700)
+    tells = (f"{tmp_path}/tells", 9, b"out\0", b"two\nlines\0")
+    asked = [("true", 0, b"", b""), tells, tells, ("echo a  b", 0, b"a b\n", b""), ("cat", 0, b"", b"")]
+    text = b"".join(frame.request(i, command, headed=headed) for i, (command, *_) in enumerate(asked))
+    done = run_shell(shell, bootstrap.encode() + text)
+    out, err = done.stdout, done.stderr
+    for number, (_, *expected) in enumerate(asked):
+        reader = ReplyReader(NONCE, number, 1000, headed=headed)
+        end = out.index(b"\n", out.index(f"{NONCE} {number} ".encode())) + 1
+        reader.feed_stdout(out[:end])
+        last = err.find(f"{NONCE} {number}\n".encode())
+        assert reader.done == (last < 0)
+        cut = last + len(f"{NONCE} {number}\n") if last >= 0 else 0
+        reader.feed_stderr(err[:cut])
+        assert [reader.reply.code, reader.reply.stdout, reader.reply.stderr] == expected
+        out, err = out[end:], err[cut:]
+    assert (out, err) == (b"", b"")
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
+def test_no_file_is_left_for_stderr(shell: list[str], tmp_path: Path):
+    """The file that holds stderr has no name, and is used again."""
+    bootstrap = frame.BOOTSTRAP.replace("/dev/shm", str(tmp_path))
+    text = b"".join(frame.request(i, "cat /nowhere") for i in range(3)) + frame.request(
+        3, "ls -l /proc/self/fd/2"
+    )
+    done = run_shell(shell, bootstrap.encode() + text)
+    assert f"{tmp_path}/.mpbench.{NONCE} (deleted)".encode() in done.stdout
+    assert list(tmp_path.iterdir()) == []
+    assert done.stderr.count(b"/nowhere") == 3
+
+
+@pytest.mark.parametrize(
+    ("command", "leaves"),
+    [
+        ("sleep 9 &", True),
+        ("(a; b) & wait", True),
+        ("a && b", False),
+        ("a >&2 2>&1 <&3", False),
+        ("a &>/dev/null", False),
+        ("a & b && c", True),
+    ],
+)
+def test_what_may_leave_a_process_behind(command: str, leaves: bool):
+    """A lone & starts a job that may go on writing; && and redirections start none."""
+    assert frame.leaves_behind(command) is leaves
+
+
+@pytest.mark.parametrize("end", [b"x\n", b"\n", b"1 f\n", b"1 e \n", b"-1\n"])
+def test_a_last_line_that_is_none_is_told(end: bytes):
+    """A last line with something else than an exit code is a LabFault that shows it."""
+    with pytest.raises(LabFault, match="where its exit code should be"):
+        ReplyReader(NONCE, 3, 1000, headed=False).feed_stdout(f"{NONCE} 3 ".encode() + end)
 
 
 @given(
@@ -44,14 +113,16 @@ def test_every_shell_speaks_the_frame(shell: list[str]):
     code=st.integers(0, 255),
     cuts=st.lists(st.integers(1, 40), max_size=60),
     stray=st.binary(max_size=20),
+    told=st.booleans(),
 )
 def test_a_reply_is_the_same_however_it_is_cut(
-    out: bytes, err: bytes, code: int, cuts: list[int], stray: bytes
+    *, out: bytes, err: bytes, code: int, cuts: list[int], stray: bytes, told: bool
 ):
     """Pieces of any size give the reply; what came before its first line is dropped."""
-    stdout = stray + f"{NONCE} 3\n".encode() + out + f"{NONCE} 3 {code}\n".encode()
+    stdout = stray + f"{NONCE} 3\n".encode() + out + f"{NONCE} 3 {code}{' e' * told}\n".encode()
     reader = ReplyReader(NONCE, 3, 10000)
-    reader.feed_stderr(err + f"{NONCE} 3\n".encode())
+    err = err if told else b""
+    reader.feed_stderr(err + f"{NONCE} 3\n".encode() if told else b"")
     for size in [*cuts, len(stdout)]:
         assert not (reader.done and stdout)
         piece, stdout = stdout[:size], stdout[size:]
@@ -93,8 +164,7 @@ def test_only_commands_that_can_not_change_the_shell_run_in_it(shell: list[str])
     fresh = run_shell(shell, frame.BOOTSTRAP.encode() + frame.request(99, 'echo "$A$MPBENCH_NONCE$PWD$-"'))
     tail = f"{NONCE} 99\n".encode()
     assert done.stdout.partition(tail)[2] == fresh.stdout.partition(tail)[2] != b""
-    direct = [c for c in commands if frame.request(1, c).startswith(b"mpbench_plain")]
-    assert direct == ["true", "echo a-b", "cat /dev/null", "nocmd", "-"]
+    assert [c for c in commands if frame.is_plain(c)] == ["true", "echo a-b", "cat /dev/null", "nocmd", "-"]
 
 
 def test_output_beyond_the_limit_is_refused():
