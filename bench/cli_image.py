@@ -24,7 +24,7 @@ from bench.twin.machine import Loader
 from bench.twin.profile import Profile, load_profile, profile_names
 from bench.twin.values import Call, Outcome
 
-DEFAULT_PROFILE = "virtual-mp25"
+DEFAULT_PROFILE = "default"
 PLAT_NAMES = {"BOOTADDR": int(Tlv.BOOTADDR), "BOOTSEC": int(Tlv.BOOTSEC)}
 
 

@@ -20,7 +20,9 @@ TESTCASES = CHECKOUT / "testcases"
 OWN = frozenset(TESTCASES / name for name in ("unit", "contract", "peer", "performance", "faults", "virtual"))
 """The bench's own tests: with a board they are collected only if they are named."""
 
-NO_BOARD = "no board was named: pytest --lg-env targets/virtual-mp25.yaml"
+EXAMPLE = max((CHECKOUT / "targets").glob("virtual-*.yaml")).name
+"""Target file of a board that everybody has."""
+NO_BOARD = f"no board was named: pytest --lg-env targets/{EXAMPLE}"
 MAIN = "main"
 FLIPS = 20
 PROFILE = "MPBENCH_PROFILE"
