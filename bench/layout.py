@@ -48,7 +48,6 @@ class Tlv(IntEnum):
 
 PLAT_TLV_MIN: Final = 0x10000
 PLAT_TLV_MAX: Final = 0x1FFFF
-TLV_LOOKUP_MAX: Final = 0xFFFF  # remoteproc_get_tlv takes the type as 16 bits
 
 
 class SignType(IntEnum):

@@ -8,53 +8,75 @@ address is that of its position. Where an address wraps in a 32-bit build, the c
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import struct
+from typing import TYPE_CHECKING, Final
 
 from bench import layout
 from bench.layout import Tlv
-from bench.twin.image import Stop, View
-from bench.twin.values import NO_TABLE, Table
+from bench.twin.image import Row, Stop, View
+from bench.twin.values import NO_TABLE, HashEntry, Table
 
 if TYPE_CHECKING:
     from bench.twin.loader import Load
 
-HashEntry = tuple[int, int, int, int, bytes]
-"""p_type, p_filesz, p_memsz, p_flags, SHA-256 of the first entry at a p_paddr."""
+# Where in a row of its table a number stands.
+P_TYPE: Final = 0
+P_OFFSET: Final = 1
+P_PADDR: Final = 3
+P_FILESZ: Final = 4
+P_MEMSZ: Final = 5
+P_FLAGS: Final = 6
+DIGEST: Final = 8  # behind the words of a program header in a hash entry
+SH_ADDR: Final = 3
+SH_OFFSET: Final = 4
+SH_SIZE: Final = 5
 
+HEAD = struct.Struct("<28x2I8xH2x2H")
+E_PHOFF, E_SHOFF, E_PHNUM, E_SHNUM, E_SHSTRNDX = range(5)
+"""What the loader reads from the ELF header of every image, and no more of it."""
+
+NAME = struct.Struct("<I36x")
+"""Of a section header the name alone."""
+
+# Looked up here once: these are asked for every segment.
 _ADDRESS_SIGN = 1 << 31
 _HASHTABLE, _NUM_IMG, _IMGTYPE, _IMGSIZE = Tlv.HASHTABLE, Tlv.NUM_IMG, Tlv.IMGTYPE, Tlv.IMGSIZE
+_PHDR, _PHDR_SIZE, _PT_LOAD, _PF_W = layout.PHDR, layout.PHDR.size, layout.PT_LOAD, layout.PF_W
+_SHDR, _SHDR_SIZE = layout.SHDR, layout.SHDR.size
 _TABLE_NAME = layout.RESOURCE_SECTION + b"\0"
+_TABLE_NAME_SIZE = len(_TABLE_NAME)
 _PARSE = "Failed to parse firmware, res = 0xffff0005"
 
 
 def load(run: Load) -> None:
     """remoteproc_load_elf."""
     parse_header(run.view, run.images_at, run.img_len, run.profile.word_bits)
-    entries = hash_table(run)
+    entries = run.signed = hash_table(run)
     count = image_count(run)
     offset = 0
     for index in range(count):
         image_type(run, count, index)
         size = image_size(run, count, index)
         at = run.images_at + offset
-        load_segments(run, at, size, entries)
-        resource_table(run, at, size)
+        head = run.view.row(HEAD, at)
+        load_segments(run, (at, size), head, entries)
+        resource_table(run, (at, size), head)
         offset = (offset + size + _ADDRESS_SIGN) % (1 << 32) - _ADDRESS_SIGN  # int32_t offset
-    loaded = {call.da for call in run.platform.calls if call.command is layout.PtaCommand.LOAD_SEGMENT_SHA256}
-    run.complete = all(e[0] != layout.PT_LOAD or not e[1] or paddr in loaded for paddr, e in entries.items())
 
 
 def parse_header(view: View, at: int, size: int, word_bits: int) -> None:
     """e32_parse_ehdr, with the length that the header gives for all images."""
     if size < layout.EHDR.size:
         raise Stop("elf-too-small", f"{size} bytes", _PARSE)
-    ident, *_, shoff, _, _, phentsize, phnum, shentsize, _, _ = layout.EHDR.unpack_from(view.data, at)
-    sections = shoff + layout.SHDR.size
+    ident, _, _, _, _, _, shoff, _, _, phentsize, phnum, shentsize, _, _ = layout.EHDR.unpack_from(
+        view.data, at
+    )
+    sections = shoff + _SHDR_SIZE
     if size < (sections if word_bits == 64 else sections % (1 << 32)):
         raise Stop("elf-sections-outside", f"they would end at {sections:#x} of {size:#x}", _PARSE)
-    good = ident[:4] == layout.ELF_MAGIC and ident[layout.EI_VERSION] == layout.EV_CURRENT
+    good = ident.startswith(layout.ELF_MAGIC) and ident[layout.EI_VERSION] == layout.EV_CURRENT
     good = good and ident[layout.EI_CLASS] == layout.ELFCLASS32
-    if not good or phentsize != layout.PHDR.size or shentsize != layout.SHDR.size:
+    if not good or phentsize != _PHDR_SIZE or shentsize != _SHDR_SIZE:
         what = f"e_ident {ident[:8].hex()}, entry sizes {phentsize} and {shentsize}"
         raise Stop("elf-ident", what, "Invalid header", _PARSE)
     if phnum == 0:
@@ -71,9 +93,8 @@ def hash_table(run: Load) -> dict[int, HashEntry]:
     if not run.heap.take(len(table)):
         raise Stop("heap", f"no room for a copy of the hash table, {len(table)} bytes")
     entries: dict[int, HashEntry] = {}
-    for kind, _, _, paddr, filesz, memsz, flags, _, digest in layout.HASH_ENTRY.iter_unpack(table):
-        if paddr not in entries:
-            entries[paddr] = (kind, filesz, memsz, flags, digest)
+    for entry in layout.HASH_ENTRY.iter_unpack(table):
+        entries.setdefault(entry[P_PADDR], entry)
     return entries
 
 
@@ -112,41 +133,26 @@ def image_size(run: Load, count: int, index: int) -> int:
     return int.from_bytes(value[4 * index : 4 * index + 4], "little")
 
 
-def load_segments(run: Load, at: int, size: int, entries: dict[int, HashEntry]) -> None:
+def load_segments(run: Load, image: tuple[int, int], head: Row, entries: dict[int, HashEntry]) -> None:
     """e32_parser_load_elf_image: `size` bytes from `at`."""
-    view = run.view
-    headers = at + view.u32(at + 28)
+    view, (at, size) = run.view, image
+    headers = at + head[E_PHOFF]
     if size == 0 or (run.profile.word_bits == 32 and size >= _ADDRESS_SIGN):
         raise Stop("imgsize-zero", f"{size:#x}")
     if headers % 4:
         raise Stop("phdr-unaligned", f"offset {headers - at:#x}")
     end = at + size
-    for index in range(view.u16(at + 44)):
-        here = headers + index * layout.PHDR.size
-        if here < at or here + layout.PHDR.size > end:
+    for here in range(headers, headers + head[E_PHNUM] * _PHDR_SIZE, _PHDR_SIZE):
+        if here + _PHDR_SIZE > end:
             read_too_early(run, here)
-            raise Stop("phdr-outside", f"header {index} at {here - at:#x} of {size:#x}")
-        if 0 <= here <= view.size - layout.PHDR.size:
-            kind, offset, _, paddr, filesz, memsz, _, _ = layout.PHDR.unpack_from(view.data, here)
-        else:
-            kind, offset, paddr, filesz, memsz = header_at_the_edge(view, here, end - at)
-        if kind != layout.PT_LOAD:
-            continue
-        if at + offset + filesz > end:
-            raise Stop("segment-outside-image", f"{filesz:#x} bytes at {offset:#x} of {size:#x}")
-        load_segment(run, at + offset, (paddr, filesz, memsz), entries.get(paddr))
-
-
-def header_at_the_edge(view: View, here: int, size: int) -> tuple[int, int, int, int, int]:
-    """A program header that leaves the file: only the words that the loader reads have to be there.
-
-    p_type, p_offset, p_paddr, p_filesz, p_memsz; p_memsz is read last, once the data are known to be inside.
-    """
-    paddr, kind = view.u32(here + 12), view.u32(here)
-    if kind != layout.PT_LOAD:
-        return kind, 0, paddr, 0, 0
-    offset, filesz = view.u32(here + 4), view.u32(here + 16)
-    return kind, offset, paddr, filesz, view.u32(here + 20) if offset + filesz <= size else 0
+            raise Stop("phdr-outside", f"header at {here - at:#x} of {size:#x}")
+        row = view.row(_PHDR, here)
+        da = row[P_PADDR]
+        if row[P_TYPE] == _PT_LOAD:
+            start, filesz = at + row[P_OFFSET], row[P_FILESZ]
+            if start + filesz > end:
+                raise Stop("segment-outside-image", f"{filesz:#x} bytes at {start - at:#x} of {size:#x}")
+            load_segment(run, start, row, entries.get(da))
 
 
 def read_too_early(run: Load, header: int) -> None:
@@ -159,77 +165,74 @@ def read_too_early(run: Load, header: int) -> None:
     run.view.inside(header - ((1 << 32) if wraps else 0) + 12, 4)
 
 
-def load_segment(run: Load, at: int, segment: tuple[int, int, int], entry: HashEntry | None) -> None:
-    """remoteproc_load_segment with get_segment_hash; segment: device address, size, size in memory."""
-    da, size, mem_size = segment
+def load_segment(run: Load, at: int, row: Row, entry: HashEntry | None) -> None:
+    """remoteproc_load_segment with get_segment_hash: a program header, its data at `at`, its hash entry."""
+    da, size, mem_size = row[P_PADDR], row[P_FILESZ], row[P_MEMSZ]
     if entry is None:
         raise Stop("segment-not-signed", f"p_paddr {da:#x}")
-    kind, filesz, memsz, flags, digest = entry
-    if kind != layout.PT_LOAD:
-        raise Stop("hash-entry-not-load", f"p_paddr {da:#x}, p_type {kind:#x}")
-    if (filesz, memsz) != (size, mem_size):
-        raise Stop(
-            "segment-sizes-differ", f"{size:#x}/{mem_size:#x}, signed {filesz:#x}/{memsz:#x} at {da:#x}"
-        )
-    images_end = run.images_at + run.img_len
-    if at < run.images_at or at > images_end or at + size > images_end:
-        raise Stop("segment-outside-images", f"{size:#x} bytes at {at:#x}, images end at {images_end:#x}")
+    if entry[P_TYPE] != _PT_LOAD:
+        raise Stop("hash-entry-not-load", f"p_paddr {da:#x}, p_type {entry[P_TYPE]:#x}")
+    if entry[P_FILESZ] != size or entry[P_MEMSZ] != mem_size:
+        signed = f"{entry[P_FILESZ]:#x}/{entry[P_MEMSZ]:#x}"
+        raise Stop("segment-sizes-differ", f"{size:#x}/{mem_size:#x}, signed {signed} at {da:#x}")
+    if at < run.images_at or at + size > run.images_end:
+        raise Stop("segment-outside-images", f"{size:#x} bytes at {at:#x}, images end at {run.images_end:#x}")
     if size:
-        run.platform.load_segment(run.view, at, (da, size), digest)
-        if not flags & layout.PF_W:
-            run.constant.append(run.platform.writes[-1])
+        write = run.platform.load_segment(run.view, at, da, size, entry[DIGEST])
+        if not entry[P_FLAGS] & _PF_W:
+            run.kept.append(write)
     if size < mem_size:
         run.platform.set_memory((da + size) % (1 << 32), mem_size - size)
-    run.segments += 1
 
 
-def resource_table(run: Load, at: int, size: int) -> None:
+def resource_table(run: Load, image: tuple[int, int], head: Row) -> None:
     """remoteproc_parse_rsc_table, and that only one image has a table."""
-    found = find_table(run.view, at, size, run.profile.word_bits)
+    found = find_table(run.view, image, head, run.profile.word_bits)
     if found is None:
         return
     da, length, offset = found
     pa = run.platform.translate(da, length)
-    if run.table != NO_TABLE:
+    if run.table is not NO_TABLE:
         raise Stop("second-table", f"at {da:#x}", "More than one resource table found")
     run.table, run.table_offset = Table(pa, length), offset
 
 
-def find_table(view: View, at: int, size: int, word_bits: int) -> tuple[int, int, int] | None:
+def find_table(view: View, image: tuple[int, int], head: Row, word_bits: int) -> tuple[int, int, int] | None:
     """e32_parser_find_rsc_table: device address, size, position; None when the image has none."""
-    section_offset = view.u32(at + 32)
+    (at, size), section_offset = image, head[E_SHOFF]
     if word_bits == 32 and section_offset >= _ADDRESS_SIGN:
         raise Stop("sections-wrap", f"e_shoff {section_offset:#x}")
     headers = at + section_offset
     if headers % 4:
         raise Stop("sections-unaligned", f"e_shoff {section_offset:#x}")
-    count = view.u16(at + 48)
-    if section_offset + count * layout.SHDR.size > size:
+    count = head[E_SHNUM]
+    if section_offset + count * _SHDR_SIZE > size:
         raise Stop("sections-outside", f"{count} headers at {section_offset:#x} of {size:#x}")
-    names_index = view.u16(at + 50)
+    names_index = head[E_SHSTRNDX]
     if names_index >= count:
         raise Stop("no-section-names", f"index {names_index} of {count} sections")
-    names = headers + names_index * layout.SHDR.size
-    names_size, names_offset = view.u32(names + 20), view.u32(names + 16)
+    names = view.row(_SHDR, headers + names_index * _SHDR_SIZE)
+    names_size, names_offset = names[SH_SIZE], names[SH_OFFSET]
     if names_offset + names_size > size:
         raise Stop("names-outside", f"{names_size:#x} bytes at {names_offset:#x} of {size:#x}")
     index = section_called_table(view, (headers, count), at + names_offset, names_size)
-    return None if index is None else check_table(view, at, size, headers + index * layout.SHDR.size)
+    if index is None:
+        return None
+    section = view.row(_SHDR, headers + index * _SHDR_SIZE)
+    return check_table(view, image, (section[SH_ADDR], section[SH_OFFSET], section[SH_SIZE]))
 
 
 def section_called_table(view: View, table: tuple[int, int], names: int, names_size: int) -> int | None:
     """Index of the first section that strncmp takes for `.resource_table`: equal, or cut by the bound."""
     headers, count = table
-    outside = names < 0 or headers < 0 or headers + count * layout.SHDR.size > view.size
-    if outside or names + names_size > view.size:
+    end = headers + count * _SHDR_SIZE
+    if names < 0 or headers < 0 or end > view.size or names + names_size > view.size:
         return _at_the_edge(view, table, names, names_size)
     text = bytes(view.data[names : names + names_size])
-    for index, row in enumerate(
-        layout.SHDR.iter_unpack(view.data[headers : headers + count * layout.SHDR.size])
-    ):
-        if row[0] >= names_size:
-            raise Stop("name-outside", f"section {index}: {row[0]:#x} of {names_size:#x}")
-        if _TABLE_NAME.startswith(text[row[0] : row[0] + len(_TABLE_NAME)]):
+    for index, (name,) in enumerate(NAME.iter_unpack(view.data[headers:end])):
+        if name >= names_size:
+            raise Stop("name-outside", f"section {index}: {name:#x} of {names_size:#x}")
+        if _TABLE_NAME.startswith(text[name : name + _TABLE_NAME_SIZE]):
             return index
     return None
 
@@ -238,7 +241,7 @@ def _at_the_edge(view: View, table: tuple[int, int], names: int, names_size: int
     """The same where names or headers leave the file: every byte counts."""
     headers, count = table
     for index in range(count):
-        name = view.u32(headers + index * layout.SHDR.size)
+        name = view.row(NAME, headers + index * _SHDR_SIZE)[0]
         if name >= names_size:
             raise Stop("name-outside", f"section {index}: {name:#x} of {names_size:#x}")
         if view.starts(names + name, _TABLE_NAME[: names_size - name]):
@@ -246,9 +249,11 @@ def _at_the_edge(view: View, table: tuple[int, int], names: int, names_size: int
     return None
 
 
-def check_table(view: View, at: int, size: int, header: int) -> tuple[int, int, int] | None:
+def check_table(
+    view: View, image: tuple[int, int], section: tuple[int, int, int]
+) -> tuple[int, int, int] | None:
     """The checks behind the name: size, bounds, alignment, version, reserved words, number of entries."""
-    da, offset, length = view.u32(header + 12), view.u32(header + 16), view.u32(header + 20)
+    (at, size), (da, offset, length) = image, section
     if not length:
         return None
     if offset + length > size:
@@ -259,13 +264,14 @@ def check_table(view: View, at: int, size: int, header: int) -> tuple[int, int, 
         raise Stop("table-too-small", f"{length} bytes", "No header found in resource table")
     if (at + offset) % 4:
         raise Stop("table-unaligned", f"offset {offset:#x}")
-    version = view.u32(at + offset)
+    head = view.row(layout.RESOURCE_HEAD, at + offset)
+    version = head[0]
     if version != layout.RESOURCE_VERSION:
         signed = version - (1 << 32) if version >> 31 else version
         raise Stop("table-version", f"{version}", f"Unsupported firmware version {signed}")
-    if view.u32(at + offset + 8) or view.u32(at + offset + 12):
+    if head[2] or head[3]:
         raise Stop("table-reserved", "", "Non zero reserved bytes")
-    entries = view.u32(at + offset + 4)
+    entries = head[1]
     if layout.RESOURCE_HEAD.size + 4 * entries > length:
         raise Stop("table-incomplete", f"{entries} entries in {length} bytes", "Resource table incomplete")
     return da, length, at + offset

@@ -6,19 +6,22 @@ Ref: OP-TEE 4.10 ta/remoteproc/src/remoteproc_core.c; functions are named after 
 
 import hashlib
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from bench import layout
-from bench.layout import SignType, Tlv
+from bench.layout import SignType, Tlv, pad8
 from bench.twin import elf
-from bench.twin.heap import SIZES, Heap
+from bench.twin.heap import Heap
 from bench.twin.image import Stop, View, tlv_index
 from bench.twin.platform import Platform
 from bench.twin.profile import Profile
 from bench.twin.reasons import REASONS
-from bench.twin.values import NO_TABLE, Outcome, State, Write
+from bench.twin.values import NO_TABLE, HashEntry, Outcome, State, Written
 
 _SIGNTYPE, _PKEYINFO = Tlv.SIGNTYPE, Tlv.PKEYINFO
-_LOADED, _OFF = State.LOADED, State.OFF
+_HEADER_SIZE = layout.HEADER.size
+_NOTHING = memoryview(b"")
+_LOADED, _OFF, _ACCEPTED = State.LOADED, State.OFF, REASONS["loaded"]
 _ALGORITHMS = {  # rproc_ta_sign_algo
     int(SignType.RSASSA_PKCS1_V1_5_SHA256): layout.ALG_RSASSA_PKCS1_V1_5_SHA256,
     int(SignType.ECDSA_P256_SHA256): layout.ALG_ECDSA_P256,
@@ -44,46 +47,45 @@ def load_off(
 
     aligned: whether the shared buffer begins at a multiple of 4 bytes.
     """
-    run = Load(View(image), platform, contexts)
-    run.aligned = aligned
+    run = Load(View(image), platform, contexts, aligned)
     try:
         run.all()
-        stop = Stop("loaded", f"{run.segments} segments loaded")
-    except Stop as refusal:
-        stop = refusal
-    return run.outcome(stop)
+    except Stop as stop:
+        return run.refused(stop)
+    return run.accepted()
 
 
 class Load:
     """One run of remoteproc_load_fw; the steps raise Stop."""
 
-    def __init__(self, view: View, platform: Platform, contexts: int) -> None:
-        self.view, self.platform, self.profile = view, platform, platform.profile
-        self.heap = Heap(self.profile.word_bits, self.profile.heap_bytes, self.profile.sessions, contexts)
-        self.console: list[str] = []
-        self.authenticated = False
-        self.aligned = True
-        self.segments = 0
-        self.constant: list[Write] = []
-        self.complete = True
-        self.table = NO_TABLE
-        self.table_offset: int | None = None
+    authenticated = False
+    signed: Mapping[int, HashEntry] = MappingProxyType({})
+    table = NO_TABLE
+    table_offset: int | None = None
 
-    def outcome(self, stop: Stop) -> Outcome:
+    def __init__(self, view: View, platform: Platform, contexts: int, aligned: bool) -> None:
+        profile = platform.profile
+        self.view, self.platform, self.profile, self.aligned = view, platform, profile, aligned
+        self.heap = Heap(profile.word_bits, profile.heap_bytes, profile.sessions, contexts)
+        self.kept: list[Written] = []
+
+    def accepted(self) -> Outcome:
+        """The run came to its end."""
+        return Outcome(
+            _ACCEPTED, 0, _ACCEPTED.text, tuple(self.platform.asked), _LOADED, self.table, (),
+            tuple(self.platform.written), self.table_offset, tuple(self.kept), self.signed, self.view.data,
+        )  # fmt: skip
+
+    def refused(self, stop: Stop) -> Outcome:
         """What stopped the run, as a value."""
-        reason = REASONS[stop.name]
+        reason, console = REASONS[stop.name], stop.console
         code = reason.code if stop.code is None else stop.code
-        console = [*self.console, *stop.console]
         if code and not self.authenticated:
-            console.append(f"Can't Authenticate the firmware (res = {code:#x})")
-        good = code == 0
-        state = _LOADED if good else _OFF
-        table = self.table if good else NO_TABLE
+            console = (*console, f"Can't Authenticate the firmware (res = {code:#x})")
         text = f"{reason.text}: {stop.detail}" if stop.detail else reason.text
         return Outcome(
-            reason, code, text, tuple(self.platform.calls), state, table, tuple(console),
-            tuple(self.platform.writes), self.table_offset if good else None,
-            tuple(self.constant) if good else (), self.complete, self.view.data,
+            reason, code, text, tuple(self.platform.asked), _OFF, NO_TABLE, console,
+            tuple(self.platform.written), image=self.view.data,
         )  # fmt: skip
 
     def all(self) -> None:
@@ -115,23 +117,23 @@ class Load:
         size = self.view.size
         if not self.aligned:
             raise Stop("unaligned-buffer")
-        if size < layout.HEADER.size:  # the C code reads on, then refuses whatever it has read
+        if size < _HEADER_SIZE:  # the C code reads on, then refuses whatever it has read
             raise Stop("too-short", f"{size} bytes, the header alone has {layout.HEADER.size}")
-        fields = layout.HEADER.unpack_from(self.view.data)
-        self.magic, self.version, self.tlv_len, self.sign_len, self.img_len = fields
-        for name, length in zip(layout.HEADER_FIELDS[2:], fields[2:], strict=True):
-            if length >= layout.LENGTH_LIMIT:
-                raise Stop("length-limit", f"{name} is {length:#x}")
-        self.signature_at = layout.HEADER.size + layout.pad8(self.tlv_len)
-        self.images_at = self.signature_at + layout.pad8(self.sign_len)
-        if self.images_at >> 32:
-            raise Stop("lengths-overflow", f"{self.tlv_len:#x} + {self.sign_len:#x}")
-        if size <= self.images_at:
-            raise Stop("too-short", f"{size:#x} bytes, images would begin at {self.images_at:#x}")
-        if not self.sign_len or not self.tlv_len:
-            raise Stop("zero-length", f"tlv_len {self.tlv_len}, sign_len {self.sign_len}")
-        if not self.heap.take(self.images_at):
-            raise Stop("heap", f"no room for {self.images_at} bytes of header, TLVs and signature")
+        self.magic, self.version, tlv_len, sign_len, img_len = layout.HEADER.unpack_from(self.view.data)
+        self.tlv_len, self.sign_len, self.img_len = tlv_len, sign_len, img_len
+        if tlv_len | sign_len | img_len >= layout.LENGTH_LIMIT:
+            raise Stop("length-limit", f"tlv_len {tlv_len:#x}, sign_len {sign_len:#x}, img_len {img_len:#x}")
+        self.signature_at = _HEADER_SIZE + pad8(tlv_len)
+        self.images_at = images_at = self.signature_at + pad8(sign_len)
+        self.images_end = images_at + img_len
+        if images_at >> 32:
+            raise Stop("lengths-overflow", f"{tlv_len:#x} + {sign_len:#x}")
+        if size <= images_at:
+            raise Stop("too-short", f"{size:#x} bytes, images would begin at {images_at:#x}")
+        if not sign_len or not tlv_len:
+            raise Stop("zero-length", f"tlv_len {tlv_len}, sign_len {sign_len}")
+        if not self.heap.take(images_at):
+            raise Stop("heap", f"no room for {images_at} bytes of header, TLVs and signature")
 
     def verify_header(self) -> None:
         """remoteproc_verify_header."""
@@ -139,14 +141,13 @@ class Load:
             raise Stop("bad-magic", f"{self.magic:#010x} instead of {layout.HEADER_MAGIC:#010x}")
         if self.version != layout.HEADER_VERSION:
             raise Stop("bad-version", f"{self.version} instead of {layout.HEADER_VERSION}")
-        expected = self.images_at + layout.pad8(self.img_len)
+        expected = self.images_at + pad8(self.img_len)
         if self.view.size != expected:
             raise Stop("wrong-size", f"{self.view.size} bytes instead of {expected}")
 
     def verify_signature(self) -> None:
         """remoteproc_verify_signature, remoteproc_pta_verify."""
-        start = layout.HEADER.size
-        self.tlvs = tlv_index(self.view.data, start, self.tlv_len, self.profile.word_bits)
+        self.tlvs = tlv_index(self.view.data, _HEADER_SIZE, self.tlv_len, self.profile.word_bits)
         kind = self.value(_SIGNTYPE)
         if len(kind) != 1:
             raise Stop("no-signtype", f"{len(kind)} bytes")
@@ -154,22 +155,12 @@ class Load:
             raise Stop("unknown-signtype", f"{kind[0]}", f"Unsupported signature type {kind[0]}")
         algorithm = _ALGORITHMS[kind[0]]
         info = self.value(_PKEYINFO)
-        self.room_to_verify(len(info))
+        if not self.heap.can_verify(len(info)):
+            raise Stop("heap", f"no room for {len(info)} bytes of key information and the digest")
         digest = hashlib.sha256(self.view.data[: self.signature_at]).digest()
         signature = bytes(self.view.data[self.signature_at : self.signature_at + self.sign_len])
         self.platform.verify(algorithm, bytes(info), digest, signature)
         self.openstlinux()
-
-    def room_to_verify(self, info_size: int) -> None:
-        """Hash, digest operation with its buffer, key information: all on the heap at once."""
-        blocks = (
-            layout.SHA256_SIZE,
-            SIZES[self.profile.word_bits].operation,
-            layout.SHA256_SIZE,
-            8 + info_size,
-        )
-        if not self.heap.fits(*blocks):
-            raise Stop("heap", f"no room for {info_size} bytes of key information and the digest")
 
     def openstlinux(self) -> None:
         """ST's additions behind the signature: HASHTYPE, platform TLVs."""
@@ -196,9 +187,8 @@ class Load:
                     raise Stop("plat-tlv-unknown", f"{kind:#x}")
                 if length != lengths[kind]:
                     raise Stop("plat-tlv-length", f"{kind:#x}: {length} bytes instead of {lengths[kind]}")
-            at += layout.pad8(length)
+            at += pad8(length)
 
     def value(self, kind: Tlv) -> memoryview:
         """Value of the TLV that the loader finds; empty when it finds none (or an empty one)."""
-        at, length = self.tlvs.get(kind, (0, 0))
-        return self.view.data[at : at + length]
+        return self.tlvs.get(kind, _NOTHING)

@@ -13,7 +13,7 @@ from bench.twin.loader import load_off
 from bench.twin.platform import Platform
 from bench.twin.profile import Profile
 from bench.twin.reasons import REASONS
-from bench.twin.values import NO_TABLE, Call, Outcome, State, Table, Write, outcome
+from bench.twin.values import NO_TABLE, Call, Outcome, State, Table, outcome
 
 
 @define
@@ -142,7 +142,7 @@ class Loader:
         if not answer.accepted:
             return answer
         regions = self.profile.core(number).regions
-        return evolve(answer, writes=tuple(Write(r.pa, r.size) for r in regions))
+        return evolve(answer, written=tuple((r.pa, r.size, None) for r in regions))
 
     def get_rsc_table(self, core: str | int) -> Outcome:
         """GET_RSC_TABLE: `table` of the outcome."""
@@ -175,7 +175,7 @@ class Loader:
         code = fault or (REASONS[refusal].code if refusal else 0) or 0
         if not code:
             known.state = state
-        said = outcome(refusal or name, known.state, table=shown(known), calls=(Call(*command, result=code),))
+        said = outcome(refusal or name, known.state, table=shown(known), asked=(Call(*command, result=code),))
         return evolve(said, code=code)
 
 

@@ -10,10 +10,10 @@ import hashlib
 from bench import layout
 from bench.errors import Misuse
 from bench.layout import PtaCommand, Tee
-from bench.twin.image import Stop, View
-from bench.twin.profile import Profile, Region
+from bench.twin.image import WORK_FACTOR, Stop, View
+from bench.twin.profile import Profile
 from bench.twin.reasons import REASONS
-from bench.twin.values import Call, Write
+from bench.twin.values import Asked, Written
 
 # Looking up a member of an enumeration costs more than anything else here: once is enough.
 _CAPABILITIES, _VERIFY = PtaCommand.HW_CAPABILITIES, PtaCommand.VERIFY_DIGEST
@@ -21,49 +21,36 @@ _LOAD, _SET, _TRANSLATE = PtaCommand.LOAD_SEGMENT_SHA256, PtaCommand.SET_MEMORY,
 _SUCCESS, _NOT_SUPPORTED = int(Tee.SUCCESS), int(Tee.NOT_SUPPORTED)
 _ACCESS_DENIED, _SECURITY = int(Tee.ACCESS_DENIED), int(Tee.SECURITY)
 
-WORK_FACTOR = 16
-"""How many times its own size an image may make us hash; beyond that an answer would take unbounded time."""
-
 
 class Platform:
-    """Commands for one core; `calls` and `writes` grow in order.
+    """Commands for one core; `asked` and `written` grow in order.
 
     running: whether the platform's state for this core (or for all of them) is on.
     """
 
     def __init__(self, profile: Profile, core: int, *, running: bool = False) -> None:
         self.profile, self.core, self.running = profile, core, running
-        self.known = False
-        self.regions: tuple[Region, ...] = ()
-        for one in profile.cores:
-            if one.id == core:
-                self.known, self.regions = True, one.regions
-        self.calls: list[Call] = []
-        self.writes: list[Write] = []
-        self.hashed: dict[tuple[int, int], bytes] = {}
-        self.work = 0
-
-    def fault(self, command: PtaCommand) -> int:
-        """TEE result of a platform command that fails by itself, 0 for none."""
-        return self.profile.faults.get(command, 0) if self.profile.faults else 0
+        self.known, self.windows = core in profile.windows, profile.windows.get(core, ())
+        self.faults = profile.faults
+        self.asked: list[Asked] = []
+        self.written: list[Written] = []
 
     def capabilities(self) -> tuple[int, int]:
         """rproc_pta_capabilities: formats and protection."""
-        fault = self.fault(_CAPABILITIES)
+        fault = self.faults.get(_CAPABILITIES, 0)
         code = fault or (_SUCCESS if self.known else _NOT_SUPPORTED)
-        self.calls.append(Call(_CAPABILITIES, self.core, result=code))
+        self.asked.append((_CAPABILITIES, self.core, 0, 0, b"", b"", b"", 0, 0, code))
         if code:
             raise Stop("platform-fault" if fault else "unknown-core", f"id {self.core}", code=code)
         return self.profile.formats, self.profile.protection
 
     def verify(self, algorithm: int, info: bytes, digest: bytes, signature: bytes) -> None:
         """rproc_pta_verify_digest."""
-        code = self.fault(_VERIFY)
+        code = self.faults.get(_VERIFY, 0)
         name = "platform-fault" if code else self._verdict(algorithm, digest, signature)
         if name and not code:
             code = REASONS[name].code or 0
-        command = _VERIFY
-        self.calls.append(Call(command, self.core, 0, 0, digest, signature, info, algorithm, 0, code))
+        self.asked.append((_VERIFY, self.core, 0, 0, digest, signature, info, algorithm, 0, code))
         if name:
             raise Stop(name, "", f"Failed to verify signature, res = {code:#x}", code=code)
 
@@ -77,49 +64,47 @@ class Platform:
         return "" if self.profile.verify(digest, signature) else "signature-invalid"
 
     def to_pa(self, da: int, size: int) -> int | None:
-        """stm32_rproc_da_to_pa: physical address; None outside the core's memory and for nothing."""
-        if not size:
-            return None
-        for region in self.regions:
-            if region.da <= da and da + size <= region.da + region.size:
-                return region.pa + da - region.da
+        """stm32_rproc_da_to_pa of a size that isn't 0: physical address; None outside the core's memory."""
+        for start, end, shift in self.windows:
+            if start <= da and da + size <= end:
+                return da + shift
         return None
 
-    def load_segment(self, view: View, offset: int, segment: tuple[int, int], expected: bytes) -> None:
+    def load_segment(self, view: View, offset: int, da: int, size: int, expected: bytes) -> Written:
         """rproc_pta_load_segment: the copy stays if the hash is right, else zeros take its place."""
-        da, size = segment
         pa = self.to_pa(da, size)
-        code, name = self.fault(_LOAD), "platform-fault"
-        if not code and pa is None:
-            code, name = _ACCESS_DENIED, "segment-outside-memory"
-        elif not code and pa is not None:
-            good = self.digest(view, offset, size) == expected
-            code, name = (0, "") if good else (_SECURITY, "segment-hash")
-            self.writes.append(Write(pa, size, offset if good else None))
-        command = _LOAD
-        self.calls.append(Call(command, self.core, da, size, expected, b"", b"", 0, offset, code))
-        if code:
-            line = f"Fails to load segment, res = 0x{code:#x}"
-            raise Stop(name, f"{size:#x} bytes at {da:#x}", line, code=code)
+        if _LOAD in self.faults:
+            name, code = "platform-fault", self.faults[_LOAD]
+        elif pa is None:
+            name, code = "segment-outside-memory", _ACCESS_DENIED
+        elif self.digest(view, offset, size) != expected:
+            name, code = "segment-hash", _SECURITY
+            self.written.append((pa, size, None))
+        else:
+            self.asked.append((_LOAD, self.core, da, size, expected, b"", b"", 0, offset, _SUCCESS))
+            write = (pa, size, offset)
+            self.written.append(write)
+            return write
+        self.asked.append((_LOAD, self.core, da, size, expected, b"", b"", 0, offset, code))
+        raise Stop(
+            name, f"{size:#x} bytes at {da:#x}", f"Fails to load segment, res = 0x{code:#x}", code=code
+        )
 
     def digest(self, view: View, offset: int, size: int) -> bytes:
-        """SHA-256 of a part of the image, each part once; Stop(work-limit) if parts overlap absurdly."""
-        found = self.hashed.get((offset, size))
-        if found is None:
-            self.work += size
-            if self.work > WORK_FACTOR * view.size:
-                raise Stop("work-limit", f"{self.work:#x} bytes out of {view.size:#x}")
-            found = self.hashed[offset, size] = hashlib.sha256(view.data[offset : offset + size]).digest()
-        return found
+        """SHA-256 of a part of the image; Stop(work-limit) if parts overlap absurdly."""
+        view.work -= size
+        if view.work < 0:
+            raise Stop("work-limit", f"more than {WORK_FACTOR} times {view.size:#x} bytes")
+        return hashlib.sha256(view.data[offset : offset + size]).digest()
 
     def set_memory(self, da: int, size: int) -> None:
         """rproc_pta_set_memory with value 0."""
         pa, code = self._placed(_SET, da, size)
         if code:
-            name = "platform-fault" if self.fault(_SET) else "clear-outside-memory"
+            name = "platform-fault" if _SET in self.faults else "clear-outside-memory"
             line = f"Fails to clear segment, res = {code:#x}"
             raise Stop(name, f"{size:#x} bytes at {da:#x}", line, code=code)
-        self.writes.append(Write(pa, size))
+        self.written.append((pa, size, None))
 
     def translate(self, da: int, size: int) -> int:
         """rproc_pta_da_to_pa for the resource table; the TA makes ACCESS_DENIED of every failure."""
@@ -131,6 +116,6 @@ class Platform:
 
     def _placed(self, command: PtaCommand, da: int, size: int) -> tuple[int, int]:
         pa = self.to_pa(da, size)
-        code = self.fault(command) or (_SUCCESS if pa is not None else _ACCESS_DENIED)
-        self.calls.append(Call(command, self.core, da, size, result=code))
+        code = self.faults.get(command, 0) or (_ACCESS_DENIED if pa is None else _SUCCESS)
+        self.asked.append((command, self.core, da, size, b"", b"", b"", 0, 0, code))
         return pa or 0, code

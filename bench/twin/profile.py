@@ -37,6 +37,10 @@ class Region:
     size: int
 
 
+Window = tuple[int, int, int]
+"""A region as it is searched: device addresses start .. end, and what makes a physical address of one."""
+
+
 @frozen
 class Core:
     """A co-processor: its name, its processor id in the TEE, its memory."""
@@ -59,7 +63,7 @@ class Profile:
     faults: platform commands that fail, with their TEE result (a stop that times out, a region not mapped);
     errno: what the operating system's driver makes of every refusal;
     checks_table: whether that driver looks at the resource table in memory before it starts the core;
-    verify: the platform's key, None until `with_key`.
+    verify: the platform's key, None until `with_key`; windows: the regions by processor id.
     """
 
     name: str
@@ -77,6 +81,13 @@ class Profile:
     checks_table: bool = False
     sessions: int = 1
     verify: Verifier | None = field(default=None, eq=False, repr=False)
+    windows: Mapping[int, tuple[Window, ...]] = field(init=False, eq=False, repr=False)
+
+    @windows.default
+    def _windows(self) -> Mapping[int, tuple[Window, ...]]:
+        return {
+            core.id: tuple((r.da, r.da + r.size, r.pa - r.da) for r in core.regions) for core in self.cores
+        }
 
     def core(self, wanted: str | int) -> Core:
         """The core of that name or processor id; Misuse if the board has none."""

@@ -2,13 +2,14 @@
 """What the twin says: outcome of a command, with everything the platform was asked to do."""
 
 import hashlib
+from collections.abc import Mapping
 from enum import Enum
 from functools import cached_property
 from typing import NamedTuple
 
 from attrs import define, field, frozen
 
-from bench.layout import PtaCommand
+from bench.layout import PT_LOAD, PtaCommand
 from bench.twin.reasons import REASONS, Reason
 
 
@@ -22,8 +23,6 @@ class State(Enum):
 
 class Call(NamedTuple):
     """One command that the TA sends to the PTA, in order.
-
-    A tuple and not an attrs class, because making it is a large part of a verdict's cost.
 
     da, size: device address and bytes of LOAD_SEGMENT, SET_MEMORY and DA_TO_PA
     data:     the expected hash of LOAD_SEGMENT, the digest of VERIFY_DIGEST
@@ -44,8 +43,11 @@ class Call(NamedTuple):
     result: int = 0
 
 
-@frozen
-class Table:
+Asked = tuple[PtaCommand, int, int, int, bytes, bytes, bytes, int, int, int]
+"""A Call before it gets names: making a named tuple costs several plain ones."""
+
+
+class Table(NamedTuple):
     """Where GET_RSC_TABLE says the resource table is: physical address and bytes; (0, 0): none."""
 
     pa: int = 0
@@ -61,6 +63,13 @@ class Write(NamedTuple):
     pa: int
     size: int
     offset: int | None = None
+
+
+HashEntry = tuple[int, int, int, int, int, int, int, int, bytes]
+"""layout.HASH_ENTRY: words of a program header, SHA-256 of its data."""
+
+Written = tuple[int, int, int | None]
+"""A Write before it gets names."""
 
 
 @frozen
@@ -80,22 +89,22 @@ class Outcome:
     reason: see bench.twin.reasons; code: TEE result, None where the loader's behaviour is undefined;
     detail: the numbers of the case in words; state: of the core afterwards;
     table: what GET_RSC_TABLE would say now; console: lines on the secure console, without prefix;
-    writes: memory operations in order; table_offset: where in the file the resource table was read.
-    constant: the copies among them that the firmware can't write to, by the signed program headers;
-    complete: whether every segment that the hash table names was loaded.
+    table_offset: where in the file the resource table was read.
+    signed: entries of the hash table by p_paddr.
+    What the platform did has its names in `calls`, `writes`, `constant`, made when somebody looks.
     """
 
     reason: Reason
     code: int | None
     detail: str
-    calls: tuple[Call, ...]
+    asked: tuple[Asked, ...]
     state: State
     table: Table = NO_TABLE
     console: tuple[str, ...] = ()
-    writes: tuple[Write, ...] = ()
+    written: tuple[Written, ...] = ()
     table_offset: int | None = None
-    constant: tuple[Write, ...] = ()
-    complete: bool = True
+    kept: tuple[Written, ...] = ()
+    signed: Mapping[int, HashEntry] = field(factory=dict, repr=False, eq=False)
     image: bytes | memoryview = field(default=b"", repr=False, eq=False)
 
     @property
@@ -109,22 +118,37 @@ class Outcome:
         return self.code == 0
 
     @cached_property
+    def calls(self) -> tuple[Call, ...]:
+        """What the platform was asked to do, in order."""
+        return tuple(map(Call._make, self.asked))
+
+    @cached_property
+    def writes(self) -> tuple[Write, ...]:
+        """Memory operations in order."""
+        return tuple(map(Write._make, self.written))
+
+    @cached_property
+    def constant(self) -> tuple[Write, ...]:
+        """The copies among them that the firmware can't write to, by the signed program headers."""
+        return tuple(map(Write._make, self.kept))
+
+    @property
+    def complete(self) -> bool:
+        """Whether every segment with data that the hash table names was loaded."""
+        loaded = {c.da for c in self.calls if c.command is PtaCommand.LOAD_SEGMENT_SHA256}
+        wanted = {da for da, entry in self.signed.items() if entry[0] == PT_LOAD and entry[4]}
+        return wanted <= loaded
+
+    @cached_property
     def memory(self) -> tuple[Range, ...]:
         """Memory that this command wrote, as it stands afterwards: disjoint ranges in order of address."""
         return tuple(hashed(w, self.image) for w in flatten(self.writes))
 
 
-def outcome(
-    name: str,
-    state: State,
-    *,
-    table: Table = NO_TABLE,
-    calls: tuple[Call, ...] = (),
-    writes: tuple[Write, ...] = (),
-) -> Outcome:
+def outcome(name: str, state: State, *, table: Table = NO_TABLE, asked: tuple[Asked, ...] = ()) -> Outcome:
     """Outcome of a command that looks at no image."""
     reason = REASONS[name]
-    return Outcome(reason, reason.code, reason.text, calls, state, table, (), writes)
+    return Outcome(reason, reason.code, reason.text, asked, state, table)
 
 
 def flatten(writes: tuple[Write, ...]) -> list[Write]:

@@ -26,7 +26,7 @@ class Segment:
 class Elf:
     """A 32-bit ELF. table: content of .resource_table, None for no such section; table_da: its address.
 
-    tail: data of the last segment, at the very end of the file.
+    tail: data of the last segment, at the very end of the file; others: names of more sections, empty ones.
     """
 
     segments: Sequence[Segment]
@@ -36,6 +36,7 @@ class Elf:
     unterminated: bool = False
     tail: bytes = b""
     sections: bool = True
+    others: Sequence[bytes] = ()
 
     def build(self) -> bytes:
         """Header, program headers, data, section names, section headers."""
@@ -79,6 +80,9 @@ class Elf:
                 (names.index(self.name, 6), 1, 3, self.table_da, len(body), len(self.table), 0, 0, 4, 0)
             )
             body += self.table
+        for other in self.others:
+            rows.append((len(names), 1, 0, 0, len(body), 0, 0, 0, 1, 0))
+            names += other + b"\0"
         rows.append((names.index(b".shstrtab"), 3, 0, 0, len(body), len(names), 0, 0, 1, 0))
         body += names
         align(body)

@@ -438,12 +438,23 @@ def test_a_heap_block_fits_exactly_or_leaves_room_for_a_free_block():
     """bget: position 0, or at least a quantum and a head are left."""
     heap = Heap(64, 1024, 0, 0)
     heap.free = 64
-    assert heap.fits(48)
-    assert not heap.fits(32)
-    assert heap.fits(16)
     assert not heap.take(64)
-    assert heap.take(48)
+    assert not heap.take(32)
+    assert heap.take(16)
+    assert heap.free == 32
+    assert heap.take(16)
     assert heap.free == 0
+
+
+def test_a_digest_and_key_information_are_given_back():
+    """Whether they fit is asked once; the heap stays as it was."""
+    heap = Heap(64, 4096, 0, 0)
+    free = heap.free
+    assert heap.can_verify(0)
+    assert heap.free == free
+    heap.free = heap.sizes.digest + heap.sizes.block(8)
+    assert heap.can_verify(8)
+    assert not heap.can_verify(9)
 
 
 def test_overlapping_writes_leave_what_was_written_last():
