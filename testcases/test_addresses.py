@@ -9,6 +9,9 @@ from bench.image.sign import sign
 from bench.layout import Tee
 from testcases.peer.elves import Segment
 from testcases.rebuilt import rebuilt, segments
+from testcases.requirements import AUTHENTICATION
+
+pytestmark = AUTHENTICATION
 
 FIELDS = ("errno", "state", "tee_code", "secure_log", "beating", "identity")
 DATA = bytes(range(1, 33))

@@ -6,6 +6,9 @@ import re
 import pytest
 
 from bench.facts import DUMP_SUMMARY, WATCHDOG
+from testcases.requirements import COREDUMP
+
+pytestmark = COREDUMP
 
 WAIT_S = 20.0
 RECOVERED = ("cause", "sequence", "commands", "state", "boots", "beating")

@@ -7,6 +7,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from bench.image.sign import sign
 from bench.image.spoil import apply
 from bench.layout import Tee
+from testcases.requirements import AUTHENTICATION
+
+pytestmark = AUTHENTICATION
 
 ALL_FIELDS = ("errno", "state", "tee_code", "secure_log", "beating", "identity")
 

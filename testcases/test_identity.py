@@ -2,6 +2,9 @@
 """Who the board is, and whether what the bench needs is there."""
 
 from bench import layout
+from testcases.requirements import IDENTITY
+
+pytestmark = IDENTITY
 
 PROVENANCE = ("kernel", "boot_id", "compatible", "model", "op-tee")
 """What every supported board can say of itself."""

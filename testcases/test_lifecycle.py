@@ -13,6 +13,9 @@ from bench.layout import Tee
 from bench.twin.loader import load
 from testcases.peer.elves import Elf, Segment
 from testcases.rebuilt import data_only, end, rebuilt, segments, table, with_table
+from testcases.requirements import LIFECYCLE
+
+pytestmark = LIFECYCLE
 
 ALWAYS = ("errno", "state", "tee_code", "secure_log")
 LIFE = (*ALWAYS, "beating", "identity")

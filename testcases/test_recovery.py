@@ -6,6 +6,9 @@ from attrs import astuple
 
 from bench.facts import Verdict
 from bench.measure.recovery import disagreements, measurements
+from testcases.requirements import RECOVERY
+
+pytestmark = RECOVERY
 
 ALL = (
     "cause",

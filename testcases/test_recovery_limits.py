@@ -7,6 +7,9 @@ import pytest
 
 from bench.errors import BoardFault, Invalidated, LabFault
 from bench.facts import WATCHDOG
+from testcases.requirements import LIMITS
+
+pytestmark = LIMITS
 
 BOUND = 5
 WAIT_S = 20.0

@@ -6,7 +6,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from bench.image.sign import sign
 from bench.image.spoil import apply
 from bench.layout import Tee
+from testcases.requirements import LIMITS
 from testcases.test_recovery import ALL
+
+pytestmark = LIMITS
 
 
 def wedged(crashes, core, reload):

@@ -19,6 +19,9 @@ from bench.plugin.fixtures import FIRMWARE
 from bench.virtual.fetch import source_tree
 from testcases.peer.elves import Segment
 from testcases.rebuilt import end, rebuilt
+from testcases.requirements import ISOLATION
+
+pytestmark = ISOLATION
 
 LIFE = ("errno", "state", "tee_code", "secure_log", "beating", "identity")
 ROUNDS = 6

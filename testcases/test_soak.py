@@ -11,7 +11,10 @@ from bench.errors import BoardFault
 from bench.facts import Timeline, Verdict
 from bench.measure.leaks import leaks
 from bench.measure.recovery import INTERVALS, disagreements, durations, measurements
+from testcases.requirements import ENDURANCE
 from testcases.test_recovery import ALL
+
+pytestmark = ENDURANCE
 
 WARM_UP = 3
 """Cycles before the leak check's baseline: caches fill, shells open."""

@@ -9,6 +9,9 @@ from bench.facts import Measurement
 from bench.image.sign import sign
 from bench.image.spoil import SPOILS, apply
 from bench.plugin.bitflips import answered
+from testcases.requirements import REFUSAL
+
+pytestmark = REFUSAL
 
 ALWAYS = ("errno", "state", "tee_code", "secure_log")
 """What every board shows. Memory, and the heart of a firmware without trace buffer, nobody may see."""

@@ -4,7 +4,6 @@
 import contextlib
 import getpass
 import hashlib
-import os
 import re
 import shlex
 import socket
@@ -99,7 +98,7 @@ def board(strategy: Any, target: Any, signing_key: rsa.RSAPrivateKey, request: A
         memory=next((r for r in target.resources if hasattr(r, "read_memory")), None),
     )
     profile = {"profile": profile_of(target.env.config).name}
-    more = profile | sources(target.env.config_file, signing_key) | places.who(target) | operator(os.environ)
+    more = profile | sources(target.env.config_file, signing_key) | places.who(target) | operator(state.variables)
     state.board_is(run.about(found), more)
     return found
 

@@ -2,6 +2,7 @@
 """What the plugin knows about the run that goes on: its record, its tests, what broke first."""
 
 import inspect
+import os
 import subprocess
 import sys
 import uuid
@@ -40,6 +41,7 @@ class RunState:
 
     blocked: why no further test can run, "" as long as the board is usable
     lock:    raises LabFault when the board is no longer this run's
+    variables: the environment as the operator left it
     alone:   the host's own lock of the board, held until the process ends
     brought: what the run brought to the board, by name; it becomes provenance when the run ends
     """
@@ -57,6 +59,7 @@ class RunState:
     call_ns: int = 0
     lock: Callable[[], None] = _nobody_else
     brought: dict[str, str] = field(factory=dict)
+    variables: dict[str, str] = field(factory=lambda: dict(os.environ))
     alone: IO[str] | None = None
 
     @property

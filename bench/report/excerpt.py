@@ -5,7 +5,16 @@ import re
 
 from attrs import frozen
 
-from bench.facts import DUMP, IMAGE, KMSG, SECURE_CONSOLE, TAMPER
+from bench.facts import (
+    DUMP,
+    IMAGE,
+    INTERRUPTS_AFTER,
+    INTERRUPTS_BEFORE,
+    KMSG,
+    MEMORY,
+    SECURE_CONSOLE,
+    TAMPER,
+)
 from bench.report.visible import decoded
 
 MAX_LINES = 16
@@ -14,10 +23,15 @@ MAX_WIDTH = 240
 SHORT = 32
 """An artefact of so few bytes is shown whole, in its place; no link leads to more."""
 
+_OURS = re.compile(r"CPU0|\bm\d+\b|rproc|notif")
 _RELEVANT = {
     KMSG: re.compile(r"\d+,\d+,.*(?:remoteproc|rproc|tee|mpbench)", re.IGNORECASE),
     SECURE_CONSOLE: re.compile(r"[EW]/T[AC]:|Panic|abort", re.IGNORECASE),
+    INTERRUPTS_BEFORE: _OURS,
+    INTERRUPTS_AFTER: _OURS,
 }
+_LINKED = {IMAGE: "binary", DUMP: "binary", MEMORY: "shown among the fields"}
+"""Artefacts of which only a link is shown."""
 _HASH = re.compile(r"\b([0-9a-f]{16})[0-9a-f]{48}\b")
 _KMSG = re.compile(r"\d+,\d+,(\d+),[^;]*;(.*)", re.DOTALL)
 
@@ -39,8 +53,8 @@ def excerpt(name: str, data: bytes | None) -> Excerpt:
     """What to show of an artefact called `name`; None: its file is gone or was changed."""
     if data is None:
         return Excerpt(missing="the file is missing or was changed since")
-    if name in (IMAGE, DUMP):
-        return Excerpt(missing="binary")
+    if name in _LINKED:
+        return Excerpt(missing=_LINKED[name])
     if word := _word(name, data):
         return Excerpt(whole=word)
     lines = decoded(data.rstrip(b"\0")).splitlines()

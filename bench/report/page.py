@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from bench.report.figures import number
 from bench.report.model import Page
-from bench.report.tables import table
+from bench.report.tables import limits, table
 from bench.report.trend import Point, points, trends
 from bench.report.visible import visible
 
@@ -61,7 +61,7 @@ def _template() -> Template:
         keep_trailing_newline=True,
         loader=FunctionLoader(_text),
     )
-    environment.filters |= {"breakable": breakable, "number": number, "ms": duration}
+    environment.filters |= {"breakable": breakable, "number": number, "ms": duration, "limits": limits}
     return environment.get_template("page.html.j2")
 
 
