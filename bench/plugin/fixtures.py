@@ -97,8 +97,8 @@ def board(strategy: Any, target: Any, signing_key: rsa.RSAPrivateKey, request: A
         console=target.get_driver("ConsoleRecorder", name="console"),
         memory=next((r for r in target.resources if hasattr(r, "read_memory")), None),
     )
-    profile = {"profile": profile_of(target.env.config).name}
-    more = profile | sources(target.env.config_file, signing_key) | places.who(target) | operator(state.variables)
+    more = {"profile": profile_of(target.env.config).name} | sources(target.env.config_file, signing_key)
+    more |= places.who(target) | operator(state.variables)
     state.board_is(run.about(found), more)
     return found
 
