@@ -87,8 +87,12 @@ class CoreMemory:
 
     def write(self, words: Mapping[int, int]) -> None:
         """Write words of 32 bits by device address. LabFault if /dev/mem does not take them."""
+        self._run(self.command(words))
+
+    def command(self, words: Mapping[int, int]) -> str:
+        """What writes them."""
         places = {translate(self._windows, da, 4): value for da, value in words.items()}
-        self._run(" && ".join(f"devmem {pa:#x} 32 {value:#x}" for pa, value in places.items()))
+        return " && ".join(f"devmem {pa:#x} 32 {value:#x}" for pa, value in places.items())
 
     def read(self, da: int, count: int = 1) -> tuple[int, ...]:
         """Words of 32 bits from a device address on. LabFault if /dev/mem does not give them."""

@@ -128,31 +128,44 @@ class CrashTrace:
         self._session.execute(CLEAN)
 
     def take(self) -> bytes | None:
-        """What was recorded since the last time, as text; None where calls of the TA can't be.
+        """What was recorded since the last time, as text; None where it can't be. See whole()."""
+        return self.whole(b"")
+
+    def asking(self) -> str:
+        """The command that writes what was recorded, to be run together with others. Then comes whole()."""
+        if "ta" in self.missing:
+            return ":"
+        self._marks += 1
+        return MARK.format(mark=self._mark) + TAKE
+
+    @property
+    def _mark(self) -> str:
+        return f"mpbench mark {self._marks}"
+
+    def whole(self, begun: bytes) -> bytes | None:
+        """What was recorded since the last time. begun: what the command of asking() wrote, b"" for nothing.
 
         Waits, at most HANDLER_S, until every handler of a crash that began in it has ended.
         Invalidated if the kernel lost events: nobody knows which.
         """
         if "ta" in self.missing:
             return None
-        taken = self._until_ended(self._until_mark())
+        taken = self._until_ended(self._until_mark(begun))
         if lost := LOST.search(taken):
             number, cpu = (lost[2] or b"some").decode(), lost[1].decode()
             raise Invalidated(f"{INSTANCE}: Linux lost {number} events of CPU {cpu}: its buffer was full")
         return taken
 
-    def _until_mark(self) -> bytes:
-        """Everything that was recorded before now."""
-        self._marks += 1
-        mark = f"mpbench mark {self._marks}"
-        taken, command = b"", MARK.format(mark=mark) + TAKE
+    def _until_mark(self, taken: bytes) -> bytes:
+        """With everything that was recorded before asking(), or before now."""
+        command = TAKE if taken else self.asking()
         for _ in range(TAKES):
+            if f": {self._mark}\n".encode() in taken:  # what came later may stand behind it
+                return taken
             reply = self._session.execute(command)
             if reply.code != 0:
                 raise LabFault(f"{INSTANCE}/trace_pipe can't be read: {reply.error}")
             taken, command = taken + reply.stdout, TAKE
-            if f": {mark}\n".encode() in taken:  # what came later may stand behind it
-                return taken
         raise LabFault(f"{INSTANCE}/trace_pipe: {len(taken)} bytes, and still no end of what was recorded")
 
     def _until_ended(self, taken: bytes) -> bytes:

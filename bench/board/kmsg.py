@@ -25,7 +25,7 @@ FOLLOW = (
 )
 PRINTK_DEVKMSG = "/proc/sys/kernel/printk_devkmsg"
 HEAD = re.compile(rb"^(\d+),(\d+),(\d+),[^;\n]*;", re.MULTILINE)
-MARK_SEEN_WITHIN_S = 2.0
+MARK_SEEN_WITHIN_S = 10.0
 _FOREVER_S = 10.0**9
 
 
@@ -35,6 +35,15 @@ class Gap:
 
     position: int
     missing: int
+
+
+@frozen
+class Flag:
+    """A line of the bench's own in the kernel's log: what it says, what writes it, before where it is not."""
+
+    text: str
+    command: str
+    begin: int
 
 
 class RecordFilter:
@@ -78,7 +87,7 @@ class KmsgFollower:
         self._path = path
         self._log = ByteLog("kernel log")
         self._nonce = secrets.token_hex(4)
-        self._marks = 0
+        self._flags = 0
         self._exact = True
         self._limit = ""
         self._spawned: Spawned | None = None
@@ -90,12 +99,26 @@ class KmsgFollower:
 
     def mark(self) -> int:
         """Position in the log behind everything the kernel has said by now."""
-        found = self._write_mark()
-        return found.end if found else self._log.mark()
+        return self.position(self._write(self.flag()))
 
     def since(self, mark: int) -> bytes:
         """Raw records from `mark` until now, as /dev/kmsg gave them."""
-        found = self._write_mark()
+        return self.until(self._write(self.flag()), mark)
+
+    def flag(self) -> Flag:
+        """A line to be written into the log with other work of the board; see position() and until()."""
+        self._flags += 1
+        text = f"mpbench mark {self._nonce}-{self._flags}"
+        return Flag(text, f"echo '<15>{text}' >{self._path}" if self._exact else ":", self._log.mark())
+
+    def position(self, flag: Flag) -> int:
+        """Where the log goes on behind a flag that was written: everything before it had been said before."""
+        found = self._find(flag)
+        return found.end if found else flag.begin
+
+    def until(self, flag: Flag, mark: int) -> bytes:
+        """Raw records from `mark` to a flag that was written."""
+        found = self._find(flag)
         return self._log.since(mark, found.start if found else None)
 
     def find(self, pattern: re.Pattern[bytes], mark: int, deadline_s: float) -> Found | None:
@@ -138,16 +161,16 @@ class KmsgFollower:
         except LabFault as e:
             self.ended_why = one_line(e)
 
-    def _write_mark(self) -> Found | None:
-        """Where a line of our own shows up: everything before it had been said before."""
+    def _write(self, flag: Flag) -> Flag:
+        if self._exact:
+            self._session.execute(flag.command)
+        return flag
+
+    def _find(self, flag: Flag) -> Found | None:
         if not self._exact:
             return None
-        self._marks += 1
-        text = f"mpbench mark {self._nonce}-{self._marks}"
-        begin = self._log.mark()
-        self._session.execute(f"echo '<15>{text}' >{self._path}")
-        line = re.compile(rb"^[^\n]*;" + text.encode() + rb"\n", re.MULTILINE)
-        found = self._log.find(line, begin, MARK_SEEN_WITHIN_S)
+        line = re.compile(rb"^[^\n]*;" + flag.text.encode() + rb"\n", re.MULTILINE)
+        found = self._log.find(line, flag.begin, MARK_SEEN_WITHIN_S)
         if found is None:
             self._exact = False
             self._session.logger.warning(

@@ -32,14 +32,26 @@ def command(paths: Sequence[str], tool: str = TOOLS[0]) -> str:
 
 def split(reply: Reply, nonce: str, count: int) -> list[bytes]:
     """The bytes of each of `count` files; empty for one that could not be read. LabFault when unclear."""
+    files, rest = split_off(reply, nonce, count)
+    if rest:
+        raise _unclear(reply, count)
+    return files
+
+
+def split_off(reply: Reply, nonce: str, count: int) -> tuple[list[bytes], bytes]:
+    """The same, and what another command wrote behind them."""
     at = f"{NONCE_VARIABLE}={nonce}".encode()
     first = reply.stdout.find(at)
     length = reply.stdout.find(at, first + 1) - first
     marker = reply.stdout[:length] if first >= 0 and length > 0 else b""
     pieces = reply.stdout.split(marker) if marker else []
-    if len(pieces) != count + 3 or any(pieces[i] for i in (0, 1, -1)):
-        raise LabFault(f"reading {count} files at once failed: exit code {reply.code} {reply.error}")
-    return pieces[2:-1]
+    if len(pieces) != count + 3 or any(pieces[:2]):
+        raise _unclear(reply, count)
+    return pieces[2:-1], pieces[-1]
+
+
+def _unclear(reply: Reply, count: int) -> LabFault:
+    return LabFault(f"reading {count} files at once failed: exit code {reply.code} {reply.error}")
 
 
 def failures(reply: Reply) -> dict[str, str] | None:

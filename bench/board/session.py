@@ -11,9 +11,11 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import attr
 import paramiko
+from attrs import evolve
 from labgrid.driver import Driver, ExecutionError
 from labgrid.driver.commandmixin import CommandMixin
 from labgrid.factory import target_factory
@@ -31,6 +33,14 @@ from bench.errors import Invalidated, LabFault
 
 Read = bytes | str
 """What read_many gives per path: the file's bytes, or the name of the errno."""
+
+
+class Look(NamedTuple):
+    """What a look gave: what a command wrote before, the files, and what one wrote after that."""
+
+    before: bytes
+    files: dict[str, Read]
+    after: bytes
 
 
 @target_factory.reg_driver
@@ -219,12 +229,31 @@ class SessionDriver(CommandMixin, Driver, CommandProtocol, FileTransferProtocol)
             found |= self._read(wanted[at : at + reading.PATHS_PER_COMMAND], timeout_s)
         return found
 
+    @active
+    def look(self, paths: Sequence[str], *, first: str = "", then: str = "") -> Look:
+        """In one round trip: what the command `first` writes, some files, what the command `then` writes.
+
+        What the two write to stderr is dropped, and so are their exit codes.
+        """
+        shell, end, timeout_s = self._shell(), secrets.token_hex(16), self.command_timeout_s
+        read = reading.command(paths, self._read_tool)
+        reply = self._run_in(shell, f"{_quiet(first)}; echo {end}; {read}; {_quiet(then)}", timeout_s)
+        before, _, rest = reply.stdout.partition(f"{end}\n".encode())
+        reply = evolve(reply, stdout=rest)
+        pieces, after = reading.split_off(reply, shell.nonce, len(paths))
+        return Look(before, self._named(paths, pieces, reply, timeout_s), after)
+
     def read(self, path: str, timeout_s: float | None = None) -> Read:
         """One file: its bytes, or the errno's name."""
         return self.read_many([path], timeout_s)[path]
 
     def _read(self, paths: Sequence[str], timeout_s: float | None) -> dict[str, Read]:
         pieces, reply = self._read_at_once(paths, timeout_s or self.command_timeout_s)
+        return self._named(paths, pieces, reply, timeout_s)
+
+    def _named(
+        self, paths: Sequence[str], pieces: Sequence[bytes], reply: Reply, timeout_s: float | None
+    ) -> dict[str, Read]:
         failed = reading.failures(reply)
         if failed is None or not failed.keys() <= set(paths):
             return {path: self._read_alone(path, timeout_s) for path in paths}
@@ -381,6 +410,11 @@ class SessionDriver(CommandMixin, Driver, CommandProtocol, FileTransferProtocol)
         data = self.get_bytes(filename)
         with lab_faults(f"{destination}: can't write"):
             (path / Path(filename).name if path.is_dir() else path).write_bytes(data)
+
+
+def _quiet(command: str) -> str:
+    """`command`, or nothing, without its errors."""
+    return f"{{ {command or ':'}\n}} 2>/dev/null"
 
 
 def _lines(data: bytes, codec: str, errors: str) -> list[str]:

@@ -46,8 +46,8 @@ SILENCE_S = 0.05
 
 BEAT_DEADLINE_S = 2.0
 
-LIFE = re.compile(rb"[^\n]+\nboot [0-9a-f]{8} ")
-"""Begin of a trace buffer: who, and which of its lives."""
+PULSE = re.compile(rb"([^\n]+\nboot [0-9a-f]{8} )beat [0-9a-f]{8}")
+"""Begin of a trace buffer: who, and which of its lives; then its beat."""
 
 
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
@@ -141,7 +141,7 @@ def gather(
     if errno != "OK":
         _until_silent(watched, secure_deadline_s, now_s)
     artefacts = [Artefact(START_ERRNO, errno.encode()), Artefact(STATE, remoteproc.core_state(core).encode())]
-    artefacts += trace_samples(remoteproc, core, now_s)
+    artefacts += trace_samples(lambda: remoteproc.trace(core), now_s)
     artefacts.append(Artefact(KMSG, watched.kmsg.since(watched.kmsg_mark)))
     artefacts.append(Artefact(SECURE_CONSOLE, watched.secure.since(watched.secure_mark)))
     artefacts.append(Artefact(IMAGE, image))
@@ -161,7 +161,7 @@ def after(
         (
             Artefact(START_ERRNO, errno.encode()),
             Artefact(STATE, remoteproc.core_state(core).encode()),
-            *trace_samples(remoteproc, core, now_s),
+            *trace_samples(lambda: remoteproc.trace(core), now_s),
             Artefact(KMSG, watched.kmsg.since(watched.kmsg_mark)),
             Artefact(SECURE_CONSOLE, watched.secure.since(watched.secure_mark)),
         )
@@ -188,26 +188,29 @@ def about(session: ReadsFiles, console: Log, secure: Log) -> Evidence:
     return Evidence(tuple(artefacts))
 
 
-def trace_samples(remoteproc: Reads, core: str, now_s: Callable[[], float]) -> Iterator[Artefact]:
-    """The trace buffer, and once more when the same life has changed it or the deadline is over."""
-    first = remoteproc.trace(core)
+def trace_samples(read: Callable[[], bytes | None], now_s: Callable[[], float]) -> Iterator[Artefact]:
+    """The trace buffer, and once more when the same life has changed it or the deadline is over.
+
+    read: gives its content, None when the core has none
+    """
+    first = read()
     if first is None:
         yield Artefact(NO_TRACE, b"the core has no trace0\n")
         return
     deadline = now_s() + BEAT_DEADLINE_S
-    second = remoteproc.trace(core) or b""
+    second = read() or b""
     # Every turn waits for a round trip to the board; a core that was just released has not written yet.
-    while (second == first or not _life(first) or _life(second) != _life(first)) and now_s() < deadline:
+    while not _beaten(first, second) and now_s() < deadline:
         first = second
-        second = remoteproc.trace(core) or b""
+        second = read() or b""
     yield Artefact(TRACE_FIRST, first)
     yield Artefact(TRACE_SECOND, second)
 
 
-def _life(trace: bytes) -> bytes:
-    """Which life of which firmware wrote a trace buffer; empty before it has begun to."""
-    found = LIFE.match(trace)
-    return found[0] if found else b""
+def _beaten(first: bytes, second: bytes) -> bool:
+    """Whether two samples of a trace buffer are of one life that beat in between."""
+    before, after = PULSE.match(first), PULSE.match(second)
+    return bool(before and after and before[1] == after[1] and before[0] != after[0])
 
 
 def _until_silent(watched: Watch, deadline_s: float, now_s: Callable[[], float]) -> None:

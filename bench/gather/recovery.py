@@ -2,13 +2,15 @@
 """Collect evidence of a crash: what was there before, then everything until its end and a heartbeat."""
 
 import re
+import shlex
 import time
-from collections.abc import Callable, Iterable, Mapping
-from typing import Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
-from attrs import frozen
+from attrs import define, frozen
 
 from bench import gather
+from bench.errors import LabFault
 from bench.facts import (
     CORE,
     FTRACE,
@@ -34,6 +36,19 @@ ENDS = (
 STAYS = "handling crash #[0-9]+ in {core}"
 """What it says last when it was told not to recover."""
 
+BEAT = "mpbench beat {core} "
+"""What a watcher of heartbeats says of the first one."""
+
+SAMPLED = """
+look() { { read -r who && read -r a; } <$t && set -- $a && life=$2 beat=$4; }
+look; was=$life first=$beat; printf '%s\\n' "$who" "$a"
+"""
+"""The first two lines of the trace buffer $t, without starting a program."""
+BEATEN = """
+n=0; while [ $n -lt 200 ] && look && [ "$life$beat" = "$was$first" ]; do n=$((n+1)); done
+"""
+"""Waits until the second has changed. A living firmware does it in less than 200 looks."""
+
 END_DEADLINE_S = 20.0
 """A recovery takes well below a second, also when the watchdog has to expire first. This long is never."""
 
@@ -41,9 +56,44 @@ END_DEADLINE_S = 20.0
 class Tracing(Protocol):
     """What gather needs of the recorder of TA calls, work items and interrupts."""
 
-    def take(self) -> bytes | None:
-        """What was recorded since the last time, also before the crash. None on a board that can't record:
-        fields stay undecided."""
+    def asking(self) -> str:
+        """The command that writes what was recorded."""
+
+    def whole(self, begun: bytes) -> bytes | None:
+        """What was recorded since the last time, also before the crash. begun: what that command wrote.
+
+        None on a board that can't record: fields stay undecided.
+        """
+
+
+class Flag(Protocol):
+    """A line of the bench's own in the kernel's log."""
+
+    @property
+    def command(self) -> str:
+        """What writes it."""
+
+
+class KernelLog(gather.Log, Protocol):
+    """The kernel's log, whose marks can be written along with other commands."""
+
+    def flag(self) -> Any:
+        """A Flag to be written."""
+
+    def position(self, flag: Any) -> int:
+        """Where the log goes on behind a flag that was written."""
+
+    def until(self, flag: Any, mark: int) -> bytes:
+        """Everything from `mark` to a flag that was written."""
+
+
+class Looks(Protocol):
+    """What gather needs of a session: one round trip before a crash, one after it."""
+
+    def look(
+        self, paths: Sequence[str], *, first: str = "", then: str = ""
+    ) -> tuple[bytes, dict[str, bytes | str], bytes]:
+        """What the command `first` writes, some files after that, then what the command `then` writes."""
 
 
 @frozen
@@ -58,16 +108,15 @@ class Subject:
     line: str
     state: str
     trace: str
-    session: gather.ReadsFiles
-    remoteproc: gather.Reads
-    kmsg: gather.Log
+    session: Looks
+    kmsg: KernelLog
     secure: gather.Log
     tracing: Tracing
 
 
 @frozen
 class Before:
-    """The board before a crash: where its logs and the trace stood, what was sampled, which boot it was."""
+    """The board before a crash: where its logs stood, what was sampled, which boot it was."""
 
     subject: Subject
     watched: gather.Watch
@@ -83,12 +132,20 @@ class After:
     boot: bytes | str
 
 
-def before(subject: Subject) -> Before:
-    """Sample what a crash will change."""
-    found = subject.session.read_many([gather.BOOT_ID, INTERRUPTS, subject.trace])
+def before(subject: Subject, provoke: str = "") -> Before:
+    """Sample what a crash will change; then, if that is a command of the board, provoke it.
+
+    LabFault if the board does not take the command.
+    """
+    flag, secure_mark = subject.kmsg.flag(), subject.secure.mark()
+    then = f"{flag.command}; {{ {provoke}; }} 2>&1 && echo done" if provoke else flag.command
+    _, found, said = subject.session.look([gather.BOOT_ID, INTERRUPTS, subject.trace], then=then)
+    if provoke and not said.endswith(b"done\n"):
+        answer = said.decode("utf-8", "backslashreplace")
+        raise LabFault(f"{subject.core}: the board does not take {provoke!r}: {answer!r}")
     artefacts = [Artefact(CORE, subject.core.encode()), Artefact(WATCHDOG_LINE, subject.line.encode())]
     artefacts += _artefacts({INTERRUPTS_BEFORE: found[INTERRUPTS], TRACE_BEFORE: found[subject.trace]})
-    watched = gather.watch(subject.kmsg, subject.secure)
+    watched = gather.Watch(subject.kmsg, subject.secure, subject.kmsg.position(flag), secure_mark)
     return Before(subject, watched, tuple(artefacts), found[gather.BOOT_ID])
 
 
@@ -97,19 +154,75 @@ def after(
     ends: str = ENDS,
     deadline_s: float = END_DEADLINE_S,
     now_s: Callable[[], float] = time.monotonic,
+    *,
+    last: str = "",
 ) -> After:
-    """Everything until the kernel has said what `ends` matches, and two samples of the firmware's trace."""
+    """Everything until the kernel has said what `ends` matches, and two samples of the firmware's trace.
+
+    last: what the log is to say then, e.g. BEAT, before it is read
+    """
     watched, subject = begun.watched, begun.subject
-    pattern = re.compile(ends.format(core=re.escape(subject.core)).encode())
-    watched.kmsg.wait_for(pattern, watched.kmsg_mark, deadline_s)
-    artefacts = [*begun.artefacts, *gather.trace_samples(subject.remoteproc, subject.core, now_s)]
-    found = subject.session.read_many([subject.state, INTERRUPTS, gather.BOOT_ID])
-    artefacts += _artefacts({STATE: found[subject.state], INTERRUPTS_AFTER: found[INTERRUPTS]})
-    traced = subject.tracing.take()
+    watched.kmsg.wait_for(_pattern(ends, subject), watched.kmsg_mark, deadline_s)
+    look = _Look.at(subject)
+    artefacts = [*begun.artefacts, *gather.trace_samples(look.trace, now_s)]
+    artefacts += _artefacts({STATE: look.found[subject.state], INTERRUPTS_AFTER: look.found[INTERRUPTS]})
+    traced = subject.tracing.whole(look.recorded)
     artefacts += [] if traced is None else [Artefact(FTRACE, traced)]
-    artefacts.append(Artefact(KMSG, watched.kmsg.since(watched.kmsg_mark)))
+    artefacts.append(Artefact(KMSG, _log(begun, look.flag, last)))
     artefacts.append(Artefact(SECURE_CONSOLE, watched.secure.since(watched.secure_mark)))
-    return After(Evidence(tuple(artefacts)), found[gather.BOOT_ID])
+    return After(Evidence(tuple(artefacts)), look.found[gather.BOOT_ID])
+
+
+@define
+class _Look:
+    """The board right after a crash, in one round trip; one more for each sample of the trace beyond two.
+
+    A new life needs a while until its first beat, so that what is read meanwhile costs no time.
+    flag: written behind the latest sample
+    """
+
+    subject: Subject
+    found: dict[str, bytes | str]
+    recorded: bytes
+    flag: Any
+    _samples: list[bytes | None]
+
+    @classmethod
+    def at(cls, subject: Subject) -> "_Look":
+        """Take the look."""
+        flag, paths = subject.kmsg.flag(), [subject.trace, subject.state, INTERRUPTS, gather.BOOT_ID]
+        first = f"t={shlex.quote(subject.trace)}{SAMPLED}{subject.tracing.asking()}{BEATEN}"
+        said, found, _ = subject.session.look(paths, first=first, then=flag.command)
+        second = _bytes(found[subject.trace])
+        who, life, *recorded = said.split(b"\n", 2)
+        samples: list[bytes | None] = [None] if second is None else [who + b"\n" + life + b"\n", second]
+        return cls(subject, found, b"".join(recorded), flag, samples)
+
+    def trace(self) -> bytes | None:
+        """The trace buffer: that of the look, then as it is by now. None if there is none."""
+        if not self._samples:
+            trace, self.flag = self.subject.trace, self.subject.kmsg.flag()
+            _, found, _ = self.subject.session.look([trace], then=self.flag.command)
+            self._samples.append(_bytes(found[trace]))
+        return self._samples.pop(0)
+
+
+def _bytes(found: bytes | str) -> bytes | None:
+    return found if isinstance(found, bytes) else None
+
+
+def _log(begun: Before, flag: Any, last: str) -> bytes:
+    """The kernel's log until the latest sample; what it is to say last may come a moment later."""
+    kmsg, mark, subject = begun.subject.kmsg, begun.watched.kmsg_mark, begun.subject
+    log = kmsg.until(flag, mark)
+    if not last or _pattern(last, subject).search(log):
+        return log
+    kmsg.wait_for(_pattern(last, subject), mark, gather.BEAT_DEADLINE_S)
+    return kmsg.since(mark)
+
+
+def _pattern(text: str, subject: Subject) -> re.Pattern[bytes]:
+    return re.compile(text.format(core=re.escape(subject.core)).encode())
 
 
 def _artefacts(found: Mapping[str, bytes | str]) -> Iterable[Artefact]:

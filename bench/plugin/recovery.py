@@ -5,7 +5,7 @@ import io
 import struct
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -130,6 +130,7 @@ class Crashes:
     trace: CrashTrace
     limits_ms: dict[str, float] = field(factory=dict)
     _patients: dict[str, Patient] = field(factory=dict)
+    _dated: set[str] = field(factory=set)
 
     # --- firmware ---------------------------------------------------------------------------------------
 
@@ -158,7 +159,6 @@ class Crashes:
             state=board.remoteproc.path(core, "state"),
             trace=self.debug(core, "trace0"),
             session=board.session,
-            remoteproc=board.remoteproc,
             kmsg=board.kmsg,
             secure=board.secure,
             tracing=self.trace,
@@ -174,6 +174,11 @@ class Crashes:
     def fail(self, core: str, times: int = 1) -> None:
         """Have the running firmware fail now, in its own way; its watchdog tells Linux."""
         self._write(self._patients[core], {FAILURES: times})
+
+    def failing(self, core: str) -> str:
+        """The command of the board that has the running firmware fail once."""
+        patient = self._patients[core]
+        return patient.memory.command({patient.mailbox_da + FAILURES: TAG | 1})
 
     def inject(self, core: str, kind: int) -> None:
         """Have Linux believe in a crash of this kind; the firmware knows of nothing."""
@@ -195,14 +200,20 @@ class Crashes:
 
     def watchdog(self, core: str, **changed: Any) -> Crash:
         """The firmware fails, its watchdog expires, Linux recovers. `changed`: see `predict`."""
-        return self.step(core, WATCHDOG, lambda: self.fail(core), **changed)
+        return self.step(core, WATCHDOG, self.failing(core), **changed)
 
     def injected(self, core: str, kind: int, **changed: Any) -> Crash:
         """Linux is told of a crash, and recovers."""
         return self.step(core, INJECTED[kind], lambda: self.inject(core, kind), **changed)
 
     def step(
-        self, core: str, cause: Cause, provoke: Callable[[], object], *, record: bool = True, **changed: Any
+        self,
+        core: str,
+        cause: Cause,
+        provoke: Callable[[], object] | str,
+        *,
+        record: bool = True,
+        **changed: Any,
     ) -> Crash:
         """Provoke a crash and compare with the twin. record: False leaves that to the caller."""
         return self._step(core, self.predict(core, cause, **changed), provoke, "crash", record)
@@ -253,10 +264,15 @@ class Crashes:
         return predict_crash(self.bench.profile, core, patient.image, cause, **(usual | changed))
 
     def _step(
-        self, core: str, predicted: RecoveryFacts, provoke: Callable[[], object], name: str, record: bool
+        self,
+        core: str,
+        predicted: RecoveryFacts,
+        provoke: Callable[[], object] | str,
+        name: str,
+        record: bool,
     ) -> Crash:
         subject, number = self._patients[core].subject, self.bench.profile.core(core).id
-        step = crash(subject, number, predicted, provoke, name=name)
+        step = crash(subject, number, predicted, provoke, name=name, dated=core in self._dated)
         if record:
             self.bench.append(step)
         return step
@@ -303,7 +319,8 @@ class Crashes:
 
     def heart_beats(self, core: str) -> bool:
         """Whether the firmware's beat advances before the deadline, in one life."""
-        samples = Evidence(tuple(trace_samples(self.bench.board.remoteproc, core, time.monotonic)))
+        remoteproc = self.bench.board.remoteproc
+        samples = Evidence(tuple(trace_samples(lambda: remoteproc.trace(core), time.monotonic)))
         texts = [text_of(samples, name) or "" for name in (TRACE_FIRST, TRACE_SECOND)]
         return bool(beating(beat(texts[0]), beat(texts[1])))
 
@@ -315,10 +332,14 @@ class Crashes:
         start, begun = self.write(core, "state", "start"), self.bench.state(core)
         return Wedge(start, begun, self.heart_beats(core), self.write(core, "state", "stop"))
 
-    def heartbeats(self, core: str) -> AbstractContextManager[None]:
+    @contextmanager
+    def heartbeats(self, core: str) -> Iterator[None]:
         """Inside, the first beat of every life is dated by the board."""
         board: Any = self.bench.board
-        return watched(board.session, board.kmsg, core, self.debug(core, "trace0"))
+        with watched(board.session, board.kmsg, core, self.debug(core, "trace0")):
+            self._dated.add(core)
+            yield
+        self._dated.discard(core)
 
     def held(self) -> Snapshot:
         """What the board holds now, for a comparison later."""

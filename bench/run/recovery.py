@@ -28,21 +28,26 @@ def crash(
     subject: collect.Subject,
     core_id: int,
     predicted: RecoveryFacts,
-    provoke: Callable[[], object],
+    provoke: Callable[[], object] | str,
     *,
     name: str = "crash",
+    dated: bool = False,
     deadline_s: float = collect.END_DEADLINE_S,
     mono_ns: Callable[[], int] = time.monotonic_ns,
 ) -> Crash:
     """Have `provoke` crash a core, or recover one that crashed. core_id: its number in the TA.
 
+    provoke: a command of the board's shell, which costs no round trip of its own, or something to do
+    dated: a watcher on the board dates the first beat of every life
     Invalidated if the board was reset meanwhile: then nobody knows what was seen.
     """
     begin = mono_ns()
-    begun = collect.before(subject)
-    provoke()
+    begun = collect.before(subject, provoke if isinstance(provoke, str) else "")
+    if callable(provoke):
+        provoke()
     ends = collect.STAYS if predicted.state == "crashed" else collect.ENDS
-    found = collect.after(begun, ends, deadline_s)
+    last = collect.BEAT if dated and predicted.beating else ""
+    found = collect.after(begun, ends, deadline_s, last=last)
     run.same_boot(_boot(begun.boot), _boot(found.boot))
     evidence = found.evidence
     observed = seen.crash(evidence, core_id)

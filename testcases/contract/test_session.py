@@ -212,6 +212,21 @@ def test_fifty_reads_take_one_round_trip(session: SessionDriver):
     assert found["/nowhere/3"] == "ENOENT"
 
 
+def test_a_look_is_one_round_trip_in_order(session: SessionDriver, tmp_path: Path):
+    """One command before the files are read and one after it; their errors are nobody's output."""
+    (tmp_path / "seen").write_bytes(b"0\n")
+    paths = [str(tmp_path / "seen"), str(tmp_path / "missing")]
+    seq = session._shell()._seq
+    found = session.look(
+        paths,
+        first=f"echo 1 >{paths[0]}; cat /nowhere; echo before",
+        then=f"echo 2 >{paths[0]}; cat {paths[0]} /nowhere",
+    )
+    assert found == (b"before\n", {paths[0]: b"1\n", paths[1]: "ENOENT"}, b"2\n")
+    assert session.look(paths[:1]) == (b"", {paths[0]: b"2\n"}, b"")
+    assert session._shell()._seq - seq <= 3
+
+
 def test_reading_the_marker_itself_is_refused_not_mistaken(session: SessionDriver):
     """A file that holds the very marker between files gives a LabFault, never somebody else's bytes."""
     with pytest.raises(LabFault, match="at once failed"):
