@@ -5,11 +5,13 @@ Each notification is carried along a chain of histograms, whose variables hold t
 
     irq_handler_entry → queue → start → begin → end → one synthetic event with every duration
 
-The first call of the secure world and the last return from it are taken: calls repeat for every RPC.
-Counts are kept at each link: a notification that doesn't reach the end is missed, not forgotten. Pure.
+The first call of the secure world and the last return from it are taken: calls repeat for every RPC. Counts
+are kept at each link: a notification that doesn't reach the end is missed, not forgotten. A variable is used
+up only by an expression (`common_timestamp-$t`), so every link has one, and nothing is linked twice. Pure.
 
 Ref: Linux Documentation/trace/histogram.rst, events.rst, kprobetrace.rst; include/linux/workqueue_types.h
-     (struct work_struct {data, entry, func}); include/linux/irqreturn.h
+     (struct work_struct {data, entry, func}); include/linux/irqreturn.h; kernel/trace/trace_events_hist.c
+     (resolve_var_refs: read_once)
 """
 
 from collections.abc import Iterator
@@ -31,25 +33,34 @@ ENTRIES = 1024
 
 @frozen
 class Trigger:
-    """A histogram: its event's directory below events/, what is written there, and what it is read as."""
+    """A histogram: its event's directory below events/, what is written there, and what it is read as.
+
+    key: field of the event that links it to others, "" for none
+    """
 
     event: str
     text: str
     label: str = ""
+    key: str = ""
+
+    @property
+    def condition(self) -> str:
+        """Which of the events are counted, and recorded."""
+        return self.text.partition(" if ")[2]
 
 
 @frozen
 class Plan:
     """Everything that is asked for; names carry the run's tag, so that two runs don't meet.
 
-    recorded: events and filters of what goes to the ring buffer, for the other two methods
+    recorded: those of the triggers whose events go to the ring buffer as well, for the other two methods
     """
 
     tag: str
     probes: tuple[str, ...]
     synthetic: tuple[str, ...]
     triggers: tuple[Trigger, ...]
-    recorded: tuple[tuple[str, str], ...]
+    recorded: tuple[Trigger, ...]
 
 
 def plan(found: Facilities, tag: str, bands: tuple[tuple[int, int | None, int], ...]) -> Plan:
@@ -59,20 +70,16 @@ def plan(found: Facilities, tag: str, bands: tuple[tuple[int, int | None, int], 
     return Plan(
         tag=tag,
         probes=tuple(_probes(found, tag)),
-        synthetic=tuple(_synthetic(tag, "u64" if per_cpu else "pid_t")),
+        synthetic=tuple(_synthetic(tag, "u64" if per_cpu else "int")),
         triggers=(*links, *_durations(tag, bands)),
-        recorded=tuple(
-            (link.event, link.text.partition(" if ")[2])
-            for link in links
-            if not link.event.startswith("synthetic/")
-        ),
+        recorded=tuple(link for link in links if not link.event.startswith("synthetic/")),
     )
 
 
 def _probes(found: Facilities, tag: str) -> Iterator[str]:
     bottom = BOTTOM_HALVES[found.path]
     if found.path == THREADED:
-        yield f"p:{tag}/begin {bottom}"
+        yield f"p:{tag}/begin {bottom} irq=%{'x' if found.bits == 64 else 'r'}0:s32"
         yield f"r:{tag}/end {bottom}"
     elif found.kprobes:
         work, function = ("%x2", 24) if found.bits == 64 else ("%r2", 12)
@@ -110,11 +117,11 @@ def _per_cpu(found: Facilities, tag: str) -> Iterator[Trigger]:
 
 
 def _threaded(found: Facilities, tag: str) -> Iterator[Trigger]:
+    """The handler's end asks for the thread: a thread that runs still is not woken, but goes round again."""
     yield _interrupt(found)
-    yield Trigger("irq/irq_handler_exit", _hist("ret", f"size={ENTRIES}", f"irq=={found.irq}"), "returns")
-    yield _queue("sched/sched_waking", tag, "pid", f"pid=={found.thread}")
+    yield _queue("irq/irq_handler_exit", tag, "irq", f"irq=={found.irq} && ret=={WAKE_THREAD}")
     yield Trigger(f"synthetic/{tag}_q", _hist("id", "i1=ti,q1=tq,c1=cpu"))
-    yield _start(f"{tag}/begin", tag, "common_pid", "")
+    yield _start(f"{tag}/begin", tag, "irq", "")
     yield from _call(found, tag)
     yield _end(f"{tag}/end", tag, "")
 
@@ -125,15 +132,15 @@ def _interrupt(found: Facilities) -> Trigger:
 
 
 def _queue(event: str, tag: str, key: str, condition: str) -> Trigger:
-    keep = f"w0={key},i0=$ti,q0={NOW},c0=common_cpu:clock={CLOCK}"
+    keep = f"w0={key},x0={NOW}-$ti,i0=$ti,q0={NOW},c0=common_cpu:clock={CLOCK}"
     action = f"onmatch(irq.irq_handler_entry).trace({tag}_q,$w0,$i0,$q0,$c0)"
-    return Trigger(event, _hist("common_cpu", f"{keep}:{action}", condition), "queued")
+    return Trigger(event, _hist("common_cpu", f"{keep}:{action}", condition), "queued", key)
 
 
 def _start(event: str, tag: str, key: str, condition: str) -> Trigger:
-    keep = f"i2=$i1,q2=$q1,c2=$c1,s2={NOW}:clock={CLOCK}"
+    keep = f"x2={NOW}-$q1,i2=$i1,q2=$q1,c2=$c1,s2={NOW}:clock={CLOCK}"
     action = f"onmatch(synthetic.{tag}_q).trace({tag}_s,$i2,$q2,$s2,$c2)"
-    return Trigger(event, _hist(key, f"{keep}:{action}", condition), "started")
+    return Trigger(event, _hist(key, f"{keep}:{action}", condition), "started", key)
 
 
 def _caller(found: Facilities) -> str:
@@ -144,7 +151,7 @@ def _caller(found: Facilities) -> str:
 def _call(found: Facilities, tag: str) -> Iterator[Trigger]:
     """First call and last return of a bottom half."""
     yield Trigger(f"synthetic/{tag}_s", _hist("common_pid", "i3=ti,q3=tq,s3=ts,c3=cpu"))
-    keep = f"i4=$i3,q4=$q3,s4=$s3,c4=$c3,b4={NOW}:clock={CLOCK}"
+    keep = f"x4={NOW}-$s3,i4=$i3,q4=$q3,s4=$s3,c4=$c3,b4={NOW}:clock={CLOCK}"
     action = f"onmatch(synthetic.{tag}_s).trace({tag}_b,$i4,$q4,$s4,$b4,$c4)"
     yield Trigger(
         "optee/optee_invoke_fn_begin", _hist("common_pid", f"{keep}:{action}", _caller(found)), "begins"

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from bench.board.frame import Reply, one_line
-from bench.board.latencyplan import CLOCK, Plan, plan
+from bench.board.latencyplan import CLOCK, Plan, Trigger, plan
 from bench.board.notification import TRACING, Facilities
 from bench.errors import LabFault
 
@@ -86,6 +86,7 @@ class LatencyTrace:
     ) -> None:
         self._session = session
         self._found = found
+        self._counting = False
         self._bands = tuple(bands)
         self._guard: Running | None = None
         self.plan: Plan | None = None
@@ -108,7 +109,7 @@ class LatencyTrace:
         clean = f'cat >/dev/null; {REMOVE} mpb_remove "$N"'
         self._guard = self._session.spawn(GUARD % (nonce, shlex.quote(clean)))
         self.plan = plan(self._found, f"{PREFIX}{nonce}x{self._guard.pid}", self._bands)
-        self.moved = 0
+        self.moved, self._counting = 0, count
         self._do(REMOVE + ORPHANS + self._set_up(count, record))
 
     def _set_up(self, count: bool, record: bool) -> str:
@@ -120,9 +121,9 @@ class LatencyTrace:
             lines += [_put(f"{events}/{t.event}/trigger", t.text) for t in p.triggers]
         if record:
             lines.append(f"echo {BUFFER_KIB} >{self.instance}/buffer_size_kb")
-            for event, condition in p.recorded:
-                lines += [_put(f"{events}/{event}/filter", condition)] if condition else []
-                lines.append(f"echo 1 >{events}/{event}/enable")
+            for t in p.recorded:
+                lines += [_put(f"{events}/{t.event}/filter", t.condition)] if t.condition else []
+                lines.append(f"echo 1 >{events}/{t.event}/enable")
         return REFUSES + " && ".join(f"{{ {line}; }}" for line in lines) + " || mpb_refused"
 
     def _do(self, script: str) -> None:
@@ -135,8 +136,9 @@ class LatencyTrace:
     def read(self, *, durations: bool = True) -> bytes:
         """All counts and, if wanted, durations, compressed; see bench.observe.latency."""
         p, events = self._plan, f"{self.instance}/events"
-        parts = [f"echo '@@ {t.label}'; cat {events}/{t.event}/hist" for t in p.triggers if _counts(t)]
-        if durations:
+        counted = [t for t in p.triggers if _counts(t)] if self._counting else []
+        parts = [f"echo '@@ {t.label}'; cat {events}/{t.event}/hist" for t in counted]
+        if durations and self._counting:
             parts.append(f"echo '@@ durations'; cat {events}/synthetic/{p.tag}_n/hist")
         parts.append(f"echo '@@ missed'; grep ' {p.tag}/\\| {p.tag}_' {TRACING}/kprobe_profile")
         reply = self._session.execute(QUIETLY.format(parts="; ".join(parts), line=self._found.line), SET_UP_S)
@@ -144,6 +146,14 @@ class LatencyTrace:
         if reply.code != 0:
             raise LabFault(f"histograms can't be read: {reply.error}")
         return reply.stdout
+
+    def forget(self) -> None:
+        """Begin the record of events anew."""
+        self._session.execute(f"echo >{self.instance}/trace", SET_UP_S)
+
+    def halt(self) -> None:
+        """Record no more; what was recorded stays."""
+        self._session.execute(f"echo 0 >{self.instance}/tracing_on", SET_UP_S)
 
     def stop(self) -> None:
         """Remove everything of ours, and say so if something stays."""
@@ -167,9 +177,8 @@ for n in 1 2 3 4 5 6 7 8 9; do a=$(cat /proc/interrupts); x=$({parts}); b=$(cat 
 REFUSES = f"mpb_refused() {{ cat {TRACING}/error_log {TRACING}/instances/{PREFIX}*/error_log; exit 1; }}\n"
 
 
-def _counts(trigger: object) -> bool:
-    label = getattr(trigger, "label", "")
-    return bool(label) and not label.startswith("duration")
+def _counts(trigger: Trigger) -> bool:
+    return bool(trigger.label) and not trigger.label.startswith("duration")
 
 
 def _put(path: str, text: str) -> str:

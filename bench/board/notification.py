@@ -29,7 +29,7 @@ echo '# interrupts'; cat /proc/interrupts
 echo '# symbols'; sed -n 's/^\\([0-9a-f]*\\) . \\(notif_[a-z_]*\\)$/\\1 \\2/p' /proc/kallsyms
 echo '# readme'; cat {TRACING}/README 2>/dev/null
 echo '# events'; cd {TRACING}/events 2>/dev/null && for e in irq/irq_handler_entry irq/irq_handler_exit \\
-  workqueue/workqueue_queue_work sched/sched_waking optee/optee_invoke_fn_begin; do [ -d $e ] && echo $e; done
+  workqueue/workqueue_queue_work optee/optee_invoke_fn_begin; do [ -d $e ] && echo $e; done
 echo '# clocks'; cat {TRACING}/trace_clock 2>/dev/null
 echo '# timer'; dmesg | grep -o 'timer(s) running at [0-9.]*[kM]Hz' | head -n 1
 echo '# online'; cat {CPU}/online
@@ -158,7 +158,7 @@ def _missing(
     elif path:
         wanted = {
             PER_CPU: {"irq/irq_handler_entry", "workqueue/workqueue_queue_work"},
-            THREADED: {"irq/irq_handler_entry", "irq/irq_handler_exit", "sched/sched_waking"},
+            THREADED: {"irq/irq_handler_entry", "irq/irq_handler_exit"},
         }[path] | {"optee/optee_invoke_fn_begin"}
         found += [f"no trace event {event}" for event in sorted(wanted - events)]
         if BOTTOM_HALVES[path] not in symbols or not symbols[BOTTOM_HALVES[path]]:

@@ -34,7 +34,7 @@ class Counts:
     table:     interrupts by /proc/interrupts, by CPU
     irqs:      interrupts by the handler's trace event, by CPU
     requests:  handlers that found a bottom half to run, and asked for it
-    queued:    requests that made something run: work queued, thread woken
+    queued:    requests that made something run: work that was queued
     started, ended: bottom halves
     samples:   bottom halves with all times; one that follows another at once may have been asked for by an
                interrupt whose time is gone
@@ -44,7 +44,7 @@ class Counts:
     table: Mapping[int, int]
     irqs: Mapping[int, int]
     requests: int | None
-    queued: int
+    queued: int | None
     started: int
     ended: int
     samples: int
@@ -99,7 +99,7 @@ def _wrong(c: Counts, irqs: int, coalesced: int | None, spurious: int | None) ->
             yield f"CPU {cpu}: /proc/interrupts counts {listed}, the handler ran {traced} times"
     if c.started != c.ended:
         yield f"{c.started} bottom halves began, {c.ended} ended"
-    if c.queued > c.started:
+    if c.queued is not None and c.queued > c.started:
         yield f"{c.queued} bottom halves were asked for, {c.started} began"
     if coalesced is not None and coalesced < 0:
         yield f"{c.started} bottom halves began, but only {c.requests} were asked for"
@@ -156,7 +156,7 @@ def _sum(a: Counts, b: Counts) -> Counts:
         table=each(a.table, b.table),
         irqs=each(a.irqs, b.irqs),
         requests=None if a.requests is None or b.requests is None else a.requests + b.requests,
-        queued=a.queued + b.queued,
+        queued=None if a.queued is None or b.queued is None else a.queued + b.queued,
         started=a.started + b.started,
         ended=a.ended + b.ended,
         samples=a.samples + b.samples,

@@ -8,10 +8,14 @@ from typing import Any
 import pytest
 from attrs import define, field
 
+from bench.board import rawtrace
+from bench.board.latencyplan import Trigger
 from bench.board.latencytrace import LatencyTrace, timing
 from bench.board.notification import Facilities, look
 from bench.errors import Invalidated, Misuse
 from bench.measure.latency import EMULATED, SEGMENTS, Result, measurements
+from bench.observe.happenings import Happening, Role, follow, lost_in_text, of_raw, of_text
+from bench.observe.ringbuffer import decode, event_format, layout
 from bench.plugin.fixtures import Bench
 from bench.run import latency as run
 
@@ -82,6 +86,50 @@ class Notifications:
         self.results.append(found)
         return found
 
+    def recorded(self, trace: LatencyTrace, samples: int | None = None) -> dict[str, Result]:
+        """Notifications whose events are recorded one by one, by every method the trace is set up for."""
+        wanted = samples or self.samples
+        before = run.begin(trace, self.found)
+        sent = self.send(wanted)
+        after = run.quiet(trace, self.found.line, run.under_way(before))
+        trace.halt()
+        table = after.since(before).table
+        found = {run.TEXT: self._by_text(trace, table, sent), run.RAW: self._raw(trace, table, sent)}
+        if after.durations:
+            found[run.HISTOGRAM] = run.result(self.found, before, after, sent, trace.moved)
+        self.results += found.values()
+        return found
+
+    def _by_text(self, trace: LatencyTrace, table: Mapping[int, int], sent: int | None) -> Result:
+        """From the text, which stays on the board."""
+        session: Any = self.bench.board.session
+        assert trace.plan is not None
+        data = rawtrace.text(session, trace.instance)
+        text = data.decode("utf-8", "backslashreplace")
+        seen = follow(of_text(text, roles_of(trace.plan.recorded)))
+        return run.followed(
+            self.found, seen, table, method=run.TEXT, lost=lost_in_text(text), sent=sent, moved=len(data)
+        )
+
+    def _raw(self, trace: LatencyTrace, table: Mapping[int, int], sent: int | None) -> Result:
+        """From the raw pages, which are taken off the board."""
+        session: Any = self.bench.board.session
+        assert trace.plan is not None
+        roles = roles_of(trace.plan.recorded)
+        said = rawtrace.descriptions(session, list(roles))
+        where, formats = layout(said.header_page), [event_format(text) for text in said.formats]
+        by_event, by_id = dict(zip(roles, formats, strict=True)), {f.id: f for f in formats}
+        happenings: list[Happening] = []
+        lost, moved = rawtrace.lost(session, trace.instance), 0
+        for cpu, data in rawtrace.each(session, trace.instance, where.page_size):
+            moved += len(data)
+            for events in decode(data, where, by_id):
+                lost += events.lost
+                happenings += of_raw(cpu, events, by_event, roles)
+        return run.followed(
+            self.found, follow(happenings), table, method=run.RAW, lost=lost, sent=sent, moved=moved
+        )
+
     def record(self, found: Result, condition: str = "") -> None:
         """Record distributions, counts and figures; Invalidated if the run does not add up."""
         prefix, virtual = f"{condition}: " if condition else "", self.bench.about.virtual
@@ -111,6 +159,11 @@ class Notifications:
         tick, governor = self.found.tick_ns, self.found.governor or "none"
         timer = f"timer tick {tick:.1f} ns" if tick else "timer tick unknown"
         return f"{timer}, CPUs {self.found.online}, frequency governor {governor}"
+
+
+def roles_of(recorded: tuple[Trigger, ...]) -> dict[str, Role]:
+    """What each recorded event is to a notification."""
+    return {t.event: Role(t.label, t.key) for t in recorded}
 
 
 @pytest.fixture(scope="session")

@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from bench.errors import Invalidated, LabFault
-from bench.measure.histogram import BANDS, Histogram
-from bench.measure.latency import Counts, Result
+from bench.measure.histogram import BANDS, Histogram, of_values
+from bench.measure.latency import SEGMENTS, Counts, Result
+from bench.observe.happenings import Followed
 from bench.observe.latency import ALL_CPUS, Readout, readout, unpacked
 
-HISTOGRAM = "histograms in the kernel"
+HISTOGRAM, RAW, TEXT = "histograms in the kernel", "raw ring buffer", "text of the trace"
 THREADED = "threaded"
-WAKE_THREAD = 2
 READS = 12
 SETTLE_S = 0.2
 BUCKETS = tuple((band.low_ns, band.high_ns, band.width_ns) for band in BANDS)
@@ -35,6 +35,9 @@ class Trace(Protocol):
     """What is needed of the trace."""
 
     moved: int
+
+    def forget(self) -> None:
+        """Begin the record of events anew."""
 
     def read(self, *, durations: bool = True) -> bytes:
         """Everything counted so far; without durations it is short."""
@@ -76,7 +79,9 @@ def result(found: Found, before: Readout, after: Readout, sent: int | None, move
     return Result(
         method=HISTOGRAM,
         path=found.path,
-        counts=counts(found.path, came, segments["total"].total if "total" in segments else 0),
+        counts=counts(
+            found.path, came.hits, came.table, segments.get("total", Histogram()).total, came.dropped
+        ),
         segments=segments,
         by_cpu=by_cpu,
         sent=sent,
@@ -84,22 +89,21 @@ def result(found: Found, before: Readout, after: Readout, sent: int | None, move
     )
 
 
-def counts(path: str, came: Readout, samples: int) -> Counts:
-    """By what the histograms of each path count; see bench.board.latencyplan."""
-    hits = {label: sum(rows.values()) for label, rows in came.hits.items()}
-    if path == THREADED:
-        requests: int | None = came.hits.get("returns", {}).get(WAKE_THREAD, 0)
-    else:
-        requests = hits.get("requests")
+def counts(
+    path: str, hits: Mapping[str, Mapping[int, int]], table: Mapping[int, int], samples: int, dropped: int
+) -> Counts:
+    """By what is counted on each path; see bench.board.latencyplan."""
+    sums = {label: sum(rows.values()) for label, rows in hits.items()}
+    threaded = path == THREADED
     return Counts(
-        table=came.table,
-        irqs=came.hits.get("irqs", {}),
-        requests=requests,
-        queued=hits.get("queued", 0),
-        started=hits.get("started", 0),
-        ended=hits.get("ended", 0),
+        table=table,
+        irqs=dict(hits.get("irqs", {})),
+        requests=sums.get("queued", 0) if threaded else sums.get("requests"),
+        queued=None if threaded else sums.get("queued", 0),
+        started=sums.get("started", 0),
+        ended=sums.get("ended", 0),
         samples=samples,
-        dropped=came.dropped,
+        dropped=dropped,
     )
 
 
@@ -145,3 +149,38 @@ def measure(
         raise LabFault(f"{rounds} rounds of sending, and {came} of {samples} notifications came")
     after = quiet(trace, found.line, idle)
     return result(found, before, after, None if None in sent else sum(n or 0 for n in sent), trace.moved)
+
+
+def begin(trace: Trace, found: Found) -> Readout:
+    """A quiet reading at which the record of events begins as well. Invalidated if there is none."""
+    for _ in range(READS):
+        before = quiet(trace, found.line)
+        trace.forget()
+        if quiet(trace, found.line, durations=False).table == before.table:
+            return before
+    raise Invalidated(f"notifications never stop: none of {READS} records began in a quiet moment")
+
+
+def followed(
+    found: Found,
+    seen: Followed,
+    table: Mapping[int, int],
+    *,
+    method: str,
+    lost: int,
+    sent: int | None,
+    moved: int,
+) -> Result:
+    """The same from events that were recorded one by one; table: /proc/interrupts' counts of the run."""
+    by_cpu: dict[int, list[int]] = {}
+    for sample in seen.samples:
+        by_cpu.setdefault(sample.irq_cpu, []).append(sample.done - sample.irq)
+    return Result(
+        method=method,
+        path=found.path,
+        counts=counts(found.path, seen.hits, table, len(seen.samples), lost),
+        segments={name: of_values(s.durations[name] for s in seen.samples) for name in SEGMENTS},
+        by_cpu={cpu: of_values(values) for cpu, values in sorted(by_cpu.items())},
+        sent=sent,
+        moved=moved,
+    )
