@@ -35,6 +35,7 @@ def test_watchdog_expiry_is_recovered(crashes, core):
     assert step.observed.state == "running"
     assert step.observed.boots == 1
     assert step.observed.beating
+    crashes.lives_on(core)
 
 
 @pytest.mark.parametrize("kind", range(4), ids=["mmufault", "watchdog", "fatal-error", "unknown"])

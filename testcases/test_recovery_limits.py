@@ -13,6 +13,8 @@ pytestmark = LIMITS
 
 BOUND = 5
 WAIT_S = 20.0
+DYING = 3
+"""Beats of a firmware whose heart stops."""
 
 
 def test_recovered_but_dead_is_a_fail(crashes, core):
@@ -24,6 +26,18 @@ def test_recovered_but_dead_is_a_fail(crashes, core):
     assert (step.observed.state, step.observed.boots) == ("running", 1)
     with pytest.raises(BoardFault, match=r"crash on .*: beating was predicted True, the board showed False$"):
         step.check("state", "beating")
+
+
+def test_recovered_but_dying_is_a_fail(crashes, core):
+    """A firmware that beats a few times after its recovery and then no more is found, whoever kicks what."""
+    crashes.start(core, beats=DYING)
+    mute = crashes.image("mute", core)
+    crashes.replace(core, mute)
+    step = crashes.watchdog(core, reload=mute)
+    assert (step.observed.state, step.observed.boots) == ("running", 1)
+    with pytest.raises(BoardFault, match=f"{core}: its heart stopped at beat {DYING} of life 2"):
+        crashes.lives_on(core)
+    assert crashes.bench.state(core) == "running", "Linux and the watchdog have not noticed"
 
 
 def test_recovery_storm_stops_at_its_bound(crashes, core):

@@ -38,7 +38,7 @@ from bench.measure.leaks import Snapshot, snapshot, steady
 from bench.observe import beat, identity, text_of
 from bench.observe.recovery import beating
 from bench.plugin.fixtures import Bench
-from bench.run.recovery import Crash, calm, crash, dumped
+from bench.run.recovery import Crash, calm, crash, dumped, lives_on
 from bench.twin.coredump import dump as predict_dump
 from bench.twin.recovery import crash as predict_crash
 from bench.twin.recovery import recovery as predict_recovery
@@ -47,13 +47,16 @@ from bench.twin.recovery import started
 MAILBOX = 0x1000
 """Offset of the mailbox words behind the trace buffer. Ref: firmware/coprocessor/lib/firmware.h"""
 TAG = 0x4D420000
-LIVE_MS, FAILURES = 0, 4
+LIVE_MS, FAILURES, BEATS = 0, 4, 8
 """Offsets of the words."""
 
 WRITE_S = 20.0
 DUMP_S = 20.0
 LOOKS = 5
 """The bench's own watcher and readers hold a descriptor or a process for a moment, so one look may see it."""
+LIVES = 25
+STILL_S = 3.0
+"""A firmware lives that beats so often, which takes half a second, and never stands still for so long."""
 QUIET_S = 3.0
 """A firmware that fails at once is reported by its watchdog within a third of a second; ten times that."""
 RSC_TRACE = 2
@@ -141,11 +144,11 @@ class Crashes:
     def start(self, core: str, name: str = "starve", **mailbox: int | None) -> Patient:
         """Deploy firmware that lives until it is told to fail. BoardFault if it does not run.
 
-        live_ms, failures: other words for its mailbox; None: no word.
+        live_ms, failures, beats: other words for its mailbox; None: no word.
         """
         patient = self._patient(core, name)
-        words = {LIVE_MS: mailbox.get("live_ms", 0), FAILURES: mailbox.get("failures", 0)}
-        self._write(patient, words)
+        names = {LIVE_MS: "live_ms", FAILURES: "failures", BEATS: "beats"}
+        self._write(patient, {at: mailbox.get(name, 0) for at, name in names.items()})
         self._patients[core] = patient
         self.bench.deploy(core, patient.image, f"{name} {core}").check("errno", "state", "beating")
         return patient
@@ -323,6 +326,10 @@ class Crashes:
         samples = Evidence(tuple(trace_samples(lambda: remoteproc.trace(core), time.monotonic)))
         texts = [text_of(samples, name) or "" for name in (TRACE_FIRST, TRACE_SECOND)]
         return bool(beating(beat(texts[0]), beat(texts[1])))
+
+    def lives_on(self, core: str, beats: int = LIVES) -> None:
+        """BoardFault unless the firmware beats so often, in one life."""
+        lives_on(lambda: self.beat(core), core, beats, still_s=STILL_S)
 
     def _trace(self, core: str) -> str:
         return (self.bench.board.remoteproc.trace(core) or b"").decode("utf-8", "backslashreplace")

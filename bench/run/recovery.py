@@ -72,6 +72,34 @@ def dumped(core: str, predicted: DumpFacts, dump: bytes, took_ns: int) -> run.St
     return run.Step("core dump", core, predicted, observed, compare(predicted, observed), evidence, took_ns)
 
 
+def lives_on(
+    life: Callable[[], tuple[int, int]],
+    core: str,
+    beats: int,
+    *,
+    still_s: float,
+    now_s: Callable[[], float] = time.monotonic,
+) -> None:
+    """Wait until the heart of a firmware has beaten so often in one life.
+
+    life: gives its number and its beat by now. BoardFault if the heart stands still for still_s before, or
+    another life begins: one beat after a recovery is no proof that the firmware lives.
+    """
+    number, begin = latest = life()
+    deadline = now_s() + still_s
+    while latest[1] - begin < beats:
+        before, latest = latest, life()
+        if latest[0] != number:
+            raise BoardFault(f"{core}: life {number} ended after beat {before[1]}: this is life {latest[0]}")
+        if latest != before:
+            deadline = now_s() + still_s
+        elif now_s() > deadline:
+            raise BoardFault(
+                f"{core}: its heart stopped at beat {latest[1]} of life {number}, "
+                f"{beats - latest[1] + begin} before the {beats} that were waited for"
+            )
+
+
 class Follows(Protocol):
     """What `calm` needs of the kernel log."""
 

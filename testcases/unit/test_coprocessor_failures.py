@@ -13,7 +13,7 @@ from coprocessor_rig import CORES, Rig, code
 from bench.virtual.coprocessor import SLOT
 from bench.virtual.memory import SharedRam
 
-LIVE_MS, FAILURES = 0, 1
+LIVE_MS, FAILURES, BEATS = 0, 1, 2
 SHUTDOWN = 1 << 2
 
 
@@ -91,6 +91,16 @@ def test_mute_runs_without_a_beat_and_keeps_its_watchdog_quiet(rig: Rig, built: 
     served = rig.word(SLOT.BEAT)
     rig.until(lambda: rig.word(SLOT.BEAT) > served + 200)
     assert (rig.beat(), rig.levels, rig.word(SLOT.ACK)) == (0, [], 1)
+
+
+def test_mute_beats_as_often_as_its_mailbox_says_and_kicks_on(rig: Rig, built: Path) -> None:
+    """A heart that stops while the watchdog is still kicked: only who counts its beats can tell."""
+    rig.parameter(BEATS, 3)
+    start(rig, built, "mute")
+    rig.until(lambda: rig.beat() == 3)
+    served = rig.word(SLOT.BEAT)
+    rig.until(lambda: rig.word(SLOT.BEAT) > served + 200)
+    assert (rig.beat(), rig.levels, rig.word(SLOT.ACK)) == (3, [], 1)
 
 
 def test_alive_answers_a_shutdown_and_slow_stop_does_not(rig: Rig, built: Path) -> None:

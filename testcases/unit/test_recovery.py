@@ -29,7 +29,7 @@ from bench.facts import (
 from bench.image import spoil
 from bench.layout import Tee
 from bench.observe import recovery as see
-from bench.run.recovery import calm
+from bench.run.recovery import calm, lives_on
 from bench.twin.recovery import crash, recovery, started
 from testcases.unit.image_rig import board, image, key
 
@@ -225,6 +225,27 @@ def test_a_storm_ends_at_its_bound():
     assert ended == [1]
     assert calm(Log(2), 0, "m33", bound=3, disable=lambda: ended.append(2), quiet_s=0) == 2
     assert ended == [1]
+
+
+# --- a heart that beats on
+
+
+def beating(*lives, beats=3):
+    shown, seconds = iter(lives), iter(range(100))
+    lives_on(lambda: next(shown), "m33", beats, still_s=2, now_s=lambda: float(next(seconds)))
+
+
+def test_a_heart_is_watched_for_more_than_one_beat():
+    """As many beats as were asked for, in one life, however slowly they come."""
+    beating((2, 5), (2, 5), (2, 6), (2, 6), (2, 8))
+
+
+def test_a_heart_that_stops_is_the_boards_fault():
+    """Some beats after a recovery and then none, or a new life: both are told with their numbers."""
+    with pytest.raises(BoardFault, match="m33: its heart stopped at beat 6 of life 2, 2 before the 3 that"):
+        beating((2, 5), (2, 6), *[(2, 6)] * 9)
+    with pytest.raises(BoardFault, match="m33: life 2 ended after beat 6: this is life 3"):
+        beating((2, 5), (2, 6), (3, 0))
 
 
 # --- the board's files

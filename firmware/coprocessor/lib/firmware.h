@@ -39,7 +39,11 @@ enum parameter {
 	PARAMETER_LIVE_MS,  /* how long a firmware that fails lives before; 500 */
 	/* how often it fails, counted down in place; at 0 it lives until the word is raised; untagged: always */
 	PARAMETER_FAILURES,
+	PARAMETER_BEATS, /* how often mute beats before it falls silent; 0 */
 };
+
+/* The value of a mailbox word, or what counts where there is none. */
+uint32_t parameter(enum parameter word, uint32_t otherwise);
 
 /* Lives (beats, kicks, answers Linux) until it is time to fail and a failure is left, then returns. */
 void live_until_failure(void);

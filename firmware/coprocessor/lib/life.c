@@ -12,6 +12,11 @@ static int given(enum parameter word)
 	return (mailbox[word] & 0xffff0000u) == PARAMETER_TAG;
 }
 
+uint32_t parameter(enum parameter word, uint32_t otherwise)
+{
+	return given(word) ? mailbox[word] & 0xffff : otherwise;
+}
+
 /* 1: fail this time. */
 static int take_failure(void)
 {
@@ -27,9 +32,7 @@ static int take_failure(void)
 /* The mailbox is looked at in every tick, so that a failure can be ordered while the firmware lives. */
 static int fails_now(uint32_t lived_ms)
 {
-	uint32_t live_ms = given(PARAMETER_LIVE_MS) ? mailbox[PARAMETER_LIVE_MS] & 0xffff : DEFAULT_LIVE_MS;
-
-	return lived_ms >= live_ms && take_failure();
+	return lived_ms >= parameter(PARAMETER_LIVE_MS, DEFAULT_LIVE_MS) && take_failure();
 }
 
 void live_one_tick(void)
