@@ -21,6 +21,18 @@ from typing import Any
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ANSWER_S = 60.0
+FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--hide-scrollbars",
+    "--disable-background-networking",
+    "--host-resolver-rules=MAP * ~NOTFOUND",
+    "--remote-debugging-pipe",
+)
+"""No sandbox: as root there is none. No network: whatever it asks for is not found."""
 WRAPPER = 'exec 3<&"$1" 4>&"$2"; shift 2; exec "$@"'
 
 
@@ -35,10 +47,8 @@ def browser() -> Iterator["Browser"]:
     with tempfile.TemporaryDirectory(prefix="browser-", ignore_cleanup_errors=True) as profile:
         commands, our_out = os.pipe()
         our_in, answers = os.pipe()
-        flags = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-                 "--hide-scrollbars", "--disable-background-networking", "--host-resolver-rules=MAP * ~NOTFOUND",
-                 "--remote-debugging-pipe", f"--user-data-dir={profile}")  # fmt: skip
-        shell = ["bash", "-c", WRAPPER, "browser", str(commands), str(answers), str(program()), *flags]
+        shell_flags = [*FLAGS, f"--user-data-dir={profile}"]
+        shell = ["bash", "-c", WRAPPER, "browser", str(commands), str(answers), str(program()), *shell_flags]
         process = subprocess.Popen(
             shell,
             pass_fds=(commands, answers),
@@ -122,7 +132,11 @@ class Browser:
     def look(self, width: int, height: int = 900, *, dark: bool = False, media: str = "") -> None:
         """Window size, colour scheme, medium ("print")."""
         self.ask(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=width < 600,
         )
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         self.ask("Emulation.setEmulatedMedia", media=media, features=scheme)

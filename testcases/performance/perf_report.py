@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""P9: the report of 1,000 tests and 10⁶ samples, beside pytest-html's on a run with as many lines of text.
+"""P9: the report of 1,000 tests and 10⁶ samples, beside pytest-html's on a run that says as much.
+
+All that pytest-html can show of a sample is what a test prints: here the line that `trace-cmd report` gives.
 
 `make perf` puts pytest-html (https://github.com/pytest-dev/pytest-html) into build/peers, for this alone.
 """
@@ -27,7 +29,9 @@ import pytest
 @pytest.mark.parametrize("number", range({tests}))
 def test_one(number):
     for sample in range({samples}):
-        print(f"sample {{sample}}: {{sample * 0.017:.3f}} ms")
+        us = 24 + number * sample % 7919 / 1000
+        at = f"  irq/14-optee_notif-87  [001] d..2. {{sample * 0.002:12.6f}}"
+        print(f"{{at}}: notification: core=0 latency_us={{us:.3f}}")
 """
 
 
@@ -37,8 +41,8 @@ def benchmarks(board: Board | None) -> Iterator[Row]:  # noqa: ARG001 - it needs
         directory = Path(name)
         ours_s, size = _ours(directory / "ours", TESTS, SAMPLES)
         peer_s, peer_size = _peer(directory)
-        small_s, _ = _ours(directory / "small", TESTS, 0)
-        large_s, _ = _ours(directory / "large", MANY, 0, rounds=1)
+        small_s = _cpu_s(directory / "small", TESTS)
+        large_s = _cpu_s(directory / "large", MANY)
     peer = "pytest-html" if peer_size else "pytest-html is not installed: NOT-RUN"
     what = f"report of {TESTS} tests, 10⁶ samples"
     yield Row("P9", what, peer, peer_s, ours_s, f"≤ {TARGET_S:g} s", ours_s <= TARGET_S)
@@ -49,18 +53,26 @@ def benchmarks(board: Board | None) -> Iterator[Row]:  # noqa: ARG001 - it needs
         words = f"its page, {ratio:.1f} x smaller than {peer_size / 1e6:.1f} MB"
         yield Row("P9", words, peer, peer_s, ours_s, f"≥ {TARGET_RATIO} x", ratio >= TARGET_RATIO)
     growth = large_s / small_s / (MANY / TESTS)
-    words = f"{MANY} tests, {growth:.2f} x the time per test of {TESTS}"
+    words = f"{MANY} tests, {growth:.2f} x the CPU time per test of {TESTS}"
     yield Row("P9", words, "", None, large_s, "≤ 1.2 x", growth <= 1.2)
 
 
-def _ours(directory: Path, tests: int, samples: int, rounds: int = ROUNDS) -> tuple[float, int]:
+def _ours(directory: Path, tests: int, samples: int) -> tuple[float, int]:
     """Median seconds of a report, and its page's size."""
     run, times = report_load.make(directory, tests, samples), []
-    for _ in range(rounds):
+    for _ in range(ROUNDS):
         begin = time.perf_counter()
         page = report.write([run], run)
         times.append(time.perf_counter() - begin)
     return statistics.median(times), page.stat().st_size
+
+
+def _cpu_s(directory: Path, tests: int) -> float:
+    """CPU seconds of a report without samples: growth is a matter of the work, not of the machine's load."""
+    run = report_load.make(directory, tests, 0)
+    begin = time.process_time()
+    report.write([run], run)
+    return time.process_time() - begin
 
 
 def _peer(directory: Path) -> tuple[float | None, int]:

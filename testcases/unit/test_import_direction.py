@@ -30,7 +30,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"home", "run", "gather", "observe", "measure", "twin", "image", "board", "record", "report"},
     "cli_image": PURE | {"image", "twin"},
     "cli_enrol": PURE | {"home", "board"},
-    "cli_report": PURE | {"record", "report"},
+    "signoff": PURE | {"image", "record", "report"},
+    "cli_report": PURE | {"home", "record", "report", "signoff"},
     "cli": PURE | {"virtual", "cli_image", "cli_enrol", "cli_report"},
 }
 LABGRID = {"board", "virtual", "plugin"}

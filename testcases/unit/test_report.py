@@ -9,6 +9,7 @@ import re
 import xml.etree.ElementTree as ET
 from collections import Counter
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
@@ -501,3 +502,13 @@ def test_a_trend_is_on_the_page(tmp_path):
     assert "mp25 a <span" in text
     assert 'aria-label="from 7 to 5"' in text
     assert "one board was left out" in text
+
+
+def test_the_committed_sample_is_what_its_record_gives(tmp_path):
+    """The sample page is made from the sample record by this very code, byte for byte."""
+    committed = Path(__file__).resolve().parents[2] / "reports" / "sample"
+    report.write([committed], tmp_path)
+    stale = [
+        name for name in report.WRITTEN if (committed / name).read_bytes() != (tmp_path / name).read_bytes()
+    ]
+    assert stale == [], "`mpbench report reports/sample` makes it again"
