@@ -3,6 +3,7 @@
 # make test   the same set-up, then all tests
 # make check  lint, types, unit tests: no board, no root
 # make perf   measure against labgrid's own drivers
+# make mp15   all tests of a board on the virtual STM32MP15
 # make peer   a long campaign: the twin against OP-TEE's own TA
 
 PYTHON ?= python3
@@ -13,14 +14,15 @@ PACKAGES := bc binutils bison bzip2 cpio device-tree-compiler dropbear-bin flex 
 	python3-dev python3-venv qemu-system-arm qemu-user u-boot-tools util-linux xz-utils
 TARGET ?= targets/virtual-mp25.yaml
 
-.PHONY: demo test check perf peer board firmware setup packages clean
+.PHONY: demo test check perf peer mp15 board boards firmware setup packages clean
 
 # A minute of it; all board cases: pytest --lg-env $(TARGET)
 demo: board firmware
 	$(BIN)/pytest --lg-env $(TARGET) testcases/test_identity.py testcases/test_deploy.py testcases/test_recovery.py
 
-test: check board
+test: check boards
 	$(BIN)/pytest --lg-env $(TARGET)
+	$(BIN)/pytest --lg-env targets/virtual-mp15.yaml $(addprefix testcases/test_,identity.py deploy.py addresses.py recovery.py)
 	$(BIN)/pytest --lg-env targets/virtual-mp25-spi.yaml testcases/test_notification.py
 	$(BIN)/pytest testcases/unit -m slow
 	$(BIN)/pytest testcases/contract testcases/peer testcases/faults
@@ -42,8 +44,16 @@ MINUTES ?= 10
 peer: setup
 	$(BIN)/python -m testcases.peer.campaign --minutes $(MINUTES) --jobs $$(nproc) --coverage
 
+# All of it on the virtual STM32MP15, of which `make test` runs a part, and what a lab and a desk are in tests.
+mp15: boards firmware
+	$(BIN)/pytest --lg-env targets/virtual-mp15.yaml
+	MPBENCH_KIND=mp15 $(BIN)/pytest testcases/contract/test_lab_place.py testcases/contract/test_desk.py
+
 board: setup
 	$(BIN)/mpbench virtual build
+
+boards: board
+	$(BIN)/mpbench virtual build mp15
 
 firmware:
 	$(MAKE) -s -C firmware

@@ -12,8 +12,13 @@ from pathlib import Path
 from bench.board.link import answers
 from bench.virtual import boards
 from bench.virtual.cli import power
+from bench.virtual.kinds import KINDS
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+KIND = KINDS[os.environ.get("MPBENCH_KIND", "mp25")]
+"""The kind of board that stands for one in a lab or on a desk; `make mp15` asks for another."""
+SOC = KIND.soc
+PROFILE = f"virtual-{SOC.name}"
 BOOT_S, COMMAND_S, RUN_S = 120.0, 60.0, 300.0
 LOOK_S = 0.2
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""targets/mp25-desk.yaml as it is: a serial port, an address, a power switch, one UART for Linux and OP-TEE.
+"""A desk's target file as it is: a serial port, an address, a power switch, one UART for Linux and OP-TEE.
 
 The board is a virtual one; a pseudo terminal that carries both its UARTs stands for the ST-LINK.
 """
@@ -21,7 +21,8 @@ from testcases.contract import labs
 
 pytestmark = pytest.mark.slow
 
-TARGET = labs.CHECKOUT / "targets" / "mp25-desk.yaml"
+TARGET = labs.CHECKOUT / "targets" / f"{labs.SOC.name}-desk.yaml"
+CORE = next(iter(labs.SOC.cores))
 FIRST_PORT = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 
 
@@ -65,18 +66,18 @@ def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[boards.Bo
     if os.geteuid() != 0 and int(FIRST_PORT.read_text()) > 1:
         pytest.skip("port 22 of a loopback address needs root")
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    up = boards.start("mp25", "desk", lambda *_: None, lifeline=True, base_port=0)
+    up = boards.start(labs.KIND.name, "desk", lambda *_: None, lifeline=True, base_port=0)
     yield up
     boards.stop(up)
 
 
-def test_mp25_desk_runs_as_it_is(board: boards.Board, tmp_path: Path):
+def test_a_desk_file_runs_as_it_is(board: boards.Board, tmp_path: Path):
     """One UART for Linux and OP-TEE is enough: firmware runs, a wrong signature's reason is read from it."""
     config = tmp_path / "config"
     config.mkdir(mode=0o700)
     shutil.copy(keys.ssh_key(), config / "ssh_key")
     shutil.copy(keys.signing_key(), config / "firmware_key.pem")
-    desk = labs.Bench(TARGET, tmp_path, {"MPBENCH_CONFIG": str(config), "MPBENCH_PROFILE": "virtual-mp25"})
+    desk = labs.Bench(TARGET, tmp_path, {"MPBENCH_CONFIG": str(config), "MPBENCH_PROFILE": labs.PROFILE})
     labs.boot(board)
     assert desk.mpbench("enrol", board.address).returncode == 0
     with serial_port(board) as port:
@@ -87,14 +88,14 @@ def test_mp25_desk_runs_as_it_is(board: boards.Board, tmp_path: Path):
             "testcases/test_identity.py",
             "testcases/test_deploy.py",
             "-k",
-            "identity or ((signed_firmware or wrong_key) and m33)",
+            f"identity or ((signed_firmware or wrong_key) and {CORE})",
             **variables,
         )
     assert done.returncode == 0, done.stdout + done.stderr
     ends = desk.ends()
     assert {
         "test_identity_is_recorded",
-        "test_signed_firmware_runs[m33]",
-        "test_wrong_key_is_refused[m33]",
+        f"test_signed_firmware_runs[{CORE}]",
+        f"test_wrong_key_is_refused[{CORE}]",
     } <= set(ends)
     assert {verdict for verdict, _ in ends.values()} == {"PASS"}

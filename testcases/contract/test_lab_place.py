@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""targets/mp25.yaml as it is, on a virtual board that a labgrid coordinator and exporter offer as a place."""
+"""A lab's target file as it is, on a virtual board that a coordinator and an exporter offer as a place."""
 
 import re
 import shutil
@@ -15,7 +15,7 @@ from testcases.contract import labs
 
 pytestmark = pytest.mark.slow
 
-TARGET = labs.CHECKOUT / "targets" / "mp25.yaml"
+TARGET = labs.CHECKOUT / "targets" / f"{labs.SOC.name}.yaml"
 EXAMPLE = labs.CHECKOUT / "targets" / "exporter-example.yaml"
 PLACE = "virtual-1"
 EXPORTED = ["NetworkPowerPort", "NetworkSerialPort", "NetworkSerialPort", "NetworkService"]
@@ -29,7 +29,7 @@ class Lab:
         self.directory = directory
         self.board = board
         self.config = directory / "config"
-        variables = {"LG_PLACE": PLACE, "MPBENCH_CONFIG": str(self.config), "MPBENCH_PROFILE": "virtual-mp25"}
+        variables = {"LG_PLACE": PLACE, "MPBENCH_CONFIG": str(self.config), "MPBENCH_PROFILE": labs.PROFILE}
         self.bench = labs.Bench(TARGET, directory, variables)
         self.processes: list[subprocess.Popen[str]] = []
 
@@ -100,7 +100,7 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[boards.Board]:
     """A virtual board, off."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("boards")))
-        up = boards.start("mp25", PLACE, lambda *_: None, lifeline=True)
+        up = boards.start(labs.KIND.name, PLACE, lambda *_: None, lifeline=True)
         yield up
         boards.stop(up)
 
@@ -150,7 +150,7 @@ def test_a_coordinator_that_is_not_there_is_told_in_one_line(lab: Lab):
     assert "Traceback" not in done.stdout + done.stderr
 
 
-def test_mp25_runs_as_it_is_on_a_virtual_board_behind_a_place(lab: Lab, board: boards.Board):
+def test_a_lab_s_file_runs_as_it_is_on_a_virtual_board_behind_a_place(lab: Lab, board: boards.Board):
     """Enrolled, acquired, run, released: every verdict is PASS, and the report names the board as virtual."""
     labs.boot(board)
     enrolled = lab.bench.mpbench("enrol", board.address, str(board.ports["ssh"]))
@@ -164,14 +164,15 @@ def test_mp25_runs_as_it_is_on_a_virtual_board_behind_a_place(lab: Lab, board: b
         lab.client("release")
     assert done.returncode == 0, done.stdout + done.stderr
     ends = lab.bench.ends()
-    assert {"test_signed_firmware_runs[m33]", "test_signed_firmware_runs[m0]"} <= set(ends)
-    assert {"test_unsigned_elf_is_refused[m33]", "test_identity_is_recorded"} <= set(ends)
+    for case in ("test_signed_firmware_runs", "test_unsigned_elf_is_refused"):
+        assert {f"{case}[{core}]" for core in labs.SOC.cores} <= set(ends)
+    assert "test_identity_is_recorded" in ends
     assert {verdict for verdict, _ in ends.values()} == {"PASS"}
     about = next(line for line in lab.bench.record() if line["kind"] == "provenance")
     assert about["virtual"] is True
     assert about["entries"]["place"] == PLACE
     assert re.match(rf"{PLACE} \S+/\S+ \d{{4}}-\d\d-\d\dT", about["epoch"])
-    assert about["entries"]["model"] == "mpbench virtual STM32MP25"
-    assert about["entries"]["profile"] == "virtual-mp25"
-    assert about["entries"]["target file"].startswith("mp25.yaml sha256 ")
+    assert about["entries"]["model"] == f"mpbench virtual STM32{labs.SOC.name.upper()}"
+    assert about["entries"]["profile"] == labs.PROFILE
+    assert about["entries"]["target file"].startswith(f"{labs.SOC.name}.yaml sha256 ")
     assert "proven under emulation" in lab.bench.page()
