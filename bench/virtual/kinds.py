@@ -78,5 +78,10 @@ class BoardKind:
 
 KINDS = {
     kind.name: kind
-    for kind in (BoardKind("mp25", MP25), BoardKind("mp25-spi", MP25, SPI_INTID), BoardKind("mp15", MP15))
+    for kind in (
+        BoardKind("mp25", MP25),
+        BoardKind("mp25-spi", MP25, SPI_INTID),
+        BoardKind("mp15", MP15),
+        BoardKind("mp15-spi", MP15, SPI_INTID),
+    )
 }
