@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PACKAGES := bc binutils bison bzip2 cpio device-tree-compiler dropbear-bin flex gcc gcc-aarch64-linux-gnu \
 	gcc-arm-linux-gnueabihf gcc-arm-none-eabi libc6-dev libc6-dev-armhf-cross libssl-dev lz4 make openssh-client openssh-server \
-	python3-dev python3-venv qemu-system-arm qemu-user u-boot-tools util-linux xz-utils
+	python3-dev python3-venv qemu-system-arm qemu-user trace-cmd u-boot-tools util-linux xz-utils
 TARGET ?= targets/virtual-mp25.yaml
 
 .PHONY: demo test check perf peer mp15 board boards firmware setup packages clean

@@ -59,6 +59,8 @@ def _less(now: Mapping[K, int], before: Mapping[K, int]) -> dict[K, int]:
 def unpacked(data: bytes) -> str:
     """Text that the board sent compressed. LabFault if it is damaged."""
     try:
+        if not data:
+            raise EOFError("nothing came")
         return gzip.decompress(data).decode("utf-8", "replace")
     except (OSError, EOFError, zlib.error) as e:
         raise LabFault(f"the board's compressed answer of {len(data)} bytes is damaged: {e}") from e

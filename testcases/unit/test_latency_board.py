@@ -1,0 +1,276 @@
+# SPDX-License-Identifier: MIT
+"""What a board has for notifications, what is asked of its kernel, and what provokes them."""
+
+import re
+
+import pytest
+
+from bench.board import rawtrace
+from bench.board.frame import Reply
+from bench.board.latencyplan import SEGMENTS as PLANNED
+from bench.board.latencyplan import plan
+from bench.board.latencytrace import LatencyTrace
+from bench.board.notification import PER_CPU, THREADED, parse
+from bench.board.stimulus import PassiveStimulus, RtcAlarmStimulus, SecureConsoleStimulus, paced
+from bench.errors import LabFault
+from bench.measure.latency import SEGMENTS
+from bench.observe.happenings import SEGMENTS as FOLLOWED
+from bench.run.latency import BUCKETS
+
+INTERRUPTS = """           CPU0       CPU1
+ 16:          0          0 GIC-0  34 Level     rtc-pl031
+ 17:         31         31 GIC-0  31 Edge      optee_pcpu_notification
+"""
+SAID = f"""# interrupts
+{INTERRUPTS}# symbols
+ffffffc08031767c notif_pcpu_irq_work_fn
+ffffffc080317694 notif_irq_thread_fn
+# readme
+  kprobe_events
+            .buckets=size  display values in groups
+        onmatch(matching.event)
+  events/synthetic_events
+# events
+irq/irq_handler_entry
+irq/irq_handler_exit
+workqueue/workqueue_queue_work
+optee/optee_invoke_fn_begin
+# clocks
+[local] global mono
+# timer
+timer(s) running at 62.50MHz
+# online
+0-1
+# governor
+performance
+performance
+# machine
+aarch64
+# thread
+# log
+optee: Asynchronous notifications enabled
+"""
+SPI = SAID.replace("optee_pcpu_notification", "optee_notification").replace("# thread\n", "# thread\n39\n")
+
+
+def test_a_board_with_everything():
+    """Path, interrupt, addresses, clock and timer are found, and nothing is missing."""
+    found = parse(SAID)
+    assert (found.path, found.irq, found.line) == (PER_CPU, 17, "optee_pcpu_notification")
+    assert found.symbols["notif_pcpu_irq_work_fn"] == 0xFFFFFFC08031767C
+    assert found.tick_ns == 16
+    assert (found.governor, found.online, found.bits, found.thread) == ("performance", "0-1", 64, 0)
+    assert found.clocks == ("local", "global", "mono")
+    assert found.methods == ("histogram", "raw", "text")
+    assert found.missing == ()
+
+
+def test_a_board_with_the_threaded_path():
+    """The shared interrupt has a thread, which is found by its name."""
+    found = parse(SPI.replace("aarch64", "armv7l"))
+    assert (found.path, found.thread, found.bits) == (THREADED, 39, 32)
+    assert found.missing == ()
+
+
+LACKS = {
+    "no interrupt": ("optee_pcpu_notification\n", "other\n", "OP-TEE needs CFG_CORE_ASYNC_NOTIF=y"),
+    "why": ("optee_pcpu_notification\n", "other\n", 'the kernel log says: "optee: Asynchronous'),
+    "no event": ("workqueue/workqueue_queue_work\n", "", "no trace event workqueue/workqueue_queue_work"),
+    "no address": (
+        "ffffffc08031767c notif",
+        "0 notif",
+        "no address of notif_pcpu_irq_work_fn: CONFIG_KALLSYMS",
+    ),
+    "no tracing": (SAID[SAID.index("# readme") : SAID.index("# events")], "", "no tracefs: the kernel needs"),
+}
+
+
+@pytest.mark.parametrize("name", LACKS)
+def test_what_a_board_lacks_is_told_in_words(name):
+    """Each thing that is missing is named with what a board's image must enable."""
+    old, new, words = LACKS[name]
+    found = parse(SAID.replace(old, new))
+    assert any(words in line for line in found.missing), found.missing
+    assert found.methods == ()
+
+
+def test_threads_need_kprobes():
+    """Bottom halves on the threaded path can't be counted without kprobes."""
+    found = parse(SPI.replace("  kprobe_events\n", ""))
+    assert any("CONFIG_KPROBE_EVENTS" in line for line in found.missing)
+
+
+def test_methods_follow_what_the_kernel_can():
+    """Without synthetic events, or without buckets, the raw buffer is next; nothing is missing for that."""
+    for feature in ("events/synthetic_events", ".buckets=size", "onmatch(matching.event)"):
+        assert parse(SAID.replace(feature, "")).methods == ("raw", "text")
+
+
+def test_silence_is_no_board():
+    """An empty answer lacks everything, and is no crash."""
+    assert len(parse("").missing) == 2
+    assert parse("").timer_hz is None
+    assert parse("").tick_ns is None
+
+
+@pytest.mark.parametrize("said", [SAID, SPI, SAID.replace("aarch64", "armv7l")], ids=["ppi", "spi", "arm32"])
+def test_a_plan_refers_only_to_what_it_set_up(said):
+    """Each trigger uses variables of earlier ones, and its own synthetic events with all their fields."""
+    made = plan(parse(said), "mpb1x2", BUCKETS)
+    fields = {
+        text.split()[0]: re.findall(r"(\w+)(?:;|$)", text.split(maxsplit=1)[1]) for text in made.synthetic
+    }
+    known: set[str] = set()
+    for trigger in made.triggers:
+        assert set(re.findall(r"\$(\w+)", trigger.text)) <= known | set(re.findall(r"(\w+)=", trigger.text))
+        known |= set(re.findall(r"[:,](\w+)=", trigger.text))
+        for event, given in re.findall(r"\.trace\((\w+),([^)]*)\)", trigger.text):
+            assert len(given.split(",")) == len(fields[event])
+    assert all("mpb1x2" in text for text in (*made.probes, *made.synthetic))
+    assert len([t for t in made.triggers if t.label.startswith("duration")]) == len(SEGMENTS) * len(BUCKETS)
+
+
+def test_segments_have_one_name():
+    """What the kernel counts, what is followed through events, and what is reported are the same segments."""
+    assert tuple(SEGMENTS) == PLANNED == FOLLOWED
+
+
+# --- stimuli ----------------------------------------------------------------------------------------------
+
+
+class Time:
+    """A clock that only pauses move."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def clock(self) -> float:
+        return self.now
+
+    def pause(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.mark.parametrize(("burst", "acts"), [(1, 10), (4, 3), (100, 1)])
+def test_stimuli_keep_their_rate(burst, acts):
+    """10 at 100 Hz take a tenth of a second, one by one or in bursts, and each is counted."""
+    time, sent = Time(), []
+    number = paced(10, 100.0, burst, sent.append, lambda _: True, clock=time.clock, pause=time.pause)
+    assert number == sum(sent) == 10
+    assert len(sent) == acts
+    assert time.now == pytest.approx(0.1)
+
+
+def test_a_late_stimulus_is_made_up_for():
+    """One that takes too long does not move those behind it: the rate is kept on average."""
+    time = Time()
+    paced(10, 10.0, 1, lambda _: time.pause(0.3 if time.now == 0 else 0), lambda _: True, clock=time.clock,
+          pause=time.pause)  # fmt: skip
+    assert time.now == pytest.approx(1.0)
+
+
+def test_a_stimulus_ends_when_it_is_told():
+    """Nothing more is sent once enough has come."""
+    assert paced(10, 1e9, 1, lambda _: None, lambda sent: sent < 4) == 4
+
+
+class Session:
+    """Answers by the first pattern that a command matches."""
+
+    def __init__(self, answers: dict[str, Reply]) -> None:
+        self.answers = answers
+        self.commands: list[str] = []
+        self.closed = 0
+        self.pid = 77
+
+    def execute(self, command: str, timeout_s: float | None = None) -> Reply:  # noqa: ARG002
+        self.commands.append(command)
+        return next((r for pattern, r in self.answers.items() if pattern in command), Reply(0, b"", b""))
+
+    def spawn(self, command: str) -> "Session":
+        self.commands.append(command)
+        return self
+
+    def finish(self, timeout_s: float) -> Reply:
+        return self.execute(self.commands[-1], timeout_s)
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def bare(kind, **given):
+    """A driver outside of a labgrid target."""
+    made = object.__new__(kind)
+    vars(made).update(given)
+    return made
+
+
+def test_a_clock_of_the_secure_world_is_looked_for():
+    """An RTC alarm needs a clock that OP-TEE owns: without one the reason says what an image must enable."""
+    without = bare(RtcAlarmStimulus, session=Session({}))
+    assert "CONFIG_RTC_DRV_OPTEE" in without.unavailable()
+    found = bare(RtcAlarmStimulus, session=Session({"grep": Reply(0, b"/sys/class/rtc/rtc0/name\n", b"")}))
+    assert found.unavailable() == ""
+    found._set("/sys/class/rtc/rtc0/wakealarm")
+    assert found.session.commands[-1].endswith("echo +1 >/sys/class/rtc/rtc0/wakealarm")
+    broken = bare(RtcAlarmStimulus, session=Session({"wakealarm": Reply(1, b"", b"busy")}))
+    with pytest.raises(LabFault, match="no alarm can be set: busy"):
+        broken._set("x/wakealarm")
+
+
+def test_sources_that_the_target_file_promises():
+    """A byte on the secure console and listening need nothing of the board that could be asked for."""
+    assert bare(SecureConsoleStimulus).unavailable() == bare(PassiveStimulus).unavailable() == ""
+
+
+# --- what the board refuses -------------------------------------------------------------------------------
+
+
+def test_a_kernel_that_refuses_is_a_lab_fault_and_leaves_nothing():
+    """When a trigger is refused, the error says so in the kernel's words, and what was set up is removed."""
+    session = Session({"mkdir": Reply(1, b"hist: error: Couldn't find field", b"")})
+    trace = LatencyTrace(session, parse(SAID), BUCKETS)
+    with pytest.raises(LabFault, match="refuses to trace notifications: hist: error: Couldn't find field"):
+        trace.start()
+    assert session.closed == 1
+    assert "mpb_remove mpb" in session.commands[-1]
+    with pytest.raises(LabFault, match="not set up"):
+        trace.read()
+
+
+def test_what_stays_is_told():
+    """Tracing that can't be removed is an error that names it."""
+    session = Session({})
+    trace = LatencyTrace(session, parse(SAID), BUCKETS)
+    trace.start()
+    assert trace.plan is not None
+    session.answers = {"mpb_remove": Reply(0, f"{trace.plan.tag}\n".encode(), b"busy")}
+    with pytest.raises(LabFault, match="can't be removed from the board: mpb"):
+        trace.stop()
+
+
+def test_unreadable_histograms_are_a_lab_fault():
+    """A reading that fails is an error with the board's words; bytes that came are counted."""
+    session = Session({"gzip": Reply(2, b"xyz", b"gzip: not found")})
+    trace = LatencyTrace(session, parse(SAID), BUCKETS)
+    trace.start()
+    with pytest.raises(LabFault, match="can't be read: gzip: not found"):
+        trace.read()
+    assert trace.moved == 3
+
+
+@pytest.mark.parametrize(
+    "take", [rawtrace.text, lambda s, i: rawtrace.pages(s, i, 0, 4096)], ids=["text", "pages"]
+)
+def test_an_unreadable_buffer_is_a_lab_fault(take):
+    """Text or pages that can't be read are an error with the board's words."""
+    with pytest.raises(LabFault, match="can't be read: no such file"):
+        take(Session({"": Reply(1, b"", b"no such file")}), "/tracing/instances/x")
+
+
+def test_a_board_that_does_not_describe_its_buffer():
+    """Without descriptions there is nothing to decode by."""
+    with pytest.raises(LabFault, match="does not describe its trace buffer: gone"):
+        rawtrace.descriptions(Session({"": Reply(1, b"@@\n", b"gone")}), ["irq/irq_handler_entry"])
+    stats = Session({"stats": Reply(0, b"entries: 5\noverrun: 3\ndropped events: 4\n", b"")})
+    assert rawtrace.lost(stats, "/x") == 7
