@@ -162,6 +162,7 @@ class Soak:
             line += f", {_time((self.goal.cycles - done) * elapsed_s / fresh)} left"
         elif self.goal.seconds:
             line += f", {_time(self.goal.seconds * (1 - share))} left"
+        line += ", resumed" if done and not fresh else ""
         step = int(share * LINES)
         self.tell(line + self.note, step != self._said)
         self._said = step

@@ -140,7 +140,8 @@ MP25_CORES: dict[str, CoreSpec] = {
 - ST gives the M33 a second data area (cm33_cube_data); the firmware here needs none.
 - No public source names a processor id for the M0: 2 is ours. The M33's 1 is ST's.
 - The M33 is in one world only: IWDG3 answers it, whereas silicon asks RIFSC first.
-- The mailbox (IPCC) has the co-processor's half only; Linux's half is a word in the control page.
+- The mailbox (IPCC) has the co-processor's half only; Linux's half is a word in the control page, with which
+  it asks for a shutdown.
 - No cache.
 
 Ref: the headers in firmware/coprocessor/soc name ST's documents for each address.
@@ -176,7 +177,8 @@ MP15_CORES: dict[str, CoreSpec] = {
 - The last region is vdev0vring0 and vdev0vring1 of ST's boards in one; the buffers behind them are missing.
 - The watchdog's interrupt is SPI 176; on silicon WWDG1 resets the M4 and reaches Linux through EXTI 68.
 - Release and reset go through the control page at 0x81400000 instead of RCC; it doesn't exist on silicon.
-- The mailbox (IPCC) has the co-processor's half only; Linux's half is a word in the control page.
+- The mailbox (IPCC) has the co-processor's half only; Linux's half is a word in the control page, with which
+  it asks for a shutdown.
 - The Cortex-A cores are A15, not A7: TF-A's qemu platform knows no other of 32 bit. No cache.
 
 Ref: Linux arch/arm/boot/dts/st/stm32mp151.dtsi (mlahb), stm32mp15xx-dkx.dtsi (memory-region of m4_rproc).

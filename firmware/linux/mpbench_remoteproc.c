@@ -22,6 +22,7 @@
 #include <linux/firmware.h>
 #include <linux/interrupt.h>
 #include <linux/io.h>
+#include <linux/iopoll.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/of.h>
@@ -41,6 +42,15 @@
 
 #define TA_NUM_PARAMS			4
 #define MAX_MEMS			4
+
+/*
+ * The mailbox "shutdown" and how long it is waited for, as in stm32_rproc.c.
+ * Its controller (stm32-ipcc.c) sends an interrupt both ways; the firmware here
+ * polls its half, so Linux's half of the model is looked at as well.
+ */
+#define MBX_SHUTDOWN			BIT(2)
+#define MBX_SHUTDOWN_US			(500 * USEC_PER_MSEC)
+#define MBX_LOOK_US			1000
 
 static const uuid_t ta_uuid = UUID_INIT(0x80a4c275, 0x0a47, 0x4905, 0x82, 0x85,
 					0x14, 0x86, 0xa9, 0x77, 0x1a, 0x08);
@@ -81,6 +91,7 @@ struct mpbench_mem {
  * @id:		processor id, as the TA and the PTA know it
  * @wdg_irq:	interrupt of its watchdog, enabled from start to stop
  * @wdg_fired:	the watchdog interrupt masked itself
+ * @mailbox:	channels that Linux has occupied, NULL if the board has none
  * @loaded:	parse_fw has loaded the image that load() is asked for
  * @started:	the TA has started the core and not stopped it
  * @rsc_da:	device address of the resource table, if @rsc_size
@@ -93,6 +104,7 @@ struct mpbench_rproc {
 	u32 id;
 	int wdg_irq;
 	bool wdg_fired;
+	void __iomem *mailbox;
 	bool loaded;
 	bool started;
 	u32 rsc_da;
@@ -475,10 +487,28 @@ static int mpbench_rproc_start(struct rproc *rproc)
 	return 0;
 }
 
+/* A firmware that doesn't answer is stopped all the same, only later */
+static void request_shutdown(struct mpbench_rproc *core)
+{
+	u32 occupied;
+
+	writel(MBX_SHUTDOWN, core->mailbox);
+	if (readl_poll_timeout(core->mailbox, occupied,
+			       !(occupied & MBX_SHUTDOWN), MBX_LOOK_US,
+			       MBX_SHUTDOWN_US))
+		dev_warn(&core->rproc->dev,
+			 "warning: remote FW shutdown without ack\n");
+	writel(0, core->mailbox);
+}
+
 static int mpbench_rproc_stop(struct rproc *rproc)
 {
 	struct mpbench_rproc *core = rproc->priv;
 	int ret;
+
+	if (core->mailbox && rproc->state != RPROC_OFFLINE &&
+	    rproc->state != RPROC_CRASHED)
+		request_shutdown(core);
 
 	disable_irq(core->wdg_irq);
 
@@ -588,6 +618,27 @@ refused:
 	return -EINVAL;
 }
 
+/* mpbench,mailbox: the control page, and the offset of the core's word in it */
+static int get_mailbox(struct device *dev, struct mpbench_rproc *core)
+{
+	struct of_phandle_args args;
+	struct reserved_mem *rmem;
+
+	if (of_parse_phandle_with_fixed_args(dev->of_node, "mpbench,mailbox", 1,
+					     0, &args))
+		return 0;
+
+	rmem = of_reserved_mem_lookup(args.np);
+	of_node_put(args.np);
+	if (!rmem || args.args[0] > rmem->size - sizeof(u32))
+		return -EINVAL;
+
+	core->mailbox = devm_ioremap(dev, rmem->base + args.args[0],
+				     sizeof(u32));
+
+	return core->mailbox ? 0 : -ENOMEM;
+}
+
 static int mpbench_rproc_probe(struct platform_device *pdev)
 {
 	struct device *dev = &pdev->dev;
@@ -618,6 +669,10 @@ static int mpbench_rproc_probe(struct platform_device *pdev)
 	ret = get_mems(dev, core);
 	if (ret)
 		return dev_err_probe(dev, ret, "no memory\n");
+
+	ret = get_mailbox(dev, core);
+	if (ret)
+		return dev_err_probe(dev, ret, "mpbench,mailbox is unusable\n");
 
 	ta_reset(core);
 

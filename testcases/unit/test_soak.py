@@ -125,6 +125,17 @@ def test_a_soak_counts_to_its_goal_and_tells_how_far_it_is(tmp_path):
     assert json.loads(kept.path.read_text().splitlines()[-1]) == {"complete": True}
 
 
+def test_a_resumed_soak_says_so(tmp_path):
+    """The first line of the second run tells how far the first one came."""
+    first = journal(tmp_path, "4x")
+    first.add(took_s=1.0)
+    first.close()
+    done, lines, _ = soaked(tmp_path, "4x")
+    assert done == [2, 3, 4]
+    assert lines[0] == "True soak m33: 1 cycles of 4x, 25%, resumed"
+    assert "resumed" not in lines[1]
+
+
 def test_a_soak_by_time_ends_with_the_time(tmp_path):
     """Time of cycles that an earlier run did counts as well."""
     kept = journal(tmp_path, "60s")
