@@ -4,13 +4,28 @@
 `pytest --lg-env ... testcases/test_notification.py --bench-samples 100000 --bench-rate 200`
 """
 
-import pytest
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import ExitStack
 
-from bench.measure.histogram import BUCKET_ERROR
+import pytest
+from attrs import asdict
+
+from bench.board import load
+from bench.board.latencytrace import leftovers
+from bench.measure.histogram import BUCKET_ERROR, interval
+from bench.plugin.state import CHECKOUT
 from bench.run.latency import HISTOGRAM, RAW, TEXT
 
 MOST_MOVED = 64 << 10
 """Bytes that may be read from the board for a run of any length: nothing is moved per sample."""
+
+UNDER_LOAD = 120
+"""Notifications per condition."""
 
 
 def test_every_interrupt_is_explained(notifications):
@@ -42,3 +57,131 @@ def test_three_methods_agree(notifications):
             exact, other = histogram.quantile(p), by_text.segments[name].quantile(p)
             assert by_raw.segments[name].quantile(p) == pytest.approx(exact, rel=BUCKET_ERROR, abs=16)
             assert other == pytest.approx(exact, rel=2 * BUCKET_ERROR, abs=TEXT_RESOLUTION_NS)
+
+
+# --- conditions -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["cpu", "memory", "interrupts"])
+def test_under_load(notifications, name):
+    """Busy CPUs, memory or interrupts make notifications slower, but none is lost or unexplained."""
+    with getattr(load, name)(notifications.bench.board.session):
+        found = notifications.run(UNDER_LOAD)
+    notifications.record(found, f"{name} load")
+    assert found.balance.holds
+
+
+def test_in_bursts(notifications):
+    """Notifications that come five at once are merged in the secure world; every interrupt is explained."""
+    found = notifications.run(UNDER_LOAD, burst=5)
+    notifications.record(found, "bursts of 5")
+    assert found.balance.holds
+
+
+def test_on_one_cpu(notifications):
+    """An interrupt that is bound to one CPU comes on that CPU only."""
+    if notifications.found.thread == 0:
+        pytest.skip("a per-CPU interrupt has no affinity")
+    with load.affinity(notifications.bench.board.session, notifications.found.irq, 1):
+        found = notifications.run(UNDER_LOAD)
+    notifications.record(found, "interrupt bound to CPU 1")
+    assert {cpu for cpu, n in found.counts.irqs.items() if n} == {1}
+
+
+def test_while_a_cpu_goes_and_comes(notifications):
+    """A CPU that goes offline and comes back in mid-run loses no notification, and is interrupted again."""
+    session = notifications.bench.board.session
+
+    def toggle():
+        load.online(session, 1, False)
+        load.online(session, 1, True)
+
+    with ExitStack() as stack:
+        stack.callback(load.online, session, 1, True)
+        found = notifications.run(UNDER_LOAD, meanwhile=toggle)
+    notifications.record(found, "CPU 1 offline and back")
+    assert found.balance.holds
+    after = notifications.run(UNDER_LOAD)
+    notifications.record(after, "after CPU 1 came back")
+    if notifications.found.thread == 0:
+        assert after.counts.irqs.get(1, 0) > 0, "the per-CPU interrupt did not follow"
+
+
+def test_while_a_core_crashes(notifications, crashes, profile):
+    """Recovery of a crashed core calls the same secure world: notifications go on, and both are right."""
+    core = profile.cores[0].name
+    crashes.start(core)
+
+    def crash():
+        step = crashes.watchdog(core, record=False)
+        step.check("sequence", "state", "beating")
+
+    found = notifications.run(UNDER_LOAD, meanwhile=crash)
+    notifications.record(found, f"{core} crashed and was recovered")
+    assert found.balance.holds
+
+
+def test_cost_of_the_probes(notifications):
+    """The same probes once more, for half of the run: what they add is the measurement's own cost."""
+    before = notifications.run(UNDER_LOAD)
+    with notifications.traced():
+        twice = notifications.run(UNDER_LOAD)
+    after = notifications.run(UNDER_LOAD)
+    once = before.segments["total"] + after.segments["total"]
+    notifications.cost(once, twice.segments["total"])
+    for result in (before, twice, after):
+        assert result.balance.holds
+    assert interval(once, 50)[0] > 0
+
+
+# --- nothing stays ----------------------------------------------------------------------------------------
+
+
+def ours(notifications) -> set[str]:
+    """Tags on the board beside that of this module's own trace."""
+    return set(leftovers(notifications.bench.board.session)) - {notifications.trace.plan.tag}
+
+
+def gone(notifications, deadline_s: float = 60.0) -> bool:
+    """Whether nothing else stays on the board; what the board removes by itself sends no event."""
+    end, pause = time.monotonic() + deadline_s, threading.Event()
+    while ours(notifications):
+        if time.monotonic() > end:
+            return False
+        pause.wait(0.2)
+    return True
+
+
+def child(notifications) -> subprocess.Popen:
+    """Another run, which traces on the same board."""
+    address = asdict(notifications.bench.board.session.address())
+    process = subprocess.Popen(
+        [sys.executable, "-m", "testcases.tracing_child", json.dumps(address, default=str)],
+        cwd=CHECKOUT,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"ready\n"
+    return process
+
+
+def test_nothing_stays_after_the_end(notifications):
+    """Instance, probes, synthetic events and triggers of a run are there while it goes on, and gone after."""
+    with notifications.traced():
+        assert len(ours(notifications)) == 1
+    assert ours(notifications) == set()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["ctrl-c", "killed"])
+def test_nothing_stays_of_an_ended_run(notifications, number):
+    """A run that is interrupted cleans up; of one that is killed, the board itself removes what it left.
+
+    Another run's tracing on the same board is not touched.
+    """
+    with child(notifications) as process:
+        assert len(ours(notifications)) == 1
+        process.send_signal(number)
+        process.wait(60)
+    assert process.returncode == (130 if number is signal.SIGINT else -signal.SIGKILL)
+    assert gone(notifications), ours(notifications)
+    assert notifications.trace.plan.tag in leftovers(notifications.bench.board.session)

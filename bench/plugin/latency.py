@@ -2,17 +2,20 @@
 """Fixture `notifications`: provoke OP-TEE's notifications, time them, record what came out."""
 
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from attrs import define, field
+from attrs import define
 
 from bench.board import rawtrace
 from bench.board.latencyplan import Trigger
 from bench.board.latencytrace import LatencyTrace, timing
 from bench.board.notification import Facilities, look
 from bench.errors import Invalidated, Misuse
+from bench.facts import Measurement
+from bench.measure.histogram import Histogram, interval
 from bench.measure.latency import EMULATED, SEGMENTS, Result, measurements
 from bench.observe.happenings import Happening, Role, follow, lost_in_text, of_raw, of_text
 from bench.observe.ringbuffer import decode, event_format, layout
@@ -57,8 +60,7 @@ class Notifications:
     limits_us: Mapping[str, Mapping[str, float]]
     samples: int
     rate_hz: float
-    live: Callable[[Result], None] | None = None
-    results: list[Result] = field(factory=list)
+    trace: LatencyTrace
 
     @contextmanager
     def traced(self, **wanted: bool) -> Iterator[LatencyTrace]:
@@ -71,20 +73,29 @@ class Notifications:
         """Provoke notifications at the rate of the run."""
         return self.stimulus.send(count, self.rate_hz, burst, lambda _: True)  # type: ignore[no-any-return]
 
-    def run(self, samples: int | None = None, *, burst: int = 1) -> Result:
-        """Measure so many notifications; skips the test when the board has no source of them."""
-        with self.traced() as trace:
-            found = self.measure(trace, samples, burst=burst)
+    def run(
+        self, samples: int | None = None, *, burst: int = 1, meanwhile: Callable[[], object] = lambda: None
+    ) -> Result:
+        """Measure so many notifications; skips the test when the board has no source of them.
+
+        burst: so many at once, which the secure world may merge into one: the samples may be fewer then
+        meanwhile: what is done while they come
+        """
+        wanted = samples or self.samples
+        least = wanted if burst == 1 else 1
+        found = run.measure(
+            self.trace, self.found, lambda n: self._beside(n, burst, meanwhile), wanted, least
+        )
         if not found.counts.ended:
-            pytest.skip(NO_SOURCE.format(seconds=(samples or self.samples) / self.rate_hz))
+            pytest.skip(NO_SOURCE.format(seconds=wanted / self.rate_hz))
         return found
 
-    def measure(self, trace: LatencyTrace, samples: int | None = None, *, burst: int = 1) -> Result:
-        """The same with a trace that is set up already."""
-        wanted = samples or self.samples
-        found = run.measure(trace, self.found, lambda n: self.send(n, burst), wanted)
-        self.results.append(found)
-        return found
+    def _beside(self, count: int, burst: int, meanwhile: Callable[[], object]) -> int | None:
+        """Send while something else is done; whatever either raises, both have ended."""
+        with ThreadPoolExecutor(1) as pool:
+            sending = pool.submit(self.send, count, burst)
+            meanwhile()
+            return sending.result()
 
     def recorded(self, trace: LatencyTrace, samples: int | None = None) -> dict[str, Result]:
         """Notifications whose events are recorded one by one, by every method the trace is set up for."""
@@ -97,7 +108,6 @@ class Notifications:
         found = {run.TEXT: self._by_text(trace, table, sent), run.RAW: self._raw(trace, table, sent)}
         if after.durations:
             found[run.HISTOGRAM] = run.result(self.found, before, after, sent, trace.moved)
-        self.results += found.values()
         return found
 
     def _by_text(self, trace: LatencyTrace, table: Mapping[int, int], sent: int | None) -> Result:
@@ -153,6 +163,14 @@ class Notifications:
         if not found.balance.holds:
             raise Invalidated(f"{prefix}the run does not add up: {found.balance.line}")
 
+    def cost(self, once: Histogram, twice: Histogram) -> None:
+        """Record what one set of probes costs: the total's median with two sets, less that with one."""
+        source = "total with the probes set up twice, against once; 95 % intervals"
+        (low, high), (low_twice, high_twice) = interval(once, 50), interval(twice, 50)
+        bounds = {"at least": low_twice - high, "median": twice.quantile(50) - once.quantile(50)}
+        for name, value in (bounds | {"at most": high_twice - low}).items():
+            self.bench.measure(Measurement(f"cost of the probes, {name}", value / 1e3, "µs", source))
+
     @property
     def conditions(self) -> str:
         """What else the figures depend on."""
@@ -172,9 +190,23 @@ def notification_facilities(board: Any) -> Facilities:
     return look(board.session)
 
 
+@pytest.fixture(scope="module")
+def notification_trace(board: Any, notification_facilities: Facilities) -> Iterator[LatencyTrace | None]:
+    """The kernel's histograms, for all tests of a module: setting them up takes longer than many a run."""
+    if "histogram" not in notification_facilities.methods:
+        yield None
+        return
+    with timing(board.session, notification_facilities, run.BUCKETS) as trace:
+        yield trace
+
+
 @pytest.fixture
 def notifications(
-    bench: Bench, notification_facilities: Facilities, target: Any, request: Any
+    bench: Bench,
+    notification_facilities: Facilities,
+    notification_trace: LatencyTrace,
+    target: Any,
+    request: Any,
 ) -> Notifications:
     """Notifications of this board; NOT-RUN, with what it lacks, where they can't be measured."""
     if notification_facilities.missing:
@@ -187,6 +219,7 @@ def notifications(
         limits(target.env.config),
         option.bench_samples,
         option.bench_rate,
+        notification_trace,
     )
 
 

@@ -129,26 +129,29 @@ def measure(
     found: Found,
     send: Callable[[int], int | None],
     samples: int,
+    least: int | None = None,
     *,
     rounds: int = 20,
 ) -> Result:
-    """Provoke until `samples` notifications have come, or one round of `send` brought none.
+    """Provoke until `least` (all `samples`) notifications have come, or one round of `send` brought none.
 
     send: provokes so many; bytes may share a notification, so more than one round may be needed.
     LabFault if the rounds are over before.
     """
-    before = quiet(trace, found.line)
+    moved, before = trace.moved, quiet(trace, found.line)
     idle, came, sent = under_way(before), 0, [send(samples)]
     while len(sent) < rounds:
         so_far = quiet(trace, found.line, idle, durations=False).since(before)
         came = sum(so_far.hits.get("ended", {}).values())
-        if came == 0 or came >= samples:
+        if came == 0 or came >= (samples if least is None else least):
             break
         sent.append(send(samples - came))
     else:
         raise LabFault(f"{rounds} rounds of sending, and {came} of {samples} notifications came")
     after = quiet(trace, found.line, idle)
-    return result(found, before, after, None if None in sent else sum(n or 0 for n in sent), trace.moved)
+    return result(
+        found, before, after, None if None in sent else sum(n or 0 for n in sent), trace.moved - moved
+    )
 
 
 def begin(trace: Trace, found: Found) -> Readout:

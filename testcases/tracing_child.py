@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: MIT
+"""A process that times notifications until somebody ends it: `python -m testcases.tracing_child ADDRESS`.
+
+ADDRESS: fields of bench.board.link.Address as JSON. Says `ready` once everything is set up on the board.
+"""
+
+import json
+import sys
+import threading
+from pathlib import Path
+
+from bench.board.channel import Spawned
+from bench.board.frame import Reply
+from bench.board.latencytrace import timing
+from bench.board.link import Address, Link
+from bench.board.notification import look
+from bench.board.shell import FramedShell
+from bench.run.latency import BUCKETS
+
+
+class Plain:
+    """Shell and channels of one transport, as SessionDriver has them."""
+
+    def __init__(self, link: Link) -> None:
+        self.link = link
+        self.shell = FramedShell(link)
+        self.shell.hello(30.0)
+
+    def execute(self, command: str, timeout_s: float | None = None) -> Reply:
+        return self.shell.execute(command, timeout_s or 60.0)
+
+    def spawn(self, command: str) -> Spawned:
+        return Spawned(self.link, command)
+
+
+def main() -> None:
+    given = json.loads(sys.argv[1])
+    for name in ("known_hosts", "keyfile"):
+        given[name] = Path(given[name])
+    session = Plain(Link.dial(Address(**given), 30.0))
+    with timing(session, look(session), BUCKETS):
+        print("ready", flush=True)
+        threading.Event().wait(600)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)
