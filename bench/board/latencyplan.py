@@ -70,7 +70,7 @@ def plan(found: Facilities, tag: str, bands: tuple[tuple[int, int | None, int], 
     return Plan(
         tag=tag,
         probes=tuple(_probes(found, tag)),
-        synthetic=tuple(_synthetic(tag, "u64" if per_cpu else "int")),
+        synthetic=tuple(_synthetic(tag, f"u{found.bits}" if per_cpu else "int")),
         triggers=(*links, *_durations(tag, bands)),
         recorded=tuple(link for link in links if not link.event.startswith("synthetic/")),
     )
