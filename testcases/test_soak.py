@@ -7,7 +7,7 @@
 import pytest
 from attrs import asdict
 
-from bench.errors import BoardFault
+from bench.errors import BoardFault, Invalidated
 from bench.facts import Timeline, Verdict
 from bench.measure.leaks import leaks
 from bench.measure.recovery import INTERVALS, disagreements, durations, measurements
@@ -48,7 +48,7 @@ def cycle(crashes, core):
     try:
         step.check(*ALL)
         assert wrong == [], "kernel log and trace contradict each other"
-    except (BoardFault, AssertionError):
+    except (BoardFault, Invalidated, AssertionError):
         crashes.bench.append(step)
         raise
     return step

@@ -11,11 +11,14 @@ from attrs import evolve
 from bench.board.frame import Reply
 from bench.board.heartbeat import watched
 from bench.board.held import held
-from bench.errors import LabFault, Misuse
-from bench.facts import Timeline, Verdict
+from bench.compare import compare
+from bench.errors import BoardFault, Invalidated, LabFault, Misuse
+from bench.facts import Artefact, Evidence, RecoveryFacts, Timeline, Verdict
 from bench.measure.leaks import Snapshot, leaks, snapshot, steady
 from bench.measure.recovery import disagreements, distribution, durations, measurements, percentile
 from bench.plugin.soak import Goal, Journal, Soak, goal, goal_option
+from bench.run.recovery import Crash
+from testcases.test_soak import cycle
 
 MS = 1_000_000
 TIMES = Timeline(*(n * MS for n in (1, 2, 3, 4, 5, 6, 7, 8, 9)))
@@ -152,6 +155,54 @@ def test_a_long_rest_is_told_in_minutes(tmp_path):
     """A person reads minutes, not hundreds of seconds."""
     _, lines, _ = soaked(tmp_path, "10m", iter([0.0, 0.0, 0.0, 599.0, 599.0, 600.0, 600.0]).__next__)
     assert lines[0].endswith("10 min 00 s left")
+
+
+# --- the first difference
+
+
+class Crashes:
+    """Crashes of a board that are all like this one; what was recorded of them."""
+
+    def __init__(self, step: Crash) -> None:
+        self.step, self.bench, self.recorded = step, self, []
+
+    def watchdog(self, _core, *, record):
+        assert not record, "the soak records what differs only"
+        return self.step
+
+    def append(self, step):
+        self.recorded.append(step)
+
+
+def crashes(observed: RecoveryFacts, times: Timeline = TIMES) -> Crashes:
+    seen, agreed = Evidence((Artefact("kmsg", b"log"),)), compare(RECOVERED, observed)
+    return Crashes(Crash("crash", "m33", RECOVERED, observed, agreed, seen, 1, times))
+
+
+RECOVERED = RecoveryFacts(*("watchdog", 1, "up", "stop", "off", 0, "", "running", 1, True, "starve m33"))
+
+
+def test_a_cycle_as_predicted_leaves_only_its_times():
+    """Five hundred good crashes are no thousand pages."""
+    made = crashes(RECOVERED)
+    assert cycle(made, "m33") is made.step
+    assert made.recorded == []
+
+
+@pytest.mark.parametrize(
+    ("made", "error", "words"),
+    [
+        (crashes(evolve(RECOVERED, boots=2)), BoardFault, "boots was predicted 0x00000001"),
+        (crashes(evolve(RECOVERED, commands=None)), Invalidated, "nobody observed commands"),
+        (crashes(RECOVERED, evolve(TIMES, queued_ns=MS)), AssertionError, "contradict each other"),
+    ],
+)
+def test_the_first_difference_ends_a_soak_with_its_evidence(made, error, words):
+    """What differs, was not seen or contradicts itself is recorded whole, and no further cycle is done."""
+    with pytest.raises(error, match=words):
+        cycle(made, "m33")
+    assert made.recorded == [made.step]
+    assert made.recorded[0].evidence.get("kmsg") == b"log"
 
 
 # --- leaks
