@@ -3,7 +3,8 @@ incdirs-y += .
 # Upstream's STM32 PTA expects a header of its own platform.
 global-incdirs-$(CFG_REMOTEPROC_PTA) += include
 srcs-$(CFG_MPBENCH_RPROC) += virt_rproc.c
-srcs-$(CFG_PSCI_ARM32) += virt_psci.c
+# What the platform of a 32-bit machine lacks.
+srcs-$(CFG_PSCI_ARM32) += virt_psci.c virt_timer.c
 
 # The PTA with a state for each core. CFG_REMOTEPROC_PTA, upstream's with one
 # state for all cores, excludes it: both have the same UUID.
