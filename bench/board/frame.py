@@ -37,8 +37,6 @@ from attrs import field, frozen
 from bench.board.errnos import errno_name
 from bench.errors import LabFault, Misuse
 
-NONCE_VARIABLE = "MPBENCH_NONCE"
-
 GROUP = "read -r s </proc/$$/stat; set -- ${s##*) }; "
 """Leaves the shell's process group in $3. Ref: proc_pid_stat(5), field 5"""
 
@@ -61,9 +59,8 @@ _REQUESTS = "F=; if [ -p /proc/self/fd/0 ]; then F=/proc/self/fd/9; exec 9<&0 </
 no cost. What can't be opened again (OpenSSH gives a socket, not a pipe) it reads from 0."""
 
 
-def shell_command(nonce: str) -> str:
-    """What a channel executes to become a framed shell."""
-    return f"{_REQUESTS}{PREAMBLE}{NONCE_VARIABLE}={nonce} sh $F"
+SHELL_COMMAND = f"{_REQUESTS}{PREAMBLE}sh $F"
+"""What a channel executes to become a framed shell, once it was told `bootstrap`."""
 
 
 def lifeline_command(command: str, mark: str) -> str:
@@ -76,23 +73,30 @@ def lifeline_command(command: str, mark: str) -> str:
     return f"{PREAMBLE}M={mark} sh -c {shlex.quote(LIFELINE % shlex.quote(command))}"
 
 
-BOOTSTRAP = r"""exec 7>&2 9<&-
-mpbench_begin() { echo $MPBENCH_NONCE $1; }
-mpbench_told() { echo $MPBENCH_NONCE $1 >&7; echo $MPBENCH_NONCE $1 $2 e; }
+_BOOTSTRAP = r"""exec 7>&2 9<&-
+mpbench_n=%s
+mpbench_begin() { echo $mpbench_n $1; }
+mpbench_told() { echo $mpbench_n $1 >&7; echo $mpbench_n $1 $2 e; }
 mpbench_end() { mpbench_told $1 $2; }
 mpbench_run() { mpbench_begin $1; { ( eval "$2" 7>&- 8<&- ) </dev/null; } 2>&7; mpbench_told $1 $?; }
-mpbench_read() { read -r x <&8 || [ "$x" ]; }
-( read -r -u 0 x ) </dev/null 2>&1 | read -r x || mpbench_read() { read -r -u 8 x || [ "$x" ]; }
-for d in /dev/shm /run /tmp; do
-f=$d/.mpbench.$MPBENCH_NONCE
-command -v cat >/dev/null && command -v rm >/dev/null && ( : >>$f ) 2>/dev/null || continue
-exec 2>>$f 8<$f; rm -f $f
-mpbench_end() { if mpbench_read; then mpbench_tell; mpbench_told $1 $2; else echo $MPBENCH_NONCE $1 $2; fi; }
+mpbench_read() { read -r mpbench_x <&8 || [ "$mpbench_x" ]; }
+( read -r -u 0 mpbench_x ) </dev/null 2>&1 | read -r mpbench_x ||
+mpbench_read() { read -r -u 8 mpbench_x || [ "$mpbench_x" ]; }
+for mpbench_x in /dev/shm /run /tmp; do
+mpbench_f=$mpbench_x/.mpbench.$mpbench_n
+command -v cat >/dev/null && command -v rm >/dev/null && ( : >>$mpbench_f ) 2>/dev/null || continue
+exec 2>>$mpbench_f 8<$mpbench_f; rm -f $mpbench_f
+mpbench_end() { if mpbench_read; then mpbench_tell; mpbench_told $1 $2; else echo $mpbench_n $1 $2; fi; }
 mpbench_tell() { cat /proc/$$/fd/8 >&7; : >/proc/$$/fd/8; exec 8</proc/$$/fd/8; }
 break
 done
 """
-"""What a fresh shell is told first. Descriptors: 7 the channel's stderr, 8 what plain commands write to 2."""
+"""Descriptors: 7 the channel's stderr, 8 what plain commands write to 2."""
+
+
+def bootstrap(nonce: str) -> bytes:
+    """What a fresh shell is told first. The nonce is not in the environment of what it runs."""
+    return (_BOOTSTRAP % nonce).encode()
 
 
 @frozen

@@ -27,6 +27,7 @@ from bench.board import reading, transfer
 from bench.board.channel import RemoteCommand, Spawned
 from bench.board.frame import Reply, one_line
 from bench.board.link import Address, Link, answers, lab_faults
+from bench.board.reading import Reading
 from bench.board.shell import CommandHangs, FramedShell
 from bench.board.typed import active, stepped
 from bench.errors import Invalidated, LabFault
@@ -235,40 +236,41 @@ class SessionDriver(CommandMixin, Driver, CommandProtocol, FileTransferProtocol)
 
         What the two write to stderr is dropped, and so are their exit codes.
         """
-        shell, end, timeout_s = self._shell(), secrets.token_hex(16), self.command_timeout_s
-        read = reading.command(paths, self._read_tool)
-        reply = self._run_in(shell, f"{_quiet(first)}; echo {end}; {read}; {_quiet(then)}", timeout_s)
+        asked, end = Reading(tuple(paths)), secrets.token_hex(16)
+        read = asked.command(self._read_tool)
+        reply = self.execute(f"{_quiet(first)}; echo {end}; {read}; {_quiet(then)}")
         before, _, rest = reply.stdout.partition(f"{end}\n".encode())
         reply = evolve(reply, stdout=rest)
-        pieces, after = reading.split_off(reply, shell.nonce, len(paths))
-        return Look(before, self._named(paths, pieces, reply, timeout_s), after)
+        pieces, after = asked.split(reply)
+        return Look(before, self._named(asked, pieces, reply, None), after)
 
     def read(self, path: str, timeout_s: float | None = None) -> Read:
         """One file: its bytes, or the errno's name."""
         return self.read_many([path], timeout_s)[path]
 
     def _read(self, paths: Sequence[str], timeout_s: float | None) -> dict[str, Read]:
-        pieces, reply = self._read_at_once(paths, timeout_s or self.command_timeout_s)
-        return self._named(paths, pieces, reply, timeout_s)
+        asked = Reading(tuple(paths))
+        pieces, reply = self._read_at_once(asked, timeout_s)
+        return self._named(asked, pieces, reply, timeout_s)
 
     def _named(
-        self, paths: Sequence[str], pieces: Sequence[bytes], reply: Reply, timeout_s: float | None
+        self, asked: Reading, pieces: Sequence[bytes | None], reply: Reply, timeout_s: float | None
     ) -> dict[str, Read]:
-        failed = reading.failures(reply)
-        if failed is None or not failed.keys() <= set(paths):
-            return {path: self._read_alone(path, timeout_s) for path in paths}
-        return {path: failed.get(path, data) for path, data in zip(paths, pieces, strict=True)}
+        failed = asked.failures(reply)
+        if failed is None:
+            return {path: self._read_alone(path, timeout_s) for path in asked.paths}
+        found = ((path, failed.get(path, data)) for path, data in zip(asked.paths, pieces, strict=True))
+        return {path: self._read_alone(path, timeout_s) if data is None else data for path, data in found}
 
-    def _read_at_once(self, paths: Sequence[str], timeout_s: float) -> tuple[list[bytes], Reply]:
-        shell = self._shell()
-        reply = self._run_in(shell, reading.command(paths, self._read_tool), timeout_s)
+    def _read_at_once(self, asked: Reading, timeout_s: float | None) -> tuple[list[bytes | None], Reply]:
+        reply = self.execute(asked.command(self._read_tool), timeout_s)
         try:
-            return reading.split(reply, shell.nonce, len(paths)), reply
+            return asked.split(reply)[0], reply
         except LabFault:
             if self._read_tool == reading.TOOLS[-1]:
                 raise
         self._read_tool = reading.TOOLS[-1]  # a small busybox's head has no such options
-        return self._read_at_once(paths, timeout_s)
+        return self._read_at_once(asked, timeout_s)
 
     def _read_alone(self, path: str, timeout_s: float | None) -> Read:
         reply = self.execute(reading.command_for_one(path), timeout_s)

@@ -34,14 +34,9 @@ class FramedShell:
         self._shared = True
         self.victim = ""
         with lab_faults(f"{link.address}: can't start a shell"):
-            self._channel.exec_command(frame.shell_command(self._nonce))
-            self._channel.sendall(frame.BOOTSTRAP.encode())
+            self._channel.exec_command(frame.SHELL_COMMAND)
+            self._channel.sendall(frame.bootstrap(self._nonce))
         self._bell = Bell(self._channel)
-
-    @property
-    def nonce(self) -> str:
-        """Value of MPBENCH_NONCE in the environment of the shell and of what it starts."""
-        return self._nonce
 
     def hello(self, timeout_s: float) -> str:
         """Learn how to kill what hangs here, and what its stdin is; the board's boot_id."""

@@ -227,10 +227,14 @@ def test_a_look_is_one_round_trip_in_order(session: SessionDriver, tmp_path: Pat
     assert session._shell()._seq - seq <= 3
 
 
-def test_reading_the_marker_itself_is_refused_not_mistaken(session: SessionDriver):
-    """A file that holds the very marker between files gives a LabFault, never somebody else's bytes."""
-    with pytest.raises(LabFault, match="at once failed"):
-        session.read_many(["/proc/self/environ"])
+def test_files_that_look_like_many_files_are_one(session: SessionDriver, tmp_path: Path):
+    """Content that has the form of the lines between files is content."""
+    (tmp_path / "log").write_bytes(b"\n==> /dev/null <==\n\n==> //./dev/null <==\n")
+    paths = [str(tmp_path / "log"), "/proc/self/environ", "/dev/null"]
+    found = session.read_many(paths)
+    assert found[paths[0]] == (tmp_path / "log").read_bytes()
+    assert found["/dev/null"] == b""
+    assert b"LC_ALL=C\0" in found["/proc/self/environ"]
 
 
 def test_relative_paths_are_misuse(session: SessionDriver):

@@ -24,22 +24,20 @@ SHELLS = [
 
 
 def run_shell(shell: list[str], text: bytes) -> subprocess.CompletedProcess[bytes]:
-    environment = {frame.NONCE_VARIABLE: NONCE, "PATH": os.environ["PATH"], "LC_ALL": "C"}
+    environment = {"PATH": os.environ["PATH"], "LC_ALL": "C"}
     return subprocess.run(shell, input=text, capture_output=True, env=environment, check=False, timeout=20)
 
 
-ROOMS = {
-    "nameless file": frame.BOOTSTRAP,
-    "no room": frame.BOOTSTRAP.replace("/dev/shm /run /tmp", "/nowhere"),
-}
+BOOTSTRAP = frame.bootstrap(NONCE)
+ROOMS = {"nameless file": BOOTSTRAP, "no room": BOOTSTRAP.replace(b"/dev/shm /run /tmp", b"/nowhere")}
 """What a fresh shell is told, on a board with room for stderr and on one without."""
 
 
 @pytest.mark.parametrize("bootstrap", ROOMS.values(), ids=ROOMS)
 @pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
-def test_every_shell_speaks_the_frame(shell: list[str], bootstrap: str):
+def test_every_shell_speaks_the_frame(shell: list[str], bootstrap: bytes):
     """The bootstrap and a request give a readable reply in each shell that a board may have."""
-    done = run_shell(shell, bootstrap.encode() + frame.request(7, "printf 'a\\0b'; echo e >&2; exit 5"))
+    done = run_shell(shell, bootstrap + frame.request(7, "printf 'a\\0b'; echo e >&2; exit 5"))
     reader = ReplyReader(NONCE, 7, 1000)
     reader.feed_stdout(done.stdout)
     reader.feed_stderr(done.stderr)
@@ -49,14 +47,14 @@ def test_every_shell_speaks_the_frame(shell: list[str], bootstrap: str):
 @pytest.mark.parametrize("headed", [True, False])
 @pytest.mark.parametrize("bootstrap", ROOMS.values(), ids=ROOMS)
 @pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
-def test_plain_commands_answer_apart(shell: list[str], bootstrap: str, headed: bool, tmp_path: Path):
+def test_plain_commands_answer_apart(shell: list[str], bootstrap: bytes, headed: bool, tmp_path: Path):
     """One program after the other: each has its own exit code, stdout and stderr, whatever went before."""
     (tmp_path / "tells").write_text("#!/bin/sh\nprintf 'out\\0'; printf 'two\\nlines\\0' >&2; exit 9\n")
     (tmp_path / "tells").chmod(0o700)
     tells = (f"{tmp_path}/tells", 9, b"out\0", b"two\nlines\0")
     asked = [("true", 0, b"", b""), tells, tells, ("echo a  b", 0, b"a b\n", b""), ("cat", 0, b"", b"")]
     text = b"".join(frame.request(i, command, headed=headed) for i, (command, *_) in enumerate(asked))
-    done = run_shell(shell, bootstrap.encode() + text)
+    done = run_shell(shell, bootstrap + text)
     out, err = done.stdout, done.stderr
     for number, (_, *expected) in enumerate(asked):
         reader = ReplyReader(NONCE, number, 1000, headed=headed)
@@ -74,11 +72,11 @@ def test_plain_commands_answer_apart(shell: list[str], bootstrap: str, headed: b
 @pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
 def test_no_file_is_left_for_stderr(shell: list[str], tmp_path: Path):
     """The file that holds stderr has no name, and is used again."""
-    bootstrap = frame.BOOTSTRAP.replace("/dev/shm", str(tmp_path))
+    bootstrap = BOOTSTRAP.replace(b"/dev/shm", bytes(tmp_path))
     text = b"".join(frame.request(i, "cat /nowhere") for i in range(3)) + frame.request(
         3, "ls -l /proc/self/fd/2"
     )
-    done = run_shell(shell, bootstrap.encode() + text)
+    done = run_shell(shell, bootstrap + text)
     assert f"{tmp_path}/.mpbench.{NONCE} (deleted)".encode() in done.stdout
     assert list(tmp_path.iterdir()) == []
     assert done.stderr.count(b"/nowhere") == 3
@@ -155,13 +153,13 @@ def test_only_commands_that_can_not_change_the_shell_run_in_it(shell: list[str])
         "  ",
         "",
         "# x",
-        "unset MPBENCH_NONCE",
-        "printf -v MPBENCH_NONCE x",
+        "unset mpbench_n",
+        "printf -v mpbench_n x",
         "! true",
     ]
-    text = frame.BOOTSTRAP.encode() + b"".join(frame.request(i, c) for i, c in enumerate(commands))
-    done = run_shell(shell, text + frame.request(99, 'echo "$A$MPBENCH_NONCE$PWD$-"'))
-    fresh = run_shell(shell, frame.BOOTSTRAP.encode() + frame.request(99, 'echo "$A$MPBENCH_NONCE$PWD$-"'))
+    text = BOOTSTRAP + b"".join(frame.request(i, c) for i, c in enumerate(commands))
+    done = run_shell(shell, text + frame.request(99, 'echo "$A$mpbench_n$PWD$-"'))
+    fresh = run_shell(shell, BOOTSTRAP + frame.request(99, 'echo "$A$mpbench_n$PWD$-"'))
     tail = f"{NONCE} 99\n".encode()
     assert done.stdout.partition(tail)[2] == fresh.stdout.partition(tail)[2] != b""
     assert [c for c in commands if frame.is_plain(c)] == ["true", "echo a-b", "cat /dev/null", "nocmd", "-"]
@@ -258,15 +256,48 @@ def test_text_without_an_error_names_none():
 # --- many files at once -------------------------------------------------------------------------
 
 
-def test_pieces_between_markers():
-    """Contents come apart at the markers, even when they hold part of one."""
-    marker = f"HOME=/\0{frame.NONCE_VARIABLE}={NONCE}\0PWD=/\0".encode()
-    contents = [b"one\n", b"", marker[:9], b"\0\0"]
-    stdout = marker + marker + b"".join(c + marker for c in contents)
-    assert reading.split(Reply(0, stdout, b""), NONCE, 4) == contents
-    for wrong in (stdout[:-1], stdout + b"x", stdout + marker, b"", b"x" + stdout):
-        with pytest.raises(LabFault, match="reading 4 files"):
-            reading.split(Reply(0, wrong, b"e"), NONCE, 4)
+READERS = [["sh"], *([["busybox", "sh"]] if shutil.which("busybox") else [])]
+
+
+@pytest.mark.parametrize("tool", reading.TOOLS, ids=["head", "cat"])
+@pytest.mark.parametrize("shell", READERS, ids=" ".join)
+def test_files_come_apart_again(shell: list[str], tool: str, tmp_path: Path):
+    """Contents are exact, even lines that look like those between files; what can't be opened is None."""
+    contents = [b"one\n", b"", b"\n==> /dev/null <==\n", b"\0\0", b"\n", b"no end"]
+    paths = [tmp_path / f"it's {number}\n" for number in range(len(contents))]
+    for path, content in zip(paths, contents, strict=True):
+        path.write_bytes(content)
+    paths[3].unlink()
+    asked = reading.Reading(tuple(str(path) for path in paths))
+    done = run_shell(shell, asked.command(tool).encode() + b"; echo rest")
+    found, rest = asked.split(Reply(done.returncode, done.stdout, done.stderr))
+    assert found == [*contents[:3], b"" if tool == reading.TOOLS[1] else None, *contents[4:]]
+    assert rest == b"rest\n"
+
+
+def test_an_answer_that_is_unclear_is_nobodys_content():
+    """Anything but the files' lines in their order is a LabFault."""
+    asked = reading.Reading(("/a", "/b"), prefix="//./")
+
+    def answer(*paths: str) -> bytes:
+        return b"\n".join(f"==> //./{path} <==\n".encode() for path in paths)
+
+    whole = ("/dev/null", "/a", "/b", "/./dev/null")
+    assert asked.split(Reply(0, answer(*whole), b"")) == ([b"", b""], b"")
+    assert asked.split(Reply(1, answer(whole[0], *whole[2:]), b"")) == ([None, b""], b"")
+    assert asked.split(Reply(1, answer(whole[0], whole[3]), b"")) == ([None, None], b"")
+    for wrong in (whole[1:], whole[:-1], (*whole, "/x"), (whole[0], "/c", *whole[1:]), whole[::-1], ()):
+        with pytest.raises(LabFault, match="reading 2 files"):
+            asked.split(Reply(0, answer(*wrong), b"e"))
+    with pytest.raises(LabFault, match="reading 2 files"):
+        asked.split(Reply(0, b"x" + answer(*whole), b"e"))
+
+
+def test_each_reading_has_a_prefix_of_its_own():
+    """The prefix is the same place for the kernel and another text each time."""
+    prefixes = {reading.Reading(("/a",)).prefix for _ in range(100)}
+    assert len(prefixes) > 90
+    assert {os.path.normpath(prefix + "/sys") for prefix in prefixes} <= {"/sys", "//sys"}
 
 
 @pytest.mark.parametrize(
@@ -282,8 +313,11 @@ def test_pieces_between_markers():
         (b"cat: read error: Input/output error\n", None),
         (b"head: /a: Input/output error\n", None),
         (b"cat: /a: something new\n", None),
+        (b"head: //././a b: No such file or directory\n", {"/a b": "ENOENT"}),
+        (b"cat: /elsewhere: No such file or directory\n", None),
     ],
 )
 def test_whose_error_it_is(stderr: bytes, failures: dict[str, str] | None):
     """cat's messages name the file or they do not; an unclear one is not guessed."""
-    assert reading.failures(Reply(1, b"", stderr)) == failures
+    asked = reading.Reading(("/a", "/a b"), prefix="//./.")
+    assert asked.failures(Reply(1, b"", stderr)) == failures
