@@ -4,7 +4,8 @@
 # make check  lint, types, unit tests: no board, no root
 # make perf   measure against labgrid's own drivers
 # make mp15   all tests of a board on the virtual STM32MP15
-# make peer   a long campaign: the twin against OP-TEE's own TA
+# make peer   a long campaign: the twin against OP-TEE's own TA, and which branches of both it reached
+# make coverage  branches of the twin that its unit tests reach
 
 PYTHON ?= python3
 VENV := .venv
@@ -14,7 +15,7 @@ PACKAGES := bc binutils bison bzip2 cpio device-tree-compiler dropbear-bin flex 
 	python3-dev python3-venv qemu-system-arm qemu-user trace-cmd u-boot-tools util-linux xz-utils
 TARGET ?= targets/virtual-mp25.yaml
 
-.PHONY: demo test check perf peer mp15 board boards firmware setup packages clean
+.PHONY: demo test check perf peer coverage mp15 board boards firmware setup packages clean
 
 # A minute of it; all board cases: pytest --lg-env $(TARGET)
 demo: board firmware
@@ -49,6 +50,10 @@ peer: setup
 mp15: boards firmware
 	$(BIN)/pytest --lg-env targets/virtual-mp15.yaml
 	MPBENCH_KIND=mp15 $(BIN)/pytest testcases/contract/test_lab_place.py testcases/contract/test_desk.py
+
+coverage: $(VENV)/ready
+	$(BIN)/coverage run --branch --source=bench/twin -m pytest -q testcases/unit -m 'not slow'
+	$(BIN)/coverage report --show-missing --fail-under=95
 
 board: setup
 	$(BIN)/mpbench virtual build

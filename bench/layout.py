@@ -60,6 +60,7 @@ class SignType(IntEnum):
 HASH_SHA256: Final = 1  # value of HASHTYPE
 IMG_ELF: Final = 1  # value of IMGTYPE
 IMG_ENCRYPTED_ELF: Final = 2  # ST's
+ENC_AES_CBC: Final = 1  # value of ENCTYPE, ST's
 ECDSA_P256_SIGN_LEN: Final = 64  # raw r, s
 SHA256_SIZE: Final = 32
 
@@ -86,6 +87,8 @@ PT_LOAD: Final = 1
 PF_W: Final = 2
 PT_ARM_EXIDX: Final = 0x70000001
 HASH_ENTRY: Final = struct.Struct("<8I32s")  # struct remoteproc_segment: program header, SHA-256
+ENC_ENTRY: Final = struct.Struct("<8I32s16s")  # ST's: program header, SHA-256 of the encrypted data, AES IV
+ENC_IV_SIZE: Final = 16
 
 # ---------------------------------------------------------------- resource table (Linux remoteproc.h)
 RESOURCE_SECTION: Final = b".resource_table"

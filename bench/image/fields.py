@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Every field of a signed image by name, with its place: what inspect shows and spoil changes.
 
-Names: header.magic; tlv.SIGNTYPE.type, .length, .value, .padding; hash0.p_paddr, hash0.sha256; signature,
-signature.padding; elf0.e_phoff; elf0.ph1.p_filesz; elf0.data1 (file data of program header 1);
-elf0.sh2.sh_name; elf0.rsc.ver; elf0.rschead.sh_addr (section header of the resource table).
-Fields that don't fit the file are left out; nothing raises.
+Names: header.magic; tlv.SIGNTYPE.type, .length, .value, .padding; hash0.p_paddr, hash0.sha256; enc0.iv
+(ST's ENCTABLE); signature, signature.padding; elf0.e_phoff; elf0.ph1.p_filesz; elf0.data1 (file data of
+program header 1); elf0.sh2.sh_name; elf0.rsc.ver; elf0.rschead.sh_addr (section header of
+the resource table). Fields that don't fit the file are left out; nothing raises.
 """
 
 from collections.abc import Iterator
@@ -86,7 +86,9 @@ def tlvs(image: bytes) -> Iterator[Field]:
         if layout.pad8(length) > length:
             yield Field(f"{name}.padding", at + length, layout.pad8(length) - length)
         if kind == Tlv.HASHTABLE and at + length <= end:
-            yield from _hashes(at, length)
+            yield from _hashes(at, length, "hash", layout.HASH_ENTRY)
+        if kind == Tlv.ENCTABLE and at + length <= end:
+            yield from _hashes(at, length, "enc", layout.ENC_ENTRY)
         at += layout.pad8(length)
 
 
@@ -95,11 +97,13 @@ def tlv_name(kind: int) -> str:
     return Tlv(kind).name if kind in Tlv._value2member_map_ else f"{kind:#x}"
 
 
-def _hashes(at: int, length: int) -> Iterator[Field]:
-    for index in range(min(length // layout.HASH_ENTRY.size, MAX_ENTRIES)):
-        start = at + index * layout.HASH_ENTRY.size
-        yield from _struct(f"hash{index}", layout.PHDR, layout.PHDR_FIELDS, start)
-        yield Field(f"hash{index}.sha256", start + layout.PHDR.size, layout.SHA256_SIZE)
+def _hashes(at: int, length: int, name: str, form: Struct) -> Iterator[Field]:
+    for index in range(min(length // form.size, MAX_ENTRIES)):
+        start = at + index * form.size
+        yield from _struct(f"{name}{index}", layout.PHDR, layout.PHDR_FIELDS, start)
+        yield Field(f"{name}{index}.sha256", start + layout.PHDR.size, layout.SHA256_SIZE)
+        if form is layout.ENC_ENTRY:
+            yield Field(f"{name}{index}.iv", start + layout.HASH_ENTRY.size, layout.ENC_IV_SIZE)
 
 
 def image_sizes(image: bytes, field: Field | None) -> list[int]:

@@ -95,10 +95,21 @@ def elf(image: bytes, known: dict[str, Field], index: int) -> Report:
     segments = [segment(image, known, name, i) for i in range(MAX_ENTRIES) if f"{name}.ph{i}.p_type" in known]
     return {
         "offset": at,
+        "type": image_type(image, known, index),
         "entry": known[f"{name}.e_entry"].number(image),
         "segments": segments,
         "resource_table": resource_table(image, known, name),
     }
+
+
+def image_type(image: bytes, known: dict[str, Field], index: int) -> str:
+    """What IMGTYPE calls the image; with its cipher if it is one of ST's encrypted ones."""
+    field, cipher = known.get("tlv.IMGTYPE.value"), known.get("tlv.ENCTYPE.value")
+    number = image[field.at + index] if field is not None and index < field.size else None
+    if number != layout.IMG_ENCRYPTED_ELF:
+        return "ELF" if number == layout.IMG_ELF else f"unknown type {number}"
+    aes = cipher is not None and image[cipher.at : cipher.end] == bytes([layout.ENC_AES_CBC])
+    return f"encrypted ELF ({'AES-CBC' if aes else 'unknown cipher'})"
 
 
 def segment(image: bytes, known: dict[str, Field], name: str, index: int) -> Report:
@@ -112,18 +123,23 @@ def segment(image: bytes, known: dict[str, Field], name: str, index: int) -> Rep
     )
     data = known.get(f"{name}.data{index}")
     digest = hashlib.sha256(image[data.at : data.end] if data else b"").hexdigest()
-    return {**head, "hash": digest, "signed_hash": signed_hash(image, known, head["p_paddr"])}
+    row = {**head, "hash": digest, "signed_hash": signed(image, known, head["p_paddr"], "hash", "sha256")}
+    vector = signed(image, known, head["p_paddr"], "enc", "iv")
+    if vector is not None:
+        row["iv"] = vector
+        row["encrypted_hash"] = signed(image, known, head["p_paddr"], "enc", "sha256")
+    return row
 
 
-def signed_hash(image: bytes, known: dict[str, Field], paddr: int) -> str | None:
-    """The first hash entry for an address."""
+def signed(image: bytes, known: dict[str, Field], paddr: int, table: str, member: str) -> str | None:
+    """A member of the first entry for an address in HASHTABLE ("hash") or ENCTABLE ("enc"), hex."""
     for i in range(MAX_ENTRIES):
-        field = known.get(f"hash{i}.p_paddr")
+        field = known.get(f"{table}{i}.p_paddr")
         if field is None:
             return None
         if field.number(image) == paddr:
-            digest = known[f"hash{i}.sha256"]
-            return image[digest.at : digest.end].hex()
+            found = known[f"{table}{i}.{member}"]
+            return image[found.at : found.end].hex()
     return None
 
 
@@ -211,7 +227,10 @@ def as_text(report: Report) -> str:
         for t in report["tlvs"]
     ]
     for index, image in enumerate(report["images"]):
-        lines += ["", f"image {index + 1} at {image['offset']:#x}, entry {image['entry']:#x}"]
+        lines += [
+            "",
+            f"image {index + 1} at {image['offset']:#x}, {image['type']}, entry {image['entry']:#x}",
+        ]
         lines += [_segment_text(s) for s in image["segments"]]
         lines += _table_text(image["resource_table"])
     lines += ["", "who vouches for which bytes:"]
@@ -220,8 +239,9 @@ def as_text(report: Report) -> str:
 
 
 def _segment_text(row: Report) -> str:
-    fits = "hash fits" if row["hash"] == row["signed_hash"] else "HASH DIFFERS"
-    fits = fits if row["signed_hash"] else "NOT SIGNED"
+    fits = "hash fits" if row["hash"] in (row["signed_hash"], row.get("encrypted_hash")) else "HASH DIFFERS"
+    fits = fits if row["signed_hash"] or "iv" in row else "NOT SIGNED"
+    fits += f", encrypted, IV {row['iv']}" if "iv" in row else ""
     sizes = f"{row['p_filesz']:#x} bytes of {row['p_memsz']:#x}"
     return (
         f"  type {row['p_type']:#x} at {row['p_paddr']:#010x}, {sizes}, "

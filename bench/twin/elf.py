@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from bench import layout
 from bench.layout import Tlv
+from bench.twin import openstlinux
 from bench.twin.image import Row, Stop, View
 from bench.twin.values import NO_TABLE, HashEntry, Table
 
@@ -119,7 +120,7 @@ def image_type(run: Load, count: int, index: int) -> None:
         raise Stop("imgtype-length", f"{len(value)} bytes for {count} images")
     if value[index] != layout.IMG_ELF:
         if value[index] in run.profile.image_types:
-            raise Stop("encrypted-without-key", f"image {index + 1}")
+            raise openstlinux.encrypted(run, index)
         raise Stop("imgtype-not-elf", f"image {index + 1} is of type {value[index]}")
 
 

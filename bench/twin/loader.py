@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from bench import layout
 from bench.layout import SignType, Tlv, pad8
-from bench.twin import elf
+from bench.twin import elf, openstlinux
 from bench.twin.heap import Heap
 from bench.twin.image import Stop, View, tlv_index
 from bench.twin.platform import Platform
@@ -160,34 +160,7 @@ class Load:
         digest = hashlib.sha256(self.view.data[: self.signature_at]).digest()
         signature = bytes(self.view.data[self.signature_at : self.signature_at + self.sign_len])
         self.platform.verify(algorithm, bytes(info), digest, signature)
-        self.openstlinux()
-
-    def openstlinux(self) -> None:
-        """ST's additions behind the signature: HASHTYPE, platform TLVs."""
-        if self.profile.hash_type_required:
-            kind = self.value(Tlv.HASHTYPE)
-            if not kind:
-                raise Stop("no-hashtype")
-            if len(kind) != 1:
-                raise Stop("hashtype-length", f"{len(kind)} bytes")
-            if kind[0] != layout.HASH_SHA256:
-                raise Stop("hashtype-unknown", f"{kind[0]}")
-
-        if self.profile.plat_tlvs is not None:
-            self.plat_tlvs(self.profile.plat_tlvs)
-
-    def plat_tlvs(self, lengths: Mapping[int, int]) -> None:
-        """Platform TLVs go to the PTA, which knows their lengths by number."""
-        at, end = layout.HEADER.size, layout.HEADER.size + self.tlv_len
-        while at + layout.TLV_HEAD.size <= end:
-            kind, length = layout.TLV_HEAD.unpack_from(self.view.data, at)
-            at += layout.TLV_HEAD.size
-            if layout.PLAT_TLV_MIN <= kind <= layout.PLAT_TLV_MAX and at + length <= end:
-                if kind not in lengths:
-                    raise Stop("plat-tlv-unknown", f"{kind:#x}")
-                if length != lengths[kind]:
-                    raise Stop("plat-tlv-length", f"{kind:#x}: {length} bytes instead of {lengths[kind]}")
-            at += pad8(length)
+        openstlinux.after_signature(self)
 
     def value(self, kind: Tlv) -> memoryview:
         """Value of the TLV that the loader finds; empty when it finds none (or an empty one)."""

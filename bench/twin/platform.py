@@ -59,7 +59,7 @@ class Platform:
             return "platform-busy"
         if algorithm != layout.ALG_RSASSA_PKCS1_V1_5_SHA256:
             return "algorithm-unsupported"
-        if self.profile.verify is None:
+        if self.profile.verify is None:  # the caller's mistake, which no image makes
             raise Misuse(f"profile {self.profile.name} has no key; give the board's public key")
         return "" if self.profile.verify(digest, signature) else "signature-invalid"
 

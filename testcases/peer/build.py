@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Builds of the peer: OP-TEE's TA, unmodified, with our platform around it.
 
-Three builds: native under AddressSanitizer, native with branch counters (gcov), 32-bit Arm run by qemu-user.
+Four builds: native under AddressSanitizer, 32-bit Arm run by qemu-user, and both with branch counters (gcov).
 The sources come from the download of the virtual board, or from MPBENCH_OPTEE_SRC. The TA is compiled with
 -Os, as OP-TEE compiles it: what happens to address arithmetic that overflows depends on the compiler.
 """
@@ -40,7 +40,8 @@ GCOV = Flavour("gcov64", "gcc", ("--coverage", "-fprofile-update=single", "-DGCO
 ARM = Flavour(
     "arm32", "arm-linux-gnueabihf-gcc", ("-static", "-D__ILP32__=1", "-DARM32=1"), ("qemu-arm",), 32
 )
-FLAVOURS = {f.name: f for f in (ASAN, GCOV, ARM)}
+GCOV_ARM = Flavour("gcov32", ARM.compiler, (*GCOV.flags, *ARM.flags), ARM.runner, ARM.word_bits)
+FLAVOURS = {f.name: f for f in (ASAN, GCOV, ARM, GCOV_ARM)}
 
 
 def source() -> Path:

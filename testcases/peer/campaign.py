@@ -30,7 +30,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from bench.twin.values import Outcome
 from testcases.peer import cases
 from testcases.peer.build import ARM, ASAN, CannotBuild, Flavour, build
-from testcases.peer.store import Stored, load_corpus, save
+from testcases.peer.coverage import whole
+from testcases.peer.store import Stored, default_folder, load_corpus, save
 from testcases.peer.worker import BATCH_BYTES, Board, Command, Memory, Worker, encode_case, predict
 
 FOUND = Path(__file__).parent / "found"
@@ -275,7 +276,6 @@ def programs_for(out: Path) -> dict[str, Path]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line; 0: no disagreement, 1: some, 3: nothing could be built."""
-    default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "mpbench" / "peer"
     parser = argparse.ArgumentParser(
         prog="python -m testcases.peer.campaign", description=(__doc__ or "").split("\n")[0]
     )
@@ -286,10 +286,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=1, help="processes (default 1)")
     parser.add_argument("--seed", type=int, default=0, help="for a repeatable run; default: new each time")
     parser.add_argument("--every", type=float, default=10, help="seconds between lines of progress")
-    parser.add_argument("--corpus", type=Path, default=default / "corpus")
-    parser.add_argument("--build", type=Path, default=default / "build")
+    parser.add_argument("--corpus", type=Path, default=default_folder() / "corpus")
+    parser.add_argument("--build", type=Path, default=default_folder() / "build")
     parser.add_argument(
-        "--coverage", action="store_true", help="branches of both C files reached by the corpus"
+        "--coverage",
+        action="store_true",
+        help="branches of the C files and of the twin that the corpus reaches",
     )
     options = parser.parse_args(argv)
     programs = programs_for(options.build)
@@ -300,10 +302,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name, count in totals.reasons.most_common():
         print(f"  {count:>12,}  {name}")
     if options.coverage:
-        from testcases.peer.coverage import c_branches, describe  # noqa: PLC0415 (needs gcov, only here)
-
-        for line in describe(c_branches(options.build, load_corpus(options.corpus))):
-            print(line)
+        print("\n".join(whole(options.build, options.corpus)))
     return 1 if totals.disagreements else 0
 
 

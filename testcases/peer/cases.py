@@ -3,7 +3,7 @@
 
 import random
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from attrs import frozen
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -12,7 +12,8 @@ from bench import layout
 from bench.image.fields import fields, images_at
 from bench.image.spoil import DELTAS, INTERESTING, resigned
 from bench.layout import TaCommand, Tee
-from testcases.peer.elves import random_draft
+from testcases.peer.elves import Draft, Elf, Segment, random_draft
+from testcases.peer.store import Stored
 from testcases.peer.worker import (
     PLACES,
     SESSION_CLOSE,
@@ -25,6 +26,8 @@ from testcases.peer.worker import (
 )
 
 UNKNOWN_CORE = 7
+LOAD = int(TaCommand.LOAD_FW)
+BASE = SMALL[0].regions[0].da
 
 SCRIPTS = (
     *("L", "L", "L", "L", "L", "LG", "LGSPR", "LSPLS", "LLSSPP", "LRLS", "LSLRG", "GSPR", "LCL", "LSPGR"),
@@ -143,6 +146,81 @@ def crafted(base: Base, rng: random.Random) -> bytes:
     length = rng.randrange(0, 60)
     image[16:20] = length.to_bytes(4, "little")
     return bytes(image[: start + layout.pad8(length)])
+
+
+def corners() -> list[Stored]:
+    """Cases that chance hardly ever finds, one for each branch that needs them."""
+    board = Board(SMALL)
+    image = Draft([Elf([Segment(BASE, b"data", 4)]).build()]).build()
+    loads = {
+        "image length overflows": _with(image, "header.img_len", 0xFFFFFFF8),
+        "image length and TLVs overflow": _with(image, "header.img_len", (1 << 32) - 8 - 20 - 256),
+        "data before the images": before_the_images(),
+        "data behind the images": _with(
+            _with(image, "tlv.IMGSIZE.value", 0x7FFFFFF8), "elf0.ph0.p_offset", 0x01000000
+        ),
+    }
+    loads |= {f"cut {i}": data for i, data in enumerate(cuts())}
+    stored = [Stored(("corner", name), board, ((LOAD, 1, data),)) for name, data in loads.items()]
+    return [*stored, Stored(("corner", "empty, with an address"), board, ((LOAD | UNALIGNED, 1, b""),))]
+
+
+def before_the_images() -> bytes:
+    """Two images, the first so large that the second begins in the signature, where there is an ELF."""
+    second = Elf([Segment(BASE + 0x40, b"data", 4)]).build()
+    first = Elf([Segment(BASE, b"data", 4)]).build()
+    room = layout.pad8(len(second))
+    image = Draft([first, second], sign_len=room).build(second)
+    return _with(image, "tlv.IMGSIZE.value", (1 << 32) - room, 4)
+
+
+def cuts() -> Iterator[bytes]:
+    """Program and section headers that leave the file: only the words that are read matter."""
+    for kept in range(0, 44, 4):
+        for named, size in ((False, 0), (False, 64), (True, 0), (True, 64)):
+            yield section_at_the_edge(kept, named, size)
+        yield from (segment_at_the_edge(kept, kind) for kind in (0, 1))
+    yield name_at_the_edge()
+
+
+def segment_at_the_edge(kept: int, kind: int) -> bytes:
+    """An image whose second program header has only `kept` bytes left, and an IMGSIZE of 2 GiB."""
+    image = Draft([Elf([Segment(BASE, b"data", 4)] * 2).build()]).build()
+    end = len(image) - fields(image)["elf0.e_ident"].at
+    image = _with(_with(image, "elf0.e_phoff", end - kept), "tlv.IMGSIZE.value", 0x7FFFFFF8)
+    return image[: len(image) - kept] + layout.PHDR.pack(kind, 0, 0, BASE, 4, 4, 5, 4)[:kept]
+
+
+def section_at_the_edge(kept: int, named: bool, size: int) -> bytes:
+    """An image whose second section header has only `kept` bytes left, and an IMGSIZE of 2 GiB."""
+    elf = bytearray(Elf([Segment(BASE, b"data", 4)], tail=bytes(160)).build())
+    elf += bytes(-len(elf) % 8)
+    headers, names = len(elf) - 40 - kept, len(elf) - 150
+    elf[names : names + 28] = b"\0.resource_table\0.shstrtab\0\0"
+    elf[headers : headers + 40] = layout.SHDR.pack(0, 3, 0, 0, names, 28, 0, 0, 1, 0)
+    second = layout.SHDR.pack(1 if named else 0, 1, 0, BASE, 0, size, 0, 0, 0, 0)
+    elf[headers + 40 :] = second[:kept]
+    elf[32:36], elf[48:52] = headers.to_bytes(4, "little"), b"\2\0\0\0"
+    return _with(Draft([bytes(elf)]).build(), "tlv.IMGSIZE.value", 0x7FFFFFF8)
+
+
+def name_at_the_edge() -> bytes:
+    """A table of names that leaves the file, behind a name that is still inside."""
+    elf = bytearray(
+        Elf([Segment(BASE, b"data", 4)], tail=bytes(40) + b"\0.resource_table\0" + bytes(6)).build()
+    )
+    elf += bytes(-len(elf) % 8)
+    names = bytes(elf).rindex(b"\0.resource_table\0")
+    headers = names - names % 4 - 40
+    elf[headers : headers + 40] = layout.SHDR.pack(1, 3, 0, BASE, names, 4096, 0, 0, 1, 0)
+    elf[32:36], elf[48:52] = headers.to_bytes(4, "little"), b"\1\0\0\0"
+    return _with(Draft([bytes(elf)]).build(), "tlv.IMGSIZE.value", 0x7FFFFFF8)
+
+
+def _with(image: bytes, name: str, value: int, size: int | None = None) -> bytes:
+    field = fields(image)[name]
+    size = size or field.size
+    return image[: field.at] + value.to_bytes(size, "little") + image[field.at + size :]
 
 
 def random_board(rng: random.Random, modulus: int) -> Board:

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: MIT
 """Workers of the peer, built once and kept; skipped with the reason where they can't be built."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from testcases.peer.build import ARM, ASAN, FLAVOURS, CannotBuild, Flavour, build, source
+from testcases.peer.store import default_folder
 from testcases.peer.worker import Worker
 
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "mpbench" / "peer" / "build"
+CACHE = default_folder() / "build"
 
 
 def program(flavour: Flavour) -> Path:

@@ -4,6 +4,7 @@
 import base64
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,11 @@ class Stored:
                     if width and zeroed != image:
                         changed = (command, core, zeroed)
                         yield evolve(self, commands=(*self.commands[:i], changed, *self.commands[i + 1 :]))
+
+
+def default_folder() -> Path:
+    """Where builds and the corpus are kept between runs."""
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "mpbench" / "peer"
 
 
 def save(stored: Stored, folder: Path) -> Path:

@@ -10,16 +10,15 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
-from bench import layout
 from bench.image import spoil
 from bench.image.sign import sign
 from bench.layout import TaCommand
 from testcases.peer import cases
 from testcases.peer.build import Flavour
 from testcases.peer.campaign import FOUND, Explorer
-from testcases.peer.conftest import program
-from testcases.peer.coverage import Branches, describe
-from testcases.peer.elves import Draft, Elf, Segment, resource_table
+from testcases.peer.conftest import CACHE, program
+from testcases.peer.coverage import Branches, describe, never, whole
+from testcases.peer.elves import Elf, Segment, resource_table
 from testcases.peer.store import Stored, decode, encode, load_corpus, save
 from testcases.peer.worker import SMALL, Board, Command, Memory, Worker, encode_case, predict
 from testcases.unit.image_rig import key
@@ -96,35 +95,10 @@ def test_the_heap_holds_as_many_segments_as_op_tees_own_allocator(worker, flavou
     assert segments not in {28, 32} or reason == "heap"
 
 
-def at_the_edge(kept: int, named: bool, size: int) -> bytes:
-    """An image whose second section header has only `kept` bytes left, and an IMGSIZE of 2 GiB."""
-    elf = bytearray(Elf([Segment(BASE, b"data", 4)], tail=bytes(160)).build())
-    elf += bytes(-len(elf) % 8)
-    headers, names = len(elf) - 40 - kept, len(elf) - 150
-    elf[names : names + 28] = b"\0.resource_table\0.shstrtab\0\0"
-    elf[headers : headers + 40] = layout.SHDR.pack(0, 3, 0, 0, names, 28, 0, 0, 1, 0)
-    second = layout.SHDR.pack(1 if named else 0, 1, 0, BASE, 0, size, 0, 0, 0, 0)
-    elf[headers + 40 :] = second[:kept]
-    elf[32:36], elf[48:52] = headers.to_bytes(4, "little"), b"\2\0\0\0"
-    image = bytearray(Draft([bytes(elf)]).build())
-    spoil.put(image, spoil.fields(bytes(image))["tlv.IMGSIZE.value"], 0x7FFFFFF8)
-    return bytes(image)
-
-
-@pytest.mark.parametrize("kept", range(0, 44, 4))
-def test_headers_that_leave_the_file_are_read_word_by_word(worker, flavour, kept):
-    """A section header cut by the file's end, and a program header: only words that are read matter."""
-    for named in (False, True):
-        for size in (0, 64):
-            agree(worker, flavour, Board(SMALL), (LOAD, 1, at_the_edge(kept, named, size)))
-    for kind in (0, 1):
-        image = bytearray(Draft([Elf([Segment(BASE, b"data", 4)] * 2).build()]).build())
-        found = spoil.fields(bytes(image))
-        spoil.put(image, found["tlv.IMGSIZE.value"], 0x7FFFFFF8)
-        end = len(image) - found["elf0.e_ident"].at
-        image[len(image) - kept :] = layout.PHDR.pack(kind, 0, 0, BASE, 4, 4, 5, 4)[:kept]
-        spoil.put(image, found["elf0.e_phoff"], end - kept)
-        agree(worker, flavour, Board(SMALL), (LOAD, 1, bytes(image)))
+@pytest.mark.parametrize("stored", cases.corners(), ids=lambda s: s.kind[1])
+def test_corners_get_the_same_answer(worker, flavour, stored):
+    """Overflows, places that chance hardly ever finds, headers cut by the file's end."""
+    agree(worker, flavour, stored.board, *stored.commands)
 
 
 def test_a_wild_read_kills_the_ta_and_the_worker_goes_on(worker, flavour):
@@ -219,6 +193,28 @@ def test_an_image_without_fields_can_be_spoiled():
         assert len(base.targets) == 256
         for faults in range(4):
             cases.spoiled(base, rng, faults)
+
+
+def test_an_unreached_branch_is_named_once_with_its_reason():
+    """Only what no build took counts; a line nobody explained is said to be missing from the corpus."""
+    wide = Branches("a.c in 64 bits", 4, 2, ((7, "assert(pa);"), (9, "if (x)"), (11, "if (wrap)")))
+    narrow = Branches("a.c in 32 bits", 4, 3, ((7, "assert(pa);"), (9, "if (x)")))
+    assert never([[wide], [narrow]]) == [
+        "  in no build, a.c:7: assert(pa);  [no core has memory at address 0]",
+        "  in no build, a.c:9: if (x)  [not reached by this corpus]",
+    ]
+
+
+@pytest.mark.slow
+def test_the_coverage_of_a_corpus_is_counted(tmp_path, optee):
+    """With corner cases and one sound image: some branches of both C files and of the twin, not all."""
+    assert optee
+    save(Stored(("x",), Board(SMALL), ((LOAD, 1, signed()), (2, 1, b""))), tmp_path / "corpus")
+    lines = whole(CACHE, tmp_path / "corpus")
+    shares = [float(line.rsplit("(", 1)[1].split()[0]) for line in lines if line.endswith("%)")]
+    assert sum(".c in " in line for line in lines) in {2, 4}
+    assert all(10 < share <= 100 for share in shares)
+    assert lines[-1].startswith("twin: ")
 
 
 def test_uncovered_branches_are_named_with_their_line():

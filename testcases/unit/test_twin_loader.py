@@ -15,6 +15,7 @@ from bench import layout
 from bench.errors import Misuse
 from bench.image import spoil
 from bench.image.fields import fields
+from bench.image.inspect import as_text, inspect
 from bench.image.sign import sign
 from bench.layout import PtaCommand, Tee
 from bench.twin.expect import expect
@@ -522,3 +523,45 @@ def test_two_segments_with_the_same_data_are_one_stretch():
     spoil.put(data, found["elf0.ph1.p_offset"], found["elf0.ph0.p_offset"].number(data))
     spans = expectations(bytes(data), TRUSTING, 1)
     assert all(a.end == b.start for a, b in pairwise(spans))
+
+
+def encrypted(cipher: bytes = b"\1", cut: int = 0) -> bytes:
+    """One of ST's encrypted images, as far as its format is public: the data stand for what AES made."""
+    plain, secret, vector = b"plain text, 16 b", b"cipher text, 16b", bytes(range(16))
+    elf_ = Elf([Segment(BASE, secret, len(secret))]).build()
+    head = elf_[layout.EHDR.size : layout.EHDR.size + layout.PHDR.size]
+    entry = head + hashlib.sha256(secret).digest() + vector
+    data = drafted(elf_, extra=[(0x06, cipher), (0x12, entry[: len(entry) - cut])])
+    data = changed("tlv.IMGTYPE.value", 2, data)
+    digest = fields(data)["hash0.sha256"]
+    return data[: digest.at] + hashlib.sha256(plain).digest() + data[digest.end :]
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (encrypted(), "AES-CBC, 1 encrypted segments"),
+        (encrypted(cipher=b"\7"), "ENCTYPE 07 that nobody knows, 1 encrypted segments"),
+        (encrypted(cut=1), "AES-CBC, ENCTABLE of 79 bytes, which isn't whole"),
+        (changed("tlv.IMGTYPE.value", 2), "without ENCTYPE, without ENCTABLE"),
+    ],
+    ids=["sound", "cipher", "table", "nothing"],
+)
+def test_an_encrypted_image_is_refused_with_what_it_holds(data, words):
+    """Nobody here has the key; upstream doesn't know the type at all."""
+    outcome = verdict(data, ST)
+    assert outcome.reason.name == "encrypted-without-key"
+    assert outcome.detail.endswith(words)
+    assert verdict(data).reason.name == "imgtype-not-elf"
+
+
+def test_inspect_shows_cipher_vector_and_whose_hash_the_data_have():
+    """The data of an encrypted segment have the hash of ENCTABLE, not that of HASHTABLE."""
+    report = inspect(encrypted(), "x.bin")
+    (shown,) = report["images"]
+    assert shown["type"] == "encrypted ELF (AES-CBC)"
+    (row,) = shown["segments"]
+    assert row["iv"] == bytes(range(16)).hex()
+    assert row["hash"] == row["encrypted_hash"] != row["signed_hash"]
+    assert "hash fits, encrypted, IV 000102" in as_text(report)
+    assert "unknown cipher" in as_text(inspect(encrypted(cipher=b"\7"), "x.bin"))

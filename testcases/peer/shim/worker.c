@@ -618,7 +618,7 @@ static void run_command(uint32_t flags, uint32_t id, const uint8_t *data, uint32
 		types = TEE_PARAM_TYPES(TEE_PARAM_TYPE_VALUE_INPUT, TEE_PARAM_TYPE_MEMREF_INPUT, TEE_PARAM_TYPE_NONE,
 					TEE_PARAM_TYPE_NONE);
 		image = place_image(data, size, flags & UNALIGNED ? 1 : 0);
-		params[1].memref.buffer = size ? (void *)image : NULL;
+		params[1].memref.buffer = size || flags & UNALIGNED ? (void *)image : NULL;
 		params[1].memref.size = size;
 	} else if (command == TA_RPROC_CMD_GET_RSC_TABLE) {
 		types = TEE_PARAM_TYPES(TEE_PARAM_TYPE_VALUE_INPUT, TEE_PARAM_TYPE_VALUE_OUTPUT,
@@ -662,7 +662,7 @@ static void leave(int status)
 static void die(int signal)
 {
 	(void)signal;
-	_exit(77);
+	leave(77);
 }
 
 static void serve(void)
