@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import bench.cli_enrol
 import bench.cli_image
+import bench.cli_nightly
 import bench.cli_report
 import bench.virtual.cli
 from bench.errors import LabFault, Misuse
@@ -46,4 +47,5 @@ def parser() -> argparse.ArgumentParser:
     bench.cli_image.add_commands(commands)
     bench.cli_enrol.add_commands(commands)
     bench.cli_report.add_commands(commands)
+    bench.cli_nightly.add_commands(commands)
     return top

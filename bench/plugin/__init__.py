@@ -9,6 +9,7 @@ from bench.plugin.bitflips import flips
 from bench.plugin.collecting import (
     pytest_addoption,
     pytest_collection_finish,
+    pytest_collection_modifyitems,
     pytest_configure,
     pytest_generate_tests,
     pytest_ignore_collect,
@@ -37,6 +38,7 @@ __all__ = [
     "profile",
     "pytest_addoption",
     "pytest_collection_finish",
+    "pytest_collection_modifyitems",
     "pytest_configure",
     "pytest_generate_tests",
     "pytest_ignore_collect",

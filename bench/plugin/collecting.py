@@ -13,7 +13,8 @@ from labgrid.pytestplugin.hooks import LABGRID_ENV_KEY
 
 from bench import home
 from bench.errors import LabFault, Misuse
-from bench.plugin.state import CHECKOUT, MARKER, RUN, RunState, is_board_test, of
+from bench.plugin.resuming import Resumed, of_runs
+from bench.plugin.state import CHECKOUT, MARKER, RUN, RunState, id_of, is_board_test, of
 from bench.twin.profile import Profile, load_profile, profile_names
 
 TESTCASES = CHECKOUT / "testcases"
@@ -38,9 +39,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="where runs are recorded (default: reports/runs of the checkout; MPBENCH_REPORTS)",
     )
     group.addoption(
-        "--bench-continues",
-        metavar="ID",
-        help="id of the run whose tests without a verdict this one takes up",
+        "--bench-resume",
+        metavar="DIR",
+        help="take up the runs that are recorded below DIR: only tests without a verdict there are run",
     )
     group.addoption(
         "--bench-flips", type=int, metavar="N", default=FLIPS, help=f"random bit flips per core ({FLIPS})"
@@ -171,10 +172,30 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     state.waiting = {item.nodeid: item for item in found}
     if found and session.config.stash[LABGRID_ENV_KEY]:
         try:
-            continues = session.config.option.bench_continues
+            continues = resumed(session.config).run
             state.open(reports(session.config), target_name(session.config), continues)
         except LabFault as e:
             raise pytest.UsageError(str(e)) from e
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A run that takes others up leaves out what has a verdict there."""
+    settled = resumed(config).settled
+    done = [item for item in items if is_board_test(item) and id_of(item) in settled]
+    if done:
+        config.hook.pytest_deselected(items=done)
+        items[:] = [item for item in items if item not in done]
+
+
+def resumed(config: pytest.Config) -> Resumed:
+    """What the runs that this one takes up have left."""
+    option: str | None = config.option.bench_resume
+    if not option:
+        return Resumed()
+    try:
+        return of_runs(config.invocation_params.dir / option)
+    except Misuse as e:
+        raise pytest.UsageError(str(e)) from e
 
 
 def reports(config: pytest.Config) -> Path:

@@ -14,6 +14,7 @@ from bench.errors import LabFault
 from bench.facts import Verdict, overall
 from bench.plugin import places
 from bench.plugin.collecting import MAIN, NO_BOARD
+from bench.plugin.resuming import ENDED
 from bench.plugin.state import RunState, is_board_test, of
 from bench.plugin.verdicts import BLOCKED, Found, exit_code, of_exception, of_skip, of_test, says_all
 
@@ -162,7 +163,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Close the record, write the page, decide the exit code."""
     state = of(session.config)
     with _recording(state):
-        state.skip_rest("the run ended before it")
+        state.skip_rest(ENDED)
         state.close()
         if state.directory:
             state.page = bench.report.write([state.directory], state.directory)

@@ -31,10 +31,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli_image": PURE | {"image", "twin"},
     "cli_enrol": PURE | {"home", "board"},
     "signoff": PURE | {"image", "record", "report"},
+    "lab": PURE | {"record", "report", "plugin"},
+    "cli_nightly": PURE | {"lab"},
     "cli_report": PURE | {"home", "record", "report", "signoff"},
-    "cli": PURE | {"virtual", "cli_image", "cli_enrol", "cli_report"},
+    "cli": PURE | {"virtual", "cli_image", "cli_enrol", "cli_report", "cli_nightly"},
 }
-LABGRID = {"board", "virtual", "plugin"}
+LABGRID = {"board", "virtual", "plugin", "lab"}
 
 
 def stage_of(path: Path) -> str:

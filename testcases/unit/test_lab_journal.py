@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: MIT
+"""What a night leaves on the disk, and what the next one makes of it."""
+
+import json
+
+import pytest
+
+from bench.errors import LabFault, Misuse
+from bench.lab.history import History
+from bench.lab.journal import FILE, Journal
+from bench.plugin.resuming import ENDED, of_runs
+from bench.record import Clock, Record, new_directory
+from bench.report.trend import Point
+
+NOW_S = 1_795_000_000.0
+CLOCK = Clock(utc_s=lambda: NOW_S, mono_ns=lambda: 42)
+
+
+def test_a_night_that_did_not_end_goes_on(tmp_path):
+    """Held places, attempts and what is done are known again; after its end a new night begins."""
+    first = Journal.open(tmp_path, "plan", NOW_S)
+    assert not first.resumed
+    first.add("held", place="a", token="T1")
+    first.add("held", place="b", token="T2")
+    first.add("released", place="b", token="T2")
+    first.add("attempt", unit="u")
+    first.add("done", unit="v")
+    first.close()
+    again = Journal.open(tmp_path, "plan", NOW_S + 60)
+    assert again.resumed
+    assert again.directory == first.directory
+    assert again.held() == [("a", "T1")]
+    assert (again.attempts("u"), again.attempts("v")) == (1, 0)
+    assert (again.is_done("u"), again.is_done("v")) == (False, True)
+    again.add("end")
+    again.close()
+    fresh = Journal.open(tmp_path, "plan", NOW_S + 120)
+    assert not fresh.resumed
+    assert fresh.directory != first.directory
+    fresh.close()
+
+
+def test_a_kill_at_any_byte_leaves_whole_lines(tmp_path):
+    """However far the last write got, the night goes on with the lines before it."""
+    journal = Journal.open(tmp_path, "plan", NOW_S)
+    journal.add("held", place="a", token="T1")
+    journal.add("attempt", unit="u")
+    journal.close()
+    path = journal.directory / FILE
+    whole = path.read_bytes()
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        again = Journal.open(tmp_path, "plan", NOW_S)
+        again.add("attempt", unit="x")
+        again.close()
+        lines = path.read_text().splitlines()
+        assert [json.loads(line)["kind"] for line in lines][-1] == "attempt"
+        assert len(lines) == whole[:length].count(b"\n") + 1
+
+
+def test_a_journal_that_cannot_be_written_is_the_labs_fault(tmp_path):
+    """The error names the directory."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(LabFault, match="file"):
+        Journal.open(tmp_path / "file", "plan", NOW_S)
+
+
+def test_history_remembers_points_and_sick_places(tmp_path):
+    """A run counts once; a place is out until it is readmitted."""
+    history = History(tmp_path / "new" / "history.sqlite")
+    points = [
+        Point("r2", "mp25 a", "2026-11-02", {"PASS": 3}, {"p50": 1.5}),
+        Point("r1", "x", "2026-11-01", {}, {}),
+    ]
+    history.remember(points)
+    history.remember(points[:1])
+    assert history.points() == [points[1], points[0]]
+    history.take_out("mp25-1", "2026-11-02 03:00", "no SSH")
+    assert history.sick() == {"mp25-1": "taken out 2026-11-02 03:00: no SSH"}
+    assert history.readmit("mp25-1")
+    assert not history.readmit("mp25-1")
+    assert history.sick() == {}
+
+
+def test_a_history_that_is_none_is_the_labs_fault(tmp_path):
+    """A broken file is named, and nothing is overwritten."""
+    (tmp_path / "history.sqlite").write_text("no database" * 100)
+    with pytest.raises(LabFault, match=r"history\.sqlite: file is not a database"):
+        History(tmp_path / "history.sqlite").points()
+
+
+def run_of(root, name, verdicts, begun=()):
+    """A record of tests with (verdict, reason), and of tests that began and did not end."""
+    record = Record(new_directory(root, name, CLOCK), name, CLOCK)
+    for test in (*verdicts, *begun):
+        record.append("test-start", test=test, core=None, title="", requirements=[])
+        if test in verdicts:
+            verdict, reason = verdicts[test]
+            record.append("test-end", test=test, verdict=verdict, reason=reason, duration_ns=1)
+    record.close()
+
+
+def test_only_what_has_no_verdict_is_open(tmp_path):
+    """Verdicts stand, a test in which the run was killed is not asked again, what never began is."""
+    run_of(
+        tmp_path,
+        "r1",
+        {
+            "pass": ("PASS", ""),
+            "fail": ("FAIL", "x"),
+            "infra": ("INFRA", "x"),
+            "blocked": ("BLOCKED", "x"),
+            "skipped": ("NOT-RUN", "no RTC"),
+            "never": ("NOT-RUN", ENDED),
+            "reset": ("INVALID", "the board was reset"),
+        },
+        begun=["killed"],
+    )
+    found = of_runs(tmp_path)
+    assert found.open == {"infra", "blocked", "never"}
+    assert found.settled == {"pass", "fail", "skipped", "reset", "killed"}
+    assert (found.run, found.judged) == ("r1", True)
+
+
+def test_the_last_word_counts(tmp_path):
+    """A later run settles what an earlier one left open; no run at all leaves nothing."""
+    run_of(tmp_path, "r1", {"a": ("INFRA", "x"), "b": ("INFRA", "x")})
+    run_of(tmp_path, "r2", {"a": ("PASS", "")})
+    found = of_runs(tmp_path)
+    assert (found.settled, found.open, found.run) == ({"a"}, {"b"}, "r2")
+    nothing = of_runs(tmp_path / "none")
+    assert (nothing.run, nothing.judged) == (None, False)
+
+
+def test_a_broken_record_is_not_taken_up(tmp_path):
+    """Nobody guesses what a broken record meant."""
+    run_of(tmp_path, "r1", {"a": ("PASS", "")})
+    log = next(tmp_path.glob("*/record.jsonl"))
+    log.write_text("{\n" + log.read_text())
+    with pytest.raises(Misuse, match=r"record\.jsonl:1: not JSON"):
+        of_runs(tmp_path)

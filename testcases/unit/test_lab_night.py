@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: MIT
+"""A night whose coordinator is played: deadlines, a lab that fails on the way, and children that end."""
+
+import asyncio
+import datetime
+import sys
+
+import pytest
+
+from bench.errors import LabFault, Misuse
+from bench.lab import night
+from bench.lab.child import Child
+from bench.lab.coordinator import Offer
+from bench.lab.history import History
+from bench.lab.journal import Journal
+from bench.lab.plan import Job, Plan, Window
+
+SLEEPER = "import time; time.sleep(60)"
+
+
+class PlayedCoordinator:
+    """Has one place for everybody, and fails on demand."""
+
+    def __init__(self, fails: str = "") -> None:
+        self.fails = fails
+        self.said: list[str] = []
+
+    async def _ask(self, what: str) -> None:
+        self.said.append(what)
+        if what == self.fails:
+            raise LabFault(f"no answer to {what}")
+
+    async def places(self):
+        await self._ask("places")
+        return [Offer("p", {"board": "x"}, "", "")]
+
+    async def reserve(self, _place, _tags):
+        await self._ask("reserve")
+        return "T"
+
+    async def await_allocated(self, _token, _deadline_s):
+        await self._ask("allocated")
+        return True
+
+    async def acquire(self, _place):
+        await self._ask("acquire")
+
+    async def release(self, _place, _token):
+        await self._ask("release")
+
+    async def close(self):
+        await self._ask("close")
+
+
+@pytest.fixture
+def make(tmp_path, monkeypatch):
+    """A night with one job on one place, which runs this Python script instead of pytest."""
+    monkeypatch.setattr(night, "PAUSE_S", 0.01)
+    journals = []
+
+    def maker(script="", fails="", minutes=1.0, **more):
+        monkeypatch.setattr(night, "command", lambda *_: [sys.executable, "-c", script])
+        job = Job("job", tmp_path / "t.yaml", {"board": "x"}, ("t",), minutes=minutes)
+        plan = Plan(tmp_path / "plan.yaml", "plan", tmp_path / "nights", (job,), **more)
+        journals.append(Journal.open(plan.reports, plan.name, 1_795_000_000.0))
+        said = []
+        history = History(plan.reports / "history.sqlite")
+        found = night.Night(plan, said.append, PlayedCoordinator(fails), history, journals[-1])
+        return found, said
+
+    yield maker
+    for journal in journals:
+        journal.close()
+
+
+@pytest.mark.parametrize("fails", ["reserve", "allocated", "acquire"])
+def test_a_coordinator_that_fails_is_tried_once_more(make, fails):
+    """Whatever fails on the way to a place: it is given back, tried once more, and the code is 3."""
+    found, said = make(fails=fails)
+    assert asyncio.run(found.run()) == 3
+    assert found.coordinator.said.count("reserve") == night.ATTEMPTS
+    assert found.coordinator.said.count("release") == (0 if fails == "reserve" else night.ATTEMPTS)
+    assert f"job-p: not complete: no answer to {fails}" in said
+    assert found.coordinator.said[-1] == "close"
+
+
+def test_a_place_that_cannot_be_released_is_said(make):
+    """The night goes on, and the next one will release it: the journal knows."""
+    found, said = make(fails="release")
+    assert asyncio.run(found.run()) == 3
+    assert "place p could not be released: no answer to release" in said
+    assert found.journal.held() == [("p", "T")]
+
+
+def test_leftovers_of_a_killed_night_are_released_first(make):
+    """What a killed night held is given back before anything is asked for."""
+    found, _ = make(script="raise SystemExit(2)")
+    found.journal.add("held", place="old", token="T0")
+    asyncio.run(found.run())
+    assert found.coordinator.said[:2] == ["release", "places"]
+    assert ("old", "T0") not in found.journal.held()
+
+
+def test_a_pytest_without_a_record_is_said(make):
+    """A usage error leaves no record: its code and its log are named."""
+    found, said = make(script="raise SystemExit(4)")
+    assert asyncio.run(found.run()) == 3
+    assert any("pytest ended with 4 and without a record; see" in line for line in said)
+
+
+def test_a_run_has_a_deadline(make):
+    """At its deadline it is asked to end as by Ctrl-C, and said so; the place is released."""
+    found, said = make(script=SLEEPER, minutes=0.01)
+    asyncio.run(found.run())
+    assert "job-p: stopped after 0.01 min" in said
+    assert any(line.startswith("job-p: pytest ended with ") for line in said)
+    assert found.coordinator.said.count("release") == night.ATTEMPTS
+
+
+def test_the_end_of_the_window_ends_what_runs(make):
+    """When the window closes, runs are asked to end, nothing new begins, and the page says why."""
+    early = datetime.datetime(2026, 3, 4, 5, 59, 59, 500_000)
+    found, said = make(script=SLEEPER, window=Window(datetime.time(22), datetime.time(6)))
+    found.now = lambda: early
+    assert asyncio.run(found.run()) == 3
+    assert found.coordinator.said.count("reserve") == 1
+    assert "job-p: not complete: the time window is over" in said
+    assert "ended early: the time window is over" in (found.directory / "index.html").read_text()
+
+
+def test_only_the_first_signal_counts(make):
+    """A second one changes nothing: the teardown that runs is the only one."""
+    found, _ = make()
+    found.end("SIGTERM was received")
+    found.end("SIGINT was received")
+    assert found.why == "SIGTERM was received"
+    assert asyncio.run(found.run()) == 3
+    assert "reserve" not in found.coordinator.said
+
+
+def test_a_child_that_does_not_end_is_killed(tmp_path):
+    """Ctrl-C first; after the grace it and its children are gone."""
+    script = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); print(1, flush=True); " + SLEEPER
+
+    async def run() -> int:
+        child = await Child.start([sys.executable, "-c", script], {}, tmp_path / "log")
+        while not (tmp_path / "log").read_text():
+            await asyncio.sleep(0.01)
+        return await child.end(0.1)
+
+    assert asyncio.run(run()) == -9
+
+
+def test_a_program_that_is_not_there_is_told(tmp_path):
+    """No log directory, no run: LabFault."""
+    with pytest.raises(OSError, match="No such file"):
+        (tmp_path / "none" / "x").write_text("")
+    with pytest.raises(LabFault, match="cannot start"):
+        asyncio.run(Child.start(["x"], {}, tmp_path / "none" / "log"))
+
+
+def test_two_nights_never_share_a_directory(make):
+    """A second one is refused in one line."""
+    found, _ = make()
+    with (
+        night.alone(found.plan),
+        pytest.raises(Misuse, match="another nightly writes to"),
+        night.alone(found.plan),
+    ):
+        pass
+
+
+def test_outside_of_its_window_a_night_does_nothing(make, monkeypatch):
+    """Code 5, with the hours."""
+    found, said = make(window=Window(datetime.time(22), datetime.time(6)))
+    monkeypatch.setattr(Window, "left_s", lambda *_: None)
+    assert night.run(found.plan, said.append) == 5
+    assert said == ["outside of the window, 22:00 to 06:00: nothing was run"]

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: MIT
+"""The plan of a night: what is wrong with it is said with its line, before anything is touched."""
+
+import contextlib
+import datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.errors import Misuse
+from bench.lab.coordinator import Offer
+from bench.lab.night import assign, outdated
+from bench.lab.plan import ALL, Window, load
+
+GOOD = """\
+coordinator: lab:20408
+reports: nights
+window: {from: '22:00', to: '06:00'}
+wait_minutes: 5
+free_mb: 100
+keep_nights: 2
+quarantine: {mp25-3: its switch sticks}
+jobs:
+  - name: all
+    target: mp25.yaml
+    tags: {board: mp25}
+    tests: [testcases]
+    options: [-k, deploy]
+    variables: {MPBENCH_PROFILE: virtual-mp25}
+    boards: 2
+    minutes: 30
+"""
+
+
+@pytest.fixture
+def plan(tmp_path):
+    """Write a plan beside a target; returns its path."""
+    (tmp_path / "mp25.yaml").write_text("targets: {}")
+
+    def write(text):
+        path = tmp_path / "plan.yaml"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    return write
+
+
+def test_everything_is_read(plan, tmp_path):
+    """Paths are relative to the plan, what is not given has a default."""
+    found = load(plan(GOOD))
+    (job,) = found.jobs
+    assert (found.coordinator, found.reports, found.wait_minutes) == ("lab:20408", tmp_path / "nights", 5)
+    assert (job.target, job.boards, job.minutes) == (tmp_path / "mp25.yaml", 2, 30)
+    assert (job.tests, job.options) == (("testcases",), ("-k", "deploy"))
+    assert found.quarantine == {"mp25-3": "its switch sticks"}
+    bare = load(plan("jobs: [{name: a, target: mp25.yaml, tags: {b: c}, tests: [t]}]"))
+    assert (bare.jobs[0].boards, bare.window, bare.free_mb) == (ALL, None, 500)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "words"),
+    [
+        ("jobs:", "job:", 8, "`job` in the plan is unknown; known are coordinator, reports"),
+        (
+            "wait_minutes: 5",
+            "wait_minutes: soon",
+            4,
+            "`wait_minutes` is 'soon'; right would be a number from 0",
+        ),
+        ("free_mb: 100", "free_mb: true", 5, "`free_mb` is True; right would be a number"),
+        ("keep_nights: 2", "keep_nights: 0", 6, "right would be a number from 1"),
+        ("keep_nights: 2", "free_mb: 2", 6, "`free_mb` in the plan stands there twice"),
+        ("'22:00'", "22:00", 3, "`from` is 1320; right would be '22:00', in quotes"),
+        ("'06:00'", "'25:00'", 3, "`to` is '25:00'"),
+        ("{from: '22:00', to: '06:00'}", "{from: '22:00'}", 3, "`window` lacks to"),
+        ("{from: '22:00', to: '06:00'}", "always", 3, "`window` is no mapping with from, to"),
+        ("lab:20408", "lab", 1, "`coordinator` is 'lab'; right would be HOST:PORT"),
+        ("name: all", "name: ../x", 9, "`name` is '../x'; right would be letters"),
+        ("target: mp25.yaml", "target: none.yaml", 10, "none.yaml, which is no file"),
+        ("{board: mp25}", "{}", 11, "`tags` is empty: every place of the lab would do"),
+        ("{board: mp25}", "{board: a b}", 11, "labgrid's tags are words"),
+        ("{board: mp25}", "[board]", 11, "`tags` is no mapping"),
+        ("[testcases]", "[]", 12, "`tests` is empty: nothing to run"),
+        ("[testcases]", "testcases", 12, "`tests` is no list"),
+        ("[testcases]", "[[a]]", 12, "`tests`[0] is a list or a mapping"),
+        ("[testcases]", "[1]", 12, "`tests`[0] is 1; right would be a text"),
+        ("MPBENCH_PROFILE:", "path=x:", 14, "right would be an environment variable"),
+        ("boards: 2", "boards: 0", 15, "`boards` is 0"),
+        ("    minutes: 30", "    minutes: {a: b", 17, "expected"),
+        ("minutes: 30", "minutes: !!python/object/apply:os.system [x]", 16, "is a list or a mapping"),
+        ("minutes: 30", "minutes: !!python/name:os.system x", 16, "could not determine a constructor"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_line(plan, old, new, line, words):
+    """File, line, name, value, and what would be right; nothing in the file is run."""
+    path = plan(GOOD.replace(old, new, 1))
+    with pytest.raises(Misuse) as e:
+        load(path)
+    assert str(e.value).startswith(f"{path}:{line}: ")
+    assert words in str(e.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "the plan is empty"),
+        ("jobs: []", "`jobs` is empty"),
+        ("[]", "the plan is no mapping"),
+        (b"\xff", "no UTF-8"),
+        ("\x00", "special characters are not allowed"),
+        ("[" * 2000, "plan.yaml"),
+        ("a: *b", "found undefined alias"),
+        ("? {a: b}\n: c", "is a list or a mapping"),
+        ("jobs:\n" + "  - {name: a, target: mp25.yaml, tags: {b: c}, tests: [t]}\n" * 2, "two jobs called a"),
+    ],
+)
+def test_what_is_no_plan_is_one_line(plan, text, words):
+    """Empty, binary, nested without end: a usage error in one line."""
+    with pytest.raises(Misuse) as e:
+        load(plan(text))
+    assert words in str(e.value)
+    assert "\n" not in str(e.value)
+
+
+def test_a_missing_plan_is_one_line(tmp_path):
+    """The error names the file."""
+    with pytest.raises(Misuse, match=r"none\.yaml: No such file"):
+        load(tmp_path / "none.yaml")
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_a_plan_or_refused(tmp_path_factory, text):
+    """No text whatever raises anything but Misuse."""
+    path = tmp_path_factory.mktemp("plan") / "plan.yaml"
+    path.write_text(text, encoding="utf-8", errors="replace")
+    with contextlib.suppress(Misuse):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    ("now", "left"),
+    [
+        ("21:59", None),
+        ("22:00", 8 * 3600),
+        ("23:30", 6.5 * 3600),
+        ("05:59", 60),
+        ("06:00", None),
+        ("12:00", None),
+    ],
+)
+def test_a_window_over_midnight(now, left):
+    """Open from its begin until its end on the next day, which is outside."""
+    window = Window(datetime.time(22), datetime.time(6))
+    assert (
+        window.left_s(datetime.datetime.combine(datetime.date(2026, 3, 4), datetime.time.fromisoformat(now)))
+        == left
+    )
+
+
+def test_a_window_in_the_day():
+    """A window that ends later than it begins is one of the same day."""
+    window, day = Window(datetime.time(9), datetime.time(17)), datetime.date(2026, 3, 4)
+    hours = [window.left_s(datetime.datetime.combine(day, datetime.time(h))) for h in (8, 9, 17)]
+    assert hours == [None, 8 * 3600, None]
+
+
+def offer(name, acquired="", **tags):
+    return Offer(name, tags or {"board": "mp25"}, acquired, "")
+
+
+def test_jobs_go_to_the_places_that_fit(plan):
+    """By tags; free places first; those in quarantine are left out, and said so."""
+    found = load(plan(GOOD))
+    offers = [
+        offer("mp25-1", "x/y"),
+        offer("mp25-2"),
+        offer("mp25-3"),
+        offer("mp25-4"),
+        offer("mp25-5"),
+        offer("mp15-1", board="mp15"),
+    ]
+    assigned = assign(found, offers, {"mp25-5": "taken out"})
+    assert [u.place for u in assigned.units] == ["mp25-2", "mp25-4"]
+    assert assigned.skipped == (
+        "all on mp25-3: in quarantine: its switch sticks",
+        "all on mp25-5: in quarantine: taken out",
+    )
+
+
+def test_too_few_places_are_said(plan):
+    """A job that wants more boards than there are runs on those, and the lack is told."""
+    found = load(plan(GOOD))
+    assigned = assign(found, [offer("mp25-1")], {})
+    assert [u.place for u in assigned.units] == ["mp25-1"]
+    assert assigned.skipped == ("all: 1 usable places have the tags board=mp25",)
+    assert assign(found, [], {}).units == ()
+
+
+def test_old_nights_go_signed_ones_stay(plan, tmp_path):
+    """Of this plan's nights the last ones are kept, and those that somebody signed."""
+    found = load(plan(GOOD))
+    for day in range(1, 6):
+        (tmp_path / "nights" / f"2026110{day}T220000Z-plan").mkdir(parents=True)
+    (tmp_path / "nights" / "20261101T220000Z-other").mkdir()
+    (tmp_path / "nights" / "20261102T220000Z-plan" / "manifest.json").write_text("{}")
+    assert [path.name for path in outdated(found)] == ["20261101T220000Z-plan", "20261103T220000Z-plan"]
+
+
+def test_the_example_is_a_plan():
+    """What users copy is right."""
+    example = Path(__file__).resolve().parents[2] / "targets" / "nightly" / "example.yaml"
+    assert [job.name for job in load(example).jobs] == ["mp25", "soak"]
