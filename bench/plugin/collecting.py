@@ -4,6 +4,7 @@
 import importlib
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -106,7 +107,22 @@ def check_environment(path: str) -> Config:
         raise Misuse(f"{path}: {_one_line(e)}") from e
     if not isinstance(targets, dict) or not isinstance(targets.get(MAIN), dict):
         raise Misuse(f"{path}: no target `{MAIN}`; the bench tests `targets: {MAIN}: ...`")
+    for resource, attribute in empty_attributes(targets[MAIN].get("resources")):
+        raise Misuse(f"{path}: `{attribute}` of {resource} is empty: give its variable a value")
     return config
+
+
+def empty_attributes(resources: Any) -> list[tuple[str, str]]:
+    """(class, attribute) of what is an empty text; a variable that is set to nothing makes one. Pure."""
+    entries = resources if isinstance(resources, list) else [resources]
+    found = [item for entry in entries if isinstance(entry, dict) for item in entry.items()]
+    return [
+        (str(cls), str(name))
+        for cls, attributes in found
+        if isinstance(attributes, dict)
+        for name, value in attributes.items()
+        if value == "" and name != "password"
+    ]
 
 
 def _try_import(name: str) -> None:

@@ -10,7 +10,7 @@ from labgrid.remote.config import ResourceConfig
 from bench import home
 from bench.errors import Misuse
 from bench.measure.recovery import INTERVALS
-from bench.plugin.collecting import check_environment, profile_of
+from bench.plugin.collecting import check_environment, empty_attributes, profile_of
 from bench.plugin.places import advice
 
 TARGETS = Path(__file__).parents[2] / "targets"
@@ -121,3 +121,26 @@ def test_what_to_do_about_a_place(text: str, words: str):
 def test_labgrids_own_advice_stands_alone():
     """A place that somebody else holds: labgrid says itself what can be done."""
     assert advice("place a is not acquired by your user, acquired by b. To work simultaneously, ...") == ""
+
+
+@pytest.mark.parametrize(
+    ("file", "variable", "message"),
+    [
+        ("mp25.yaml", "LG_PLACE", "`name` of RemotePlace is empty"),
+        ("mp15.yaml", "LG_PLACE", "`name` of RemotePlace is empty"),
+        ("mp25-desk.yaml", "LG_ADDRESS", "`address` of NetworkService is empty"),
+        ("mp15-desk.yaml", "LG_CONSOLE", "`port` of RawSerialPort is empty"),
+    ],
+)
+def test_a_variable_set_to_nothing_is_told(monkeypatch, file, variable, message):
+    """An empty name, address or port is one line that says which, before anybody connects anywhere."""
+    monkeypatch.setenv(variable, "")
+    with pytest.raises(Misuse, match=message):
+        check_environment(str(TARGETS / file))
+
+
+def test_only_empty_texts_are_empty():
+    """Absent attributes, numbers and passwords may be what they are; both forms of labgrid's list count."""
+    assert empty_attributes(None) == []
+    assert empty_attributes([{"NetworkService": {"password": "", "port": 0}}, {"X": None}]) == []
+    assert empty_attributes({"RemotePlace": {"name": ""}}) == [("RemotePlace", "name")]
