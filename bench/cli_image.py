@@ -24,6 +24,9 @@ from bench.twin.machine import Loader
 from bench.twin.profile import Profile, load_profile, profile_names
 from bench.twin.values import Call, Outcome
 
+MANY_CAUSES = 5
+"""With more than these a person reads first what to try."""
+
 DEFAULT_PROFILE = "default"
 PLAT_NAMES = {"BOOTADDR": int(Tlv.BOOTADDR), "BOOTSEC": int(Tlv.BOOTSEC)}
 
@@ -120,7 +123,10 @@ def memory_of(profile: str, core: str | None) -> list[advice.Memory]:
 
 def number_or_name(core: str) -> int | str:
     """A processor id, or a name."""
-    return int(core, 0) if core[:1].isdigit() else core
+    try:
+        return int(core, 0)
+    except ValueError:
+        return core
 
 
 def plat_tlvs(given: list[str]) -> dict[int, bytes]:
@@ -133,7 +139,10 @@ def plat_tlvs(given: list[str]) -> dict[int, bytes]:
         name, equals, value = text.partition("=")
         if not equals:
             raise Misuse(f"--plat-tlv {text}: ID=VALUE is needed, e.g. BOOTADDR=0x80100000")
-        records[_plat_id(name, text)] = _plat_value(name, value, text)
+        number = _plat_id(name, text)
+        if number in records:
+            raise Misuse(f"--plat-tlv {text}: {number:#x} is given twice")
+        records[number] = _plat_value(name, value, text)
     return records
 
 
@@ -304,9 +313,10 @@ def _of_image(args: argparse.Namespace) -> Outcome:
 
 def explained(one: Explanation) -> list[str]:
     """An explanation for a person. What a device printed is shown without control characters."""
-    lines = [printable(one.line), f"  means: {one.meaning}"]
-    lines += [f"  cause: {cause}" for cause in one.causes]
-    return lines + [f"  try:   {step}" for step in one.advice]
+    causes = [f"  cause: {cause}" for cause in one.causes]
+    steps = [f"  try:   {step}" for step in one.advice]
+    parts = (steps, causes) if len(causes) > MANY_CAUSES else (causes, steps)
+    return [printable(one.line), f"  means: {one.meaning}", *parts[0], *parts[1]]
 
 
 def narrowed(one: Explanation, outcome: Outcome) -> Explanation:

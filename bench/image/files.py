@@ -4,6 +4,7 @@
 import getpass
 import os
 import tempfile
+import warnings
 from pathlib import Path
 
 from bench.errors import Misuse
@@ -21,6 +22,8 @@ def read_file(path: Path | str) -> bytes:
 def write_file(path: Path | str, data: bytes) -> None:
     """The file with this content, or as it was: written beside, synced, renamed. Misuse if it can't be."""
     path = Path(path)
+    if path.is_dir():
+        raise Misuse(f"{path}: Is a directory")
     fresh = ""
     try:
         handle, fresh = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -51,7 +54,18 @@ def open_key(path: Path | str, passphrase_file: Path | None, passphrase_env: str
     try:
         return load_private_key(path, given)
     except PassphraseNeeded:
-        return load_private_key(path, getpass.getpass(f"Pass phrase of {path}: ").encode())
+        return load_private_key(path, asked(path))
+
+
+def asked(path: Path | str) -> bytes:
+    """The pass phrase from the terminal, never shown. Misuse if there is none."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", getpass.GetPassWarning)
+        try:
+            return getpass.getpass(f"Pass phrase of {path}: ").encode()
+        except (getpass.GetPassWarning, EOFError) as error:
+            where = "--passphrase-file (/dev/stdin for a pipe) or --passphrase-env"
+            raise Misuse(f"{path}: the key is encrypted, no terminal to ask for it; give {where}") from error
 
 
 def passphrase(file: Path | None, env: str | None) -> bytes | None:

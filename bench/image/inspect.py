@@ -69,6 +69,8 @@ def tlvs(image: bytes, known: dict[str, Field]) -> list[Report]:
             kind, length = layout.TLV_HEAD.unpack_from(image, field.at - layout.TLV_HEAD.size)
             value = image[field.at : field.end]
             row = {"type": kind, "name": tlv_name(kind), "length": length, "offset": field.at}
+            if length == 4:
+                row["number"] = field.number(image)
             rows.append({**row, "value": value.hex() if length <= 64 else f"{value[:16].hex()}..."})
     return rows
 
@@ -224,6 +226,7 @@ def as_text(report: Report) -> str:
     ]
     lines += [
         f"  {t['name']:<10} {t['length']:>5} bytes at {t['offset']:#06x}  {t['value']}"
+        + (f" = {t['number']:#x}" if "number" in t else "")
         for t in report["tlvs"]
     ]
     for index, image in enumerate(report["images"]):

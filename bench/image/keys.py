@@ -36,8 +36,11 @@ class PassphraseNeeded(Misuse):
 def load_private_key(path: Path | str, passphrase: bytes | None = None) -> PrivateKey:
     """Key of a PEM file. Misuse: unreadable, readable by others, wrong pass phrase, wrong kind of key."""
     path = Path(path)
+    pem = read(path)
+    if b"PRIVATE KEY" not in pem:
+        raise Misuse(f"{path}: no private key in PEM form")
     refuse_shared(path)
-    key = parse_private_key(read(path), passphrase, str(path))
+    key = parse_private_key(pem, passphrase, str(path))
     check_kind(key, str(path))
     assert isinstance(key, PrivateKey)
     return key

@@ -107,6 +107,11 @@ def hash_table(elf: bytes, name: str) -> bytes:
 
 def program_headers(elf: bytes, name: str) -> list[tuple[int, ...]]:
     """Program headers as numbers, in the order of layout.PHDR_FIELDS. Misuse: not an ELF the loader takes."""
+    if not elf.startswith(layout.ELF_MAGIC):
+        signed = elf.startswith(layout.HEADER_MAGIC.to_bytes(4, "little"))
+        raise Misuse(
+            f"{name}: offset 0: {'a signed image already; sign the ELF in it' if signed else 'no ELF'}"
+        )
     try:
         file = ELFFile(io.BytesIO(elf))
         refuse_foreign(file, name)

@@ -25,6 +25,7 @@ ADVICE: dict[int, tuple[str, ...]] = {
         "this is not a wrong key: a wrong key gives TEE_ERROR_SIGNATURE_INVALID (0xffff3072)",
         "`mpbench inspect FILE`: is it a signed image at all, complete, and not signed twice?",
         "if the file is sound: does a PT_ARM_EXIDX share its address with a PT_LOAD? Discard it when linking",
+        "on OpenSTLinux sign as ST does: the stripped ELF, `--plat-tlv BOOTADDR=0x80100000` for the M33",
     ),
     Tee.SIGNATURE_INVALID: (
         "sign with the private half of the key that is built into this board's OP-TEE (RPROC_SIGN_KEY)",
@@ -67,10 +68,18 @@ ADVICE: dict[int, tuple[str, ...]] = {
 
 
 def of_code(code: int, line: str) -> Explanation:
-    """All reasons that end in a TEE result."""
+    """All reasons that end in a TEE result; where the line names the load, only those that a load has."""
     same = [r for r in REASONS.values() if r.code == code and not r.name.startswith("platform")]
+    if "LOAD_FW" in line:
+        same = [r for r in same if r.name not in NOT_OF_A_LOAD] or same
     causes = tuple(f"{r.text} ({r.name})" for r in same)
     return Explanation(line, f"{tee_name(code)} ({code:#010x})", causes, ADVICE.get(code, ()))
+
+
+NOT_OF_A_LOAD = {
+    *("never-loaded", "unknown-command", "wrong-parameters", "release-unknown-core"),
+    *("nothing-loaded", "not-running", "no-core-dump"),
+}
 
 
 def of_reasons(*names: str) -> Callable[[str, re.Match[str]], Explanation]:
@@ -138,6 +147,48 @@ def _boot_failed(line: str, found: re.Match[str]) -> Explanation:
     return Explanation(line, meaning_, (), (advice,))
 
 
+def known(
+    meaning: str, causes: tuple[str, ...] = (), advice: tuple[str, ...] = ()
+) -> Callable[[str, re.Match[str]], Explanation]:
+    """A line whose meaning doesn't depend on its numbers."""
+
+    def make(line: str, _: re.Match[str]) -> Explanation:
+        return Explanation(line, meaning, causes, advice)
+
+    return make
+
+
+_NO_FILE = known(
+    "the kernel found no firmware file of this name",
+    ("the file isn't below /lib/firmware, or its file system isn't mounted yet",),
+    ("write its name, relative to /lib/firmware, to the core's `firmware` file in /sys/class/remoteproc",),
+)
+_EIO = known(
+    "the write of `start` failed: the TEE refused the firmware",
+    (),
+    ("`dmesg | tail`: explain the line with `TEE err: ...`",),
+)
+_NO_TA = known(
+    "OP-TEE can't find the remoteproc trusted application",
+    ("the image has no 80a4c275-0a47-4905-8285-1486a9771a08.ta (ST's opteemin layouts don't)",),
+    (
+        "install the TA in /lib/optee_armtz, or build it into OP-TEE as an early TA",
+        "is tee-supplicant running?",
+        "a core that waits for it stays in deferred probe: /sys/kernel/debug/devices_deferred",
+    ),
+)
+_OUTSIDE = known(
+    "Linux's own loader found a segment outside the core's memory regions",
+    ("the firmware is linked for another core or another memory map",),
+    ("compare `readelf -lW` of the ELF with memory-region of the core's node in the device tree",),
+)
+_NO_CIPHER_KEY = known(
+    "the firmware is encrypted, and this chip's fuses hold no key for it (oem_rproc_enc_key)",
+    (),
+    ("write the key to the fuses, or load the firmware that is only signed",),
+)
+
+
 def _missing_table(line: str, _: re.Match[str]) -> Explanation:
     return Explanation(
         line,
@@ -179,6 +230,11 @@ PATTERNS: tuple[tuple[str, Callable[[str, re.Match[str]], Explanation]], ...] = 
         of_reasons("elf-ident", "elf-too-small", "elf-sections-outside", "elf-no-segments"),
     ),
     (r"Image is corrupted \(bad magic\)|Image is too small|Unsupported class", _linux_elf),
+    (r"Direct firmware load for .* failed with error -2|request_firmware failed: -2", _NO_FILE),
+    (r"sys_open_ta_bin\(80a4c275|80a4c275-0a47-4905-8285-1486a9771a08", _NO_TA),
+    (r"bad phdr da|Failed to load program segments", _OUTSIDE),
+    (r"null encrypted key|Can't find oem_rproc_enc_key", _NO_CIPHER_KEY),
+    (r"write error: Input/output error", _EIO),
     (r"Boot failed: -(\d+)", _boot_failed),
     (r"resource table (?:not found|header not found)|No resource table", _missing_table),
     (r"crash detected in", _already),
@@ -187,7 +243,10 @@ PATTERNS: tuple[tuple[str, Callable[[str, re.Match[str]], Explanation]], ...] = 
 
 
 def explain(text: str) -> list[Explanation]:
-    """Explanations of the lines that are known, each meaning once, in the order of the text."""
+    """Explanations of the lines that are known, each meaning once, in the order of the text.
+
+    "Boot failed: -5" only points to the line with the TEE's code: it is left out where that is explained.
+    """
     found: dict[str, Explanation] = {}
     for line in text.splitlines():
         for pattern, make in PATTERNS:
@@ -196,4 +255,5 @@ def explain(text: str) -> list[Explanation]:
                 one = make(line.strip(), match)
                 found.setdefault(one.meaning, one)
                 break
-    return list(found.values())
+    told = any(re.search(PATTERNS[0][0], one.line) for one in found.values())
+    return [one for one in found.values() if not (told and one.line.endswith("Boot failed: -5"))]

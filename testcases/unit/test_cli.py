@@ -2,6 +2,7 @@
 """The command mpbench: what it prints and which code it ends with."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -100,11 +101,11 @@ def test_a_mistake_of_the_bench_is_not_hidden(monkeypatch):
 
 @pytest.mark.parametrize("arguments", [[], ["no-such-command"], ["report"]])
 def test_a_wrong_command_line_ends_with_2(arguments, capsys):
-    """argparse's own errors have the code of usage errors."""
+    """argparse's own errors have the code of usage errors, and are one line that says where help is."""
     with pytest.raises(SystemExit) as e:
         cli.main(arguments)
     assert e.value.code == 2
-    assert "usage: mpbench" in capsys.readouterr().err
+    assert re.fullmatch(r"mpbench: error: .*; `mpbench .*--help` shows how\n", capsys.readouterr().err)
 
 
 @pytest.mark.slow
@@ -115,3 +116,25 @@ def test_the_command_is_installed():
     assert done.returncode == 0
     assert "virtual" in done.stdout
     assert "report" in done.stdout
+
+
+def test_a_wrong_argument_is_one_line_and_exit_code_two(capsys):
+    """No usage text of twenty lines in front of what is wrong."""
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["predict", "image", "--state", "half"])
+    assert ended.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith("mpbench: error: argument --state: invalid choice: 'half'")
+    assert error.count("\n") == 1
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    """`mpbench explain ... | head -1`: nothing on standard error, whatever of the output is left."""
+    command = [sys.executable, "-c", "import sys; from bench.cli import main; sys.exit(main(sys.argv[1:]))"]
+    with subprocess.Popen(
+        [*command, "explain", "TEE err: ffff0006"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        _, error = process.communicate()
+    assert (process.returncode, error) == (cli.PIPE_CLOSED, b"")

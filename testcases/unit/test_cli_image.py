@@ -77,7 +77,29 @@ def test_sign_warns_of_what_the_loader_would_refuse(desk, capsys):
             ["sign", "--key", "k.pem", "--plat-tlv", "0x10003=0x1ffffffff", "-o", "o", "fw.elf"],
             "no number of 32",
         ),
+        (
+            ["sign", "--key", "k.pem", "-o", "o", "fw.sign.bin"],
+            "fw.sign.bin: offset 0: a signed image already",
+        ),
+        (["sign", "--key", "k.pem", "-o", ".", "fw.elf"], ".: Is a directory"),
+        (["sign", "--key", "p.pem", "-o", "o", "fw.elf"], "p.pem: no private key in PEM form"),
+        (
+            [
+                "sign",
+                "--key",
+                "k.pem",
+                "--plat-tlv",
+                "BOOTSEC=1",
+                "--plat-tlv",
+                "0x10002=0x1",
+                "-o",
+                "o",
+                "fw.elf",
+            ],
+            "0x10002 is given twice",
+        ),
         (["inspect", "fw.elf"], "fw.elf: offset 0x0: magic"),
+        (["predict", "fw.sign.bin", "--trust-signature", "--core", "0x"], "no core '0x'; it has"),
         (["inspect", "fw.sign.bin", "--key", "fw.elf"], "fw.elf: no key in PEM form"),
         (["predict", "fw.sign.bin"], "--key FILE, or --trust-signature"),
         (["predict", "fw.sign.bin", "--key", "fw.elf"], "fw.elf: no public key in PEM form"),
@@ -185,6 +207,23 @@ def test_explain_narrows_the_causes_to_the_one_the_image_has(desk, capsys):
     assert main(["explain", "TEE err: ffff0006", "bad.bin"]) == 0
     causes = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  cause:")]
     assert causes == ["  cause: the version of the image format isn't 1 (bad-version)"]
+
+
+def test_of_many_causes_a_person_reads_first_what_to_try(capsys):
+    """BAD_PARAMETERS; a line about LOAD_FW names no cause that only another command has."""
+    assert main(["explain", "tee_remoteproc: TA_RPROC_FW_CMD_LOAD_FW invoke failed TEE err: ffff0006"]) == 0
+    out = capsys.readouterr().out
+    assert 0 < out.index("  try:") < out.index("  cause:")
+    assert "bad-magic" in out
+    assert "never-loaded" not in out
+
+
+def test_inspect_shows_a_platform_record_as_a_number(desk, capsys):
+    """BOOTADDR is a little-endian word."""
+    assert main(["sign", "--key", "k.pem", "--plat-tlv", "BOOTADDR=0x80100000", "-o", "b.bin", "fw.elf"]) == 0
+    assert main(["inspect", "b.bin"]) == 0
+    assert "00001080 = 0x80100000" in capsys.readouterr().out
+    assert desk.joinpath("b.bin").exists()
 
 
 def test_what_a_device_printed_cannot_control_the_terminal():

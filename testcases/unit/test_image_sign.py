@@ -182,6 +182,19 @@ def test_a_pass_phrase_is_asked_for_when_nobody_gave_one(tmp_path, monkeypatch):
     assert fingerprint(files.open_key(path, None, None).public_key()) == fingerprint(key().public_key())
 
 
+@pytest.mark.parametrize("trouble", [EOFError(), getpass.GetPassWarning("no echo control")], ids=str)
+def test_without_a_terminal_nobody_is_asked(tmp_path, monkeypatch, trouble):
+    """A pass phrase that would be shown, or that nobody can type: one line says how to give it."""
+
+    def fail(_prompt: str) -> str:
+        raise trouble
+
+    monkeypatch.setattr(getpass, "getpass", fail)
+    path = write_key(tmp_path / "k.pem", key(), b"typed")
+    with pytest.raises(Misuse, match=r"k\.pem: the key is encrypted, no terminal .* --passphrase-file"):
+        files.open_key(path, None, None)
+
+
 def test_an_empty_or_missing_pass_phrase_is_an_error(tmp_path):
     """An empty file and an unset variable are named."""
     (tmp_path / "empty").write_text("")

@@ -285,6 +285,19 @@ def test_the_boards_key_is_read_from_either_half_and_must_be_rsa(tmp_path):
         ("remoteproc remoteproc0: Boot failed: -22", "managed by Linux", "plain ELF"),
         ("remoteproc remoteproc0: Boot failed: -2", "wasn't found", "firmware"),
         ("remoteproc remoteproc0: Boot failed: -5", "the TEE refused", "explain that line"),
+        (
+            "remoteproc remoteproc0: Direct firmware load for fw failed with error -2",
+            "no firmware file",
+            "write its name",
+        ),
+        (
+            "E/LD:  init_elf:486 sys_open_ta_bin(80a4c275-0a47-4905-8285-1486a9771a08)",
+            "can't find",
+            "early TA",
+        ),
+        ("remoteproc remoteproc0: bad phdr da 0x80000000 mem 0x1000", "outside the core's memory", "readelf"),
+        ("E/TC:0 0 rproc_pta_decrypt_aes:195 null encrypted key not supported", "is encrypted", "fuses"),
+        ("sh: write error: Input/output error", "the TEE refused", "dmesg"),
         ("remoteproc remoteproc0: Boot failed: -12", "no memory", "reserved memory"),
         ("remoteproc remoteproc0: Boot failed: -16", "busy", "unbind"),
         ("remoteproc remoteproc0: Boot failed: -517", "waits for another", "tee-supplicant"),
@@ -311,6 +324,12 @@ def test_a_log_is_explained_line_by_line_and_each_meaning_once():
     """Unknown lines are passed over, a repeated code is explained once."""
     log = "boot\nTEE err: ffff000f\nnoise\nTEE err: ffff000f\ncrash detected in m33\n"
     assert [e.line for e in explain(log)] == ["TEE err: ffff000f", "crash detected in m33"]
+
+
+def test_boot_failed_is_left_out_where_the_code_of_the_tee_is_explained():
+    """It would only point to the line above."""
+    log = "remoteproc0: TEE err: ffff000f\nremoteproc remoteproc0: Boot failed: -5"
+    assert [e.line for e in explain(log)] == ["remoteproc0: TEE err: ffff000f"]
 
 
 def test_every_line_the_twin_can_print_is_known_to_explain():
