@@ -235,9 +235,9 @@ def data_table(alive, da):
 
 @pytest.mark.parametrize("over", [0, 4], ids=["fits", "too-large"])
 def test_largest_image(bench, alive, room, over, signing_key):
-    """A segment may reach to the last byte of its memory region, and not a word further."""
+    """An image may fill its memory region with data to the last byte, and not a word further."""
     core, begin, size = room
-    filled = Segment(begin, b"\xa5" * min(size + over, 1 << 20), size + over)
+    filled = Segment(begin, b"\xa5" * (size + over), size + over)
     step = bench.deploy(core, sign([rebuilt(alive, filled)], signing_key), f"alive {core}")
     step.check(*LIFE)
     assert step.observed.tee_code == (Tee.ACCESS_DENIED if over else 0)
