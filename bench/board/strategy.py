@@ -2,6 +2,7 @@
 """STM32MPStrategy: off → bootloader → shell, every step verified."""
 
 import enum
+import re
 import threading
 import time
 from typing import Any
@@ -19,6 +20,7 @@ ANSWER_TRY_S = 1.0
 BETWEEN_TRIES_S = 0.02
 FIRST_TRY_S, TRY_GROWTH, LONGEST_TRY_S = 0.2, 1.1, 2.0
 """A connection begun before the board listens may sit on a lost SYN: short tries, longer for slow boards."""
+KNOCK_EVERY_S = 0.02
 
 
 class Status(enum.Enum):
@@ -117,8 +119,24 @@ class STM32MPStrategy(Strategy):
 
     def _bootloader(self) -> None:
         uboot = self._bootloader_driver()
+        since = uboot.console.mark()
         self._power_on()
+        self._knock(uboot, since)
         self.target.activate(uboot)
+
+    def _knock(self, uboot: Any, since: int) -> None:
+        """Press the key again and again until U-Boot prompts: a boot delay of 0 heeds what was sent before.
+
+        Ref: U-Boot common/autoboot.c, abortboot_single_key
+        """
+        prompt = re.compile(uboot.prompt.encode())
+        deadline = time.monotonic() + self.boot_timeout_s
+        while not uboot.console.wait_for(prompt, since, KNOCK_EVERY_S):
+            if time.monotonic() > deadline:
+                raise LabFault(
+                    f"no prompt of U-Boot {self.boot_timeout_s:g} s after power on{self._last_words()}"
+                )
+            uboot.console.write(uboot.interrupt.encode())
 
     def _bootloader_driver(self) -> Any:
         if self.uboot is None:
@@ -127,8 +145,7 @@ class STM32MPStrategy(Strategy):
 
     def _shell(self) -> None:
         if self.status is Status.bootloader:
-            self.uboot.boot("")
-            self.uboot.await_boot()
+            self.uboot.boot("")  # a quiet kernel says nothing on the console: SSH tells that it is up
             self.target.deactivate(self.uboot)
         else:
             self._power_on()

@@ -12,11 +12,14 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from labgrid import Environment
+from labgrid.strategy.common import StrategyError
 
 from bench.errors import LabFault, Misuse
 from bench.virtual import boards
 from bench.virtual.cli import is_on, power
 from bench.virtual.memory import RAM_PA
+from bench.virtual.paths import CHECKOUT
 
 pytestmark = pytest.mark.slow
 
@@ -52,6 +55,47 @@ def read_until(connection, pattern):
         assert data, f"closed after {seen[-200:]!r}"
         seen += data
     return seen
+
+
+@pytest.fixture
+def target(tmp_path, monkeypatch):
+    """The target of targets/virtual-mp25.yaml, with a board of its own."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    target = Environment(str(CHECKOUT / "targets/virtual-mp25.yaml")).get_target("main")
+    board = target.get_resource("VirtualBoard", name="board").board
+    yield target
+    target.cleanup()
+    boards.stop(board)
+
+
+def test_the_bootloader_is_entered_and_left(target):
+    """U-Boot is stopped at its prompt, answers, and boots on; nobody else waits for a boot delay."""
+    strategy = target.get_strategy()
+    strategy.transition("bootloader")
+    uboot = target.get_driver("UBootDriver")
+    assert any("U-Boot 20" in line for line in uboot.run_check("version"))
+    assert uboot.run_check("printenv bootdelay") == ["bootdelay=0"]
+    session = target.get_driver("SessionDriver", activate=False)
+    assert not session.answers(0.2)
+    strategy.transition("shell")
+    assert session.run_check("echo up") == ["up"]
+    first = session.boot_id
+    strategy.transition("bootloader")
+    strategy.transition("shell")
+    assert session.boot_id != first
+
+
+def test_a_bootloader_that_never_prompts_is_given_up(target):
+    """Without the prompt by the boot's deadline there is a LabFault with the console's last words."""
+    strategy = target.get_strategy()
+    strategy.uboot.prompt = "no such prompt"
+    strategy.boot_timeout_s = 1.0
+    with pytest.raises(StrategyError) as raised:
+        strategy.transition("bootloader")
+    assert isinstance(raised.value.__cause__, LabFault)
+    assert re.search(
+        "no prompt of U-Boot 1 s after power on; .*console.* ends with", str(raised.value.__cause__)
+    )
 
 
 def put(board, value):
