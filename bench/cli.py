@@ -12,6 +12,7 @@ from typing import NoReturn
 
 import bench.cli_enrol
 import bench.cli_image
+import bench.cli_latency
 import bench.cli_nightly
 import bench.cli_report
 import bench.virtual.cli
@@ -63,6 +64,7 @@ def parser() -> argparse.ArgumentParser:
     bench.virtual.cli.add_commands(commands)
     bench.cli_image.add_commands(commands)
     bench.cli_enrol.add_commands(commands)
+    bench.cli_latency.add_commands(commands)
     bench.cli_report.add_commands(commands)
     bench.cli_nightly.add_commands(commands)
     return top

@@ -33,15 +33,17 @@ ENTRIES = 1024
 
 @frozen
 class Trigger:
-    """A histogram: its event's directory below events/, what is written there, and what it is read as.
+    """A histogram: its event's directory below events/, and what is written there.
 
-    key: field of the event that links it to others, "" for none
+    role: what the event is to a notification; key: its field that links it to others, "" for none
+    counts: the histogram counts every event, whatever came before it, and is read for that
     """
 
     event: str
     text: str
-    label: str = ""
+    role: str = ""
     key: str = ""
+    counts: bool = False
 
     @property
     def condition(self) -> str:
@@ -63,7 +65,7 @@ class Plan:
     recorded: tuple[Trigger, ...]
 
 
-def plan(found: Facilities, tag: str, bands: tuple[tuple[int, int | None, int], ...]) -> Plan:
+def plan(found: Facilities, tag: str, bands: tuple[tuple[int, int, int], ...]) -> Plan:
     """The plan for a board's path. bands: (from, to, width) of buckets, in nanoseconds."""
     per_cpu = found.path == PER_CPU
     links = tuple(_per_cpu(found, tag) if per_cpu else _threaded(found, tag))
@@ -72,7 +74,7 @@ def plan(found: Facilities, tag: str, bands: tuple[tuple[int, int | None, int], 
         probes=tuple(_probes(found, tag)),
         synthetic=tuple(_synthetic(tag, f"u{found.bits}" if per_cpu else "int")),
         triggers=(*links, *_durations(tag, bands)),
-        recorded=tuple(link for link in links if not link.event.startswith("synthetic/")),
+        recorded=tuple({link.event: link for link in links if link.role}.values()),
     )
 
 
@@ -104,43 +106,51 @@ def _per_cpu(found: Facilities, tag: str) -> Iterator[Trigger]:
     ours = f"function==0x{found.symbols[BOTTOM_HALVES[PER_CPU]]:x}"
     yield _interrupt(found)
     if found.kprobes:
-        yield Trigger(
-            f"{tag}/ask",
-            _hist("common_cpu", f"size={ENTRIES}", ours.replace("function", "func")),
-            "requests",
-        )
-    yield _queue("workqueue/workqueue_queue_work", tag, "work", ours)
+        yield _count(f"{tag}/ask", "requests", "common_cpu", ours.replace("function", "func"))
+    yield from _queue("workqueue/workqueue_queue_work", tag, "work", ours)
     yield Trigger(f"synthetic/{tag}_q", _hist("id", "i1=ti,q1=tq,c1=cpu"))
-    yield _start("workqueue/workqueue_execute_start", tag, "work", ours)
+    yield from _start("workqueue/workqueue_execute_start", tag, "work", ours)
     yield from _call(found, tag)
-    yield _end("workqueue/workqueue_execute_end", tag, ours)
+    yield from _end("workqueue/workqueue_execute_end", tag, ours)
 
 
 def _threaded(found: Facilities, tag: str) -> Iterator[Trigger]:
     """The handler's end asks for the thread: a thread that runs still is not woken, but goes round again."""
     yield _interrupt(found)
-    yield _queue("irq/irq_handler_exit", tag, "irq", f"irq=={found.irq} && ret=={WAKE_THREAD}")
+    yield from _queue("irq/irq_handler_exit", tag, "irq", f"irq=={found.irq} && ret=={WAKE_THREAD}")
     yield Trigger(f"synthetic/{tag}_q", _hist("id", "i1=ti,q1=tq,c1=cpu"))
-    yield _start(f"{tag}/begin", tag, "irq", "")
+    yield from _start(f"{tag}/begin", tag, "irq", "")
     yield from _call(found, tag)
-    yield _end(f"{tag}/end", tag, "")
+    yield from _end(f"{tag}/end", tag, "")
+
+
+def _count(event: str, role: str, key: str, condition: str) -> Trigger:
+    """Counts every event: a link of the chain counts only those that the link before it has led to.
+
+    key: another one than that of the link on the same event
+    """
+    return Trigger(event, _hist(key, f"size={ENTRIES}", condition), role, counts=True)
 
 
 def _interrupt(found: Facilities) -> Trigger:
     text = _hist("common_cpu", f"ti={NOW}:clock={CLOCK}", f'name=="{found.line}"')
-    return Trigger("irq/irq_handler_entry", text, "irqs")
+    return Trigger("irq/irq_handler_entry", text, "irqs", counts=True)
 
 
-def _queue(event: str, tag: str, key: str, condition: str) -> Trigger:
+def _queue(event: str, tag: str, key: str, condition: str) -> Iterator[Trigger]:
+    yield _count(event, "queued", key, condition)
     keep = f"w0={key},x0={NOW}-$ti,i0=$ti,q0={NOW},c0=common_cpu:clock={CLOCK}"
     action = f"onmatch(irq.irq_handler_entry).trace({tag}_q,$w0,$i0,$q0,$c0)"
-    return Trigger(event, _hist("common_cpu", f"{keep}:{action}", condition), "queued", key)
+    yield Trigger(event, _hist("common_cpu", f"{keep}:{action}", condition), "queued", key)
 
 
-def _start(event: str, tag: str, key: str, condition: str) -> Trigger:
+def _start(event: str, tag: str, key: str, condition: str) -> Iterator[Trigger]:
+    """A work item that is queued again between its taking up and its start passes the later times on: rare,
+    and then the other one has none."""
+    yield _count(event, "started", "common_cpu", condition)
     keep = f"x2={NOW}-$q1,i2=$i1,q2=$q1,c2=$c1,s2={NOW}:clock={CLOCK}"
     action = f"onmatch(synthetic.{tag}_q).trace({tag}_s,$i2,$q2,$s2,$c2)"
-    return Trigger(event, _hist(key, f"{keep}:{action}", condition), "started", key)
+    yield Trigger(event, _hist(key, f"{keep}:{action}", condition), "started", key)
 
 
 def _caller(found: Facilities) -> str:
@@ -164,17 +174,17 @@ def _call(found: Facilities, tag: str) -> Iterator[Trigger]:
     )
 
 
-def _end(event: str, tag: str, condition: str) -> Trigger:
+def _end(event: str, tag: str, condition: str) -> Iterator[Trigger]:
+    yield _count(event, "ended", "common_cpu", condition)
     spans = "dq=$q5-$i5,ds=$s5-$q5,db=$b5-$s5,dr=$e5-$b5,dt=$e5-$i5,c6=$c5"
     action = f"onmatch(synthetic.{tag}_b).trace({tag}_n,$dq,$ds,$db,$dr,$dt,$c6)"
-    return Trigger(event, _hist("common_pid", f"{spans}:clock={CLOCK}:{action}", condition), "ended")
+    yield Trigger(event, _hist("common_pid", f"{spans}:clock={CLOCK}:{action}", condition), "ended")
 
 
-def _durations(tag: str, bands: tuple[tuple[int, int | None, int], ...]) -> Iterator[Trigger]:
+def _durations(tag: str, bands: tuple[tuple[int, int, int], ...]) -> Iterator[Trigger]:
     for name in SEGMENTS:
         for low, high, width in bands:
             keys = f"cpu,{name}.buckets={width}" if name == BY_CPU else f"{name}.buckets={width}"
-            below = "" if high is None else f" && {name} < {high}"
             size = 4 * ENTRIES if name == BY_CPU else ENTRIES
-            text = _hist(keys, f"sort={name}:size={size}", f"{name} >= {low}{below}")
-            yield Trigger(f"synthetic/{tag}_n", text, f"duration {name} {width}")
+            text = _hist(keys, f"sort={name}:size={size}", f"{name} >= {low} && {name} < {high}")
+            yield Trigger(f"synthetic/{tag}_n", text)

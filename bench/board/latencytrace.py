@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from bench.board.frame import Reply, one_line
-from bench.board.latencyplan import CLOCK, Plan, Trigger, plan
+from bench.board.latencyplan import CLOCK, Plan, plan
 from bench.board.notification import TRACING, Facilities
 from bench.errors import LabFault
 
@@ -81,9 +81,7 @@ class LatencyTrace:
     moved: bytes that were read from the board since `start`
     """
 
-    def __init__(
-        self, session: Session, found: Facilities, bands: Sequence[tuple[int, int | None, int]]
-    ) -> None:
+    def __init__(self, session: Session, found: Facilities, bands: Sequence[tuple[int, int, int]]) -> None:
         self._session = session
         self._found = found
         self._counting = False
@@ -136,8 +134,8 @@ class LatencyTrace:
     def read(self, *, durations: bool = True) -> bytes:
         """All counts and, if wanted, durations, compressed; see bench.observe.latency."""
         p, events = self._plan, f"{self.instance}/events"
-        counted = [t for t in p.triggers if _counts(t)] if self._counting else []
-        parts = [f"echo '@@ {t.label}'; cat {events}/{t.event}/hist" for t in counted]
+        counted = [t for t in p.triggers if t.counts] if self._counting else []
+        parts = [f"echo '@@ {t.role}'; cat {events}/{t.event}/hist" for t in counted]
         if durations and self._counting:
             parts.append(f"echo '@@ durations'; cat {events}/synthetic/{p.tag}_n/hist")
         parts.append(f"echo '@@ missed'; grep ' {p.tag}/\\| {p.tag}_' {TRACING}/kprobe_profile")
@@ -167,18 +165,18 @@ class LatencyTrace:
             self._guard = None
 
 
-QUIETLY = """
+QUIETLY = r"""
 for n in 1 2 3 4 5 6 7 8 9; do a=$(cat /proc/interrupts); x=$({parts}); b=$(cat /proc/interrupts)
-[ "$(echo "$a" | grep {line})" = "$(echo "$b" | grep {line})" ] && break; done
-{{ echo '@@ interrupts'; echo "$a"; echo "$x"; echo '@@ interrupts'; echo "$b"; }} | gzip -c
+[ "$(echo "$a" | grep {line})" = "$(echo "$b" | grep {line})" ] && break; x=; done
+{{ echo '@@ interrupts'; echo "$a"; echo "$x"; echo '@@ interrupts'; echo "$b"; }} |
+sed 's/^{{ \(.*\) }} hitcount: */=\1=/;/^=/{{s/-[0-9]*=/=/;s/ //g;}}' | gzip -c
 """
-"""Reads again, on the board, when a notification came meanwhile: the numbers have to be of one moment."""
+"""Reads again, on the board, when a notification came meanwhile: the numbers have to be of one moment.
+
+What can't be used is not sent, and rows are sent short: `=cpu:1,total:~58624=2`.
+"""
 
 REFUSES = f"mpb_refused() {{ cat {TRACING}/error_log {TRACING}/instances/{PREFIX}*/error_log; exit 1; }}\n"
-
-
-def _counts(trigger: Trigger) -> bool:
-    return bool(trigger.label) and not trigger.label.startswith("duration")
 
 
 def _put(path: str, text: str) -> str:
@@ -194,7 +192,7 @@ def leftovers(session: Session) -> list[str]:
 def timing(
     session: Session,
     found: Facilities,
-    bands: Sequence[tuple[int, int | None, int]],
+    bands: Sequence[tuple[int, int, int]],
     *,
     count: bool = True,
     record: bool = False,

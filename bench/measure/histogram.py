@@ -10,6 +10,7 @@ Ref: Linux Documentation/trace/histogram.rst, "buckets=size"
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise
 
 from attrs import field, frozen
 
@@ -22,29 +23,29 @@ FINEST_NS = 16
 """Width of the first buckets. Below 1 µs, where it is more than 1.6 %, it is about a tick of the timers that
 these boards have (62.5 MHz: 16 ns, 40 MHz: 25 ns, 24 MHz: 42 ns)."""
 
-_EDGES = (0, 1 << 14, 1 << 18, 1 << 22, 1 << 26, 1 << 30)
+_EDGES = (0, *(1 << shift for shift in range(12, 32, 2)))
+LONGEST_NS = 1 << 40
+"""18 minutes; the kernel's numbers have no sign, so what seems longer is a negative duration."""
 
 
 @frozen
 class Band:
-    """Durations from low_ns to below high_ns (None: no bound) are counted in buckets of width_ns."""
+    """Durations from low_ns to below high_ns are counted in buckets of width_ns."""
 
     low_ns: int
-    high_ns: int | None
+    high_ns: int
     width_ns: int
 
 
-BANDS = tuple(
-    Band(low, high, max(FINEST_NS, low // 64)) for low, high in zip(_EDGES, (*_EDGES[1:], None), strict=True)
-)
+BANDS = tuple(Band(low, high, max(FINEST_NS, low // 64)) for low, high in pairwise((*_EDGES, LONGEST_NS)))
 
 
 def band_of(value_ns: int) -> Band:
-    """The band that a duration falls in. Misuse for a negative one."""
-    for band in reversed(BANDS):
-        if value_ns >= band.low_ns:
+    """The band that a duration falls in. Misuse for a negative one, and for one that is too long."""
+    for band in BANDS:
+        if band.low_ns <= value_ns < band.high_ns:
             return band
-    raise Misuse(f"a duration of {value_ns} ns: it ends before it begins")
+    raise Misuse(f"a duration of {value_ns} ns: from 0 up to {LONGEST_NS} are counted")
 
 
 @frozen

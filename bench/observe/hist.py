@@ -14,8 +14,9 @@ from attrs import field, frozen
 from bench.errors import LabFault
 
 TRIGGER = re.compile(r"^# trigger info: (hist:.*) \[(?:active|paused)\]$", re.M)
-ROW = re.compile(r"^\{ (.*) \} hitcount: +(\d+)(?: .*)?$", re.M)
-KEY = re.compile(r"(\w+): +(?:~ )?(-?\d+)(?:-(-?\d+))?")
+ROW = re.compile(r"^(?:\{ |=)(.*)(?: \} hitcount: +|=)(\d+)(?: .*)?$", re.M)
+"""As the kernel prints it, or shortened on the board (bench.board.latencytrace.QUIETLY)."""
+KEY = re.compile(r"(\w+): *~? ?(-?\d+)")
 TOTAL = re.compile(r"^    (Hits|Entries|Dropped): (\d+)$", re.M)
 
 
@@ -46,8 +47,7 @@ def _table(text: str) -> Table:
     trigger = found[1] if found else ""
     totals = {name: int(n) for name, n in TOTAL.findall(text)}
     rows = tuple(
-        ({name: int(low) for name, low, _ in KEY.findall(keys)}, int(hits))
-        for keys, hits in ROW.findall(text)
+        ({name: int(low) for name, low in KEY.findall(keys)}, int(hits)) for keys, hits in ROW.findall(text)
     )
     if totals.keys() != {"Hits", "Entries", "Dropped"}:
         raise LabFault(f"a histogram of the kernel is cut short: {trigger or text[:80]!r}")

@@ -81,7 +81,8 @@ def readout(text: str, line: str) -> Readout:
             for table in these:
                 _add_durations(table, durations)
         elif these:
-            found[label] = {next(iter(key.values())): hits for key, hits in these[0].rows}
+            counted = next(table for table in these if "onmatch" not in table.trigger)
+            found[label] = {next(iter(key.values())): hits for key, hits in counted.rows}
     if len(looks) != 2:
         raise LabFault(
             f"the board's answer is cut short: {len(looks)} looks at /proc/interrupts instead of 2"

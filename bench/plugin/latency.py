@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: MIT
 """Fixture `notifications`: provoke OP-TEE's notifications, time them, record what came out."""
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 from attrs import define
 
+from bench import record
 from bench.board import rawtrace
 from bench.board.latencyplan import Trigger
 from bench.board.latencytrace import LatencyTrace, timing
@@ -16,13 +19,15 @@ from bench.board.notification import Facilities, look
 from bench.errors import Invalidated, Misuse
 from bench.facts import Measurement
 from bench.measure.histogram import Histogram, interval
-from bench.measure.latency import EMULATED, SEGMENTS, Result, measurements
+from bench.measure.latency import EMULATED, SEGMENTS, Result, measurements, shifts
 from bench.observe.happenings import Happening, Role, follow, lost_in_text, of_raw, of_text
 from bench.observe.ringbuffer import decode, event_format, layout
 from bench.plugin.fixtures import Bench
+from bench.plugin.live import Live
 from bench.run import latency as run
 
 SAMPLES, RATE_HZ = 500, 200.0
+LOOK_EVERY_S = 2.0
 SOURCES = ("SecureConsoleStimulus", "RtcAlarmStimulus", "PassiveStimulus")
 """Drivers of stimuli, best first."""
 
@@ -41,6 +46,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=SAMPLES,
         help=f"notifications per measurement ({SAMPLES})",
     )
+    group.addoption("--bench-live", action="store_true", help="show notifications as they come")
+    group.addoption("--bench-baseline", metavar="RUN", help="compare with a run of the same board and kernel")
     group.addoption(
         "--bench-rate",
         type=float,
@@ -61,6 +68,9 @@ class Notifications:
     samples: int
     rate_hz: float
     trace: LatencyTrace
+    live: Live | None = None
+    baseline: Mapping[str, Histogram] | None = None
+    slower: float | None = None
 
     @contextmanager
     def traced(self, **wanted: bool) -> Iterator[LatencyTrace]:
@@ -70,7 +80,18 @@ class Notifications:
             yield trace
 
     def send(self, count: int, burst: int = 1) -> int | None:
-        """Provoke notifications at the rate of the run."""
+        """Provoke notifications at the rate of the run; with a look now and then if somebody watches."""
+        if self.live is None:
+            return self._send(count, burst)
+        parts, step = [], max(1, round(self.rate_hz * LOOK_EVERY_S))
+        for begin in range(0, count, step):
+            parts.append(self._send(min(step, count - begin), burst))
+            moved = self.trace.moved
+            self.live.show(run.look(self.trace, self.found))
+            self.trace.moved = moved  # what a person watches is no part of the result
+        return None if None in parts else sum(n or 0 for n in parts)
+
+    def _send(self, count: int, burst: int) -> int | None:
         return self.stimulus.send(count, self.rate_hz, burst, lambda _: True)  # type: ignore[no-any-return]
 
     def run(
@@ -160,8 +181,18 @@ class Notifications:
             if name in found.segments and name != "total"
         ]
         self.bench.segments(f"{prefix}way of a notification, medians", parts, "µs", source)
+        if self.baseline is not None and not condition:
+            self._compare(found, self.baseline)
         if not found.balance.holds:
             raise Invalidated(f"{prefix}the run does not add up: {found.balance.line}")
+
+    def _compare(self, found: Result, baseline: Mapping[str, Histogram]) -> None:
+        """Record how each percentile stands to the baseline's: by how much it is slower for certain."""
+        for shift in shifts(baseline, found.segments):
+            ratio = shift.now_ns[0] / shift.baseline_ns[1]
+            name = f"{SEGMENTS[shift.segment]}, {shift.statistic} against the baseline: {shift.word}"
+            source = "lower end of the 95 % interval now, by the upper end of the baseline's"
+            self.bench.measure(Measurement(name, ratio, "x", source, None, self.slower))
 
     def cost(self, once: Histogram, twice: Histogram) -> None:
         """Record what one set of probes costs: the total's median with two sets, less that with one."""
@@ -181,7 +212,7 @@ class Notifications:
 
 def roles_of(recorded: tuple[Trigger, ...]) -> dict[str, Role]:
     """What each recorded event is to a notification."""
-    return {t.event: Role(t.label, t.key) for t in recorded}
+    return {t.event: Role(t.role, t.key) for t in recorded}
 
 
 @pytest.fixture(scope="session")
@@ -220,7 +251,41 @@ def notifications(
         option.bench_samples,
         option.bench_rate,
         notification_trace,
+        live(request.config),
+        baseline(option.bench_baseline, bench.about.provenance.entries) if option.bench_baseline else None,
+        target.env.config.get_option("bench_latency_slower", 0.0) or None,
     )
+
+
+def live(config: Any) -> Live | None:
+    """A picture for somebody who watches, if it is wanted."""
+    option = config.option
+    if not option.bench_live:
+        return None
+    capture = config.pluginmanager.getplugin("capturemanager")
+    return Live(option.bench_samples, capture, terminal=sys.stdout.isatty())
+
+
+SAME = ("model", "kernel", "op-tee")
+"""What has to be the same for a comparison to mean anything."""
+
+
+def baseline(directory: str, here: Mapping[str, str]) -> Mapping[str, Histogram]:
+    """Distributions of an earlier run, by segment. Misuse if it was of another board, or timed nothing."""
+    lines = record.read(Path(directory)).lines
+    there: Mapping[str, str] = next((line["entries"] for line in lines if line["kind"] == "provenance"), {})
+    for name in SAME:
+        if there.get(name) != here.get(name):
+            raise Misuse(f"{directory}: {name} was {there.get(name)!r}, it is {here.get(name)!r} now")
+    wanted = {words: name for name, words in SEGMENTS.items()}
+    found = {
+        wanted[line["name"]]: Histogram({(low, high - low): n for low, high, n in line["buckets"]})
+        for line in lines
+        if line["kind"] == "histogram" and line["name"] in wanted
+    }
+    if not found:
+        raise Misuse(f"{directory}: this run timed no notifications")
+    return found
 
 
 def source(target: Any) -> Any:

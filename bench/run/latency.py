@@ -67,6 +67,12 @@ def quiet(
     raise Invalidated(f"notifications never stop: {READS} readings, and none of one moment")
 
 
+def look(trace: Trace, found: Found) -> Histogram:
+    """Totals so far, whatever happens meanwhile: for somebody who watches, not for a result."""
+    segments, _ = histograms(readout(unpacked(trace.read()), found.line).durations)
+    return segments.get("total", Histogram())
+
+
 def under_way(found: Readout) -> int:
     """Bottom halves that began and did not end."""
     return sum(found.hits.get("started", {}).values()) - sum(found.hits.get("ended", {}).values())
@@ -182,7 +188,9 @@ def followed(
         method=method,
         path=found.path,
         counts=counts(found.path, seen.hits, table, len(seen.samples), lost),
-        segments={name: of_values(s.durations[name] for s in seen.samples) for name in SEGMENTS},
+        segments={
+            name: of_values(ns for s in seen.samples if (ns := s.durations[name]) >= 0) for name in SEGMENTS
+        },
         by_cpu={cpu: of_values(values) for cpu, values in sorted(by_cpu.items())},
         sent=sent,
         moved=moved,

@@ -30,11 +30,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"home", "run", "gather", "observe", "measure", "twin", "image", "board", "record", "report"},
     "cli_image": PURE | {"image", "twin"},
     "cli_enrol": PURE | {"home", "board"},
+    "cli_latency": PURE,
     "signoff": PURE | {"image", "record", "report"},
     "lab": PURE | {"record", "report", "plugin"},
     "cli_nightly": PURE | {"lab"},
     "cli_report": PURE | {"home", "record", "report", "signoff"},
-    "cli": PURE | {"virtual", "cli_image", "cli_enrol", "cli_report", "cli_nightly"},
+    "cli": PURE | {"virtual", "cli_image", "cli_enrol", "cli_latency", "cli_report", "cli_nightly"},
 }
 LABGRID = {"board", "virtual", "plugin", "lab"}
 

@@ -10,7 +10,16 @@ from attrs import evolve
 
 from bench.errors import Invalidated, LabFault, Misuse
 from bench.facts import Verdict
-from bench.measure.histogram import BANDS, BUCKET_ERROR, Histogram, band_of, distance, interval, of_values
+from bench.measure.histogram import (
+    BANDS,
+    BUCKET_ERROR,
+    LONGEST_NS,
+    Histogram,
+    band_of,
+    distance,
+    interval,
+    of_values,
+)
 from bench.measure.latency import Counts, Result, balance, measurements, merged, shifts
 from bench.observe.happenings import Happening, Role, follow, lost_in_text, of_text, outliers
 from bench.observe.hist import tables
@@ -39,13 +48,15 @@ def test_bands_follow_each_other():
         assert band.high_ns == following.low_ns
         assert following.low_ns % following.width_ns == 0
     assert BANDS[0].low_ns == 0
-    assert BANDS[-1].high_ns is None
+    assert BANDS[-1].high_ns == LONGEST_NS
 
 
 def test_a_negative_duration_is_refused():
-    """What ends before it begins is no duration."""
+    """What ends before it begins is no duration, nor is what the kernel shows without its sign."""
     with pytest.raises(Misuse, match="-1 ns"):
         band_of(-1)
+    with pytest.raises(Misuse, match="are counted"):
+        band_of(2**64 - 1)
 
 
 @pytest.mark.parametrize(
@@ -235,6 +246,22 @@ def test_histograms_of_the_kernel_are_read():
     assert found.durations == {"total": {(1, 58624, 256): 2, (0, 59136, 256): 1}}
     assert found.dropped == 1 + 5
     assert found.quiet
+
+
+def test_rows_that_the_board_shortened():
+    """Rows are the same as the kernel prints them and without what is not needed."""
+    short = HIST.replace(
+        "{ cpu:          1, total: ~ 58624-58879 } hitcount:          2", "=cpu:1,total:~58624=2"
+    )
+    assert short != HIST
+    assert next(tables(short)) == next(tables(HIST))
+
+
+def test_links_of_the_chain_do_not_count():
+    """Of two histograms of an event the one without a link counts: the other leaves out what led nowhere."""
+    link = COUNTED.replace("clock=local", "clock=local:onmatch(irq.irq_handler_entry).trace(q,$w)")
+    both = said().replace(COUNTED, link.replace("44", "4").replace("87", "47") + "\n\n" + COUNTED)
+    assert readout(both, LINE).hits == {"irqs": {0: 43, 1: 44}}
 
 
 def test_a_reading_that_was_disturbed_says_so():

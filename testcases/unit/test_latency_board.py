@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: MIT
 """What a board has for notifications, what is asked of its kernel, and what provokes them."""
 
+import contextlib
 import re
 
 import pytest
 
+import bench.cli
+from bench import cli_latency
 from bench.board import rawtrace
 from bench.board.frame import Reply
 from bench.board.latencyplan import SEGMENTS as PLANNED
@@ -12,9 +15,13 @@ from bench.board.latencyplan import plan
 from bench.board.latencytrace import LatencyTrace
 from bench.board.notification import PER_CPU, THREADED, parse
 from bench.board.stimulus import PassiveStimulus, RtcAlarmStimulus, SecureConsoleStimulus, paced
-from bench.errors import LabFault
+from bench.errors import LabFault, Misuse
+from bench.measure.histogram import Histogram, of_values
 from bench.measure.latency import SEGMENTS
 from bench.observe.happenings import SEGMENTS as FOLLOWED
+from bench.plugin.latency import baseline, limits, source
+from bench.plugin.live import Live, bars
+from bench.record import Record
 from bench.run.latency import BUCKETS
 
 INTERRUPTS = """           CPU0       CPU1
@@ -127,7 +134,9 @@ def test_a_plan_refers_only_to_what_it_set_up(said):
         for event, given in re.findall(r"\.trace\((\w+),([^)]*)\)", trigger.text):
             assert len(given.split(",")) == len(fields[event])
     assert all("mpb1x2" in text for text in (*made.probes, *made.synthetic))
-    assert len([t for t in made.triggers if t.label.startswith("duration")]) == len(SEGMENTS) * len(BUCKETS)
+    durations = [t for t in made.triggers if ".buckets=" in t.text]
+    assert len(durations) == len(SEGMENTS) * len(BUCKETS)
+    assert not any("$" in t.text for t in made.triggers if t.counts)
 
 
 def test_segments_have_one_name():
@@ -274,3 +283,133 @@ def test_a_board_that_does_not_describe_its_buffer():
         rawtrace.descriptions(Session({"": Reply(1, b"@@\n", b"gone")}), ["irq/irq_handler_entry"])
     stats = Session({"stats": Reply(0, b"entries: 5\noverrun: 3\ndropped events: 4\n", b"")})
     assert rawtrace.lost(stats, "/x") == 7
+
+
+# --- mpbench latency --------------------------------------------------------------------------------------
+
+
+def test_the_command_is_the_test_case():
+    """`mpbench latency` runs the test case with its options; exit codes and record are those of pytest."""
+    words = bench.cli.parser().parse_args(
+        ["latency", "--lg-env", "x.yaml", "--samples", "100000", "--rate", "200", "--baseline", "runs/1"]
+    )
+    said = cli_latency.command(words)
+    assert said[1:3] == ["-m", "pytest"]
+    assert said[3].endswith("test_notification.py::test_every_interrupt_is_explained")
+    wanted = [
+        "--lg-env",
+        "x.yaml",
+        "-q",
+        "--bench-samples",
+        "100000",
+        "--bench-rate",
+        "200.0",
+        "--bench-live",
+    ]
+    assert said[4:] == [*wanted, "--bench-baseline", "runs/1"]
+    assert cli_latency.CASE.is_file()
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["--samples", "0"], "--samples 0"),
+        (["--rate", "0"], "--rate 0"),
+        (["--rate", "20000"], "up to 10000"),
+    ],
+)
+def test_numbers_that_are_none_are_refused(given, words, capsys):
+    """A count or a rate that can't be is one line and exit code 2."""
+    assert bench.cli.main(["latency", "--lg-env", "x.yaml", *given]) == 2
+    assert words in capsys.readouterr().err
+
+
+class Shown:
+    """A capture manager and a place to write to."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def write(self, text: str) -> None:
+        self.text += text
+
+    def global_and_fixture_disabled(self):
+        return contextlib.nullcontext()
+
+
+def test_the_live_histogram_draws_over_itself():
+    """A row per quarter octave between the first and the last duration, percentiles, then the same again."""
+    found = of_values([100_000] * 30 + [200_000] * 10)
+    rows = list(bars(found, 10))
+    assert len(rows) == 5
+    assert rows[0].split()[2:] == ["30", "█" * 10]
+    assert rows[-1].split()[2:] == ["10", "█" * 4]
+    shown = Shown()
+    live = Live(40, shown, out=shown.write, terminal=True)
+    live.show(found)
+    assert "40 of 40 notifications" in shown.text
+    assert "p50 99.8 µs" in shown.text
+    live.show(found)
+    assert "\033[7A" in shown.text
+    assert list(bars(Histogram())) == []
+
+
+def test_without_a_terminal_progress_is_a_few_lines():
+    """At every tenth of the way one line."""
+    shown = Shown()
+    live = Live(100, shown, out=shown.write)
+    for number in range(0, 101, 5):
+        live.show(of_values([1000] * number))
+    assert shown.text.count("notifications") == 11
+
+
+def test_a_baseline_is_of_the_same_board(tmp_path):
+    """Distributions of an earlier run are read from its record; another kernel, or no timing, is refused."""
+    (tmp_path / "1" / "evidence").mkdir(parents=True)
+    made = Record(tmp_path / "1", "r")
+    made.append("provenance", entries={"kernel": "6.12"}, virtual=True, evidence=[])
+    with pytest.raises(Misuse, match="timed no notifications"):
+        baseline(str(tmp_path / "1"), {"kernel": "6.12"})
+    made.append("histogram", test="t", name=SEGMENTS["total"], buckets=[[16, 32, 7]], unit="ns", source="s")
+    made.close()
+    assert baseline(str(tmp_path / "1"), {"kernel": "6.12"}) == {"total": Histogram({(16, 16): 7})}
+    with pytest.raises(Misuse, match="it is '6\\.13' now"):
+        baseline(str(tmp_path / "1"), {"kernel": "6.13"})
+
+
+class Config:
+    """An environment with one option."""
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+    def get_option(self, name: str, default: object) -> object:  # noqa: ARG002
+        return self.value
+
+
+def test_limits_name_segments():
+    """Limits of a target file go by segment and statistic; a name that is none is refused."""
+    assert limits(Config({"total": {"p99": 900}})) == {"total": {"p99": 900}}
+    with pytest.raises(Misuse, match="segments are queue, start, smc, round, total"):
+        limits(Config({"totl": {"p99": 900}}))
+
+
+def test_a_target_without_a_stimulus_is_not_run():
+    """No driver that provokes notifications: NOT-RUN, with what is lacking and why others don't do."""
+    with pytest.raises(pytest.skip.Exception, match="the target file names no stimulus"):
+        source(Target([]))
+    no_clock = bare(RtcAlarmStimulus, session=Session({}))
+    with pytest.raises(pytest.skip.Exception, match="CONFIG_RTC_DRV_OPTEE"):
+        source(Target([no_clock]))
+    listens = bare(PassiveStimulus)
+    assert source(Target([no_clock, listens])) is listens
+
+
+class Target:
+    """A target with some drivers."""
+
+    def __init__(self, drivers: list[object]) -> None:
+        self.drivers = drivers
+
+    def activate(self, driver: object) -> None:
+        """Nothing to do."""
