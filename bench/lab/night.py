@@ -37,8 +37,6 @@ ATTEMPTS = 2
 RENEW_S = 20.0
 STOP_S = 90.0
 """A pytest that was asked to end has this long for its teardowns."""
-PAUSE_S = 5.0
-"""Between an attempt that the lab spoiled and the next one."""
 SIGNED = "manifest.json"
 CODES = {Verdict.PASS: 0, Verdict.MARGINAL: 0, Verdict.FAIL: 1, Verdict.NOT_RUN: 5}
 
@@ -195,6 +193,8 @@ class Night:
         found = self._found(unit)
         if found.run is None:
             return f"pytest ended with {code} and without a record; see {self._log(unit)}"
+        if not found.ended:
+            return f"its pytest was killed (code {code})"
         return f"{len(found.open)} tests without a verdict" if found.open else ""
 
     @contextlib.asynccontextmanager
@@ -255,7 +255,7 @@ class Night:
         return code
 
     async def _pause(self) -> None:
-        await _first(self.stop.wait(), timeout_s=PAUSE_S)
+        await _first(self.stop.wait(), timeout_s=self.plan.retry_after_s)
 
     # --- what came of it ------------------------------------------------------------------------------------
 

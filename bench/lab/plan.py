@@ -66,6 +66,7 @@ class Plan:
     window: Window | None = None
     quarantine: Mapping[str, str] = field(factory=dict)
     wait_minutes: float = 30.0
+    retry_after_s: float = 60.0
     free_mb: int = 500
     keep_nights: int = 60
 
@@ -147,6 +148,7 @@ def _plan(top: _Here) -> Plan:
         "window",
         "quarantine",
         "wait_minutes",
+        "retry_after_s",
         "free_mb",
         "keep_nights",
         "jobs",
@@ -179,6 +181,7 @@ _READ: Mapping[str, Callable[[_Here], Any]] = {
     "window": _window,
     "quarantine": _quarantine,
     "wait_minutes": lambda here: float(here.number(0, 1440)),
+    "retry_after_s": lambda here: float(here.number(0, 3600)),
     "free_mb": lambda here: int(here.number(0, 1e9)),
     "keep_nights": lambda here: int(here.number(1, 1e5)),
 }

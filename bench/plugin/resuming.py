@@ -27,12 +27,14 @@ class Resumed:
     settled: ids of tests that are not asked again; open: of those that are
     run:     id of the last run, None without one
     judged:  whether the board had a verdict in any test
+    ended:   whether the last run came to its end: else nobody knows what it still meant to test
     """
 
     settled: frozenset[str] = frozenset()
     open: frozenset[str] = frozenset()
     run: str | None = None
     judged: bool = False
+    ended: bool = False
 
 
 def of_runs(directory: Path) -> Resumed:
@@ -43,8 +45,9 @@ def of_runs(directory: Path) -> Resumed:
 def of_records(runs: Iterable[Run]) -> Resumed:
     """The last word on every test."""
     state: dict[str, bool] = {}
-    last, judged = None, False
+    last, judged, ended = None, False, False
     for run in runs:
+        ended = False
         for line in run.lines:
             last = str(line["run"])
             if line["kind"] == "test-start":
@@ -52,8 +55,9 @@ def of_records(runs: Iterable[Run]) -> Resumed:
             elif line["kind"] == "test-end":
                 state[str(line["test"])] = not _is_open(line)
                 judged = judged or line["verdict"] in _JUDGED
+            ended = ended or line["kind"] == "run-end"
     settled = frozenset(name for name, done in state.items() if done)
-    return Resumed(settled, frozenset(state) - settled, last, judged)
+    return Resumed(settled, frozenset(state) - settled, last, judged, ended)
 
 
 _JUDGED = frozenset(v.value for v in (Verdict.PASS, Verdict.FAIL, Verdict.MARGINAL))

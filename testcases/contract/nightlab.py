@@ -101,13 +101,13 @@ class NightLab:
         assert found, (self.directory / "coordinator.log").read_text()
         self.coordinator = self.variables["LG_COORDINATOR"] = found[1]
 
-    def places(self, *names: str, tags: dict[str, str] | None = None) -> None:
+    def places(self, *names: str) -> None:
         """Places that the coordinator finds in its directory when it starts: its own file."""
         content = {
             name: {
                 "aliases": [],
                 "comment": "",
-                "tags": {"board": "played", "name": name} | (tags or {}),
+                "tags": {"board": "played", "name": name, "what": name.partition("-")[0]},
                 "matches": [{"exporter": "*", "group": name, "cls": "*", "name": "*", "rename": None}],
                 "created": 1_795_000_000.0,
                 "changed": 1_795_000_000.0,
@@ -187,7 +187,8 @@ class NightLab:
         file.write_text(HEADER + GATES + tests)
         job = {"name": "job", "target": "played.yaml", "tags": {"board": "played"}, "tests": [str(file)]}
         job |= more.pop("job", {})
-        content = {"coordinator": self.coordinator, "reports": f"nights-{name}", "jobs": [job], **more}
+        content = {"coordinator": self.coordinator, "reports": f"nights-{name}", "jobs": [job]}
+        content |= {"retry_after_s": 0.5, **more}
         path = self.directory / f"{name}.yaml"
         path.write_text(json.dumps(content))
         return path

@@ -55,13 +55,12 @@ class PlayedCoordinator:
 @pytest.fixture
 def make(tmp_path, monkeypatch):
     """A night with one job on one place, which runs this Python script instead of pytest."""
-    monkeypatch.setattr(night, "PAUSE_S", 0.01)
     journals = []
 
     def maker(script="", fails="", minutes=1.0, **more):
         monkeypatch.setattr(night, "command", lambda *_: [sys.executable, "-c", script])
         job = Job("job", tmp_path / "t.yaml", {"board": "x"}, ("t",), minutes=minutes)
-        plan = Plan(tmp_path / "plan.yaml", "plan", tmp_path / "nights", (job,), **more)
+        plan = Plan(tmp_path / "plan.yaml", "plan", tmp_path / "nights", (job,), retry_after_s=0.01, **more)
         journals.append(Journal.open(plan.reports, plan.name, 1_795_000_000.0))
         said = []
         history = History(plan.reports / "history.sqlite")

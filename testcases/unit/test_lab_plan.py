@@ -6,7 +6,7 @@ import datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.errors import Misuse
@@ -130,6 +130,7 @@ def test_a_missing_plan_is_one_line(tmp_path):
         load(tmp_path / "none.yaml")
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_any_text_is_a_plan_or_refused(tmp_path_factory, text):
     """No text whatever raises anything but Misuse."""
