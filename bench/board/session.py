@@ -6,10 +6,12 @@ needs: pinned host keys, many reads in one round trip, deadlines, atomic uploads
 """
 
 import contextlib
+import os
 import secrets
+import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +24,7 @@ from labgrid.factory import target_factory
 from labgrid.protocol import CommandProtocol, FileTransferProtocol
 from labgrid.resource.common import NetworkResource
 from labgrid.util.proxy import proxymanager
+from labgrid.util.ssh import sshmanager
 
 from bench.board import reading, transfer
 from bench.board.channel import RemoteCommand, Spawned
@@ -128,8 +131,9 @@ class SessionDriver(CommandMixin, Driver, CommandProtocol, FileTransferProtocol)
         resource.port, resource.extra = service.port, getattr(service, "extra", {})
         with lab_faults(f"{service.address} port {service.port}: no way through the proxy"):
             try:
+                _forget_dead(resource.extra)
                 host, port = proxymanager.get_host_and_port(resource)
-            except ExecutionError as e:
+            except (ExecutionError, subprocess.SubprocessError) as e:
                 raise OSError(one_line(e)) from e
         return str(host or service.address), int(port)
 
@@ -417,6 +421,13 @@ class SessionDriver(CommandMixin, Driver, CommandProtocol, FileTransferProtocol)
 def _quiet(command: str) -> str:
     """`command`, or nothing, without its errors."""
     return f"{{ {command or ':'}\n}} 2>/dev/null"
+
+
+def _forget_dead(extra: Mapping[str, object]) -> None:
+    """labgrid keeps a connection to a proxy for ever, also one that has ended."""
+    proxy = extra.get("proxy") if extra.get("proxy_required") else os.environ.get("LG_PROXY")
+    if proxy and not sshmanager.get(proxy).isconnected():
+        sshmanager.remove_by_name(proxy)
 
 
 def _lines(data: bytes, codec: str, errors: str) -> list[str]:
