@@ -27,6 +27,8 @@ from bench.twin.values import Call, Outcome
 MANY_CAUSES = 5
 """With more than these a person reads first what to try."""
 
+SAME = "is it the file that the board has (sha256sum), and is --profile, --core and --key that board's?"
+
 DEFAULT_PROFILE = "default"
 PLAT_NAMES = {"BOOTADDR": int(Tlv.BOOTADDR), "BOOTSEC": int(Tlv.BOOTSEC)}
 
@@ -320,9 +322,15 @@ def explained(one: Explanation) -> list[str]:
 
 
 def narrowed(one: Explanation, outcome: Outcome) -> Explanation:
-    """Of several causes, the one that this image has, when its code is the line's."""
+    """Of several causes, the one that this image has, when its code is the line's; none if it has none."""
     own = f"{outcome.reason.text} ({outcome.reason.name})"
-    return evolve(one, causes=(own,)) if own in one.causes else one
+    if own in one.causes:
+        return evolve(one, causes=(own,))
+    if outcome.accepted and len(one.causes) > MANY_CAUSES:
+        return evolve(
+            one, causes=("none that this image has: the twin accepts it",), advice=(SAME, *one.advice)
+        )
+    return one
 
 
 def printable(text: str) -> str:

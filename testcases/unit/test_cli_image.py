@@ -207,6 +207,12 @@ def test_explain_narrows_the_causes_to_the_one_the_image_has(desk, capsys):
     assert main(["explain", "TEE err: ffff0006", "bad.bin"]) == 0
     causes = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  cause:")]
     assert causes == ["  cause: the version of the image format isn't 1 (bad-version)"]
+    assert main(["explain", "TEE err: ffff0006", "fw.sign.bin"]) == 0
+    out = capsys.readouterr().out
+    assert (
+        "  cause: none that this image has: the twin accepts it\n  try:   is it the file that the board has"
+        in out
+    )
 
 
 def test_of_many_causes_a_person_reads_first_what_to_try(capsys):
