@@ -135,7 +135,7 @@ def image_size(run: Load, count: int, index: int) -> int:
 
 
 def load_segments(run: Load, image: tuple[int, int], head: Row, entries: dict[int, HashEntry]) -> None:
-    """e32_parser_load_elf_image: `size` bytes from `at`."""
+    """e32_parser_load_elf_image; image: position and size, head: of its ELF header."""
     view, (at, size) = run.view, image
     headers = at + head[E_PHOFF]
     if size == 0 or (run.profile.word_bits == 32 and size >= _ADDRESS_SIGN):
