@@ -9,6 +9,10 @@ The first call of the secure world and the last return from it are taken: calls 
 are kept at each link: a notification that doesn't reach the end is missed, not forgotten. A variable is used
 up only by an expression (`common_timestamp-$t`), so every link has one, and nothing is linked twice. Pure.
 
+A 32-bit kernel's histograms see the lower 32 bits of an event's field only (hist_field_u64 casts to unsigned
+long). So there every time goes through a field, the last one by an event of its own, and a duration is right
+modulo 4.3 s: a clock that wrapped within one is allowed for.
+
 Ref: Linux Documentation/trace/histogram.rst, events.rst, kprobetrace.rst; include/linux/workqueue_types.h
      (struct work_struct {data, entry, func}); include/linux/irqreturn.h; kernel/trace/trace_events_hist.c
      (resolve_var_refs: read_once)
@@ -72,8 +76,8 @@ def plan(found: Facilities, tag: str, bands: tuple[tuple[int, int, int], ...]) -
     return Plan(
         tag=tag,
         probes=tuple(_probes(found, tag)),
-        synthetic=tuple(_synthetic(tag, f"u{found.bits}" if per_cpu else "int")),
-        triggers=(*links, *_durations(tag, bands)),
+        synthetic=tuple(_synthetic(found, tag, f"u{found.bits}" if per_cpu else "int")),
+        triggers=(*links, *_durations(tag, bands, wrapped=found.bits == 32)),
         recorded=tuple({link.event: link for link in links if link.role}.values()),
     )
 
@@ -88,7 +92,9 @@ def _probes(found: Facilities, tag: str) -> Iterator[str]:
         yield f"p:{tag}/ask queue_work_on func=+{function}({work}):x{found.bits}"
 
 
-def _synthetic(tag: str, key: str) -> Iterator[str]:
+def _synthetic(found: Facilities, tag: str, key: str) -> Iterator[str]:
+    if found.bits == 32:
+        yield f"{tag}_e u64 te"
     yield f"{tag}_q {key} id; u64 ti; u64 tq; u32 cpu"
     yield f"{tag}_s u64 ti; u64 tq; u64 ts; u32 cpu"
     yield f"{tag}_b u64 ti; u64 tq; u64 ts; u64 tb; u32 cpu"
@@ -167,11 +173,12 @@ def _call(found: Facilities, tag: str) -> Iterator[Trigger]:
         "optee/optee_invoke_fn_begin", _hist("common_pid", f"{keep}:{action}", _caller(found)), "begins"
     )
     yield Trigger(f"synthetic/{tag}_b", _hist("common_pid", "i5=ti,q5=tq,s5=ts,b5=tb,c5=cpu"))
-    yield Trigger(
-        "optee/optee_invoke_fn_end",
-        _hist("common_pid", f"e5={NOW}:clock={CLOCK}", _caller(found)),
-        "returns of calls",
-    )
+    end, keep = "optee/optee_invoke_fn_end", f"e5={NOW}:clock={CLOCK}"
+    if found.bits == 32:
+        keep = f"x5={NOW}:clock={CLOCK}:onchange($x5).trace({tag}_e,$x5)"
+    yield Trigger(end, _hist("common_pid", keep, _caller(found)), "returns of calls")
+    if found.bits == 32:
+        yield Trigger(f"synthetic/{tag}_e", _hist("common_pid", "e5=te"))
 
 
 def _end(event: str, tag: str, condition: str) -> Iterator[Trigger]:
@@ -181,10 +188,26 @@ def _end(event: str, tag: str, condition: str) -> Iterator[Trigger]:
     yield Trigger(event, _hist("common_pid", f"{spans}:clock={CLOCK}:{action}", condition), "ended")
 
 
-def _durations(tag: str, bands: tuple[tuple[int, int, int], ...]) -> Iterator[Trigger]:
+WRAP = 1 << 32
+LOST = (1 << 64) - WRAP
+"""What a duration is less by when a 32-bit kernel's clock has wrapped within it."""
+
+
+def _durations(
+    tag: str, bands: tuple[tuple[int, int | None, int], ...], *, wrapped: bool
+) -> Iterator[Trigger]:
     for name in SEGMENTS:
         for low, high, width in bands:
             keys = f"cpu,{name}.buckets={width}" if name == BY_CPU else f"{name}.buckets={width}"
             size = 4 * ENTRIES if name == BY_CPU else ENTRIES
-            text = _hist(keys, f"sort={name}:size={size}", f"{name} >= {low} && {name} < {high}")
-            yield Trigger(f"synthetic/{tag}_n", text)
+            condition = _between(name, low, high)
+            if wrapped:
+                end = None if high is None or high > WRAP else high
+                again = _between(name, LOST + low, end and LOST + end)
+                condition = f"({_between(name, low, end or WRAP)}) || ({again})"
+            text = _hist(keys, f"sort={name}:size={size}", condition)
+            yield Trigger(f"synthetic/{tag}_n", text, f"duration {name} {width}")
+
+
+def _between(name: str, low: int, high: int | None) -> str:
+    return f"{name} >= {low}" + ("" if high is None else f" && {name} < {high}")
