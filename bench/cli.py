@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+import bench.cli_doctor
 import bench.cli_enrol
 import bench.cli_image
 import bench.cli_latency
@@ -67,4 +68,5 @@ def parser() -> argparse.ArgumentParser:
     bench.cli_latency.add_commands(commands)
     bench.cli_report.add_commands(commands)
     bench.cli_nightly.add_commands(commands)
+    bench.cli_doctor.add_commands(commands)
     return top

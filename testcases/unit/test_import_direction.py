@@ -33,11 +33,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli_latency": PURE,
     "signoff": PURE | {"image", "record", "report"},
     "lab": PURE | {"record", "report", "plugin"},
+    "doctor": PURE | {"home", "board", "plugin"},
     "cli_nightly": PURE | {"lab"},
+    "cli_doctor": PURE | {"doctor"},
     "cli_report": PURE | {"home", "record", "report", "signoff"},
-    "cli": PURE | {"virtual", "cli_image", "cli_enrol", "cli_latency", "cli_report", "cli_nightly"},
+    "cli": PURE
+    | {"virtual", "cli_image", "cli_enrol", "cli_latency", "cli_report", "cli_nightly", "cli_doctor"},
 }
-LABGRID = {"board", "virtual", "plugin", "lab"}
+LABGRID = {"board", "virtual", "plugin", "lab", "doctor"}
 
 
 def stage_of(path: Path) -> str:
