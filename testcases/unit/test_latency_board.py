@@ -139,6 +139,18 @@ def test_a_plan_refers_only_to_what_it_set_up(said):
     assert not any("$" in t.text for t in made.triggers if t.counts)
 
 
+@pytest.mark.parametrize("duration_ns", [0, 16_383, 16_384, 300_000, (1 << 30) - 1, 1 << 30, (1 << 32) - 1])
+def test_a_32_bit_clock_may_wrap_within_a_duration(duration_ns):
+    """A 32-bit kernel subtracts times without their upper halves: either result falls into the same band."""
+    made = plan(parse(SAID.replace("aarch64", "armv7l")), "mpb1x2", BUCKETS)
+    bands = [t.condition for t in made.triggers if re.search(r"keys=queue\.buckets", t.text)]
+    python = [text.replace("&&", "and").replace("||", "or") for text in bands]
+    plain = [eval(text, {"queue": duration_ns}) for text in python]
+    wrapped = [eval(text, {"queue": duration_ns - (1 << 32) + (1 << 64)}) for text in python]
+    assert plain == wrapped
+    assert sum(plain) == 1
+
+
 def test_segments_have_one_name():
     """What the kernel counts, what is followed through events, and what is reported are the same segments."""
     assert tuple(SEGMENTS) == PLANNED == FOLLOWED
