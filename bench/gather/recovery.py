@@ -40,14 +40,18 @@ BEAT = "mpbench beat {core} "
 """What a watcher of heartbeats says of the first one."""
 
 SAMPLED = """
-look() { { read -r who && read -r a; } <$t && set -- $a && life=$2 beat=$4; }
-look; was=$life first=$beat; printf '%s\\n' "$who" "$a"
+look() { { read -r who && read -r line; } <$t && set -- $line && life=$2 beat=$4; }
+take() { was=$life first=$beat name=$who text=$line; }
+look; take
 """
-"""The first two lines of the trace buffer $t, without starting a program."""
+"""Takes the first two lines of the trace buffer $t, without starting a program."""
 BEATEN = """
-n=0; while [ $n -lt 200 ] && look && [ "$life$beat" = "$was$first" ]; do n=$((n+1)); done
+n=0; while [ $n -lt 200 ] && look; do
+  n=$((n+1)); if [ "$life" != "$was" ]; then take; elif [ "$beat" != "$first" ]; then break; fi
+done; printf '%s\\n' "$name" "$text"
 """
-"""Waits until the second has changed. A living firmware does it in less than 200 looks."""
+"""Waits until the same life has beaten, and says what it was before. A living firmware beats in less than 200
+looks."""
 
 END_DEADLINE_S = 20.0
 """A recovery takes well below a second, also when the watchdog has to expire first. This long is never."""
@@ -191,12 +195,13 @@ class _Look:
     def at(cls, subject: Subject) -> "_Look":
         """Take the look."""
         flag, paths = subject.kmsg.flag(), [subject.trace, subject.state, INTERRUPTS, gather.BOOT_ID]
-        first = f"t={shlex.quote(subject.trace)}{SAMPLED}{subject.tracing.asking()}{BEATEN}"
-        said, found, _ = subject.session.look(paths, first=first, then=flag.command)
+        command = f"t={shlex.quote(subject.trace)}{SAMPLED}{subject.tracing.asking()}{BEATEN}"
+        said, found, _ = subject.session.look(paths, first=command, then=flag.command)
         second = _bytes(found[subject.trace])
-        who, life, *recorded = said.split(b"\n", 2)
-        samples: list[bytes | None] = [None] if second is None else [who + b"\n" + life + b"\n", second]
-        return cls(subject, found, b"".join(recorded), flag, samples)
+        lines = said.split(b"\n")
+        first = b"".join(line + b"\n" for line in lines[-3:-1])
+        samples: list[bytes | None] = [None] if second is None else [first, second]
+        return cls(subject, found, said[: len(said) - len(first)], flag, samples)
 
     def trace(self) -> bytes | None:
         """The trace buffer: that of the look, then as it is by now. None if there is none."""
