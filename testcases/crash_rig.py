@@ -14,6 +14,7 @@ from bench.board.kmsg import KmsgFollower
 from bench.image.keys import load_private_key
 from bench.plugin.fixtures import FIRMWARE, Bench, make
 from bench.plugin.recovery import Crashes
+from bench.plugin.signing import Signer
 from bench.plugin.state import RunState
 from bench.twin.profile import load_profile
 from bench.virtual.keys import signing_key
@@ -51,7 +52,9 @@ def crashes_on(target: Target, board: run.Board, trace: Any, item: Any = None) -
     key = load_private_key(signing_key())
     profile = load_profile("virtual-mp25").with_key(key.public_key())
     bench = Bench(board, profile, RunState(), item, target.get_strategy(), run.boot_id(board))
-    made = Crashes(bench, lambda name, core: (FIRMWARE / f"build/{core}/{name}.elf").read_bytes(), key, trace)
+    made = Crashes(
+        bench, lambda name, core: (FIRMWARE / f"build/{core}/{name}.elf").read_bytes(), Signer(key), trace
+    )
     yield made
     made.settle()
     bench.settle()

@@ -5,7 +5,6 @@ from itertools import pairwise
 
 import pytest
 
-from bench.image.sign import sign
 from bench.layout import Tee
 from testcases.peer.elves import Segment
 from testcases.rebuilt import rebuilt, segments
@@ -37,11 +36,11 @@ def is_memory(regions, da):
 
 
 @pytest.fixture
-def with_segment(bench, core, alive, signing_key):
+def with_segment(bench, core, alive, signed):
     """Deploy the firmware with one more segment, correctly signed, at a device address."""
 
     def deploy(da, data=DATA):
-        image = sign([rebuilt(alive, Segment(da, data, len(data), flags=READ_ONLY))], signing_key)
+        image = signed(core, rebuilt(alive, Segment(da, data, len(data), flags=READ_ONLY)))
         step = bench.deploy(core, image, f"alive {core}", name=f"a segment at {da:#x}")
         step.check(*FIELDS)
         return step

@@ -4,7 +4,6 @@
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from bench.image.sign import sign
 from bench.image.spoil import apply
 from bench.layout import Tee
 from testcases.requirements import AUTHENTICATION
@@ -21,9 +20,9 @@ def alive(firmware, core):
 
 
 @pytest.fixture
-def image(alive, signing_key):
+def image(alive, core, signed):
     """The same, signed with the board's key."""
-    return sign([alive], signing_key)
+    return signed(core, alive)
 
 
 def test_signed_firmware_runs(bench, core, image):
@@ -59,10 +58,10 @@ def test_flipped_signature_bit_is_refused(bench, core, image, where):
     refused(bench, core, apply(f"signature-{where}", image), Tee.SIGNATURE_INVALID)
 
 
-def test_wrong_key_is_refused(bench, core, alive, signing_key):
+def test_wrong_key_is_refused(bench, core, alive, signed):
     """Firmware signed with another key of the same size is refused, and nothing runs."""
-    stranger = rsa.generate_private_key(65537, signing_key.key_size)
-    refused(bench, core, sign([alive], stranger), Tee.SIGNATURE_INVALID)
+    stranger = rsa.generate_private_key(65537, signed.key.key_size)
+    refused(bench, core, signed(core, alive, key=stranger), Tee.SIGNATURE_INVALID)
 
 
 def test_unsigned_elf_is_refused(bench, core, alive):

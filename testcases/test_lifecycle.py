@@ -7,7 +7,6 @@ import pytest
 
 from bench.facts import ZEROS, DeployFacts, Measurement
 from bench.image.fields import fields
-from bench.image.sign import sign
 from bench.image.spoil import apply
 from bench.layout import Tee
 from bench.twin.loader import load
@@ -38,9 +37,9 @@ def alive(firmware, core):
 
 
 @pytest.fixture
-def image(alive, signing_key):
+def image(alive, core, signed):
     """The same, signed with the board's key."""
-    return sign([alive], signing_key)
+    return signed(core, alive)
 
 
 @pytest.fixture
@@ -96,12 +95,12 @@ def test_start_stop_start(bench, core, image):
     assert again.observed.state == "running"
 
 
-def test_firmware_is_replaced(bench, core, image, firmware, signing_key):
+def test_firmware_is_replaced(bench, core, image, firmware, signed):
     """While firmware runs its name can't be changed; a new file is what runs after the next start."""
     lives(bench, core, image)
     command(bench, core, "another.fw", running(core, "EBUSY"), "firmware")
     bench.stop(core)
-    other = sign([firmware("starve", core)], signing_key)
+    other = signed(core, firmware("starve", core))
     step = bench.deploy(core, other, f"starve {core}")
     step.check(*LIFE)
     assert step.observed.identity == f"starve {core}"
@@ -214,16 +213,16 @@ def starts_file(bench, core, name, data):
 # ------------------------------------------------------------------------------------ images
 
 
-def test_several_images_in_one_file(bench, core, alive, room, signing_key):
+def test_several_images_in_one_file(bench, core, alive, room, signed):
     """Two ELF files in one signed file are both loaded, and the firmware runs."""
     more = data_only(Segment(room.da, b"second image" * 10))
-    lives(bench, core, sign([alive, more], signing_key))
+    lives(bench, core, signed(core, alive, more))
 
 
-def test_two_resource_tables_are_refused(bench, core, alive, room, signing_key):
+def test_two_resource_tables_are_refused(bench, core, alive, room, signed):
     """Of several images only one may have a resource table."""
     second = rebuilt(data_table(alive, room.da))
-    step = bench.deploy(core, sign([alive, second], signing_key), f"alive {core}")
+    step = bench.deploy(core, signed(core, alive, second), f"alive {core}")
     step.check(*LIFE)
     assert step.observed.tee_code == Tee.BAD_FORMAT
 
@@ -234,31 +233,31 @@ def data_table(alive, da):
 
 
 @pytest.mark.parametrize("over", [0, 4], ids=["fits", "too-large"])
-def test_largest_image(bench, alive, room, over, signing_key):
+def test_largest_image(bench, alive, room, over, signed):
     """An image may fill its memory region with data to the last byte, and not a word further."""
     core, begin, size = room
     filled = Segment(begin, b"\xa5" * (size + over), size + over)
-    step = bench.deploy(core, sign([rebuilt(alive, filled)], signing_key), f"alive {core}")
+    step = bench.deploy(core, signed(core, rebuilt(alive, filled)), f"alive {core}")
     step.check(*LIFE)
     assert step.observed.tee_code == (Tee.ACCESS_DENIED if over else 0)
 
 
 @pytest.fixture
-def all_cores_known(bench, firmware, signing_key):
+def all_cores_known(bench, firmware, signed):
     """Every core has been loaded once: the TA keeps heap for each. How many they are."""
     for name in (c.name for c in bench.profile.cores):
-        lives(bench, name, sign([firmware("alive", name)], signing_key))
+        lives(bench, name, signed(name, firmware("alive", name)))
         bench.stop(name)
     return len(bench.profile.cores)
 
 
-def test_most_segments(bench, alive, room, signing_key, all_cores_known):
+def test_most_segments(bench, alive, room, signed, all_cores_known):
     """As many segments are loaded as the TA's heap has room for, by the twin's count; one more is refused."""
     core = room.core
 
     def image(count):
         more = [Segment(room.da + 16 * n, bytes([n % 255 + 1] * 16)) for n in range(count)]
-        return sign([rebuilt(alive, *more)], signing_key)
+        return signed(core, rebuilt(alive, *more))
 
     def fits(count):
         return load(image(count), bench.profile, core, contexts=all_cores_known).accepted
@@ -276,9 +275,9 @@ def test_most_segments(bench, alive, room, signing_key, all_cores_known):
     bench.measure(Measurement("segments that fit the TA's heap", low + own, "segments", "largest accepted"))
 
 
-def test_without_resource_table(bench, core, alive, signing_key):
+def test_without_resource_table(bench, core, alive, signed):
     """Firmware without a resource table is accepted and runs; it has no trace, so nobody hears it."""
-    step = bench.deploy(core, sign([rebuilt(alive, with_table=False)], signing_key), f"alive {core}")
+    step = bench.deploy(core, signed(core, rebuilt(alive, with_table=False)), f"alive {core}")
     step.check(*ALWAYS)
     assert step.observed.state == "running"
     assert bench.board.remoteproc.trace(core) is None
@@ -296,18 +295,18 @@ RESOURCES = {
 
 
 @pytest.mark.parametrize("fault", RESOURCES)
-def test_resource_entry_faults(bench, core, alive, signing_key, fault):
+def test_resource_entry_faults(bench, core, alive, signed, fault):
     """The TEE looks at a resource table's head only; an entry that Linux refuses ends the start, cleanly."""
-    spoiled = sign([with_table(alive, *RESOURCES[fault])], signing_key)
+    spoiled = signed(core, with_table(alive, *RESOURCES[fault]))
     bench.deploy(core, spoiled, f"alive {core}").check(*ALWAYS)
 
 
-def test_nothing_stays_loaded_when_linux_refuses(bench, core, alive, image, signing_key):
+def test_nothing_stays_loaded_when_linux_refuses(bench, core, alive, image, signed):
     """The TEE has loaded an image that Linux then refuses: it is released, and the next one is looked at.
 
     A TA that still holds an image answers SUCCESS to LOAD without looking at the new one.
     """
-    refused = bench.deploy(core, sign([with_table(alive, 0x20, 1)], signing_key), f"alive {core}")
+    refused = bench.deploy(core, signed(core, with_table(alive, 0x20, 1)), f"alive {core}")
     refused.check(*LIFE)
     assert (refused.observed.errno, refused.observed.tee_code) == ("EINVAL", 0)
     tampered = bench.deploy(core, apply("payload-first", image), f"alive {core}", original=image)
@@ -326,20 +325,20 @@ def test_unsigned_headers_are_accepted(bench, core, image, fault):
     assert step.observed.errno == "OK"
 
 
-def test_segments_can_be_left_out(bench, core, alive, room, signing_key):
+def test_segments_can_be_left_out(bench, core, alive, room, signed):
     """A property of the format: a lowered e_phnum leaves out signed segments, and nobody is told."""
-    image = sign([rebuilt(alive, Segment(room.da, b"left out" * 8))], signing_key)
+    image = signed(core, rebuilt(alive, Segment(room.da, b"left out" * 8)))
     step = bench.deploy(core, apply("elf-phnum-less", image), f"alive {core}", original=image)
     step.check(*ALWAYS)
     assert (step.observed.errno, step.observed.tee_code) == ("OK", 0)
 
 
-def test_the_resource_table_can_be_moved(bench, core, alive, room, signing_key):
+def test_the_resource_table_can_be_moved(bench, core, alive, room, signed):
     """A property of the format: an unsigned section header says where the resource table is.
 
     The image holds a second, sound table, which is signed as data. The tampered image has Linux use that one.
     """
-    image = sign([rebuilt(alive, Segment(room.da, table(alive)[0]))], signing_key)
+    image = signed(core, rebuilt(alive, Segment(room.da, table(alive)[0])))
     moved = bytearray(image)
     at = fields(image)["elf0.rschead.sh_addr"]
     moved[at.at : at.end] = room.da.to_bytes(4, "little")
@@ -437,9 +436,9 @@ def test_unbind_and_bind(bench, core, image, device, begin):
 
 
 @pytest.fixture
-def both(core, neighbour, firmware, signing_key):
+def both(core, neighbour, firmware, signed):
     """Signed firmware for this core and for another."""
-    return {name: sign([firmware("alive", name)], signing_key) for name in (core, neighbour)}
+    return {name: signed(name, firmware("alive", name)) for name in (core, neighbour)}
 
 
 def test_cores_are_independent(bench, core, neighbour, both):

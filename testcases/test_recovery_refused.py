@@ -3,7 +3,6 @@
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from bench.image.sign import sign
 from bench.image.spoil import apply
 from bench.layout import Tee
 from testcases.requirements import LIMITS
@@ -33,10 +32,10 @@ def test_tampered_file_is_refused_in_recovery(crashes, core):
     assert step.observed.tee_code == Tee.SECURITY
 
 
-def test_file_with_another_key_is_refused_in_recovery(crashes, core, firmware, signing_key):
+def test_file_with_another_key_is_refused_in_recovery(crashes, core, firmware, signed):
     """The file is replaced by one that somebody else signed: recovery refuses it."""
-    stranger = rsa.generate_private_key(65537, signing_key.key_size)
-    step = wedged(crashes, core, sign([firmware("starve", core)], stranger))
+    stranger = rsa.generate_private_key(65537, signed.key.key_size)
+    step = wedged(crashes, core, signed(core, firmware("starve", core), key=stranger))
     assert step.observed.tee_code == Tee.SIGNATURE_INVALID
 
 

@@ -11,7 +11,6 @@ from bench.errors import LabFault
 from bench.facts import ZEROS, DeployFacts, Measurement
 from bench.image.fields import fields
 from bench.image.keys import is_default_key, parse_private_key
-from bench.image.sign import sign
 from bench.image.spoil import apply
 from bench.layout import Tee
 from bench.plugin.bitflips import answered
@@ -34,9 +33,9 @@ def alive(firmware, core):
 
 
 @pytest.fixture
-def image(alive, signing_key):
+def image(alive, core, signed):
     """The same, signed with the board's key."""
-    return sign([alive], signing_key)
+    return signed(core, alive)
 
 
 def refused(bench, core, image, code, **more):
@@ -61,44 +60,44 @@ def default_key():
     return key
 
 
-def test_the_public_default_key_is_refused(bench, core, alive, default_key, signing_key):
+def test_the_public_default_key_is_refused(bench, core, alive, default_key, signed):
     """Anybody has OP-TEE's default signing key: what it signed has to be refused."""
-    if is_default_key(signing_key.public_key()):
+    if is_default_key(signed.key.public_key()):
         pytest.fail("this board accepts OP-TEE's public default key: anybody can sign firmware for it")
-    refused(bench, core, sign([alive], default_key), Tee.SIGNATURE_INVALID)
+    refused(bench, core, signed(core, alive, key=default_key), Tee.SIGNATURE_INVALID)
 
 
-def test_another_key_is_refused(bench, core, alive, signing_key):
+def test_another_key_is_refused(bench, core, alive, signed):
     """A key of the same size that isn't the board's makes no valid signature."""
-    stranger = rsa.generate_private_key(65537, signing_key.key_size)
-    refused(bench, core, sign([alive], stranger), Tee.SIGNATURE_INVALID)
+    stranger = rsa.generate_private_key(65537, signed.key.key_size)
+    refused(bench, core, signed(core, alive, key=stranger), Tee.SIGNATURE_INVALID)
 
 
 @pytest.mark.parametrize("bits", [3072, 4096])
-def test_a_key_of_another_size_is_refused(bench, core, alive, signing_key, bits):
+def test_a_key_of_another_size_is_refused(bench, core, alive, bits, signed):
     """A larger key makes a longer signature, which the header announces: it is refused all the same."""
     stranger = rsa.generate_private_key(65537, bits)
-    if bits == signing_key.key_size:
+    if bits == signed.key.key_size:
         pytest.skip(f"the board's own key has {bits} bits")
-    refused(bench, core, sign([alive], stranger), Tee.SIGNATURE_INVALID)
+    refused(bench, core, signed(core, alive, key=stranger), Tee.SIGNATURE_INVALID)
 
 
-def test_ecdsa_is_not_supported(bench, core, alive):
+def test_ecdsa_is_not_supported(bench, core, alive, signed):
     """The format has a number for ECDSA P-256, the platform has no support for it."""
-    refused(bench, core, sign([alive], ec.generate_private_key(ec.SECP256R1())), Tee.NOT_SUPPORTED)
+    refused(bench, core, signed(core, alive, key=ec.generate_private_key(ec.SECP256R1())), Tee.NOT_SUPPORTED)
 
 
-def test_a_valid_signature_of_another_image_is_refused(bench, core, alive, image, signing_key):
+def test_a_valid_signature_of_another_image_is_refused(bench, core, alive, image, signed):
     """A signature that the board's key made, but for another image."""
-    other = sign([rebuilt(alive, Segment(end(alive), b"other"))], signing_key)
+    other = signed(core, rebuilt(alive, Segment(end(alive), b"other")))
     theirs, ours = fields(other)["signature"], fields(image)["signature"]
     moved = image[: ours.at] + other[theirs.at : theirs.end] + image[ours.end :]
     refused(bench, core, moved, Tee.SIGNATURE_INVALID, original=image)
 
 
-def test_an_older_image_is_accepted(bench, core, alive, image, signing_key):
+def test_an_older_image_is_accepted(bench, core, alive, image, signed):
     """A property of the format: it has no version that counts, so an older signed image is accepted again."""
-    newer = sign([rebuilt(alive, Segment(end(alive), b"a newer version"))], signing_key)
+    newer = signed(core, rebuilt(alive, Segment(end(alive), b"a newer version")))
     bench.deploy(core, newer, f"alive {core}", name="deploy the newer image").check(*LIFE)
     bench.stop(core)
     older = bench.deploy(core, image, f"alive {core}", name="deploy the older image")
@@ -148,14 +147,14 @@ def test_an_image_swapped_for_another_signed_one_runs(bench, core, image, path, 
 
 
 @pytest.fixture
-def starve(firmware, core, signing_key):
+def starve(firmware, core, signed):
     """Other firmware, signed with the board's key."""
-    return sign([firmware("starve", core)], signing_key)
+    return signed(core, firmware("starve", core))
 
 
-def test_a_file_changed_while_it_is_read(bench, core, alive, signing_key, path):
+def test_a_file_changed_while_it_is_read(bench, core, alive, signed, path):
     """Somebody writes to the file while it is loaded: it runs as signed, or it is refused."""
-    image = sign([rebuilt(alive, Segment(end(alive), b"\x5a" * 4096))], signing_key)
+    image = signed(core, rebuilt(alive, Segment(end(alive), b"\x5a" * 4096)))
     tampered = apply("payload-first", image)
     bench.board.session.put_bytes(image, path)
     at = fields(image)["elf0.data0"].at

@@ -6,7 +6,6 @@ from collections import Counter
 import pytest
 
 from bench.facts import Measurement
-from bench.image.sign import sign
 from bench.image.spoil import SPOILS, apply
 from bench.plugin.bitflips import answered
 from testcases.requirements import REFUSAL
@@ -18,9 +17,9 @@ ALWAYS = ("errno", "state", "tee_code", "secure_log")
 
 
 @pytest.fixture
-def image(firmware, core, signing_key):
+def image(firmware, core, signed):
     """Firmware that says who it is and beats, signed with the board's key."""
-    return sign([firmware("alive", core)], signing_key)
+    return signed(core, firmware("alive", core))
 
 
 @pytest.fixture(scope="module")

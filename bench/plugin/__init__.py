@@ -25,6 +25,7 @@ from bench.plugin.running import (
     pytest_sessionfinish,
     pytest_terminal_summary,
 )
+from bench.plugin.signing import signed
 
 pytest_plugins = ["bench.plugin.soak", "bench.plugin.latency"]
 
@@ -49,5 +50,6 @@ __all__ = [
     "pytest_runtest_setup",
     "pytest_sessionfinish",
     "pytest_terminal_summary",
+    "signed",
     "signing_key",
 ]

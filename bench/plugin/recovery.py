@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from attrs import define, field, frozen
-from cryptography.hazmat.primitives.asymmetric import rsa
 from elftools.elf.elffile import ELFFile
 
 from bench import run
@@ -33,11 +32,11 @@ from bench.facts import (
 )
 from bench.gather import trace_samples
 from bench.gather.recovery import Subject
-from bench.image.sign import sign
 from bench.measure.leaks import Snapshot, snapshot, steady
 from bench.observe import beat, identity, text_of
 from bench.observe.recovery import beating
 from bench.plugin.fixtures import Bench
+from bench.plugin.signing import Signer
 from bench.run.recovery import Crash, calm, crash, dumped, lives_on
 from bench.twin.coredump import dump as predict_dump
 from bench.twin.recovery import crash as predict_crash
@@ -75,13 +74,13 @@ def crash_trace(board: run.Board, profile: Any) -> Iterator[CrashTrace]:
 def crashes(
     bench: Bench,
     firmware: Callable[[str, str], bytes],
-    signing_key: rsa.RSAPrivateKey,
+    signed: Signer,
     crash_trace: CrashTrace,
     env: Any,
 ) -> Iterator["Crashes"]:
     """Crash a core and see what becomes of it; afterwards recovery is enabled and no core runs."""
     limits_ms = env.config.get_option("bench_limits_ms", {})
-    found = Crashes(bench, firmware, signing_key, crash_trace, limits_ms)
+    found = Crashes(bench, firmware, signed, crash_trace, limits_ms)
     yield found
     found.settle()
 
@@ -129,7 +128,7 @@ class Crashes:
 
     bench: Bench
     _firmware: Callable[[str, str], bytes]
-    _key: rsa.RSAPrivateKey
+    _signed: Signer
     trace: CrashTrace
     limits_ms: dict[str, float] = field(factory=dict)
     _patients: dict[str, Patient] = field(factory=dict)
@@ -139,7 +138,7 @@ class Crashes:
 
     def image(self, name: str, core: str) -> bytes:
         """Firmware `name`, signed with the board's key."""
-        return sign([self._firmware(name, core)], self._key)
+        return self._signed(core, self._firmware(name, core))
 
     def start(self, core: str, name: str = "starve", **mailbox: int | None) -> Patient:
         """Deploy firmware that lives until it is told to fail. BoardFault if it does not run.
