@@ -54,13 +54,17 @@ class LinkLost(LabFault):
     """The transport has ended."""
 
 
+class Unanswered(LabFault):
+    """Nobody spoke SSH there in time: a booting board may do so yet."""
+
+
 @contextlib.contextmanager
-def lab_faults(what: str) -> Iterator[None]:
+def lab_faults(what: str, fault: type[LabFault] = LabFault) -> Iterator[None]:
     """Turn what paramiko and the socket layer raise into LabFault: `what`, and the reason in one line."""
     try:
         yield
     except LOST as e:
-        raise LabFault(f"{what}: {one_line(e) or type(e).__name__}") from e
+        raise fault(f"{what}: {one_line(e) or type(e).__name__}") from e
 
 
 def _open_transport(host: str, port: int, timeout_s: float) -> paramiko.Transport:
@@ -116,7 +120,7 @@ class Link:
         """Connect, check the host key, log in. LabFault for whatever stands in the way."""
         if address.keyfile is not None:
             hostkeys.check_private(address.keyfile)
-        with lab_faults(f"{address}: can't connect"):
+        with lab_faults(f"{address}: can't connect", Unanswered):
             transport = _open_transport(address.host, address.tcp_port, timeout_s)
         try:
             _authenticate(transport, address, timeout_s)
@@ -178,7 +182,7 @@ def _authenticate(transport: paramiko.Transport, address: Address, timeout_s: fl
     names = [hostkeys.names_of(address.name, address.port), *filter(None, [address.alias])]
     pins = hostkeys.pinned(address.known_hosts, names)
     _prefer(transport, pins)
-    with lab_faults(f"{address}: SSH handshake failed"):
+    with lab_faults(f"{address}: SSH handshake failed", Unanswered):
         transport.start_client(timeout=timeout_s)
         key = transport.get_remote_server_key()
     hostkeys.check(key, pins, address.known_hosts, address.name, address.port)

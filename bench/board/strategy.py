@@ -12,7 +12,8 @@ from labgrid.factory import target_factory
 from labgrid.strategy.common import Strategy, StrategyError
 
 from bench.board.console import ConsoleRecorder
-from bench.board.link import lab_faults
+from bench.board.link import Unanswered, lab_faults
+from bench.board.shell import CommandHangs
 from bench.board.typed import once_broken, stepped
 from bench.errors import LabFault
 
@@ -161,9 +162,20 @@ class STM32MPStrategy(Strategy):
             if time.monotonic() > deadline:
                 raise LabFault(f"no SSH server answers {deadline_s:g} s after power on{self._last_words()}")
             pause.wait(BETWEEN_TRIES_S)
-        self.target.activate(self.session)
+        self._activate(deadline, pause)
         self._check_boot()
         self.session.tell_listeners()
+
+    def _activate(self, deadline: float, pause: threading.Event) -> None:
+        """A server that greets may still be too busy with booting to go on; what it refuses, it refuses."""
+        while True:
+            try:
+                self.target.activate(self.session)
+                return
+            except (Unanswered, CommandHangs):
+                if time.monotonic() > deadline:
+                    raise
+            pause.wait(BETWEEN_TRIES_S)
 
     def _check_boot(self) -> None:
         if self.status in (Status.off, Status.bootloader) and self.session.boot_id == self._last_boot:

@@ -15,9 +15,10 @@ from labgrid.strategy import StrategyError
 
 from bench.board import tee
 from bench.board.kmsg import KmsgFollower
+from bench.board.link import Unanswered
 from bench.board.remoteproc import Manager, RemoteprocDriver, Transition, manager_of
 from bench.board.session import SessionDriver
-from bench.board.shell import FramedShell
+from bench.board.shell import CommandHangs, FramedShell
 from bench.board.strategy import Status, STM32MPStrategy
 from bench.errors import BoardFault, LabFault
 from testcases.contract import servers
@@ -282,6 +283,27 @@ def test_a_board_that_never_answers_is_given_up(stm32mp: STM32MPStrategy, monkey
         stm32mp.transition("shell")
     assert isinstance(raised.value.__cause__, LabFault)
     assert "no SSH server answers 2 s after power on" in str(raised.value.__cause__)
+
+
+@pytest.mark.parametrize("fault", [Unanswered, CommandHangs])
+def test_a_board_that_is_busy_with_booting_is_tried_again(
+    stm32mp: STM32MPStrategy, monkeypatch: pytest.MonkeyPatch, fault: type[LabFault]
+):
+    """A server that greets and then stalls gets another try; the boot's deadline ends them."""
+    hello, stalls = FramedShell.hello, iter([True, True, False])
+
+    def stalling(shell: FramedShell, timeout_s: float) -> str:
+        if next(stalls, True):
+            raise fault("busy")
+        return hello(shell, timeout_s)
+
+    monkeypatch.setattr(FramedShell, "hello", stalling)
+    stm32mp.transition("shell")
+    assert stm32mp.session.boot_id == "boot 0"
+    stm32mp.transition("off")
+    with pytest.raises(StrategyError) as raised:
+        stm32mp.transition("shell")
+    assert "busy" in str(raised.value.__cause__)
 
 
 @pytest.mark.parametrize("status", ["unknown", "bootloader"])
