@@ -8,7 +8,10 @@ import pytest
 
 from bench.errors import LabFault, Misuse
 from bench.virtual import fetch, steps, tools
-from bench.virtual.fetch import Apt, Package
+from bench.virtual.fetch import GUEST_ARCHITECTURES, Apt, Package, packages
+from bench.virtual.kinds import KINDS
+from bench.virtual.paths import FIRMWARE
+from bench.virtual.recipes import GUEST_FILES, steps_of
 from bench.virtual.steps import Step, build, hash_files, keys_of
 
 
@@ -238,3 +241,27 @@ def test_no_mirror_is_told_with_the_way_out(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     with pytest.raises(Misuse, match="names no Debian mirror; run apt-get update, or set MPBENCH_MIRROR"):
         fetch.mirror()
+
+
+def test_a_package_is_asked_for_by_architecture():
+    """The same package for two architectures has two names and two places."""
+    other = Package("part", "binary", "trixie", "part", "1.0", "0" * 64, GUEST_ARCHITECTURES[1])
+    assert (RECORDED.qualified, other.qualified) == ("part", "part:armhf")
+    assert RECORDED.directory.name == "part_1.0"
+    assert other.directory.name == "part%3aarmhf_1.0"
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_every_kind_of_board_has_its_files_and_packages(kind):
+    """Device tree, settings, environment by the SoC's name; guest packages by its architecture."""
+    name, (architecture, _) = kind.soc.name, kind.soc.guest
+    for file in (f"boot/{name}.dtso", f"boot/{name}.env", f"linux/{name}.config", f"optee/{name}.mk"):
+        assert (FIRMWARE / file).is_file()
+    found = {p.package for p in packages().values() if p.architecture == architecture}
+    assert {packages()[guest].package for guest in GUEST_FILES} <= found
+
+
+def test_boards_of_two_socs_do_not_build_in_one_directory():
+    """A kernel's tree is kept for the next build: each SoC has one of its own."""
+    works = {soc: [step.work for step in steps_of(KINDS[soc])] for soc in ("mp25", "mp15")}
+    assert not set(works["mp25"]) & set(works["mp15"])
