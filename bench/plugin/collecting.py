@@ -14,6 +14,7 @@ from labgrid.pytestplugin.hooks import LABGRID_ENV_KEY
 
 from bench import home
 from bench.errors import LabFault, Misuse
+from bench.plugin import progress
 from bench.plugin.resuming import Resumed, of_runs
 from bench.plugin.state import CHECKOUT, MARKER, RUN, RunState, id_of, is_board_test, of
 from bench.twin.profile import Profile, load_profile, profile_names
@@ -38,6 +39,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="DIR",
         default=os.environ.get("MPBENCH_REPORTS"),
         help="where runs are recorded (default: reports/runs of the checkout; MPBENCH_REPORTS)",
+    )
+    group.addoption(
+        "--bench-progress",
+        choices=("auto", "no"),
+        default="auto",
+        help="how far the run is: a line kept up to date on a terminal, some lines elsewhere (auto)",
     )
     group.addoption(
         "--bench-resume",
@@ -190,6 +197,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         try:
             continues = resumed(session.config).run
             state.open(reports(session.config), target_name(session.config), continues)
+            progress.attach(session.config, state)
         except LabFault as e:
             raise pytest.UsageError(str(e)) from e
 

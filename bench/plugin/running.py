@@ -12,7 +12,7 @@ from labgrid.pytestplugin.hooks import LABGRID_ENV_KEY
 import bench.report
 from bench.errors import LabFault
 from bench.facts import Verdict, overall
-from bench.plugin import places
+from bench.plugin import places, progress
 from bench.plugin.collecting import MAIN, NO_BOARD
 from bench.plugin.resuming import ENDED
 from bench.plugin.state import RunState, is_board_test, of
@@ -152,16 +152,24 @@ def _found(call: pytest.CallInfo[None], report: pytest.TestReport, state: RunSta
     return found
 
 
-def pytest_report_teststatus(report: pytest.CollectReport | pytest.TestReport) -> tuple[str, str, str] | None:
-    """The word of the verdict in pytest's own output."""
+def pytest_report_teststatus(
+    report: pytest.CollectReport | pytest.TestReport, config: pytest.Config
+) -> tuple[str, str, str] | None:
+    """The word of the verdict in pytest's own output; its letter where no line is kept up to date."""
     verdict = getattr(report, _VERDICT, None)
-    return _STATUS.get(verdict) if verdict else None
+    if not verdict:
+        return None
+    if progress.on_terminal(config):
+        category, _, word = _STATUS.get(verdict, ("passed", "", "PASSED"))
+        return category, "", word
+    return _STATUS.get(verdict)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Close the record, write the page, decide the exit code."""
     state = of(session.config)
+    progress.clear(session.config)
     with _recording(state):
         state.skip_rest(ENDED)
         state.close()

@@ -31,6 +31,10 @@ BOARD_IDS = ("serial", "soc_serial", "model")
 """What names a board, best first."""
 
 
+def _nobody_listens(item: pytest.Item | None, what: str) -> None:
+    """Where a run's events go without a display."""
+
+
 def _nobody_else() -> None:
     """The lock of a board that no coordinator gives away."""
 
@@ -42,6 +46,7 @@ class RunState:
     blocked: why no further test can run, "" as long as the board is usable
     lock:    raises LabFault when the board is no longer this run's
     variables: the environment as the operator left it
+    note:    told when a test begins, when a step of it is done, and (None) when it has ended
     alone:   the host's own lock of the board, held until the process ends
     brought: what the run brought to the board, by name; it becomes provenance when the run ends
     """
@@ -61,6 +66,7 @@ class RunState:
     brought: dict[str, str] = field(factory=dict)
     variables: dict[str, str] = field(factory=lambda: dict(os.environ))
     alone: IO[str] | None = None
+    note: Callable[[pytest.Item | None, str], None] = _nobody_listens
 
     @property
     def directory(self) -> Path | None:
@@ -95,6 +101,7 @@ class RunState:
         self.waiting.pop(item.nodeid, None)
         self.phases = []
         self.call_ns = 0
+        self.note(item, "")
         if self.record:
             self.record.append(
                 "test-start",
@@ -117,6 +124,7 @@ class RunState:
                 duration_ns=self.call_ns,
             )
             self.record.sync()
+        self.note(None, found.verdict.value)
 
     def skip_rest(self, reason: str) -> None:
         """What was collected and never began is NOT-RUN."""
@@ -127,6 +135,7 @@ class RunState:
 
     def step(self, item: pytest.Item, step: run.Step) -> None:
         """Record a step of a test, and when what happened in it."""
+        self.note(item, f"{step.name} on {step.core}")
         if self.record:
             run.append(self.record, id_of(item), step)
             if times := getattr(step, "timeline", None):

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: MIT
+"""How far a run is, in a line."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from bench.facts import Verdict
+from bench.plugin.progress import Progress
+from bench.plugin.state import RunState
+from bench.plugin.verdicts import Found
+
+
+class Clock:
+    """Seconds that a test sets."""
+
+    now_s = 100.0
+
+    def __call__(self):
+        return self.now_s
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run of `total` tests whose events go to a live line; what it wrote is in `said`."""
+
+    def make(total, *, terminal, columns=200):
+        state, said, clock = RunState(), [], Clock()
+        live = Progress(state, said.append, terminal, clock, lambda: columns)
+        items = [SimpleNamespace(nodeid=f"t.py::test_{n}[m33]", path=tmp_path / "t.py") for n in range(total)]
+        state.waiting = {item.nodeid: item for item in items}
+
+        def test(verdict=Verdict.PASS, seconds=2.0):
+            item = items[len(state.found)]
+            state.waiting.pop(item.nodeid)
+            live.note(item, "")
+            live.note(item, "deploy on m33")
+            clock.now_s += seconds
+            state.found[item.nodeid] = Found(verdict)
+            live.note(None, verdict.value)
+
+        return SimpleNamespace(state=state, said=said, live=live, test=test)
+
+    return make
+
+
+def test_a_terminal_has_one_line_that_is_kept_up_to_date(run):
+    """Every event rewrites the line: tests, bad verdicts, the board, the time that is left, what goes on."""
+    found = run(10, terminal=True)
+    for verdict in (Verdict.PASS, Verdict.FAIL, Verdict.INFRA):
+        found.test(verdict)
+    found.state.board = object()
+    found.test()
+    assert all(text.startswith("\r\033[K") and "\n" not in text for text in found.said)
+    assert found.said[1] == "\r\033[K0/10 tests · board not asked yet · t.py::test_0[m33]: deploy on m33"
+    told = found.said[-1].removeprefix("\r\033[K").split(" · ")
+    assert told[:3] == ["4/10 tests", "1 FAIL", "1 INFRA"]
+    assert told[3:] == ["board up", "about 0 min 12 s left", "t.py::test_3[m33]: deploy on m33"]
+    found.live.clear()
+    assert found.said[-1] == "\r\033[K"
+
+
+def test_a_narrow_terminal_is_not_overflown(run):
+    """The line ends before the last column."""
+    found = run(10, terminal=True, columns=20)
+    found.test()
+    assert max(len(text.removeprefix("\r\033[K")) for text in found.said) == 19
+
+
+def test_elsewhere_a_run_is_twenty_lines(run):
+    """Log files get a plain line now and then, however many tests there are."""
+    found = run(200, terminal=False)
+    for _ in range(200):
+        found.test()
+    assert len(found.said) == 20
+    assert all(text.startswith("\n") and "\033" not in text for text in found.said)
+    assert found.said[-1].startswith("\n200/200 tests")
+    found.live.clear()
+    assert len(found.said) == 20
+
+
+def test_a_run_of_two_tests_needs_no_line(run):
+    """What is over at once is told by its end."""
+    found = run(2, terminal=False)
+    found.test()
+    found.test()
+    assert found.said == []
+
+
+def test_a_board_that_is_not_usable_is_said(run):
+    """While tests are blocked, the line says so."""
+    found = run(5, terminal=True)
+    found.state.blocked = "no SSH"
+    found.test(Verdict.BLOCKED)
+    assert "board not usable" in found.said[-1]
