@@ -16,6 +16,7 @@ from bench.board import rawtrace
 from bench.board.latencyplan import Trigger
 from bench.board.latencytrace import LatencyTrace, timing
 from bench.board.notification import Facilities, look
+from bench.board.stimulus import PassiveStimulus
 from bench.errors import Invalidated, Misuse
 from bench.facts import Measurement
 from bench.measure.histogram import Histogram, interval
@@ -28,6 +29,8 @@ from bench.run import latency as run
 
 SAMPLES, RATE_HZ = 500, 200.0
 LOOK_EVERY_S = 2.0
+LISTEN_S, LISTENED = 5.0, 30
+"""So long, and for so many, where notifications only come by themselves (1 Hz)."""
 SOURCES = ("SecureConsoleStimulus", "RtcAlarmStimulus", "PassiveStimulus")
 """Drivers of stimuli, best first."""
 
@@ -242,13 +245,17 @@ def notifications(
     """Notifications of this board; NOT-RUN, with what it lacks, where they can't be measured."""
     if notification_facilities.missing:
         pytest.skip("; ".join(notification_facilities.missing))
-    option = request.config.option
+    option, stimulus, samples = request.config.option, source(target), request.config.option.bench_samples
+    if isinstance(stimulus, PassiveStimulus):
+        samples = min(samples, LISTENED)
+        if not run.heard(notification_trace, notification_facilities, LISTEN_S):
+            pytest.skip(NO_SOURCE.format(seconds=LISTEN_S))
     return Notifications(
         bench,
         notification_facilities,
-        source(target),
+        stimulus,
         limits(target.env.config),
-        option.bench_samples,
+        samples,
         option.bench_rate,
         notification_trace,
         live(request.config),

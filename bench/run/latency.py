@@ -73,6 +73,13 @@ def look(trace: Trace, found: Found) -> Histogram:
     return segments.get("total", Histogram())
 
 
+def heard(trace: Trace, found: Found, seconds: float, pause: Callable[[float], object] = _pause) -> int:
+    """Interrupts that come by themselves in so many seconds."""
+    before = sum(quiet(trace, found.line, durations=False).table.values())
+    pause(seconds)
+    return sum(quiet(trace, found.line, durations=False).table.values()) - before
+
+
 def under_way(found: Readout) -> int:
     """Bottom halves that began and did not end."""
     return sum(found.hits.get("started", {}).values()) - sum(found.hits.get("ended", {}).values())

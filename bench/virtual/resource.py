@@ -14,7 +14,7 @@ from labgrid.factory import target_factory
 from labgrid.resource.common import ManagedResource, ResourceManager
 
 from bench.errors import LabFault
-from bench.virtual import boards, keys
+from bench.virtual import boards, keys, xtest
 
 
 @attr.s(eq=False)
@@ -77,6 +77,10 @@ class VirtualBoard(ManagedResource):  # type: ignore[misc]
         if self.board is None:
             raise LabFault("the virtual board is not up")
         return boards.read_memory(self.board, pa, size)
+
+    def xtest(self) -> Path:
+        """Archive with OP-TEE's test suite for this board, made when it is asked for; an arm64 board's."""
+        return xtest.archive()
 
     @property
     def keyfile(self) -> Path:

@@ -464,6 +464,14 @@ def test_a_board_that_is_never_quiet_is_invalid():
         run.begin(Scripted(*[reading(n) for n in range(30)]), Place())
 
 
+def test_listening_counts_what_comes_by_itself():
+    """Interrupts between two readings, however long that takes; none where there is no source."""
+    waited = []
+    assert run.heard(Scripted(reading(2), reading(5)), Place(), 5.0, waited.append) == 3
+    assert run.heard(Scripted(reading(2)), Place(), 5.0, waited.append) == 0
+    assert waited == [5.0, 5.0]
+
+
 def test_threads_ask_for_themselves():
     """On the threaded path the handler's end is the request, and nothing is queued beside it."""
     hits = {"irqs": {0: 5}, "queued": {0: 4}, "started": {17: 3}, "ended": {39: 3}}
