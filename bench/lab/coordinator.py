@@ -17,7 +17,7 @@ from labgrid.remote.generated import labgrid_coordinator_pb2 as pb
 
 from bench.errors import LabFault
 
-ANSWER_S = 15.0
+ANSWER_S = 30.0
 """A coordinator that has not answered by then is gone."""
 POLL_S = 2.0
 """Nothing tells that a reservation was allocated; this also keeps it from expiring."""

@@ -33,7 +33,7 @@ ADVICE = (
     (r"place pattern (\S+) matches nothing$", "; `labgrid-client places` lists what there is"),
     (r"reservation token \S+ matches nothing$", "; `labgrid-client reservations` lists what there is"),
 )
-ASK_S = 10.0
+ASK_S = 30.0
 """A coordinator that has not answered by then is gone."""
 
 

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from testcases.contract import labs
 from testcases.contract.test_plugin import HEADER, PLAYED
 
-READY_S, NIGHT_S = 60.0, 240.0
+READY_S, NIGHT_S = 180.0, 480.0
 LOGGED = """
     def read(self, path):
         with open(os.environ["LOOKS"], "a") as f:
