@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The life of a core: started, stopped, replaced, asked for what it can't do, and left as it was found."""
 
+import re
 from typing import NamedTuple
 
 import pytest
@@ -359,6 +360,39 @@ def test_memory_is_cleared(bench, core, image):
     assert bench.memory(core) == ZEROS
     bench.deploy(core, apply("payload-last", image), f"alive {core}", original=image).check(*LIFE)
     assert bench.memory(core) == ZEROS
+
+
+def left_behind(bench, core, image):
+    """(words that are not zero, address of the first) in the memory behind memscan, by its own word."""
+    bench.deploy(core, image, f"memscan {core}").check(*LIFE)
+    text = bench.board.remoteproc.trace(core).decode("ascii", "replace")
+    bench.stop(core)
+    found = re.search(r"words not zero ([0-9a-f]{8})\nfirst at ([0-9a-f]{8})\n", text)
+    assert found, f"memscan says nothing of the memory: {text!r}"
+    return int(found[1], 16), int(found[2], 16)
+
+
+@pytest.fixture
+def scan(firmware, core):
+    """ELF of the firmware that says what it finds in the memory behind itself."""
+    return firmware("memscan", core)
+
+
+def test_memory_is_cleared_as_the_core_sees_it(bench, room, alive, scan, signed):
+    """After a stop, and after a refusal, the core itself finds nothing of the firmware before: silicon too."""
+    core, begin = room.core, max(room.da, end(scan))
+    size = room.da + room.size - begin
+    dirt = Segment(begin + size - 64, b"\xa5" * 64)
+    assert left_behind(bench, core, signed(core, rebuilt(scan, dirt))) == (16, dirt.paddr), "it sees nothing"
+    assert left_behind(bench, core, signed(core, scan)) == (0, 0)
+    filled = signed(core, rebuilt(alive, Segment(begin, b"\x5a" * min(size, 1 << 20), size)))
+    lives(bench, core, filled)
+    bench.stop(core)
+    assert left_behind(bench, core, signed(core, scan)) == (0, 0)
+    refused = bench.deploy(core, apply("payload-last", filled), f"alive {core}", original=filled)
+    refused.check(*LIFE)
+    assert refused.observed.tee_code == Tee.SECURITY
+    assert left_behind(bench, core, signed(core, scan)) == (0, 0)
 
 
 def carveouts(bench, core):
