@@ -379,7 +379,7 @@ def scan(firmware, core):
 
 
 def test_memory_is_cleared_as_the_core_sees_it(bench, room, alive, scan, signed):
-    """After a stop, and after a refusal, the core itself finds nothing of the firmware before: silicon too."""
+    """After a stop, and after a refusal, the core itself finds nothing of the firmware before it."""
     core, begin = room.core, max(room.da, end(scan))
     size = room.da + room.size - begin
     dirt = Segment(begin + size - 64, b"\xa5" * 64)
