@@ -48,12 +48,12 @@ class Server:
 
 
 def children(pid: int) -> list[int]:
-    """Direct children of a process, from /proc."""
-    return [
-        int(child)
-        for task in Path(f"/proc/{pid}/task").glob("*/children")
-        for child in task.read_text().split()
-    ]
+    """Direct children of a process, from /proc; its threads may end while they are looked at."""
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").glob("*"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            found += [int(child) for child in (task / "children").read_text().split()]
+    return found
 
 
 def free_port() -> int:
