@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # make demo   set everything up, build the virtual board, run the bench on it
 # make test   the same set-up, then all tests
+# make faults every fault that the bench survives, with 25 seeds
 # make check  lint, types, unit tests: no board, no root
 # make perf   measure against labgrid's own drivers
 # make mp15   all tests of a board on the virtual STM32MP15
@@ -15,7 +16,7 @@ PACKAGES := bc binutils bison bzip2 cpio device-tree-compiler dropbear-bin flex 
 	python3-dev python3-venv qemu-system-arm qemu-user trace-cmd u-boot-tools util-linux xz-utils
 TARGET ?= targets/virtual-mp25.yaml
 
-.PHONY: demo test check perf peer coverage mp15 board boards firmware setup packages clean
+.PHONY: demo test check faults perf peer coverage mp15 board boards firmware setup packages clean
 
 # A minute of it; all board cases: pytest --lg-env $(TARGET)
 demo: board firmware
@@ -29,6 +30,11 @@ test: check boards
 		-k "explained or agree or one_cpu or goes_and_comes"
 	$(BIN)/pytest testcases/unit -m slow
 	$(BIN)/pytest testcases/contract testcases/peer testcases/faults
+
+# Every fault with SEEDS seeds; some 25 minutes
+SEEDS ?= 25
+faults: board firmware
+	MPBENCH_SEEDS=$(SEEDS) $(BIN)/pytest testcases/faults
 
 check: $(VENV)/ready firmware
 	$(BIN)/ruff check .
