@@ -16,7 +16,8 @@ from bench.observe.happenings import Role, follow, lost_in_text, of_raw, of_text
 from bench.observe.ringbuffer import Format, decode, event_format, layout
 from testcases import tracedat
 
-CAPTURE = Path(__file__).parents[1] / "captures/notifications-arm64"
+CAPTURES = Path(__file__).parents[1] / "captures"
+CAPTURE = CAPTURES / "notifications-arm64"
 HEADER = (CAPTURE / "header_page").read_text()
 FORMATS = (CAPTURE / "formats").read_text().split("@@\n")
 RAW = {cpu: (CAPTURE / f"cpu{cpu}.raw").read_bytes() for cpu in (0, 1)}
@@ -226,36 +227,61 @@ def test_spoiled_captures_never_crash_the_decoder(seed):
     assert len(events) <= 4080 // 8
 
 
-def roles() -> dict[str, Role]:
-    lines = [line.split() for line in (CAPTURE / "events").read_text().splitlines()]
-    return {name: Role(role.replace("_", " "), "".join(key)) for name, role, *key in lines}
+@frozen
+class Recorded:
+    """A recording as it stands in captures/."""
+
+    header: str
+    formats: list[str]
+    raw: dict[int, bytes]
+    text: str
+    roles: dict[str, Role]
 
 
-def test_recorded_pages_and_text_tell_the_same():
-    """Raw pages and text of one recording on the virtual board: the same notifications, to a microsecond."""
-    found = roles()
-    formats = dict(zip(found, map(event_format, FORMATS), strict=True))
+def recorded(name: str) -> Recorded:
+    place = CAPTURES / f"notifications-{name}"
+    lines = [line.split() for line in (place / "events").read_text().splitlines()]
+    return Recorded(
+        (place / "header_page").read_text(),
+        (place / "formats").read_text().split("@@\n"),
+        {cpu: (place / f"cpu{cpu}.raw").read_bytes() for cpu in (0, 1)},
+        (place / "trace").read_text(),
+        {event: Role(role.replace("_", " "), "".join(key)) for event, role, *key in lines},
+    )
+
+
+@pytest.mark.parametrize("name", ["arm64", "arm32"])
+def test_recorded_pages_and_text_tell_the_same(name):
+    """Raw pages and text of one recording on a virtual board: the same notifications, to a microsecond."""
+    board = recorded(name)
+    formats = dict(zip(board.roles, map(event_format, board.formats), strict=True))
     by_id = {f.id: f for f in formats.values()}
-    raw = [h for cpu, data in RAW.items() for h in of_raw(cpu, only(data, HEADER, by_id), formats, found)]
-    text = (CAPTURE / "trace").read_text()
-    told = of_text(text, found)
-    # one more notification came between the reading of the text and that of the pages
+    raw = [
+        happening
+        for cpu, data in board.raw.items()
+        for happening in of_raw(cpu, only(data, board.header, by_id), formats, board.roles)
+    ]
+    told = of_text(board.text, board.roles)
+    # one more notification may have come between the reading of the text and that of the pages
     by_raw, by_text = follow(h for h in raw if h.ns <= max(t.ns for t in told) + 999), follow(told)
     assert by_raw.hits == by_text.hits
-    assert len(by_raw.samples) == len(by_text.samples) == by_text.hits["ended"].total() > 10
+    assert len(by_raw.samples) == len(by_text.samples) == by_text.hits["ended"].total() > 8
     for exact, cut in zip(by_raw.samples, by_text.samples, strict=True):
         assert all(abs(exact.durations[n] - d) <= 1000 for n, d in cut.durations.items())
-    assert lost_in_text(text) == 0
+    assert lost_in_text(board.text) == 0
 
 
-@pytest.mark.parametrize("layout_name", ["arm64", "arm32"])
+@pytest.mark.parametrize("layout_name", ["arm64", "arm32", "made"])
 def test_trace_cmd_reads_the_same(layout_name, tmp_path):
     """trace-cmd report, on a file of the same pages, prints every event with the same time and fields."""
     if shutil.which("trace-cmd") is None:
         pytest.skip("trace-cmd is not installed")
-    raw, header, formats, word = RAW, HEADER, FORMATS, 8
-    if layout_name == "arm32":
-        raw, header, formats, word = {0: written(apart(made(300, 1)), 10**12)}, HEADER_32, [FORMAT_32], 4
+    word = 8 if layout_name == "arm64" else 4
+    if layout_name == "made":
+        raw, header, formats = {0: written(apart(made(300, 1)), 10**12)}, HEADER_32, [FORMAT_32]
+    else:
+        board = recorded(layout_name)
+        raw, header, formats = board.raw, board.header, board.formats
     tracedat.write(tmp_path / "trace.dat", header, formats, raw, word)
     by_id = {f.id: f for f in map(event_format, formats)}
     ours = []
