@@ -95,6 +95,8 @@ def test_on_one_cpu(notifications):
 def test_while_a_cpu_goes_and_comes(notifications):
     """A CPU that goes offline and comes back in mid-run loses no notification, and is interrupted again."""
     session = notifications.bench.board.session
+    if isinstance(session.read(f"{load.CPU}/cpu1/online"), str):
+        pytest.skip("CPU 1 of this board can't be switched off: Linux has no cpu1/online")
 
     def toggle():
         load.online(session, 1, False)

@@ -17,7 +17,7 @@ TARGETS = Path(__file__).parents[2] / "targets"
 EXAMPLE = TARGETS / "exporter-example.yaml"
 FILES = sorted(p for p in TARGETS.glob("*.yaml") if p != EXAMPLE)
 BOARDS = [p for p in FILES if not p.name.startswith("virtual")]
-FEATURES = {"remoteproc", "tee", "m4", "m33", "m0"}
+FEATURES = {"cpu-hotplug", "remoteproc", "tee", "m4", "m33", "m0"}
 CORES = {"m4", "m33", "m0"}
 LAB = {
     "LG_PLACE": "mp-1",
