@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What each verdict looks like on a page: half of these go wrong on purpose. Part of the sample, of no run."""
+"""What each verdict looks like on a page: half of these go wrong on purpose. Part of the sample only."""
 
 import pytest
 
@@ -19,11 +19,13 @@ def test_close_to_the_limit(bench):
     bench.measure(Measurement("answer", 9.7, "ms", "made up", None, 10.0, 0.05))
 
 
-def test_lab_breaks(bench):
+@pytest.mark.usefixtures("bench")
+def test_lab_breaks():
     """INFRA, on purpose: the lab fails, so there is no verdict on the board."""
     raise LabFault("the power switch at 192.0.2.80 does not answer (made up)")
 
 
-def test_not_possible_here(bench):
+@pytest.mark.usefixtures("bench")
+def test_not_possible_here():
     """NOT-RUN, on purpose: this board lacks what the test needs."""
     pytest.skip("this board has no RTC (made up)")

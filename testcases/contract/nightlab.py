@@ -194,9 +194,10 @@ class NightLab:
         return path
 
     def begin(self, plan: Path, *arguments: str) -> "subprocess.Popen[str]":
-        """`mpbench nightly`, going on."""
+        """`mpbench nightly`, going on; told to end when this test does not live to do it."""
         code = "import sys; from bench.cli import main; sys.exit(main(sys.argv[1:]))"
-        command = [sys.executable, "-c", code, "nightly", str(plan), *arguments]
+        told = ["setpriv", "--pdeathsig", "TERM"]
+        command = [*told, sys.executable, "-c", code, "nightly", str(plan), *arguments]
         return subprocess.Popen(
             command,
             env=self.env(),
