@@ -146,8 +146,8 @@ class LatencyTrace:
         return reply.stdout
 
     def forget(self) -> None:
-        """Begin the record of events anew."""
-        self._session.execute(f"echo >{self.instance}/trace", SET_UP_S)
+        """Begin the record of events anew, also after `halt`."""
+        self._session.execute(f"echo >{self.instance}/trace; echo 1 >{self.instance}/tracing_on", SET_UP_S)
 
     def halt(self) -> None:
         """Record no more; what was recorded stays."""

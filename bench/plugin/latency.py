@@ -123,11 +123,7 @@ class Notifications:
 
     def recorded(self, trace: LatencyTrace, samples: int | None = None) -> dict[str, Result]:
         """Notifications whose events are recorded one by one, by every method the trace is set up for."""
-        wanted = samples or self.samples
-        before = run.begin(trace, self.found)
-        sent = self.send(wanted)
-        after = run.quiet(trace, self.found.line, run.under_way(before))
-        trace.halt()
+        before, after, sent = run.recorded(trace, self.found, self.send, samples or self.samples)
         table = after.since(before).table
         found = {run.TEXT: self._by_text(trace, table, sent), run.RAW: self._raw(trace, table, sent)}
         if after.durations:

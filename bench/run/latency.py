@@ -39,6 +39,9 @@ class Trace(Protocol):
     def forget(self) -> None:
         """Begin the record of events anew."""
 
+    def halt(self) -> None:
+        """Record no more."""
+
     def read(self, *, durations: bool = True) -> bytes:
         """Everything counted so far; without durations it is short."""
 
@@ -175,6 +178,22 @@ def begin(trace: Trace, found: Found) -> Readout:
         if quiet(trace, found.line, durations=False).table == before.table:
             return before
     raise Invalidated(f"notifications never stop: none of {READS} records began in a quiet moment")
+
+
+def recorded(
+    trace: Trace, found: Found, send: Callable[[int], int | None], samples: int
+) -> tuple[Readout, Readout, int | None]:
+    """Provoke `samples` notifications: quiet readings before and after, with a record of just what is
+    between them, and how many were sent. Invalidated if something that nobody sent came at each try's end.
+    """
+    for _ in range(READS):
+        before = begin(trace, found)
+        sent = send(samples)
+        after = quiet(trace, found.line, under_way(before))
+        trace.halt()
+        if quiet(trace, found.line, durations=False).table == after.table:
+            return before, after, sent
+    raise Invalidated(f"notifications never stop: none of {READS} records ended in a quiet moment")
 
 
 def followed(
