@@ -2,7 +2,9 @@
 """The page and the JUnit file, made from records alone."""
 
 import base64
+import contextlib
 import csv
+import gc
 import hashlib
 import json
 import re
@@ -512,3 +514,11 @@ def test_the_committed_sample_is_what_its_record_gives(tmp_path):
         name for name in report.WRITTEN if (committed / name).read_bytes() != (tmp_path / name).read_bytes()
     ]
     assert stale == [], "`mpbench report reports/sample` makes it again"
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_the_collector_of_cycles_is_on_again_after_a_report(tmp_path, good):
+    """It is off while a report is made, and on again even if there is none."""
+    with contextlib.nullcontext() if good else pytest.raises(Misuse):
+        report.write([sample(tmp_path / "run") if good else tmp_path / "none"], tmp_path / "out")
+    assert gc.isenabled()
