@@ -13,27 +13,17 @@ from typing import Protocol
 
 from attrs import frozen
 
-from bench.board.frame import Reply
+from bench.board.needs import Executes, Finds
 from bench.errors import LabFault, Misuse
 
 CELLS = {"child": "#address-cells", "size": "#size-cells", "parent": "../#address-cells"}
 
 
-class Session(Protocol):
+class Session(Executes, Protocol):
     """What is needed of a session."""
-
-    def execute(self, command: str, timeout_s: float | None = None) -> Reply:
-        """Run a command on the board."""
 
     def read_many(self, paths: Sequence[str]) -> dict[str, bytes | str]:
         """Many files at once."""
-
-
-class Finds(Protocol):
-    """What is needed of the remoteproc driver."""
-
-    def path(self, core: str, file: str) -> str:
-        """Path of a core's sysfs file."""
 
 
 @frozen

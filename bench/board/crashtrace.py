@@ -17,9 +17,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from bench.board.frame import Reply
+from bench.board.needs import Executes
+from bench.board.tracefs import MOUNT, TRACING
 from bench.errors import Invalidated, LabFault
 
-TRACING = "/sys/kernel/tracing"
 NAME = "mpbench_crash"
 INSTANCE = f"{TRACING}/instances/{NAME}"
 
@@ -31,7 +32,7 @@ COUNTED = {
 }
 
 CLEAN = f"""
-[ -d {TRACING}/events ] || mount -t tracefs none {TRACING}
+{MOUNT}
 [ -d {INSTANCE} ] && rmdir {INSTANCE}
 for e in $(sed -n 's,^.:\\({NAME}/[^ ]*\\) .*,\\1,p' {TRACING}/kprobe_events); do echo "-:$e"; done >>{TRACING}/kprobe_events
 """  # noqa: E501 - a line of shell
@@ -86,11 +87,8 @@ LOST = re.compile(rb"CPU:(\d+) \[LOST (?:(\d+) )?EVENTS\]")
 WORK = re.compile(rb": workqueue_execute_(start|end): work struct (\w+)")
 
 
-class Executes(Protocol):
+class Session(Executes, Protocol):
     """What is needed of a session."""
-
-    def execute(self, command: str, timeout_s: float | None = None) -> Reply:
-        """Run a command on the board."""
 
     def call(self, command: str, timeout_s: float) -> Reply:
         """Run one that may take long; other work goes on beside it."""
@@ -106,7 +104,7 @@ class CrashTrace:
     """
 
     def __init__(
-        self, session: Executes, lines: Sequence[str], now_s: Callable[[], float] = time.monotonic
+        self, session: Session, lines: Sequence[str], now_s: Callable[[], float] = time.monotonic
     ) -> None:
         self._session = session
         self._lines = lines
@@ -194,7 +192,7 @@ def going_on(trace: bytes) -> frozenset[bytes]:
 
 
 @contextlib.contextmanager
-def recording(session: Executes, lines: Sequence[str]) -> Iterator[CrashTrace]:
+def recording(session: Session, lines: Sequence[str]) -> Iterator[CrashTrace]:
     """A recorder that is gone afterwards."""
     trace = CrashTrace(session, lines)
     trace.start()

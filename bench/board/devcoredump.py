@@ -12,7 +12,7 @@ from typing import Protocol
 
 from attrs import frozen
 
-from bench.board.frame import Reply
+from bench.board.needs import Executes
 
 LIST = """
 for d in /sys/class/devcoredump/devcd*; do
@@ -25,11 +25,8 @@ LOOK_AGAIN_S = 0.02
 READ_S = 120.0
 
 
-class Session(Protocol):
+class Session(Executes, Protocol):
     """What is needed of a session."""
-
-    def execute(self, command: str, timeout_s: float | None = None) -> Reply:
-        """Run a command on the board."""
 
     def get_bytes(self, path: str, timeout_s: float = READ_S) -> bytes:
         """A file, proven by hash."""

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What the board holds at a moment: mappings, descriptors, processes, dumps, kernel objects, memory."""
 
-from typing import Protocol
-
-from bench.board.frame import Reply
+from bench.board.needs import Executes
 from bench.errors import LabFault
 
 LOOK = """
@@ -19,13 +17,6 @@ cat /proc/slabinfo
 """
 """No pipe, so that the number of processes is that of the board and not of this look at it; and without the
 kernel's workers, of which it keeps as many as it happens to need (Documentation/core-api/workqueue.rst)."""
-
-
-class Executes(Protocol):
-    """What is needed of a session."""
-
-    def execute(self, command: str, timeout_s: float | None = None) -> Reply:
-        """Run a command on the board."""
 
 
 def held(session: Executes) -> str:

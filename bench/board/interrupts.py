@@ -6,24 +6,9 @@ dev_name() of the core's device.
 """
 
 import shlex
-from typing import Protocol
 
-from bench.board.frame import Reply
+from bench.board.needs import Executes, Finds
 from bench.errors import LabFault
-
-
-class Executes(Protocol):
-    """What is needed of a session."""
-
-    def execute(self, command: str, timeout_s: float | None = None) -> Reply:
-        """Run a command on the board."""
-
-
-class Finds(Protocol):
-    """What is needed of the remoteproc driver."""
-
-    def path(self, core: str, file: str) -> str:
-        """Path of a core's sysfs file."""
 
 
 def watchdog_line(session: Executes, remoteproc: Finds, core: str) -> str:

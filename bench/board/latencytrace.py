@@ -13,9 +13,11 @@ import shlex
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from bench.board.frame import Reply, one_line
+from bench.board.frame import one_line
 from bench.board.latencyplan import CLOCK, Plan, plan
-from bench.board.notification import TRACING, Facilities
+from bench.board.needs import Executes
+from bench.board.notification import Facilities
+from bench.board.tracefs import TRACING
 from bench.errors import LabFault
 
 PREFIX = "mpb"
@@ -65,11 +67,8 @@ class Running(Protocol):
         """Kill it."""
 
 
-class Session(Protocol):
+class Session(Executes, Protocol):
     """What is needed of a session."""
-
-    def execute(self, command: str, timeout_s: float | None = None) -> Reply:
-        """Run a command on the board."""
 
     def spawn(self, command: str) -> Running:
         """Start a command that dies with its channel."""

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from typing import Protocol
 
-from bench.board.frame import Reply
+from bench.board.needs import Executes
 from bench.errors import LabFault
 
 CPU = "/sys/devices/system/cpu"
@@ -26,11 +26,8 @@ class Running(Protocol):
         """Kill it."""
 
 
-class Session(Protocol):
+class Session(Executes, Protocol):
     """What is needed of a session."""
-
-    def execute(self, command: str, timeout_s: float | None = None) -> Reply:
-        """Run a command on the board."""
 
     def spawn(self, command: str) -> Running:
         """Start a command that dies with its channel."""

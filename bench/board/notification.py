@@ -7,24 +7,22 @@ Ref: Linux drivers/tee/optee/smc_abi.c (both interrupt names, the four notif_* f
 
 import re
 from collections.abc import Mapping
-from typing import Protocol
 
 from attrs import frozen
 
-from bench.board.frame import Reply
+from bench.board.needs import Executes
+from bench.board.tracefs import MOUNT, TRACING
 
-TRACING = "/sys/kernel/tracing"
 PER_CPU, THREADED = "per-CPU", "threaded"
 
 LINES = {"optee_pcpu_notification": PER_CPU, "optee_notification": THREADED}
 """Name in /proc/interrupts → path: a PPI (STM32MP13, MP2) or an SPI."""
 
-HANDLERS = {PER_CPU: "notif_pcpu_irq_handler", THREADED: "notif_irq_handler"}
 BOTTOM_HALVES = {PER_CPU: "notif_pcpu_irq_work_fn", THREADED: "notif_irq_thread_fn"}
 
 CPU = "/sys/devices/system/cpu"
 LOOK = f"""
-[ -d {TRACING}/events ] || mount -t tracefs none {TRACING} 2>/dev/null
+{MOUNT} 2>/dev/null
 echo '# interrupts'; cat /proc/interrupts
 echo '# symbols'; sed -n 's/^\\([0-9a-f]*\\) . \\(notif_[a-z_]*\\)$/\\1 \\2/p' /proc/kallsyms
 echo '# readme'; cat {TRACING}/README 2>/dev/null
@@ -42,13 +40,6 @@ echo '# log'; dmesg | grep -i 'optee: .*notif' | tail -n 3; :
 """
 
 UNITS = {"M": 1e6, "k": 1e3}
-
-
-class Executes(Protocol):
-    """What is needed of a session."""
-
-    def execute(self, command: str, timeout_s: float | None = None) -> Reply:
-        """Run a command on the board."""
 
 
 @frozen

@@ -11,7 +11,8 @@ from typing import Protocol
 from attrs import field, frozen
 
 from bench.board.frame import Reply
-from bench.board.notification import TRACING
+from bench.board.needs import Executes
+from bench.board.tracefs import TRACING
 from bench.errors import LabFault
 
 TAKE_S = 300.0
@@ -36,11 +37,8 @@ class Running(Protocol):
         """The rest of what it says, and its exit code."""
 
 
-class Session(Protocol):
+class Session(Executes, Protocol):
     """What is needed of a session."""
-
-    def execute(self, command: str, timeout_s: float | None = None) -> Reply:
-        """Run a command on the board."""
 
     def spawn(self, command: str) -> Running:
         """Start a command that dies with its channel."""

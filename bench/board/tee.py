@@ -1,21 +1,12 @@
 # SPDX-License-Identifier: MIT
 """What Linux shows of a TEE and its trusted applications."""
 
-from typing import Protocol
-
 from attrs import frozen
 
-from bench.board.frame import Reply
+from bench.board.needs import Executes
 
 BUS = "/sys/bus/tee/devices"
 DEVICES = ("/dev/tee0", "/dev/teepriv0", "/sys/class/tee/tee0")
-
-
-class Executes(Protocol):
-    """What is needed of a session."""
-
-    def execute(self, command: str, timeout_s: float | None = None) -> Reply:
-        """Run a command on the board."""
 
 
 @frozen

@@ -14,6 +14,7 @@ from attrs import field, frozen
 
 from bench.errors import LabFault
 from bench.observe.hist import Table, tables
+from bench.observe.interrupts import by_cpu
 
 SECTION = re.compile(r"^@@ (.+)$", re.M)
 ALL_CPUS = -1
@@ -108,10 +109,8 @@ def _add_durations(table: Table, durations: dict[str, dict[Bucket, int]]) -> Non
 
 
 def interrupts(table: str, line: str) -> dict[int, int]:
-    """Counts of a line of /proc/interrupts by CPU; an offline one has no column. LabFault: no such line."""
-    rows = [row.split() for row in table.strip().splitlines()]
-    cpus = [int(word.removeprefix("CPU")) for word in rows[0]] if rows else []
-    for row in rows[1:]:
-        if row and row[-1] == line:
-            return {cpu: int(n) for cpu, n in zip(cpus, row[1:], strict=False)}
-    raise LabFault(f"/proc/interrupts has no line {line!r} any more")
+    """Counts of a line of /proc/interrupts by CPU. LabFault: there is no such line."""
+    found = by_cpu(table, line)
+    if found is None:
+        raise LabFault(f"/proc/interrupts has no line {line!r} any more")
+    return found

@@ -29,6 +29,7 @@ from bench.facts import (
 )
 from bench.layout import TaCommand
 from bench.observe import TEE_ERROR, beat, identity, reason, text_of, word_of
+from bench.observe.interrupts import by_cpu
 
 RECORD = re.compile(r"^\d+,(\d+),(\d+),[^;\n]*;(.*)$", re.MULTILINE)
 """A record of /dev/kmsg: priority, sequence number, microseconds; the text."""
@@ -137,16 +138,11 @@ def _split(text: str) -> tuple[str, str]:
 
 def interrupts(evidence: Evidence) -> int | None:
     """By how much the count of the watchdog's line rose; None if it is not in both tables."""
-    action = word_of(evidence, WATCHDOG_LINE)
-    counts = [count(text_of(evidence, name), action) for name in (INTERRUPTS_BEFORE, INTERRUPTS_AFTER)]
-    return None if counts[0] is None or counts[1] is None else counts[1] - counts[0]
-
-
-def count(table: str | None, action: str | None) -> int | None:
-    """Sum over all CPUs of the line `action` in /proc/interrupts; None if there is no such line."""
-    rows = [row.split() for row in (table or "").splitlines()]
-    found = [row for row in rows[1:] if row and row[-1] == action]
-    return sum(int(n) for n in found[0][1 : 1 + len(rows[0])]) if found else None
+    action = word_of(evidence, WATCHDOG_LINE) or ""
+    before, after = (
+        by_cpu(text_of(evidence, n) or "", action) for n in (INTERRUPTS_BEFORE, INTERRUPTS_AFTER)
+    )
+    return None if before is None or after is None else sum(after.values()) - sum(before.values())
 
 
 def ta_calls(trace: str | None, core_id: int | None, since_ns: int = 0) -> list[tuple[str, str]] | None:

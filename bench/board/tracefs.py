@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: MIT
+"""Linux' tracing directory. Ref: Linux Documentation/trace/ftrace.rst (The File System)"""
+
+TRACING = "/sys/kernel/tracing"
+
+MOUNT = f"[ -d {TRACING}/events ] || mount -t tracefs none {TRACING}"
+"""Not every userland mounts it."""
