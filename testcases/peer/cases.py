@@ -154,6 +154,7 @@ def corners() -> list[Stored]:
     image = Draft([Elf([Segment(BASE, b"data", 4)]).build()]).build()
     loads = {
         "image length overflows": _with(image, "header.img_len", 0xFFFFFFF8),
+        "TLV length overflows": _with(image, "header.tlv_len", 0xFFFFFFF0),
         "image length and TLVs overflow": _with(image, "header.img_len", (1 << 32) - 8 - 20 - 256),
         "data before the images": before_the_images(),
         "data behind the images": _with(
