@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""Where a user keeps what differs between labs: SSH key, pinned host keys, firmware signing key.
+"""Where a user keeps what differs between labs (SSH key, pinned hosts, signing key), and what lasts a run.
 
 Ref: XDG Base Directory Specification 0.8.
 """
 
 import os
+import tempfile
 from pathlib import Path
 
 VARIABLE = "MPBENCH_CONFIG"
@@ -19,3 +20,8 @@ def config_dir() -> Path:
 def known_hosts() -> Path:
     """The host keys that this user pinned."""
     return config_dir() / "known_hosts"
+
+
+def runtime_dir() -> Path:
+    """What lasts no longer than the runs of this user on this host, under names that bear the user."""
+    return Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())

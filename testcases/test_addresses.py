@@ -6,22 +6,16 @@ from itertools import pairwise
 import pytest
 
 from bench.layout import Tee
+from testcases.compared import LIFE
 from testcases.peer.elves import Segment
 from testcases.rebuilt import rebuilt, segments
 from testcases.requirements import AUTHENTICATION
 
 pytestmark = AUTHENTICATION
 
-FIELDS = ("errno", "state", "tee_code", "secure_log", "beating", "identity")
 DATA = bytes(range(1, 33))
 HALF = len(DATA) // 2
 READ_ONLY = 4
-
-
-@pytest.fixture
-def alive(firmware, core):
-    """ELF of the firmware that says who it is and beats."""
-    return firmware("alive", core)
 
 
 @pytest.fixture
@@ -42,7 +36,7 @@ def with_segment(bench, core, alive, signed):
     def deploy(da, data=DATA):
         image = signed(core, rebuilt(alive, Segment(da, data, len(data), flags=READ_ONLY)))
         step = bench.deploy(core, image, f"alive {core}", name=f"a segment at {da:#x}")
-        step.check(*FIELDS)
+        step.check(*LIFE)
         return step
 
     return deploy

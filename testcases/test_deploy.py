@@ -6,29 +6,16 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from bench.image.spoil import apply
 from bench.layout import Tee
+from testcases.compared import LIFE
 from testcases.requirements import AUTHENTICATION
 
 pytestmark = AUTHENTICATION
-
-ALL_FIELDS = ("errno", "state", "tee_code", "secure_log", "beating", "identity")
-
-
-@pytest.fixture
-def alive(firmware, core):
-    """ELF of the firmware that says who it is and beats."""
-    return firmware("alive", core)
-
-
-@pytest.fixture
-def image(alive, core, signed):
-    """The same, signed with the board's key."""
-    return signed(core, alive)
 
 
 def test_signed_firmware_runs(bench, core, image):
     """Signed firmware is accepted and runs: it says its name, its heart beats, and it stops when told."""
     step = bench.deploy(core, image, f"alive {core}")
-    step.check(*ALL_FIELDS)
+    step.check(*LIFE)
     assert step.observed.state == "running"
     assert step.observed.beating
     bench.stop(core)
@@ -38,7 +25,7 @@ def test_signed_firmware_runs(bench, core, image):
 def refused(bench, core, image, code):
     """Deploy `image`: the board refuses it with `code`, as the twin predicted, and nothing runs."""
     step = bench.deploy(core, image, f"alive {core}")
-    step.check(*ALL_FIELDS)
+    step.check(*LIFE)
     assert step.observed.tee_code == code
     assert step.observed.errno != "OK"
     assert step.observed.state == "offline"

@@ -11,14 +11,13 @@ from bench.image.fields import fields
 from bench.image.spoil import apply
 from bench.layout import Tee
 from bench.twin.loader import load
+from testcases.compared import ANSWER, LIFE
 from testcases.peer.elves import Elf, Segment
 from testcases.rebuilt import data_only, end, rebuilt, segments, table, with_table
 from testcases.requirements import LIFECYCLE
 
 pytestmark = LIFECYCLE
 
-ALWAYS = ("errno", "state", "tee_code", "secure_log")
-LIFE = (*ALWAYS, "beating", "identity")
 MANY = 3
 """Starts and stops where two would be enough to see that they are counted."""
 
@@ -29,18 +28,6 @@ class Room(NamedTuple):
     core: str
     da: int
     size: int
-
-
-@pytest.fixture
-def alive(firmware, core):
-    """ELF of the firmware that says who it is and beats."""
-    return firmware("alive", core)
-
-
-@pytest.fixture
-def image(alive, core, signed):
-    """The same, signed with the board's key."""
-    return signed(core, alive)
 
 
 @pytest.fixture
@@ -279,7 +266,7 @@ def test_most_segments(bench, alive, room, signed, all_cores_known):
 def test_without_resource_table(bench, core, alive, signed):
     """Firmware without a resource table is accepted and runs; it has no trace, so nobody hears it."""
     step = bench.deploy(core, signed(core, rebuilt(alive, with_table=False)), f"alive {core}")
-    step.check(*ALWAYS)
+    step.check(*ANSWER)
     assert step.observed.state == "running"
     assert bench.board.remoteproc.trace(core) is None
 
@@ -299,7 +286,7 @@ RESOURCES = {
 def test_resource_entry_faults(bench, core, alive, signed, fault):
     """The TEE looks at a resource table's head only; an entry that Linux refuses ends the start, cleanly."""
     spoiled = signed(core, with_table(alive, *RESOURCES[fault]))
-    bench.deploy(core, spoiled, f"alive {core}").check(*ALWAYS)
+    bench.deploy(core, spoiled, f"alive {core}").check(*ANSWER)
 
 
 def test_nothing_stays_loaded_when_linux_refuses(bench, core, alive, image, signed):
@@ -330,7 +317,7 @@ def test_segments_can_be_left_out(bench, core, alive, room, signed):
     """A property of the format: a lowered e_phnum leaves out signed segments, and nobody is told."""
     image = signed(core, rebuilt(alive, Segment(room.da, b"left out" * 8)))
     step = bench.deploy(core, apply("elf-phnum-less", image), f"alive {core}", original=image)
-    step.check(*ALWAYS)
+    step.check(*ANSWER)
     assert (step.observed.errno, step.observed.tee_code) == ("OK", 0)
 
 

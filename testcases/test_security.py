@@ -16,26 +16,14 @@ from bench.layout import Tee
 from bench.plugin.bitflips import answered
 from bench.plugin.fixtures import FIRMWARE
 from bench.virtual.fetch import source_tree
+from testcases.compared import LIFE
 from testcases.peer.elves import Segment
 from testcases.rebuilt import end, rebuilt
 from testcases.requirements import ISOLATION
 
 pytestmark = ISOLATION
 
-LIFE = ("errno", "state", "tee_code", "secure_log", "beating", "identity")
 ROUNDS = 6
-
-
-@pytest.fixture
-def alive(firmware, core):
-    """ELF of the firmware that says who it is and beats."""
-    return firmware("alive", core)
-
-
-@pytest.fixture
-def image(alive, core, signed):
-    """The same, signed with the board's key."""
-    return signed(core, alive)
 
 
 def refused(bench, core, image, code, **more):

@@ -14,15 +14,14 @@ import datetime
 import fcntl
 import os
 import re
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import IO, Any
 
 from attrs import define, field
 from labgrid.config import Config
 
 from bench.errors import LabFault
+from bench.home import runtime_dir
 from bench.record import safe_name
 
 CLIENT = "labgrid.remote.client"
@@ -130,9 +129,7 @@ def alone(target: Any) -> IO[str] | None:
     if not services:
         return None
     name = safe_name(f"{services[0].address}-{services[0].port}")
-    directory = (
-        Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()) / f".mpbench-locks-{os.getuid()}"
-    )
+    directory = runtime_dir() / f".mpbench-locks-{os.getuid()}"
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = (directory / f"{name}.lock").open("a+")

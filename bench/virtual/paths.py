@@ -5,8 +5,9 @@ Ref: XDG Base Directory Specification 0.8.
 """
 
 import os
-import tempfile
 from pathlib import Path
+
+from bench.home import runtime_dir
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 FIRMWARE = CHECKOUT / "firmware"
@@ -20,5 +21,4 @@ def cache_dir() -> Path:
 
 def run_dir() -> Path:
     """State of the boards that are up: one directory each, gone when the board goes down."""
-    base = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
-    return Path(base) / f"mpbench-{os.getuid()}"
+    return runtime_dir() / f"mpbench-{os.getuid()}"

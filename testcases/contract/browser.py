@@ -141,11 +141,6 @@ class Browser:
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         self.ask("Emulation.setEmulatedMedia", media=media, features=scheme)
 
-    def picture(self, path: Path, *, whole: bool = False) -> None:
-        """PNG of what is seen, or of the whole page."""
-        found = self.ask("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
-        path.write_bytes(base64.b64decode(found["data"]))
-
     def pdf(self) -> bytes:
         """The page, printed on A4."""
         found = self.ask("Page.printToPDF", paperWidth=8.27, paperHeight=11.69, printBackground=False)
