@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""Seeds, and the invariants of a fault: nothing leaks, whatever went wrong."""
+"""Seeds, and the invariants of a fault: nothing leaks, whatever went wrong.
 
+What may leak is looked for where only these tests put things: other runs on this host are none of theirs.
+"""
+
+import atexit
 import gc
 import os
 import random
+import shutil
 import tempfile
 import threading
 import time
@@ -33,24 +38,42 @@ def chance(request: pytest.FixtureRequest) -> random.Random:
     return random.Random(request.param)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def own_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Temporary files and boards of this process and its children are in a directory of their own.
+
+    Its path is short: Unix sockets of boards are below it, and their paths have 107 bytes at most. It goes
+    when the process ends, after the boards that a target file started.
+    """
+    tmp_path_factory.getbasetemp()  # what pytest keeps for people stays where they look for it
+    place = Path(tempfile.mkdtemp(prefix="faults-"))
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("TMPDIR", "XDG_RUNTIME_DIR"):
+            patch.setenv(name, str(place))
+        patch.setattr(tempfile, "tempdir", None)
+        yield place
+
+
 @pytest.fixture(autouse=True)
-def nothing_leaks(tmp_path: Path) -> Iterator[None]:  # noqa: ARG001 - made before the first look
+def nothing_leaks(own_place: Path, tmp_path: Path) -> Iterator[None]:  # noqa: ARG001 - made before the first look
     """No descriptor, process, thread or temporary file outlives a fault."""
-    before = _held()
+    before = held(own_place)
     yield
     deadline = time.monotonic() + 10
-    while (left := {k: _held()[k] - v for k, v in before.items()}) and any(left.values()):
+    while (left := {k: v - before[k] for k, v in held(own_place).items()}) and any(left.values()):
         assert time.monotonic() < deadline, f"left behind: {left}"
         gc.collect()
         time.sleep(0.02)
 
 
-def _held() -> dict[str, set[str]]:
+def held(place: Path) -> dict[str, set[str]]:
+    """What this process has: descriptors, children, threads, and files below `place`."""
     return {
         "descriptors": {f"{f.name} {_target(f)}" for f in Path("/proc/self/fd").iterdir() if _target(f)},
         "processes": {str(pid) for pid in children(os.getpid())},
         "threads": {t.name for t in threading.enumerate() if not t.name.startswith("Dummy")},
-        "files": {f.name for f in Path(tempfile.gettempdir()).glob("mpbench-*")},
+        "files": {f"{folder}/{name}" for folder, _, names in os.walk(place) for name in names},
     }
 
 

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: MIT
+"""Fault tests look for leaks in their own place: another run on this host is none of theirs."""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from bench.home import runtime_dir
+from bench.virtual.paths import run_dir
+from testcases.faults.conftest import held
+
+LONGEST_SOCKET = 107
+"""Ref: unix(7), sun_path"""
+WHERE = "import tempfile; from bench.home import runtime_dir; print(tempfile.gettempdir(), runtime_dir())"
+
+
+def test_children_share_the_place_of_these_tests(own_place: Path) -> None:
+    """Temporary files and boards of this process and of what it starts are in the same place."""
+    said = subprocess.run([sys.executable, "-c", WHERE], capture_output=True, text=True, check=True)
+    assert said.stdout.split() == [tempfile.gettempdir(), str(runtime_dir())] == [str(own_place)] * 2
+
+
+def test_a_board_of_these_tests_has_room_for_its_sockets() -> None:
+    """The longest name of a board that a target file starts makes a socket path that Linux takes."""
+    socket = run_dir() / f"run-{2**22}-virtual-mp25-spi" / "console.sock"
+    assert len(bytes(socket)) <= LONGEST_SOCKET
+
+
+def test_only_what_is_left_in_the_own_place_is_a_leak(own_place: Path, tmp_path: Path) -> None:
+    """A file of another run elsewhere is not noticed; one below the place is, however deep."""
+    before = held(own_place)
+    with tempfile.NamedTemporaryFile(prefix="mpbench-", dir=own_place.parent):
+        assert held(own_place)["files"] == before["files"]
+    with tempfile.TemporaryDirectory() as folder:
+        leak = Path(folder) / "left"
+        leak.touch()
+        assert held(own_place)["files"] - before["files"] == {str(leak)}
+    assert not tmp_path.is_relative_to(own_place)
