@@ -69,7 +69,7 @@ boards: board
 	$(BIN)/mpbench virtual build mp15
 
 firmware:
-	$(MAKE) -s -C firmware
+	$(MAKE) -s -C firmware all userland
 
 setup: packages $(VENV)/ready
 

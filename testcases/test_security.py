@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Who may sign, what a signature protects, and what happens between the check and the use."""
 
-import shutil
-import subprocess
-
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
@@ -14,7 +11,6 @@ from bench.image.keys import is_default_key, parse_private_key
 from bench.image.spoil import apply
 from bench.layout import Tee
 from bench.plugin.bitflips import answered
-from bench.plugin.fixtures import FIRMWARE
 from bench.virtual.fetch import source_tree
 from testcases.compared import LIFE
 from testcases.peer.elves import Segment
@@ -173,33 +169,19 @@ def test_a_file_changed_while_it_is_read(bench, core, alive, signed, path):
 
 # ------------------------------------------------------------------------------------ strangers in user space
 
-COMPILERS = {"aarch64": ("aarch64-linux-gnu-gcc",), "armv7l": ("arm-linux-gnueabihf-gcc", "-marm")}
-FLAGS = (
-    "-std=c11 -Os -ffreestanding -nostdlib -static -fno-stack-protector -fno-pie -no-pie -Wl,--build-id=none"
-)
+REMOTEPROC = "80a4c275-0a47-4905-8285-1486a9771a08"
 
 
 @pytest.fixture
-def stranger(bench, tmp_path):
+def stranger(tee_client):
     """Opens a session with the remoteproc TA from user space, for a processor id: what the TEE answers."""
-    machine = bench.execute("uname -m").stdout.decode().strip()
-    compiler = COMPILERS.get(machine, ("",))
-    if not shutil.which(compiler[0]):
-        pytest.skip(f"no compiler for {machine} user space: {compiler[0] or 'none is known'}")
-    if bench.execute("[ -c /dev/tee0 ]").code:
-        pytest.skip("this kernel gives user space no way to the TEE: no /dev/tee0")
-    built, path = tmp_path / "ta-client", "/tmp/mpbench-ta-client"
-    source = FIRMWARE / "userland" / "ta-client.c"
-    subprocess.run([*compiler, *FLAGS.split(), "-o", built, source], check=True)
-    bench.board.session.put_bytes(built.read_bytes(), path)
 
     def ask(number):
-        said = bench.execute(f"chmod 700 {path} && {path} {number}").stdout.decode()
-        assert said.startswith("ret "), f"the client got no answer of the TEE: {said!r}"
-        return int(said.split()[1], 16)
+        *_, session = tee_client.run("context", f"session,{REMOTEPROC},v:{number}:0")
+        assert session.errno == "OK", f"the client got no answer of the TEE: {session.errno}"
+        return session["ret"]
 
-    yield ask
-    bench.execute(f"rm -f {path}")
+    return ask
 
 
 def test_user_space_is_not_served_beside_linux(bench, core, image, stranger):

@@ -73,10 +73,11 @@ def firmware(request: Any) -> Callable[[str, str], bytes]:
     return elf
 
 
-def make(directory: Path = FIRMWARE) -> None:
-    """Build the firmware. LabFault with what make said last."""
+def make(directory: Path = FIRMWARE, goal: str = "all") -> None:
+    """Build the firmware, or another goal of its Makefile. LabFault with what make said last."""
+    command: list[str | Path] = ["make", "-s", "-C", directory, goal]
     try:
-        made = subprocess.run(["make", "-s", "-C", directory], capture_output=True, text=True, check=False)
+        made = subprocess.run(command, capture_output=True, text=True, check=False)
     except FileNotFoundError as e:
         raise LabFault("make is not installed; it builds the firmware") from e
     if made.returncode:

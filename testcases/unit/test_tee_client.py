@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: MIT
+"""The bench's client of the TEE: its lines, its driver, and the program itself where no TEE is."""
+
+import shutil
+import subprocess
+
+import pytest
+
+from bench.board.frame import Reply
+from bench.board.teeclient import Answer, TeeClient, answers
+from bench.errors import LabFault, Misuse
+from bench.plugin.fixtures import FIRMWARE, make
+
+# Lines of the client on the virtual STM32MP25.
+SAID = """0 context errno=0
+0 session errno=0 ret=ffff0008 origin=3 id=0
+0 invoke errno=0 ret=0 origin=4 ms=2 a0=1d b0=115 a1=22 b1=48
+0 alloc errno=c id=0 size=0
+0 fill
+0 show bytes=70680000
+2 rounds n=80 pid=61
+"""
+
+
+def test_lines_are_read():
+    """Every line is a client, a word and numbers; Linux's answer and the TEE's are two things."""
+    context, session, invoke, alloc, fill, show, rounds = answers(SAID)
+    assert context.succeeded
+    assert (session.errno, session.result, session.succeeded) == ("OK", (0xFFFF0008, 3), False)
+    assert (invoke.succeeded, invoke["a0"], invoke["b1"]) == (True, 0x1D, 0x48)
+    assert (alloc.errno, alloc.succeeded) == ("ENOMEM", False)
+    assert fill == Answer(0, "fill")
+    assert show.data == bytes.fromhex("70680000")
+    assert (rounds.client, rounds.word, rounds["n"]) == (2, "rounds", 128)
+    assert Answer(0, "context", {"errno": 4000}).errno == "errno 4000"
+
+
+def test_other_lines_are_refused():
+    """What the client never says is the lab's fault, and so is a number that a line doesn't have."""
+    with pytest.raises(LabFault, match="never says: 'Segmentation fault'"):
+        answers("0 context errno=0\nSegmentation fault\n")
+    with pytest.raises(LabFault, match="the client's line 'context' has no ret, but errno"):
+        _ = answers("0 context errno=0\n")[0].result
+
+
+class Running:
+    """A client that says these pieces, then ends."""
+
+    def __init__(self, pieces):
+        self.pieces, self.closed = list(pieces), False
+
+    def read(self, timeout_s):  # noqa: ARG002 - the protocol's
+        return self.pieces.pop(0) if self.pieces else b""
+
+    def close(self):
+        self.closed = True
+
+
+class Session:
+    """A session whose commands give this."""
+
+    def __init__(self, reply=None, running=None):
+        self.reply, self.running, self.asked = reply, running, []
+
+    def call(self, command, timeout_s):  # noqa: ARG002 - the protocol's
+        self.asked.append(command)
+        return self.reply
+
+    execute = call
+
+    def spawn(self, command):
+        self.asked.append(command)
+        return self.running
+
+
+def test_words_reach_the_client():
+    """The words are quoted for the board's shell; what comes back are answers."""
+    session = Session(Reply(0, b"0 context errno=0\n", b""))
+    assert TeeClient(session, "/tmp/tee client").run("context")[0].succeeded
+    assert session.asked == ["'/tmp/tee client' context"]
+
+
+@pytest.mark.parametrize(
+    ("code", "fault", "words"),
+    [
+        (2, Misuse, "told nonsense: tee-client: no UUID"),
+        (1, LabFault, "the TEE client ended with 1"),
+        (137, LabFault, "the TEE client ended with 137"),
+    ],
+)
+def test_a_client_that_fails(code, fault, words):
+    """Nonsense is the caller's fault, any other end the lab's."""
+    with pytest.raises(fault, match=words):
+        TeeClient(Session(Reply(code, b"", b"tee-client: no UUID\n")), "c").run("session,1")
+
+
+def test_a_client_that_goes_on():
+    """It is waited for until every one of its clients is so far, whatever pieces the lines come in."""
+    running = Running([b"1 rou", b"nds n=1\n2 con", b"text errno=0\n2 rounds n=1\n1 ro"])
+    session = Session(running=running)
+    with TeeClient(session, "c").going_on("fork,2", until="rounds", count=2) as said:
+        assert [(a.client, a.word) for a in said] == [(1, "rounds"), (2, "context"), (2, "rounds")]
+        assert not running.closed
+    assert running.closed
+    assert session.asked == ["exec c fork,2"]
+
+
+def test_a_load_of_several_sessions():
+    """Every client opens its sessions, waits for the others, and calls all of them until it is killed."""
+    running = Running([b"1 rounds n=1\n2 rounds n=1\n"])
+    session = Session(running=running)
+    with TeeClient(session, "c").busy(clients=2, sessions=2):
+        assert not running.closed
+    words = session.asked[0].split()
+    assert words[:3] == ["exec", "c", "fork,2"]
+    assert words[-4:] == ["meet", "forever", "invoke,0,4,o,o", "invoke,1,4,o,o"]
+
+
+def test_a_client_that_ends_early():
+    """A client that can't do its work is no load."""
+    running = Running([b"1 session errno=0 ret=ffff0008 origin=3 id=0\n"])
+    with (
+        pytest.raises(LabFault, match=r"ended before 2 clients said 'rounds': '1 session"),
+        TeeClient(Session(running=running), "c").busy(clients=2),
+    ):
+        pytest.fail("the load is not there")
+    assert running.closed
+
+
+# --- the program, run by QEMU's user emulation on a host without a TEE ------------------------------------
+
+EMULATORS = {"aarch64": "qemu-aarch64", "armv7l": "qemu-arm"}
+
+
+@pytest.fixture(scope="module")
+def programs():
+    """Emulator and program for every machine of a board."""
+    make(goal="userland")
+    return {
+        machine: [shutil.which(emulator) or emulator, str(FIRMWARE / "build" / machine / "tee-client")]
+        for machine, emulator in EMULATORS.items()
+    }
+
+
+@pytest.mark.parametrize("machine", EMULATORS)
+def test_without_a_tee(programs, machine):
+    """On a machine without a TEE every step says which errno Linux gave; several clients do so too."""
+    done = subprocess.run(
+        [*programs[machine], "fork,2", "meet", "times,2", "context"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = sorted((a.client, a.word, a.values.get("errno")) for a in answers(done.stdout))
+    each = [("context", 2), ("context", 2), ("fork", None), ("meet", None)]
+    assert found == [(n, *rest) for n in (1, 2) for rest in each]
+
+
+@pytest.mark.parametrize("machine", EMULATORS)
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ("dance", "dance"),
+        ("session,80a4c275", "no UUID"),
+        ("invoke,0,1", "a number of something that there is not"),
+        ("session,80a4c275-0a47-4905-8285-1486a9771a08 invoke,0,x", "no number"),
+        ("session,80a4c275-0a47-4905-8285-1486a9771a08 invoke,0", "a number is missing"),
+        ("session,80a4c275-0a47-4905-8285-1486a9771a08,o,o,o,o,o", "more than four parameters"),
+        ("session,80a4c275-0a47-4905-8285-1486a9771a08,x:1:2", "no kind of a parameter"),
+        ("alloc,4096 fill,0,1", "this memory is not there"),
+        ("context," + "x" * 300, "a word is too long"),
+        ("times,65 context", "too many"),
+    ],
+)
+def test_words_it_does_not_know(programs, machine, words, why):
+    """Nonsense is refused with a sentence, and ends with 2."""
+    done = subprocess.run([*programs[machine], *words.split()], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, f"tee-client: {why}\n")
+
+
+@pytest.mark.parametrize("machine", EMULATORS)
+def test_a_call_that_fails_ends_a_load(programs, machine):
+    """`forever` says nothing but rounds, until a call fails: that is said, and it ends with 1."""
+    done = subprocess.run(
+        [*programs[machine], "forever", "context"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, "0 context errno=2\n")
