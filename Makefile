@@ -25,7 +25,7 @@ demo: board firmware
 test: check boards
 	$(BIN)/pytest --lg-env $(TARGET)
 	$(BIN)/pytest --lg-env targets/virtual-mp15.yaml -k 'not test_recovery or watchdog' \
-		$(addprefix testcases/test_,identity.py deploy.py addresses.py recovery.py)
+		$(addprefix testcases/test_,identity.py deploy.py addresses.py recovery.py tee.py)
 	$(BIN)/pytest --lg-env targets/virtual-mp25-spi.yaml testcases/test_notification.py \
 		-k "explained or agree or one_cpu or goes_and_comes"
 	$(BIN)/pytest testcases/unit -m slow

@@ -9,7 +9,7 @@ from attrs import asdict
 
 from bench.errors import BoardFault, Invalidated
 from bench.facts import Timeline, Verdict
-from bench.measure.leaks import leaks
+from bench.measure.leaks import lasting
 from bench.measure.recovery import INTERVALS, disagreements, durations, measurements
 from testcases.requirements import ENDURANCE
 from testcases.test_recovery import ALL
@@ -19,8 +19,6 @@ pytestmark = ENDURANCE
 WARM_UP = 3
 """Cycles before the leak check's baseline: caches fill, shells open."""
 CHECK_EVERY = 25
-TRIES = 10
-"""What a leak holds it holds in every look; what the bench's own readers hold is gone in one of them."""
 
 
 def test_crash_recovery_soak(crashes, core, soak):
@@ -56,11 +54,9 @@ def cycle(crashes, core):
 
 def no_leaks(crashes, before, cycles, number):
     """The board holds no more than before; else what, and after how many cycles."""
-    for _ in range(TRIES):
-        found = leaks(before, crashes.held(), cycles)
-        if not found:
-            return
-    pytest.fail(f"leak within {cycles} cycles (cycle {number} of the soak): " + "; ".join(found))
+    found = lasting(before, crashes.held, cycles)
+    if found:
+        pytest.fail(f"leak within {cycles} cycles (cycle {number} of the soak): " + "; ".join(found))
 
 
 def tell(crashes, core, timelines):

@@ -1,100 +1,288 @@
 # SPDX-License-Identifier: MIT
-"""The trusted execution environment: what Linux shows of it, and OP-TEE's own test suite on the board.
+"""The trusted execution environment as a program on the board sees it: contexts, sessions, shared memory.
 
-The whole suite takes a quarter of an hour on an emulated board: MPBENCH_XTEST=all
+The client is the bench's own, static and without libteec (firmware/userland/tee-client.c). It talks to pseudo
+applications that ST's images have as well: statistics (CFG_WITH_STATS) and enumeration (CFG_DEVICE_ENUM_PTA).
 """
-
-import os
-import re
 
 import pytest
 
 from bench.board.tee import tee
-from bench.observe.xtest import suite
+from bench.board.teeclient import GET_TIME, STATS
+from bench.facts import Measurement
+from bench.layout import Tee
+from bench.measure.leaks import lasting
+from bench.observe.tee import DYNAMIC, OPTEE, capabilities, revision, uuids
+from bench.plugin.tee import held_of_tee, numbers
 
-CASES = {
-    "1001": "self tests of OP-TEE's core",
-    "1002": "parameters reach a pseudo application as they were sent",
-    "1004": "memory of a trusted application is its own",
-    "1005": "many sessions at once, each with its own state",
-    "1007": "a panic ends a session, and only that one",
-    "1008": "applications are found by their UUID, wrong ones are refused, shared memory has its bounds",
-    "1009": "waits and cancellation",
-    "1012": "one instance serves several sessions",
-}
-"""Cases of xtest's regression suite that are about contexts, sessions, shared memory and cancellation."""
+BY_TEE, BY_APPLICATION = 3, 4
+"""TEEC_ORIGIN_TEE, TEEC_ORIGIN_TRUSTED_APP: who gave an answer."""
 
-RUN = "cd /tmp && LD_LIBRARY_PATH=/tmp/xtest exec timeout {seconds} {program} -l 0 -t regression {cases}"
-CASES_S, WHOLE_S = 240, 3600
+ENUMERATION = "7011a688-ddde-4053-a5a9-7b3c4ddf13b8"
+LIST = 0
+"""OP-TEE's pseudo application that lists devices, and its command. Ref: pta_device.h"""
+SELF_TEST = "d96a5b40-c3e5-21e3-8794-1002a5d5c61b"
+CALCULATE, TAKE_NULL = 1, 10
+"""OP-TEE's pseudo application for tests of itself (CFG_TEE_CORE_EMBED_INTERNAL_TESTS), and commands of it.
+Ref: pta_invoke_tests.h"""
+UNKNOWN = "00000000-1111-4222-8333-444444444444"
 
-
-@pytest.fixture(scope="module")
-def xtest(board, target):
-    """Path of OP-TEE's xtest on the board; a virtual board gets it when it is asked for."""
-    session = board.session
-    there = session.execute("command -v xtest").stdout.decode().strip()
-    if there:
-        return there
-    bringing = next((r for r in target.resources if hasattr(r, "xtest")), None)
-    if bringing is None or session.execute("uname -m").stdout != b"aarch64\n":
-        pytest.skip("the board has no xtest: its image needs OP-TEE's test suite (optee-test)")
-    session.put_bytes(bringing.xtest().read_bytes(), "/tmp/xtest.tar.gz")
-    unpacked = session.execute("gunzip -c /tmp/xtest.tar.gz | tar -C / -xf - && rm /tmp/xtest.tar.gz")
-    assert unpacked.code == 0, unpacked.error
-    return "/tmp/xtest/xtest"
+SESSION = f"session,{STATS}"
+PAGE = 4096
+USUAL_LIMIT = 512 << 10
+"""What the client API promises at least. Ref: GlobalPlatform TEE Client API, 4.2"""
+MOST = 64 << 20
 
 
-def run(board, program, cases, seconds):
-    """What xtest says; it has a channel of its own, and ends in time."""
-    command = RUN.format(program=program, cases=cases, seconds=seconds)
-    return board.session.spawn(command).finish(seconds + 30).stdout.decode("utf-8", "replace")
+@pytest.fixture
+def client(tee_client):
+    """The client, on a board whose OP-TEE has the application that most tests talk to."""
+    if not tee_client.run("context", SESSION)[-1].succeeded:
+        pytest.skip("OP-TEE has no application for statistics: CFG_WITH_STATS=n")
+    return tee_client
 
 
-@pytest.fixture(scope="module")
-def cases(board, xtest):
-    """Results of all CASES, in one run."""
-    return suite(run(board, xtest, " ".join(CASES), CASES_S)).cases
+@pytest.fixture
+def tester(tee_client):
+    """The client, on a board whose OP-TEE has tests of itself inside."""
+    if not tee_client.run("context", f"session,{SELF_TEST}")[-1].succeeded:
+        pytest.skip("OP-TEE has no tests of itself inside: CFG_TEE_CORE_EMBED_INTERNAL_TESTS=n")
+    return tee_client
 
 
-def test_version_and_devices(bench):
-    """Linux's OP-TEE driver says which revision it found, and user space has its devices."""
-    found = tee(bench.board.session)
-    assert found.present
-    log = bench.board.session.execute("dmesg").stdout.decode("utf-8", "replace")
-    assert re.search(r"optee: revision \d+\.\d+", log), "the driver names no revision"
-    assert "optee: initialized driver" in log
+def last(client, *words):
+    """What came of the last of these words; every one before it has to succeed."""
+    *before, answer = client.run(*words)
+    assert [a for a in before if not a.succeeded] == []
+    return answer
 
 
-@pytest.mark.parametrize("number", CASES)
-def test_xtest_case(bench, cases, number):  # noqa: ARG001 - the board has to be ours
-    """A case of OP-TEE's own regression suite passes on this board."""
-    name = f"regression_{number}"
-    assert name in cases, f"xtest has no case {name}"
-    assert cases[name] == "", f"{CASES[number]}: {cases[name]}"
+# --- version ----------------------------------------------------------------------------------------------
 
 
-def test_killed_clients_leave_no_session(bench, xtest):
-    """Clients that are killed in the middle of their calls leave nothing: others get all sessions."""
+def test_version_and_capabilities(bench, tee_client):
+    """Linux says the same of OP-TEE to a program, in sysfs and in its log: who it is and what it can do."""
     session = bench.board.session
-    for _ in range(3):
-        session.spawn(RUN.format(program=xtest, cases="1013", seconds=60)).close()
-    assert suite(run(bench.board, xtest, "1005 1012", CASES_S)).cases == {
-        "regression_1005": "",
-        "regression_1012": "",
-    }
+    found = tee(session)
+    assert found.present
+    log = session.execute("dmesg").stdout.decode("utf-8", "replace")
+    assert revision(log), "the driver names no revision"
+    assert "optee: initialized driver" in log
+    version = last(tee_client, "context", "version")
+    assert (version["impl"], version["impl_caps"] & 1) == (OPTEE, 1)
+    in_sysfs = session.read("/sys/class/tee/tee0/implementation_id")
+    assert in_sysfs in ("ENOENT", b"%d\n" % version["impl"])
+    can = capabilities(version["caps"])
+    assert "GlobalPlatform API" in can
+    assert "for tee-supplicant" not in can, "/dev/tee0 is for everybody"
+    assert ("registers a client's own memory" in can) == (DYNAMIC in log)
 
 
-def test_two_clients_at_once(bench, xtest):
-    """Two processes with sessions of their own don't disturb each other."""
-    other = bench.board.session.spawn(RUN.format(program=xtest, cases="1009", seconds=CASES_S))
-    first = suite(run(bench.board, xtest, "1005", CASES_S))
-    second = suite(other.finish(CASES_S + 30).stdout.decode("utf-8", "replace"))
-    assert {**first.cases, **second.cases} == {"regression_1005": "", "regression_1009": ""}
+def test_a_reference_to_no_memory(tester):
+    """A parameter that refers to no memory reaches the application if the TEE can, else Linux refuses."""
+    able = "references to no memory" in capabilities(last(tester, "context", "version")["caps"])
+    answer = last(tester, "context", f"session,{SELF_TEST}", f"invoke,0,{TAKE_NULL},null")
+    assert (answer.errno, answer["ret"]) == (("OK", Tee.SUCCESS) if able else ("EINVAL", 0))
 
 
-def test_the_whole_suite(bench, xtest):
-    """Every case of OP-TEE's regression suite that this board can run passes."""
-    if os.environ.get("MPBENCH_XTEST") != "all":
-        pytest.skip("it takes a quarter of an hour: MPBENCH_XTEST=all")
-    found = suite(run(bench.board, xtest, "", WHOLE_S)).cases
-    assert {name: words for name, words in found.items() if words} == {}
+# --- applications -----------------------------------------------------------------------------------------
+
+
+def test_an_application_is_found_by_its_uuid(bench, tee_client):
+    """OP-TEE lists applications for Linux' bus by UUID: all of them are on it, and open by that UUID."""
+    *_, listed, shown = tee_client.run(
+        "context", f"session,{ENUMERATION}", "alloc,4096", f"invoke,0,{LIST},mo:0:0:1024", "show,0,0,1024"
+    )
+    assert listed.succeeded
+    names = uuids(shown.data[: listed["b0"]])
+    assert names, "OP-TEE lists no application at all, not even the remoteproc TA"
+    assert names <= tee(bench.board.session).applications
+    for name in sorted(names):
+        opened = tee_client.run("context", f"session,{name}")[-1]
+        assert opened.result in ((Tee.SUCCESS, BY_APPLICATION), (Tee.BUSY, BY_TEE)), name
+
+
+def test_a_wrong_uuid_is_refused(client):
+    """OP-TEE itself answers that there is no such application; the context goes on to work."""
+    context, wrong, right = client.run("context", f"session,{UNKNOWN}", SESSION)
+    assert context.succeeded
+    assert (wrong.errno, wrong.result) == ("OK", (Tee.ITEM_NOT_FOUND, BY_TEE))
+    assert right.succeeded
+
+
+# --- sessions ---------------------------------------------------------------------------------------------
+
+MANY = 8
+
+
+def test_closing_a_context_closes_its_sessions(client):
+    """Sessions that nobody closed are closed with their context, at once; those of other contexts are not."""
+    words = [
+        "context",
+        SESSION,
+        "context",
+        *[SESSION] * MANY,
+        "leave,1",
+        "on,0",
+        SESSION,
+        f"invoke,0,{GET_TIME},o,o",
+    ]
+    answers = client.run(*words)
+    assert all(a.succeeded for a in answers)
+    mine, *others, next_one = [a["id"] for a in answers if a.word == "session"]
+    assert others == list(range(mine + 1, mine + 1 + MANY))
+    assert next_one == mine + 1, "OP-TEE did not give the first of the closed sessions' numbers again"
+
+
+def test_a_session_belongs_to_its_context(client):
+    """A session can't be used or closed from another context, nor once it is closed."""
+    call = f"invoke,0,{GET_TIME},o,o"
+    answers = client.run(
+        "context", SESSION, "context", call, "close,0", "on,0", call, "close,0", call, "close,0"
+    )
+    got = [a.errno for a in answers if a.word in ("invoke", "close")]
+    assert got == ["EINVAL", "EINVAL", "OK", "OK", "EINVAL", "EINVAL"]
+
+
+KILLED = {
+    "holding": ("meet", "hold"),
+    "calling": ("meet", "forever", f"invoke,0,{GET_TIME},o,o"),
+    "opening": ("meet", "forever", "context", SESSION, "alloc,65536", "close,2", "free,2", "leave,1"),
+}
+CLIENTS, TIMES = 3, 4
+
+
+@pytest.mark.parametrize("doing", KILLED)
+def test_killed_clients_leave_nothing(bench, client, doing):
+    """Clients killed while they hold, call or open sessions and memory leave nothing, in either world."""
+    kill_all(bench, client, KILLED[doing])  # pools that only grow have grown
+    before = held_of_tee(client)
+    for _ in range(TIMES):
+        kill_all(bench, client, KILLED[doing])
+    assert lasting(before, lambda: held_of_tee(client), TIMES) == []
+
+
+def kill_all(bench, client, doing):
+    """Some clients do this, each with sessions and memory of its own; then they are killed, all at once."""
+    words = [f"fork,{CLIENTS}", "context", SESSION, SESSION, "alloc,65536", "register,65536", *doing]
+    until = "hold" if "hold" in doing else "rounds"
+    with client.going_on(*words, until=until, count=CLIENTS) as said:
+        held = numbers(client)
+        assert held["number of a new session"] > 2 * CLIENTS
+        pids = [str(a["pid"]) for a in said if a.word == "fork"]
+        gone = "while kill -0 $p 2>/dev/null; do :; done"
+        bench.execute(f"kill -KILL {' '.join(pids)}; for p in {' '.join(pids)}; do {gone}; done")
+
+
+@pytest.mark.parametrize(("clients", "sessions"), [(2, 8), (8, 3)])
+def test_clients_at_once(client, clients, sessions):
+    """Clients with several sessions each, more than OP-TEE has threads, call at once: all are served."""
+    calls = [f"invoke,{n},{GET_TIME},o,o" for n in range(sessions)]
+    answers = client.run(f"fork,{clients}", "context", *[SESSION] * sessions, "meet", "times,5", *calls)
+    assert [a for a in answers if not a.succeeded] == []
+    ids = [a["id"] for a in answers if a.word == "session"]
+    assert len(set(ids)) == clients * sessions, "two sessions had one number"
+    for n in range(1, clients + 1):
+        times = [(a["a1"], a["b1"]) for a in answers if (a.client, a.word) == (n, "invoke")]
+        assert len(times) == 5 * sessions
+        assert times == sorted(times), f"client {n}: the TEE's time went backwards"
+
+
+def test_answers_reach_who_asked(tester):
+    """Each of several clients gets the answers to its own questions."""
+    ask = f"invoke,0,{CALCULATE},io:me:1000"
+    answers = tester.run("fork,6", "context", f"session,{SELF_TEST}", "meet", "times,10", ask)
+    got = [(a.client, a["a0"]) for a in answers if a.word == "invoke"]
+    assert sorted(got) == [(n, 1000 + n) for n in range(1, 7) for _ in range(10)]
+
+
+# --- shared memory ----------------------------------------------------------------------------------------
+
+KINDS = ("alloc", "register")
+
+
+def reading(size, offset):
+    """Statistics of OP-TEE's heap, written to an offset of the memory; behind it, what stands there."""
+    return f"invoke,0,1,v:1:0,mo:0:{offset}:{size - offset}", f"show,0,{offset},4"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("size", [PAGE, PAGE + 1, 64 << 10, USUAL_LIMIT])
+def test_shared_memory(client, kind, size):
+    """Memory of Linux and of the client's own is shared up to 512 KiB, from its first byte to its last."""
+    for offset in (0, (size - 64) & ~7):
+        answers = client.run("context", SESSION, f"{kind},{size}", "fill,0,0xa5", *reading(size, offset))
+        if kind == "register" and answers[2].errno == "ENOTSUPP":
+            pytest.skip("OP-TEE registers no memory of a client's own: CFG_CORE_DYN_SHM=n")
+        assert all(a.succeeded for a in answers)
+        assert answers[-1].data == b"Heap"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_byte_is_shared(tester, kind):
+    """OP-TEE reads all of 512 KiB, and gets what the client wrote."""
+    size = USUAL_LIMIT - 1  # times 3, modulo 256, is no round number
+    words = ["context", f"session,{SELF_TEST}", f"{kind},{USUAL_LIMIT}", "fill,0,3"]
+    shown = last(tester, *words, f"invoke,0,{CALCULATE},mio:0:0:{size}", "show,0,0,2")
+    assert shown.data == bytes([size * 3 % 256, 3])
+
+
+def test_memory_beyond_the_limit(bench, client):
+    """Memory that is too large is refused with a reason, not half shared; what was good before still is."""
+    good, (registered, called) = growing(client)
+    bench.measure(Measurement("memory that the TEE shares at once", good >> 10, "KiB", "this run", low=512))
+    if registered.succeeded:
+        assert (called.errno, called.result) == ("OK", (Tee.OUT_OF_MEMORY, BY_TEE))
+    else:
+        assert registered.errno in ("ENOMEM", "EINVAL", "ENOTSUPP")
+    before = held_of_tee(client)
+    assert growing(client)[0] == good
+    after = last(client, "context", SESSION, f"alloc,{USUAL_LIMIT}", *reading(USUAL_LIMIT, 0))
+    assert after.data == b"Heap"
+    assert lasting(before, lambda: held_of_tee(client), 1) == []
+
+
+def growing(client):
+    """Twice as much again and again: the last size that was shared; what the next one was answered."""
+    size, good = USUAL_LIMIT, 0
+    while size <= MOST:
+        answers = client.run("context", SESSION, f"register,{size}", *reading(size, size - 64)[:1])
+        if not all(a.succeeded for a in answers):
+            return good, answers[2:]
+        size, good = 2 * size, size
+    return pytest.skip(f"OP-TEE shares {MOST >> 20} MiB at once: no limit was found")
+
+
+def test_what_is_no_shared_memory(client):
+    """Beyond the end of shared memory, in that of another context, or where it was freed, Linux refuses."""
+    ask = "invoke,0,1,v:1:0,mo:0:{}:{}"
+    beyond = [ask.format(PAGE, 1), ask.format(0, PAGE + 1), ask.format(2**64 - 64, 128)]
+    words = ["context", SESSION, f"alloc,{PAGE}", *beyond, ask.format(0, PAGE)]
+    found = [a.errno for a in client.run(*words) if a.word == "invoke"]
+    assert found == ["EINVAL", "EINVAL", "EINVAL", "OK"]
+    foreign = last(client, "context", f"alloc,{PAGE}", "context", SESSION, ask.format(0, 64))
+    assert foreign.errno == "EINVAL"
+    freed = last(client, "context", SESSION, f"alloc,{PAGE}", "free,0", ask.format(0, 64))
+    assert freed.errno == "EINVAL"
+    nothing = client.run("context", "register,0")[-1]
+    assert nothing.errno in ("EINVAL", "ENOTSUPP")
+
+
+def test_a_buffer_that_is_too_short(client):
+    """The application says how much it needs, and writes nothing behind the end."""
+    answers = client.run(
+        "context", SESSION, f"alloc,{PAGE}", "fill,0,0xa5", "invoke,0,1,v:1:0,mo:0:0:63", "show,0,0,64"
+    )
+    assert (answers[4].result, answers[4]["b1"]) == ((Tee.SHORT_BUFFER, BY_APPLICATION), 64)
+    assert answers[5].data == b"\xa5" * 64
+
+
+# --- load -------------------------------------------------------------------------------------------------
+
+
+def test_busy_clients(client):
+    """While several clients call without a pause, another one is served."""
+    before = numbers(client)
+    with client.busy(clients=3, sessions=2):
+        inside = numbers(client)
+        assert inside["number of a new session"] >= before["number of a new session"] + 6

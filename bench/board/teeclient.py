@@ -18,8 +18,9 @@ from bench.board.load import Running, running
 from bench.errors import LabFault, Misuse
 
 LINE = re.compile(r"([0-9a-f]+) ([a-z]+)((?: [a-z_]+[0-9]?=[0-9a-f]*)*)")
+ERRNOS = {**errno.errorcode, 0: "OK", 524: "ENOTSUPP"}
+"""524 is the kernel's own. Ref: Linux include/linux/errno.h"""
 WRONG_WORDS = 2
-KILLED = 137
 CALL_S = 30.0
 BEGIN_S = 30.0
 ROUND = "rounds"
@@ -48,7 +49,7 @@ class Answer:
     def errno(self) -> str:
         """Linux's answer: "OK" or the errno's name."""
         number = self["errno"]
-        return errno.errorcode.get(number, f"errno {number}") if number else "OK"
+        return ERRNOS.get(number, f"errno {number}")
 
     @property
     def result(self) -> tuple[int, int]:

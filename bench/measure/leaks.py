@@ -5,7 +5,7 @@ Ref: Linux Documentation/filesystems/proc.rst (meminfo, slabinfo, vmallocinfo), 
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from attrs import evolve, field, frozen
 
@@ -13,6 +13,8 @@ SLAB = re.compile(r"^(\S+) +(\d+) +\d+ +\d+ +(\d+) +\d+ : ", re.MULTILINE)
 NUMBER = re.compile(r"^([a-z_ ]+)=(\d+)$", re.MULTILINE)
 SLABS_OF_NOISE = 8
 """CPUs keep slabs of their own, whose objects all count as used: so many of them may come and go."""
+LOOKS = 10
+"""What a leak holds it holds in every look; what the bench's own readers hold is gone in one of them."""
 MEMORY_NOISE_KIB = 8192
 PAGE_KIB = 4
 LAZY = "vmap_area"
@@ -75,4 +77,13 @@ def leaks(before: Snapshot, after: Snapshot, cycles: int) -> list[str]:
     lost_kib = before.free_kib - after.free_kib
     if lost_kib > max(cycles / 2 * PAGE_KIB, MEMORY_NOISE_KIB):
         found.append(f"available memory: {lost_kib} KiB less after {cycles} cycles")
+    return found
+
+
+def lasting(before: Snapshot, look: Callable[[], Snapshot], cycles: int) -> list[str]:
+    """What grew in every one of several looks at the board, in words of the last."""
+    found: list[str] = []
+    for _ in range(LOOKS):
+        if not (found := leaks(before, look(), cycles)):
+            break
     return found

@@ -22,7 +22,8 @@
  *   fill,MEMORY,BYTE  show,MEMORY,OFFSET,SIZE  free,MEMORY
  *   fork,N                       N clients do the rest
  *   meet                         wait until all of them are here
- *   times,N  forever             repeat the rest; forever: until killed, with a line for 1, 2, 4, 8 ... rounds
+ *   times,N  forever             repeat the rest; forever: until killed, with a line for 1, 2, 4, 8 ... rounds.
+ *                                What one round makes has the same numbers as in the one before.
  *   hold                         stay as it is until killed
  * PARAM: v:A:B, o, io:A:B (values in, out, both); mi:, mo:, mio:MEMORY:OFFSET:SIZE; null (a memory reference
  * to nothing); - (none). A number may be `me`, the number of the client.
@@ -659,30 +660,40 @@ static void step(const char *word)
 	wrong(name);
 }
 
+static void script(char **words);
+
+/* The rest, as often as this; what a round has made is forgotten by the next one, unless it stays open */
+static void repeat(char **words, uint64_t rounds, int silently)
+{
+	unsigned int had[3] = { n_contexts, n_sessions, n_memory };
+	int was = context;
+
+	for (uint64_t round = 1; !rounds || round <= rounds; round++) {
+		n_contexts = had[0];
+		n_sessions = had[1];
+		n_memory = had[2];
+		context = was;
+		silent = silently;
+		script(words);
+		silent = 0;
+		if (!silently || round & (round - 1))
+			continue;
+		begin("rounds");
+		say("n", round);
+		end();
+	}
+}
+
 static void script(char **words)
 {
 	for (; *words; words++) {
-		char *rest = *words, first[8] = { 0 };
+		char *rest = *words;
 
-		for (int n = 0; n < 7 && rest[n] && rest[n] != ','; n++)
-			first[n] = rest[n];
-		if (same(first, "times")) {
-			for (uint64_t left = number(rest + 6); left; left--)
-				script(words + 1);
+		if (same(rest, "forever")) {
+			repeat(words + 1, 0, 1);
+		} else if (rest[0] == 't' && rest[1] == 'i' && rest[2] == 'm' && rest[3] == 'e' && rest[4] == 's') {
+			repeat(words + 1, number(rest[5] ? rest + 6 : 0), 0);
 			return;
-		}
-		if (same(first, "forever")) {
-			for (uint64_t rounds = 1;; rounds++) {
-				silent = 1;
-				script(words + 1);
-				silent = 0;
-				if (rounds & (rounds - 1))
-					continue;
-				begin("rounds");
-				say("n", rounds);
-				say("pid", call(GETPID, 0, 0, 0));
-				end();
-			}
 		}
 		step(*words);
 	}

@@ -32,6 +32,7 @@ def test_lines_are_read():
     assert fill == Answer(0, "fill")
     assert show.data == bytes.fromhex("70680000")
     assert (rounds.client, rounds.word, rounds["n"]) == (2, "rounds", 128)
+    assert Answer(0, "register", {"errno": 524}).errno == "ENOTSUPP"
     assert Answer(0, "context", {"errno": 4000}).errno == "errno 4000"
 
 
@@ -169,7 +170,8 @@ def test_without_a_tee(programs, machine):
         ("session,80a4c275-0a47-4905-8285-1486a9771a08,x:1:2", "no kind of a parameter"),
         ("alloc,4096 fill,0,1", "this memory is not there"),
         ("context," + "x" * 300, "a word is too long"),
-        ("times,65 context", "too many"),
+        ("context " * 65, "too many"),
+        ("times context", "a number is missing"),
     ],
 )
 def test_words_it_does_not_know(programs, machine, words, why):

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: MIT
+"""What a TEE and its driver say of themselves; and a look at a board that holds more than before."""
+
+import pytest
+
+from bench.board.teeclient import answers
+from bench.errors import LabFault
+from bench.measure.leaks import LOOKS, Snapshot, lasting
+from bench.observe.tee import allocated, capabilities, revision, uuids
+from bench.plugin.tee import numbers
+
+LOG = """[    1.651388] optee: probing for conduit method.
+[    1.652585] optee: revision 4.10 (18b424c2)
+[    1.677416] optee: initialized driver
+"""
+HEAP = bytes.fromhex(
+    "4865617000000000000000000000000000000000000000000000000000000000"
+    "00a456ac0600000070680000f0680000e0180300000000000000000000000000"
+)
+"""As the virtual STM32MP25 gave it."""
+
+
+def test_capabilities_in_words():
+    """Every bit that Linux knows has words; a new one has its number."""
+    found = {"GlobalPlatform API", "registers a client's own memory", "references to no memory"}
+    assert capabilities(0xD) == found
+    assert capabilities(0x22) == {"for tee-supplicant", "bit 5"}
+    assert capabilities(0) == frozenset()
+
+
+def test_revision():
+    """The driver's line, with or without the build behind it; a log that lost it has none."""
+    assert revision(LOG) == "4.10"
+    assert revision(LOG.replace(" (18b424c2)", "")) == "4.10"
+    assert revision("[    0.0] Booting Linux") == ""
+
+
+def test_heap():
+    """Bytes in use; a cut structure is refused."""
+    assert allocated(HEAP) == 0x6870
+    with pytest.raises(LabFault, match="have 43 bytes, not 44 or more"):
+        allocated(HEAP[:43])
+
+
+def test_uuids():
+    """Sixteen bytes each, in the order in which a UUID is written."""
+    name = "80a4c275-0a47-4905-8285-1486a9771a08"
+    assert uuids(bytes.fromhex(name.replace("-", "")) * 2) == {name}
+    assert uuids(b"") == frozenset()
+    with pytest.raises(LabFault, match="has 17 bytes, no multiple of 16"):
+        uuids(bytes(17))
+
+
+class Client:
+    """A client on a board whose OP-TEE answers this."""
+
+    def __init__(self, said):
+        self.said = said
+
+    def run(self, *_words):
+        return answers(self.said)
+
+
+FRESH = f"""0 context errno=0
+0 session errno=0 ret=0 origin=4 id=2
+0 alloc errno=0 id=1 size=1000
+0 invoke errno=0 ret=0 origin=4 ms=0 b1=40
+0 show bytes={HEAP.hex()}
+"""
+
+
+def test_what_a_tee_holds():
+    """Numbers of what is new tell how much is open; the heap tells the rest."""
+    assert numbers(Client(FRESH)) == {
+        "number of a new session": 2,
+        "number of new shared memory": 1,
+        "bytes of OP-TEE's heap": 0x6870,
+    }
+
+
+def test_a_tee_that_does_not_say_what_it_holds():
+    """A refusal is no number: the comparison would be with nothing."""
+    with pytest.raises(LabFault, match="no statistics of OP-TEE: session ret=0xffff0008 origin=0x3"):
+        numbers(Client(FRESH.replace("ret=0 origin=4 id=2", "ret=ffff0008 origin=3 id=0", 1)))
+
+
+def test_a_leak_lasts():
+    """What is gone in a later look was no leak; what stays in all of them is."""
+    before, more = Snapshot({"descriptors": 3}, {}, 0), Snapshot({"descriptors": 4}, {}, 0)
+    looks = iter([more, more, before])
+    assert lasting(before, lambda: next(looks), 1) == []
+    looks = iter([more] * LOOKS)
+    assert lasting(before, lambda: next(looks), 5) == ["descriptors: 3 before, 4 after 5 cycles"]
+    assert next(looks, None) is None
