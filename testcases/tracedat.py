@@ -40,7 +40,8 @@ def write(path: Path, header_page: str, formats: Sequence[str], raw: Mapping[int
     path.write_bytes((head + places).ljust(at, b"\0") + body)
 
 
-LINE = re.compile(r"^ *(.+)-(\d+) +\[(\d+)\] +(\d+)\.(\d{9}): +(\w+): +(.*)$")
+LINE = re.compile(r"^ *(.+)-(\d+) +\[(\d+)\]\S* +(\d+)\.(\d{9}): +(\w+): +(.*)$")
+"""trace-cmd 3.3 puts the flags of the moment right behind the CPU, in hexadecimal."""
 
 
 def report(path: Path) -> list[tuple[int, int, int, str, str]]:
