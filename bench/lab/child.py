@@ -3,6 +3,7 @@
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import signal
 import sys
@@ -37,10 +38,16 @@ class Child:
     process: asyncio.subprocess.Process
 
     @classmethod
-    async def start(cls, arguments: Sequence[str], variables: Mapping[str, str], log: Path) -> "Child":
-        """Start it in the checkout; what it says goes into `log`. LabFault if that is not possible."""
+    async def start(
+        cls, arguments: Sequence[str], variables: Mapping[str, str], log: Path, mark: Path
+    ) -> "Child":
+        """Start it in the checkout; what it says goes into `log`. LabFault if that is not possible.
+
+        mark: a file that it holds locked as long as it lives, with its process id: see `outlived`.
+        """
         try:
-            with log.open("ab") as file:
+            with log.open("ab") as file, mark.open("w") as held:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 process = await asyncio.create_subprocess_exec(
                     *WRAPPER,
                     *arguments,
@@ -50,7 +57,9 @@ class Child:
                     stdout=file,
                     stderr=file,
                     start_new_session=True,
+                    pass_fds=[held.fileno()],
                 )
+                held.write(str(process.pid))
         except OSError as e:
             raise LabFault(f"cannot start {arguments[0]}: {e.strerror}") from e
         return cls(process)
@@ -69,3 +78,22 @@ class Child:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
             return await self.process.wait()
+
+
+async def outlived(mark: Path, grace_s: float) -> int | None:
+    """Wait for the process of a night that was killed, which was told to end; kill it if it does not.
+
+    Its process id, 0 if the night did not live to write it down; None if there was none any more.
+    """
+    with mark.open("r+") as held:
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return None
+        free = asyncio.create_task(asyncio.to_thread(fcntl.flock, held, fcntl.LOCK_EX))
+        ended, _ = await asyncio.wait([free], timeout=grace_s)
+        pid = int(held.read() or 0)  # it holds the lock, so the number is still its own
+        if not ended and pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGKILL)
+            await free
+        return pid

@@ -8,9 +8,10 @@ a minute unless it is polled; one whose place is acquired does not.
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
 import grpc
-from attrs import define, frozen
+from attrs import define, field, frozen
 from labgrid.remote.client import ClientSession, ServerError
 from labgrid.remote.common import Place, Reservation, ReservationState
 from labgrid.remote.generated import labgrid_coordinator_pb2 as pb
@@ -34,12 +35,67 @@ class Offer:
     reservation: str
 
 
+class Session(ClientSession):  # type: ignore[misc]
+    """labgrid's, which tells when an exporter's resources come and go."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.news = asyncio.Event()
+
+    @classmethod
+    async def opened(cls, address: str, patience_s: float) -> "Session":
+        """A session that stands; a coordinator that is not there is waited for, or not."""
+        session = cls(address, asyncio.get_running_loop())
+        try:
+            if patience_s:
+                await asyncio.wait_for(session.channel.channel_ready(), patience_s)
+            await asyncio.wait_for(session.start(), ANSWER_S)
+        except BaseException:
+            await session.end()
+            raise
+        return session
+
+    async def end(self) -> None:
+        """Whatever state it is in."""
+        self.stopping.set()
+        if self.pump_task is not None:
+            with contextlib.suppress(*ERRORS, AssertionError):
+                await asyncio.wait_for(self.stop(), ANSWER_S)
+        await self.close()
+
+    async def on_resource_changed(self, *news: Any) -> None:
+        """labgrid's callback."""
+        await super().on_resource_changed(*news)
+        self.news.set()
+
+    def lacks(self, place: str) -> str:
+        """The first pattern of the place that matches nothing which is exported now, "" if all do."""
+        exported = [
+            (exporter, group, str(entry.cls), name)
+            for exporter, groups in self.resources.items()
+            for group, entries in groups.items()
+            for name, entry in entries.items()
+            if entry.data.get("avail")
+        ]
+        matches = self.places[place].matches if place in self.places else []
+        return next((repr(m) for m in matches if not any(m.ismatch(path) for path in exported)), "")
+
+
 @define
 class Coordinator:
     """A session with labgrid's coordinator, opened anew when it broke. All methods raise LabFault."""
 
     address: str
-    _session: ClientSession | None = None
+    _session: Session | None = None
+    _opening: asyncio.Lock = field(factory=asyncio.Lock)
+
+    async def await_there(self, deadline_s: float) -> bool:
+        """Whether it answers in time: one that is started again does so after seconds."""
+        try:
+            await self._opened(deadline_s)
+        except ERRORS:
+            return False
+        return True
 
     async def places(self) -> list[Offer]:
         """Every place of the lab."""
@@ -69,6 +125,23 @@ class Coordinator:
                 return False
             await asyncio.sleep(min(POLL_S, left))
         return bool(state is ReservationState.allocated)
+
+    async def await_exported(self, place: str, token: str, deadline_s: float) -> str:
+        """Wait until everything that a place consists of is exported; what is not by then, else "".
+
+        An exporter that was started again is there after seconds; the reservation is kept alive meanwhile.
+        """
+        end = asyncio.get_running_loop().time() + deadline_s
+        while True:
+            async with self._asking(f"place {place}") as session:
+                session.news.clear()
+                lacks = session.lacks(place)
+                left = end - asyncio.get_running_loop().time()
+                if not lacks or left <= 0:
+                    return lacks
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(session.news.wait(), min(POLL_S, left))
+            await self._poll(token)
 
     async def renew(self, token: str) -> bool:
         """Keep the reservation alive; whether its place is still acquired."""
@@ -103,13 +176,10 @@ class Coordinator:
         """End the session."""
         session, self._session = self._session, None
         if session is not None:
-            session.stopping.set()
-            with contextlib.suppress(*ERRORS, AssertionError):
-                await asyncio.wait_for(session.stop(), ANSWER_S)
-            await session.close()
+            await session.end()
 
     @contextlib.asynccontextmanager
-    async def _asking(self, what: str) -> AsyncIterator[ClientSession]:
+    async def _asking(self, what: str) -> AsyncIterator[Session]:
         try:
             yield await self._opened()
         except grpc.aio.AioRpcError as e:
@@ -121,11 +191,10 @@ class Coordinator:
             text = str(e) or f"no answer within {ANSWER_S:g} s"
             raise LabFault(f"coordinator {self.address}: {what}: {text}") from e
 
-    async def _opened(self) -> ClientSession:
-        if self._session is not None and self._session.stopping.is_set():
-            await self.close()
-        if self._session is None:
-            session = ClientSession(self.address, asyncio.get_running_loop())
-            self._session = session
-            await asyncio.wait_for(session.start(), ANSWER_S)
-        return self._session
+    async def _opened(self, patience_s: float = 0.0) -> Session:
+        async with self._opening:
+            if self._session is not None and self._session.stopping.is_set():
+                await self.close()
+            if self._session is None:
+                self._session = await Session.opened(self.address, patience_s)
+            return self._session

@@ -15,15 +15,16 @@ import fcntl
 import shutil
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 from attrs import define, field, frozen
 
 from bench import report
 from bench.errors import LabFault, Misuse
 from bench.facts import Verdict
-from bench.lab.child import Child, command
+from bench.lab.child import Child, command, outlived
 from bench.lab.coordinator import Coordinator, Offer
 from bench.lab.history import History
 from bench.lab.journal import Journal
@@ -41,10 +42,19 @@ SIGNED = "manifest.json"
 CODES = {Verdict.PASS: 0, Verdict.MARGINAL: 0, Verdict.FAIL: 1, Verdict.NOT_RUN: 5}
 
 Tell = Callable[[str], None]
+T = TypeVar("T")
 
 
 class Busy(LabFault):
-    """Somebody else has the place: it was waited for long enough, and is not tried again."""
+    """Somebody else has the place, or a part of the lab is away: waited for long enough, not tried again."""
+
+
+@frozen
+class Outcome:
+    """Of an attempt. open: why something is left, "" if nothing is; asked: the board was, to the end."""
+
+    open: str = ""
+    asked: bool = False
 
 
 @frozen
@@ -119,6 +129,7 @@ class Night:
         """All of it; the exit code."""
         closing = asyncio.create_task(self._close_window())
         try:
+            await self._await_orphans()
             await self._release_leftovers()
             assigned = assign(self.plan, await self.coordinator.places(), self.history.sick())
             for text in assigned.skipped:
@@ -138,6 +149,15 @@ class Night:
             await asyncio.sleep(left_s)
             self.end("the time window is over")
 
+    async def _await_orphans(self) -> None:
+        """The runs of a night that was killed still tear down, and nobody else drives their boards then."""
+        marks = sorted((self.directory / "logs").glob("*.pid"))
+        pids = await asyncio.gather(*(outlived(mark, STOP_S) for mark in marks))
+        for mark, pid in zip(marks, pids, strict=True):
+            if pid is not None:
+                self.tell(f"{mark.stem}: process {pid} of the night that was killed has ended")
+            mark.unlink()
+
     async def _release_leftovers(self) -> None:
         """Places that a night which was killed still holds."""
         for place, token in self.journal.held():
@@ -154,42 +174,49 @@ class Night:
     # --- one job on one place -------------------------------------------------------------------------------
 
     async def _unit(self, unit: Unit) -> None:
-        reason = ""
+        try:
+            last = await self._tries(unit)
+        except Busy as busy:
+            last = Outcome(str(busy))
+        stopped = bool(last.open) and self.stop.is_set()
+        if last.asked and not stopped:
+            self._examine(unit, last.open)
+        if last.open:
+            self.incomplete = True
+            self.remark(f"{unit.name}: not complete: {self.why if stopped else last.open}")
+        if not stopped:
+            self.journal.add("done", unit=unit.name)
+
+    async def _tries(self, unit: Unit) -> Outcome:
+        """Every attempt there is; what came of the last one."""
+        last = Outcome("no verdict so far; a night that was killed tried it")
         while not self.stop.is_set() and self.journal.attempts(unit.name) < ATTEMPTS:
             if full := self._no_room():
-                reason = full
-                break
+                return Outcome(full)
             if self.journal.attempts(unit.name):
-                self.remark(f"{unit.name}: once more: {reason or 'a night that was killed tried it once'}")
+                self.remark(f"{unit.name}: once more: {last.open}")
                 await self._pause()
-            try:
-                reason = await self._attempt(unit)
-            except Busy as busy:
-                reason = str(busy)
+            last = await self._attempt(unit)
+            if not last.open:
                 break
-            if not reason:
-                self.journal.add("done", unit=unit.name)
-                return
-        if self.stop.is_set():
-            reason = self.why
-        else:
-            self.journal.add("done", unit=unit.name)
-            self._examine(unit, reason)
-        self.incomplete = True
-        self.remark(f"{unit.name}: not complete: {reason or 'no verdict, twice'}")
+        return last
 
-    async def _attempt(self, unit: Unit) -> str:
-        """One acquisition and one pytest. Returns why something is still open, "" if nothing is."""
+    async def _attempt(self, unit: Unit) -> Outcome:
+        """One acquisition and one pytest. A place that was lost meanwhile says nothing about its board."""
         try:
-            async with self._holding(unit):
+            async with self._holding(unit) as token:
                 code = await self._pytest(unit)
+                asked = await self._still_held(token)
         except Busy:
             raise
         except LabFault as fault:
             self.journal.add("attempt", unit=unit.name)
-            return str(fault)
+            return Outcome(str(fault))
         if not self.stop.is_set():
             self.journal.add("attempt", unit=unit.name)
+        return Outcome(self._still_open(unit, code), asked)
+
+    def _still_open(self, unit: Unit, code: int) -> str:
         found = self._found(unit)
         if found.run is None:
             return f"pytest ended with {code} and without a record; see {self._log(unit)}"
@@ -198,33 +225,46 @@ class Night:
         return f"{len(found.open)} tests without a verdict" if found.open else ""
 
     @contextlib.asynccontextmanager
-    async def _holding(self, unit: Unit) -> AsyncIterator[None]:
-        """The place is ours inside, and released afterwards, whatever happens."""
+    async def _holding(self, unit: Unit) -> AsyncIterator[str]:
+        """The place is ours inside, under this token, and released afterwards, whatever happens."""
+        if not await self._unless_stopped(self.coordinator.await_there(self._wait_s)):
+            raise Busy(f"the coordinator was not there within {self.plan.wait_minutes:g} min")
         token = await self.coordinator.reserve(unit.place, unit.job.tags)
         self.journal.add("held", place=unit.place, token=token)
         try:
-            if not await self._allocated(token):
-                offer = await self.coordinator.place(unit.place)
-                by = f", it is acquired by {offer.acquired}" if offer and offer.acquired else ""
-                raise Busy(f"place {unit.place} was not free within {self.plan.wait_minutes:g} min{by}")
+            await self._await_place(unit.place, token)
             await self.coordinator.acquire(unit.place)
             self.tell(f"{unit.name}: acquired")
             renewing = asyncio.create_task(self._renew(token))
             try:
-                yield
+                yield token
             finally:
                 renewing.cancel()
         finally:
             await self._release(unit.place, token)
 
-    async def _allocated(self, token: str) -> bool:
-        """Whether the reservation came through, unless the night ends before."""
-        waiting = asyncio.create_task(self.coordinator.await_allocated(token, self.plan.wait_minutes * 60))
-        await _first(waiting, self.stop.wait())
-        if not waiting.done():
-            waiting.cancel()
+    async def _await_place(self, place: str, token: str) -> None:
+        """Until nobody else has it and its exporters are there."""
+        if not await self._unless_stopped(self.coordinator.await_allocated(token, self._wait_s)):
+            offer = await self.coordinator.place(place)
+            by = f", it is acquired by {offer.acquired}" if offer and offer.acquired else ""
+            raise Busy(f"place {place} was not free within {self.plan.wait_minutes:g} min{by}")
+        if lacks := await self._unless_stopped(self.coordinator.await_exported(place, token, self._wait_s)):
+            text = f"place {place}: nothing is exported for {lacks}: its exporter was not there"
+            raise Busy(f"{text} within {self.plan.wait_minutes:g} min")
+
+    @property
+    def _wait_s(self) -> float:
+        return self.plan.wait_minutes * 60
+
+    async def _unless_stopped(self, waiting: Coroutine[Any, Any, T]) -> T:
+        """What comes of it. Busy if the night ends before."""
+        task = asyncio.create_task(waiting)
+        await _first(task, self.stop.wait())
+        if not task.done():
+            task.cancel()
             raise Busy(self.why)
-        return await waiting
+        return await task
 
     async def _renew(self, token: str) -> None:
         """A coordinator that is gone is no matter here: pytest asks it before it touches the board."""
@@ -232,6 +272,12 @@ class Night:
             await asyncio.sleep(RENEW_S)
             with contextlib.suppress(LabFault):
                 await self.coordinator.renew(token)
+
+    async def _still_held(self, token: str) -> bool:
+        try:
+            return await self.coordinator.renew(token)
+        except LabFault:
+            return False
 
     async def _release(self, place: str, token: str) -> None:
         try:
@@ -246,11 +292,13 @@ class Night:
         runs.mkdir(parents=True, exist_ok=True)
         self._log(unit).parent.mkdir(exist_ok=True)
         variables = {"LG_PLACE": unit.place, "LG_COORDINATOR": self.plan.coordinator, **unit.job.variables}
-        child = await Child.start(command(unit.job, runs), variables, self._log(unit))
+        mark = self._log(unit).with_suffix(".pid")
+        child = await Child.start(command(unit.job, runs), variables, self._log(unit), mark)
         ended = await _first(child.wait(), self.stop.wait(), timeout_s=unit.job.minutes * 60)
         if not ended:
             self.remark(f"{unit.name}: stopped after {unit.job.minutes:g} min")
         code = await child.end(STOP_S)
+        mark.unlink(missing_ok=True)
         self.tell(f"{unit.name}: pytest ended with {code}")
         return code
 

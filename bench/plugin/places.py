@@ -32,6 +32,10 @@ ADVICE = (
     (r"place pattern (\S+) matches nothing$", "; `labgrid-client places` lists what there is"),
     (r"reservation token \S+ matches nothing$", "; `labgrid-client reservations` lists what there is"),
 )
+ORPHANED = re.compile(
+    r"place Place\(name='([^']*)'.* has an orphaned resource \(exporter (\S+) disconnected\?\)$"
+)
+"""labgrid's words for an exporter that ended after the place was acquired."""
 ASK_S = 30.0
 """A coordinator that has not answered by then is gone."""
 
@@ -44,7 +48,8 @@ def told(config: Config) -> Iterator[None]:
     except Exception as e:
         if type(e).__module__ != CLIENT:
             raise
-        text = " ".join(str(part) for part in e.args)
+        said = " ".join(str(part) for part in e.args)
+        text = ORPHANED.sub(r"place \1: its exporter \2 is not connected; start it on its host", said)
         raise LabFault(f"coordinator {_coordinator(config)}: {text}{advice(text)}") from e
 
 

@@ -119,16 +119,21 @@ class NightLab:
 
     def export(self, groups: dict[str, dict], name: str = "exporter") -> None:
         """An exporter of the resources of places."""
-        file = self.directory / f"{name}.yaml"
-        file.write_text(json.dumps(groups))
-        self._start(name, "labgrid-exporter", "-c", self.coordinator, "--name", name, str(file))
-        wanted = [f"{name}/{place}/" for place in groups]
+        self.export_side_by_side({name: groups})
+
+    def export_side_by_side(self, exporters: dict[str, dict[str, dict]]) -> None:
+        """Several of them; each takes a second until the coordinator knows what it has."""
+        for name, groups in exporters.items():
+            file = self.directory / f"{name}.yaml"
+            file.write_text(json.dumps(groups))
+            self._start(name, "labgrid-exporter", "-c", self.coordinator, "--name", name, str(file))
+        wanted = [f"{name}/{place}/" for name, groups in exporters.items() for place in groups]
 
         def known() -> bool:
             found = self.client("resources")
             return all(text in found for text in wanted)
 
-        self.until(known, f"resources of {name}")
+        self.until(known, f"resources of {', '.join(exporters)}")
 
     def _start(self, key: str, name: str, *arguments: str, stdout: int | None = None):
         """A program of labgrid that does not outlive this test."""

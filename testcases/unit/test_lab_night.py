@@ -9,7 +9,7 @@ import pytest
 
 from bench.errors import LabFault, Misuse
 from bench.lab import night
-from bench.lab.child import Child
+from bench.lab.child import Child, outlived
 from bench.lab.coordinator import Offer
 from bench.lab.history import History
 from bench.lab.journal import Journal
@@ -23,12 +23,19 @@ class PlayedCoordinator:
 
     def __init__(self, fails: str = "") -> None:
         self.fails = fails
+        self.lacks = ""
         self.said: list[str] = []
 
     async def _ask(self, what: str) -> None:
         self.said.append(what)
         if what == self.fails:
             raise LabFault(f"no answer to {what}")
+
+    async def await_there(self, _deadline_s):
+        return self.fails != "there"
+
+    async def renew(self, _token):
+        return self.fails != "renew"
 
     async def places(self):
         await self._ask("places")
@@ -41,6 +48,10 @@ class PlayedCoordinator:
     async def await_allocated(self, _token, _deadline_s):
         await self._ask("allocated")
         return True
+
+    async def await_exported(self, _place, _token, _deadline_s):
+        await self._ask("exported")
+        return self.lacks
 
     async def acquire(self, _place):
         await self._ask("acquire")
@@ -72,7 +83,7 @@ def make(tmp_path, monkeypatch):
         journal.close()
 
 
-@pytest.mark.parametrize("fails", ["reserve", "allocated", "acquire"])
+@pytest.mark.parametrize("fails", ["reserve", "allocated", "exported", "acquire"])
 def test_a_coordinator_that_fails_is_tried_once_more(make, fails):
     """Whatever fails on the way to a place: it is given back, tried once more, and the code is 3."""
     found, said = make(fails=fails)
@@ -81,6 +92,48 @@ def test_a_coordinator_that_fails_is_tried_once_more(make, fails):
     assert found.coordinator.said.count("release") == (0 if fails == "reserve" else night.ATTEMPTS)
     assert f"job-p: not complete: no answer to {fails}" in said
     assert found.coordinator.said[-1] == "close"
+
+
+def test_a_place_whose_exporter_stays_away_is_no_sick_board(make):
+    """Nothing of the board is exported: it is said, acquired by nobody, and not taken out."""
+    found, said = make(wait_minutes=0.5)
+    found.coordinator.lacks = "*/p/*"
+    assert asyncio.run(found.run()) == 3
+    words = "place p: nothing is exported for */p/*: its exporter was not there within 0.5 min"
+    assert f"job-p: not complete: {words}" in said
+    assert "acquire" not in found.coordinator.said
+    assert found.coordinator.said.count("reserve") == found.coordinator.said.count("release") == 1
+    assert found.history.sick() == {}
+
+
+def test_a_coordinator_that_stays_away_is_waited_for(make):
+    """One that is started again in the night is there after seconds; here it never comes."""
+    found, said = make(fails="there", wait_minutes=0.5)
+    assert asyncio.run(found.run()) == 3
+    assert "job-p: not complete: the coordinator was not there within 0.5 min" in said
+    assert "reserve" not in found.coordinator.said
+
+
+RECORD = """
+import pathlib, sys
+from bench.record import Clock, Record, new_directory
+directory = new_directory(pathlib.Path(sys.argv[1]), "t", Clock())
+record = Record(directory, directory.name)
+record.append("run-start", target="t", command=[], bench="", continues=None)
+record.append("test-start", test="t", core=None, title="", requirements=[])
+record.append("test-end", test="t", verdict="INFRA", reason="no SSH server answers", duration_ns=0)
+record.append("run-end", counts={})
+record.close()
+"""
+
+
+@pytest.mark.parametrize(("fails", "sick"), [("", True), ("renew", False)])
+def test_only_a_board_that_was_asked_to_the_end_is_taken_out(make, monkeypatch, fails, sick):
+    """No verdict in two attempts: the board is sick, unless the place was lost meanwhile."""
+    found, _ = make(fails=fails)
+    monkeypatch.setattr(night, "command", lambda _job, runs: [sys.executable, "-c", RECORD, str(runs)])
+    assert asyncio.run(found.run()) == 3
+    assert ("p" in found.history.sick()) is sick
 
 
 def test_a_place_that_cannot_be_released_is_said(make):
@@ -142,7 +195,7 @@ def test_a_child_that_does_not_end_is_killed(tmp_path):
     script = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); print(1, flush=True); " + SLEEPER
 
     async def run() -> int:
-        child = await Child.start([sys.executable, "-c", script], {}, tmp_path / "log")
+        child = await Child.start([sys.executable, "-c", script], {}, tmp_path / "log", tmp_path / "pid")
         while not (tmp_path / "log").read_text():
             await asyncio.sleep(0.01)
         return await child.end(0.1)
@@ -150,12 +203,43 @@ def test_a_child_that_does_not_end_is_killed(tmp_path):
     assert asyncio.run(run()) == -9
 
 
+def test_a_run_that_outlived_its_night_is_waited_for(tmp_path):
+    """The lock that it holds as long as it lives tells of its end; there is nobody to ask for its code."""
+    mark = tmp_path / "pid"
+
+    async def run() -> int | None:
+        child = await Child.start([sys.executable, "-c", "input()"], {}, tmp_path / "log", mark)
+        assert await outlived(mark, 60) == child.process.pid
+        await child.wait()
+        return await outlived(mark, 60)
+
+    assert asyncio.run(run()) is None
+
+
+def test_a_run_that_outlived_its_night_and_does_not_end_is_killed(make):
+    """It had the time that any run has; then the board is free again, and it is said."""
+    found, said = make(script="raise SystemExit(2)")
+
+    async def run() -> int:
+        (found.directory / "logs").mkdir()
+        mark = found.directory / "logs" / "job-p.pid"
+        child = await Child.start([sys.executable, "-c", SLEEPER], {}, found.directory / "log", mark)
+        await found.run()
+        assert said[0] == f"job-p: process {child.process.pid} of the night that was killed has ended"
+        assert not mark.exists()
+        return await child.wait()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(night, "STOP_S", 0.05)
+        assert asyncio.run(run()) == -9
+
+
 def test_a_program_that_is_not_there_is_told(tmp_path):
     """No log directory, no run: LabFault."""
     with pytest.raises(OSError, match="No such file"):
         (tmp_path / "none" / "x").write_text("")
     with pytest.raises(LabFault, match="cannot start"):
-        asyncio.run(Child.start(["x"], {}, tmp_path / "none" / "log"))
+        asyncio.run(Child.start(["x"], {}, tmp_path / "none" / "log", tmp_path / "pid"))
 
 
 def test_two_nights_never_share_a_directory(make):
