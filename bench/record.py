@@ -22,7 +22,7 @@ from attrs import define, field, frozen
 from bench.errors import LabFault, Misuse
 from bench.facts import Artefact
 
-VERSION = 2
+VERSION = 3
 """Version of the lines' schema; a reader takes older ones too and refuses newer ones."""
 
 COMMON = {
@@ -100,6 +100,13 @@ SCHEMA: Mapping[str, Mapping[str, str]] = {
         "parts": "list: of [name, value], in order",
         "unit": "str: unit of the values",
         "source": "str: what measured it",
+    },
+    "outliers": {
+        "test": "str: id of the test case",
+        "name": "str: what these are the slowest samples of",
+        "samples": "list: of {total_ns, longest, irq_cpu, cpu, ran}, slowest first; longest: the part that "
+        "took longest, in words; ran: list of [cpu, ns after the interrupt, ns, what ran so long]",
+        "source": "str: what recorded it",
     },
     "map": {
         "test": "str: id of the test case",

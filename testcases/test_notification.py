@@ -37,6 +37,15 @@ def test_every_interrupt_is_explained(notifications):
     assert found.counts.samples > 0.9 * found.counts.ended
     assert found.counts.dropped == 0
     assert found.moved <= MOST_MOVED
+    if notifications.found.snapshots:
+        assert found.outliers
+        assert all(whole(o) for o in found.outliers)
+
+
+def whole(outlier) -> bool:
+    """Whether it is told what ran for all of its time, on the CPU of its bottom half."""
+    ran_ns = sum(part.ns for part in outlier.ran if part.cpu == outlier.cpu)
+    return ran_ns == outlier.total_ns
 
 
 TEXT_RESOLUTION_NS = 2000
@@ -50,6 +59,9 @@ def test_three_methods_agree(notifications):
     by_kernel, by_raw, by_text = (found[name] for name in (HISTOGRAM, RAW, TEXT))
     for result in found.values():
         notifications.record(result, result.method)
+    for result in (by_raw, by_text):
+        assert result.outliers
+        assert all(whole(o) for o in result.outliers if o.ran)
     assert evolve(by_raw.counts, samples=0) == evolve(by_kernel.counts, samples=0)
     if not by_raw.counts.samples == by_kernel.counts.samples == by_text.counts.samples:
         # A request came between another one's taking up and its start: who has which times is then a matter

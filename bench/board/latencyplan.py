@@ -18,7 +18,7 @@ Ref: Linux Documentation/trace/histogram.rst, events.rst, kprobetrace.rst; inclu
      (resolve_var_refs: read_once)
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from attrs import frozen
 
@@ -56,30 +56,71 @@ class Trigger:
 
 
 @frozen
+class Recorded:
+    """An event that goes to the ring buffer: its directory, its filter, and what it is to a notification.
+
+    role: "" for one that only tells what else ran; key: its field that links it; only: the key's value if the
+    filter lets others through, which tell what else ran
+    """
+
+    event: str
+    condition: str = ""
+    role: str = ""
+    key: str = ""
+    only: int | None = None
+
+
+@frozen
 class Plan:
     """Everything that is asked for; names carry the run's tag, so that two runs don't meet.
 
-    recorded: those of the triggers whose events go to the ring buffer as well, for the other two methods
+    recorded: events for the other two methods
+    context: events that tell what ran while an outlier waited, and those of notifications once more; with a
+    buffer of their own, since an interrupt's event that comes while another is written blurs that one's time
+    worst: histogram that takes a snapshot of the context whenever a notification is the slowest so far
     """
 
     tag: str
     probes: tuple[str, ...]
     synthetic: tuple[str, ...]
     triggers: tuple[Trigger, ...]
-    recorded: tuple[Trigger, ...]
+    recorded: tuple[Recorded, ...]
+    context: tuple[Recorded, ...]
+    worst: Trigger | None
 
 
 def plan(found: Facilities, tag: str, bands: tuple[tuple[int, int, int], ...]) -> Plan:
     """The plan for a board's path. bands: (from, to, width) of buckets, in nanoseconds."""
     per_cpu = found.path == PER_CPU
     links = tuple(_per_cpu(found, tag) if per_cpu else _threaded(found, tag))
+    ours = {link.event: link for link in links if link.role}
     return Plan(
         tag=tag,
         probes=tuple(_probes(found, tag)),
         synthetic=tuple(_synthetic(found, tag, f"u{found.bits}" if per_cpu else "int")),
         triggers=(*links, *_durations(tag, bands, wrapped=found.bits == 32)),
-        recorded=tuple({link.event: link for link in links if link.role}.values()),
+        recorded=tuple(Recorded(t.event, t.condition, t.role, t.key) for t in ours.values()),
+        context=tuple(_context(found, ours)) if CONTEXT[0] in found.events else (),
+        worst=Trigger(f"synthetic/{tag}_n", WORST) if found.snapshots else None,
     )
+
+
+WORST = f"hist:keys=cpu:m={BY_CPU}:onmax($m).snapshot()"
+CONTEXT = ("sched/sched_switch", "irq/irq_handler_exit", "irq/softirq_entry", "irq/softirq_exit")
+"""Tell what runs on a CPU, together with irq_handler_entry."""
+
+
+def _context(found: Facilities, ours: Mapping[str, Trigger]) -> Iterator[Recorded]:
+    """Of the two events of interrupts all are recorded; ours are told apart by their number."""
+    for link in ours.values():
+        if link.event == "irq/irq_handler_entry":
+            yield Recorded(link.event, "", link.role, "irq", found.irq)
+        elif link.event == "irq/irq_handler_exit":
+            condition = f"irq!={found.irq} || ret=={WAKE_THREAD}"
+            yield Recorded(link.event, condition, link.role, link.key, found.irq)
+        else:
+            yield Recorded(link.event, link.condition, link.role, link.key)
+    yield from (Recorded(event) for event in CONTEXT if event in found.events and event not in ours)
 
 
 def _probes(found: Facilities, tag: str) -> Iterator[str]:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from bench.board.frame import one_line
-from bench.board.latencyplan import CLOCK, Plan, plan
+from bench.board.latencyplan import CLOCK, Plan, Recorded, Trigger, plan
 from bench.board.needs import Executes
 from bench.board.notification import Facilities
 from bench.board.tracefs import TRACING
@@ -23,28 +23,30 @@ from bench.errors import LabFault
 PREFIX = "mpb"
 SET_UP_S = 120.0
 BUFFER_KIB = 8192
+CONTEXT_KIB = 8
+"""Per CPU, for what ran while the slowest notification waited: some 300 events, of an idle board 50 ms."""
 
 REMOVE = f"""
 mpb_remove() {{
-T={TRACING}; I=$T/instances/$1
+T={TRACING}; for I in $T/instances/$1c $T/instances/$1; do
 [ -d $I ] && {{ echo 0 >$I/events/enable
 for pass in 1 2 3 4 5 6 7 8 9; do again=
 for t in $(grep -l '^[^#]' $I/events/*/*/trigger 2>/dev/null); do
 while read -r l; do case $l in \\#*|'') ;;
 *) echo "!${{l% [*}}" >$t || again=1;; esac; done <$t; done 2>/dev/null
-[ "$again" ] || break; done; rmdir $I; }}
+[ "$again" ] || break; done; rmdir $I; }}; done
 for k in $(sed -n "s,^.:\\($1/[^ ]*\\) .*,\\1,p" $T/kprobe_events 2>/dev/null); do
 echo "-:$k" >>$T/kprobe_events; done
 for s in $(sed -n "s/^\\(${{1}}_[a-z]*\\)[^a-z].*/\\1/p" $T/synthetic_events 2>/dev/null); do
 echo "!$s" >>$T/synthetic_events; done; }}
 """
-"""Shell function: remove the instance, probes and synthetic events of a tag.
+"""Shell function: remove both instances, probes and synthetic events of a tag.
 
 Several passes, as triggers refer to each other in an order that their files don't tell.
 """
 
 LEFT = f"""
-{{ ls {TRACING}/instances; sed -n 's,^.:\\([^/]*\\)/.*,\\1,p' {TRACING}/kprobe_events
+{{ ls {TRACING}/instances | sed 's/c$//'; sed -n 's,^.:\\([^/]*\\)/.*,\\1,p' {TRACING}/kprobe_events
 sed 's/_.*//' {TRACING}/synthetic_events; }} 2>/dev/null | sort -u | sed -n '/^{PREFIX}[0-9a-f]*x[0-9]*$/p'
 """
 """Tags that something on the board belongs to."""
@@ -78,12 +80,14 @@ class LatencyTrace:
     """Histograms and, if they are wanted, records of the events themselves.
 
     moved: bytes that were read from the board since `start`
+    context_recorded: what else ran is recorded whole, beside the events
     """
 
     def __init__(self, session: Session, found: Facilities, bands: Sequence[tuple[int, int, int]]) -> None:
         self._session = session
         self._found = found
-        self._counting = False
+        self._counting = self._snapshots = False
+        self.context_recorded = False
         self._bands = tuple(bands)
         self._guard: Running | None = None
         self.plan: Plan | None = None
@@ -95,18 +99,33 @@ class LatencyTrace:
         return f"{TRACING}/instances/{self._plan.tag}"
 
     @property
+    def context(self) -> str:
+        """Directory of the instance that records what else ran; it is there only if that is wanted."""
+        return f"{self.instance}c"
+
+    @property
+    def _instances(self) -> tuple[str, ...]:
+        return (self.instance, self.context) if self.context_recorded else (self.instance,)
+
+    @property
     def _plan(self) -> Plan:
         if self.plan is None:
             raise LabFault("the latency trace is not set up")
         return self.plan
 
-    def start(self, *, count: bool = True, record: bool = False) -> None:
-        """Set up; count: histograms in the kernel, record: events into the ring buffer. LabFault: refused."""
+    def start(self, *, count: bool = True, record: bool = False, context: bool = True) -> None:
+        """Set up; count: histograms in the kernel, record: events into the ring buffer. LabFault: refused.
+
+        context: with what else runs, as far as the kernel can tell; without `record` only the last of it is
+        kept, for a snapshot of the slowest notification
+        """
         nonce = secrets.token_hex(3)
         clean = f'cat >/dev/null; {REMOVE} mpb_remove "$N"'
         self._guard = self._session.spawn(GUARD % (nonce, shlex.quote(clean)))
         self.plan = plan(self._found, f"{PREFIX}{nonce}x{self._guard.pid}", self._bands)
         self.moved, self._counting = 0, count
+        self._snapshots = count and context and not record
+        self.context_recorded = record and context and bool(self.plan.context)
         self._do(REMOVE + ORPHANS + self._set_up(count, record))
 
     def _set_up(self, count: bool, record: bool) -> str:
@@ -117,11 +136,21 @@ class LatencyTrace:
             lines += [_put(f"{TRACING}/synthetic_events", text) for text in p.synthetic]
             lines += [_put(f"{events}/{t.event}/trigger", t.text) for t in p.triggers]
         if record:
-            lines.append(f"echo {BUFFER_KIB} >{self.instance}/buffer_size_kb")
-            for t in p.recorded:
-                lines += [_put(f"{events}/{t.event}/filter", t.condition)] if t.condition else []
-                lines.append(f"echo 1 >{events}/{t.event}/enable")
+            lines += self._recording(self.instance, BUFFER_KIB, p.recorded)
+        if self.context_recorded or self._worst:
+            lines += [f"mkdir {self.context}", f"echo {CLOCK} >{self.context}/trace_clock"]
+            lines += self._recording(self.context, BUFFER_KIB if record else CONTEXT_KIB, p.context)
+        if self._worst:
+            lines.append(_put(f"{self.context}/events/{self._worst.event}/trigger", self._worst.text))
         return REFUSES + " && ".join(f"{{ {line}; }}" for line in lines) + " || mpb_refused"
+
+    @staticmethod
+    def _recording(instance: str, kib: int, recorded: Sequence[Recorded]) -> Iterator[str]:
+        yield f"echo {kib} >{instance}/buffer_size_kb"
+        for event in recorded:
+            if event.condition:
+                yield _put(f"{instance}/events/{event.event}/filter", event.condition)
+            yield f"echo 1 >{instance}/events/{event.event}/enable"
 
     def _do(self, script: str) -> None:
         reply = self._session.execute(script, SET_UP_S)
@@ -144,13 +173,34 @@ class LatencyTrace:
             raise LabFault(f"histograms can't be read: {reply.error}")
         return reply.stdout
 
+    def worst(self) -> bytes:
+        """What was recorded when the slowest notification since the last call ended, compressed; and go on.
+
+        b"" where the kernel takes no snapshots; see bench.observe.context.of_snapshot.
+        """
+        if self._worst is None:
+            return b""
+        where, text = f"{self.context}/events/{self._worst.event}", self._worst.text
+        script = WORST.format(instance=self.context, where=where, text=text)
+        reply = self._session.execute(script, SET_UP_S)
+        self.moved += len(reply.stdout)
+        if reply.code != 0:
+            raise LabFault(f"no snapshot of the slowest notification can be taken: {reply.error}")
+        return reply.stdout
+
+    @property
+    def _worst(self) -> Trigger | None:
+        """None for a record of everything: a snapshot takes away what was recorded until then."""
+        return self._plan.worst if self._snapshots else None
+
     def forget(self) -> None:
         """Begin the record of events anew, also after `halt`."""
-        self._session.execute(f"echo >{self.instance}/trace; echo 1 >{self.instance}/tracing_on", SET_UP_S)
+        each = (f"echo >{i}/trace; echo 1 >{i}/tracing_on" for i in self._instances)
+        self._session.execute("; ".join(each), SET_UP_S)
 
     def halt(self) -> None:
         """Record no more; what was recorded stays."""
-        self._session.execute(f"echo 0 >{self.instance}/tracing_on", SET_UP_S)
+        self._session.execute("; ".join(f"echo 0 >{i}/tracing_on" for i in self._instances), SET_UP_S)
 
     def stop(self) -> None:
         """Remove everything of ours, and say so if something stays."""
@@ -175,6 +225,15 @@ sed 's/^{{ \(.*\) }} hitcount: */=\1=/;/^=/{{s/-[0-9]*=/=/;s/ //g;}}' | gzip -c
 What can't be used is not sent, and rows are sent short: `=cpu:1,total:~58624=2`.
 """
 
+WORST = """
+v=$(grep 'triggering value' {where}/hist); echo '!{text}' >>{where}/trigger
+{{ echo "$v"; cat {instance}/snapshot; }} |
+sed 's/ prev_prio=.* ==>/ ==>/;s/ next_prio=.*//;s/ param=.*/ /' | gzip -c
+echo 2 >{instance}/snapshot; echo '{text}' >>{where}/trigger
+"""
+"""The trigger goes first, so that no later snapshot takes the place of the one that is read, and comes anew:
+it has forgotten how slow the slowest was. What can't be used is not sent."""
+
 REFUSES = f"mpb_refused() {{ cat {TRACING}/error_log {TRACING}/instances/{PREFIX}*/error_log; exit 1; }}\n"
 
 
@@ -195,11 +254,12 @@ def timing(
     *,
     count: bool = True,
     record: bool = False,
+    context: bool = True,
 ) -> Iterator[LatencyTrace]:
     """A latency trace that is gone afterwards."""
     trace = LatencyTrace(session, found, bands)
     try:
-        trace.start(count=count, record=record)
+        trace.start(count=count, record=record, context=context)
         yield trace
     finally:
         trace.stop()

@@ -27,7 +27,8 @@ echo '# interrupts'; cat /proc/interrupts
 echo '# symbols'; sed -n 's/^\\([0-9a-f]*\\) . \\(notif_[a-z_]*\\)$/\\1 \\2/p' /proc/kallsyms
 echo '# readme'; cat {TRACING}/README 2>/dev/null
 echo '# events'; cd {TRACING}/events 2>/dev/null && for e in irq/irq_handler_entry irq/irq_handler_exit \\
-  workqueue/workqueue_queue_work optee/optee_invoke_fn_begin; do [ -d $e ] && echo $e; done
+  workqueue/workqueue_queue_work optee/optee_invoke_fn_begin \\
+  sched/sched_switch irq/softirq_entry irq/softirq_exit; do [ -d $e ] && echo $e; done
 echo '# clocks'; cat {TRACING}/trace_clock 2>/dev/null
 echo '# timer'; dmesg | grep -o 'timer(s) running at [0-9.]*[kM]Hz' | head -n 1
 echo '# online'; cat {CPU}/online
@@ -53,6 +54,7 @@ class Facilities:
     bits:      word size of the kernel
     timer_hz:  frequency of the timer behind the trace clock; None if the kernel log has lost it
     governor:  frequency governors in use, "" without frequency scaling
+    snapshots: the kernel can keep what was recorded when a notification was the slowest so far
     """
 
     path: str
@@ -67,6 +69,7 @@ class Facilities:
     governor: str
     histograms: bool
     kprobes: bool
+    snapshots: bool
     events: frozenset[str]
     missing: tuple[str, ...]
 
@@ -114,6 +117,7 @@ def parse(text: str) -> Facilities:
         governor=" ".join(sorted(set(parts.get("governor", "").split()))),
         histograms="onmatch" in readme and "synthetic_events" in readme and ".buckets" in readme,
         kprobes=kprobes,
+        snapshots="snapshot()" in readme and "onmax" in readme and "sched/sched_switch" in events,
         events=events,
         missing=tuple(_missing(path, parts, symbols, events, kprobes=kprobes)),
     )

@@ -5,11 +5,11 @@ Ref: Linux drivers/tee/optee/smc_abi.c (notif_pcpu_irq_handler, notif_irq_handle
      (__irq_wake_thread), kernel/workqueue.c (queue_work_on)
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from attrs import evolve, field, frozen
 
-from bench.facts import Measurement
+from bench.facts import Measurement, Outlier
 from bench.measure.histogram import Histogram, interval
 
 SEGMENTS = {
@@ -117,6 +117,7 @@ class Result:
 
     sent:  notifications that the bench provoked; None if they come by themselves
     moved: bytes that were read from the board for the result
+    outliers: the slowest ones, as far as somebody saw them one by one
     """
 
     method: str
@@ -127,6 +128,7 @@ class Result:
     sent: int | None = None
     moved: int = 0
     notes: tuple[str, ...] = ()
+    outliers: tuple[Outlier, ...] = ()
 
     @property
     def balance(self) -> Balance:
@@ -145,7 +147,35 @@ def merged(a: Result, b: Result) -> Result:
         sent=None if a.sent is None or b.sent is None else a.sent + b.sent,
         moved=a.moved + b.moved,
         notes=tuple(dict.fromkeys([*a.notes, *b.notes])),
+        outliers=worst([*a.outliers, *b.outliers]),
     )  # fmt: skip
+
+
+OUTLIERS = 5
+"""So many of the slowest notifications are told one by one."""
+
+
+def worst(found: Iterable[Outlier], number: int = OUTLIERS) -> tuple[Outlier, ...]:
+    """The slowest ones, slowest first."""
+    return tuple(sorted(found, key=lambda o: -o.total_ns)[:number])
+
+
+def told(o: Outlier) -> tuple[str, str, str, str]:
+    """An outlier in words: how long, which part of it was longest, on which CPU, what ran there meanwhile."""
+    where = f"{o.cpu}" if o.cpu == o.irq_cpu else f"{o.irq_cpu}, then {o.cpu}"
+    ran = [f"CPU {r.cpu} +{_us(r.begin_ns)}: {r.what} {_us(r.ns)}" for r in o.ran]
+    return f"{_us(o.total_ns)} µs", longest(o), where, "; ".join(ran)
+
+
+def longest(o: Outlier) -> str:
+    """Which part took longest, and how long."""
+    if o.segment == "total":
+        return "its parts were not recorded"
+    return f"{SEGMENTS[o.segment]}: {_us(o.durations_ns[o.segment])} µs"
+
+
+def _us(ns: int) -> str:
+    return f"{ns / 1e3:.1f}"
 
 
 def _sum(a: Counts, b: Counts) -> Counts:

@@ -34,10 +34,14 @@ class Happening(NamedTuple):
 
 @frozen
 class Role:
-    """What an event is to a notification; key: the field that links it, "" for none."""
+    """What an event is to a notification, "" for nothing; key: the field that links it, "" for none.
+
+    only: the key's value; events with another one are no notification's
+    """
 
     role: str
     key: str = ""
+    only: int | None = None
 
 
 def of_raw(
@@ -45,14 +49,14 @@ def of_raw(
 ) -> list[Happening]:
     """Of one CPU, in the buffer's order; formats and roles by event."""
     found: list[tuple[int, Happening]] = []
-    for event, role in roles.items():
+    for event, role in ((event, role) for event, role in roles.items() if role.role):
         kind = formats[event]
         ours = events.of(kind)
         pids = ours.numbers(kind.fields["common_pid"]).tolist()
         keys = ours.numbers(kind.fields[role.key]).tolist() if role.key else [0] * len(ours)
         times = ours.times_ns.tolist()
         those = zip(ours.at.tolist(), times, pids, keys, strict=True)
-        found += [(at, Happening(t, cpu, role.role, p, k)) for at, t, p, k in those]
+        found += [(at, Happening(t, cpu, role.role, p, k)) for at, t, p, k in those if role.only in (None, k)]
     return [happening for _, happening in sorted(found)]
 
 
@@ -60,6 +64,7 @@ LINE = re.compile(r"^ *(.+)-(\d+) +\[(\d+)\] +\S+ +(\d+)\.(\d{6}): (\w+): (.*)$"
 KEYS = {
     "workqueue_queue_work": re.compile(r"work struct=(\w+)"),
     "workqueue_execute_start": re.compile(r"work struct (\w+)"),
+    "irq_handler_entry": re.compile(r"irq=(\d+)"),
     "irq_handler_exit": re.compile(r"irq=(\d+)"),
     "begin": re.compile(r"irq=(\d+)"),
 }
@@ -71,21 +76,40 @@ TEXT_NS = 1000
 
 def of_text(text: str, roles: Mapping[str, Role]) -> list[Happening]:
     """All CPUs, in order; roles by event. LabFault for a line that is none, and for a text that is cut."""
-    by_name = {event.rpartition("/")[2]: role for event, role in roles.items()}
+    by_name = {event.rpartition("/")[2]: role for event, role in roles.items() if role.role}
     found = []
+    for line in lines(text):
+        role = by_name.get(line.event)
+        key = _key(line.event, line.rest, line.pid)
+        if role is not None and (role.only is None or key == str(role.only)):
+            found.append(Happening(line.ns, line.cpu, role.role, line.pid, key))
+    return found
+
+
+class Line(NamedTuple):
+    """A line of the trace: when, where, in whose time, which event, and what it says."""
+
+    ns: int
+    cpu: int
+    comm: str
+    pid: int
+    event: str
+    rest: str
+
+
+def lines(text: str) -> Iterator[Line]:
+    """Of all CPUs. LabFault for a line that is none, and for a text that is cut."""
     for number, line in enumerate(text.splitlines(), 1):
         if line.startswith("#") or not line.strip() or LOST.search(line):
             continue
         match = LINE.match(line)
         if match is None:
             raise LabFault(f"line {number} of the trace is none: {line[:120]!r}")
-        _, pid, cpu, seconds, micros, name, rest = match.groups()
-        if name in by_name:
-            ns = int(seconds) * 10**9 + int(micros) * TEXT_NS
-            found.append(Happening(ns, int(cpu), by_name[name].role, int(pid), _key(name, rest, int(pid))))
+        comm, pid, cpu, seconds, micros, name, rest = match.groups()
+        ns = int(seconds) * 10**9 + int(micros) * TEXT_NS
+        yield Line(ns, int(cpu), comm, int(pid), name, rest)
     if not text.endswith("\n"):
         raise LabFault("the trace's text is cut short: its last line does not end")
-    return found
 
 
 def _key(name: str, rest: str, pid: int) -> int | str:

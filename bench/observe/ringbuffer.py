@@ -130,8 +130,8 @@ class Events:
     def texts(self, f: Field) -> list[str]:
         """Values of a text field of every event."""
         places = self._places(f) if f.kind == "text" else [(int(a) + f.at, f.size) for a in self.at]
-        raw = self.data.tobytes()
-        return [raw[a : a + n].split(b"\0")[0].decode("utf-8", "backslashreplace") for a, n in places]
+        found = (self.data[a : a + n].tobytes().split(b"\0")[0] for a, n in places)
+        return [text.decode("utf-8", "backslashreplace") for text in found]
 
     def _places(self, f: Field) -> list[tuple[int, int]]:
         """Of texts whose place is told by a number: offset in the event and length, 16 bits each."""

@@ -19,8 +19,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from bench import gather, run
 from bench.board.kmsg import KmsgFollower
 from bench.errors import LabFault, Misuse
-from bench.facts import TAMPER, Artefact, DeployFacts, Measurement, memory_word
+from bench.facts import TAMPER, Artefact, DeployFacts, Measurement, Outlier, memory_word
 from bench.image.keys import fingerprint, is_default_key, load_private_key
+from bench.measure.latency import longest
 from bench.plugin import places
 from bench.plugin.collecting import profile_of
 from bench.plugin.state import CHECKOUT, RunState, of
@@ -310,6 +311,20 @@ class Bench:
     def segments(self, name: str, parts: Sequence[tuple[str, float]], unit: str, source: str) -> None:
         """Record what a value is made of, e.g. the way of a notification: (name, value), in order."""
         self._add("segments", name=name, parts=[list(p) for p in parts], unit=unit, source=source)
+
+    def outliers(self, name: str, samples: Sequence[Outlier], source: str) -> None:
+        """Record the slowest notifications with what ran meanwhile."""
+        found = [
+            {
+                "total_ns": o.total_ns,
+                "longest": longest(o),
+                "irq_cpu": o.irq_cpu,
+                "cpu": o.cpu,
+                "ran": [[r.cpu, r.begin_ns, r.ns, r.what] for r in o.ran],
+            }
+            for o in samples
+        ]
+        self._add("outliers", name=name, samples=found, source=source)
 
     def image_map(
         self,

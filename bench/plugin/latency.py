@@ -9,26 +9,40 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attrs import define
+from attrs import define, evolve, field
 
 from bench import record
 from bench.board import rawtrace
-from bench.board.latencyplan import Trigger
+from bench.board.latencyplan import Recorded
 from bench.board.latencytrace import LatencyTrace, timing
 from bench.board.notification import Facilities, look
 from bench.board.stimulus import PassiveStimulus
 from bench.errors import Invalidated, Misuse
-from bench.facts import Measurement
+from bench.facts import Measurement, Outlier
 from bench.measure.histogram import Histogram, interval
-from bench.measure.latency import EMULATED, SEGMENTS, Result, measurements, shifts
+from bench.measure.latency import (
+    EMULATED,
+    OUTLIERS,
+    SEGMENTS,
+    Result,
+    measurements,
+    shifts,
+    told,
+    worst,
+)
+from bench.observe.context import marks_of_raw, marks_of_text, of_snapshot, slowest
 from bench.observe.happenings import Happening, Role, follow, lost_in_text, of_raw, of_text
-from bench.observe.ringbuffer import decode, event_format, layout
+from bench.observe.latency import unpacked
+from bench.observe.ringbuffer import Events, Format, decode, event_format, layout
 from bench.plugin.fixtures import Bench
 from bench.plugin.live import Live
 from bench.run import latency as run
 
 SAMPLES, RATE_HZ = 500, 200.0
 LOOK_EVERY_S = 2.0
+OUTLIERS_OF, LEAST_PART = 2, 200
+"""The kernel keeps one outlier's context: of a run, that of the slowest in each half, and in what is
+made up for after it. A part has at least so many notifications."""
 LISTEN_S, LISTENED = 5.0, 30
 """So long, and for so many, where notifications only come by themselves (1 Hz)."""
 SOURCES = ("SecureConsoleStimulus", "RtcAlarmStimulus", "PassiveStimulus")
@@ -74,6 +88,8 @@ class Notifications:
     live: Live | None = None
     baseline: Mapping[str, Histogram] | None = None
     slower: float | None = None
+    _unseen: int = 0
+    _slowest: list[Outlier] = field(factory=list)
 
     @contextmanager
     def traced(self, **wanted: bool) -> Iterator[LatencyTrace]:
@@ -84,15 +100,26 @@ class Notifications:
 
     def send(self, count: int, burst: int = 1) -> int | None:
         """Provoke notifications at the rate of the run; with a look now and then if somebody watches."""
-        if self.live is None:
-            return self._send(count, burst)
-        parts, step = [], max(1, round(self.rate_hz * LOOK_EVERY_S))
+        parts, watched = [], self.live is not None
+        step = max(1, round(self.rate_hz * LOOK_EVERY_S) if watched else self.samples // OUTLIERS_OF)
         for begin in range(0, count, step):
-            parts.append(self._send(min(step, count - begin), burst))
-            moved = self.trace.moved
-            self.live.show(run.look(self.trace, self.found))
-            self.trace.moved = moved  # what a person watches is no part of the result
+            number = min(step, count - begin)
+            parts.append(self._send(number, burst))
+            self._unseen += number
+            if self._unseen >= max(LEAST_PART, self.samples // OUTLIERS_OF):
+                self._see()
+            if self.live is not None:
+                moved = self.trace.moved
+                self.live.show(run.look(self.trace, self.found))
+                self.trace.moved = moved  # what a person watches is no part of the result
         return None if None in parts else sum(n or 0 for n in parts)
+
+    def _see(self) -> None:
+        """The slowest notification since the last time, with what ran meanwhile, if the kernel keeps it."""
+        self._unseen = 0
+        assert self.trace.plan is not None
+        if packed := self.trace.worst():
+            self._slowest += of_snapshot(unpacked(packed), roles_of(self.trace.plan.context))
 
     def _send(self, count: int, burst: int) -> int | None:
         return self.stimulus.send(count, self.rate_hz, burst, lambda _: True)  # type: ignore[no-any-return]
@@ -107,12 +134,19 @@ class Notifications:
         """
         wanted = samples or self.samples
         least = wanted if burst == 1 else 1
+        self._see()
+        self._slowest.clear()
         found = run.measure(
-            self.trace, self.found, lambda n: self._beside(n, burst, meanwhile), wanted, least
+            self.trace,
+            self.found,
+            lambda n: self._beside(n, burst, meanwhile),
+            wanted,
+            least,
+            ending=self._see,
         )
         if not found.counts.ended:
             pytest.skip(NO_SOURCE.format(seconds=wanted / self.rate_hz))
-        return found
+        return evolve(found, outliers=worst(self._slowest))
 
     def _beside(self, count: int, burst: int, meanwhile: Callable[[], object]) -> int | None:
         """Send while something else is done; whatever either raises, both have ended."""
@@ -134,31 +168,31 @@ class Notifications:
         """From the text, which stays on the board."""
         session: Any = self.bench.board.session
         assert trace.plan is not None
-        data = rawtrace.text(session, trace.instance)
-        text = data.decode("utf-8", "backslashreplace")
+        text = rawtrace.text(session, trace.instance).decode("utf-8", "backslashreplace")
+        around = (
+            rawtrace.text(session, trace.context).decode("utf-8", "backslashreplace")
+            if trace.context_recorded
+            else ""
+        )
         seen = follow(of_text(text, roles_of(trace.plan.recorded)))
         return run.followed(
-            self.found, seen, table, method=run.TEXT, lost=lost_in_text(text), sent=sent, moved=len(data)
-        )
+            self.found, seen, table, method=run.TEXT, lost=lost_in_text(text), sent=sent,
+            moved=len(text) + len(around),
+            outliers=slowest(seen.samples, OUTLIERS, marks_of_text(around)),
+        )  # fmt: skip
 
     def _raw(self, trace: LatencyTrace, table: Mapping[int, int], sent: int | None) -> Result:
         """From the raw pages, which are taken off the board."""
         session: Any = self.bench.board.session
         assert trace.plan is not None
-        roles = roles_of(trace.plan.recorded)
-        said = rawtrace.descriptions(session, list(roles))
-        where, formats = layout(said.header_page), [event_format(text) for text in said.formats]
-        by_event, by_id = dict(zip(roles, formats, strict=True)), {f.id: f for f in formats}
-        happenings: list[Happening] = []
-        lost, moved = rawtrace.lost(session, trace.instance), 0
-        for cpu, data in rawtrace.each(session, trace.instance, where.page_size):
-            moved += len(data)
-            for events in decode(data, where, by_id):
-                lost += events.lost
-                happenings += of_raw(cpu, events, by_event, roles)
+        events = Decoded(session, trace.instance, trace.plan.recorded)
+        around = Decoded(session, trace.context, trace.plan.context if trace.context_recorded else ())
+        seen = follow(events.happenings())
         return run.followed(
-            self.found, follow(happenings), table, method=run.RAW, lost=lost, sent=sent, moved=moved
-        )
+            self.found, seen, table, method=run.RAW, lost=events.lost, sent=sent,
+            moved=events.moved + around.moved,
+            outliers=slowest(seen.samples, OUTLIERS, marks_of_raw(around.pages, around.formats)),
+        )  # fmt: skip
 
     def record(self, found: Result, condition: str = "") -> None:
         """Record distributions, counts and figures; Invalidated if the run does not add up."""
@@ -174,6 +208,10 @@ class Notifications:
         for cpu, histogram in sorted(found.by_cpu.items()):
             label = f"{prefix}{SEGMENTS['total']}, interrupt on CPU {cpu}"
             self.bench.histogram(label, list(histogram.buckets()), "ns", source)
+        if found.outliers:
+            self.bench.outliers(f"{prefix}slowest notifications", found.outliers, source)
+            if self.live is not None and not condition:
+                self.live.tell(told(outlier) for outlier in found.outliers)
         parts = [
             (words, found.segments[name].quantile(50) / 1e3)
             for name, words in SEGMENTS.items()
@@ -209,9 +247,39 @@ class Notifications:
         return f"{timer}, CPUs {self.found.online}, frequency governor {governor}"
 
 
-def roles_of(recorded: tuple[Trigger, ...]) -> dict[str, Role]:
+class Decoded:
+    """What an instance recorded, taken off the board raw.
+
+    pages: events by CPU; formats: by event; lost: events the buffer had no room for; moved: bytes
+    """
+
+    def __init__(self, session: Any, instance: str, recorded: tuple[Recorded, ...]) -> None:
+        self.roles = roles_of(recorded)
+        self.formats: dict[str, Format] = {}
+        self.pages: list[tuple[int, Events]] = []
+        self.lost = self.moved = 0
+        if recorded:
+            self._take(session, instance)
+
+    def _take(self, session: Any, instance: str) -> None:
+        said = rawtrace.descriptions(session, list(self.roles))
+        where, formats = layout(said.header_page), [event_format(text) for text in said.formats]
+        self.formats = dict(zip(self.roles, formats, strict=True))
+        self.lost = rawtrace.lost(session, instance)
+        for cpu, data in rawtrace.each(session, instance, where.page_size):
+            self.moved += len(data)
+            for events in decode(data, where, {f.id: f for f in formats}):
+                self.lost += events.lost
+                self.pages.append((cpu, events))
+
+    def happenings(self) -> list[Happening]:
+        """Those of notifications."""
+        return [h for cpu, events in self.pages for h in of_raw(cpu, events, self.formats, self.roles)]
+
+
+def roles_of(recorded: tuple[Recorded, ...]) -> dict[str, Role]:
     """What each recorded event is to a notification."""
-    return {t.event: Role(t.role, t.key) for t in recorded}
+    return {r.event: Role(r.role, r.key, r.only) for r in recorded}
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
 
 import math
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from attrs import define
@@ -61,6 +61,16 @@ class Live:
                 self._drawn = len(lines)
             else:
                 self._say(h)
+            sys.stdout.flush()
+
+    def tell(self, outliers: Iterable[Sequence[str]]) -> None:
+        """The slowest ones at the end: total, longest part, CPU, and what ran meanwhile, a line for each."""
+        with self.capture.global_and_fixture_disabled():
+            self.out("\nslowest:\n")
+            for total, part, cpu, ran in outliers:
+                self.out(f"  {total:>12}  {part}  (CPU {cpu})\n")
+                for one in ran.split("; ") if ran else ["what ran meanwhile was not recorded"]:
+                    self.out(f"  {'':>12}    {one}\n")
             sys.stdout.flush()
 
     def _say(self, h: Histogram) -> None:

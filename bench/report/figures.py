@@ -216,6 +216,27 @@ def segments(line: Line) -> Figure:
     return Figure("segments", line["name"], line["source"], alt, tuple(bars), height=22, rows=rows)
 
 
+# --- the slowest samples -----------------------------------------------------------------------------------
+
+
+def outliers(line: Line) -> Figure:
+    """A row per sample: how long it took, which part of it, on which CPU, and what ran there meanwhile."""
+    rows = tuple(_outlier(sample) for sample in line["samples"])
+    alt = f"the {len(rows)} slowest, and what ran meanwhile" if rows else "none was seen on its own"
+    return Figure("outliers", line["name"], line["source"], alt, rows=rows)
+
+
+def _outlier(sample: Line) -> tuple[str, ...]:
+    irq_cpu, cpu = sample["irq_cpu"], sample["cpu"]
+    ran = "; ".join(f"+{_us(begin)} CPU {on}: {what} for {_us(ns)}" for on, begin, ns, what in sample["ran"])
+    where = f"{cpu}" if irq_cpu == cpu else f"{irq_cpu}, bottom half on {cpu}"
+    return _us(sample["total_ns"]), str(sample["longest"]), where, ran or "not recorded"
+
+
+def _us(ns: int) -> str:
+    return f"{number(ns / 1e3)} µs"
+
+
 # --- what happened when ------------------------------------------------------------------------------------
 
 ROW = 20
@@ -282,6 +303,7 @@ FIGURES: Mapping[str, Callable[[Line], Figure]] = {
     "series": series,
     "histogram": histogram,
     "segments": segments,
+    "outliers": outliers,
     "timeline": timeline,
     "map": image_map,
 }

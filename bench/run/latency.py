@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from bench.errors import Invalidated, LabFault
+from bench.facts import Outlier
 from bench.measure.histogram import BANDS, Histogram, of_values
 from bench.measure.latency import SEGMENTS, Counts, Result
 from bench.observe.happenings import Followed
@@ -148,9 +149,11 @@ def measure(
     least: int | None = None,
     *,
     rounds: int = 20,
+    ending: Callable[[], object] = lambda: None,
 ) -> Result:
     """Provoke until `least` (all `samples`) notifications have come, or one round of `send` brought none.
 
+    ending: what else is read when all have come
     send: provokes so many; bytes may share a notification, so more than one round may be needed.
     LabFault if the rounds are over before.
     """
@@ -165,6 +168,7 @@ def measure(
     else:
         raise LabFault(f"{rounds} rounds of sending, and {came} of {samples} notifications came")
     after = quiet(trace, found.line, idle)
+    ending()
     return result(
         found, before, after, None if None in sent else sum(n or 0 for n in sent), trace.moved - moved
     )
@@ -205,6 +209,7 @@ def followed(
     lost: int,
     sent: int | None,
     moved: int,
+    outliers: tuple[Outlier, ...] = (),
 ) -> Result:
     """The same from events that were recorded one by one; table: /proc/interrupts' counts of the run."""
     by_cpu: dict[int, list[int]] = {}
@@ -220,4 +225,5 @@ def followed(
         by_cpu={cpu: of_values(values) for cpu, values in sorted(by_cpu.items())},
         sent=sent,
         moved=moved,
+        outliers=outliers,
     )

@@ -96,6 +96,9 @@ def pictures(record, name, hostile) -> None:
     record.append("histogram", **said, **unit, buckets=[[1, 2, 1000], [2, 4, 10], [100, 200, 1]])
     record.append("segments", **said, **unit, parts=[["entry" + hostile, 2.5], ["exit", 0]])
     record.append("timeline", **said, events=[["crash" + hostile, 5], ["up", 2_000_005]])
+    ran = [[0, 0, 3_000, "dd (7)" + hostile]]
+    sample = {"total_ns": 3_000, "longest": "start" + hostile, "irq_cpu": 0, "cpu": 0, "ran": ran}
+    record.append("outliers", **said, samples=[sample])
     ranges = [[0, 24, "header" + hostile], [24, 4096, "payload"]]
     marks = [[3, True], [100, False]]
     record.append("map", test=name, name="image" + hostile, size=4096, ranges=ranges, marks=marks)

@@ -1,0 +1,284 @@
+# SPDX-License-Identifier: MIT
+"""The slowest notifications and what ran while they waited: from raw events, text and snapshots."""
+
+import contextlib
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+
+from bench.board import latencyplan
+from bench.board.frame import Reply
+from bench.board.latencytrace import LatencyTrace
+from bench.board.notification import parse
+from bench.errors import LabFault
+from bench.facts import Outlier, Ran
+from bench.measure.latency import OUTLIERS, told, worst
+from bench.observe.context import (
+    IRQ,
+    IRQ_END,
+    SOFTIRQ,
+    SOFTIRQ_END,
+    SWITCH,
+    UNKNOWN,
+    Mark,
+    marks_of_raw,
+    marks_of_text,
+    of_snapshot,
+    ran,
+    shortened,
+    slowest,
+)
+from bench.observe.happenings import Role, follow, of_raw, of_text
+from bench.observe.ringbuffer import decode, event_format, layout
+from bench.plugin.live import Live
+from bench.report.figures import figure
+from bench.run.latency import BUCKETS
+from testcases.unit.test_latency_board import SAID, SPI, Session
+
+CAPTURE = Path(__file__).parents[1] / "captures/context-arm64"
+TEXT, SNAPSHOT = ((CAPTURE / name).read_text() for name in ("trace", "snapshot"))
+
+
+def roles() -> dict[str, Role]:
+    rows = [line.split() for line in (CAPTURE / "events").read_text().splitlines()]
+    return {
+        event: Role(
+            "" if role == "-" else role.replace("_", " "),
+            "" if key == "-" else key,
+            None if only == "-" else int(only),
+        )
+        for event, role, key, only in rows
+    }
+
+
+def pages():
+    """Decoded pages by CPU, and formats by event."""
+    formats = [event_format(text) for text in (CAPTURE / "formats").read_text().split("@@\n")]
+    where, by_id = layout((CAPTURE / "header_page").read_text()), {f.id: f for f in formats}
+    found = [
+        (cpu, events)
+        for cpu in (0, 1)
+        for events in decode((CAPTURE / f"cpu{cpu}.raw").read_bytes(), where, by_id)
+    ]
+    return found, dict(zip(roles(), formats, strict=True))
+
+
+# --- what ran ---------------------------------------------------------------------------------------------
+
+
+def mark(ns, event, what="", before="a (1)", cpu=0):
+    return Mark(ns, cpu, event, what, before)
+
+
+def test_interrupts_run_on_top_of_softirqs_on_top_of_tasks():
+    """Every nanosecond belongs to the innermost: handler, else softirq, else task; other CPUs don't count."""
+    marks = [
+        mark(0, SWITCH, "b (2)"),
+        mark(10, IRQ, "irq 5 timer"),
+        mark(15, IRQ_END),
+        mark(15, SOFTIRQ, "softirq RCU"),
+        mark(18, SWITCH, "z (9)", cpu=1),
+        mark(20, IRQ, "irq 6 net"),
+        mark(22, IRQ_END),
+        mark(30, SOFTIRQ_END),
+        mark(40, SWITCH, "c (3)"),
+    ]
+    assert list(ran(marks, 0, 5, 50)) == [
+        Ran(0, 0, 5, "b (2)"),
+        Ran(0, 5, 5, "irq 5 timer"),
+        Ran(0, 10, 5, "softirq RCU"),
+        Ran(0, 15, 2, "irq 6 net"),
+        Ran(0, 17, 8, "softirq RCU"),
+        Ran(0, 25, 10, "b (2)"),
+        Ran(0, 35, 10, "c (3)"),
+    ]
+
+
+def test_what_was_not_recorded_is_not_told():
+    """Before a CPU's first event nobody knows what ran; without any event nothing is known."""
+    assert list(ran([mark(8, IRQ, "irq 5 timer"), mark(9, IRQ_END)], 0, 5, 20)) == [
+        Ran(0, 0, 3, UNKNOWN),
+        Ran(0, 3, 1, "irq 5 timer"),
+        Ran(0, 4, 11, "a (1)"),
+    ]
+    assert list(ran([], 0, 5, 20)) == [Ran(0, 0, 15, UNKNOWN)]
+
+
+def test_a_handler_without_an_end_is_over_at_the_next_event():
+    """An exit that the filter leaves out doesn't make the handler run for ever."""
+    marks = [mark(0, IRQ, "irq 9"), mark(5, SWITCH, "b (2)"), mark(6, IRQ, "irq 9"), mark(8, SOFTIRQ, "RCU")]
+    assert [part.what for part in ran(marks, 0, 0, 10)] == ["irq 9", "b (2)", "irq 9", "RCU"]
+
+
+def test_many_parts_are_shortened():
+    """Neighbours that are the same are one; the longest are told in order, the others by their number."""
+    parts = [Ran(0, n, 1 + n % 7, f"task {n // 2}") for n in range(40)]
+    found = shortened(parts, 3)
+    assert len(found) == 4
+    assert found[-1].what == "17 others"
+    assert sum(p.ns for p in found) == sum(p.ns for p in parts)
+    assert shortened(parts[:2]) == (Ran(0, 0, 3, "task 0"),)
+
+
+# --- from the board ---------------------------------------------------------------------------------------
+
+
+def test_raw_pages_and_text_tell_the_same():
+    """The same slowest notifications, and the same tasks, handlers and softirqs, within the text's µs."""
+    decoded, formats = pages()
+    happenings = [h for cpu, events in decoded for h in of_raw(cpu, events, formats, roles())]
+    by_raw = slowest(follow(happenings).samples, 3, marks_of_raw(decoded, formats))
+    by_text = slowest(follow(of_text(TEXT, roles())).samples, 3, marks_of_text(TEXT))
+    assert len(by_raw) == len(by_text) == 3
+    for one, other in zip(by_raw, by_text, strict=True):
+        assert other.total_ns == pytest.approx(one.total_ns, abs=2000)
+        assert (one.irq_cpu, one.cpu, one.segment) == (other.irq_cpu, other.cpu, other.segment)
+        assert {r.what for r in one.ran} & {r.what for r in other.ran} >= {"irq 17 optee_pcpu_notification"}
+        ours = [r for r in one.ran if r.cpu == one.cpu]
+        assert sum(r.ns for r in ours) == pytest.approx(one.total_ns, rel=0.01)
+        assert any(r.what.startswith("kworker/") for r in ours)
+
+
+def test_other_interrupts_are_no_notifications():
+    """Of all interrupts that are recorded only those with our number are counted."""
+    every = TEXT.count("irq_handler_entry:")
+    ours = TEXT.count("irq_handler_entry: irq=17")
+    decoded, formats = pages()
+    raw = follow(h for cpu, events in decoded for h in of_raw(cpu, events, formats, roles()))
+    assert every > ours == raw.hits["irqs"].total() == follow(of_text(TEXT, roles())).hits["irqs"].total()
+
+
+def test_without_context_an_outlier_has_only_times():
+    """A kernel without sched_switch: how long and which part, and nothing that ran."""
+    (found,) = slowest(follow(of_text(TEXT, roles())).samples, 1, lambda _, __: [])
+    assert found.ran == ()
+    assert found.segment in found.durations_ns
+
+
+def test_a_snapshot_holds_its_outlier():
+    """The kernel's own word for how long it took picks the notification, whose way is in the snapshot."""
+    (found,) = of_snapshot(SNAPSHOT, roles())
+    assert found.total_ns == pytest.approx(5_561_760, rel=0.1)
+    assert found.irq_cpu == 0
+    assert sum(r.ns for r in found.ran if r.cpu == found.cpu) == pytest.approx(found.total_ns, rel=0.01)
+
+
+def test_a_snapshot_that_forgot_the_begin():
+    """Where the buffer has lost the begin, duration and CPU are the kernel's; the rest is told as unknown."""
+    text = SNAPSHOT.replace("5561760", "900000000")
+    (found,) = of_snapshot(text, roles())
+    assert (found.total_ns, found.segment) == (900_000_000, "total")
+    assert found.ran[0].what == UNKNOWN
+    assert told(found)[1] == "its parts were not recorded"
+    (nothing,) = of_snapshot(text[: text.index("# tracer") + 14], roles())
+    assert nothing == Outlier({"total": 900_000_000}, 0, 0)
+
+
+def test_no_snapshot_no_outlier():
+    """Nothing was slower than nothing: the kernel took none."""
+    assert of_snapshot(SNAPSHOT[SNAPSHOT.index("# tracer") :], roles()) == ()
+
+
+# --- asked of the board -----------------------------------------------------------------------------------
+
+MORE = "sched/sched_switch\nirq/softirq_entry\nirq/softirq_exit\n# clocks"
+SNAPS = "        onmatch(matching.event)\n  onmax(var)\n  snapshot()\n"
+
+
+def able(said: str) -> str:
+    """The same board with a kernel that tells what ran."""
+    return said.replace("# clocks", MORE).replace("        onmatch(matching.event)\n", SNAPS)
+
+
+def test_the_plan_has_a_context_where_the_kernel_can():
+    """All interrupts and switches are recorded beside; on the threaded path no wake-up is left out."""
+    bare = latencyplan.plan(parse(SAID), "t", BUCKETS)
+    assert (bare.context, bare.worst) == ((), None)
+    found = {r.event: r for r in latencyplan.plan(parse(able(SAID)), "t", BUCKETS).context}
+    assert (found["irq/irq_handler_entry"].condition, found["irq/irq_handler_entry"].only) == ("", 17)
+    assert found[SWITCH].role == found[IRQ_END].role == ""
+    threaded = {r.event: r for r in latencyplan.plan(parse(able(SPI)), "t", BUCKETS).context}
+    assert threaded[IRQ_END].condition == "irq!=17 || ret==2"
+    assert threaded[IRQ_END].only == 17
+
+
+def test_context_has_a_buffer_of_its_own():
+    """Small for a snapshot, as large as that of the events if all is recorded; none if it isn't wanted."""
+    small, whole, without = (Session({}) for _ in range(3))
+    traces = [LatencyTrace(s, parse(able(SAID)), BUCKETS) for s in (small, whole, without)]
+    traces[0].start()
+    traces[1].start(record=True)
+    traces[2].start(context=False)
+    assert "onmax($m).snapshot()" in small.commands[-1]
+    assert f"echo 8 >{traces[0].context}/buffer_size_kb" in small.commands[-1]
+    assert "snapshot" not in whole.commands[-1].partition("mpb_refused()")[2]
+    assert f"echo 8192 >{traces[1].context}/buffer_size_kb" in whole.commands[-1]
+    assert traces[2].context not in without.commands[-1]
+    traces[1].forget()
+    assert f"{traces[1].context}/trace" in whole.commands[-1]
+    assert traces[1].worst() == traces[2].worst() == b""
+
+
+def test_a_snapshot_that_cannot_be_read_is_a_lab_fault():
+    """The board's words are the error's; what came is counted."""
+    session = Session({"triggering": Reply(1, b"xy", b"no gzip")})
+    trace = LatencyTrace(session, parse(able(SAID)), BUCKETS)
+    trace.start()
+    with pytest.raises(LabFault, match="no snapshot of the slowest notification can be taken: no gzip"):
+        trace.worst()
+    assert trace.moved == 2
+
+
+# --- shown ------------------------------------------------------------------------------------------------
+
+ONE = Outlier(
+    {"queue": 1_000, "start": 70_000, "smc": 2_000, "round": 7_000, "total": 80_000},
+    0,
+    1,
+    (Ran(0, 0, 1_000, "irq 17 n"), Ran(1, 0, 80_000, "dd (7)")),
+)
+
+
+def test_the_slowest_of_all_are_kept():
+    """Of many only some are told, slowest first."""
+    many = [evolve(ONE, durations_ns={"total": n}) for n in range(20)]
+    assert [o.total_ns for o in worst(many)] == [19, 18, 17, 16, 15]
+    assert len(worst(many)) == OUTLIERS
+
+
+def test_an_outlier_in_words():
+    """How long, which part was longest, where, and what ran there."""
+    assert told(ONE) == (
+        "80.0 µs",
+        "asked for → begins (scheduler): 70.0 µs",
+        "0, then 1",
+        "CPU 0 +0.0: irq 17 n 1.0; CPU 1 +0.0: dd (7) 80.0",
+    )
+    shown: list[str] = []
+    Live(1, _Capture(), out=shown.append).tell([told(ONE), told(evolve(ONE, ran=()))])
+    assert "CPU 1 +0.0: dd (7) 80.0" in "".join(shown)
+    assert "what ran meanwhile was not recorded" in "".join(shown)
+
+
+class _Capture:
+    def global_and_fixture_disabled(self):
+        return contextlib.nullcontext()
+
+
+def test_the_page_has_a_row_for_each():
+    """The table below the histogram: total, longest part, CPU, what ran when for how long."""
+    ran_rows = [[r.cpu, r.begin_ns, r.ns, r.what] for r in ONE.ran]
+    sample = {"total_ns": 80_000, "longest": "start: 70 µs", "irq_cpu": 0, "cpu": 1}
+    line = {"kind": "outliers", "name": "slowest", "source": "s", "samples": [sample | {"ran": ran_rows}]}
+    assert figure(line).rows == (
+        (
+            "80 µs",
+            "start: 70 µs",
+            "0, bottom half on 1",
+            "+0 µs CPU 0: irq 17 n for 1 µs; +0 µs CPU 1: dd (7) for 80 µs",
+        ),
+    )
+    same = figure(line | {"samples": [sample | {"cpu": 0, "ran": []}]})
+    assert same.rows[0][2:] == ("0", "not recorded")
+    assert figure(line | {"samples": []}).alt == "none was seen on its own"
