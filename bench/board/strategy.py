@@ -11,8 +11,9 @@ import attr
 from labgrid.factory import target_factory
 from labgrid.strategy.common import Strategy, StrategyError
 
+from bench.board import power
 from bench.board.console import ConsoleRecorder
-from bench.board.link import Unanswered, lab_faults
+from bench.board.link import Unanswered
 from bench.board.shell import CommandHangs
 from bench.board.typed import once_broken, stepped
 from bench.errors import LabFault
@@ -22,6 +23,8 @@ BETWEEN_TRIES_S = 0.02
 FIRST_TRY_S, TRY_GROWTH, LONGEST_TRY_S = 0.2, 1.1, 2.0
 """A connection begun before the board listens may sit on a lost SYN: short tries, longer for slow boards."""
 KNOCK_EVERY_S = 0.02
+UPTIME = "/proc/uptime"
+"""Ref: proc(5): seconds since the kernel began to run, suspended time included"""
 
 
 class Status(enum.Enum):
@@ -38,8 +41,10 @@ class Status(enum.Enum):
 class STM32MPStrategy(Strategy):
     """Brings the board into a state through its power port, its console and its SSH server.
 
-    boot_timeout_s: from power on until the session stands
-    off_timeout_s:  from power off until SSH is silent
+    boot_timeout_s:  from power on until the session stands
+    off_timeout_s:   from power off until SSH and the consoles are silent
+    power_timeout_s: from an order to the power port until it has answered
+    quiet_s:         so long do the consoles of a board that is off say nothing, even when asked
     """
 
     bindings = {  # noqa: RUF012 - labgrid's convention
@@ -51,10 +56,14 @@ class STM32MPStrategy(Strategy):
     status: Status = attr.ib(default=Status.unknown)
     boot_timeout_s: float = attr.ib(default=120.0, converter=float)
     off_timeout_s: float = attr.ib(default=10.0, converter=float)
+    power_timeout_s: float = attr.ib(default=60.0, converter=float)
+    quiet_s: float = attr.ib(default=0.3, converter=float)
 
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
         self._last_boot = ""
+        self._on_since: float | None = None
+        self._heard_from: dict[str, int] = {}
 
     @once_broken
     @stepped(args=["status"])
@@ -87,42 +96,46 @@ class STM32MPStrategy(Strategy):
 
     def _record_consoles(self) -> None:
         """Every console has its reader from before the first power-on to the end of the run."""
-        for driver in self.target.drivers:
-            if isinstance(driver, ConsoleRecorder):
-                self.target.activate(driver)
+        for console in self._consoles():
+            self.target.activate(console)
+
+    def _consoles(self) -> list[ConsoleRecorder]:
+        return [driver for driver in self.target.drivers if isinstance(driver, ConsoleRecorder)]
 
     def _off(self) -> None:
         self.target.activate(self.power)
         self.target.deactivate(self.session)
         if self.uboot is not None:
             self.target.deactivate(self.uboot)
-        with lab_faults("the power port does not obey"):
-            self.power.off()
+        power.order(self.power, "off", self.power_timeout_s)
         self._await_silence()
 
     def _await_silence(self) -> None:
-        """A power switch may lie: off is off when SSH answers no more."""
-        deadline = time.monotonic() + self.off_timeout_s
-        pause = threading.Event()
-        while self.session.answers(ANSWER_TRY_S):
-            if time.monotonic() > deadline:
-                raise LabFault(f"power is off, but SSH still answers after {self.off_timeout_s:g} s")
-            pause.wait(BETWEEN_TRIES_S)
+        """A power switch may lie or be late: off is off when nothing of the board talks any more."""
+
+        def answers() -> bool:
+            return bool(self.session.answers(ANSWER_TRY_S))
+
+        talks = power.await_silence(self._consoles(), answers, self.quiet_s, self.off_timeout_s)
+        if talks:
+            raise LabFault(f"{self._switch()} says off, but {talks} after {self.off_timeout_s:g} s")
+
+    def _switch(self) -> str:
+        return power.name_of(self.power)
 
     def _power_on(self) -> None:
         if self.status is not Status.off:
             self._off()
-        for driver in self.target.drivers:
-            if isinstance(driver, ConsoleRecorder):
-                driver.forget()
-        with lab_faults("the power port does not obey"):
-            self.power.on()
+        for console in self._consoles():
+            console.forget()
+            self._heard_from[console.name] = console.mark()
+        self._on_since = time.monotonic()
+        power.order(self.power, "on", self.power_timeout_s)
 
     def _bootloader(self) -> None:
         uboot = self._bootloader_driver()
-        since = uboot.console.mark()
         self._power_on()
-        self._knock(uboot, since)
+        self._knock(uboot, self._heard_from[uboot.console.name])
         self.target.activate(uboot)
 
     def _knock(self, uboot: Any, since: int) -> None:
@@ -178,17 +191,33 @@ class STM32MPStrategy(Strategy):
             pause.wait(BETWEEN_TRIES_S)
 
     def _check_boot(self) -> None:
-        if self.status in (Status.off, Status.bootloader) and self.session.boot_id == self._last_boot:
-            raise LabFault(
-                f"power was cycled, but boot_id is {self._last_boot} as before: it did not reach the board"
-            )
+        """What ran before power on was not switched off, whatever the switch says."""
+        if self._on_since is not None:
+            if self.session.boot_id == self._last_boot:
+                raise LabFault(
+                    f"power was cycled, but boot_id is {self._last_boot} as before: "
+                    f"{self._switch()} did not reach the board"
+                )
+            self._check_age(self._on_since)
         self._last_boot = self.session.boot_id
 
+    def _check_age(self, since: float) -> None:
+        said = self.session.read(UPTIME)
+        on_for_s = time.monotonic() - since  # asked second: the board is not older than that
+        if not isinstance(said, bytes):
+            raise LabFault(f"the board does not say how long it runs: {UPTIME}: {said}")
+        if (age_s := float(said.split()[0])) > on_for_s:
+            raise LabFault(
+                f"Linux runs for {age_s:.2f} s, {on_for_s:.2f} s after power on: "
+                f"{self._switch()} did not switch the board off"
+            )
+
     def _last_words(self) -> str:
-        """The end of each console, for the message of a boot that failed."""
-        words = [
-            f"; {driver.name} ends with {driver.since(max(0, driver.mark() - 120))!r}"
-            for driver in self.target.drivers
-            if isinstance(driver, ConsoleRecorder)
-        ]
+        """The end of what each console said since power on, for the message of a boot that failed."""
+        heard = {c.name: c.since(self._heard_from.get(c.name, 0)) for c in self._consoles()}
+        words = [f"; {name} ends with {text[-120:]!r}" for name, text in heard.items() if text]
+        if heard and not words:
+            words = [", and no console said a word"]
+        if self._on_since is not None:
+            words.append(f"; is it {self._switch()} that does not switch on?")
         return "".join(words)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from labgrid.pytestplugin.hooks import LABGRID_ENV_KEY
+from labgrid.strategy import StrategyError
 
 import bench.report
 from bench.errors import LabFault
@@ -124,11 +125,17 @@ def pytest_runtest_makereport(
         vars(report)[_VERDICT] = found.verdict
         if call.excinfo and says_all(call.excinfo.value):
             report.longrepr = f"{found.verdict.value}: {found.reason}"
-    if report.when == "setup" and report.failed and state.board is None:
-        state.blocked = found.reason if found else ""
+    if found and not state.blocked and _unusable(call, report, state):
+        state.blocked = found.reason
     if report.when == "call" and report.passed:
         _measured(report, state)
     return report
+
+
+def _unusable(call: pytest.CallInfo[None], report: pytest.TestReport, state: RunState) -> bool:
+    """The board was never reached, or a strategy broke, so nobody knows in what state it is."""
+    never = report.when == "setup" and report.failed and state.board is None
+    return never or bool(call.excinfo and isinstance(call.excinfo.value, StrategyError))
 
 
 def _measured(report: pytest.TestReport, state: RunState) -> None:

@@ -11,9 +11,10 @@ import pytest
 from labgrid import Target
 from labgrid.driver import Driver
 from labgrid.protocol import PowerProtocol
+from labgrid.resource import NetworkPowerPort
 from labgrid.strategy import StrategyError
 
-from bench.board import tee
+from bench.board import power, strategy, tee
 from bench.board.kmsg import KmsgFollower
 from bench.board.link import Unanswered
 from bench.board.remoteproc import Manager, RemoteprocDriver, Transition, manager_of
@@ -224,7 +225,9 @@ class ServerPower(Driver, PowerProtocol):
 
 @pytest.fixture
 def stm32mp(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[STM32MPStrategy]:
-    """A strategy whose board boots with a new boot_id each time."""
+    """A strategy whose board boots with a new boot_id each time, and has just begun to run."""
+    (tmp_path / "uptime").write_text("0.00 0.00\n")
+    monkeypatch.setattr(strategy, "UPTIME", str(tmp_path / "uptime"))
     server = serve("openssh")
     servers.stop(server.process)
     target: Target = session_on(server).target
@@ -274,6 +277,55 @@ def test_the_same_boot_after_a_power_cycle_is_found_out(
     with pytest.raises(StrategyError) as raised:
         stm32mp.transition("shell")
     assert "boot_id is always the same as before" in str(raised.value.__cause__)
+
+
+def test_a_board_that_runs_for_longer_than_it_is_on_is_found_out(stm32mp: STM32MPStrategy, tmp_path: Path):
+    """Whatever its boot_id was: what ran before power on was not switched off."""
+    (tmp_path / "uptime").write_text("4711.05 9000.00\n")
+    with pytest.raises(StrategyError) as raised:
+        stm32mp.transition("shell")
+    assert re.match(
+        r"Linux runs for 4711\.05 s, [0-2]\.\d\d s after power on: "
+        r"power switch \(ServerPower\) did not switch the board off$",
+        str(raised.value.__cause__),
+    )
+
+
+def test_a_board_that_does_not_say_how_long_it_runs_is_no_board(stm32mp: STM32MPStrategy, tmp_path: Path):
+    """Without its uptime nobody knows whether power was cycled."""
+    (tmp_path / "uptime").unlink()
+    with pytest.raises(StrategyError) as raised:
+        stm32mp.transition("shell")
+    assert re.search("does not say how long it runs: .*uptime: ENOENT$", str(raised.value.__cause__))
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [(AssertionError("index 9"), "index 9"), (OSError(), "OSError"), (ConnectionError("a\nb"), "a b")],
+)
+def test_whatever_a_power_port_raises_is_its_fault(
+    stm32mp: STM32MPStrategy, monkeypatch: pytest.MonkeyPatch, error: Exception, words: str
+):
+    """An error of labgrid's backends, an assertion too, is the lab's, with the switch's name, on one line."""
+
+    def fail(_power: ServerPower) -> None:
+        raise error
+
+    monkeypatch.setattr(ServerPower, "off", fail)
+    with pytest.raises(StrategyError) as raised:
+        stm32mp.transition("off")
+    assert isinstance(raised.value.__cause__, LabFault)
+    assert str(raised.value.__cause__) == f"power switch (ServerPower): does not obey `off`: {words}"
+    monkeypatch.undo()
+
+
+def test_a_switch_is_named_by_its_address_without_the_password():
+    """Model and index tell switches apart; user and password of its URL are nobody's business."""
+    port = NetworkPowerPort(Target("t"), "p", "rest", "http://user:secret@relay:8080/r/{index}", index="3")
+    named = power.name_of(type("NetworkPowerDriver", (), {"port": port})())
+    assert named == "power switch (NetworkPowerDriver, http://relay:8080/r/{index}, index 3)"
+    port.host = "relay.lab"
+    assert "relay.lab, index 3" in power.name_of(type("Any", (), {"port": port})())
 
 
 def test_a_board_that_never_answers_is_given_up(stm32mp: STM32MPStrategy, monkeypatch: pytest.MonkeyPatch):
