@@ -22,10 +22,11 @@ def names_of(address: str, port: int) -> str:
 def pinned(path: Path, names: list[str]) -> list[paramiko.PKey]:
     """Keys that `path` pins for any of `names`; empty without the file. LabFault for an unreadable file."""
     try:
+        _check_file(path.stat().st_mode)
         known = paramiko.HostKeys(str(path))
     except FileNotFoundError:
         return []
-    except (OSError, ValueError, paramiko.SSHException) as e:
+    except Exception as e:  # of a line that is none, paramiko's parser raises exceptions of many kinds
         raise LabFault(f"{path}: not a usable known_hosts file: {one_line(e)}") from e
     found = [known.lookup(name) for name in names]
     return [key for entry in found if entry is not None for key in entry.values()]
@@ -48,12 +49,19 @@ def enrol_command(path: Path, address: str, port: int, replace: bool) -> str:
     return f"mpbench enrol {'--replace ' if replace else ''}{address} {port} {path}"
 
 
+def _check_file(mode: int) -> None:
+    """A pipe would be waited for."""
+    if not stat.S_ISREG(mode):
+        raise OSError("no regular file")
+
+
 def check_private(path: Path) -> None:
     """LabFault unless the private key `path` is a file that nobody else can read."""
     try:
         mode = path.stat().st_mode
+        _check_file(mode)
     except OSError as e:
-        raise LabFault(f"{path}: private key: {e.strerror}") from e
+        raise LabFault(f"{path}: private key: {e.strerror or e}") from e
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise LabFault(f"{path}: private key is open to others (mode {mode & 0o777:04o}): chmod 600 {path}")
 

@@ -9,6 +9,8 @@ import logging
 import os
 import random
 import re
+import signal
+import socket
 import subprocess
 import threading
 import time
@@ -174,31 +176,108 @@ def test_11_a_reboot_is_told_from_a_lost_connection(serve: Serve, chance: random
             session.reconnect(10, same_boot=True)
 
 
-def test_8_reconnect_waits_for_a_booting_board(serve: Serve, tmp_path: Path):
-    """reconnect() tries until the server is up; when it never comes, the last reason is told in time."""
-    server = serve()
+def test_8_a_server_that_stands_still_never_answers_for_another_command(serve: Serve, chance: random.Random):
+    """A connection whose server is stopped is slow, or ends at the deadline; nothing is mixed up after."""
+    server = serve(chance.choice(["openssh", "dropbear"]))
+    deadline_s = chance.uniform(0.3, 0.6)
+    still_s = chance.choice([chance.uniform(0.0, 0.2), deadline_s + chance.uniform(0.2, 0.5)])
+    with active(session_on(server)) as session:
+        session.execute("true")
+        with standing_still(server, still_s):
+            for number in range(chance.randint(1, 3)):
+                with contextlib.suppress(LabFault):
+                    assert session.execute(f"echo {number}", deadline_s).stdout == b"%d\n" % number
+        for number in range(100, 103):
+            assert session.execute(f"echo {number}").stdout == b"%d\n" % number
+
+
+@contextlib.contextmanager
+def standing_still(server: servers.Server, time_s: float) -> Iterator[None]:
+    """The processes that serve connections are stopped for some time, of which this is the begin."""
+    serving = servers.children(server.process.pid)
+    assert serving
+
+    def go_on() -> None:
+        for pid in serving:
+            os.kill(pid, signal.SIGCONT)
+
+    for pid in serving:
+        os.kill(pid, signal.SIGSTOP)
+    timer = threading.Timer(time_s, go_on)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.join()
+
+
+def nobody(_port: int) -> contextlib.AbstractContextManager[object]:
+    """Connections are refused."""
+    return contextlib.nullcontext()
+
+
+def mute(port: int) -> contextlib.AbstractContextManager[object]:
+    """Connections are taken by the kernel, and nobody says a word."""
+    return socket.create_server(("127.0.0.1", port))
+
+
+@contextlib.contextmanager
+def babble(port: int) -> Iterator[None]:
+    """Something else listens there, as a boot loader's console would."""
+    listener = socket.create_server(("127.0.0.1", port))
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                with listener.accept()[0] as connection:
+                    connection.sendall(b"Hit any key\r\n=> \0\xff" * 50)
+
+    thread = threading.Thread(target=serve, name="babble")
+    thread.start()
+    try:
+        yield
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join()
+
+
+MEANWHILE = (nobody, mute, babble)
+"""Who is at the board's port while it is not up."""
+
+
+def test_8_reconnect_waits_for_a_booting_board(serve: Serve, chance: random.Random, tmp_path: Path):
+    """reconnect() tries until the server is up, whoever answers meanwhile; then commands work again."""
+    server, meanwhile, boot_s = serve(), chance.choice(MEANWHILE), chance.uniform(0.05, 0.6)
     with active(session_on(server)) as session, contextlib.ExitStack() as later:
         servers.stop(server.process)
+        before = contextlib.ExitStack()
+        before.enter_context(meanwhile(server.port))
 
         def boot() -> None:
+            before.close()
             later.enter_context(servers.openssh(tmp_path, port=server.port))
 
-        timer = threading.Timer(0.3, boot)
+        timer = threading.Timer(boot_s, boot)
         timer.start()
-        session.reconnect(10)
-        timer.join()
+        try:
+            session.reconnect(2 * FAULT_DEADLINE_S)
+        finally:
+            timer.join()
         assert session.execute("echo up").stdout == b"up\n"
 
 
-def test_8_reconnect_gives_up_in_time(serve: Serve):
-    """When the board never answers again, the last reason is told at the deadline."""
-    server = serve()
+def test_8_reconnect_gives_up_in_time(serve: Serve, chance: random.Random):
+    """When the board never answers again, the last reason is told at the deadline, on one line."""
+    server, deadline_s = serve(chance.choice(["openssh", "dropbear"])), chance.uniform(0.2, 0.8)
     with active(session_on(server)) as session:
         servers.stop(server.process)
-        begin = time.monotonic()
-        with pytest.raises(LabFault, match="can't connect"):
-            session.reconnect(0.5)
-        assert time.monotonic() - begin < 2
+        with chance.choice(MEANWHILE)(server.port):
+            begin = time.monotonic()
+            with pytest.raises(LabFault, match=r"can't connect|SSH handshake failed") as raised:
+                session.reconnect(deadline_s)
+            assert time.monotonic() - begin < deadline_s * 1.1 + 2
+        assert "\n" not in str(raised.value)
         with pytest.raises(LabFault, match="not connected"):
             session.execute("true")
 
@@ -269,27 +348,43 @@ def test_14_a_missing_tool_is_named_or_not_needed(serve: Serve, tmp_path: Path, 
 
 
 def test_14_missing_tools_are_named_or_not_needed(serve: Serve, chance: random.Random, tmp_path: Path):
-    """The same without several of them."""
-    works_without(serve, tmp_path, chance.sample(NEEDED, chance.randint(2, 4)))
+    """The same without several of them, gone or not executable, on each kind of server."""
+    works_without(serve, tmp_path, chance.sample(NEEDED, chance.randint(1, 4)), chance)
 
 
-def works_without(serve: Serve, tmp_path: Path, missing: list[str]) -> None:
+def works_without(
+    serve: Serve, tmp_path: Path, missing: list[str], chance: random.Random | None = None
+) -> None:
     """Commands work; files are read and written, or the LabFault names one of the missing tools."""
     tools = Path(servers.busybox_path(tmp_path)) if servers.BUSYBOX else pytest.skip("needs busybox")
     for tool in missing:
-        (tools / tool).unlink()
-    with active(session_on(serve("openssh", path=str(tools)))) as session:
+        spoil(tools / tool, chance)
+    kind = chance.choice(["openssh", "dropbear"]) if chance else "openssh"
+    data = chance.randbytes(chance.choice([0, 1, 4, 4096, 70_000])) if chance else b"data"
+    with active(session_on(serve(kind, path=str(tools)))) as session:
+        session._single = bool(chance) and chance.random() < 0.3
         assert session.execute("echo works").stdout == b"works\n"
         assert session.execute("nothing-of-this-name").code == 127
         for action, wanted in (
-            (lambda: session.put_bytes(b"data", str(tmp_path / "f")), None),
-            (lambda: (tmp_path / "f").write_bytes(b"data"), 4),
-            (lambda: session.get_bytes(str(tmp_path / "f")), b"data"),
-            (lambda: session.read(str(tmp_path / "f")), b"data"),
+            (lambda: session.put_bytes(data, str(tmp_path / "f")), None),
+            (lambda: (tmp_path / "f").write_bytes(data), len(data)),
+            (lambda: session.get_bytes(str(tmp_path / "f")), data),
+            (lambda: session.read(str(tmp_path / "f")), data),
         ):
             with named("|".join(missing)):
                 assert action() == wanted
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".mpbench") and "rm" not in missing] == []
+
+
+def spoil(tool: Path, chance: random.Random | None) -> None:
+    """Without chance: gone. Else gone, a dangling link, or without permission to execute it."""
+    tool.unlink()
+    left = chance.choice(["nothing", "link", "file"]) if chance else "nothing"
+    if left == "link":
+        tool.symlink_to("/nowhere/at/all")
+    elif left == "file":
+        tool.write_text("#!/bin/sh\n")
+        tool.chmod(0o644)
 
 
 @contextlib.contextmanager
@@ -298,7 +393,7 @@ def named(tools: str) -> Iterator[None]:
     try:
         yield
     except LabFault as e:
-        if not re.search(rf"({tools}): (command )?not found", str(e)):
+        if not re.search(rf"({tools}): .*(not found|ermission denied)", str(e)):
             raise
 
 
@@ -385,19 +480,143 @@ def test_36_enrolment_of_a_silent_address(tmp_path: Path, capsys: pytest.Capture
     assert not (tmp_path / "pins").exists()
 
 
-def test_36_an_unreadable_pin_file_is_told(serve: Serve, tmp_path: Path):
-    """A directory in the file's place is no empty list of keys."""
-    (tmp_path / "pins").mkdir()
-    with pytest.raises(LabFault, match="not a usable known_hosts file"):
-        activate(session_on(serve(), known_hosts=str(tmp_path / "pins")))
+def line(server: servers.Server) -> bytes:
+    """The line that pins the server's key."""
+    return server.known_hosts.read_bytes().strip()
 
 
-def test_37_a_private_key_open_to_others_is_refused(serve: Serve, chance: random.Random):
-    """A key that others can read is not used, and the message says what to do."""
+def stranger_line(server: servers.Server, chance: random.Random) -> bytes:
+    """A line that pins another key for the same address."""
+    key = chance.choice(STRANGERS)()
+    return f"[127.0.0.1]:{server.port} {key.get_name()} {key.get_base64()}".encode()
+
+
+def somebody_else(server: servers.Server, chance: random.Random) -> bytes:
+    """The server's key under other names."""
+    key = line(server).partition(b" ")[2]
+    return chance.choice([b"127.0.0.1", b"[127.0.0.1]:1", b"*", b"[127.0.0.2]:%d" % server.port]) + b" " + key
+
+
+def cut_short(server: servers.Server, chance: random.Random) -> bytes:
+    """The right line, its end lost."""
+    whole = line(server)
+    return whole[: chance.randrange(len(whole) - 4)]
+
+
+def flipped(server: servers.Server, chance: random.Random) -> bytes:
+    """The right line with some bits of its key turned over."""
+    spoilt = bytearray(line(server))
+    begin = spoilt.rindex(b" ") + 1
+    for at in chance.sample(range(begin + 4, len(spoilt) - 4), chance.randint(1, 3)):
+        spoilt[at] ^= 1 << chance.randrange(5)
+    return bytes(spoilt).replace(b"\n", b"x")
+
+
+def revoked(server: servers.Server, chance: random.Random) -> bytes:
+    """A marker before the right line gives it another meaning. Ref: sshd(8), SSH_KNOWN_HOSTS FILE FORMAT"""
+    return chance.choice([b"@revoked ", b"@cert-authority "]) + line(server)
+
+
+def noise(_server: servers.Server, chance: random.Random) -> bytes:
+    """Any bytes."""
+    return chance.randbytes(chance.randrange(1, 400))
+
+
+NO_PIN = (stranger_line, somebody_else, cut_short, flipped, revoked, noise)
+
+
+def test_36_only_a_whole_line_with_the_boards_own_key_lets_it_in(
+    serve: Serve, chance: random.Random, tmp_path: Path
+):
+    """A pin file of several lines, garbled ones too: without the right line nobody is let in, in one line.
+
+    With it among lines of other hosts, the board is reached.
+    """
     server = serve(chance.choice(["openssh", "dropbear"]))
-    server.keyfile.chmod(0o600 | chance.randrange(1, 0o100))
-    with pytest.raises(LabFault, match=r"open to others.*chmod 600"):
-        activate(session_on(server))
+    pins = tmp_path / "pins"
+    lines = [chance.choice(NO_PIN)(server, chance) for _ in range(chance.randint(1, 4))]
+    pins.write_bytes(b"\n".join(lines) + chance.choice([b"", b"\n", b"\r\n"]))
+    with pytest.raises(LabFault, match=r"host key|not a usable known_hosts") as raised:
+        activate(session_on(server, known_hosts=str(pins)))
+    assert "\n" not in str(raised.value)
+    assert str(pins) in str(raised.value)
+    good = [b"# comment", b"", line(server), somebody_else(server, chance), b"too few"]
+    chance.shuffle(good)
+    pins.write_bytes(b"\n".join(good) + b"\n")
+    with active(session_on(server, known_hosts=str(pins))) as session:
+        assert session.execute("echo in").stdout == b"in\n"
+
+
+def a_directory(path: Path) -> None:
+    """A directory in the file's place."""
+    path.mkdir(mode=0o700)
+
+
+def a_pipe(path: Path) -> None:
+    """A pipe that nobody writes to: who reads it waits for ever."""
+    os.mkfifo(path, 0o600)
+
+
+def a_socket(path: Path) -> None:
+    """A socket's name."""
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(str(path))
+    path.chmod(0o600)
+
+
+def a_loop(path: Path) -> None:
+    """A link to itself."""
+    path.symlink_to(path)
+
+
+NO_FILE = (a_directory, a_pipe, a_socket, a_loop)
+
+
+def test_36_an_unreadable_pin_file_is_told(serve: Serve, chance: random.Random, tmp_path: Path):
+    """What is no file is no empty list of keys, and is not waited for."""
+    chance.choice(NO_FILE)(tmp_path / "pins")
+    begin = time.monotonic()
+    with pytest.raises(LabFault, match="not a usable known_hosts file") as raised:
+        activate(session_on(serve(), known_hosts=str(tmp_path / "pins")))
+    assert time.monotonic() - begin < FAULT_DEADLINE_S
+    assert "\n" not in str(raised.value)
+
+
+def test_37_a_private_key_open_to_others_is_refused(serve: Serve, chance: random.Random, tmp_path: Path):
+    """A key that others can touch is not used, wherever and whose it is; what helps is said, and helps."""
+    server = serve(chance.choice(["openssh", "dropbear"]))
+    place = tmp_path / "keys"
+    place.mkdir()
+    key = place / "key"
+    key.write_bytes(server.keyfile.read_bytes())
+    place.chmod(chance.choice([0o700, 0o755, 0o777, 0o1777]))
+    if os.getuid() == 0:
+        os.chown(key, chance.choice([0, 1, 65534]), chance.choice([0, 1, 65534]))
+    key.chmod(chance.randrange(8) << 6 | chance.randrange(1, 0o100) | chance.choice([0, 0o4000, 0o1000]))
+    named = key if chance.random() < 0.5 else tmp_path / "link"
+    if named != key:
+        named.symlink_to(key)
+    with pytest.raises(LabFault, match=rf"open to others.*chmod 600 {named}"):
+        activate(session_on(server, keyfile=str(named)))
+    named.chmod(0o600)
+    with active(session_on(server, keyfile=str(named))) as session:
+        assert session.execute("echo in").stdout == b"in\n"
+
+
+def test_37_what_is_no_key_is_told(serve: Serve, chance: random.Random, tmp_path: Path):
+    """What is no file, no key, or half of one is a LabFault in one line, and is not waited for."""
+    server, path = serve(), tmp_path / "key"
+    whole = server.keyfile.read_bytes()
+    contents = [b"", chance.randbytes(chance.randrange(1, 3000)), whole[: chance.randrange(len(whole) - 40)]]
+    make = chance.choice([*NO_FILE, *(lambda path, data=data: path.write_bytes(data) for data in contents)])
+    make(path)
+    if not path.is_symlink() and path.is_file():
+        path.chmod(0o600)
+    begin = time.monotonic()
+    with pytest.raises(LabFault, match="private key") as raised:
+        activate(session_on(server, keyfile=str(path)))
+    assert time.monotonic() - begin < FAULT_DEADLINE_S
+    assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize(
