@@ -25,7 +25,13 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     latency.add_argument("--lg-env", required=True, metavar="FILE", help="the board's target file")
     latency.add_argument("--samples", type=int, default=10_000, help="default: %(default)s")
     latency.add_argument("--rate", type=float, default=200.0, metavar="HZ", help="default: %(default)s")
-    latency.add_argument("--baseline", metavar="RUN", help="directory of an earlier run on the same board")
+    latency.add_argument(
+        "--baseline",
+        metavar="RUN",
+        action="append",
+        default=[],
+        help="directory of an earlier run on the same board; several are joined",
+    )
     latency.set_defaults(run=_run)
 
 
@@ -37,7 +43,7 @@ def command(args: argparse.Namespace) -> list[str]:
         raise Misuse(f"--rate {args.rate:g}: above 0 and up to {MOST_HZ:g} per second")
     found = [sys.executable, "-m", "pytest", f"{CASE}::{TEST}", "--lg-env", args.lg_env, "-q"]
     found += ["--bench-samples", str(args.samples), "--bench-rate", str(args.rate), "--bench-live"]
-    return [*found, "--bench-baseline", args.baseline] if args.baseline else found
+    return found + [word for run in args.baseline for word in ("--bench-baseline", run)]
 
 
 def _run(args: argparse.Namespace) -> int:

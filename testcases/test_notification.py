@@ -103,6 +103,15 @@ def test_on_one_cpu(notifications):
     assert {cpu for cpu, n in found.counts.irqs.items() if n} == {1}
 
 
+def test_while_others_call_the_tee(notifications, tee_client):
+    """Clients with several sessions each call OP-TEE all the time: no notification is lost or unexplained."""
+    with tee_client.busy(clients=3, sessions=2):
+        found = notifications.run(UNDER_LOAD)
+    notifications.record(found, "3 clients with 2 sessions each")
+    assert found.balance.holds
+    assert found.counts.samples > 0
+
+
 @pytest.mark.lg_feature("cpu-hotplug")
 def test_while_a_cpu_goes_and_comes(notifications):
     """A CPU that goes offline and comes back in mid-run loses no notification, and is interrupted again."""

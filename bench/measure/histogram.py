@@ -137,11 +137,15 @@ def distance(a: Histogram, b: Histogram) -> float:
     return worst
 
 
-def interval(h: Histogram, p: float) -> tuple[float, float]:
-    """95 % confidence interval of a percentile: the order statistics around it (normal approximation).
+Z_95, Z_99 = 1.96, 2.576
+"""Quantiles of the normal distribution for intervals of 95 and 99 %."""
+
+
+def interval(h: Histogram, p: float, z: float = Z_95) -> tuple[float, float]:
+    """Confidence interval of a percentile: the order statistics around it (normal approximation).
 
     Ref: David, Nagaraja, Order Statistics, 3rd ed., 7.1. Misuse if there are no durations.
     """
     share = p / 100
-    reach = 1.96 * math.sqrt(share * (1 - share) / max(1, h.total)) * 100
+    reach = z * math.sqrt(share * (1 - share) / max(1, h.total)) * 100
     return h.quantile(max(0.0, p - reach)), h.quantile(min(100.0, p + reach))

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from attrs import evolve, field, frozen
 
 from bench.facts import Measurement, Outlier
-from bench.measure.histogram import Histogram, interval
+from bench.measure.histogram import Z_99, Histogram, interval
 
 SEGMENTS = {
     "queue": "interrupt → bottom half asked for",
@@ -245,7 +245,10 @@ def _counted(r: Result, source: str, prefix: str) -> Iterator[Measurement]:
 
 @frozen
 class Shift:
-    """How a percentile of one run stands to that of a baseline; nanoseconds, 95 % intervals."""
+    """How a percentile of one run stands to that of a baseline; nanoseconds, 99 % intervals.
+
+    A run has some 20 of them: with intervals of 95 % one in twenty good runs would have one that is apart.
+    """
 
     segment: str
     statistic: str
@@ -259,6 +262,16 @@ class Shift:
             return "slower"
         return "faster" if self.now_ns[1] < self.baseline_ns[0] else "no difference"
 
+    def measurement(self, slower: float = 1.0) -> Measurement:
+        """By how much it is slower for certain; slower: so many times the baseline's are allowed.
+
+        PASS if it is not slower for certain, MARGINAL if it is and may be, FAIL beyond that.
+        """
+        name = f"{SEGMENTS[self.segment]}, {self.statistic} against the baseline: {self.word}"
+        source = "lower end of the 99 % interval now, by the upper end of the baseline's"
+        ratio = self.now_ns[0] / self.baseline_ns[1]
+        return Measurement(name, ratio, "x", source, None, slower, (slower - 1) / slower)
+
 
 def shifts(baseline: Mapping[str, Histogram], now: Mapping[str, Histogram]) -> Iterator[Shift]:
     """Every percentile that both runs have samples for."""
@@ -266,4 +279,4 @@ def shifts(baseline: Mapping[str, Histogram], now: Mapping[str, Histogram]) -> I
         before, after = baseline.get(name, Histogram()), now.get(name, Histogram())
         for p in PERCENTILES:
             if before.percentile(p) is not None and after.percentile(p) is not None:
-                yield Shift(name, f"p{p:g}", interval(before, p), interval(after, p))
+                yield Shift(name, f"p{p:g}", interval(before, p, Z_99), interval(after, p, Z_99))

@@ -2,7 +2,7 @@
 """Fixture `notifications`: provoke OP-TEE's notifications, time them, record what came out."""
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -64,7 +64,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help=f"notifications per measurement ({SAMPLES})",
     )
     group.addoption("--bench-live", action="store_true", help="show notifications as they come")
-    group.addoption("--bench-baseline", metavar="RUN", help="compare with a run of the same board and kernel")
+    group.addoption(
+        "--bench-baseline",
+        metavar="RUN",
+        action="append",
+        default=[],
+        help="compare with a run of the same board and kernel; may be given several times: they are joined",
+    )
     group.addoption(
         "--bench-rate",
         type=float,
@@ -87,7 +93,7 @@ class Notifications:
     trace: LatencyTrace
     live: Live | None = None
     baseline: Mapping[str, Histogram] | None = None
-    slower: float | None = None
+    slower: float = 1.0
     _unseen: int = 0
     _slowest: list[Outlier] = field(factory=list)
 
@@ -226,10 +232,7 @@ class Notifications:
     def _compare(self, found: Result, baseline: Mapping[str, Histogram]) -> None:
         """Record how each percentile stands to the baseline's: by how much it is slower for certain."""
         for shift in shifts(baseline, found.segments):
-            ratio = shift.now_ns[0] / shift.baseline_ns[1]
-            name = f"{SEGMENTS[shift.segment]}, {shift.statistic} against the baseline: {shift.word}"
-            source = "lower end of the 95 % interval now, by the upper end of the baseline's"
-            self.bench.measure(Measurement(name, ratio, "x", source, None, self.slower))
+            self.bench.measure(shift.measurement(self.slower))
 
     def cost(self, once: Histogram, twice: Histogram) -> None:
         """Record what one set of probes costs: the total's median with two sets, less that with one."""
@@ -323,8 +326,8 @@ def notifications(
         option.bench_rate,
         notification_trace,
         live(request.config),
-        baseline(option.bench_baseline, bench.about.provenance.entries) if option.bench_baseline else None,
-        target.env.config.get_option("bench_latency_slower", 0.0) or None,
+        baselines(option.bench_baseline, bench.about.provenance.entries),
+        slower(target.env.config),
     )
 
 
@@ -339,6 +342,15 @@ def live(config: Any) -> Live | None:
 
 SAME = ("model", "kernel", "op-tee")
 """What has to be the same for a comparison to mean anything."""
+
+
+def baselines(directories: Sequence[str], here: Mapping[str, str]) -> Mapping[str, Histogram] | None:
+    """Distributions of some earlier runs as one; None for no run."""
+    found: dict[str, Histogram] = {}
+    for directory in directories:
+        for name, histogram in baseline(directory, here).items():
+            found[name] = found.get(name, Histogram()) + histogram
+    return found or None
 
 
 def baseline(directory: str, here: Mapping[str, str]) -> Mapping[str, Histogram]:
@@ -371,6 +383,14 @@ def source(target: Any) -> Any:
                 return drivers[name]
             reasons.append(reason)
     return pytest.skip("; ".join(["the target file names no stimulus of notifications", *reasons]))
+
+
+def slower(config: Any) -> float:
+    """Option bench_latency_slower: so many times a baseline's durations are allowed, 1 if it is not there."""
+    found = config.get_option("bench_latency_slower", 1.0)
+    if not isinstance(found, (int, float)) or found < 1:
+        raise Misuse(f"bench_latency_slower: {found!r}; a number from 1 on, e.g. 1.1 for 10 % more")
+    return float(found)
 
 
 def limits(config: Any) -> Mapping[str, Mapping[str, float]]:

@@ -196,6 +196,35 @@ def test_baseline_is_compared_by_confidence():
     assert {s.word for s in shifts(slow, before)} == {"faster"}
 
 
+@pytest.mark.parametrize(
+    ("now_us", "allowed", "verdict"),
+    [
+        (100, 1.0, Verdict.PASS),
+        (50, 1.0, Verdict.PASS),
+        (200, 1.0, Verdict.FAIL),
+        (200, 1.5, Verdict.FAIL),
+        (200, 2.5, Verdict.MARGINAL),
+        (100, 2.5, Verdict.PASS),
+    ],
+)
+def test_a_regression_has_a_verdict(now_us, allowed, verdict):
+    """Slower for certain is a FAIL, MARGINAL as far as the target allows it; the same or faster is a PASS."""
+    rng = random.Random(3)
+    before = {"total": of_values(int(rng.gauss(100_000, 5_000)) for _ in range(2000))}
+    now = {"total": of_values(int(rng.gauss(now_us * 1000, 5_000)) for _ in range(2000))}
+    found = [shift.measurement(allowed) for shift in shifts(before, now)]
+    assert len(found) == 3
+    assert {m.verdict for m in found} == {verdict}
+
+
+def test_equal_runs_are_rarely_called_slower():
+    """Of 200 pairs of runs of the same board at most one has a percentile that is called slower."""
+    rng = random.Random(4)
+    runs = [{"total": of_values(int(rng.lognormvariate(11, 0.5)) for _ in range(1000))} for _ in range(201)]
+    wrong = [pair for pair in pairwise(runs) if any(s.word == "slower" for s in shifts(*pair))]
+    assert len(wrong) <= 1
+
+
 # --- what the kernel prints -------------------------------------------------------------------------------
 
 HIST = """# event histogram

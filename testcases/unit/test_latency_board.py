@@ -19,7 +19,7 @@ from bench.errors import LabFault, Misuse
 from bench.measure.histogram import Histogram, of_values
 from bench.measure.latency import SEGMENTS
 from bench.observe.happenings import SEGMENTS as FOLLOWED
-from bench.plugin.latency import baseline, limits, source
+from bench.plugin.latency import baseline, baselines, limits, slower, source
 from bench.plugin.live import Live, bars
 from bench.record import Record
 from bench.run.latency import BUCKETS
@@ -397,6 +397,26 @@ class Config:
 
     def get_option(self, name: str, default: object) -> object:  # noqa: ARG002
         return self.value
+
+
+def test_baselines_are_joined(tmp_path):
+    """Several earlier runs are one baseline; none is no baseline."""
+    for number in ("1", "2"):
+        (tmp_path / number / "evidence").mkdir(parents=True)
+        made = Record(tmp_path / number, "r")
+        made.append("histogram", test="t", name=SEGMENTS["smc"], buckets=[[16, 32, 7]], unit="ns", source="s")
+        made.close()
+    both = baselines([str(tmp_path / "1"), str(tmp_path / "2")], {})
+    assert both == {"smc": Histogram({(16, 16): 14})}
+    assert baselines([], {}) is None
+
+
+def test_how_much_slower_is_allowed():
+    """A number from 1 on; nothing that would call an equal run slower."""
+    assert slower(Config(1.1)) == 1.1
+    for wrong in (0.9, "10 %"):
+        with pytest.raises(Misuse, match="a number from 1 on"):
+            slower(Config(wrong))
 
 
 def test_limits_name_segments():
