@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Fixture `tee_client`: the bench's own client of the TEE on the board; and what it finds held there."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -19,6 +19,27 @@ LOOKS = 3
 HEAP, HEAP_STATISTICS = 1, 1
 """Pool and command of OP-TEE's statistics. Ref: pta_stats.h, ALLOC_ID_HEAP, STATS_CMD_ALLOC_STATS"""
 STATISTICS_BYTES = 64
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.getgroup("mpbench").addoption(
+        "--bench-xtest",
+        metavar="WHICH",
+        default="",
+        help="cases of OP-TEE's own test suite: all, or those with one of these parts in their names, as in "
+        "4006,60 (a few)",
+    )
+
+
+def chosen(which: str, cases: Sequence[str], usual: Sequence[str]) -> list[str]:
+    """The cases that an option asks for, in the order of the suite. UsageError if it asks for none."""
+    if not which or which == "all":
+        return list(cases if which else usual)
+    parts = which.split(",")
+    found = [case for case in cases if any(part and part in case for part in parts)]
+    if not found:
+        raise pytest.UsageError(f"--bench-xtest {which}: no case has such a name; one is {cases[0]}, or all")
+    return found
 
 
 @pytest.fixture

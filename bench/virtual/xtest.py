@@ -29,7 +29,8 @@ PACKAGES = {
 HOME = "tmp/xtest"
 """Where the program and its libraries stand on the board, below /."""
 APPLICATIONS = "lib/optee_armtz"
-"""Where the board's tee-supplicant looks for trusted applications."""
+PLUGINS = "usr/lib/tee-supplicant/plugins"
+"""Where the board's tee-supplicant looks for trusted applications, and for plug-ins when it begins."""
 
 MAGIC, BOOTSTRAP = 0x4F545348, 1
 HEADER = struct.Struct("<4I2H")
@@ -52,12 +53,15 @@ def _make(place: Place) -> None:
         shutil.rmtree(stale, ignore_errors=True)
     (root / HOME).mkdir(parents=True)
     (root / APPLICATIONS).mkdir(parents=True)
+    (root / PLUGINS).mkdir(parents=True)
     unpacked.mkdir()
     for name, wanted in PACKAGES.items():
         unpack_deb(name, unpacked / name, place.log)
         for file in wanted:
             found = next((unpacked / name).rglob(Path(file).name))
             shutil.copy(found.resolve(), root / HOME / Path(file).name)
+    for plugin in (unpacked / "xtest" / PLUGINS).iterdir():
+        shutil.copy(plugin, root / PLUGINS)
     optee = source_tree("optee")
     for application in sorted((unpacked / "xtest").rglob("*.ta")):
         elf, version = plain(application.read_bytes())

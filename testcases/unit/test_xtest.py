@@ -6,47 +6,124 @@ import struct
 import pytest
 
 from bench.errors import LabFault
-from bench.observe.xtest import suite
+from bench.observe.xtest import Case, Suite, suite
+from bench.plugin.tee import chosen
 from bench.virtual.xtest import BOOTSTRAP, HEADER, MAGIC, plain
 
 # Lines of xtest 4.5 on the virtual STM32MP25.
-SAID = """* regression_1005 Many sessions
+SAID = """
+* regression_1005 Many sessions
 ./host/xtest/regression_1000.c:599: open_session(&sessions[i]) has an unexpected value: 0xffff000f
   regression_1005 FAILED
+
 * regression_1006 Test Basic OS features
+o regression_1006.1 First, which is skipped
+  regression_1006.1 OK
   regression_1006 OK
+
+* regression_1037 Remote attestation
+  skip test, pseudo TA not found
+  regression_1037 OK
+
+* regression_1039 Test subkey verification
+o regression_1039.1 Load TA with two levels of subkeys
+./host/xtest/regression_1000.c:3280: xtest_teec_open_session() has an unexpected value: 0xffff0008
+  regression_1039.1 FAILED
+o regression_1039.2 Load TA with identity subkey
+./host/xtest/regression_1000.c:3287: xtest_teec_open_session() has an unexpected value: 0xffff0009
+  regression_1039.2 FAILED
+  regression_1039 FAILED
+
+* regression_4007_dh Test TEE Internal API Generate DH key
+  regression_4007_dh.1 OK
+  regression_4007_dh OK
 +-----------------------------------------------------
-Result of testsuite regression filtered by "1005 1006":
+Result of testsuite regression filtered by "1005 1006 1037 1039 4007_dh":
 regression_1005 FAILED first error at ./host/xtest/regression_1000.c:599
 regression_1006 OK
+regression_1037 OK
+regression_1039.1 FAILED first error at ./host/xtest/regression_1000.c:3280
+regression_1039.2 FAILED first error at ./host/xtest/regression_1000.c:3287
+regression_1039 FAILED
+regression_4007_dh OK
 +-----------------------------------------------------
 2 subtests of which 1 failed
-2 test cases of which 1 failed
-106 test cases were skipped
+5 test cases of which 2 failed
+103 test cases were skipped
 TEE test application done!
 """
 
 
 def test_cases_are_read():
-    """Each case by name: nothing for one that passed, its first error for one that failed."""
-    found = suite(SAID).cases
-    assert found["regression_1006"] == ""
-    assert found["regression_1005"].endswith("has an unexpected value: 0xffff000f")
-    assert suite(SAID.replace("2 test cases of which 1", "2 test cases of which 1")).cases == found
+    """Each case by name: passed, its first error, or why it did nothing."""
+    found = suite(SAID)
+    assert found.left_out == 103
+    assert found.cases["regression_1005"].error.endswith("has an unexpected value: 0xffff000f")
+    assert found.cases["regression_1006"] == found.cases["regression_4007_dh"] == Case()
+    assert found.cases["regression_1037"] == Case(skipped="skip test, pseudo TA not found")
+    assert found.cases["regression_1039"].error.endswith("has an unexpected value: 0xffff0008")
+
+
+def test_a_failure_without_a_line_of_its_own():
+    """A case that only says where it failed has the place; one that doesn't has a word."""
+    line = (
+        "./host/xtest/regression_1000.c:599: open_session(&sessions[i]) has an unexpected value: 0xffff000f\n"
+    )
+    place = " first error at ./host/xtest/regression_1000.c:599"
+    assert (
+        suite(SAID.replace(line, "")).cases["regression_1005"].error == "./host/xtest/regression_1000.c:599"
+    )
+    assert suite(SAID.replace(line, "").replace(place, "")).cases["regression_1005"].error == "failed"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        " - 1001 -   skip test, pseudo TA not found",
+        "Binary doesn't support PAuth - skip tests",
+        "System PTA not available, skipping test 4013",
+    ],
+)
+def test_skipped_cases(line):
+    """xtest counts a case that it skips as one that passed; here it has a reason, and was not run."""
+    said = SAID.replace("  skip test, pseudo TA not found", line)
+    assert suite(said).cases["regression_1037"].skipped in line
+
+
+def test_nothing_chosen():
+    """A run of no case says how many there are."""
+    text = "Result of testsuite regression:\n0 test cases of which 0 failed\n108 test cases were skipped\n"
+    assert suite(text) == Suite({}, 108)
+    assert suite("Result of testsuite regression:\n0 test cases of which 0 failed\n") == Suite({}, 0)
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
         ("", "did not come to its end; it said last: nothing"),
-        (SAID.partition("2 test cases")[0], "it said last: 2 subtests of which 1 failed"),
-        (SAID.replace("\nregression_1006 OK\n", "\n"), "lists 1 cases, 1 failed, but counts 2 and 1"),
+        (SAID.partition("5 test cases")[0], "it said last: 2 subtests of which 1 failed"),
+        (SAID.replace("\nregression_1006 OK\n", "\n"), "lists 4 cases, 2 failed, but counts 5 and 2"),
     ],
 )
 def test_cut_answers_are_refused(text, words):
     """A run that was cut, or whose list and count differ, is an error and no result."""
     with pytest.raises(LabFault, match=words):
         suite(text)
+
+
+NAMES = ("regression_1001", "regression_4007_dh", "pkcs11_1001")
+
+
+def test_which_cases_a_run_has():
+    """A few by default, all, or those whose names have a part; no case at all is a mistake in the command."""
+    assert chosen("", NAMES, NAMES[:1]) == ["regression_1001"]
+    assert chosen("all", NAMES, ()) == list(NAMES)
+    assert chosen("4007,1001,", NAMES, ()) == list(NAMES)
+    assert chosen("pkcs11", NAMES, ()) == ["pkcs11_1001"]
+    with pytest.raises(
+        pytest.UsageError, match="--bench-xtest 9,: no case has such a name; one is regression_1001"
+    ):
+        chosen("9,", NAMES, ())
 
 
 def test_the_program_inside_of_a_signed_application():
