@@ -168,6 +168,7 @@ class Patient:
     _target: Any = field(init=False, default=None)
     _session: Any = field(init=False, default=None)
     _alone: Any = field(init=False, default=None)
+    _lock: Any = field(init=False, default=None)
 
     def steps(self) -> list[Step]:
         """In the order in which they need each other."""
@@ -191,6 +192,8 @@ class Patient:
 
     def close(self) -> None:
         """Let go of consoles and session."""
+        if self._lock is not None:
+            self._lock.close()
         if self._target is not None:
             self._target.cleanup()
 
@@ -209,8 +212,8 @@ class Patient:
         with places.told(self._config):
             self._target = Environment(self.path).get_target(MAIN)
         self._alone = places.alone(self._target)
-        lock = places.lock_of(self._target)
-        return lock.epoch if lock else "no coordinator: this board is on the desk"
+        self._lock = places.lock_of(self._target)
+        return self._lock.epoch if self._lock else "no coordinator: this board is on the desk"
 
     def signing_key(self) -> str:
         """The private key whose public half is in the board's OP-TEE."""

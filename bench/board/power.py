@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from bench.board import ours
 from bench.board.console import ConsoleRecorder
 from bench.board.frame import one_line
 from bench.errors import LabFault
@@ -40,6 +41,7 @@ def order(power: Any, word: str, timeout_s: float) -> None:
     In a thread: labgrid's REST model waits for ever. Past labgrid's decorators: its one stack of steps is
     the main thread's, which goes on when the time is over.
     """
+    ours.check(power.target)
     action, failure = inspect.unwrap(getattr(type(power), word)), list[BaseException]()
 
     def act() -> None:

@@ -11,7 +11,7 @@ import attr
 from labgrid.factory import target_factory
 from labgrid.strategy.common import Strategy, StrategyError
 
-from bench.board import power
+from bench.board import ours, power
 from bench.board.console import ConsoleRecorder
 from bench.board.link import Unanswered
 from bench.board.shell import CommandHangs
@@ -114,6 +114,7 @@ class STM32MPStrategy(Strategy):
         """A power switch may lie or be late: off is off when nothing of the board talks any more."""
 
         def answers() -> bool:
+            ours.check(self.target)
             return bool(self.session.answers(ANSWER_TRY_S))
 
         talks = power.await_silence(self._consoles(), answers, self.quiet_s, self.off_timeout_s)
@@ -171,6 +172,7 @@ class STM32MPStrategy(Strategy):
         pause = threading.Event()
         try_s = FIRST_TRY_S
         while not self.session.answers(try_s):
+            ours.check(self.target)
             try_s = min(try_s * TRY_GROWTH, LONGEST_TRY_S)
             if time.monotonic() > deadline:
                 raise LabFault(f"no SSH server answers {deadline_s:g} s after power on{self._last_words()}")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """labgrid's decorators with types: labgrid ships none, and an untyped decorator would erase ours."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
 
@@ -8,12 +9,21 @@ from labgrid.driver import Driver
 from labgrid.step import step
 from labgrid.strategy.common import never_retry
 
+from bench.board import ours
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def active(method: F) -> F:
-    """The driver must be activated before this is called. Ref: labgrid, BindingMixin.check_active"""
-    return cast(F, Driver.check_active(method))
+    """The board must be this run's, and the driver activated. Ref: labgrid, BindingMixin.check_active"""
+    checked = Driver.check_active(method)
+
+    @functools.wraps(method)
+    def call(self: Any, *args: Any, **more: Any) -> Any:
+        ours.check(self.target)
+        return checked(self, *args, **more)
+
+    return cast(F, call)
 
 
 def stepped(*, args: Sequence[str] = (), result: bool = False) -> Callable[[F], F]:

@@ -14,6 +14,7 @@ import datetime
 import fcntl
 import os
 import re
+import threading
 from collections.abc import Iterator
 from typing import IO, Any
 
@@ -36,6 +37,7 @@ ORPHANED = re.compile(
     r"place Place\(name='([^']*)'.* has an orphaned resource \(exporter (\S+) disconnected\?\)$"
 )
 """labgrid's words for an exporter that ended after the place was acquired."""
+GONE = "the coordinator is gone, or was started again"
 ASK_S = 30.0
 """A coordinator that has not answered by then is gone."""
 
@@ -66,7 +68,10 @@ def _coordinator(config: Config) -> str:
 
 @define
 class PlaceLock:
-    """A place that this run found acquired. Call it before the board is touched: LabFault once it is lost."""
+    """A place that this run found acquired. LabFault once it is lost: by `still`, or at once by calling it.
+
+    labgrid's session with the coordinator is told of every change; a thread keeps it going until close().
+    """
 
     session: Any
     place: Any
@@ -74,6 +79,7 @@ class PlaceLock:
     epoch: str = field(init=False)
     _lost: str = ""
     _hear: Any = field(init=False)
+    _pump: threading.Thread = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         since = datetime.datetime.fromtimestamp(self.place.changed, datetime.UTC)
@@ -82,6 +88,8 @@ class PlaceLock:
         self.epoch = f"{self.place.name} {self.holder} {since.isoformat(timespec='microseconds')}{reserved}"
         self._hear = self.session.on_place_changed
         self.session.on_place_changed = self._heard
+        self._pump = threading.Thread(target=self.session.loop.run_forever, name="coordinator", daemon=True)
+        self._pump.start()
 
     async def _heard(self, news: Any) -> None:
         """Every change that the coordinator tells; a place released and acquired again is lost as well."""
@@ -90,24 +98,30 @@ class PlaceLock:
             now = f"acquired by {news.acquired}" if news.acquired else "released"
             self._lost = self._lost or f"somebody else had it {now}"
 
-    def __call__(self) -> None:
-        self._lost = self._lost or self._asked()
+    def still(self) -> None:
+        """By what the coordinator has told so far: costs nothing, for everything that is done to a board."""
+        if self.session.stopping.is_set():
+            self._lost = self._lost or GONE
         if self._lost:
             raise LabFault(
                 f"the lock of place {self.place.name} is lost: {self._lost}; the board is left alone"
             )
 
-    def _asked(self) -> str:
-        """What is wrong, by the coordinator's word of this moment."""
-        gone = "the coordinator is gone, or was started again"
-        if self.session.stopping.is_set():
-            return gone
-        asked = asyncio.wait_for(self.session.sync_with_coordinator(), ASK_S)
+    def __call__(self) -> None:
+        """By the coordinator's word of this moment."""
+        self.still()
+        asked = asyncio.run_coroutine_threadsafe(self.session.sync_with_coordinator(), self.session.loop)
         try:
-            alive = self.session.loop.run_until_complete(asked)
+            asked.result(ASK_S)
         except TimeoutError:
-            return f"the coordinator has not answered for {ASK_S:g} s"
-        return self._lost if alive else gone
+            asked.cancel()
+            self._lost = f"the coordinator has not answered for {ASK_S:g} s"
+        self.still()
+
+    def close(self) -> None:
+        """Hear no more."""
+        self.session.loop.call_soon_threadsafe(self.session.loop.stop)
+        self._pump.join()
 
 
 def lock_of(target: Any) -> PlaceLock | None:

@@ -11,6 +11,7 @@ from labgrid.pytestplugin.hooks import LABGRID_ENV_KEY
 from labgrid.strategy import StrategyError
 
 import bench.report
+from bench.board import ours
 from bench.errors import LabFault
 from bench.facts import Verdict, overall
 from bench.plugin import places, progress
@@ -83,7 +84,8 @@ def _lock(config: pytest.Config, state: RunState) -> None:
     target = config.stash[LABGRID_ENV_KEY].get_target(MAIN)
     state.alone = places.alone(target)
     if lock := places.lock_of(target):
-        state.lock = lock
+        state.lock, state.let_go = lock, lock.close
+        ours.guard(target, lock.still)
         if state.record:
             state.record.epoch = lock.epoch
 
@@ -182,6 +184,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         state.close()
         if state.directory:
             state.page = bench.report.write([state.directory], state.directory)
+    state.let_go()
     session.exitstatus = _exit_code(session, state, int(exitstatus))
 
 

@@ -44,7 +44,7 @@ class RunState:
     """The tests that ask for a board, from collection to the end of the session.
 
     blocked: why no further test can run, "" as long as the board is usable
-    lock:    raises LabFault when the board is no longer this run's
+    lock:    raises LabFault when the board is no longer this run's; let_go: ends it
     variables: the environment as the operator left it
     note:    told when a test begins, when a step of it is done, and (None) when it has ended
     alone:   the host's own lock of the board, held until the process ends
@@ -63,6 +63,7 @@ class RunState:
     failed_reports: int = 0
     call_ns: int = 0
     lock: Callable[[], None] = _nobody_else
+    let_go: Callable[[], None] = _nobody_else
     brought: dict[str, str] = field(factory=dict)
     variables: dict[str, str] = field(factory=lambda: dict(os.environ))
     alone: IO[str] | None = None

@@ -23,6 +23,8 @@ from testcases.contract.test_plugin import HEADER, PLAYED
 
 READY_S, NIGHT_S = 180.0, 480.0
 LOGGED = """
+    from bench.board.typed import active
+    @active
     def read(self, path):
         with open(os.environ["LOOKS"], "a") as f:
             f.write(f"{os.environ['LG_PLACE']} {os.getpid()}\\n")
@@ -121,7 +123,7 @@ class NightLab:
         """An exporter of the resources of places."""
         self.export_side_by_side({name: groups})
 
-    def export_side_by_side(self, exporters: dict[str, dict[str, dict]]) -> None:
+    def export_side_by_side(self, exporters: dict[str, dict[str, dict]], *, wait: bool = True) -> None:
         """Several of them; each takes a second until the coordinator knows what it has."""
         for name, groups in exporters.items():
             file = self.directory / f"{name}.yaml"
@@ -133,7 +135,8 @@ class NightLab:
             found = self.client("resources")
             return all(text in found for text in wanted)
 
-        self.until(known, f"resources of {', '.join(exporters)}")
+        if wait:
+            self.until(known, f"resources of {', '.join(exporters)}")
 
     def _start(self, key: str, name: str, *arguments: str, stdout: int | None = None):
         """A program of labgrid that does not outlive this test."""
@@ -253,11 +256,18 @@ class NightLab:
             pass
         path.unlink()
 
-    def looks(self, place: str) -> list[int]:
-        """Processes that looked at a board, in order, one entry per turn."""
+    def looked(self, place: str) -> int:
+        """How often anybody looked at a board so far."""
+        return len(self._pids(place))
+
+    def _pids(self, place: str) -> list[int]:
         path = self.directory / "looks"
         lines = path.read_text().splitlines() if path.exists() else []
-        pids = [int(line.split()[1]) for line in lines if line.split()[0] == place]
+        return [int(line.split()[1]) for line in lines if line.split()[0] == place]
+
+    def looks(self, place: str) -> list[int]:
+        """Processes that looked at a board, in order, one entry per turn."""
+        pids = self._pids(place)
         return [pid for n, pid in enumerate(pids) if n == 0 or pids[n - 1] != pid]
 
     def until(self, condition, what: str, deadline_s: float = READY_S) -> None:

@@ -59,11 +59,12 @@ class BoardLab(NightLab):
         (config / "known_hosts").write_text(pins)
         self.variables |= {"MPBENCH_CONFIG": str(config), "MPBENCH_PROFILE": "virtual-mp25"}
 
-    def export_boards(self, *places: str) -> None:
+    def export_boards(self, *places: str, wait: bool = True) -> None:
         """Start an exporter for each board, as on three lab hosts; one that runs dies first."""
         for host in {f"host-{place}" for place in places} & set(self.processes):
             self.kill(host)
-        self.export_side_by_side({f"host-{place}": {place: exported(self.up[place])} for place in places})
+        hosts = {f"host-{place}": {place: exported(self.up[place])} for place in places}
+        self.export_side_by_side(hosts, wait=wait)
 
     def night(self, name: str, *cases: str, **job: object) -> Path:
         """A plan: cases on every place, or on those that the job's tags say."""
@@ -182,12 +183,14 @@ def test_a_killed_night_over_three_boards_goes_on(lab: BoardLab, dice: random.Ra
     first, last = sorted(dice.sample(range(1, LINES), 2))
     night = lab.begin(plan)
     lab.reach(name, first)
-    lab.export_boards(dice.choice(list(KINDS)))
+    lab.export_boards(dice.choice(list(KINDS)), wait=False)
     lab.reach(name, last)
-    killed(night, lab.runs_alive() if dice.random() < 0.5 else [])
+    late = night.poll() is not None  # on a host so busy that this test slept through the night's end
+    if not late:
+        killed(night, lab.runs_alive() if dice.random() < 0.5 else [])
     before = lab.ends(plan)
-    code, said = lab.nightly(plan)
-    assert "goes on with " in said
+    code, said = finished(night) if late else lab.nightly(plan)
+    assert late or "goes on with " in said
     ends, summary = lab.ends(plan), lab.summary(plan)
     for key, found in before.items():
         assert found[-1] not in JUDGED or ends[key] == found, f"{key} was done, and asked again: {ends[key]}"

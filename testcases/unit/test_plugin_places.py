@@ -21,15 +21,20 @@ class Coordinator:
         self.stopping = asyncio.Event()
         self.place = place
         self.news: list[SimpleNamespace] = []
-        self.alive = True
+        self.asked = 0
 
     async def on_place_changed(self, news) -> None:
         self.place.acquired = news.acquired
 
     async def sync_with_coordinator(self) -> bool:
+        self.asked += 1
         for news in self.news:
             await self.on_place_changed(news)
-        return self.alive
+        return True
+
+    def tell(self, news: SimpleNamespace) -> None:
+        """Somebody else has changed a place; the session hears of it."""
+        asyncio.run_coroutine_threadsafe(self.on_place_changed(news), self.loop).result(60)
 
 
 @pytest.fixture
@@ -41,7 +46,9 @@ def coordinator():
 
 @pytest.fixture
 def lock(coordinator):
-    return places.PlaceLock(coordinator, coordinator.place)
+    found = places.PlaceLock(coordinator, coordinator.place)
+    yield found
+    found.close()
 
 
 def changed(acquired: str | None, name: str = "mp25-1") -> SimpleNamespace:
@@ -79,7 +86,7 @@ def test_a_place_that_was_released_is_lost_for_good(lock, coordinator, news, wor
 
 def test_a_coordinator_that_went_away_means_the_lock_is_lost(lock, coordinator):
     """One that is started again has forgotten the lock, so another run may have the board."""
-    coordinator.alive = False
+    coordinator.stopping.set()
     with pytest.raises(LabFault, match="the coordinator is gone, or was started again"):
         lock()
 
@@ -89,6 +96,18 @@ def test_a_session_that_ended_is_not_asked(lock, coordinator):
     coordinator.stopping.set()
     with pytest.raises(LabFault, match="the coordinator is gone"):
         lock()
+    assert coordinator.asked == 0
+
+
+def test_a_loss_is_known_without_asking(lock, coordinator):
+    """The coordinator tells it, so whatever is done to the board next is refused, and costs no round trip."""
+    lock.still()
+    coordinator.tell(changed(None, "mp15-1"))
+    lock.still()
+    coordinator.tell(changed(None))
+    with pytest.raises(LabFault, match="lock of place mp25-1 is lost: somebody else had it released"):
+        lock.still()
+    assert coordinator.asked == 0
 
 
 def test_a_coordinator_that_hangs_is_not_waited_for(lock, coordinator, monkeypatch):
@@ -139,3 +158,19 @@ def test_a_desk_has_no_place():
     """No coordinator, no lock of a place, and no entry in the provenance."""
     assert places.lock_of(SimpleNamespace(resources=[])) is None
     assert places.who(SimpleNamespace(resources=[])) == {}
+
+
+def test_an_exporter_that_ended_is_told_in_one_line(monkeypatch):
+    """labgrid shows the whole place and guesses; what a person needs is which exporter to start again."""
+    place = Place("mp25-1", acquired=HOLDER, tags={"board": "mp25"})
+    said = f"place {place} has an orphaned resource (exporter labhost disconnected?)"
+    monkeypatch.setattr(places, "CLIENT", __name__)
+    config = SimpleNamespace(get_option=lambda *_: "192.0.2.1:20408")
+    with pytest.raises(LabFault) as raised, places.told(config):
+        raise ServerError(said)
+    words = "place mp25-1: its exporter labhost is not connected; start it on its host"
+    assert str(raised.value) == f"coordinator 192.0.2.1:20408: {words}"
+
+
+class ServerError(Exception):
+    """labgrid's, as its client raises it."""
