@@ -277,6 +277,58 @@ def test_a_buffer_that_is_too_short(client):
     assert answers[5].data == b"\xa5" * 64
 
 
+# --- cancellation -----------------------------------------------------------------------------------------
+
+WAITING = "c5a8f8a3-2b5c-4b0e-9d3b-7c1f0e6f4a21"
+WAIT, PIECE_MS = 0, 10
+"""The bench's own trusted application. Ref: firmware/ta/wait.c"""
+CANCELLED = 0xFFFF0002
+"""TEE_ERROR_CANCEL"""
+INSTALLED = f"/lib/optee_armtz/{WAITING}.ta"
+
+
+@pytest.fixture
+def waiter(bench, target, tee_client):
+    """The client, on a board with an application that waits; a virtual board gets it when it is asked for."""
+    if tee_client.run("context", f"session,{WAITING}")[-1].succeeded:
+        yield tee_client
+        return
+    bringing = next((r for r in target.resources if hasattr(r, "application")), None)
+    if bringing is None:
+        pytest.skip("no application that can be cancelled: build firmware/ta with this board's OP-TEE")
+    session = bench.board.session
+    session.execute(f"mkdir -p {INSTALLED.rpartition('/')[0]}")
+    session.put_bytes(bringing.application().read_bytes(), INSTALLED)
+    yield tee_client
+    session.execute(f"rm -f {INSTALLED}")
+
+
+def test_a_running_call_is_cancelled(waiter):
+    """An application that lets itself be cancelled ends its call with that answer; a new session goes on."""
+    long_ms = 20_000
+    *_, call = waiter.run(
+        "context", f"session,{WAITING}", "canceller,0,50", f"invoke,0,{WAIT},v:{long_ms}:1,o", timeout_s=60
+    )
+    assert (call.errno, call.result) == ("OK", (CANCELLED, BY_APPLICATION))
+    assert 0 < call["a1"] < long_ms // PIECE_MS, "it did not run, or it ran to its end"
+    assert last(waiter, "context", f"session,{WAITING}", f"invoke,0,{WAIT},v:20:1,o")["a1"] == 2
+
+
+def test_cancellation_is_masked(waiter):
+    """An application that masks cancellation goes on to its end, whoever asks."""
+    words = ["canceller,0,20", f"invoke,0,{WAIT},v:300:0,o"]
+    call = last(waiter, "context", f"session,{WAITING}", *words)
+    assert (call["a1"], call["b1"]) == (300 // PIECE_MS, 0)
+
+
+def test_cancellation_of_nothing(client):
+    """To ask for cancellation where nothing runs is no error and has no effect; of no session, it is one."""
+    call = f"invoke,0,{GET_TIME},o,o"
+    answers = client.run("context", SESSION, "cancel,0", call, "close,0", "cancel,0")
+    assert [a.errno for a in answers] == ["OK"] * 5 + ["EINVAL"]
+    assert answers[3].succeeded
+
+
 # --- load -------------------------------------------------------------------------------------------------
 
 

@@ -129,6 +129,11 @@ def _optee_inputs(kind: BoardKind) -> Iterable[str]:
     ]
 
 
+def platform_settings(soc: Soc) -> list[str]:
+    """Which platform of OP-TEE, and for which word sizes."""
+    return _lines(FIRMWARE / f"optee/{soc.name}.mk")
+
+
 def _optee_version() -> str:
     """What OP-TEE says of itself; without it, it would ask a git repository that isn't there."""
     return "own-tree" if os.environ.get("MPBENCH_OPTEE_SRC") else fetch("optee")[0].version

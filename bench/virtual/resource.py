@@ -14,7 +14,8 @@ from labgrid.factory import target_factory
 from labgrid.resource.common import ManagedResource, ResourceManager
 
 from bench.errors import LabFault
-from bench.virtual import boards, keys, xtest
+from bench.virtual import application, boards, keys, xtest
+from bench.virtual.kinds import KINDS
 
 
 @attr.s(eq=False)
@@ -81,6 +82,10 @@ class VirtualBoard(ManagedResource):  # type: ignore[misc]
     def xtest(self) -> Path:
         """Archive with OP-TEE's test suite for this board, made when it is asked for; an arm64 board's."""
         return xtest.archive()
+
+    def application(self) -> Path:
+        """The bench's own trusted application, signed for this board, made when it is asked for."""
+        return application.application(KINDS[self.kind])
 
     @property
     def keyfile(self) -> Path:

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: MIT
+"""The bench's own trusted application: with the kit that OP-TEE's build left, or with one of its own."""
+
+from pathlib import Path
+
+import pytest
+
+from bench.virtual import application, recipes
+from bench.virtual.kinds import KINDS
+from bench.virtual.paths import cache_dir
+from bench.virtual.steps import Step
+
+KIND = KINDS["mp15"]
+NAME = "c5a8f8a3-2b5c-4b0e-9d3b-7c1f0e6f4a21.ta"
+
+
+class Make:
+    """Stands for the compilers: remembers what it was told, and makes what they would."""
+
+    def __init__(self):
+        self.told = []
+
+    def __call__(self, command, log, *, env):  # noqa: ARG002 - the tool's
+        _, _, where, *words = map(str, command)
+        self.told.append((Path(where), words))
+        found = dict(word.split("=", 1) for word in words if "=" in word)
+        if "ta_dev_kit" in words:
+            (Path(where) / "out/export-ta_arm32").mkdir(parents=True)
+        else:
+            Path(found["O"]).mkdir()
+            (Path(found["O"]) / NAME).write_text(found["TA_DEV_KIT_DIR"])
+
+
+@pytest.fixture
+def make(tmp_path, monkeypatch):
+    """An empty cache, no compilers, and an OP-TEE that is built without them."""
+    monkeypatch.setenv("MPBENCH_CACHE", str(tmp_path / "cache"))
+    source = tmp_path / "source"
+    source.mkdir()
+    told = Make()
+    monkeypatch.setattr(application, "run_logged", told)
+    monkeypatch.setattr(application, "source_tree", lambda _: source)
+    optee = Step("optee", lambda: ["any"], lambda _: None, work="optee-mp15")
+    monkeypatch.setattr(application, "steps_of", lambda _: [optee])
+    return told
+
+
+def test_with_the_kit_of_a_build(make):
+    """OP-TEE's own build left its libraries: the application takes them."""
+    kit = cache_dir() / "work/optee-mp15/tree/out/export-ta_arm32"
+    (kit / "mk").mkdir(parents=True)
+    (kit / "mk/ta_dev_kit.mk").touch()
+    found = application.application(KIND)
+    assert (found.name, found.read_text()) == (NAME, str(kit))
+    assert [where for where, _ in make.told] == [application.SOURCE]
+    assert application.application(KIND) == found
+    assert len(make.told) == 1
+
+
+@pytest.mark.parametrize("left", [False, True])
+def test_with_a_kit_of_its_own(make, left):
+    """Where that tree is gone, or was left unfinished, the libraries are made once more."""
+    if left:
+        (cache_dir() / "work/optee-mp15/tree/out/export-ta_arm32").mkdir(parents=True)
+    found = application.application(KIND)
+    tree = cache_dir() / "work/application-mp15/tree"
+    assert found.read_text() == str(tree / "out/export-ta_arm32")
+    (where, words), _ = make.told
+    assert where == tree
+    assert {"PLATFORM=vexpress-qemu_virt", "CFG_BUILD_IN_TREE_TA=n", "ta_dev_kit"} <= set(words)
+
+
+def test_each_soc_has_its_own():
+    """Word size and compiler differ; boards that differ in something else share it."""
+    assert list(application._inputs(KINDS["mp15"])) == list(application._inputs(KINDS["mp15-spi"]))
+    assert list(application._inputs(KINDS["mp15"])) != list(application._inputs(KINDS["mp25"]))
+    assert recipes.platform_settings(KINDS["mp25"].soc)[0] == "PLATFORM=vexpress-qemu_armv8a"
