@@ -41,13 +41,13 @@ BEAT = re.compile(r"boot ([0-9a-f]{8}) beat ([0-9a-f]{8})")
 
 
 BANNERS = {
-    "tf-a": re.compile(r"BL31: (v\d\S*)"),
+    "tf-a": re.compile(r"BL(?:2|31): (v\d\S*)"),  # a 32-bit OP-TEE stands where BL31 would: BL2 is last
     "u-boot": re.compile(r"U-Boot (\d{4}\.\d\d\S*)"),
     "op-tee": re.compile(r"OP-TEE version: (.+?)(?: #|$)", re.MULTILINE),
 }
 """Versions that the boot chain prints.
 
-Ref: TF-A bl31/bl31_main.c, U-Boot include/version.h, OP-TEE core/arch/arm/kernel/boot.c
+Ref: TF-A bl2/bl2_main.c, bl31/bl31_main.c, U-Boot include/version.h, OP-TEE core/arch/arm/kernel/boot.c
 """
 
 

@@ -8,10 +8,12 @@ from attrs import frozen
 
 from bench.facts import Verdict, overall
 from bench.report.figures import number
-from bench.report.model import Case, Page, RunView
+from bench.report.model import ASKED, Case, Page, RunView
 
 _OWN = frozenset({"boot_id", "operator"})
 """What differs between any two runs and explains nothing."""
+
+UNSAID = "not said by the board"
 
 
 @frozen
@@ -63,11 +65,16 @@ def table(page: Page) -> Table:
 
 
 def _entries(runs: Sequence[RunView]) -> Iterable[Entry]:
-    names = dict.fromkeys(name for run in runs for name in run.provenance)
-    for name in names:
-        yield Entry(name, tuple(run.provenance.get(name, "") for run in runs))
+    names = [name for run in runs if run.provenance for name in (*ASKED, *run.provenance)]
+    for name in dict.fromkeys(names):
+        yield Entry(name, tuple(run.provenance.get(name, _unknown(run, name)) for run in runs))
     yield Entry("bench", tuple(run.bench for run in runs))
     yield Entry("command", tuple(run.command for run in runs))
+
+
+def _unknown(run: RunView, name: str) -> str:
+    """A signature below a page is also one below what the board did not say."""
+    return UNSAID if run.provenance and name in ASKED else ""
 
 
 def _measured(runs: Sequence[RunView], columns: Sequence[int]) -> Iterable[Measured]:

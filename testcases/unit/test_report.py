@@ -21,8 +21,8 @@ from bench.facts import KMSG, SECURE_CONSOLE, Artefact, Verdict
 from bench.record import Clock, Record, new_directory, read
 from bench.report import companions, page
 from bench.report.excerpt import MAX_LINES, MAX_WIDTH, excerpt
-from bench.report.model import shown, summarize, without_core
-from bench.report.tables import table
+from bench.report.model import ASKED, shown, summarize, without_core
+from bench.report.tables import UNSAID, table
 from bench.report.trend import Point, trends
 from bench.report.visible import decoded, visible
 
@@ -474,15 +474,20 @@ def test_boards_stand_side_by_side(tmp_path):
         for n, rev, value in ((1, "REV.A", 5.0), (2, "REV.B", 10.0))
     ]
     found = table(summarize(runs))
-    assert {e.name: e.differs for e in found.provenance} == {
-        "soc_revision": True,
-        "kernel": False,
-        "bench": False,
-        "command": False,
-    }
+    assert {"kernel", "soc_revision", "bench", "command"} <= {e.name for e in found.provenance}
+    assert [e.name for e in found.provenance if e.differs] == ["soc_revision"]
     (measured,) = found.measurements
     assert [(v.text, v.ratio) for v in measured.values] == [("5", ""), ("10", "x 2")]
     assert measured.limits == "… 10"
+
+
+def test_what_a_board_does_not_say_is_on_its_page(tmp_path):
+    """Whoever signs sees that a board named no serial number, no revision, no TF-A."""
+    run = run_of(tmp_path, "r1", {"t0": "PASS"}, entries={"model": "a board", "place": "p"})
+    said = {e.name: e.values[0] for e in table(summarize([run])).provenance}
+    assert (said["model"], said["place"]) == ("a board", "p")
+    assert {n for n, text in said.items() if text == UNSAID} == set(ASKED) - {"model"}
+    assert page.render(summarize([run])).count(UNSAID) == len(ASKED) - 1
 
 
 def test_trends_need_runs_of_the_same_kind():

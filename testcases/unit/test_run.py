@@ -228,6 +228,12 @@ def test_the_board_is_asked_who_it_is(board):
     assert not found.virtual
 
 
+def test_a_board_without_bl31_says_its_trusted_firmware_by_bl2(board):
+    """A 32-bit OP-TEE stands where BL31 would be, so BL2 is the last stage that names its version."""
+    board.console.data = b"NOTICE:  BL1: v2.11\r\nNOTICE:  BL2: v2.12.1(release):mpbench\r\nI/TC: \r\n"
+    assert run.about(seen(board)).provenance.entries["tf-a"] == "v2.12.1(release):mpbench"
+
+
 def test_a_core_that_is_not_offline_is_the_labs_fault(board):
     """The firmware name is refused while a core runs: the bench left it so, the board is not to blame."""
     board.firmware_answer = "EBUSY"
