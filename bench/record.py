@@ -8,12 +8,13 @@ which the reader names and ignores. Lines reach the disk at the end of every tes
                                 evidence/<sha256>.txt or .bin
 """
 
+import contextlib
 import datetime
 import json
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -193,10 +194,8 @@ class Record:
 
     def __attrs_post_init__(self) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
-        try:
+        with _told(self.directory / LOG):
             self._fd = os.open(self.directory / LOG, flags, 0o644)
-        except OSError as e:
-            raise LabFault(f"cannot write {self.directory / LOG}: {e.strerror}") from e
 
     def append(self, kind: str, **fields: Any) -> None:
         """Write one line. Raises LabFault when the disk does not take it; then nothing of it remains."""
@@ -207,12 +206,13 @@ class Record:
             line = json.dumps(self._common(kind) | fields, ensure_ascii=True, allow_nan=False)
         except (TypeError, ValueError) as e:
             raise Misuse(f"a line of kind {kind} cannot be written as JSON: {e}") from e
-        self._write(line.encode() + b"\n")
+        append_whole(self._fd, line.encode() + b"\n", self.directory / LOG)
         self._count += 1
 
     def sync(self) -> None:
-        """Everything written so far survives a power cut."""
-        os.fsync(self._fd)
+        """Everything written so far survives a power cut. LabFault when the disk does not take it."""
+        with _told(self.directory / LOG):
+            os.fsync(self._fd)
 
     def keep(self, artefacts: Iterable[Artefact]) -> list[dict[str, str | int]]:
         """Store artefacts by their hash; returns what a line's `evidence` holds."""
@@ -239,22 +239,30 @@ class Record:
             "epoch": self.epoch,
         }
 
-    def _write(self, line: bytes) -> None:
-        before = os.fstat(self._fd).st_size
-        try:
-            written = os.write(self._fd, line)
-        except OSError as e:
-            raise LabFault(f"cannot write {self.directory / LOG}: {e.strerror}") from e
-        if written != len(line):
-            os.ftruncate(self._fd, before)
-            raise LabFault(f"{self.directory / LOG} took {written} of {len(line)} bytes: is the disk full?")
-
     def _keep(self, artefact: Artefact) -> dict[str, str | int]:
         name = f"{artefact.sha256}{_suffix(artefact.data)}"
         path = self.directory / EVIDENCE / name
         if not path.exists():
             _write_whole(path, artefact.data)
         return {"name": artefact.name, "sha256": artefact.sha256, "size": len(artefact.data), "file": name}
+
+
+@contextlib.contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as e:
+        raise LabFault(f"cannot write {path}: {e.strerror}") from e
+
+
+def append_whole(fd: int, line: bytes, path: Path) -> None:
+    """Append a line to the file `path`, or nothing of it: then LabFault, and a later one may still fit."""
+    before = os.fstat(fd).st_size
+    with _told(path):
+        written = os.write(fd, line)
+    if written != len(line):
+        os.ftruncate(fd, before)
+        raise LabFault(f"{path} took {written} of {len(line)} bytes: is the disk full?")
 
 
 def _suffix(data: bytes) -> str:
@@ -298,6 +306,22 @@ class Run:
         except OSError:
             return None
         return data if Artefact(file, data).sha256 == found[1] else None
+
+
+def in_order(runs: Sequence[Run]) -> list[Run]:
+    """Each run behind the one that it continues, otherwise as given: names tell what the wall clock said."""
+    ids = {str(run.lines[0]["run"]): n for n, run in enumerate(runs) if run.lines}
+    found: dict[int, Run] = {}
+
+    def put(n: int, coming: frozenset[int]) -> None:
+        before = ids.get(str(runs[n].lines[0].get("continues"))) if runs[n].lines else None
+        if before is not None and before not in coming:
+            put(before, coming | {before})
+        found.setdefault(n, runs[n])
+
+    for n in range(len(runs)):
+        put(n, frozenset({n}))
+    return list(found.values())
 
 
 def read(directory: Path) -> Run:

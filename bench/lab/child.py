@@ -31,6 +31,10 @@ def command(job: Job, runs: Path) -> list[str]:
     return [*pytest, *where, *job.options, *job.tests]
 
 
+ROOM = " " * 20
+"""Where a process id will stand."""
+
+
 @frozen
 class Child:
     """A process in a group of its own, so that a Ctrl-C for the night is not one for it."""
@@ -48,6 +52,8 @@ class Child:
         try:
             with log.open("ab") as file, mark.open("w") as held:
                 fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                held.write(ROOM)
+                held.flush()  # a disk that is full says so before anything runs
                 process = await asyncio.create_subprocess_exec(
                     *WRAPPER,
                     *arguments,
@@ -59,7 +65,7 @@ class Child:
                     start_new_session=True,
                     pass_fds=[held.fileno()],
                 )
-                held.write(str(process.pid))
+                os.pwrite(held.fileno(), str(process.pid).encode(), 0)
         except OSError as e:
             raise LabFault(f"cannot start {arguments[0]}: {e.strerror}") from e
         return cls(process)
@@ -91,7 +97,7 @@ async def outlived(mark: Path, grace_s: float) -> int | None:
             return None
         free = asyncio.create_task(asyncio.to_thread(fcntl.flock, held, fcntl.LOCK_EX))
         ended, _ = await asyncio.wait([free], timeout=grace_s)
-        pid = int(held.read() or 0)  # it holds the lock, so the number is still its own
+        pid = int(held.read().strip() or 0)  # it holds the lock, so the number is still its own
         if not ended and pid:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)

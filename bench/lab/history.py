@@ -17,6 +17,10 @@ CREATE TABLE IF NOT EXISTS point (
   run TEXT PRIMARY KEY, label TEXT NOT NULL, utc TEXT NOT NULL, counts TEXT NOT NULL, measured TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS sick (place TEXT PRIMARY KEY, utc TEXT NOT NULL, reason TEXT NOT NULL);
 """
+REMEMBER = """
+INSERT INTO point VALUES (?, ?, ?, ?, ?) ON CONFLICT (run) DO UPDATE SET
+  label = excluded.label, utc = excluded.utc, counts = excluded.counts, measured = excluded.measured
+"""
 BUSY_S = 10.0
 
 
@@ -27,11 +31,9 @@ class History:
     path: Path
 
     def points(self) -> list[Point]:
-        """Every run that was remembered."""
+        """Every run that was remembered, in the order of that: the wall clock may have been set between."""
         with self._open() as db:
-            rows = db.execute(
-                "SELECT run, label, utc, counts, measured FROM point ORDER BY utc, run"
-            ).fetchall()
+            rows = db.execute("SELECT run, label, utc, counts, measured FROM point ORDER BY rowid").fetchall()
         return [
             Point(run, label, utc, json.loads(counts), json.loads(v)) for run, label, utc, counts, v in rows
         ]
@@ -42,7 +44,7 @@ class History:
             (p.run, p.label, p.utc, json.dumps(dict(p.counts)), json.dumps(dict(p.values))) for p in points
         ]
         with self._open() as db:
-            db.executemany("INSERT OR REPLACE INTO point VALUES (?, ?, ?, ?, ?)", rows)
+            db.executemany(REMEMBER, rows)
 
     def sick(self) -> dict[str, str]:
         """Places that were taken out, and why."""

@@ -30,12 +30,14 @@ from bench.lab.history import History
 from bench.lab.journal import Journal
 from bench.lab.plan import ALL, Job, Plan
 from bench.plugin.resuming import Resumed, of_runs
-from bench.record import LOG, read, safe_name
+from bench.record import LOG, in_order, read, safe_name
 from bench.report.trend import point
 
 ATTEMPTS = 2
 """The first one, and one more if the lab prevented a verdict."""
 RENEW_S = 20.0
+LOOK_S = 20.0
+"""So often is the wall clock looked at: asyncio hears of no change of it."""
 STOP_S = 90.0
 """A pytest that was asked to end has this long for its teardowns."""
 SIGNED = "manifest.json"
@@ -144,10 +146,14 @@ class Night:
         return self._merge()
 
     async def _close_window(self) -> None:
-        left_s = self.plan.window.left_s(self.now()) if self.plan.window else None
-        if left_s is not None:
-            await asyncio.sleep(left_s)
-            self.end("the time window is over")
+        """It closes when it has lasted as long as it should, or when a clock was set to a time outside."""
+        if self.plan.window is None:
+            return
+        loop = asyncio.get_running_loop()
+        end_s = loop.time() + (self.plan.window.left_s(self.now()) or 0.0)
+        while loop.time() < end_s and self.plan.window.left_s(self.now()) is not None:
+            await asyncio.sleep(min(LOOK_S, end_s - loop.time()))
+        self.end("the time window is over")
 
     async def _await_orphans(self) -> None:
         """The runs of a night that was killed still tear down, and nobody else drives their boards then."""
@@ -166,10 +172,15 @@ class Night:
             self.journal.add("released", place=place, token=token)
 
     async def _place(self, units: Sequence[Unit]) -> None:
-        """The jobs of one place, one after the other."""
-        for unit in units:
-            if not self.journal.is_done(unit.name):
-                await self._unit(unit)
+        """The jobs of one place, one after the other. What the lab host can't write down is not begun."""
+        try:
+            for unit in units:
+                if not self.journal.is_done(unit.name):
+                    await self._unit(unit)
+        except (LabFault, OSError) as fault:
+            self.incomplete = True
+            self.remark(f"the night is broken off: {fault}")
+            self.end(str(fault))
 
     # --- one job on one place -------------------------------------------------------------------------------
 
@@ -339,7 +350,7 @@ class Night:
 
     def _merge(self) -> int:
         """The page of the night, trends, retention; the exit code of the worst."""
-        runs = [read(log.parent) for log in sorted((self.directory / "runs").glob(f"*/*/{LOG}"))]
+        runs = in_order([read(log.parent) for log in sorted((self.directory / "runs").glob(f"*/*/{LOG}"))])
         if self.stop.is_set():
             self.remarks.append(f"ended early: {self.why}")
         past = [p for p in self.history.points() if p.run not in {r.lines[0]["run"] for r in runs if r.lines}]
@@ -347,7 +358,7 @@ class Night:
         self.history.remember(point(run) for run in page.runs)
         if not self.stop.is_set():
             self.journal.add("end")
-        for night in outdated(self.plan):
+        for night in outdated(self.plan, self.directory):
             shutil.rmtree(night, ignore_errors=True)
         self.tell(f"verdict {page.verdict.value}: {', '.join(f'{n} {v.value}' for v, n in page.counts)}")
         self.tell(f"report: {self.directory / report.INDEX}")
@@ -372,10 +383,11 @@ def _by_place(units: Sequence[Unit]) -> list[list[Unit]]:
     return list(found.values())
 
 
-def outdated(plan: Plan) -> list[Path]:
-    """Nights of this plan beyond those that are kept; a signed one stays."""
-    nights = sorted(plan.reports.glob(f"*Z-{plan.name}"))
-    return [night for night in nights[: -plan.keep_nights] if not (night / SIGNED).exists()]
+def outdated(plan: Plan, now: Path) -> list[Path]:
+    """Nights of this plan beyond those that are kept. A signed one stays, and `now`, whatever its name is."""
+    nights = [night for night in sorted(plan.reports.glob(f"*Z-{plan.name}")) if night != now]
+    old = nights[: max(0, len(nights) + 1 - plan.keep_nights)]
+    return [night for night in old if not (night / SIGNED).exists()]
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from typing import Any
 from attrs import frozen
 
 from bench.facts import Verdict
-from bench.record import LOG, Run, read
+from bench.record import LOG, Run, in_order, read
 
 ENDED = "the run ended before it"
 """Reason of a NOT-RUN whose turn never came."""
@@ -38,8 +38,8 @@ class Resumed:
 
 
 def of_runs(directory: Path) -> Resumed:
-    """All runs below a directory, by their names, which begin with the time. Misuse: a broken record."""
-    return of_records(read(log.parent) for log in sorted(directory.glob(f"*/{LOG}")))
+    """All runs below a directory, in the order in which one took up another. Misuse: a broken record."""
+    return of_records(in_order([read(log.parent) for log in sorted(directory.glob(f"*/{LOG}"))]))
 
 
 def of_records(runs: Iterable[Run]) -> Resumed:

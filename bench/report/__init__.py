@@ -91,5 +91,9 @@ def _put(file: Path, to: Path) -> None:
 def _replace(path: Path, text: str) -> None:
     """The old page or the new one, never half of one."""
     temporary = path.with_name(f".{path.name}.part")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)  # its bytes are needed for what is safe so far
+        raise

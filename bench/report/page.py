@@ -32,7 +32,7 @@ def render(page: Page, history: Iterable[Point] = (), remarks: Iterable[str] = (
         page=page,
         title=", ".join(dict.fromkeys(page.runs[run.column].label for run in page.runs)),
         table=table(page),
-        trends=trends([*history, *points(page)]),
+        trends=trends(points(page), history),
         remarks=list(remarks),
         attention_lines=ATTENTION_LINES,
         style=Markup(style),

@@ -74,10 +74,13 @@ def _name(m: Mapping[str, object]) -> str:
     return re.sub(r" of \d+$", "", str(m["name"])) + (f" in {m['unit']}" if m["unit"] else "")
 
 
-def trends(found: Iterable[Point]) -> tuple[Trend, ...]:
-    """A trend for every label with enough runs, oldest run first."""
+def trends(own: Iterable[Point], past: Iterable[Point] = ()) -> tuple[Trend, ...]:
+    """A trend for every label with enough runs: what a history remembers, in its order, then the page's own.
+
+    Only these are put in order by the wall clock, which is all that is known of them.
+    """
     by_label: dict[str, dict[str, Point]] = {}
-    for p in sorted(found, key=lambda p: (p.utc, p.run)):
+    for p in [*past, *sorted(own, key=lambda p: (p.utc, p.run))]:
         by_label.setdefault(p.label, {})[p.run] = p
     runs = ((label, list(points.values())[-MOST:]) for label, points in by_label.items())
     return tuple(_trend(label, chosen) for label, chosen in runs if len(chosen) >= LEAST)

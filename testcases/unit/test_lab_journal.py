@@ -66,7 +66,7 @@ def test_a_journal_that_cannot_be_written_is_the_labs_fault(tmp_path):
 
 
 def test_history_remembers_points_and_sick_places(tmp_path):
-    """A run counts once; a place is out until it is readmitted."""
+    """A run counts once, where it was remembered first; a place is out until it is readmitted."""
     history = History(tmp_path / "new" / "history.sqlite")
     points = [
         Point("r2", "mp25 a", "2026-11-02", {"PASS": 3}, {"p50": 1.5}),
@@ -74,7 +74,7 @@ def test_history_remembers_points_and_sick_places(tmp_path):
     ]
     history.remember(points)
     history.remember(points[:1])
-    assert history.points() == [points[1], points[0]]
+    assert history.points() == points
     history.take_out("mp25-1", "2026-11-02 03:00", "no SSH")
     assert history.sick() == {"mp25-1": "taken out 2026-11-02 03:00: no SSH"}
     assert history.readmit("mp25-1")

@@ -206,7 +206,13 @@ def test_old_nights_go_signed_ones_stay(plan, tmp_path):
         (tmp_path / "nights" / f"2026110{day}T220000Z-plan").mkdir(parents=True)
     (tmp_path / "nights" / "20261101T220000Z-other").mkdir()
     (tmp_path / "nights" / "20261102T220000Z-plan" / "manifest.json").write_text("{}")
-    assert [path.name for path in outdated(found)] == ["20261101T220000Z-plan", "20261103T220000Z-plan"]
+    old = ["20261101T220000Z-plan", "20261103T220000Z-plan"]
+    nights = tmp_path / "nights"
+    assert [path.name for path in outdated(found, nights / "20261105T220000Z-plan")] == old
+    of_a_wrong_clock = nights / "19700101T000000Z-plan"
+    of_a_wrong_clock.mkdir()
+    old = ["20261101T220000Z-plan", "20261103T220000Z-plan", "20261104T220000Z-plan"]
+    assert [path.name for path in outdated(found, of_a_wrong_clock)] == old
 
 
 def test_the_example_is_a_plan():
