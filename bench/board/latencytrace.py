@@ -159,11 +159,15 @@ class LatencyTrace:
             words = one_line((reply.stdout + b" " + reply.stderr).decode("utf-8", "replace"), 800)
             raise LabFault(f"the board's kernel refuses to trace notifications: {words}")
 
-    def read(self, *, durations: bool = True) -> bytes:
-        """All counts and, if wanted, durations, compressed; see bench.observe.latency."""
+    def read(self, *, durations: bool = True, anew: bool = False) -> bytes:
+        """All counts and, if wanted, durations, compressed; see bench.observe.latency.
+
+        anew: the record of events begins anew, also after `halt`, and is empty when the counts are read
+        """
         p, events = self._plan, f"{self.instance}/events"
         counted = [t for t in p.triggers if t.counts] if self._counting else []
-        parts = [f"echo '@@ {t.role}'; cat {events}/{t.event}/hist" for t in counted]
+        forget = [f"echo >{i}/trace; echo 1 >{i}/tracing_on" for i in self._instances if anew]
+        parts = forget + [f"echo '@@ {t.role}'; cat {events}/{t.event}/hist" for t in counted]
         if durations and self._counting:
             parts.append(f"echo '@@ durations'; cat {events}/synthetic/{p.tag}_n/hist")
         parts.append(f"echo '@@ missed'; grep ' {p.tag}/\\| {p.tag}_' {TRACING}/kprobe_profile")
@@ -192,11 +196,6 @@ class LatencyTrace:
     def _worst(self) -> Trigger | None:
         """None for a record of everything: a snapshot takes away what was recorded until then."""
         return self._plan.worst if self._snapshots else None
-
-    def forget(self) -> None:
-        """Begin the record of events anew, also after `halt`."""
-        each = (f"echo >{i}/trace; echo 1 >{i}/tracing_on" for i in self._instances)
-        self._session.execute("; ".join(each), SET_UP_S)
 
     def halt(self) -> None:
         """Record no more; what was recorded stays."""

@@ -37,14 +37,11 @@ class Trace(Protocol):
 
     moved: int
 
-    def forget(self) -> None:
-        """Begin the record of events anew."""
-
     def halt(self) -> None:
         """Record no more."""
 
-    def read(self, *, durations: bool = True) -> bytes:
-        """Everything counted so far; without durations it is short."""
+    def read(self, *, durations: bool = True, anew: bool = False) -> bytes:
+        """Everything counted so far; without durations it is short. anew: the record of events begins."""
 
 
 _pause = threading.Event().wait
@@ -56,6 +53,7 @@ def quiet(
     idle: int | None = None,
     *,
     durations: bool = True,
+    anew: bool = False,
     pause: Callable[[float], object] = _pause,
 ) -> Readout:
     """A reading during which nothing happened. Invalidated if there is none.
@@ -64,7 +62,7 @@ def quiet(
     the end of it only, or only the begin. None: this reading is to find out.
     """
     for _ in range(READS):
-        found = readout(unpacked(trace.read(durations=durations)), line)
+        found = readout(unpacked(trace.read(durations=durations, anew=anew)), line)
         if found.quiet and under_way(found) == (under_way(found) if idle is None else idle):
             return found
         pause(SETTLE_S)
@@ -174,16 +172,6 @@ def measure(
     )
 
 
-def begin(trace: Trace, found: Found) -> Readout:
-    """A quiet reading at which the record of events begins as well. Invalidated if there is none."""
-    for _ in range(READS):
-        before = quiet(trace, found.line)
-        trace.forget()
-        if quiet(trace, found.line, durations=False).table == before.table:
-            return before
-    raise Invalidated(f"notifications never stop: none of {READS} records began in a quiet moment")
-
-
 def recorded(
     trace: Trace, found: Found, send: Callable[[int], int | None], samples: int
 ) -> tuple[Readout, Readout, int | None]:
@@ -191,7 +179,7 @@ def recorded(
     between them, and how many were sent. Invalidated if something that nobody sent came at each try's end.
     """
     for _ in range(READS):
-        before = begin(trace, found)
+        before = quiet(trace, found.line, anew=True)
         sent = send(samples)
         after = quiet(trace, found.line, under_way(before))
         trace.halt()

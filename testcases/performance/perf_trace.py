@@ -1,6 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""P8: decoding a raw trace buffer, against trace-cmd report and parsing its text. Needs no board."""
+"""P8: decoding a raw trace buffer, against trace-cmd report and parsing its text. Needs no board.
 
+Times are those of the CPU, ours and the peer's: all of it is computing, and what else runs on the machine is
+no matter of a decoder.
+"""
+
+import resource
 import shutil
 import struct
 import tempfile
@@ -24,12 +29,12 @@ def benchmarks(board: Board | None) -> Iterator[Row]:  # noqa: ARG001 - it needs
     header = (CAPTURE / "header_page").read_text()
     formats = (CAPTURE / "formats").read_text().split("@@\n")
     data = _repeated((CAPTURE / "cpu0.raw").read_bytes(), header, formats)
-    number, ours_s = sorted(_ours(data, header, formats) for _ in range(5))[2]
+    number, ours_s = sorted(_ours(data, header, formats) for _ in range(9))[4]
     peer_s = None
     if shutil.which("trace-cmd"):
         peer_number, peer_s = _peer(data, header, formats)
         assert peer_number == number
-    what = f"decode {number} events, {number / ours_s / 1e6:.1f} M/s"
+    what = f"decode {number} events, {number / ours_s / 1e6:.1f} M/s of CPU time"
     yield Row("P8", what, PEER, peer_s, ours_s, "≥ 3 M events/s", number / ours_s >= TARGET_PER_S)
 
 
@@ -51,17 +56,23 @@ def _repeated(page: bytes, header: str, formats: list[str]) -> bytes:
 
 
 def _ours(data: bytes, header: str, formats: list[str]) -> tuple[int, float]:
-    begin, number = time.perf_counter(), 0
+    begin, number = time.process_time(), 0
     by_id = {f.id: f for f in map(event_format, formats)}
     pid = next(iter(by_id.values())).fields["common_pid"]
     for events in decode(data, layout(header), by_id):
         number += len(events.numbers(pid))
-    return number, time.perf_counter() - begin
+    return number, time.process_time() - begin
+
+
+def _cpu_s() -> float:
+    """Of this process and of the processes that it has waited for."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + ended.ru_utime + ended.ru_stime
 
 
 def _peer(data: bytes, header: str, formats: list[str]) -> tuple[int, float]:
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "trace.dat"
         tracedat.write(path, header, formats, {0: data}, 8)
-        begin = time.perf_counter()
-        return len(tracedat.report(path)), time.perf_counter() - begin
+        begin = _cpu_s()
+        return len(tracedat.report(path)), _cpu_s() - begin

@@ -215,7 +215,7 @@ def test_context_has_a_buffer_of_its_own():
     assert "snapshot" not in whole.commands[-1].partition("mpb_refused()")[2]
     assert f"echo 8192 >{traces[1].context}/buffer_size_kb" in whole.commands[-1]
     assert traces[2].context not in without.commands[-1]
-    traces[1].forget()
+    traces[1].read(anew=True)
     assert f"{traces[1].context}/trace" in whole.commands[-1]
     assert traces[1].worst() == traces[2].worst() == b""
 
