@@ -16,7 +16,8 @@ from attrs import frozen
 from bench.errors import LabFault
 
 GIC_TYPE = "arm_gic"
-ANSWER_S = 20.0
+ANSWER_S = 50.0
+"""An idle host gives QEMU the time for an answer in a tenth of a second, a full one when its turn comes."""
 DIE_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL")
 """Makes the kernel end a program with the thread that started it. Ref: prctl(2), PR_SET_PDEATHSIG."""
 
@@ -140,7 +141,10 @@ class Qemu:
                     {"execute": command, "arguments": arguments},
                 ):
                     stream.write(json.dumps(request).encode() + b"\n")
-                return _last_return(stream)
+                try:
+                    return _last_return(stream)
+                except TimeoutError as e:
+                    raise TimeoutError(f"no answer to {command} within {ANSWER_S:g} s") from e
 
     def kill(self) -> None:
         """End it at once, as a power cut would."""
