@@ -306,9 +306,10 @@ class SessionDriver(CommandMixin, Driver, CommandProtocol, FileTransferProtocol)
 
     def _shell(self) -> FramedShell:
         """The shell that commands share; a new one on the same transport if a command broke it."""
-        with self._lock, self._too_many_channels("can't start a shell"):
+        with self._lock:
             if self._main is None or not self._main.usable:
-                self._main = self._open_shell()
+                with self._too_many_channels("can't start a shell"):
+                    self._main = self._open_shell()
             return self._main
 
     def _second(self) -> FramedShell:

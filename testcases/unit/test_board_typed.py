@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: MIT
+"""bench.board.typed: labgrid's step log gets from our decorator what it gets from labgrid's own."""
+
+import pytest
+from labgrid.step import StepEvent, step, steps
+
+from bench.board.typed import stepped
+
+
+class Driver:
+    """The same method twice, under both decorators."""
+
+    def _work(self, what: str, where: str = ".") -> str:
+        if what == "wrong":
+            raise ValueError(what)
+        return f"{what} {where}"
+
+    ours = stepped(args=["what", "where"], result=True)(_work)
+    theirs = step(args=["what", "where"], result=True)(_work)
+    silent = stepped(args=["what"])(_work)
+
+
+@pytest.fixture
+def seen():
+    """Every event of the step log as labgrid shows it, without times."""
+    found: list[tuple[object, ...]] = []
+
+    def note(event: StepEvent) -> None:
+        data = {k: v for k, v in event.data.items() if k != "duration"}
+        one = event.step
+        found.append((one.title, one.level, one.source, one.sourceinfo, one.args, one.status, data))
+
+    steps.subscribe(note)
+    yield found
+    steps.unsubscribe(note)
+
+
+@pytest.mark.parametrize(
+    ("given", "named"), [(("a",), {}), (("a", "b"), {}), (("a",), {"where": "b"}), ((), {"what": "a"})]
+)
+def test_a_call_is_logged_as_labgrid_logs_it(seen, given, named):
+    """Title, level, driver, place in the source, arguments with their defaults, result."""
+    driver = Driver()
+    assert driver.ours(*given, **named) == driver.theirs(*given, **named)
+    assert len(seen) == 4
+    assert seen[:2] == seen[2:]
+
+
+def test_a_failure_is_logged_with_its_exception_and_raised(seen):
+    """The step ends, the exception is the method's own, and the stack of steps is empty again."""
+    with pytest.raises(ValueError, match="wrong") as ours:
+        Driver().ours("wrong")
+    assert [data for *_, data in seen][1] == {"state": "stop", "exception": ours.value}
+    assert steps.get_current() is None
+
+
+def test_a_result_is_logged_only_where_asked_for(seen):
+    """What a method returns may be large."""
+    assert Driver().silent("a") == "a ."
+    assert [data for *_, data in seen][1] == {"state": "stop", "result": None}
+
+
+def test_a_call_without_its_argument_is_the_callers_mistake(seen):
+    """The step ends as well."""
+    with pytest.raises(TypeError, match="what"):
+        Driver().ours()
+    assert len(seen) == 2
