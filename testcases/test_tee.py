@@ -162,13 +162,28 @@ def test_killed_clients_leave_nothing(bench, client, doing):
     assert lasting(before, lambda: held_of_tee(client), TIMES) == []
 
 
-def kill_all(bench, client, doing):
+def test_killed_in_a_call(bench, waiter):
+    """A client that is killed while its application waits is gone, as is that, when the call returns."""
+    doing = (
+        "meet",
+        f"session,{WAITING}",
+        f"invoke,2,{WAIT},v:20:0,o",
+        "forever",
+        f"invoke,2,{WAIT},v:200:0,o",
+    )
+    kill_all(bench, waiter, doing, clients=1)
+    before = held_of_tee(waiter)
+    kill_all(bench, waiter, doing, clients=1)
+    assert lasting(before, lambda: held_of_tee(waiter), 1) == []
+
+
+def kill_all(bench, client, doing, clients=CLIENTS):
     """Some clients do this, each with sessions and memory of its own; then they are killed, all at once."""
-    words = [f"fork,{CLIENTS}", "context", SESSION, SESSION, "alloc,65536", "register,65536", *doing]
+    words = [f"fork,{clients}", "context", SESSION, SESSION, "alloc,65536", "register,65536", *doing]
     until = "hold" if "hold" in doing else "rounds"
-    with client.going_on(*words, until=until, count=CLIENTS) as said:
+    with client.going_on(*words, until=until, count=clients) as said:
         held = numbers(client)
-        assert held["number of a new session"] > 2 * CLIENTS
+        assert held["number of a new session"] > 2 * clients
         pids = [str(a["pid"]) for a in said if a.word == "fork"]
         gone = "while kill -0 $p 2>/dev/null; do :; done"
         bench.execute(f"kill -KILL {' '.join(pids)}; for p in {' '.join(pids)}; do {gone}; done")
@@ -243,7 +258,11 @@ def test_memory_beyond_the_limit(bench, client):
 
 
 def growing(client):
-    """Twice as much again and again: the last size that was shared; what the next one was answered."""
+    """Twice as much again and again: the last size that was shared; what the next one was answered.
+
+    Of the client's own memory: Linux' allocator answers a request that is too large for it (4 MiB) with a
+    warning in the kernel log as well, and some boards panic on those.
+    """
     size, good = USUAL_LIMIT, 0
     while size <= MOST:
         answers = client.run("context", SESSION, f"register,{size}", *reading(size, size - 64)[:1])

@@ -102,7 +102,7 @@ def test_xtest_case(bench, xtest, case):
     if found.skipped:
         pytest.skip(f"xtest: {found.skipped}")
     if found.error and (why := lacking(bench.board.session, case)):
-        pytest.skip(f"{why} ({found.error})")
+        pytest.skip(why)
     assert not found.error, found.error
 
 
