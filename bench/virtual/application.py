@@ -23,12 +23,14 @@ SOURCE = FIRMWARE / "ta"
 
 def application(kind: BoardKind) -> Path:
     """UUID.ta, to be put where the board's tee-supplicant looks; made once."""
-    optee = next(step for step in steps_of(kind) if step.name == "optee")
     work = f"application-{kind.soc.name}"
-    own = Step(
-        "application", lambda: _inputs(kind), lambda place: _make(kind, optee, place), ("optee",), work
-    )
-    return next(build([optee, own], lambda *_: None)["application"].glob("*.ta"))
+    own = Step("application", lambda: _inputs(kind), lambda place: _make(kind, place), ("optee",), work)
+    return next(build([optee_of(kind), own], lambda *_: None)["application"].glob("*.ta"))
+
+
+def optee_of(kind: BoardKind) -> Step:
+    """How the board's OP-TEE is made: what kit_of() needs."""
+    return next(step for step in steps_of(kind) if step.name == "optee")
 
 
 def _inputs(kind: BoardKind) -> Iterable[str]:
@@ -40,34 +42,35 @@ def _inputs(kind: BoardKind) -> Iterable[str]:
     ]
 
 
-def _make(kind: BoardKind, optee: Step, place: Place) -> None:
-    env = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}  # its scripts' Python
-    kit = _exported(place.work.parent / (optee.work or optee.name) / "tree") or _make_kit(kind, place, env)
+def _make(kind: BoardKind, place: Place) -> None:
     made = place.work / "made"
     shutil.rmtree(made, ignore_errors=True)
-    named = [f"TA_DEV_KIT_DIR={kit}", f"CROSS_COMPILE={kind.soc.cross}", f"O={made}"]
-    run_logged(["make", "-C", SOURCE, *named], place.log, env=env)
+    named = [f"TA_DEV_KIT_DIR={kit_of(kind, place)}", f"CROSS_COMPILE={kind.soc.cross}", f"O={made}"]
+    run_logged(["make", "-C", SOURCE, *named], place.log, env=_environment())
     shutil.copy(next(made.glob("*.ta")), place.out)
 
 
-def _exported(tree: Path) -> Path | None:
-    """What a build of OP-TEE gives to those who build applications, if it has come so far."""
-    found = next(tree.glob("out/export-ta_*"), None)
-    return found if found and (found / "mk/ta_dev_kit.mk").is_file() else None
+def _environment() -> dict[str, str]:
+    """OP-TEE's scripts want the bench's Python, which has cryptography."""
+    return {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
 
-def _make_kit(kind: BoardKind, place: Place, env: dict[str, str]) -> Path:
-    """Where the tree that OP-TEE was built in is gone: its libraries once more."""
+def kit_of(kind: BoardKind, place: Place) -> Path:
+    """What OP-TEE's build exports: libraries for applications, and those of its own, below `ta`.
+
+    Taken from where OP-TEE was built; made once more where that is gone.
+    """
+    optee = optee_of(kind)
+    left = place.work.parent / (optee.work or optee.name) / "tree"
+    found = next(left.glob("out/export-ta_*/mk/ta_dev_kit.mk"), None)
+    return found.parents[1] if found else _make_kit(kind, place)
+
+
+def _make_kit(kind: BoardKind, place: Place) -> Path:
     tree = place.work / "tree"
     shutil.rmtree(tree, ignore_errors=True)
     shutil.copytree(source_tree("optee"), tree, symlinks=True)
     cross = [f"{name}={kind.soc.cross}" for name in ("CROSS_COMPILE", "CROSS_COMPILE64")]
-    settings = [
-        *platform_settings(kind.soc),
-        *cross,
-        "TEE_IMPL_VERSION=kit",
-        "CFG_BUILD_IN_TREE_TA=n",
-        "O=out",
-    ]
-    run_logged(["make", "-C", tree, JOBS, *settings, "ta_dev_kit"], place.log, env=env)
+    settings = [*platform_settings(kind.soc), *cross, "TEE_IMPL_VERSION=kit", "O=out"]
+    run_logged(["make", "-C", tree, JOBS, *settings, "ta_dev_kit"], place.log, env=_environment())
     return next(tree.glob("out/export-ta_*"))

@@ -3,6 +3,7 @@
 
 Debian signs the suite's trusted applications with a key of its own. Here they are signed again, by OP-TEE's
 script, with the key for trusted applications that the board's OP-TEE was built with: OP-TEE's public one.
+The application for PKCS #11, which a part of the suite is about, is that of the board's OP-TEE.
 
 Ref: OP-TEE 4.10 core/include/signed_hdr.h (struct shdr, shdr_bootstrap_ta), scripts/sign_encrypt.py
 """
@@ -15,7 +16,9 @@ from inspect import getsource
 from pathlib import Path
 
 from bench.errors import LabFault
+from bench.virtual.application import kit_of, optee_of
 from bench.virtual.fetch import fetch, source_tree, unpack_deb
+from bench.virtual.kinds import KINDS
 from bench.virtual.steps import Place, Step, build
 from bench.virtual.tools import run_logged
 
@@ -32,6 +35,10 @@ APPLICATIONS = "lib/optee_armtz"
 PLUGINS = "usr/lib/tee-supplicant/plugins"
 """Where the board's tee-supplicant looks for trusted applications, and for plug-ins when it begins."""
 
+KIND = KINDS["mp25"]
+"""Debian has the suite for arm64 only."""
+PKCS11 = "fd02c9da-306c-48c7-a49c-bbd827ae86ee.ta"
+
 MAGIC, BOOTSTRAP = 0x4F545348, 1
 HEADER = struct.Struct("<4I2H")
 BOOTSTRAP_HEADER = struct.Struct("<16sI")
@@ -39,7 +46,8 @@ BOOTSTRAP_HEADER = struct.Struct("<16sI")
 
 def archive() -> Path:
     """tar.gz to be unpacked in the board's root; made once."""
-    return build([Step("xtest", _inputs, _make)], lambda *_: None)["xtest"] / "xtest.tar.gz"
+    steps = [optee_of(KIND), Step("xtest", _inputs, _make, ("optee",))]
+    return build(steps, lambda *_: None)["xtest"] / "xtest.tar.gz"
 
 
 def _inputs() -> Iterable[str]:
@@ -60,6 +68,7 @@ def _make(place: Place) -> None:
         for file in wanted:
             found = next((unpacked / name).rglob(Path(file).name))
             shutil.copy(found.resolve(), root / HOME / Path(file).name)
+    shutil.copy(kit_of(KIND, place) / f"ta/{PKCS11}", root / APPLICATIONS)
     for plugin in (unpacked / "xtest" / PLUGINS).iterdir():
         shutil.copy(plugin, root / PLUGINS)
     optee = source_tree("optee")

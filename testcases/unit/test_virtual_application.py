@@ -67,7 +67,7 @@ def test_with_a_kit_of_its_own(make, left):
     assert found.read_text() == str(tree / "out/export-ta_arm32")
     (where, words), _ = make.told
     assert where == tree
-    assert {"PLATFORM=vexpress-qemu_virt", "CFG_BUILD_IN_TREE_TA=n", "ta_dev_kit"} <= set(words)
+    assert {"PLATFORM=vexpress-qemu_virt", "CROSS_COMPILE=arm-linux-gnueabihf-", "ta_dev_kit"} <= set(words)
 
 
 def test_each_soc_has_its_own():
