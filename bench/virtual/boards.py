@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Virtual boards that are up: started, found by name, ended."""
 
+import contextlib
 import fcntl
 import json
 import os
@@ -11,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import attrs
 from attrs import frozen
@@ -89,10 +91,8 @@ def start(
     Misuse when the name is taken; LabFault when a port is busy.
     """
     parts = build_parts(kind_name, report)
-    directory = _claim(name)
-    # Locked from before it is filled until its process ends: an unlocked directory is a stale one.
-    with (directory / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    directory, lock = _claim(name)
+    with lock:
         try:
             parts = attrs.evolve(parts, initrd=_with_keys(parts.initrd, directory))
             return _launch(
@@ -103,16 +103,29 @@ def start(
             raise
 
 
-def _claim(name: str) -> Path:
+def _claim(name: str) -> tuple[Path, IO[str]]:
+    """A board's directory, and its lock: held from before it is filled until its process ends."""
     if not name or "/" in name or name.startswith(".") or len(name) > 40:
         raise Misuse(f"board name {name!r}: 1 to 40 characters, no slash, no leading dot")
-    remove_stale()
     directory = run_dir() / name
-    try:
-        directory.mkdir(mode=0o700, parents=True)
-    except FileExistsError:
-        raise Misuse(f"a board named {name!r} is up already; see mpbench virtual status") from None
-    return directory
+    with _undisturbed():
+        _remove_stale()
+        try:
+            directory.mkdir(mode=0o700)
+        except FileExistsError:
+            raise Misuse(f"a board named {name!r} is up already; see mpbench virtual status") from None
+        lock = (directory / "lock").open("w")
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return directory, lock
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """No other run of this user clears up meanwhile: a directory that is not locked yet looks stale."""
+    run_dir().mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (run_dir() / ".lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _with_keys(rootfs: Path, directory: Path) -> Path:
@@ -231,6 +244,12 @@ def _reap(process: "subprocess.Popen[bytes]") -> None:
 
 def remove_stale() -> None:
     """Remove what killed boards left: a directory whose lock nobody holds."""
+    if run_dir().is_dir():
+        with _undisturbed():
+            _remove_stale()
+
+
+def _remove_stale() -> None:
     for lock in run_dir().glob("*/lock"):
         with lock.open() as file:
             try:

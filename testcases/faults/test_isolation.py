@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: MIT
 """Fault tests look for leaks in their own place: another run on this host is none of theirs."""
 
+import fcntl
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
+import pytest
+
 from bench.home import runtime_dir
+from bench.virtual import boards
 from bench.virtual.paths import run_dir
 from testcases.faults.conftest import held
 
@@ -37,3 +42,23 @@ def test_only_what_is_left_in_the_own_place_is_a_leak(own_place: Path, tmp_path:
         leak.touch()
         assert held(own_place)["files"] - before["files"] == {str(leak)}
     assert not tmp_path.is_relative_to(own_place)
+
+
+def test_a_board_that_is_just_being_made_is_not_cleared_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the making of its directory and the lock of it, another run of this user waits."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    with boards._undisturbed():
+        other = threading.Thread(target=boards.remove_stale)
+        other.start()
+        (run_dir() / "mine").mkdir()
+        lock = (run_dir() / "mine/lock").open("w")
+        other.join(0.2)
+        assert other.is_alive()
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    other.join()
+    assert (run_dir() / "mine/lock").exists()
+    lock.close()
+    boards.remove_stale()
+    assert not (run_dir() / "mine").exists()
