@@ -31,6 +31,7 @@ def active(method: F) -> F:
 def stepped(*, args: Sequence[str] = (), result: bool = False) -> Callable[[F], F]:
     """Calls show up in labgrid's step log. Only for the main thread: labgrid keeps one stack of steps.
 
+    A method with a parameter `step` is given it: it can tell that there was nothing to do.
     labgrid's own decorator asks for the method's signature in every call, which takes as long as to encrypt
     and send a short command; this one asks once. Ref: labgrid, step.step
     """
@@ -45,6 +46,8 @@ def stepped(*, args: Sequence[str] = (), result: bool = False) -> Callable[[F], 
             values = {**defaults, **dict(zip(names, given, strict=False)), **named}
             step = steps.get_new(method.__name__, None, self, source)
             step.args = {name: values[name] for name in args}
+            if "step" in defaults:
+                named["step"] = step
             step.start()
             try:
                 answer = method(self, *given, **named)

@@ -2,7 +2,7 @@
 """bench.board.typed: labgrid's step log gets from our decorator what it gets from labgrid's own."""
 
 import pytest
-from labgrid.step import StepEvent, step, steps
+from labgrid.step import Step, StepEvent, step, steps
 
 from bench.board.typed import stepped
 
@@ -18,6 +18,12 @@ class Driver:
     ours = stepped(args=["what", "where"], result=True)(_work)
     theirs = step(args=["what", "where"], result=True)(_work)
     silent = stepped(args=["what"])(_work)
+
+    def _idle(self, what: str, *, step: Step) -> None:
+        step.skip(f"{what} already")
+
+    our_idle = stepped(args=["what"])(_idle)
+    their_idle = step(args=["what"])(_idle)
 
 
 @pytest.fixture
@@ -44,6 +50,15 @@ def test_a_call_is_logged_as_labgrid_logs_it(seen, given, named):
     assert driver.ours(*given, **named) == driver.theirs(*given, **named)
     assert len(seen) == 4
     assert seen[:2] == seen[2:]
+
+
+def test_a_method_can_say_that_there_was_nothing_to_do(seen):
+    """It is given its step, as labgrid gives it."""
+    Driver().our_idle("there")
+    assert [data for *_, data in seen][1] == {"skip": "there already"}
+    Driver().their_idle("there")
+    assert [s[0] for s in seen] == ["_idle"] * 6
+    assert [s[-2:] for s in seen[:3]] == [s[-2:] for s in seen[3:]]
 
 
 def test_a_failure_is_logged_with_its_exception_and_raised(seen):
