@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Fixture `notifications`: provoke OP-TEE's notifications, time them, record what came out."""
 
+import functools
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,7 @@ from bench.board.latencyplan import Recorded
 from bench.board.latencytrace import LatencyTrace, timing
 from bench.board.notification import Facilities, look
 from bench.board.stimulus import PassiveStimulus
-from bench.errors import Invalidated, Misuse
+from bench.errors import Invalidated, LabFault, Misuse
 from bench.facts import Measurement, Outlier
 from bench.measure.histogram import Histogram, interval
 from bench.measure.latency import (
@@ -26,6 +27,7 @@ from bench.measure.latency import (
     SEGMENTS,
     Result,
     measurements,
+    merged,
     shifts,
     told,
     worst,
@@ -47,6 +49,14 @@ LISTEN_S, LISTENED = 5.0, 30
 """So long, and for so many, where notifications only come by themselves (1 Hz)."""
 SOURCES = ("SecureConsoleStimulus", "RtcAlarmStimulus", "PassiveStimulus")
 """Drivers of stimuli, best first."""
+
+AT_ONCE, ROUNDS = 10_000, 20
+"""What the buffer of a CPU holds for certain; and so many times at most."""
+
+NO_SNAPSHOTS = (
+    "histograms keep no single notification, and this kernel takes no snapshots of what ran during the "
+    "slowest: CONFIG_TRACER_SNAPSHOT, sched_switch"
+)
 
 NO_SOURCE = (
     "no source of notifications: none came in {seconds:.0f} s. The board's image needs a producer in OP-TEE: "
@@ -90,7 +100,7 @@ class Notifications:
     limits_us: Mapping[str, Mapping[str, float]]
     samples: int
     rate_hz: float
-    trace: LatencyTrace
+    trace: LatencyTrace | None
     live: Live | None = None
     baseline: Mapping[str, Histogram] | None = None
     slower: float = 1.0
@@ -106,6 +116,8 @@ class Notifications:
 
     def send(self, count: int, burst: int = 1) -> int | None:
         """Provoke notifications at the rate of the run; with a look now and then if somebody watches."""
+        if self.trace is None:
+            return self._send(count, burst)
         parts, watched = [], self.live is not None
         step = max(1, round(self.rate_hz * LOOK_EVERY_S) if watched else self.samples // OUTLIERS_OF)
         for begin in range(0, count, step):
@@ -123,6 +135,7 @@ class Notifications:
     def _see(self) -> None:
         """The slowest notification since the last time, with what ran meanwhile, if the kernel keeps it."""
         self._unseen = 0
+        assert self.trace is not None
         assert self.trace.plan is not None
         if packed := self.trace.worst():
             self._slowest += of_snapshot(unpacked(packed), roles_of(self.trace.plan.context))
@@ -139,20 +152,62 @@ class Notifications:
         meanwhile: what is done while they come
         """
         wanted = samples or self.samples
+        if self.trace is None:
+            found = self._one_by_one(wanted, burst, meanwhile)
+        else:
+            found = self._counted(self.trace, wanted, burst, meanwhile)
+        if not found.counts.ended:
+            pytest.skip(NO_SOURCE.format(seconds=wanted / self.rate_hz))
+        return found
+
+    def _counted(
+        self, trace: LatencyTrace, wanted: int, burst: int, meanwhile: Callable[[], object]
+    ) -> Result:
+        """Counted by the kernel."""
         least = wanted if burst == 1 else 1
         self._see()
         self._slowest.clear()
         found = run.measure(
-            self.trace,
+            trace,
             self.found,
             lambda n: self._beside(n, burst, meanwhile),
             wanted,
             least,
             ending=self._see,
         )
-        if not found.counts.ended:
-            pytest.skip(NO_SOURCE.format(seconds=wanted / self.rate_hz))
         return evolve(found, outliers=worst(self._slowest))
+
+    def _one_by_one(self, wanted: int, burst: int, meanwhile: Callable[[], object]) -> Result:
+        """Recorded one by one, where the kernel has no histograms: as many at once as its buffer holds.
+
+        A record that ends inside of a bottom half is made again: without counts nobody knows before.
+        """
+        whole: list[Result] = []
+        for _ in range(ROUNDS):
+            left = wanted - sum(r.counts.ended for r in whole)
+            if left <= 0 or (whole and (burst > 1 or not whole[-1].counts.ended)):
+                break
+            found = self._record_of(min(left, AT_ONCE), burst, meanwhile)
+            whole += [found] if found.counts.started == found.counts.ended else []
+        if not whole:
+            raise Invalidated(f"notifications never stop: {ROUNDS} records, each cut inside of a bottom half")
+        return functools.reduce(merged, whole)
+
+    def _record_of(self, count: int, burst: int, meanwhile: Callable[[], object]) -> Result:
+        with self.traced(count=False, record=True) as trace:
+            before, after, sent = run.recorded(
+                trace, self.found, lambda n: self._beside(n, burst, meanwhile), count
+            )
+            return self._taken(trace, after.since(before).table, sent)
+
+    def _taken(self, trace: LatencyTrace, table: Mapping[int, int], sent: int | None) -> Result:
+        """Raw if the board's buffer has a layout that is known, else as text."""
+        session: Any = self.bench.board.session
+        try:
+            layout(rawtrace.descriptions(session, []).header_page)
+        except LabFault:
+            return self._by_text(trace, table, sent)
+        return self._raw(trace, table, sent)
 
     def _beside(self, count: int, burst: int, meanwhile: Callable[[], object]) -> int | None:
         """Send while something else is done; whatever either raises, both have ended."""
@@ -214,6 +269,8 @@ class Notifications:
         for cpu, histogram in sorted(found.by_cpu.items()):
             label = f"{prefix}{SEGMENTS['total']}, interrupt on CPU {cpu}"
             self.bench.histogram(label, list(histogram.buckets()), "ns", source)
+        if found.method == run.HISTOGRAM and not self.found.snapshots:
+            self.bench.outliers(f"{prefix}slowest notifications", (), f"{source}; {NO_SNAPSHOTS}")
         if found.outliers:
             self.bench.outliers(f"{prefix}slowest notifications", found.outliers, source)
             if self.live is not None and not condition:
@@ -305,7 +362,7 @@ def notification_trace(board: Any, notification_facilities: Facilities) -> Itera
 def notifications(
     bench: Bench,
     notification_facilities: Facilities,
-    notification_trace: LatencyTrace,
+    notification_trace: LatencyTrace | None,
     target: Any,
     request: Any,
 ) -> Notifications:
@@ -315,7 +372,7 @@ def notifications(
     option, stimulus, samples = request.config.option, source(target), request.config.option.bench_samples
     if isinstance(stimulus, PassiveStimulus):
         samples = min(samples, LISTENED)
-        if not run.heard(notification_trace, notification_facilities, LISTEN_S):
+        if notification_trace and not run.heard(notification_trace, notification_facilities, LISTEN_S):
             pytest.skip(NO_SOURCE.format(seconds=LISTEN_S))
     return Notifications(
         bench,

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 Line = Mapping[str, Any]
 
@@ -58,11 +58,18 @@ class Figure:
     height: int = PLOT
     marks: tuple[Tick, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
+    stamp: str = ""
+
+
+EMULATED = "emulated: "
+"""How a source begins to say that its numbers are no silicon's."""
+STAMP = "emulated, not silicon"
 
 
 def figure(line: Line) -> Figure:
-    """The picture of a line of the record."""
-    return FIGURES[line["kind"]](line)
+    """The picture of a line of the record; one of emulated numbers says so inside of the picture as well."""
+    found = FIGURES[line["kind"]](line)
+    return evolve(found, stamp=STAMP) if EMULATED in str(line.get("source", "")) else found
 
 
 def number(value: float) -> str:

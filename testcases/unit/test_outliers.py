@@ -11,9 +11,9 @@ from bench.board import latencyplan
 from bench.board.frame import Reply
 from bench.board.latencytrace import LatencyTrace
 from bench.board.notification import parse
-from bench.errors import LabFault
+from bench.errors import Invalidated, LabFault
 from bench.facts import Outlier, Ran
-from bench.measure.latency import OUTLIERS, told, worst
+from bench.measure.latency import OUTLIERS, Counts, Result, told, worst
 from bench.observe.context import (
     IRQ,
     IRQ_END,
@@ -31,8 +31,10 @@ from bench.observe.context import (
 )
 from bench.observe.happenings import Role, follow, of_raw, of_text
 from bench.observe.ringbuffer import decode, event_format, layout
+from bench.plugin.latency import Notifications
 from bench.plugin.live import Live
 from bench.report.figures import figure
+from bench.run import latency as run
 from bench.run.latency import BUCKETS
 from testcases.unit.test_latency_board import SAID, SPI, Session
 
@@ -282,3 +284,42 @@ def test_the_page_has_a_row_for_each():
     same = figure(line | {"samples": [sample | {"cpu": 0, "ran": []}]})
     assert same.rows[0][2:] == ("0", "not recorded")
     assert figure(line | {"samples": []}).alt == "none was seen on its own"
+
+
+# --- without histograms -----------------------------------------------------------------------------------
+
+
+def result(started: int, ended: int) -> Result:
+    counts = Counts({0: started}, {0: started}, started, started, started, ended, 0)
+    return Result(run.RAW, "per-CPU", counts, {}, {}, sent=started)
+
+
+def one_by_one(monkeypatch, results, samples=10):
+    """A measurement on a kernel without histograms, whose records are given."""
+    made = Notifications(None, None, None, {}, samples, 100.0, None)
+    asked: list[int] = []
+    found = iter(results)
+    monkeypatch.setattr(Notifications, "_record_of", lambda _, n, *__: asked.append(n) or next(found))
+    return made.run(), asked
+
+
+def test_records_are_joined_until_enough_came(monkeypatch):
+    """Notifications that shared an interrupt are made up for; a record that was cut is made again."""
+    found, asked = one_by_one(monkeypatch, [result(6, 6), result(4, 3), result(4, 4)])
+    assert asked == [10, 4, 4]
+    assert (found.counts.ended, found.sent) == (10, 10)
+    with pytest.raises(Invalidated, match="each cut inside of a bottom half"):
+        one_by_one(monkeypatch, [result(4, 3)] * 99)
+    with pytest.raises(pytest.skip.Exception, match="no source of notifications"):
+        one_by_one(monkeypatch, [result(0, 0)])
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_buffer_of_an_unknown_layout_is_read_as_text(monkeypatch, known):
+    """Raw pages if the board's header_page is one that is known, else the trace's text."""
+    page = (CAPTURE / "header_page").read_text() if known else "field: nothing\n"
+    board = type("Board", (), {"session": Session({"header_page": Reply(0, page.encode() + b"@@\n", b"")})})
+    made = Notifications(type("Bench", (), {"board": board}), None, None, {}, 1, 1.0, None)
+    monkeypatch.setattr(Notifications, "_raw", lambda *_: "raw")
+    monkeypatch.setattr(Notifications, "_by_text", lambda *_: "text")
+    assert made._taken(None, {}, 1) == ("raw" if known else "text")

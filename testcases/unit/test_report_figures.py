@@ -3,6 +3,7 @@
 
 import pytest
 
+from bench.measure.latency import EMULATED
 from bench.report.figures import COLUMNS, LEFT, MAX_BUCKETS, PLOT, WIDTH, figure, number
 
 SAID = {"name": "latency", "source": "hist", "unit": "µs"}
@@ -123,3 +124,10 @@ def test_an_image_map_shows_small_ranges():
 def test_numbers_have_four_digits_that_count(value, text):
     """Short, and large ones in groups of three."""
     assert number(value) == text
+
+
+def test_emulated_numbers_say_so_inside_the_picture():
+    """A picture that is taken out of its page still says that it is not silicon's."""
+    buckets = {"kind": "histogram", **SAID, "buckets": [[10, 11, 2], [11, 12, 1]]}
+    assert figure(buckets).stamp == ""
+    assert figure(buckets | {"source": f"histograms; {EMULATED}"}).stamp == "emulated, not silicon"
