@@ -33,8 +33,7 @@ def stepped(*, args: Sequence[str] = (), result: bool = False) -> Callable[[F], 
 
     A method with a parameter `step` is given it: it can tell that there was nothing to do.
     labgrid's own decorator asks for the method's signature in every call, which takes as long as to encrypt
-    and send a short command; this one asks once. A method with a parameter `step` gets its own.
-    Ref: labgrid, step.step
+    and send a short command; this one asks once. Ref: labgrid, step.step
     """
 
     def decorate(method: F) -> F:
@@ -51,7 +50,7 @@ def stepped(*, args: Sequence[str] = (), result: bool = False) -> Callable[[F], 
                 named["step"] = step
             step.start()
             try:
-                answer = method(self, *given, **named, **({"step": step} if "step" in defaults else {}))
+                answer = method(self, *given, **named)
                 step.result = answer if result else None
             except Exception as error:
                 step.exception = error
