@@ -16,3 +16,7 @@ RECOVERY = pytest.mark.requirement("RP-6: A crash is found, and the core brought
 LIMITS = pytest.mark.requirement("RP-7: A recovery that fails ends in a known state, and says so.")
 COREDUMP = pytest.mark.requirement("RP-8: A core dump shows the memory of the life that crashed.")
 ENDURANCE = pytest.mark.requirement("RP-9: Crash and recovery over and over lose nothing.")
+NOTIFICATION = pytest.mark.requirement(
+    "RP-10: Every notification of the TEE reaches its bottom half, and each part of its way is timed."
+)
+TEE_SERVICE = pytest.mark.requirement("RP-11: The TEE serves Linux as its specification says.")

@@ -21,6 +21,9 @@ from bench.measure.histogram import BUCKET_ERROR, interval
 from bench.measure.latency import merged
 from bench.plugin.state import CHECKOUT
 from bench.run.latency import HISTOGRAM, RAW, TEXT
+from testcases.requirements import NOTIFICATION
+
+pytestmark = NOTIFICATION
 
 MOST_MOVED = 64 << 10
 """Bytes that may be read from the board for a run of any length: nothing is moved per sample."""

@@ -14,6 +14,9 @@ from bench.layout import Tee
 from bench.measure.leaks import lasting
 from bench.observe.tee import DYNAMIC, OPTEE, capabilities, revision, uuids
 from bench.plugin.tee import held_of_tee, numbers
+from testcases.requirements import TEE_SERVICE
+
+pytestmark = TEE_SERVICE
 
 BY_TEE, BY_APPLICATION = 3, 4
 """TEEC_ORIGIN_TEE, TEEC_ORIGIN_TRUSTED_APP: who gave an answer."""

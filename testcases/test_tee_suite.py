@@ -11,6 +11,9 @@ import pytest
 
 from bench.observe.xtest import suite
 from bench.plugin.tee import chosen
+from testcases.requirements import TEE_SERVICE
+
+pytestmark = TEE_SERVICE
 
 LIST = Path(__file__).with_name("xtest-cases.txt")
 CASES = [line.split()[0] for line in LIST.read_text().splitlines() if not line.startswith("#")]
