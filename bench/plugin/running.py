@@ -13,7 +13,7 @@ from labgrid.strategy import StrategyError
 import bench.report
 from bench.board import ours
 from bench.errors import LabFault
-from bench.facts import Verdict, overall
+from bench.facts import SECURE_CONSOLE, Artefact, Evidence, Verdict, overall
 from bench.plugin import places, progress
 from bench.plugin.collecting import MAIN, NO_BOARD
 from bench.plugin.resuming import ENDED
@@ -35,6 +35,11 @@ _STATUS: dict[Verdict, tuple[str, str, str]] = {
     Verdict.NOT_RUN: ("skipped", "s", "NOT-RUN"),
 }
 """pytest's category, letter and word of everything that is no PASS."""
+
+CONSOLES = {"secure": SECURE_CONSOLE}
+"""Names of recorders whose artefacts have another."""
+KEPT_BYTES = 256 << 10
+"""Of a console of a board that can't be used."""
 
 _COLOURS = {Verdict.PASS: "green", Verdict.MARGINAL: "yellow", Verdict.FAIL: "red", Verdict.NOT_RUN: "yellow"}
 
@@ -129,6 +134,8 @@ def pytest_runtest_makereport(
             report.longrepr = f"{found.verdict.value}: {found.reason}"
     if found and not state.blocked and _unusable(call, report, state):
         state.blocked = found.reason
+        with _recording(state):
+            state.heard(_consoles(item.config))
     if report.when == "call" and report.passed:
         _measured(report, state)
     return report
@@ -138,6 +145,17 @@ def _unusable(call: pytest.CallInfo[None], report: pytest.TestReport, state: Run
     """The board was never reached, or a strategy broke, so nobody knows in what state it is."""
     never = report.when == "setup" and report.failed and state.board is None
     return never or bool(call.excinfo and isinstance(call.excinfo.value, StrategyError))
+
+
+def _consoles(config: pytest.Config) -> Evidence:
+    """The end of what each console said; a board that does not come up says nothing anywhere else."""
+    target = config.stash[LABGRID_ENV_KEY].targets.get(MAIN)
+    recorders = [d for d in (target.drivers if target else ()) if type(d).__name__ == "ConsoleRecorder"]
+    return Evidence(
+        tuple(
+            Artefact(CONSOLES.get(r.name, r.name), r.since(max(0, r.mark() - KEPT_BYTES))) for r in recorders
+        )
+    )
 
 
 def _measured(report: pytest.TestReport, state: RunState) -> None:

@@ -17,7 +17,8 @@ from attrs import asdict, define, field
 
 import bench
 from bench import run
-from bench.facts import Measurement, Verdict
+from bench.facts import Evidence, Measurement, Verdict
+from bench.observe import is_virtual, provenance
 from bench.plugin.verdicts import Found, of_measurement, of_test
 from bench.record import Clock, Record, new_directory
 
@@ -94,8 +95,18 @@ class RunState:
         if self.record:
             self.record.board = next((entries[k] for k in BOARD_IDS if k in entries), None)
             self.record.boot = entries.get("boot_id")
-            kept = self.record.keep(found.evidence.artefacts)
-            self.record.append("provenance", entries=entries, virtual=found.virtual, evidence=kept)
+        self._provenance(entries, found.virtual, found.evidence)
+
+    def heard(self, consoles: Evidence) -> None:
+        """Record what the consoles said of a board that can't be used, and the versions in it."""
+        found = provenance(consoles)
+        virtual = self.board.virtual if self.board else is_virtual(found)
+        self._provenance(found.entries, virtual, consoles)
+
+    def _provenance(self, entries: Mapping[str, str], virtual: bool, evidence: Evidence) -> None:
+        if self.record:
+            kept = self.record.keep(evidence.artefacts)
+            self.record.append("provenance", entries=dict(entries), virtual=virtual, evidence=kept)
 
     def begin(self, item: pytest.Item) -> None:
         """A test begins."""

@@ -262,6 +262,9 @@ def test_an_unreachable_board_is_asked_once(place):
         "test_three[m33]": ("BLOCKED", "no SSH server answers"),
         "test_three[m0]": ("BLOCKED", "no SSH server answers"),
     }
+    (heard,) = [line for line in place.lines() if line["kind"] == "provenance"]
+    assert [ref["name"] for ref in heard["evidence"]] == ["console", "secure-console"]
+    assert heard["entries"] == {"u-boot": "2025.01-3"}
     assert (place.path / "tries").read_text() == "x"
     assert "INFRA: no SSH server answers" in done.stdout
     assert "the board is not usable: no SSH server answers" in done.stdout
