@@ -45,6 +45,8 @@ LOOK_EVERY_S = 2.0
 OUTLIERS_OF, LEAST_PART = 2, 200
 """The kernel keeps one outlier's context: of a run, that of the slowest in each half, and in what is
 made up for after it. A part has at least so many notifications."""
+MOST_BYTES = 16 << 10
+"""No more snapshots are read in a run that has read so much of them."""
 LISTEN_S, LISTENED = 5.0, 30
 """So long, and for so many, where notifications only come by themselves (1 Hz)."""
 SOURCES = ("SecureConsoleStimulus", "RtcAlarmStimulus", "PassiveStimulus")
@@ -105,6 +107,7 @@ class Notifications:
     baseline: Mapping[str, Histogram] | None = None
     slower: float = 1.0
     _unseen: int = 0
+    _bytes: int = 0
     _slowest: list[Outlier] = field(factory=list)
 
     @contextmanager
@@ -137,7 +140,8 @@ class Notifications:
         self._unseen = 0
         assert self.trace is not None
         assert self.trace.plan is not None
-        if packed := self.trace.worst():
+        if self._bytes < MOST_BYTES and (packed := self.trace.worst()):
+            self._bytes += len(packed)
             self._slowest += of_snapshot(unpacked(packed), roles_of(self.trace.plan.context))
 
     def _send(self, count: int, burst: int) -> int | None:
@@ -165,8 +169,10 @@ class Notifications:
     ) -> Result:
         """Counted by the kernel."""
         least = wanted if burst == 1 else 1
-        self._see()
+        self._bytes = 0
+        self._see()  # what was slowest until now is no part of this run
         self._slowest.clear()
+        self._bytes = 0
         found = run.measure(
             trace,
             self.found,

@@ -150,7 +150,7 @@ def quantiles(buckets: Sequence[tuple[float, float, int]], unit: str) -> str:
     """Upper bounds of the buckets in which some quantiles fall, as far as the samples reach."""
     total, found = sum(n for _, _, n in buckets), []
     for p in (50.0, 90.0, 99.0, 99.9, 99.99):
-        if p > 50 and total * (100 - p) < 100:
+        if p > 50 and total * (100 - p) < 1000 - 1e-6:  # 10 / (1 - p) are needed
             break
         need, seen = math.ceil(total * p / 100), 0
         for _, high, n in buckets:

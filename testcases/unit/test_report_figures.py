@@ -69,6 +69,8 @@ def test_few_samples_promise_no_tail():
     """Three samples have a median and no p99."""
     found = figure({"kind": "histogram", **SAID, "buckets": [[10, 11, 2], [11, 12, 1]]})
     assert found.alt == "3 samples from 10 to 12 µs; p50 ≤ 11 µs"
+    found = figure({"kind": "histogram", **SAID, "buckets": [[10, 11, 1000], [11, 12, 1]]})
+    assert found.alt.endswith("p50 ≤ 11, p90 ≤ 11, p99 ≤ 11 µs")
 
 
 def test_narrow_buckets_share_a_column():
