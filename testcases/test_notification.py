@@ -138,15 +138,20 @@ def test_while_a_cpu_goes_and_comes(notifications):
         load.online(session, 1, False)
         load.online(session, 1, True)
 
+    before = interrupted(notifications, 1)
     with ExitStack() as stack:
         stack.callback(load.online, session, 1, True)
         found = notifications.run(UNDER_LOAD, meanwhile=toggle)
     notifications.record(found, "CPU 1 offline and back")
     assert found.balance.holds
-    after = notifications.run(UNDER_LOAD)
-    notifications.record(after, "after CPU 1 came back")
-    if notifications.found.thread == 0:
-        assert after.counts.irqs.get(1, 0) > 0, "the per-CPU interrupt did not follow"
+    if notifications.found.thread == 0 and before:
+        assert interrupted(notifications, 1), "the per-CPU interrupt did not follow"
+
+
+def interrupted(notifications, cpu, tries=3):
+    """Whether notifications come to a CPU: which one answers the secure interrupt first is chance."""
+    with load.cpu(notifications.bench.board.session):
+        return any(notifications.run(UNDER_LOAD).counts.irqs.get(cpu, 0) for _ in range(tries))
 
 
 def test_while_a_core_crashes(notifications, crashes, profile):
