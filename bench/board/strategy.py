@@ -85,6 +85,7 @@ class STM32MPStrategy(Strategy):
         """Believe that the board is in `status` already (--lg-initial-state), and connect to it."""
         status = Status[status] if isinstance(status, str) else status
         self._record_consoles()
+        self._on_since = None  # whoever brought it there
         self.target.activate(self.power)
         if status is Status.bootloader:
             self.target.activate(self._bootloader_driver())

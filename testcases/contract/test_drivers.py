@@ -375,3 +375,11 @@ def test_force_believes_and_connects(stm32mp: STM32MPStrategy):
     assert stm32mp.session.execute("echo up").stdout == b"up\n"
     with pytest.raises(StrategyError):
         stm32mp.force("unknown")
+
+
+def test_force_asks_for_no_new_boot(stm32mp: STM32MPStrategy):
+    """Believed is believed, of a board as well that this strategy itself switched on before."""
+    stm32mp.transition("shell")
+    before = stm32mp.session.boot_id
+    stm32mp.force("shell")
+    assert (stm32mp.status, stm32mp.session.boot_id) == (Status.shell, before)
