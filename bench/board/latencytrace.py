@@ -159,10 +159,10 @@ class LatencyTrace:
             words = one_line((reply.stdout + b" " + reply.stderr).decode("utf-8", "replace"), 800)
             raise LabFault(f"the board's kernel refuses to trace notifications: {words}")
 
-    def read(self, *, durations: bool = True, anew: bool = False) -> bytes:
+    def read(self, *, durations: bool = True, anew: bool = False, halt: bool = False) -> bytes:
         """All counts and, if wanted, durations, compressed; see bench.observe.latency.
 
-        anew: the record of events begins anew, also after `halt`, and is empty when the counts are read
+        anew: the record of events begins, and is empty when the counts are read; halt: it ends right after
         """
         p, events = self._plan, f"{self.instance}/events"
         counted = [t for t in p.triggers if t.counts] if self._counting else []
@@ -171,7 +171,10 @@ class LatencyTrace:
         if durations and self._counting:
             parts.append(f"echo '@@ durations'; cat {events}/synthetic/{p.tag}_n/hist")
         parts.append(f"echo '@@ missed'; grep ' {p.tag}/\\| {p.tag}_' {TRACING}/kprobe_profile")
-        reply = self._session.execute(QUIETLY.format(parts="; ".join(parts), line=self._found.line), SET_UP_S)
+        off = [f"echo 0 >{i}/tracing_on" for i in self._instances if halt]
+        last = "; ".join([*off, "b=$(cat /proc/interrupts)"] if halt else [":"])
+        script = QUIETLY.format(parts="; ".join(parts), line=self._found.line, last=last)
+        reply = self._session.execute(script, SET_UP_S)
         self.moved += len(reply.stdout)
         if reply.code != 0:
             raise LabFault(f"histograms can't be read: {reply.error}")
@@ -197,10 +200,6 @@ class LatencyTrace:
         """None for a record of everything: a snapshot takes away what was recorded until then."""
         return self._plan.worst if self._snapshots else None
 
-    def halt(self) -> None:
-        """Record no more; what was recorded stays."""
-        self._session.execute("; ".join(f"echo 0 >{i}/tracing_on" for i in self._instances), SET_UP_S)
-
     def stop(self) -> None:
         """Remove everything of ours, and say so if something stays."""
         if self.plan is not None:
@@ -215,7 +214,7 @@ class LatencyTrace:
 
 QUIETLY = r"""
 for n in 1 2 3 4 5 6 7 8 9; do a=$(cat /proc/interrupts); x=$({parts}); b=$(cat /proc/interrupts)
-[ "$(echo "$a" | grep {line})" = "$(echo "$b" | grep {line})" ] && break; x=; done
+[ "$(echo "$a" | grep {line})" = "$(echo "$b" | grep {line})" ] && break; x=; done; {last}
 {{ echo '@@ interrupts'; echo "$a"; echo "$x"; echo '@@ interrupts'; echo "$b"; }} |
 sed 's/^{{ \(.*\) }} hitcount: */=\1=/;/^=/{{s/-[0-9]*=/=/;s/ //g;}}' | gzip -c
 """

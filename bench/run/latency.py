@@ -37,11 +37,8 @@ class Trace(Protocol):
 
     moved: int
 
-    def halt(self) -> None:
-        """Record no more."""
-
-    def read(self, *, durations: bool = True, anew: bool = False) -> bytes:
-        """Everything counted so far; without durations it is short. anew: the record of events begins."""
+    def read(self, *, durations: bool = True, anew: bool = False, halt: bool = False) -> bytes:
+        """Everything counted so far; without durations it is short. The record of events begins or ends."""
 
 
 _pause = threading.Event().wait
@@ -181,9 +178,9 @@ def recorded(
     for _ in range(READS):
         before = quiet(trace, found.line, anew=True)
         sent = send(samples)
-        after = quiet(trace, found.line, under_way(before))
-        trace.halt()
-        if quiet(trace, found.line, durations=False).table == after.table:
+        quiet(trace, found.line, under_way(before), durations=False)
+        after = readout(unpacked(trace.read(halt=True)), found.line)
+        if after.quiet and under_way(after) == under_way(before):
             return before, after, sent
     raise Invalidated(f"notifications never stop: none of {READS} records ended in a quiet moment")
 

@@ -434,13 +434,11 @@ class Scripted:
         self.forgotten = 0
         self.halted = 0
 
-    def read(self, *, durations: bool = True, anew: bool = False) -> bytes:  # noqa: ARG002
+    def read(self, *, durations: bool = True, anew: bool = False, halt: bool = False) -> bytes:  # noqa: ARG002
         self.moved += 1
         self.forgotten += anew
+        self.halted += halt
         return gzip.compress((self.texts.pop(0) if len(self.texts) > 1 else self.texts[0]).encode())
-
-    def halt(self) -> None:
-        self.halted += 1
 
 
 class Place:
@@ -495,11 +493,11 @@ def test_a_board_that_is_never_quiet_is_invalid():
 
 def test_a_record_that_something_joins_at_its_end_is_made_again():
     """A watchdog's notification between the last reading and the record's end is in only one of them."""
-    trace = Scripted(*map(reading, (0, 3, 4, 4, 7, 7)))
+    trace = Scripted(reading(0), reading(3), reading(4, quiet=False), reading(4), reading(7), reading(7))
     before, after, sent = run.recorded(trace, Place(), lambda n: n, 3)
     assert (trace.forgotten, trace.halted, sent) == (2, 2, 3)
     assert sum(after.since(before).table.values()) == 3
-    restless = Scripted(*(reading(n) for k in range(99) for n in (k, k, k + 1)))
+    restless = Scripted(*(reading(k, quiet=q) for k in range(99) for q in (True, True, False)))
     with pytest.raises(Invalidated, match="none of 12 records ended"):
         run.recorded(restless, Place(), lambda n: n, 3)
 
