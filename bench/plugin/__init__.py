@@ -27,7 +27,7 @@ from bench.plugin.running import (
 )
 from bench.plugin.signing import signed
 
-pytest_plugins = ["bench.plugin.soak", "bench.plugin.latency", "bench.plugin.tee"]
+pytest_plugins = ["bench.plugin.ending", "bench.plugin.soak", "bench.plugin.latency", "bench.plugin.tee"]
 
 __all__ = [
     "bench",

@@ -16,6 +16,7 @@ from bench.lab.journal import Journal
 from bench.lab.plan import Job, Plan, Window
 
 SLEEPER = "import time; time.sleep(60)"
+STUBBORN = f"import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); print(1, flush=True); {SLEEPER}"
 
 
 class PlayedCoordinator:
@@ -192,10 +193,9 @@ def test_only_the_first_signal_counts(make):
 
 def test_a_child_that_does_not_end_is_killed(tmp_path):
     """Ctrl-C first; after the grace it and its children are gone."""
-    script = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); print(1, flush=True); " + SLEEPER
 
     async def run() -> int:
-        child = await Child.start([sys.executable, "-c", script], {}, tmp_path / "log", tmp_path / "pid")
+        child = await Child.start([sys.executable, "-c", STUBBORN], {}, tmp_path / "log", tmp_path / "pid")
         while not (tmp_path / "log").read_text():
             await asyncio.sleep(0.01)
         return await child.end(0.1)
@@ -208,7 +208,7 @@ def test_a_run_that_outlived_its_night_is_waited_for(tmp_path):
     mark = tmp_path / "pid"
 
     async def run() -> int | None:
-        child = await Child.start([sys.executable, "-c", "input()"], {}, tmp_path / "log", mark)
+        child = await Child.start(["sleep", "60"], {}, tmp_path / "log", mark)
         assert await outlived(mark, 60) == child.process.pid
         await child.wait()
         return await outlived(mark, 60)
@@ -223,7 +223,9 @@ def test_a_run_that_outlived_its_night_and_does_not_end_is_killed(make):
     async def run() -> int:
         (found.directory / "logs").mkdir()
         mark = found.directory / "logs" / "job-p.pid"
-        child = await Child.start([sys.executable, "-c", SLEEPER], {}, found.directory / "log", mark)
+        child = await Child.start([sys.executable, "-c", STUBBORN], {}, found.directory / "log", mark)
+        while not (found.directory / "log").read_text():
+            await asyncio.sleep(0.01)
         await found.run()
         assert said[0] == f"job-p: process {child.process.pid} of the night that was killed has ended"
         assert not mark.exists()
