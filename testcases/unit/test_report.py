@@ -514,14 +514,17 @@ def test_a_trend_is_on_the_page(tmp_path):
     assert "one board was left out" in text
 
 
-def test_the_committed_sample_is_what_its_record_gives(tmp_path):
-    """The sample page is made from the sample record by this very code, byte for byte."""
-    committed = Path(__file__).resolve().parents[2] / "reports" / "sample"
-    report.write([committed], tmp_path)
+@pytest.mark.parametrize(
+    ("directory", "runs"), [("sample", ["."]), ("two-boards", ["virtual-mp25", "virtual-mp15"])]
+)
+def test_a_committed_page_is_what_its_records_give(tmp_path, directory, runs):
+    """Both pages under reports/ are made from the records there by this very code, byte for byte."""
+    committed = Path(__file__).resolve().parents[2] / "reports" / directory
+    report.write([committed / run for run in runs], tmp_path)
     stale = [
         name for name in report.WRITTEN if (committed / name).read_bytes() != (tmp_path / name).read_bytes()
     ]
-    assert stale == [], "`mpbench report reports/sample` makes it again"
+    assert stale == [], f"`mpbench report` makes {committed} again"
 
 
 @pytest.mark.parametrize("good", [True, False])
