@@ -126,7 +126,8 @@ def test_a_click_on_a_heading_sorts(sheet: Browser):
 
 def test_a_link_opens_the_case_it_leads_to(sheet: Browser):
     """A verdict in the matrix leads to its test case, which opens and is in sight; evidence is text."""
-    anchor = sheet.run('[...document.querySelectorAll("#verdicts a.PASS")].at(-1).hash')
+    proven = '.filter((a) => document.querySelector(a.hash + " .proofs a"))'
+    anchor = sheet.run(f'[...document.querySelectorAll("#verdicts a.PASS")]{proven}.at(-1).hash')
     script = """
     new Promise((done) => {
       addEventListener("hashchange", () => requestAnimationFrame(() => {
