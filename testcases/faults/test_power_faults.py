@@ -81,6 +81,7 @@ class Switch:
 
     def __attrs_post_init__(self) -> None:
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), type("Mine", (Relay,), {"switch": self}))
+        self.server.daemon_threads = False  # an order that goes on is waited for
 
     @property
     def name(self) -> str:
@@ -207,7 +208,7 @@ def target_file(switch: Switch, tmp_path: Path) -> Path:
     for old, new in (
         ("          kind: mp25\n", f"          board_name: switched\n{resource}"),
         ("bindings: {port: power}", "bindings: {port: relay}"),
-        ("STM32MPStrategy: {}", "STM32MPStrategy: {off_timeout_s: 2}"),
+        ("STM32MPStrategy: {}", "STM32MPStrategy: {off_timeout_s: 10}"),
     ):
         assert text.count(old) == 1
         text = text.replace(old, new)
