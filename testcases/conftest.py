@@ -1,7 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""Firmware that most cases begin with."""
+"""Firmware that most cases begin with; and Ctrl-C, which some send to processes of their own."""
+
+import signal
 
 import pytest
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell without job control starts what it puts into the background like that, and children inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
