@@ -28,7 +28,6 @@ from bench.virtual.memory import RAM_SIZE, SharedRam
 from bench.virtual.qemu import Parts, Qemu, command_line, ram_path
 from bench.virtual.uart import Uart
 
-SWITCH_S = 30.0
 PORTS = {"console": 1, "secure": 2, "power": 3, "ssh": 22}
 """Offsets from the base port."""
 
@@ -159,7 +158,8 @@ async def serve(spec: Spec) -> None:
 
     def switch(on: bool) -> None:
         # In the loop's thread: one switch at a time, and QEMU dies with the very thread that started it.
-        asyncio.run_coroutine_threadsafe(_call(supply.switch, on), loop).result(SWITCH_S)
+        # No deadline here: what is waited for of QEMU and the cores has one.
+        asyncio.run_coroutine_threadsafe(_call(supply.switch, on), loop).result()
 
     uarts = {name: Uart(name, spec.directory) for name in ("console", "secure")}
     for name, uart in uarts.items():
