@@ -87,7 +87,7 @@ class Child:
 
 
 async def outlived(mark: Path, grace_s: float) -> int | None:
-    """Tell the process of a night that was killed to end, and wait; kill it if it does not.
+    """Wait for the process of a night that was killed, which the kernel told to end; kill it if it does not.
 
     Its process id, 0 if the night did not live to write it down; None if there was none any more.
     """

@@ -3,6 +3,7 @@
 
 import asyncio
 import datetime
+import os
 import sys
 
 import pytest
@@ -163,9 +164,9 @@ def test_a_pytest_without_a_record_is_said(make):
 
 def test_a_run_has_a_deadline(make):
     """At its deadline it is asked to end as by Ctrl-C, and said so; the place is released."""
-    found, said = make(script=SLEEPER, minutes=0.01)
+    found, said = make(script=SLEEPER, minutes=0.005)
     asyncio.run(found.run())
-    assert "job-p: stopped after 0.01 min" in said
+    assert "job-p: stopped after 0.005 min" in said
     assert any(line.startswith("job-p: pytest ended with ") for line in said)
     assert found.coordinator.said.count("release") == night.ATTEMPTS
 
@@ -205,11 +206,15 @@ def test_a_child_that_does_not_end_is_killed(tmp_path):
 
 def test_a_run_that_outlived_its_night_is_waited_for(tmp_path):
     """The lock that it holds as long as it lives tells of its end; there is nobody to ask for its code."""
-    mark = tmp_path / "pid"
+    mark, end = tmp_path / "pid", tmp_path / "end"
+    os.mkfifo(end)
 
     async def run() -> int | None:
-        child = await Child.start(["sleep", "60"], {}, tmp_path / "log", mark)
-        assert await outlived(mark, 60) == child.process.pid
+        child = await Child.start(["sh", "-c", f"read x <'{end}'"], {}, tmp_path / "log", mark)
+        waits = asyncio.create_task(outlived(mark, 60))
+        await asyncio.sleep(0)  # it has found the lock held
+        end.write_text("\n")
+        assert await waits == child.process.pid
         await child.wait()
         return await outlived(mark, 60)
 

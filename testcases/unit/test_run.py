@@ -186,8 +186,9 @@ def test_a_heart_that_stands_still_is_the_boards_fault(board, monkeypatch):
         step.check()
 
 
-def test_a_field_nobody_observed_gives_no_verdict(board):
+def test_a_field_nobody_observed_gives_no_verdict(board, monkeypatch):
     """A test that needs a field which the evidence does not show is invalid, neither pass nor fail."""
+    monkeypatch.setattr(gather, "BEAT_DEADLINE_S", 0.05)
     board.trace = lambda _core: b"somebody else's trace\n"
     step = deployed(board, GOOD, RUNNING)
     step.check("errno", "state")
