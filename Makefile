@@ -31,7 +31,7 @@ test: check boards
 	$(BIN)/pytest testcases/unit -m slow
 	$(BIN)/pytest testcases/contract testcases/peer testcases/faults
 
-# Every fault with SEEDS seeds; some 25 minutes
+# Every fault with SEEDS seeds; about an hour
 SEEDS ?= 25
 faults: board firmware
 	MPBENCH_SEEDS=$(SEEDS) $(BIN)/pytest testcases/faults
