@@ -13,8 +13,8 @@ from typing import Protocol
 
 from attrs import field, frozen
 
+from bench.board import load
 from bench.board.frame import Reply
-from bench.board.load import Running, running
 from bench.errors import LabFault, Misuse
 
 LINE = re.compile(r"([0-9a-f]+) ([a-z]+)((?: [a-z_]+[0-9]?=[0-9a-f]*)*)")
@@ -76,17 +76,11 @@ def _answer(line: str) -> Answer:
     return Answer(int(found[1], 16), found[2], {name: int(n, 16) for name, n in values.items()}, data)
 
 
-class Session(Protocol):
+class Session(load.Session, Protocol):
     """What is needed of a session."""
 
-    def execute(self, command: str, timeout_s: float | None = None) -> Reply:
-        """Run a command on the board."""
-
     def call(self, command: str, timeout_s: float) -> Reply:
-        """The same for one that may take long."""
-
-    def spawn(self, command: str) -> Running:
-        """Start a command that dies with its channel."""
+        """As execute(), for a command that may take long."""
 
 
 @frozen
@@ -120,7 +114,7 @@ class TeeClient:
 
         It is killed behind the block, with all of its clients. LabFault if it does not come so far.
         """
-        with running(self.session, f"exec {self._command(words)}") as client:
+        with load.running(self.session, f"exec {self._command(words)}") as client:
             yield _said(client, until, count)
 
     @contextlib.contextmanager
@@ -142,7 +136,7 @@ GET_TIME = 4
 its commands. Ref: OP-TEE lib/libutee/include/pta_stats.h"""
 
 
-def _said(client: Running, until: str, count: int) -> tuple[Answer, ...]:
+def _said(client: load.Running, until: str, count: int) -> tuple[Answer, ...]:
     """Its lines, until so many different clients have said that word."""
     text, seen = "", set[int]()
     while len(seen) < count:

@@ -168,9 +168,7 @@ class RunState:
         """End the record."""
         if self.record:
             if self.board and self.brought:
-                self.record.append(
-                    "provenance", entries=self.brought, virtual=self.board.virtual, evidence=[]
-                )
+                self._provenance(self.brought, self.board.virtual, Evidence())
             counts = Counter(v.value for v in self.verdicts())
             self.record.append("run-end", counts=dict(counts))
             self.record.close()
