@@ -59,7 +59,7 @@ mp15: boards firmware
 	MPBENCH_KIND=mp15 $(BIN)/pytest testcases/contract/test_lab_place.py testcases/contract/test_desk.py
 
 coverage: $(VENV)/ready
-	$(BIN)/coverage run --branch --source=bench/twin -m pytest -q testcases/unit -m 'not slow'
+	$(BIN)/coverage run --branch --source=bench/mpbench/twin -m pytest -q testcases/unit -m 'not slow'
 	$(BIN)/coverage report --show-missing --fail-under=95
 
 board: setup

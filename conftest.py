@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-pytest_plugins = ["bench.plugin"]
+pytest_plugins = ["mpbench.plugin"]

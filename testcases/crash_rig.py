@@ -7,17 +7,17 @@ from typing import Any
 
 from labgrid import Target
 
-from bench import run
-from bench.board.crashtrace import recording
-from bench.board.interrupts import watchdog_line
-from bench.board.kmsg import KmsgFollower
-from bench.image.keys import load_private_key
-from bench.plugin.fixtures import FIRMWARE, Bench, make
-from bench.plugin.recovery import Crashes
-from bench.plugin.signing import Signer
-from bench.plugin.state import RunState
-from bench.twin.profile import load_profile
-from bench.virtual.keys import signing_key
+from mpbench import run
+from mpbench.board.crashtrace import recording
+from mpbench.board.interrupts import watchdog_line
+from mpbench.board.kmsg import KmsgFollower
+from mpbench.image.keys import load_private_key
+from mpbench.plugin.fixtures import FIRMWARE, Bench, make
+from mpbench.plugin.recovery import Crashes
+from mpbench.plugin.signing import Signer
+from mpbench.plugin.state import RunState
+from mpbench.twin.profile import load_profile
+from mpbench_virtual.keys import signing_key
 
 
 @contextmanager

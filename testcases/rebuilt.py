@@ -5,7 +5,7 @@ import io
 
 from elftools.elf.elffile import ELFFile
 
-from bench import layout
+from mpbench import layout
 from testcases.peer.elves import Elf, Segment
 
 

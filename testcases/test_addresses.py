@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from bench.layout import Tee
+from mpbench.layout import Tee
 from testcases.compared import LIFE
 from testcases.peer.elves import Segment
 from testcases.rebuilt import rebuilt, segments

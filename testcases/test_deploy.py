@@ -4,8 +4,8 @@
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from bench.image.spoil import apply
-from bench.layout import Tee
+from mpbench.image.spoil import apply
+from mpbench.layout import Tee
 from testcases.compared import LIFE
 from testcases.requirements import AUTHENTICATION
 

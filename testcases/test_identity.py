@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Who the board is, and whether what the bench needs is there."""
 
-from bench import layout
+from mpbench import layout
 from testcases.requirements import IDENTITY
 
 pytestmark = IDENTITY

@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import pytest
 
-from bench.facts import ZEROS, DeployFacts, Measurement
-from bench.image.fields import fields
-from bench.image.spoil import apply
-from bench.layout import Tee
-from bench.twin.loader import load
+from mpbench.facts import ZEROS, DeployFacts, Measurement
+from mpbench.image.fields import fields
+from mpbench.image.spoil import apply
+from mpbench.layout import Tee
+from mpbench.twin.loader import load
 from testcases.compared import ANSWER, LIFE
 from testcases.peer.elves import Elf, Segment
 from testcases.rebuilt import data_only, end, rebuilt, segments, table, with_table

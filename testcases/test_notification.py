@@ -15,12 +15,12 @@ from contextlib import ExitStack
 import pytest
 from attrs import asdict, evolve
 
-from bench.board import load
-from bench.board.latencytrace import leftovers
-from bench.measure.histogram import BUCKET_ERROR, interval
-from bench.measure.latency import merged
-from bench.plugin.state import CHECKOUT
-from bench.run.latency import HISTOGRAM, RAW, TEXT
+from mpbench.board import load
+from mpbench.board.latencytrace import leftovers
+from mpbench.measure.histogram import BUCKET_ERROR, interval
+from mpbench.measure.latency import merged
+from mpbench.plugin.state import CHECKOUT
+from mpbench.run.latency import HISTOGRAM, RAW, TEXT
 from testcases.requirements import NOTIFICATION
 
 pytestmark = NOTIFICATION

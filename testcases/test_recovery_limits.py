@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from bench.errors import BoardFault, Invalidated, LabFault
-from bench.facts import WATCHDOG
+from mpbench.errors import BoardFault, Invalidated, LabFault
+from mpbench.facts import WATCHDOG
 from testcases.requirements import LIMITS
 
 pytestmark = LIMITS

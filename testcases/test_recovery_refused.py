@@ -3,8 +3,8 @@
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from bench.image.spoil import apply
-from bench.layout import Tee
+from mpbench.image.spoil import apply
+from mpbench.layout import Tee
 from testcases.requirements import LIMITS
 from testcases.test_recovery import ALL
 

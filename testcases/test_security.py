@@ -4,14 +4,14 @@
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from bench.errors import LabFault
-from bench.facts import ZEROS, DeployFacts, Measurement
-from bench.image.fields import fields
-from bench.image.keys import is_default_key, parse_private_key
-from bench.image.spoil import apply
-from bench.layout import Tee
-from bench.plugin.bitflips import answered
-from bench.virtual.fetch import source_tree
+from mpbench.errors import LabFault
+from mpbench.facts import ZEROS, DeployFacts, Measurement
+from mpbench.image.fields import fields
+from mpbench.image.keys import is_default_key, parse_private_key
+from mpbench.image.spoil import apply
+from mpbench.layout import Tee
+from mpbench.plugin.bitflips import answered
+from mpbench_virtual.fetch import source_tree
 from testcases.compared import LIFE
 from testcases.peer.elves import Segment
 from testcases.rebuilt import end, rebuilt

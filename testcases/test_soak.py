@@ -7,10 +7,10 @@
 import pytest
 from attrs import asdict
 
-from bench.errors import BoardFault, Invalidated
-from bench.facts import Timeline, Verdict
-from bench.measure.leaks import lasting
-from bench.measure.recovery import INTERVALS, disagreements, durations, measurements
+from mpbench.errors import BoardFault, Invalidated
+from mpbench.facts import Timeline, Verdict
+from mpbench.measure.leaks import lasting
+from mpbench.measure.recovery import INTERVALS, disagreements, durations, measurements
 from testcases.requirements import ENDURANCE
 from testcases.test_recovery import ALL
 

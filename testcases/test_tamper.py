@@ -5,9 +5,9 @@ from collections import Counter
 
 import pytest
 
-from bench.facts import Measurement
-from bench.image.spoil import SPOILS, apply
-from bench.plugin.bitflips import answered
+from mpbench.facts import Measurement
+from mpbench.image.spoil import SPOILS, apply
+from mpbench.plugin.bitflips import answered
 from testcases.compared import ANSWER
 from testcases.requirements import REFUSAL
 

@@ -7,13 +7,13 @@ applications that ST's images have as well: statistics (CFG_WITH_STATS) and enum
 
 import pytest
 
-from bench.board.tee import tee
-from bench.board.teeclient import GET_TIME, STATS
-from bench.facts import Measurement
-from bench.layout import Tee
-from bench.measure.leaks import lasting
-from bench.observe.tee import DYNAMIC, OPTEE, capabilities, revision, uuids
-from bench.plugin.tee import held_of_tee, numbers
+from mpbench.board.tee import tee
+from mpbench.board.teeclient import GET_TIME, STATS
+from mpbench.facts import Measurement
+from mpbench.layout import Tee
+from mpbench.measure.leaks import lasting
+from mpbench.observe.tee import DYNAMIC, OPTEE, capabilities, revision, uuids
+from mpbench.plugin.tee import held_of_tee, numbers
 from testcases.requirements import TEE_SERVICE
 
 pytestmark = TEE_SERVICE

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.observe.xtest import suite
-from bench.plugin.tee import chosen
+from mpbench.observe.xtest import suite
+from mpbench.plugin.tee import chosen
 from testcases.requirements import TEE_SERVICE
 
 pytestmark = TEE_SERVICE

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A process that times notifications until somebody ends it: `python -m testcases.tracing_child ADDRESS`.
 
-ADDRESS: fields of bench.board.link.Address as JSON. Says `ready` once everything is set up on the board.
+ADDRESS: fields of mpbench.board.link.Address as JSON. Says `ready` once everything is set up on the board.
 """
 
 import json
@@ -9,13 +9,13 @@ import sys
 import threading
 from pathlib import Path
 
-from bench.board.channel import Spawned
-from bench.board.frame import Reply
-from bench.board.latencytrace import timing
-from bench.board.link import Address, Link
-from bench.board.notification import look
-from bench.board.shell import FramedShell
-from bench.run.latency import BUCKETS
+from mpbench.board.channel import Spawned
+from mpbench.board.frame import Reply
+from mpbench.board.latencytrace import timing
+from mpbench.board.link import Address, Link
+from mpbench.board.notification import look
+from mpbench.board.shell import FramedShell
+from mpbench.run.latency import BUCKETS
 
 
 class Plain:

@@ -2,7 +2,6 @@
 """What each verdict looks like on a page: half of these go wrong on purpose. Part of the sample only."""
 
 import pytest
-
 from bench.errors import LabFault
 from bench.facts import Measurement
 from bench.image.sign import sign

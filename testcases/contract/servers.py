@@ -18,7 +18,7 @@ from pathlib import Path
 import paramiko
 from attrs import frozen
 
-from bench.board import hostkeys
+from mpbench.board import hostkeys
 
 SSHD = shutil.which("sshd") or "/usr/sbin/sshd"
 DROPBEAR = shutil.which("dropbear") or "/usr/sbin/dropbear"

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from attrs import define, evolve
 
-from bench import gather
-from bench.board.session import SessionDriver
-from bench.errors import LabFault
-from bench.facts import FTRACE, KMSG, NO_TRACE, STATE, TRACE_BEFORE, TRACE_FIRST, TRACE_SECOND
-from bench.gather.recovery import Subject, after, before
+from mpbench import gather
+from mpbench.board.session import SessionDriver
+from mpbench.errors import LabFault
+from mpbench.facts import FTRACE, KMSG, NO_TRACE, STATE, TRACE_BEFORE, TRACE_FIRST, TRACE_SECOND
+from mpbench.gather.recovery import Subject, after, before
 
 LIFE = "mpbench alive m33 1\nboot {:08x} beat {:08x}\n"
 UP = "remote processor m33 is now up\n"

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.virtual import boards, keys
+from mpbench_virtual import boards, keys
 from testcases.contract import labs
 
 pytestmark = pytest.mark.slow

@@ -9,10 +9,10 @@ from labgrid.driver import SerialDriver
 from labgrid.resource import NetworkSerialPort
 from labgrid.strategy import StrategyError
 
-from bench.board import ours
-from bench.board.console import ConsoleRecorder
-from bench.board.strategy import STM32MPStrategy
-from bench.errors import LabFault
+from mpbench.board import ours
+from mpbench.board.console import ConsoleRecorder
+from mpbench.board.strategy import STM32MPStrategy
+from mpbench.errors import LabFault
 from testcases.contract.test_drivers import stm32mp
 
 __all__ = ["stm32mp"]

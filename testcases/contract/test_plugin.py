@@ -21,7 +21,7 @@ import attr
 from labgrid.driver import Driver
 from labgrid.factory import target_factory
 from labgrid.strategy import Strategy, never_retry
-from bench.errors import BoardFault, LabFault
+from mpbench.errors import BoardFault, LabFault
 
 for name in ("SessionDriver", "RemoteprocDriver", "ConsoleRecorder"):
     del target_factory.drivers[name], target_factory.all_classes[name]
@@ -36,7 +36,7 @@ class SessionDriver(Driver):
     def get_status(self): return int(self.alive)
     def reconnect(self, deadline_s, *, same_boot):
         type(self).alive = True
-        from bench.errors import Invalidated
+        from mpbench.errors import Invalidated
         if self.boot != b"b-1\\n":
             raise Invalidated("the board was booted anew")
     def read(self, path):
@@ -94,8 +94,8 @@ imports: [played.py]
 
 HEADER = """
 import pytest
-import bench.plugin.fixtures
-from bench.errors import BoardFault, Invalidated, LabFault
+import mpbench.plugin.fixtures
+from mpbench.errors import BoardFault, Invalidated, LabFault
 
 class Quiet:
     def __init__(self, session): pass
@@ -103,7 +103,7 @@ class Quiet:
     since = lambda self, mark: b""
     wait_for = lambda self, *_: False
 
-bench.plugin.fixtures.KmsgFollower = Quiet
+mpbench.plugin.fixtures.KmsgFollower = Quiet
 """
 
 
@@ -143,7 +143,7 @@ class Place:
 
 def pytest_in(cwd: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess:
     env = {k: v for k, v in os.environ.items() if not k.startswith(("LG_", "MPBENCH_", "PYTEST_"))}
-    command = [sys.executable, "-m", "pytest", "-p", "bench.plugin", "-p", "no:cacheprovider", *arguments]
+    command = [sys.executable, "-m", "pytest", "-p", "mpbench.plugin", "-p", "no:cacheprovider", *arguments]
     return subprocess.run(
         command, cwd=cwd, env=env | variables, capture_output=True, text=True, check=False, timeout=120
     )
@@ -214,10 +214,10 @@ def test_a_measurement_decides_the_verdict(place):
     """Outside its limits it fails the test, close to them it makes it MARGINAL, whatever the test asserts."""
     done = place.run(
         """
-from bench.facts import Measurement
-def test_fast(bench): bench.measure(Measurement("latency", 5.0, "ms", "hist", None, 10, 0.05))
-def test_close(bench): bench.measure(Measurement("latency", 9.9, "ms", "hist", None, 10, 0.05))
-def test_slow(bench): bench.measure(Measurement("latency", 11.0, "ms", "hist", None, 10, 0.05))
+from mpbench.facts import Measurement
+def test_fast(bench): mpbench.measure(Measurement("latency", 5.0, "ms", "hist", None, 10, 0.05))
+def test_close(bench): mpbench.measure(Measurement("latency", 9.9, "ms", "hist", None, 10, 0.05))
+def test_slow(bench): mpbench.measure(Measurement("latency", 11.0, "ms", "hist", None, 10, 0.05))
 """,
         "--lg-env=played.yaml",
     )

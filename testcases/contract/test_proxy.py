@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from labgrid.util.ssh import sshmanager
 
-from bench.board.session import SessionDriver
-from bench.errors import LabFault
+from mpbench.board.session import SessionDriver
+from mpbench.errors import LabFault
 from testcases.contract import servers
 from testcases.contract.conftest import Serve, active, session_on
 

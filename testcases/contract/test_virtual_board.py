@@ -15,11 +15,11 @@ import pytest
 from labgrid import Environment
 from labgrid.strategy.common import StrategyError
 
-from bench.errors import LabFault, Misuse
-from bench.virtual import boards
-from bench.virtual.cli import is_on, power
-from bench.virtual.memory import RAM_PA
-from bench.virtual.paths import CHECKOUT
+from mpbench.errors import LabFault, Misuse
+from mpbench_virtual import boards
+from mpbench_virtual.cli import is_on, power
+from mpbench_virtual.memory import RAM_PA
+from mpbench_virtual.paths import CHECKOUT
 
 pytestmark = pytest.mark.slow
 

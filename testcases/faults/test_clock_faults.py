@@ -15,16 +15,16 @@ from pathlib import Path
 import pytest
 from attrs import define, field
 
-from bench import report
-from bench.facts import Verdict
-from bench.lab import night
-from bench.lab.history import History
-from bench.lab.journal import FILE, Journal
-from bench.lab.night import outdated
-from bench.lab.plan import Job, Plan, Window
-from bench.plugin.resuming import of_runs
-from bench.record import Clock, Record, in_order, new_directory, read
-from bench.report.trend import Point, trends
+from mpbench import report
+from mpbench.facts import Verdict
+from mpbench.lab import night
+from mpbench.lab.history import History
+from mpbench.lab.journal import FILE, Journal
+from mpbench.lab.night import outdated
+from mpbench.lab.plan import Job, Plan, Window
+from mpbench.plugin.resuming import of_runs
+from mpbench.record import Clock, Record, in_order, new_directory, read
+from mpbench.report.trend import Point, trends
 from testcases.contract.test_plugin import Place, key  # noqa: F401 - a fixture
 from testcases.unit.test_lab_night import PlayedCoordinator
 

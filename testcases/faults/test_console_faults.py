@@ -21,9 +21,9 @@ from labgrid import Target
 from labgrid.driver import SerialDriver, ShellDriver
 from labgrid.resource import NetworkSerialPort
 
-from bench.board.console import ConsoleRecorder
-from bench.board.serialshell import SerialShellDriver
-from bench.errors import LabFault
+from mpbench.board.console import ConsoleRecorder
+from mpbench.board.serialshell import SerialShellDriver
+from mpbench.errors import LabFault
 from testcases.faults import proxy
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.virtual import boards
-from bench.virtual.cli import power
-from bench.virtual.paths import CHECKOUT
+from mpbench_virtual import boards
+from mpbench_virtual.cli import power
+from mpbench_virtual.paths import CHECKOUT
 
 pytestmark = pytest.mark.slow
 
@@ -21,7 +21,7 @@ DEADLINE_S = 60.0
 
 OWNER = """
 import sys, time
-from bench.virtual import boards, cli
+from mpbench_virtual import boards, cli
 board = boards.start("mp25", "owned", lambda step, what: None, lifeline=True)
 cli.power(board, True)
 print(board.pid, flush=True)

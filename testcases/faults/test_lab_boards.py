@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.virtual import boards, keys
-from bench.virtual.cli import is_on
+from mpbench_virtual import boards, keys
+from mpbench_virtual.cli import is_on
 from testcases.contract import labs
 from testcases.contract.nightlab import NightLab, finished
 from testcases.faults.conftest import SEEDS

@@ -26,11 +26,11 @@ from attrs import define, field
 from labgrid import Environment
 from labgrid.strategy import StrategyError
 
-from bench.board.console import ConsoleRecorder
-from bench.errors import LabFault
-from bench.virtual import boards
-from bench.virtual.cli import power
-from bench.virtual.paths import CHECKOUT
+from mpbench.board.console import ConsoleRecorder
+from mpbench.errors import LabFault
+from mpbench_virtual import boards
+from mpbench_virtual.cli import power
+from mpbench_virtual.paths import CHECKOUT
 from testcases.contract.servers import children
 
 pytestmark = pytest.mark.slow

@@ -21,14 +21,14 @@ import attr
 import paramiko
 import pytest
 
-from bench import cli
-from bench.board import hostkeys, link
-from bench.board.frame import Reply
-from bench.board.link import LinkLost
-from bench.board.remoteproc import RemoteprocDriver
-from bench.board.session import SessionDriver
-from bench.board.shell import CommandHangs
-from bench.errors import Invalidated, LabFault
+from mpbench import cli
+from mpbench.board import hostkeys, link
+from mpbench.board.frame import Reply
+from mpbench.board.link import LinkLost
+from mpbench.board.remoteproc import RemoteprocDriver
+from mpbench.board.session import SessionDriver
+from mpbench.board.shell import CommandHangs
+from mpbench.errors import Invalidated, LabFault
 from testcases.contract import servers
 from testcases.contract.conftest import Serve, active, session_on
 from testcases.faults import proxy

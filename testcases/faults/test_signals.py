@@ -46,10 +46,12 @@ def signalled(place: Place, lines: int, numbers: list[int]) -> tuple[int, str]:
     (place.path / "test_played.py").write_text(HEADER + TESTS)
     env = {k: v for k, v in os.environ.items() if not k.startswith(("LG_", "MPBENCH_", "PYTEST_"))}
     env |= {name: str(place.path / name.lower()) for name in ("TRIES", "TIDIED")}
-    command = [sys.executable, "-m", "pytest", "-p", "bench.plugin", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "-p", "mpbench.plugin", "-p", "no:cacheprovider"]
     command += ["--lg-env=played.yaml", f"--bench-reports={place.path / 'runs'}"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    with subprocess.Popen(command, cwd=place.path, env=env | {"PYTHONPATH": str(CHECKOUT)}, **pipes) as run:
+    with subprocess.Popen(
+        command, cwd=place.path, env=env | {"PYTHONPATH": str(CHECKOUT / "bench")}, **pipes
+    ) as run:
         end = time.monotonic() + DEADLINE_S
         while run.poll() is None and written(place) < lines:
             assert time.monotonic() < end, f"line {lines} of the record did not come"

@@ -12,7 +12,7 @@ from typing import IO
 
 import pytest
 
-from bench.virtual.paths import CHECKOUT
+from mpbench_virtual.paths import CHECKOUT
 
 pytestmark = pytest.mark.slow
 

@@ -56,7 +56,7 @@ def source() -> Path:
 
 def _downloaded() -> Path:
     try:
-        tree = import_module("bench.virtual.fetch").source_tree("optee")
+        tree = import_module("mpbench_virtual.fetch").source_tree("optee")
     except Exception as error:
         raise CannotBuild(f"no OP-TEE source: {error}; set MPBENCH_OPTEE_SRC") from error
     return Path(tree)

@@ -27,7 +27,7 @@ from typing import Any
 from attrs import define, field
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from bench.twin.values import Outcome
+from mpbench.twin.values import Outcome
 from testcases.peer import cases
 from testcases.peer.build import ARM, ASAN, CannotBuild, Flavour, build
 from testcases.peer.coverage import whole

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from attrs import frozen
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from bench import layout
-from bench.image.fields import fields, images_at
-from bench.image.spoil import DELTAS, INTERESTING, resigned
-from bench.layout import TaCommand, Tee
+from mpbench import layout
+from mpbench.image.fields import fields, images_at
+from mpbench.image.spoil import DELTAS, INTERESTING, resigned
+from mpbench.layout import TaCommand, Tee
 from testcases.peer.elves import Draft, Elf, Segment, random_draft
 from testcases.peer.store import Stored
 from testcases.peer.worker import (

@@ -116,7 +116,7 @@ def twin_branches(corpus: Path) -> list[Branches]:
         replay = [
             "--branch",
             f"--data-file={data}",
-            "--include=*/bench/twin/*",
+            "--include=*/bench/mpbench/twin/*",
             "-m",
             "testcases.peer.coverage",
             "--replay",

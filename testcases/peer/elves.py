@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from attrs import field, frozen
 
-from bench import layout
-from bench.layout import Tlv
+from mpbench import layout
+from mpbench.layout import Tlv
 
 
 @frozen

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
-from bench.image import spoil
-from bench.image.sign import sign
-from bench.layout import TaCommand
+from mpbench.image import spoil
+from mpbench.image.sign import sign
+from mpbench.layout import TaCommand
 from testcases.peer import cases
 from testcases.peer.build import Flavour
 from testcases.peer.campaign import FOUND, Explorer

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from bench.image.fields import fields, images_at, signature_at
-from bench.image.sign import sign
-from bench.twin.loader import load
-from bench.twin.profile import load_profile
+from mpbench.image.fields import fields, images_at, signature_at
+from mpbench.image.sign import sign
+from mpbench.twin.loader import load
+from mpbench.twin.profile import load_profile
 from testcases.peer.elves import Elf, Segment
 from testcases.unit.image_rig import BASE, board, ec_key, firmware, key, write_key
 

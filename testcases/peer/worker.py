@@ -11,11 +11,11 @@ from pathlib import Path
 from attrs import frozen
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from bench.layout import PtaCommand, TaCommand, Tee
-from bench.twin.heap import SIZES
-from bench.twin.machine import Loader
-from bench.twin.profile import Core, Profile, Region
-from bench.twin.values import Call, Outcome, State, outcome
+from mpbench.layout import PtaCommand, TaCommand, Tee
+from mpbench.twin.heap import SIZES
+from mpbench.twin.machine import Loader
+from mpbench.twin.profile import Core, Profile, Region
+from mpbench.twin.values import Call, Outcome, State, outcome
 
 F_SETPIPE_SZ = 1031
 PIPE_BYTES = 1 << 20

@@ -16,8 +16,8 @@ from labgrid import Target
 from labgrid.driver import SerialDriver
 from labgrid.resource import NetworkSerialPort
 
-from bench.board.console import ConsoleRecorder
-from bench.board.kmsg import KmsgFollower
+from mpbench.board.console import ConsoleRecorder
+from mpbench.board.kmsg import KmsgFollower
 from testcases.performance.rows import Board, Row
 
 NUMBERS = ("P3", "P4")

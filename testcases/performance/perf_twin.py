@@ -32,11 +32,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from elftools.elf.elffile import ELFFile
 from elftools.elf.enums import ENUM_P_TYPE_ARM
 
-from bench import layout
-from bench.image.sign import sign
-from bench.layout import PtaCommand, Tlv
-from bench.twin import loader
-from bench.twin.profile import load_profile, rsa_verifier
+from mpbench import layout
+from mpbench.image.sign import sign
+from mpbench.layout import PtaCommand, Tlv
+from mpbench.twin import loader
+from mpbench.twin.profile import load_profile, rsa_verifier
 from testcases.peer.elves import Elf, Segment, resource_table
 from testcases.performance.rows import Board, Row
 

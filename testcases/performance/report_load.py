@@ -5,8 +5,17 @@ import random
 from pathlib import Path
 from unittest import mock
 
-from bench.facts import KMSG, SECURE_CONSOLE, START_ERRNO, STATE, TAMPER, TRACE_FIRST, TRACE_SECOND, Artefact
-from bench.record import Clock, Record, new_directory
+from mpbench.facts import (
+    KMSG,
+    SECURE_CONSOLE,
+    START_ERRNO,
+    STATE,
+    TAMPER,
+    TRACE_FIRST,
+    TRACE_SECOND,
+    Artefact,
+)
+from mpbench.record import Clock, Record, new_directory
 
 CORES = ("m33", "m0")
 KERNEL = """6,{n}1,{t}01,-;remoteproc remoteproc0: powering up {core}

@@ -9,8 +9,8 @@ from attrs import define, field, frozen
 from labgrid import Target
 from labgrid.driver import SSHDriver
 
-from bench.board.session import SessionDriver
-from bench.board.strategy import STM32MPStrategy
+from mpbench.board.session import SessionDriver
+from mpbench.board.strategy import STM32MPStrategy
 
 Action = Callable[[], object]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from coprocessor_rig import CORES, Rig
 
-from bench.virtual.memory import SharedRam
+from mpbench_virtual.memory import SharedRam
 
 FIRMWARE = Path(__file__).parents[2] / "firmware"
 

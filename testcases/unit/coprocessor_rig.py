@@ -9,8 +9,8 @@ from pathlib import Path
 from attrs import define, field
 from elftools.elf.elffile import ELFFile
 
-from bench.virtual.coprocessor import SLOT, Coprocessor
-from bench.virtual.memory import MP15_CORES, MP25_CORES, CoreSpec, SharedRam
+from mpbench_virtual.coprocessor import SLOT, Coprocessor
+from mpbench_virtual.memory import MP15_CORES, MP25_CORES, CoreSpec, SharedRam
 
 CORES = {**MP25_CORES, **MP15_CORES}
 DEADLINE_S = 20.0

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from bench.image.sign import sign
-from bench.twin.profile import Profile, load_profile
+from mpbench.image.sign import sign
+from mpbench.twin.profile import Profile, load_profile
 from testcases.peer.elves import Elf, Segment, resource_table
 
 BASE = 0x80100000

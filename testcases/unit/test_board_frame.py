@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.board import errnos, frame, reading
-from bench.board.frame import Reply, ReplyReader
-from bench.errors import LabFault, Misuse
+from mpbench.board import errnos, frame, reading
+from mpbench.board.frame import Reply, ReplyReader
+from mpbench.errors import LabFault, Misuse
 
 NONCE = "00112233445566778899aabbccddeeff"
 SHELLS = [

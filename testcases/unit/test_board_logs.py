@@ -14,11 +14,11 @@ from labgrid import Target
 from labgrid.driver import SerialDriver
 from labgrid.resource import NetworkSerialPort
 
-from bench.board import console as console_module
-from bench.board.bytelog import ByteLog
-from bench.board.console import ConsoleRecorder
-from bench.board.kmsg import RecordFilter
-from bench.errors import LabFault, Misuse
+from mpbench.board import console as console_module
+from mpbench.board.bytelog import ByteLog
+from mpbench.board.console import ConsoleRecorder
+from mpbench.board.kmsg import RecordFilter
+from mpbench.errors import LabFault, Misuse
 
 
 def test_positions_and_pieces():

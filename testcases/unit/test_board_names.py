@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-import bench
+import mpbench
 
-ROOT = Path(bench.__file__).parent
+ROOT = Path(mpbench.__file__).parent
 BOARD = re.compile(r"mp[12]\d", re.IGNORECASE)
 """A board's or a SoC's name."""
-DATA = {ROOT / "virtual", ROOT / "twin/profiles"}
+DATA = {ROOT / "twin/profiles"}
 """Where boards are described."""
 
 
@@ -29,7 +29,7 @@ def words(source: str) -> Iterator[str]:
 
 
 def test_no_board_is_named_in_the_bench():
-    """Outside of bench/virtual, targets/ and the twin's profiles no code and no page knows a board's name."""
+    """Outside of mpbench_virtual, targets/ and the twin's profiles no code and no page names a board."""
     found = []
     for path in sorted(p for p in ROOT.rglob("*") if p.suffix in {".py", ".j2", ".js", ".css"}):
         if any(path.is_relative_to(data) for data in DATA):

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""bench.board.typed: labgrid's step log gets from our decorator what it gets from labgrid's own."""
+"""mpbench.board.typed: labgrid's step log gets from our decorator what it gets from labgrid's own."""
 
 import pytest
 from labgrid.step import Step, StepEvent, step, steps
 
-from bench.board.typed import stepped
+from mpbench.board.typed import stepped
 
 
 class Driver:

@@ -8,10 +8,10 @@ import sys
 
 import pytest
 
-import bench.report
-from bench import cli
-from bench.errors import BoardFault, LabFault, Misuse
-from bench.record import Clock, Record, new_directory
+import mpbench.report
+from mpbench import cli
+from mpbench.errors import BoardFault, LabFault, Misuse
+from mpbench.record import Clock, Record, new_directory
 
 CLOCK = Clock(utc_s=lambda: 1_795_000_000.0, mono_ns=lambda: 42)
 
@@ -83,7 +83,7 @@ def test_a_fault_is_one_line_and_a_code(monkeypatch, capsys, fault, code, line):
     def fail(_):
         raise fault
 
-    monkeypatch.setattr(bench.report, "write", lambda *_: fail(None))
+    monkeypatch.setattr(mpbench.report, "write", lambda *_: fail(None))
     assert cli.main(["report", "x"]) == code
     assert capsys.readouterr().err == line
 
@@ -94,7 +94,7 @@ def test_a_mistake_of_the_bench_is_not_hidden(monkeypatch):
     def fail(*_):
         raise BoardFault("not for the command line")
 
-    monkeypatch.setattr(bench.report, "write", fail)
+    monkeypatch.setattr(mpbench.report, "write", fail)
     with pytest.raises(BoardFault):
         cli.main(["report", "x"])
 
@@ -111,7 +111,7 @@ def test_a_wrong_command_line_ends_with_2(arguments, capsys):
 @pytest.mark.slow
 def test_the_command_is_installed():
     """`mpbench --help` names the subcommands."""
-    script = "import sys; from bench.cli import main; sys.exit(main(['--help']))"
+    script = "import sys; from mpbench.cli import main; sys.exit(main(['--help']))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0
     assert "virtual" in done.stdout
@@ -130,7 +130,7 @@ def test_a_wrong_argument_is_one_line_and_exit_code_two(capsys):
 
 def test_a_reader_that_has_seen_enough_is_no_error():
     """`mpbench explain ... | head -1`: nothing on standard error, whatever of the output is left."""
-    command = [sys.executable, "-c", "import sys; from bench.cli import main; sys.exit(main(sys.argv[1:]))"]
+    command = [sys.executable, "-c", "import sys; from mpbench.cli import main; sys.exit(main(sys.argv[1:]))"]
     with subprocess.Popen(
         [*command, "explain", "TEE err: ffff0006"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:

@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from bench.cli import main
-from bench.cli_image import printable
-from bench.image import spoil
-from bench.image.fields import fields
+from mpbench.cli import main
+from mpbench.cli_image import printable
+from mpbench.image import spoil
+from mpbench.image.fields import fields
 from testcases.peer.elves import Elf, Segment
 from testcases.unit.image_rig import firmware, image, key, write_key, write_public
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from coprocessor_rig import CORES, Rig, code
 
-from bench.errors import Misuse
-from bench.virtual.coprocessor import SLOT, Coprocessor
-from bench.virtual.memory import MP15_CORES, MP25_CORES, Region, SharedRam
+from mpbench.errors import Misuse
+from mpbench_virtual.coprocessor import SLOT, Coprocessor
+from mpbench_virtual.memory import MP15_CORES, MP25_CORES, Region, SharedRam
 
 
 def test_alive_names_itself_and_beats(rig: Rig, built: Path) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from coprocessor_rig import CORES, Rig, code
 
-from bench.virtual.coprocessor import SLOT
-from bench.virtual.memory import SharedRam
+from mpbench_virtual.coprocessor import SLOT
+from mpbench_virtual.memory import SharedRam
 
 LIVE_MS, FAILURES, BEATS = 0, 1, 2
 SHUTDOWN = 1 << 2

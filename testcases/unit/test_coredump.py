@@ -5,15 +5,15 @@ import struct
 
 import pytest
 
-from bench.board.devcoredump import LIST, Pending, await_dump, clear_all, pending, take
-from bench.board.frame import Reply
-from bench.compare import compare
-from bench.errors import BoardFault, LabFault, Misuse
-from bench.facts import DUMP_SUMMARY, DumpFacts, Verdict
-from bench.observe.coredump import EHDR, PHDR, segments
-from bench.run.recovery import dumped
-from bench.twin.coredump import dump
-from bench.twin.loader import load
+from mpbench.board.devcoredump import LIST, Pending, await_dump, clear_all, pending, take
+from mpbench.board.frame import Reply
+from mpbench.compare import compare
+from mpbench.errors import BoardFault, LabFault, Misuse
+from mpbench.facts import DUMP_SUMMARY, DumpFacts, Verdict
+from mpbench.observe.coredump import EHDR, PHDR, segments
+from mpbench.run.recovery import dumped
+from mpbench.twin.coredump import dump
+from mpbench.twin.loader import load
 from testcases.unit.image_rig import board, image, key
 
 PROFILE = board().with_key(key().public_key())

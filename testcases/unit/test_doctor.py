@@ -7,10 +7,10 @@ from types import SimpleNamespace
 import pytest
 from labgrid.strategy import StrategyError
 
-from bench import cli, doctor
-from bench.board.frame import Reply
-from bench.errors import LabFault
-from bench.layout import TA_UUID
+from mpbench import cli, doctor
+from mpbench.board.frame import Reply
+from mpbench.errors import LabFault
+from mpbench.layout import TA_UUID
 
 
 def looked(step):

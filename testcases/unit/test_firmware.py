@@ -11,7 +11,7 @@ import pytest
 from coprocessor_rig import CORES
 from elftools.elf.elffile import ELFFile
 
-from bench.virtual.memory import CoreSpec
+from mpbench_virtual.memory import CoreSpec
 
 FIRMWARE = Path(__file__).parents[2] / "firmware"
 NAMES = sorted(source.stem for source in (FIRMWARE / "coprocessor").glob("*.c"))

@@ -7,12 +7,12 @@ import os
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from bench import layout
-from bench.errors import Misuse
-from bench.image import advice, files
-from bench.image.default_key import default_key
-from bench.image.fields import fields
-from bench.image.keys import (
+from mpbench import layout
+from mpbench.errors import Misuse
+from mpbench.image import advice, files
+from mpbench.image.default_key import default_key
+from mpbench.image.fields import fields
+from mpbench.image.keys import (
     PassphraseNeeded,
     check_kind,
     fingerprint,
@@ -21,8 +21,8 @@ from bench.image.keys import (
     load_public_key,
     made_by,
 )
-from bench.image.sign import sign
-from bench.image.strip import strip
+from mpbench.image.sign import sign
+from mpbench.image.strip import strip
 from testcases.peer.elves import Elf, Segment, resource_table
 from testcases.unit.image_rig import BASE, ec_key, firmware, image, key, write_key, write_public
 

@@ -7,13 +7,13 @@ from itertools import pairwise
 
 import pytest
 
-from bench import layout
-from bench.errors import Misuse
-from bench.image import spoil
-from bench.image.fields import MAX_ENTRIES, fields, header, image_sizes
-from bench.image.inspect import as_text, inspect
-from bench.image.sign import sign
-from bench.twin.loader import load
+from mpbench import layout
+from mpbench.errors import Misuse
+from mpbench.image import spoil
+from mpbench.image.fields import MAX_ENTRIES, fields, header, image_sizes
+from mpbench.image.inspect import as_text, inspect
+from mpbench.image.sign import sign
+from mpbench.twin.loader import load
 from testcases.peer.elves import Elf, Segment
 from testcases.unit.image_rig import BASE, board, ec_key, firmware, image, key, write_public
 

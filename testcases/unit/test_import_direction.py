@@ -4,9 +4,9 @@
 import ast
 from pathlib import Path
 
-import bench
+import mpbench
 
-ROOT = Path(bench.__file__).parent
+ROOT = Path(mpbench.__file__).parent
 PURE = {"facts", "errors", "layout"}
 
 MAY_IMPORT: dict[str, set[str]] = {
@@ -22,7 +22,6 @@ MAY_IMPORT: dict[str, set[str]] = {
     "record": PURE,
     "report": PURE | {"record"},
     "board": PURE,
-    "virtual": PURE | {"home"},
     "deploy": PURE,
     "gather": PURE,
     "run": PURE | {"twin", "deploy", "gather", "observe", "compare", "measure", "record"},
@@ -57,8 +56,8 @@ def imports_of(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import; write bench.NAME"
             found.add(node.module or "")
-            if node.module == "bench":
-                found |= {f"bench.{alias.name}" for alias in node.names}
+            if node.module == "mpbench":
+                found |= {f"mpbench.{alias.name}" for alias in node.names}
     return found
 
 
@@ -72,7 +71,7 @@ def test_every_stage_imports_only_what_the_table_allows():
     for path in sources():
         stage = stage_of(path)
         allowed = MAY_IMPORT[stage] | {stage}
-        used = {name.split(".")[1] for name in imports_of(path) if name.startswith("bench.")}
+        used = {name.split(".")[1] for name in imports_of(path) if name.startswith("mpbench.")}
         wrong += [f"{path.relative_to(ROOT)} imports bench.{name}" for name in sorted(used - allowed)]
     assert wrong == []
 
@@ -92,6 +91,6 @@ def test_twin_and_signer_share_nothing_but_the_layout():
     for path in sources():
         names = imports_of(path)
         if stage_of(path) == "twin":
-            assert not any(n.startswith(("elftools", "bench.image")) for n in names), path
+            assert not any(n.startswith(("elftools", "mpbench.image")) for n in names), path
         if stage_of(path) == "image":
-            assert not any(n.startswith("bench.twin") for n in names), path
+            assert not any(n.startswith("mpbench.twin") for n in names), path

@@ -5,12 +5,12 @@ import json
 
 import pytest
 
-from bench.errors import LabFault, Misuse
-from bench.lab.history import History
-from bench.lab.journal import FILE, Journal
-from bench.plugin.resuming import ENDED, of_runs
-from bench.record import Clock, Record, new_directory
-from bench.report.trend import Point
+from mpbench.errors import LabFault, Misuse
+from mpbench.lab.history import History
+from mpbench.lab.journal import FILE, Journal
+from mpbench.plugin.resuming import ENDED, of_runs
+from mpbench.record import Clock, Record, new_directory
+from mpbench.report.trend import Point
 
 NOW_S = 1_795_000_000.0
 CLOCK = Clock(utc_s=lambda: NOW_S, mono_ns=lambda: 42)

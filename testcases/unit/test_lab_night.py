@@ -8,13 +8,13 @@ import sys
 
 import pytest
 
-from bench.errors import LabFault, Misuse
-from bench.lab import night
-from bench.lab.child import Child, outlived
-from bench.lab.coordinator import Offer
-from bench.lab.history import History
-from bench.lab.journal import Journal
-from bench.lab.plan import Job, Plan, Window
+from mpbench.errors import LabFault, Misuse
+from mpbench.lab import night
+from mpbench.lab.child import Child, outlived
+from mpbench.lab.coordinator import Offer
+from mpbench.lab.history import History
+from mpbench.lab.journal import Journal
+from mpbench.lab.plan import Job, Plan, Window
 
 SLEEPER = "import time; time.sleep(60)"
 STUBBORN = f"import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); print(1, flush=True); {SLEEPER}"
@@ -118,7 +118,7 @@ def test_a_coordinator_that_stays_away_is_waited_for(make):
 
 RECORD = """
 import pathlib, sys
-from bench.record import Clock, Record, new_directory
+from mpbench.record import Clock, Record, new_directory
 directory = new_directory(pathlib.Path(sys.argv[1]), "t", Clock())
 record = Record(directory, directory.name)
 record.append("run-start", target="t", command=[], bench="", continues=None)

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.errors import Misuse
-from bench.lab.coordinator import Offer
-from bench.lab.night import assign, outdated
-from bench.lab.plan import ALL, Window, load
+from mpbench.errors import Misuse
+from mpbench.lab.coordinator import Offer
+from mpbench.lab.night import assign, outdated
+from mpbench.lab.plan import ALL, Window, load
 
 GOOD = """\
 coordinator: lab:20408

@@ -8,9 +8,9 @@ from itertools import pairwise
 import pytest
 from attrs import evolve
 
-from bench.errors import Invalidated, LabFault, Misuse
-from bench.facts import Verdict
-from bench.measure.histogram import (
+from mpbench.errors import Invalidated, LabFault, Misuse
+from mpbench.facts import Verdict
+from mpbench.measure.histogram import (
     BANDS,
     BUCKET_ERROR,
     LONGEST_NS,
@@ -20,11 +20,11 @@ from bench.measure.histogram import (
     interval,
     of_values,
 )
-from bench.measure.latency import Counts, Result, balance, measurements, merged, shifts
-from bench.observe.happenings import Happening, Role, follow, lost_in_text, of_text, outliers
-from bench.observe.hist import tables
-from bench.observe.latency import interrupts, readout, unpacked
-from bench.run import latency as run
+from mpbench.measure.latency import Counts, Result, balance, measurements, merged, shifts
+from mpbench.observe.happenings import Happening, Role, follow, lost_in_text, of_text, outliers
+from mpbench.observe.hist import tables
+from mpbench.observe.latency import interrupts, readout, unpacked
+from mpbench.run import latency as run
 
 LINE = "optee_pcpu_notification"
 

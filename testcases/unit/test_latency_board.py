@@ -6,23 +6,23 @@ import re
 
 import pytest
 
-import bench.cli
-from bench import cli_latency
-from bench.board import rawtrace
-from bench.board.frame import Reply
-from bench.board.latencyplan import SEGMENTS as PLANNED
-from bench.board.latencyplan import plan
-from bench.board.latencytrace import LatencyTrace
-from bench.board.notification import PER_CPU, THREADED, parse
-from bench.board.stimulus import PassiveStimulus, RtcAlarmStimulus, SecureConsoleStimulus, paced
-from bench.errors import LabFault, Misuse
-from bench.measure.histogram import Histogram, of_values
-from bench.measure.latency import SEGMENTS
-from bench.observe.happenings import SEGMENTS as FOLLOWED
-from bench.plugin.latency import baseline, baselines, limits, slower, source
-from bench.plugin.live import Live, bars
-from bench.record import Record
-from bench.run.latency import BUCKETS
+import mpbench.cli
+from mpbench import cli_latency
+from mpbench.board import rawtrace
+from mpbench.board.frame import Reply
+from mpbench.board.latencyplan import SEGMENTS as PLANNED
+from mpbench.board.latencyplan import plan
+from mpbench.board.latencytrace import LatencyTrace
+from mpbench.board.notification import PER_CPU, THREADED, parse
+from mpbench.board.stimulus import PassiveStimulus, RtcAlarmStimulus, SecureConsoleStimulus, paced
+from mpbench.errors import LabFault, Misuse
+from mpbench.measure.histogram import Histogram, of_values
+from mpbench.measure.latency import SEGMENTS
+from mpbench.observe.happenings import SEGMENTS as FOLLOWED
+from mpbench.plugin.latency import baseline, baselines, limits, slower, source
+from mpbench.plugin.live import Live, bars
+from mpbench.record import Record
+from mpbench.run.latency import BUCKETS
 
 INTERRUPTS = """           CPU0       CPU1
  16:          0          0 GIC-0  34 Level     rtc-pl031
@@ -302,7 +302,7 @@ def test_a_board_that_does_not_describe_its_buffer():
 
 def test_the_command_is_the_test_case():
     """`mpbench latency` runs the test case with its options; exit codes and record are those of pytest."""
-    words = bench.cli.parser().parse_args(
+    words = mpbench.cli.parser().parse_args(
         ["latency", "--lg-env", "x.yaml", "--samples", "100000", "--rate", "200", "--baseline", "runs/1"]
     )
     said = cli_latency.command(words)
@@ -332,7 +332,7 @@ def test_the_command_is_the_test_case():
 )
 def test_numbers_that_are_none_are_refused(given, words, capsys):
     """A count or a rate that can't be is one line and exit code 2."""
-    assert bench.cli.main(["latency", "--lg-env", "x.yaml", *given]) == 2
+    assert mpbench.cli.main(["latency", "--lg-env", "x.yaml", *given]) == 2
     assert words in capsys.readouterr().err
 
 

@@ -3,7 +3,7 @@
 
 import pytest
 
-from bench import layout
+from mpbench import layout
 
 
 @pytest.mark.parametrize(("length", "padded"), [(0, 0), (1, 8), (8, 8), (9, 16), (0x7FFFFFFF, 0x80000000)])

@@ -3,8 +3,8 @@
 
 import pytest
 
-from bench import observe
-from bench.facts import (
+from mpbench import observe
+from mpbench.facts import (
     KMSG,
     MEMORY,
     NO_TRACE,

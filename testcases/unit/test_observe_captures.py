@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import observe
-from bench.facts import Artefact, DeployFacts, Evidence
+from mpbench import observe
+from mpbench.facts import Artefact, DeployFacts, Evidence
 
 CAPTURES = Path(__file__).resolve().parents[1] / "captures"
 UNVERIFIED = "Can't Authenticate the firmware (res = 0xffff3072)"

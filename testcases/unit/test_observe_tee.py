@@ -3,11 +3,11 @@
 
 import pytest
 
-from bench.board.teeclient import answers
-from bench.errors import LabFault
-from bench.measure.leaks import LOOKS, Snapshot, lasting
-from bench.observe.tee import allocated, capabilities, revision, uuids
-from bench.plugin.tee import numbers
+from mpbench.board.teeclient import answers
+from mpbench.errors import LabFault
+from mpbench.measure.leaks import LOOKS, Snapshot, lasting
+from mpbench.observe.tee import allocated, capabilities, revision, uuids
+from mpbench.plugin.tee import numbers
 
 LOG = """[    1.651388] optee: probing for conduit method.
 [    1.652585] optee: revision 4.10 (18b424c2)

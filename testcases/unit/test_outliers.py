@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from bench.board import latencyplan
-from bench.board.frame import Reply
-from bench.board.latencytrace import LatencyTrace
-from bench.board.notification import parse
-from bench.errors import Invalidated, LabFault
-from bench.facts import Outlier, Ran
-from bench.measure.latency import OUTLIERS, Counts, Result, told, worst
-from bench.observe.context import (
+from mpbench.board import latencyplan
+from mpbench.board.frame import Reply
+from mpbench.board.latencytrace import LatencyTrace
+from mpbench.board.notification import parse
+from mpbench.errors import Invalidated, LabFault
+from mpbench.facts import Outlier, Ran
+from mpbench.measure.latency import OUTLIERS, Counts, Result, told, worst
+from mpbench.observe.context import (
     IRQ,
     IRQ_END,
     SOFTIRQ,
@@ -29,13 +29,13 @@ from bench.observe.context import (
     shortened,
     slowest,
 )
-from bench.observe.happenings import Role, follow, of_raw, of_text
-from bench.observe.ringbuffer import decode, event_format, layout
-from bench.plugin.latency import Notifications
-from bench.plugin.live import Live
-from bench.report.figures import figure
-from bench.run import latency as run
-from bench.run.latency import BUCKETS
+from mpbench.observe.happenings import Role, follow, of_raw, of_text
+from mpbench.observe.ringbuffer import decode, event_format, layout
+from mpbench.plugin.latency import Notifications
+from mpbench.plugin.live import Live
+from mpbench.report.figures import figure
+from mpbench.run import latency as run
+from mpbench.run.latency import BUCKETS
 from testcases.unit.test_latency_board import SAID, SPI, Session
 
 CAPTURE = Path(__file__).parents[1] / "captures/context-arm64"

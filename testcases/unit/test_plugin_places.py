@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 from labgrid.remote.common import Place
 
-from bench.errors import LabFault
-from bench.plugin import places
+from mpbench.errors import LabFault
+from mpbench.plugin import places
 
 HOLDER = "labhost/nightly"
 

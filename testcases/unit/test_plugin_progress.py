@@ -5,10 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from bench.facts import Verdict
-from bench.plugin.progress import Progress
-from bench.plugin.state import RunState
-from bench.plugin.verdicts import Found
+from mpbench.facts import Verdict
+from mpbench.plugin.progress import Progress
+from mpbench.plugin.state import RunState
+from mpbench.plugin.verdicts import Found
 
 
 class Clock:

@@ -4,10 +4,10 @@
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from bench.errors import Misuse
-from bench.plugin.signing import Signer, records_of
-from bench.twin.loader import load
-from bench.twin.profile import load_profile
+from mpbench.errors import Misuse
+from mpbench.plugin.signing import Signer, records_of
+from mpbench.twin.loader import load
+from mpbench.twin.profile import load_profile
 from testcases.peer.elves import Elf, Segment
 
 KEY = rsa.generate_private_key(65537, 2048)

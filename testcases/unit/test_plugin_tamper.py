@@ -5,8 +5,8 @@ import hashlib
 
 import pytest
 
-from bench.errors import LabFault, Misuse
-from bench.plugin.fixtures import tamper_proof
+from mpbench.errors import LabFault, Misuse
+from mpbench.plugin.fixtures import tamper_proof
 
 
 def digest(data):

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from bench.errors import LabFault
-from bench.virtual import qemu
+from mpbench.errors import LabFault
+from mpbench_virtual import qemu
 
 MUTE = """
 import socket, sys

@@ -4,9 +4,9 @@
 import image_rig
 import pytest
 
-from bench.image.sign import sign
-from bench.twin.expect import expect
-from bench.twin.loader import load
+from mpbench.image.sign import sign
+from mpbench.twin.expect import expect
+from mpbench.twin.loader import load
 from testcases.peer.elves import Segment
 from testcases.rebuilt import data_only, end, rebuilt, segments, table, with_table
 

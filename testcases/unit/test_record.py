@@ -8,9 +8,9 @@ import resource
 
 import pytest
 
-from bench.errors import LabFault, Misuse
-from bench.facts import Artefact
-from bench.record import (
+from mpbench.errors import LabFault, Misuse
+from mpbench.facts import Artefact
+from mpbench.record import (
     COMMON,
     LOG,
     SCHEMA,

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from attrs import evolve, frozen
 
-from bench.board.corememory import CoreMemory, Window, translate, windows
-from bench.board.crashtrace import CLEAN, CrashTrace
-from bench.board.frame import Reply
-from bench.board.interrupts import watchdog_line
-from bench.compare import compare
-from bench.errors import BoardFault, Invalidated, LabFault, Misuse
-from bench.facts import (
+from mpbench.board.corememory import CoreMemory, Window, translate, windows
+from mpbench.board.crashtrace import CLEAN, CrashTrace
+from mpbench.board.frame import Reply
+from mpbench.board.interrupts import watchdog_line
+from mpbench.compare import compare
+from mpbench.errors import BoardFault, Invalidated, LabFault, Misuse
+from mpbench.facts import (
     FTRACE,
     INJECTED,
     KMSG,
@@ -26,11 +26,11 @@ from bench.facts import (
     RecoveryFacts,
     Verdict,
 )
-from bench.image import spoil
-from bench.layout import Tee
-from bench.observe import recovery as see
-from bench.run.recovery import calm, lives_on
-from bench.twin.recovery import crash, recovery, started
+from mpbench.image import spoil
+from mpbench.layout import Tee
+from mpbench.observe import recovery as see
+from mpbench.run.recovery import calm, lives_on
+from mpbench.twin.recovery import crash, recovery, started
 from testcases.unit.image_rig import board, image, key
 
 CAPTURE = Path(__file__).parents[1] / "captures/virtual-mp25-crashes/watchdog-m33"

@@ -15,16 +15,16 @@ from pathlib import Path
 
 import pytest
 
-from bench import report
-from bench.errors import LabFault, Misuse
-from bench.facts import KMSG, SECURE_CONSOLE, Artefact, Verdict
-from bench.record import Clock, Record, new_directory, read
-from bench.report import companions, page
-from bench.report.excerpt import MAX_LINES, MAX_WIDTH, excerpt
-from bench.report.model import ASKED, shown, summarize, without_core
-from bench.report.tables import UNSAID, table
-from bench.report.trend import Point, trends
-from bench.report.visible import decoded, visible
+from mpbench import report
+from mpbench.errors import LabFault, Misuse
+from mpbench.facts import KMSG, SECURE_CONSOLE, Artefact, Verdict
+from mpbench.record import Clock, Record, new_directory, read
+from mpbench.report import companions, page
+from mpbench.report.excerpt import MAX_LINES, MAX_WIDTH, excerpt
+from mpbench.report.model import ASKED, shown, summarize, without_core
+from mpbench.report.tables import UNSAID, table
+from mpbench.report.trend import Point, trends
+from mpbench.report.visible import decoded, visible
 
 CLOCK = Clock(utc_s=lambda: 1_795_000_000.0, mono_ns=lambda: 42)
 KERNEL = (

@@ -3,8 +3,8 @@
 
 import pytest
 
-from bench.measure.latency import EMULATED
-from bench.report.figures import COLUMNS, LEFT, MAX_BUCKETS, PLOT, WIDTH, figure, number
+from mpbench.measure.latency import EMULATED
+from mpbench.report.figures import COLUMNS, LEFT, MAX_BUCKETS, PLOT, WIDTH, figure, number
 
 SAID = {"name": "latency", "source": "hist", "unit": "µs"}
 

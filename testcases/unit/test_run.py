@@ -8,12 +8,12 @@ import image_rig
 import pytest
 from attrs import evolve
 
-from bench import gather, run
-from bench.errors import BoardFault, Invalidated, LabFault
-from bench.facts import KMSG, NO_TRACE, SECURE_CONSOLE, TRACE_SECOND, Artefact, DeployFacts, Verdict
-from bench.image.sign import sign
-from bench.layout import Tee
-from bench.record import Clock, Record, new_directory, read
+from mpbench import gather, run
+from mpbench.errors import BoardFault, Invalidated, LabFault
+from mpbench.facts import KMSG, NO_TRACE, SECURE_CONSOLE, TRACE_SECOND, Artefact, DeployFacts, Verdict
+from mpbench.image.sign import sign
+from mpbench.layout import Tee
+from mpbench.record import Clock, Record, new_directory, read
 from testcases.peer.elves import Elf, Segment
 
 CLOCK = Clock(utc_s=lambda: 1_795_000_000.0, mono_ns=lambda: 42)

@@ -8,10 +8,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from bench import cli, report, signoff
-from bench.errors import LabFault, Misuse
-from bench.facts import Artefact
-from bench.record import Clock, Record, new_directory
+from mpbench import cli, report, signoff
+from mpbench.errors import LabFault, Misuse
+from mpbench.facts import Artefact
+from mpbench.record import Clock, Record, new_directory
 
 CLOCK = Clock(utc_s=lambda: 1_795_000_000.0, mono_ns=lambda: 42)
 

@@ -8,16 +8,16 @@ from contextlib import contextmanager
 import pytest
 from attrs import evolve
 
-from bench.board.frame import Reply
-from bench.board.heartbeat import watched
-from bench.board.held import held
-from bench.compare import compare
-from bench.errors import BoardFault, Invalidated, LabFault, Misuse
-from bench.facts import Artefact, Evidence, RecoveryFacts, Timeline, Verdict
-from bench.measure.leaks import Snapshot, leaks, snapshot, steady
-from bench.measure.recovery import disagreements, distribution, durations, measurements, percentile
-from bench.plugin.soak import Goal, Journal, Soak, goal, goal_option
-from bench.run.recovery import Crash
+from mpbench.board.frame import Reply
+from mpbench.board.heartbeat import watched
+from mpbench.board.held import held
+from mpbench.compare import compare
+from mpbench.errors import BoardFault, Invalidated, LabFault, Misuse
+from mpbench.facts import Artefact, Evidence, RecoveryFacts, Timeline, Verdict
+from mpbench.measure.leaks import Snapshot, leaks, snapshot, steady
+from mpbench.measure.recovery import disagreements, distribution, durations, measurements, percentile
+from mpbench.plugin.soak import Goal, Journal, Soak, goal, goal_option
+from mpbench.run.recovery import Crash
 from testcases.test_soak import cycle
 
 MS = 1_000_000

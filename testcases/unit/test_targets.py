@@ -7,11 +7,11 @@ import pytest
 from labgrid import target_factory
 from labgrid.remote.config import ResourceConfig
 
-from bench import home
-from bench.errors import Misuse
-from bench.measure.recovery import INTERVALS
-from bench.plugin.collecting import check_environment, empty_attributes, profile_of
-from bench.plugin.places import advice
+from mpbench import home
+from mpbench.errors import Misuse
+from mpbench.measure.recovery import INTERVALS
+from mpbench.plugin.collecting import check_environment, empty_attributes, profile_of
+from mpbench.plugin.places import advice
 
 TARGETS = Path(__file__).parents[2] / "targets"
 EXAMPLE = TARGETS / "exporter-example.yaml"

@@ -6,10 +6,10 @@ import subprocess
 
 import pytest
 
-from bench.board.frame import Reply
-from bench.board.teeclient import Answer, TeeClient, answers
-from bench.errors import LabFault, Misuse
-from bench.plugin.fixtures import FIRMWARE, make
+from mpbench.board.frame import Reply
+from mpbench.board.teeclient import Answer, TeeClient, answers
+from mpbench.errors import LabFault, Misuse
+from mpbench.plugin.fixtures import FIRMWARE, make
 
 # Lines of the client on the virtual STM32MP25.
 SAID = """0 context errno=0

@@ -6,14 +6,14 @@ import struct
 import pytest
 from image_rig import BASE, TABLE_DA, board, firmware, image, key
 
-from bench import layout
-from bench.facts import ZEROS, MemoryRange, memory_word
-from bench.image import spoil
-from bench.image.fields import fields
-from bench.image.sign import sign
-from bench.twin import linux
-from bench.twin.expect import expect, has_vectors, table_errno, to_look_at
-from bench.twin.loader import load
+from mpbench import layout
+from mpbench.facts import ZEROS, MemoryRange, memory_word
+from mpbench.image import spoil
+from mpbench.image.fields import fields
+from mpbench.image.sign import sign
+from mpbench.twin import linux
+from mpbench.twin.expect import expect, has_vectors, table_errno, to_look_at
+from mpbench.twin.loader import load
 from testcases.peer.elves import Elf, Segment
 
 

@@ -11,21 +11,21 @@ from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench import layout
-from bench.errors import Misuse
-from bench.image import spoil
-from bench.image.fields import fields
-from bench.image.inspect import as_text, inspect
-from bench.image.sign import sign
-from bench.layout import PtaCommand, Tee
-from bench.twin.expect import expect
-from bench.twin.flips import expectations, judge, places
-from bench.twin.heap import Heap
-from bench.twin.loader import load
-from bench.twin.machine import Loader
-from bench.twin.profile import Profile, load_profile
-from bench.twin.reasons import REASONS
-from bench.twin.values import Outcome, State, Write, flatten
+from mpbench import layout
+from mpbench.errors import Misuse
+from mpbench.image import spoil
+from mpbench.image.fields import fields
+from mpbench.image.inspect import as_text, inspect
+from mpbench.image.sign import sign
+from mpbench.layout import PtaCommand, Tee
+from mpbench.twin.expect import expect
+from mpbench.twin.flips import expectations, judge, places
+from mpbench.twin.heap import Heap
+from mpbench.twin.loader import load
+from mpbench.twin.machine import Loader
+from mpbench.twin.profile import Profile, load_profile
+from mpbench.twin.reasons import REASONS
+from mpbench.twin.values import Outcome, State, Write, flatten
 from testcases.peer.elves import Draft, Elf, Segment, resource_table
 from testcases.unit.image_rig import BASE, TABLE_DA, board, firmware, image, key
 

@@ -5,14 +5,14 @@ import pytest
 from attrs import evolve
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from bench.errors import Misuse
-from bench.image import spoil
-from bench.layout import PtaCommand, TaCommand, Tee
-from bench.twin.explain import ADVICE, PATTERNS, explain
-from bench.twin.machine import Loader
-from bench.twin.profile import load_profile, profile_names
-from bench.twin.reasons import REASONS
-from bench.twin.values import State, Table
+from mpbench.errors import Misuse
+from mpbench.image import spoil
+from mpbench.layout import PtaCommand, TaCommand, Tee
+from mpbench.twin.explain import ADVICE, PATTERNS, explain
+from mpbench.twin.machine import Loader
+from mpbench.twin.profile import load_profile, profile_names
+from mpbench.twin.reasons import REASONS
+from mpbench.twin.values import State, Table
 from testcases.unit.image_rig import board, ec_key, image, key, write_key, write_public
 
 ACTIONS = {"L": "load", "S": "start", "P": "stop", "R": "release", "G": "get_rsc_table"}

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.virtual import application, recipes
-from bench.virtual.kinds import KINDS
-from bench.virtual.paths import cache_dir
-from bench.virtual.steps import Step
+from mpbench_virtual import application, recipes
+from mpbench_virtual.kinds import KINDS
+from mpbench_virtual.paths import cache_dir
+from mpbench_virtual.steps import Step
 
 KIND = KINDS["mp15"]
 NAME = "c5a8f8a3-2b5c-4b0e-9d3b-7c1f0e6f4a21.ta"

@@ -6,13 +6,13 @@ import threading
 
 import pytest
 
-from bench.errors import LabFault, Misuse
-from bench.virtual import fetch, steps, tools
-from bench.virtual.fetch import GUEST_ARCHITECTURES, Apt, Package, packages
-from bench.virtual.kinds import KINDS
-from bench.virtual.paths import FIRMWARE
-from bench.virtual.recipes import GUEST_FILES, steps_of
-from bench.virtual.steps import Step, build, hash_files, keys_of
+from mpbench.errors import LabFault, Misuse
+from mpbench_virtual import fetch, steps, tools
+from mpbench_virtual.fetch import GUEST_ARCHITECTURES, Apt, Package, packages
+from mpbench_virtual.kinds import KINDS
+from mpbench_virtual.paths import FIRMWARE
+from mpbench_virtual.recipes import GUEST_FILES, steps_of
+from mpbench_virtual.steps import Step, build, hash_files, keys_of
 
 
 @pytest.fixture(autouse=True)

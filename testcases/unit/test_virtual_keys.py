@@ -7,7 +7,7 @@ import struct
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from bench.virtual import keys
+from mpbench_virtual import keys
 
 
 @pytest.fixture(autouse=True)

@@ -3,8 +3,8 @@
 
 import asyncio
 
-from bench.virtual import uart
-from bench.virtual.uart import Uart
+from mpbench_virtual import uart
+from mpbench_virtual.uart import Uart
 
 ADDRESS = "127.0.0.1"
 

@@ -6,13 +6,13 @@ from collections.abc import Callable
 import pytest
 from attrs import define, field
 
-from bench.virtual.memory import MP15_CORES, MP25_CORES, Gate
-from bench.virtual.peripherals.bus import STALL_NS, BoardClock
-from bench.virtual.peripherals.gate import ClockGate, always_on
-from bench.virtual.peripherals.ipcc import Ipcc
-from bench.virtual.peripherals.iwdg import Iwdg
-from bench.virtual.peripherals.systick import SysTick
-from bench.virtual.peripherals.wwdg import Wwdg
+from mpbench_virtual.memory import MP15_CORES, MP25_CORES, Gate
+from mpbench_virtual.peripherals.bus import STALL_NS, BoardClock
+from mpbench_virtual.peripherals.gate import ClockGate, always_on
+from mpbench_virtual.peripherals.ipcc import Ipcc
+from mpbench_virtual.peripherals.iwdg import Iwdg
+from mpbench_virtual.peripherals.systick import SysTick
+from mpbench_virtual.peripherals.wwdg import Wwdg
 
 MS = 1_000_000
 KR, PR, RLR, SR, WINR = 0x00, 0x04, 0x08, 0x0C, 0x10

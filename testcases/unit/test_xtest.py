@@ -5,10 +5,10 @@ import struct
 
 import pytest
 
-from bench.errors import LabFault
-from bench.observe.xtest import Case, Suite, suite
-from bench.plugin.tee import chosen
-from bench.virtual.xtest import BOOTSTRAP, HEADER, MAGIC, plain
+from mpbench.errors import LabFault
+from mpbench.observe.xtest import Case, Suite, suite
+from mpbench.plugin.tee import chosen
+from mpbench_virtual.xtest import BOOTSTRAP, HEADER, MAGIC, plain
 
 # Lines of xtest 4.5 on the virtual STM32MP25.
 SAID = """

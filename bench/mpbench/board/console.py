@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: MIT
+"""ConsoleRecorder: the only reader of a UART, for the whole run; labgrid's console drivers bind to it.
+
+labgrid logs console bytes only while some driver reads them, and its expect looks at the whole buffer
+again at every byte. Here a thread keeps every byte, and whoever waits, waits for news.
+"""
+
+import contextlib
+import os
+import re
+import select
+import string
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import attr
+import pexpect
+from labgrid.driver import Driver
+from labgrid.factory import target_factory
+from labgrid.protocol import ConsoleProtocol
+from pexpect.spawnbase import SpawnBase
+
+from mpbench.board.bytelog import ByteLog, Found
+from mpbench.board.frame import one_line
+from mpbench.board.typed import active, stepped
+from mpbench.errors import LabFault, Misuse
+
+CHUNK = 65536
+REOPEN_EVERY_S = 0.2
+WINDOW = 8 << 20
+"""expect() looks at this many bytes at most; older ones count as seen, and are still kept."""
+
+Pattern = Any
+"""What pexpect takes: str, bytes, compiled, pexpect.TIMEOUT, pexpect.EOF, or a list of these."""
+
+
+@target_factory.reg_driver
+@attr.s(eq=False)
+class ConsoleRecorder(Driver, ConsoleProtocol):
+    """Keeps all bytes of a UART; bind it to a SerialDriver by name, and ShellDriver and UBootDriver to it.
+
+    gaps: positions at which the UART's connection was lost, so bytes may be missing there.
+    """
+
+    bindings = {"port": Driver.NamedBinding(ConsoleProtocol)}  # noqa: RUF012 - labgrid's convention
+    priorities = {ConsoleProtocol: 10}  # noqa: RUF012 - labgrid's convention
+
+    def __attrs_post_init__(self) -> None:
+        super().__attrs_post_init__()
+        self._log = ByteLog(f"console {self.name}")
+        self._compiler = SpawnBase()
+        self._cursor = 0
+        self._reader: threading.Thread | None = None
+        self._stop = threading.Event()
+        self._wake_read, self._wake_write = -1, -1
+        self.gaps: list[int] = []
+
+    def on_activate(self) -> None:
+        self._stop.clear()
+        self._wake_read, self._wake_write = os.pipe()
+        self._reader = threading.Thread(target=self._pump, name=f"console {self.name}", daemon=True)
+        self._reader.start()
+
+    def on_deactivate(self) -> None:
+        self._stop.set()
+        os.write(self._wake_write, b"x")
+        if self._reader is not None:
+            self._reader.join()
+        os.close(self._wake_read)
+        os.close(self._wake_write)
+
+    def resolve_conflicts(self, client: Driver) -> None:
+        """One driver at a time talks to the board over this console, as with labgrid's SerialDriver."""
+        for other in self.clients:
+            if other is not client:
+                self.target.deactivate(other)
+
+    # --- the run's evidence ---------------------------------------------------------------------
+
+    def mark(self) -> int:
+        """Position of what comes next."""
+        return self._log.mark()
+
+    def since(self, mark: int, until: int | None = None) -> bytes:
+        """All bytes from `mark` to `until` (now)."""
+        return self._log.since(mark, until)
+
+    def find(self, pattern: re.Pattern[bytes], mark: int, deadline_s: float) -> Found | None:
+        """First match from `mark` on, None if there is none in time."""
+        return self._log.find(pattern, mark, deadline_s)
+
+    def wait_for(self, pattern: re.Pattern[bytes], mark: int, deadline_s: float) -> bool:
+        """Whether the console from `mark` on matched before the deadline."""
+        return self.find(pattern, mark, deadline_s) is not None
+
+    def forget(self) -> None:
+        """What came so far is of no interest to read() and expect(); it is kept all the same."""
+        self._cursor = self._log.mark()
+
+    def discard(self) -> None:
+        """The run is over and nobody will ask again: give the disk space back."""
+        self._log.close()
+
+    # --- labgrid's ConsoleProtocol ----------------------------------------------------------------
+
+    @active
+    def read(self, size: int = 1, timeout: float = 0.0, max_size: int | None = None) -> bytes:
+        """Bytes not read yet, at least one; pexpect.TIMEOUT if none come in time."""
+        self._log.await_beyond(self._cursor + size - 1, timeout)
+        data = self._log.since(self._cursor, self._upto(max_size))
+        if not data:
+            raise pexpect.TIMEOUT(f"console {self.name}: nothing came in {timeout:.2f} s")
+        self._cursor += len(data)
+        return data
+
+    def _upto(self, max_size: int | None) -> int:
+        return min(self._log.mark(), self._cursor + (max_size or CHUNK))
+
+    @active
+    @stepped(args=["data"])
+    def write(self, data: bytes) -> int:
+        """Send to the board, at the pace that the SerialDriver is configured for."""
+        try:
+            return int(self.port.write(data))
+        except OSError as e:
+            raise LabFault(f"console {self.name}: can't write: {one_line(e)}") from e
+
+    @active
+    def sendline(self, line: str) -> None:
+        """Send a line and a newline."""
+        self.write(line.encode("utf-8") + b"\n")
+
+    @active
+    def sendcontrol(self, char: str) -> None:
+        """Send Ctrl + a letter."""
+        if len(char) != 1 or char.lower() not in string.ascii_lowercase:
+            raise Misuse(f"there is no control character for {char!r}: a letter is needed")
+        self.write(bytes([string.ascii_lowercase.index(char.lower()) + 1]))
+
+    @active
+    @stepped(args=["pattern"], result=True)
+    def expect(self, pattern: Pattern, timeout: float = -1) -> tuple[int, bytes, Any, Any]:
+        """Wait for the first of some patterns; index, bytes before it, match, matched bytes.
+
+        timeout: seconds; -1 for 30. Without pexpect.TIMEOUT among the patterns it is raised.
+        """
+        compiled = self._compiler.compile_pattern_list(pattern)
+        begin = max(self._cursor, self._log.mark() - WINDOW)
+        look = FirstOf(compiled)
+        found = self._log.search(look, begin, 30.0 if timeout == -1 else timeout, WINDOW)
+        if found is None:
+            return self._timed_out(compiled, timeout)
+        before = self._log.since(max(begin, found.end - WINDOW), found.start)
+        self._cursor = found.end
+        return look.index, before, found.match, found.match.group()
+
+    def _timed_out(self, compiled: Sequence[Any], timeout: float) -> tuple[int, bytes, Any, Any]:
+        before = self._log.since(max(self._cursor, self._log.mark() - WINDOW))
+        if pexpect.TIMEOUT in compiled:
+            return compiled.index(pexpect.TIMEOUT), before, pexpect.TIMEOUT, pexpect.TIMEOUT
+        raise pexpect.TIMEOUT(
+            f"console {self.name}: no match in {timeout:g} s for {one_line([p.pattern for p in compiled])}; "
+            f"last bytes: {one_line(before[-200:])}"
+        )
+
+    @active
+    def settle(self, quiet_time: float, timeout: float = 120.0) -> bool:
+        """Skip what comes until nothing has come for quiet_time; False if it never stops."""
+        give_up = threading.Event()
+        timer = threading.Timer(timeout, give_up.set)
+        timer.daemon = True
+        timer.start()
+        try:
+            while not give_up.is_set():
+                self.forget()
+                if not self._log.await_beyond(self._cursor, quiet_time):
+                    return True
+            return False
+        finally:
+            timer.cancel()
+
+    # --- the reader ---------------------------------------------------------------------------------
+
+    def _pump(self) -> None:
+        while not self._stop.is_set():
+            try:
+                data = self._take()
+            except (OSError, ValueError, TypeError) as e:  # what pyserial's variants raise for a lost port
+                self._reopen(e)
+            else:
+                self._log.append(data)
+
+    def _take(self) -> bytes:
+        """Next bytes, straight from the descriptor where there is one: SerialDriver reads byte by byte."""
+        try:
+            descriptor = self.port.serial.fileno()
+        except (AttributeError, NotImplementedError, OSError):
+            return self._take_by_driver()
+        ready, _, _ = select.select([descriptor, self._wake_read], [], [])
+        if self._wake_read in ready:
+            return b""
+        data = os.read(descriptor, CHUNK)
+        if not data:
+            raise OSError("the other end closed the connection")
+        return data
+
+    def _take_by_driver(self) -> bytes:
+        with contextlib.suppress(pexpect.TIMEOUT):
+            return bytes(self.port._read(size=1, timeout=0.1, max_size=CHUNK))
+        return b""
+
+    def _reopen(self, why: Exception) -> None:
+        """The UART went away: say so once, and try again until it is back or nobody needs it."""
+        self.gaps.append(self._log.mark())
+        self.logger.warning("console %s lost (%s): opening it again", self.name, one_line(why))
+        while not self._stop.wait(REOPEN_EVERY_S):
+            with contextlib.suppress(OSError, ValueError):
+                self._close_port()
+                self.port.open()
+                return
+
+    def _close_port(self) -> None:
+        """pyserial forgets to close a socket whose peer is gone, so it is closed here as well."""
+        connection = getattr(self.port.serial, "_socket", None)
+        self.port.close()
+        if connection is not None:
+            connection.close()
+
+
+class FirstOf:
+    """Which of several patterns matches first: the leftmost match, then the list's order, as in pexpect."""
+
+    def __init__(self, patterns: Sequence[Any]) -> None:
+        self._patterns = [(i, p) for i, p in enumerate(patterns) if p not in (pexpect.TIMEOUT, pexpect.EOF)]
+        self.index = -1
+
+    def __call__(self, data: bytes) -> re.Match[bytes] | None:
+        """The first match in `data`; its pattern's place in the list is then `index`."""
+        found = [(m.start(), i, m) for i, p in self._patterns if (m := p.search(data)) is not None]
+        if not found:
+            return None
+        _, self.index, first = min(found, key=lambda f: f[:2])
+        match: re.Match[bytes] = first
+        return match

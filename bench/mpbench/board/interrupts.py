@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: MIT
+"""The interrupt of a core's watchdog, as /proc/interrupts lists it.
+
+Ref: Linux kernel/irq/proc.c show_interrupts(); drivers/remoteproc/stm32_rproc.c requests the line under
+dev_name() of the core's device.
+"""
+
+import shlex
+
+from mpbench.board.needs import Executes, Finds
+from mpbench.errors import LabFault
+
+
+def watchdog_line(session: Executes, remoteproc: Finds, core: str) -> str:
+    """Name of the core's device, which its interrupt has as well, e.g. "0.m33". LabFault if there is none."""
+    reply = session.execute(f"readlink {shlex.quote(remoteproc.path(core, 'device'))}")
+    name: str = reply.stdout.decode("utf-8", "backslashreplace").strip().rpartition("/")[2]
+    if reply.code != 0 or not name:
+        raise LabFault(f"{core}: its device is unknown: {reply.error}")
+    return name

@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: MIT
+"""RemoteprocDriver: the board's co-processors as Linux shows them in sysfs and debugfs.
+
+A write's return proves little (see `write`), so transitions are read back. Cores go by name: their
+index changes between boots and images.
+
+Ref: Linux Documentation/ABI/testing/sysfs-class-remoteproc, drivers/remoteproc/remoteproc_sysfs.c
+"""
+
+import enum
+import shlex
+import threading
+import time
+from collections.abc import Callable
+
+import attr
+from attrs import frozen
+from labgrid.driver import Driver
+from labgrid.factory import target_factory
+
+from mpbench.board import errnos, tee
+from mpbench.board.frame import Reply, one_line
+from mpbench.board.typed import active
+from mpbench.errors import BoardFault, LabFault
+from mpbench.layout import TA_UUID
+
+LOOK_AGAIN_AFTER_S = 0.01
+"""sysfs does not notify of a state's change (no sysfs_notify there), so it is read at this pace."""
+
+MOVED = 75
+"""Exit code of a write that found another core where its own was. Ref: sysexits.h, EX_TEMPFAIL"""
+
+
+class Manager(enum.Enum):
+    """Who loads, authenticates and starts a core's firmware."""
+
+    LINUX = "Linux"
+    TEE = "TEE"
+
+
+@frozen
+class Transition:
+    """What a write to `state` returned, and the state seen afterwards."""
+
+    errno: str
+    state: str
+
+
+@target_factory.reg_driver
+@attr.s(eq=False)
+class RemoteprocDriver(Driver):
+    """Co-processors of the board behind a SessionDriver.
+
+    sysfs, debugfs, firmware: where these trees are on the board
+    """
+
+    bindings = {"session": "SessionDriver"}  # noqa: RUF012 - labgrid's convention
+
+    sysfs: str = attr.ib(default="/sys", validator=attr.validators.instance_of(str))
+    debugfs: str = attr.ib(default="/sys/kernel/debug", validator=attr.validators.instance_of(str))
+    firmware: str = attr.ib(default="/lib/firmware", validator=attr.validators.instance_of(str))
+
+    def __attrs_post_init__(self) -> None:
+        super().__attrs_post_init__()
+        self._directories: dict[str, str] = {}
+        self._firmware_directory = ""
+        self._boot_id = ""
+
+    # --- which cores ------------------------------------------------------------------------------
+
+    @active
+    def cores(self) -> list[str]:
+        """Names of the cores that the kernel knows now."""
+        return sorted(self._look())
+
+    def _look(self) -> dict[str, str]:
+        found = self.session.execute(
+            f"for d in {shlex.quote(self.sysfs)}/class/remoteproc/*; do "
+            '[ -e "$d/name" ] && read -r n <"$d/name" && echo "${d##*/} $n"; done; :'
+        )
+        lines = found.stdout.decode("utf-8", "replace").splitlines()
+        self._directories = {name: index for index, name in (line.split(" ", 1) for line in lines)}
+        self._boot_id = self.session.boot_id
+        return self._directories
+
+    def index(self, core: str) -> str:
+        """The core's directory name, e.g. "remoteproc1"; valid until it is unbound or the board reboots."""
+        if core not in self._directories or self._boot_id != self.session.boot_id:
+            self._look()
+        if core not in self._directories:
+            raise BoardFault(
+                f"no core {core!r}; the kernel knows: {', '.join(sorted(self._directories)) or 'none'}"
+            )
+        return self._directories[core]
+
+    def path(self, core: str, file: str) -> str:
+        """Path of a core's sysfs file."""
+        return f"{self.sysfs}/class/remoteproc/{self.index(core)}/{file}"
+
+    # --- its files ------------------------------------------------------------------------------------
+
+    @active
+    def attributes(self, core: str, *files: str) -> dict[str, str]:
+        """Text of some of a core's sysfs files, one round trip; "[ENOENT]" and the like if unreadable."""
+        for _ in range(2):
+            paths = {file: self.path(core, file) for file in ("name", *files)}
+            found = self.session.read_many(paths.values())
+            texts = {file: _text(found[path]) for file, path in paths.items()}
+            if texts.pop("name") == core:
+                return texts
+            self._directories = {}  # the index belongs to another core now, or to none
+        raise BoardFault(f"{core}: its sysfs directory changes while it is read")
+
+    def core_state(self, core: str) -> str:
+        """The core's state, e.g. "offline", "running", "crashed"."""
+        return self.attributes(core, "state")["state"]
+
+    @active
+    def write(self, core: str, file: str, text: str, deadline_s: float) -> str:
+        """Write a core's sysfs file: "OK", or the errno's name.
+
+        "OK" says that the kernel took the word, not that it did what it says: a second `start` only
+        raises a count, `recover` returns 0 even when recovery failed. LabFault if the write does not
+        return in time; it has a shell of its own, so other work goes on.
+        """
+        return self._write(core, lambda: self.path(core, file), text, deadline_s)
+
+    def _write(self, core: str, place: Callable[[], str], text: str, deadline_s: float) -> str:
+        for _ in range(2):
+            reply = self._write_once(core, place(), text, deadline_s)
+            if reply.code == 0:
+                return errnos.OK
+            if reply.code != MOVED:
+                return self._errno_of(reply, place(), text)
+            self._directories = {}  # the index belongs to another core now
+        raise BoardFault(f"{core}: its sysfs directory changes while it is written to")
+
+    def _write_once(self, core: str, path: str, text: str, deadline_s: float) -> Reply:
+        """Write if the directory is still this core's: an index changes when drivers are bound anew."""
+        quoted, name = shlex.quote(path), shlex.quote(self.path(core, "name"))
+        # dd, because its message names the errno of the write; a shell's own may not (dash: "I/O error")
+        reply: Reply = self.session.call(
+            f'read -r n <{name}; [ "$n" = {shlex.quote(core)} ] || exit {MOVED}; '
+            f"[ -e {quoted} ] || {{ echo 'x: No such file or directory' >&2; exit 1; }}; "
+            f"printf %s {shlex.quote(text)} | dd of={quoted} bs=65536 conv=notrunc",
+            deadline_s,
+        )
+        return reply
+
+    def _errno_of(self, reply: Reply, path: str, text: str) -> str:
+        if reply.errno is None:
+            raise LabFault(f"{path}: writing {one_line(text)!r} failed for an unknown reason: {reply.error}")
+        return reply.errno
+
+    # --- transitions ----------------------------------------------------------------------------------
+
+    @active
+    def await_state(self, core: str, wanted: str, deadline_s: float) -> str:
+        """The core's state as soon as it is `wanted`, or what it is at the deadline."""
+        deadline = time.monotonic() + deadline_s
+        pause = threading.Event()
+        while True:
+            state = self.core_state(core)
+            if state == wanted or time.monotonic() >= deadline:
+                return state
+            pause.wait(LOOK_AGAIN_AFTER_S)
+
+    def transition(self, core: str, word: str, wanted: str, deadline_s: float) -> Transition:
+        """Write `word` to the core's state and see what it becomes; waits for `wanted` if the write is OK."""
+        begin = time.monotonic()
+        errno = self.write(core, "state", word, deadline_s)
+        left_s = deadline_s - (time.monotonic() - begin) if errno == errnos.OK else 0.0
+        return Transition(errno, self.await_state(core, wanted, left_s))
+
+    def crash(self, core: str, kind: int, deadline_s: float) -> str:
+        """Have Linux believe in a crash: 0 mmufault, 1 watchdog, 2 fatal error. "OK" or the errno's name."""
+        return self._write(core, lambda: self.debug_path(core, "crash"), str(kind), deadline_s)
+
+    # --- what it says, who manages it -----------------------------------------------------------------
+
+    @active
+    def trace(self, core: str, buffer: int = 0) -> bytes | None:
+        """Content of a trace buffer; None when the core has none now."""
+        found = self._read_trace(core, buffer)
+        if isinstance(found, bytes):
+            return found
+        if found != "ENOENT":
+            raise LabFault(f"{core}: trace{buffer} is unreadable: {found}")
+        self._need_debugfs()
+        again = self._read_trace(core, buffer)
+        return again if isinstance(again, bytes) else None
+
+    def _read_trace(self, core: str, buffer: int) -> bytes | str:
+        for _ in range(2):
+            name, trace = self.path(core, "name"), self.debug_path(core, f"trace{buffer}")
+            found: dict[str, bytes | str] = self.session.read_many([name, trace])
+            if _text(found[name]) == core:
+                return found[trace]
+            self._directories = {}
+        raise BoardFault(f"{core}: its sysfs directory changes while its trace is read")
+
+    def debug_path(self, core: str, file: str) -> str:
+        """Path of a core's debugfs file."""
+        return f"{self.debugfs}/remoteproc/{self.index(core)}/{file}"
+
+    def _need_debugfs(self) -> None:
+        quoted = shlex.quote(self.debugfs)
+        reply = self.session.execute(f"[ -d {quoted}/remoteproc ] || mount -t debugfs none {quoted}")
+        if reply.code != 0:
+            raise LabFault(f"debugfs is not mounted on {self.debugfs} and can't be: {reply.error}")
+
+    @active
+    def manager(self, core: str) -> Manager:
+        """Who manages the core: fw_format where the kernel has it, else compatible and TA."""
+        found = self.attributes(core, "fw_format", "device/of_node/compatible")
+        return manager_of(
+            found["fw_format"],
+            found["device/of_node/compatible"].split("\0"),
+            tee.tee(self.session).has(TA_UUID),
+        )
+
+    # --- firmware files -----------------------------------------------------------------------------------
+
+    def firmware_path(self, name: str) -> str:
+        """Where to put the firmware file `name` so that the kernel finds it."""
+        if not self._firmware_directory or self._boot_id != self.session.boot_id:
+            self._firmware_directory = self._find_firmware_directory()
+        return f"{self._firmware_directory}/{name}"
+
+    @active
+    def _find_firmware_directory(self) -> str:
+        """firmware_class.path if set, else /lib/firmware, else a directory of ours that the kernel is told.
+
+        Ref: Linux drivers/base/firmware_loader/main.c, fw_path
+        """
+        parameter = f"{self.sysfs}/module/firmware_class/parameters/path"
+        reply = self.session.execute(
+            f"p={shlex.quote(parameter)}; d=; [ -r $p ] && read -r d <$p; "
+            f'for d in "$d" {shlex.quote(self.firmware)}; do '
+            '[ -n "$d" ] && mkdir -p "$d" 2>/dev/null && : 2>/dev/null >"$d/.mpbench.probe" && '
+            'rm "$d/.mpbench.probe" && echo "$d" && exit; done; '
+            "d=/run/mpbench-firmware; mkdir -p $d && printf %s $d >$p && echo $d"
+        )
+        directory: str = reply.stdout.decode("utf-8", "surrogateescape").strip()
+        if reply.code != 0 or not directory:
+            raise LabFault(f"no writable firmware directory ({self.firmware} is not): {reply.error}")
+        return directory
+
+
+def manager_of(fw_format: str, compatible: list[str], ta_present: bool) -> Manager:
+    """Who manages a core. Pure.
+
+    ST's kernels tell in fw_format; elsewhere a compatible ending in -tee says that the TEE does, and a
+    driver for such a node binds only once the TA is there.
+    """
+    if fw_format in ("TEE", "ELF"):
+        return Manager.TEE if fw_format == "TEE" else Manager.LINUX
+    return Manager.TEE if ta_present and any(c.endswith("-tee") for c in compatible) else Manager.LINUX
+
+
+def _text(found: bytes | str) -> str:
+    if isinstance(found, str):
+        return f"[{found}]"
+    return found.decode("utf-8", "backslashreplace").removesuffix("\n").removesuffix("\0")

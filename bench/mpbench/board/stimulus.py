@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: MIT
+"""What makes OP-TEE send notifications, behind one protocol. A stimulus counts what it sent.
+
+Ref: OP-TEE 4.10 core/arch/arm/plat-vexpress/main.c (console_itr_cb: a byte on the secure console is a
+     notification), core/kernel/notif_test_wd.c (1 Hz), core/drivers/rtc, Linux drivers/rtc/rtc-optee.c,
+     Documentation/ABI/testing/sysfs-class-rtc
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import attr
+from labgrid.driver import Driver
+from labgrid.factory import target_factory
+from labgrid.protocol import ConsoleProtocol
+
+from mpbench.board.typed import active
+from mpbench.errors import LabFault
+
+WATCHDOG_HZ = 1.0
+"""TEST_WD_TIMER_PERIOD_MS is 1000."""
+
+RTC = "/sys/class/rtc"
+BYTE = b"."
+
+
+class Stimulus(Protocol):
+    """A source of notifications."""
+
+    name: str
+
+    def unavailable(self) -> str:
+        """Why this board has no such source, and what its image would need; "" if it has."""
+
+    def send(self, count: int, rate_hz: float, burst: int, go_on: Callable[[int], bool]) -> int | None:
+        """Provoke `count` notifications, `burst` at once, rate_hz on average; how many it were.
+
+        None: they come by themselves, and nobody counted them. go_on: asked now and then with the number so
+        far; False ends it.
+        """
+
+
+_pause = threading.Event().wait
+
+
+def paced(
+    count: int,
+    rate_hz: float,
+    burst: int,
+    act: Callable[[int], object],
+    go_on: Callable[[int], bool],
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    pause: Callable[[float], object] = _pause,
+) -> int:
+    """`act` with how many at once, at absolute times: a late one is made up for, so the rate is kept."""
+    begin, sent = clock(), 0
+    while sent < count and go_on(sent):
+        number = min(burst, count - sent)
+        act(number)
+        sent += number
+        left_s = begin + sent / rate_hz - clock()
+        if left_s > 0:
+            pause(left_s)
+    return sent
+
+
+@target_factory.reg_driver
+@attr.s(eq=False)
+class SecureConsoleStimulus(Driver):
+    """A byte on OP-TEE's console is a notification, in an OP-TEE whose platform reads its console so.
+
+    Bytes that come before the bottom half of an earlier one has read it share that one's notification.
+    """
+
+    bindings = {"console": ConsoleProtocol}  # noqa: RUF012 - labgrid's convention
+
+    def unavailable(self) -> str:
+        """ "" - the target file says that it's there."""
+        return ""
+
+    @active
+    def send(self, count: int, rate_hz: float, burst: int, go_on: Callable[[int], bool]) -> int | None:
+        """See Stimulus."""
+        # Not through ConsoleRecorder.write: labgrid's step log is no place for 100,000 bytes.
+        port: Any = getattr(self.console, "port", self.console)
+        try:
+            return paced(count, rate_hz, burst, lambda n: port.write(BYTE * n), go_on)
+        except OSError as e:
+            raise LabFault(f"the secure console takes no bytes: {e}") from e
+
+
+@target_factory.reg_driver
+@attr.s(eq=False)
+class PassiveStimulus(Driver):
+    """Listens to what comes by itself, e.g. OP-TEE's test watchdog (CFG_NOTIF_TEST_WD) once a second.
+
+    rate_hz: how often something comes; a wait for n of them takes n / rate_hz seconds
+    """
+
+    rate_hz: float = attr.ib(default=WATCHDOG_HZ, converter=float)
+
+    def unavailable(self) -> str:
+        """ "" - whether anything comes is what listening finds out."""
+        return ""
+
+    @active
+    def send(self, count: int, rate_hz: float, burst: int, go_on: Callable[[int], bool]) -> int | None:  # noqa: ARG002
+        """See Stimulus; rate and burst are not ours to choose."""
+        paced(count, self.rate_hz, 1, lambda _: None, go_on)
+        return None
+
+
+@target_factory.reg_driver
+@attr.s(eq=False)
+class RtcAlarmStimulus(Driver):
+    """Alarms of a real-time clock that the secure world owns; one takes two seconds."""
+
+    bindings = {"session": "SessionDriver"}  # noqa: RUF012 - labgrid's convention
+
+    def unavailable(self) -> str:
+        """Why there is no such clock."""
+        if self._clock():
+            return ""
+        return (
+            "no real-time clock of the secure world: Linux needs CONFIG_RTC_DRV_OPTEE, OP-TEE "
+            "CFG_RTC_PTA=y and a driver with alarms"
+        )
+
+    def _clock(self) -> str:
+        found = self.session.execute(f"grep -l optee {RTC}/*/name").stdout.decode("ascii", "replace").split()
+        return str(found[0]).removesuffix("/name") if found else ""
+
+    @active
+    def send(self, count: int, rate_hz: float, burst: int, go_on: Callable[[int], bool]) -> int | None:  # noqa: ARG002
+        """See Stimulus; an alarm has a resolution of a second, so the rate is 1/2 Hz."""
+        alarm = f"{self._clock()}/wakealarm"
+        return paced(count, 0.5, 1, lambda _: self._set(alarm), go_on)
+
+    def _set(self, alarm: str) -> None:
+        reply = self.session.execute(f"echo 0 >{alarm}; echo +1 >{alarm}")
+        if reply.code != 0:
+            raise LabFault(f"{alarm}: no alarm can be set: {reply.error}")

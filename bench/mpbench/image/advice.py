@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: MIT
+"""What the signer says about an ELF that the loader would refuse or that a person would regret.
+
+Ref: OP-TEE 4.10 ta/remoteproc/src/remoteproc_core.c (get_segment_hash: the first entry with the same p_paddr
+counts), elf_parser.c (e32_parser_find_rsc_table: no section headers, no firmware), user_ta.mk (heap).
+"""
+
+import hashlib
+import io
+from collections.abc import Sequence
+
+from attrs import frozen
+from elftools.elf.elffile import ELFFile
+
+from mpbench import layout
+from mpbench.image.keys import PublicKey, is_default_key
+from mpbench.image.sign import program_headers
+
+SEGMENTS_IN_4_KIB = 24
+"""Program headers that are sure to fit the TA's default heap of 4 KiB (measured on the virtual board)."""
+
+
+@frozen
+class Memory:
+    """A piece of memory the core can use: name, device address, bytes."""
+
+    name: str
+    da: int
+    size: int
+
+
+def warnings(
+    elfs: Sequence[bytes], names: Sequence[str], key: PublicKey, memory: Sequence[Memory] = ()
+) -> list[str]:
+    """One line per thing that is wrong or doubtful, empty when all is well."""
+    lines = []
+    if is_default_key(key):
+        lines.append("this is OP-TEE's public default key: anybody can sign for a board that accepts it")
+    headers = [
+        (name, head, elf)
+        for elf, name in zip(elfs, names, strict=True)
+        for head in program_headers(elf, name)
+    ]
+    lines += hidden(headers)
+    lines += [line for name, head, _ in headers for line in outside(name, head, memory)]
+    if len(headers) > SEGMENTS_IN_4_KIB:
+        lines.append(
+            f"{len(headers)} program headers: more than {SEGMENTS_IN_4_KIB} may need a larger heap in the TA "
+            "(CFG_REMOTEPROC_TA_HEAP_SIZE)"
+        )
+    return lines + resource_tables(elfs, names)
+
+
+def hidden(headers: Sequence[tuple[str, tuple[int, ...], bytes]]) -> list[str]:
+    """PT_LOADs that the loader will compare with another program header's hash entry."""
+    first: dict[int, tuple[int, int, int, bytes]] = {}
+    lines = []
+    for name, (kind, offset, _, paddr, filesz, memsz, _, _), elf in headers:
+        own = (kind, filesz, memsz, hashlib.sha256(elf[offset : offset + filesz]).digest())
+        found = first.setdefault(paddr, own)
+        if kind == layout.PT_LOAD and found != own:
+            what = (
+                "PT_ARM_EXIDX" if found[0] == layout.PT_ARM_EXIDX else f"program header of type {found[0]:#x}"
+            )
+            lines.append(
+                f"{name}: a {what} at {paddr:#x} stands before the PT_LOAD at the same address: "
+                "the loader will refuse the image; discard it in the linker script"
+            )
+    return lines
+
+
+def outside(name: str, head: tuple[int, ...], memory: Sequence[Memory]) -> list[str]:
+    """A PT_LOAD that doesn't lie in one piece of the core's memory."""
+    kind, _, _, paddr, filesz, memsz, _, _ = head
+    size = max(filesz, memsz)
+    if kind != layout.PT_LOAD or not memory or not size:
+        return []
+    if any(m.da <= paddr and paddr + size <= m.da + m.size for m in memory):
+        return []
+    known = ", ".join(f"{m.name} {m.da:#x}..{m.da + m.size:#x}" for m in memory)
+    return [f"{name}: segment {paddr:#x}..{paddr + size:#x} is outside the core's memory ({known})"]
+
+
+def resource_tables(elfs: Sequence[bytes], names: Sequence[str]) -> list[str]:
+    """No section headers, no resource table, or one too many."""
+    lines, found = [], []
+    for elf, name in zip(elfs, names, strict=True):
+        file = ELFFile(io.BytesIO(elf))
+        if file.num_sections() == 0:
+            lines.append(f"{name}: no section headers: the loader will refuse the image; don't strip them")
+        elif file.get_section_by_name(".resource_table") is not None:
+            found.append(name)
+    if not found:
+        lines.append("no .resource_table: the firmware loads, but without trace buffer or rpmsg")
+    if len(found) > 1:
+        lines.append(f"{' and '.join(found)} each have a .resource_table: the loader takes only one")
+    return lines

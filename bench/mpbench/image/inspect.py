@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: MIT
+"""What is in a signed image, and which of its bytes anybody vouches for. Plain values, ready for JSON."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+from mpbench import layout
+from mpbench.errors import Misuse
+from mpbench.image.default_key import default_key
+from mpbench.image.fields import MAX_ENTRIES, Field, fields, header, images_at, signature_at, tlv_name
+from mpbench.image.keys import PublicKey, fingerprint, made_by
+from mpbench.layout import SignType
+
+SIGNED, HASHED, PARTLY, NOBODY = "signature", "hash", "hash table, in part", "nobody"
+MAX_RANGES = 512
+
+Report = dict[str, Any]
+
+
+def inspect(image: bytes, name: str, keys: Sequence[tuple[str, PublicKey]] = ()) -> Report:
+    """Everything about an image. keys: public keys that may have made its signature, by name.
+
+    Misuse: not a signed image, with the offset where that shows.
+    """
+    refuse_unsigned(image, name)
+    known = fields(image)
+    return {
+        "file": name,
+        "size": len(image),
+        "sha256": hashlib.sha256(image).hexdigest(),
+        "header": {field: known[f"header.{field}"].number(image) for field in layout.HEADER_FIELDS},
+        "tlvs": tlvs(image, known),
+        "signature": signature(image, known, keys),
+        "images": [elf(image, known, i) for i in range(count(known))],
+        "ranges": ranges(image, known),
+    }
+
+
+def refuse_unsigned(image: bytes, name: str) -> None:
+    """Misuse unless header and lengths are those of a signed image."""
+    if len(image) < layout.HEADER.size:
+        raise Misuse(
+            f"{name}: offset {len(image):#x}: the file ends inside the header of {layout.HEADER.size} bytes"
+        )
+    magic, version, _, _, img_len = header(image)
+    if magic != layout.HEADER_MAGIC:
+        what = "an ELF that isn't signed" if image.startswith(layout.ELF_MAGIC) else "no signed image"
+        raise Misuse(
+            f"{name}: offset 0x0: magic {magic:#010x} instead of {layout.HEADER_MAGIC:#010x}; {what}"
+        )
+    if version != layout.HEADER_VERSION:
+        raise Misuse(f"{name}: offset 0x4: version {version} instead of {layout.HEADER_VERSION}")
+    expected = images_at(image) + layout.pad8(img_len)
+    if len(image) != expected:
+        raise Misuse(f"{name}: offset {len(image):#x}: the header's lengths add up to {expected:#x} bytes")
+
+
+def count(known: dict[str, Field]) -> int:
+    """Number of ELF files that can be read."""
+    return sum(1 for field in known if field.startswith("elf") and field.endswith(".e_ident"))
+
+
+def tlvs(image: bytes, known: dict[str, Field]) -> list[Report]:
+    """Type, length and value of every record; a hash table is shown with the images."""
+    rows = []
+    for field in known.values():
+        if field.name.startswith("tlv.") and field.name.endswith(".value"):
+            kind, length = layout.TLV_HEAD.unpack_from(image, field.at - layout.TLV_HEAD.size)
+            value = image[field.at : field.end]
+            row = {"type": kind, "name": tlv_name(kind), "length": length, "offset": field.at}
+            if length == 4:
+                row["number"] = field.number(image)
+            rows.append({**row, "value": value.hex() if length <= 64 else f"{value[:16].hex()}..."})
+    return rows
+
+
+def signature(image: bytes, known: dict[str, Field], keys: Sequence[tuple[str, PublicKey]]) -> Report:
+    """Algorithm, place, and which of the keys made it."""
+    field, kind = known["signature"], known.get("tlv.SIGNTYPE.value")
+    number = kind.number(image) if kind is not None else 0
+    algorithm = SignType(number).name if number in SignType._value2member_map_ else f"unknown ({number})"
+    start = signature_at(image)
+    candidates = [*keys, ("OP-TEE's public default key", default_key())]
+    made = [
+        {"key": name, "fingerprint": fingerprint(key)}
+        for name, key in candidates
+        if made_by(key, image[:start], image[field.at : field.end])
+    ]
+    return {"algorithm": algorithm, "offset": field.at, "length": field.size, "made_by": made}
+
+
+def elf(image: bytes, known: dict[str, Field], index: int) -> Report:
+    """Segments with their hashes, and the resource table, of one ELF file."""
+    name = f"elf{index}"
+    at = known[f"{name}.e_ident"].at
+    segments = [segment(image, known, name, i) for i in range(MAX_ENTRIES) if f"{name}.ph{i}.p_type" in known]
+    return {
+        "offset": at,
+        "type": image_type(image, known, index),
+        "entry": known[f"{name}.e_entry"].number(image),
+        "segments": segments,
+        "resource_table": resource_table(image, known, name),
+    }
+
+
+def image_type(image: bytes, known: dict[str, Field], index: int) -> str:
+    """What IMGTYPE calls the image; with its cipher if it is one of ST's encrypted ones."""
+    field, cipher = known.get("tlv.IMGTYPE.value"), known.get("tlv.ENCTYPE.value")
+    number = image[field.at + index] if field is not None and index < field.size else None
+    if number != layout.IMG_ENCRYPTED_ELF:
+        return "ELF" if number == layout.IMG_ELF else f"unknown type {number}"
+    aes = cipher is not None and image[cipher.at : cipher.end] == bytes([layout.ENC_AES_CBC])
+    return f"encrypted ELF ({'AES-CBC' if aes else 'unknown cipher'})"
+
+
+def segment(image: bytes, known: dict[str, Field], name: str, index: int) -> Report:
+    """One program header; `hash` is what its data have, `signed_hash` what the table says at this p_paddr."""
+    head = dict(
+        zip(
+            layout.PHDR_FIELDS,
+            layout.PHDR.unpack_from(image, known[f"{name}.ph{index}.p_type"].at),
+            strict=True,
+        )
+    )
+    data = known.get(f"{name}.data{index}")
+    digest = hashlib.sha256(image[data.at : data.end] if data else b"").hexdigest()
+    row = {**head, "hash": digest, "signed_hash": signed(image, known, head["p_paddr"], "hash", "sha256")}
+    vector = signed(image, known, head["p_paddr"], "enc", "iv")
+    if vector is not None:
+        row["iv"] = vector
+        row["encrypted_hash"] = signed(image, known, head["p_paddr"], "enc", "sha256")
+    return row
+
+
+def signed(image: bytes, known: dict[str, Field], paddr: int, table: str, member: str) -> str | None:
+    """A member of the first entry for an address in HASHTABLE ("hash") or ENCTABLE ("enc"), hex."""
+    for i in range(MAX_ENTRIES):
+        field = known.get(f"{table}{i}.p_paddr")
+        if field is None:
+            return None
+        if field.number(image) == paddr:
+            found = known[f"{table}{i}.{member}"]
+            return image[found.at : found.end].hex()
+    return None
+
+
+def resource_table(image: bytes, known: dict[str, Field], name: str) -> Report | None:
+    """Address, size and entries; None without one."""
+    head, first = known.get(f"{name}.rschead.sh_name"), known.get(f"{name}.rsc.ver")
+    if head is None or first is None:
+        return None
+    row = dict(zip(layout.SHDR_FIELDS, layout.SHDR.unpack_from(image, head.at), strict=True))
+    content = image[first.at : first.at + row["sh_size"]]
+    version, number, *_ = layout.RESOURCE_HEAD.unpack_from(content)
+    entries = []
+    for i in range(min(number, (len(content) - layout.RESOURCE_HEAD.size) // 4)):
+        offset = int.from_bytes(content[16 + 4 * i : 20 + 4 * i], "little")
+        words = [int.from_bytes(content[offset + 4 * k : offset + 4 * k + 4], "little") for k in range(3)]
+        kind = layout.RESOURCE_TYPES.get(words[0], f"type {words[0]}")
+        entries.append({"type": kind, "offset": offset, "da": words[1], "size": words[2]})
+    return {"da": row["sh_addr"], "size": row["sh_size"], "version": version, "entries": entries}
+
+
+def ranges(image: bytes, known: dict[str, Field]) -> list[Report]:
+    """Every byte of the file once: from, to, what it is, who vouches for it."""
+    parts = sorted(_claims(image, known), key=lambda p: (p[0], -p[1]))
+    rows: list[Report] = []
+    at = 0
+    for start, end, what, by in parts:
+        if end <= at:
+            continue
+        if start > at:
+            rows.append({"from": at, "to": start, "what": "symbols, names, gaps", "by": NOBODY})
+        rows.append({"from": max(start, at), "to": end, "what": what, "by": by})
+        at = end
+    if at < len(image):
+        rows.append({"from": at, "to": len(image), "what": "symbols, names, gaps", "by": NOBODY})
+    return rows
+
+
+def _claims(image: bytes, known: dict[str, Field]) -> list[tuple[int, int, str, str]]:
+    claims = [
+        (0, layout.HEADER.size, "header", SIGNED),
+        (layout.HEADER.size, signature_at(image), "TLVs", SIGNED),
+    ]
+    claims.append((signature_at(image), known["signature"].end, "signature", "itself"))
+    if (padding := known.get("signature.padding")) is not None:
+        claims.append((padding.at, padding.end, "padding of the signature", NOBODY))
+    for index in range(count(known)):
+        claims += _claims_of(image, known, f"elf{index}")
+    return claims[:MAX_RANGES]
+
+
+def _claims_of(image: bytes, known: dict[str, Field], name: str) -> list[tuple[int, int, str, str]]:
+    at = known[f"{name}.e_ident"].at
+    claims = [(at, at + layout.EHDR.size, f"{name}: ELF header", NOBODY)]
+    for i in range(MAX_ENTRIES):
+        head, data = known.get(f"{name}.ph{i}.p_type"), known.get(f"{name}.data{i}")
+        if head is None:
+            break
+        loads = head.number(image) == layout.PT_LOAD
+        by = PARTLY if loads else NOBODY
+        claims.append((head.at, head.at + layout.PHDR.size, f"{name}: program header {i}", by))
+        if loads and data is not None:
+            claims.append((data.at, data.end, f"{name}: data of segment {i}", HASHED))
+    sections = [f.at for n, f in known.items() if n.startswith(f"{name}.sh") and n.endswith(".sh_name")]
+    if sections:
+        claims.append((min(sections), max(sections) + layout.SHDR.size, f"{name}: section headers", NOBODY))
+    return claims
+
+
+def as_text(report: Report) -> str:
+    """The report for a person."""
+    lines = [f"{report['file']}: {report['size']} bytes, sha256 {report['sha256']}", ""]
+    lines += [f"  {field:<10} {value:#010x}" for field, value in report["header"].items()]
+    made = report["signature"]
+    keys = (
+        ", ".join(f"{m['key']} ({m['fingerprint'][:16]})" for m in made["made_by"])
+        or "none of the keys at hand"
+    )
+    lines += [
+        "",
+        f"signature: {made['algorithm']}, {made['length']} bytes at {made['offset']:#x}, made by {keys}",
+        "",
+    ]
+    lines += [
+        f"  {t['name']:<10} {t['length']:>5} bytes at {t['offset']:#06x}  {t['value']}"
+        + (f" = {t['number']:#x}" if "number" in t else "")
+        for t in report["tlvs"]
+    ]
+    for index, image in enumerate(report["images"]):
+        lines += [
+            "",
+            f"image {index + 1} at {image['offset']:#x}, {image['type']}, entry {image['entry']:#x}",
+        ]
+        lines += [_segment_text(s) for s in image["segments"]]
+        lines += _table_text(image["resource_table"])
+    lines += ["", "who vouches for which bytes:"]
+    lines += [f"  {r['from']:#08x}..{r['to']:#08x}  {r['by']:<20} {r['what']}" for r in report["ranges"]]
+    return "\n".join(lines)
+
+
+def _segment_text(row: Report) -> str:
+    fits = "hash fits" if row["hash"] in (row["signed_hash"], row.get("encrypted_hash")) else "HASH DIFFERS"
+    fits = fits if row["signed_hash"] or "iv" in row else "NOT SIGNED"
+    fits += f", encrypted, IV {row['iv']}" if "iv" in row else ""
+    sizes = f"{row['p_filesz']:#x} bytes of {row['p_memsz']:#x}"
+    return (
+        f"  type {row['p_type']:#x} at {row['p_paddr']:#010x}, {sizes}, "
+        f"offset {row['p_offset']:#x}, sha256 {row['hash'][:16]}, {fits}"
+    )
+
+
+def _table_text(table: Report | None) -> list[str]:
+    if table is None:
+        return ["  no resource table"]
+    lines = [f"  resource table at {table['da']:#010x}, {table['size']} bytes, version {table['version']}"]
+    return lines + [f"    {e['type']} at {e['da']:#010x}, {e['size']:#x}" for e in table["entries"]]

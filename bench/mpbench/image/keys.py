@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: MIT
+"""Signing keys: read from PEM with care, named by fingerprint.
+
+An image key is RSA of 2048 to 4096 bits, as `scripts/sign_rproc_fw.py` of OP-TEE expects, or ECDSA P-256.
+"""
+
+import hashlib
+import stat
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
+
+from mpbench import layout
+from mpbench.errors import Misuse
+
+PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
+
+RSA_MIN_BITS = 2048
+RSA_MAX_BITS = 4096
+
+
+class PassphraseNeeded(Misuse):
+    """The key is encrypted and no pass phrase was given."""
+
+
+def load_private_key(path: Path | str, passphrase: bytes | None = None) -> PrivateKey:
+    """Key of a PEM file. Misuse: unreadable, readable by others, wrong pass phrase, wrong kind of key."""
+    path = Path(path)
+    pem = read(path)
+    if b"PRIVATE KEY" not in pem:
+        raise Misuse(f"{path}: no private key in PEM form")
+    refuse_shared(path)
+    key = parse_private_key(pem, passphrase, str(path))
+    check_kind(key, str(path))
+    assert isinstance(key, PrivateKey)
+    return key
+
+
+def read(path: Path) -> bytes:
+    """Content of a file, or Misuse."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise Misuse(f"{path}: {error.strerror}") from error
+
+
+def refuse_shared(path: Path) -> None:
+    """Misuse if group or others may read the key file."""
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except OSError as error:
+        raise Misuse(f"{path}: {error.strerror}") from error
+    if mode & 0o077:
+        raise Misuse(f"{path}: mode {mode:04o} lets others read this key; `chmod 600 {path}` first")
+
+
+def parse_private_key(pem: bytes, passphrase: bytes | None, name: str) -> object:
+    """Any private key out of PEM text; `name` is used in errors only."""
+    try:
+        return load_pem_private_key(pem, passphrase)
+    except TypeError as error:
+        if passphrase is None:
+            raise PassphraseNeeded(f"{name}: the key is encrypted; give its pass phrase") from error
+        raise Misuse(f"{name}: the key isn't encrypted, but a pass phrase was given") from error
+    except UnsupportedAlgorithm as error:
+        raise Misuse(f"{name}: {error}") from error
+    except ValueError as error:
+        what = "wrong pass phrase or damaged key" if passphrase is not None else "no private key in PEM form"
+        raise Misuse(f"{name}: {what}") from error
+
+
+def check_kind(key: object, name: str) -> None:
+    """Misuse unless the key is RSA 2048 to 4096 or ECDSA P-256."""
+    if isinstance(key, rsa.RSAPrivateKey):
+        if not RSA_MIN_BITS <= key.key_size <= RSA_MAX_BITS or key.key_size % 8:
+            raise Misuse(
+                f"{name}: RSA key of {key.key_size} bits; {RSA_MIN_BITS} to {RSA_MAX_BITS} are allowed"
+            )
+    elif isinstance(key, ec.EllipticCurvePrivateKey):
+        if not isinstance(key.curve, ec.SECP256R1):
+            raise Misuse(f"{name}: ECDSA key on {key.curve.name}; only P-256 (secp256r1) is allowed")
+    else:
+        raise Misuse(f"{name}: {type(key).__name__}; RSA or ECDSA P-256 is needed")
+
+
+def fingerprint(key: PublicKey) -> str:
+    """SHA-256 of the DER SubjectPublicKeyInfo, hex: the name of a key in reports."""
+    return hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+
+
+def made_by(key: PublicKey, data: bytes, signature: bytes) -> bool:
+    """Whether this raw signature of header and TLVs was made with the key."""
+    try:
+        if isinstance(key, rsa.RSAPublicKey):
+            key.verify(signature, data, padding.PKCS1v15(), hashes.SHA256())
+        else:
+            r, s = (int.from_bytes(signature[i : i + 32], "big") for i in (0, 32))
+            key.verify(encode_dss_signature(r, s), data, ec.ECDSA(hashes.SHA256()))
+    except InvalidSignature:
+        return False
+    return True
+
+
+def load_public_key(path: Path | str) -> PublicKey:
+    """Public key of a PEM file, or the public half of an unencrypted private one. Misuse if it is none."""
+    pem = read(Path(path))
+    try:
+        if b"PRIVATE KEY" in pem:
+            key = parse_private_key(pem, None, str(path))
+            check_kind(key, str(path))
+            assert isinstance(key, PrivateKey)
+            return key.public_key()
+        public = load_pem_public_key(pem)
+    except ValueError as error:
+        raise Misuse(f"{path}: no key in PEM form") from error
+    if not isinstance(public, PublicKey):
+        raise Misuse(f"{path}: {type(public).__name__}; RSA or ECDSA P-256 is needed")
+    return public
+
+
+def is_default_key(key: PublicKey) -> bool:
+    """Whether this is OP-TEE's keys/default.pem, whose private half anybody can download."""
+    return fingerprint(key) == layout.DEFAULT_KEY_SHA256

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: MIT
+"""Signed images, byte for byte what OP-TEE's scripts/sign_rproc_fw.py makes of the same RSA input.
+
+Ref: OP-TEE 4.10 scripts/sign_rproc_fw.py, `main`, `TLV`, `SegmentHash`. Unlike it, machine `ARM` is the only
+one we take, big-endian ELF files are refused, and errors name file and offset.
+"""
+
+import hashlib
+import io
+from collections.abc import Mapping, Sequence
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from elftools.common.exceptions import ELFError
+from elftools.elf.elffile import ELFFile
+
+from mpbench import layout
+from mpbench.errors import Misuse
+from mpbench.image.keys import PrivateKey, load_private_key
+from mpbench.layout import SignType, Tlv
+
+__all__ = ["load_private_key", "sign"]
+
+
+def sign(
+    elfs: Sequence[bytes],
+    key: PrivateKey,
+    *,
+    key_info: bytes | None = None,
+    plat_tlvs: Mapping[int, bytes] | None = None,
+    names: Sequence[str] | None = None,
+) -> bytes:
+    """Signed image of one or several ELF files.
+
+    key_info: content of the PKEYINFO TLV; plat_tlvs: value by number, in this order, from 0x10000 on;
+    names: what to call the ELF files in errors. Misuse: no ELF, not a 32-bit little-endian ARM ELF, bad TLV.
+    """
+    names = names or [f"image {i + 1}" for i in range(len(elfs))]
+    if not 1 <= len(elfs) <= 255:
+        raise Misuse(f"{len(elfs)} ELF files; a signed image holds 1 to 255 (NUM_IMG is one byte)")
+    tables = [hash_table(elf, name) for elf, name in zip(elfs, names, strict=True)]
+    images = b"".join(padded(elf) for elf in elfs)
+    tlvs = tlv_area(elfs, tables, sign_type(key), key_info, plat_tlvs or {})
+    return seal(tlvs, images, key)
+
+
+def seal(tlvs: bytes, images: bytes, key: PrivateKey) -> bytes:
+    """Header, TLVs and signature put before the images; the signature covers header and padded TLVs."""
+    header = layout.HEADER.pack(
+        layout.HEADER_MAGIC, layout.HEADER_VERSION, len(tlvs), signature_length(key), len(images)
+    )
+    return header + padded(tlvs) + padded(signature(key, header + padded(tlvs))) + images
+
+
+def padded(chunk: bytes) -> bytes:
+    """The chunk with zeros up to a multiple of 8."""
+    return chunk + bytes(layout.pad8(len(chunk)) - len(chunk))
+
+
+def tlv(kind: int, value: bytes) -> bytes:
+    """One record of the TLV area."""
+    return layout.TLV_HEAD.pack(kind, len(value)) + padded(value)
+
+
+def tlv_area(
+    elfs: Sequence[bytes],
+    tables: Sequence[bytes],
+    algorithm: SignType,
+    key_info: bytes | None,
+    plat_tlvs: Mapping[int, bytes],
+) -> bytes:
+    """All records in the order of OP-TEE's script."""
+    sizes = b"".join(layout.pad8(len(elf)).to_bytes(4, "little") for elf in elfs)
+    area = tlv(Tlv.SIGNTYPE, bytes([algorithm]))
+    area += tlv(Tlv.NUM_IMG, bytes([len(elfs)]))
+    area += tlv(Tlv.IMGTYPE, bytes([layout.IMG_ELF] * len(elfs)))
+    area += tlv(Tlv.IMGSIZE, sizes)
+    area += tlv(Tlv.HASHTYPE, bytes([layout.HASH_SHA256]))
+    area += tlv(Tlv.HASHTABLE, b"".join(tables))
+    area += tlv(Tlv.PKEYINFO, key_info) if key_info is not None else b""
+    return area + b"".join(tlv(plat_type(kind), value) for kind, value in plat_tlvs.items())
+
+
+def plat_type(kind: int) -> int:
+    """The number of a platform TLV, or Misuse."""
+    if not layout.PLAT_TLV_MIN <= kind <= layout.PLAT_TLV_MAX:
+        bounds = f"{layout.PLAT_TLV_MIN:#x} to {layout.PLAT_TLV_MAX:#x}"
+        raise Misuse(f"platform TLV {kind:#x} is outside {bounds}; BOOTADDR is 0x10001, BOOTSEC 0x10002")
+    return kind
+
+
+def hash_table(elf: bytes, name: str) -> bytes:
+    """One entry per program header of every type: the header itself and the SHA-256 of its file data."""
+    entries = []
+    for index, head in enumerate(program_headers(elf, name)):
+        offset, filesz = head[1], head[4]
+        if offset + filesz > len(elf):
+            raise Misuse(
+                f"{name}: program header {index} takes {filesz} bytes at offset {offset:#x}, "
+                f"the file ends at {len(elf):#x}"
+            )
+        digest = hashlib.sha256(memoryview(elf)[offset : offset + filesz]).digest()
+        entries.append(layout.HASH_ENTRY.pack(*head, digest))
+    return b"".join(entries)
+
+
+def program_headers(elf: bytes, name: str) -> list[tuple[int, ...]]:
+    """Program headers as numbers, in the order of layout.PHDR_FIELDS. Misuse: not an ELF the loader takes."""
+    if not elf.startswith(layout.ELF_MAGIC):
+        signed = elf.startswith(layout.HEADER_MAGIC.to_bytes(4, "little"))
+        raise Misuse(
+            f"{name}: offset 0: {'a signed image already; sign the ELF in it' if signed else 'no ELF'}"
+        )
+    try:
+        file = ELFFile(io.BytesIO(elf))
+        refuse_foreign(file, name)
+        at, size, count = file["e_phoff"], file["e_phentsize"], file["e_phnum"]
+    except ELFError as error:
+        raise Misuse(f"{name}: offset 0: {error}") from error
+    if count == 0:
+        raise Misuse(
+            f"{name}: offset 0x2c: no program headers (e_phnum is 0); link it, don't sign an object file"
+        )
+    if size != layout.PHDR.size or at + count * size > len(elf):
+        raise Misuse(f"{name}: offset {at:#x}: {count} program headers of {size} bytes don't fit the file")
+    return [layout.PHDR.unpack_from(elf, at + i * size) for i in range(count)]
+
+
+def refuse_foreign(file: ELFFile, name: str) -> None:
+    """Misuse unless the ELF is 32-bit little-endian ARM."""
+    if file.elfclass != 32 or not file.little_endian:
+        raise Misuse(f"{name}: offset 0x4: {file.elfclass}-bit ELF; a 32-bit little-endian one is needed")
+    if file["e_machine"] != "EM_ARM":
+        raise Misuse(f"{name}: offset 0x12: machine {file['e_machine']}; EM_ARM is needed")
+
+
+def sign_type(key: PrivateKey) -> SignType:
+    """Value of SIGNTYPE for a key."""
+    rsa_key = isinstance(key, rsa.RSAPrivateKey)
+    return SignType.RSASSA_PKCS1_V1_5_SHA256 if rsa_key else SignType.ECDSA_P256_SHA256
+
+
+def signature_length(key: PrivateKey) -> int:
+    """Bytes of the raw signature: the RSA modulus, or r and s of P-256."""
+    return key.key_size // 8 if isinstance(key, rsa.RSAPrivateKey) else layout.ECDSA_P256_SIGN_LEN
+
+
+def signature(key: PrivateKey, data: bytes) -> bytes:
+    """Raw signature of header and TLVs."""
+    if isinstance(key, rsa.RSAPrivateKey):
+        return key.sign(data, padding.PKCS1v15(), hashes.SHA256())
+    r, s = decode_dss_signature(key.sign(data, ec.ECDSA(hashes.SHA256())))
+    return r.to_bytes(32, "big") + s.to_bytes(32, "big")

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: MIT
+"""Places of labgrid's coordinator: reserved, acquired, held, released, by labgrid's own client session.
+
+Ref: labgrid remote/client.py, remote/coordinator.py. A reservation that is waiting or allocated expires after
+a minute unless it is polled; one whose place is acquired does not.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import grpc
+from attrs import define, field, frozen
+from labgrid.remote.client import ClientSession, ServerError
+from labgrid.remote.common import Place, Reservation, ReservationState
+from labgrid.remote.generated import labgrid_coordinator_pb2 as pb
+
+from mpbench.errors import LabFault
+
+ANSWER_S = 30.0
+"""A coordinator that has not answered by then is gone."""
+POLL_S = 2.0
+"""Nothing tells that a reservation was allocated; this also keeps it from expiring."""
+ERRORS = (grpc.aio.AioRpcError, ServerError, TimeoutError, OSError)
+
+
+@frozen
+class Offer:
+    """A place as the coordinator has it now; `acquired`: host/user, "" for nobody."""
+
+    name: str
+    tags: Mapping[str, str]
+    acquired: str
+    reservation: str
+
+
+class Session(ClientSession):  # type: ignore[misc]
+    """labgrid's, which tells when an exporter's resources come and go."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.news = asyncio.Event()
+
+    @classmethod
+    async def opened(cls, address: str, patience_s: float) -> "Session":
+        """A session that stands; a coordinator that is not there is waited for, or not."""
+        session = cls(address, asyncio.get_running_loop())
+        try:
+            if patience_s:
+                await asyncio.wait_for(session.channel.channel_ready(), patience_s)
+            await asyncio.wait_for(session.start(), ANSWER_S)
+        except BaseException:
+            await session.end()
+            raise
+        return session
+
+    async def end(self) -> None:
+        """Whatever state it is in."""
+        self.stopping.set()
+        if self.pump_task is not None:
+            with contextlib.suppress(*ERRORS, AssertionError):
+                await asyncio.wait_for(self.stop(), ANSWER_S)
+        await self.close()
+
+    async def on_resource_changed(self, *news: Any) -> None:
+        """labgrid's callback."""
+        await super().on_resource_changed(*news)
+        self.news.set()
+
+    def lacks(self, place: str) -> str:
+        """The first pattern of the place that matches nothing which is exported now, "" if all do."""
+        exported = [
+            (exporter, group, str(entry.cls), name)
+            for exporter, groups in self.resources.items()
+            for group, entries in groups.items()
+            for name, entry in entries.items()
+            if entry.data.get("avail")
+        ]
+        matches = self.places[place].matches if place in self.places else []
+        return next((repr(m) for m in matches if not any(m.ismatch(path) for path in exported)), "")
+
+
+@define
+class Coordinator:
+    """A session with labgrid's coordinator, opened anew when it broke. All methods raise LabFault."""
+
+    address: str
+    _session: Session | None = None
+    _opening: asyncio.Lock = field(factory=asyncio.Lock)
+
+    async def await_there(self, deadline_s: float) -> bool:
+        """Whether it answers in time: one that is started again does so after seconds."""
+        try:
+            await self._opened(deadline_s)
+        except ERRORS:
+            return False
+        return True
+
+    async def places(self) -> list[Offer]:
+        """Every place of the lab."""
+        async with self._asking("places") as session:
+            answer = await asyncio.wait_for(session.stub.GetPlaces(pb.GetPlacesRequest()), ANSWER_S)
+            found = [Place.from_pb2(place) for place in answer.places]
+            return [Offer(p.name, dict(p.tags), p.acquired or "", p.reservation or "") for p in found]
+
+    async def place(self, name: str) -> Offer | None:
+        """One place, None if there is none of that name."""
+        return next((offer for offer in await self.places() if offer.name == name), None)
+
+    async def reserve(self, place: str, tags: Mapping[str, str]) -> str:
+        """Ask for a place by its name and tags; returns the reservation's token."""
+        async with self._asking("reservation") as session:
+            filters = {"main": pb.Reservation.Filter(filter={"name": place, **tags})}
+            request = pb.CreateReservationRequest(filters=filters, prio=0.0)
+            answer = await asyncio.wait_for(session.stub.CreateReservation(request), ANSWER_S)
+            return str(Reservation.from_pb2(answer.reservation).token)
+
+    async def await_allocated(self, token: str, deadline_s: float) -> bool:
+        """Whether the reservation was allocated in time; it is kept alive while it waits."""
+        end = asyncio.get_running_loop().time() + deadline_s
+        while (state := await self._poll(token)) is ReservationState.waiting:
+            left = end - asyncio.get_running_loop().time()
+            if left <= 0:
+                return False
+            await asyncio.sleep(min(POLL_S, left))
+        return bool(state is ReservationState.allocated)
+
+    async def await_exported(self, place: str, token: str, deadline_s: float) -> str:
+        """Wait until everything that a place consists of is exported; what is not by then, else "".
+
+        An exporter that was started again is there after seconds; the reservation is kept alive meanwhile.
+        """
+        end = asyncio.get_running_loop().time() + deadline_s
+        while True:
+            async with self._asking(f"place {place}") as session:
+                session.news.clear()
+                lacks = session.lacks(place)
+                left = end - asyncio.get_running_loop().time()
+                if not lacks or left <= 0:
+                    return lacks
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(session.news.wait(), min(POLL_S, left))
+            await self._poll(token)
+
+    async def renew(self, token: str) -> bool:
+        """Keep the reservation alive; whether its place is still acquired."""
+        return bool(await self._poll(token) is ReservationState.acquired)
+
+    async def _poll(self, token: str) -> ReservationState:
+        async with self._asking("reservation") as session:
+            request = pb.PollReservationRequest(token=token)
+            answer = await asyncio.wait_for(session.stub.PollReservation(request), ANSWER_S)
+            return Reservation.from_pb2(answer.reservation).state
+
+    async def acquire(self, place: str) -> None:
+        """Acquire a place that is reserved for us; the resources of its exporters are there."""
+        async with self._asking(f"place {place}") as session:
+            request = pb.AcquirePlaceRequest(placename=place)
+            await asyncio.wait_for(session.stub.AcquirePlace(request), ANSWER_S)
+
+    async def release(self, place: str, token: str) -> None:
+        """Release what was acquired under this reservation, and nothing else; then give it up."""
+        offer = await self.place(place)
+        if offer and offer.acquired and offer.reservation == token:
+            async with self._asking(f"place {place}") as session:
+                request = pb.ReleasePlaceRequest(placename=place, fromuser=offer.acquired)
+                await asyncio.wait_for(session.stub.ReleasePlace(request), ANSWER_S)
+        async with self._asking("reservation") as session:
+            with contextlib.suppress(grpc.aio.AioRpcError):  # it may have gone with a coordinator's restart
+                await asyncio.wait_for(
+                    session.stub.CancelReservation(pb.CancelReservationRequest(token=token)), ANSWER_S
+                )
+
+    async def close(self) -> None:
+        """End the session."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.end()
+
+    @contextlib.asynccontextmanager
+    async def _asking(self, what: str) -> AsyncIterator[Session]:
+        try:
+            yield await self._opened()
+        except grpc.aio.AioRpcError as e:
+            if e.code() is grpc.StatusCode.UNAVAILABLE:
+                await self.close()
+            raise LabFault(f"coordinator {self.address}: {what}: {e.details()}") from e
+        except (ServerError, TimeoutError, OSError) as e:
+            await self.close()
+            text = str(e) or f"no answer within {ANSWER_S:g} s"
+            raise LabFault(f"coordinator {self.address}: {what}: {text}") from e
+
+    async def _opened(self, patience_s: float = 0.0) -> Session:
+        async with self._opening:
+            if self._session is not None and self._session.stopping.is_set():
+                await self.close()
+            if self._session is None:
+                self._session = await Session.opened(self.address, patience_s)
+            return self._session

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: MIT
+"""How far a run is: one line that is kept up to date on a terminal, some lines elsewhere.
+
+On a terminal pytest's own dots make room for it; with -v, or `--bench-progress=no`, they stay and it goes.
+"""
+
+import contextlib
+import shutil
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from attrs import define, field
+
+from mpbench.facts import Verdict
+from mpbench.plugin.state import RunState, id_of
+
+LINES = 20
+"""Without a terminal, a run is so many lines."""
+LEAST = 3
+"""Tests after which the time that is left can be guessed, and fewer of which need no lines."""
+
+
+PROGRESS = pytest.StashKey["Progress"]()
+
+
+@define
+class Progress:
+    """The line about a run; `note` is told of everything that happens in it."""
+
+    state: RunState
+    write: Callable[[str], None]
+    terminal: bool
+    clock_s: Callable[[], float] = time.monotonic
+    columns: Callable[[], int] = lambda: shutil.get_terminal_size().columns
+    _began_s: float | None = None
+    _said: int = 0
+    _doing: str = ""
+    _total: int = field(init=False, default=0)
+
+    def note(self, item: pytest.Item | None, what: str) -> None:
+        """A test began (what is ""), a step was done, or a test ended (item is None)."""
+        if self._began_s is None:
+            self._began_s = self.clock_s()
+        self._total = max(self._total, len(self.state.found) + len(self.state.waiting) + (item is not None))
+        if item is not None:
+            name = id_of(item).rpartition("/")[2]
+            self._doing = f"{name}: {what}" if what else name
+        self._show(self.line(), item is None)
+
+    def line(self) -> str:
+        """Tests that are done, verdicts other than PASS, what goes on, the board, the time that is left."""
+        done = len(self.state.found)
+        bad: Counter[Verdict] = Counter(v for v in self.state.verdicts() if v is not Verdict.PASS)
+        parts = [f"{done}/{self._total} tests", *(f"{bad[v]} {v.value}" for v in Verdict if bad[v])]
+        parts += [f"board {self._board()}", *([self._left(done)] if done >= LEAST else []), self._doing]
+        return " · ".join(parts)
+
+    def _board(self) -> str:
+        if self.state.blocked:
+            return "not usable"
+        return "up" if self.state.board else "not asked yet"
+
+    def _left(self, done: int) -> str:
+        spent_s = self.clock_s() - (self._began_s or 0.0)
+        seconds = round(spent_s / done * (self._total - done))
+        return f"about {seconds // 60} min {seconds % 60:02} s left"
+
+    def _show(self, text: str, ended: bool) -> None:
+        if self.terminal:
+            self.write(f"\r\033[K{text[: self.columns() - 1]}")
+            return
+        share = len(self.state.found) * LINES // self._total
+        if ended and share > self._said and self._total >= LEAST:
+            self._said = share
+            self.write(f"\n{text}")
+
+    def clear(self) -> None:
+        """Make room for what pytest says at the end."""
+        if self.terminal and self._began_s is not None:
+            self.write("\r\033[K")
+
+
+def attach(config: pytest.Config, state: RunState) -> None:
+    """Have the run's events told. Not with -v or -s, where every test has its line."""
+    if config.option.bench_progress == "no" or config.option.verbose > 0 or config.option.capture == "no":
+        return
+    capture: Any = config.pluginmanager.getplugin("capturemanager")
+    live = Progress(state, _writer(capture), bool(sys.stdout.isatty()))
+    state.note = live.note
+    config.stash[PROGRESS] = live
+    reporter: Any = config.pluginmanager.getplugin("terminalreporter")
+    if live.terminal and reporter is not None:
+        reporter.showfspath = False
+
+
+def on_terminal(config: pytest.Config) -> bool:
+    """Whether the line is kept up to date, so that pytest's own dots would spoil it."""
+    live = config.stash.get(PROGRESS, None)
+    return live is not None and live.terminal
+
+
+def clear(config: pytest.Config) -> None:
+    """Make room for what pytest says at the end."""
+    if live := config.stash.get(PROGRESS, None):
+        live.clear()
+
+
+def _writer(capture: Any) -> Callable[[str], None]:
+    """Writes to the user past pytest's capture."""
+
+    def write(text: str) -> None:
+        with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
+            sys.stdout.write(text)
+            sys.stdout.flush()
+
+    return write

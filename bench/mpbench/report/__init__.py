@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: MIT
+"""From records to what people and servers read: offline, with no board, the same bytes every time."""
+
+import gc
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from mpbench.errors import LabFault
+from mpbench.record import EVIDENCE, Run, read
+from mpbench.report import companions, junit, page
+from mpbench.report.model import Page, summarize
+from mpbench.report.trend import Point
+
+INDEX = "index.html"
+JUNIT = "junit.xml"
+CSV = "measurements.csv"
+SUMMARY = "summary.json"
+WRITTEN = (INDEX, JUNIT, CSV, SUMMARY)
+
+
+@contextmanager
+def _keeping() -> Iterator[None]:
+    """Without the collector of cycles: there are none here, and to look for them again and again in a growing
+    heap costs 30,000 tests half as much per test again as 1,000.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+@_keeping()
+def write(
+    directories: Sequence[Path], output: Path, history: Iterable[Point] = (), remarks: Iterable[str] = ()
+) -> Path:
+    """Report on the runs in `directories` below `output`; returns the page's path.
+
+    history, remarks: see page.render. Raises Misuse for what is no record, LabFault when the disk does not
+    take the report.
+    """
+    write_runs([read(directory) for directory in directories], output, history, remarks)
+    return output / INDEX
+
+
+@_keeping()
+def write_runs(
+    runs: Sequence[Run], output: Path, history: Iterable[Point] = (), remarks: Iterable[str] = ()
+) -> Page:
+    """The same for runs that were read already; returns what the page shows."""
+    shown = summarize(runs)
+    try:
+        for run in runs:
+            _bring_evidence(run, output)
+        _replace(output / CSV, companions.measurements(shown))
+        _replace(output / SUMMARY, companions.summary(shown))
+        _replace(output / JUNIT, junit.render(shown))
+        _replace(output / INDEX, page.render(shown, history, remarks))
+    except OSError as e:
+        raise LabFault(f"cannot write the report to {output}: {e.strerror}") from e
+    return shown
+
+
+def _bring_evidence(run: Run, output: Path) -> None:
+    """Put the evidence beside the page; names are hashes, so several runs share one directory."""
+    target = output / EVIDENCE
+    target.mkdir(parents=True, exist_ok=True)
+    source = run.directory / EVIDENCE
+    if target.resolve() == source.resolve():
+        return
+    for file in sorted(source.glob("*.txt")) + sorted(source.glob("*.bin")):
+        if not (target / file.name).exists():
+            _put(file, target / file.name)
+
+
+def _put(file: Path, to: Path) -> None:
+    """The file under a second name where the disk can do that, else a copy of it."""
+    try:
+        os.link(file, to)
+    except OSError:
+        part = to.with_suffix(".part")
+        shutil.copyfile(file, part)
+        part.replace(to)
+
+
+def _replace(path: Path, text: str) -> None:
+    """The old page or the new one, never half of one."""
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)  # its bytes are needed for what is safe so far
+        raise

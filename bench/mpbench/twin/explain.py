@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: MIT
+"""Lines that people have in hand, and what they mean: kernel log, secure console, sysfs, signing tools."""
+
+import re
+from collections.abc import Callable
+
+from attrs import frozen
+
+from mpbench.layout import Tee, tee_name
+from mpbench.twin.reasons import REASONS, Reason
+
+
+@frozen
+class Explanation:
+    """line: the text it belongs to; meaning; causes: what leads there; advice: what to try, in this order."""
+
+    line: str
+    meaning: str
+    causes: tuple[str, ...] = ()
+    advice: tuple[str, ...] = ()
+
+
+ADVICE: dict[int, tuple[str, ...]] = {
+    Tee.BAD_PARAMETERS: (
+        "this is not a wrong key: a wrong key gives TEE_ERROR_SIGNATURE_INVALID (0xffff3072)",
+        "`mpbench inspect FILE`: is it a signed image at all, complete, and not signed twice?",
+        "if the file is sound: does a PT_ARM_EXIDX share its address with a PT_LOAD? Discard it when linking",
+        "on OpenSTLinux sign as ST does: the stripped ELF, `--plat-tlv BOOTADDR=0x80100000` for the M33",
+    ),
+    Tee.SIGNATURE_INVALID: (
+        "sign with the private half of the key that is built into this board's OP-TEE (RPROC_SIGN_KEY)",
+        "`mpbench inspect FILE --key PUBLIC.pem` tells whether a key made the signature",
+        "rebuild and reflash OP-TEE after a change of RPROC_SIGN_KEY: the public key is compiled in",
+    ),
+    Tee.SECURITY: (
+        "the file was changed after it was signed (a copy that broke, a tool that stripped it): sign again",
+        "compare sha256sum on the board and on the host",
+    ),
+    Tee.ACCESS_DENIED: (
+        "compare the addresses of `mpbench inspect FILE` with the core's memory regions in the device tree",
+        "link the firmware for this core's memory",
+    ),
+    Tee.BAD_FORMAT: (
+        "sign the ELF file itself: not a binary, not a 64-bit ELF, not one without section headers",
+        "`readelf -hlS` of the ELF: program headers, sections, a .resource_table of version 1",
+    ),
+    Tee.NO_DATA: (
+        "program headers were changed after signing, or another tool signed",
+    ),
+    Tee.OUT_OF_MEMORY: (
+        "fewer program headers, or a larger CFG_REMOTEPROC_TA_HEAP_SIZE (4 KiB hold about 24)",
+    ),
+    Tee.NOT_SUPPORTED: (
+        "OP-TEE's STM32 platform verifies RSA only: sign with an RSA key",
+        "is the processor id one that this board has (M4 0, M33 1, M0 2)?",
+    ),
+    Tee.BAD_STATE: (
+        "stop the core first (`echo stop` to its state file); if it is stopped, unbind and bind the driver",
+    ),
+    Tee.NOT_IMPLEMENTED: ("OP-TEE of this board and the TA of this board don't fit together",),
+    Tee.CORRUPT_OBJECT: ("align .resource_table to 4 bytes in the linker script",),
+    Tee.ITEM_NOT_FOUND: ("the remoteproc TA isn't installed: /lib/optee_armtz, or built into OP-TEE",),
+    Tee.TARGET_DEAD: (
+        "the TA panicked; only a reboot brings it back when it is a single instance",
+        "an ELF whose e_phoff points outside the file does that: `mpbench predict` answers `reads-outside`",
+    ),
+}  # fmt: skip
+
+
+def of_code(code: int, line: str) -> Explanation:
+    """All reasons that end in a TEE result; where the line names the load, only those that a load has."""
+    same = [r for r in REASONS.values() if r.code == code and not r.name.startswith("platform")]
+    if "LOAD_FW" in line:
+        same = [r for r in same if r.name not in NOT_OF_A_LOAD] or same
+    causes = tuple(f"{r.text} ({r.name})" for r in same)
+    return Explanation(line, f"{tee_name(code)} ({code:#010x})", causes, ADVICE.get(code, ()))
+
+
+NOT_OF_A_LOAD = {
+    *("never-loaded", "unknown-command", "wrong-parameters", "release-unknown-core"),
+    *("nothing-loaded", "not-running", "no-core-dump"),
+}
+
+
+def of_reasons(*names: str) -> Callable[[str, re.Match[str]], Explanation]:
+    """A line that only certain reasons print."""
+
+    def make(line: str, _: re.Match[str]) -> Explanation:
+        reasons = [REASONS[n] for n in names]
+        return Explanation(line, meaning(reasons[0]), tuple(r.text for r in reasons), advice_for(reasons))
+
+    return make
+
+
+def meaning(reason: Reason) -> str:
+    """Code and check of a reason."""
+    return f"{tee_name(reason.code or 0)} ({reason.code or 0:#010x}), check {reason.check}"
+
+
+def advice_for(reasons: list[Reason]) -> tuple[str, ...]:
+    """Advice of the first reason's code."""
+    return ADVICE.get(reasons[0].code or 0, ())
+
+
+def _coded(line: str, found: re.Match[str]) -> Explanation:
+    return of_code(int(found[1], 16), line)
+
+
+def _linux_elf(line: str, _: re.Match[str]) -> Explanation:
+    return Explanation(
+        line,
+        "Linux's own ELF loader found no ELF in the file: this core is managed by Linux, not by OP-TEE",
+        ("a signed image met the plain remoteproc driver", "the file isn't an ELF at all"),
+        (
+            "to load signed images, the core's device tree node must be the TEE variant (compatible ...-tee)",
+            "to load without OP-TEE, give the plain ELF instead of the signed image",
+        ),
+    )
+
+
+def _boot_failed(line: str, found: re.Match[str]) -> Explanation:
+    number = int(found[1])
+    if number == 22:
+        return _linux_elf(line, found)
+    known = {
+        2: (
+            "the firmware file wasn't found below /lib/firmware",
+            "check the name in /sys/class/remoteproc/*/firmware",
+        ),
+        5: (
+            "the TEE refused the firmware; its code stands in the line before (`TEE err: ...`)",
+            "explain that line",
+        ),
+        12: (
+            "no memory: a carve-out or a resource is too large",
+            "check the resource table and the reserved memory",
+        ),
+        16: (
+            "the core is busy, or was left loaded by a failed recovery",
+            "unbind and bind the driver, or reboot",
+        ),
+        517: ("the driver waits for another one", "is OP-TEE's driver loaded, and tee-supplicant running?"),
+    }
+    meaning_, advice = known.get(
+        number, (f"errno {number} from the remoteproc driver", "look at the lines before")
+    )
+    return Explanation(line, meaning_, (), (advice,))
+
+
+def known(
+    meaning: str, causes: tuple[str, ...] = (), advice: tuple[str, ...] = ()
+) -> Callable[[str, re.Match[str]], Explanation]:
+    """A line whose meaning doesn't depend on its numbers."""
+
+    def make(line: str, _: re.Match[str]) -> Explanation:
+        return Explanation(line, meaning, causes, advice)
+
+    return make
+
+
+_NO_FILE = known(
+    "the kernel found no firmware file of this name",
+    ("the file isn't below /lib/firmware, or its file system isn't mounted yet",),
+    ("write its name, relative to /lib/firmware, to the core's `firmware` file in /sys/class/remoteproc",),
+)
+_EIO = known(
+    "the write of `start` failed: the TEE refused the firmware",
+    (),
+    ("`dmesg | tail`: explain the line with `TEE err: ...`",),
+)
+_NO_TA = known(
+    "OP-TEE can't find the remoteproc trusted application",
+    ("the image has no 80a4c275-0a47-4905-8285-1486a9771a08.ta (ST's opteemin layouts don't)",),
+    (
+        "install the TA in /lib/optee_armtz, or build it into OP-TEE as an early TA",
+        "is tee-supplicant running?",
+        "a core that waits for it stays in deferred probe: /sys/kernel/debug/devices_deferred",
+    ),
+)
+_OUTSIDE = known(
+    "Linux's own loader found a segment outside the core's memory regions",
+    ("the firmware is linked for another core or another memory map",),
+    ("compare `readelf -lW` of the ELF with memory-region of the core's node in the device tree",),
+)
+_NO_CIPHER_KEY = known(
+    "the firmware is encrypted, and this chip's fuses hold no key for it (oem_rproc_enc_key)",
+    (),
+    ("write the key to the fuses, or load the firmware that is only signed",),
+)
+
+
+def _missing_table(line: str, _: re.Match[str]) -> Explanation:
+    return Explanation(
+        line,
+        "the firmware has no .resource_table section",
+        ("the linker script doesn't keep it, or --gc-sections dropped it",),
+        ("harmless unless trace or rpmsg are wanted; else KEEP(*(.resource_table)) in a PT_LOAD",),
+    )
+
+
+def _already(line: str, _: re.Match[str]) -> Explanation:
+    return Explanation(
+        line,
+        "the core crashed and the kernel starts it again; the TEE authenticates signed firmware again",
+        ("the core's watchdog fired, or the firmware reported a fault",),
+        ("read the firmware's trace (debugfs trace0) and the core dump before it is gone",),
+    )
+
+
+_PARSE_REASONS = ("elf-ident", "elf-too-small", "elf-sections-outside", "elf-no-segments")
+
+PATTERNS: tuple[tuple[str, Callable[[str, re.Match[str]], Explanation]], ...] = (
+    (r"TEE err: *(?:0x)?([0-9a-fA-F]{8})", _coded),
+    (r"Unsupported signature type", of_reasons("unknown-signtype")),
+    (r"Failed to verify signature, res = 0x([0-9a-fA-F]{8})", _coded),
+    (r"Fails to load segment, res = (?:0x)+([0-9a-fA-F]{8})", _coded),
+    (r"Fails to clear segment, res = (?:0x)+([0-9a-fA-F]{8})", _coded),
+    (r"Can't Authenticate the firmware \(res = 0x([0-9a-fA-F]{8})\)", _coded),
+    (r"Failed to translate device address", of_reasons("table-outside-memory")),
+    (r"More than one resource table found", of_reasons("second-table")),
+    (r"Resource table truncated", of_reasons("table-truncated")),
+    (r"No header found in resource table", of_reasons("table-too-small")),
+    (r"Unsupported firmware version", of_reasons("table-version")),
+    (r"Non zero reserved bytes", of_reasons("table-reserved")),
+    (r"Resource table incomplete", of_reasons("table-incomplete")),
+    (r"No loadable segment found", of_reasons("elf-no-segments")),
+    (r"Invalid header", of_reasons("elf-ident")),
+    (
+        r"Failed to parse firmware",
+        of_reasons("elf-ident", "elf-too-small", "elf-sections-outside", "elf-no-segments"),
+    ),
+    (r"Image is corrupted \(bad magic\)|Image is too small|Unsupported class", _linux_elf),
+    (r"Direct firmware load for .* failed with error -2|request_firmware failed: -2", _NO_FILE),
+    (r"sys_open_ta_bin\(80a4c275|80a4c275-0a47-4905-8285-1486a9771a08", _NO_TA),
+    (r"bad phdr da|Failed to load program segments", _OUTSIDE),
+    (r"null encrypted key|Can't find oem_rproc_enc_key", _NO_CIPHER_KEY),
+    (r"write error: Input/output error", _EIO),
+    (r"Boot failed: -(\d+)", _boot_failed),
+    (r"resource table (?:not found|header not found)|No resource table", _missing_table),
+    (r"crash detected in", _already),
+    (r"\b(?:0x)?([fF]{4}[0-9a-fA-F]{4}|[fF]010000[0-9a-fA-F])\b", _coded),
+)
+
+
+def explain(text: str) -> list[Explanation]:
+    """Explanations of the lines that are known, each meaning once, in the order of the text.
+
+    "Boot failed: -5" only points to the line with the TEE's code: it is left out where that is explained.
+    """
+    found: dict[str, Explanation] = {}
+    for line in text.splitlines():
+        for pattern, make in PATTERNS:
+            match = re.search(pattern, line)
+            if match:
+                one = make(line.strip(), match)
+                found.setdefault(one.meaning, one)
+                break
+    told = any(re.search(PATTERNS[0][0], one.line) for one in found.values())
+    return [one for one in found.values() if not (told and one.line.endswith("Boot failed: -5"))]

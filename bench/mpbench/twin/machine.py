@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: MIT
+"""The loader over time: commands of the TA on several cores, as an object without I/O.
+
+Ref: OP-TEE 4.10 ta/remoteproc/src/remoteproc_core.c (TA_InvokeCommandEntryPoint and the commands),
+     core/pta/stm32mp/remoteproc_pta.c (rproc_ta_state: one for all cores upstream, see Profile.pta_state).
+"""
+
+from attrs import define, evolve
+
+from mpbench.layout import PtaCommand, TaCommand
+from mpbench.twin.heap import SIZES, Heap
+from mpbench.twin.loader import load_off
+from mpbench.twin.platform import Platform
+from mpbench.twin.profile import Profile
+from mpbench.twin.reasons import REASONS
+from mpbench.twin.values import NO_TABLE, Call, Outcome, State, Table, outcome
+
+
+@define
+class _Core:
+    """What the TA keeps for a core once LOAD_FW named it."""
+
+    state: State = State.OFF
+    table: Table = NO_TABLE
+
+
+class Loader:
+    """TA and platform of one board. Cores are given by name or by processor id, known or not."""
+
+    def __init__(self, profile: Profile) -> None:
+        self.profile = profile
+        self.cores: dict[int, _Core] = {}
+        self.running: set[int] = set()
+        self.sessions = 0
+
+    def number(self, core: str | int) -> int:
+        """Processor id of a core."""
+        return core if isinstance(core, int) else self.profile.core(core).id
+
+    def state(self, core: str | int) -> State:
+        """State of a core, OFF if nothing was ever loaded."""
+        known = self.cores.get(self.number(core))
+        return known.state if known else State.OFF
+
+    def put(self, core: str | int, state: str) -> None:
+        """Puts a core into a state ("off", "loaded", "started") without asking how it got there."""
+        number = self.number(core)
+        self.cores[number] = _Core(State(state))
+        if state == State.STARTED.value:
+            self.running.add(number)
+
+    def busy(self, number: int) -> bool:
+        """Whether the platform's state that counts for this core is on."""
+        return bool(self.running) if self.profile.pta_state == "shared" else number in self.running
+
+    def open_session(self, core: str | int) -> Outcome:
+        """TA_OpenSessionEntryPoint: the platform is asked for the first session only."""
+        number = self.number(core)
+        if not self.sessions and not self.profile.has_core(number):
+            return outcome("unknown-core", self.state(number))
+        self.sessions += 1
+        return outcome("session-open", self.state(number))
+
+    def close_session(self) -> None:
+        """TA_CloseSessionEntryPoint. What is loaded stays: the instance is kept alive."""
+        self.sessions -= 1
+
+    def call(
+        self, command: int, core: int, image: bytes = b"", *, typed: bool = True, aligned: bool = True
+    ) -> Outcome:
+        """TA_InvokeCommandEntryPoint: any command number. typed: whether the parameter types are right."""
+        if command == TaCommand.GET_COREDUMP:
+            return self.get_coredump()
+        if command not in _COMMANDS:
+            return outcome("unknown-command", self.state(core))
+        if not typed:
+            return outcome("wrong-parameters", self.state(core))
+        if command == TaCommand.LOAD_FW:
+            return self.load(core, image, aligned=aligned)
+        answer: Outcome = getattr(self, _COMMANDS[TaCommand(command)])(core)
+        return answer
+
+    def load(
+        self, core: str | int, image: bytes | bytearray | memoryview, *, aligned: bool = True
+    ) -> Outcome:
+        """LOAD_FW."""
+        number = self.number(core)
+        if number not in self.cores and not self._room_for_core():
+            return outcome("heap", State.OFF)
+        known = self.cores.setdefault(number, _Core())
+        if known.state is State.LOADED:
+            return self._said("already-loaded", known)
+        if known.state is State.STARTED:
+            return self._said("core-is-running", known)
+        platform = Platform(self.profile, number, running=self.busy(number))
+        answer = load_off(image, platform, len(self.cores), aligned=aligned)
+        known.state, known.table = answer.state, answer.table
+        return answer
+
+    def start(self, core: str | int) -> Outcome:
+        """START_FW."""
+        number = self.number(core)
+        known = self.cores.get(number)
+        if known is None:
+            return outcome("never-loaded", State.OFF)
+        if known.state is State.OFF:
+            return self._said("nothing-loaded", known)
+        if known.state is State.STARTED:
+            return self._said("already-started", known)
+        refusal = "platform-busy" if self.busy(number) else ""
+        answer = self._asked("started", known, (PtaCommand.FIRMWARE_START, number), refusal, State.STARTED)
+        if answer.accepted:
+            self.running.add(number)
+        return answer
+
+    def stop(self, core: str | int) -> Outcome:
+        """STOP_FW."""
+        number = self.number(core)
+        known = self.cores.get(number)
+        if known is None:
+            return outcome("never-loaded", State.OFF)
+        if known.state is State.LOADED:
+            return self._said("not-running", known)
+        if known.state is State.OFF:
+            return self._said("already-off", known)
+        answer = self._asked("stopped", known, (PtaCommand.FIRMWARE_STOP, number), "", State.OFF)
+        if answer.accepted:
+            self.running.discard(number)
+        return answer
+
+    def release(self, core: str | int) -> Outcome:
+        """RELEASE_FW: clears all memories of the core."""
+        number = self.number(core)
+        known = self.cores.get(number)
+        if known is None:
+            return outcome("never-loaded", State.OFF)
+        if known.state is State.STARTED:
+            return self._said("core-is-running", known)
+        there = self.profile.has_core(number)
+        refusal = "platform-busy" if self.busy(number) else "" if there else "release-unknown-core"
+        answer = self._asked("released", known, (PtaCommand.RELEASE, number), refusal, State.OFF)
+        if not answer.accepted:
+            return answer
+        regions = self.profile.core(number).regions
+        return evolve(answer, written=tuple((r.pa, r.size, None) for r in regions))
+
+    def get_rsc_table(self, core: str | int) -> Outcome:
+        """GET_RSC_TABLE: `table` of the outcome."""
+        known = self.cores.get(self.number(core))
+        if known is None:
+            return outcome("never-loaded", State.OFF)
+        if known.state is State.OFF:
+            return outcome("nothing-loaded", State.OFF)
+        return self._said("table", known)
+
+    def get_coredump(self) -> Outcome:
+        """GET_COREDUMP."""
+        return outcome("no-core-dump", State.OFF)
+
+    def _room_for_core(self) -> bool:
+        """remoteproc_add_firmware: any processor id takes heap, known to the platform or not, for ever."""
+        profile = self.profile
+        heap = Heap(profile.word_bits, profile.heap_bytes, profile.sessions, len(self.cores))
+        return heap.take(SIZES[profile.word_bits].context)
+
+    def _said(self, name: str, known: _Core) -> Outcome:
+        return outcome(name, known.state, table=shown(known))
+
+    def _asked(
+        self, name: str, known: _Core, command: tuple[PtaCommand, int], refusal: str, state: State
+    ) -> Outcome:
+        """A command that the platform has to carry out; `state` is the core's new one if it does."""
+        fault = self.profile.faults.get(command[0], 0)
+        refusal = "platform-fault" if fault else refusal
+        code = fault or (REASONS[refusal].code if refusal else 0) or 0
+        if not code:
+            known.state = state
+        said = outcome(refusal or name, known.state, table=shown(known), asked=(Call(*command, result=code),))
+        return evolve(said, code=code)
+
+
+def shown(core: _Core) -> Table:
+    """What GET_RSC_TABLE would say."""
+    return NO_TABLE if core.state is State.OFF else core.table
+
+
+_COMMANDS = {
+    TaCommand.LOAD_FW: "load",
+    TaCommand.START_FW: "start",
+    TaCommand.STOP_FW: "stop",
+    TaCommand.RELEASE_FW: "release",
+    TaCommand.GET_RSC_TABLE: "get_rsc_table",
+}

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: MIT
+"""The platform's side (PTA and driver): what it answers to the TA, and what it does to memory.
+
+Ref: OP-TEE 4.10 core/pta/stm32mp/remoteproc_pta.c, core/drivers/remoteproc/stm32_remoteproc.c.
+The data of a segment are hashed where they lie in the image; on the board they are hashed after the copy.
+"""
+
+import hashlib
+
+from mpbench import layout
+from mpbench.errors import Misuse
+from mpbench.layout import PtaCommand, Tee
+from mpbench.twin.image import WORK_FACTOR, Stop, View
+from mpbench.twin.profile import Profile
+from mpbench.twin.reasons import REASONS
+from mpbench.twin.values import Asked, Written
+
+# Looking up a member of an enumeration costs more than anything else here: once is enough.
+_CAPABILITIES, _VERIFY = PtaCommand.HW_CAPABILITIES, PtaCommand.VERIFY_DIGEST
+_LOAD, _SET, _TRANSLATE = PtaCommand.LOAD_SEGMENT_SHA256, PtaCommand.SET_MEMORY, PtaCommand.FIRMWARE_DA_TO_PA
+_SUCCESS, _NOT_SUPPORTED = int(Tee.SUCCESS), int(Tee.NOT_SUPPORTED)
+_ACCESS_DENIED, _SECURITY = int(Tee.ACCESS_DENIED), int(Tee.SECURITY)
+
+
+class Platform:
+    """Commands for one core; `asked` and `written` grow in order.
+
+    running: whether the platform's state for this core (or for all of them) is on.
+    """
+
+    def __init__(self, profile: Profile, core: int, *, running: bool = False) -> None:
+        self.profile, self.core, self.running = profile, core, running
+        self.known, self.windows = core in profile.windows, profile.windows.get(core, ())
+        self.faults = profile.faults
+        self.asked: list[Asked] = []
+        self.written: list[Written] = []
+
+    def capabilities(self) -> tuple[int, int]:
+        """rproc_pta_capabilities: formats and protection."""
+        fault = self.faults.get(_CAPABILITIES, 0)
+        code = fault or (_SUCCESS if self.known else _NOT_SUPPORTED)
+        self.asked.append((_CAPABILITIES, self.core, 0, 0, b"", b"", b"", 0, 0, code))
+        if code:
+            raise Stop("platform-fault" if fault else "unknown-core", f"id {self.core}", code=code)
+        return self.profile.formats, self.profile.protection
+
+    def verify(self, algorithm: int, info: bytes, digest: bytes, signature: bytes) -> None:
+        """rproc_pta_verify_digest."""
+        code = self.faults.get(_VERIFY, 0)
+        name = "platform-fault" if code else self._verdict(algorithm, digest, signature)
+        if name and not code:
+            code = REASONS[name].code or 0
+        self.asked.append((_VERIFY, self.core, 0, 0, digest, signature, info, algorithm, 0, code))
+        if name:
+            raise Stop(name, "", f"Failed to verify signature, res = {code:#x}", code=code)
+
+    def _verdict(self, algorithm: int, digest: bytes, signature: bytes) -> str:
+        if self.running:
+            return "platform-busy"
+        if algorithm != layout.ALG_RSASSA_PKCS1_V1_5_SHA256:
+            return "algorithm-unsupported"
+        if self.profile.verify is None:  # the caller's mistake, which no image makes
+            raise Misuse(f"profile {self.profile.name} has no key; give the board's public key")
+        return "" if self.profile.verify(digest, signature) else "signature-invalid"
+
+    def to_pa(self, da: int, size: int) -> int | None:
+        """stm32_rproc_da_to_pa of a size that isn't 0: physical address; None outside the core's memory."""
+        for start, end, shift in self.windows:
+            if start <= da and da + size <= end:
+                return da + shift
+        return None
+
+    def load_segment(self, view: View, offset: int, da: int, size: int, expected: bytes) -> Written:
+        """rproc_pta_load_segment: the copy stays if the hash is right, else zeros take its place."""
+        pa = self.to_pa(da, size)
+        if _LOAD in self.faults:
+            name, code = "platform-fault", self.faults[_LOAD]
+        elif pa is None:
+            name, code = "segment-outside-memory", _ACCESS_DENIED
+        elif self.digest(view, offset, size) != expected:
+            name, code = "segment-hash", _SECURITY
+            self.written.append((pa, size, None))
+        else:
+            self.asked.append((_LOAD, self.core, da, size, expected, b"", b"", 0, offset, _SUCCESS))
+            write = (pa, size, offset)
+            self.written.append(write)
+            return write
+        self.asked.append((_LOAD, self.core, da, size, expected, b"", b"", 0, offset, code))
+        raise Stop(
+            name, f"{size:#x} bytes at {da:#x}", f"Fails to load segment, res = 0x{code:#x}", code=code
+        )
+
+    def digest(self, view: View, offset: int, size: int) -> bytes:
+        """SHA-256 of a part of the image; Stop(work-limit) if parts overlap absurdly."""
+        view.work -= size
+        if view.work < 0:
+            raise Stop("work-limit", f"more than {WORK_FACTOR} times {view.size:#x} bytes")
+        return hashlib.sha256(view.data[offset : offset + size]).digest()
+
+    def set_memory(self, da: int, size: int) -> None:
+        """rproc_pta_set_memory with value 0."""
+        pa, code = self._placed(_SET, da, size)
+        if code:
+            name = "platform-fault" if _SET in self.faults else "clear-outside-memory"
+            line = f"Fails to clear segment, res = {code:#x}"
+            raise Stop(name, f"{size:#x} bytes at {da:#x}", line, code=code)
+        self.written.append((pa, size, None))
+
+    def translate(self, da: int, size: int) -> int:
+        """rproc_pta_da_to_pa for the resource table; the TA makes ACCESS_DENIED of every failure."""
+        pa, code = self._placed(_TRANSLATE, da, size)
+        if code:
+            line = f"Failed to translate device address {hex(da) if da else 0}"  # as C prints %#x of 0
+            raise Stop("table-outside-memory", f"{size:#x} bytes at {da:#x}", line)
+        return pa
+
+    def _placed(self, command: PtaCommand, da: int, size: int) -> tuple[int, int]:
+        pa = self.to_pa(da, size)
+        code = self.faults.get(command, 0) or (_ACCESS_DENIED if pa is None else _SUCCESS)
+        self.asked.append((command, self.core, da, size, b"", b"", b"", 0, 0, code))
+        return pa or 0, code

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: MIT
+"""What the twin says: outcome of a command, with everything the platform was asked to do."""
+
+import hashlib
+from collections.abc import Mapping
+from enum import Enum
+from functools import cached_property
+from typing import NamedTuple
+
+from attrs import define, field, frozen
+
+from mpbench.layout import PT_LOAD, PtaCommand
+from mpbench.twin.reasons import REASONS, Reason
+
+
+class State(Enum):
+    """State of a core in the TA (enum remoteproc_state)."""
+
+    OFF = "off"
+    LOADED = "loaded"
+    STARTED = "started"
+
+
+class Call(NamedTuple):
+    """One command that the TA sends to the PTA, in order.
+
+    da, size: device address and bytes of LOAD_SEGMENT, SET_MEMORY and DA_TO_PA
+    data:     the expected hash of LOAD_SEGMENT, the digest of VERIFY_DIGEST
+    extra:    the signature of VERIFY_DIGEST; info: its key information; algorithm: TEE_ALG_...
+    offset:   where in the file the segment's data lie
+    result:   what the platform answers
+    """
+
+    command: PtaCommand
+    core: int
+    da: int = 0
+    size: int = 0
+    data: bytes = b""
+    extra: bytes = b""
+    info: bytes = b""
+    algorithm: int = 0
+    offset: int = 0
+    result: int = 0
+
+
+Asked = tuple[PtaCommand, int, int, int, bytes, bytes, bytes, int, int, int]
+"""A Call before it gets names: making a named tuple costs several plain ones."""
+
+
+class Table(NamedTuple):
+    """Where GET_RSC_TABLE says the resource table is: physical address and bytes; (0, 0): none."""
+
+    pa: int = 0
+    size: int = 0
+
+
+NO_TABLE = Table()
+
+
+class Write(NamedTuple):
+    """What the platform does to memory: `size` bytes from `offset` of the image, or zeros (offset None)."""
+
+    pa: int
+    size: int
+    offset: int | None = None
+
+
+HashEntry = tuple[int, int, int, int, int, int, int, int, bytes]
+"""layout.HASH_ENTRY: words of a program header, SHA-256 of its data."""
+
+Written = tuple[int, int, int | None]
+"""A Write before it gets names."""
+
+
+@frozen
+class Range:
+    """Bytes of a core's memory: physical address, size, SHA-256."""
+
+    pa: int
+    size: int
+    sha256: str
+    zeros: bool
+
+
+@define(frozen=True, slots=False)
+class Outcome:
+    """Answer of the loader to one command.
+
+    reason: see mpbench.twin.reasons; code: TEE result, None where the loader's behaviour is undefined;
+    detail: the numbers of the case in words; state: of the core afterwards;
+    table: what GET_RSC_TABLE would say now; console: lines on the secure console, without prefix;
+    table_offset: where in the file the resource table was read.
+    signed: entries of the hash table by p_paddr.
+    What the platform did has its names in `calls`, `writes`, `constant`, made when somebody looks.
+    """
+
+    reason: Reason
+    code: int | None
+    detail: str
+    asked: tuple[Asked, ...]
+    state: State
+    table: Table = NO_TABLE
+    console: tuple[str, ...] = ()
+    written: tuple[Written, ...] = ()
+    table_offset: int | None = None
+    kept: tuple[Written, ...] = ()
+    signed: Mapping[int, HashEntry] = field(factory=dict, repr=False, eq=False)
+    image: bytes | memoryview = field(default=b"", repr=False, eq=False)
+
+    @property
+    def check(self) -> str:
+        """The check that decided."""
+        return self.reason.check
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the command succeeded."""
+        return self.code == 0
+
+    @cached_property
+    def calls(self) -> tuple[Call, ...]:
+        """What the platform was asked to do, in order."""
+        return tuple(map(Call._make, self.asked))
+
+    @cached_property
+    def writes(self) -> tuple[Write, ...]:
+        """Memory operations in order."""
+        return tuple(map(Write._make, self.written))
+
+    @cached_property
+    def constant(self) -> tuple[Write, ...]:
+        """The copies among them that the firmware can't write to, by the signed program headers."""
+        return tuple(map(Write._make, self.kept))
+
+    @property
+    def complete(self) -> bool:
+        """Whether every segment with data that the hash table names was loaded."""
+        loaded = {c.da for c in self.calls if c.command is PtaCommand.LOAD_SEGMENT_SHA256}
+        wanted = {da for da, entry in self.signed.items() if entry[0] == PT_LOAD and entry[4]}
+        return wanted <= loaded
+
+    @cached_property
+    def memory(self) -> tuple[Range, ...]:
+        """Memory that this command wrote, as it stands afterwards: disjoint ranges in order of address."""
+        return tuple(hashed(w, self.image) for w in flatten(self.writes))
+
+
+def outcome(name: str, state: State, *, table: Table = NO_TABLE, asked: tuple[Asked, ...] = ()) -> Outcome:
+    """Outcome of a command that looks at no image."""
+    reason = REASONS[name]
+    return Outcome(reason, reason.code, reason.text, asked, state, table)
+
+
+def flatten(writes: tuple[Write, ...]) -> list[Write]:
+    """Disjoint writes that leave the same memory: a later one covers the earlier."""
+    kept: list[Write] = []
+    for new in writes:
+        kept = [part for old in kept for part in uncovered(old, new)]
+        kept.append(new)
+    return sorted((w for w in kept if w.size), key=lambda w: w.pa)
+
+
+def uncovered(old: Write, new: Write) -> list[Write]:
+    """What `new` leaves of `old`."""
+    if old.pa + old.size <= new.pa or new.pa + new.size <= old.pa:
+        return [old]
+    parts = []
+    if old.pa < new.pa:
+        parts.append(Write(old.pa, new.pa - old.pa, old.offset))
+    tail = old.pa + old.size - (new.pa + new.size)
+    if tail > 0:
+        skipped = old.size - tail
+        parts.append(Write(new.pa + new.size, tail, None if old.offset is None else old.offset + skipped))
+    return parts
+
+
+def hashed(write: Write, image: bytes | memoryview) -> Range:
+    """The range a write leaves, with its hash."""
+    if write.offset is None:
+        return Range(write.pa, write.size, zeros_sha256(write.size), True)
+    data = memoryview(image)[write.offset : write.offset + write.size]
+    return Range(write.pa, write.size, hashlib.sha256(data).hexdigest(), False)
+
+
+def zeros_sha256(size: int) -> str:
+    """SHA-256 of `size` zeros, without holding them at once."""
+    digest, block = hashlib.sha256(), bytes(65536)
+    for _ in range(size // len(block)):
+        digest.update(block)
+    digest.update(bytes(size % len(block)))
+    return digest.hexdigest()

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: MIT
+"""The bench's own trusted application (firmware/ta) for a virtual board, signed with OP-TEE's public key.
+
+Ref: OP-TEE documentation, "Building Trusted Applications"; OP-TEE 4.10 ta/mk/ta_dev_kit.mk
+"""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterable
+from inspect import getsource
+from pathlib import Path
+
+from mpbench_virtual.fetch import source_tree
+from mpbench_virtual.kinds import BoardKind
+from mpbench_virtual.paths import FIRMWARE
+from mpbench_virtual.recipes import JOBS, platform_settings, steps_of, version_of
+from mpbench_virtual.steps import Place, Step, build, hash_files
+from mpbench_virtual.tools import run_logged
+
+SOURCE = FIRMWARE / "ta"
+
+
+def application(kind: BoardKind) -> Path:
+    """UUID.ta, to be put where the board's tee-supplicant looks; made once."""
+    work = f"application-{kind.soc.name}"
+    own = Step("application", lambda: _inputs(kind), lambda place: _make(kind, place), ("optee",), work)
+    return next(build([optee_of(kind), own], lambda *_: None)["application"].glob("*.ta"))
+
+
+def optee_of(kind: BoardKind) -> Step:
+    """How the board's OP-TEE is made: what kit_of() needs."""
+    return next(step for step in steps_of(kind) if step.name == "optee")
+
+
+def _inputs(kind: BoardKind) -> Iterable[str]:
+    return [
+        getsource(sys.modules[__name__]),
+        hash_files(SOURCE),
+        version_of(kind.soc.cross + "gcc", "--version"),
+        kind.soc.name,
+    ]
+
+
+def _make(kind: BoardKind, place: Place) -> None:
+    made = place.work / "made"
+    shutil.rmtree(made, ignore_errors=True)
+    named = [f"TA_DEV_KIT_DIR={kit_of(kind, place)}", f"CROSS_COMPILE={kind.soc.cross}", f"O={made}"]
+    run_logged(["make", "-C", SOURCE, *named], place.log, env=_environment())
+    shutil.copy(next(made.glob("*.ta")), place.out)
+
+
+def _environment() -> dict[str, str]:
+    """OP-TEE's scripts want the bench's Python, which has cryptography."""
+    return {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+
+
+def kit_of(kind: BoardKind, place: Place) -> Path:
+    """What OP-TEE's build exports: libraries for applications, and those of its own, below `ta`.
+
+    Taken from where OP-TEE was built; made once more where that is gone.
+    """
+    optee = optee_of(kind)
+    left = place.work.parent / (optee.work or optee.name) / "tree"
+    found = next(left.glob("out/export-ta_*/mk/ta_dev_kit.mk"), None)
+    return found.parents[1] if found else _make_kit(kind, place)
+
+
+def _make_kit(kind: BoardKind, place: Place) -> Path:
+    tree = place.work / "tree"
+    shutil.rmtree(tree, ignore_errors=True)
+    shutil.copytree(source_tree("optee"), tree, symlinks=True)
+    cross = [f"{name}={kind.soc.cross}" for name in ("CROSS_COMPILE", "CROSS_COMPILE64")]
+    settings = [*platform_settings(kind.soc), *cross, "TEE_IMPL_VERSION=kit", "O=out"]
+    run_logged(["make", "-C", tree, JOBS, *settings, "ta_dev_kit"], place.log, env=_environment())
+    return next(tree.glob("out/export-ta_*"))

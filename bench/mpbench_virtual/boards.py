@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: MIT
+"""Virtual boards that are up: started, found by name, ended."""
+
+import contextlib
+import fcntl
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import attrs
+from attrs import frozen
+
+from mpbench.errors import LabFault, Misuse
+from mpbench_virtual import keys
+from mpbench_virtual.kinds import KINDS
+from mpbench_virtual.memory import RAM_NAME, ram_offset
+from mpbench_virtual.paths import run_dir
+from mpbench_virtual.process import Spec
+from mpbench_virtual.qemu import Parts
+from mpbench_virtual.recipes import steps_of, write_cpio
+from mpbench_virtual.steps import Report, build
+from mpbench_virtual.tools import require
+
+BASE_PORT = 7000
+START_S = 20.0
+KERNEL_ARGUMENTS = "console=ttyAMA0,115200 quiet rdinit=/init mem=256M"
+
+
+@frozen
+class Board:
+    """A virtual board as its users see it."""
+
+    name: str
+    pid: int
+    address: str
+    ports: dict[str, int]
+    directory: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def power_url(self) -> str:
+        """What labgrid's NetworkPowerPort (model rest) takes as host."""
+        return f"http://{self.address}:{self.ports['power']}/power/{{index}}/value"
+
+    @property
+    def known_hosts(self) -> Path:
+        """known_hosts file with the pinned key of this board."""
+        return self.directory / "known_hosts"
+
+
+def build_parts(kind_name: str, report: Report) -> Parts:
+    """Build or find everything that a board of this kind consists of."""
+    if kind_name not in KINDS:
+        raise Misuse(f"no kind of virtual board {kind_name!r}; there are: {', '.join(KINDS)}")
+    kind = KINDS[kind_name]
+    require(
+        f"{kind.soc.cross}gcc", "bc", "bison", "bzip2", "cpio", "dpkg-deb", "dtc", "fdtoverlay", "flex",
+        "lz4", "make", "mkenvimage", "qemu-system-aarch64", "tar", "xz",
+    )  # fmt: skip
+    made = build(steps_of(kind), report)
+    return Parts(
+        machine=kind.soc.machine,
+        firmware=made["tfa"] / "qemu_fw.bios",
+        kernel=made["linux"] / "kernel",
+        initrd=made["rootfs"] / "rootfs.cpio",
+        device_tree=made["device-tree"] / "board.dtb",
+        environment=made["uboot-env"] / "env.bin",
+        append=KERNEL_ARGUMENTS,
+    )
+
+
+def start(
+    kind_name: str,
+    name: str,
+    report: Report,
+    *,
+    lifeline: bool,
+    address: str | None = None,
+    base_port: int = BASE_PORT,
+) -> Board:
+    """Start the process of a board, powered off.
+
+    lifeline: the board ends with this process; else it stays until `stop`.
+    Misuse when the name is taken; LabFault when a port is busy.
+    """
+    parts = build_parts(kind_name, report)
+    directory, lock = _claim(name)
+    with lock:
+        try:
+            parts = attrs.evolve(parts, initrd=_with_keys(parts.initrd, directory))
+            return _launch(
+                Spec(name, kind_name, directory, address, base_port, parts, lifeline), lock.fileno()
+            )
+        except BaseException:
+            shutil.rmtree(directory, ignore_errors=True)
+            raise
+
+
+def _claim(name: str) -> tuple[Path, IO[str]]:
+    """A board's directory, and its lock: held from before it is filled until its process ends."""
+    if not name or "/" in name or name.startswith(".") or len(name) > 40:
+        raise Misuse(f"board name {name!r}: 1 to 40 characters, no slash, no leading dot")
+    directory = run_dir() / name
+    with _undisturbed():
+        _remove_stale()
+        try:
+            directory.mkdir(mode=0o700)
+        except FileExistsError:
+            raise Misuse(f"a board named {name!r} is up already; see mpbench virtual status") from None
+        lock = (directory / "lock").open("w")
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return directory, lock
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """No other run of this user clears up meanwhile: a directory that is not locked yet looks stale."""
+    run_dir().mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (run_dir() / ".lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _with_keys(rootfs: Path, directory: Path) -> Path:
+    """The root file system with this user's keys behind it: an initramfs may be several archives."""
+    root = directory / "keys"
+    for path, data, mode in (
+        ("root/.ssh/authorized_keys", keys.ssh_public_line(keys.ssh_key()) + b"\n", 0o600),
+        ("etc/dropbear/host_key", keys.dropbear_host_key(), 0o600),
+    ):
+        file = root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch(mode)
+        file.write_bytes(data)
+    (root / "root/.ssh").chmod(0o700)
+    (root / "root").chmod(0o700)
+    (root / "etc").chmod(0o755)
+    overlay = directory / "keys.cpio"
+    write_cpio(root, overlay, directory / "cpio.log")
+    both = directory / "initrd.cpio"
+    both.write_bytes(rootfs.read_bytes() + overlay.read_bytes())
+    shutil.rmtree(root)
+    overlay.unlink()
+    return both
+
+
+def _launch(spec: Spec, lock_fd: int) -> Board:
+    text = json.dumps(attrs.asdict(spec), default=str)
+    with (spec.directory / "board.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "mpbench_virtual.process", text],
+            stdin=subprocess.PIPE if spec.lifeline else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            pass_fds=[lock_fd],
+            # Ctrl-C at a run's terminal is for the run: its board is ended by the run's own teardown.
+            start_new_session=True,
+        )
+    try:
+        _await_ready(process, spec)
+        return _read_board(spec.directory / "board.json", process)
+    except BaseException:
+        process.kill()
+        _reap(process)
+        raise
+
+
+def _await_ready(process: "subprocess.Popen[bytes]", spec: Spec) -> None:
+    assert process.stdout is not None
+    answered, _, _ = select.select([process.stdout], [], [], START_S)
+    line = (
+        process.stdout.readline().decode().strip() if answered else f"failed no answer within {START_S:.0f} s"
+    )
+    if line != "ready":
+        raise LabFault(f"virtual board {spec.name}: {line.removeprefix('failed ') or _last_words(spec)}")
+
+
+def _last_words(spec: Spec) -> str:
+    """Of a process that ended without a message: the end of its traceback, if that is still there."""
+    log = spec.directory / "board.log"
+    lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+    return lines[-1] if lines else "its process ended without a word"
+
+
+def _read_board(file: Path, process: "subprocess.Popen[bytes] | None" = None) -> Board:
+    return Board(**json.loads(file.read_text()), directory=file.parent, process=process)
+
+
+def boards() -> Iterator[Board]:
+    """The boards of this user that are up."""
+    remove_stale()
+    for file in sorted(run_dir().glob("*/board.json")):
+        yield _read_board(file)
+
+
+def find(name: str) -> Board:
+    """The board of that name; Misuse naming those that are up."""
+    up = {b.name: b for b in boards()}
+    if name not in up:
+        raise Misuse(f"no virtual board {name!r} is up; up are: {', '.join(up) or 'none'}")
+    return up[name]
+
+
+def read_memory(board: Board, pa: int, size: int) -> bytes:
+    """RAM of a board, through the file that its process shares with QEMU. LabFault if the board is off.
+
+    Ref: memfd_create(2), proc_pid_fd(5)
+    """
+    for link in Path(f"/proc/{board.pid}/fd").iterdir():
+        try:
+            if not os.readlink(link).startswith(f"/memfd:{RAM_NAME} "):
+                continue
+            with link.open("rb") as ram:
+                return os.pread(ram.fileno(), size, ram_offset(pa, size))
+        except FileNotFoundError:
+            continue  # closed meanwhile
+    raise LabFault(f"virtual board {board.name} is off: it has no memory")
+
+
+def stop(board: Board) -> None:
+    """End a board's process and wait until nothing of it is left."""
+    if board.process is not None:
+        board.process.terminate()
+        _reap(board.process)
+        return
+    os.kill(board.pid, signal.SIGTERM)
+    with (board.directory / "lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+
+
+def _reap(process: "subprocess.Popen[bytes]") -> None:
+    process.wait(START_S)
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            stream.close()
+
+
+def remove_stale() -> None:
+    """Remove what killed boards left: a directory whose lock nobody holds."""
+    if run_dir().is_dir():
+        with _undisturbed():
+            _remove_stale()
+
+
+def _remove_stale() -> None:
+    for lock in run_dir().glob("*/lock"):
+        with lock.open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            shutil.rmtree(lock.parent, ignore_errors=True)

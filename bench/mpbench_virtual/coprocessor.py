@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: MIT
+"""Serves one core of the virtual board: watches its slot in the control page and executes its firmware.
+
+The slot is plain memory that the secure world writes, so nothing can wake this thread when `run`
+changes: it looks every POLL_S while the core is held in reset or sleeps (every REST_S once it has been
+in reset for AWAKE_S), and between slices while the core executes. A stop is acknowledged within a slice
+or POLL_S, whichever is at hand. A look costs some 40 us of host CPU, nearly all of it the sleep.
+
+Slot, little-endian words: run, vector_da, generation, ack, emulator_beat, ipcc (see SLOT).
+"""
+
+import enum
+import threading
+import time
+from collections.abc import Callable
+
+from mpbench_virtual.machine import Machine
+from mpbench_virtual.memory import CoreSpec, SharedRam
+from mpbench_virtual.peripherals.bus import BoardClock, NowNs
+from mpbench_virtual.peripherals.ipcc import Ipcc
+
+POLL_S = 0.002
+REST_S = 0.005
+AWAKE_S = 1.0
+SLICE_INSTRUCTIONS = range(1_000, 100_001)
+"""About a millisecond at the most. A slice by time costs ten times as much: Unicorn starts a thread for
+its end. Code that lives on registers is a hundred times slower, so slices shrink when they take long."""
+
+SLICE_S = 0.004
+JOIN_S = 5.0
+NS_PER_S = 1_000_000_000
+
+LineSetter = Callable[[bool], None]
+Log = Callable[[str], None]
+
+
+class SLOT(enum.IntEnum):
+    """Offsets of a slot's words. IPCC holds the mailbox channels that Linux's side has occupied."""
+
+    RUN = 0x00
+    VECTOR_DA = 0x04
+    GENERATION = 0x08
+    ACK = 0x0C
+    BEAT = 0x10
+    IPCC = 0x14
+
+
+class Coprocessor:
+    """One core in a thread of its own.
+
+    `on_line` sets the level of the watchdog's interrupt to Linux; `log` gets lines for the evidence.
+    Both are called from the core's thread. Power off: stop(); power on: a new object with the new RAM.
+    """
+
+    def __init__(
+        self,
+        core: CoreSpec,
+        ram: SharedRam,
+        on_line: LineSetter,
+        log: Log,
+        *,
+        monotonic_ns: NowNs = time.monotonic_ns,
+    ) -> None:
+        self.core = core
+        self._ram = ram
+        self._on_line = on_line
+        self._log = log
+        self._monotonic_ns = monotonic_ns
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._serve, name=f"coprocessor-{core.name}", daemon=True)
+        self.failure: Exception | None = None
+
+    def start(self) -> None:
+        """Begin to serve the slot."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float = JOIN_S) -> bool:
+        """End: the core stops, its line falls, the slot shows ack = 0. Safe to call twice.
+
+        False, with a line in the log, if the core's thread hangs in a callback: the RAM is still in use.
+        """
+        self._stopping.set()
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
+        if not self._thread.is_alive():
+            return True
+        self._log(f"{self.core.name}: the emulator did not stop within {timeout_s} s")
+        return False
+
+    def _serve(self) -> None:
+        awake_until = 0.0
+        try:
+            while not self._stopping.is_set():
+                if self._get(SLOT.RUN) == 1:
+                    self._serve_one_life()
+                    awake_until = time.monotonic() + AWAKE_S
+                else:
+                    self._idle(POLL_S if time.monotonic() < awake_until else REST_S)
+        except Exception as error:  # a thread has no caller: the board looks at `failure`
+            self.failure = error
+            self._log(f"{self.core.name}: the emulator failed: {error!r}")
+
+    def _serve_one_life(self) -> None:
+        generation = self._get(SLOT.GENERATION)
+        self._set(SLOT.ACK, 1)
+        line = _Line(self._on_line)
+        try:
+            if self._get(SLOT.RUN) == 1:  # the PTA may have given up meanwhile and reuse the memory
+                self._execute(generation, line)
+        finally:
+            line.set(False)
+            self._set(SLOT.ACK, 0)
+
+    def _execute(self, generation: int, line: "_Line") -> None:
+        clock = BoardClock(self._monotonic_ns)
+        vector_da = self._get(SLOT.VECTOR_DA)
+        instructions = SLICE_INSTRUCTIONS[-1]
+        machine = Machine(self.core, self._ram, clock.now_ns, self._log, vector_da)
+        machine.add(Ipcc(self.core.ipcc_da, self._occupied, self._set_occupied, machine.refuse))
+        self._log(f"{self.core.name}: released, generation {generation}, vectors at 0x{vector_da:08x}")
+        while self._released(generation):
+            if machine.watchdog.expired():
+                self._log(f"{self.core.name}: {machine.watchdog.name} expired, core held in reset")
+                line.set(True)
+                self._hold(generation)
+            elif (wakes_in_ns := machine.wakes_in_ns()) == 0:
+                instructions = self._run_slice(machine, instructions)
+            else:
+                self._idle(POLL_S if wakes_in_ns is None else min(POLL_S, wakes_in_ns / NS_PER_S))
+        self._log(f"{self.core.name}: held in reset, generation {generation}, stalled {clock.stalled_ns} ns")
+
+    def _run_slice(self, machine: Machine, instructions: int) -> int:
+        """Execute a slice; how long the next one may be."""
+        started = time.monotonic()
+        machine.run(instructions)
+        wanted = instructions // 2 if time.monotonic() - started > SLICE_S else instructions * 2
+        return min(max(wanted, SLICE_INSTRUCTIONS[0]), SLICE_INSTRUCTIONS[-1])
+
+    def _hold(self, generation: int) -> None:
+        while self._released(generation):
+            self._idle(POLL_S)
+
+    def _released(self, generation: int) -> bool:
+        self._beat()
+        return (
+            not self._stopping.is_set()
+            and self._get(SLOT.RUN) == 1
+            and self._get(SLOT.GENERATION) == generation
+        )
+
+    def _idle(self, seconds: float) -> None:
+        self._beat()
+        time.sleep(seconds)
+
+    def _beat(self) -> None:
+        self._set(SLOT.BEAT, self._get(SLOT.BEAT) + 1)
+
+    def _occupied(self) -> int:
+        return self._get(SLOT.IPCC)
+
+    def _set_occupied(self, channels: int) -> None:
+        self._set(SLOT.IPCC, channels)
+
+    def _get(self, word: SLOT) -> int:
+        return self._ram.word(self.core.slot_pa + word)
+
+    def _set(self, word: SLOT, value: int) -> None:
+        self._ram.set_word(self.core.slot_pa + word, value)
+
+
+class _Line:
+    """An interrupt line that tells its setter about changes only."""
+
+    def __init__(self, on_line: LineSetter) -> None:
+        self._on_line = on_line
+        self._level = False
+
+    def set(self, level: bool) -> None:
+        if level != self._level:
+            self._level = level
+            self._on_line(level)

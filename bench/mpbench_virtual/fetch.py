@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: MIT
+"""Fetches Debian packages through a private apt state; the machine's own configuration stays as it is.
+
+Ref: apt-get(8), apt.conf(5); sources.yaml beside this file lists what is fetched.
+"""
+
+import glob
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import yaml
+from attrs import evolve, frozen
+
+from mpbench.errors import LabFault, Misuse
+from mpbench_virtual.paths import cache_dir
+from mpbench_virtual.tools import require, run_logged
+
+SOURCES = Path(__file__).with_name("sources.yaml")
+GUEST_ARCHITECTURES = ("arm64", "armhf")
+"""Of the packages in a board's root file system; the first is that of a package that names none."""
+
+
+@frozen
+class Package:
+    """A Debian package: kind is `source` (upstream's tarball is wanted) or `binary`, for an architecture."""
+
+    name: str
+    kind: str
+    suite: str
+    package: str
+    version: str
+    sha256: str
+    architecture: str = GUEST_ARCHITECTURES[0]
+
+    @property
+    def qualified(self) -> str:
+        """Its name for apt, whose own architecture here is the first; a package may be for all of them."""
+        own = self.architecture == GUEST_ARCHITECTURES[0]
+        return self.package if own else f"{self.package}:{self.architecture}"
+
+    @property
+    def directory(self) -> Path:
+        """Where the fetched file stands, alone."""
+        name = f"{self.qualified}_{self.version}"
+        return cache_dir() / "downloads" / name.replace(":", "%3a")
+
+
+@cache
+def packages() -> dict[str, Package]:
+    """The packages of sources.yaml by name."""
+    return {name: Package(name=name, **entry) for name, entry in yaml.safe_load(SOURCES.read_text()).items()}
+
+
+def fetch(name: str) -> tuple[Package, Path]:
+    """The package and its file; from the cache if there, else from the machine's mirror.
+
+    Where the recorded version has left the archive, the newest one is taken and said so.
+    LabFault when the mirror can't be reached or a file has another hash than recorded.
+    """
+    package = packages()[name]
+    successor = _successor_file(package)
+    if successor.exists():
+        package = evolve(package, **yaml.safe_load(successor.read_text()))
+    if not package.directory.is_dir():
+        package = _download(package, Apt.shared())
+    return package, next(package.directory.iterdir())
+
+
+def _successor_file(package: Package) -> Path:
+    """Remembers which version stands in for the recorded one."""
+    return package.directory.with_name(package.directory.name + ".successor")
+
+
+def _download(wanted: Package, apt: "Apt") -> Package:
+    found = wanted
+    if not apt.has(wanted):
+        found = evolve(wanted, version=apt.newest(wanted))
+        print(
+            f"warning: {wanted.package} {wanted.version} has left {wanted.suite}; taking {found.version}, "
+            "with which the virtual board was not proven",
+            file=sys.stderr,
+        )
+    with tempfile.TemporaryDirectory(dir=_made(cache_dir() / "downloads")) as scratch:
+        file = apt.download(found, Path(scratch))
+        sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+        if found.version == wanted.version and sha256 != wanted.sha256:
+            raise LabFault(
+                f"{file.name}: SHA-256 is {sha256}, recorded is {wanted.sha256}; the mirror is not sound"
+            )
+        found = evolve(found, sha256=sha256)
+        keep = Path(scratch) / "keep"
+        keep.mkdir()
+        file.rename(keep / file.name)
+        keep.rename(found.directory)
+    if found != wanted:
+        _successor_file(wanted).write_text(yaml.safe_dump({"version": found.version, "sha256": found.sha256}))
+    return found
+
+
+def _made(directory: Path) -> Path:
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory
+
+
+class Apt:
+    """An apt of our own: its lists, cache and sources stand in the bench's cache directory."""
+
+    def __init__(self, home: Path, mirror: str) -> None:
+        self.home = home
+        for part in ("lists/partial", "cache/archives/partial"):
+            _made(home / part)
+        keyring = next(iter(sorted(glob.glob("/usr/share/keyrings/debian-archive-keyring.*"))), None)
+        if keyring is None:
+            raise Misuse("no Debian archive keyring; install with: apt-get install debian-archive-keyring")
+        signed = f"[signed-by={keyring}] {mirror}"
+        (home / "sources.list").write_text(
+            f"deb {signed} trixie main\ndeb-src {signed} trixie main\ndeb-src {signed} sid main\n"
+        )
+        self.options = [
+            f"-oDir::Etc::sourcelist={home / 'sources.list'}",
+            "-oDir::Etc::sourceparts=/dev/null",
+            f"-oDir::State::Lists={home / 'lists'}",
+            "-oDir::State::status=/dev/null",
+            f"-oDir::Cache={home / 'cache'}",
+            f"-oAPT::Architecture={GUEST_ARCHITECTURES[0]}",
+            f"-oAPT::Architectures={','.join(GUEST_ARCHITECTURES)}",
+            "-oAPT::Sandbox::User=",
+            "-oAcquire::Retries=3",
+            "-oAcquire::Languages=none",
+            # A mirror may lag behind: what is fetched is pinned by hash, and signatures still have to hold.
+            "-oAcquire::Check-Valid-Until=false",
+        ]
+
+    @classmethod
+    @cache
+    def shared(cls) -> "Apt":
+        """One apt per process, with fresh lists."""
+        apt = cls(cache_dir() / "apt", mirror())
+        apt.update()
+        return apt
+
+    def update(self) -> None:
+        """Fetch the lists; LabFault when the mirror can't be reached."""
+        log = self.home / "update.log"
+        log.unlink(missing_ok=True)
+        # Without this option apt-get ends with 0 although a list could not be fetched.
+        run_logged(["apt-get", *self.options, "-oAPT::Update::Error-Mode=any", "update"], log)
+
+    def _ask(self, *words: str) -> str:
+        return subprocess.run(
+            ["apt-cache", *self.options, *words], capture_output=True, text=True, check=False
+        ).stdout
+
+    def versions(self, package: Package) -> list[str]:
+        """Versions in the archive, newest last."""
+        words = ("showsrc", "--only-source") if package.kind == "source" else ("show",)
+        lines = self._ask(*words, package.qualified).splitlines()
+        found = {line.removeprefix("Version: ") for line in lines if line.startswith("Version: ")}
+        return sorted(found, key=_DebianVersion)
+
+    def has(self, package: Package) -> bool:
+        """Whether the archive still has this very version."""
+        return package.version in self.versions(package)
+
+    def newest(self, package: Package) -> str:
+        """The newest version in the archive; LabFault if there is none."""
+        versions = self.versions(package)
+        if not versions:
+            raise LabFault(f"the mirror has no package {package.package} in {package.suite}")
+        return versions[-1]
+
+    def download(self, package: Package, into: Path) -> Path:
+        """Fetch one package into the directory; its file."""
+        name = f"{package.qualified}={package.version}"
+        words = ["source", "--download-only", "--only-source", name]
+        if package.kind == "binary":
+            words = ["download", name]
+        log = self.home / f"{package.qualified}.log"
+        log.unlink(missing_ok=True)
+        run_logged(["apt-get", *self.options, *words], log, cwd=into)
+        pattern = "*.orig.tar.?z*" if package.kind == "source" else "*.deb"
+        return next(file for file in into.glob(pattern) if file.suffix != ".asc")
+
+
+class _DebianVersion:
+    """Orders versions as dpkg does."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __lt__(self, other: "_DebianVersion") -> bool:
+        done = subprocess.run(["dpkg", "--compare-versions", self.text, "lt", other.text], check=False)
+        return done.returncode == 0
+
+
+def mirror() -> str:
+    """The Debian mirror that this machine uses, or MPBENCH_MIRROR."""
+    if named := os.environ.get("MPBENCH_MIRROR"):
+        return named
+    require("apt-get")
+    form = "$(REPO_URI) $(LABEL)"
+    done = subprocess.run(
+        ["apt-get", "indextargets", "--format", form], capture_output=True, text=True, check=False
+    )
+    uris = [line.split(" ", 1)[0] for line in done.stdout.splitlines() if line.endswith(" Debian")]
+    if not uris:
+        raise Misuse(
+            "this machine's apt names no Debian mirror; run apt-get update, or set MPBENCH_MIRROR to one"
+        )
+    return uris[0]
+
+
+def source_tree(name: str) -> Path:
+    """Unpacked source of one of sources.yaml's source packages; unpacked once per version, never built in.
+
+    MPBENCH_OPTEE_SRC names a tree to use for OP-TEE instead.
+    """
+    if name == "optee" and (own := os.environ.get("MPBENCH_OPTEE_SRC")):
+        return Path(own)
+    package, file = fetch(name)
+    tree = cache_dir() / "sources" / package.directory.name
+    if not tree.is_dir():
+        with tempfile.TemporaryDirectory(dir=_made(tree.parent)) as scratch:
+            unpacked = unpack_source(file, Path(scratch))
+            unpacked.rename(tree)
+    return tree
+
+
+def unpack_source(file: Path, scratch: Path) -> Path:
+    """Unpack a tarball, or the tarball inside a linux-source package; the directory of the tree."""
+    log = scratch / "unpack.log"
+    if file.suffix == ".deb":
+        run_logged(["dpkg-deb", "-x", file, scratch / "deb"], log)
+        file = next((scratch / "deb/usr/src").glob("*.tar.xz"))
+    tree = _made(scratch / "tree")
+    run_logged(["tar", "-xf", file, "-C", tree, "--strip-components=1"], log)
+    shutil.rmtree(scratch / "deb", ignore_errors=True)
+    return tree
+
+
+def unpack_deb(name: str, into: Path, log: Path) -> None:
+    """Unpack a binary package below a directory, as dpkg -x does."""
+    _, file = fetch(name)
+    run_logged(["dpkg-deb", "-x", file, into], log)

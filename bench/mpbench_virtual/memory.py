@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: MIT
+"""The board's memory as host and co-processors share it, and the maps of its cores."""
+
+import ctypes
+import mmap
+import os
+from typing import Self
+
+from attrs import field, frozen
+
+from mpbench.errors import Misuse
+
+RAM_PA = 0x4000_0000
+RAM_SIZE = 0x4400_0000
+"""Guest RAM of QEMU's virt machine: 1088 MiB, so that an STM32MP25's own DDR addresses lie inside."""
+
+RAM_NAME = "mpbench-ram"
+"""Of the file without a place in any file system that holds it."""
+
+CONTROL_PA = 0x8140_0000
+CONTROL_SIZE = 0x1000
+SLOT_SIZE = 0x100
+"""Control page: one slot per core, at SLOT_SIZE times its processor id."""
+
+
+@frozen
+class Region:
+    """Memory of a core: at `da` for the core, at `pa` in the board's RAM."""
+
+    name: str
+    da: int = field(repr=hex)
+    pa: int = field(repr=hex)
+    size: int = field(repr=hex)
+
+
+@frozen
+class Gate:
+    """Clock enable bit of a peripheral in RCC; `sets_only`: a write of 0 clears nothing."""
+
+    da: int = field(repr=hex)
+    mask: int = field(repr=hex)
+    sets_only: bool = False
+
+
+@frozen
+class WatchdogSpec:
+    """The SoC's watchdog of a core: `kind` is "iwdg" or "wwdg", `clock_hz` feeds its prescaler.
+
+    `spi` is the interrupt on the virtual board, `soc_line` what the SoC has in its place.
+    """
+
+    kind: str
+    name: str
+    da: int = field(repr=hex)
+    clock_hz: int
+    spi: int
+    soc_line: str
+    gate: Gate | None = None
+
+
+@frozen
+class CoreSpec:
+    """A co-processor: `cpu` is "cortex-m33", "cortex-m0" or "cortex-m4"; the first region has the vectors."""
+
+    name: str
+    processor_id: int
+    cpu: str
+    cpu_hz: int
+    regions: tuple[Region, ...]
+    watchdog: WatchdogSpec
+    ipcc_da: int = field(repr=hex)
+
+    @property
+    def vector_da(self) -> int:
+        """Device address of the vector table."""
+        return self.regions[0].da
+
+    @property
+    def slot_pa(self) -> int:
+        """Physical address of the core's slot in the control page."""
+        return CONTROL_PA + SLOT_SIZE * self.processor_id
+
+    def region(self, name: str) -> Region:
+        """The region called `name`; Misuse if there is none."""
+        for region in self.regions:
+            if region.name == name:
+                return region
+        raise Misuse(f"{self.name} has no region {name!r}; it has {[r.name for r in self.regions]}")
+
+    def pa_of(self, da: int, size: int = 1) -> int:
+        """Physical address of `size` bytes at `da`; Misuse if no region holds them all."""
+        for region in self.regions:
+            if region.da <= da and da + size <= region.da + region.size:
+                return region.pa + da - region.da
+        raise Misuse(f"{self.name}: {size} bytes at 0x{da:08x} lie in none of its regions {self.regions}")
+
+
+MP25_CORES: dict[str, CoreSpec] = {
+    "m33": CoreSpec(
+        name="m33",
+        processor_id=1,
+        cpu="cortex-m33",
+        cpu_hz=400_000_000,
+        regions=(
+            Region("firmware", 0x8010_0000, 0x8010_0000, 0x80_0000),
+            Region("ipc", 0x8120_0000, 0x8120_0000, 0x10_0000),
+        ),
+        watchdog=WatchdogSpec(
+            kind="iwdg",
+            name="iwdg3",
+            da=0x4403_0000,
+            clock_hz=32_000,
+            spi=176,
+            soc_line="GIC_SPI 4",
+            gate=Gate(da=0x4420_0890, mask=1 << 1),
+        ),
+        ipcc_da=0x4049_0000,
+    ),
+    "m0": CoreSpec(
+        name="m0",
+        processor_id=2,
+        cpu="cortex-m0",
+        cpu_hz=200_000_000,
+        regions=(
+            Region("firmware", 0x200C_0000, 0x8160_0000, 0x6000),
+            Region("ipc", 0x200C_6000, 0x8180_0000, 0x2000),
+        ),
+        watchdog=WatchdogSpec(
+            kind="iwdg", name="iwdg5", da=0x4609_0000, clock_hz=32_000, spi=177, soc_line="GIC_SPI 7"
+        ),
+        ipcc_da=0x4625_0000,
+    ),
+}
+"""The virtual STM32MP25. Where it differs from ST's board, all in one place:
+
+- The watchdogs' interrupts are SPI 176 and 177, not 4 and 7: QEMU's virt machine uses those itself.
+- The M0's memory is LPSRAM at 0x200c0000 on silicon; here it is RAM at another physical address
+  (0x81600000, 0x81800000), because virt has no memory there. The core sees ST's addresses.
+- Release and reset go through the control page at 0x81400000 instead of RCC; it doesn't exist on silicon.
+- ST gives the M33 a second data area (cm33_cube_data); the firmware here needs none.
+- No public source names a processor id for the M0: 2 is ours. The M33's 1 is ST's.
+- The M33 is in one world only: IWDG3 answers it, whereas silicon asks RIFSC first.
+- The mailbox (IPCC) has the co-processor's half only; Linux's half is a word in the control page, with which
+  it asks for a shutdown.
+- No cache.
+
+Ref: the headers in firmware/coprocessor/soc name ST's documents for each address.
+"""
+
+MP15_CORES: dict[str, CoreSpec] = {
+    "m4": CoreSpec(
+        name="m4",
+        processor_id=0,
+        cpu="cortex-m4",
+        cpu_hz=208_877_930,
+        regions=(
+            Region("retram", 0x0000_0000, 0x8010_0000, 0x1_0000),
+            Region("mcuram2", 0x1000_0000, 0x8011_0000, 0x4_0000),
+            Region("ipc", 0x1004_0000, 0x8120_0000, 0x2000),
+        ),
+        watchdog=WatchdogSpec(
+            kind="wwdg",
+            name="wwdg1",
+            da=0x4000_A000,
+            clock_hz=104_438_965,
+            spi=176,
+            soc_line="EXTI 68",
+            gate=Gate(da=0x5000_0A80, mask=1 << 28, sets_only=True),
+        ),
+        ipcc_da=0x4C00_1000,
+    ),
+}
+"""The virtual STM32MP15. Where it differs from ST's board, all in one place:
+
+- RETRAM and MCUSRAM are RAM at other physical addresses, because QEMU's virt machine has no memory at
+  0x38000000 and 0x10000000. The M4 sees them where it does on silicon: RETRAM at 0, MCUSRAM at 0x10000000.
+- The last region is vdev0vring0 and vdev0vring1 of ST's boards in one; the buffers behind them are missing.
+- The watchdog's interrupt is SPI 176; on silicon WWDG1 resets the M4 and reaches Linux through EXTI 68.
+- Release and reset go through the control page at 0x81400000 instead of RCC; it doesn't exist on silicon.
+- The mailbox (IPCC) has the co-processor's half only; Linux's half is a word in the control page, with which
+  it asks for a shutdown.
+- The Cortex-A cores are A15, not A7: TF-A's qemu platform knows no other of 32 bit. No cache.
+
+Ref: Linux arch/arm/boot/dts/st/stm32mp151.dtsi (mlahb), stm32mp15xx-dkx.dtsi (memory-region of m4_rproc).
+"""
+
+
+def ram_offset(pa: int, size: int, base_pa: int = RAM_PA, ram_size: int = RAM_SIZE) -> int:
+    """Offset of `size` bytes at `pa` in the RAM's file; Misuse outside."""
+    offset = pa - base_pa
+    if offset < 0 or offset + size > ram_size:
+        end = base_pa + ram_size
+        raise Misuse(f"{size} bytes at 0x{pa:08x} are outside the RAM 0x{base_pa:08x}..0x{end:08x}")
+    return offset
+
+
+class SharedRam:
+    """The board's RAM, mapped: QEMU, the PTA and the co-processors see the same bytes.
+
+    Addresses are physical; a range outside is Misuse. Words are little-endian and aligned, read and
+    written in one access, as the other side expects of a register. `fd` stays open until close().
+    """
+
+    def __init__(self, fd: int, size: int = RAM_SIZE, base_pa: int = RAM_PA) -> None:
+        self.fd = os.dup(fd)
+        self.size = size
+        self.base_pa = base_pa
+        self._map = mmap.mmap(self.fd, size)
+        self._words = memoryview(self._map).cast("I")
+        self._first = ctypes.c_char.from_buffer(self._map)
+
+    @classmethod
+    def create(cls, size: int = RAM_SIZE, base_pa: int = RAM_PA) -> Self:
+        """New, zeroed RAM without a name in any file system: it is gone with its last user."""
+        fd = os.memfd_create(RAM_NAME, os.MFD_CLOEXEC)
+        try:
+            os.ftruncate(fd, size)
+            return cls(fd, size, base_pa)
+        finally:
+            os.close(fd)
+
+    def offset(self, pa: int, size: int = 1) -> int:
+        """Offset of `size` bytes at `pa`, checked."""
+        return ram_offset(pa, size, self.base_pa, self.size)
+
+    def read(self, pa: int, size: int) -> bytes:
+        """Bytes at `pa`."""
+        start = self.offset(pa, size)
+        return self._map[start : start + size]
+
+    def write(self, pa: int, data: bytes) -> None:
+        """Put `data` at `pa`."""
+        start = self.offset(pa, len(data))
+        self._map[start : start + len(data)] = data
+
+    def word(self, pa: int) -> int:
+        """The 32-bit word at `pa`."""
+        return self._words[self._word_index(pa)]
+
+    def set_word(self, pa: int, value: int) -> None:
+        """Write the 32-bit word at `pa`."""
+        self._words[self._word_index(pa)] = value & 0xFFFF_FFFF
+
+    def address(self, pa: int, size: int) -> int:
+        """Address in this process of `size` bytes at `pa`; valid until close()."""
+        return ctypes.addressof(self._first) + self.offset(pa, size)
+
+    def close(self) -> None:
+        """Unmap; no emulator may use the RAM any more. A second call does nothing."""
+        if self._map.closed:
+            return
+        del self._first
+        self._words.release()
+        self._map.close()
+        os.close(self.fd)
+
+    def _word_index(self, pa: int) -> int:
+        if pa % 4:
+            raise Misuse(f"a word at 0x{pa:08x} is not aligned to 4")
+        return self.offset(pa, 4) // 4

@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: MIT
+"""The process behind one virtual board: power port, UARTs, QEMU and the co-processors.
+
+Started by mpbench_virtual.boards; ends with SIGTERM or when its standard input closes, and takes
+everything with it. `python -m mpbench_virtual.process` is not for people.
+"""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from attrs import define, field, frozen
+
+from mpbench.errors import LabFault
+from mpbench_virtual import keys
+from mpbench_virtual.coprocessor import Coprocessor
+from mpbench_virtual.kinds import KINDS
+from mpbench_virtual.memory import RAM_SIZE, SharedRam
+from mpbench_virtual.qemu import Parts, Qemu, command_line, ram_path
+from mpbench_virtual.uart import Uart
+
+PORTS = {"console": 1, "secure": 2, "power": 3, "ssh": 22}
+"""Offsets from the base port."""
+
+
+@frozen
+class Spec:
+    """What a board process is told: where to live, where to listen, what to boot."""
+
+    name: str
+    kind: str
+    directory: Path
+    address: str | None
+    base_port: int
+    parts: Parts
+    lifeline: bool
+
+    def port(self, name: str) -> int:
+        """TCP port of one of PORTS."""
+        return self.base_port + PORTS[name]
+
+    @classmethod
+    def from_json(cls, text: str) -> "Spec":
+        """Inverse of attrs.asdict and json.dumps."""
+        data = json.loads(text)
+        parts = data.pop("parts")
+        others = {"append": parts.pop("append"), "machine": tuple(parts.pop("machine"))}
+        files: dict[str, Any] = {name: Path(file) for name, file in parts.items()}
+        return cls(**{**data, "directory": Path(data["directory"])}, parts=Parts(**files, **others))
+
+
+@define
+class Supply:
+    """The board's main supply: on is QEMU and the co-processors over fresh RAM, off is nothing of that."""
+
+    spec: Spec
+    address: str
+    qemu: Qemu | None = None
+    ram: SharedRam | None = None
+    cores: list[Coprocessor] = field(factory=list)
+
+    @property
+    def is_on(self) -> bool:
+        """Whether the supply is on and QEMU lives."""
+        return self.qemu is not None and self.qemu.process.poll() is None
+
+    def switch(self, on: bool) -> None:
+        """Turn the supply on or off; LabFault when QEMU does not start."""
+        if on and self.is_on:
+            return
+        self._off()
+        if on:
+            try:
+                self._on()
+            except BaseException:
+                self._off()
+                raise
+
+    def _on(self) -> None:
+        spec = self.spec
+        self.ram = SharedRam.create(RAM_SIZE)
+        ssh = f"{self.address}:{spec.port('ssh')}"
+        argv = command_line(spec.parts, spec.directory, ram_path(self.ram.fd), RAM_SIZE, ssh)
+        self.qemu = Qemu(argv, spec.directory, self.ram.fd)
+        for core in KINDS[spec.kind].soc.cores.values():
+            line = partial(self.qemu.set_spi, core.watchdog.spi)
+            self.cores.append(Coprocessor(core, self.ram, line, _log))
+            self.cores[-1].start()
+
+    def _off(self) -> None:
+        stuck = [core for core in self.cores if not core.stop()]
+        self.cores.clear()
+        if self.qemu is not None:
+            self.qemu.kill()
+            self.qemu = None
+        if self.ram is not None:
+            if not stuck:  # else its thread still reads there: the mapping ends with this process
+                self.ram.close()
+            self.ram = None
+
+
+def _log(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def power_handler(switch: Callable[[bool], None], is_on: Callable[[], bool]) -> type[BaseHTTPRequestHandler]:
+    """HTTP handler of a power port as labgrid's `rest` model speaks it: GET and PUT of `0` or `1`."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def _answer(self, code: int, text: str) -> None:
+            # The reason goes into the status line as well: it is all that labgrid shows of a failure.
+            self.send_response(code, text if code >= 400 else None)
+            self.send_header("Content-Type", "text/plain")
+            self.send_header("Content-Length", str(len(text.encode())))
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        def do_GET(self) -> None:
+            self._answer(200, str(int(is_on())))
+
+        def do_PUT(self) -> None:
+            wanted = self.rfile.read(int(self.headers.get("Content-Length", 0))).strip()
+            if wanted not in (b"0", b"1"):
+                self._answer(400, f"power is 0 or 1, not {wanted[:20]!r}")
+                return
+            try:
+                switch(wanted == b"1")
+            except Exception as error:  # whatever it is, the client has to hear it
+                self._answer(500, " ".join(str(error).split()) or repr(error))
+            else:
+                self._answer(200, wanted.decode())
+
+        def log_message(self, format: str, *args: Any) -> None:
+            _log("power: " + format % args)
+
+    return Handler
+
+
+async def serve(spec: Spec) -> None:
+    """Offer the board until told to end."""
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        loop.add_signal_handler(number, ended.set)
+    if spec.lifeline:
+        loop.add_reader(sys.stdin.fileno(), _end_at_eof, ended)
+    address = spec.address or own_address()
+    supply = Supply(spec, address)
+
+    def switch(on: bool) -> None:
+        # In the loop's thread: one switch at a time, and QEMU dies with the very thread that started it.
+        # No deadline here: what is waited for of QEMU and the cores has one.
+        asyncio.run_coroutine_threadsafe(_call(supply.switch, on), loop).result()
+
+    uarts = {name: Uart(name, spec.directory) for name in ("console", "secure")}
+    for name, uart in uarts.items():
+        await uart.open(address, spec.port(name))
+    handler = power_handler(switch, lambda: supply.is_on)
+    with ThreadingHTTPServer((address, spec.port("power")), handler) as power:
+        threading.Thread(target=power.serve_forever, daemon=True).start()
+        _announce(spec, address)
+        await ended.wait()
+        power.shutdown()
+    supply.switch(False)
+    for uart in uarts.values():
+        await uart.close()
+
+
+async def _call(action: Callable[[bool], None], argument: bool) -> None:
+    action(argument)
+
+
+def _end_at_eof(ended: asyncio.Event) -> None:
+    """Nobody writes there: readable means that whoever held the other end has gone."""
+    if not os.read(sys.stdin.fileno(), 1):
+        asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+        ended.set()
+
+
+def own_address() -> str:
+    """A loopback address that no other board has: process ids have 22 bits, 127.64.0.0/10 has as many."""
+    pid = os.getpid()
+    return f"127.{64 + (pid >> 16)}.{pid >> 8 & 255}.{pid & 255}"
+
+
+def _announce(spec: Spec, address: str) -> None:
+    """Write down where everything is, then say so: who reads board.json finds it whole."""
+    ports = {name: spec.port(name) for name in PORTS}
+    host_key = keys.ssh_public_line(keys.host_key()).decode()
+    (spec.directory / "known_hosts").write_text(f"[{address}]:{ports['ssh']} {host_key}\n")
+    text = json.dumps({"name": spec.name, "pid": os.getpid(), "address": address, "ports": ports})
+    fresh = spec.directory / "board.json.partial"
+    fresh.write_text(text)
+    fresh.rename(spec.directory / "board.json")
+    print("ready", flush=True)
+
+
+def main() -> int:
+    """Run one board; its spec is argv[1]."""
+    spec = Spec.from_json(sys.argv[1])
+    try:
+        asyncio.run(serve(spec))
+    except (OSError, LabFault) as error:
+        print(f"failed {error}", flush=True)
+        return 3
+    finally:
+        shutil.rmtree(spec.directory, ignore_errors=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

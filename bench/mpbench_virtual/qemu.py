@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: MIT
+"""QEMU as the board's main part: its command line, its process, its interrupt lines.
+
+Ref: QEMU documentation, system/arm/virt.rst; docs/devel/testing/qtest.rst; QMP reference.
+"""
+
+import json
+import socket
+import subprocess
+import threading
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from mpbench.errors import LabFault
+
+GIC_TYPE = "arm_gic"
+ANSWER_S = 50.0
+"""An idle host gives QEMU the time for an answer in a tenth of a second, a full one when its turn comes."""
+DIE_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL")
+"""Makes the kernel end a program with the thread that started it. Ref: prctl(2), PR_SET_PDEATHSIG."""
+
+
+@frozen
+class Parts:
+    """What makes up a board: files, QEMU's first arguments, Linux's command line."""
+
+    machine: tuple[str, ...]
+    firmware: Path
+    kernel: Path
+    initrd: Path
+    device_tree: Path
+    environment: Path
+    append: str
+
+
+def command_line(parts: Parts, directory: Path, ram: Path, ram_bytes: int, ssh: str) -> list[str]:
+    """QEMU's argv. ssh: ADDRESS:PORT that leads to the guest's port 22."""
+    backend = f"memory-backend-file,id=ram,size={ram_bytes},mem-path={ram},share=on"
+    return [
+        "qemu-system-aarch64",
+        *parts.machine,
+        "-object", backend,
+        "-nodefaults",
+        "-display", "none",
+        "-no-shutdown",
+        "-bios", str(parts.firmware),
+        "-kernel", str(parts.kernel),
+        "-initrd", str(parts.initrd),
+        "-dtb", str(parts.device_tree),
+        "-append", parts.append,
+        "-drive", f"if=pflash,index=1,format=raw,file={parts.environment},readonly=on",
+        "-chardev", f"socket,id=console,path={directory / 'console.sock'}",
+        "-serial", "chardev:console",
+        "-chardev", f"socket,id=secure,path={directory / 'secure.sock'}",
+        "-serial", "chardev:secure",
+        "-netdev", f"user,id=net,hostfwd=tcp:{ssh}-:22",
+        "-device", "virtio-net-device,netdev=net",
+        "-device", "virtio-rng-device",
+        "-chardev", f"socket,id=qmp,path={directory / 'qmp.sock'},server=on,wait=off",
+        "-mon", "chardev=qmp,mode=control",
+        "-qtest", f"unix:{directory / 'qtest.sock'}",
+        "-qtest-log", "none",
+    ]  # fmt: skip
+
+
+class Qemu:
+    """A running QEMU and its interrupt lines. Ends with the process (and its main thread) that started it."""
+
+    def __init__(self, argv: list[str], directory: Path, ram_fd: int) -> None:
+        """Start it and connect; LabFault with QEMU's own words when it does not come up."""
+        self.directory = directory
+        self._irq_lock = threading.Lock()
+        (directory / "qtest.sock").unlink(missing_ok=True)
+        self._log = directory / "qemu.log"
+        with socket.socket(socket.AF_UNIX) as listener, self._log.open("wb") as log:
+            listener.bind(str(directory / "qtest.sock"))
+            listener.listen(1)
+            listener.settimeout(0.1)
+            self.process = subprocess.Popen(
+                [*DIE_WITH_PARENT, *argv],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=[ram_fd],
+            )
+            # QEMU may find a busy port or a missing file only after it has connected here.
+            try:
+                self._qtest = self._accept(listener)
+                self._answers = self._qtest.makefile("rb")
+                self._gic = self._find_gic()
+            except OSError as error:
+                self.kill()
+                raise LabFault(f"QEMU did not start: {self._last_words() or error}") from error
+            except BaseException:
+                self.kill()
+                raise
+
+    def _last_words(self) -> str:
+        lines = self._log.read_text(errors="replace").strip().splitlines()
+        return lines[-1] if lines else ""
+
+    def _accept(self, listener: socket.socket) -> socket.socket:
+        for _ in range(int(ANSWER_S / 0.1)):
+            try:
+                connection, _ = listener.accept()
+            except TimeoutError:
+                if self.process.poll() is not None:
+                    break
+                continue
+            connection.settimeout(ANSWER_S)
+            return connection
+        raise TimeoutError(f"it did not connect within {ANSWER_S:.0f} s")
+
+    def _find_gic(self) -> str:
+        """QOM path of the interrupt controller: a wrong one would abort QEMU at the first interrupt."""
+        path = "/machine/unattached"
+        for child in self.qmp("qom-list", path=path):
+            if child["type"] == f"child<{GIC_TYPE}>":
+                return f"{path}/{child['name']}"
+        raise LabFault(f"QEMU has no {GIC_TYPE} below {path}")
+
+    def set_spi(self, spi: int, level: bool) -> None:
+        """Drive a shared peripheral interrupt of the GIC; callable from any thread."""
+        line = f"set_irq_in {self._gic} unnamed-gpio-in {spi} {int(level)}\n"
+        with self._irq_lock:
+            self._qtest.sendall(line.encode())
+            answer = self._answers.readline()
+        if not answer.startswith(b"OK"):
+            raise LabFault(f"QEMU refused {line.strip()!r}: {answer!r}")
+
+    def qmp(self, command: str, **arguments: Any) -> Any:
+        """One QMP command on a connection of its own; its `return`."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(ANSWER_S)
+            connection.connect(str(self.directory / "qmp.sock"))
+            with connection.makefile("rwb", buffering=0) as stream:
+                for request in (
+                    {"execute": "qmp_capabilities"},
+                    {"execute": command, "arguments": arguments},
+                ):
+                    stream.write(json.dumps(request).encode() + b"\n")
+                try:
+                    return _last_return(stream)
+                except TimeoutError as e:
+                    raise TimeoutError(f"no answer to {command} within {ANSWER_S:g} s") from e
+
+    def kill(self) -> None:
+        """End it at once, as a power cut would."""
+        self.process.kill()
+        self.process.wait()
+        if hasattr(self, "_qtest"):
+            self._answers.close()
+            self._qtest.close()
+
+
+def _last_return(stream: Any) -> Any:
+    """The second `return`: the first answers qmp_capabilities; greetings and events are passed over."""
+    seen = 0
+    for line in stream:
+        message = json.loads(line)
+        if "error" in message:
+            raise LabFault(f"QMP: {message['error']['desc']}")
+        seen += "return" in message
+        if seen == 2:
+            return message["return"]
+    raise ConnectionResetError("QEMU closed its monitor in mid-command")
+
+
+def ram_path(fd: int) -> Path:
+    """Name under which a child finds an inherited descriptor."""
+    return Path(f"/proc/self/fd/{fd}")

@@ -1,0 +1,354 @@
+# SPDX-License-Identifier: MIT
+"""How each part of a virtual board is made: TF-A, OP-TEE, U-Boot, Linux, root file system.
+
+Ref: OP-TEE documentation, "QEMU v8"; TF-A documentation, plat/qemu; Linux Documentation/kbuild/kconfig.rst.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from functools import cache
+from inspect import getsource
+from pathlib import Path
+
+from mpbench_virtual.fetch import fetch, source_tree, unpack_deb
+from mpbench_virtual.keys import signing_public_key
+from mpbench_virtual.kinds import MP25, BoardKind, Soc
+from mpbench_virtual.paths import FIRMWARE
+from mpbench_virtual.steps import Place, Step, hash_files
+from mpbench_virtual.tools import run_logged
+
+JOBS = f"-j{os.cpu_count() or 1}"
+NATIVE_GUEST = "arm64"
+"""Packages of another architecture have its name behind theirs in sources.yaml."""
+
+GUEST_FILES = {
+    "busybox": ("usr/bin/busybox",),
+    "dropbear": ("usr/sbin/dropbear",),
+    "sftp": ("usr/lib/openssh/sftp-server",),
+    "libc": ("libc.so.6",),
+    "libcrypt": ("libcrypt.so.1",),
+    "libgmp": ("libgmp.so.10",),
+    "libtomcrypt": ("libtomcrypt.so.1",),
+    "libtommath": ("libtommath.so.1",),
+    "zlib": ("libz.so.1",),
+    "libteec": ("libteec.so.2",),
+    "supplicant": ("usr/sbin/tee-supplicant",),
+}
+"""What the root file system takes of each package: a path, or a library by its soname."""
+
+
+EMPTY_DIRECTORIES = "bin dev proc sys tmp run root sbin usr/bin usr/sbin lib/firmware var/log"
+
+
+def steps_of(kind: BoardKind) -> list[Step]:
+    """All parts of a board, each behind what it needs. Boards of one SoC share all but OP-TEE and TF-A."""
+    soc = kind.soc
+
+    def step(
+        name: str,
+        inputs: Callable[[], Iterable[str]],
+        make: Callable[[Place], None],
+        needs: tuple[str, ...] = (),
+    ) -> Step:
+        return Step(name, inputs, make, needs, work=name if soc is MP25 else f"{name}-{soc.name}")
+
+    return [
+        step("linux", lambda: _linux_inputs(soc), lambda place: _make_linux(soc, place)),
+        step("optee", lambda: _optee_inputs(kind), lambda place: _make_optee(kind, place)),
+        step("uboot", lambda: _uboot_inputs(soc), lambda place: UBOOTS[soc.uboot](soc, place)),
+        step("tfa", lambda: _tfa_inputs(soc), lambda place: _make_tfa(soc, place), ("optee", "uboot")),
+        step("rootfs", lambda: _rootfs_inputs(soc), lambda place: _make_rootfs(soc, place)),
+        step("uboot-env", lambda: _uboot_env_inputs(soc), lambda place: _make_uboot_env(soc, place)),
+        step("device-tree", lambda: _device_tree_inputs(soc), lambda place: _make_device_tree(soc, place)),
+    ]
+
+
+@cache
+def version_of(*command: str) -> str:
+    """First line that a tool prints of its version: part of the content address of what it makes."""
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()[0]
+
+
+def _source_id(name: str) -> str:
+    """Names the source: version and hash of a package, or the content of a tree of the user's own."""
+    if name == "optee" and (own := os.environ.get("MPBENCH_OPTEE_SRC")):
+        return hash_files(Path(own))
+    package, _ = fetch(name)
+    return f"{package.package} {package.version} {package.sha256}"
+
+
+def _linux_inputs(soc: Soc) -> Iterable[str]:
+    return [
+        getsource(_make_linux),
+        _source_id("linux"),
+        version_of(soc.cross + "gcc", "--version"),
+        hash_files(FIRMWARE / "linux/mpbench_remoteproc.c", FIRMWARE / f"linux/{soc.name}.config"),
+        *soc.linux,
+    ]
+
+
+def _make_linux(soc: Soc, place: Place) -> None:
+    """The kernel tree stays in `work`, so that an interrupted build goes on and a changed driver is quick."""
+    origin = source_tree("linux")
+    tree = place.work / origin.name
+    if not tree.is_dir():
+        shutil.rmtree(place.work)
+        place.work.mkdir()
+        shutil.copytree(origin, place.work / "copying", symlinks=True)
+        (place.work / "copying").rename(tree)
+    driver = tree / "drivers/remoteproc"
+    _append_line(driver / "Makefile", "obj-$(CONFIG_REMOTEPROC) += mpbench_remoteproc.o")
+    _copy_if_changed(FIRMWARE / "linux/mpbench_remoteproc.c", driver / "mpbench_remoteproc.c")
+    arch, image = soc.linux
+    make: list[str | Path] = ["make", "-C", tree, f"ARCH={arch}", f"CROSS_COMPILE={soc.cross}"]
+    env = {
+        "KBUILD_BUILD_TIMESTAMP": "1970-01-01",
+        "KBUILD_BUILD_USER": "mpbench",
+        "KBUILD_BUILD_HOST": "mpbench",
+        "KBUILD_BUILD_VERSION": "1",
+    }
+    fragment = FIRMWARE / f"linux/{soc.name}.config"
+    run_logged([*make, "allnoconfig", f"KCONFIG_ALLCONFIG={fragment}"], place.log, env=env)
+    run_logged([*make, JOBS, image], place.log, env=env)
+    shutil.copy(tree / f"arch/{arch}/boot" / image, place.out / "kernel")
+    shutil.copy(tree / ".config", place.out / "config")
+
+
+def _optee_inputs(kind: BoardKind) -> Iterable[str]:
+    return [
+        getsource(_make_optee),
+        _source_id("optee"),
+        version_of(kind.soc.cross + "gcc", "--version"),
+        hash_files(FIRMWARE / "optee"),
+        signing_public_key().read_text(),
+        f"{kind.soc.name} {kind.notification_intid}",
+    ]
+
+
+def platform_settings(soc: Soc) -> list[str]:
+    """Which platform of OP-TEE, and for which word sizes."""
+    return _lines(FIRMWARE / f"optee/{soc.name}.mk")
+
+
+def _optee_version() -> str:
+    """What OP-TEE says of itself; without it, it would ask a git repository that isn't there."""
+    return "own-tree" if os.environ.get("MPBENCH_OPTEE_SRC") else fetch("optee")[0].version
+
+
+def _make_optee(kind: BoardKind, place: Place) -> None:
+    """Pristine tree, firmware/optee laid over it, the lines of append.txt; the TA's source stays as it is."""
+    tree = place.work / "tree"
+    shutil.rmtree(tree, ignore_errors=True)
+    shutil.copytree(source_tree("optee"), tree, symlinks=True)
+    ours = FIRMWARE / "optee"
+    for path in sorted(p for p in (ours / "core").rglob("*") if p.is_file()):
+        target = tree / path.relative_to(ours)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+    for line in _lines(ours / "append.txt"):
+        name, text = line.split("\t", 1)
+        _append_line(tree / name, text)
+    settings: list[str] = [
+        *_lines(ours / "config.mk"),
+        *_lines(ours / f"{kind.soc.name}.mk"),
+        f"CFG_CORE_ASYNC_NOTIF_GIC_INTID={kind.notification_intid}",
+        f"RPROC_SIGN_KEY={signing_public_key()}",
+        f"CROSS_COMPILE={kind.soc.cross}",
+        f"CROSS_COMPILE64={kind.soc.cross}",
+        f"TEE_IMPL_VERSION={_optee_version()}",
+        "O=out",
+    ]
+    # OP-TEE's scripts want the bench's Python, which has pyelftools and cryptography.
+    search = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    run_logged(["make", "-C", tree, JOBS, *settings, "all"], place.log, env={"PATH": search})
+    for name in ("tee-header_v2.bin", "tee-pager_v2.bin", "tee-pageable_v2.bin", "conf.mk"):
+        found = tree / "out" / ("core/" + name if name.startswith("tee") else name)
+        shutil.copy(found, place.out)
+
+
+def _uboot_inputs(soc: Soc) -> Iterable[str]:
+    recipe = UBOOTS[soc.uboot]
+    own = [version_of(soc.cross + "gcc", "--version"), hash_files(_uboot_config(soc))]
+    return [getsource(recipe), _source_id(soc.uboot), *(own if recipe is _build_uboot else [])]
+
+
+def _uboot_config(soc: Soc) -> Path:
+    return FIRMWARE / f"boot/{soc.name}-uboot.config"
+
+
+def _take_uboot(_: Soc, place: Place) -> None:
+    """Debian's own program: 64 bit, and runs wherever it is loaded to."""
+    shutil.rmtree(place.work / "deb", ignore_errors=True)
+    unpack_deb("uboot", place.work / "deb", place.log)
+    shutil.copy(place.work / "deb/usr/lib/u-boot/qemu_arm64/u-boot.bin", place.out)
+
+
+def _build_uboot(soc: Soc, place: Place) -> None:
+    """Of the same source as Debian's, linked at the address that TF-A loads it to."""
+    tree = place.work / "tree"
+    shutil.rmtree(tree, ignore_errors=True)
+    shutil.copytree(source_tree("uboot-source"), tree, symlinks=True)
+    make: list[str | Path] = ["make", "-C", tree, f"CROSS_COMPILE={soc.cross}"]
+    env = {"SOURCE_DATE_EPOCH": "0"}
+    run_logged([*make, "qemu_arm_defconfig"], place.log, env=env)
+    with (tree / ".config").open("a") as config:
+        config.write(_uboot_config(soc).read_text())
+    run_logged([*make, "olddefconfig"], place.log, env=env)
+    run_logged([*make, JOBS, "u-boot.bin"], place.log, env=env)
+    shutil.copy(tree / "u-boot.bin", place.out)
+
+
+UBOOTS: dict[str, Callable[[Soc, Place], None]] = {"uboot": _take_uboot, "uboot-source": _build_uboot}
+
+
+def _tfa_inputs(soc: Soc) -> Iterable[str]:
+    return [
+        getsource(_make_tfa),
+        _source_id("tfa"),
+        version_of(soc.cross + "gcc", "--version"),
+        *soc.tfa,
+    ]
+
+
+def _make_tfa(soc: Soc, place: Place) -> None:
+    tree = place.work / "tree"
+    shutil.rmtree(tree, ignore_errors=True)
+    shutil.copytree(source_tree("tfa"), tree, symlinks=True)
+    optee = place.needs["optee"]
+    settings = [
+        "PLAT=qemu",
+        *soc.tfa,
+        f"CROSS_COMPILE={soc.cross}",
+        f"BL32={optee / 'tee-header_v2.bin'}",
+        f"BL32_EXTRA1={optee / 'tee-pager_v2.bin'}",
+        f"BL32_EXTRA2={optee / 'tee-pageable_v2.bin'}",
+        "BL32_RAM_LOCATION=tdram",
+        "QEMU_USE_GIC_DRIVER=QEMU_GICV2",
+        f"BL33={place.needs['uboot'] / 'u-boot.bin'}",
+        "BUILD_STRING=mpbench",
+        'BUILD_MESSAGE_TIMESTAMP="\\"1970-01-01\\""',
+    ]
+    run_logged(["make", "-C", tree, JOBS, *settings, "all", "fip"], place.log)
+    shutil.copy(tree / "build/qemu/release/qemu_fw.bios", place.out)
+
+
+def _guest_package(soc: Soc, name: str) -> str:
+    """Name in sources.yaml of a package for this SoC's architecture."""
+    architecture, _ = soc.guest
+    return name if architecture == NATIVE_GUEST else f"{name}-{architecture}"
+
+
+def _rootfs_inputs(soc: Soc) -> Iterable[str]:
+    return [
+        getsource(_make_rootfs),
+        *(_source_id(_guest_package(soc, name)) for name in GUEST_FILES),
+        hash_files(FIRMWARE / "boot/rootfs"),
+        repr(GUEST_FILES),
+        *soc.guest,
+    ]
+
+
+def _make_rootfs(soc: Soc, place: Place) -> None:
+    root = place.work / "root"
+    unpacked = place.work / "unpacked"
+    for stale in (root, unpacked):
+        shutil.rmtree(stale, ignore_errors=True)
+    shutil.copytree(FIRMWARE / "boot/rootfs", root)
+    unpacked.mkdir()
+    for name, wanted in GUEST_FILES.items():
+        unpack_deb(_guest_package(soc, name), unpacked / name, place.log)
+        for file in wanted:
+            _take(unpacked / name, file, root)
+    _take(unpacked / "libc", soc.guest[1], root)
+    for directory in EMPTY_DIRECTORIES.split():
+        (root / directory).mkdir(parents=True, exist_ok=True)
+    (root / "usr/bin/busybox").rename(root / "bin/busybox")
+    (root / "bin/sh").symlink_to("busybox")
+    (root / "usr/lib/sftp-server").symlink_to("openssh/sftp-server")
+    write_cpio(root, place.out / "rootfs.cpio", place.log)
+
+
+def _take(package: Path, wanted: str, root: Path) -> None:
+    """Copy a file by path, or a library by soname to /lib, resolved."""
+    if "/" in wanted:
+        target = root / wanted
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(package / wanted, target)
+        return
+    (root / "lib").mkdir(exist_ok=True)
+    found = next(package.rglob(wanted))
+    shutil.copy(found.resolve(), root / "lib" / wanted)
+
+
+def write_cpio(root: Path, archive: Path, log: Path) -> None:
+    """Pack a directory as an initramfs: owner root, times 0, order fixed, so equal trees give equal bytes."""
+    paths = sorted(root.rglob("*"))
+    for path in [root, *paths]:
+        os.utime(path, (0, 0), follow_symlinks=False)
+    names = log.with_suffix(".names")
+    names.write_text("".join(f"{p.relative_to(root)}\n" for p in paths))
+    script = 'cpio --quiet --reproducible -o -H newc -R 0:0 -D "$1" < "$2" > "$3"'
+    run_logged(["sh", "-c", script, "sh", root, names, archive], log)
+
+
+def _uboot_env_inputs(soc: Soc) -> Iterable[str]:
+    return [getsource(_make_uboot_env), hash_files(FIRMWARE / f"boot/{soc.name}.env")]
+
+
+def _make_uboot_env(soc: Soc, place: Place) -> None:
+    """Image of U-Boot's environment for QEMU's second flash: 0x40000 bytes, padded to the flash's 64 MiB."""
+    image = place.out / "env.bin"
+    run_logged(["mkenvimage", "-s", "0x40000", "-o", image, FIRMWARE / f"boot/{soc.name}.env"], place.log)
+    with image.open("r+b") as file:
+        file.truncate(64 << 20)
+
+
+def _device_tree_inputs(soc: Soc) -> Iterable[str]:
+    return [
+        getsource(_make_device_tree),
+        hash_files(FIRMWARE / f"boot/{soc.name}.dtso"),
+        version_of("qemu-system-aarch64", "--version"),
+        " ".join(soc.machine),
+    ]
+
+
+VIRTIO_PA, VIRTIO_SIZE, VIRTIO_SLOTS, VIRTIO_USED = 0x0A00_0000, 0x200, 32, 2
+"""QEMU's virtio transports; devices take the highest ones. Ref: QEMU hw/arm/virt.c, create_virtio_devices."""
+
+
+def _make_device_tree(soc: Soc, place: Place) -> None:
+    """QEMU's own tree, without its frozen seeds, plus the board's nodes."""
+    base, overlay = place.work / "base.dtb", place.work / "board.dtbo"
+    option, virt, *rest = soc.machine
+    machine = [option, f"{virt},dumpdtb={base}", *rest]
+    backend = ["-object", "memory-backend-ram,id=ram,size=1088M"]
+    run_logged(["qemu-system-aarch64", *machine, *backend, "-nodefaults", "-display", "none"], place.log)
+    for seed in ("rng-seed", "kaslr-seed"):
+        subprocess.run(["fdtput", "-d", base, "/chosen", seed], capture_output=True, check=False)
+    # U-Boot and Linux look at every one of them, which costs a tenth of the boot.
+    empty = [f"/virtio_mmio@{VIRTIO_PA + VIRTIO_SIZE * n:x}" for n in range(VIRTIO_SLOTS - VIRTIO_USED)]
+    run_logged(["fdtput", "-r", base, "/pcie@10000000", *empty], place.log)
+    source = FIRMWARE / f"boot/{soc.name}.dtso"
+    run_logged(["dtc", "-@", "-I", "dts", "-O", "dtb", "-o", overlay, source], place.log)
+    run_logged(["fdtoverlay", "-i", base, "-o", place.out / "board.dtb", overlay], place.log)
+
+
+def _lines(path: Path) -> list[str]:
+    """Lines of a data file, without comments and empty ones."""
+    return [line for line in path.read_text().splitlines() if line.strip() and not line.startswith("#")]
+
+
+def _append_line(path: Path, line: str) -> None:
+    text = path.read_text()
+    if line not in text.splitlines():
+        path.write_text(f"{text.rstrip()}\n{line}\n")
+
+
+def _copy_if_changed(source: Path, target: Path) -> None:
+    """Copy, but leave the time stamp alone when nothing changed: make looks at it."""
+    if not target.exists() or target.read_bytes() != source.read_bytes():
+        shutil.copyfile(source, target)

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: MIT
+"""The virtual board as a labgrid resource: it expands into what a lab offers, as a RemotePlace does.
+
+Ref: labgrid resource/remote.py, RemotePlaceManager.
+"""
+
+import atexit
+import os
+from pathlib import Path
+from typing import Any
+
+import attr
+from labgrid.factory import target_factory
+from labgrid.resource.common import ManagedResource, ResourceManager
+
+from mpbench.errors import LabFault
+from mpbench_virtual import application, boards, keys, xtest
+from mpbench_virtual.kinds import KINDS
+
+
+@attr.s(eq=False)
+class VirtualBoardManager(ResourceManager):  # type: ignore[misc]
+    """Starts the boards' processes (off, and with ports) when a target names them; ends them with the run."""
+
+    def on_resource_added(self, resource: Any) -> None:
+        """Expand a VirtualBoard into labgrid's own resources."""
+        if isinstance(resource, VirtualBoard):
+            resource.expand()
+
+
+@target_factory.reg_resource
+@attr.s(eq=False)
+class VirtualBoard(ManagedResource):  # type: ignore[misc]
+    """A virtual STM32MP board for this run, or one that is up already.
+
+    kind: which kind of board, e.g. `mp25`.
+    name: a board started by `mpbench virtual up NAME`; None: one of this run's own, ended with it.
+
+    Offers NetworkSerialPort `console` and `secure`, NetworkPowerPort `power`, NetworkService `ssh`.
+    """
+
+    manager_cls = VirtualBoardManager
+
+    kind: str = attr.ib(default="mp25", validator=attr.validators.instance_of(str))
+    board_name: str | None = attr.ib(
+        default=None, validator=attr.validators.optional(attr.validators.instance_of(str))
+    )
+
+    def __attrs_post_init__(self) -> None:
+        self.timeout = 10.0
+        self.board: boards.Board | None = None
+        super().__attrs_post_init__()
+
+    def expand(self) -> None:
+        """Join or start the board and add its resources to the target."""
+        self.board = boards.find(self.board_name) if self.board_name else self._start()
+        where = {"host": self.board.address, "protocol": "raw", "speed": 115200}
+        ports = self.board.ports
+        self._add("NetworkSerialPort", "console", {**where, "port": ports["console"]})
+        self._add("NetworkSerialPort", "secure", {**where, "port": ports["secure"]})
+        self._add("NetworkPowerPort", "power", {"model": "rest", "host": self.board.power_url, "index": "0"})
+        ssh = {"address": self.board.address, "port": ports["ssh"], "username": "root"}
+        self._add("NetworkService", "ssh", ssh)
+        self.avail = True
+
+    def _start(self) -> boards.Board:
+        board = boards.start(self.kind, f"run-{os.getpid()}-{self.name or self.kind}", _tell, lifeline=True)
+        atexit.register(boards.stop, board)
+        return board
+
+    def _add(self, cls: str, name: str, arguments: dict[str, object]) -> None:
+        resource = target_factory.make_resource(self.target, cls, name, arguments)
+        resource.parent = self
+        resource.avail = True
+
+    def read_memory(self, pa: int, size: int) -> bytes:
+        """The board's RAM, as it is now. LabFault if the board is off."""
+        if self.board is None:
+            raise LabFault("the virtual board is not up")
+        return boards.read_memory(self.board, pa, size)
+
+    def xtest(self) -> Path:
+        """Archive with OP-TEE's test suite for this board, made when it is asked for; an arm64 board's."""
+        return xtest.archive()
+
+    def application(self) -> Path:
+        """The bench's own trusted application, signed for this board, made when it is asked for."""
+        return application.application(KINDS[self.kind])
+
+    @property
+    def keyfile(self) -> Path:
+        """SSH private key that logs in to this board."""
+        return keys.ssh_key()
+
+    @property
+    def known_hosts(self) -> Path:
+        """File with the pinned host key."""
+        if self.board is None:
+            raise LabFault("the virtual board is not up")
+        return self.board.known_hosts
+
+    @property
+    def firmware_key(self) -> Path:
+        """PEM of the private key whose public part is inside this board's OP-TEE."""
+        return keys.signing_key()
+
+
+def _tell(step: str, what: str) -> None:
+    """One line for each part that had to be built; nothing for what was there."""
+    if what != "cached":
+        print(f"virtual board: {step}: {what}", flush=True)

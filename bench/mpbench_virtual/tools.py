@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: MIT
+"""Programs of the host: found, run with a log, and missed with the remedy."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from mpbench.errors import LabFault, Misuse
+
+PACKAGE_OF = {
+    "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu",
+    "arm-linux-gnueabihf-gcc": "gcc-arm-linux-gnueabihf",
+    "arm-none-eabi-gcc": "gcc-arm-none-eabi",
+    "bc": "bc",
+    "bison": "bison",
+    "bzip2": "bzip2",
+    "cpio": "cpio",
+    "dpkg-deb": "dpkg",
+    "dtc": "device-tree-compiler",
+    "fdtoverlay": "device-tree-compiler",
+    "flex": "flex",
+    "lz4": "lz4",
+    "make": "make",
+    "mkenvimage": "u-boot-tools",
+    "qemu-system-aarch64": "qemu-system-arm",
+    "tar": "tar",
+    "xz": "xz-utils",
+}
+"""Debian package of each program that building or running a virtual board needs."""
+
+
+def require(*programs: str) -> None:
+    """Misuse naming every missing program and the command that installs them."""
+    missing = [p for p in programs if shutil.which(p) is None]
+    if missing:
+        packages = " ".join(sorted({PACKAGE_OF.get(p, p) for p in missing}))
+        raise Misuse(
+            f"missing on this machine: {', '.join(missing)}; install with: apt-get install {packages}"
+        )
+
+
+def require_space(directory: Path, wanted_bytes: int) -> None:
+    """Misuse when the file system of `directory` has less than `wanted_bytes` free."""
+    directory.mkdir(parents=True, exist_ok=True)
+    free_bytes = shutil.disk_usage(directory).free
+    if free_bytes < wanted_bytes:
+        raise Misuse(
+            f"{directory}: {free_bytes / 2**30:.1f} GiB free, building needs {wanted_bytes / 2**30:.1f} GiB; "
+            "free some, or set MPBENCH_CACHE to a directory elsewhere"
+        )
+
+
+def run_logged(
+    command: Sequence[str | Path], log: Path, *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> None:
+    """Run `command`, appending what it prints to `log`; LabFault with the last lines when it fails."""
+    with log.open("ab") as out:
+        out.write(f"$ {' '.join(map(str, command))}\n".encode())
+        out.flush()
+        done = subprocess.run(
+            [str(c) for c in command],
+            cwd=cwd,
+            env={**clean_environment(), **(env or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+    if done.returncode != 0:
+        tail = log.read_text(errors="replace").splitlines()[-8:]
+        raise LabFault(f"{command[0]} ended with {done.returncode}; log {log}:\n  " + "\n  ".join(tail))
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment without what breaks builds: make's own variables and cross settings of a shell."""
+    unwanted = {"ARCH", "CROSS_COMPILE", "CFLAGS", "CPPFLAGS", "LDFLAGS", "MAKEFLAGS", "MFLAGS", "MAKELEVEL"}
+    return {k: v for k, v in os.environ.items() if k not in unwanted} | {"LC_ALL": "C.UTF-8"}
