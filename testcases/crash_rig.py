@@ -7,15 +7,15 @@ from typing import Any
 
 from labgrid import Target
 
-from mpbench import run
-from mpbench.board.crashtrace import recording
 from mpbench.board.interrupts import watchdog_line
-from mpbench.board.kmsg import KmsgFollower
+from mpbench.board.kernel_log import KmsgFollower
+from mpbench.deployment import run
+from mpbench.harness.bench import FIRMWARE, Bench, make
+from mpbench.harness.run_state import RunState
+from mpbench.harness.signer import Signer
 from mpbench.image.keys import load_private_key
-from mpbench.plugin.fixtures import FIRMWARE, Bench, make
-from mpbench.plugin.recovery import Crashes
-from mpbench.plugin.signing import Signer
-from mpbench.plugin.state import RunState
+from mpbench.recovery.crash_trace import recording
+from mpbench.recovery.fixture import Crashes
 from mpbench.twin.profile import load_profile
 from mpbench_virtual.keys import signing_key
 

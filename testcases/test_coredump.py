@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from mpbench.facts import DUMP_SUMMARY, WATCHDOG
+from mpbench.core.facts import DUMP_SUMMARY, WATCHDOG
 from testcases.requirements import COREDUMP
 
 pytestmark = COREDUMP

@@ -4,7 +4,7 @@
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from mpbench.image.spoil import apply
+from mpbench.image.faults import apply
 from mpbench.layout import Tee
 from testcases.compared import LIFE
 from testcases.requirements import AUTHENTICATION

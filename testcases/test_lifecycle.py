@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import pytest
 
-from mpbench.facts import ZEROS, DeployFacts, Measurement
+from mpbench.core.facts import ZEROS, DeployFacts, Measurement
+from mpbench.image.faults import apply
 from mpbench.image.fields import fields
-from mpbench.image.spoil import apply
 from mpbench.layout import Tee
 from mpbench.twin.loader import load
 from testcases.compared import ANSWER, LIFE

@@ -15,12 +15,12 @@ from contextlib import ExitStack
 import pytest
 from attrs import asdict, evolve
 
-from mpbench.board import load
-from mpbench.board.latencytrace import leftovers
-from mpbench.measure.histogram import BUCKET_ERROR, interval
-from mpbench.measure.latency import merged
-from mpbench.plugin.state import CHECKOUT
-from mpbench.run.latency import HISTOGRAM, RAW, TEXT
+from mpbench.board import stress
+from mpbench.core.histogram import BUCKET_ERROR, interval
+from mpbench.harness.run_state import CHECKOUT
+from mpbench.notification.ftrace_session import leftovers
+from mpbench.notification.measure import merged
+from mpbench.notification.run import HISTOGRAM, RAW, TEXT
 from testcases.requirements import NOTIFICATION
 
 pytestmark = NOTIFICATION
@@ -95,7 +95,7 @@ def test_without_histograms(notifications):
 @pytest.mark.parametrize("name", ["cpu", "memory", "interrupts"])
 def test_under_load(notifications, name):
     """Busy CPUs, memory or interrupts make notifications slower, but none is lost or unexplained."""
-    with getattr(load, name)(notifications.bench.board.session):
+    with getattr(stress, name)(notifications.bench.board.session):
         found = notifications.run(UNDER_LOAD)
     notifications.record(found, f"{name} load")
     assert found.balance.holds
@@ -112,7 +112,7 @@ def test_on_one_cpu(notifications):
     """An interrupt that is bound to one CPU comes on that CPU only."""
     if notifications.found.thread == 0:
         pytest.skip("a per-CPU interrupt has no affinity")
-    with load.affinity(notifications.bench.board.session, notifications.found.irq, 1):
+    with stress.affinity(notifications.bench.board.session, notifications.found.irq, 1):
         found = notifications.run(UNDER_LOAD)
     notifications.record(found, "interrupt bound to CPU 1")
     assert {cpu for cpu, n in found.counts.irqs.items() if n} == {1}
@@ -131,16 +131,16 @@ def test_while_others_call_the_tee(notifications, tee_client):
 def test_while_a_cpu_goes_and_comes(notifications):
     """A CPU that goes offline and comes back in mid-run loses no notification, and is interrupted again."""
     session = notifications.bench.board.session
-    if isinstance(session.read(f"{load.CPU}/cpu1/online"), str):
+    if isinstance(session.read(f"{stress.CPU}/cpu1/online"), str):
         pytest.skip("CPU 1 of this board can't be switched off: Linux has no cpu1/online")
 
     def toggle():
-        load.online(session, 1, False)
-        load.online(session, 1, True)
+        stress.online(session, 1, False)
+        stress.online(session, 1, True)
 
     before = interrupted(notifications, 1)
     with ExitStack() as stack:
-        stack.callback(load.online, session, 1, True)
+        stack.callback(stress.online, session, 1, True)
         found = notifications.run(UNDER_LOAD, meanwhile=toggle)
     notifications.record(found, "CPU 1 offline and back")
     assert found.balance.holds
@@ -150,7 +150,7 @@ def test_while_a_cpu_goes_and_comes(notifications):
 
 def interrupted(notifications, cpu, tries=3):
     """Whether notifications come to a CPU: which one answers the secure interrupt first is chance."""
-    with load.cpu(notifications.bench.board.session):
+    with stress.cpu(notifications.bench.board.session):
         return any(notifications.run(UNDER_LOAD).counts.irqs.get(cpu, 0) for _ in range(tries))
 
 

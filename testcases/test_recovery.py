@@ -4,8 +4,8 @@
 import pytest
 from attrs import astuple
 
-from mpbench.facts import Verdict
-from mpbench.measure.recovery import disagreements, measurements
+from mpbench.core.facts import Verdict
+from mpbench.recovery.measure import disagreements, measurements
 from testcases.requirements import RECOVERY
 
 pytestmark = RECOVERY

@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from mpbench.errors import BoardFault, Invalidated, LabFault
-from mpbench.facts import WATCHDOG
+from mpbench.core.errors import BoardFault, Invalidated, LabFault
+from mpbench.core.facts import WATCHDOG
 from testcases.requirements import LIMITS
 
 pytestmark = LIMITS

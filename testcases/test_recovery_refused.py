@@ -3,7 +3,7 @@
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from mpbench.image.spoil import apply
+from mpbench.image.faults import apply
 from mpbench.layout import Tee
 from testcases.requirements import LIMITS
 from testcases.test_recovery import ALL

@@ -4,13 +4,13 @@
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from mpbench.errors import LabFault
-from mpbench.facts import ZEROS, DeployFacts, Measurement
+from mpbench.core.errors import LabFault
+from mpbench.core.facts import ZEROS, DeployFacts, Measurement
+from mpbench.deployment.flips import answered
+from mpbench.image.faults import apply
 from mpbench.image.fields import fields
 from mpbench.image.keys import is_default_key, parse_private_key
-from mpbench.image.spoil import apply
 from mpbench.layout import Tee
-from mpbench.plugin.bitflips import answered
 from mpbench_virtual.fetch import source_tree
 from testcases.compared import LIFE
 from testcases.peer.elves import Segment

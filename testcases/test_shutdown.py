@@ -4,7 +4,7 @@
 Ref: Linux drivers/remoteproc/stm32_rproc.c stm32_rproc_stop(): mailbox "shutdown", 500 ms.
 """
 
-from mpbench.observe.recovery import RECORD
+from mpbench.recovery.parse import RECORD
 from testcases.requirements import LIFECYCLE
 
 pytestmark = LIFECYCLE

@@ -7,10 +7,10 @@
 import pytest
 from attrs import asdict
 
-from mpbench.errors import BoardFault, Invalidated
-from mpbench.facts import Timeline, Verdict
-from mpbench.measure.leaks import lasting
-from mpbench.measure.recovery import INTERVALS, disagreements, durations, measurements
+from mpbench.core.errors import BoardFault, Invalidated
+from mpbench.core.facts import Timeline, Verdict
+from mpbench.deployment.leaks import lasting
+from mpbench.recovery.measure import INTERVALS, disagreements, durations, measurements
 from testcases.requirements import ENDURANCE
 from testcases.test_recovery import ALL
 

@@ -5,9 +5,9 @@ from collections import Counter
 
 import pytest
 
-from mpbench.facts import Measurement
-from mpbench.image.spoil import SPOILS, apply
-from mpbench.plugin.bitflips import answered
+from mpbench.core.facts import Measurement
+from mpbench.deployment.flips import answered
+from mpbench.image.faults import SPOILS, apply
 from testcases.compared import ANSWER
 from testcases.requirements import REFUSAL
 

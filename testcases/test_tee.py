@@ -8,12 +8,12 @@ applications that ST's images have as well: statistics (CFG_WITH_STATS) and enum
 import pytest
 
 from mpbench.board.tee import tee
-from mpbench.board.teeclient import GET_TIME, STATS
-from mpbench.facts import Measurement
+from mpbench.core.facts import Measurement
+from mpbench.deployment.leaks import lasting
 from mpbench.layout import Tee
-from mpbench.measure.leaks import lasting
-from mpbench.observe.tee import DYNAMIC, OPTEE, capabilities, revision, uuids
-from mpbench.plugin.tee import held_of_tee, numbers
+from mpbench.tee.client import GET_TIME, STATS
+from mpbench.tee.fixture import held_of_tee, numbers
+from mpbench.tee.parse import DYNAMIC, OPTEE, capabilities, revision, uuids
 from testcases.requirements import TEE_SERVICE
 
 pytestmark = TEE_SERVICE

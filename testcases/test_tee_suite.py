@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mpbench.observe.xtest import suite
-from mpbench.plugin.tee import chosen
+from mpbench.tee.fixture import chosen
+from mpbench.tee.parse_xtest import suite
 from testcases.requirements import TEE_SERVICE
 
 pytestmark = TEE_SERVICE

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A process that times notifications until somebody ends it: `python -m testcases.tracing_child ADDRESS`.
 
-ADDRESS: fields of mpbench.board.link.Address as JSON. Says `ready` once everything is set up on the board.
+ADDRESS: fields of mpbench.board.session.link.Address as JSON. Prints `ready` once all is set up.
 """
 
 import json
@@ -9,13 +9,13 @@ import sys
 import threading
 from pathlib import Path
 
-from mpbench.board.channel import Spawned
-from mpbench.board.frame import Reply
-from mpbench.board.latencytrace import timing
-from mpbench.board.link import Address, Link
-from mpbench.board.notification import look
-from mpbench.board.shell import FramedShell
-from mpbench.run.latency import BUCKETS
+from mpbench.board.session.channel import Spawned
+from mpbench.board.session.link import Address, Link
+from mpbench.board.session.shell import FramedShell
+from mpbench.board.session.shell_protocol import Reply
+from mpbench.notification.capabilities import look
+from mpbench.notification.ftrace_session import timing
+from mpbench.notification.run import BUCKETS
 
 
 class Plain:

@@ -12,7 +12,7 @@ from inspect import getsource
 from pathlib import Path
 
 from mpbench_virtual.fetch import source_tree
-from mpbench_virtual.kinds import BoardKind
+from mpbench_virtual.models import BoardKind
 from mpbench_virtual.paths import FIRMWARE
 from mpbench_virtual.recipes import JOBS, platform_settings, steps_of, version_of
 from mpbench_virtual.steps import Place, Step, build, hash_files

@@ -17,10 +17,10 @@ from typing import IO
 import attrs
 from attrs import frozen
 
-from mpbench.errors import LabFault, Misuse
+from mpbench.core.errors import LabFault, Misuse
 from mpbench_virtual import keys
-from mpbench_virtual.kinds import KINDS
 from mpbench_virtual.memory import RAM_NAME, ram_offset
+from mpbench_virtual.models import KINDS
 from mpbench_virtual.paths import run_dir
 from mpbench_virtual.process import Spec
 from mpbench_virtual.qemu import Parts

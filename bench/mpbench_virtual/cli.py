@@ -13,9 +13,9 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from mpbench.errors import Misuse
+from mpbench.core.errors import Misuse
 from mpbench_virtual import boards, keys
-from mpbench_virtual.kinds import KINDS
+from mpbench_virtual.models import KINDS
 
 ESCAPE = b"\x1d"
 """Ctrl-] ends `console`, as in telnet."""

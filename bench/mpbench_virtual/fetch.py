@@ -17,7 +17,7 @@ from pathlib import Path
 import yaml
 from attrs import evolve, frozen
 
-from mpbench.errors import LabFault, Misuse
+from mpbench.core.errors import LabFault, Misuse
 from mpbench_virtual.paths import cache_dir
 from mpbench_virtual.tools import require, run_logged
 

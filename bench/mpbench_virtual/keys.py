@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from mpbench.home import config_dir
+from mpbench.core.directories import config_dir
 
 SIGNING_KEY_BITS = 2048
 

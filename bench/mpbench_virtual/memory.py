@@ -8,7 +8,7 @@ from typing import Self
 
 from attrs import field, frozen
 
-from mpbench.errors import Misuse
+from mpbench.core.errors import Misuse
 
 RAM_PA = 0x4000_0000
 RAM_SIZE = 0x4400_0000

@@ -7,7 +7,7 @@ Ref: XDG Base Directory Specification 0.8.
 import os
 from pathlib import Path
 
-from mpbench.home import runtime_dir
+from mpbench.core.directories import runtime_dir
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 FIRMWARE = CHECKOUT / "firmware"

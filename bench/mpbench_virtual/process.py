@@ -20,11 +20,11 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from mpbench.errors import LabFault
+from mpbench.core.errors import LabFault
 from mpbench_virtual import keys
 from mpbench_virtual.coprocessor import Coprocessor
-from mpbench_virtual.kinds import KINDS
 from mpbench_virtual.memory import RAM_SIZE, SharedRam
+from mpbench_virtual.models import KINDS
 from mpbench_virtual.qemu import Parts, Qemu, command_line, ram_path
 from mpbench_virtual.uart import Uart
 

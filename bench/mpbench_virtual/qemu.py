@@ -13,7 +13,7 @@ from typing import Any
 
 from attrs import frozen
 
-from mpbench.errors import LabFault
+from mpbench.core.errors import LabFault
 
 GIC_TYPE = "arm_gic"
 ANSWER_S = 50.0

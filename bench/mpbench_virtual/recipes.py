@@ -15,7 +15,7 @@ from pathlib import Path
 
 from mpbench_virtual.fetch import fetch, source_tree, unpack_deb
 from mpbench_virtual.keys import signing_public_key
-from mpbench_virtual.kinds import MP25, BoardKind, Soc
+from mpbench_virtual.models import MP25, BoardKind, Soc
 from mpbench_virtual.paths import FIRMWARE
 from mpbench_virtual.steps import Place, Step, hash_files
 from mpbench_virtual.tools import run_logged

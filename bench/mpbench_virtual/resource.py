@@ -13,9 +13,9 @@ import attr
 from labgrid.factory import target_factory
 from labgrid.resource.common import ManagedResource, ResourceManager
 
-from mpbench.errors import LabFault
+from mpbench.core.errors import LabFault
 from mpbench_virtual import application, boards, keys, xtest
-from mpbench_virtual.kinds import KINDS
+from mpbench_virtual.models import KINDS
 
 
 @attr.s(eq=False)

@@ -15,10 +15,10 @@ from collections.abc import Iterable
 from inspect import getsource
 from pathlib import Path
 
-from mpbench.errors import LabFault
+from mpbench.core.errors import LabFault
 from mpbench_virtual.application import kit_of, optee_of
 from mpbench_virtual.fetch import fetch, source_tree, unpack_deb
-from mpbench_virtual.kinds import KINDS
+from mpbench_virtual.models import KINDS
 from mpbench_virtual.steps import Place, Step, build
 from mpbench_virtual.tools import run_logged
 

@@ -11,7 +11,7 @@ from labgrid import Target
 from labgrid.driver import SSHDriver
 from labgrid.resource import NetworkService
 
-from mpbench.board.session import SessionDriver
+from mpbench.board.session.driver import SessionDriver
 from testcases.contract import servers
 
 KINDS = {

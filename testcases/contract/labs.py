@@ -9,10 +9,10 @@ import tempfile
 import threading
 from pathlib import Path
 
-from mpbench.board.link import answers
+from mpbench.board.session.link import answers
 from mpbench_virtual import boards
 from mpbench_virtual.cli import power
-from mpbench_virtual.kinds import KINDS
+from mpbench_virtual.models import KINDS
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 KIND = KINDS[os.environ.get("MPBENCH_KIND", "mp25")]

@@ -23,7 +23,7 @@ from testcases.contract.test_plugin import HEADER, PLAYED
 
 READY_S, NIGHT_S = 180.0, 480.0
 LOGGED = """
-    from mpbench.board.typed import active
+    from mpbench.board.labgrid_decorators import active
     @active
     def read(self, path):
         with open(os.environ["LOOKS"], "a") as f:
@@ -203,7 +203,7 @@ class NightLab:
 
     def begin(self, plan: Path, *arguments: str) -> "subprocess.Popen[str]":
         """`mpbench nightly`, going on; told to end when this test does not live to do it."""
-        code = "import sys; from mpbench.cli import main; sys.exit(main(sys.argv[1:]))"
+        code = "import sys; from mpbench.commands.main import main; sys.exit(main(sys.argv[1:]))"
         told = ["setpriv", "--pdeathsig", "TERM"]
         command = [*told, sys.executable, "-c", code, "nightly", str(plan), *arguments]
         return subprocess.Popen(

@@ -18,7 +18,7 @@ from pathlib import Path
 import paramiko
 from attrs import frozen
 
-from mpbench.board import hostkeys
+from mpbench.board import host_keys
 
 SSHD = shutil.which("sshd") or "/usr/sbin/sshd"
 DROPBEAR = shutil.which("dropbear") or "/usr/sbin/dropbear"
@@ -158,7 +158,7 @@ def _with_home(root: Path, command: list[str]) -> list[str]:
 
 def _serve(kind: str, command: list[str], root: Path, port: int, key: paramiko.PKey) -> Iterator[Server]:
     known_hosts = root / "known_hosts"
-    hostkeys.pin(known_hosts, "127.0.0.1", port, key)
+    host_keys.pin(known_hosts, "127.0.0.1", port, key)
     with (root / f"{kind}.log").open("ab") as log:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from attrs import define, evolve
 
-from mpbench import gather
-from mpbench.board.session import SessionDriver
-from mpbench.errors import LabFault
-from mpbench.facts import FTRACE, KMSG, NO_TRACE, STATE, TRACE_BEFORE, TRACE_FIRST, TRACE_SECOND
-from mpbench.gather.recovery import Subject, after, before
+from mpbench.board.session.driver import SessionDriver
+from mpbench.core.errors import LabFault
+from mpbench.core.facts import FTRACE, KMSG, NO_TRACE, STATE, TRACE_BEFORE, TRACE_FIRST, TRACE_SECOND
+from mpbench.deployment import collect
+from mpbench.recovery.collect import Subject, after, before
 
 LIFE = "mpbench alive m33 1\nboot {:08x} beat {:08x}\n"
 UP = "remote processor m33 is now up\n"
@@ -120,7 +120,7 @@ def test_evidence_of_a_crash_is_whole(session: SessionDriver, tmp_path: Path):
         evidence = after(begun).evidence
     assert (tmp_path / "provoked").exists()
     assert evidence.get(TRACE_BEFORE) == LIFE.format(1, 7).encode()
-    first, second = (gather.PULSE.match(evidence.get(name)) for name in (TRACE_FIRST, TRACE_SECOND))
+    first, second = (collect.PULSE.match(evidence.get(name)) for name in (TRACE_FIRST, TRACE_SECOND))
     assert first[1] == second[1] == b"mpbench alive m33 1\nboot 00000002 "
     assert first[0] != second[0]
     assert evidence.get(TRACE_SECOND).endswith(b"log\n"), "the second sample is the whole buffer"

@@ -15,13 +15,13 @@ from labgrid.resource import NetworkPowerPort
 from labgrid.strategy import StrategyError
 
 from mpbench.board import power, strategy, tee
-from mpbench.board.kmsg import KmsgFollower
-from mpbench.board.link import Unanswered
+from mpbench.board.kernel_log import KmsgFollower
 from mpbench.board.remoteproc import Manager, RemoteprocDriver, Transition, manager_of
-from mpbench.board.session import SessionDriver
-from mpbench.board.shell import CommandHangs, FramedShell
+from mpbench.board.session.driver import SessionDriver
+from mpbench.board.session.link import Unanswered
+from mpbench.board.session.shell import CommandHangs, FramedShell
 from mpbench.board.strategy import Status, STM32MPStrategy
-from mpbench.errors import BoardFault, LabFault
+from mpbench.core.errors import BoardFault, LabFault
 from testcases.contract import servers
 from testcases.contract.conftest import Serve, active, session_on
 
@@ -182,8 +182,8 @@ def test_looking_for_a_tee_takes_one_command(serve: Serve):
 
 def test_a_kernel_log_that_can_not_be_followed_is_told(serve: Serve, tmp_path: Path, monkeypatch):
     """Without /dev/kmsg the follower says so, marks fall back, and nothing waits for ever."""
-    monkeypatch.setattr("mpbench.board.kmsg.MARK_SEEN_WITHIN_S", 0.1)
-    monkeypatch.setattr("mpbench.board.kmsg.PRINTK_DEVKMSG", str(tmp_path / "limit"))
+    monkeypatch.setattr("mpbench.board.kernel_log.MARK_SEEN_WITHIN_S", 0.1)
+    monkeypatch.setattr("mpbench.board.kernel_log.PRINTK_DEVKMSG", str(tmp_path / "limit"))
     with active(session_on(serve())) as session:
         log = KmsgFollower(session, str(tmp_path / "no" / "kmsg"))
         assert log.mark() == 0

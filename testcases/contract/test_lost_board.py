@@ -9,10 +9,10 @@ from labgrid.driver import SerialDriver
 from labgrid.resource import NetworkSerialPort
 from labgrid.strategy import StrategyError
 
-from mpbench.board import ours
+from mpbench.board import ownership
 from mpbench.board.console import ConsoleRecorder
 from mpbench.board.strategy import STM32MPStrategy
-from mpbench.errors import LabFault
+from mpbench.core.errors import LabFault
 from testcases.contract.test_drivers import stm32mp
 
 __all__ = ["stm32mp"]
@@ -36,7 +36,7 @@ def lost(stm32mp: STM32MPStrategy) -> Iterator[Target]:
     """A board that is up, with a session that stands, and was released by somebody else a moment ago."""
     lock = Lock()
     stm32mp.transition("shell")
-    ours.guard(stm32mp.target, lock)
+    ownership.guard(stm32mp.target, lock)
     assert stm32mp.session.execute("echo mine").stdout == b"mine\n"
     lock.lost = True
     yield stm32mp.target
@@ -82,7 +82,7 @@ def test_nothing_is_written_to_a_lost_boards_console():
     serial = SerialDriver(target, "port")
     target.set_binding_map({"port": "port"})
     recorder = ConsoleRecorder(target, "console")
-    ours.guard(target, lock)
+    ownership.guard(target, lock)
     lock.lost = True
     for action in (recorder.write, recorder.sendline, recorder.sendcontrol, serial.write):
         with pytest.raises(LabFault, match=WORDS):

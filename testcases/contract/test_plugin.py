@@ -21,7 +21,7 @@ import attr
 from labgrid.driver import Driver
 from labgrid.factory import target_factory
 from labgrid.strategy import Strategy, never_retry
-from mpbench.errors import BoardFault, LabFault
+from mpbench.core.errors import BoardFault, LabFault
 
 for name in ("SessionDriver", "RemoteprocDriver", "ConsoleRecorder"):
     del target_factory.drivers[name], target_factory.all_classes[name]
@@ -36,7 +36,7 @@ class SessionDriver(Driver):
     def get_status(self): return int(self.alive)
     def reconnect(self, deadline_s, *, same_boot):
         type(self).alive = True
-        from mpbench.errors import Invalidated
+        from mpbench.core.errors import Invalidated
         if self.boot != b"b-1\\n":
             raise Invalidated("the board was booted anew")
     def read(self, path):
@@ -94,8 +94,8 @@ imports: [played.py]
 
 HEADER = """
 import pytest
-import mpbench.plugin.fixtures
-from mpbench.errors import BoardFault, Invalidated, LabFault
+import mpbench.harness.bench
+from mpbench.core.errors import BoardFault, Invalidated, LabFault
 
 class Quiet:
     def __init__(self, session): pass
@@ -103,7 +103,7 @@ class Quiet:
     since = lambda self, mark: b""
     wait_for = lambda self, *_: False
 
-mpbench.plugin.fixtures.KmsgFollower = Quiet
+mpbench.harness.bench.KmsgFollower = Quiet
 """
 
 
@@ -214,7 +214,7 @@ def test_a_measurement_decides_the_verdict(place):
     """Outside its limits it fails the test, close to them it makes it MARGINAL, whatever the test asserts."""
     done = place.run(
         """
-from mpbench.facts import Measurement
+from mpbench.core.facts import Measurement
 def test_fast(bench): mpbench.measure(Measurement("latency", 5.0, "ms", "hist", None, 10, 0.05))
 def test_close(bench): mpbench.measure(Measurement("latency", 9.9, "ms", "hist", None, 10, 0.05))
 def test_slow(bench): mpbench.measure(Measurement("latency", 11.0, "ms", "hist", None, 10, 0.05))

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from labgrid.util.ssh import sshmanager
 
-from mpbench.board.session import SessionDriver
-from mpbench.errors import LabFault
+from mpbench.board.session.driver import SessionDriver
+from mpbench.core.errors import LabFault
 from testcases.contract import servers
 from testcases.contract.conftest import Serve, active, session_on
 

@@ -12,9 +12,9 @@ import pytest
 from labgrid.driver import ExecutionError
 from labgrid.protocol import CommandProtocol, FileTransferProtocol
 
-from mpbench.board.session import SessionDriver
-from mpbench.board.shell import CommandHangs
-from mpbench.errors import LabFault, Misuse
+from mpbench.board.session.driver import SessionDriver
+from mpbench.board.session.shell import CommandHangs
+from mpbench.core.errors import LabFault, Misuse
 
 
 def test_a_command_gives_its_exit_code_and_both_streams(session: SessionDriver):

@@ -15,7 +15,7 @@ import pytest
 from labgrid import Environment
 from labgrid.strategy.common import StrategyError
 
-from mpbench.errors import LabFault, Misuse
+from mpbench.core.errors import LabFault, Misuse
 from mpbench_virtual import boards
 from mpbench_virtual.cli import is_on, power
 from mpbench_virtual.memory import RAM_PA

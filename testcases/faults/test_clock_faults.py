@@ -16,14 +16,14 @@ import pytest
 from attrs import define, field
 
 from mpbench import report
-from mpbench.facts import Verdict
+from mpbench.core.facts import Verdict
+from mpbench.core.record import Clock, Record, in_order, new_directory, read
+from mpbench.harness.resume import of_runs
 from mpbench.lab import night
 from mpbench.lab.history import History
 from mpbench.lab.journal import FILE, Journal
 from mpbench.lab.night import outdated
 from mpbench.lab.plan import Job, Plan, Window
-from mpbench.plugin.resuming import of_runs
-from mpbench.record import Clock, Record, in_order, new_directory, read
 from mpbench.report.trend import Point, trends
 from testcases.contract.test_plugin import Place, key  # noqa: F401 - a fixture
 from testcases.unit.test_lab_night import PlayedCoordinator

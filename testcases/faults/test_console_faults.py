@@ -22,8 +22,8 @@ from labgrid.driver import SerialDriver, ShellDriver
 from labgrid.resource import NetworkSerialPort
 
 from mpbench.board.console import ConsoleRecorder
-from mpbench.board.serialshell import SerialShellDriver
-from mpbench.errors import LabFault
+from mpbench.board.session.serial_shell import SerialShellDriver
+from mpbench.core.errors import LabFault
 from testcases.faults import proxy
 
 

@@ -19,13 +19,13 @@ from pathlib import Path
 import pytest
 
 from mpbench import report
-from mpbench.errors import LabFault
-from mpbench.facts import Artefact
+from mpbench.core.errors import LabFault
+from mpbench.core.facts import Artefact
+from mpbench.core.record import LOG, Clock, Record, new_directory, read
 from mpbench.lab import night
 from mpbench.lab.history import History
 from mpbench.lab.journal import FILE, Journal
 from mpbench.lab.plan import Job, Plan
-from mpbench.record import LOG, Clock, Record, new_directory, read
 from mpbench.report.trend import Point
 from testcases.unit.test_lab_night import PlayedCoordinator
 
@@ -199,7 +199,7 @@ def test_28_a_history_remembers_all_of_a_night_or_nothing(disk: Disk, chance: ra
 
 EATS = """
 import sys, pathlib
-from mpbench.record import Clock, Record, new_directory
+from mpbench.core.record import Clock, Record, new_directory
 directory = new_directory(pathlib.Path(sys.argv[1]), "t", Clock())
 record = Record(directory, directory.name)
 record.append("run-start", target="t", command=[], bench="", continues=None)

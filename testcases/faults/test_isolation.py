@@ -10,14 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from mpbench.home import runtime_dir
+from mpbench.core.directories import runtime_dir
 from mpbench_virtual import boards
 from mpbench_virtual.paths import run_dir
 from testcases.faults.conftest import held
 
 LONGEST_SOCKET = 107
 """Ref: unix(7), sun_path"""
-WHERE = "import tempfile; from mpbench.home import runtime_dir; print(tempfile.gettempdir(), runtime_dir())"
+WHERE = (
+    "import tempfile; from mpbench.core.directories import runtime_dir; "
+    "print(tempfile.gettempdir(), runtime_dir())"
+)
 
 
 def test_children_share_the_place_of_these_tests(own_place: Path) -> None:

@@ -27,7 +27,7 @@ from labgrid import Environment
 from labgrid.strategy import StrategyError
 
 from mpbench.board.console import ConsoleRecorder
-from mpbench.errors import LabFault
+from mpbench.core.errors import LabFault
 from mpbench_virtual import boards
 from mpbench_virtual.cli import power
 from mpbench_virtual.paths import CHECKOUT

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 from labgrid import Environment
 
-from mpbench.board.crashtrace import going_on
-from mpbench.errors import BoardFault, LabFault
-from mpbench.plugin.recovery import LIVES, Crashes
-from mpbench.plugin.state import CHECKOUT
+from mpbench.core.errors import BoardFault, LabFault
+from mpbench.harness.run_state import CHECKOUT
+from mpbench.recovery.crash_trace import going_on
+from mpbench.recovery.fixture import LIVES, Crashes
 from testcases.crash_rig import crashes_on, opened, recorder
 
 pytestmark = pytest.mark.slow
@@ -113,7 +113,7 @@ def test_15_a_recovery_that_is_held_has_its_end_recorded(
     crashes: Crashes, core: str, chance: random.Random, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What records a recovery waits for its end without keeping others from the board, however late it is."""
-    monkeypatch.setattr("mpbench.board.crashtrace.HANDLER_S", PATIENT_S)
+    monkeypatch.setattr("mpbench.recovery.crash_trace.HANDLER_S", PATIENT_S)
     hold_recovery(crashes, core, chance)
     recorded: list[bytes] = []
     reader = threading.Thread(target=lambda: recorded.append(crashes.trace.take() or b""), name="reader")

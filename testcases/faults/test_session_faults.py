@@ -21,14 +21,14 @@ import attr
 import paramiko
 import pytest
 
-from mpbench import cli
-from mpbench.board import hostkeys, link
-from mpbench.board.frame import Reply
-from mpbench.board.link import LinkLost
+from mpbench.board import host_keys
 from mpbench.board.remoteproc import RemoteprocDriver
-from mpbench.board.session import SessionDriver
-from mpbench.board.shell import CommandHangs
-from mpbench.errors import Invalidated, LabFault
+from mpbench.board.session.driver import SessionDriver, link
+from mpbench.board.session.link import LinkLost
+from mpbench.board.session.shell import CommandHangs
+from mpbench.board.session.shell_protocol import Reply
+from mpbench.commands import main
+from mpbench.core.errors import Invalidated, LabFault
 from testcases.contract import servers
 from testcases.contract.conftest import Serve, active, session_on
 from testcases.faults import proxy
@@ -42,8 +42,8 @@ FAULT_DEADLINE_S = 15.0
 def through(server: servers.Server, **harms: proxy.Harm) -> Iterator[tuple[SessionDriver, proxy.Proxy]]:
     """A session (not yet active) that reaches its server through a proxy."""
     with proxy.proxy_to(server.port, **harms) as made:
-        key = next(iter(hostkeys.pinned(server.known_hosts, [hostkeys.names_of("127.0.0.1", server.port)])))
-        hostkeys.pin(server.known_hosts, "127.0.0.1", made.address, key)
+        key = next(iter(host_keys.pinned(server.known_hosts, [host_keys.names_of("127.0.0.1", server.port)])))
+        host_keys.pin(server.known_hosts, "127.0.0.1", made.address, key)
         driver = session_on(attr.evolve(server, port=made.address), command_timeout_s=FAULT_DEADLINE_S)
         try:
             yield driver, made
@@ -497,24 +497,24 @@ def test_36_a_changed_host_key_is_refused_until_enrolled(
     server = serve(kind)
     key = chance.choice(strangers(kind))()
     pins = tmp_path / "pins"
-    hostkeys.pin(pins, "127.0.0.1", server.port, key)
-    hostkeys.pin(pins, "other.example", 22, key)
+    host_keys.pin(pins, "127.0.0.1", server.port, key)
+    host_keys.pin(pins, "other.example", 22, key)
     with pytest.raises(LabFault, match=r"host key changed.*--replace"):
         activate(session_on(server, known_hosts=str(pins)))
     enrol = ["enrol", "127.0.0.1", str(server.port), str(pins)]
-    assert cli.main(enrol) == 2
+    assert main.main(enrol) == 2
     assert "add --replace" in capsys.readouterr().err
-    assert cli.main([*enrol, "--replace"]) == 0
-    assert cli.main(enrol) == 0
+    assert main.main([*enrol, "--replace"]) == 0
+    assert main.main(enrol) == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["pinned", "already"]
     with active(session_on(server, known_hosts=str(pins))) as session:
         assert session.execute("echo in").stdout == b"in\n"
-    assert hostkeys.pinned(pins, ["other.example"]) == [key]
+    assert host_keys.pinned(pins, ["other.example"]) == [key]
 
 
 def test_36_enrolment_of_a_silent_address(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     """Nobody there: exit code 3, one line, no file."""
-    assert cli.main(["enrol", "127.0.0.1", str(servers.free_port()), str(tmp_path / "pins")]) == 3
+    assert main.main(["enrol", "127.0.0.1", str(servers.free_port()), str(tmp_path / "pins")]) == 3
     assert capsys.readouterr().err.count("\n") == 1
     assert not (tmp_path / "pins").exists()
 

@@ -9,8 +9,8 @@ from attrs import frozen
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from mpbench import layout
+from mpbench.image.faults import DELTAS, INTERESTING, resigned
 from mpbench.image.fields import fields, images_at
-from mpbench.image.spoil import DELTAS, INTERESTING, resigned
 from mpbench.layout import TaCommand, Tee
 from testcases.peer.elves import Draft, Elf, Segment, random_draft
 from testcases.peer.store import Stored

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
-from mpbench.image import spoil
+from mpbench.image import faults
 from mpbench.image.sign import sign
 from mpbench.layout import TaCommand
 from testcases.peer import cases
@@ -44,11 +44,11 @@ def signed() -> bytes:
     return sign([Elf(segments, table, BASE + 0x100).build()], key())
 
 
-@pytest.mark.parametrize("name", sorted(spoil.SPOILS))
+@pytest.mark.parametrize("name", sorted(faults.SPOILS))
 def test_every_named_fault_gets_the_same_answer(worker, flavour, name):
     """Code, platform calls, console, resource table and memory, with a signature that is really checked."""
     board = Board(SMALL, verdict=None, modulus=MODULUS)
-    agree(worker, flavour, board, (LOAD, 1, spoil.apply(name, signed(), key())), (4, 1, b""), (2, 1, b""))
+    agree(worker, flavour, board, (LOAD, 1, faults.apply(name, signed(), key())), (4, 1, b""), (2, 1, b""))
 
 
 @pytest.mark.parametrize("bits", [2048, 3072, 4096])
@@ -57,7 +57,7 @@ def test_the_ta_takes_what_we_sign_and_refuses_another_key(worker, flavour, bits
     from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: PLC0415 (only this test makes keys)
 
     ours = rsa.generate_private_key(65537, bits)
-    image = spoil.resigned(sign([Elf([Segment(BASE, b"data", 4)]).build()], ours), ours)
+    image = faults.resigned(sign([Elf([Segment(BASE, b"data", 4)]).build()], ours), ours)
     board = Board(SMALL, verdict=None, modulus=ours.public_key().public_numbers().n)
     assert agree(worker, flavour, board, (LOAD, 1, image)) == ["loaded"]
     other = Board(SMALL, verdict=None, modulus=MODULUS)
@@ -68,11 +68,11 @@ def test_the_word_size_decides_about_absurd_numbers(worker, flavour):
     """Lengths whose rounding wraps, images of 4 GiB, a program header just before the image."""
     board, image = Board(SMALL), bytearray(signed())
     narrow = flavour.word_bits == 32
-    found = spoil.fields(bytes(image))
+    found = faults.fields(bytes(image))
 
     def with_field(name: str, value: int) -> Command:
         changed = bytearray(image)
-        spoil.put(changed, found[name], value)
+        faults.put(changed, found[name], value)
         return LOAD, 1, bytes(changed)
 
     wrap = agree(worker, flavour, board, with_field("tlv.HASHTYPE.length", 0xFFFFFFFF))
@@ -104,7 +104,7 @@ def test_corners_get_the_same_answer(worker, flavour, stored):
 def test_a_wild_read_kills_the_ta_and_the_worker_goes_on(worker, flavour):
     """AddressSanitizer or the guard pages see it; the next case runs on a fresh TA."""
     image = bytearray(signed())
-    spoil.put(image, spoil.fields(bytes(image))["elf0.e_phoff"], 0x00800000)
+    faults.put(image, faults.fields(bytes(image))["elf0.e_phoff"], 0x00800000)
     assert agree(worker, flavour, Board(SMALL), (LOAD, 1, bytes(image))) == ["reads-outside"]
     assert agree(worker, flavour, Board(SMALL), (LOAD, 1, signed())) == ["loaded"]
 
@@ -191,8 +191,8 @@ def test_an_image_without_fields_can_be_spoiled():
     for image in (b"", b"abc"):
         base = cases.base_of(image, rng)
         assert len(base.targets) == 256
-        for faults in range(4):
-            cases.spoiled(base, rng, faults)
+        for number in range(4):
+            cases.spoiled(base, rng, number)
 
 
 def test_an_unreached_branch_is_named_once_with_its_reason():

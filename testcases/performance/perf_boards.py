@@ -10,7 +10,7 @@ from pathlib import Path
 
 from attrs import evolve
 
-from mpbench.board.kmsg import KmsgFollower
+from mpbench.board.kernel_log import KmsgFollower
 from testcases.contract.conftest import session_on
 from testcases.contract.servers import Server, openssh
 from testcases.performance.rows import Board, Row

@@ -17,7 +17,7 @@ from labgrid.driver import SerialDriver
 from labgrid.resource import NetworkSerialPort
 
 from mpbench.board.console import ConsoleRecorder
-from mpbench.board.kmsg import KmsgFollower
+from mpbench.board.kernel_log import KmsgFollower
 from testcases.performance.rows import Board, Row
 
 NUMBERS = ("P3", "P4")

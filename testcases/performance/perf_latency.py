@@ -13,13 +13,13 @@ from typing import Any
 
 from attrs import frozen
 
-from mpbench.board.latencytrace import LatencyTrace, timing
-from mpbench.board.notification import Facilities, look
-from mpbench.errors import LabFault
-from mpbench.measure.latency import Result
-from mpbench.observe.happenings import SEGMENTS, Sample, follow
-from mpbench.plugin.latency import Decoded
-from mpbench.run import latency as run
+from mpbench.core.errors import LabFault
+from mpbench.notification import run
+from mpbench.notification.capabilities import Facilities, look
+from mpbench.notification.fixture import Decoded
+from mpbench.notification.ftrace_session import LatencyTrace, timing
+from mpbench.notification.measure import Result
+from mpbench.notification.trace_events import SEGMENTS, Sample, follow
 from testcases.performance.rows import Board, Row
 
 NUMBERS = ("P7",)
@@ -27,7 +27,7 @@ SAMPLES, BESIDE, RATE_HZ = 10_000, 1_500, 400.0
 MOST_BYTES, MOST_ERROR = 64 << 10, 0.008
 MILLION = 1_000_000
 SHORT_NS = 1_000
-"""Below, the first buckets are as wide as a tick of the timer (mpbench.measure.histogram.FINEST_NS)."""
+"""Below, the first buckets are as wide as a tick of the timer (mpbench.core.histogram.FINEST_NS)."""
 TRIES = 5
 PEER = "raw ring buffer, as trace-cmd takes it"
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from mpbench.plugin.recovery import Crashes
+from mpbench.recovery.fixture import Crashes
 from testcases.crash_rig import crashes_on, opened, recorder
 from testcases.performance.rows import Action, Board, Row, medians
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from mpbench.observe.ringbuffer import decode, event_format, layout
+from mpbench.board.trace.ring_buffer import decode, event_format, layout
 from testcases import tracedat
 from testcases.performance.rows import Board, Row
 

@@ -5,7 +5,7 @@ import random
 from pathlib import Path
 from unittest import mock
 
-from mpbench.facts import (
+from mpbench.core.facts import (
     KMSG,
     SECURE_CONSOLE,
     START_ERRNO,
@@ -15,7 +15,7 @@ from mpbench.facts import (
     TRACE_SECOND,
     Artefact,
 )
-from mpbench.record import Clock, Record, new_directory
+from mpbench.core.record import Clock, Record, new_directory
 
 CORES = ("m33", "m0")
 KERNEL = """6,{n}1,{t}01,-;remoteproc remoteproc0: powering up {core}

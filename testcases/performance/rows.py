@@ -9,7 +9,7 @@ from attrs import define, field, frozen
 from labgrid import Target
 from labgrid.driver import SSHDriver
 
-from mpbench.board.session import SessionDriver
+from mpbench.board.session.driver import SessionDriver
 from mpbench.board.strategy import STM32MPStrategy
 
 Action = Callable[[], object]

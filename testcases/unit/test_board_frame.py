@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mpbench.board import errnos, frame, reading
-from mpbench.board.frame import Reply, ReplyReader
-from mpbench.errors import LabFault, Misuse
+from mpbench.board.session import batch_read, errnos, shell_protocol
+from mpbench.board.session.shell_protocol import Reply, ReplyReader
+from mpbench.core.errors import LabFault, Misuse
 
 NONCE = "00112233445566778899aabbccddeeff"
 SHELLS = [
@@ -28,7 +28,7 @@ def run_shell(shell: list[str], text: bytes) -> subprocess.CompletedProcess[byte
     return subprocess.run(shell, input=text, capture_output=True, env=environment, check=False, timeout=20)
 
 
-BOOTSTRAP = frame.bootstrap(NONCE)
+BOOTSTRAP = shell_protocol.bootstrap(NONCE)
 ROOMS = {"nameless file": BOOTSTRAP, "no room": BOOTSTRAP.replace(b"/dev/shm /run /tmp", b"/nowhere")}
 """What a fresh shell is told, on a board with room for stderr and on one without."""
 
@@ -37,7 +37,7 @@ ROOMS = {"nameless file": BOOTSTRAP, "no room": BOOTSTRAP.replace(b"/dev/shm /ru
 @pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
 def test_every_shell_speaks_the_frame(shell: list[str], bootstrap: bytes):
     """The bootstrap and a request give a readable reply in each shell that a board may have."""
-    done = run_shell(shell, bootstrap + frame.request(7, "printf 'a\\0b'; echo e >&2; exit 5"))
+    done = run_shell(shell, bootstrap + shell_protocol.request(7, "printf 'a\\0b'; echo e >&2; exit 5"))
     reader = ReplyReader(NONCE, 7, 1000)
     reader.feed_stdout(done.stdout)
     reader.feed_stderr(done.stderr)
@@ -53,7 +53,9 @@ def test_plain_commands_answer_apart(shell: list[str], bootstrap: bytes, headed:
     (tmp_path / "tells").chmod(0o700)
     tells = (f"{tmp_path}/tells", 9, b"out\0", b"two\nlines\0")
     asked = [("true", 0, b"", b""), tells, tells, ("echo a  b", 0, b"a b\n", b""), ("cat", 0, b"", b"")]
-    text = b"".join(frame.request(i, command, headed=headed) for i, (command, *_) in enumerate(asked))
+    text = b"".join(
+        shell_protocol.request(i, command, headed=headed) for i, (command, *_) in enumerate(asked)
+    )
     done = run_shell(shell, bootstrap + text)
     out, err = done.stdout, done.stderr
     for number, (_, *expected) in enumerate(asked):
@@ -73,7 +75,7 @@ def test_plain_commands_answer_apart(shell: list[str], bootstrap: bytes, headed:
 def test_no_file_is_left_for_stderr(shell: list[str], tmp_path: Path):
     """The file that holds stderr has no name, and is used again."""
     bootstrap = BOOTSTRAP.replace(b"/dev/shm", bytes(tmp_path))
-    text = b"".join(frame.request(i, "cat /nowhere") for i in range(3)) + frame.request(
+    text = b"".join(shell_protocol.request(i, "cat /nowhere") for i in range(3)) + shell_protocol.request(
         3, "ls -l /proc/self/fd/2"
     )
     done = run_shell(shell, bootstrap + text)
@@ -95,7 +97,7 @@ def test_no_file_is_left_for_stderr(shell: list[str], tmp_path: Path):
 )
 def test_what_may_leave_a_process_behind(command: str, leaves: bool):
     """A lone & starts a job that may go on writing; && and redirections start none."""
-    assert frame.leaves_behind(command) is leaves
+    assert shell_protocol.leaves_behind(command) is leaves
 
 
 @pytest.mark.parametrize("end", [b"x\n", b"\n", b"1 f\n", b"1 e \n", b"-1\n"])
@@ -157,12 +159,18 @@ def test_only_commands_that_can_not_change_the_shell_run_in_it(shell: list[str])
         "printf -v mpbench_n x",
         "! true",
     ]
-    text = BOOTSTRAP + b"".join(frame.request(i, c) for i, c in enumerate(commands))
-    done = run_shell(shell, text + frame.request(99, 'echo "$A$mpbench_n$PWD$-"'))
-    fresh = run_shell(shell, BOOTSTRAP + frame.request(99, 'echo "$A$mpbench_n$PWD$-"'))
+    text = BOOTSTRAP + b"".join(shell_protocol.request(i, c) for i, c in enumerate(commands))
+    done = run_shell(shell, text + shell_protocol.request(99, 'echo "$A$mpbench_n$PWD$-"'))
+    fresh = run_shell(shell, BOOTSTRAP + shell_protocol.request(99, 'echo "$A$mpbench_n$PWD$-"'))
     tail = f"{NONCE} 99\n".encode()
     assert done.stdout.partition(tail)[2] == fresh.stdout.partition(tail)[2] != b""
-    assert [c for c in commands if frame.is_plain(c)] == ["true", "echo a-b", "cat /dev/null", "nocmd", "-"]
+    assert [c for c in commands if shell_protocol.is_plain(c)] == [
+        "true",
+        "echo a-b",
+        "cat /dev/null",
+        "nocmd",
+        "-",
+    ]
 
 
 def test_output_beyond_the_limit_is_refused():
@@ -176,25 +184,25 @@ def test_output_beyond_the_limit_is_refused():
 @pytest.mark.parametrize("command", ["printf 'a\\0\\377b\\n\\n'; exit 9", "true", "echo out; echo err >&2"])
 def test_checked_frames_survive_the_wire_whole_or_not_at_all(shell: list[str], command: str):
     """A checked frame gives the output and exit code; with any byte changed it gives nothing."""
-    line = frame.checked_request(4, command)
+    line = shell_protocol.checked_request(4, command)
     done = run_shell(shell, line + b"\n")
     body = done.stdout.strip().removeprefix(b"<").removesuffix(b">")
     plain = run_shell(shell, command.encode())
-    reply = frame.checked_reply(4, body)
+    reply = shell_protocol.checked_reply(4, body)
     assert reply is not None
     assert reply.code == plain.returncode
     assert reply.stdout == plain.stdout + plain.stderr
-    assert frame.checked_reply(5, body) is None
+    assert shell_protocol.checked_reply(5, body) is None
     for at in range(len(body)):
         changed = body[:at] + bytes([body[at] ^ 1]) + body[at + 1 :]
-        assert frame.checked_reply(4, changed) is None
-        assert frame.checked_reply(4, body[:at]) is None
+        assert shell_protocol.checked_reply(4, changed) is None
+        assert shell_protocol.checked_reply(4, body[:at]) is None
 
 
 @pytest.mark.parametrize("at", range(30, 400, 17))
 def test_a_damaged_request_runs_nothing(at: int, tmp_path: Path):
     """A serial line that changes the command in mid-way gets no reply, and no other command is run."""
-    line = frame.checked_request(4, f"echo x >>{tmp_path}/ran")
+    line = shell_protocol.checked_request(4, f"echo x >>{tmp_path}/ran")
     damaged = line[:at] + bytes([line[at] ^ 2]) + line[at + 1 :]
     done = run_shell(["sh"], damaged + b"\n")
     assert b"<4 " not in done.stdout
@@ -204,15 +212,15 @@ def test_a_damaged_request_runs_nothing(at: int, tmp_path: Path):
 def test_what_no_line_can_carry_is_misuse():
     """NUL in any command, and a newline in one for a serial line, are refused."""
     with pytest.raises(Misuse, match="NUL"):
-        frame.request(1, "a\0")
+        shell_protocol.request(1, "a\0")
     with pytest.raises(Misuse, match="one line"):
-        frame.checked_request(1, "a\nb")
+        shell_protocol.checked_request(1, "a\nb")
 
 
 def test_one_line_shows_controls_and_cuts():
     """Text of a device is shown on one line, control characters escaped, long text cut visibly."""
-    assert frame.one_line("a\n b\x1b[0m") == "a b\\x1b[0m"
-    assert frame.one_line("x" * 400).endswith("…")
+    assert shell_protocol.one_line("a\n b\x1b[0m") == "a b\\x1b[0m"
+    assert shell_protocol.one_line("x" * 400).endswith("…")
 
 
 # --- errno names --------------------------------------------------------------------------------
@@ -259,7 +267,7 @@ def test_text_without_an_error_names_none():
 READERS = [["sh"], *([["busybox", "sh"]] if shutil.which("busybox") else [])]
 
 
-@pytest.mark.parametrize("tool", reading.TOOLS, ids=["head", "cat"])
+@pytest.mark.parametrize("tool", batch_read.TOOLS, ids=["head", "cat"])
 @pytest.mark.parametrize("shell", READERS, ids=" ".join)
 def test_files_come_apart_again(shell: list[str], tool: str, tmp_path: Path):
     """Contents are exact, even lines that look like those between files; what can't be opened is None."""
@@ -268,16 +276,16 @@ def test_files_come_apart_again(shell: list[str], tool: str, tmp_path: Path):
     for path, content in zip(paths, contents, strict=True):
         path.write_bytes(content)
     paths[3].unlink()
-    asked = reading.Reading(tuple(str(path) for path in paths))
+    asked = batch_read.Reading(tuple(str(path) for path in paths))
     done = run_shell(shell, asked.command(tool).encode() + b"; echo rest")
     found, rest = asked.split(Reply(done.returncode, done.stdout, done.stderr))
-    assert found == [*contents[:3], b"" if tool == reading.TOOLS[1] else None, *contents[4:]]
+    assert found == [*contents[:3], b"" if tool == batch_read.TOOLS[1] else None, *contents[4:]]
     assert rest == b"rest\n"
 
 
 def test_an_answer_that_is_unclear_is_nobodys_content():
     """Anything but the files' lines in their order is a LabFault."""
-    asked = reading.Reading(("/a", "/b"), prefix="//./")
+    asked = batch_read.Reading(("/a", "/b"), prefix="//./")
 
     def answer(*paths: str) -> bytes:
         return b"\n".join(f"==> //./{path} <==\n".encode() for path in paths)
@@ -295,7 +303,7 @@ def test_an_answer_that_is_unclear_is_nobodys_content():
 
 def test_each_reading_has_a_prefix_of_its_own():
     """The prefix is the same place for the kernel and another text each time."""
-    prefixes = {reading.Reading(("/a",)).prefix for _ in range(100)}
+    prefixes = {batch_read.Reading(("/a",)).prefix for _ in range(100)}
     assert len(prefixes) > 90
     assert {os.path.normpath(prefix + "/sys") for prefix in prefixes} <= {"/sys", "//sys"}
 
@@ -319,5 +327,5 @@ def test_each_reading_has_a_prefix_of_its_own():
 )
 def test_whose_error_it_is(stderr: bytes, failures: dict[str, str] | None):
     """cat's messages name the file or they do not; an unclear one is not guessed."""
-    asked = reading.Reading(("/a", "/a b"), prefix="//./.")
+    asked = batch_read.Reading(("/a", "/a b"), prefix="//./.")
     assert asked.failures(Reply(1, b"", stderr)) == failures

@@ -15,10 +15,10 @@ from labgrid.driver import SerialDriver
 from labgrid.resource import NetworkSerialPort
 
 from mpbench.board import console as console_module
-from mpbench.board.bytelog import ByteLog
+from mpbench.board.byte_log import ByteLog
 from mpbench.board.console import ConsoleRecorder
-from mpbench.board.kmsg import RecordFilter
-from mpbench.errors import LabFault, Misuse
+from mpbench.board.kernel_log import RecordFilter
+from mpbench.core.errors import LabFault, Misuse
 
 
 def test_positions_and_pieces():

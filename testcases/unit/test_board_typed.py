@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""mpbench.board.typed: labgrid's step log gets from our decorator what it gets from labgrid's own."""
+"""labgrid_decorators: labgrid's step log gets from our decorator what it gets from its own."""
 
 import pytest
 from labgrid.step import Step, StepEvent, step, steps
 
-from mpbench.board.typed import stepped
+from mpbench.board.labgrid_decorators import stepped
 
 
 class Driver:

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from mpbench.cli import main
-from mpbench.cli_image import printable
-from mpbench.image import spoil
+from mpbench.commands.images import printable
+from mpbench.commands.main import main
+from mpbench.image import faults
 from mpbench.image.fields import fields
 from testcases.peer.elves import Elf, Segment
 from testcases.unit.image_rig import firmware, image, key, write_key, write_public
@@ -130,7 +130,7 @@ def test_inspect_prints_a_table_or_json(capsys):
 
 def test_predict_says_what_the_board_will_show(desk, capsys):
     """Verdict, reason, check, errno, kernel log and secure console of a refused image."""
-    (desk / "bad.bin").write_bytes(spoil.apply("payload-first", image()))
+    (desk / "bad.bin").write_bytes(faults.apply("payload-first", image()))
     assert main(["predict", "bad.bin", "--key", "p.pem"]) == 0
     out = capsys.readouterr().out
     assert "refused: segment-hash, TEE_ERROR_SECURITY (0xffff000f)" in out
@@ -203,7 +203,7 @@ def test_explain_with_an_image_adds_what_the_twin_thinks(capsys):
 
 def test_explain_narrows_the_causes_to_the_one_the_image_has(desk, capsys):
     """BAD_PARAMETERS has twenty causes; with the image at hand there is one."""
-    (desk / "bad.bin").write_bytes(spoil.apply("header-version", image()))
+    (desk / "bad.bin").write_bytes(faults.apply("header-version", image()))
     assert main(["explain", "TEE err: ffff0006", "bad.bin"]) == 0
     causes = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  cause:")]
     assert causes == ["  cause: the version of the image format isn't 1 (bad-version)"]

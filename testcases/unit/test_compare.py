@@ -3,8 +3,8 @@
 
 import pytest
 
-from mpbench.compare import agreement, compare
-from mpbench.facts import Agreement, DeployFacts, Verdict
+from mpbench.core.compare import agreement, compare
+from mpbench.core.facts import Agreement, DeployFacts, Verdict
 
 RUNNING = DeployFacts("OK", "running", 0, "", True, "alive m33")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from coprocessor_rig import CORES, Rig, code
 
-from mpbench.errors import Misuse
+from mpbench.core.errors import Misuse
 from mpbench_virtual.coprocessor import SLOT, Coprocessor
 from mpbench_virtual.memory import MP15_CORES, MP25_CORES, Region, SharedRam
 

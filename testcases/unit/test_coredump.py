@@ -5,14 +5,14 @@ import struct
 
 import pytest
 
-from mpbench.board.devcoredump import LIST, Pending, await_dump, clear_all, pending, take
-from mpbench.board.frame import Reply
-from mpbench.compare import compare
-from mpbench.errors import BoardFault, LabFault, Misuse
-from mpbench.facts import DUMP_SUMMARY, DumpFacts, Verdict
-from mpbench.observe.coredump import EHDR, PHDR, segments
-from mpbench.run.recovery import dumped
-from mpbench.twin.coredump import dump
+from mpbench.board.coredump import LIST, Pending, await_dump, clear_all, pending, take
+from mpbench.board.session.shell_protocol import Reply
+from mpbench.core.compare import compare
+from mpbench.core.errors import BoardFault, LabFault, Misuse
+from mpbench.core.facts import DUMP_SUMMARY, DumpFacts, Verdict
+from mpbench.recovery.parse_coredump import EHDR, PHDR, segments
+from mpbench.recovery.predict_coredump import dump
+from mpbench.recovery.run import dumped
 from mpbench.twin.loader import load
 from testcases.unit.image_rig import board, image, key
 

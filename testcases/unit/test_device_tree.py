@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from mpbench.twin.profile import load_profile
-from mpbench_virtual.kinds import KINDS, Soc
 from mpbench_virtual.memory import CONTROL_PA, CONTROL_SIZE, RAM_PA, RAM_SIZE, CoreSpec, Region
+from mpbench_virtual.models import KINDS, Soc
 
 OVERLAYS = Path(__file__).parents[2] / "firmware/boot"
 ROOT = "/fragment@0/__overlay__"

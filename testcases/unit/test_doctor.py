@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import pytest
 from labgrid.strategy import StrategyError
 
-from mpbench import cli, doctor
-from mpbench.board.frame import Reply
-from mpbench.errors import LabFault
+from mpbench.board.session.shell_protocol import Reply
+from mpbench.commands import doctor, main
+from mpbench.core.errors import LabFault
 from mpbench.layout import TA_UUID
 
 
@@ -176,7 +176,7 @@ def test_a_board_without_a_clock_is_no_patient(patient):
 
 def test_a_target_that_is_none_ends_the_examination(tmp_path, capsys):
     """The first step fails, fourteen are not tried, the code is 3."""
-    assert cli.main(["doctor", "--lg-env", str(tmp_path / "none.yaml")]) == 3
+    assert main.main(["doctor", "--lg-env", str(tmp_path / "none.yaml")]) == 3
     said = capsys.readouterr().out
     assert "WRONG environment: " in said
     assert "none.yaml: no such file" in said

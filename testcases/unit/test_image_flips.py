@@ -3,7 +3,7 @@
 
 import random
 
-from mpbench.image.flips import Flip, draw, flipped, in_words, minimal
+from mpbench.image.random_faults import Flip, draw, flipped, in_words, minimal
 
 
 def test_a_flip_turns_over_one_bit_and_twice_is_nothing():

@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from mpbench import layout
-from mpbench.errors import Misuse
+from mpbench.core.errors import Misuse
 from mpbench.image import advice, files
 from mpbench.image.default_key import default_key
 from mpbench.image.fields import fields

@@ -8,8 +8,8 @@ from itertools import pairwise
 import pytest
 
 from mpbench import layout
-from mpbench.errors import Misuse
-from mpbench.image import spoil
+from mpbench.core.errors import Misuse
+from mpbench.image import faults
 from mpbench.image.fields import MAX_ENTRIES, fields, header, image_sizes
 from mpbench.image.inspect import as_text, inspect
 from mpbench.image.sign import sign
@@ -26,14 +26,14 @@ ACCEPTED = {
 
 def test_there_are_at_least_forty_named_faults_and_all_apply_to_a_sound_image():
     """An ordinary image has every field that a named fault changes."""
-    assert len(spoil.SPOILS) >= 40
-    assert set(spoil.applicable(image())) == set(spoil.SPOILS)
+    assert len(faults.SPOILS) >= 40
+    assert set(faults.applicable(image())) == set(faults.SPOILS)
 
 
-@pytest.mark.parametrize("name", sorted(spoil.SPOILS))
+@pytest.mark.parametrize("name", sorted(faults.SPOILS))
 def test_every_named_fault_is_refused_or_known_to_be_accepted(name):
     """Each fault changes the image and none leaves the twin without an answer."""
-    spoiled = spoil.apply(name, image(), key())
+    spoiled = faults.apply(name, image(), key())
     outcome = load(spoiled, board(), "m33")
     assert spoiled != image()
     assert outcome.code is not None
@@ -42,14 +42,14 @@ def test_every_named_fault_is_refused_or_known_to_be_accepted(name):
 
 def test_the_named_faults_reach_every_check_of_upstreams_loader():
     """Each numbered check but the platform's capabilities decides for at least one fault."""
-    checks = {load(spoil.apply(n, image(), key()), board(), "m33").check.split()[0] for n in spoil.SPOILS}
+    checks = {load(faults.apply(n, image(), key()), board(), "m33").check.split()[0] for n in faults.SPOILS}
     assert checks >= {str(n) for n in range(2, 15)}
 
 
 def test_faults_for_ecdsa_images_apply_as_well():
     """Signing again uses the key's own algorithm."""
     signed = sign([firmware()], ec_key())
-    spoiled = spoil.apply("num-img-zero", signed, ec_key())
+    spoiled = faults.apply("num-img-zero", signed, ec_key())
     assert fields(spoiled)["tlv.NUM_IMG.value"].number(spoiled) == 0
     assert spoiled[:20] == signed[:20]
 
@@ -65,13 +65,13 @@ def test_faults_for_ecdsa_images_apply_as_well():
 def test_a_fault_that_cannot_be_put_is_an_error(name, target, private, complaint):
     """Unknown name, missing field, missing key."""
     with pytest.raises(Misuse, match=complaint):
-        spoil.apply(name, target, private)
+        faults.apply(name, target, private)
 
 
 def test_random_faults_repeat_from_their_seed_and_stay_in_the_domain():
     """The same seed gives the same image; no header length ever reaches 2^31."""
-    first = [spoil.mutate(image(), random.Random(seed)) for seed in range(300)]
-    again = [spoil.mutate(image(), random.Random(seed)) for seed in range(300)]
+    first = [faults.mutate(image(), random.Random(seed)) for seed in range(300)]
+    again = [faults.mutate(image(), random.Random(seed)) for seed in range(300)]
     assert first == again
     assert all(length < layout.LENGTH_LIMIT for spoiled, _ in first for length in header(spoiled)[2:])
     assert len({what.split(":")[0] for _, what in first}) > 50
@@ -80,25 +80,25 @@ def test_random_faults_repeat_from_their_seed_and_stay_in_the_domain():
 def test_random_faults_can_be_signed_again():
     """With the key, about half of the images have a good signature, so that later checks are reached."""
     rng = random.Random(1)
-    checks = [load(spoil.mutate(image(), rng, key=key())[0], board(), "m33").check for _ in range(60)]
+    checks = [load(faults.mutate(image(), rng, key=key())[0], board(), "m33").check for _ in range(60)]
     assert {"5 signature", "0 state"} <= set(checks)
 
 
 def test_a_file_without_fields_is_cut_or_grown():
     """Even an empty file can be spoiled."""
-    spoiled, what = spoil.mutate(b"", random.Random(3))
+    spoiled, what = faults.mutate(b"", random.Random(3))
     assert what == f"{len(spoiled)} bytes appended"
 
 
 def test_a_header_length_of_two_gib_is_put_back():
     """within_domain restores the header and keeps the rest."""
     wild = image()[:8] + b"\xff\xff\xff\xff" + image()[12:] + b"tail"
-    assert spoil.within_domain(wild, image()) == image() + b"tail"
+    assert faults.within_domain(wild, image()) == image() + b"tail"
 
 
 def test_an_image_too_short_for_its_signature_is_not_signed_again():
     """resigned leaves what it can't sign."""
-    assert spoil.resigned(image()[:100], key()) == image()[:100]
+    assert faults.resigned(image()[:100], key()) == image()[:100]
 
 
 def test_fields_survive_any_bytes():
@@ -156,13 +156,13 @@ def test_inspect_shows_segments_hashes_and_resource_table():
 
 def test_inspect_tells_what_does_not_fit_in_words():
     """A wrong hash, an unsigned address, no resource table, an unknown signature type."""
-    text = as_text(inspect(spoil.apply("payload-first", image()), "fw"))
+    text = as_text(inspect(faults.apply("payload-first", image()), "fw"))
     assert "HASH DIFFERS" in text
     assert "resource table at 0x80100100" in text
-    assert "NOT SIGNED" in as_text(inspect(spoil.apply("segment-paddr", image()), "fw"))
+    assert "NOT SIGNED" in as_text(inspect(faults.apply("segment-paddr", image()), "fw"))
     bare = sign([Elf([Segment(BASE, b"data", 4)]).build()], key())
     assert "no resource table" in as_text(inspect(bare, "fw"))
-    assert "unknown (3)" in as_text(inspect(spoil.apply("signtype-unknown", image(), key()), "fw"))
+    assert "unknown (3)" in as_text(inspect(faults.apply("signtype-unknown", image(), key()), "fw"))
 
 
 def test_inspect_shows_the_padding_of_a_short_signature():

@@ -5,11 +5,11 @@ import json
 
 import pytest
 
-from mpbench.errors import LabFault, Misuse
+from mpbench.core.errors import LabFault, Misuse
+from mpbench.core.record import Clock, Record, new_directory
+from mpbench.harness.resume import ENDED, of_runs
 from mpbench.lab.history import History
 from mpbench.lab.journal import FILE, Journal
-from mpbench.plugin.resuming import ENDED, of_runs
-from mpbench.record import Clock, Record, new_directory
 from mpbench.report.trend import Point
 
 NOW_S = 1_795_000_000.0

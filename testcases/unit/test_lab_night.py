@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from mpbench.errors import LabFault, Misuse
+from mpbench.core.errors import LabFault, Misuse
 from mpbench.lab import night
 from mpbench.lab.child import Child, outlived
 from mpbench.lab.coordinator import Offer
@@ -118,7 +118,7 @@ def test_a_coordinator_that_stays_away_is_waited_for(make):
 
 RECORD = """
 import pathlib, sys
-from mpbench.record import Clock, Record, new_directory
+from mpbench.core.record import Clock, Record, new_directory
 directory = new_directory(pathlib.Path(sys.argv[1]), "t", Clock())
 record = Record(directory, directory.name)
 record.append("run-start", target="t", command=[], bench="", continues=None)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mpbench.errors import Misuse
+from mpbench.core.errors import Misuse
 from mpbench.lab.coordinator import Offer
 from mpbench.lab.night import assign, outdated
 from mpbench.lab.plan import ALL, Window, load

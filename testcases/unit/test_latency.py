@@ -8,9 +8,9 @@ from itertools import pairwise
 import pytest
 from attrs import evolve
 
-from mpbench.errors import Invalidated, LabFault, Misuse
-from mpbench.facts import Verdict
-from mpbench.measure.histogram import (
+from mpbench.core.errors import Invalidated, LabFault, Misuse
+from mpbench.core.facts import Verdict
+from mpbench.core.histogram import (
     BANDS,
     BUCKET_ERROR,
     LONGEST_NS,
@@ -20,11 +20,11 @@ from mpbench.measure.histogram import (
     interval,
     of_values,
 )
-from mpbench.measure.latency import Counts, Result, balance, measurements, merged, shifts
-from mpbench.observe.happenings import Happening, Role, follow, lost_in_text, of_text, outliers
-from mpbench.observe.hist import tables
-from mpbench.observe.latency import interrupts, readout, unpacked
-from mpbench.run import latency as run
+from mpbench.notification import run
+from mpbench.notification.ftrace_hist import tables
+from mpbench.notification.measure import Counts, Result, balance, measurements, merged, shifts
+from mpbench.notification.parse import interrupts, readout, unpacked
+from mpbench.notification.trace_events import Happening, Role, follow, lost_in_text, of_text, outliers
 
 LINE = "optee_pcpu_notification"
 

@@ -6,23 +6,23 @@ import re
 
 import pytest
 
-import mpbench.cli
-from mpbench import cli_latency
-from mpbench.board import rawtrace
-from mpbench.board.frame import Reply
-from mpbench.board.latencyplan import SEGMENTS as PLANNED
-from mpbench.board.latencyplan import plan
-from mpbench.board.latencytrace import LatencyTrace
-from mpbench.board.notification import PER_CPU, THREADED, parse
+import mpbench.commands.main
+from mpbench.board.session.shell_protocol import Reply
 from mpbench.board.stimulus import PassiveStimulus, RtcAlarmStimulus, SecureConsoleStimulus, paced
-from mpbench.errors import LabFault, Misuse
-from mpbench.measure.histogram import Histogram, of_values
-from mpbench.measure.latency import SEGMENTS
-from mpbench.observe.happenings import SEGMENTS as FOLLOWED
-from mpbench.plugin.latency import baseline, baselines, limits, slower, source
-from mpbench.plugin.live import Live, bars
-from mpbench.record import Record
-from mpbench.run.latency import BUCKETS
+from mpbench.board.trace import raw_trace
+from mpbench.core.errors import LabFault, Misuse
+from mpbench.core.histogram import Histogram, of_values
+from mpbench.core.record import Record
+from mpbench.notification import command
+from mpbench.notification.capabilities import PER_CPU, THREADED, parse
+from mpbench.notification.fixture import baseline, baselines, limits, slower, source
+from mpbench.notification.ftrace_plan import SEGMENTS as PLANNED
+from mpbench.notification.ftrace_plan import plan
+from mpbench.notification.ftrace_session import LatencyTrace
+from mpbench.notification.live_histogram import Live, bars
+from mpbench.notification.measure import SEGMENTS
+from mpbench.notification.run import BUCKETS
+from mpbench.notification.trace_events import SEGMENTS as FOLLOWED
 
 INTERRUPTS = """           CPU0       CPU1
  16:          0          0 GIC-0  34 Level     rtc-pl031
@@ -281,7 +281,7 @@ def test_unreadable_histograms_are_a_lab_fault():
 
 
 @pytest.mark.parametrize(
-    "take", [rawtrace.text, lambda s, i: rawtrace.pages(s, i, 0, 4096)], ids=["text", "pages"]
+    "take", [raw_trace.text, lambda s, i: raw_trace.pages(s, i, 0, 4096)], ids=["text", "pages"]
 )
 def test_an_unreadable_buffer_is_a_lab_fault(take):
     """Text or pages that can't be read are an error with the board's words."""
@@ -292,9 +292,9 @@ def test_an_unreadable_buffer_is_a_lab_fault(take):
 def test_a_board_that_does_not_describe_its_buffer():
     """Without descriptions there is nothing to decode by."""
     with pytest.raises(LabFault, match="does not describe its trace buffer: gone"):
-        rawtrace.descriptions(Session({"": Reply(1, b"@@\n", b"gone")}), ["irq/irq_handler_entry"])
+        raw_trace.descriptions(Session({"": Reply(1, b"@@\n", b"gone")}), ["irq/irq_handler_entry"])
     stats = Session({"stats": Reply(0, b"entries: 5\noverrun: 3\ndropped events: 4\n", b"")})
-    assert rawtrace.lost(stats, "/x") == 7
+    assert raw_trace.lost(stats, "/x") == 7
 
 
 # --- mpbench latency --------------------------------------------------------------------------------------
@@ -302,10 +302,10 @@ def test_a_board_that_does_not_describe_its_buffer():
 
 def test_the_command_is_the_test_case():
     """`mpbench latency` runs the test case with its options; exit codes and record are those of pytest."""
-    words = mpbench.cli.parser().parse_args(
+    words = mpbench.commands.main.parser().parse_args(
         ["latency", "--lg-env", "x.yaml", "--samples", "100000", "--rate", "200", "--baseline", "runs/1"]
     )
-    said = cli_latency.command(words)
+    said = command.command(words)
     assert said[1:3] == ["-m", "pytest"]
     assert said[3].endswith("test_notification.py::test_every_interrupt_is_explained")
     wanted = [
@@ -319,7 +319,7 @@ def test_the_command_is_the_test_case():
         "--bench-live",
     ]
     assert said[4:] == [*wanted, "--bench-baseline", "runs/1"]
-    assert cli_latency.CASE.is_file()
+    assert command.CASE.is_file()
 
 
 @pytest.mark.parametrize(
@@ -332,7 +332,7 @@ def test_the_command_is_the_test_case():
 )
 def test_numbers_that_are_none_are_refused(given, words, capsys):
     """A count or a rate that can't be is one line and exit code 2."""
-    assert mpbench.cli.main(["latency", "--lg-env", "x.yaml", *given]) == 2
+    assert mpbench.commands.main.main(["latency", "--lg-env", "x.yaml", *given]) == 2
     assert words in capsys.readouterr().err
 
 

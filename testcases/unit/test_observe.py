@@ -3,8 +3,7 @@
 
 import pytest
 
-from mpbench import observe
-from mpbench.facts import (
+from mpbench.core.facts import (
     KMSG,
     MEMORY,
     NO_TRACE,
@@ -17,6 +16,7 @@ from mpbench.facts import (
     DeployFacts,
     Evidence,
 )
+from mpbench.deployment import parse
 
 TRACE = "mpbench alive m33 1\nboot 00000001 beat {:08x}\n"
 
@@ -37,7 +37,7 @@ def evidence(**artefacts: bytes) -> Evidence:
 
 def test_a_running_firmware_is_seen_in_every_field():
     """State, silence of the TEE, heartbeat and identity come from the evidence of a good start."""
-    found = observe.observe(
+    found = parse.observe(
         evidence(
             start=b"OK",
             state=b"running\n",
@@ -52,7 +52,7 @@ def test_a_running_firmware_is_seen_in_every_field():
 
 def test_a_refused_image_is_seen_in_every_field():
     """A refusal shows its errno, its TEE code, its reason, and that nothing runs."""
-    found = observe.observe(
+    found = parse.observe(
         evidence(
             start=b"EIO",
             state=b"offline\n",
@@ -68,7 +68,7 @@ def test_a_refused_image_is_seen_in_every_field():
 
 def test_without_evidence_nothing_is_claimed():
     """A field that no evidence reaches is None, not a guess."""
-    assert observe.observe(Evidence()) == DeployFacts()
+    assert parse.observe(Evidence()) == DeployFacts()
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_without_evidence_nothing_is_claimed():
 )
 def test_the_tee_code_is_the_first_one_reported(log, errno, expected):
     """The first code is the cause; silence means 0 if the start succeeded or the kernel has ended it."""
-    assert observe.tee_code(log, errno) == expected
+    assert parse.tee_code(log, errno) == expected
 
 
 @pytest.mark.parametrize(
@@ -109,54 +109,54 @@ def test_the_tee_code_is_the_first_one_reported(log, errno, expected):
 )
 def test_the_reason_is_the_last_error_line_of_the_trusted_application(console, expected):
     """The reason stands without the console's prefix; other worlds' lines don't count."""
-    assert observe.reason(console) == expected
+    assert parse.reason(console) == expected
 
 
 def test_a_heart_that_stands_still_is_seen():
     """Two equal samples mean that nothing beats, although the core says that it runs."""
     same = TRACE.format(7).encode()
-    assert observe.observe(evidence(first=same, second=same)).beating is False
+    assert parse.observe(evidence(first=same, second=same)).beating is False
 
 
 def test_one_sample_decides_nothing():
     """A heartbeat needs two samples."""
-    assert observe.observe(evidence(first=TRACE.format(7).encode())).beating is None
+    assert parse.observe(evidence(first=TRACE.format(7).encode())).beating is None
 
 
 def test_an_empty_trace_is_a_firmware_that_never_spoke():
     """A buffer with nothing in it at both looks: nobody, and no heart."""
     for nothing in (b"", bytes(4096)):
-        found = observe.observe(evidence(state=b"running", first=nothing, second=nothing))
+        found = parse.observe(evidence(state=b"running", first=nothing, second=nothing))
         assert (found.beating, found.identity) == (False, "")
 
 
 def test_a_core_without_trace_buffer_runs_unheard():
     """A core that runs without a trace buffer is not taken for dead; one that is offline is."""
-    found = observe.observe(evidence(state=b"running\n", no_trace=b"none"))
+    found = parse.observe(evidence(state=b"running\n", no_trace=b"none"))
     assert (found.beating, found.identity) == (None, None)
 
 
 def test_memory_is_read_from_its_lines():
     """All zeros are one word, anything else is named."""
-    assert observe.observe(evidence(memory=b"0x80100000+0x800000 zeros\n")).memory == "zeros"
+    assert parse.observe(evidence(memory=b"0x80100000+0x800000 zeros\n")).memory == "zeros"
     code = b"0x80100000+0x40 0123456789abcdef\n"
-    assert observe.observe(evidence(memory=code)).memory == code.decode().strip()
+    assert parse.observe(evidence(memory=code)).memory == code.decode().strip()
 
 
 def test_a_trace_that_is_not_ours_decides_nothing():
     """Foreign trace text is neither a heartbeat nor an identity."""
-    found = observe.observe(evidence(first=b"\xff\x00 hello", second=b"\x1b[2J"))
+    found = parse.observe(evidence(first=b"\xff\x00 hello", second=b"\x1b[2J"))
     assert (found.beating, found.identity) == (None, None)
 
 
 def test_bytes_that_are_no_text_harm_no_pattern():
     """A garbled kernel line before the code does not hide the code."""
-    assert observe.observe(evidence(kmsg=b"\xff\xfe\x00\nTEE err: 0xffff3072")).tee_code == 0xFFFF3072
+    assert parse.observe(evidence(kmsg=b"\xff\xfe\x00\nTEE err: 0xffff3072")).tee_code == 0xFFFF3072
 
 
 def test_versions_are_what_the_boot_chain_printed_last():
     """After a reboot into another version the new one stands; device-tree strings are cut at their NULs."""
-    found = observe.provenance(
+    found = parse.provenance(
         Evidence(
             (
                 Artefact("about.compatible", b"mpbench,virt-stm32mp25\0linux,dummy-virt\0"),
@@ -169,12 +169,12 @@ def test_versions_are_what_the_boot_chain_printed_last():
         )
     )
     assert found.entries == {"compatible": "mpbench,virt-stm32mp25, linux,dummy-virt", "op-tee": "4.10.0-dev"}
-    assert observe.is_virtual(found)
+    assert parse.is_virtual(found)
 
 
 def test_a_board_is_real_unless_it_says_otherwise():
     """Only the board's own compatible makes a run a virtual one."""
-    found = observe.provenance(
+    found = parse.provenance(
         Evidence((Artefact("about.compatible", b"st,stm32mp257f-ev1\0st,stm32mp257\0"),))
     )
-    assert not observe.is_virtual(found)
+    assert not parse.is_virtual(found)

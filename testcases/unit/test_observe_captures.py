@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mpbench import observe
-from mpbench.facts import Artefact, DeployFacts, Evidence
+from mpbench.core.facts import Artefact, DeployFacts, Evidence
+from mpbench.deployment import parse
 
 CAPTURES = Path(__file__).resolve().parents[1] / "captures"
 UNVERIFIED = "Can't Authenticate the firmware (res = 0xffff3072)"
@@ -34,7 +34,7 @@ EXPECTED = {
 @pytest.mark.parametrize(("name", "expected"), EXPECTED.items(), ids=str)
 def test_a_recorded_deployment_is_read_right(name, expected):
     """Every field of a deployment is read from what the virtual board printed."""
-    assert observe.observe(captured(f"virtual-mp25/{name}")) == expected
+    assert parse.observe(captured(f"virtual-mp25/{name}")) == expected
 
 
 def test_no_capture_is_left_unread():
@@ -45,10 +45,10 @@ def test_no_capture_is_left_unread():
 
 def test_a_recorded_board_says_who_it_is():
     """Model, kernel and the versions of the boot chain come from the board's own words."""
-    found = observe.provenance(captured("virtual-mp25/about"))
+    found = parse.provenance(captured("virtual-mp25/about"))
     assert found.entries["model"] == "mpbench virtual STM32MP25"
     assert found.entries["kernel"].startswith("Linux version 6.12.107 ")
     assert found.entries["u-boot"].startswith("2025.01")
     assert found.entries["tf-a"] == "v2.12.1(release):mpbench"
     assert found.entries["op-tee"].startswith("Unknown_4.10 ")
-    assert observe.is_virtual(found)
+    assert parse.is_virtual(found)

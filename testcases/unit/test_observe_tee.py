@@ -3,11 +3,11 @@
 
 import pytest
 
-from mpbench.board.teeclient import answers
-from mpbench.errors import LabFault
-from mpbench.measure.leaks import LOOKS, Snapshot, lasting
-from mpbench.observe.tee import allocated, capabilities, revision, uuids
-from mpbench.plugin.tee import numbers
+from mpbench.core.errors import LabFault
+from mpbench.deployment.leaks import LOOKS, Snapshot, lasting
+from mpbench.tee.client import answers
+from mpbench.tee.fixture import numbers
+from mpbench.tee.parse import allocated, capabilities, revision, uuids
 
 LOG = """[    1.651388] optee: probing for conduit method.
 [    1.652585] optee: revision 4.10 (18b424c2)

@@ -7,14 +7,13 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from mpbench.board import latencyplan
-from mpbench.board.frame import Reply
-from mpbench.board.latencytrace import LatencyTrace
-from mpbench.board.notification import parse
-from mpbench.errors import Invalidated, LabFault
-from mpbench.facts import Outlier, Ran
-from mpbench.measure.latency import OUTLIERS, Counts, Result, told, worst
-from mpbench.observe.context import (
+from mpbench.board.session.shell_protocol import Reply
+from mpbench.board.trace.ring_buffer import decode, event_format, layout
+from mpbench.core.errors import Invalidated, LabFault
+from mpbench.core.facts import Outlier, Ran
+from mpbench.notification import ftrace_plan, run
+from mpbench.notification.capabilities import parse
+from mpbench.notification.cpu_activity import (
     IRQ,
     IRQ_END,
     SOFTIRQ,
@@ -29,13 +28,13 @@ from mpbench.observe.context import (
     shortened,
     slowest,
 )
-from mpbench.observe.happenings import Role, follow, of_raw, of_text
-from mpbench.observe.ringbuffer import decode, event_format, layout
-from mpbench.plugin.latency import Notifications
-from mpbench.plugin.live import Live
+from mpbench.notification.fixture import Notifications
+from mpbench.notification.ftrace_session import LatencyTrace
+from mpbench.notification.live_histogram import Live
+from mpbench.notification.measure import OUTLIERS, Counts, Result, told, worst
+from mpbench.notification.run import BUCKETS
+from mpbench.notification.trace_events import Role, follow, of_raw, of_text
 from mpbench.report.figures import figure
-from mpbench.run import latency as run
-from mpbench.run.latency import BUCKETS
 from testcases.unit.test_latency_board import SAID, SPI, Session
 
 CAPTURE = Path(__file__).parents[1] / "captures/context-arm64"
@@ -195,12 +194,12 @@ def able(said: str) -> str:
 
 def test_the_plan_has_a_context_where_the_kernel_can():
     """All interrupts and switches are recorded beside; on the threaded path no wake-up is left out."""
-    bare = latencyplan.plan(parse(SAID), "t", BUCKETS)
+    bare = ftrace_plan.plan(parse(SAID), "t", BUCKETS)
     assert (bare.context, bare.worst) == ((), None)
-    found = {r.event: r for r in latencyplan.plan(parse(able(SAID)), "t", BUCKETS).context}
+    found = {r.event: r for r in ftrace_plan.plan(parse(able(SAID)), "t", BUCKETS).context}
     assert (found["irq/irq_handler_entry"].condition, found["irq/irq_handler_entry"].only) == ("", 17)
     assert found[SWITCH].role == found[IRQ_END].role == ""
-    threaded = {r.event: r for r in latencyplan.plan(parse(able(SPI)), "t", BUCKETS).context}
+    threaded = {r.event: r for r in ftrace_plan.plan(parse(able(SPI)), "t", BUCKETS).context}
     assert threaded[IRQ_END].condition == "irq!=17 || ret==2"
     assert threaded[IRQ_END].only == 17
 

@@ -7,12 +7,12 @@ import pytest
 from attrs import define, evolve, field, frozen
 from image_rig import board, image
 
-from mpbench import run
-from mpbench.compare import compare
-from mpbench.errors import BoardFault, Misuse
-from mpbench.facts import DeployFacts, Evidence, Provenance
-from mpbench.image.flips import Flip, flipped
-from mpbench.plugin.bitflips import Corpus, Flips, answered
+from mpbench.core.compare import compare
+from mpbench.core.errors import BoardFault, Misuse
+from mpbench.core.facts import DeployFacts, Evidence, Provenance
+from mpbench.deployment import run
+from mpbench.deployment.flips import Corpus, Flips, answered
+from mpbench.image.random_faults import Flip, flipped
 from mpbench.twin.loader import load
 from mpbench.twin.profile import Profile
 
@@ -92,7 +92,7 @@ def test_nothing_undefined_is_sent(told):
 
 def test_a_seed_of_which_nothing_is_defined_is_given_up(told, monkeypatch):
     """Instead of drawing for ever, it says which seed."""
-    monkeypatch.setattr("mpbench.plugin.bitflips.draw", lambda *_: (Flip(19, 7),))
+    monkeypatch.setattr("mpbench.deployment.flips.draw", lambda *_: (Flip(19, 7),))
     with pytest.raises(Misuse, match="seed 7:m33:0: 50 draws"):
         flips_of(PlayedBench(), told).run("m33", image(), "alive m33")
 
@@ -101,7 +101,7 @@ def test_a_difference_is_made_small_and_the_rest_still_tried(told, monkeypatch):
     """Of three bits the guilty one is named, with its seed; all other flips are tried as well."""
     guilty = Flip(20 + 8, 0)
     drawn = itertools.cycle([(Flip(21, 1), guilty, Flip(40, 2)), (Flip(40, 2),)])
-    monkeypatch.setattr("mpbench.plugin.bitflips.draw", lambda *_: next(drawn))
+    monkeypatch.setattr("mpbench.deployment.flips.draw", lambda *_: next(drawn))
     bench = PlayedBench(wrong=guilty)
     with pytest.raises(BoardFault, match=r"seed 7:m33:0: byte 0x1c bit 0: .*errno was predicted"):
         flips_of(bench, told, 2).run("m33", image(), "alive m33")
@@ -111,7 +111,7 @@ def test_a_difference_is_made_small_and_the_rest_still_tried(told, monkeypatch):
 def test_the_same_flips_are_tried_once(told, monkeypatch):
     """A set of flips that two seeds draw counts once; where there are no others, it ends."""
     drawn = itertools.cycle([(Flip(40, 2),), (Flip(40, 2),), (Flip(41, 2),)])
-    monkeypatch.setattr("mpbench.plugin.bitflips.draw", lambda *_: next(drawn))
+    monkeypatch.setattr("mpbench.deployment.flips.draw", lambda *_: next(drawn))
     bench = PlayedBench()
     assert flips_of(bench, told, 3).run("m33", image(), "alive m33").total() == 2
     assert [a.name.split(": ")[0] for a in bench.asked] == ["seed 7:m33:0", "seed 7:m33:2"]
@@ -120,7 +120,7 @@ def test_the_same_flips_are_tried_once(told, monkeypatch):
 def test_undefined_parts_are_not_sent_while_a_difference_is_made_small(told, monkeypatch):
     """A part of the flips may be undefined where the whole is not."""
     length, guilty = Flip(19, 7), Flip(40, 2)
-    monkeypatch.setattr("mpbench.plugin.bitflips.draw", lambda *_: (guilty,))
+    monkeypatch.setattr("mpbench.deployment.flips.draw", lambda *_: (guilty,))
     bench = PlayedBench(wrong=guilty)
     found = flips_of(bench, told)
     assert not found.differs("m33", image(), (length,), "alive m33")
@@ -153,7 +153,7 @@ def test_a_difference_is_not_remembered(tmp_path, told, monkeypatch):
     """What differed is asked again by the next run."""
     path = tmp_path / "flips.jsonl"
     found = flips_of(PlayedBench(wrong=Flip(28, 0)), told, 1, Corpus.open(path))
-    monkeypatch.setattr("mpbench.plugin.bitflips.draw", lambda *_: (Flip(28, 0),))
+    monkeypatch.setattr("mpbench.deployment.flips.draw", lambda *_: (Flip(28, 0),))
     with pytest.raises(BoardFault):
         found.run("m33", image(), "alive m33")
     assert not path.exists()

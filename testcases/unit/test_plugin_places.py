@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 from labgrid.remote.common import Place
 
-from mpbench.errors import LabFault
-from mpbench.plugin import places
+from mpbench.core.errors import LabFault
+from mpbench.harness import place_lock
 
 HOLDER = "labhost/nightly"
 
@@ -46,7 +46,7 @@ def coordinator():
 
 @pytest.fixture
 def lock(coordinator):
-    found = places.PlaceLock(coordinator, coordinator.place)
+    found = place_lock.PlaceLock(coordinator, coordinator.place)
     yield found
     found.close()
 
@@ -112,7 +112,7 @@ def test_a_loss_is_known_without_asking(lock, coordinator):
 
 def test_a_coordinator_that_hangs_is_not_waited_for(lock, coordinator, monkeypatch):
     """Silence has a bound."""
-    monkeypatch.setattr(places, "ASK_S", 0.01)
+    monkeypatch.setattr(place_lock, "ASK_S", 0.01)
 
     async def silent() -> bool:
         await asyncio.Event().wait()
@@ -132,18 +132,18 @@ def board_at(address: str) -> SimpleNamespace:
 def test_one_host_drives_a_board_once(tmp_path, monkeypatch):
     """A second run is refused and told which process has the board; when that ends, the board is free."""
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    first = places.alone(board_at("192.0.2.1"))
-    other = places.alone(board_at("192.0.2.2"))
+    first = place_lock.alone(board_at("192.0.2.1"))
+    other = place_lock.alone(board_at("192.0.2.2"))
     with pytest.raises(LabFault, match=r"another run drives the board at 192\.0\.2\.1-22: process \d+"):
-        places.alone(board_at("192.0.2.1"))
+        place_lock.alone(board_at("192.0.2.1"))
     first.close()
-    places.alone(board_at("192.0.2.1")).close()
+    place_lock.alone(board_at("192.0.2.1")).close()
     other.close()
 
 
 def test_a_board_without_an_address_is_not_locked():
     """Nothing to lock by."""
-    assert places.alone(SimpleNamespace(resources=[])) is None
+    assert place_lock.alone(SimpleNamespace(resources=[])) is None
 
 
 def test_a_lock_that_cannot_be_made_is_the_labs_fault(tmp_path, monkeypatch):
@@ -151,22 +151,22 @@ def test_a_lock_that_cannot_be_made_is_the_labs_fault(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "file"))
     with pytest.raises(LabFault, match="cannot lock the board"):
-        places.alone(board_at("192.0.2.1"))
+        place_lock.alone(board_at("192.0.2.1"))
 
 
 def test_a_desk_has_no_place():
     """No coordinator, no lock of a place, and no entry in the provenance."""
-    assert places.lock_of(SimpleNamespace(resources=[])) is None
-    assert places.who(SimpleNamespace(resources=[])) == {}
+    assert place_lock.lock_of(SimpleNamespace(resources=[])) is None
+    assert place_lock.who(SimpleNamespace(resources=[])) == {}
 
 
 def test_an_exporter_that_ended_is_told_in_one_line(monkeypatch):
     """labgrid shows the whole place and guesses; what a person needs is which exporter to start again."""
     place = Place("mp25-1", acquired=HOLDER, tags={"board": "mp25"})
     said = f"place {place} has an orphaned resource (exporter labhost disconnected?)"
-    monkeypatch.setattr(places, "CLIENT", __name__)
+    monkeypatch.setattr(place_lock, "CLIENT", __name__)
     config = SimpleNamespace(get_option=lambda *_: "192.0.2.1:20408")
-    with pytest.raises(LabFault) as raised, places.told(config):
+    with pytest.raises(LabFault) as raised, place_lock.told(config):
         raise ServerError(said)
     words = "place mp25-1: its exporter labhost is not connected; start it on its host"
     assert str(raised.value) == f"coordinator 192.0.2.1:20408: {words}"

@@ -5,10 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from mpbench.facts import Verdict
+from mpbench.core.facts import Verdict
+from mpbench.harness.run_state import RunState
+from mpbench.harness.verdicts import Found
 from mpbench.plugin.progress import Progress
-from mpbench.plugin.state import RunState
-from mpbench.plugin.verdicts import Found
 
 
 class Clock:

@@ -4,8 +4,8 @@
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from mpbench.errors import Misuse
-from mpbench.plugin.signing import Signer, records_of
+from mpbench.core.errors import Misuse
+from mpbench.harness.signer import Signer, records_of
 from mpbench.twin.loader import load
 from mpbench.twin.profile import load_profile
 from testcases.peer.elves import Elf, Segment

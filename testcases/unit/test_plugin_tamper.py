@@ -5,8 +5,8 @@ import hashlib
 
 import pytest
 
-from mpbench.errors import LabFault, Misuse
-from mpbench.plugin.fixtures import tamper_proof
+from mpbench.core.errors import LabFault, Misuse
+from mpbench.harness.bench import tamper_proof
 
 
 def digest(data):

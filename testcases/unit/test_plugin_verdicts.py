@@ -5,9 +5,9 @@ import pytest
 from labgrid.exceptions import InvalidConfigError
 from labgrid.strategy import StrategyError
 
-from mpbench.errors import BoardFault, Invalidated, LabFault, Misuse
-from mpbench.facts import Measurement, Verdict, overall
-from mpbench.plugin.verdicts import Found, exit_code, of_exception, of_measurement, of_test, says_all
+from mpbench.core.errors import BoardFault, Invalidated, LabFault, Misuse
+from mpbench.core.facts import Measurement, Verdict, overall
+from mpbench.harness.verdicts import Found, exit_code, of_exception, of_measurement, of_test, says_all
 
 
 def broken(cause: Exception) -> StrategyError:

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from mpbench.errors import LabFault
+from mpbench.core.errors import LabFault
 from mpbench_virtual import qemu
 
 MUTE = """

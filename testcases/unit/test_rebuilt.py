@@ -4,8 +4,8 @@
 import image_rig
 import pytest
 
+from mpbench.deployment.predict import expect
 from mpbench.image.sign import sign
-from mpbench.twin.expect import expect
 from mpbench.twin.loader import load
 from testcases.peer.elves import Segment
 from testcases.rebuilt import data_only, end, rebuilt, segments, table, with_table

@@ -8,9 +8,9 @@ import resource
 
 import pytest
 
-from mpbench.errors import LabFault, Misuse
-from mpbench.facts import Artefact
-from mpbench.record import (
+from mpbench.core.errors import LabFault, Misuse
+from mpbench.core.facts import Artefact
+from mpbench.core.record import (
     COMMON,
     LOG,
     SCHEMA,

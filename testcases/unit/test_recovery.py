@@ -7,13 +7,12 @@ from pathlib import Path
 import pytest
 from attrs import evolve, frozen
 
-from mpbench.board.corememory import CoreMemory, Window, translate, windows
-from mpbench.board.crashtrace import CLEAN, CrashTrace
-from mpbench.board.frame import Reply
+from mpbench.board.core_memory import CoreMemory, Window, translate, windows
 from mpbench.board.interrupts import watchdog_line
-from mpbench.compare import compare
-from mpbench.errors import BoardFault, Invalidated, LabFault, Misuse
-from mpbench.facts import (
+from mpbench.board.session.shell_protocol import Reply
+from mpbench.core.compare import compare
+from mpbench.core.errors import BoardFault, Invalidated, LabFault, Misuse
+from mpbench.core.facts import (
     FTRACE,
     INJECTED,
     KMSG,
@@ -26,11 +25,12 @@ from mpbench.facts import (
     RecoveryFacts,
     Verdict,
 )
-from mpbench.image import spoil
+from mpbench.image import faults
 from mpbench.layout import Tee
-from mpbench.observe import recovery as see
-from mpbench.run.recovery import calm, lives_on
-from mpbench.twin.recovery import crash, recovery, started
+from mpbench.recovery import parse as see
+from mpbench.recovery.crash_trace import CLEAN, CrashTrace
+from mpbench.recovery.predict import crash, recovery, started
+from mpbench.recovery.run import calm, lives_on
 from testcases.unit.image_rig import board, image, key
 
 CAPTURE = Path(__file__).parents[1] / "captures/virtual-mp25-crashes/watchdog-m33"
@@ -67,7 +67,7 @@ def test_the_twin_predicts_what_a_board_showed(captured):
 
 def test_a_refused_reload_leaves_the_core_off():
     """Recovery stops the core first, so after a refusal nothing runs."""
-    bad = spoil.apply("payload-first", image())
+    bad = faults.apply("payload-first", image())
     facts = crash(PROFILE, "m33", image(), WATCHDOG, identity="starve m33", reload=bad)
     assert (facts.commands, facts.ta_states) == ("stop, load", "off, off")
     assert (facts.state, facts.boots, facts.beating, facts.tee_code) == ("offline", 0, False, Tee.SECURITY)
@@ -85,7 +85,7 @@ def test_a_missing_file_is_no_refusal_by_the_tee():
 
 def test_another_image_is_accepted_but_nobody_knows_who_it_is():
     """What a replaced file calls itself isn't in the crashed firmware's identity."""
-    other, trusting = spoil.apply("signature-first", image()), PROFILE.with_verifier(lambda *_: True)
+    other, trusting = faults.apply("signature-first", image()), PROFILE.with_verifier(lambda *_: True)
     facts = crash(trusting, "m33", image(), WATCHDOG, identity="starve m33", reload=other)
     assert (facts.state, facts.boots, facts.beating, facts.identity) == ("running", 1, True, None)
 

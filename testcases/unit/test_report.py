@@ -16,15 +16,15 @@ from pathlib import Path
 import pytest
 
 from mpbench import report
-from mpbench.errors import LabFault, Misuse
-from mpbench.facts import KMSG, SECURE_CONSOLE, Artefact, Verdict
-from mpbench.record import Clock, Record, new_directory, read
-from mpbench.report import companions, page
+from mpbench.core.errors import LabFault, Misuse
+from mpbench.core.facts import KMSG, SECURE_CONSOLE, Artefact, Verdict
+from mpbench.core.record import Clock, Record, new_directory, read
+from mpbench.core.sanitize import decoded, visible
+from mpbench.report import exports, page
 from mpbench.report.excerpt import MAX_LINES, MAX_WIDTH, excerpt
 from mpbench.report.model import ASKED, shown, summarize, without_core
 from mpbench.report.tables import UNSAID, table
 from mpbench.report.trend import Point, trends
-from mpbench.report.visible import decoded, visible
 
 CLOCK = Clock(utc_s=lambda: 1_795_000_000.0, mono_ns=lambda: 42)
 KERNEL = (
@@ -384,8 +384,8 @@ def test_hostile_text_calculates_nothing_in_a_spreadsheet(tmp_path, hostile):
     """The CSV has one line per measurement, and no cell of it is a formula or holds a control character."""
     out = report.write([sample(tmp_path, hostile=hostile)], tmp_path / "out").parent
     lines = list(csv.reader((out / report.CSV).read_text("utf-8").splitlines()))
-    assert [len(line) for line in lines] == [len(companions.COLUMNS)] * 3
-    assert not any(cell.startswith(companions.FORMULA) for line in lines for cell in line)
+    assert [len(line) for line in lines] == [len(exports.COLUMNS)] * 3
+    assert not any(cell.startswith(exports.FORMULA) for line in lines for cell in line)
     assert json.loads((out / report.SUMMARY).read_text())["verdict"] == "FAIL"
 
 
@@ -398,8 +398,8 @@ def test_a_formula_is_quoted(tmp_path, formula):
     record.close()
     report.write([record.directory], tmp_path / "out")
     (line,) = list(csv.reader((tmp_path / "out" / report.CSV).read_text().splitlines()))[1:]
-    assert line[companions.COLUMNS.index("name")].startswith("'")
-    assert line[companions.COLUMNS.index("value")] == "-1"
+    assert line[exports.COLUMNS.index("name")].startswith("'")
+    assert line[exports.COLUMNS.index("value")] == "-1"
 
 
 def run_of(tmp_path, name, verdicts, *, continues=None, target="mp25", ends=True, entries=None, value=5.0):

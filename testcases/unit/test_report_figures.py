@@ -3,7 +3,7 @@
 
 import pytest
 
-from mpbench.measure.latency import EMULATED
+from mpbench.notification.measure import EMULATED
 from mpbench.report.figures import COLUMNS, LEFT, MAX_BUCKETS, PLOT, WIDTH, figure, number
 
 SAID = {"name": "latency", "source": "hist", "unit": "µs"}

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from attrs import evolve, frozen
 
-from mpbench.errors import LabFault
-from mpbench.observe.happenings import Role, follow, lost_in_text, of_raw, of_text
-from mpbench.observe.ringbuffer import Format, decode, event_format, layout
+from mpbench.board.trace.ring_buffer import Format, decode, event_format, layout
+from mpbench.core.errors import LabFault
+from mpbench.notification.trace_events import Role, follow, lost_in_text, of_raw, of_text
 from testcases import tracedat
 
 CAPTURES = Path(__file__).parents[1] / "captures"

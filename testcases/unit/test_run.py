@@ -8,12 +8,12 @@ import image_rig
 import pytest
 from attrs import evolve
 
-from mpbench import gather, run
-from mpbench.errors import BoardFault, Invalidated, LabFault
-from mpbench.facts import KMSG, NO_TRACE, SECURE_CONSOLE, TRACE_SECOND, Artefact, DeployFacts, Verdict
+from mpbench.core.errors import BoardFault, Invalidated, LabFault
+from mpbench.core.facts import KMSG, NO_TRACE, SECURE_CONSOLE, TRACE_SECOND, Artefact, DeployFacts, Verdict
+from mpbench.core.record import Clock, Record, new_directory, read
+from mpbench.deployment import collect, run
 from mpbench.image.sign import sign
 from mpbench.layout import Tee
-from mpbench.record import Clock, Record, new_directory, read
 from testcases.peer.elves import Elf, Segment
 
 CLOCK = Clock(utc_s=lambda: 1_795_000_000.0, mono_ns=lambda: 42)
@@ -58,7 +58,7 @@ class PlayedBoard:
         self.about = {"/proc/version": b"Linux version 6.12.107 (gcc) #1 SMP\n"}
 
     def read(self, path: str) -> bytes | str:
-        if path != gather.BOOT_ID or not self.boots:
+        if path != collect.BOOT_ID or not self.boots:
             return "ENOENT"
         return (self.boots.pop(0) if len(self.boots) > 1 else self.boots[0]).encode() + b"\n"
 
@@ -170,7 +170,7 @@ def test_a_firmware_that_has_not_spoken_yet_is_waited_for(board):
 
 def test_a_firmware_that_never_speaks_is_not_waited_for_for_ever(board, monkeypatch):
     """After the deadline its buffer is still empty: nobody said a word, and nothing beats."""
-    monkeypatch.setattr(gather, "BEAT_DEADLINE_S", 0.01)
+    monkeypatch.setattr(collect, "BEAT_DEADLINE_S", 0.01)
     board.silent = 10**9
     observed = deployed(board, GOOD, RUNNING).observed
     assert (observed.beating, observed.identity) == (False, "")
@@ -178,7 +178,7 @@ def test_a_firmware_that_never_speaks_is_not_waited_for_for_ever(board, monkeypa
 
 def test_a_heart_that_stands_still_is_the_boards_fault(board, monkeypatch):
     """The core says that it runs, but its firmware does not beat: no pass."""
-    monkeypatch.setattr(gather, "BEAT_DEADLINE_S", 0.01)
+    monkeypatch.setattr(collect, "BEAT_DEADLINE_S", 0.01)
     board.beating = False
     step = deployed(board, GOOD, RUNNING)
     assert step.evidence.get(TRACE_SECOND) is not None
@@ -188,7 +188,7 @@ def test_a_heart_that_stands_still_is_the_boards_fault(board, monkeypatch):
 
 def test_a_field_nobody_observed_gives_no_verdict(board, monkeypatch):
     """A test that needs a field which the evidence does not show is invalid, neither pass nor fail."""
-    monkeypatch.setattr(gather, "BEAT_DEADLINE_S", 0.05)
+    monkeypatch.setattr(collect, "BEAT_DEADLINE_S", 0.05)
     board.trace = lambda _core: b"somebody else's trace\n"
     step = deployed(board, GOOD, RUNNING)
     step.check("errno", "state")
@@ -247,7 +247,7 @@ def test_a_refusal_waits_for_the_secure_console_and_a_start_does_not(board):
     deployed(board, GOOD, RUNNING)
     assert board.secure.waits == []
     deployed(board, FLIPPED, REFUSED)
-    assert board.secure.waits == [gather.SECURE_SAYS.pattern, gather.ANYTHING.pattern]
+    assert board.secure.waits == [collect.SECURE_SAYS.pattern, collect.ANYTHING.pattern]
 
 
 def test_a_core_that_does_not_stop_is_the_boards_fault(board):

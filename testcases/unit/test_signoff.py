@@ -8,10 +8,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from mpbench import cli, report, signoff
-from mpbench.errors import LabFault, Misuse
-from mpbench.facts import Artefact
-from mpbench.record import Clock, Record, new_directory
+from mpbench import report
+from mpbench.commands import main
+from mpbench.core.errors import LabFault, Misuse
+from mpbench.core.facts import Artefact
+from mpbench.core.record import Clock, Record, new_directory
+from mpbench.report import signoff
 
 CLOCK = Clock(utc_s=lambda: 1_795_000_000.0, mono_ns=lambda: 42)
 
@@ -193,12 +195,12 @@ def test_a_disk_that_takes_no_signature_is_the_labs_fault(page, monkeypatch):
 def test_signing_and_verifying_as_commands(page, tmp_path, capsys):
     """`mpbench signoff` and `verify`: 0 for a good report, 1 for a changed one, 2 without a report."""
     pem = tmp_path / "keys" / "lab.pem"
-    assert cli.main(["signoff", "--new-key", str(pem)]) == 0
-    assert cli.main(["signoff", str(page), "--key", str(pem), "--by", "Ann"]) == 0
-    assert cli.main(["verify", str(page), "--trust", str(pem.with_suffix(".pub"))]) == 0
+    assert main.main(["signoff", "--new-key", str(pem)]) == 0
+    assert main.main(["signoff", str(page), "--key", str(pem), "--by", "Ann"]) == 0
+    assert main.main(["verify", str(page), "--trust", str(pem.with_suffix(".pub"))]) == 0
     assert "tested: Ann" in capsys.readouterr().out
     (page / "index.html").write_text("")
-    assert cli.main(["verify", str(page), "--trust", str(pem.parent)]) == 1
+    assert main.main(["verify", str(page), "--trust", str(pem.parent)]) == 1
     assert "WRONG: index.html was changed" in capsys.readouterr().out
-    assert cli.main(["signoff"]) == 2
-    assert cli.main(["verify", str(tmp_path), "--trust", str(pem.parent)]) == 2
+    assert main.main(["signoff"]) == 2
+    assert main.main(["verify", str(tmp_path), "--trust", str(pem.parent)]) == 2

@@ -8,16 +8,16 @@ from contextlib import contextmanager
 import pytest
 from attrs import evolve
 
-from mpbench.board.frame import Reply
-from mpbench.board.heartbeat import watched
-from mpbench.board.held import held
-from mpbench.compare import compare
-from mpbench.errors import BoardFault, Invalidated, LabFault, Misuse
-from mpbench.facts import Artefact, Evidence, RecoveryFacts, Timeline, Verdict
-from mpbench.measure.leaks import Snapshot, leaks, snapshot, steady
-from mpbench.measure.recovery import disagreements, distribution, durations, measurements, percentile
-from mpbench.plugin.soak import Goal, Journal, Soak, goal, goal_option
-from mpbench.run.recovery import Crash
+from mpbench.board.resource_snapshot import held
+from mpbench.board.session.shell_protocol import Reply
+from mpbench.core.compare import compare
+from mpbench.core.errors import BoardFault, Invalidated, LabFault, Misuse
+from mpbench.core.facts import Artefact, Evidence, RecoveryFacts, Timeline, Verdict
+from mpbench.deployment.heartbeat import watched
+from mpbench.deployment.leaks import Snapshot, leaks, snapshot, steady
+from mpbench.harness.soak import Goal, Journal, Soak, goal, goal_option
+from mpbench.recovery.measure import disagreements, distribution, durations, measurements, percentile
+from mpbench.recovery.run import Crash
 from testcases.test_soak import cycle
 
 MS = 1_000_000

@@ -7,11 +7,11 @@ import pytest
 from labgrid import target_factory
 from labgrid.remote.config import ResourceConfig
 
-from mpbench import home
-from mpbench.errors import Misuse
-from mpbench.measure.recovery import INTERVALS
-from mpbench.plugin.collecting import check_environment, empty_attributes, profile_of
-from mpbench.plugin.places import advice
+from mpbench.core import directories
+from mpbench.core.errors import Misuse
+from mpbench.harness.place_lock import advice
+from mpbench.plugin.collection import check_environment, empty_attributes, profile_of
+from mpbench.recovery.measure import INTERVALS
 
 TARGETS = Path(__file__).parents[2] / "targets"
 EXAMPLE = TARGETS / "exporter-example.yaml"
@@ -58,7 +58,7 @@ def test_a_target_names_what_exists(path: Path):
 @pytest.mark.parametrize("path", BOARDS, ids=lambda p: p.stem)
 def test_keys_of_a_board_come_from_the_users_directory(path: Path, monkeypatch: pytest.MonkeyPatch):
     """No lab's key is named in a file of the checkout: MPBENCH_CONFIG says where they are."""
-    monkeypatch.setenv(home.VARIABLE, "/lab")
+    monkeypatch.setenv(directories.VARIABLE, "/lab")
     config = check_environment(str(path))
     assert config.resolve_path(config.get_option("bench_signing_key")) == "/lab/firmware_key.pem"
     drivers = config.get_targets()["main"]["drivers"]

@@ -6,10 +6,10 @@ import subprocess
 
 import pytest
 
-from mpbench.board.frame import Reply
-from mpbench.board.teeclient import Answer, TeeClient, answers
-from mpbench.errors import LabFault, Misuse
-from mpbench.plugin.fixtures import FIRMWARE, make
+from mpbench.board.session.shell_protocol import Reply
+from mpbench.core.errors import LabFault, Misuse
+from mpbench.harness.bench import FIRMWARE, make
+from mpbench.tee.client import Answer, TeeClient, answers
 
 # Lines of the client on the virtual STM32MP25.
 SAID = """0 context errno=0

@@ -7,12 +7,12 @@ import pytest
 from image_rig import BASE, TABLE_DA, board, firmware, image, key
 
 from mpbench import layout
-from mpbench.facts import ZEROS, MemoryRange, memory_word
-from mpbench.image import spoil
+from mpbench.core.facts import ZEROS, MemoryRange, memory_word
+from mpbench.deployment.predict import expect, has_vectors, table_errno, to_look_at
+from mpbench.image import faults
 from mpbench.image.fields import fields
 from mpbench.image.sign import sign
 from mpbench.twin import linux
-from mpbench.twin.expect import expect, has_vectors, table_errno, to_look_at
 from mpbench.twin.loader import load
 from testcases.peer.elves import Elf, Segment
 
@@ -87,21 +87,21 @@ def test_only_a_trace_entry_lets_the_firmware_be_heard():
 
 def test_a_moved_table_is_refused_by_a_driver_that_looks_at_it():
     """The TEE accepts the image; Linux finds no table there: EINVAL, no TEE code, memory cleared."""
-    facts = shown(spoil.apply("rsc-moved", image()))
+    facts = shown(faults.apply("rsc-moved", image()))
     assert (facts.errno, facts.state, facts.tee_code, facts.secure_log) == ("EINVAL", "offline", 0, "")
     assert (facts.beating, facts.identity, facts.memory) == (False, "", ZEROS)
 
 
 def test_of_a_driver_that_looks_at_nothing_a_moved_table_predicts_little():
     """Without the driver's check nobody knows what Linux does with the bytes that stand there."""
-    moved = spoil.apply("rsc-moved", image())
+    moved = faults.apply("rsc-moved", image())
     facts = expect(verdict(moved), identity="alive m33")
     assert (facts.errno, facts.state, facts.tee_code) == (None, None, 0)
 
 
 def test_a_table_that_was_not_loaded_is_zeros():
     """The segment that held it is missing: what Linux reads is cleared memory."""
-    outcome = verdict(spoil.apply("elf-phnum-less", image()))
+    outcome = verdict(faults.apply("elf-phnum-less", image()))
     assert outcome.accepted
     assert not outcome.complete
     assert not any(linux.table_in_memory(outcome))
@@ -110,9 +110,9 @@ def test_a_table_that_was_not_loaded_is_zeros():
 
 def test_without_its_vectors_no_core_lives():
     """The segment with the vector table was left out: it is started, and nothing beats."""
-    outcome = verdict(spoil.apply("segment-type", image()))
+    outcome = verdict(faults.apply("segment-type", image()))
     assert not has_vectors(outcome, board())
-    facts = shown(spoil.apply("segment-type", image()))
+    facts = shown(faults.apply("segment-type", image()))
     assert (facts.state, facts.beating, facts.identity) == ("running", False, "")
 
 
@@ -132,7 +132,7 @@ def test_with_another_segment_missing_nothing_is_said_of_its_life():
 
 def test_firmware_without_a_table_runs_unheard():
     """It is accepted and runs; about its heart nothing is predicted."""
-    facts = shown(spoil.apply("rsc-empty", image()))
+    facts = shown(faults.apply("rsc-empty", image()))
     assert (facts.errno, facts.state, facts.beating, facts.identity) == ("OK", "running", None, None)
 
 
@@ -141,13 +141,13 @@ def test_memory_of_running_firmware_is_what_it_cannot_write_to():
     outcome = verdict(image())
     places = to_look_at(outcome, board(), "m33")
     assert places == ((BASE, 80), (TABLE_DA, len(table(TRACE))))
-    refused = verdict(spoil.apply("payload-first", image()))
+    refused = verdict(faults.apply("payload-first", image()))
     regions = board().core("m33").regions
     assert to_look_at(refused, board(), "m33") == tuple((r.pa, r.size) for r in regions)
     writable = bytearray(image())
     at = fields(image())["hash1.p_flags"].at
     writable[at] |= layout.PF_W
-    assert to_look_at(verdict(spoil.resigned(bytes(writable), key())), board(), "m33") == ((BASE, 80),)
+    assert to_look_at(verdict(faults.resigned(bytes(writable), key())), board(), "m33") == ((BASE, 80),)
 
 
 def test_a_segment_of_zeros_is_called_so():

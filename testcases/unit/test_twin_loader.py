@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mpbench import layout
-from mpbench.errors import Misuse
-from mpbench.image import spoil
+from mpbench.core.errors import Misuse
+from mpbench.deployment.predict import expect
+from mpbench.image import faults
 from mpbench.image.fields import fields
 from mpbench.image.inspect import as_text, inspect
 from mpbench.image.sign import sign
 from mpbench.layout import PtaCommand, Tee
-from mpbench.twin.expect import expect
-from mpbench.twin.flips import expectations, judge, places
+from mpbench.twin.flip_map import expectations, judge, places
 from mpbench.twin.heap import Heap
 from mpbench.twin.loader import load
 from mpbench.twin.machine import Loader
@@ -42,7 +42,7 @@ def verdict(data: bytes, profile: Profile = TRUSTING, core: str | int = "m33") -
 def changed(name: str, value: int, data: bytes | None = None) -> bytes:
     """The sound image (or another) with one field set."""
     image_ = bytearray(data or image())
-    spoil.put(image_, fields(bytes(image_))[name], value)
+    faults.put(image_, fields(bytes(image_))[name], value)
     return bytes(image_)
 
 
@@ -73,9 +73,9 @@ def overlapping() -> bytes:
     found = fields(bytes(data))
     start = found["elf0.data0"].at - found["elf0.e_ident"].at
     for i in range(400):
-        spoil.put(data, found[f"elf0.ph{i}.p_offset"], start + 4 * i)
-        spoil.put(data, found[f"elf0.ph{i}.p_filesz"], 2400)
-    spoil.put(data, found["hash0.p_filesz"], 2400)
+        faults.put(data, found[f"elf0.ph{i}.p_offset"], start + 4 * i)
+        faults.put(data, found[f"elf0.ph{i}.p_filesz"], 2400)
+    faults.put(data, found["hash0.p_filesz"], 2400)
     digest = found["hash0.sha256"]
     data[digest.at : digest.end] = hashlib.sha256(bytes(2400)).digest()
     return bytes(data)
@@ -288,9 +288,9 @@ def test_a_program_header_at_the_end_of_the_file_needs_only_the_words_that_are_r
     """p_type and p_paddr for any header; p_offset, p_filesz and p_memsz for a PT_LOAD."""
     data = bytearray(drafted(Elf([Segment(BASE, b"data", 4)] * 2).build()))
     found = fields(bytes(data))
-    spoil.put(data, found["tlv.IMGSIZE.value"], 0x7FFFFFF8)
+    faults.put(data, found["tlv.IMGSIZE.value"], 0x7FFFFFF8)
     data[len(data) - kept :] = layout.PHDR.pack(kind, 0, 0, BASE, 8, 4, 5, 4)[:kept]
-    spoil.put(data, found["elf0.e_phoff"], len(data) - found["elf0.e_ident"].at - kept)
+    faults.put(data, found["elf0.e_phoff"], len(data) - found["elf0.e_ident"].at - kept)
     assert verdict(bytes(data)).reason.name == reason
 
 
@@ -406,7 +406,7 @@ def test_random_faults_never_make_the_twin_raise():
     """Structured faults reach the deeper checks; the state is OFF unless the image was loaded."""
     rng = random.Random(7)
     for _ in range(1500):
-        spoiled, _ = spoil.mutate(image(), rng)
+        spoiled, _ = faults.mutate(image(), rng)
         outcome = verdict(spoiled)
         assert (outcome.state is State.LOADED) == (outcome.code == 0)
 
@@ -488,7 +488,7 @@ def test_an_accepted_firmware_runs_and_says_who_it_is():
 def test_nothing_is_predicted_where_nobody_can_know():
     """Undefined behaviour, and a resource table that isn't where its bytes are."""
     assert expect(verdict(header(8, 8, 1 << 31))).errno is None
-    moved = expect(verdict(spoil.apply("rsc-moved", image())), identity="alive m33")
+    moved = expect(verdict(faults.apply("rsc-moved", image())), identity="alive m33")
     assert (moved.tee_code, moved.state, moved.identity) == (0, None, None)
     assert expect(verdict(elf())).state == "running"
 
@@ -520,7 +520,7 @@ def test_two_segments_with_the_same_data_are_one_stretch():
     """Program headers that share file data don't make the map count bytes twice."""
     data = bytearray(sign([Elf([Segment(BASE, b"data", 4), Segment(BASE + 16, b"data", 4)]).build()], key()))
     found = fields(bytes(data))
-    spoil.put(data, found["elf0.ph1.p_offset"], found["elf0.ph0.p_offset"].number(data))
+    faults.put(data, found["elf0.ph1.p_offset"], found["elf0.ph0.p_offset"].number(data))
     spans = expectations(bytes(data), TRUSTING, 1)
     assert all(a.end == b.start for a, b in pairwise(spans))
 

@@ -5,10 +5,10 @@ import pytest
 from attrs import evolve
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from mpbench.errors import Misuse
-from mpbench.image import spoil
+from mpbench.core.errors import Misuse
+from mpbench.image import faults
+from mpbench.knowledge.explain import ADVICE, PATTERNS, explain
 from mpbench.layout import PtaCommand, TaCommand, Tee
-from mpbench.twin.explain import ADVICE, PATTERNS, explain
 from mpbench.twin.machine import Loader
 from mpbench.twin.profile import load_profile, profile_names
 from mpbench.twin.reasons import REASONS
@@ -77,7 +77,7 @@ def test_the_resource_table_is_known_until_the_core_is_off():
 def test_a_refused_image_leaves_the_core_off_but_known():
     """From then on the other commands answer for a core that is off."""
     loader = Loader(board())
-    loader.load("m33", spoil.apply("header-magic", image()))
+    loader.load("m33", faults.apply("header-magic", image()))
     assert walk(loader, "SPG") == ["nothing-loaded", "already-off", "nothing-loaded"]
 
 
@@ -334,8 +334,8 @@ def test_boot_failed_is_left_out_where_the_code_of_the_tee_is_explained():
 
 def test_every_line_the_twin_can_print_is_known_to_explain():
     """What a prediction shows on the secure console can be asked about."""
-    for name in spoil.SPOILS:
-        outcome = Loader(board()).load("m33", spoil.apply(name, image(), key()))
+    for name in faults.SPOILS:
+        outcome = Loader(board()).load("m33", faults.apply(name, image(), key()))
         for line in outcome.console:
             assert explain(line), line
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mpbench_virtual import application, recipes
-from mpbench_virtual.kinds import KINDS
+from mpbench_virtual.models import KINDS
 from mpbench_virtual.paths import cache_dir
 from mpbench_virtual.steps import Step
 

@@ -6,10 +6,10 @@ import threading
 
 import pytest
 
-from mpbench.errors import LabFault, Misuse
+from mpbench.core.errors import LabFault, Misuse
 from mpbench_virtual import fetch, steps, tools
 from mpbench_virtual.fetch import GUEST_ARCHITECTURES, Apt, Package, packages
-from mpbench_virtual.kinds import KINDS
+from mpbench_virtual.models import KINDS
 from mpbench_virtual.paths import FIRMWARE
 from mpbench_virtual.recipes import GUEST_FILES, steps_of
 from mpbench_virtual.steps import Step, build, hash_files, keys_of

@@ -5,9 +5,9 @@ import struct
 
 import pytest
 
-from mpbench.errors import LabFault
-from mpbench.observe.xtest import Case, Suite, suite
-from mpbench.plugin.tee import chosen
+from mpbench.core.errors import LabFault
+from mpbench.tee.fixture import chosen
+from mpbench.tee.parse_xtest import Case, Suite, suite
 from mpbench_virtual.xtest import BOOTSTRAP, HEADER, MAGIC, plain
 
 # Lines of xtest 4.5 on the virtual STM32MP25.

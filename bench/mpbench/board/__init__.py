@@ -3,8 +3,8 @@
 
 from mpbench.board.console import ConsoleRecorder
 from mpbench.board.remoteproc import RemoteprocDriver
-from mpbench.board.serialshell import SerialShellDriver
-from mpbench.board.session import SessionDriver
+from mpbench.board.session.driver import SessionDriver
+from mpbench.board.session.serial_shell import SerialShellDriver
 from mpbench.board.stimulus import PassiveStimulus, RtcAlarmStimulus, SecureConsoleStimulus
 from mpbench.board.strategy import STM32MPStrategy
 

@@ -21,10 +21,10 @@ from labgrid.factory import target_factory
 from labgrid.protocol import ConsoleProtocol
 from pexpect.spawnbase import SpawnBase
 
-from mpbench.board.bytelog import ByteLog, Found
-from mpbench.board.frame import one_line
-from mpbench.board.typed import active, stepped
-from mpbench.errors import LabFault, Misuse
+from mpbench.board.byte_log import ByteLog, Found
+from mpbench.board.labgrid_decorators import active, stepped
+from mpbench.board.session.shell_protocol import one_line
+from mpbench.core.errors import LabFault, Misuse
 
 CHUNK = 65536
 REOPEN_EVERY_S = 0.2

@@ -3,9 +3,9 @@
 
 from pathlib import Path
 
-from mpbench.board import hostkeys
-from mpbench.board.link import greet
-from mpbench.errors import Misuse
+from mpbench.board import host_keys
+from mpbench.board.session.link import greet
+from mpbench.core.errors import Misuse
 
 ANSWER_S = 10.0
 
@@ -17,12 +17,12 @@ def enrol(address: str, port: int, path: Path, *, replace: bool = False) -> str:
     """
     key = greet(address, port, timeout_s=ANSWER_S)
     shown = f"{key.get_name()} {key.fingerprint}"
-    pins = hostkeys.pinned(path, [hostkeys.names_of(address, port)])
+    pins = host_keys.pinned(path, [host_keys.names_of(address, port)])
     if any(pin.asbytes() == key.asbytes() for pin in pins):
         return f"already pinned in {path}: {shown}"
     if pins and not replace:
         old = ", ".join(str(pin.fingerprint) for pin in pins)
         raise Misuse(f"{path} pins another key ({old}); the board shows {shown}: add --replace")
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    hostkeys.pin(path, address, port, key)
+    host_keys.pin(path, address, port, key)
     return f"pinned in {path}: {shown}"

@@ -7,8 +7,8 @@ dev_name() of the core's device.
 
 import shlex
 
-from mpbench.board.needs import Executes, Finds
-from mpbench.errors import LabFault
+from mpbench.board.protocols import Executes, Finds
+from mpbench.core.errors import LabFault
 
 
 def watchdog_line(session: Executes, remoteproc: Finds, core: str) -> str:

@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from mpbench.board import ours
+from mpbench.board import ownership
 from mpbench.board.console import ConsoleRecorder
-from mpbench.board.frame import one_line
-from mpbench.errors import LabFault
+from mpbench.board.session.shell_protocol import one_line
+from mpbench.core.errors import LabFault
 
 CONSOLE = "console"
 """The recorder of the UART that U-Boot and Linux listen to."""
@@ -41,7 +41,7 @@ def order(power: Any, word: str, timeout_s: float) -> None:
     In a thread: labgrid's REST model waits for ever. Past labgrid's decorators: its one stack of steps is
     the main thread's, which goes on when the time is over.
     """
-    ours.check(power.target)
+    ownership.check(power.target)
     action, failure = inspect.unwrap(getattr(type(power), word)), list[BaseException]()
 
     def act() -> None:

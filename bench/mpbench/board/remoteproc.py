@@ -18,10 +18,11 @@ from attrs import frozen
 from labgrid.driver import Driver
 from labgrid.factory import target_factory
 
-from mpbench.board import errnos, tee
-from mpbench.board.frame import Reply, one_line
-from mpbench.board.typed import active
-from mpbench.errors import BoardFault, LabFault
+from mpbench.board import tee
+from mpbench.board.labgrid_decorators import active
+from mpbench.board.session import errnos
+from mpbench.board.session.shell_protocol import Reply, one_line
+from mpbench.core.errors import BoardFault, LabFault
 from mpbench.layout import TA_UUID
 
 LOOK_AGAIN_AFTER_S = 0.01

@@ -16,8 +16,8 @@ from labgrid.driver import Driver
 from labgrid.factory import target_factory
 from labgrid.protocol import ConsoleProtocol
 
-from mpbench.board.typed import active
-from mpbench.errors import LabFault
+from mpbench.board.labgrid_decorators import active
+from mpbench.core.errors import LabFault
 
 WATCHDOG_HZ = 1.0
 """TEST_WD_TIMER_PERIOD_MS is 1000."""

@@ -11,12 +11,12 @@ import attr
 from labgrid.factory import target_factory
 from labgrid.strategy.common import Strategy, StrategyError
 
-from mpbench.board import ours, power
+from mpbench.board import ownership, power
 from mpbench.board.console import ConsoleRecorder
-from mpbench.board.link import Unanswered
-from mpbench.board.shell import CommandHangs
-from mpbench.board.typed import once_broken, stepped
-from mpbench.errors import LabFault
+from mpbench.board.labgrid_decorators import once_broken, stepped
+from mpbench.board.session.link import Unanswered
+from mpbench.board.session.shell import CommandHangs
+from mpbench.core.errors import LabFault
 
 ANSWER_TRY_S = 1.0
 BETWEEN_TRIES_S = 0.02
@@ -115,7 +115,7 @@ class STM32MPStrategy(Strategy):
         """A power switch may lie or be late: off is off when nothing of the board talks any more."""
 
         def answers() -> bool:
-            ours.check(self.target)
+            ownership.check(self.target)
             return bool(self.session.answers(ANSWER_TRY_S))
 
         talks = power.await_silence(self._consoles(), answers, self.quiet_s, self.off_timeout_s)
@@ -173,7 +173,7 @@ class STM32MPStrategy(Strategy):
         pause = threading.Event()
         try_s = FIRST_TRY_S
         while not self.session.answers(try_s):
-            ours.check(self.target)
+            ownership.check(self.target)
             try_s = min(try_s * TRY_GROWTH, LONGEST_TRY_S)
             if time.monotonic() > deadline:
                 raise LabFault(f"no SSH server answers {deadline_s:g} s after power on{self._last_words()}")

@@ -3,7 +3,7 @@
 
 from attrs import frozen
 
-from mpbench.board.needs import Executes
+from mpbench.board.protocols import Executes
 
 BUS = "/sys/bus/tee/devices"
 DEVICES = ("/dev/tee0", "/dev/teepriv0", "/sys/class/tee/tee0")

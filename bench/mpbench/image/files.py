@@ -7,7 +7,7 @@ import tempfile
 import warnings
 from pathlib import Path
 
-from mpbench.errors import Misuse
+from mpbench.core.errors import Misuse
 from mpbench.image.keys import PassphraseNeeded, PrivateKey, load_private_key
 
 

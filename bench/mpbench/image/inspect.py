@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mpbench import layout
-from mpbench.errors import Misuse
+from mpbench.core.errors import Misuse
 from mpbench.image.default_key import default_key
 from mpbench.image.fields import MAX_ENTRIES, Field, fields, header, images_at, signature_at, tlv_name
 from mpbench.image.keys import PublicKey, fingerprint, made_by

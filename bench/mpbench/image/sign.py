@@ -16,7 +16,7 @@ from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
 from mpbench import layout
-from mpbench.errors import Misuse
+from mpbench.core.errors import Misuse
 from mpbench.image.keys import PrivateKey, load_private_key
 from mpbench.layout import SignType, Tlv
 

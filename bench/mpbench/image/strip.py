@@ -6,7 +6,7 @@ a name table and section headers of their own behind the data: the loader refuse
 """
 
 from mpbench import layout
-from mpbench.errors import Misuse
+from mpbench.core.errors import Misuse
 from mpbench.image.sign import program_headers
 
 SHF_ALLOC = 2

@@ -13,7 +13,7 @@ from pathlib import Path
 from attrs import frozen
 
 import mpbench
-from mpbench.errors import LabFault
+from mpbench.core.errors import LabFault
 from mpbench.lab.plan import Job
 
 CHECKOUT = Path(mpbench.__file__).resolve().parents[2]

@@ -16,7 +16,7 @@ from labgrid.remote.client import ClientSession, ServerError
 from labgrid.remote.common import Place, Reservation, ReservationState
 from labgrid.remote.generated import labgrid_coordinator_pb2 as pb
 
-from mpbench.errors import LabFault
+from mpbench.core.errors import LabFault
 
 ANSWER_S = 30.0
 """A coordinator that has not answered by then is gone."""

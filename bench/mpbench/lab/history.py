@@ -9,7 +9,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from mpbench.errors import LabFault
+from mpbench.core.errors import LabFault
 from mpbench.report.trend import Point
 
 SCHEMA = """

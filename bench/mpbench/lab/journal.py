@@ -10,8 +10,8 @@ from typing import Any
 
 from attrs import define, field
 
-from mpbench.errors import LabFault
-from mpbench.record import append_whole
+from mpbench.core.errors import LabFault
+from mpbench.core.record import append_whole
 
 FILE = "journal.jsonl"
 

@@ -22,15 +22,15 @@ from typing import Any, TypeVar
 from attrs import define, field, frozen
 
 from mpbench import report
-from mpbench.errors import LabFault, Misuse
-from mpbench.facts import Verdict
+from mpbench.core.errors import LabFault, Misuse
+from mpbench.core.facts import Verdict
+from mpbench.core.record import LOG, in_order, read, safe_name
+from mpbench.harness.resume import Resumed, of_runs
 from mpbench.lab.child import Child, command, outlived
 from mpbench.lab.coordinator import Coordinator, Offer
 from mpbench.lab.history import History
 from mpbench.lab.journal import Journal
 from mpbench.lab.plan import ALL, Job, Plan
-from mpbench.plugin.resuming import Resumed, of_runs
-from mpbench.record import LOG, in_order, read, safe_name
 from mpbench.report.trend import point
 
 ATTEMPTS = 2

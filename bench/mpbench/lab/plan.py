@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from attrs import field, frozen
 
-from mpbench.errors import Misuse
+from mpbench.core.errors import Misuse
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}")
 """What may become part of a path."""

@@ -5,8 +5,10 @@ Options are `--bench-*` and variables `MPBENCH_*`; `--lg-*` and `LG_*` belong to
 concerns only tests that ask for a board, i.e. that use labgrid's fixture `env`, mostly through `bench`.
 """
 
-from mpbench.plugin.bitflips import flips
-from mpbench.plugin.collecting import (
+from mpbench.deployment.flips import flips
+from mpbench.harness.bench import bench, board, firmware, profile, signing_key
+from mpbench.harness.signer import signed
+from mpbench.plugin.collection import (
     pytest_addoption,
     pytest_collection_finish,
     pytest_collection_modifyitems,
@@ -15,9 +17,7 @@ from mpbench.plugin.collecting import (
     pytest_ignore_collect,
     pytest_load_initial_conftests,
 )
-from mpbench.plugin.fixtures import bench, board, firmware, profile, signing_key
-from mpbench.plugin.recovery import crash_trace, crashes
-from mpbench.plugin.running import (
+from mpbench.plugin.hooks import (
     pytest_report_teststatus,
     pytest_runtest_makereport,
     pytest_runtest_protocol,
@@ -25,13 +25,13 @@ from mpbench.plugin.running import (
     pytest_sessionfinish,
     pytest_terminal_summary,
 )
-from mpbench.plugin.signing import signed
+from mpbench.recovery.fixture import crash_trace, crashes
 
 pytest_plugins = [
-    "mpbench.plugin.ending",
-    "mpbench.plugin.soak",
-    "mpbench.plugin.latency",
-    "mpbench.plugin.tee",
+    "mpbench.plugin.signals",
+    "mpbench.harness.soak",
+    "mpbench.notification.fixture",
+    "mpbench.tee.fixture",
 ]
 
 __all__ = [

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from attrs import define, field
 
-from mpbench.facts import Verdict
-from mpbench.plugin.state import RunState, id_of
+from mpbench.core.facts import Verdict
+from mpbench.harness.run_state import RunState, id_of
 
 LINES = 20
 """Without a terminal, a run is so many lines."""

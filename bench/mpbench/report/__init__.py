@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from mpbench.errors import LabFault
-from mpbench.record import EVIDENCE, Run, read
-from mpbench.report import companions, junit, page
+from mpbench.core.errors import LabFault
+from mpbench.core.record import EVIDENCE, Run, read
+from mpbench.report import exports, junit, page
 from mpbench.report.model import Page, summarize
 from mpbench.report.trend import Point
 
@@ -57,8 +57,8 @@ def write_runs(
     try:
         for run in runs:
             _bring_evidence(run, output)
-        _replace(output / CSV, companions.measurements(shown))
-        _replace(output / SUMMARY, companions.summary(shown))
+        _replace(output / CSV, exports.measurements(shown))
+        _replace(output / SUMMARY, exports.summary(shown))
         _replace(output / JUNIT, junit.render(shown))
         _replace(output / INDEX, page.render(shown, history, remarks))
     except OSError as e:

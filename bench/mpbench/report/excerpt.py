@@ -5,7 +5,7 @@ import re
 
 from attrs import frozen
 
-from mpbench.facts import (
+from mpbench.core.facts import (
     DUMP,
     IMAGE,
     INTERRUPTS_AFTER,
@@ -15,7 +15,7 @@ from mpbench.facts import (
     SECURE_CONSOLE,
     TAMPER,
 )
-from mpbench.report.visible import decoded
+from mpbench.core.sanitize import decoded
 
 MAX_LINES = 16
 MAX_WIDTH = 240

@@ -6,9 +6,9 @@ FAIL is a failure; INFRA, INVALID and BLOCKED are errors; NOT-RUN is skipped. Th
 
 import xml.etree.ElementTree as ET
 
-from mpbench.facts import Verdict
+from mpbench.core.facts import Verdict
+from mpbench.core.sanitize import visible
 from mpbench.report.model import Case, Page, RunView
-from mpbench.report.visible import visible
 
 _ELEMENT = {
     Verdict.FAIL: "failure",

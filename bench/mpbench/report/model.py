@@ -9,9 +9,9 @@ from typing import Any
 
 from attrs import define, evolve, field, frozen
 
-from mpbench.facts import Agreement, Verdict, overall
+from mpbench.core.facts import Agreement, Verdict, overall
+from mpbench.core.record import Run
 from mpbench.layout import tee_name
-from mpbench.record import Run
 from mpbench.report.excerpt import Excerpt, excerpt
 from mpbench.report.figures import FIGURES, Figure, figure
 

@@ -11,11 +11,11 @@ from importlib import resources
 from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
 from markupsafe import Markup
 
+from mpbench.core.sanitize import visible
 from mpbench.report.figures import number
 from mpbench.report.model import Page
 from mpbench.report.tables import limits, table
 from mpbench.report.trend import Point, points, trends
-from mpbench.report.visible import visible
 
 _HERE = resources.files("mpbench.report")
 ATTENTION_LINES = 50

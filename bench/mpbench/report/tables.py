@@ -6,7 +6,7 @@ from typing import Any
 
 from attrs import frozen
 
-from mpbench.facts import Verdict, overall
+from mpbench.core.facts import Verdict, overall
 from mpbench.report.figures import number
 from mpbench.report.model import ASKED, Case, Page, RunView
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from attrs import frozen
 
-from mpbench.facts import Verdict
+from mpbench.core.facts import Verdict
 from mpbench.report.figures import WIDTH, Bar, number
 from mpbench.report.model import Page, RunView
 

@@ -8,7 +8,7 @@ The data of a segment are hashed where they lie in the image; on the board they 
 import hashlib
 
 from mpbench import layout
-from mpbench.errors import Misuse
+from mpbench.core.errors import Misuse
 from mpbench.layout import PtaCommand, Tee
 from mpbench.twin.image import WORK_FACTOR, Stop, View
 from mpbench.twin.profile import Profile

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
-from mpbench.errors import Misuse
+from mpbench.core.errors import Misuse
 
 Verifier = Callable[[bytes, bytes], bool]
 """(SHA-256 of header and TLVs, signature) → whether the platform's key made it."""

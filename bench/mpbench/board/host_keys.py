@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: MIT
+"""Pinned host keys: one OpenSSH known_hosts file per lab or board, never written without being told to.
+
+Ref: sshd(8), SSH_KNOWN_HOSTS FILE FORMAT
+"""
+
+import os
+import stat
+from pathlib import Path
+
+import paramiko
+
+from mpbench.board.session.shell_protocol import one_line
+from mpbench.core.errors import LabFault
+
+
+def names_of(address: str, port: int) -> str:
+    """The name a key is stored under: the address alone on port 22, else `[address]:port`."""
+    return address if port == 22 else f"[{address}]:{port}"
+
+
+def pinned(path: Path, names: list[str]) -> list[paramiko.PKey]:
+    """Keys that `path` pins for any of `names`; empty without the file. LabFault for an unreadable file."""
+    try:
+        _check_file(path.stat().st_mode)
+        known = paramiko.HostKeys(str(path))
+    except FileNotFoundError:
+        return []
+    except Exception as e:  # of a line that is none, paramiko's parser raises exceptions of many kinds
+        raise LabFault(f"{path}: not a usable known_hosts file: {one_line(e)}") from e
+    found = [known.lookup(name) for name in names]
+    return [key for entry in found if entry is not None for key in entry.values()]
+
+
+def check(key: paramiko.PKey, pins: list[paramiko.PKey], path: Path, address: str, port: int) -> None:
+    """LabFault unless `key` is one of `pins`."""
+    if any(pin.asbytes() == key.asbytes() for pin in pins):
+        return
+    what = "changed" if pins else "is not known"
+    raise LabFault(
+        f"{address} port {port}: the host key {what}: {key.get_name()} {key.fingerprint}, pinned in {path}: "
+        f"{', '.join(str(p.fingerprint) for p in pins) or 'none'}; for a new or re-installed board: "
+        f"{enrol_command(path, address, port, bool(pins))}"
+    )
+
+
+def enrol_command(path: Path, address: str, port: int, replace: bool) -> str:
+    """What a person types to pin the key that the board shows now."""
+    return f"mpbench enrol {'--replace ' if replace else ''}{address} {port} {path}"
+
+
+def _check_file(mode: int) -> None:
+    """A pipe would be waited for."""
+    if not stat.S_ISREG(mode):
+        raise OSError("no regular file")
+
+
+def check_private(path: Path) -> None:
+    """LabFault unless the private key `path` is a file that nobody else can read."""
+    try:
+        mode = path.stat().st_mode
+        _check_file(mode)
+    except OSError as e:
+        raise LabFault(f"{path}: private key: {e.strerror or e}") from e
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise LabFault(f"{path}: private key is open to others (mode {mode & 0o777:04o}): chmod 600 {path}")
+
+
+def pin(path: Path, address: str, port: int, key: paramiko.PKey) -> None:
+    """Make `key` the only one pinned for the address; other hosts' lines stay."""
+    known = paramiko.HostKeys()
+    if path.exists():
+        known.load(str(path))
+    name = names_of(address, port)
+    if known.lookup(name) is not None:
+        del known[name]
+    known.add(name, key.get_name(), key)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    known.save(str(temporary))
+    temporary.replace(path)

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: MIT
+"""A command on an SSH channel of its own: it may hang, it may talk for ever, others go on."""
+
+import secrets
+import threading
+import time
+
+import paramiko
+
+from mpbench.board.session.link import LOST, Link, lab_faults
+from mpbench.board.session.shell_protocol import Reply, lifeline_command, one_line
+from mpbench.core.errors import LabFault
+
+CHUNK = 65536
+STDERR_KEPT = 65536
+
+
+class Bell:
+    """Rings when either stream of a channel has news; what paramiko calls an event.
+
+    Channel.fileno() would give the same, but its two halves race and lose a wake-up now and then.
+    """
+
+    def __init__(self, channel: paramiko.Channel) -> None:
+        self._ring = threading.Event()
+        channel.in_buffer.set_event(self)  # type: ignore[arg-type]
+        channel.in_stderr_buffer.set_event(self)  # type: ignore[arg-type]
+
+    def set(self) -> None:
+        """paramiko: bytes came, or the stream ended."""
+        self._ring.set()
+
+    def clear(self) -> None:
+        """paramiko: one stream is empty. The other may not be, so only the reader clears."""
+
+    def arm(self) -> None:
+        """The reader looks at both streams next."""
+        self._ring.clear()
+
+    def wait(self, timeout_s: float) -> bool:
+        """False if nothing came in time since `arm`."""
+        return self._ring.wait(timeout_s)
+
+
+class RemoteCommand:
+    """A running command; both streams are read as they come. Used by one thread."""
+
+    def __init__(self, link: Link, command: str) -> None:
+        self._link = link
+        self._command = command
+        self._stderr = bytearray()
+        self._channel = link.channel()
+        self._bell = Bell(self._channel)
+        with lab_faults(f"{link.address}: can't start {one_line(command, 120)}"):
+            self._channel.exec_command(command)
+
+    def read(self, deadline: float) -> bytes:
+        """Next bytes of stdout; empty at its end. LabFault past the deadline (time.monotonic)."""
+        while True:
+            self._bell.arm()
+            ended = self._channel.closed or self._channel.eof_received
+            self._take_stderr()
+            if self._channel.recv_ready():
+                return self._channel.recv(CHUNK)
+            if ended:
+                return b""
+            if not self._bell.wait(max(0.0, deadline - time.monotonic())):
+                raise LabFault(f"{self._link.address}: no end in time: {one_line(self._command, 120)}")
+
+    def _take_stderr(self) -> None:
+        while self._channel.recv_stderr_ready():
+            data = self._channel.recv_stderr(CHUNK)
+            self._stderr += data[: max(0, STDERR_KEPT - len(self._stderr))]
+
+    def feed(self, data: bytes, deadline: float) -> None:
+        """Send `data` and the end of stdin; a command that stopped reading is no error here."""
+        self._channel.settimeout(max(0.001, deadline - time.monotonic()))
+        try:
+            self._channel.sendall(data)
+            self._channel.shutdown_write()
+        except TimeoutError as e:
+            raise LabFault(f"{self._link.address}: takes no data: {one_line(self._command, 120)}") from e
+        except LOST:
+            self._link.check()
+
+    def finish(self, deadline: float) -> Reply:
+        """Everything else it says, and its exit code. LabFault if it ended without one."""
+        out = bytearray()
+        while data := self.read(deadline):
+            out += data
+        self._channel.status_event.wait(max(0.0, deadline - time.monotonic()))
+        self._take_stderr()
+        code = self._channel.exit_status
+        if code < 0:
+            self._link.check()
+            raise LabFault(
+                f"{self._link.address}: ended without an exit code: {one_line(self._command, 120)}"
+            )
+        return Reply(code, bytes(out), bytes(self._stderr))
+
+    def close(self) -> None:
+        """Close the channel; what runs under a lifeline dies with it."""
+        self._channel.close()
+
+
+class Spawned:
+    """A command under a lifeline: it and its children die with the channel.
+
+    pid: process id of its shell on the board.
+    """
+
+    def __init__(self, link: Link, command: str, timeout_s: float = 10.0) -> None:
+        self._mark = secrets.token_hex(16).encode()
+        self._remote = RemoteCommand(link, lifeline_command(command, self._mark.decode()))
+        self._rest = b""
+        self.pid = int(
+            self._first_line(f"{link.address}: did not start: {one_line(command, 120)}", timeout_s)
+        )
+
+    def _first_line(self, failure: str, timeout_s: float) -> bytes:
+        deadline, head = time.monotonic() + timeout_s, b""
+        while True:
+            _, found, after = head.partition(self._mark + b" ")
+            if found and b"\n" in after:
+                first, _, self._rest = after.partition(b"\n")
+                return first
+            data = self._remote.read(deadline)
+            if not data:
+                raise LabFault(failure)
+            head += data
+
+    def read(self, timeout_s: float) -> bytes:
+        """Next bytes of stdout; empty at its end. LabFault when none come in time."""
+        rest, self._rest = self._rest, b""
+        return rest or self._remote.read(time.monotonic() + timeout_s)
+
+    def finish(self, timeout_s: float) -> Reply:
+        """The rest of stdout, stderr (its first 64 KiB) and the exit code."""
+        rest, self._rest = self._rest, b""
+        reply = self._remote.finish(time.monotonic() + timeout_s)
+        _, _, stderr = reply.stderr.partition(self._mark + b"\n")
+        return Reply(reply.code, rest + reply.stdout, stderr)
+
+    def close(self) -> None:
+        """Kill it."""
+        self._remote.close()

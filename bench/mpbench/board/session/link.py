@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: MIT
+"""One SSH transport to a board: dialled once, its host key pinned, its silence noticed.
+
+Nothing is redialled behind the caller's back: a lost link stays lost until somebody dials again.
+"""
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import paramiko
+from attrs import field, frozen
+
+from mpbench.board import host_keys
+from mpbench.board.session.shell_protocol import one_line
+from mpbench.core.errors import LabFault
+
+PING_EVERY_S = 5.0
+SILENT_AFTER_S = 8.0
+"""A ping unanswered for this long ends the link: a half-open connection is noticed within 13 s."""
+
+
+@frozen
+class Address:
+    """Where a board's SSH server is, and how to prove who is who.
+
+    name, port:     as the target file says; the host key is pinned under them
+    host, tcp_port: where to connect, which differs when a proxy forwards the port
+    keyfile:        private key, or None
+    known_hosts:    pinned host keys
+    """
+
+    name: str
+    port: int
+    host: str
+    tcp_port: int
+    username: str
+    known_hosts: Path
+    keyfile: Path | None = None
+    password: str | None = field(default=None, repr=False)
+    alias: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.username}@{self.name} port {self.port}"
+
+
+LOST = (paramiko.SSHException, OSError, EOFError)
+"""What paramiko and the socket layer raise when a connection fails."""
+
+
+class LinkLost(LabFault):
+    """The transport has ended."""
+
+
+class Unanswered(LabFault):
+    """Nobody spoke SSH there in time: a booting board may do so yet."""
+
+
+@contextlib.contextmanager
+def lab_faults(what: str, fault: type[LabFault] = LabFault) -> Iterator[None]:
+    """Turn what paramiko and the socket layer raise into LabFault: `what`, and the reason in one line."""
+    try:
+        yield
+    except LOST as e:
+        raise fault(f"{what}: {one_line(e) or type(e).__name__}") from e
+
+
+def _open_transport(host: str, port: int, timeout_s: float) -> paramiko.Transport:
+    sock = socket.create_connection((host, port), timeout=timeout_s)
+    try:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        transport = paramiko.Transport(sock)
+    except BaseException:
+        sock.close()
+        raise
+    transport.banner_timeout = transport.auth_timeout = transport.channel_timeout = timeout_s
+    return transport
+
+
+def _close(transport: paramiko.Transport) -> None:
+    """A transport that was never started does not close its socket."""
+    transport.close()
+    transport.sock.close()
+
+
+def greet(host: str, port: int, timeout_s: float) -> paramiko.PKey:
+    """The host key that the server proves to own; nobody logs in. LabFault without an answer."""
+    with lab_faults(f"{host} port {port}: no SSH server answers"):
+        transport = _open_transport(host, port, timeout_s)
+        try:
+            transport.start_client(timeout=timeout_s)
+            return transport.get_remote_server_key()
+        finally:
+            _close(transport)
+
+
+def answers(host: str, port: int, timeout_s: float) -> bool:
+    """Whether an SSH server sends its greeting within the time."""
+    try:
+        with socket.create_connection((host, port), timeout=timeout_s) as sock:
+            return sock.recv(4) == b"SSH-"
+    except OSError:
+        return False
+
+
+class Link:
+    """An authenticated transport."""
+
+    def __init__(self, address: Address, transport: paramiko.Transport) -> None:
+        self.address = address
+        self._transport = transport
+        self._ended = threading.Event()
+        self._ended_why = ""
+        threading.Thread(target=self._ping, name=f"ping {address}", daemon=True).start()
+
+    @classmethod
+    def dial(cls, address: Address, timeout_s: float) -> "Link":
+        """Connect, check the host key, log in. LabFault for whatever stands in the way."""
+        if address.keyfile is not None:
+            host_keys.check_private(address.keyfile)
+        with lab_faults(f"{address}: can't connect", Unanswered):
+            transport = _open_transport(address.host, address.tcp_port, timeout_s)
+        try:
+            _authenticate(transport, address, timeout_s)
+        except BaseException:
+            _close(transport)
+            raise
+        return cls(address, transport)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the transport still carries traffic, as far as known."""
+        return bool(self._transport.is_active()) and not self._ended.is_set()
+
+    def check(self) -> None:
+        """LinkLost if the transport has ended."""
+        if not self.alive:
+            why = self._ended_why or one_line(self._transport.get_exception() or "the peer closed it")
+            raise LinkLost(f"{self.address}: connection lost ({why}); reconnect() is needed")
+
+    def channel(self, timeout_s: float = 10.0) -> paramiko.Channel:
+        """A new session channel. paramiko.ChannelException if the server refuses one more."""
+        try:
+            return self._open(timeout_s)
+        except LabFault:
+            self.check()
+        # dropbear 2022.83 closes a channel that is opened while it reaps another one's process
+        return self._open(timeout_s)
+
+    def _open(self, timeout_s: float) -> paramiko.Channel:
+        self.check()
+        try:
+            return self._transport.open_session(timeout=timeout_s)
+        except paramiko.ChannelException:
+            raise
+        except LOST as e:
+            raise LabFault(f"{self.address}: can't open a channel: {one_line(e)}") from e
+
+    def close(self) -> None:
+        """End the transport; harmless when it has ended already."""
+        self._ended_why = self._ended_why or "closed here"
+        self._ended.set()
+        self._transport.close()
+
+    def _ping(self) -> None:
+        while not self._ended.wait(PING_EVERY_S) and self._transport.is_active():
+            watchdog = threading.Timer(SILENT_AFTER_S, self._give_up)
+            watchdog.daemon = True
+            watchdog.start()
+            with contextlib.suppress(*LOST):
+                self._transport.global_request("keepalive@openssh.com", wait=True)
+            watchdog.cancel()
+
+    def _give_up(self) -> None:
+        self._ended_why = f"no answer to a keepalive for {SILENT_AFTER_S:g} s"
+        self.close()
+
+
+def _authenticate(transport: paramiko.Transport, address: Address, timeout_s: float) -> None:
+    names = [host_keys.names_of(address.name, address.port), *filter(None, [address.alias])]
+    pins = host_keys.pinned(address.known_hosts, names)
+    _prefer(transport, pins)
+    with lab_faults(f"{address}: SSH handshake failed", Unanswered):
+        transport.start_client(timeout=timeout_s)
+        key = transport.get_remote_server_key()
+    host_keys.check(key, pins, address.known_hosts, address.name, address.port)
+    with lab_faults(f"{address}: login refused"):
+        _log_in(transport, address)
+
+
+def _prefer(transport: paramiko.Transport, pins: list[paramiko.PKey]) -> None:
+    """Ask for the kinds of host key that are pinned: a server usually owns several."""
+    kinds = {pin.get_name() for pin in pins}
+    options = transport.get_security_options()
+    first = [k for k in options.key_types if _family(k) in kinds]
+    options.key_types = tuple(first + [k for k in options.key_types if k not in first])
+
+
+def _family(key_type: str) -> str:
+    return "ssh-rsa" if key_type.startswith("rsa-sha2") else key_type
+
+
+def _log_in(transport: paramiko.Transport, address: Address) -> None:
+    if address.keyfile is not None:
+        transport.auth_publickey(address.username, _private_key(address.keyfile))
+    elif address.password is not None:
+        transport.auth_password(address.username, address.password)
+    else:
+        transport.auth_none(address.username)
+
+
+def _private_key(path: Path) -> paramiko.PKey:
+    try:
+        return paramiko.PKey.from_path(path)
+    except (ValueError, TypeError, paramiko.SSHException, OSError) as e:
+        raise LabFault(
+            f"{path}: not a usable private key (OpenSSH format, without passphrase): {one_line(e)}"
+        ) from e

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: MIT
+"""A shell on the board that lives as long as its channel and answers in frames."""
+
+import secrets
+import threading
+import time
+
+from mpbench.board.session import shell_protocol
+from mpbench.board.session.channel import CHUNK, Bell
+from mpbench.board.session.link import LOST, Link, lab_faults
+from mpbench.board.session.shell_protocol import Reply
+from mpbench.core.errors import LabFault
+
+
+class CommandHangs(LabFault):
+    """A command did not end by its deadline; its shell is lost with it."""
+
+
+class FramedShell:
+    """Commands one after the other over one channel; safe to share between threads.
+
+    limit: bytes of output that one command may have.
+    """
+
+    def __init__(self, link: Link, limit: int = 64 << 20) -> None:
+        self._link = link
+        self._limit = limit
+        self._nonce = secrets.token_hex(16)
+        self._lock = threading.RLock()
+        self._seq = 0
+        self._channel = link.channel()
+        self._usable = True
+        self._null = False
+        self._shared = True
+        self.victim = ""
+        with lab_faults(f"{link.address}: can't start a shell"):
+            self._channel.exec_command(shell_protocol.SHELL_COMMAND)
+            self._channel.sendall(shell_protocol.bootstrap(self._nonce))
+        self._bell = Bell(self._channel)
+
+    def hello(self, timeout_s: float) -> str:
+        """Learn how to kill what hangs here, and what its stdin is; the board's boot_id."""
+        reply = self.execute(
+            f"{shell_protocol.GROUP}[ -c /proc/$$/fd/0 ] && n=null || n=no; "
+            "echo $$ $3 $n; read -r b </proc/sys/kernel/random/boot_id; echo $b",
+            timeout_s,
+        )
+        lines = reply.stdout.decode("ascii", "replace").splitlines()
+        if len(lines) != 2 or len(lines[0].split()) != 3:
+            raise LabFault(
+                f"{self._link.address}: no usable shell: {shell_protocol.one_line(lines)} {reply.error}"
+            )
+        pid, group, stdin = lines[0].split()
+        self.victim = f"-{pid}" if pid == group else pid
+        self._null = stdin == "null"
+        self._shared = False
+        return lines[1]
+
+    @property
+    def usable(self) -> bool:
+        """Whether the shell still takes commands."""
+        return self._usable and self._link.alive
+
+    @property
+    def busy(self) -> bool:
+        """Whether another thread waits for a command right now."""
+        if self._lock.acquire(blocking=False):
+            self._lock.release()
+            return False
+        return True
+
+    def execute(self, command: str, timeout_s: float) -> Reply:
+        """Run one command; its stdin is empty and its own `cd` and variables end with it.
+
+        CommandHangs after timeout_s, LinkLost when the transport ends, LabFault when the shell does.
+        """
+        with self._lock:
+            self._seq += 1
+            headed = self._shared or self._strays() or not shell_protocol.is_plain(command)
+            reader = shell_protocol.ReplyReader(self._nonce, self._seq, self._limit, headed=headed)
+            try:
+                self._send(shell_protocol.request(self._seq, command, headed=headed, null=self._null))
+                return self._receive(reader, command, time.monotonic() + timeout_s, timeout_s)
+            except LabFault:
+                self._usable = False
+                raise
+            finally:
+                self._shared = self._shared or shell_protocol.leaves_behind(command)
+
+    def _strays(self) -> bool:
+        """Bytes came unasked: somebody else holds the shell's streams, so replies are headed from now on."""
+        self._shared = self._channel.recv_ready() or self._channel.recv_stderr_ready()
+        return self._shared
+
+    def close(self) -> None:
+        """End the shell; a command that still runs is left to whoever kills it."""
+        self._usable = False
+        self._channel.close()
+
+    def _send(self, line: bytes) -> None:
+        if not self._usable:
+            raise LabFault(f"{self._link.address}: this shell has ended")
+        self._link.check()
+        try:
+            self._channel.sendall(line)
+        except LOST as e:
+            self._ended("sending a command", e)
+
+    def _receive(
+        self, reader: shell_protocol.ReplyReader, command: str, deadline: float, timeout_s: float
+    ) -> Reply:
+        while True:
+            self._bell.arm()
+            ended = self._channel.closed or self._channel.eof_received
+            took = self._drain(reader)
+            if reader.done:
+                return reader.reply
+            if ended and not took:
+                self._ended(f"running {shell_protocol.one_line(command, 120)}", None)
+            left_s = deadline - time.monotonic()
+            if left_s <= 0 or not (took or self._bell.wait(left_s)):
+                raise CommandHangs(
+                    f"{self._link.address}: no end after {timeout_s:g} s: "
+                    f"{shell_protocol.one_line(command, 120)}"
+                )
+
+    def _drain(self, reader: shell_protocol.ReplyReader) -> bool:
+        took = False
+        if self._channel.recv_ready():
+            reader.feed_stdout(self._channel.recv(CHUNK))
+            took = True
+        if self._channel.recv_stderr_ready():
+            reader.feed_stderr(self._channel.recv_stderr(CHUNK))
+            took = True
+        return took
+
+    def _ended(self, doing: str, cause: Exception | None) -> None:
+        self._usable = False
+        if not self._link.alive:
+            self._link.check()
+        raise LabFault(f"{self._link.address}: the shell ended while {doing}") from cause

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: MIT
+"""`mpbench doctor`: what is wrong with this host or this board, and what to do about it."""
+
+import argparse
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+
+def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `doctor`."""
+    doctor = commands.add_parser("doctor", help="check this host, and with --lg-env a board, step by step")
+    doctor.add_argument(
+        "--lg-env", default=os.environ.get("LG_ENV"), metavar="FILE", help="target of the board"
+    )
+    doctor.set_defaults(run=_doctor)
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    from mpbench.commands import doctor  # noqa: PLC0415 - labgrid takes half a second that no other command should wait for
+
+    reports = Path(os.environ.get("MPBENCH_REPORTS", "reports/runs"))
+    well = _tell("host", doctor.examine(doctor.host_steps(reports), all_of_them=True))
+    if args.lg_env:
+        patient = doctor.Patient(args.lg_env)
+        try:
+            well = _tell(args.lg_env, doctor.examine(patient.steps(), all_of_them=False)) and well
+        finally:
+            patient.close()
+    return 0 if well else 3
+
+
+def _tell(title: str, findings: Iterable[Any]) -> bool:
+    """Print findings as they come; whether all is well."""
+    print(title)
+    well = True
+    for f in findings:
+        mark = "ok  " if f.well else "WRONG" if f.tried else "-   "
+        print(f"  {mark:5} {f.name}: {f.found}", flush=True)
+        if f.remedy:
+            print(f"        → {f.remedy}", flush=True)
+        well = well and f.well
+    return well

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: MIT
+"""What a board will show for an outcome: the prediction that an observation is compared with."""
+
+from mpbench.core.facts import ZEROS, DeployFacts, MemoryRange, memory_word
+from mpbench.twin import linux
+from mpbench.twin.profile import Profile
+from mpbench.twin.values import Outcome, Write, flatten, hashed, zeros_sha256
+
+Place = tuple[int, int]
+"""Physical address and size."""
+
+
+def expect(outcome: Outcome, *, identity: str | None = None, profile: Profile | None = None) -> DeployFacts:
+    """Facts of a deployment (LOAD_FW, then START_FW) through sysfs.
+
+    identity: who the firmware in the image says it is, e.g. "alive m33"; None: nothing is said about that
+    and about its heartbeat. profile: for what the board's driver does, EIO for every refusal without it.
+    An undefined outcome predicts nothing.
+    """
+    if outcome.code is None:
+        return DeployFacts()
+    if outcome.code:
+        errno = profile.errno if profile else "EIO"
+        line = outcome.console[-1] if outcome.console else ""
+        return DeployFacts(errno, "offline", outcome.code, line, False, "", ZEROS)
+    errno_of_linux = table_errno(outcome, profile)
+    if errno_of_linux is None:
+        return DeployFacts(tee_code=0, secure_log="")
+    if errno_of_linux != "OK":
+        return DeployFacts(errno_of_linux, "offline", 0, "", False, "", ZEROS)
+    beating, says = life(outcome, identity, profile)
+    kept = memory_word(MemoryRange(r.pa, r.size, r.sha256).line for r in constant(outcome))
+    return DeployFacts("OK", "running", 0, "", beating, says, kept)
+
+
+def table_errno(outcome: Outcome, profile: Profile | None = None) -> str | None:
+    """What Linux answers once it has read the resource table; None: it can't be told."""
+    if outcome.table_offset is None:
+        return "OK"
+    checked = profile is not None and profile.checks_table
+    if not checked and not table_is_loaded(outcome):
+        return None
+    table = linux.table_in_memory(outcome)
+    return linux.errno(table) if linux.is_sound(table) else "EINVAL"
+
+
+def life(
+    outcome: Outcome, identity: str | None, profile: Profile | None
+) -> tuple[bool, str] | tuple[None, None]:
+    """Heartbeat and identity of a core that was started.
+
+    None, None: nothing can be said, because a segment is missing, or because there is no trace buffer.
+    """
+    if identity is None or not linux.has_trace(linux.table_in_memory(outcome)):
+        return None, None
+    if not has_vectors(outcome, profile):
+        return False, ""
+    return (True, identity) if outcome.complete else (None, None)
+
+
+def has_vectors(outcome: Outcome, profile: Profile | None) -> bool:
+    """Whether anything was loaded where the core looks for its vector table: its first region's begin."""
+    number = outcome.calls[0].core if outcome.calls else None
+    if profile is None or number is None or not profile.has_core(number):
+        return True
+    vectors = profile.core(number).regions[0].pa
+    return any(w.pa <= vectors < w.pa + w.size and w.offset is not None for w in flatten(outcome.writes))
+
+
+def constant(outcome: Outcome) -> list[MemoryRange]:
+    """Memory that stays as it was loaded while the firmware runs."""
+    return [_range(write, outcome.image) for write in flatten(outcome.constant)]
+
+
+def _range(write: Write, image: bytes | memoryview) -> MemoryRange:
+    found = hashed(write, image)
+    zeros = found.sha256 == zeros_sha256(write.size)
+    return MemoryRange(write.pa, write.size, ZEROS if zeros else found.sha256)
+
+
+def to_look_at(outcome: Outcome, profile: Profile, core: str) -> tuple[Place, ...]:
+    """Which memory decides whether the board did as `expect` says."""
+    if expect(outcome, profile=profile).state == "running":
+        return tuple((r.pa, r.size) for r in constant(outcome))
+    return tuple((r.pa, r.size) for r in profile.core(core).regions)
+
+
+def table_is_loaded(outcome: Outcome) -> bool:
+    """Whether the resource table's address holds the bytes checked in the file, or there is no table."""
+    if outcome.table_offset is None:
+        return True
+    pa, size = outcome.table.pa, outcome.table.size
+    checked = outcome.image[outcome.table_offset : outcome.table_offset + size]
+    for write in flatten(outcome.writes):
+        if write.pa <= pa and pa + size <= write.pa + write.size and write.offset is not None:
+            start = write.offset + pa - write.pa
+            return outcome.image[start : start + size] == checked
+    return False

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: MIT
+"""How the test cases sign: with the board's key, and with the platform records that its OP-TEE wants."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from attrs import field, frozen
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from mpbench.core.errors import Misuse
+from mpbench.image.keys import PrivateKey
+from mpbench.image.sign import sign
+from mpbench.layout import Tlv
+
+OPTION = "bench_plat_tlvs"
+EXAMPLE = f"options: {{{OPTION}: {{m33: {{BOOTADDR: 0x80100000}}}}}}"
+
+Records = Mapping[str, Mapping[int, bytes]]
+"""Core → TLV's number → value."""
+
+
+@frozen
+class Signer:
+    """Signs firmware for the cores of a board."""
+
+    key: rsa.RSAPrivateKey = field(repr=False)
+    records: Records = field(factory=dict)
+
+    def __call__(self, core: str, *elfs: bytes, key: PrivateKey | None = None) -> bytes:
+        """Signed image of ELF files for a core; key: another one than the board's."""
+        return sign(elfs, key or self.key, plat_tlvs=self.records.get(core))
+
+
+def records_of(option: object) -> Records:
+    """The target's option: by core, u32 values by the record's name (BOOTADDR, BOOTSEC) or number."""
+    if not isinstance(option, Mapping) or not all(isinstance(found, Mapping) for found in option.values()):
+        raise Misuse(f"{OPTION}: {option!r} is no mapping by core; e.g. `{EXAMPLE}`")
+    return {
+        str(core): {_number(name): _value(name, value) for name, value in found.items()}
+        for core, found in option.items()
+    }
+
+
+def _number(name: object) -> int:
+    if isinstance(name, int):
+        return name
+    try:
+        return Tlv[str(name)]
+    except KeyError:
+        raise Misuse(f"{OPTION}: no record {name!r}; BOOTADDR, BOOTSEC, or a number") from None
+
+
+def _value(name: object, value: object) -> bytes:
+    if not isinstance(value, int) or not 0 <= value < 1 << 32:
+        raise Misuse(f"{OPTION}: {name} is {value!r}; it holds a number of 32 bits")
+    return value.to_bytes(4, "little")
+
+
+@pytest.fixture(scope="session")
+def signed(env: Any, signing_key: rsa.RSAPrivateKey) -> Signer:
+    """`signed(core, elf, ...)` → the image as the board's OP-TEE wants it; option `bench_plat_tlvs`."""
+    return Signer(signing_key, records_of(env.config.get_option(OPTION, {})))

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: MIT
+"""`--bench-soak 500x` or `2h`: how long a soak test goes on, where it stands, and how it is resumed."""
+
+import argparse
+import json
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+import pytest
+from attrs import define, field, frozen
+
+from mpbench.core.errors import LabFault, Misuse
+from mpbench.plugin.collection import reports, target_name
+
+DEFAULT = "3x"
+UNITS_S = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+GOAL = re.compile(r"([1-9]\d*)(x|s|m|min|h|d)")
+LINES = 20
+"""Without a terminal, progress is so many lines."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.getgroup("mpbench").addoption(
+        "--bench-soak",
+        metavar="GOAL",
+        type=goal_option,
+        default=goal(DEFAULT),
+        help=f"soak tests: so many cycles (500x) or so long (90m, 2h) per core; a soak that was interrupted "
+        f"goes on where it was (default: {DEFAULT})",
+    )
+
+
+@frozen
+class Goal:
+    """When a soak is done: after so many cycles, or after so many seconds of cycling."""
+
+    text: str
+    cycles: int | None
+    seconds: float | None
+
+    def share(self, cycles: int, seconds: float) -> float:
+        """How much of it is done, 0 to 1."""
+        part = cycles / self.cycles if self.cycles else seconds / (self.seconds or 1.0)
+        return min(1.0, part)
+
+
+def goal(text: str) -> Goal:
+    """Misuse for anything but a count of cycles or a time."""
+    found = GOAL.fullmatch(text.strip())
+    if not found:
+        raise Misuse(f"{text!r} is no goal of a soak: 500x for cycles, 90s, 30m or 2h for a time")
+    number, unit = int(found[1]), found[2]
+    return Goal(text, number, None) if unit == "x" else Goal(text, None, float(number * UNITS_S[unit]))
+
+
+def goal_option(text: str) -> Goal:
+    """goal() for argparse."""
+    try:
+        return goal(text)
+    except Misuse as e:
+        raise argparse.ArgumentTypeError(str(e)) from e
+
+
+@define
+class Journal:
+    """The cycles of a soak, a JSON line each, on the disk as soon as they are done.
+
+    `key` says what is soaked; a journal of something else, or one that is complete, is begun anew.
+    """
+
+    path: Path
+    key: str
+    cycles: list[Mapping[str, Any]] = field(factory=list)
+    resumed: int = 0
+    _file: TextIO | None = None
+
+    def open(self) -> None:
+        """Read what was done, and go on. LabFault if the disk does not take it."""
+        self.cycles = self._done()
+        self.resumed = len(self.cycles)
+        head = json.dumps({"key": self.key})
+        lines = [head, *(json.dumps(cycle) for cycle in self.cycles)]
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            fresh = self.path.with_suffix(".part")
+            fresh.write_text("\n".join(lines) + "\n")
+            fresh.rename(self.path)
+            self._file = self.path.open("a", buffering=1)
+        except OSError as e:
+            raise LabFault(f"{self.path}: can't keep the soak's journal: {e.strerror}") from e
+
+    def _done(self) -> list[Mapping[str, Any]]:
+        """Complete lines of an unfinished soak of the same thing; a stump at the end is a killed write."""
+        text = self.path.read_text(errors="replace") if self.path.exists() else ""
+        lines = [_parsed(line) for line in text.splitlines(keepends=True)]
+        if not lines or lines[0].get("key") != self.key or lines[-1].get("complete"):
+            return []
+        return [line for line in lines[1:] if "n" in line]
+
+    def add(self, **values: Any) -> None:
+        """One more cycle."""
+        self.cycles.append({"n": len(self.cycles) + 1, **values})
+        self._write(self.cycles[-1])
+
+    def complete(self) -> None:
+        """The goal is reached: the next soak begins anew."""
+        self._write({"complete": True})
+
+    def close(self) -> None:
+        """Close the file; what is in it stays."""
+        if self._file is not None:
+            self._file.close()
+
+    def _write(self, line: Mapping[str, Any]) -> None:
+        assert self._file is not None
+        try:
+            self._file.write(json.dumps(line) + "\n")
+        except OSError as e:
+            raise LabFault(f"{self.path}: can't keep the soak's journal: {e.strerror}") from e
+
+
+def _parsed(line: str) -> Mapping[str, Any]:
+    try:
+        found = json.loads(line) if line.endswith("\n") else {}
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+@define
+class Soak:
+    """Cycles until the goal is reached, with a progress line."""
+
+    goal: Goal
+    name: str
+    journal: Journal
+    tell: Callable[[str, bool], None]
+    clock_s: Callable[[], float] = time.monotonic
+    note: str = ""
+    _said: int = -1
+
+    def cycles(self) -> Iterator[int]:
+        """Numbers of the cycles that are left; the caller does one, and adds it to the journal."""
+        begin, before_s = self.clock_s(), sum(c.get("took_s", 0.0) for c in self.journal.cycles)
+        while True:
+            done, spent_s = len(self.journal.cycles), before_s + self.clock_s() - begin
+            share = self.goal.share(done, spent_s)
+            self._progress(done, share, self.clock_s() - begin)
+            if share >= 1.0:
+                self.journal.complete()
+                return
+            yield done + 1
+
+    def _progress(self, done: int, share: float, elapsed_s: float) -> None:
+        line = f"soak {self.name}: {done} cycles of {self.goal.text}, {int(100 * share)}%"
+        fresh = done - self.journal.resumed
+        if fresh and 0 < share < 1 and self.goal.cycles:
+            line += f", {_time((self.goal.cycles - done) * elapsed_s / fresh)} left"
+        elif self.goal.seconds:
+            line += f", {_time(self.goal.seconds * (1 - share))} left"
+        line += ", resumed" if done and not fresh else ""
+        step = int(share * LINES)
+        self.tell(line + self.note, step != self._said)
+        self._said = step
+
+
+def _time(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
+
+
+@pytest.fixture
+def soak(request: Any, core: str) -> Iterator[Soak]:
+    """A soak of one core: cycles until `--bench-soak` is reached, resumed if one was interrupted."""
+    config: pytest.Config = request.config
+    target, wanted = target_name(config), config.option.bench_soak
+    name = f"{target} {core} {request.node.originalname}"
+    path = reports(config) / "soak" / f"{name.replace(' ', '-')}.jsonl"
+    journal = Journal(path, f"{name} {wanted.text}")
+    journal.open()
+    yield Soak(wanted, core, journal, _teller(config))
+    journal.close()
+
+
+def _teller(config: pytest.Config) -> Callable[[str, bool], None]:
+    """Writes to the user past pytest's capture: one line over and over on a terminal, else a few lines."""
+    capture: Any = config.pluginmanager.getplugin("capturemanager")
+
+    def tell(line: str, worth_a_line: bool) -> None:
+        with capture.global_and_fixture_disabled():
+            if sys.stdout.isatty():
+                sys.stdout.write(f"\r\033[K{line}")
+            elif worth_a_line:
+                sys.stdout.write(f"\n{line}")
+            sys.stdout.flush()
+
+    return tell

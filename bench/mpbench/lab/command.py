@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: MIT
+"""`mpbench nightly`: a plan's jobs on the places of a lab."""
+
+import argparse
+import datetime
+from pathlib import Path
+
+from mpbench.core.errors import Misuse
+
+
+def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `nightly`."""
+    nightly = commands.add_parser(
+        "nightly",
+        help="run a plan on the places of a lab, one pytest per place, one page",
+        description="Run a plan on the places of a labgrid coordinator; a killed night goes on where "
+        "it was. Example: targets/nightly/example.yaml",
+    )
+    nightly.add_argument("plan", type=Path, metavar="PLAN", help="YAML file")
+    nightly.add_argument("--check", action="store_true", help="check the plan, and run nothing")
+    nightly.add_argument("--readmit", metavar="PLACE", help="a place that was taken out is used again")
+    nightly.set_defaults(run=_nightly)
+
+
+def _nightly(args: argparse.Namespace) -> int:
+    # Here, not above: labgrid's client takes half a second that no other command should wait for.
+    from mpbench.lab import history, night, plan  # noqa: PLC0415
+
+    found = plan.load(args.plan)
+    if args.readmit:
+        if not history.History(found.reports / "history.sqlite").readmit(args.readmit):
+            raise Misuse(f"place {args.readmit} was not taken out")
+        print(f"place {args.readmit} is used again")
+        return 0
+    if args.check:
+        print(f"{args.plan}: {len(found.jobs)} jobs, reports in {found.reports}")
+        return 0
+    return night.run(found, _tell)
+
+
+def _tell(line: str) -> None:
+    print(f"{datetime.datetime.now():%H:%M:%S} {line}", flush=True)

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: MIT
+"""Read the kernel's `hist` files. Pure.
+
+Ref: Linux kernel/trace/trace_events_hist.c, hist_show() and hist_trigger_print_key();
+     Documentation/trace/histogram.rst
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+
+from attrs import field, frozen
+
+from mpbench.core.errors import LabFault
+
+TRIGGER = re.compile(r"^# trigger info: (hist:.*) \[(?:active|paused)\]$", re.M)
+ROW = re.compile(r"^(?:\{ |=)(.*)(?: \} hitcount: +|=)(\d+)(?: .*)?$", re.M)
+"""As the kernel prints it, or shortened on the board (mpbench.notification.ftrace_session.QUIETLY)."""
+KEY = re.compile(r"(\w+): *~? ?(-?\d+)")
+TOTAL = re.compile(r"^    (Hits|Entries|Dropped): (\d+)$", re.M)
+
+
+@frozen
+class Table:
+    """One histogram.
+
+    rows: value, or a bucket's first value, by key → hits; dropped: what found no place in the table
+    consistent: rows and totals belong to one moment; they don't when events came while the file was read
+    """
+
+    trigger: str
+    rows: tuple[tuple[Mapping[str, int], int], ...] = field(repr=False)
+    hits: int
+    dropped: int
+    consistent: bool
+
+
+def tables(text: str) -> Iterator[Table]:
+    """The histograms of one event. LabFault if a table is cut short."""
+    starts = [*(found.start() for found in TRIGGER.finditer(text)), len(text)]
+    for begin, end in pairwise(starts):
+        yield _table(text[begin:end])
+
+
+def _table(text: str) -> Table:
+    found = TRIGGER.match(text)
+    trigger = found[1] if found else ""
+    totals = {name: int(n) for name, n in TOTAL.findall(text)}
+    rows = tuple(
+        ({name: int(low) for name, low in KEY.findall(keys)}, int(hits)) for keys, hits in ROW.findall(text)
+    )
+    if totals.keys() != {"Hits", "Entries", "Dropped"}:
+        raise LabFault(f"a histogram of the kernel is cut short: {trigger or text[:80]!r}")
+    counted = sum(hits for _, hits in rows)
+    consistent = len(rows) == totals["Entries"] and counted == totals["Hits"]
+    return Table(trigger, rows, totals["Hits"], totals["Dropped"], consistent)

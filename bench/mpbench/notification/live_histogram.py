@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: MIT
+"""What a person sees while notifications are timed: a histogram in the terminal, 4 rows per octave."""
+
+import math
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from attrs import define
+
+from mpbench.core.histogram import Histogram
+from mpbench.notification.measure import distribution
+
+ROWS_PER_OCTAVE = 4
+WIDTH = 50
+ROWS = 24
+SHARES = 10
+"""Without a terminal, progress is so many lines."""
+
+
+def bars(h: Histogram, width: int = WIDTH) -> Iterator[str]:
+    """A line per quarter of an octave, from the first that has samples to the last. Pure."""
+    if not h.counts:
+        return
+    rows: dict[int, int] = {}
+    for low, _, count in h.buckets():
+        row = math.floor(ROWS_PER_OCTAVE * math.log2(max(1, low)))
+        rows[row] = rows.get(row, 0) + count
+    most = max(rows.values())
+    first = max(min(rows), max(rows) - ROWS + 1)
+    for row in range(first, max(rows) + 1):
+        count = rows.get(row, 0)
+        bar = "█" * math.ceil(width * count / most)
+        yield f"{2 ** (row / ROWS_PER_OCTAVE) / 1e3:>10.1f} µs {count:>8} {bar}"
+
+
+def summary(h: Histogram) -> str:
+    """Percentiles in one line."""
+    return ", ".join(f"{name} {value / 1e3:.1f} µs" for name, value in distribution(h))
+
+
+@define
+class Live:
+    """Draws over itself on a terminal; else a line at every tenth of the way."""
+
+    wanted: int
+    capture: Any
+    note: str = ""
+    out: Callable[[str], object] = sys.stdout.write
+    terminal: bool = False
+    _drawn: int = 0
+    _said: int = -1
+
+    def show(self, h: Histogram) -> None:
+        """What has come so far."""
+        with self.capture.global_and_fixture_disabled():
+            if self.terminal:
+                lines = [f"{h.total} of {self.wanted} notifications{self.note}", *bars(h), summary(h)]
+                back = f"\033[{self._drawn}A" if self._drawn else "\n"
+                self.out(back + "".join(f"\033[K{line}\n" for line in lines) + "\033[J")
+                self._drawn = len(lines)
+            else:
+                self._say(h)
+            sys.stdout.flush()
+
+    def tell(self, outliers: Iterable[Sequence[str]]) -> None:
+        """The slowest ones at the end: total, longest part, CPU, and what ran meanwhile, a line for each."""
+        with self.capture.global_and_fixture_disabled():
+            self.out("\nslowest:\n")
+            for total, part, cpu, ran in outliers:
+                self.out(f"  {total:>12}  {part}  (CPU {cpu})\n")
+                for one in ran.split("; ") if ran else ["what ran meanwhile was not recorded"]:
+                    self.out(f"  {'':>12}    {one}\n")
+            sys.stdout.flush()
+
+    def _say(self, h: Histogram) -> None:
+        share = SHARES * h.total // self.wanted
+        if share != self._said:
+            self._said = share
+            self.out(f"\n{h.total} of {self.wanted} notifications: {summary(h)}")

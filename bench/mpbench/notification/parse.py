@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: MIT
+"""What the kernel had counted of notifications when it was asked. Pure.
+
+Ref: Linux kernel/irq/proc.c (show_interrupts), kernel/trace/trace_kprobe.c (probes_profile_seq_show)
+"""
+
+import gzip
+import re
+import zlib
+from collections.abc import Mapping
+from typing import TypeVar
+
+from attrs import field, frozen
+
+from mpbench.core.errors import LabFault
+from mpbench.core.proc_interrupts import by_cpu
+from mpbench.notification.ftrace_hist import Table, tables
+
+SECTION = re.compile(r"^@@ (.+)$", re.M)
+ALL_CPUS = -1
+
+K = TypeVar("K")
+
+Bucket = tuple[int, int, int]
+"""CPU or ALL_CPUS, lowest value, width."""
+
+
+@frozen
+class Readout:
+    """Everything since the counting began.
+
+    table:     /proc/interrupts of the notification's line, by CPU
+    hits:      by label: key's value → hits
+    durations: by segment: bucket → count
+    dropped:   records that the kernel could not keep
+    quiet:     nothing happened while this was read: all numbers are of one moment
+    """
+
+    table: Mapping[int, int]
+    hits: Mapping[str, Mapping[int, int]]
+    durations: Mapping[str, Mapping[Bucket, int]] = field(repr=False)
+    dropped: int
+    quiet: bool
+
+    def since(self, before: "Readout") -> "Readout":
+        """What came on top of an earlier one."""
+        return Readout(
+            _less(self.table, before.table),
+            {label: _less(rows, before.hits.get(label, {})) for label, rows in self.hits.items()},
+            {name: _less(rows, before.durations.get(name, {})) for name, rows in self.durations.items()},
+            self.dropped - before.dropped,
+            self.quiet and before.quiet,
+        )
+
+
+def _less(now: Mapping[K, int], before: Mapping[K, int]) -> dict[K, int]:
+    return {key: n - before.get(key, 0) for key, n in now.items() if n != before.get(key, 0)}
+
+
+def unpacked(data: bytes) -> str:
+    """Text that the board sent compressed. LabFault if it is damaged."""
+    try:
+        if not data:
+            raise EOFError("nothing came")
+        return gzip.decompress(data).decode("utf-8", "replace")
+    except (OSError, EOFError, zlib.error) as e:
+        raise LabFault(f"the board's compressed answer of {len(data)} bytes is damaged: {e}") from e
+
+
+def readout(text: str, line: str) -> Readout:
+    """Sections `@@ label` with a hist file each, between two looks at the line in /proc/interrupts."""
+    parts = SECTION.split(text)
+    sections = list(zip(parts[1::2], parts[2::2], strict=True))
+    looks = [interrupts(body, line) for label, body in sections if label == "interrupts"]
+    found: dict[str, dict[int, int]] = {}
+    durations: dict[str, dict[Bucket, int]] = {}
+    every: list[Table] = []
+    for label, body in sections:
+        these = list(tables(body)) if label not in ("interrupts", "missed") else []
+        every += these
+        if label == "durations":
+            for table in these:
+                _add_durations(table, durations)
+        elif these:
+            counted = next(table for table in these if "onmatch" not in table.trigger)
+            found[label] = {next(iter(key.values())): hits for key, hits in counted.rows}
+    if len(looks) != 2:
+        raise LabFault(
+            f"the board's answer is cut short: {len(looks)} looks at /proc/interrupts instead of 2"
+        )
+    missed = sum(int(n) for label, body in sections if label == "missed" for n in MISSED.findall(body))
+    dropped = sum(table.dropped for table in every) + missed
+    quiet = looks[0] == looks[1] and all(table.consistent for table in every)
+    return Readout(looks[1], found, durations, dropped, quiet)
+
+
+MISSED = re.compile(r"^ *\S+ +\d+ +(\d+)$", re.M)
+WIDTH = re.compile(r"(\w+)\.buckets=(\d+)")
+
+
+def _add_durations(table: Table, durations: dict[str, dict[Bucket, int]]) -> None:
+    bucketed = WIDTH.search(table.trigger)
+    if bucketed is None:
+        raise LabFault(f"a histogram without buckets: {table.trigger}")
+    name, width = bucketed[1], int(bucketed[2])
+    rows = durations.setdefault(name, {})
+    for key, hits in table.rows:
+        rows[key.get("cpu", ALL_CPUS), key[name], width] = hits
+
+
+def interrupts(table: str, line: str) -> dict[int, int]:
+    """Counts of a line of /proc/interrupts by CPU. LabFault: there is no such line."""
+    found = by_cpu(table, line)
+    if found is None:
+        raise LabFault(f"/proc/interrupts has no line {line!r} any more")
+    return found

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: MIT
+"""From recorded events, raw or as text, to the durations of each notification. Pure.
+
+Follows each notification as the hist triggers do (mpbench.notification.ftrace_plan): by CPU from the
+interrupt to the request, from there by work item or thread to the bottom half, by process to its end.
+
+Ref: Linux kernel/trace/trace_output.c (trace_print_context), include/trace/events/{irq,workqueue,sched}.h
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from attrs import define, field, frozen
+
+from mpbench.board.trace.ring_buffer import Events, Format
+from mpbench.core.errors import LabFault
+
+IRQ, QUEUE = "irqs", "queued"
+START, CALL, RETURN, END = "started", "begins", "returns of calls", "ended"
+SEGMENTS = ("queue", "start", "smc", "round", "total")
+
+
+class Happening(NamedTuple):
+    """An event that matters: when, where, what it is to a notification, who, and what links it to others."""
+
+    ns: int
+    cpu: int
+    role: str
+    pid: int
+    key: int | str
+
+
+@frozen
+class Role:
+    """What an event is to a notification, "" for nothing; key: the field that links it, "" for none.
+
+    only: the key's value; events with another one are no notification's
+    """
+
+    role: str
+    key: str = ""
+    only: int | None = None
+
+
+def of_raw(
+    cpu: int, events: Events, formats: Mapping[str, Format], roles: Mapping[str, Role]
+) -> list[Happening]:
+    """Of one CPU, in the buffer's order; formats and roles by event."""
+    found: list[tuple[int, Happening]] = []
+    for event, role in ((event, role) for event, role in roles.items() if role.role):
+        kind = formats[event]
+        ours = events.of(kind)
+        pids = ours.numbers(kind.fields["common_pid"]).tolist()
+        keys = ours.numbers(kind.fields[role.key]).tolist() if role.key else [0] * len(ours)
+        times = ours.times_ns.tolist()
+        those = zip(ours.at.tolist(), times, pids, keys, strict=True)
+        found += [(at, Happening(t, cpu, role.role, p, k)) for at, t, p, k in those if role.only in (None, k)]
+    return [happening for _, happening in sorted(found)]
+
+
+LINE = re.compile(r"^ *(.+)-(\d+) +\[(\d+)\] +\S+ +(\d+)\.(\d{6}): (\w+): (.*)$")
+KEYS = {
+    "workqueue_queue_work": re.compile(r"work struct=(\w+)"),
+    "workqueue_execute_start": re.compile(r"work struct (\w+)"),
+    "irq_handler_entry": re.compile(r"irq=(\d+)"),
+    "irq_handler_exit": re.compile(r"irq=(\d+)"),
+    "begin": re.compile(r"irq=(\d+)"),
+}
+LOST = re.compile(r"\[LOST (\d+) EVENTS\]")
+WRITTEN = re.compile(r"^# entries-in-buffer/entries-written: (\d+)/(\d+)", re.M)
+TEXT_NS = 1000
+"""The text is cut to microseconds."""
+
+
+def of_text(text: str, roles: Mapping[str, Role]) -> list[Happening]:
+    """All CPUs, in order; roles by event. LabFault for a line that is none, and for a text that is cut."""
+    by_name = {event.rpartition("/")[2]: role for event, role in roles.items() if role.role}
+    found = []
+    for line in lines(text):
+        role = by_name.get(line.event)
+        key = _key(line.event, line.rest, line.pid)
+        if role is not None and (role.only is None or key == str(role.only)):
+            found.append(Happening(line.ns, line.cpu, role.role, line.pid, key))
+    return found
+
+
+class Line(NamedTuple):
+    """A line of the trace: when, where, in whose time, which event, and what it says."""
+
+    ns: int
+    cpu: int
+    comm: str
+    pid: int
+    event: str
+    rest: str
+
+
+def lines(text: str) -> Iterator[Line]:
+    """Of all CPUs. LabFault for a line that is none, and for a text that is cut."""
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.startswith("#") or not line.strip() or LOST.search(line):
+            continue
+        match = LINE.match(line)
+        if match is None:
+            raise LabFault(f"line {number} of the trace is none: {line[:120]!r}")
+        comm, pid, cpu, seconds, micros, name, rest = match.groups()
+        ns = int(seconds) * 10**9 + int(micros) * TEXT_NS
+        yield Line(ns, int(cpu), comm, int(pid), name, rest)
+    if not text.endswith("\n"):
+        raise LabFault("the trace's text is cut short: its last line does not end")
+
+
+def _key(name: str, rest: str, pid: int) -> int | str:
+    """What links the event, as the text shows it: addresses are hashed there, but always to the same."""
+    pattern = KEYS.get(name)
+    match = pattern.search(rest) if pattern else None
+    return pid if match is None else match[1]
+
+
+def lost_in_text(text: str) -> int:
+    """Events that are missing in the text, by its own word."""
+    head = WRITTEN.search(text)
+    overwritten = int(head[2]) - int(head[1]) if head else 0
+    return overwritten + sum(int(n) for n in LOST.findall(text))
+
+
+class Sample(NamedTuple):
+    """A notification's times in nanoseconds, and the CPUs of its interrupt and of its bottom half."""
+
+    irq: int
+    queue: int
+    start: int
+    call: int
+    done: int
+    irq_cpu: int
+    cpu: int
+
+    @property
+    def durations(self) -> Mapping[str, int]:
+        """By segment."""
+        parts = (
+            self.queue - self.irq,
+            self.start - self.queue,
+            self.call - self.start,
+            self.done - self.call,
+        )
+        return dict(zip(SEGMENTS, (*parts, self.done - self.irq), strict=True))
+
+
+@define
+class Followed:
+    """What came of all happenings: counts by label and CPU, samples."""
+
+    hits: dict[str, Counter[int]] = field(factory=dict)
+    samples: list[Sample] = field(factory=list)
+
+
+def follow(happenings: Iterable[Happening]) -> Followed:
+    """Follow every notification through its happenings, in the order of their times.
+
+    Equal times leave those of one CPU in their order.
+    """
+    found = Followed()
+    irq: dict[int, int] = {}
+    queued: dict[int | str, tuple[int, int, int]] = {}
+    started: dict[int, tuple[int, ...]] = {}
+    called: dict[int, tuple[int, ...]] = {}
+    returned: dict[int, int] = {}
+    for ns, cpu, role, pid, key in sorted(happenings, key=lambda h: h.ns):
+        found.hits.setdefault(role, Counter())[cpu] += 1
+        if role == IRQ:
+            irq[cpu] = ns
+        elif role == QUEUE and cpu in irq:
+            queued[key] = (irq.pop(cpu), ns, cpu)
+        elif role == START and key in queued:
+            started[pid] = (*queued.pop(key), ns)
+        elif role == CALL and pid in started:
+            called[pid] = (*started.pop(pid), ns)
+        elif role == RETURN:
+            returned[pid] = ns
+        elif role == END and pid in called and pid in returned:
+            at, asked, on, began, call = called.pop(pid)
+            found.samples.append(Sample(at, asked, began, call, returned[pid], on, cpu))
+    return found
+
+
+def outliers(samples: Iterable[Sample], number: int) -> Iterator[Sample]:
+    """The longest ones, longest first."""
+    yield from sorted(samples, key=lambda s: s.irq - s.done)[:number]

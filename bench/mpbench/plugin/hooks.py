@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: MIT
+"""What happens while tests run: verdicts, the record, and what the run says at its end."""
+
+import contextlib
+from collections import Counter
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+from labgrid.pytestplugin.hooks import LABGRID_ENV_KEY
+from labgrid.strategy import StrategyError
+
+import mpbench.report
+from mpbench.board import ownership
+from mpbench.core.errors import LabFault
+from mpbench.core.facts import SECURE_CONSOLE, Artefact, Evidence, Verdict, overall
+from mpbench.harness import place_lock
+from mpbench.harness.resume import ENDED
+from mpbench.harness.run_state import RunState, is_board_test, of
+from mpbench.harness.verdicts import BLOCKED, Found, exit_code, of_exception, of_skip, of_test, says_all
+from mpbench.plugin import progress
+from mpbench.plugin.collection import MAIN, NO_BOARD
+
+_BROKEN = "is in broken state"
+"""How labgrid's skip of a test with a broken strategy ends."""
+
+_VERDICT = "bench_verdict"
+"""Attribute of a report that carries its verdict."""
+
+_STATUS: dict[Verdict, tuple[str, str, str]] = {
+    Verdict.FAIL: ("failed", "F", "FAIL"),
+    Verdict.MARGINAL: ("passed", "m", "MARGINAL"),
+    Verdict.INFRA: ("error", "E", "INFRA"),
+    Verdict.INVALID: ("error", "I", "INVALID"),
+    Verdict.BLOCKED: ("skipped", "b", "BLOCKED"),
+    Verdict.NOT_RUN: ("skipped", "s", "NOT-RUN"),
+}
+"""pytest's category, letter and word of everything that is no PASS."""
+
+CONSOLES = {"secure": SECURE_CONSOLE}
+"""Names of recorders whose artefacts have another."""
+KEPT_BYTES = 256 << 10
+"""Of a console of a board that can't be used."""
+
+_COLOURS = {Verdict.PASS: "green", Verdict.MARGINAL: "yellow", Verdict.FAIL: "red", Verdict.NOT_RUN: "yellow"}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Begin and end of a board test in the record, whatever happens between."""
+    if not is_board_test(item):
+        return (yield)
+    state = of(item.config)
+    with _recording(state):
+        state.begin(item)
+    try:
+        return (yield)
+    except KeyboardInterrupt as e:
+        state.phases.append(of_exception(e, "call"))
+        raise
+    finally:
+        with _recording(state):
+            state.end(item)
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
+    """Ask nothing of a board that nobody named, or that is known to be unusable.
+
+    The innermost wrapper: inside pytest's own, but before labgrid's hook, which trips over the one and tries
+    the other again for each test.
+    """
+    if is_board_test(item):
+        if not item.config.stash[LABGRID_ENV_KEY]:
+            pytest.skip(NO_BOARD)
+        state = of(item.config)
+        if state.blocked:
+            pytest.skip(BLOCKED + state.blocked)
+        if state.board is None:
+            _make_targets(item.config)
+            _lock(item.config, state)
+        _ask_for(state)
+    return (yield)
+
+
+def _lock(config: pytest.Config, state: RunState) -> None:
+    """From now on the board is this run's, as far as coordinator and host can tell."""
+    if state.alone is not None:
+        return
+    target = config.stash[LABGRID_ENV_KEY].get_target(MAIN)
+    state.alone = place_lock.alone(target)
+    if lock := place_lock.lock_of(target):
+        state.lock, state.let_go = lock, lock.close
+        ownership.guard(target, lock.still)
+        if state.record:
+            state.record.epoch = lock.epoch
+
+
+def _ask_for(state: RunState) -> None:
+    """A board that was lost is not asked for again."""
+    try:
+        state.lock()
+    except LabFault as fault:
+        state.blocked = str(fault)
+        raise
+
+
+def _make_targets(config: pytest.Config) -> None:
+    """Have labgrid make its targets where people can read along: a virtual board may be built first."""
+    env = config.stash[LABGRID_ENV_KEY]
+    capture = config.pluginmanager.getplugin("capturemanager")
+    shown = capture.global_and_fixture_disabled() if capture else contextlib.nullcontext()
+    with shown, place_lock.told(env.config):
+        for name in env.config.get_targets():
+            env.get_target(name)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Verdict of a phase of a board test; faults become one line."""
+    report = yield
+    if not is_board_test(item):
+        return report
+    state = of(item.config)
+    state.failed_reports += report.failed
+    if report.when == "call":
+        state.call_ns = round(call.duration * 1e9)
+    found = _found(call, report, state)
+    if found:
+        state.phases.append(found)
+        vars(report)[_VERDICT] = found.verdict
+        if call.excinfo and says_all(call.excinfo.value):
+            report.longrepr = f"{found.verdict.value}: {found.reason}"
+    if found and not state.blocked and _unusable(call, report, state):
+        state.blocked = found.reason
+        with _recording(state):
+            state.heard(_consoles(item.config))
+    if report.when == "call" and report.passed:
+        _measured(report, state)
+    return report
+
+
+def _unusable(call: pytest.CallInfo[None], report: pytest.TestReport, state: RunState) -> bool:
+    """The board was never reached, or a strategy broke, so nobody knows in what state it is."""
+    never = report.when == "setup" and report.failed and state.board is None
+    return never or bool(call.excinfo and isinstance(call.excinfo.value, StrategyError))
+
+
+def _consoles(config: pytest.Config) -> Evidence:
+    """The end of what each console said; a board that does not come up says nothing anywhere else."""
+    target = config.stash[LABGRID_ENV_KEY].targets.get(MAIN)
+    recorders = [d for d in (target.drivers if target else ()) if type(d).__name__ == "ConsoleRecorder"]
+    return Evidence(
+        tuple(
+            Artefact(CONSOLES.get(r.name, r.name), r.since(max(0, r.mark() - KEPT_BYTES))) for r in recorders
+        )
+    )
+
+
+def _measured(report: pytest.TestReport, state: RunState) -> None:
+    """A measurement outside its limits fails the test, whether or not the test case looks at it."""
+    worst = of_test(state.phases)
+    vars(report)[_VERDICT] = worst.verdict
+    if worst.verdict is Verdict.FAIL:
+        report.outcome, report.longrepr = "failed", f"FAIL: {worst.reason}"
+        state.failed_reports += 1
+
+
+def _found(call: pytest.CallInfo[None], report: pytest.TestReport, state: RunState) -> Found | None:
+    """Verdict of one phase; None for a setup or teardown that only did its work."""
+    if hasattr(report, "wasxfail"):
+        return Found(Verdict.FAIL, f"known: {report.wasxfail}")
+    if call.excinfo is None:
+        return Found(Verdict.PASS) if report.when == "call" and report.passed else None
+    found = of_exception(call.excinfo.value, call.when)
+    if found.verdict is Verdict.NOT_RUN and found.reason.endswith(_BROKEN):
+        return of_skip(f"{BLOCKED}{state.blocked or found.reason}")
+    return found
+
+
+def pytest_report_teststatus(
+    report: pytest.CollectReport | pytest.TestReport, config: pytest.Config
+) -> tuple[str, str, str] | None:
+    """The word of the verdict in pytest's own output; its letter where no line is kept up to date."""
+    verdict = getattr(report, _VERDICT, None)
+    if not verdict:
+        return None
+    if progress.on_terminal(config):
+        category, _, word = _STATUS.get(verdict, ("passed", "", "PASSED"))
+        return category, "", word
+    return _STATUS.get(verdict)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Close the record, write the page, decide the exit code."""
+    state = of(session.config)
+    progress.clear(session.config)
+    with _recording(state):
+        state.skip_rest(ENDED)
+        state.close()
+        if state.directory:
+            state.page = mpbench.report.write([state.directory], state.directory)
+    state.let_go()
+    session.exitstatus = _exit_code(session, state, int(exitstatus))
+
+
+def _exit_code(session: pytest.Session, state: RunState, exitstatus: int) -> int:
+    """The code of the worst: pytest's own about itself, then FAIL, then no verdict, then nothing executed."""
+    if exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) or not state.found:
+        return exitstatus
+    if state.trouble:
+        return 3
+    others_failed = session.testsfailed > state.failed_reports
+    return 1 if others_failed else exit_code(state.verdicts())
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """The last lines of a run: what to do without a board; else verdicts and where the page is."""
+    state = of(config)
+    if not state.found:
+        return
+    tell = terminalreporter.write_line
+    terminalreporter.section("mpbench")
+    if state.blocked:
+        tell(f"the board is not usable: {state.blocked}")
+    counts = Counter(state.verdicts())
+    worst = overall(counts)
+    text = ", ".join(f"{counts[v]} {v.value}" for v in Verdict if counts[v])
+    tell(f"verdict {worst.value}: {text}", **{_COLOURS.get(worst, "purple"): True, "bold": True})
+    if not config.stash[LABGRID_ENV_KEY]:
+        tell(f"{len(state.found)} board tests did not run; {NO_BOARD}")
+    if state.trouble:
+        tell(state.trouble, red=True)
+    if state.page:
+        tell(f"report: {state.page}")
+
+
+@contextlib.contextmanager
+def _recording(state: RunState) -> Generator[None]:
+    """A record that can't be written spoils no teardown: the run says so at its end, and ends with 3."""
+    try:
+        yield
+    except LabFault as fault:
+        state.trouble = f"the record is incomplete: {fault}"

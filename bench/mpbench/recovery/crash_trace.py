@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: MIT
+"""What Linux does in a recovery, recorded by Linux itself in a tracing instance of our own.
+
+A return probe on tee_client_invoke_func (or a probe below it) shows every call of the TA with its answer; two
+events of the work queue frame the recovery; irq_handler_entry dates the watchdog. Probes on OP-TEE's driver
+count shared memory and sessions. What a killed run left behind goes at the start of the next.
+
+Ref: Linux Documentation/trace/kprobetrace.rst, ftrace.rst, events.rst; include/linux/tee_drv.h
+     (tee_client_invoke_func: context, tee_ioctl_invoke_arg {func, session, cancel_id, ret}, tee_param[])
+"""
+
+import contextlib
+import math
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Protocol
+
+from mpbench.board.protocols import Executes
+from mpbench.board.session.shell_protocol import Reply
+from mpbench.board.trace.tracefs import MOUNT, TRACING
+from mpbench.core.errors import Invalidated, LabFault
+
+NAME = "mpbench_crash"
+INSTANCE = f"{TRACING}/instances/{NAME}"
+
+COUNTED = {
+    "shm_in": "optee_shm_register",
+    "shm_out": "optee_shm_unregister",
+    "session_in": "optee_open_session",
+    "session_out": "optee_close_session",
+}
+
+CLEAN = f"""
+{MOUNT}
+[ -d {INSTANCE} ] && rmdir {INSTANCE}
+for e in $(sed -n 's,^.:\\({NAME}/[^ ]*\\) .*,\\1,p' {TRACING}/kprobe_events); do echo "-:$e"; done >>{TRACING}/kprobe_events
+"""  # noqa: E501 - a line of shell
+
+CALL = "cmd=+0($arg2):u32 res=+12($arg2):x32 core=+8($arg3):u64"
+MESSAGE = "cmd=-28(%r3):u32 res=-12(%r3):x32 core=+8(%r3):u64 kind=-32(%r3):u32"
+"""Where a probe can't name arguments, as on 32-bit Arm: OP-TEE's answer, when its driver takes it apart. The
+fourth argument points behind struct optee_msg_arg {cmd, func, session, cancel_id, pad, ret, ret_origin,
+num_params}; cmd 1 is OPTEE_MSG_CMD_INVOKE_COMMAND. Ref: Linux drivers/tee/optee/{smc_abi.c, optee_msg.h}
+"""
+
+PROBES = f"""
+p() {{ echo "$1" >>{TRACING}/kprobe_events && echo 1 >{INSTANCE}/events/{NAME}/$2/enable && echo $2; }}
+{{ p 'r:{NAME}/ta tee_client_invoke_func {CALL}' ta; }} 2>/dev/null ||
+  {{ p 'p:{NAME}/ta optee_from_msg_param {MESSAGE}' ta
+     echo 'kind == 1' >{INSTANCE}/events/{NAME}/ta/filter; }}
+{"".join(f"p 'p:{NAME}/{n} {f}' {n};" for n, f in COUNTED.items())}
+"""
+
+EVENTS = f"""
+a=$(sed -n 's/ . rproc_crash_handler_work$//p' /proc/kallsyms)
+for e in queue_work execute_start execute_end; do d={INSTANCE}/events/workqueue/workqueue_$e
+  echo "function == 0x$a" >$d/filter && echo 1 >$d/enable && echo $e; done
+"""
+
+IRQ = f"""
+d={INSTANCE}/events/irq/irq_handler_entry; echo '{{filter}}' >$d/filter && echo 1 >$d/enable && echo irq
+"""
+
+
+MARK = f"echo '{{mark}}' >{INSTANCE}/trace_marker && "
+TAKE = f"dd if={INSTANCE}/trace_pipe bs=65536 count=1"
+"""Takes what was recorded; there is always a line of our own, so it never waits.
+
+By read(2) and without poll(2): a sendfile(2) from trace_pipe, as cat does it, hung Linux 6.12, and poll waits
+until half of the buffer is full. To read or clear the file `trace` instead takes the kernel a grace period.
+"""
+TAKES = 64
+
+AWAIT = f"timeout {{left_s}} {TAKE}"
+"""The same where nothing may be there yet: read(2) returns with the first event."""
+
+HANDLER_S = 10.0
+"""A recovery's work item ends right after the kernel's last line about it, but its worker may have to wait
+for a CPU in between. One that is still there after this long does something else: it waits for a reader of
+another core's inline core dump, for example."""
+ANSWER_S = 10.0
+
+LOST = re.compile(rb"CPU:(\d+) \[LOST (?:(\d+) )?EVENTS\]")
+"""Ref: Linux kernel/trace/trace.c print_trace_line()"""
+
+WORK = re.compile(rb": workqueue_execute_(start|end): work struct (\w+)")
+
+
+class Session(Executes, Protocol):
+    """What is needed of a session."""
+
+    def call(self, command: str, timeout_s: float) -> Reply:
+        """Run one that may take long; other work goes on beside it."""
+
+    def read(self, path: str) -> bytes | str:
+        """A file's bytes, or the errno's name."""
+
+
+class CrashTrace:
+    """The recorder; `missing` names what this board's kernel can't record.
+
+    lines: names of the interrupts that matter
+    """
+
+    def __init__(
+        self, session: Session, lines: Sequence[str], now_s: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._session = session
+        self._lines = lines
+        self._now_s = now_s
+        self._marks = 0
+        self.missing: frozenset[str] = frozenset()
+
+    def start(self) -> None:
+        """Remove leftovers, and record. A kernel without tracing is no error: see `missing`."""
+        self.stop()
+        irq = IRQ.format(filter=" || ".join(f'name == "{line}"' for line in self._lines))
+        begin = f"mkdir {INSTANCE} || exit; {PROBES}{EVENTS}{irq}"
+        said = self._session.execute(begin).stdout.decode()
+        wanted = {"ta", *COUNTED, "queue_work", "execute_start", "execute_end", "irq"}
+        self.missing = frozenset(wanted - set(said.split()))
+
+    def stop(self) -> None:
+        """Remove the instance and the probes."""
+        self._session.execute(CLEAN)
+
+    def take(self) -> bytes | None:
+        """What was recorded since the last time, as text; None where it can't be. See whole()."""
+        return self.whole(b"")
+
+    def asking(self) -> str:
+        """The command that writes what was recorded, to be run together with others. Then comes whole()."""
+        if "ta" in self.missing:
+            return ":"
+        self._marks += 1
+        return MARK.format(mark=self._mark) + TAKE
+
+    @property
+    def _mark(self) -> str:
+        return f"mpbench mark {self._marks}"
+
+    def whole(self, begun: bytes) -> bytes | None:
+        """What was recorded since the last time. begun: what the command of asking() wrote, b"" for nothing.
+
+        Waits, at most HANDLER_S, until every handler of a crash that began in it has ended.
+        Invalidated if the kernel lost events: nobody knows which.
+        """
+        if "ta" in self.missing:
+            return None
+        taken = self._until_ended(self._until_mark(begun))
+        if lost := LOST.search(taken):
+            number, cpu = (lost[2] or b"some").decode(), lost[1].decode()
+            raise Invalidated(f"{INSTANCE}: Linux lost {number} events of CPU {cpu}: its buffer was full")
+        return taken
+
+    def _until_mark(self, taken: bytes) -> bytes:
+        """With everything that was recorded before asking(), or before now."""
+        command = TAKE if taken else self.asking()
+        for _ in range(TAKES):
+            if f": {self._mark}\n".encode() in taken:  # what came later may stand behind it
+                return taken
+            reply = self._session.execute(command)
+            if reply.code != 0:
+                raise LabFault(f"{INSTANCE}/trace_pipe can't be read: {reply.error}")
+            taken, command = taken + reply.stdout, TAKE
+        raise LabFault(f"{INSTANCE}/trace_pipe: {len(taken)} bytes, and still no end of what was recorded")
+
+    def _until_ended(self, taken: bytes) -> bytes:
+        """With what comes until the handlers that began in it have ended, or their time is over."""
+        deadline = self._now_s() + HANDLER_S
+        while going_on(taken) and (left_s := deadline - self._now_s()) > 0:
+            reply = self._session.call(AWAIT.format(left_s=math.ceil(left_s)), left_s + ANSWER_S)
+            if reply.code != 0:  # nothing came, or there is no `timeout`
+                break
+            taken += reply.stdout
+        return taken
+
+    def counts(self) -> Mapping[str, int]:
+        """How often each counted function ran since `start`; without those that can't be counted."""
+        found = self._session.read(f"{TRACING}/kprobe_profile")
+        rows = [line.split() for line in found.decode().splitlines()] if isinstance(found, bytes) else []
+        return {row[0]: int(row[1]) for row in rows if len(row) == 3 and row[0] in COUNTED}
+
+
+def going_on(trace: bytes) -> frozenset[bytes]:
+    """Work items that began in a trace and did not end."""
+    items: set[bytes] = set()
+    for event, item in WORK.findall(trace):
+        items = items | {item} if event == b"start" else items - {item}
+    return frozenset(items)
+
+
+@contextlib.contextmanager
+def recording(session: Session, lines: Sequence[str]) -> Iterator[CrashTrace]:
+    """A recorder that is gone afterwards."""
+    trace = CrashTrace(session, lines)
+    trace.start()
+    try:
+        yield trace
+    finally:
+        trace.stop()

@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: MIT
+"""From the evidence of a crash to facts and times. Pure.
+
+Ref: Linux 6.12 drivers/remoteproc/remoteproc_core.c (lines of the kernel log), include/trace/events/
+     workqueue.h and irq.h, Documentation/ABI/testing/dev-kmsg;
+     OP-TEE 4.10 ta/remoteproc/include/ta_remoteproc.h (commands).
+"""
+
+import re
+from collections.abc import Iterator
+
+from attrs import frozen
+
+from mpbench.core.facts import (
+    CORE,
+    FTRACE,
+    INTERRUPTS_AFTER,
+    INTERRUPTS_BEFORE,
+    KMSG,
+    SECURE_CONSOLE,
+    STATE,
+    TRACE_BEFORE,
+    TRACE_FIRST,
+    TRACE_SECOND,
+    WATCHDOG_LINE,
+    Evidence,
+    RecoveryFacts,
+    Timeline,
+)
+from mpbench.core.proc_interrupts import by_cpu
+from mpbench.deployment.parse import TEE_ERROR, beat, identity, reason, text_of, word_of
+from mpbench.layout import TaCommand
+
+RECORD = re.compile(r"^\d+,(\d+),(\d+),[^;\n]*;(.*)$", re.MULTILINE)
+"""A record of /dev/kmsg: priority, sequence number, microseconds; the text."""
+
+SAYS = (
+    ("detected", "crash detected in {core}: type "),
+    ("handling", "handling crash #"),
+    ("recovering", "recovering {core}"),
+    ("stopped", "stopped remote processor {core}"),
+    ("missing", "request_firmware failed: "),
+    ("refused", "Failed to load program segments: "),
+    ("refused", "can't start rproc {core}: "),
+    ("unstopped", "can't stop rproc: "),
+    ("up", "remote processor {core} is now up"),
+    ("beat", "mpbench beat {core} "),
+)
+"""Word of the sequence, and how the kernel's line begins behind `remoteproc remoteprocN: `."""
+
+PREFIX = re.compile(r"^(?:remoteproc (\w+): )?(.*)$")
+
+TA_CALL = re.compile(r"(\d+\.\d+): ta: \(.*\) cmd=(\d+) res=0x([0-9a-f]+) core=(\d+)")
+WORK = re.compile(r"(\d+\.\d+): workqueue_(queue_work|execute_start|execute_end): work struct[= ](\w+)")
+IRQ = re.compile(r"(\d+\.\d+): irq_handler_entry: irq=\d+ name=(\S+)")
+
+COMMANDS: dict[int, tuple[str, str]] = {
+    TaCommand.LOAD_FW: ("load", "loaded"),
+    TaCommand.START_FW: ("start", "started"),
+    TaCommand.STOP_FW: ("stop", "off"),
+    TaCommand.GET_RSC_TABLE: ("table", ""),
+    TaCommand.RELEASE_FW: ("release", "off"),
+}
+"""Word of a command, and the core's state once the TA has answered SUCCESS; "": the state it was in."""
+
+
+US = 1000
+"""Nanoseconds by which times of both sources may be off: they are cut to microseconds."""
+
+FAR = 1 << 63
+
+
+@frozen
+class Said:
+    """A line of the kernel about one core: word, rest of the line, nanoseconds of the board's clock."""
+
+    word: str
+    rest: str
+    ns: int
+
+
+def crash(evidence: Evidence, core_id: int | None = None) -> RecoveryFacts:
+    """What a crash showed; None wherever the evidence does not reach.
+
+    core_id: the core's number in the TA; without it calls of the TA are not looked at.
+    """
+    core, log = text_of(evidence, CORE) or "", text_of(evidence, KMSG)
+    said = list(lines(log or "", core))
+    calls = ta_calls(text_of(evidence, FTRACE), core_id, said[0].ns if said else 0)
+    lives = [beat(text_of(evidence, name) or "") for name in (TRACE_BEFORE, TRACE_FIRST, TRACE_SECOND)]
+    return RecoveryFacts(
+        cause=None if log is None else next((s.rest for s in said if s.word == "detected"), ""),
+        interrupts=interrupts(evidence),
+        sequence=None if log is None else ", ".join(s.word for s in said if s.word != "beat"),
+        commands=None if calls is None else ", ".join(name for name, _ in calls),
+        ta_states=None if calls is None else ", ".join(state for _, state in calls),
+        tee_code=None if log is None else tee_code(log),
+        secure_log=reason(text_of(evidence, SECURE_CONSOLE)),
+        state=word_of(evidence, STATE),
+        boots=None if lives[0] is None or lives[2] is None else lives[2][0] - lives[0][0],
+        beating=beating(lives[1], lives[2]),
+        identity=identity(text_of(evidence, TRACE_SECOND) or ""),
+    )
+
+
+def tee_code(log: str) -> int:
+    """First TEE_Result that the driver reports in the kernel log, 0 if it reports none."""
+    found = TEE_ERROR.search(log)
+    return int(found[1], 16) if found else 0
+
+
+def beating(first: tuple[int, int] | None, second: tuple[int, int] | None) -> bool | None:
+    """Whether (boot, beat) of two samples are of one life that goes on; None if a sample is missing."""
+    if first is None or second is None:
+        return None
+    return first[0] == second[0] and first[1] != second[1]
+
+
+def lines(log: str, core: str) -> Iterator[Said]:
+    """Lines of the kernel log about `core`, in order.
+
+    Lines that don't name their core name the remoteproc device, which the others show.
+    """
+    records = [(int(usec) * 1000, *_split(text)) for _, usec, text in RECORD.findall(log)]
+    ours = {device for _, device, text in records if text.endswith(f" {core}") or f" {core}: " in text} - {""}
+    for ns, device, text in records:
+        for word, pattern in SAYS:
+            begin = pattern.format(core=core)
+            if text.startswith(begin) and (core in begin or device in ours):
+                yield Said(word, text.removeprefix(begin), ns)
+                break
+
+
+def _split(text: str) -> tuple[str, str]:
+    found = PREFIX.match(text)
+    return (found[1] or "", found[2]) if found else ("", text)
+
+
+def interrupts(evidence: Evidence) -> int | None:
+    """By how much the count of the watchdog's line rose; None if it is not in both tables."""
+    action = word_of(evidence, WATCHDOG_LINE) or ""
+    before, after = (
+        by_cpu(text_of(evidence, n) or "", action) for n in (INTERRUPTS_BEFORE, INTERRUPTS_AFTER)
+    )
+    return None if before is None or after is None else sum(after.values()) - sum(before.values())
+
+
+def ta_calls(trace: str | None, core_id: int | None, since_ns: int = 0) -> list[tuple[str, str]] | None:
+    """(command, the core's state afterwards) of the calls of the TA for a core; None without a trace.
+
+    since_ns: earlier calls belong to something else, the start of the firmware for example
+    """
+    if trace is None or core_id is None:
+        return None
+    found, state = [], "started"
+    for time, command, result, core in TA_CALL.findall(trace):
+        if int(core) != core_id or _ns(time) < since_ns:
+            continue
+        name, then = COMMANDS.get(int(command), (f"command {command}", ""))
+        if int(result, 16) == 0:
+            state = then or state
+        elif name == "load":
+            state = "off"
+        found.append((name, state))
+    return found
+
+
+def timeline(evidence: Evidence) -> Timeline:
+    """When what happened; each first occurrence of the crash that the evidence is about."""
+    core, log = text_of(evidence, CORE) or "", text_of(evidence, KMSG) or ""
+    at: dict[str, int] = {}
+    for said in lines(log, core):
+        at.setdefault(said.word, said.ns)
+    trace, action = text_of(evidence, FTRACE) or "", word_of(evidence, WATCHDOG_LINE)
+    irqs = [_ns(t) for t, name in IRQ.findall(trace) if name == action]
+    irq = max((t for t in irqs if t <= at.get("detected", FAR) + US), default=None)
+    work = _work(trace, at.get("handling"))
+    return Timeline(
+        irq_ns=irq,
+        detected_ns=at.get("detected"),
+        queued_ns=work.get("queue_work"),
+        executed_ns=work.get("execute_start"),
+        handling_ns=at.get("handling"),
+        stopped_ns=at.get("stopped"),
+        up_ns=at.get("up"),
+        ended_ns=work.get("execute_end"),
+        beat_ns=at.get("beat"),
+    )
+
+
+def _work(trace: str, handling_ns: int | None) -> dict[str, int]:
+    """Times of the execution that contains the line "handling crash"; without its end if it still goes on."""
+    if handling_ns is None:
+        return {}
+    for times in reversed(_executions(trace)):
+        if times["execute_start"] - US <= handling_ns <= times.get("execute_end", FAR) + US:
+            return times
+    return {}
+
+
+def _executions(trace: str) -> list[dict[str, int]]:
+    """Times of each execution of each work item; a core's item is the same one in every crash.
+
+    An item may be queued again while it is executed.
+    """
+    found: list[dict[str, int]] = []
+    queued: dict[str, dict[str, int]] = {}
+    executed: dict[str, dict[str, int]] = {}
+    for time, event, item in WORK.findall(trace):
+        if event == "queue_work":
+            queued[item] = {event: _ns(time)}
+        elif event == "execute_start":
+            executed[item] = queued.pop(item, {}) | {event: _ns(time)}
+            found.append(executed[item])
+        else:
+            executed.pop(item, {})[event] = _ns(time)
+    return found
+
+
+def _ns(seconds: str) -> int:
+    """ "12.345678" in nanoseconds, exactly."""
+    whole, fraction = seconds.split(".")
+    return int(whole) * 10**9 + int(fraction.ljust(9, "0"))

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: MIT
+"""A co-processor's core dump: segments, and what a person wants to see of them. Pure.
+
+Ref: Linux drivers/remoteproc/remoteproc_coredump.c (ELF32 or ELF64, ET_CORE, PT_LOAD with p_vaddr = device
+address), Documentation of the ELF format; firmware/coprocessor/lib/firmware.h (trace buffer).
+"""
+
+import hashlib
+import struct
+from collections.abc import Iterable
+
+from attrs import field, frozen
+
+from mpbench.core.errors import BoardFault
+from mpbench.core.facts import DumpFacts
+from mpbench.deployment.parse import BEAT, beat, identity
+
+EHDR = struct.Struct("<4s5B7xHHIIIIIHHHHHH")
+PHDR = struct.Struct("<8I")
+ELFCLASS32, ELFDATA2LSB, ET_CORE, EM_ARM, PT_LOAD = 1, 1, 4, 40, 1
+LOG_LINES = 6
+
+
+@frozen
+class Segment:
+    """Memory of the core: device address and bytes."""
+
+    da: int
+    data: bytes = field(repr=False)
+
+    @property
+    def end(self) -> int:
+        """First address behind it."""
+        return self.da + len(self.data)
+
+
+def segments(dump: bytes) -> tuple[Segment, ...]:
+    """PT_LOADs of a core dump. BoardFault for bytes that are no complete ELF32 core of an Arm."""
+    if len(dump) < EHDR.size:
+        raise BoardFault(f"a core dump of {len(dump)} bytes has no ELF header")
+    ehdr = EHDR.unpack_from(dump)
+    magic, elf_class, order, kind, machine = ehdr[0], ehdr[1], ehdr[2], ehdr[6], ehdr[7]
+    phoff, phentsize, phnum = ehdr[10], ehdr[14], ehdr[15]
+    if (magic, elf_class, order, kind, machine) != (b"\x7fELF", ELFCLASS32, ELFDATA2LSB, ET_CORE, EM_ARM):
+        raise BoardFault(f"no ELF32 core dump of an Arm: {dump[:20].hex()}")
+    return tuple(_segment(dump, phoff + n * phentsize) for n in range(phnum))
+
+
+def _segment(dump: bytes, at: int) -> Segment:
+    if at + PHDR.size > len(dump):
+        raise BoardFault(f"core dump ends before its program header at {at:#x}")
+    kind, offset, vaddr, _, filesz, memsz, _, _ = PHDR.unpack_from(dump, at)
+    if kind != PT_LOAD or filesz != memsz or offset + filesz > len(dump):
+        raise BoardFault(
+            f"core dump of {len(dump)} bytes: segment at {vaddr:#x} has type {kind}, "
+            f"{filesz:#x} of {memsz:#x} bytes at offset {offset:#x}"
+        )
+    return Segment(vaddr, dump[offset : offset + filesz])
+
+
+def part(found: Iterable[Segment], da: int, size: int) -> bytes | None:
+    """`size` bytes at `da`, None if they were not dumped."""
+    for segment in found:
+        if segment.da <= da and da + size <= segment.end:
+            return segment.data[da - segment.da : da - segment.da + size]
+    return None
+
+
+def trace_of(found: Iterable[Segment]) -> str:
+    """The firmware's trace buffer, "" if there is none: it begins a segment."""
+    for segment in found:
+        text = segment.data[:0x1000].split(b"\0")[0].decode("ascii", "backslashreplace")
+        if identity(text) and BEAT.search(text):
+            return text
+    return ""
+
+
+def facts(found: tuple[Segment, ...], predicted: DumpFacts) -> DumpFacts:
+    """What a dump holds, at the places that the prediction names."""
+    trace = trace_of(found)
+    life = beat(trace)
+    return DumpFacts(
+        segments=" ".join(f"{s.da:#x}+{len(s.data):#x}" for s in found),
+        unchanged=" ".join(_hash(found, place) for place in (predicted.unchanged or "").split()),
+        vectors=_vectors(found, predicted.vectors),
+        identity=identity(trace) or "",
+        boot=life[0] if life else None,
+    )
+
+
+def _hash(found: tuple[Segment, ...], place: str) -> str:
+    """`da+size:sha256` of the place that a prediction of the same form names."""
+    da, size = (int(n, 16) for n in place.partition(":")[0].split("+"))
+    data = part(found, da, size)
+    return f"{da:#x}+{size:#x}:{hashlib.sha256(data).hexdigest() if data is not None else 'missing'}"
+
+
+def _vectors(found: tuple[Segment, ...], predicted: str | None) -> str | None:
+    if predicted is None:
+        return None
+    da = int(predicted.split(":")[0], 16)
+    data = part(found, da, 8)
+    return f"{da:#x}: " + (
+        " ".join(f"{word:#010x}" for word in struct.unpack("<2I", data)) if data else "missing"
+    )
+
+
+def summary(found: tuple[Segment, ...], seen: DumpFacts) -> str:
+    """What a person reads first: memory, vector table, who ran, in which life and beat, its last words."""
+    trace = trace_of(found)
+    life = beat(trace)
+    log = trace.splitlines()[2:][-LOG_LINES:]
+    return "\n".join(
+        [
+            *(f"memory   {s.da:#010x} .. {s.end:#010x}  {len(s.data):>9,} bytes" for s in found),
+            f"vectors  {seen.vectors or 'unknown'}  (initial stack, reset)",
+            f"firmware {seen.identity or 'unknown: no trace buffer'}",
+            f"heart    life {life[0]}, beat {life[1]}" if life else "heart    unknown",
+            *(f"log      {line}" for line in log),
+            "",
+        ]
+    )

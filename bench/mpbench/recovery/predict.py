@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: MIT
+"""What a crash will show: the loader's states under the kernel's recovery.
+
+Ref: Linux 6.12 drivers/remoteproc/remoteproc_core.c: rproc_crash_handler_work(), rproc_boot_recovery()
+     (stop, core dump, request_firmware, load, resource table, start); mpbench.twin.machine for the TA.
+"""
+
+from attrs import evolve, frozen
+
+from mpbench.core.errors import Misuse
+from mpbench.core.facts import Cause, RecoveryFacts
+from mpbench.deployment.predict import table_is_loaded
+from mpbench.twin.machine import Loader
+from mpbench.twin.profile import Profile
+from mpbench.twin.values import Outcome
+
+REPORTED = ("detected", "handling")
+REACHED = ("recovering", "stopped")
+
+
+@frozen
+class _Asked:
+    """Commands that Linux sent in order, with the TA's answers."""
+
+    names: tuple[str, ...]
+    answers: tuple[Outcome, ...]
+
+    @property
+    def facts(self) -> RecoveryFacts:
+        last = self.answers[-1] if self.answers else None
+        refused = next((a for a in self.answers if not a.accepted), None)
+        return RecoveryFacts(
+            commands=", ".join(self.names),
+            ta_states=", ".join(a.state.value for a in self.answers),
+            tee_code=(refused.code if refused else 0) if last is None or last.code is not None else None,
+            secure_log=refused.console[-1] if refused and refused.console else "",
+        )
+
+
+def crash(
+    profile: Profile,
+    core: str,
+    image: bytes,
+    cause: Cause,
+    *,
+    identity: str,
+    reload: bytes | None,
+    recovers: bool = True,
+) -> RecoveryFacts:
+    """Facts of a crash of `core`, which runs `image`.
+
+    identity: who the firmware in `image` says it is; reload: what the firmware file holds when Linux loads
+    it again, None if it is gone; recovers: whether Linux is told to recover.
+    Misuse if the loader would not run `image` at all.
+    """
+    loader = _running(profile, core, image)
+    if not recovers:
+        held = cause.interrupts > 0  # the watchdog holds its core; one that Linux only heard of lives on
+        return RecoveryFacts(
+            cause.name, cause.interrupts, ", ".join(REPORTED), "", "", 0, "", "crashed", 0, not held, identity
+        )
+    return recovery(loader, core, cause, identity=identity, image=image, reload=reload)
+
+
+def recovery(
+    loader: Loader, core: str, cause: Cause, *, identity: str, image: bytes, reload: bytes | None
+) -> RecoveryFacts:
+    """Facts of the recovery alone, for a core that `loader` knows as started."""
+    asked, end = _boot_again(loader, core, reload)
+    said = (REPORTED if cause.name else ()) + REACHED + (end,)
+    up = end == "up"
+    facts = evolve(
+        asked.facts,
+        cause=cause.name,
+        interrupts=cause.interrupts,
+        sequence=", ".join(said),
+        state="running" if up else "offline",
+        boots=int(up),
+        beating=up,
+        identity=identity,
+    )
+    other = up and reload != image  # who that is, the caller knows
+    undefined = not up and facts.tee_code is None
+    return evolve(facts, identity=None) if other or undefined else facts
+
+
+def _running(profile: Profile, core: str, image: bytes) -> Loader:
+    loader = Loader(profile)
+    for answer in (loader.load(core, image), loader.start(core)):
+        if not answer.accepted:
+            raise Misuse(f"{core} would not run this image: {answer.reason.text}")
+    return loader
+
+
+def started(profile: Profile, core: str, image: bytes) -> Loader:
+    """The loader of a board whose `core` runs `image`. Misuse if it would not."""
+    return _running(profile, core, image)
+
+
+def _boot_again(loader: Loader, core: str, reload: bytes | None) -> tuple[_Asked, str]:
+    stop = loader.stop(core)
+    if reload is None:
+        return _Asked(("stop",), (stop,)), "missing"
+    load = loader.load(core, reload)
+    if not load.accepted:
+        return _Asked(("stop", "load"), (stop, load)), "refused"
+    if not table_is_loaded(load):
+        raise Misuse(f"{core}: the resource table of this image is not where its section says")
+    table, start = loader.get_rsc_table(core), loader.start(core)
+    return _Asked(("stop", "load", "table", "start"), (stop, load, table, start)), "up"

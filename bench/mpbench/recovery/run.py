@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: MIT
+"""A crash as a step: provoke, gather, observe, compare with what was predicted."""
+
+import re
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from attrs import field, frozen
+
+import mpbench.recovery.parse as seen
+import mpbench.recovery.parse_coredump as see_dump
+from mpbench.core.compare import compare
+from mpbench.core.errors import BoardFault, LabFault
+from mpbench.core.facts import DUMP, DUMP_SUMMARY, Artefact, DumpFacts, Evidence, RecoveryFacts, Timeline
+from mpbench.deployment import run
+from mpbench.recovery import collect
+
+
+@frozen
+class Crash(run.Step):
+    """A crash and what became of it."""
+
+    timeline: Timeline = field(factory=Timeline)
+
+
+def crash(
+    subject: collect.Subject,
+    core_id: int,
+    predicted: RecoveryFacts,
+    provoke: Callable[[], object] | str,
+    *,
+    name: str = "crash",
+    dated: bool = False,
+    deadline_s: float = collect.END_DEADLINE_S,
+    mono_ns: Callable[[], int] = time.monotonic_ns,
+) -> Crash:
+    """Have `provoke` crash a core, or recover one that crashed. core_id: its number in the TA.
+
+    provoke: a command of the board's shell, which costs no round trip of its own, or something to do
+    dated: a watcher on the board dates the first beat of every life
+    Invalidated if the board was reset meanwhile: then nobody knows what was seen.
+    """
+    begin = mono_ns()
+    begun = collect.before(subject, provoke if isinstance(provoke, str) else "")
+    if callable(provoke):
+        provoke()
+    ends = collect.STAYS if predicted.state == "crashed" else collect.ENDS
+    last = collect.BEAT if dated and predicted.beating else ""
+    found = collect.after(begun, ends, deadline_s, last=last)
+    run.same_boot(_boot(begun.boot), _boot(found.boot))
+    evidence = found.evidence
+    observed = seen.crash(evidence, core_id)
+    agreed = compare(predicted, observed)
+    took_ns = mono_ns() - begin
+    times = seen.timeline(evidence)
+    return Crash(name, subject.core, predicted, observed, agreed, evidence, took_ns, times)
+
+
+def _boot(found: bytes | str) -> str:
+    if isinstance(found, str):
+        raise LabFault(f"the board's boot_id can't be read: {found}")
+    return found.decode("ascii", "backslashreplace").strip()
+
+
+def dumped(core: str, predicted: DumpFacts, dump: bytes, took_ns: int) -> run.Step:
+    """Compare a core dump with what was predicted. BoardFault if it is none."""
+    found = see_dump.segments(dump)
+    observed = see_dump.facts(found, predicted)
+    words = see_dump.summary(found, observed).encode()
+    evidence = Evidence((Artefact(DUMP_SUMMARY, words), Artefact(DUMP, dump)))
+    return run.Step("core dump", core, predicted, observed, compare(predicted, observed), evidence, took_ns)
+
+
+def lives_on(
+    life: Callable[[], tuple[int, int]],
+    core: str,
+    beats: int,
+    *,
+    still_s: float,
+    now_s: Callable[[], float] = time.monotonic,
+) -> None:
+    """Wait until the heart of a firmware has beaten so often in one life.
+
+    life: gives its number and its beat by now. BoardFault if the heart stands still for still_s before, or
+    another life begins: one beat after a recovery is no proof that the firmware lives.
+    """
+    number, begin = latest = life()
+    deadline = now_s() + still_s
+    while latest[1] - begin < beats:
+        before, latest = latest, life()
+        if latest[0] != number:
+            raise BoardFault(f"{core}: life {number} ended after beat {before[1]}: this is life {latest[0]}")
+        if latest != before:
+            deadline = now_s() + still_s
+        elif now_s() > deadline:
+            raise BoardFault(
+                f"{core}: its heart stopped at beat {latest[1]} of life {number}, "
+                f"{beats - latest[1] + begin} before the {beats} that were waited for"
+            )
+
+
+class Follows(Protocol):
+    """What `calm` needs of the kernel log."""
+
+    def find(self, pattern: re.Pattern[bytes], mark: int, deadline_s: float) -> "Ends | None":
+        """First match from `mark` on, None if there is none in time."""
+
+
+class Ends(Protocol):
+    """Where a match ended."""
+
+    @property
+    def end(self) -> int:
+        """Position behind it."""
+
+
+def calm(
+    log: Follows, mark: int, core: str, *, bound: int, disable: Callable[[], object], quiet_s: float
+) -> int:
+    """How often `core` crashed since `mark`, once it has not crashed for quiet_s.
+
+    A recovery storm has no end of its own: after `bound` crashes `disable` is called, to end it, and
+    BoardFault says so.
+    """
+    pattern = re.compile(collect.STAYS.format(core=re.escape(core)).encode())
+    count = 0
+    while found := log.find(pattern, mark, quiet_s):
+        count, mark = count + 1, found.end
+        if count >= bound:
+            disable()
+            raise BoardFault(
+                f"recovery storm: {core} crashed {count} times, the bound is {bound}; recovery disabled"
+            )
+    return count

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: MIT
+"""The page's companions for programs: CSV of the measurements, and a summary in JSON."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from mpbench.core.sanitize import visible
+from mpbench.report.model import Case, Page, RunView
+
+COLUMNS = (
+    "run",
+    "board",
+    "place",
+    "test",
+    "core",
+    "name",
+    "value",
+    "unit",
+    "low",
+    "high",
+    "verdict",
+    "source",
+)
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet takes for the begin of a formula. Ref: OWASP, CSV Injection"""
+
+SUMMARY_VERSION = 1
+
+
+def measurements(page: Page) -> str:
+    """One line per measurement; text that a spreadsheet would calculate is quoted with an apostrophe."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(
+        _line(run, case, m) for run in page.runs for case in run.tests for m in case.measurements
+    )
+    return text.getvalue()
+
+
+def _line(run: RunView, case: Case, m: Any) -> list[object]:
+    who = (run.id, run.provenance.get("serial", ""), run.provenance.get("place", ""), case.name, case.core)
+    numbers = (m["value"], m["unit"], m["low"], m["high"])
+    return [_harmless(cell) for cell in (*who, m["name"], *numbers, m["verdict"], m["source"])]
+
+
+def _harmless(cell: object) -> object:
+    if not isinstance(cell, str):
+        return cell
+    text = visible(cell).replace("\n", " ")
+    return f"'{text}" if text.startswith(FORMULA) else text
+
+
+def summary(page: Page) -> str:
+    """Verdicts for other programs: of the page, of each run, test case and requirement."""
+    found = {
+        "version": SUMMARY_VERSION,
+        "verdict": page.verdict.value,
+        "counts": {v.value: n for v, n in page.counts},
+        "runs": [_run(run) for run in page.runs],
+        "requirements": {
+            r.id: {"verdict": r.verdict.value, "tests": [c.name for c in r.cases]} for r in page.requirements
+        },
+    }
+    return json.dumps(found, indent=1, ensure_ascii=True) + "\n"
+
+
+def _run(run: RunView) -> dict[str, object]:
+    return {
+        "id": run.id,
+        "label": run.label,
+        "utc": run.utc,
+        "virtual": run.virtual,
+        "verdict": run.verdict.value,
+        "provenance": dict(run.provenance),
+        "notes": list(run.notes),
+        "tests": list(_tests(run)),
+    }
+
+
+def _tests(run: RunView) -> Iterator[dict[str, object]]:
+    for case in run.tests:
+        yield {
+            "name": case.name,
+            "core": case.core,
+            "verdict": case.verdict.value,
+            "reason": case.reason,
+            "duration_ms": case.duration_ms,
+            "superseded": case.superseded,
+        }
