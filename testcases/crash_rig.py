@@ -7,10 +7,12 @@ from typing import Any
 
 from labgrid import Target
 
+from mpbench.board.identification import boot_id
 from mpbench.board.interrupts import watchdog_line
 from mpbench.board.kernel_log import KmsgFollower
-from mpbench.deployment import run
-from mpbench.harness.bench import FIRMWARE, Bench, make
+from mpbench.board.protocols import Board
+from mpbench.harness.bench import Bench
+from mpbench.harness.firmware import FIRMWARE, make
 from mpbench.harness.run_state import RunState
 from mpbench.harness.signer import Signer
 from mpbench.image.keys import load_private_key
@@ -21,11 +23,11 @@ from mpbench_virtual.keys import signing_key
 
 
 @contextmanager
-def opened(target: Target) -> Iterator[run.Board]:
+def opened(target: Target) -> Iterator[Board]:
     """The board, booted, with its readers, as a test run has it. It stays on afterwards."""
     target.get_strategy().transition("shell")
     session = target.get_driver("SessionDriver")
-    found = run.Board(
+    found = Board(
         session=session,
         remoteproc=target.get_driver("RemoteprocDriver"),
         kmsg=KmsgFollower(session),
@@ -46,12 +48,12 @@ def recorder(board: Any) -> Iterator[Any]:
 
 
 @contextmanager
-def crashes_on(target: Target, board: run.Board, trace: Any, item: Any = None) -> Iterator[Crashes]:
+def crashes_on(target: Target, board: Board, trace: Any, item: Any = None) -> Iterator[Crashes]:
     """Crashes of a virtual STM32MP25 whose steps nobody records; afterwards no core runs."""
     make()
     key = load_private_key(signing_key())
     profile = load_profile("virtual-mp25").with_key(key.public_key())
-    bench = Bench(board, profile, RunState(), item, target.get_strategy(), run.boot_id(board))
+    bench = Bench(board, profile, RunState(), item, target.get_strategy(), boot_id(board))
     made = Crashes(
         bench, lambda name, core: (FIRMWARE / f"build/{core}/{name}.elf").read_bytes(), Signer(key), trace
     )

@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from mpbench.core.facts import DUMP_SUMMARY, WATCHDOG
+from mpbench.core.evidence import DUMP_SUMMARY
+from mpbench.recovery.facts import WATCHDOG
 from testcases.requirements import COREDUMP
 
 pytestmark = COREDUMP

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import pytest
 
-from mpbench.core.facts import ZEROS, DeployFacts, Measurement
+from mpbench.core.facts import Measurement
+from mpbench.deployment.facts import ZEROS, DeployFacts
 from mpbench.image.faults import apply
 from mpbench.image.fields import fields
 from mpbench.layout import Tee

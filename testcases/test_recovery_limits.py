@@ -6,7 +6,7 @@ import re
 import pytest
 
 from mpbench.core.errors import BoardFault, Invalidated, LabFault
-from mpbench.core.facts import WATCHDOG
+from mpbench.recovery.facts import WATCHDOG
 from testcases.requirements import LIMITS
 
 pytestmark = LIMITS

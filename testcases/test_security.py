@@ -5,7 +5,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from mpbench.core.errors import LabFault
-from mpbench.core.facts import ZEROS, DeployFacts, Measurement
+from mpbench.core.facts import Measurement
+from mpbench.deployment.facts import ZEROS, DeployFacts
 from mpbench.deployment.flips import answered
 from mpbench.image.faults import apply
 from mpbench.image.fields import fields

@@ -8,8 +8,9 @@ import pytest
 from attrs import asdict
 
 from mpbench.core.errors import BoardFault, Invalidated
-from mpbench.core.facts import Timeline, Verdict
+from mpbench.core.facts import Verdict
 from mpbench.deployment.leaks import lasting
+from mpbench.recovery.facts import Timeline
 from mpbench.recovery.measure import INTERVALS, disagreements, durations, measurements
 from testcases.requirements import ENDURANCE
 from testcases.test_recovery import ALL

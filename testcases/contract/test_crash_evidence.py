@@ -12,7 +12,7 @@ from attrs import define, evolve
 
 from mpbench.board.session.driver import SessionDriver
 from mpbench.core.errors import LabFault
-from mpbench.core.facts import FTRACE, KMSG, NO_TRACE, STATE, TRACE_BEFORE, TRACE_FIRST, TRACE_SECOND
+from mpbench.core.evidence import FTRACE, KMSG, NO_TRACE, STATE, TRACE_BEFORE, TRACE_FIRST, TRACE_SECOND
 from mpbench.deployment import collect
 from mpbench.recovery.collect import Subject, after, before
 

@@ -94,7 +94,7 @@ imports: [played.py]
 
 HEADER = """
 import pytest
-import mpbench.harness.bench
+import mpbench.harness.fixture
 from mpbench.core.errors import BoardFault, Invalidated, LabFault
 
 class Quiet:
@@ -103,7 +103,7 @@ class Quiet:
     since = lambda self, mark: b""
     wait_for = lambda self, *_: False
 
-mpbench.harness.bench.KmsgFollower = Quiet
+mpbench.harness.fixture.KmsgFollower = Quiet
 """
 
 

@@ -20,7 +20,7 @@ import pytest
 
 from mpbench import report
 from mpbench.core.errors import LabFault
-from mpbench.core.facts import Artefact
+from mpbench.core.evidence import Artefact
 from mpbench.core.record import LOG, Clock, Record, new_directory, read
 from mpbench.lab import night
 from mpbench.lab.history import History

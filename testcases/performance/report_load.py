@@ -5,7 +5,7 @@ import random
 from pathlib import Path
 from unittest import mock
 
-from mpbench.core.facts import (
+from mpbench.core.evidence import (
     KMSG,
     SECURE_CONSOLE,
     START_ERRNO,

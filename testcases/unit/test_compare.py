@@ -4,7 +4,8 @@
 import pytest
 
 from mpbench.core.compare import agreement, compare
-from mpbench.core.facts import Agreement, DeployFacts, Verdict
+from mpbench.core.facts import Agreement, Verdict
+from mpbench.deployment.facts import DeployFacts
 
 RUNNING = DeployFacts("OK", "running", 0, "", True, "alive m33")
 

@@ -9,7 +9,9 @@ from mpbench.board.coredump import LIST, Pending, await_dump, clear_all, pending
 from mpbench.board.session.shell_protocol import Reply
 from mpbench.core.compare import compare
 from mpbench.core.errors import BoardFault, LabFault, Misuse
-from mpbench.core.facts import DUMP_SUMMARY, DumpFacts, Verdict
+from mpbench.core.evidence import DUMP_SUMMARY
+from mpbench.core.facts import Verdict
+from mpbench.recovery.facts import DumpFacts
 from mpbench.recovery.parse_coredump import EHDR, PHDR, segments
 from mpbench.recovery.predict_coredump import dump
 from mpbench.recovery.run import dumped

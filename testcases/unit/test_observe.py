@@ -3,7 +3,7 @@
 
 import pytest
 
-from mpbench.core.facts import (
+from mpbench.core.evidence import (
     KMSG,
     MEMORY,
     NO_TRACE,
@@ -13,10 +13,12 @@ from mpbench.core.facts import (
     TRACE_FIRST,
     TRACE_SECOND,
     Artefact,
-    DeployFacts,
     Evidence,
 )
+from mpbench.core.provenance import is_virtual, provenance
 from mpbench.deployment import parse
+from mpbench.deployment.facts import DeployFacts
+from mpbench.deployment.parse import deploy_facts
 
 TRACE = "mpbench alive m33 1\nboot 00000001 beat {:08x}\n"
 
@@ -37,7 +39,7 @@ def evidence(**artefacts: bytes) -> Evidence:
 
 def test_a_running_firmware_is_seen_in_every_field():
     """State, silence of the TEE, heartbeat and identity come from the evidence of a good start."""
-    found = parse.observe(
+    found = deploy_facts(
         evidence(
             start=b"OK",
             state=b"running\n",
@@ -52,7 +54,7 @@ def test_a_running_firmware_is_seen_in_every_field():
 
 def test_a_refused_image_is_seen_in_every_field():
     """A refusal shows its errno, its TEE code, its reason, and that nothing runs."""
-    found = parse.observe(
+    found = deploy_facts(
         evidence(
             start=b"EIO",
             state=b"offline\n",
@@ -68,7 +70,7 @@ def test_a_refused_image_is_seen_in_every_field():
 
 def test_without_evidence_nothing_is_claimed():
     """A field that no evidence reaches is None, not a guess."""
-    assert parse.observe(Evidence()) == DeployFacts()
+    assert deploy_facts(Evidence()) == DeployFacts()
 
 
 @pytest.mark.parametrize(
@@ -115,48 +117,48 @@ def test_the_reason_is_the_last_error_line_of_the_trusted_application(console, e
 def test_a_heart_that_stands_still_is_seen():
     """Two equal samples mean that nothing beats, although the core says that it runs."""
     same = TRACE.format(7).encode()
-    assert parse.observe(evidence(first=same, second=same)).beating is False
+    assert deploy_facts(evidence(first=same, second=same)).beating is False
 
 
 def test_one_sample_decides_nothing():
     """A heartbeat needs two samples."""
-    assert parse.observe(evidence(first=TRACE.format(7).encode())).beating is None
+    assert deploy_facts(evidence(first=TRACE.format(7).encode())).beating is None
 
 
 def test_an_empty_trace_is_a_firmware_that_never_spoke():
     """A buffer with nothing in it at both looks: nobody, and no heart."""
     for nothing in (b"", bytes(4096)):
-        found = parse.observe(evidence(state=b"running", first=nothing, second=nothing))
+        found = deploy_facts(evidence(state=b"running", first=nothing, second=nothing))
         assert (found.beating, found.identity) == (False, "")
 
 
 def test_a_core_without_trace_buffer_runs_unheard():
     """A core that runs without a trace buffer is not taken for dead; one that is offline is."""
-    found = parse.observe(evidence(state=b"running\n", no_trace=b"none"))
+    found = deploy_facts(evidence(state=b"running\n", no_trace=b"none"))
     assert (found.beating, found.identity) == (None, None)
 
 
 def test_memory_is_read_from_its_lines():
     """All zeros are one word, anything else is named."""
-    assert parse.observe(evidence(memory=b"0x80100000+0x800000 zeros\n")).memory == "zeros"
+    assert deploy_facts(evidence(memory=b"0x80100000+0x800000 zeros\n")).memory == "zeros"
     code = b"0x80100000+0x40 0123456789abcdef\n"
-    assert parse.observe(evidence(memory=code)).memory == code.decode().strip()
+    assert deploy_facts(evidence(memory=code)).memory == code.decode().strip()
 
 
 def test_a_trace_that_is_not_ours_decides_nothing():
     """Foreign trace text is neither a heartbeat nor an identity."""
-    found = parse.observe(evidence(first=b"\xff\x00 hello", second=b"\x1b[2J"))
+    found = deploy_facts(evidence(first=b"\xff\x00 hello", second=b"\x1b[2J"))
     assert (found.beating, found.identity) == (None, None)
 
 
 def test_bytes_that_are_no_text_harm_no_pattern():
     """A garbled kernel line before the code does not hide the code."""
-    assert parse.observe(evidence(kmsg=b"\xff\xfe\x00\nTEE err: 0xffff3072")).tee_code == 0xFFFF3072
+    assert deploy_facts(evidence(kmsg=b"\xff\xfe\x00\nTEE err: 0xffff3072")).tee_code == 0xFFFF3072
 
 
 def test_versions_are_what_the_boot_chain_printed_last():
     """After a reboot into another version the new one stands; device-tree strings are cut at their NULs."""
-    found = parse.provenance(
+    found = provenance(
         Evidence(
             (
                 Artefact("about.compatible", b"mpbench,virt-stm32mp25\0linux,dummy-virt\0"),
@@ -169,12 +171,10 @@ def test_versions_are_what_the_boot_chain_printed_last():
         )
     )
     assert found.entries == {"compatible": "mpbench,virt-stm32mp25, linux,dummy-virt", "op-tee": "4.10.0-dev"}
-    assert parse.is_virtual(found)
+    assert is_virtual(found)
 
 
 def test_a_board_is_real_unless_it_says_otherwise():
     """Only the board's own compatible makes a run a virtual one."""
-    found = parse.provenance(
-        Evidence((Artefact("about.compatible", b"st,stm32mp257f-ev1\0st,stm32mp257\0"),))
-    )
-    assert not parse.is_virtual(found)
+    found = provenance(Evidence((Artefact("about.compatible", b"st,stm32mp257f-ev1\0st,stm32mp257\0"),)))
+    assert not is_virtual(found)

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from mpbench.core.facts import Artefact, DeployFacts, Evidence
-from mpbench.deployment import parse
+from mpbench.core.evidence import Artefact, Evidence
+from mpbench.core.provenance import is_virtual, provenance
+from mpbench.deployment.facts import DeployFacts
+from mpbench.deployment.parse import deploy_facts
 
 CAPTURES = Path(__file__).resolve().parents[1] / "captures"
 UNVERIFIED = "Can't Authenticate the firmware (res = 0xffff3072)"
@@ -34,7 +36,7 @@ EXPECTED = {
 @pytest.mark.parametrize(("name", "expected"), EXPECTED.items(), ids=str)
 def test_a_recorded_deployment_is_read_right(name, expected):
     """Every field of a deployment is read from what the virtual board printed."""
-    assert parse.observe(captured(f"virtual-mp25/{name}")) == expected
+    assert deploy_facts(captured(f"virtual-mp25/{name}")) == expected
 
 
 def test_no_capture_is_left_unread():
@@ -45,10 +47,10 @@ def test_no_capture_is_left_unread():
 
 def test_a_recorded_board_says_who_it_is():
     """Model, kernel and the versions of the boot chain come from the board's own words."""
-    found = parse.provenance(captured("virtual-mp25/about"))
+    found = provenance(captured("virtual-mp25/about"))
     assert found.entries["model"] == "mpbench virtual STM32MP25"
     assert found.entries["kernel"].startswith("Linux version 6.12.107 ")
     assert found.entries["u-boot"].startswith("2025.01")
     assert found.entries["tf-a"] == "v2.12.1(release):mpbench"
     assert found.entries["op-tee"].startswith("Unknown_4.10 ")
-    assert parse.is_virtual(found)
+    assert is_virtual(found)

@@ -10,7 +10,6 @@ from attrs import evolve
 from mpbench.board.session.shell_protocol import Reply
 from mpbench.board.trace.ring_buffer import decode, event_format, layout
 from mpbench.core.errors import Invalidated, LabFault
-from mpbench.core.facts import Outlier, Ran
 from mpbench.notification import ftrace_plan, run
 from mpbench.notification.capabilities import parse
 from mpbench.notification.cpu_activity import (
@@ -28,6 +27,7 @@ from mpbench.notification.cpu_activity import (
     shortened,
     slowest,
 )
+from mpbench.notification.facts import CpuActivity, Outlier
 from mpbench.notification.fixture import Notifications
 from mpbench.notification.ftrace_session import LatencyTrace
 from mpbench.notification.live_histogram import Live
@@ -86,24 +86,24 @@ def test_interrupts_run_on_top_of_softirqs_on_top_of_tasks():
         mark(40, SWITCH, "c (3)"),
     ]
     assert list(ran(marks, 0, 5, 50)) == [
-        Ran(0, 0, 5, "b (2)"),
-        Ran(0, 5, 5, "irq 5 timer"),
-        Ran(0, 10, 5, "softirq RCU"),
-        Ran(0, 15, 2, "irq 6 net"),
-        Ran(0, 17, 8, "softirq RCU"),
-        Ran(0, 25, 10, "b (2)"),
-        Ran(0, 35, 10, "c (3)"),
+        CpuActivity(0, 0, 5, "b (2)"),
+        CpuActivity(0, 5, 5, "irq 5 timer"),
+        CpuActivity(0, 10, 5, "softirq RCU"),
+        CpuActivity(0, 15, 2, "irq 6 net"),
+        CpuActivity(0, 17, 8, "softirq RCU"),
+        CpuActivity(0, 25, 10, "b (2)"),
+        CpuActivity(0, 35, 10, "c (3)"),
     ]
 
 
 def test_what_was_not_recorded_is_not_told():
     """Before a CPU's first event nobody knows what ran; without any event nothing is known."""
     assert list(ran([mark(8, IRQ, "irq 5 timer"), mark(9, IRQ_END)], 0, 5, 20)) == [
-        Ran(0, 0, 3, UNKNOWN),
-        Ran(0, 3, 1, "irq 5 timer"),
-        Ran(0, 4, 11, "a (1)"),
+        CpuActivity(0, 0, 3, UNKNOWN),
+        CpuActivity(0, 3, 1, "irq 5 timer"),
+        CpuActivity(0, 4, 11, "a (1)"),
     ]
-    assert list(ran([], 0, 5, 20)) == [Ran(0, 0, 15, UNKNOWN)]
+    assert list(ran([], 0, 5, 20)) == [CpuActivity(0, 0, 15, UNKNOWN)]
 
 
 def test_a_handler_without_an_end_is_over_at_the_next_event():
@@ -114,12 +114,12 @@ def test_a_handler_without_an_end_is_over_at_the_next_event():
 
 def test_many_parts_are_shortened():
     """Neighbours that are the same are one; the longest are told in order, the others by their number."""
-    parts = [Ran(0, n, 1 + n % 7, f"task {n // 2}") for n in range(40)]
+    parts = [CpuActivity(0, n, 1 + n % 7, f"task {n // 2}") for n in range(40)]
     found = shortened(parts, 3)
     assert len(found) == 4
     assert found[-1].what == "17 others"
     assert sum(p.ns for p in found) == sum(p.ns for p in parts)
-    assert shortened(parts[:2]) == (Ran(0, 0, 3, "task 0"),)
+    assert shortened(parts[:2]) == (CpuActivity(0, 0, 3, "task 0"),)
 
 
 # --- from the board ---------------------------------------------------------------------------------------
@@ -237,7 +237,7 @@ ONE = Outlier(
     {"queue": 1_000, "start": 70_000, "smc": 2_000, "round": 7_000, "total": 80_000},
     0,
     1,
-    (Ran(0, 0, 1_000, "irq 17 n"), Ran(1, 0, 80_000, "dd (7)")),
+    (CpuActivity(0, 0, 1_000, "irq 17 n"), CpuActivity(1, 0, 80_000, "dd (7)")),
 )
 
 

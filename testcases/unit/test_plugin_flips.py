@@ -7,10 +7,14 @@ import pytest
 from attrs import define, evolve, field, frozen
 from image_rig import board, image
 
+from mpbench.board.identification import About
 from mpbench.core.compare import compare
 from mpbench.core.errors import BoardFault, Misuse
-from mpbench.core.facts import DeployFacts, Evidence, Provenance
+from mpbench.core.evidence import Evidence
+from mpbench.core.facts import Provenance
+from mpbench.core.step import Step
 from mpbench.deployment import run
+from mpbench.deployment.facts import DeployFacts
 from mpbench.deployment.flips import Corpus, Flips, answered
 from mpbench.image.random_faults import Flip, flipped
 from mpbench.twin.loader import load
@@ -33,9 +37,7 @@ class PlayedBench:
     sent: list[bytes] = field(factory=list)
     running: bool = False
     maps: list[tuple] = field(factory=list)
-    about: run.About = field(
-        factory=lambda: run.About(Provenance({"kernel": "Linux 6.12"}), True, Evidence())
-    )
+    about: About = field(factory=lambda: About(Provenance({"kernel": "Linux 6.12"}), True, Evidence()))
 
     def deploy(self, core, data, identity, *, original, name):
         predicted = run.predict(self.profile, core, data, identity)
@@ -45,7 +47,7 @@ class PlayedBench:
         self.asked.append(Asked(name, sum((a ^ b).bit_count() for a, b in zip(data, original, strict=True))))
         self.sent.append(data)
         self.running = observed.state == "running"
-        return run.Step(name, core, predicted, observed, compare(predicted, observed), Evidence(), 0)
+        return Step(name, core, predicted, observed, compare(predicted, observed), Evidence(), 0)
 
     def state(self, _core):
         return "running" if self.running else "offline"
@@ -144,7 +146,7 @@ def test_another_build_is_asked_again(tmp_path, told):
     """An answer belongs to the kernel and the TEE that gave it."""
     corpus = Corpus.open(tmp_path / "flips.jsonl")
     flips_of(PlayedBench(), told, 5, corpus).run("m33", image(), "alive m33")
-    other = PlayedBench(about=run.About(Provenance({"kernel": "Linux 6.13"}), True, Evidence()))
+    other = PlayedBench(about=About(Provenance({"kernel": "Linux 6.13"}), True, Evidence()))
     flips_of(other, told, 5, corpus).run("m33", image(), "alive m33")
     assert len(other.asked) == 5
 
@@ -179,6 +181,6 @@ def test_a_file_that_is_no_corpus_is_refused(tmp_path, text):
 )
 def test_answers_in_words(facts, word):
     """Who refused, and with what."""
-    step = run.Step("deploy", "m33", facts, facts, compare(facts, facts), Evidence(), 0)
+    step = Step("deploy", "m33", facts, facts, compare(facts, facts), Evidence(), 0)
     assert answered(step) == word
     assert flipped(b"a", []) == b"a"

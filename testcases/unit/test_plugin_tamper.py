@@ -6,7 +6,7 @@ import hashlib
 import pytest
 
 from mpbench.core.errors import LabFault, Misuse
-from mpbench.harness.bench import tamper_proof
+from mpbench.deployment.collect import tamper_proof
 
 
 def digest(data):

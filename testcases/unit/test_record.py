@@ -9,7 +9,7 @@ import resource
 import pytest
 
 from mpbench.core.errors import LabFault, Misuse
-from mpbench.core.facts import Artefact
+from mpbench.core.evidence import Artefact
 from mpbench.core.record import (
     COMMON,
     LOG,

@@ -12,23 +12,14 @@ from mpbench.board.interrupts import watchdog_line
 from mpbench.board.session.shell_protocol import Reply
 from mpbench.core.compare import compare
 from mpbench.core.errors import BoardFault, Invalidated, LabFault, Misuse
-from mpbench.core.facts import (
-    FTRACE,
-    INJECTED,
-    KMSG,
-    NO_CRASH,
-    TRACE_SECOND,
-    WATCHDOG,
-    Artefact,
-    DeployFacts,
-    Evidence,
-    RecoveryFacts,
-    Verdict,
-)
+from mpbench.core.evidence import FTRACE, KMSG, TRACE_SECOND, Artefact, Evidence
+from mpbench.core.facts import Verdict
+from mpbench.deployment.facts import DeployFacts
 from mpbench.image import faults
 from mpbench.layout import Tee
 from mpbench.recovery import parse as see
 from mpbench.recovery.crash_trace import CLEAN, CrashTrace
+from mpbench.recovery.facts import INJECTED, NO_CRASH, WATCHDOG, RecoveryFacts
 from mpbench.recovery.predict import crash, recovery, started
 from mpbench.recovery.run import calm, lives_on
 from testcases.unit.image_rig import board, image, key

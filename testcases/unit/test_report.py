@@ -17,7 +17,8 @@ import pytest
 
 from mpbench import report
 from mpbench.core.errors import LabFault, Misuse
-from mpbench.core.facts import KMSG, SECURE_CONSOLE, Artefact, Verdict
+from mpbench.core.evidence import KMSG, SECURE_CONSOLE, Artefact
+from mpbench.core.facts import Verdict
 from mpbench.core.record import Clock, Record, new_directory, read
 from mpbench.core.sanitize import decoded, visible
 from mpbench.report import exports, page

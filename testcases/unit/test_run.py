@@ -8,10 +8,17 @@ import image_rig
 import pytest
 from attrs import evolve
 
+from mpbench.board.identification import BOOT_ID, about
+from mpbench.board.protocols import Board
 from mpbench.core.errors import BoardFault, Invalidated, LabFault
-from mpbench.core.facts import KMSG, NO_TRACE, SECURE_CONSOLE, TRACE_SECOND, Artefact, DeployFacts, Verdict
+from mpbench.core.evidence import KMSG, NO_TRACE, SECURE_CONSOLE, TRACE_SECOND, Artefact
+from mpbench.core.facts import Verdict
 from mpbench.core.record import Clock, Record, new_directory, read
+from mpbench.core.step import Step, best, with_proof
 from mpbench.deployment import collect, run
+from mpbench.deployment.facts import DeployFacts
+from mpbench.harness.bench import stop_core
+from mpbench.harness.run_state import append_step
 from mpbench.image.sign import sign
 from mpbench.layout import Tee
 from testcases.peer.elves import Elf, Segment
@@ -58,7 +65,7 @@ class PlayedBoard:
         self.about = {"/proc/version": b"Linux version 6.12.107 (gcc) #1 SMP\n"}
 
     def read(self, path: str) -> bytes | str:
-        if path != collect.BOOT_ID or not self.boots:
+        if path != BOOT_ID or not self.boots:
             return "ENOENT"
         return (self.boots.pop(0) if len(self.boots) > 1 else self.boots[0]).encode() + b"\n"
 
@@ -108,12 +115,12 @@ def board() -> PlayedBoard:
     return PlayedBoard()
 
 
-def deployed(board: PlayedBoard, image: bytes, predicted: DeployFacts) -> run.Step:
+def deployed(board: PlayedBoard, image: bytes, predicted: DeployFacts) -> Step:
     return run.deployment(seen(board), "m33", image, predicted)
 
 
-def seen(board: PlayedBoard) -> run.Board:
-    return run.Board(board, board, board.kmsg, board.secure, board.console)
+def seen(board: PlayedBoard) -> Board:
+    return Board(board, board, board.kmsg, board.secure, board.console)
 
 
 class Ram:
@@ -219,7 +226,7 @@ def test_a_board_without_boot_id_is_the_labs_fault(board):
 def test_the_board_is_asked_who_it_is(board):
     """Files that the board has not are left out; what the consoles printed counts as well."""
     board.console.data = b"NOTICE:  BL31: v2.12.1(release):2.12.1\r\nU-Boot 2025.01-3 (Apr 08 2025)\r\n"
-    found = run.about(seen(board))
+    found = about(seen(board))
     assert found.provenance.entries == {
         "kernel": "Linux version 6.12.107 (gcc) #1 SMP",
         "tf-a": "v2.12.1(release):2.12.1",
@@ -232,7 +239,7 @@ def test_the_board_is_asked_who_it_is(board):
 def test_a_board_without_bl31_says_its_trusted_firmware_by_bl2(board):
     """A 32-bit OP-TEE stands where BL31 would be, so BL2 is the last stage that names its version."""
     board.console.data = b"NOTICE:  BL1: v2.11\r\nNOTICE:  BL2: v2.12.1(release):mpbench\r\nI/TC: \r\n"
-    assert run.about(seen(board)).provenance.entries["tf-a"] == "v2.12.1(release):mpbench"
+    assert about(seen(board)).provenance.entries["tf-a"] == "v2.12.1(release):mpbench"
 
 
 def test_a_core_that_is_not_offline_is_the_labs_fault(board):
@@ -253,21 +260,21 @@ def test_a_refusal_waits_for_the_secure_console_and_a_start_does_not(board):
 def test_a_core_that_does_not_stop_is_the_boards_fault(board):
     """A stop that is refused, or that changes nothing, says what the board answered."""
     deployed(board, GOOD, RUNNING)
-    run.stop(seen(board), "m33")
+    stop_core(board, "m33")
     assert board.core_state("m33") == "offline"
-    with pytest.raises(BoardFault, match="`stop` gave EINVAL, the state is offline"):
-        run.stop(seen(board), "m33")
+    with pytest.raises(BoardFault, match="`stop` returned EINVAL, the state is offline"):
+        stop_core(board, "m33")
     board.write = lambda *_: "OK"
     board.running = True
-    with pytest.raises(BoardFault, match="`stop` gave OK, the state is running"):
-        run.stop(seen(board), "m33")
+    with pytest.raises(BoardFault, match="`stop` returned OK, the state is running"):
+        stop_core(board, "m33")
 
 
 def test_a_step_is_recorded_whole(board, tmp_path):
     """Prediction, observation, verdict per field and all evidence are in the record."""
     step = deployed(board, FLIPPED, REFUSED)
     record = Record(new_directory(tmp_path, "x", CLOCK), "r1", CLOCK)
-    run.append(record, "t", step)
+    append_step(record, "t", step)
     record.close()
     line = read(record.directory).lines[0]
     assert line["fields"][2] == {
@@ -310,7 +317,7 @@ def test_a_command_is_seen_by_its_errno_and_the_core(board):
 def test_evidence_can_be_added_to_a_step(board):
     """The proof of tampering stands beside the logs."""
     step = deployed(board, GOOD, RUNNING)
-    more = run.with_proof(step, Artefact("tamper", b"before a\n"))
+    more = with_proof(step, Artefact("tamper", b"before a\n"))
     assert more.evidence.get("tamper") == b"before a\n"
     assert more.evidence.artefacts[:-1] == step.evidence.artefacts
 
@@ -334,10 +341,10 @@ def many(count: int) -> bytes:
 
 def test_of_several_predictions_the_best_is_compared(board):
     """A file that somebody changes meanwhile may be either image: the fields have to be those of one."""
-    step = run.best(deployed(board, FLIPPED, DeployFacts()), [RUNNING, REFUSED])
+    step = best(deployed(board, FLIPPED, DeployFacts()), [RUNNING, REFUSED])
     assert step.predicted == REFUSED
     step.check()
-    neither = run.best(deployed(board, GOOD, DeployFacts()), [REFUSED, evolve(RUNNING, errno="EIO")])
+    neither = best(deployed(board, GOOD, DeployFacts()), [REFUSED, evolve(RUNNING, errno="EIO")])
     assert neither.comparison.differing == 1
     with pytest.raises(BoardFault, match="errno was predicted 'EIO'"):
         neither.check()

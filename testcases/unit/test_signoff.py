@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from mpbench import report
 from mpbench.commands import main
 from mpbench.core.errors import LabFault, Misuse
-from mpbench.core.facts import Artefact
+from mpbench.core.evidence import Artefact
 from mpbench.core.record import Clock, Record, new_directory
 from mpbench.report import signoff
 

@@ -12,10 +12,12 @@ from mpbench.board.resource_snapshot import held
 from mpbench.board.session.shell_protocol import Reply
 from mpbench.core.compare import compare
 from mpbench.core.errors import BoardFault, Invalidated, LabFault, Misuse
-from mpbench.core.facts import Artefact, Evidence, RecoveryFacts, Timeline, Verdict
+from mpbench.core.evidence import Artefact, Evidence
+from mpbench.core.facts import Verdict
 from mpbench.deployment.heartbeat import watched
 from mpbench.deployment.leaks import Snapshot, leaks, snapshot, steady
 from mpbench.harness.soak import Goal, Journal, Soak, goal, goal_option
+from mpbench.recovery.facts import RecoveryFacts, Timeline
 from mpbench.recovery.measure import disagreements, distribution, durations, measurements, percentile
 from mpbench.recovery.run import Crash
 from testcases.test_soak import cycle

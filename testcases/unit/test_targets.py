@@ -9,8 +9,8 @@ from labgrid.remote.config import ResourceConfig
 
 from mpbench.core import directories
 from mpbench.core.errors import Misuse
+from mpbench.harness.environment import check_environment, empty_attributes, profile_of
 from mpbench.harness.place_lock import advice
-from mpbench.plugin.collection import check_environment, empty_attributes, profile_of
 from mpbench.recovery.measure import INTERVALS
 
 TARGETS = Path(__file__).parents[2] / "targets"

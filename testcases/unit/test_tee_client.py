@@ -8,7 +8,7 @@ import pytest
 
 from mpbench.board.session.shell_protocol import Reply
 from mpbench.core.errors import LabFault, Misuse
-from mpbench.harness.bench import FIRMWARE, make
+from mpbench.harness.firmware import FIRMWARE, make
 from mpbench.tee.client import Answer, TeeClient, answers
 
 # Lines of the client on the virtual STM32MP25.

@@ -7,7 +7,7 @@ import pytest
 from image_rig import BASE, TABLE_DA, board, firmware, image, key
 
 from mpbench import layout
-from mpbench.core.facts import ZEROS, MemoryRange, memory_word
+from mpbench.deployment.facts import ZEROS, MemoryRange, memory_word
 from mpbench.deployment.predict import expect, has_vectors, table_errno, to_look_at
 from mpbench.image import faults
 from mpbench.image.fields import fields

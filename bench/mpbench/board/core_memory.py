@@ -9,21 +9,13 @@ Ref: Devicetree Specification v0.4, 2.3.9 dma-ranges; busybox devmem.
 import shlex
 import struct
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
 from attrs import frozen
 
-from mpbench.board.protocols import Executes, Finds
+from mpbench.board.protocols import Remoteproc, Session
 from mpbench.core.errors import LabFault, Misuse
 
 CELLS = {"child": "#address-cells", "size": "#size-cells", "parent": "../#address-cells"}
-
-
-class Session(Executes, Protocol):
-    """What is needed of a session."""
-
-    def read_many(self, paths: Sequence[str]) -> dict[str, bytes | str]:
-        """Many files at once."""
 
 
 @frozen
@@ -62,7 +54,7 @@ def translate(found: Sequence[Window], da: int, size: int) -> int:
 class CoreMemory:
     """Words of one core's memory, as seen from Linux."""
 
-    def __init__(self, session: Session, remoteproc: Finds, core: str) -> None:
+    def __init__(self, session: Session, remoteproc: Remoteproc, core: str) -> None:
         self._session = session
         self._windows = self._read_windows(remoteproc.path(core, "device/of_node/.."))
 

@@ -8,11 +8,10 @@ the dump); ST's images move dumps to /var/crash by a udev rule.
 import shlex
 import threading
 import time
-from typing import Protocol
 
 from attrs import frozen
 
-from mpbench.board.protocols import Executes
+from mpbench.board.protocols import Session
 
 LIST = """
 for d in /sys/class/devcoredump/devcd*; do
@@ -23,13 +22,6 @@ LOOK_AGAIN_S = 0.02
 """A dump's appearance is told by a uevent only, which a shell does not hear."""
 
 READ_S = 120.0
-
-
-class Session(Executes, Protocol):
-    """What is needed of a session."""
-
-    def get_bytes(self, path: str, timeout_s: float = READ_S) -> bytes:
-        """A file, proven by hash."""
 
 
 @frozen

@@ -7,11 +7,11 @@ dev_name() of the core's device.
 
 import shlex
 
-from mpbench.board.protocols import Executes, Finds
+from mpbench.board.protocols import Remoteproc, Session
 from mpbench.core.errors import LabFault
 
 
-def watchdog_line(session: Executes, remoteproc: Finds, core: str) -> str:
+def watchdog_line(session: Session, remoteproc: Remoteproc, core: str) -> str:
     """Name of the core's device, which its interrupt has as well, e.g. "0.m33". LabFault if there is none."""
     reply = session.execute(f"readlink {shlex.quote(remoteproc.path(core, 'device'))}")
     name: str = reply.stdout.decode("utf-8", "backslashreplace").strip().rpartition("/")[2]

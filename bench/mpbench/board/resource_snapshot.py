@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What the board holds at a moment: mappings, descriptors, processes, dumps, kernel objects, memory."""
 
-from mpbench.board.protocols import Executes
+from mpbench.board.protocols import Session
 from mpbench.core.errors import LabFault
 
 LOOK = """
@@ -19,7 +19,7 @@ cat /proc/slabinfo
 kernel's workers, of which it keeps as many as it happens to need (Documentation/core-api/workqueue.rst)."""
 
 
-def held(session: Executes) -> str:
+def held(session: Session) -> str:
     """`name=number` lines, and /proc/slabinfo if the kernel has it. LabFault if the board says nothing."""
     text = session.execute(LOOK).stdout.decode("utf-8", "replace")
     if "processes=" not in text:

@@ -4,9 +4,8 @@
 import contextlib
 import threading
 from collections.abc import Iterator
-from typing import Protocol
 
-from mpbench.board.protocols import Executes
+from mpbench.board.protocols import RemoteProcess, Session
 from mpbench.core.errors import LabFault
 
 CPU = "/sys/devices/system/cpu"
@@ -16,25 +15,8 @@ TALK = "while :; do dd if=/dev/zero bs=64k count=64 2>/dev/null; done"
 READ_S = 30.0
 
 
-class Running(Protocol):
-    """A command that goes on."""
-
-    def read(self, timeout_s: float) -> bytes:
-        """Next bytes of stdout."""
-
-    def close(self) -> None:
-        """Kill it."""
-
-
-class Session(Executes, Protocol):
-    """What is needed of a session."""
-
-    def spawn(self, command: str) -> Running:
-        """Start a command that dies with its channel."""
-
-
 @contextlib.contextmanager
-def running(session: Session, command: str) -> Iterator[Running]:
+def running(session: Session, command: str) -> Iterator[RemoteProcess]:
     """A command that goes on inside the block."""
     found = session.spawn(command)
     try:
@@ -68,7 +50,7 @@ def interrupts(session: Session) -> Iterator[None]:
         listener.join(READ_S)
 
 
-def _listen(talking: Running) -> None:
+def _listen(talking: RemoteProcess) -> None:
     with contextlib.suppress(LabFault):
         while talking.read(READ_S):
             pass

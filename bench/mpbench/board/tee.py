@@ -3,7 +3,7 @@
 
 from attrs import frozen
 
-from mpbench.board.protocols import Executes
+from mpbench.board.protocols import Session
 
 BUS = "/sys/bus/tee/devices"
 DEVICES = ("/dev/tee0", "/dev/teepriv0", "/sys/class/tee/tee0")
@@ -26,7 +26,7 @@ class Tee:
         return uuid.lower() in self.applications
 
 
-def tee(session: Executes) -> Tee:
+def tee(session: Session) -> Tee:
     """Look at the board; one round trip. Ref: Linux drivers/tee/optee/device.c, optee_register_device"""
     looked = session.execute(f'for f in {" ".join(DEVICES)} {BUS}/*; do [ -e "$f" ] && echo "$f"; done; :')
     return parse(looked.stdout.decode("utf-8", "replace").splitlines())

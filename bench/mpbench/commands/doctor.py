@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from attrs import define, field, frozen
-from labgrid import Environment
 
 from mpbench import layout
 from mpbench.board.tee import tee
 from mpbench.core import directories
 from mpbench.core.errors import BoardFault, LabFault, Misuse
 from mpbench.harness import place_lock
-from mpbench.harness.bench import FIRMWARE, make, secure_console, signing_key_path
+from mpbench.harness.environment import check_environment, profile_of, target_of
+from mpbench.harness.firmware import FIRMWARE, make
+from mpbench.harness.fixture import secure_console, signing_key_path
 from mpbench.harness.verdicts import cause
-from mpbench.plugin.collection import MAIN, check_environment, profile_of
 
 TOOLS: Mapping[str, str] = {
     "make": "builds the firmware: apt-get install make",
@@ -211,7 +211,7 @@ class Patient:
     def place(self) -> str:
         """labgrid's resources, and nobody else on the board."""
         with place_lock.told(self._config):
-            self._target = Environment(self.path).get_target(MAIN)
+            self._target = target_of(self.path)
         self._alone = place_lock.alone(self._target)
         self._lock = place_lock.lock_of(self._target)
         return self._lock.epoch if self._lock else "no coordinator: this board is on the desk"

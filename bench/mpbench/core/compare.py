@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Predicted against observed, field by field. Pure."""
 
-from attrs import fields
+from attrs import AttrsInstance, fields
 
-from mpbench.core.facts import Agreement, Comparison, Facts, FieldVerdict, Value
+from mpbench.core.facts import Agreement, Comparison, FieldVerdict, Value
 
 
 def agreement(predicted: Value, observed: Value) -> Agreement:
@@ -15,7 +15,7 @@ def agreement(predicted: Value, observed: Value) -> Agreement:
     return Agreement.AGREES if same else Agreement.DIFFERS
 
 
-def compare(predicted: Facts, observed: Facts) -> Comparison:
+def compare(predicted: AttrsInstance, observed: AttrsInstance) -> Comparison:
     """Every field in its order of declaration; none is left out. TypeError for facts of different kinds."""
     if type(predicted) is not type(observed):
         raise TypeError(f"{type(predicted).__name__} can't be compared with {type(observed).__name__}")

@@ -21,7 +21,7 @@ from typing import Any
 from attrs import define, field, frozen
 
 from mpbench.core.errors import LabFault, Misuse
-from mpbench.core.facts import Artefact
+from mpbench.core.evidence import Artefact
 
 VERSION = 3
 """Version of the lines' schema; a reader takes older ones too and refuses newer ones."""

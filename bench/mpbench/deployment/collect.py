@@ -9,11 +9,12 @@ import hashlib
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Protocol
 
 from attrs import frozen
 
-from mpbench.core.facts import (
+from mpbench.board.protocols import Log, Memory, Remoteproc
+from mpbench.core.errors import LabFault, Misuse
+from mpbench.core.evidence import (
     IMAGE,
     KMSG,
     MEMORY,
@@ -21,13 +22,13 @@ from mpbench.core.facts import (
     SECURE_CONSOLE,
     START_ERRNO,
     STATE,
+    TAMPER,
     TRACE_FIRST,
     TRACE_SECOND,
-    ZEROS,
     Artefact,
     Evidence,
-    MemoryRange,
 )
+from mpbench.deployment.facts import ZEROS, MemoryRange
 
 KERNEL_SAYS = re.compile(rb"remote processor \S+ is now up|Boot failed|TEE err")
 """What the kernel logs last about a start, good or bad."""
@@ -50,66 +51,6 @@ PULSE = re.compile(rb"([^\n]+\nboot [0-9a-f]{8} )beat [0-9a-f]{8}")
 """Begin of a trace buffer: who, and which of its lives; then its beat."""
 
 
-BOOT_ID = "/proc/sys/kernel/random/boot_id"
-_TREE = "/proc/device-tree"
-_SOC = "/sys/devices/soc0"
-ABOUT = {
-    "about.kernel": "/proc/version",
-    "about.kernel-command-line": "/proc/cmdline",
-    "about.boot_id": BOOT_ID,
-    "about.model": f"{_TREE}/model",
-    "about.compatible": f"{_TREE}/compatible",
-    "about.serial": f"{_TREE}/serial-number",
-    "about.u-boot": f"{_TREE}/chosen/u-boot,version",
-    "about.soc_id": f"{_SOC}/soc_id",
-    "about.soc_revision": f"{_SOC}/revision",
-    "about.soc_serial": f"{_SOC}/serial_number",
-}
-"""Artefact → file that says who the board is; many boards have some of them only."""
-
-CONSOLE = "console"
-
-
-class Log(Protocol):
-    """A reader that follows a stream of the board for the whole run."""
-
-    def mark(self) -> int:
-        """Position of what will come next."""
-
-    def since(self, mark: int) -> bytes:
-        """Everything from `mark` until now."""
-
-    def wait_for(self, pattern: re.Pattern[bytes], mark: int, deadline_s: float) -> object:
-        """Something true if the stream from `mark` on matched before the deadline."""
-
-
-class ReadsFiles(Protocol):
-    """What gather needs of a session."""
-
-    def read(self, path: str) -> bytes | str:
-        """A file's bytes, or the errno's name."""
-
-    def read_many(self, paths: Iterable[str]) -> dict[str, bytes | str]:
-        """Many files at once, in one round trip."""
-
-
-class Reads(Protocol):
-    """What gather needs of the remoteproc driver."""
-
-    def core_state(self, core: str) -> str:
-        """The core's sysfs state."""
-
-    def trace(self, core: str) -> bytes | None:
-        """Content of debugfs trace0, None when the core has none."""
-
-
-class SeesMemory(Protocol):
-    """A board whose memory can be read from outside, as a virtual one's."""
-
-    def read_memory(self, pa: int, size: int) -> bytes:
-        """Bytes at a physical address."""
-
-
 @frozen
 class Watch:
     """The streams of the board and where they stood before a step."""
@@ -126,7 +67,7 @@ def watch(kmsg: Log, secure: Log) -> Watch:
 
 
 def gather(
-    remoteproc: Reads,
+    remoteproc: Remoteproc,
     watched: Watch,
     core: str,
     errno: str,
@@ -150,7 +91,7 @@ def gather(
 
 
 def after(
-    remoteproc: Reads,
+    remoteproc: Remoteproc,
     watched: Watch,
     core: str,
     errno: str,
@@ -168,7 +109,7 @@ def after(
     )
 
 
-def memory(board: SeesMemory, places: Iterable[tuple[int, int]]) -> Artefact:
+def memory(board: Memory, places: Iterable[tuple[int, int]]) -> Artefact:
     """What the memory holds at some places (physical address, size)."""
     ranges = [MemoryRange(pa, size, _content(board.read_memory(pa, size))) for pa, size in places]
     return Artefact(MEMORY, "".join(f"{r.line}\n" for r in ranges).encode())
@@ -176,16 +117,6 @@ def memory(board: SeesMemory, places: Iterable[tuple[int, int]]) -> Artefact:
 
 def _content(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest() if data.strip(b"\0") else ZEROS
-
-
-def about(session: ReadsFiles, console: Log, secure: Log) -> Evidence:
-    """Evidence of who the board is: its own files, and what both consoles said since the run began."""
-    found = session.read_many(ABOUT.values())
-    artefacts = [
-        Artefact(name, data) for name, path in ABOUT.items() if isinstance(data := found[path], bytes)
-    ]
-    artefacts += [Artefact(CONSOLE, console.since(0)), Artefact(SECURE_CONSOLE, secure.since(0))]
-    return Evidence(tuple(artefacts))
 
 
 def trace_samples(read: Callable[[], bytes | None], now_s: Callable[[], float]) -> Iterator[Artefact]:
@@ -219,3 +150,16 @@ def _until_silent(watched: Watch, deadline_s: float, now_s: Callable[[], float])
     secure.wait_for(SECURE_SAYS, watched.secure_mark, deadline_s)
     while now_s() < deadline and secure.wait_for(ANYTHING, secure.mark(), SILENCE_S):
         pass
+
+
+def tamper_proof(original: bytes, tampered: bytes, on_board: str) -> Artefact:
+    """That an image was tampered with, and that this is what the board had, by three hashes.
+
+    Misuse if nothing was changed; LabFault if the board had something else.
+    """
+    before, after = (hashlib.sha256(data).hexdigest() for data in (original, tampered))
+    if before == after:
+        raise Misuse(f"the image was not changed at all: SHA-256 {before} before and after")
+    if on_board != after:
+        raise LabFault(f"the board's file has SHA-256 {on_board}, the tampered image {after}")
+    return Artefact(TAMPER, f"before {before}\nafter {after}\nboard {on_board}\n".encode())

@@ -14,9 +14,10 @@ import pytest
 from attrs import define, field
 
 from mpbench.core.errors import BoardFault, Misuse
-from mpbench.core.facts import DeployFacts, Verdict
-from mpbench.deployment.run import Step
-from mpbench.harness.bench import Bench
+from mpbench.core.facts import Verdict
+from mpbench.core.step import Step
+from mpbench.deployment.facts import DeployFacts
+from mpbench.deployment.fixture import DeployBench
 from mpbench.image.random_faults import Flip, Ranges, draw, flipped, in_words, minimal
 from mpbench.twin.flip_map import Answer, Span, expectations
 from mpbench.twin.loader import load
@@ -66,7 +67,7 @@ class Corpus:
 class Flips:
     """Random flips of a signed image: `number` per core, from seeds that begin with `seed`."""
 
-    bench: Bench
+    bench: DeployBench
     number: int
     seed: str
     corpus: Corpus
@@ -174,7 +175,7 @@ def answered(step: Step) -> str:
 
 
 @pytest.fixture
-def flips(bench: Bench, request: Any) -> Flips:
+def flips(bench: DeployBench, request: Any) -> Flips:
     """Random flips, as many as the run's options say."""
     options = request.config.option
     path = Path(options.bench_corpus) if options.bench_corpus else None

@@ -8,9 +8,8 @@ import contextlib
 import re
 import secrets
 from collections.abc import Iterator
-from typing import Protocol
 
-from mpbench.board.session.channel import Spawned
+from mpbench.board.protocols import Log, Session
 from mpbench.core.errors import LabFault
 
 WATCH = """
@@ -26,25 +25,8 @@ done
 FIRST_S = 10.0
 
 
-class Spawns(Protocol):
-    """What is needed of a session."""
-
-    def spawn(self, command: str) -> Spawned:
-        """Start a command that dies with its channel."""
-
-
-class Waits(Protocol):
-    """What is needed of the kernel log."""
-
-    def mark(self) -> int:
-        """Position of what will come."""
-
-    def wait_for(self, pattern: re.Pattern[bytes], mark: int, deadline_s: float) -> object:
-        """Whether the log matched in time."""
-
-
 @contextlib.contextmanager
-def watched(session: Spawns, kmsg: Waits, core: str, trace: str) -> Iterator[None]:
+def watched(session: Session, kmsg: Log, core: str, trace: str) -> Iterator[None]:
     """Have the beats of a running firmware dated. trace: path of its debugfs trace file.
 
     LabFault if the watcher does not see it beat.

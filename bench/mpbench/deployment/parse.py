@@ -7,9 +7,8 @@ Ref: Linux 6.12 drivers/remoteproc/remoteproc_core.c (kernel lines), OP-TEE 4.10
 """
 
 import re
-from collections.abc import Iterator
 
-from mpbench.core.facts import (
+from mpbench.core.evidence import (
     KMSG,
     MEMORY,
     NO_TRACE,
@@ -18,11 +17,11 @@ from mpbench.core.facts import (
     STATE,
     TRACE_FIRST,
     TRACE_SECOND,
-    DeployFacts,
     Evidence,
-    Provenance,
-    memory_word,
+    text_of,
+    word_of,
 )
+from mpbench.deployment.facts import DeployFacts, memory_word
 
 TEE_ERROR = re.compile(r"TEE err: (?:0x)?([0-9a-f]{8})")
 """How the remoteproc driver reports a refusal by the TEE (ST's kernel and ours)."""
@@ -40,18 +39,7 @@ BEAT = re.compile(r"boot ([0-9a-f]{8}) beat ([0-9a-f]{8})")
 """Second line of the trace buffer, rewritten in place."""
 
 
-BANNERS = {
-    "tf-a": re.compile(r"BL(?:2|31): (v\d\S*)"),  # a 32-bit OP-TEE stands where BL31 would: BL2 is last
-    "u-boot": re.compile(r"U-Boot (\d{4}\.\d\d\S*)"),
-    "op-tee": re.compile(r"OP-TEE version: (.+?)(?: #|$)", re.MULTILINE),
-}
-"""Versions that the boot chain prints.
-
-Ref: TF-A bl2/bl2_main.c, bl31/bl31_main.c, U-Boot include/version.h, OP-TEE core/arch/arm/kernel/boot.c
-"""
-
-
-def observe(evidence: Evidence) -> DeployFacts:
+def deploy_facts(evidence: Evidence) -> DeployFacts:
     """What a deployment showed; None wherever the evidence does not reach."""
     errno = word_of(evidence, START_ERRNO)
     return DeployFacts(
@@ -94,34 +82,6 @@ def beat(trace: str) -> tuple[int, int] | None:
     return (int(found[1], 16), int(found[2], 16)) if found else None
 
 
-def provenance(evidence: Evidence) -> Provenance:
-    """Who the board is: what its files say, and the versions that boot loaders and TEE printed."""
-    entries = {
-        a.name.removeprefix("about."): _plain(a.data) for a in evidence.artefacts if "about." in a.name
-    }
-    printed = {
-        name: text for a in evidence.artefacts for name, text in _banners(text_of(evidence, a.name) or "")
-    }
-    return Provenance({name: text for name, text in (printed | entries).items() if text})
-
-
-def _banners(text: str) -> Iterator[tuple[str, str]]:
-    """(name, version) of every banner; of several boots the last one stands."""
-    for name, pattern in BANNERS.items():
-        if found := pattern.findall(text):
-            yield name, found[-1].strip()
-
-
-def _plain(data: bytes) -> str:
-    """A file's text on one line: device-tree strings end with NUL, lists are separated by it."""
-    return ", ".join(part for part in data.decode("utf-8", "backslashreplace").strip("\0\n").split("\0"))
-
-
-def is_virtual(found: Provenance) -> bool:
-    """Whether the board says of itself that it is emulated."""
-    return "mpbench,virt" in found.entries.get("compatible", "")
-
-
 def _beating(evidence: Evidence) -> bool | None:
     if evidence.get(NO_TRACE) is not None:
         return None if runs_unheard(evidence) else False
@@ -149,14 +109,3 @@ def _identity(evidence: Evidence) -> str | None:
         return ""
     trace = text_of(evidence, TRACE_FIRST)
     return None if trace is None else identity(trace)
-
-
-def text_of(evidence: Evidence, name: str) -> str | None:
-    """Text of an artefact; bytes that are no UTF-8 stay visible and harm no pattern."""
-    data = evidence.get(name)
-    return None if data is None else data.decode("utf-8", "backslashreplace").replace("\r\n", "\n")
-
-
-def word_of(evidence: Evidence, name: str) -> str | None:
-    text = text_of(evidence, name)
-    return None if text is None else text.strip()

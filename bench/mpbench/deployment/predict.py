@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What a board will show for an outcome: the prediction that an observation is compared with."""
 
-from mpbench.core.facts import ZEROS, DeployFacts, MemoryRange, memory_word
+from mpbench.deployment.facts import ZEROS, DeployFacts, MemoryRange, memory_word
 from mpbench.twin import linux
 from mpbench.twin.profile import Profile
 from mpbench.twin.values import Outcome, Write, flatten, hashed, zeros_sha256

@@ -16,10 +16,12 @@ import pytest
 from attrs import asdict, define, field
 
 import mpbench
-from mpbench.core.facts import Evidence, Measurement, Verdict
+from mpbench.board.identification import About
+from mpbench.core.evidence import Evidence
+from mpbench.core.facts import Measurement, Verdict
+from mpbench.core.provenance import is_virtual, provenance
 from mpbench.core.record import Clock, Record, new_directory
-from mpbench.deployment import run
-from mpbench.deployment.parse import is_virtual, provenance
+from mpbench.core.step import Step
 from mpbench.harness.verdicts import Found, of_measurement, of_test
 
 MARKER = "requirement"
@@ -55,7 +57,7 @@ class RunState:
     record: Record | None = None
     clock: Clock = field(factory=Clock)
     blocked: str = ""
-    board: run.About | None = None
+    board: About | None = None
     waiting: dict[str, pytest.Item] = field(factory=dict)
     phases: list[Found] = field(factory=list)
     found: dict[str, Found] = field(factory=dict)
@@ -88,7 +90,7 @@ class RunState:
             continues=continues,
         )
 
-    def board_is(self, found: run.About, more: Mapping[str, str]) -> None:
+    def board_is(self, found: About, more: Mapping[str, str]) -> None:
         """Record who the board is, and `more`; from now on every line carries its id and boot_id."""
         self.board = found
         entries = dict(found.provenance.entries) | dict(more)
@@ -145,13 +147,11 @@ class RunState:
             self.phases = [Found(Verdict.NOT_RUN, reason)]
             self.end(item)
 
-    def step(self, item: pytest.Item, step: run.Step) -> None:
+    def step(self, item: pytest.Item, step: Step) -> None:
         """Record a step of a test, and when what happened in it."""
         self.note(item, f"{step.name} on {step.core}")
         if self.record:
-            run.append(self.record, id_of(item), step)
-            if times := getattr(step, "timeline", None):
-                run.append_timeline(self.record, id_of(item), step, times)
+            append_step(self.record, id_of(item), step)
 
     def measurement(self, item: pytest.Item, m: Measurement) -> None:
         """Record a measurement of a test; outside its limits, or close to them, it decides the verdict."""
@@ -172,6 +172,27 @@ class RunState:
             counts = Counter(v.value for v in self.verdicts())
             self.record.append("run-end", counts=dict(counts))
             self.record.close()
+
+
+def append_step(record: Record, test: str, step: Step) -> None:
+    """Put a step into the record: its evidence first, then when things happened in it."""
+    record.append(
+        "step",
+        test=test,
+        name=step.name,
+        core=step.core,
+        fields=[asdict(f) | {"agreement": f.agreement.value} for f in step.comparison.fields],
+        evidence=record.keep(step.evidence.artefacts),
+        duration_ns=step.duration_ns,
+    )
+    if step.events:
+        record.append(
+            "timeline",
+            test=test,
+            name=f"{step.name} on {step.core}",
+            events=[list(event) for event in step.events],
+            source="the board's clock: kernel log and trace buffer",
+        )
 
 
 RUN = pytest.StashKey[RunState]()

@@ -2,9 +2,7 @@
 """How the test cases sign: with the board's key, and with the platform records that its OP-TEE wants."""
 
 from collections.abc import Mapping
-from typing import Any
 
-import pytest
 from attrs import field, frozen
 from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -55,9 +53,3 @@ def _value(name: object, value: object) -> bytes:
     if not isinstance(value, int) or not 0 <= value < 1 << 32:
         raise Misuse(f"{OPTION}: {name} is {value!r}; it holds a number of 32 bits")
     return value.to_bytes(4, "little")
-
-
-@pytest.fixture(scope="session")
-def signed(env: Any, signing_key: rsa.RSAPrivateKey) -> Signer:
-    """`signed(core, elf, ...)` → the image as the board's OP-TEE wants it; option `bench_plat_tlvs`."""
-    return Signer(signing_key, records_of(env.config.get_option(OPTION, {})))

@@ -14,7 +14,7 @@ import pytest
 from attrs import define, field, frozen
 
 from mpbench.core.errors import LabFault, Misuse
-from mpbench.plugin.collection import reports, target_name
+from mpbench.harness.environment import reports, target_name
 
 DEFAULT = "3x"
 UNITS_S = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}

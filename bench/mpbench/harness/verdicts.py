@@ -42,6 +42,11 @@ def cause(exception: BaseException) -> BaseException:
     return exception
 
 
+def is_broken_strategy(exception: BaseException) -> bool:
+    """Whether labgrid's strategy broke, so that the board's state is unknown."""
+    return isinstance(exception, StrategyError)
+
+
 def says_all(exception: BaseException) -> bool:
     """Whether the message is enough: a traceback would only hide it. Ours, labgrid's, the system's."""
     found = cause(exception)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
-from mpbench.board.protocols import Executes
+from mpbench.board.protocols import Session
 from mpbench.board.trace.tracefs import MOUNT, TRACING
 
 PER_CPU, THREADED = "per-CPU", "threaded"
@@ -86,7 +86,7 @@ class Facilities:
         return ("histogram", "raw", "text") if self.histograms else ("raw", "text")
 
 
-def look(session: Executes) -> Facilities:
+def look(session: Session) -> Facilities:
     """Ask the board; one round trip."""
     return parse(session.execute(LOOK).stdout.decode("utf-8", "replace"))
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mpbench.board.trace.ring_buffer import Events, Format
-from mpbench.core.facts import Outlier, Ran
+from mpbench.notification.facts import CpuActivity, Outlier
 from mpbench.notification.trace_events import (
     END,
     RETURN,
@@ -47,7 +47,7 @@ class Mark(NamedTuple):
     before: str
 
 
-def ran(marks: Iterable[Mark], cpu: int, begin_ns: int, end_ns: int) -> Iterator[Ran]:
+def ran(marks: Iterable[Mark], cpu: int, begin_ns: int, end_ns: int) -> Iterator[CpuActivity]:
     """What ran on a CPU between two times, without gaps; marks: in order, from before the begin on.
 
     What was before the first mark of a CPU was not recorded: a full buffer forgets the oldest.
@@ -57,13 +57,13 @@ def ran(marks: Iterable[Mark], cpu: int, begin_ns: int, end_ns: int) -> Iterator
     for number, mark in enumerate(mark for mark in marks if mark.cpu == cpu):
         at = min(max(mark.ns, begin_ns), end_ns)
         if at > last:
-            yield Ran(cpu, last - begin_ns, at - last, on[IRQ] or on[SOFTIRQ] or on[SWITCH])
+            yield CpuActivity(cpu, last - begin_ns, at - last, on[IRQ] or on[SOFTIRQ] or on[SWITCH])
             last = at
         if number == 0:
             on[SWITCH] = mark.before
         _apply(mark, on)
     if end_ns > last:
-        yield Ran(cpu, last - begin_ns, end_ns - last, on[IRQ] or on[SOFTIRQ] or on[SWITCH])
+        yield CpuActivity(cpu, last - begin_ns, end_ns - last, on[IRQ] or on[SOFTIRQ] or on[SWITCH])
 
 
 def _apply(mark: Mark, on: dict[str, str]) -> None:
@@ -80,19 +80,19 @@ def _apply(mark: Mark, on: dict[str, str]) -> None:
         on[IRQ] = mark.what
 
 
-def shortened(parts: Iterable[Ran], most: int = MOST) -> tuple[Ran, ...]:
+def shortened(parts: Iterable[CpuActivity], most: int = MOST) -> tuple[CpuActivity, ...]:
     """Neighbours that are the same as one; of many parts the longest ones, in order, then all others."""
-    found: list[Ran] = []
+    found: list[CpuActivity] = []
     for part in parts:
         if found and found[-1].what == part.what:
-            found[-1] = Ran(part.cpu, found[-1].begin_ns, found[-1].ns + part.ns, part.what)
+            found[-1] = CpuActivity(part.cpu, found[-1].begin_ns, found[-1].ns + part.ns, part.what)
         else:
             found.append(part)
     longest = sorted(sorted(found, key=lambda p: -p.ns)[:most], key=lambda p: p.begin_ns)
     others = [part for part in found if part not in longest]
     if others:
         words = f"{len(others)} others"
-        longest.append(Ran(others[0].cpu, others[0].begin_ns, sum(p.ns for p in others), words))
+        longest.append(CpuActivity(others[0].cpu, others[0].begin_ns, sum(p.ns for p in others), words))
     return tuple(longest)
 
 
@@ -111,7 +111,7 @@ def slowest(samples: Iterable[Sample], number: int, marks: Marks) -> tuple[Outli
 
 
 def _outlier(sample: Sample, marks: list[Mark]) -> Outlier:
-    parts: tuple[Ran, ...] = ()
+    parts: tuple[CpuActivity, ...] = ()
     if marks:
         if sample.irq_cpu != sample.cpu:
             parts = shortened(ran(marks, sample.irq_cpu, sample.irq, sample.queue))

@@ -17,12 +17,13 @@ from mpbench.board.trace import raw_trace
 from mpbench.board.trace.ring_buffer import Events, Format, decode, event_format, layout
 from mpbench.core import record
 from mpbench.core.errors import Invalidated, LabFault, Misuse
-from mpbench.core.facts import Measurement, Outlier
+from mpbench.core.facts import Measurement
 from mpbench.core.histogram import Histogram, interval
-from mpbench.harness.bench import Bench
+from mpbench.deployment.fixture import DeployBench
 from mpbench.notification import run
 from mpbench.notification.capabilities import Facilities, look
 from mpbench.notification.cpu_activity import marks_of_raw, marks_of_text, of_snapshot, slowest
+from mpbench.notification.facts import Outlier
 from mpbench.notification.ftrace_plan import Recorded
 from mpbench.notification.ftrace_session import LatencyTrace, timing
 from mpbench.notification.live_histogram import Live
@@ -31,6 +32,7 @@ from mpbench.notification.measure import (
     OUTLIERS,
     SEGMENTS,
     Result,
+    as_sample,
     measurements,
     merged,
     shifts,
@@ -96,7 +98,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 class Notifications:
     """The board's notifications, in the hands of one test case."""
 
-    bench: Bench
+    bench: DeployBench
     found: Facilities
     stimulus: Any
     limits_us: Mapping[str, Mapping[str, float]]
@@ -278,7 +280,9 @@ class Notifications:
         if found.method == run.HISTOGRAM and not self.found.snapshots:
             self.bench.outliers(f"{prefix}slowest notifications", (), f"{source}; {NO_SNAPSHOTS}")
         if found.outliers:
-            self.bench.outliers(f"{prefix}slowest notifications", found.outliers, source)
+            self.bench.outliers(
+                f"{prefix}slowest notifications", [as_sample(o) for o in found.outliers], source
+            )
             if self.live is not None and not condition:
                 self.live.tell(told(outlier) for outlier in found.outliers)
         parts = [
@@ -366,7 +370,7 @@ def notification_trace(board: Any, notification_facilities: Facilities) -> Itera
 
 @pytest.fixture
 def notifications(
-    bench: Bench,
+    bench: DeployBench,
     notification_facilities: Facilities,
     notification_trace: LatencyTrace | None,
     target: Any,

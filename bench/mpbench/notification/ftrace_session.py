@@ -11,9 +11,8 @@ import contextlib
 import secrets
 import shlex
 from collections.abc import Iterator, Sequence
-from typing import Protocol
 
-from mpbench.board.protocols import Executes
+from mpbench.board.protocols import RemoteProcess, Session
 from mpbench.board.session.shell_protocol import one_line
 from mpbench.board.trace.tracefs import TRACING
 from mpbench.core.errors import LabFault
@@ -60,22 +59,6 @@ read -r c 2>/dev/null </proc/${{tag##*x}}/cmdline; case $c in *mpb_guard*) ;; *)
 GUARD = f"N={PREFIX}%sx$$; : mpb_guard; sleep 2147483647 | N=$N setsid sh -c %s >/dev/null 2>&1"
 
 
-class Running(Protocol):
-    """A command that goes on."""
-
-    pid: int
-
-    def close(self) -> None:
-        """Kill it."""
-
-
-class Session(Executes, Protocol):
-    """What is needed of a session."""
-
-    def spawn(self, command: str) -> Running:
-        """Start a command that dies with its channel."""
-
-
 class LatencyTrace:
     """Histograms and, if they are wanted, records of the events themselves.
 
@@ -89,7 +72,7 @@ class LatencyTrace:
         self._counting = self._snapshots = False
         self.context_recorded = False
         self._bands = tuple(bands)
-        self._guard: Running | None = None
+        self._guard: RemoteProcess | None = None
         self.plan: Plan | None = None
         self.moved = 0
 

@@ -6,11 +6,13 @@ Ref: Linux drivers/tee/optee/smc_abi.c (notif_pcpu_irq_handler, notif_irq_handle
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from attrs import evolve, field, frozen
 
-from mpbench.core.facts import Measurement, Outlier
+from mpbench.core.facts import Measurement
 from mpbench.core.histogram import Z_99, Histogram, interval
+from mpbench.notification.facts import Outlier
 
 SEGMENTS = {
     "queue": "interrupt → bottom half asked for",
@@ -172,6 +174,17 @@ def longest(o: Outlier) -> str:
     if o.segment == "total":
         return "its parts were not recorded"
     return f"{SEGMENTS[o.segment]}: {_us(o.durations_ns[o.segment])} µs"
+
+
+def as_sample(o: Outlier) -> dict[str, Any]:
+    """An outlier as the record keeps it."""
+    return {
+        "total_ns": o.total_ns,
+        "longest": longest(o),
+        "irq_cpu": o.irq_cpu,
+        "cpu": o.cpu,
+        "ran": [[r.cpu, r.begin_ns, r.ns, r.what] for r in o.ran],
+    }
 
 
 def _us(ns: int) -> str:

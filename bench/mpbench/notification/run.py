@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from mpbench.core.errors import Invalidated, LabFault
-from mpbench.core.facts import Outlier
 from mpbench.core.histogram import BANDS, Histogram, of_values
+from mpbench.notification.facts import Outlier
 from mpbench.notification.measure import SEGMENTS, Counts, Result
 from mpbench.notification.parse import ALL_CPUS, Readout, readout, unpacked
 from mpbench.notification.trace_events import Followed

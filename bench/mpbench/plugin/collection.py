@@ -1,35 +1,30 @@
 # SPDX-License-Identifier: MIT
 """Which tests a run has: options, the environment's check, cores as parameters."""
 
-import importlib
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
-from labgrid.config import Config
-from labgrid.exceptions import InvalidConfigError, NoConfigFoundError
-from labgrid.pytestplugin.hooks import LABGRID_ENV_KEY
 
 from mpbench.core import directories
 from mpbench.core.errors import LabFault, Misuse
+from mpbench.harness.environment import (
+    check_environment,
+    env_of,
+    lab_environment,
+    profile_of,
+    reports,
+    target_name,
+)
 from mpbench.harness.resume import Resumed, of_runs
 from mpbench.harness.run_state import CHECKOUT, MARKER, RUN, RunState, id_of, is_board_test, of
 from mpbench.plugin import progress
-from mpbench.twin.profile import Profile, load_profile, profile_names
 
 TESTCASES = CHECKOUT / "testcases"
 OWN = frozenset(TESTCASES / name for name in ("unit", "contract", "peer", "performance", "faults", "virtual"))
 """The bench's own tests: with a board they are collected only if they are named."""
 
-EXAMPLE = max((CHECKOUT / "targets").glob("virtual-*.yaml")).name
-"""Target file of a board that everybody has."""
-NO_BOARD = f"no board was named: pytest --lg-env targets/{EXAMPLE}"
-MAIN = "main"
 FLIPS = 20
-PROFILE = "MPBENCH_PROFILE"
-"""Environment variable: name or file of a profile, before the one that the target file names."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -94,79 +89,9 @@ def pytest_configure(config: pytest.Config) -> None:
             raise pytest.UsageError(str(e)) from e
 
 
-def lab_environment(option: str | None) -> str | None:
-    """The environment's file as labgrid finds it: the option, else LG_ENV."""
-    return option if option is not None else os.environ.get("LG_ENV")
-
-
-def check_environment(path: str) -> Config:
-    """The environment, read as labgrid reads it. Misuse with one line for whatever is wrong with it."""
-    try:
-        config = Config(path)
-        targets = config.get_targets()
-        for name in config.get_imports():
-            _try_import(name)
-    except NoConfigFoundError:
-        raise Misuse(f"{path}: no such file (looked in {Path.cwd()})") from None
-    except InvalidConfigError as e:
-        raise Misuse(f"{path}{_line_of(e)}: {_one_line(e)}") from e
-    except (OSError, ValueError, KeyError, ImportError, SyntaxError, AttributeError, TypeError) as e:
-        raise Misuse(f"{path}: {_one_line(e)}") from e
-    if not isinstance(targets, dict) or not isinstance(targets.get(MAIN), dict):
-        raise Misuse(f"{path}: no target `{MAIN}`; the bench tests `targets: {MAIN}: ...`")
-    for resource, attribute in empty_attributes(targets[MAIN].get("resources")):
-        raise Misuse(f"{path}: `{attribute}` of {resource} is empty: give its variable a value")
-    return config
-
-
-def empty_attributes(resources: Any) -> list[tuple[str, str]]:
-    """(class, attribute) of what is an empty text; a variable that is set to nothing makes one. Pure."""
-    entries = resources if isinstance(resources, list) else [resources]
-    found = [item for entry in entries if isinstance(entry, dict) for item in entry.items()]
-    return [
-        (str(cls), str(name))
-        for cls, attributes in found
-        if isinstance(attributes, dict)
-        for name, value in attributes.items()
-        if value == "" and name != "password"
-    ]
-
-
-def _try_import(name: str) -> None:
-    """Import a module; labgrid runs files itself, and twice is once too often, so these are compiled only."""
-    if name.endswith(".py"):
-        compile(Path(name).read_bytes(), name, "exec")
-    else:
-        importlib.import_module(name)
-
-
-def _line_of(error: BaseException) -> str:
-    mark = getattr(error.__context__, "problem_mark", None)
-    return f":{mark.line + 1}" if isinstance(error.__context__, yaml.MarkedYAMLError) and mark else ""
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())
-
-
-def profile_of(config: Config) -> Profile:
-    """The profile that MPBENCH_PROFILE, else the environment's options name. Misuse: none, or no profile."""
-    override = os.environ.get(PROFILE)
-    name = override or str(config.get_option("bench_profile", ""))
-    if not name:
-        raise Misuse(
-            f"{config.filename}: no profile; e.g. `options: {{bench_profile: {profile_names()[-1]}}}`"
-        )
-    path = Path(name).expanduser() if override else Path(config.resolve_path(name))
-    try:
-        return load_profile(path if path.is_file() else name)
-    except Misuse as e:
-        raise Misuse(f"{PROFILE if override else f'{config.filename}: bench_profile'} {e}") from e
-
-
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """With a board, the bench's own tests stand back unless they are asked for."""
-    if collection_path.resolve() not in OWN or not config.stash[LABGRID_ENV_KEY]:
+    if collection_path.resolve() not in OWN or not env_of(config):
         return None
     return True if not _is_named(collection_path, config) else None
 
@@ -181,7 +106,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """In a test that asks for a board, `core` stands for every core of the target."""
     if not {"core", "env"} <= set(metafunc.fixturenames):
         return
-    env = metafunc.config.stash[LABGRID_ENV_KEY]
+    env = env_of(metafunc.config)
     names = [core.name for core in profile_of(env.config).cores] if env else []
     metafunc.parametrize("core", names or [pytest.param(None, id="no-board")])
 
@@ -193,7 +118,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         return
     state = of(session.config)
     state.waiting = {item.nodeid: item for item in found}
-    if found and session.config.stash[LABGRID_ENV_KEY]:
+    if found and env_of(session.config):
         try:
             continues = resumed(session.config).run
             state.open(reports(session.config), target_name(session.config), continues)
@@ -220,14 +145,3 @@ def resumed(config: pytest.Config) -> Resumed:
         return of_runs(config.invocation_params.dir / option)
     except Misuse as e:
         raise pytest.UsageError(str(e)) from e
-
-
-def reports(config: pytest.Config) -> Path:
-    """Where runs are recorded."""
-    named: str | None = config.option.bench_reports
-    return config.invocation_params.dir / named if named else CHECKOUT / "reports" / "runs"
-
-
-def target_name(config: pytest.Config) -> str:
-    """Name of the kind of board: the environment's file without its suffix."""
-    return Path(config.stash[LABGRID_ENV_KEY].config_file).stem

@@ -7,19 +7,27 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
-from labgrid.pytestplugin.hooks import LABGRID_ENV_KEY
-from labgrid.strategy import StrategyError
 
 import mpbench.report
 from mpbench.board import ownership
 from mpbench.core.errors import LabFault
-from mpbench.core.facts import SECURE_CONSOLE, Artefact, Evidence, Verdict, overall
+from mpbench.core.evidence import SECURE_CONSOLE, Artefact, Evidence
+from mpbench.core.facts import Verdict, overall
 from mpbench.harness import place_lock
+from mpbench.harness.environment import MAIN, NO_BOARD, env_of
 from mpbench.harness.resume import ENDED
 from mpbench.harness.run_state import RunState, is_board_test, of
-from mpbench.harness.verdicts import BLOCKED, Found, exit_code, of_exception, of_skip, of_test, says_all
+from mpbench.harness.verdicts import (
+    BLOCKED,
+    Found,
+    exit_code,
+    is_broken_strategy,
+    of_exception,
+    of_skip,
+    of_test,
+    says_all,
+)
 from mpbench.plugin import progress
-from mpbench.plugin.collection import MAIN, NO_BOARD
 
 _BROKEN = "is in broken state"
 """How labgrid's skip of a test with a broken strategy ends."""
@@ -71,7 +79,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
     the other again for each test.
     """
     if is_board_test(item):
-        if not item.config.stash[LABGRID_ENV_KEY]:
+        if not env_of(item.config):
             pytest.skip(NO_BOARD)
         state = of(item.config)
         if state.blocked:
@@ -87,7 +95,7 @@ def _lock(config: pytest.Config, state: RunState) -> None:
     """From now on the board is this run's, as far as coordinator and host can tell."""
     if state.alone is not None:
         return
-    target = config.stash[LABGRID_ENV_KEY].get_target(MAIN)
+    target = env_of(config).get_target(MAIN)
     state.alone = place_lock.alone(target)
     if lock := place_lock.lock_of(target):
         state.lock, state.let_go = lock, lock.close
@@ -107,7 +115,7 @@ def _ask_for(state: RunState) -> None:
 
 def _make_targets(config: pytest.Config) -> None:
     """Have labgrid make its targets where people can read along: a virtual board may be built first."""
-    env = config.stash[LABGRID_ENV_KEY]
+    env = env_of(config)
     capture = config.pluginmanager.getplugin("capturemanager")
     shown = capture.global_and_fixture_disabled() if capture else contextlib.nullcontext()
     with shown, place_lock.told(env.config):
@@ -145,12 +153,12 @@ def pytest_runtest_makereport(
 def _unusable(call: pytest.CallInfo[None], report: pytest.TestReport, state: RunState) -> bool:
     """The board was never reached, or a strategy broke, so nobody knows in what state it is."""
     never = report.when == "setup" and report.failed and state.board is None
-    return never or bool(call.excinfo and isinstance(call.excinfo.value, StrategyError))
+    return never or bool(call.excinfo and is_broken_strategy(call.excinfo.value))
 
 
 def _consoles(config: pytest.Config) -> Evidence:
     """The end of what each console said; a board that does not come up says nothing anywhere else."""
-    target = config.stash[LABGRID_ENV_KEY].targets.get(MAIN)
+    target = env_of(config).targets.get(MAIN)
     recorders = [d for d in (target.drivers if target else ()) if type(d).__name__ == "ConsoleRecorder"]
     return Evidence(
         tuple(
@@ -230,7 +238,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     worst = overall(counts)
     text = ", ".join(f"{counts[v]} {v.value}" for v in Verdict if counts[v])
     tell(f"verdict {worst.value}: {text}", **{_COLOURS.get(worst, "purple"): True, "bold": True})
-    if not config.stash[LABGRID_ENV_KEY]:
+    if not env_of(config):
         tell(f"{len(state.found)} board tests did not run; {NO_BOARD}")
     if state.trouble:
         tell(state.trouble, red=True)

@@ -4,13 +4,15 @@
 import re
 import shlex
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 from attrs import define, frozen
 
+from mpbench.board.identification import BOOT_ID
+from mpbench.board.protocols import KernelLog, Log, Session
 from mpbench.core.errors import LabFault
-from mpbench.core.facts import (
+from mpbench.core.evidence import (
     CORE,
     FTRACE,
     INTERRUPTS_AFTER,
@@ -70,36 +72,6 @@ class Tracing(Protocol):
         """
 
 
-class Flag(Protocol):
-    """A line of the bench's own in the kernel's log."""
-
-    @property
-    def command(self) -> str:
-        """What writes it."""
-
-
-class KernelLog(collect.Log, Protocol):
-    """The kernel's log, whose marks can be written along with other commands."""
-
-    def flag(self) -> Any:
-        """A Flag to be written."""
-
-    def position(self, flag: Any) -> int:
-        """Where the log goes on behind a flag that was written."""
-
-    def until(self, flag: Any, mark: int) -> bytes:
-        """Everything from `mark` to a flag that was written."""
-
-
-class Looks(Protocol):
-    """What gather needs of a session: one round trip before a crash, one after it."""
-
-    def look(
-        self, paths: Sequence[str], *, first: str = "", then: str = ""
-    ) -> tuple[bytes, dict[str, bytes | str], bytes]:
-        """What the command `first` writes, some files after that, then what the command `then` writes."""
-
-
 @frozen
 class Subject:
     """A core that is going to crash, and what shows it.
@@ -112,9 +84,9 @@ class Subject:
     line: str
     state: str
     trace: str
-    session: Looks
+    session: Session
     kmsg: KernelLog
-    secure: collect.Log
+    secure: Log
     tracing: Tracing
 
 
@@ -143,14 +115,14 @@ def before(subject: Subject, provoke: str = "") -> Before:
     """
     flag, secure_mark = subject.kmsg.flag(), subject.secure.mark()
     then = f"{flag.command}; {{ {provoke}; }} 2>&1 && echo done" if provoke else flag.command
-    _, found, said = subject.session.look([collect.BOOT_ID, INTERRUPTS, subject.trace], then=then)
+    _, found, said = subject.session.look([BOOT_ID, INTERRUPTS, subject.trace], then=then)
     if provoke and not said.endswith(b"done\n"):
         answer = said.decode("utf-8", "backslashreplace")
         raise LabFault(f"{subject.core}: the board does not take {provoke!r}: {answer!r}")
     artefacts = [Artefact(CORE, subject.core.encode()), Artefact(WATCHDOG_LINE, subject.line.encode())]
     artefacts += _artefacts({INTERRUPTS_BEFORE: found[INTERRUPTS], TRACE_BEFORE: found[subject.trace]})
     watched = collect.Watch(subject.kmsg, subject.secure, subject.kmsg.position(flag), secure_mark)
-    return Before(subject, watched, tuple(artefacts), found[collect.BOOT_ID])
+    return Before(subject, watched, tuple(artefacts), found[BOOT_ID])
 
 
 def after(
@@ -174,7 +146,7 @@ def after(
     artefacts += [] if traced is None else [Artefact(FTRACE, traced)]
     artefacts.append(Artefact(KMSG, _log(begun, look.flag, last)))
     artefacts.append(Artefact(SECURE_CONSOLE, watched.secure.since(watched.secure_mark)))
-    return After(Evidence(tuple(artefacts)), look.found[collect.BOOT_ID])
+    return After(Evidence(tuple(artefacts)), look.found[BOOT_ID])
 
 
 @define
@@ -194,7 +166,7 @@ class _Look:
     @classmethod
     def at(cls, subject: Subject) -> "_Look":
         """Take the look."""
-        flag, paths = subject.kmsg.flag(), [subject.trace, subject.state, INTERRUPTS, collect.BOOT_ID]
+        flag, paths = subject.kmsg.flag(), [subject.trace, subject.state, INTERRUPTS, BOOT_ID]
         command = f"t={shlex.quote(subject.trace)}{SAMPLED}{subject.tracing.asking()}{BEATEN}"
         said, found, _ = subject.session.look(paths, first=command, then=flag.command)
         second = _bytes(found[subject.trace])

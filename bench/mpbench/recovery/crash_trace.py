@@ -14,10 +14,8 @@ import math
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Protocol
 
-from mpbench.board.protocols import Executes
-from mpbench.board.session.shell_protocol import Reply
+from mpbench.board.protocols import Session
 from mpbench.board.trace.tracefs import MOUNT, TRACING
 from mpbench.core.errors import Invalidated, LabFault
 
@@ -85,16 +83,6 @@ LOST = re.compile(rb"CPU:(\d+) \[LOST (?:(\d+) )?EVENTS\]")
 """Ref: Linux kernel/trace/trace.c print_trace_line()"""
 
 WORK = re.compile(rb": workqueue_execute_(start|end): work struct (\w+)")
-
-
-class Session(Executes, Protocol):
-    """What is needed of a session."""
-
-    def call(self, command: str, timeout_s: float) -> Reply:
-        """Run one that may take long; other work goes on beside it."""
-
-    def read(self, path: str) -> bytes | str:
-        """A file's bytes, or the errno's name."""
 
 
 class CrashTrace:

@@ -15,27 +15,20 @@ from elftools.elf.elffile import ELFFile
 from mpbench.board.core_memory import CoreMemory
 from mpbench.board.coredump import await_dump, clear_all, pending, take
 from mpbench.board.interrupts import watchdog_line
+from mpbench.board.protocols import Board
 from mpbench.board.resource_snapshot import held
 from mpbench.core.errors import BoardFault, LabFault, Misuse
-from mpbench.core.facts import (
-    INJECTED,
-    NO_CRASH,
-    TRACE_FIRST,
-    TRACE_SECOND,
-    WATCHDOG,
-    Cause,
-    Evidence,
-    RecoveryFacts,
-)
-from mpbench.deployment import run
+from mpbench.core.evidence import TRACE_FIRST, TRACE_SECOND, Evidence, text_of
+from mpbench.core.step import Step
 from mpbench.deployment.collect import trace_samples
+from mpbench.deployment.fixture import DeployBench
 from mpbench.deployment.heartbeat import watched
 from mpbench.deployment.leaks import Snapshot, snapshot, steady
-from mpbench.deployment.parse import beat, identity, text_of
-from mpbench.harness.bench import Bench
+from mpbench.deployment.parse import beat, identity
 from mpbench.harness.signer import Signer
 from mpbench.recovery.collect import Subject
 from mpbench.recovery.crash_trace import CrashTrace, recording
+from mpbench.recovery.facts import INJECTED, NO_CRASH, WATCHDOG, Cause, RecoveryFacts
 from mpbench.recovery.parse import beating
 from mpbench.recovery.predict import crash as predict_crash
 from mpbench.recovery.predict import recovery as predict_recovery
@@ -62,7 +55,7 @@ RSC_TRACE = 2
 
 
 @pytest.fixture(scope="session")
-def crash_trace(board: run.Board, profile: Any) -> Iterator[CrashTrace]:
+def crash_trace(board: Board, profile: Any) -> Iterator[CrashTrace]:
     """The recorder of what Linux does in a recovery, for the whole run."""
     anything: Any = board
     lines = [watchdog_line(anything.session, anything.remoteproc, core.name) for core in profile.cores]
@@ -72,7 +65,7 @@ def crash_trace(board: run.Board, profile: Any) -> Iterator[CrashTrace]:
 
 @pytest.fixture
 def crashes(
-    bench: Bench,
+    bench: DeployBench,
     firmware: Callable[[str, str], bytes],
     signed: Signer,
     crash_trace: CrashTrace,
@@ -126,7 +119,7 @@ class Crashes:
     `bench_limits_ms` of the target
     """
 
-    bench: Bench
+    bench: DeployBench
     _firmware: Callable[[str, str], bytes]
     _signed: Signer
     trace: CrashTrace
@@ -235,7 +228,7 @@ class Crashes:
         name = f"recovery: {word}"
         return self._step(core, predicted, lambda: self.write(core, "recovery", word), name, True)
 
-    def take_dump(self, core: str, boot: int) -> run.Step:
+    def take_dump(self, core: str, boot: int) -> Step:
         """The core dump of life number `boot`, compared, recorded, cleared. BoardFault for none."""
         begin = time.monotonic_ns()
         session: Any = self.bench.board.session
@@ -366,7 +359,7 @@ class Crashes:
     def settle(self) -> None:
         """As a test has to leave it: recovery enabled, no core dump wanted, no core still crashed."""
         if not self.bench.reachable:
-            return  # Bench.settle() finds out why
+            return  # DeployBench.settle() finds out why
         session: Any = self.bench.board.session
         for core, patient in self._patients.items():
             self._write(patient, {FAILURES: 0})

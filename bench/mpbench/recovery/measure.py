@@ -7,7 +7,8 @@ from itertools import pairwise
 
 from attrs import astuple, frozen
 
-from mpbench.core.facts import Measurement, Timeline
+from mpbench.core.facts import Measurement
+from mpbench.recovery.facts import Timeline
 
 KERNEL_LOG, WORKQUEUE, WATCHER = "kernel log", "workqueue tracepoints", "watcher on the board"
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from attrs import frozen
 
-from mpbench.core.facts import (
+from mpbench.core.evidence import (
     CORE,
     FTRACE,
     INTERRUPTS_AFTER,
@@ -24,12 +24,13 @@ from mpbench.core.facts import (
     TRACE_SECOND,
     WATCHDOG_LINE,
     Evidence,
-    RecoveryFacts,
-    Timeline,
+    text_of,
+    word_of,
 )
 from mpbench.core.proc_interrupts import by_cpu
-from mpbench.deployment.parse import TEE_ERROR, beat, identity, reason, text_of, word_of
+from mpbench.deployment.parse import TEE_ERROR, beat, identity, reason
 from mpbench.layout import TaCommand
+from mpbench.recovery.facts import RecoveryFacts, Timeline
 
 RECORD = re.compile(r"^\d+,(\d+),(\d+),[^;\n]*;(.*)$", re.MULTILINE)
 """A record of /dev/kmsg: priority, sequence number, microseconds; the text."""

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from attrs import field, frozen
 
 from mpbench.core.errors import BoardFault
-from mpbench.core.facts import DumpFacts
 from mpbench.deployment.parse import BEAT, beat, identity
+from mpbench.recovery.facts import DumpFacts
 
 EHDR = struct.Struct("<4s5B7xHHIIIIIHHHHHH")
 PHDR = struct.Struct("<8I")

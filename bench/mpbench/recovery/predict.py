@@ -8,8 +8,8 @@ Ref: Linux 6.12 drivers/remoteproc/remoteproc_core.c: rproc_crash_handler_work()
 from attrs import evolve, frozen
 
 from mpbench.core.errors import Misuse
-from mpbench.core.facts import Cause, RecoveryFacts
 from mpbench.deployment.predict import table_is_loaded
+from mpbench.recovery.facts import Cause, RecoveryFacts
 from mpbench.twin.machine import Loader
 from mpbench.twin.profile import Profile
 from mpbench.twin.values import Outcome

@@ -7,7 +7,7 @@ Ref: mpbench.twin.loader for the writes; Linux drivers/remoteproc/remoteproc_cor
 import struct
 
 from mpbench.core.errors import Misuse
-from mpbench.core.facts import DumpFacts
+from mpbench.recovery.facts import DumpFacts
 from mpbench.twin.loader import load
 from mpbench.twin.profile import Core, Profile
 from mpbench.twin.values import Outcome, Write, flatten, hashed

@@ -4,24 +4,34 @@
 import re
 import time
 from collections.abc import Callable
-from typing import Protocol
 
-from attrs import field, frozen
+from attrs import asdict, field, frozen
 
 import mpbench.recovery.parse as seen
 import mpbench.recovery.parse_coredump as see_dump
+from mpbench.board.identification import same_boot
+from mpbench.board.protocols import KernelLog
 from mpbench.core.compare import compare
 from mpbench.core.errors import BoardFault, LabFault
-from mpbench.core.facts import DUMP, DUMP_SUMMARY, Artefact, DumpFacts, Evidence, RecoveryFacts, Timeline
-from mpbench.deployment import run
+from mpbench.core.evidence import DUMP, DUMP_SUMMARY, Artefact, Evidence
+from mpbench.core.step import Step
 from mpbench.recovery import collect
+from mpbench.recovery.facts import DumpFacts, RecoveryFacts, Timeline
 
 
 @frozen
-class Crash(run.Step):
+class Crash(Step):
     """A crash and what became of it."""
 
     timeline: Timeline = field(factory=Timeline)
+
+    @property
+    def events(self) -> tuple[tuple[str, int], ...]:
+        """What was observed of the timeline, in order."""
+        seen = [
+            (name.removesuffix("_ns"), ns) for name, ns in asdict(self.timeline).items() if ns is not None
+        ]
+        return tuple(sorted(seen, key=lambda event: event[1]))
 
 
 def crash(
@@ -48,7 +58,7 @@ def crash(
     ends = collect.STAYS if predicted.state == "crashed" else collect.ENDS
     last = collect.BEAT if dated and predicted.beating else ""
     found = collect.after(begun, ends, deadline_s, last=last)
-    run.same_boot(_boot(begun.boot), _boot(found.boot))
+    same_boot(_boot(begun.boot), _boot(found.boot))
     evidence = found.evidence
     observed = seen.crash(evidence, core_id)
     agreed = compare(predicted, observed)
@@ -63,13 +73,13 @@ def _boot(found: bytes | str) -> str:
     return found.decode("ascii", "backslashreplace").strip()
 
 
-def dumped(core: str, predicted: DumpFacts, dump: bytes, took_ns: int) -> run.Step:
+def dumped(core: str, predicted: DumpFacts, dump: bytes, took_ns: int) -> Step:
     """Compare a core dump with what was predicted. BoardFault if it is none."""
     found = see_dump.segments(dump)
     observed = see_dump.facts(found, predicted)
     words = see_dump.summary(found, observed).encode()
     evidence = Evidence((Artefact(DUMP_SUMMARY, words), Artefact(DUMP, dump)))
-    return run.Step("core dump", core, predicted, observed, compare(predicted, observed), evidence, took_ns)
+    return Step("core dump", core, predicted, observed, compare(predicted, observed), evidence, took_ns)
 
 
 def lives_on(
@@ -100,23 +110,8 @@ def lives_on(
             )
 
 
-class Follows(Protocol):
-    """What `calm` needs of the kernel log."""
-
-    def find(self, pattern: re.Pattern[bytes], mark: int, deadline_s: float) -> "Ends | None":
-        """First match from `mark` on, None if there is none in time."""
-
-
-class Ends(Protocol):
-    """Where a match ended."""
-
-    @property
-    def end(self) -> int:
-        """Position behind it."""
-
-
 def calm(
-    log: Follows, mark: int, core: str, *, bound: int, disable: Callable[[], object], quiet_s: float
+    log: KernelLog, mark: int, core: str, *, bound: int, disable: Callable[[], object], quiet_s: float
 ) -> int:
     """How often `core` crashed since `mark`, once it has not crashed for quiet_s.
 

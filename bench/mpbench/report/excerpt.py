@@ -5,7 +5,7 @@ import re
 
 from attrs import frozen
 
-from mpbench.core.facts import (
+from mpbench.core.evidence import (
     DUMP,
     IMAGE,
     INTERRUPTS_AFTER,

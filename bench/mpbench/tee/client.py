@@ -9,11 +9,11 @@ import errno
 import re
 import shlex
 from collections.abc import Iterator, Mapping
-from typing import Protocol
 
 from attrs import field, frozen
 
 from mpbench.board import stress
+from mpbench.board.protocols import RemoteProcess, Session
 from mpbench.board.session.shell_protocol import Reply
 from mpbench.core.errors import LabFault, Misuse
 
@@ -76,13 +76,6 @@ def _answer(line: str) -> Answer:
     return Answer(int(found[1], 16), found[2], {name: int(n, 16) for name, n in values.items()}, data)
 
 
-class Session(stress.Session, Protocol):
-    """What is needed of a session."""
-
-    def call(self, command: str, timeout_s: float) -> Reply:
-        """As execute(), for a command that may take long."""
-
-
 @frozen
 class TeeClient:
     """The client at `path` on the board."""
@@ -136,7 +129,7 @@ GET_TIME = 4
 its commands. Ref: OP-TEE lib/libutee/include/pta_stats.h"""
 
 
-def _said(client: stress.Running, until: str, count: int) -> tuple[Answer, ...]:
+def _said(client: RemoteProcess, until: str, count: int) -> tuple[Answer, ...]:
     """Its lines, until so many different clients have said that word."""
     text, seen = "", set[int]()
     while len(seen) < count:

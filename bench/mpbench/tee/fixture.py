@@ -9,8 +9,9 @@ from attrs import evolve
 
 from mpbench.board.resource_snapshot import held
 from mpbench.core.errors import LabFault
+from mpbench.deployment.fixture import DeployBench
 from mpbench.deployment.leaks import Snapshot, snapshot, steady
-from mpbench.harness.bench import FIRMWARE, Bench, make
+from mpbench.harness.firmware import FIRMWARE, make
 from mpbench.tee.client import STATS, TeeClient
 from mpbench.tee.parse import allocated
 
@@ -43,7 +44,7 @@ def chosen(which: str, cases: Sequence[str], usual: Sequence[str]) -> list[str]:
 
 
 @pytest.fixture
-def tee_client(bench: Bench) -> Iterator[TeeClient]:
+def tee_client(bench: DeployBench) -> Iterator[TeeClient]:
     """The client, uploaded, and removed afterwards. Skips the test on a board without a way to its TEE."""
     session: Any = bench.board.session
     machine = session.execute("[ -c /dev/tee0 ] && uname -m").stdout.decode("ascii", "replace").strip()

@@ -6,12 +6,10 @@ Ref: Linux Documentation/trace/ftrace.rst (trace, trace_pipe_raw, per_cpu/cpuN/s
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Protocol
 
 from attrs import field, frozen
 
-from mpbench.board.protocols import Executes
-from mpbench.board.session.shell_protocol import Reply
+from mpbench.board.protocols import Session
 from mpbench.board.trace.tracefs import TRACING
 from mpbench.core.errors import LabFault
 
@@ -28,20 +26,6 @@ By dd and not by cat: see crashtrace.TAKE.
 """
 
 STATS = re.compile(r"^(overrun|commit overrun|dropped events): (\d+)$", re.M)
-
-
-class Running(Protocol):
-    """A command that goes on."""
-
-    def finish(self, timeout_s: float) -> Reply:
-        """The rest of what it says, and its exit code."""
-
-
-class Session(Executes, Protocol):
-    """What is needed of a session."""
-
-    def spawn(self, command: str) -> Running:
-        """Start a command that dies with its channel."""
 
 
 @frozen

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: MIT
+"""Which board it is, and which boot: collected from its files and consoles."""
+
+from attrs import field, frozen
+
+from mpbench.board.protocols import Board, Log, Session
+from mpbench.core.errors import Invalidated, LabFault
+from mpbench.core.evidence import SECURE_CONSOLE, Artefact, Evidence
+from mpbench.core.facts import Provenance
+from mpbench.core.provenance import is_virtual, provenance
+
+BOOT_ID = "/proc/sys/kernel/random/boot_id"
+
+
+_TREE = "/proc/device-tree"
+
+
+_SOC = "/sys/devices/soc0"
+
+
+ABOUT = {
+    "about.kernel": "/proc/version",
+    "about.kernel-command-line": "/proc/cmdline",
+    "about.boot_id": BOOT_ID,
+    "about.model": f"{_TREE}/model",
+    "about.compatible": f"{_TREE}/compatible",
+    "about.serial": f"{_TREE}/serial-number",
+    "about.u-boot": f"{_TREE}/chosen/u-boot,version",
+    "about.soc_id": f"{_SOC}/soc_id",
+    "about.soc_revision": f"{_SOC}/revision",
+    "about.soc_serial": f"{_SOC}/serial_number",
+}
+"""Artefact → file that says who the board is; many boards have some of them only."""
+
+
+CONSOLE = "console"
+
+
+@frozen
+class About:
+    """Who the board is, whether it is emulated by its own word, and the evidence for both."""
+
+    provenance: Provenance
+    virtual: bool
+    evidence: Evidence = field(repr=False)
+
+
+def boot_id(board: Board) -> str:
+    """The kernel's boot_id as it is now: another one than before means that the board was reset."""
+    found = board.session.read(BOOT_ID)
+    if isinstance(found, str):
+        raise LabFault(f"{BOOT_ID} can't be read: {found}")
+    return found.decode("ascii", "backslashreplace").strip()
+
+
+def about(board: Board) -> About:
+    """Ask the board who it is."""
+    evidence = collect(board.session, board.console, board.secure)
+    found = provenance(evidence)
+    return About(found, is_virtual(found), evidence)
+
+
+def same_boot(before: str, after: str) -> None:
+    """Invalidated if the board was reset in between."""
+    if before != after:
+        raise Invalidated(f"the board was reset: boot_id {before} became {after}")
+
+
+def collect(session: Session, console: Log, secure: Log) -> Evidence:
+    """Evidence of who the board is: its own files, and what both consoles said since the run began."""
+    found = session.read_many(ABOUT.values())
+    artefacts = [
+        Artefact(name, data) for name, path in ABOUT.items() if isinstance(data := found[path], bytes)
+    ]
+    artefacts += [Artefact(CONSOLE, console.since(0)), Artefact(SECURE_CONSOLE, secure.since(0))]
+    return Evidence(tuple(artefacts))

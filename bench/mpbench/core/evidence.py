@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: MIT
+"""Raw bytes of a step, by name: collect writes them, parse reads them, the record keeps them by hash."""
+
+import hashlib
+
+from attrs import field, frozen
+
+
+@frozen
+class Artefact:
+    """Raw bytes as they came from a device or were sent to it; kept by hash, never interpreted here."""
+
+    name: str
+    data: bytes = field(repr=False)
+
+    @property
+    def sha256(self) -> str:
+        """Hex digest under which the record keeps these bytes."""
+        return hashlib.sha256(self.data).hexdigest()
+
+
+@frozen
+class Evidence:
+    """Everything gathered about one step: artefacts by name."""
+
+    artefacts: tuple[Artefact, ...] = ()
+
+    def get(self, name: str) -> bytes | None:
+        """Bytes of the artefact `name`, or None if nobody gathered it."""
+        return next((a.data for a in self.artefacts if a.name == name), None)
+
+
+# Names of the artefacts of one deployment: gather writes them, observe reads them.
+IMAGE = "image"
+"""The bytes that were uploaded."""
+
+
+START_ERRNO = "sysfs.start"
+"""What the write of `start` returned: "OK" or an errno name."""
+
+
+STATE = "sysfs.state"
+
+
+KMSG = "kmsg"
+"""Kernel log from before the write until the board had answered, in the format of /dev/kmsg."""
+
+
+SECURE_CONSOLE = "secure-console"
+
+
+TRACE_FIRST = "trace0.first"
+"""Two samples of debugfs trace0, the second taken when it had changed or the deadline was over."""
+
+
+TRACE_SECOND = "trace0.second"
+
+
+NO_TRACE = "trace0.absent"
+"""Gathered when the board has no trace0 for this core: why not."""
+
+
+MEMORY = "memory"
+"""What the core's memory held when the board had answered: a line per range, as in MemoryRange.line."""
+
+
+# Names of the artefacts of one crash, beside KMSG, SECURE_CONSOLE, STATE and the trace samples.
+CORE = "core"
+"""Name of the core that was crashed; the kernel's lines name it."""
+
+
+TRACE_BEFORE = "trace0.before"
+
+
+INTERRUPTS_BEFORE = "interrupts.before"
+"""/proc/interrupts before and after."""
+
+
+INTERRUPTS_AFTER = "interrupts.after"
+
+
+WATCHDOG_LINE = "interrupts.watchdog"
+"""How /proc/interrupts calls the line of the core's watchdog."""
+
+
+FTRACE = "ftrace"
+"""What the bench's tracing instance recorded: calls of the TA, the recovery's work, interrupts."""
+
+
+TAMPER = "tamper"
+"""Hashes that prove that an image was tampered with, and that the board had it."""
+
+
+DUMP = "coredump"
+"""A core dump of the core, as the board gave it, and what a person reads first of it."""
+
+
+DUMP_SUMMARY = "coredump.summary"
+
+
+def text_of(evidence: Evidence, name: str) -> str | None:
+    """Text of an artefact; bytes that are no UTF-8 stay visible and harm no pattern."""
+    data = evidence.get(name)
+    return None if data is None else data.decode("utf-8", "backslashreplace").replace("\r\n", "\n")
+
+
+def word_of(evidence: Evidence, name: str) -> str | None:
+    text = text_of(evidence, name)
+    return None if text is None else text.strip()

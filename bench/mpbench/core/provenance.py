@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: MIT
+"""Which board it is: from its files and the banners of its boot chain. Pure."""
+
+import re
+from collections.abc import Iterator
+
+from mpbench.core.evidence import Evidence, text_of
+from mpbench.core.facts import Provenance
+
+BANNERS = {
+    "tf-a": re.compile(r"BL(?:2|31): (v\d\S*)"),  # a 32-bit OP-TEE stands where BL31 would: BL2 is last
+    "u-boot": re.compile(r"U-Boot (\d{4}\.\d\d\S*)"),
+    "op-tee": re.compile(r"OP-TEE version: (.+?)(?: #|$)", re.MULTILINE),
+}
+"""Versions that the boot chain prints.
+
+Ref: TF-A bl2/bl2_main.c, bl31/bl31_main.c, U-Boot include/version.h, OP-TEE core/arch/arm/kernel/boot.c
+"""
+
+
+def provenance(evidence: Evidence) -> Provenance:
+    """Who the board is: what its files say, and the versions that boot loaders and TEE printed."""
+    entries = {
+        a.name.removeprefix("about."): _plain(a.data) for a in evidence.artefacts if "about." in a.name
+    }
+    printed = {
+        name: text for a in evidence.artefacts for name, text in _banners(text_of(evidence, a.name) or "")
+    }
+    return Provenance({name: text for name, text in (printed | entries).items() if text})
+
+
+def _banners(text: str) -> Iterator[tuple[str, str]]:
+    """(name, version) of every banner; of several boots the last one stands."""
+    for name, pattern in BANNERS.items():
+        if found := pattern.findall(text):
+            yield name, found[-1].strip()
+
+
+def _plain(data: bytes) -> str:
+    """A file's text on one line: device-tree strings end with NUL, lists are separated by it."""
+    return ", ".join(part for part in data.decode("utf-8", "backslashreplace").strip("\0\n").split("\0"))
+
+
+def is_virtual(found: Provenance) -> bool:
+    """Whether the board says of itself that it is emulated."""
+    return "mpbench,virt" in found.entries.get("compatible", "")

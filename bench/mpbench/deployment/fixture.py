@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: MIT
+"""Fixtures `bench`, `alive` and `image`: deploy firmware, see what the board does with it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
+from attrs import define
+
+from mpbench.board.identification import boot_id
+from mpbench.board.protocols import Board
+from mpbench.core.step import Step, best, with_proof
+from mpbench.deployment import collect, run
+from mpbench.deployment.facts import DeployFacts, memory_word
+from mpbench.harness.bench import Bench
+from mpbench.harness.run_state import of
+from mpbench.harness.signer import Signer
+from mpbench.twin.profile import Profile
+
+
+@pytest.fixture
+def bench(board: Board, strategy: Any, profile: Profile, request: Any) -> Iterator["DeployBench"]:
+    """What a test case does with the board; afterwards no core runs that this test started."""
+    strategy.transition("shell")
+    found = DeployBench(board, profile, of(request.config), request.node, strategy, boot_id(board))
+    yield found
+    found.settle()
+
+
+@pytest.fixture
+def alive(firmware: Callable[[str, str], bytes], core: str) -> bytes:
+    """ELF of the firmware that prints its name into the trace buffer and beats."""
+    return firmware("alive", core)
+
+
+@pytest.fixture
+def image(alive: bytes, core: str, signed: Signer) -> bytes:
+    """Firmware `alive`, signed with the board's key."""
+    return signed(core, alive)
+
+
+@define
+class DeployBench(Bench):
+    """Deploys firmware: every step is predicted by the twin, compared, and recorded with its evidence."""
+
+    def deploy(
+        self,
+        core: str,
+        image: bytes,
+        identity: str,
+        *,
+        original: bytes | None = None,
+        name: str = "deploy",
+        start: Callable[[], str] | None = None,
+        contexts: int = 1,
+    ) -> Step:
+        """Deploy `image` on an offline core; `identity` is what its firmware says of itself if it runs.
+
+        original: the image before it was tampered with; the proof of that becomes evidence.
+        name: of the step, in the record. start: another way to start the core with this image.
+        contexts: cores loaded since the board booted, which matters for images at the limit of the TA's heap.
+        A refusal by the board is a value in the step's `observed`. Raises LabFault and Invalidated.
+        """
+        self._touch(core)
+        predicted = run.predict(self.profile, core, image, identity, contexts=contexts)
+        ranges = run.places(self.profile, core, image)
+        step = run.deployment(self.board, core, image, predicted, look_at=ranges, name=name, start=start)
+        if original is not None:
+            step = with_proof(step, collect.tamper_proof(original, image, self.sha256(core)))
+        self.append(step)
+        return step
+
+    def deploy_either(
+        self,
+        core: str,
+        images: Sequence[bytes],
+        identity: str,
+        start: Callable[[], str],
+        *or_else: DeployFacts,
+    ) -> Step:
+        """Start a core whose file may hold any of `images`: all fields have to be those of one of them.
+
+        or_else: further facts that would be right. The step is compared with what fits best.
+        """
+        self._touch(core)
+        might = [run.predict(self.profile, core, image, identity) for image in images] + list(or_else)
+        ranges = run.places(self.profile, core, images[0])
+        step = run.deployment(self.board, core, images[0], DeployFacts(), look_at=ranges, start=start)
+        step = best(step, might)
+        self.append(step)
+        return step
+
+    def command(self, core: str, word: str, predicted: DeployFacts, *, file: str = "state") -> Step:
+        """Write a word to one of the core's sysfs files and see how the core is afterwards.
+
+        What Linux does with it of itself is no matter for the twin: the caller predicts.
+        """
+        return self.act(core, predicted, f"{file}: {word.strip()}", lambda: self.write(core, file, word))
+
+    def act(self, core: str, predicted: DeployFacts, name: str, do: Callable[[], str]) -> Step:
+        """The same for anything that `do` does; it returns "OK" or the errno's name."""
+        self._touch(core)
+        step = run.command(self.board, core, predicted, name, do)
+        self.append(step)
+        return step
+
+    def memory(self, core: str) -> str:
+        """All of the core's memory in a word. Skips the test where nobody can see it."""
+        if self.board.memory is None:
+            pytest.skip("the core's memory can't be read from outside of this board")
+        ranges = [(r.pa, r.size) for r in self.profile.core(core).regions]
+        return memory_word(collect.memory(self.board.memory, ranges).data.decode().splitlines()) or ""
