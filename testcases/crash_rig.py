@@ -9,7 +9,7 @@ from labgrid import Target
 
 from mpbench.board.identification import boot_id
 from mpbench.board.interrupts import watchdog_line
-from mpbench.board.kernel_log import KmsgFollower
+from mpbench.board.kernel_log import KernelLogFollower
 from mpbench.board.protocols import Board
 from mpbench.harness.bench import Bench
 from mpbench.harness.firmware import FIRMWARE, make
@@ -30,7 +30,7 @@ def opened(target: Target) -> Iterator[Board]:
     found = Board(
         session=session,
         remoteproc=target.get_driver("RemoteprocDriver"),
-        kmsg=KmsgFollower(session),
+        kmsg=KernelLogFollower(session),
         secure=target.get_driver("ConsoleRecorder", name="secure"),
         console=target.get_driver("ConsoleRecorder", name="console"),
     )

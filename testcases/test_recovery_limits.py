@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from mpbench.core.errors import BoardFault, Invalidated, LabFault
+from mpbench.core.errors import BoardFailure, InfrastructureError, InvalidRun
 from mpbench.recovery.facts import WATCHDOG
 from testcases.requirements import LIMITS
 
@@ -24,7 +24,9 @@ def test_recovered_but_dead_is_a_fail(crashes, core):
     crashes.replace(core, mute)
     step = crashes.watchdog(core, reload=mute)
     assert (step.observed.state, step.observed.boots) == ("running", 1)
-    with pytest.raises(BoardFault, match=r"crash on .*: beating was predicted True, the board showed False$"):
+    with pytest.raises(
+        BoardFailure, match=r"crash on .*: beating was predicted True, the board showed False$"
+    ):
         step.check("state", "beating")
 
 
@@ -35,7 +37,7 @@ def test_recovered_but_dying_is_a_fail(crashes, core):
     crashes.replace(core, mute)
     step = crashes.watchdog(core, reload=mute)
     assert (step.observed.state, step.observed.boots) == ("running", 1)
-    with pytest.raises(BoardFault, match=f"{core}: its heart stopped at beat {DYING} of life 2"):
+    with pytest.raises(BoardFailure, match=f"{core}: its heart stopped at beat {DYING} of life 2"):
         crashes.lives_on(core)
     assert crashes.bench.state(core) == "running", "Linux and the watchdog have not noticed"
 
@@ -45,7 +47,7 @@ def test_recovery_storm_stops_at_its_bound(crashes, core):
     crashes.start(core)
     crashes.fail(core, times=0xFFFF)
     words = f"recovery storm: {core} crashed {BOUND} times, the bound is {BOUND}; recovery disabled"
-    with pytest.raises(BoardFault, match=words):
+    with pytest.raises(BoardFailure, match=words):
         crashes.calm(core, BOUND)
     remoteproc = crashes.bench.board.remoteproc
     assert remoteproc.await_state(core, "crashed", WAIT_S) == "crashed"
@@ -77,9 +79,9 @@ def test_reset_in_mid_test_is_invalid(crashes, core):
     """A board that resets while a crash is watched gives no verdict on the board: INVALID, by its boot_id."""
     crashes.start(core)
     session = crashes.bench.board.session
-    with pytest.raises(LabFault):
+    with pytest.raises(InfrastructureError):
         crashes.step(core, WATCHDOG, lambda: session.execute("echo b >/proc/sysrq-trigger"))
-    with pytest.raises(Invalidated, match="reset"):
+    with pytest.raises(InvalidRun, match="reset"):
         crashes.bench.settle()
     crashes.booted()
     crashes.start(core)

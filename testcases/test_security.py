@@ -4,7 +4,7 @@
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from mpbench.core.errors import LabFault
+from mpbench.core.errors import InfrastructureError
 from mpbench.core.facts import Measurement
 from mpbench.deployment.facts import ZEROS, DeployFacts
 from mpbench.deployment.flips import answered
@@ -38,7 +38,7 @@ def default_key():
     """The private half of OP-TEE's keys/default.pem, out of its public sources."""
     try:
         pem = (source_tree("optee") / "keys" / "default.pem").read_bytes()
-    except (LabFault, OSError) as fault:
+    except (InfrastructureError, OSError) as fault:
         pytest.skip(f"OP-TEE's sources, which hold its default key, can't be had: {fault}")
     key = parse_private_key(pem, None, "keys/default.pem")
     assert is_default_key(key.public_key())

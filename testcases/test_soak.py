@@ -7,7 +7,7 @@
 import pytest
 from attrs import asdict
 
-from mpbench.core.errors import BoardFault, Invalidated
+from mpbench.core.errors import BoardFailure, InvalidRun
 from mpbench.core.facts import Verdict
 from mpbench.deployment.leaks import lasting
 from mpbench.recovery.facts import Timeline
@@ -47,7 +47,7 @@ def cycle(crashes, core):
     try:
         step.check(*ALL)
         assert wrong == [], "kernel log and trace contradict each other"
-    except (BoardFault, Invalidated, AssertionError):
+    except (BoardFailure, InvalidRun, AssertionError):
         crashes.bench.append(step)
         raise
     return step

@@ -7,7 +7,7 @@ import pytest
 
 from mpbench.core.facts import Measurement
 from mpbench.deployment.flips import answered
-from mpbench.image.faults import SPOILS, apply
+from mpbench.image.faults import FAULTS, apply
 from testcases.compared import ANSWER
 from testcases.requirements import REFUSAL
 
@@ -26,7 +26,7 @@ def spoiled(image, signing_key, fault):
     return apply(fault, image, signing_key)
 
 
-@pytest.mark.parametrize("fault", SPOILS)
+@pytest.mark.parametrize("fault", FAULTS)
 def test_named_fault(bench, core, image, spoiled, outcomes):
     """An image with one named fault gets the answer that the twin predicted: code, reason, state, memory."""
     step = bench.deploy(core, spoiled, f"alive {core}", original=image)

@@ -9,7 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
-from mpbench.board.session.channel import Spawned
+from mpbench.board.session.channel import SshProcess
 from mpbench.board.session.link import Address, Link
 from mpbench.board.session.shell import FramedShell
 from mpbench.board.session.shell_protocol import Reply
@@ -29,8 +29,8 @@ class Plain:
     def execute(self, command: str, timeout_s: float | None = None) -> Reply:
         return self.shell.execute(command, timeout_s or 60.0)
 
-    def spawn(self, command: str) -> Spawned:
-        return Spawned(self.link, command)
+    def spawn(self, command: str) -> SshProcess:
+        return SshProcess(self.link, command)
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from typing import IO
 import attrs
 from attrs import frozen
 
-from mpbench.core.errors import LabFault, Misuse
+from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench_virtual import keys
 from mpbench_virtual.memory import RAM_NAME, ram_offset
 from mpbench_virtual.models import KINDS
@@ -58,7 +58,7 @@ class Board:
 def build_parts(kind_name: str, report: Report) -> Parts:
     """Build or find everything that a board of this kind consists of."""
     if kind_name not in KINDS:
-        raise Misuse(f"no kind of virtual board {kind_name!r}; there are: {', '.join(KINDS)}")
+        raise UsageError(f"no kind of virtual board {kind_name!r}; there are: {', '.join(KINDS)}")
     kind = KINDS[kind_name]
     require(
         f"{kind.soc.cross}gcc", "bc", "bison", "bzip2", "cpio", "dpkg-deb", "dtc", "fdtoverlay", "flex",
@@ -88,7 +88,7 @@ def start(
     """Start the process of a board, powered off.
 
     lifeline: the board ends with this process; else it stays until `stop`.
-    Misuse when the name is taken; LabFault when a port is busy.
+    UsageError when the name is taken; InfrastructureError when a port is busy.
     """
     parts = build_parts(kind_name, report)
     directory, lock = _claim(name)
@@ -106,14 +106,14 @@ def start(
 def _claim(name: str) -> tuple[Path, IO[str]]:
     """A board's directory, and its lock: held from before it is filled until its process ends."""
     if not name or "/" in name or name.startswith(".") or len(name) > 40:
-        raise Misuse(f"board name {name!r}: 1 to 40 characters, no slash, no leading dot")
+        raise UsageError(f"board name {name!r}: 1 to 40 characters, no slash, no leading dot")
     directory = run_dir() / name
     with _undisturbed():
         _remove_stale()
         try:
             directory.mkdir(mode=0o700)
         except FileExistsError:
-            raise Misuse(f"a board named {name!r} is up already; see mpbench virtual status") from None
+            raise UsageError(f"a board named {name!r} is up already; see mpbench virtual status") from None
         lock = (directory / "lock").open("w")
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     return directory, lock
@@ -179,7 +179,9 @@ def _await_ready(process: "subprocess.Popen[bytes]", spec: Spec) -> None:
         process.stdout.readline().decode().strip() if answered else f"failed no answer within {START_S:.0f} s"
     )
     if line != "ready":
-        raise LabFault(f"virtual board {spec.name}: {line.removeprefix('failed ') or _last_words(spec)}")
+        raise InfrastructureError(
+            f"virtual board {spec.name}: {line.removeprefix('failed ') or _last_words(spec)}"
+        )
 
 
 def _last_words(spec: Spec) -> str:
@@ -201,15 +203,15 @@ def boards() -> Iterator[Board]:
 
 
 def find(name: str) -> Board:
-    """The board of that name; Misuse naming those that are up."""
+    """The board of that name; UsageError naming those that are up."""
     up = {b.name: b for b in boards()}
     if name not in up:
-        raise Misuse(f"no virtual board {name!r} is up; up are: {', '.join(up) or 'none'}")
+        raise UsageError(f"no virtual board {name!r} is up; up are: {', '.join(up) or 'none'}")
     return up[name]
 
 
 def read_memory(board: Board, pa: int, size: int) -> bytes:
-    """RAM of a board, through the file that its process shares with QEMU. LabFault if the board is off.
+    """RAM of a board, through the file that its process shares with QEMU. InfrastructureError if the board is off.
 
     Ref: memfd_create(2), proc_pid_fd(5)
     """
@@ -221,7 +223,7 @@ def read_memory(board: Board, pa: int, size: int) -> bytes:
                 return os.pread(ram.fileno(), size, ram_offset(pa, size))
         except FileNotFoundError:
             continue  # closed meanwhile
-    raise LabFault(f"virtual board {board.name} is off: it has no memory")
+    raise InfrastructureError(f"virtual board {board.name} is off: it has no memory")
 
 
 def stop(board: Board) -> None:

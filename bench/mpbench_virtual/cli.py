@@ -13,7 +13,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from mpbench.core.errors import Misuse
+from mpbench.core.errors import UsageError
 from mpbench_virtual import boards, keys
 from mpbench_virtual.models import KINDS
 
@@ -115,7 +115,7 @@ def _print(board: boards.Board) -> None:
 def _console(args: argparse.Namespace) -> int:
     board = boards.find(args.name)
     if not sys.stdin.isatty():
-        raise Misuse(
+        raise UsageError(
             "mpbench virtual console needs a terminal; for a script, connect to the TCP port it names"
         )
     with socket.create_connection((board.address, board.ports[args.uart])) as uart, _raw_terminal():

@@ -17,7 +17,7 @@ from pathlib import Path
 import yaml
 from attrs import evolve, frozen
 
-from mpbench.core.errors import LabFault, Misuse
+from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench_virtual.paths import cache_dir
 from mpbench_virtual.tools import require, run_logged
 
@@ -61,7 +61,7 @@ def fetch(name: str) -> tuple[Package, Path]:
     """The package and its file; from the cache if there, else from the machine's mirror.
 
     Where the recorded version has left the archive, the newest one is taken and said so.
-    LabFault when the mirror can't be reached or a file has another hash than recorded.
+    InfrastructureError when the mirror can't be reached or a file has another hash than recorded.
     """
     package = packages()[name]
     successor = _successor_file(package)
@@ -90,7 +90,7 @@ def _download(wanted: Package, apt: "Apt") -> Package:
         file = apt.download(found, Path(scratch))
         sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
         if found.version == wanted.version and sha256 != wanted.sha256:
-            raise LabFault(
+            raise InfrastructureError(
                 f"{file.name}: SHA-256 is {sha256}, recorded is {wanted.sha256}; the mirror is not sound"
             )
         found = evolve(found, sha256=sha256)
@@ -117,7 +117,9 @@ class Apt:
             _made(home / part)
         keyring = next(iter(sorted(glob.glob("/usr/share/keyrings/debian-archive-keyring.*"))), None)
         if keyring is None:
-            raise Misuse("no Debian archive keyring; install with: apt-get install debian-archive-keyring")
+            raise UsageError(
+                "no Debian archive keyring; install with: apt-get install debian-archive-keyring"
+            )
         signed = f"[signed-by={keyring}] {mirror}"
         (home / "sources.list").write_text(
             f"deb {signed} trixie main\ndeb-src {signed} trixie main\ndeb-src {signed} sid main\n"
@@ -146,7 +148,7 @@ class Apt:
         return apt
 
     def update(self) -> None:
-        """Fetch the lists; LabFault when the mirror can't be reached."""
+        """Fetch the lists; InfrastructureError when the mirror can't be reached."""
         log = self.home / "update.log"
         log.unlink(missing_ok=True)
         # Without this option apt-get ends with 0 although a list could not be fetched.
@@ -169,10 +171,10 @@ class Apt:
         return package.version in self.versions(package)
 
     def newest(self, package: Package) -> str:
-        """The newest version in the archive; LabFault if there is none."""
+        """The newest version in the archive; InfrastructureError if there is none."""
         versions = self.versions(package)
         if not versions:
-            raise LabFault(f"the mirror has no package {package.package} in {package.suite}")
+            raise InfrastructureError(f"the mirror has no package {package.package} in {package.suite}")
         return versions[-1]
 
     def download(self, package: Package, into: Path) -> Path:
@@ -210,7 +212,7 @@ def mirror() -> str:
     )
     uris = [line.split(" ", 1)[0] for line in done.stdout.splitlines() if line.endswith(" Debian")]
     if not uris:
-        raise Misuse(
+        raise UsageError(
             "this machine's apt names no Debian mirror; run apt-get update, or set MPBENCH_MIRROR to one"
         )
     return uris[0]

@@ -8,7 +8,7 @@ from typing import Self
 
 from attrs import field, frozen
 
-from mpbench.core.errors import Misuse
+from mpbench.core.errors import UsageError
 
 RAM_PA = 0x4000_0000
 RAM_SIZE = 0x4400_0000
@@ -81,18 +81,18 @@ class CoreSpec:
         return CONTROL_PA + SLOT_SIZE * self.processor_id
 
     def region(self, name: str) -> Region:
-        """The region called `name`; Misuse if there is none."""
+        """The region called `name`; UsageError if there is none."""
         for region in self.regions:
             if region.name == name:
                 return region
-        raise Misuse(f"{self.name} has no region {name!r}; it has {[r.name for r in self.regions]}")
+        raise UsageError(f"{self.name} has no region {name!r}; it has {[r.name for r in self.regions]}")
 
     def pa_of(self, da: int, size: int = 1) -> int:
-        """Physical address of `size` bytes at `da`; Misuse if no region holds them all."""
+        """Physical address of `size` bytes at `da`; UsageError if no region holds them all."""
         for region in self.regions:
             if region.da <= da and da + size <= region.da + region.size:
                 return region.pa + da - region.da
-        raise Misuse(f"{self.name}: {size} bytes at 0x{da:08x} lie in none of its regions {self.regions}")
+        raise UsageError(f"{self.name}: {size} bytes at 0x{da:08x} lie in none of its regions {self.regions}")
 
 
 MP25_CORES: dict[str, CoreSpec] = {
@@ -186,18 +186,18 @@ Ref: Linux arch/arm/boot/dts/st/stm32mp151.dtsi (mlahb), stm32mp15xx-dkx.dtsi (m
 
 
 def ram_offset(pa: int, size: int, base_pa: int = RAM_PA, ram_size: int = RAM_SIZE) -> int:
-    """Offset of `size` bytes at `pa` in the RAM's file; Misuse outside."""
+    """Offset of `size` bytes at `pa` in the RAM's file; UsageError outside."""
     offset = pa - base_pa
     if offset < 0 or offset + size > ram_size:
         end = base_pa + ram_size
-        raise Misuse(f"{size} bytes at 0x{pa:08x} are outside the RAM 0x{base_pa:08x}..0x{end:08x}")
+        raise UsageError(f"{size} bytes at 0x{pa:08x} are outside the RAM 0x{base_pa:08x}..0x{end:08x}")
     return offset
 
 
 class SharedRam:
     """The board's RAM, mapped: QEMU, the PTA and the co-processors see the same bytes.
 
-    Addresses are physical; a range outside is Misuse. Words are little-endian and aligned, read and
+    Addresses are physical; a range outside is UsageError. Words are little-endian and aligned, read and
     written in one access, as the other side expects of a register. `fd` stays open until close().
     """
 
@@ -256,5 +256,5 @@ class SharedRam:
 
     def _word_index(self, pa: int) -> int:
         if pa % 4:
-            raise Misuse(f"a word at 0x{pa:08x} is not aligned to 4")
+            raise UsageError(f"a word at 0x{pa:08x} is not aligned to 4")
         return self.offset(pa, 4) // 4

@@ -20,7 +20,7 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from mpbench.core.errors import LabFault
+from mpbench.core.errors import InfrastructureError
 from mpbench_virtual import keys
 from mpbench_virtual.coprocessor import Coprocessor
 from mpbench_virtual.memory import RAM_SIZE, SharedRam
@@ -74,7 +74,7 @@ class Supply:
         return self.qemu is not None and self.qemu.process.poll() is None
 
     def switch(self, on: bool) -> None:
-        """Turn the supply on or off; LabFault when QEMU does not start."""
+        """Turn the supply on or off; InfrastructureError when QEMU does not start."""
         if on and self.is_on:
             return
         self._off()
@@ -209,7 +209,7 @@ def main() -> int:
     spec = Spec.from_json(sys.argv[1])
     try:
         asyncio.run(serve(spec))
-    except (OSError, LabFault) as error:
+    except (OSError, InfrastructureError) as error:
         print(f"failed {error}", flush=True)
         return 3
     finally:

@@ -13,7 +13,7 @@ from typing import Any
 
 from attrs import frozen
 
-from mpbench.core.errors import LabFault
+from mpbench.core.errors import InfrastructureError
 
 GIC_TYPE = "arm_gic"
 ANSWER_S = 50.0
@@ -69,7 +69,7 @@ class Qemu:
     """A running QEMU and its interrupt lines. Ends with the process (and its main thread) that started it."""
 
     def __init__(self, argv: list[str], directory: Path, ram_fd: int) -> None:
-        """Start it and connect; LabFault with QEMU's own words when it does not come up."""
+        """Start it and connect; InfrastructureError with QEMU's own words when it does not come up."""
         self.directory = directory
         self._irq_lock = threading.Lock()
         (directory / "qtest.sock").unlink(missing_ok=True)
@@ -92,7 +92,7 @@ class Qemu:
                 self._gic = self._find_gic()
             except OSError as error:
                 self.kill()
-                raise LabFault(f"QEMU did not start: {self._last_words() or error}") from error
+                raise InfrastructureError(f"QEMU did not start: {self._last_words() or error}") from error
             except BaseException:
                 self.kill()
                 raise
@@ -119,7 +119,7 @@ class Qemu:
         for child in self.qmp("qom-list", path=path):
             if child["type"] == f"child<{GIC_TYPE}>":
                 return f"{path}/{child['name']}"
-        raise LabFault(f"QEMU has no {GIC_TYPE} below {path}")
+        raise InfrastructureError(f"QEMU has no {GIC_TYPE} below {path}")
 
     def set_spi(self, spi: int, level: bool) -> None:
         """Drive a shared peripheral interrupt of the GIC; callable from any thread."""
@@ -128,7 +128,7 @@ class Qemu:
             self._qtest.sendall(line.encode())
             answer = self._answers.readline()
         if not answer.startswith(b"OK"):
-            raise LabFault(f"QEMU refused {line.strip()!r}: {answer!r}")
+            raise InfrastructureError(f"QEMU refused {line.strip()!r}: {answer!r}")
 
     def qmp(self, command: str, **arguments: Any) -> Any:
         """One QMP command on a connection of its own; its `return`."""
@@ -161,7 +161,7 @@ def _last_return(stream: Any) -> Any:
     for line in stream:
         message = json.loads(line)
         if "error" in message:
-            raise LabFault(f"QMP: {message['error']['desc']}")
+            raise InfrastructureError(f"QMP: {message['error']['desc']}")
         seen += "return" in message
         if seen == 2:
             return message["return"]

@@ -13,7 +13,7 @@ import attr
 from labgrid.factory import target_factory
 from labgrid.resource.common import ManagedResource, ResourceManager
 
-from mpbench.core.errors import LabFault
+from mpbench.core.errors import InfrastructureError
 from mpbench_virtual import application, boards, keys, xtest
 from mpbench_virtual.models import KINDS
 
@@ -74,9 +74,9 @@ class VirtualBoard(ManagedResource):  # type: ignore[misc]
         resource.avail = True
 
     def read_memory(self, pa: int, size: int) -> bytes:
-        """The board's RAM, as it is now. LabFault if the board is off."""
+        """The board's RAM, as it is now. InfrastructureError if the board is off."""
         if self.board is None:
-            raise LabFault("the virtual board is not up")
+            raise InfrastructureError("the virtual board is not up")
         return boards.read_memory(self.board, pa, size)
 
     def xtest(self) -> Path:
@@ -96,7 +96,7 @@ class VirtualBoard(ManagedResource):  # type: ignore[misc]
     def known_hosts(self) -> Path:
         """File with the pinned host key."""
         if self.board is None:
-            raise LabFault("the virtual board is not up")
+            raise InfrastructureError("the virtual board is not up")
         return self.board.known_hosts
 
     @property

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mpbench.core.errors import LabFault, Misuse
+from mpbench.core.errors import InfrastructureError, UsageError
 
 PACKAGE_OF = {
     "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu",
@@ -32,21 +32,21 @@ PACKAGE_OF = {
 
 
 def require(*programs: str) -> None:
-    """Misuse naming every missing program and the command that installs them."""
+    """UsageError naming every missing program and the command that installs them."""
     missing = [p for p in programs if shutil.which(p) is None]
     if missing:
         packages = " ".join(sorted({PACKAGE_OF.get(p, p) for p in missing}))
-        raise Misuse(
+        raise UsageError(
             f"missing on this machine: {', '.join(missing)}; install with: apt-get install {packages}"
         )
 
 
 def require_space(directory: Path, wanted_bytes: int) -> None:
-    """Misuse when the file system of `directory` has less than `wanted_bytes` free."""
+    """UsageError when the file system of `directory` has less than `wanted_bytes` free."""
     directory.mkdir(parents=True, exist_ok=True)
     free_bytes = shutil.disk_usage(directory).free
     if free_bytes < wanted_bytes:
-        raise Misuse(
+        raise UsageError(
             f"{directory}: {free_bytes / 2**30:.1f} GiB free, building needs {wanted_bytes / 2**30:.1f} GiB; "
             "free some, or set MPBENCH_CACHE to a directory elsewhere"
         )
@@ -55,7 +55,7 @@ def require_space(directory: Path, wanted_bytes: int) -> None:
 def run_logged(
     command: Sequence[str | Path], log: Path, *, cwd: Path | None = None, env: Mapping[str, str] | None = None
 ) -> None:
-    """Run `command`, appending what it prints to `log`; LabFault with the last lines when it fails."""
+    """Run `command`, appending what it prints to `log`; InfrastructureError with the last lines when it fails."""
     with log.open("ab") as out:
         out.write(f"$ {' '.join(map(str, command))}\n".encode())
         out.flush()
@@ -70,7 +70,9 @@ def run_logged(
         )
     if done.returncode != 0:
         tail = log.read_text(errors="replace").splitlines()[-8:]
-        raise LabFault(f"{command[0]} ended with {done.returncode}; log {log}:\n  " + "\n  ".join(tail))
+        raise InfrastructureError(
+            f"{command[0]} ended with {done.returncode}; log {log}:\n  " + "\n  ".join(tail)
+        )
 
 
 def clean_environment() -> dict[str, str]:

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from inspect import getsource
 from pathlib import Path
 
-from mpbench.core.errors import LabFault
+from mpbench.core.errors import InfrastructureError
 from mpbench_virtual.application import kit_of, optee_of
 from mpbench_virtual.fetch import fetch, source_tree, unpack_deb
 from mpbench_virtual.models import KINDS
@@ -82,10 +82,10 @@ def _make(place: Place) -> None:
 def plain(signed: bytes) -> tuple[bytes, int]:
     """The program inside of a signed trusted application, and its version; empty for other kinds of images.
 
-    LabFault if it is none.
+    InfrastructureError if it is none.
     """
     if len(signed) < HEADER.size or HEADER.unpack_from(signed)[0] != MAGIC:
-        raise LabFault(f"no signed trusted application: it begins with {signed[:4].hex()}")
+        raise InfrastructureError(f"no signed trusted application: it begins with {signed[:4].hex()}")
     _, kind, size, _, hash_size, signature_size = HEADER.unpack_from(signed)
     if kind != BOOTSTRAP:
         return b"", 0

@@ -11,7 +11,7 @@ import pytest
 from attrs import define, evolve
 
 from mpbench.board.session.driver import SessionDriver
-from mpbench.core.errors import LabFault
+from mpbench.core.errors import InfrastructureError
 from mpbench.core.evidence import FTRACE, KMSG, NO_TRACE, STATE, TRACE_BEFORE, TRACE_FIRST, TRACE_SECOND
 from mpbench.deployment import collect
 from mpbench.recovery.collect import Subject, after, before
@@ -144,7 +144,9 @@ def test_a_dead_core_is_sampled_until_the_deadline(session: SessionDriver, tmp_p
 
 def test_a_crash_that_cannot_be_provoked_is_the_labs_fault(session: SessionDriver, tmp_path: Path):
     """A command that fails on the board is told with what it said: nothing was provoked."""
-    with pytest.raises(LabFault, match=r"m33: the board does not take 'cat /nowhere': .*No such file"):
+    with pytest.raises(
+        InfrastructureError, match=r"m33: the board does not take 'cat /nowhere': .*No such file"
+    ):
         before(subject(session, tmp_path), "cat /nowhere")
 
 

@@ -15,13 +15,13 @@ from labgrid.resource import NetworkPowerPort
 from labgrid.strategy import StrategyError
 
 from mpbench.board import power, strategy, tee
-from mpbench.board.kernel_log import KmsgFollower
+from mpbench.board.kernel_log import KernelLogFollower
 from mpbench.board.remoteproc import Manager, RemoteprocDriver, Transition, manager_of
 from mpbench.board.session.driver import SessionDriver
 from mpbench.board.session.link import Unanswered
 from mpbench.board.session.shell import CommandHangs, FramedShell
 from mpbench.board.strategy import Status, STM32MPStrategy
-from mpbench.core.errors import BoardFault, LabFault
+from mpbench.core.errors import BoardFailure, InfrastructureError
 from testcases.contract import servers
 from testcases.contract.conftest import Serve, active, session_on
 
@@ -65,7 +65,7 @@ def test_cores_are_found_by_name(remoteproc: RemoteprocDriver, sysfs: Path):
     (sysfs / "class/remoteproc/remoteproc1/name").write_text("m0\n")
     assert remoteproc.core_state("m33") == "running"
     assert remoteproc.index("m33") == "remoteproc0"
-    with pytest.raises(BoardFault, match="no core 'm4'; the kernel knows: m0, m33"):
+    with pytest.raises(BoardFailure, match="no core 'm4'; the kernel knows: m0, m33"):
         remoteproc.core_state("m4")
 
 
@@ -99,9 +99,9 @@ def test_a_core_that_is_never_where_it_was_is_given_up(
 ):
     """Two looks find another core in its place: nothing is written, and it is said."""
     monkeypatch.setattr(remoteproc, "index", lambda _core: "remoteproc0")
-    with pytest.raises(BoardFault, match="changes while it is written to"):
+    with pytest.raises(BoardFailure, match="changes while it is written to"):
         remoteproc.write("m33", "state", "start", 5)
-    with pytest.raises(BoardFault, match="changes while its trace is read"):
+    with pytest.raises(BoardFailure, match="changes while its trace is read"):
         remoteproc.trace("m33")
 
 
@@ -145,7 +145,7 @@ def test_a_read_only_firmware_directory_is_replaced(remoteproc: RemoteprocDriver
     (sysfs / "module/firmware_class/parameters/path").unlink()
     (sysfs / "module/firmware_class/parameters").rmdir()
     remoteproc._firmware_directory = ""
-    with pytest.raises(LabFault, match="no writable firmware directory"):
+    with pytest.raises(InfrastructureError, match="no writable firmware directory"):
         remoteproc.firmware_path("a.fw")
     Path("/run/mpbench-firmware").rmdir()
 
@@ -185,7 +185,7 @@ def test_a_kernel_log_that_can_not_be_followed_is_told(serve: Serve, tmp_path: P
     monkeypatch.setattr("mpbench.board.kernel_log.MARK_SEEN_WITHIN_S", 0.1)
     monkeypatch.setattr("mpbench.board.kernel_log.PRINTK_DEVKMSG", str(tmp_path / "limit"))
     with active(session_on(serve())) as session:
-        log = KmsgFollower(session, str(tmp_path / "no" / "kmsg"))
+        log = KernelLogFollower(session, str(tmp_path / "no" / "kmsg"))
         assert log.mark() == 0
         assert log.since(0) == b""
         assert log.wait_for(re.compile(b"x"), 0, 0.05) is False
@@ -314,7 +314,7 @@ def test_whatever_a_power_port_raises_is_its_fault(
     monkeypatch.setattr(ServerPower, "off", fail)
     with pytest.raises(StrategyError) as raised:
         stm32mp.transition("off")
-    assert isinstance(raised.value.__cause__, LabFault)
+    assert isinstance(raised.value.__cause__, InfrastructureError)
     assert str(raised.value.__cause__) == f"power switch (ServerPower): does not obey `off`: {words}"
     monkeypatch.undo()
 
@@ -329,17 +329,17 @@ def test_a_switch_is_named_by_its_address_without_the_password():
 
 
 def test_a_board_that_never_answers_is_given_up(stm32mp: STM32MPStrategy, monkeypatch: pytest.MonkeyPatch):
-    """No SSH by the boot deadline: LabFault behind the strategy's error, with the time."""
+    """No SSH by the boot deadline: InfrastructureError behind the strategy's error, with the time."""
     monkeypatch.setattr(ServerPower, "on", lambda _power: None)
     with pytest.raises(StrategyError) as raised:
         stm32mp.transition("shell")
-    assert isinstance(raised.value.__cause__, LabFault)
+    assert isinstance(raised.value.__cause__, InfrastructureError)
     assert "no SSH server answers 2 s after power on" in str(raised.value.__cause__)
 
 
 @pytest.mark.parametrize("fault", [Unanswered, CommandHangs])
 def test_a_board_that_is_busy_with_booting_is_tried_again(
-    stm32mp: STM32MPStrategy, monkeypatch: pytest.MonkeyPatch, fault: type[LabFault]
+    stm32mp: STM32MPStrategy, monkeypatch: pytest.MonkeyPatch, fault: type[InfrastructureError]
 ):
     """A server that greets and then stalls gets another try; the boot's deadline ends them."""
     hello, stalls = FramedShell.hello, iter([True, True, False])

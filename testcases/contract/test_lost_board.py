@@ -12,7 +12,7 @@ from labgrid.strategy import StrategyError
 from mpbench.board import ownership
 from mpbench.board.console import ConsoleRecorder
 from mpbench.board.strategy import STM32MPStrategy
-from mpbench.core.errors import LabFault
+from mpbench.core.errors import InfrastructureError
 from testcases.contract.test_drivers import stm32mp
 
 __all__ = ["stm32mp"]
@@ -28,7 +28,7 @@ class Lock:
 
     def __call__(self) -> None:
         if self.lost:
-            raise LabFault(WORDS)
+            raise InfrastructureError(WORDS)
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ ACTIONS: dict[str, Callable[[Target], object]] = {
 @pytest.mark.parametrize("action", ACTIONS)
 def test_nothing_is_done_to_a_lost_board(lost: Target, action: str):
     """Commands, files, power: the very next action is refused in one line."""
-    with pytest.raises(LabFault, match=WORDS):
+    with pytest.raises(InfrastructureError, match=WORDS):
         ACTIONS[action](lost)
 
 
@@ -85,7 +85,7 @@ def test_nothing_is_written_to_a_lost_boards_console():
     ownership.guard(target, lock)
     lock.lost = True
     for action in (recorder.write, recorder.sendline, recorder.sendcontrol, serial.write):
-        with pytest.raises(LabFault, match=WORDS):
+        with pytest.raises(InfrastructureError, match=WORDS):
             action(b"reboot\n")
     assert recorder.since(0) == b""
 

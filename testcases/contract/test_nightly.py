@@ -36,12 +36,12 @@ def test_a_night_over_three_places_ends_with_one_page(lab):
 @pytest.fixture
 def answers():
     if PLACE == "played-3":
-        raise LabFault("no SSH server answers")
+        raise InfrastructureError("no SSH server answers")
 def test_good(answers, bench): pass
 def test_wrong(answers, bench): assert PLACE != "played-2"
 def test_flaky(answers, bench):
     if PLACE == "played-2" and first_time("flaky"):
-        raise LabFault("the network had a hiccup")
+        raise InfrastructureError("the network had a hiccup")
 """,
         name="three",
     )

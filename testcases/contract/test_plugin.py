@@ -21,7 +21,7 @@ import attr
 from labgrid.driver import Driver
 from labgrid.factory import target_factory
 from labgrid.strategy import Strategy, never_retry
-from mpbench.core.errors import BoardFault, LabFault
+from mpbench.core.errors import BoardFailure, InfrastructureError
 
 for name in ("SessionDriver", "RemoteprocDriver", "ConsoleRecorder"):
     del target_factory.drivers[name], target_factory.all_classes[name]
@@ -36,12 +36,12 @@ class SessionDriver(Driver):
     def get_status(self): return int(self.alive)
     def reconnect(self, deadline_s, *, same_boot):
         type(self).alive = True
-        from mpbench.core.errors import Invalidated
+        from mpbench.core.errors import InvalidRun
         if self.boot != b"b-1\\n":
-            raise Invalidated("the board was booted anew")
+            raise InvalidRun("the board was booted anew")
     def read(self, path):
         if not self.alive:
-            raise LabFault("connection lost")
+            raise InfrastructureError("connection lost")
         return self.boot if path.endswith("boot_id") else b"1\\n"
     def read_many(self, paths):
         files = {p: self.read(p) for p in paths if "u-boot" not in p}
@@ -75,7 +75,7 @@ class PlayedStrategy(Strategy):
         with open(os.environ["TRIES"], "a") as f:
             f.write("x")
         if "NO_SSH" in os.environ:
-            raise LabFault("no SSH server answers")
+            raise InfrastructureError("no SSH server answers")
 """
 
 ENVIRONMENT = """
@@ -95,7 +95,7 @@ imports: [played.py]
 HEADER = """
 import pytest
 import mpbench.harness.fixture
-from mpbench.core.errors import BoardFault, Invalidated, LabFault
+from mpbench.core.errors import BoardFailure, InvalidRun, InfrastructureError
 
 class Quiet:
     def __init__(self, session): pass
@@ -103,7 +103,7 @@ class Quiet:
     since = lambda self, mark: b""
     wait_for = lambda self, *_: False
 
-mpbench.harness.fixture.KmsgFollower = Quiet
+mpbench.harness.fixture.KernelLogFollower = Quiet
 """
 
 
@@ -164,11 +164,11 @@ def test_wrong(bench):
     """A wrong value is a failure."""
     assert 1 == 2
 def test_board(bench):
-    raise BoardFault("m33 does not stop")
+    raise BoardFailure("m33 does not stop")
 def test_lab(bench):
-    raise LabFault("the power port does not answer")
+    raise InfrastructureError("the power port does not answer")
 def test_ground(bench):
-    raise Invalidated("events were dropped")
+    raise InvalidRun("events were dropped")
 def test_bug(bench):
     {}["no such key"]
 def test_skipped(bench):

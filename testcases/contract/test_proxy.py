@@ -10,7 +10,7 @@ import pytest
 from labgrid.util.ssh import sshmanager
 
 from mpbench.board.session.driver import SessionDriver
-from mpbench.core.errors import LabFault
+from mpbench.core.errors import InfrastructureError
 from testcases.contract import servers
 from testcases.contract.conftest import Serve, active, session_on
 
@@ -83,9 +83,11 @@ def test_a_proxy_that_goes_away_is_a_lost_link(serve: Serve, lab_host: servers.S
     """When the lab host is gone every call says so; once it is back, the session can reconnect."""
     with active(behind(serve("dropbear"))) as session:
         servers.stop(lab_host.process)
-        with pytest.raises(LabFault, match=r"connection lost|the shell ended"):
+        with pytest.raises(InfrastructureError, match=r"connection lost|the shell ended"):
             session.execute("true", timeout_s=20)
-        with pytest.raises(LabFault, match=r"no way through the proxy|can't connect|SSH handshake failed"):
+        with pytest.raises(
+            InfrastructureError, match=r"no way through the proxy|can't connect|SSH handshake failed"
+        ):
             session.reconnect(0.5)
         with servers.openssh(lab_host.root, port=lab_host.port):
             assert session.reconnect(20, same_boot=True) is False
@@ -94,12 +96,12 @@ def test_a_proxy_that_goes_away_is_a_lost_link(serve: Serve, lab_host: servers.S
 
 
 def test_no_proxy_is_one_line(serve: Serve, lab_host: servers.Server):
-    """A lab host that does not answer from the start is a LabFault in one line that names the board."""
+    """A lab host that does not answer from the start is a InfrastructureError in one line that names the board."""
     server = serve("openssh")
     servers.stop(lab_host.process)
     session = behind(server)
     with pytest.raises(
-        LabFault, match=rf"127\.0\.0\.1 port {server.port}: no way through the proxy"
+        InfrastructureError, match=rf"127\.0\.0\.1 port {server.port}: no way through the proxy"
     ) as raised:
         session.target.activate(session)
     assert "\n" not in str(raised.value)

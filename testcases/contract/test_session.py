@@ -14,7 +14,7 @@ from labgrid.protocol import CommandProtocol, FileTransferProtocol
 
 from mpbench.board.session.driver import SessionDriver
 from mpbench.board.session.shell import CommandHangs
-from mpbench.core.errors import LabFault, Misuse
+from mpbench.core.errors import InfrastructureError, UsageError
 
 
 def test_a_command_gives_its_exit_code_and_both_streams(session: SessionDriver):
@@ -105,19 +105,19 @@ def test_a_plain_command_keeps_its_streams_apart(session: SessionDriver, tmp_pat
 
 def test_a_command_with_nul_is_misuse(session: SessionDriver):
     """NUL can't be part of a command line; the caller is told."""
-    with pytest.raises(Misuse, match="NUL"):
+    with pytest.raises(UsageError, match="NUL"):
         session.execute("echo \0")
 
 
 def test_a_command_that_kills_its_shell_is_a_lab_fault_and_the_next_works(session: SessionDriver):
     """The shell of a session can be lost; the transport goes on with a new one."""
-    with pytest.raises(LabFault, match="shell ended"):
+    with pytest.raises(InfrastructureError, match="shell ended"):
         session.execute("kill -KILL $$")
     assert session.execute("echo again").stdout == b"again\n"
 
 
 def test_a_hanging_command_ends_at_its_deadline_and_is_killed(session: SessionDriver):
-    """A deadline gives a LabFault in time, the command's processes are gone, the session goes on."""
+    """A deadline gives a InfrastructureError in time, the command's processes are gone, the session goes on."""
     begin = time.monotonic()
     with pytest.raises(CommandHangs, match=r"no end after 0\.3 s: sleep 4711"):
         session.execute("sleep 4711", timeout_s=0.3)
@@ -149,7 +149,7 @@ def test_a_hanging_call_does_not_stop_other_work(session: SessionDriver):
 def test_endless_output_is_cut_off(session: SessionDriver):
     """A command whose output does not end stops at the limit, not at the lab host's memory."""
     session._shell()._limit = 1 << 20
-    with pytest.raises(LabFault, match="exceeds 1048576 bytes"):
+    with pytest.raises(InfrastructureError, match="exceeds 1048576 bytes"):
         session.execute("cat /dev/zero")
     assert session.execute("echo on").stdout == b"on\n"
 
@@ -240,7 +240,7 @@ def test_files_that_look_like_many_files_are_one(session: SessionDriver, tmp_pat
 def test_relative_paths_are_misuse(session: SessionDriver):
     """A path is absolute, so that it can't be an option of some tool."""
     for call in (session.read, session.get_bytes, lambda p: session.put_bytes(b"", p)):
-        with pytest.raises(Misuse, match="absolute"):
+        with pytest.raises(UsageError, match="absolute"):
             call("-n")
 
 
@@ -270,9 +270,9 @@ def test_labgrids_put_and_get(session: SessionDriver, tmp_path: Path):
     session.get(f"{tmp_path}/there/source", str(tmp_path / "here"))
     session.get(f"{tmp_path}/there/source", str(tmp_path / "here" / "renamed"))
     assert (tmp_path / "here/source").read_bytes() == (tmp_path / "here/renamed").read_bytes() == b"content"
-    with pytest.raises(LabFault, match="can't read"):
+    with pytest.raises(InfrastructureError, match="can't read"):
         session.put(str(tmp_path / "missing"), "/tmp/x")
-    with pytest.raises(LabFault, match="can't write"):
+    with pytest.raises(InfrastructureError, match="can't write"):
         session.get(f"{tmp_path}/there/source", str(tmp_path / "no" / "where"))
 
 
@@ -288,19 +288,19 @@ def test_an_upload_replaces_at_once(session: SessionDriver, tmp_path: Path):
 
 def test_what_can_not_be_written_is_told_with_its_errno(session: SessionDriver, tmp_path: Path):
     """A missing directory and a directory in the file's place are LabFaults with the errno's name."""
-    with pytest.raises(LabFault, match="ENOENT"):
+    with pytest.raises(InfrastructureError, match="ENOENT"):
         session.put_bytes(b"x", str(tmp_path / "no" / "where"))
     (tmp_path / "dir").mkdir()
-    with pytest.raises(LabFault, match="EISDIR"):
+    with pytest.raises(InfrastructureError, match="EISDIR"):
         session.put_bytes(b"x", str(tmp_path / "dir"))
     assert [p.name for p in (tmp_path / "dir").iterdir()] == []
-    with pytest.raises(LabFault, match="ENOENT"):
+    with pytest.raises(InfrastructureError, match="ENOENT"):
         session.get_bytes(str(tmp_path / "missing"))
 
 
 def test_a_download_of_a_changing_file_is_refused(session: SessionDriver):
     """A file that differs between hash and bytes is not passed on."""
-    with pytest.raises(LabFault, match="changed meanwhile"):
+    with pytest.raises(InfrastructureError, match="changed meanwhile"):
         session.get_bytes("/proc/sys/kernel/random/uuid")
 
 
@@ -310,7 +310,7 @@ def test_upload_through_the_only_channel(session: SessionDriver, tmp_path: Path)
     data = os.urandom(20000) + b"\0\\%'"
     session.put_bytes(data, str(tmp_path / "f"))
     assert sha256((tmp_path / "f").read_bytes()).digest() == sha256(data).digest()
-    with pytest.raises(LabFault, match="ENOENT"):
+    with pytest.raises(InfrastructureError, match="ENOENT"):
         session.put_bytes(b"x", str(tmp_path / "no" / "where"))
     session.put_bytes(b"", str(tmp_path / "empty"))
     assert (tmp_path / "empty").read_bytes() == b""

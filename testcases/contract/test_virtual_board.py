@@ -15,7 +15,7 @@ import pytest
 from labgrid import Environment
 from labgrid.strategy.common import StrategyError
 
-from mpbench.core.errors import LabFault, Misuse
+from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench_virtual import boards
 from mpbench_virtual.cli import is_on, power
 from mpbench_virtual.memory import RAM_PA
@@ -86,13 +86,13 @@ def test_the_bootloader_is_entered_and_left(target):
 
 
 def test_a_bootloader_that_never_prompts_is_given_up(target):
-    """Without the prompt by the boot's deadline there is a LabFault with the console's last words."""
+    """Without the prompt by the boot's deadline there is a InfrastructureError with the console's last words."""
     strategy = target.get_strategy()
     strategy.uboot.prompt = "no such prompt"
     strategy.boot_timeout_s = 1.0
     with pytest.raises(StrategyError) as raised:
         strategy.transition("bootloader")
-    assert isinstance(raised.value.__cause__, LabFault)
+    assert isinstance(raised.value.__cause__, InfrastructureError)
     assert re.search(
         "no prompt of U-Boot 1 s after power on; .*console.* ends with", str(raised.value.__cause__)
     )
@@ -124,7 +124,7 @@ def test_power_on_boots_to_a_login_and_power_off_is_silence(make_board):
         assert boards.read_memory(board, RAM_PA + 0x400000, 64)[56:60] == b"ARM\x64"
         power(board, False)
         assert not is_on(board)
-        with pytest.raises(LabFault, match="is off: it has no memory"):
+        with pytest.raises(InfrastructureError, match="is off: it has no memory"):
             boards.read_memory(board, RAM_PA, 16)
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection((where, board.ports["ssh"]))
@@ -148,14 +148,14 @@ def test_two_boards_do_not_collide(make_board):
 def test_a_name_that_is_taken_is_refused(make_board):
     """A second board of the same name is the caller's mistake, and says where to look."""
     make_board("board")
-    with pytest.raises(Misuse, match="'board' is up already; see mpbench virtual status"):
+    with pytest.raises(UsageError, match="'board' is up already; see mpbench virtual status"):
         make_board("board")
 
 
 @pytest.mark.parametrize("name", ["", "a/b", ".hidden", "x" * 41])
 def test_a_name_that_is_no_name_is_refused(make_board, name):
     """A board's name becomes a directory: what can't be one is refused with the bound."""
-    with pytest.raises(Misuse, match="1 to 40 characters"):
+    with pytest.raises(UsageError, match="1 to 40 characters"):
         make_board(name)
 
 
@@ -165,7 +165,7 @@ def test_a_busy_port_is_named(make_board):
         holder.bind(("127.0.0.1", 0))
         holder.listen()
         port = holder.getsockname()[1]
-        with pytest.raises(LabFault, match=rf"127.0.0.1.*{port}"):
+        with pytest.raises(InfrastructureError, match=rf"127.0.0.1.*{port}"):
             make_board("busy", address="127.0.0.1", base_port=port - 1)
     assert list(boards.boards()) == []
     assert not (boards.run_dir() / "busy").exists()
@@ -193,14 +193,14 @@ def test_power_is_0_or_1(make_board):
 
 def test_an_unknown_kind_names_those_there_are():
     """A kind of board that does not exist is refused with the list of those that do."""
-    with pytest.raises(Misuse, match=r"no kind of virtual board 'mp99'; there are: mp25"):
+    with pytest.raises(UsageError, match=r"no kind of virtual board 'mp99'; there are: mp25"):
         boards.start("mp99", "board", quiet, lifeline=True)
 
 
 def test_find_names_the_boards_that_are_up(make_board):
     """Looking for a board that is not up says which are."""
     make_board("here")
-    with pytest.raises(Misuse, match="no virtual board 'there' is up; up are: here"):
+    with pytest.raises(UsageError, match="no virtual board 'there' is up; up are: here"):
         boards.find("there")
 
 

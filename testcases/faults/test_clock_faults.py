@@ -219,7 +219,7 @@ time.time = jumping
 TESTS = """
 import threading
 def test_takes_its_time(bench): threading.Event().wait(0.2)
-def test_fails(bench): raise BoardFault("the firmware is dead")
+def test_fails(bench): raise BoardFailure("the firmware is dead")
 def test_measures(bench): pass
 """
 

@@ -23,7 +23,7 @@ from labgrid.resource import NetworkSerialPort
 
 from mpbench.board.console import ConsoleRecorder
 from mpbench.board.session.serial_shell import SerialShellDriver
-from mpbench.core.errors import LabFault
+from mpbench.core.errors import InfrastructureError
 from testcases.faults import proxy
 
 
@@ -125,18 +125,18 @@ def test_a_healthy_line_works(chance: random.Random):
         assert shell.execute(f"printf '\\0\\377%s' {number}").stdout == b"\0\xff%d" % number
         assert shell.run(f"echo {number}; echo b") == ([str(number), "b"], [], 0)
         assert shell.run_check("echo 'a  b'") == ["a  b"]
-        with pytest.raises(LabFault, match="4000 bytes at most"):
+        with pytest.raises(InfrastructureError, match="4000 bytes at most"):
             shell.execute("echo " + "x" * 5000)
 
 
 @pytest.mark.parametrize("harm", [proxy.flip_bits, proxy.lose_and_double])
 @pytest.mark.parametrize("direction", ["up", "down"])
 def test_1_garbled_bytes_are_resent_or_told(chance: random.Random, harm, direction: str):
-    """Damage in either direction gives the right answer or a LabFault: never another answer."""
+    """Damage in either direction gives the right answer or a InfrastructureError: never another answer."""
     board = Board(SHELL, **{direction: harm(chance, 200, chance.choice([300, 1500]))})
     with shell_on(board, try_timeout_s=0.4, tries=3) as shell:
         for number in range(6):
-            with contextlib.suppress(LabFault):
+            with contextlib.suppress(InfrastructureError):
                 assert shell.execute(f"echo $(({number} + 1000)); exit 4").stdout == b"%d\n" % (number + 1000)
 
 
@@ -154,7 +154,7 @@ def test_2_a_kernel_log_flood_inside_replies(chance: random.Random):
         thread.start()
         try:
             for number in range(3):
-                with contextlib.suppress(LabFault):
+                with contextlib.suppress(InfrastructureError):
                     assert shell.execute(f"echo {number}").stdout == b"%d\n" % number
         finally:
             stop.set()
@@ -247,10 +247,10 @@ def test_5_eaten_first_characters_are_sent_again(chance: random.Random):
 
 
 def test_10_a_silent_console_is_given_up_in_time():
-    """A board that hangs gives a LabFault at the deadline of the tries, and the console's bytes are kept."""
+    """A board that hangs gives a InfrastructureError at the deadline of the tries, and the console's bytes are kept."""
     with shell_on(Board(["sleep", "60"]), try_timeout_s=0.2, tries=2) as shell:
         begin = time.monotonic()
-        with pytest.raises(LabFault, match="no undamaged reply in 2 tries"):
+        with pytest.raises(InfrastructureError, match="no undamaged reply in 2 tries"):
             shell.execute("true")
         assert time.monotonic() - begin < 2
         assert shell.console.wait_for(re.compile(rb"sha256sum"), 0, 1)

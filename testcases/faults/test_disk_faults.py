@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from mpbench import report
-from mpbench.core.errors import LabFault
+from mpbench.core.errors import InfrastructureError
 from mpbench.core.evidence import Artefact
 from mpbench.core.record import LOG, Clock, Record, new_directory, read
 from mpbench.lab import night
@@ -73,11 +73,11 @@ def words(chance: random.Random, most: int) -> str:
 
 
 def fits(action: Callable[[], object]) -> bool:
-    """Whether the disk took it; the only other outcome is a LabFault of one line."""
+    """Whether the disk took it; the only other outcome is a InfrastructureError of one line."""
     said = ""
     try:
         action()
-    except LabFault as fault:
+    except InfrastructureError as fault:
         said = str(fault)
     assert "\n" not in said
     return not said
@@ -240,7 +240,7 @@ def test_28_a_night_takes_no_more_work(
     history = History(reports / "history.sqlite")
     made = night.Night(plan, said.append, PlayedCoordinator(), history, journal)
     made.free_bytes = lambda path: os.statvfs(path).f_bavail * PAGE + 500_000  # megabytes are asked for
-    with contextlib.nullcontext() if checks else contextlib.suppress(LabFault):
+    with contextlib.nullcontext() if checks else contextlib.suppress(InfrastructureError):
         assert asyncio.run(made.run()) == 3
     journal.close()
     assert tree(earlier) == old

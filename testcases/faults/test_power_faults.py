@@ -27,7 +27,7 @@ from labgrid import Environment
 from labgrid.strategy import StrategyError
 
 from mpbench.board.console import ConsoleRecorder
-from mpbench.core.errors import LabFault
+from mpbench.core.errors import InfrastructureError
 from mpbench_virtual import boards
 from mpbench_virtual.cli import power
 from mpbench_virtual.paths import CHECKOUT
@@ -229,7 +229,7 @@ def stm32mp(target_file: Path) -> Iterator[Any]:
 
 
 def lab_fault(stm32mp: Any, deadline_s: float, *way: str) -> str:
-    """What breaks a way through some states: a LabFault of one line, in time; it stays the strategy's."""
+    """What breaks a way through some states: a InfrastructureError of one line, in time; it stays the strategy's."""
     begin = time.monotonic()
     faults = []
     for _ in range(2):
@@ -237,7 +237,7 @@ def lab_fault(stm32mp: Any, deadline_s: float, *way: str) -> str:
             go(stm32mp, *way)
         faults.append(raised.value.__cause__)
     assert time.monotonic() - begin < deadline_s * 1.1 + SLACK_S
-    assert isinstance(faults[0], LabFault)
+    assert isinstance(faults[0], InfrastructureError)
     assert faults[0] is faults[1]
     assert "\n" not in str(faults[0])
     return str(faults[0])

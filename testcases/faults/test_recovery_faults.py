@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from labgrid import Environment
 
-from mpbench.core.errors import BoardFault, LabFault
+from mpbench.core.errors import BoardFailure, InfrastructureError
 from mpbench.harness.run_state import CHECKOUT
 from mpbench.recovery.crash_trace import going_on
 from mpbench.recovery.fixture import LIVES, Crashes
@@ -96,7 +96,7 @@ def test_15_a_sysfs_write_that_never_returns(crashes: Crashes, core: str, chance
     worker.start()
     begin = time.monotonic()
     try:
-        with pytest.raises(LabFault, match="no end after"):
+        with pytest.raises(InfrastructureError, match="no end after"):
             crashes.write(core, "state", word, deadline_s)
         took_s = time.monotonic() - begin
     finally:
@@ -130,7 +130,7 @@ def test_16_a_recovery_storm(crashes: Crashes, core: str, chance: random.Random)
     crashes.start(core, chance.choice(FAILING))
     crashes.fail(core, times=chance.randint(bound + 2, 0xFFFF))
     with pytest.raises(
-        BoardFault, match=f"recovery storm: {core} crashed {bound} times, the bound is {bound}"
+        BoardFailure, match=f"recovery storm: {core} crashed {bound} times, the bound is {bound}"
     ):
         crashes.calm(core, bound)
     remoteproc: Any = crashes.bench.board.remoteproc
@@ -153,9 +153,9 @@ def test_17_recovered_but_dead(crashes: Crashes, core: str, chance: random.Rando
     step = crashes.watchdog(core, reload=mute)
     assert step.observed.state == "running"
     if beats == 0:
-        with pytest.raises(BoardFault, match="beating was predicted True, the board showed False"):
+        with pytest.raises(BoardFailure, match="beating was predicted True, the board showed False"):
             step.check("beating")
-    with pytest.raises(BoardFault, match=f"{core}: its heart stopped at beat {beats} of life"):
+    with pytest.raises(BoardFailure, match=f"{core}: its heart stopped at beat {beats} of life"):
         crashes.lives_on(core)
     assert crashes.bench.state(core) == "running"
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Faults between lab host and board that a session meets: numbers as in the fault matrix.
 
-Each time: no wrong answer, a LabFault in one line by the deadline, nothing left behind.
+Each time: no wrong answer, a InfrastructureError in one line by the deadline, nothing left behind.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ from mpbench.board.session.link import LinkLost
 from mpbench.board.session.shell import CommandHangs
 from mpbench.board.session.shell_protocol import Reply
 from mpbench.commands import main
-from mpbench.core.errors import Invalidated, LabFault
+from mpbench.core.errors import InfrastructureError, InvalidRun
 from testcases.contract import servers
 from testcases.contract.conftest import Serve, active, session_on
 from testcases.faults import proxy
@@ -52,12 +52,12 @@ def through(server: servers.Server, **harms: proxy.Harm) -> Iterator[tuple[Sessi
 
 
 def lab_fault_or(wanted: object, action: Callable[[], object]) -> bool:
-    """Whether the action gave what it should; the only other outcome is a LabFault of one line, in time."""
+    """Whether the action gave what it should; the only other outcome is a InfrastructureError of one line, in time."""
     begin = time.monotonic()
     fault = None
     try:
         got = action()
-    except LabFault as e:
+    except InfrastructureError as e:
         fault = str(e)
     assert time.monotonic() - begin < FAULT_DEADLINE_S * 1.1
     if fault is None:
@@ -159,7 +159,7 @@ def test_8_a_lost_connection_is_not_redialled_in_silence(serve: Serve, chance: r
         ]
         chance.shuffle(calls)
         for call in calls:
-            with pytest.raises(LabFault, match=r"connection lost|the shell ended|can't"):
+            with pytest.raises(InfrastructureError, match=r"connection lost|the shell ended|can't"):
                 call()
         assert session.get_status() == 0
         assert session.reconnect(10, same_boot=True) is False
@@ -168,12 +168,12 @@ def test_8_a_lost_connection_is_not_redialled_in_silence(serve: Serve, chance: r
 
 
 def test_11_a_reboot_is_told_from_a_lost_connection(serve: Serve, chance: random.Random):
-    """A new boot_id after a reconnect is Invalidated for who needs the same boot, else a plain fact."""
+    """A new boot_id after a reconnect is InvalidRun for who needs the same boot, else a plain fact."""
     with active(session_on(serve(chance.choice(["openssh", "dropbear"])))) as session:
         session.boot_id = "of the boot before"
         assert session.reconnect(10) is True
         session.boot_id = "of the boot before"
-        with pytest.raises(Invalidated, match=r"reset: .*of the boot before"):
+        with pytest.raises(InvalidRun, match=r"reset: .*of the boot before"):
             session.reconnect(10, same_boot=True)
 
 
@@ -186,7 +186,7 @@ def test_8_a_server_that_stands_still_never_answers_for_another_command(serve: S
         session.execute("true")
         with standing_still(server, still_s):
             for number in range(chance.randint(1, 3)):
-                with contextlib.suppress(LabFault):
+                with contextlib.suppress(InfrastructureError):
                     assert session.execute(f"echo {number}", deadline_s).stdout == b"%d\n" % number
         if lost(session):
             session.reconnect(2 * FAULT_DEADLINE_S)
@@ -297,11 +297,11 @@ def test_8_reconnect_gives_up_in_time(serve: Serve, chance: random.Random):
         servers.stop(server.process)
         with chance.choice(MEANWHILE)(server.port):
             begin = time.monotonic()
-            with pytest.raises(LabFault, match=r"can't connect|SSH handshake failed") as raised:
+            with pytest.raises(InfrastructureError, match=r"can't connect|SSH handshake failed") as raised:
                 session.reconnect(deadline_s)
             assert time.monotonic() - begin < deadline_s * 1.1 + 2
         assert "\n" not in str(raised.value)
-        with pytest.raises(LabFault, match="not connected"):
+        with pytest.raises(InfrastructureError, match="not connected"):
             session.execute("true")
 
 
@@ -315,7 +315,7 @@ def test_9_one_channel_only_is_enough_and_said_once(
         session.put_bytes(data, str(tmp_path / "f"))
         assert session.call("echo called", 5).stdout == b"called\n"
         assert session.get_bytes(str(tmp_path / "f")) == data
-        with pytest.raises(LabFault, match="refuses a channel"):
+        with pytest.raises(InfrastructureError, match="refuses a channel"):
             session.spawn("true")
     assert [r.message for r in caplog.records if "one channel only" in r.message].__len__() == 1
 
@@ -341,11 +341,11 @@ def test_13_a_full_disk_is_told_with_its_numbers(
     (small_disk / "fw").write_bytes(b"old")
     with active(session_on(server)) as session:
         data = chance.randbytes(size)
-        with pytest.raises(LabFault, match=rf"no room: {size} bytes to write, \d+ KiB free"):
+        with pytest.raises(InfrastructureError, match=rf"no room: {size} bytes to write, \d+ KiB free"):
             session.put_bytes(data, str(small_disk / "fw"))
         await_files(small_disk, {"fw"})
         session._single = True
-        with pytest.raises(LabFault, match=r"no room: 100000 bytes to write, \d+ KiB free"):
+        with pytest.raises(InfrastructureError, match=r"no room: 100000 bytes to write, \d+ KiB free"):
             session.put_bytes(data[:100_000], str(small_disk / "fw"))
     assert (small_disk / "fw").read_bytes() == b"old"
     assert {p.name for p in small_disk.iterdir()} == {"fw"}
@@ -356,7 +356,7 @@ def test_14_a_read_only_file_system_is_told(serve: Serve, chance: random.Random,
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     with active(session_on(serve(chance.choice(["openssh", "dropbear", "openssh-busybox"])))) as session:
         session._single = chance.choice([True, False])
-        with pytest.raises(LabFault, match="EROFS"):
+        with pytest.raises(InfrastructureError, match="EROFS"):
             session.put_bytes(chance.randbytes(chance.randrange(10_000)), str(small_disk / "fw"))
         assert session.execute("echo on").stdout == b"on\n"
 
@@ -378,7 +378,7 @@ def test_14_missing_tools_are_named_or_not_needed(serve: Serve, chance: random.R
 def works_without(
     serve: Serve, tmp_path: Path, missing: list[str], chance: random.Random | None = None
 ) -> None:
-    """Commands work; files are read and written, or the LabFault names one of the missing tools."""
+    """Commands work; files are read and written, or the InfrastructureError names one of the missing tools."""
     tools = Path(servers.busybox_path(tmp_path)) if servers.BUSYBOX else pytest.skip("needs busybox")
     for tool in missing:
         spoil(tools / tool, chance)
@@ -412,10 +412,10 @@ def spoil(tool: Path, chance: random.Random | None) -> None:
 
 @contextlib.contextmanager
 def named(tools: str) -> Iterator[None]:
-    """Either it works, or the LabFault names the missing tool; tools: their names with | between them."""
+    """Either it works, or the InfrastructureError names the missing tool; tools: their names with | between them."""
     try:
         yield
-    except LabFault as e:
+    except InfrastructureError as e:
         if not re.search(rf"({tools}): .*(not found|ermission denied)", str(e)):
             raise
 
@@ -437,7 +437,7 @@ def test_15_a_write_that_never_returns_keeps_its_deadline(
         beside = threading.Thread(target=lambda: answered.append(session.execute("echo beside").stdout))
         begin = time.monotonic()
         beside.start()
-        with pytest.raises(LabFault, match="no end after"):
+        with pytest.raises(InfrastructureError, match="no end after"):
             driver.write("m33", "state", "start", deadline_s)
         assert time.monotonic() - begin < deadline_s + 2
         beside.join()
@@ -469,7 +469,7 @@ def test_36_an_unknown_host_key_is_refused(serve: Serve, chance: random.Random, 
     """Without a pinned key nobody logs in; the message has the file and the command that pins it."""
     server = serve(chance.choice(["openssh", "dropbear"]))
     nowhere = tmp_path / "empty"
-    with pytest.raises(LabFault, match=rf"is not known.*{nowhere}.*mpbench enrol 127\.0\.0\.1"):
+    with pytest.raises(InfrastructureError, match=rf"is not known.*{nowhere}.*mpbench enrol 127\.0\.0\.1"):
         activate(session_on(server, known_hosts=str(nowhere)))
     assert not nowhere.exists()
 
@@ -499,7 +499,7 @@ def test_36_a_changed_host_key_is_refused_until_enrolled(
     pins = tmp_path / "pins"
     host_keys.pin(pins, "127.0.0.1", server.port, key)
     host_keys.pin(pins, "other.example", 22, key)
-    with pytest.raises(LabFault, match=r"host key changed.*--replace"):
+    with pytest.raises(InfrastructureError, match=r"host key changed.*--replace"):
         activate(session_on(server, known_hosts=str(pins)))
     enrol = ["enrol", "127.0.0.1", str(server.port), str(pins)]
     assert main.main(enrol) == 2
@@ -575,7 +575,7 @@ def test_36_only_a_whole_line_with_the_boards_own_key_lets_it_in(
     pins = tmp_path / "pins"
     lines = [chance.choice(NO_PIN)(server, chance) for _ in range(chance.randint(1, 4))]
     pins.write_bytes(b"\n".join(lines) + chance.choice([b"", b"\n", b"\r\n"]))
-    with pytest.raises(LabFault, match=r"host key|not a usable known_hosts") as raised:
+    with pytest.raises(InfrastructureError, match=r"host key|not a usable known_hosts") as raised:
         activate(session_on(server, known_hosts=str(pins)))
     assert "\n" not in str(raised.value)
     assert str(pins) in str(raised.value)
@@ -615,7 +615,7 @@ def test_36_an_unreadable_pin_file_is_told(serve: Serve, chance: random.Random, 
     """What is no file is no empty list of keys, and is not waited for."""
     chance.choice(NO_FILE)(tmp_path / "pins")
     begin = time.monotonic()
-    with pytest.raises(LabFault, match="not a usable known_hosts file") as raised:
+    with pytest.raises(InfrastructureError, match="not a usable known_hosts file") as raised:
         activate(session_on(serve(), known_hosts=str(tmp_path / "pins")))
     assert time.monotonic() - begin < FAULT_DEADLINE_S
     assert "\n" not in str(raised.value)
@@ -635,7 +635,7 @@ def test_37_a_private_key_open_to_others_is_refused(serve: Serve, chance: random
     named = key if chance.random() < 0.5 else tmp_path / "link"
     if named != key:
         named.symlink_to(key)
-    with pytest.raises(LabFault, match=rf"open to others.*chmod 600 {named}"):
+    with pytest.raises(InfrastructureError, match=rf"open to others.*chmod 600 {named}"):
         activate(session_on(server, keyfile=str(named)))
     named.chmod(0o600)
     with active(session_on(server, keyfile=str(named))) as session:
@@ -643,7 +643,7 @@ def test_37_a_private_key_open_to_others_is_refused(serve: Serve, chance: random
 
 
 def test_37_what_is_no_key_is_told(serve: Serve, chance: random.Random, tmp_path: Path):
-    """What is no file, no key, or half of one is a LabFault in one line, and is not waited for."""
+    """What is no file, no key, or half of one is a InfrastructureError in one line, and is not waited for."""
     server, path = serve(), tmp_path / "key"
     whole = server.keyfile.read_bytes()
     contents = [b"", chance.randbytes(chance.randrange(1, 3000)), whole[: chance.randrange(len(whole) - 40)]]
@@ -652,7 +652,7 @@ def test_37_what_is_no_key_is_told(serve: Serve, chance: random.Random, tmp_path
     if not path.is_symlink() and path.is_file():
         path.chmod(0o600)
     begin = time.monotonic()
-    with pytest.raises(LabFault, match="private key") as raised:
+    with pytest.raises(InfrastructureError, match="private key") as raised:
         activate(session_on(server, keyfile=str(path)))
     assert time.monotonic() - begin < FAULT_DEADLINE_S
     assert "\n" not in str(raised.value)
@@ -662,12 +662,12 @@ def test_37_what_is_no_key_is_told(serve: Serve, chance: random.Random, tmp_path
     ("content", "match"), [(None, "No such file"), (b"garbage", "not a usable private key")]
 )
 def test_37_a_key_that_is_no_key_is_told(serve: Serve, tmp_path: Path, content: bytes | None, match: str):
-    """A missing or broken private key is a LabFault in one line."""
+    """A missing or broken private key is a InfrastructureError in one line."""
     path = tmp_path / "broken"
     if content is not None:
         path.write_bytes(content)
         path.chmod(0o600)
-    with pytest.raises(LabFault, match=match), active(session_on(serve(), keyfile=str(path))):
+    with pytest.raises(InfrastructureError, match=match), active(session_on(serve(), keyfile=str(path))):
         pytest.fail("logged in")
 
 
@@ -678,7 +678,7 @@ def test_a_refused_login_and_a_closed_port_are_lab_faults(serve: Serve, tmp_path
     stranger = servers.client_key(tmp_path / "stranger")
     for wrong, match in (({"keyfile": str(stranger)}, "login refused"), ({}, "can't connect")):
         driver = session_on(server if wrong else attr.evolve(server, port=servers.free_port()), **wrong)
-        with pytest.raises(LabFault, match=match):
+        with pytest.raises(InfrastructureError, match=match):
             activate(driver)
 
 
@@ -688,5 +688,5 @@ def test_a_server_that_never_greets_is_given_up(serve: Serve):
     with through(server, down=lambda _data, _at: b"") as (session, _):
         session.connect_timeout_s = 0.5
         assert session.answers(0.2) is False
-        with pytest.raises(LabFault, match="SSH handshake failed"):
+        with pytest.raises(InfrastructureError, match="SSH handshake failed"):
             session.target.activate(session)

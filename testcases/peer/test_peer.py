@@ -44,7 +44,7 @@ def signed() -> bytes:
     return sign([Elf(segments, table, BASE + 0x100).build()], key())
 
 
-@pytest.mark.parametrize("name", sorted(faults.SPOILS))
+@pytest.mark.parametrize("name", sorted(faults.FAULTS))
 def test_every_named_fault_gets_the_same_answer(worker, flavour, name):
     """Code, platform calls, console, resource table and memory, with a signature that is really checked."""
     board = Board(SMALL, verdict=None, modulus=MODULUS)

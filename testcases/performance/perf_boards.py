@@ -10,7 +10,7 @@ from pathlib import Path
 
 from attrs import evolve
 
-from mpbench.board.kernel_log import KmsgFollower
+from mpbench.board.kernel_log import KernelLogFollower
 from testcases.contract.conftest import session_on
 from testcases.contract.servers import Server, openssh
 from testcases.performance.rows import Board, Row
@@ -31,7 +31,7 @@ def benchmarks(board: Board | None) -> Iterator[Row]:
 
 def _idle(board: Board) -> Row:
     """CPU time of a run that has consoles, kernel log and session of a board open, and waits."""
-    log = KmsgFollower(board.session)
+    log = KernelLogFollower(board.session)
     try:
         before, begin = time.process_time(), time.perf_counter()
         time.sleep(IDLE_S)

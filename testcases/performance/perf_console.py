@@ -17,7 +17,7 @@ from labgrid.driver import SerialDriver
 from labgrid.resource import NetworkSerialPort
 
 from mpbench.board.console import ConsoleRecorder
-from mpbench.board.kernel_log import KmsgFollower
+from mpbench.board.kernel_log import KernelLogFollower
 from testcases.performance.rows import Board, Row
 
 NUMBERS = ("P3", "P4")
@@ -52,7 +52,7 @@ def benchmarks(board: Board | None) -> Iterator[Row]:
 
 def _event(board: Board) -> Row:
     """A line in the kernel log. Ours is measured from before the command that causes it."""
-    session, log = board.session, KmsgFollower(board.session)
+    session, log = board.session, KernelLogFollower(board.session)
     try:
         mark, taken = log.mark(), []
         for number in range(EVENTS):

@@ -13,7 +13,7 @@ from typing import Any
 
 from attrs import frozen
 
-from mpbench.core.errors import LabFault
+from mpbench.core.errors import InfrastructureError
 from mpbench.notification import run
 from mpbench.notification.capabilities import Facilities, look
 from mpbench.notification.fixture import Decoded
@@ -56,7 +56,9 @@ def benchmarks(board: Board | None) -> Iterator[Row]:
         if both.raw.lost == 0 and both.counted.counts.samples == len(both.samples):
             yield _beside(both)
             return
-    raise LabFault(f"{TRIES} runs, and in none did histograms and ring buffer time the same notifications")
+    raise InfrastructureError(
+        f"{TRIES} runs, and in none did histograms and ring buffer time the same notifications"
+    )
 
 
 @frozen
@@ -78,7 +80,7 @@ def _both(session: Any, trace: LatencyTrace, found: Facilities, send: Callable[[
     between = time.perf_counter()
     raw = Decoded(session, trace.instance, trace.plan.recorded)
     times = between - begin, time.perf_counter() - between
-    return Both(run.result(found, before, after, sent, 0), raw, follow(raw.happenings()).samples, *times)
+    return Both(run.result(found, before, after, sent, 0), raw, follow(raw.trace_events()).samples, *times)
 
 
 def _whole(found: Result, ours_s: float) -> Row:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mpbench.board.session import batch_read, errnos, shell_protocol
 from mpbench.board.session.shell_protocol import Reply, ReplyReader
-from mpbench.core.errors import LabFault, Misuse
+from mpbench.core.errors import InfrastructureError, UsageError
 
 NONCE = "00112233445566778899aabbccddeeff"
 SHELLS = [
@@ -102,8 +102,8 @@ def test_what_may_leave_a_process_behind(command: str, leaves: bool):
 
 @pytest.mark.parametrize("end", [b"x\n", b"\n", b"1 f\n", b"1 e \n", b"-1\n"])
 def test_a_last_line_that_is_none_is_told(end: bytes):
-    """A last line with something else than an exit code is a LabFault that shows it."""
-    with pytest.raises(LabFault, match="where its exit code should be"):
+    """A last line with something else than an exit code is a InfrastructureError that shows it."""
+    with pytest.raises(InfrastructureError, match="where its exit code should be"):
         ReplyReader(NONCE, 3, 1000, headed=False).feed_stdout(f"{NONCE} 3 ".encode() + end)
 
 
@@ -176,7 +176,7 @@ def test_only_commands_that_can_not_change_the_shell_run_in_it(shell: list[str])
 def test_output_beyond_the_limit_is_refused():
     """A reader holds no more than its limit."""
     reader = ReplyReader(NONCE, 1, 100)
-    with pytest.raises(LabFault, match="exceeds 100 bytes"):
+    with pytest.raises(InfrastructureError, match="exceeds 100 bytes"):
         reader.feed_stderr(b"x" * 101)
 
 
@@ -211,9 +211,9 @@ def test_a_damaged_request_runs_nothing(at: int, tmp_path: Path):
 
 def test_what_no_line_can_carry_is_misuse():
     """NUL in any command, and a newline in one for a serial line, are refused."""
-    with pytest.raises(Misuse, match="NUL"):
+    with pytest.raises(UsageError, match="NUL"):
         shell_protocol.request(1, "a\0")
-    with pytest.raises(Misuse, match="one line"):
+    with pytest.raises(UsageError, match="one line"):
         shell_protocol.checked_request(1, "a\nb")
 
 
@@ -284,7 +284,7 @@ def test_files_come_apart_again(shell: list[str], tool: str, tmp_path: Path):
 
 
 def test_an_answer_that_is_unclear_is_nobodys_content():
-    """Anything but the files' lines in their order is a LabFault."""
+    """Anything but the files' lines in their order is a InfrastructureError."""
     asked = batch_read.Reading(("/a", "/b"), prefix="//./")
 
     def answer(*paths: str) -> bytes:
@@ -295,9 +295,9 @@ def test_an_answer_that_is_unclear_is_nobodys_content():
     assert asked.split(Reply(1, answer(whole[0], *whole[2:]), b"")) == ([None, b""], b"")
     assert asked.split(Reply(1, answer(whole[0], whole[3]), b"")) == ([None, None], b"")
     for wrong in (whole[1:], whole[:-1], (*whole, "/x"), (whole[0], "/c", *whole[1:]), whole[::-1], ()):
-        with pytest.raises(LabFault, match="reading 2 files"):
+        with pytest.raises(InfrastructureError, match="reading 2 files"):
             asked.split(Reply(0, answer(*wrong), b"e"))
-    with pytest.raises(LabFault, match="reading 2 files"):
+    with pytest.raises(InfrastructureError, match="reading 2 files"):
         asked.split(Reply(0, b"x" + answer(*whole), b"e"))
 
 

@@ -18,7 +18,7 @@ from mpbench.board import console as console_module
 from mpbench.board.byte_log import ByteLog
 from mpbench.board.console import ConsoleRecorder
 from mpbench.board.kernel_log import RecordFilter
-from mpbench.core.errors import LabFault, Misuse
+from mpbench.core.errors import InfrastructureError, UsageError
 
 
 def test_positions_and_pieces():
@@ -83,7 +83,7 @@ def test_a_full_disk_is_a_lab_fault_for_readers(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(os, "write", full)
     log.append(b"lost")
-    with pytest.raises(LabFault, match="console x: can't be kept on this host: No space"):
+    with pytest.raises(InfrastructureError, match="console x: can't be kept on this host: No space"):
         log.since(0)
 
 
@@ -178,7 +178,7 @@ def test_sending(uart: Uart, recorder: ConsoleRecorder):
     while len(got) < len(wanted):
         got += uart.peer.recv(100)
     assert got == wanted
-    with pytest.raises(Misuse, match="letter"):
+    with pytest.raises(UsageError, match="letter"):
         recorder.sendcontrol("1")
 
 
@@ -226,7 +226,7 @@ def test_writing_to_a_lost_console_is_a_lab_fault(
     assert uart.peer is not None
     uart.peer.close()
     recorder.write(b"the first one may get as far as the network")
-    with pytest.raises(LabFault, match="console console: can't write"):
+    with pytest.raises(InfrastructureError, match="console console: can't write"):
         keep_writing(recorder)
     while recorder.port.status:  # until the recorder has closed the lost port
         threading.Event().wait(0.01)

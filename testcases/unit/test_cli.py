@@ -10,7 +10,7 @@ import pytest
 
 import mpbench.report
 from mpbench.commands import main
-from mpbench.core.errors import BoardFault, LabFault, Misuse
+from mpbench.core.errors import BoardFailure, InfrastructureError, UsageError
 from mpbench.core.record import Clock, Record, new_directory
 
 CLOCK = Clock(utc_s=lambda: 1_795_000_000.0, mono_ns=lambda: 42)
@@ -72,8 +72,8 @@ def test_the_schema_of_a_record_is_printed(capsys):
 @pytest.mark.parametrize(
     ("fault", "code", "line"),
     [
-        (Misuse("no such kind"), 2, "mpbench: error: no such kind\n"),
-        (LabFault("port 7000 is busy"), 3, "mpbench: infrastructure: port 7000 is busy\n"),
+        (UsageError("no such kind"), 2, "mpbench: error: no such kind\n"),
+        (InfrastructureError("port 7000 is busy"), 3, "mpbench: infrastructure: port 7000 is busy\n"),
         (KeyboardInterrupt(), 130, "mpbench: interrupted\n"),
     ],
 )
@@ -92,10 +92,10 @@ def test_a_mistake_of_the_bench_is_not_hidden(monkeypatch):
     """What nobody foresaw keeps its traceback."""
 
     def fail(*_):
-        raise BoardFault("not for the command line")
+        raise BoardFailure("not for the command line")
 
     monkeypatch.setattr(mpbench.report, "write", fail)
-    with pytest.raises(BoardFault):
+    with pytest.raises(BoardFailure):
         main.main(["report", "x"])
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from coprocessor_rig import CORES, Rig, code
 
-from mpbench.core.errors import Misuse
+from mpbench.core.errors import UsageError
 from mpbench_virtual.coprocessor import SLOT, Coprocessor
 from mpbench_virtual.memory import MP15_CORES, MP25_CORES, Region, SharedRam
 
@@ -215,7 +215,7 @@ def test_an_address_outside_is_refused_with_its_bounds(
     ram: SharedRam, call: Callable[[SharedRam], object], says: str
 ) -> None:
     """The shared memory checks every range and names value and bounds."""
-    with pytest.raises(Misuse, match=says):
+    with pytest.raises(UsageError, match=says):
         call(ram)
 
 

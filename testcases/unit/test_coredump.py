@@ -8,7 +8,7 @@ import pytest
 from mpbench.board.coredump import LIST, Pending, await_dump, clear_all, pending, take
 from mpbench.board.session.shell_protocol import Reply
 from mpbench.core.compare import compare
-from mpbench.core.errors import BoardFault, LabFault, Misuse
+from mpbench.core.errors import BoardFailure, InfrastructureError, UsageError
 from mpbench.core.evidence import DUMP_SUMMARY
 from mpbench.core.facts import Verdict
 from mpbench.recovery.facts import DumpFacts
@@ -67,7 +67,7 @@ def test_changed_code_is_found():
     found = bytearray(crashed())
     place = predicted().unchanged.split(" ")[0].partition("+")[0]
     found[52 + 64 + int(place, 16) - CORE.regions[0].da] ^= 1
-    with pytest.raises(BoardFault, match=f"unchanged was predicted '{place}"):
+    with pytest.raises(BoardFailure, match=f"unchanged was predicted '{place}"):
         dumped("m33", predicted(), bytes(found), 1).check()
 
 
@@ -92,13 +92,13 @@ def test_a_dump_without_memory_or_trace_says_so():
 )
 def test_a_broken_dump_is_the_boards_fault(data, words):
     """A dump that is cut, of another machine or inconsistent is named, never guessed at."""
-    with pytest.raises(BoardFault, match=words):
+    with pytest.raises(BoardFailure, match=words):
         segments(data)
 
 
 def test_no_dump_is_predicted_for_what_would_not_run():
     """Asking for the dump of a refused image is a mistake of the caller."""
-    with pytest.raises(Misuse, match="m33 would not run this image"):
+    with pytest.raises(UsageError, match="m33 would not run this image"):
         dump(PROFILE, "m33", image()[:-1], identity="", boot=1)
 
 
@@ -122,7 +122,7 @@ class Board:
 
     def get_bytes(self, path, _timeout_s):
         if self.broken:
-            raise LabFault(f"{path}: download damaged")
+            raise InfrastructureError(f"{path}: download damaged")
         return b"dump"
 
 
@@ -153,7 +153,7 @@ def test_a_dump_of_another_core_is_not_taken():
 def test_a_dump_that_cannot_be_read_is_cleared_all_the_same():
     """A damaged download must not leave a dump that keeps the next one away."""
     board_ = Board(BOTH, broken=True)
-    with pytest.raises(LabFault, match="damaged"):
+    with pytest.raises(InfrastructureError, match="damaged"):
         take(board_, pending(board_)[0])
     assert board_.said[-1] == "echo 1 >/sys/class/devcoredump/devcd3/data"
     assert take(Board(BOTH), pending(board_)[0]) == b"dump"

@@ -9,7 +9,7 @@ from labgrid.strategy import StrategyError
 
 from mpbench.board.session.shell_protocol import Reply
 from mpbench.commands import doctor, main
-from mpbench.core.errors import LabFault
+from mpbench.core.errors import InfrastructureError
 from mpbench.layout import TA_UUID
 
 
@@ -28,23 +28,23 @@ def raising(error):
 
 def test_after_a_failure_the_rest_of_a_board_is_not_tried():
     """What needs a step that failed is named as not tried, with the step that has to be well first."""
-    steps = [("a", lambda: "fine"), ("b", raising(LabFault("no power"))), ("c", lambda: "fine")]
+    steps = [("a", lambda: "fine"), ("b", raising(InfrastructureError("no power"))), ("c", lambda: "fine")]
     found = list(doctor.examine(steps, all_of_them=False))
-    assert [(f.name, f.well, f.tried) for f in found] == [
+    assert [(f.name, f.ok, f.tried) for f in found] == [
         ("a", True, True),
         ("b", False, True),
         ("c", False, False),
     ]
     assert found[1].found == "no power"
     assert found[1].remedy == "see `b` in targets/README.md"
-    assert found[2].found == "not tried: b has to be well first"
-    assert [f.well for f in doctor.examine(steps, all_of_them=True)] == [True, False, True]
+    assert found[2].found == "skipped: `b` must pass first"
+    assert [f.ok for f in doctor.examine(steps, all_of_them=True)] == [True, False, True]
 
 
 def test_a_broken_strategy_is_told_by_its_cause():
     """labgrid's "is in broken state" hides what broke it."""
     error = StrategyError("STM32MPStrategy is in broken state")
-    error.__cause__ = LabFault("no SSH server answers")
+    error.__cause__ = InfrastructureError("no SSH server answers")
     assert looked(raising(error)).found == "no SSH server answers"
     assert looked(raising(KeyError("x"))).found == "KeyError: 'x'"
 
@@ -60,7 +60,7 @@ def test_a_broken_strategy_is_told_by_its_cause():
 def test_a_host_that_lacks_something_is_told_what_to_do(step, words):
     """Version or name of what is wrong, and a command that repairs it."""
     finding = looked(step)
-    assert not finding.well
+    assert not finding.ok
     assert words in finding.found
     assert finding.remedy
 
@@ -76,7 +76,7 @@ def versions(**found):
 
 def test_the_serial_library_is_labgrids():
     """The original package overwrites the fork under the same import name: it is found and named."""
-    assert looked(lambda: doctor.serial_library(versions(pyserial_labgrid="3.5"))).well
+    assert looked(lambda: doctor.serial_library(versions(pyserial_labgrid="3.5"))).ok
     both = looked(lambda: doctor.serial_library(versions(pyserial_labgrid="3.5", pyserial="3.4")))
     assert both.found == "pyserial 3.4 overwrites labgrid's pyserial-labgrid"
     assert both.remedy.startswith("pip uninstall pyserial;")
@@ -87,14 +87,14 @@ def test_a_shared_private_key_is_found(tmp_path):
     """Only private keys count; public ones anybody may read; none at all is enough for virtual boards."""
     assert "enough for virtual boards" in looked(lambda: doctor.configuration(tmp_path / "none")).found
     (tmp_path / "known_hosts").write_text("x")
-    assert looked(lambda: doctor.configuration(tmp_path)).well
+    assert looked(lambda: doctor.configuration(tmp_path)).ok
     key = tmp_path / "ssh_key"
     key.write_text("-----BEGIN OPENSSH PRIVATE KEY-----\n")
     key.chmod(0o644)
     finding = looked(lambda: doctor.configuration(tmp_path))
     assert finding.remedy == f"chmod 600 {key}"
     key.chmod(0o600)
-    assert looked(lambda: doctor.configuration(tmp_path)).well
+    assert looked(lambda: doctor.configuration(tmp_path)).ok
 
 
 def test_a_full_disk_is_told_in_numbers(tmp_path):
@@ -102,7 +102,7 @@ def test_a_full_disk_is_told_in_numbers(tmp_path):
     full = looked(lambda: doctor.disk(tmp_path / "a" / "b", lambda _: SimpleNamespace(free=3_000_000)))
     assert full.found == f"3 MB left below {tmp_path}"
     assert "500 MB" in full.remedy
-    assert looked(lambda: doctor.disk(tmp_path, lambda _: SimpleNamespace(free=10**12))).well
+    assert looked(lambda: doctor.disk(tmp_path, lambda _: SimpleNamespace(free=10**12))).ok
 
 
 class PlayedTarget:
@@ -132,13 +132,13 @@ class PlayedTarget:
 
 
 @pytest.fixture
-def patient(monkeypatch):
-    """A patient who came as far as SSH, with something wrong."""
+def checked(monkeypatch):
+    """A checked who came as far as SSH, with something wrong."""
     cores = [SimpleNamespace(name="m33"), SimpleNamespace(name="m0")]
     monkeypatch.setattr(doctor, "profile_of", lambda _: SimpleNamespace(name="x", cores=cores))
 
     def make(**wrong):
-        found = doctor.Patient("x.yaml")
+        found = doctor.BoardCheck("x.yaml")
         found._target = found._session = PlayedTarget(**wrong)
         return found
 
@@ -159,18 +159,18 @@ def patient(monkeypatch):
         ("secure", {"heard": b""}, "not a byte", "wire it"),
     ],
 )
-def test_a_board_that_lacks_something_is_told_what_to_do(patient, step, wrong, found, remedy):
+def test_a_board_that_lacks_something_is_told_what_to_do(checked, step, wrong, found, remedy):
     """What the board shows, and what would make it well; without the fault the same step is well."""
-    finding = looked(getattr(patient(**wrong), step))
+    finding = looked(getattr(checked(**wrong), step))
     assert found in finding.found
     assert remedy in finding.remedy
-    assert looked(getattr(patient(), step)).well
+    assert looked(getattr(checked(), step)).ok
 
 
-def test_a_board_without_a_clock_is_no_patient(patient):
+def test_a_board_without_a_clock_is_no_patient(checked):
     """A board that believes in 1970 is fine for the bench, and it is said by how much it is off."""
-    finding = looked(patient().clock)
-    assert finding.well
+    finding = looked(checked().clock)
+    assert finding.ok
     assert "s off the host's: fine for the bench" in finding.found
 
 
@@ -180,4 +180,4 @@ def test_a_target_that_is_none_ends_the_examination(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "WRONG environment: " in said
     assert "none.yaml: no such file" in said
-    assert said.count("not tried: environment has to be well first") == 14
+    assert said.count("skipped: `environment` must pass first") == 14

@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from mpbench import layout
-from mpbench.core.errors import Misuse
+from mpbench.core.errors import UsageError
 from mpbench.image import advice, files
 from mpbench.image.default_key import default_key
 from mpbench.image.fields import fields
@@ -79,7 +79,7 @@ def test_an_ecdsa_signature_is_raw_r_and_s():
 )
 def test_an_elf_the_loader_would_not_take_is_refused_with_file_and_offset(elf, complaint):
     """The error names the file, the offset and what would be right."""
-    with pytest.raises(Misuse, match=r"fw: offset|fw: program") as error:
+    with pytest.raises(UsageError, match=r"fw: offset|fw: program") as error:
         sign([elf], key(), names=["fw"])
     assert complaint in str(error.value)
 
@@ -87,13 +87,13 @@ def test_an_elf_the_loader_would_not_take_is_refused_with_file_and_offset(elf, c
 def test_no_elf_and_too_many_are_refused():
     """NUM_IMG is one byte and 0 is refused by the loader."""
     for elfs in ([], [firmware()] * 256):
-        with pytest.raises(Misuse, match="1 to 255"):
+        with pytest.raises(UsageError, match="1 to 255"):
             sign(elfs, key())
 
 
 def test_a_platform_record_outside_its_range_is_refused():
     """0x10000 to 0x1ffff are the platform's."""
-    with pytest.raises(Misuse, match=r"platform TLV 0x20000 is outside 0x10000 to 0x1ffff"):
+    with pytest.raises(UsageError, match=r"platform TLV 0x20000 is outside 0x10000 to 0x1ffff"):
         sign([firmware()], key(), plat_tlvs={0x20000: b""})
 
 
@@ -104,7 +104,7 @@ def test_a_key_that_others_can_read_is_refused(tmp_path):
     """A signing key with mode 0640 is no secret; the error says what to do."""
     path = write_key(tmp_path / "k.pem", key())
     path.chmod(0o640)
-    with pytest.raises(Misuse, match=r"mode 0640 lets others read this key; `chmod 600"):
+    with pytest.raises(UsageError, match=r"mode 0640 lets others read this key; `chmod 600"):
         load_private_key(path)
 
 
@@ -114,24 +114,24 @@ def test_an_encrypted_key_wants_its_pass_phrase(tmp_path):
     assert fingerprint(load_private_key(path, b"open sesame").public_key()) == fingerprint(key().public_key())
     with pytest.raises(PassphraseNeeded, match="encrypted"):
         load_private_key(path)
-    with pytest.raises(Misuse, match="wrong pass phrase"):
+    with pytest.raises(UsageError, match="wrong pass phrase"):
         load_private_key(path, b"wrong")
-    with pytest.raises(Misuse, match="isn't encrypted"):
+    with pytest.raises(UsageError, match="isn't encrypted"):
         load_private_key(write_key(tmp_path / "p.pem", key()), b"x")
 
 
 def test_files_that_hold_no_key_are_refused(tmp_path):
     """Missing, unreadable as a file, and not PEM."""
-    with pytest.raises(Misuse, match="No such file"):
+    with pytest.raises(UsageError, match="No such file"):
         load_private_key(tmp_path / "none.pem")
     rubbish = tmp_path / "rubbish.pem"
     rubbish.write_text("rubbish")
     rubbish.chmod(0o600)
-    with pytest.raises(Misuse, match="no private key in PEM form"):
+    with pytest.raises(UsageError, match="no private key in PEM form"):
         load_private_key(rubbish)
-    with pytest.raises(Misuse, match="no key in PEM form"):
+    with pytest.raises(UsageError, match="no key in PEM form"):
         load_public_key(rubbish)
-    with pytest.raises(Misuse, match="Is a directory"):
+    with pytest.raises(UsageError, match="Is a directory"):
         load_public_key(tmp_path)
 
 
@@ -145,7 +145,7 @@ def test_files_that_hold_no_key_are_refused(tmp_path):
 )
 def test_keys_of_other_kinds_are_refused(wrong, complaint):
     """RSA of 2048 to 4096 bits or ECDSA P-256, nothing else."""
-    with pytest.raises(Misuse, match=complaint):
+    with pytest.raises(UsageError, match=complaint):
         check_kind(wrong(), "k.pem")
 
 
@@ -153,7 +153,7 @@ def test_a_public_key_is_read_from_either_half(tmp_path):
     """`--key` takes the public key file, or the private one; other kinds are refused."""
     private, public = write_key(tmp_path / "k.pem", key()), write_public(tmp_path / "p.pem", key())
     assert fingerprint(load_public_key(private)) == fingerprint(load_public_key(public))
-    with pytest.raises(Misuse, match="RSA or ECDSA"):
+    with pytest.raises(UsageError, match="RSA or ECDSA"):
         load_public_key(write_public(tmp_path / "ed.pem", ed25519.Ed25519PrivateKey.generate()))
 
 
@@ -191,16 +191,16 @@ def test_without_a_terminal_nobody_is_asked(tmp_path, monkeypatch, trouble):
 
     monkeypatch.setattr(getpass, "getpass", fail)
     path = write_key(tmp_path / "k.pem", key(), b"typed")
-    with pytest.raises(Misuse, match=r"k\.pem: the key is encrypted, no terminal .* --passphrase-file"):
+    with pytest.raises(UsageError, match=r"k\.pem: the key is encrypted, no terminal .* --passphrase-file"):
         files.open_key(path, None, None)
 
 
 def test_an_empty_or_missing_pass_phrase_is_an_error(tmp_path):
     """An empty file and an unset variable are named."""
     (tmp_path / "empty").write_text("")
-    with pytest.raises(Misuse, match="no pass phrase in it"):
+    with pytest.raises(UsageError, match="no pass phrase in it"):
         files.passphrase(tmp_path / "empty", None)
-    with pytest.raises(Misuse, match="NOT_SET is not set"):
+    with pytest.raises(UsageError, match="NOT_SET is not set"):
         files.passphrase(None, "NOT_SET")
 
 
@@ -216,7 +216,7 @@ def test_an_interrupted_write_leaves_the_old_file_and_nothing_beside_it(tmp_path
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", broken)
-    with pytest.raises(Misuse, match="No space left"):
+    with pytest.raises(UsageError, match="No space left"):
         files.write_file(out, b"new")
     assert [p.name for p in tmp_path.iterdir()] == ["out.bin"]
     assert out.read_bytes() == b"old"
@@ -231,9 +231,9 @@ def test_a_written_file_is_readable_by_those_the_umask_allows(tmp_path):
 
 def test_a_directory_that_does_not_exist_is_named(tmp_path):
     """Reading and writing say which path and why."""
-    with pytest.raises(Misuse, match=r"none/out.bin: No such file"):
+    with pytest.raises(UsageError, match=r"none/out.bin: No such file"):
         files.write_file(tmp_path / "none" / "out.bin", b"")
-    with pytest.raises(Misuse, match="No such file"):
+    with pytest.raises(UsageError, match="No such file"):
         files.read_file(tmp_path / "none")
 
 
@@ -315,5 +315,5 @@ def test_broken_section_headers_are_refused_by_strip():
     """The error names the file and the offset of the section headers."""
     broken = bytearray(firmware())
     broken[48:50] = b"\xff\xff"
-    with pytest.raises(Misuse, match=r"fw: offset 0x[0-9a-f]+: 65535 section headers don't fit"):
+    with pytest.raises(UsageError, match=r"fw: offset 0x[0-9a-f]+: 65535 section headers don't fit"):
         strip(bytes(broken), "fw")

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from mpbench import layout
-from mpbench.core.errors import Misuse
+from mpbench.core.errors import UsageError
 from mpbench.image import faults
 from mpbench.image.fields import MAX_ENTRIES, fields, header, image_sizes
 from mpbench.image.inspect import as_text, inspect
@@ -26,11 +26,11 @@ ACCEPTED = {
 
 def test_there_are_at_least_forty_named_faults_and_all_apply_to_a_sound_image():
     """An ordinary image has every field that a named fault changes."""
-    assert len(faults.SPOILS) >= 40
-    assert set(faults.applicable(image())) == set(faults.SPOILS)
+    assert len(faults.FAULTS) >= 40
+    assert set(faults.applicable(image())) == set(faults.FAULTS)
 
 
-@pytest.mark.parametrize("name", sorted(faults.SPOILS))
+@pytest.mark.parametrize("name", sorted(faults.FAULTS))
 def test_every_named_fault_is_refused_or_known_to_be_accepted(name):
     """Each fault changes the image and none leaves the twin without an answer."""
     spoiled = faults.apply(name, image(), key())
@@ -42,7 +42,7 @@ def test_every_named_fault_is_refused_or_known_to_be_accepted(name):
 
 def test_the_named_faults_reach_every_check_of_upstreams_loader():
     """Each numbered check but the platform's capabilities decides for at least one fault."""
-    checks = {load(faults.apply(n, image(), key()), board(), "m33").check.split()[0] for n in faults.SPOILS}
+    checks = {load(faults.apply(n, image(), key()), board(), "m33").check.split()[0] for n in faults.FAULTS}
     assert checks >= {str(n) for n in range(2, 15)}
 
 
@@ -64,7 +64,7 @@ def test_faults_for_ecdsa_images_apply_as_well():
 )
 def test_a_fault_that_cannot_be_put_is_an_error(name, target, private, complaint):
     """Unknown name, missing field, missing key."""
-    with pytest.raises(Misuse, match=complaint):
+    with pytest.raises(UsageError, match=complaint):
         faults.apply(name, target, private)
 
 
@@ -183,7 +183,7 @@ def test_inspect_shows_the_padding_of_a_short_signature():
 )
 def test_inspect_refuses_what_is_no_signed_image(data, complaint):
     """The error names file and offset."""
-    with pytest.raises(Misuse) as error:
+    with pytest.raises(UsageError) as error:
         inspect(data, "fw")
     assert complaint in str(error.value)
 

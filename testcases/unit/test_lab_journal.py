@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from mpbench.core.errors import LabFault, Misuse
+from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.record import Clock, Record, new_directory
 from mpbench.harness.resume import ENDED, of_runs
 from mpbench.lab.history import History
@@ -61,7 +61,7 @@ def test_a_kill_at_any_byte_leaves_whole_lines(tmp_path):
 def test_a_journal_that_cannot_be_written_is_the_labs_fault(tmp_path):
     """The error names the directory."""
     (tmp_path / "file").write_text("")
-    with pytest.raises(LabFault, match="file"):
+    with pytest.raises(InfrastructureError, match="file"):
         Journal.open(tmp_path / "file", "plan", NOW_S)
 
 
@@ -85,7 +85,7 @@ def test_history_remembers_points_and_sick_places(tmp_path):
 def test_a_history_that_is_none_is_the_labs_fault(tmp_path):
     """A broken file is named, and nothing is overwritten."""
     (tmp_path / "history.sqlite").write_text("no database" * 100)
-    with pytest.raises(LabFault, match=r"history\.sqlite: file is not a database"):
+    with pytest.raises(InfrastructureError, match=r"history\.sqlite: file is not a database"):
         History(tmp_path / "history.sqlite").points()
 
 
@@ -137,5 +137,5 @@ def test_a_broken_record_is_not_taken_up(tmp_path):
     run_of(tmp_path, "r1", {"a": ("PASS", "")})
     log = next(tmp_path.glob("*/record.jsonl"))
     log.write_text("{\n" + log.read_text())
-    with pytest.raises(Misuse, match=r"record\.jsonl:1: not JSON"):
+    with pytest.raises(UsageError, match=r"record\.jsonl:1: not JSON"):
         of_runs(tmp_path)

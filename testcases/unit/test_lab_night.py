@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from mpbench.core.errors import LabFault, Misuse
+from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.lab import night
 from mpbench.lab.child import Child, outlived
 from mpbench.lab.coordinator import Offer
@@ -31,7 +31,7 @@ class PlayedCoordinator:
     async def _ask(self, what: str) -> None:
         self.said.append(what)
         if what == self.fails:
-            raise LabFault(f"no answer to {what}")
+            raise InfrastructureError(f"no answer to {what}")
 
     async def await_there(self, _deadline_s):
         return self.fails != "there"
@@ -242,10 +242,10 @@ def test_a_run_that_outlived_its_night_and_does_not_end_is_killed(make):
 
 
 def test_a_program_that_is_not_there_is_told(tmp_path):
-    """No log directory, no run: LabFault."""
+    """No log directory, no run: InfrastructureError."""
     with pytest.raises(OSError, match="No such file"):
         (tmp_path / "none" / "x").write_text("")
-    with pytest.raises(LabFault, match="cannot start"):
+    with pytest.raises(InfrastructureError, match="cannot start"):
         asyncio.run(Child.start(["x"], {}, tmp_path / "none" / "log", tmp_path / "pid"))
 
 
@@ -254,7 +254,7 @@ def test_two_nights_never_share_a_directory(make):
     found, _ = make()
     with (
         night.alone(found.plan),
-        pytest.raises(Misuse, match="another nightly writes to"),
+        pytest.raises(UsageError, match="another nightly writes to"),
         night.alone(found.plan),
     ):
         pass

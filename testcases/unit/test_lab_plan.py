@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mpbench.core.errors import Misuse
+from mpbench.core.errors import UsageError
 from mpbench.lab.coordinator import Offer
 from mpbench.lab.night import assign, outdated
 from mpbench.lab.plan import ALL, Window, load
@@ -96,7 +96,7 @@ def test_everything_is_read(plan, tmp_path):
 def test_what_is_wrong_is_said_with_its_line(plan, old, new, line, words):
     """File, line, name, value, and what would be right; nothing in the file is run."""
     path = plan(GOOD.replace(old, new, 1))
-    with pytest.raises(Misuse) as e:
+    with pytest.raises(UsageError) as e:
         load(path)
     assert str(e.value).startswith(f"{path}:{line}: ")
     assert words in str(e.value)
@@ -118,7 +118,7 @@ def test_what_is_wrong_is_said_with_its_line(plan, old, new, line, words):
 )
 def test_what_is_no_plan_is_one_line(plan, text, words):
     """Empty, binary, nested without end: a usage error in one line."""
-    with pytest.raises(Misuse) as e:
+    with pytest.raises(UsageError) as e:
         load(plan(text))
     assert words in str(e.value)
     assert "\n" not in str(e.value)
@@ -126,17 +126,17 @@ def test_what_is_no_plan_is_one_line(plan, text, words):
 
 def test_a_missing_plan_is_one_line(tmp_path):
     """The error names the file."""
-    with pytest.raises(Misuse, match=r"none\.yaml: No such file"):
+    with pytest.raises(UsageError, match=r"none\.yaml: No such file"):
         load(tmp_path / "none.yaml")
 
 
 @settings(deadline=None)
 @given(st.text(max_size=200))
 def test_any_text_is_a_plan_or_refused(tmp_path_factory, text):
-    """No text whatever raises anything but Misuse."""
+    """No text whatever raises anything but UsageError."""
     path = tmp_path_factory.mktemp("plan") / "plan.yaml"
     path.write_text(text, encoding="utf-8", errors="replace")
-    with contextlib.suppress(Misuse):
+    with contextlib.suppress(UsageError):
         load(path)
 
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 from attrs import evolve
 
-from mpbench.core.errors import Invalidated, LabFault, Misuse
+from mpbench.core.errors import InfrastructureError, InvalidRun, UsageError
 from mpbench.core.facts import Verdict
 from mpbench.core.histogram import (
     BANDS,
@@ -24,7 +24,7 @@ from mpbench.notification import run
 from mpbench.notification.ftrace_hist import tables
 from mpbench.notification.measure import Counts, Result, balance, measurements, merged, shifts
 from mpbench.notification.parse import interrupts, readout, unpacked
-from mpbench.notification.trace_events import Happening, Role, follow, lost_in_text, of_text, outliers
+from mpbench.notification.trace_events import Role, TraceEvent, follow, lost_in_text, of_text, outliers
 
 LINE = "optee_pcpu_notification"
 
@@ -53,9 +53,9 @@ def test_bands_follow_each_other():
 
 def test_a_negative_duration_is_refused():
     """What ends before it begins is no duration, nor is what the kernel shows without its sign."""
-    with pytest.raises(Misuse, match="-1 ns"):
+    with pytest.raises(UsageError, match="-1 ns"):
         band_of(-1)
-    with pytest.raises(Misuse, match="are counted"):
+    with pytest.raises(UsageError, match="are counted"):
         band_of(2**64 - 1)
 
 
@@ -81,9 +81,9 @@ def test_nothing_has_no_percentile():
     """No samples: no minimum, no percentile, no distribution."""
     empty = Histogram()
     assert (empty.min_ns, empty.max_ns, empty.percentile(50)) == (None, None, None)
-    with pytest.raises(Misuse, match="no quantile"):
+    with pytest.raises(UsageError, match="no quantile"):
         empty.quantile(50)
-    with pytest.raises(Misuse, match="no distribution"):
+    with pytest.raises(UsageError, match="no distribution"):
         distance(empty, of_values([1]))
 
 
@@ -92,7 +92,7 @@ def test_histograms_are_added_and_taken_away():
     a, b = of_values([10, 500, 90_000]), of_values([500, 7_000_000])
     assert (a + b).total == 5
     assert (a + b).since(a) == b
-    with pytest.raises(Misuse, match="a later one of the same run lacks"):
+    with pytest.raises(UsageError, match="a later one of the same run lacks"):
         a.since(b)
 
 
@@ -319,7 +319,7 @@ def test_readings_are_taken_from_each_other():
 )
 def test_damaged_answers_are_refused(text, words):
     """An answer that is cut or lacks something is an error, never a count."""
-    with pytest.raises(LabFault, match=words):
+    with pytest.raises(InfrastructureError, match=words):
         readout(text, LINE)
 
 
@@ -328,7 +328,7 @@ def test_compressed_answers():
     packed = gzip.compress(b"x" * 100)
     assert unpacked(packed) == "x" * 100
     for damaged in (packed[:-4], b"", packed[:12] + b"\0" + packed[13:]):
-        with pytest.raises(LabFault, match="damaged"):
+        with pytest.raises(InfrastructureError, match="damaged"):
             unpacked(damaged)
 
 
@@ -389,7 +389,7 @@ def test_a_notification_is_followed_through_the_text():
 )
 def test_cut_text_is_refused(text, words):
     """Text that is cut short is an error."""
-    with pytest.raises(LabFault, match=words):
+    with pytest.raises(InfrastructureError, match=words):
         of_text(text, ROLES)
 
 
@@ -403,18 +403,18 @@ def test_lost_events_are_read_from_the_text():
 def test_nothing_is_linked_twice():
     """An interrupt or a bottom half without a request gives no sample; each time is used once."""
     steps = [
-        Happening(1, 0, "irqs", 0, 0),
-        Happening(2, 1, "irqs", 0, 0),
-        Happening(3, 0, "queued", 0, 7),
-        Happening(4, 0, "started", 9, 7),
-        Happening(5, 0, "begins", 9, 0),
-        Happening(6, 0, "returns of calls", 9, 0),
-        Happening(7, 0, "ended", 9, 0),
-        Happening(8, 0, "queued", 0, 7),
-        Happening(9, 0, "started", 9, 7),
-        Happening(10, 0, "begins", 9, 0),
-        Happening(11, 0, "returns of calls", 9, 0),
-        Happening(12, 0, "ended", 9, 0),
+        TraceEvent(1, 0, "irqs", 0, 0),
+        TraceEvent(2, 1, "irqs", 0, 0),
+        TraceEvent(3, 0, "queued", 0, 7),
+        TraceEvent(4, 0, "started", 9, 7),
+        TraceEvent(5, 0, "begins", 9, 0),
+        TraceEvent(6, 0, "returns of calls", 9, 0),
+        TraceEvent(7, 0, "ended", 9, 0),
+        TraceEvent(8, 0, "queued", 0, 7),
+        TraceEvent(9, 0, "started", 9, 7),
+        TraceEvent(10, 0, "begins", 9, 0),
+        TraceEvent(11, 0, "returns of calls", 9, 0),
+        TraceEvent(12, 0, "ended", 9, 0),
     ]
     found = follow(steps)
     assert [s.irq for s in found.samples] == [1]
@@ -481,13 +481,13 @@ def test_no_source_ends_after_one_round():
 
 def test_a_source_that_is_too_slow_is_a_lab_fault():
     """Rounds are bounded."""
-    with pytest.raises(LabFault, match="3 rounds of sending, and 1 of 10"):
+    with pytest.raises(InfrastructureError, match="3 rounds of sending, and 1 of 10"):
         run.measure(Scripted(reading(0), reading(1)), Place(), lambda n: n, 10, rounds=3)
 
 
 def test_a_board_that_is_never_quiet_is_invalid():
     """Readings during which notifications come can't be compared; after some tries the run is INVALID."""
-    with pytest.raises(Invalidated, match="never stop: 12 readings"):
+    with pytest.raises(InvalidRun, match="never stop: 12 readings"):
         run.quiet(Scripted(reading(0, quiet=False)), LINE, pause=lambda _: None)
 
 
@@ -498,7 +498,7 @@ def test_a_record_that_something_joins_at_its_end_is_made_again():
     assert (trace.forgotten, trace.halted, sent) == (2, 2, 3)
     assert sum(after.since(before).table.values()) == 3
     restless = Scripted(*(reading(k, quiet=q) for k in range(99) for q in (True, True, False)))
-    with pytest.raises(Invalidated, match="none of 12 records ended"):
+    with pytest.raises(InvalidRun, match="none of 12 records ended"):
         run.recorded(restless, Place(), lambda n: n, 3)
 
 

@@ -10,7 +10,7 @@ import mpbench.commands.main
 from mpbench.board.session.shell_protocol import Reply
 from mpbench.board.stimulus import PassiveStimulus, RtcAlarmStimulus, SecureConsoleStimulus, paced
 from mpbench.board.trace import raw_trace
-from mpbench.core.errors import LabFault, Misuse
+from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.histogram import Histogram, of_values
 from mpbench.core.record import Record
 from mpbench.notification import command
@@ -235,7 +235,7 @@ def test_a_clock_of_the_secure_world_is_looked_for():
     found._set("/sys/class/rtc/rtc0/wakealarm")
     assert found.session.commands[-1].endswith("echo +1 >/sys/class/rtc/rtc0/wakealarm")
     broken = bare(RtcAlarmStimulus, session=Session({"wakealarm": Reply(1, b"", b"busy")}))
-    with pytest.raises(LabFault, match="no alarm can be set: busy"):
+    with pytest.raises(InfrastructureError, match="no alarm can be set: busy"):
         broken._set("x/wakealarm")
 
 
@@ -251,11 +251,13 @@ def test_a_kernel_that_refuses_is_a_lab_fault_and_leaves_nothing():
     """When a trigger is refused, the error says so in the kernel's words, and what was set up is removed."""
     session = Session({"mkdir": Reply(1, b"hist: error: Couldn't find field", b"")})
     trace = LatencyTrace(session, parse(SAID), BUCKETS)
-    with pytest.raises(LabFault, match="refuses to trace notifications: hist: error: Couldn't find field"):
+    with pytest.raises(
+        InfrastructureError, match="refuses to trace notifications: hist: error: Couldn't find field"
+    ):
         trace.start()
     assert session.closed == 1
     assert "mpb_remove mpb" in session.commands[-1]
-    with pytest.raises(LabFault, match="not set up"):
+    with pytest.raises(InfrastructureError, match="not set up"):
         trace.read()
 
 
@@ -266,7 +268,7 @@ def test_what_stays_is_told():
     trace.start()
     assert trace.plan is not None
     session.answers = {"mpb_remove": Reply(0, f"{trace.plan.tag}\n".encode(), b"busy")}
-    with pytest.raises(LabFault, match="can't be removed from the board: mpb"):
+    with pytest.raises(InfrastructureError, match="can't be removed from the board: mpb"):
         trace.stop()
 
 
@@ -275,7 +277,7 @@ def test_unreadable_histograms_are_a_lab_fault():
     session = Session({"gzip": Reply(2, b"xyz", b"gzip: not found")})
     trace = LatencyTrace(session, parse(SAID), BUCKETS)
     trace.start()
-    with pytest.raises(LabFault, match="can't be read: gzip: not found"):
+    with pytest.raises(InfrastructureError, match="can't be read: gzip: not found"):
         trace.read()
     assert trace.moved == 3
 
@@ -285,13 +287,13 @@ def test_unreadable_histograms_are_a_lab_fault():
 )
 def test_an_unreadable_buffer_is_a_lab_fault(take):
     """Text or pages that can't be read are an error with the board's words."""
-    with pytest.raises(LabFault, match="can't be read: no such file"):
+    with pytest.raises(InfrastructureError, match="can't be read: no such file"):
         take(Session({"": Reply(1, b"", b"no such file")}), "/tracing/instances/x")
 
 
 def test_a_board_that_does_not_describe_its_buffer():
     """Without descriptions there is nothing to decode by."""
-    with pytest.raises(LabFault, match="does not describe its trace buffer: gone"):
+    with pytest.raises(InfrastructureError, match="does not describe its trace buffer: gone"):
         raw_trace.descriptions(Session({"": Reply(1, b"@@\n", b"gone")}), ["irq/irq_handler_entry"])
     stats = Session({"stats": Reply(0, b"entries: 5\noverrun: 3\ndropped events: 4\n", b"")})
     assert raw_trace.lost(stats, "/x") == 7
@@ -380,12 +382,12 @@ def test_a_baseline_is_of_the_same_board(tmp_path):
     (tmp_path / "1" / "evidence").mkdir(parents=True)
     made = Record(tmp_path / "1", "r")
     made.append("provenance", entries={"kernel": "6.12"}, virtual=True, evidence=[])
-    with pytest.raises(Misuse, match="timed no notifications"):
+    with pytest.raises(UsageError, match="timed no notifications"):
         baseline(str(tmp_path / "1"), {"kernel": "6.12"})
     made.append("histogram", test="t", name=SEGMENTS["total"], buckets=[[16, 32, 7]], unit="ns", source="s")
     made.close()
     assert baseline(str(tmp_path / "1"), {"kernel": "6.12"}) == {"total": Histogram({(16, 16): 7})}
-    with pytest.raises(Misuse, match="it is '6\\.13' now"):
+    with pytest.raises(UsageError, match="it is '6\\.13' now"):
         baseline(str(tmp_path / "1"), {"kernel": "6.13"})
 
 
@@ -415,14 +417,14 @@ def test_how_much_slower_is_allowed():
     """A number from 1 on; nothing that would call an equal run slower."""
     assert slower(Config(1.1)) == 1.1
     for wrong in (0.9, "10 %"):
-        with pytest.raises(Misuse, match="a number from 1 on"):
+        with pytest.raises(UsageError, match="a number from 1 on"):
             slower(Config(wrong))
 
 
 def test_limits_name_segments():
     """Limits of a target file go by segment and statistic; a name that is none is refused."""
     assert limits(Config({"total": {"p99": 900}})) == {"total": {"p99": 900}}
-    with pytest.raises(Misuse, match="segments are queue, start, smc, round, total"):
+    with pytest.raises(UsageError, match="segments are queue, start, smc, round, total"):
         limits(Config({"totl": {"p99": 900}}))
 
 

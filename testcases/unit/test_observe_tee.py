@@ -3,7 +3,7 @@
 
 import pytest
 
-from mpbench.core.errors import LabFault
+from mpbench.core.errors import InfrastructureError
 from mpbench.deployment.leaks import LOOKS, Snapshot, lasting
 from mpbench.tee.client import answers
 from mpbench.tee.fixture import numbers
@@ -38,7 +38,7 @@ def test_revision():
 def test_heap():
     """Bytes in use; a cut structure is refused."""
     assert allocated(HEAP) == 0x6870
-    with pytest.raises(LabFault, match="have 43 bytes, not 44 or more"):
+    with pytest.raises(InfrastructureError, match="have 43 bytes, not 44 or more"):
         allocated(HEAP[:43])
 
 
@@ -47,7 +47,7 @@ def test_uuids():
     name = "80a4c275-0a47-4905-8285-1486a9771a08"
     assert uuids(bytes.fromhex(name.replace("-", "")) * 2) == {name}
     assert uuids(b"") == frozenset()
-    with pytest.raises(LabFault, match="has 17 bytes, no multiple of 16"):
+    with pytest.raises(InfrastructureError, match="has 17 bytes, no multiple of 16"):
         uuids(bytes(17))
 
 
@@ -80,7 +80,9 @@ def test_what_a_tee_holds():
 
 def test_a_tee_that_does_not_say_what_it_holds():
     """A refusal is no number: the comparison would be with nothing."""
-    with pytest.raises(LabFault, match="no statistics of OP-TEE: session ret=0xffff0008 origin=0x3"):
+    with pytest.raises(
+        InfrastructureError, match="no statistics of OP-TEE: session ret=0xffff0008 origin=0x3"
+    ):
         numbers(Client(FRESH.replace("ret=0 origin=4 id=2", "ret=ffff0008 origin=3 id=0", 1)))
 
 

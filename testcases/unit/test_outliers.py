@@ -9,7 +9,7 @@ from attrs import evolve
 
 from mpbench.board.session.shell_protocol import Reply
 from mpbench.board.trace.ring_buffer import decode, event_format, layout
-from mpbench.core.errors import Invalidated, LabFault
+from mpbench.core.errors import InfrastructureError, InvalidRun
 from mpbench.notification import ftrace_plan, run
 from mpbench.notification.capabilities import parse
 from mpbench.notification.cpu_activity import (
@@ -128,8 +128,8 @@ def test_many_parts_are_shortened():
 def test_raw_pages_and_text_tell_the_same():
     """The same slowest notifications, and the same tasks, handlers and softirqs, within the text's µs."""
     decoded, formats = pages()
-    happenings = [h for cpu, events in decoded for h in of_raw(cpu, events, formats, roles())]
-    by_raw = slowest(follow(happenings).samples, 3, marks_of_raw(decoded, formats))
+    trace_events = [h for cpu, events in decoded for h in of_raw(cpu, events, formats, roles())]
+    by_raw = slowest(follow(trace_events).samples, 3, marks_of_raw(decoded, formats))
     by_text = slowest(follow(of_text(TEXT, roles())).samples, 3, marks_of_text(TEXT))
     assert len(by_raw) == len(by_text) == 3
     for one, other in zip(by_raw, by_text, strict=True):
@@ -226,7 +226,9 @@ def test_a_snapshot_that_cannot_be_read_is_a_lab_fault():
     session = Session({"triggering": Reply(1, b"xy", b"no gzip")})
     trace = LatencyTrace(session, parse(able(SAID)), BUCKETS)
     trace.start()
-    with pytest.raises(LabFault, match="no snapshot of the slowest notification can be taken: no gzip"):
+    with pytest.raises(
+        InfrastructureError, match="no snapshot of the slowest notification can be taken: no gzip"
+    ):
         trace.worst()
     assert trace.moved == 2
 
@@ -307,7 +309,7 @@ def test_records_are_joined_until_enough_came(monkeypatch):
     found, asked = one_by_one(monkeypatch, [result(6, 6), result(4, 3), result(4, 4)])
     assert asked == [10, 4, 4]
     assert (found.counts.ended, found.sent) == (10, 10)
-    with pytest.raises(Invalidated, match="each cut inside of a bottom half"):
+    with pytest.raises(InvalidRun, match="each cut inside of a bottom half"):
         one_by_one(monkeypatch, [result(4, 3)] * 99)
     with pytest.raises(pytest.skip.Exception, match="no source of notifications"):
         one_by_one(monkeypatch, [result(0, 0)])

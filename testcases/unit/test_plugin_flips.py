@@ -9,7 +9,7 @@ from image_rig import board, image
 
 from mpbench.board.identification import About
 from mpbench.core.compare import compare
-from mpbench.core.errors import BoardFault, Misuse
+from mpbench.core.errors import BoardFailure, UsageError
 from mpbench.core.evidence import Evidence
 from mpbench.core.facts import Provenance
 from mpbench.core.step import Step
@@ -95,7 +95,7 @@ def test_nothing_undefined_is_sent(told):
 def test_a_seed_of_which_nothing_is_defined_is_given_up(told, monkeypatch):
     """Instead of drawing for ever, it says which seed."""
     monkeypatch.setattr("mpbench.deployment.flips.draw", lambda *_: (Flip(19, 7),))
-    with pytest.raises(Misuse, match="seed 7:m33:0: 50 draws"):
+    with pytest.raises(UsageError, match="seed 7:m33:0: 50 draws"):
         flips_of(PlayedBench(), told).run("m33", image(), "alive m33")
 
 
@@ -105,7 +105,7 @@ def test_a_difference_is_made_small_and_the_rest_still_tried(told, monkeypatch):
     drawn = itertools.cycle([(Flip(21, 1), guilty, Flip(40, 2)), (Flip(40, 2),)])
     monkeypatch.setattr("mpbench.deployment.flips.draw", lambda *_: next(drawn))
     bench = PlayedBench(wrong=guilty)
-    with pytest.raises(BoardFault, match=r"seed 7:m33:0: byte 0x1c bit 0: .*errno was predicted"):
+    with pytest.raises(BoardFailure, match=r"seed 7:m33:0: byte 0x1c bit 0: .*errno was predicted"):
         flips_of(bench, told, 2).run("m33", image(), "alive m33")
     assert [a.flips for a in bench.asked] == [3, 1, 1, 1]
 
@@ -156,7 +156,7 @@ def test_a_difference_is_not_remembered(tmp_path, told, monkeypatch):
     path = tmp_path / "flips.jsonl"
     found = flips_of(PlayedBench(wrong=Flip(28, 0)), told, 1, Corpus.open(path))
     monkeypatch.setattr("mpbench.deployment.flips.draw", lambda *_: (Flip(28, 0),))
-    with pytest.raises(BoardFault):
+    with pytest.raises(BoardFailure):
         found.run("m33", image(), "alive m33")
     assert not path.exists()
 
@@ -166,7 +166,7 @@ def test_a_file_that_is_no_corpus_is_refused(tmp_path, text):
     """Its line is named, and nothing is appended to it."""
     path = tmp_path / "notes.txt"
     path.write_text(text)
-    with pytest.raises(Misuse, match=r"notes\.txt:1: no line of a corpus"):
+    with pytest.raises(UsageError, match=r"notes\.txt:1: no line of a corpus"):
         Corpus.open(path)
     assert path.read_text() == text
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from labgrid.remote.common import Place
 
-from mpbench.core.errors import LabFault
+from mpbench.core.errors import InfrastructureError
 from mpbench.harness import place_lock
 
 HOLDER = "labhost/nightly"
@@ -79,7 +79,9 @@ def test_a_place_that_was_released_is_lost_for_good(lock, coordinator, news, wor
     """Released is lost, even if it was acquired again by the same user in between: another run has it."""
     coordinator.news = news
     for _ in range(2):
-        with pytest.raises(LabFault, match=f"lock of place mp25-1 is lost: {words}; the board is left alone"):
+        with pytest.raises(
+            InfrastructureError, match=f"lock of place mp25-1 is lost: {words}; the board is left alone"
+        ):
             lock()
         coordinator.news = []
 
@@ -87,14 +89,14 @@ def test_a_place_that_was_released_is_lost_for_good(lock, coordinator, news, wor
 def test_a_coordinator_that_went_away_means_the_lock_is_lost(lock, coordinator):
     """One that is started again has forgotten the lock, so another run may have the board."""
     coordinator.stopping.set()
-    with pytest.raises(LabFault, match="the coordinator is gone, or was started again"):
+    with pytest.raises(InfrastructureError, match="the coordinator is gone, or was started again"):
         lock()
 
 
 def test_a_session_that_ended_is_not_asked(lock, coordinator):
     """A session whose stream broke before would never answer."""
     coordinator.stopping.set()
-    with pytest.raises(LabFault, match="the coordinator is gone"):
+    with pytest.raises(InfrastructureError, match="the coordinator is gone"):
         lock()
     assert coordinator.asked == 0
 
@@ -105,7 +107,9 @@ def test_a_loss_is_known_without_asking(lock, coordinator):
     coordinator.tell(changed(None, "mp15-1"))
     lock.still()
     coordinator.tell(changed(None))
-    with pytest.raises(LabFault, match="lock of place mp25-1 is lost: somebody else had it released"):
+    with pytest.raises(
+        InfrastructureError, match="lock of place mp25-1 is lost: somebody else had it released"
+    ):
         lock.still()
     assert coordinator.asked == 0
 
@@ -119,7 +123,7 @@ def test_a_coordinator_that_hangs_is_not_waited_for(lock, coordinator, monkeypat
         return True
 
     monkeypatch.setattr(coordinator, "sync_with_coordinator", silent)
-    with pytest.raises(LabFault, match=r"has not answered for 0\.01 s"):
+    with pytest.raises(InfrastructureError, match=r"has not answered for 0\.01 s"):
         lock()
 
 
@@ -134,7 +138,9 @@ def test_one_host_drives_a_board_once(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     first = place_lock.alone(board_at("192.0.2.1"))
     other = place_lock.alone(board_at("192.0.2.2"))
-    with pytest.raises(LabFault, match=r"another run drives the board at 192\.0\.2\.1-22: process \d+"):
+    with pytest.raises(
+        InfrastructureError, match=r"another run drives the board at 192\.0\.2\.1-22: process \d+"
+    ):
         place_lock.alone(board_at("192.0.2.1"))
     first.close()
     place_lock.alone(board_at("192.0.2.1")).close()
@@ -150,7 +156,7 @@ def test_a_lock_that_cannot_be_made_is_the_labs_fault(tmp_path, monkeypatch):
     """Without a lock nobody drives."""
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "file"))
-    with pytest.raises(LabFault, match="cannot lock the board"):
+    with pytest.raises(InfrastructureError, match="cannot lock the board"):
         place_lock.alone(board_at("192.0.2.1"))
 
 
@@ -166,7 +172,7 @@ def test_an_exporter_that_ended_is_told_in_one_line(monkeypatch):
     said = f"place {place} has an orphaned resource (exporter labhost disconnected?)"
     monkeypatch.setattr(place_lock, "CLIENT", __name__)
     config = SimpleNamespace(get_option=lambda *_: "192.0.2.1:20408")
-    with pytest.raises(LabFault) as raised, place_lock.told(config):
+    with pytest.raises(InfrastructureError) as raised, place_lock.told(config):
         raise ServerError(said)
     words = "place mp25-1: its exporter labhost is not connected; start it on its host"
     assert str(raised.value) == f"coordinator 192.0.2.1:20408: {words}"

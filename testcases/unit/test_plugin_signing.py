@@ -4,7 +4,7 @@
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from mpbench.core.errors import Misuse
+from mpbench.core.errors import UsageError
 from mpbench.harness.signer import Signer, records_of
 from mpbench.twin.loader import load
 from mpbench.twin.profile import load_profile
@@ -41,5 +41,5 @@ def test_without_the_option_nothing_is_added():
 )
 def test_what_is_no_record_is_told(option, message):
     """A wrong option is one line that shows a right one."""
-    with pytest.raises(Misuse, match=message):
+    with pytest.raises(UsageError, match=message):
         records_of(option)

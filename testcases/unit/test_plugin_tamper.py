@@ -5,7 +5,7 @@ import hashlib
 
 import pytest
 
-from mpbench.core.errors import LabFault, Misuse
+from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.deployment.collect import tamper_proof
 
 
@@ -25,11 +25,11 @@ def test_the_proof_names_three_hashes():
 
 def test_an_image_that_was_not_changed_is_no_tampering():
     """A fault that changes nothing would pass for a good image that the board accepts."""
-    with pytest.raises(Misuse, match="not changed at all"):
+    with pytest.raises(UsageError, match="not changed at all"):
         tamper_proof(b"good", b"good", digest(b"good"))
 
 
 def test_a_board_with_another_file_has_not_been_tested():
     """The tampered bytes have to be those that the board loaded."""
-    with pytest.raises(LabFault, match="the board's file has"):
+    with pytest.raises(InfrastructureError, match="the board's file has"):
         tamper_proof(b"good", b"bad", digest(b"good"))

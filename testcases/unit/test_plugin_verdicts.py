@@ -5,7 +5,7 @@ import pytest
 from labgrid.exceptions import InvalidConfigError
 from labgrid.strategy import StrategyError
 
-from mpbench.core.errors import BoardFault, Invalidated, LabFault, Misuse
+from mpbench.core.errors import BoardFailure, InfrastructureError, InvalidRun, UsageError
 from mpbench.core.facts import Measurement, Verdict, overall
 from mpbench.harness.verdicts import Found, exit_code, of_exception, of_measurement, of_test, says_all
 
@@ -22,20 +22,20 @@ def broken(cause: Exception) -> StrategyError:
         (AssertionError("1 != 2"), "call", Found(Verdict.FAIL, "1 != 2")),
         (AssertionError(), "call", Found(Verdict.FAIL, "AssertionError")),
         (pytest.fail.Exception("no"), "call", Found(Verdict.FAIL, "no")),
-        (BoardFault("state is offline"), "call", Found(Verdict.FAIL, "state is offline")),
-        (BoardFault("does not boot"), "setup", Found(Verdict.FAIL, "does not boot")),
-        (BoardFault("does not stop"), "teardown", Found(Verdict.FAIL, "does not stop")),
-        (LabFault("link lost"), "call", Found(Verdict.INFRA, "link lost")),
-        (LabFault("no power"), "setup", Found(Verdict.INFRA, "no power")),
-        (Invalidated("reset"), "call", Found(Verdict.INVALID, "reset")),
-        (Invalidated("reset"), "teardown", Found(Verdict.INVALID, "reset")),
-        (Misuse("no core m7"), "call", Found(Verdict.INFRA, "wrong use: no core m7")),
+        (BoardFailure("state is offline"), "call", Found(Verdict.FAIL, "state is offline")),
+        (BoardFailure("does not boot"), "setup", Found(Verdict.FAIL, "does not boot")),
+        (BoardFailure("does not stop"), "teardown", Found(Verdict.FAIL, "does not stop")),
+        (InfrastructureError("link lost"), "call", Found(Verdict.INFRA, "link lost")),
+        (InfrastructureError("no power"), "setup", Found(Verdict.INFRA, "no power")),
+        (InvalidRun("reset"), "call", Found(Verdict.INVALID, "reset")),
+        (InvalidRun("reset"), "teardown", Found(Verdict.INVALID, "reset")),
+        (UsageError("no core m7"), "call", Found(Verdict.INFRA, "wrong use: no core m7")),
         (AssertionError("in a fixture"), "setup", Found(Verdict.INFRA, "AssertionError: in a fixture")),
         (KeyError("x"), "call", Found(Verdict.INFRA, "KeyError: 'x'")),
         (OSError(5, "I/O error"), "call", Found(Verdict.INFRA, "OSError: [Errno 5] I/O error")),
         (KeyboardInterrupt(), "call", Found(Verdict.INVALID, "interrupted: KeyboardInterrupt")),
-        (broken(LabFault("no SSH")), "setup", Found(Verdict.INFRA, "no SSH")),
-        (broken(BoardFault("panic")), "setup", Found(Verdict.FAIL, "panic")),
+        (broken(InfrastructureError("no SSH")), "setup", Found(Verdict.INFRA, "no SSH")),
+        (broken(BoardFailure("panic")), "setup", Found(Verdict.FAIL, "panic")),
         (pytest.skip.Exception("no RTC"), "call", Found(Verdict.NOT_RUN, "no RTC")),
         (pytest.skip.Exception("BLOCKED: no SSH"), "setup", Found(Verdict.BLOCKED, "no SSH")),
     ],
@@ -48,8 +48,8 @@ def test_the_fault_decides_the_verdict(exception, when, expected):
 @pytest.mark.parametrize(
     ("exception", "enough"),
     [
-        (LabFault("x"), True),
-        (broken(LabFault("x")), True),
+        (InfrastructureError("x"), True),
+        (broken(InfrastructureError("x")), True),
         (broken(ConnectionRefusedError(111, "Connection refused")), True),
         (StrategyError("no driver"), True),
         (InvalidConfigError("no such class"), True),

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from mpbench.core.errors import LabFault
+from mpbench.core.errors import InfrastructureError
 from mpbench_virtual import qemu
 
 MUTE = """
@@ -33,5 +33,8 @@ def test_a_mute_monitor_is_named(tmp_path, monkeypatch, words, said):
         return connection
 
     monkeypatch.setattr(qemu.Qemu, "_accept", accepted)
-    with (tmp_path / "ram").open("wb") as ram, pytest.raises(LabFault, match=f"QEMU did not start: {said}"):
+    with (
+        (tmp_path / "ram").open("wb") as ram,
+        pytest.raises(InfrastructureError, match=f"QEMU did not start: {said}"),
+    ):
         qemu.Qemu([sys.executable, "-c", MUTE, str(tmp_path), *words], tmp_path, ram.fileno())

@@ -8,7 +8,7 @@ import resource
 
 import pytest
 
-from mpbench.core.errors import LabFault, Misuse
+from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.evidence import Artefact
 from mpbench.core.record import (
     COMMON,
@@ -68,7 +68,7 @@ def test_a_hostile_name_stays_one_part_of_a_path(name, expected):
 def test_a_directory_that_cannot_be_made_is_the_labs_fault(tmp_path):
     """The error names the directory and the reason."""
     (tmp_path / "file").write_text("")
-    with pytest.raises(LabFault, match=r"cannot make .*file.*: Not a directory"):
+    with pytest.raises(InfrastructureError, match=r"cannot make .*file.*: Not a directory"):
         new_directory(tmp_path / "file", "x", CLOCK)
 
 
@@ -120,7 +120,7 @@ def test_a_full_disk_stops_the_run_and_spoils_no_line(record, room):
     """A line that does not fit is a lab fault and leaves nothing of itself behind."""
     record.append("provenance", entries={"kernel": "6.12"}, virtual=True, evidence=[])
     before = (record.directory / LOG).read_bytes()
-    with disk_of(len(before) + room), pytest.raises(LabFault, match=r"record\.jsonl"):
+    with disk_of(len(before) + room), pytest.raises(InfrastructureError, match=r"record\.jsonl"):
         record.append("provenance", entries={"long": "x" * 1000}, virtual=True, evidence=[])
     assert (record.directory / LOG).read_bytes() == before
     record.append("provenance", entries={"kernel": "again"}, virtual=True, evidence=[])
@@ -129,7 +129,7 @@ def test_a_full_disk_stops_the_run_and_spoils_no_line(record, room):
 
 def test_evidence_that_does_not_fit_leaves_no_file(record):
     """Half an artefact is none."""
-    with disk_of(10), pytest.raises(LabFault, match="cannot keep evidence"):
+    with disk_of(10), pytest.raises(InfrastructureError, match="cannot keep evidence"):
         record.keep([Artefact("kmsg", b"x" * 100)])
     assert list((record.directory / "evidence").iterdir()) == []
 
@@ -165,15 +165,15 @@ def test_a_record_cannot_name_files_outside_its_evidence(record):
 
 def test_a_second_writer_is_refused(record):
     """Two runs never write one record."""
-    with pytest.raises(LabFault, match="File exists"):
+    with pytest.raises(InfrastructureError, match="File exists"):
         Record(record.directory, "r2", CLOCK)
 
 
 def test_a_line_has_exactly_the_fields_of_its_kind(record):
     """A missing or unknown field is the caller's mistake, found before anything is written."""
-    with pytest.raises(Misuse, match=r"kind run-end has exactly \['counts'\].*\['count'"):
+    with pytest.raises(UsageError, match=r"kind run-end has exactly \['counts'\].*\['count'"):
         record.append("run-end", count={})
-    with pytest.raises(Misuse, match="cannot be written as JSON"):
+    with pytest.raises(UsageError, match="cannot be written as JSON"):
         record.append("run-end", counts={"PASS": float("nan")})
     assert (record.directory / LOG).read_bytes() == b""
 
@@ -214,13 +214,13 @@ def good_line() -> dict:
 def test_a_line_that_is_none_is_named_by_its_number(tmp_path, line, message):
     """A broken line in the middle is no stump: the reader refuses and says where."""
     (tmp_path / LOG).write_bytes(json.dumps(good_line()).encode() + b"\n" + line + b"\n")
-    with pytest.raises(Misuse, match=message):
+    with pytest.raises(UsageError, match=message):
         read(tmp_path)
 
 
 def test_no_record_is_said_with_what_would_be_right(tmp_path):
     """A wrong directory is answered with an example."""
-    with pytest.raises(Misuse, match=r"no record at .*give a run's directory"):
+    with pytest.raises(UsageError, match=r"no record at .*give a run's directory"):
         read(tmp_path)
 
 
@@ -231,7 +231,7 @@ def test_an_older_record_is_read_as_of_today(tmp_path):
     assert read(tmp_path).lines[0]["requirements"] == SINCE[2]["test-start"]["requirements"]
     newer = old | {"v": 2}
     (tmp_path / LOG).write_text(json.dumps(newer) + "\n")
-    with pytest.raises(Misuse, match=r"\['requirements'\] missing"):
+    with pytest.raises(UsageError, match=r"\['requirements'\] missing"):
         read(tmp_path)
 
 

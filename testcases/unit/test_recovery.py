@@ -11,7 +11,7 @@ from mpbench.board.core_memory import CoreMemory, Window, translate, windows
 from mpbench.board.interrupts import watchdog_line
 from mpbench.board.session.shell_protocol import Reply
 from mpbench.core.compare import compare
-from mpbench.core.errors import BoardFault, Invalidated, LabFault, Misuse
+from mpbench.core.errors import BoardFailure, InfrastructureError, InvalidRun, UsageError
 from mpbench.core.evidence import FTRACE, KMSG, TRACE_SECOND, Artefact, Evidence
 from mpbench.core.facts import Verdict
 from mpbench.deployment.facts import DeployFacts
@@ -98,7 +98,7 @@ def test_recovery_by_hand_reports_no_new_crash():
 
 def test_an_image_that_would_not_run_has_no_recovery():
     """Predicting the crash of a firmware that the board refuses is a mistake of the caller."""
-    with pytest.raises(Misuse, match="m33 would not run this image"):
+    with pytest.raises(UsageError, match="m33 would not run this image"):
         crash(PROFILE, "m33", image()[:-1], WATCHDOG, **USUAL)
 
 
@@ -211,7 +211,7 @@ class Log:
 def test_a_storm_ends_at_its_bound():
     """The third crash of a core that may crash twice disables its recovery, and the board is at fault."""
     ended = []
-    with pytest.raises(BoardFault, match="recovery storm: m33 crashed 3 times, the bound is 3"):
+    with pytest.raises(BoardFailure, match="recovery storm: m33 crashed 3 times, the bound is 3"):
         calm(Log(9), 0, "m33", bound=3, disable=lambda: ended.append(1), quiet_s=0)
     assert ended == [1]
     assert calm(Log(2), 0, "m33", bound=3, disable=lambda: ended.append(2), quiet_s=0) == 2
@@ -233,9 +233,9 @@ def test_a_heart_is_watched_for_more_than_one_beat():
 
 def test_a_heart_that_stops_is_the_boards_fault():
     """Some beats after a recovery and then none, or a new life: both are told with their numbers."""
-    with pytest.raises(BoardFault, match="m33: its heart stopped at beat 6 of life 2, 2 before the 3 that"):
+    with pytest.raises(BoardFailure, match="m33: its heart stopped at beat 6 of life 2, 2 before the 3 that"):
         beating((2, 5), (2, 6), *[(2, 6)] * 9)
-    with pytest.raises(BoardFault, match="m33: life 2 ended after beat 6: this is life 3"):
+    with pytest.raises(BoardFailure, match="m33: life 2 ended after beat 6: this is life 3"):
         beating((2, 5), (2, 6), (3, 0))
 
 
@@ -283,7 +283,9 @@ def test_device_addresses_are_translated_by_the_device_tree():
     memory.write({0x200C7000: 0x4D420001})
     assert shell.asked[-1] == "devmem 0x81801000 32 0x4d420001"
     assert memory.read(0x200C7000, 2) == (7, 8)
-    with pytest.raises(Misuse, match="4 bytes at 0x20000000 are outside of the core's memory: 0x200c0000"):
+    with pytest.raises(
+        UsageError, match="4 bytes at 0x20000000 are outside of the core's memory: 0x200c0000"
+    ):
         memory.read(0x20000000)
 
 
@@ -298,17 +300,17 @@ def test_a_bus_without_ranges_translates_nothing():
 def test_a_malformed_device_tree_is_refused():
     """dma-ranges of a wrong length, or cells that are no number, are named."""
     assert windows(M0, 1, 2, 1)[1] == Window(0x200C6000, 0x81800000, 0x2000)
-    with pytest.raises(Misuse, match="dma-ranges has 31 bytes, which is no multiple of 16"):
+    with pytest.raises(UsageError, match="dma-ranges has 31 bytes, which is no multiple of 16"):
         windows(M0[1:], 1, 2, 1)
     shell = Shell(TREE | {f"{BUS}/#size-cells": b"\1"})
-    with pytest.raises(LabFault, match="#size-cells: no number of cells"):
+    with pytest.raises(InfrastructureError, match="#size-cells: no number of cells"):
         CoreMemory(shell, shell, "m0")
 
 
 def test_a_board_without_dev_mem_is_the_labs_fault():
     """A kernel without /dev/mem can't take parameters for a firmware, and the error says so."""
     shell = Shell(devmem=(1, b""))
-    with pytest.raises(LabFault, match=r"/dev/mem can't be used .* No such file or directory"):
+    with pytest.raises(InfrastructureError, match=r"/dev/mem can't be used .* No such file or directory"):
         CoreMemory(shell, shell, "m33").write({0: 0})
 
 
@@ -317,7 +319,7 @@ def test_the_watchdog_line_is_named_like_the_cores_device():
     good = Shell(readlink=(0, b"../../../0.m33\n"))
     assert watchdog_line(good, good, "m33") == "0.m33"
     bad = Shell(readlink=(1, b""))
-    with pytest.raises(LabFault, match="m33: its device is unknown"):
+    with pytest.raises(InfrastructureError, match="m33: its device is unknown"):
         watchdog_line(bad, bad, "m33")
 
 
@@ -390,7 +392,7 @@ def test_a_handler_that_stays_is_not_waited_for_for_ever():
 @pytest.mark.parametrize(("lost", "words"), [(b"42 ", "lost 42 events of CPU 1"), (b"", "lost some events")])
 def test_lost_events_are_no_answer(lost, words):
     """A record with a hole proves nothing, whatever it holds: the step is INVALID and says why."""
-    with pytest.raises(Invalidated, match=words):
+    with pytest.raises(InvalidRun, match=words):
         recorder(b"CPU:1 [LOST " + lost + b"EVENTS]\n" + NEW + FIRST).take()
 
 
@@ -399,7 +401,7 @@ def test_a_trace_that_cannot_be_read_is_the_labs_fault(answer, words):
     """A recorder that is gone, or floods, can't say "no calls"."""
     trace = CrashTrace(Shell(mkdir=(0, b"ta"), trace_pipe=answer), [])
     trace.start()
-    with pytest.raises(LabFault, match=words):
+    with pytest.raises(InfrastructureError, match=words):
         trace.take()
 
 

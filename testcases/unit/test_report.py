@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from mpbench import report
-from mpbench.core.errors import LabFault, Misuse
+from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.evidence import KMSG, SECURE_CONSOLE, Artefact
 from mpbench.core.facts import Verdict
 from mpbench.core.record import Clock, Record, new_directory, read
@@ -373,10 +373,10 @@ def test_a_row_of_the_matrix_is_a_test_without_its_core(name, core, expected):
 
 def test_a_report_on_nothing_and_to_nowhere_is_refused(tmp_path):
     """No record is misuse; a directory that cannot be written is the lab's fault. Both name the path."""
-    with pytest.raises(Misuse, match="no record at"):
+    with pytest.raises(UsageError, match="no record at"):
         report.write([tmp_path], tmp_path / "out")
     (tmp_path / "file").write_text("")
-    with pytest.raises(LabFault, match=r"cannot write the report to .*file"):
+    with pytest.raises(InfrastructureError, match=r"cannot write the report to .*file"):
         report.write([sample(tmp_path)], tmp_path / "file")
 
 
@@ -531,6 +531,6 @@ def test_a_committed_page_is_what_its_records_give(tmp_path, directory, runs):
 @pytest.mark.parametrize("good", [True, False])
 def test_the_collector_of_cycles_is_on_again_after_a_report(tmp_path, good):
     """It is off while a report is made, and on again even if there is none."""
-    with contextlib.nullcontext() if good else pytest.raises(Misuse):
+    with contextlib.nullcontext() if good else pytest.raises(UsageError):
         report.write([sample(tmp_path / "run") if good else tmp_path / "none"], tmp_path / "out")
     assert gc.isenabled()

@@ -12,7 +12,7 @@ import pytest
 from attrs import evolve, frozen
 
 from mpbench.board.trace.ring_buffer import Format, decode, event_format, layout
-from mpbench.core.errors import LabFault
+from mpbench.core.errors import InfrastructureError
 from mpbench.notification.trace_events import Role, follow, lost_in_text, of_raw, of_text
 from testcases import tracedat
 
@@ -182,14 +182,14 @@ def test_malformed_pages_are_refused(name):
     spoil, words = WRONG[name]
     whole = page(5, event(1, Made(0, 1, 1, b"a").payload()))
     assert len(only(whole, formats={42: WORK})) == 1
-    with pytest.raises(LabFault, match=re.escape(words)):
+    with pytest.raises(InfrastructureError, match=re.escape(words)):
         list(decode(spoil(whole), layout(HEADER_32), {42: WORK}))
 
 
 def test_time_that_goes_back_is_refused():
     """Pages of one CPU follow each other; swapped ones are no capture."""
     data = event(1, Made(0, 1, 1, b"a").payload())
-    with pytest.raises(LabFault, match="time goes back from 901 to 101 ns"):
+    with pytest.raises(InfrastructureError, match="time goes back from 901 to 101 ns"):
         only(page(900, data) + page(100, data))
 
 
@@ -197,18 +197,18 @@ def test_text_outside_of_the_capture_is_refused():
     """A text whose place lies behind the capture's end is an error."""
     payload = bytearray(Made(0, 1, 1, b"a").payload())
     struct.pack_into("<I", payload, 16, 0xFFFF | 9 << 16)
-    with pytest.raises(LabFault, match="outside of the capture"):
+    with pytest.raises(InfrastructureError, match="outside of the capture"):
         only(page(1, event(1, bytes(payload)))).texts(WORK.fields["name"])
-    with pytest.raises(LabFault, match="field name is no number"):
+    with pytest.raises(InfrastructureError, match="field name is no number"):
         only(page(1, event(1, bytes(payload)))).numbers(WORK.fields["name"])
 
 
 @pytest.mark.parametrize("text", ["", "field: u64 x; offset:0; size:8; signed:0;"])
 def test_unknown_descriptions_are_refused(text):
     """A page or an event that the board does not describe can't be decoded."""
-    with pytest.raises(LabFault, match="no page that is known"):
+    with pytest.raises(InfrastructureError, match="no page that is known"):
         layout(text)
-    with pytest.raises(LabFault, match="no format of an event"):
+    with pytest.raises(InfrastructureError, match="no format of an event"):
         event_format(text)
 
 
@@ -222,7 +222,7 @@ def test_spoiled_captures_never_crash_the_decoder(seed):
     formats = {f.id: f for f in map(event_format, FORMATS)}
     try:
         events = only(bytes(data), HEADER, formats)
-    except LabFault:
+    except InfrastructureError:
         return
     assert len(events) <= 4080 // 8
 

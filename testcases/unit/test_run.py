@@ -10,7 +10,7 @@ from attrs import evolve
 
 from mpbench.board.identification import BOOT_ID, about
 from mpbench.board.protocols import Board
-from mpbench.core.errors import BoardFault, Invalidated, LabFault
+from mpbench.core.errors import BoardFailure, InfrastructureError, InvalidRun
 from mpbench.core.evidence import KMSG, NO_TRACE, SECURE_CONSOLE, TRACE_SECOND, Artefact
 from mpbench.core.facts import Verdict
 from mpbench.core.record import Clock, Record, new_directory, read
@@ -165,7 +165,7 @@ def test_only_what_came_after_the_mark_is_evidence(board):
 
 def test_an_accepted_image_that_should_be_refused_is_the_boards_fault(board):
     """A difference names the field, what was predicted, and what the board showed."""
-    with pytest.raises(BoardFault, match="tee_code was predicted 0xffff000f, the board showed 0x00000000"):
+    with pytest.raises(BoardFailure, match="tee_code was predicted 0xffff000f, the board showed 0x00000000"):
         deployed(board, GOOD, REFUSED).check()
 
 
@@ -189,7 +189,7 @@ def test_a_heart_that_stands_still_is_the_boards_fault(board, monkeypatch):
     board.beating = False
     step = deployed(board, GOOD, RUNNING)
     assert step.evidence.get(TRACE_SECOND) is not None
-    with pytest.raises(BoardFault, match="beating was predicted True, the board showed False"):
+    with pytest.raises(BoardFailure, match="beating was predicted True, the board showed False"):
         step.check()
 
 
@@ -199,27 +199,27 @@ def test_a_field_nobody_observed_gives_no_verdict(board, monkeypatch):
     board.trace = lambda _core: b"somebody else's trace\n"
     step = deployed(board, GOOD, RUNNING)
     step.check("errno", "state")
-    with pytest.raises(Invalidated, match="nobody observed beating, identity"):
+    with pytest.raises(InvalidRun, match="nobody observed beating, identity"):
         step.check("identity", "beating")
 
 
 def test_a_step_of_which_nothing_was_predicted_gives_no_verdict(board):
     """An undefined prediction makes the whole step undecided."""
-    with pytest.raises(Invalidated, match="nothing was observed"):
+    with pytest.raises(InvalidRun, match="nothing was observed"):
         deployed(board, GOOD, DeployFacts()).check()
 
 
 def test_a_reset_in_the_middle_invalidates_the_step(board):
     """Another boot_id after the step than before it: what was seen belongs to no boot."""
     board.boots = ["b-1", "b-2"]
-    with pytest.raises(Invalidated, match="boot_id b-1 became b-2"):
+    with pytest.raises(InvalidRun, match="boot_id b-1 became b-2"):
         deployed(board, GOOD, RUNNING)
 
 
 def test_a_board_without_boot_id_is_the_labs_fault(board):
     """Without its boot_id nobody can tell whether the board was reset."""
     board.boots = []
-    with pytest.raises(LabFault, match="boot_id can't be read: ENOENT"):
+    with pytest.raises(InfrastructureError, match="boot_id can't be read: ENOENT"):
         deployed(board, GOOD, RUNNING)
 
 
@@ -245,7 +245,9 @@ def test_a_board_without_bl31_says_its_trusted_firmware_by_bl2(board):
 def test_a_core_that_is_not_offline_is_the_labs_fault(board):
     """The firmware name is refused while a core runs: the bench left it so, the board is not to blame."""
     board.firmware_answer = "EBUSY"
-    with pytest.raises(LabFault, match="m33: firmware name refused with EBUSY; the core must be offline"):
+    with pytest.raises(
+        InfrastructureError, match="m33: firmware name refused with EBUSY; the core must be offline"
+    ):
         deployed(board, GOOD, RUNNING)
 
 
@@ -262,11 +264,11 @@ def test_a_core_that_does_not_stop_is_the_boards_fault(board):
     deployed(board, GOOD, RUNNING)
     stop_core(board, "m33")
     assert board.core_state("m33") == "offline"
-    with pytest.raises(BoardFault, match="`stop` returned EINVAL, the state is offline"):
+    with pytest.raises(BoardFailure, match="`stop` returned EINVAL, the state is offline"):
         stop_core(board, "m33")
     board.write = lambda *_: "OK"
     board.running = True
-    with pytest.raises(BoardFault, match="`stop` returned OK, the state is running"):
+    with pytest.raises(BoardFailure, match="`stop` returned OK, the state is running"):
         stop_core(board, "m33")
 
 
@@ -346,5 +348,5 @@ def test_of_several_predictions_the_best_is_compared(board):
     step.check()
     neither = best(deployed(board, GOOD, DeployFacts()), [REFUSED, evolve(RUNNING, errno="EIO")])
     assert neither.comparison.differing == 1
-    with pytest.raises(BoardFault, match="errno was predicted 'EIO'"):
+    with pytest.raises(BoardFailure, match="errno was predicted 'EIO'"):
         neither.check()

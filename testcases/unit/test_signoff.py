@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from mpbench import report
 from mpbench.commands import main
-from mpbench.core.errors import LabFault, Misuse
+from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.evidence import Artefact
 from mpbench.core.record import Clock, Record, new_directory
 from mpbench.report import signoff
@@ -110,16 +110,16 @@ def test_a_page_that_is_not_the_records_is_not_signed(page, key):
     index = page / report.INDEX
     good = index.read_text()
     index.write_text(good.replace("It works.", "It works well."))
-    with pytest.raises(Misuse, match=r"index\.html is not what this mpbench makes from the record"):
+    with pytest.raises(UsageError, match=r"index\.html is not what this mpbench makes from the record"):
         signoff.sign(page, key, "Ann", "tested", CLOCK)
     index.write_text(good)
     (evidence,) = (page / "evidence").iterdir()
     evidence.write_text("other")
-    with pytest.raises(Misuse, match="evidence is missing or was changed"):
+    with pytest.raises(UsageError, match="evidence is missing or was changed"):
         signoff.sign(page, key, "Ann", "tested", CLOCK)
     log = page / "record.jsonl"
     log.write_bytes(log.read_bytes()[:-2])
-    with pytest.raises(Misuse, match="nothing to sign"):
+    with pytest.raises(UsageError, match="nothing to sign"):
         signoff.sign(page, key, "Ann", "tested", CLOCK)
     assert not (page / signoff.MANIFEST).exists()
 
@@ -128,7 +128,7 @@ def test_a_second_signature_needs_what_the_first_one_saw(page, key):
     """Changed since the first signature: the second is refused, with the file's name."""
     signoff.sign(page, key, "Ann", "tested", CLOCK)
     (page / "junit.xml").write_text("")
-    with pytest.raises(Misuse, match=r"junit\.xml was changed"):
+    with pytest.raises(UsageError, match=r"junit\.xml was changed"):
         signoff.sign(page, key, "Bob", "reviewed", CLOCK)
 
 
@@ -139,35 +139,35 @@ def test_a_merged_page_is_signed_by_its_files(page, key, trusted, tmp_path):
     signoff.sign(merged, key, "Ann", "tested", CLOCK)
     assert signoff.verify(merged, trusted).wrong == ()
     (merged / "link").symlink_to(page)
-    with pytest.raises(Misuse, match="link is a link"):
+    with pytest.raises(UsageError, match="link is a link"):
         signoff.verify(merged, trusted)
     shutil.rmtree(merged)
     merged.mkdir()
-    with pytest.raises(Misuse, match=r"no summary\.json"):
+    with pytest.raises(UsageError, match=r"no summary\.json"):
         signoff.sign(merged, key, "Ann", "tested", CLOCK)
 
 
 def test_keys_are_guarded(page, key, tmp_path):
     """A shared, missing, foreign or existing key is refused, and a signature has a name."""
-    with pytest.raises(Misuse, match="--by NAME"):
+    with pytest.raises(UsageError, match="--by NAME"):
         signoff.sign(page, key, " ", "tested", CLOCK)
-    with pytest.raises(Misuse, match="File exists"):
+    with pytest.raises(UsageError, match="File exists"):
         signoff.new_key(tmp_path / "ann.pem")
     (tmp_path / "ann.pem").chmod(0o644)
-    with pytest.raises(Misuse, match="lets others read this key"):
+    with pytest.raises(UsageError, match="lets others read this key"):
         signoff.load_key(tmp_path / "ann.pem")
     other = ec.generate_private_key(ec.SECP256R1())
     pem = other.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     (tmp_path / "other.pem").write_bytes(pem)
     (tmp_path / "other.pem").chmod(0o600)
-    with pytest.raises(Misuse, match="not an Ed25519 key"):
+    with pytest.raises(UsageError, match="not an Ed25519 key"):
         signoff.load_key(tmp_path / "other.pem")
     public = other.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     (tmp_path / "other.pub").write_bytes(public)
-    with pytest.raises(Misuse, match="not an Ed25519 key"):
+    with pytest.raises(UsageError, match="not an Ed25519 key"):
         signoff.load_trusted([tmp_path / "other.pub"])
     (tmp_path / "none.pub").write_text("x")
-    with pytest.raises(Misuse, match="no public key"):
+    with pytest.raises(UsageError, match="no public key"):
         signoff.load_trusted([tmp_path / "none.pub"])
 
 
@@ -177,7 +177,7 @@ def test_what_is_no_manifest_is_said(page, key, trusted, name, text):
     """Broken files are an error in one line, and no verdict."""
     signoff.sign(page, key, "Ann", "tested", CLOCK)
     (page / name).write_text(text)
-    with pytest.raises(Misuse, match=r"of ours"):
+    with pytest.raises(UsageError, match=r"of ours"):
         signoff.verify(page, trusted)
 
 
@@ -188,7 +188,7 @@ def test_a_disk_that_takes_no_signature_is_the_labs_fault(page, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("pathlib.Path.replace", full)
-    with pytest.raises(LabFault, match=r"cannot write .*manifest\.json: No space left"):
+    with pytest.raises(InfrastructureError, match=r"cannot write .*manifest\.json: No space left"):
         signoff._write(page / signoff.MANIFEST, {})
 
 

@@ -11,7 +11,7 @@ from attrs import evolve
 from mpbench.board.resource_snapshot import held
 from mpbench.board.session.shell_protocol import Reply
 from mpbench.core.compare import compare
-from mpbench.core.errors import BoardFault, Invalidated, LabFault, Misuse
+from mpbench.core.errors import BoardFailure, InfrastructureError, InvalidRun, UsageError
 from mpbench.core.evidence import Artefact, Evidence
 from mpbench.core.facts import Verdict
 from mpbench.deployment.heartbeat import watched
@@ -34,7 +34,7 @@ def test_goals_are_cycles_or_a_time():
     assert goal("500x") == Goal("500x", 500, None)
     assert [goal(text).seconds for text in ("90s", "30m", "2h", "1d")] == [90, 1800, 7200, 86400]
     for wrong in ("", "0x", "-1x", "500", "2 hours", "x"):
-        with pytest.raises(Misuse, match="is no goal of a soak: 500x for cycles"):
+        with pytest.raises(UsageError, match="is no goal of a soak: 500x for cycles"):
             goal(wrong)
     with pytest.raises(argparse.ArgumentTypeError, match="'500' is no goal"):
         goal_option("500")
@@ -91,13 +91,13 @@ def test_a_foreign_file_is_no_journal(tmp_path):
 def test_a_journal_that_cannot_be_kept_is_the_labs_fault(tmp_path):
     """A directory where the file should be, or a full disk, ends the soak with a line that says so."""
     (tmp_path / "file").write_text("")
-    with pytest.raises(LabFault, match="can't keep the soak's journal: File exists"):
+    with pytest.raises(InfrastructureError, match="can't keep the soak's journal: File exists"):
         Journal(tmp_path / "file" / "x.jsonl", "k").open()
     made = journal(tmp_path)
     made.close()
     with open("/dev/full", "w", buffering=1) as full:
         made._file = full
-        with pytest.raises(LabFault, match="can't keep the soak's journal: No space left"):
+        with pytest.raises(InfrastructureError, match="can't keep the soak's journal: No space left"):
             made.add(took_s=1.0)
         made._file = None
         with pytest.raises(OSError, match="No space left"):
@@ -194,8 +194,8 @@ def test_a_cycle_as_predicted_leaves_only_its_times():
 @pytest.mark.parametrize(
     ("made", "error", "words"),
     [
-        (crashes(evolve(RECOVERED, boots=2)), BoardFault, "boots was predicted 0x00000001"),
-        (crashes(evolve(RECOVERED, commands=None)), Invalidated, "nobody observed commands"),
+        (crashes(evolve(RECOVERED, boots=2)), BoardFailure, "boots was predicted 0x00000001"),
+        (crashes(evolve(RECOVERED, commands=None)), InvalidRun, "nobody observed commands"),
         (crashes(RECOVERED, evolve(TIMES, queued_ns=MS)), AssertionError, "contradict each other"),
     ],
 )
@@ -271,7 +271,7 @@ def test_a_board_that_says_nothing_is_the_labs_fault():
         def execute(self, _command, _timeout_s=None):
             return Reply(0, b"", b"")
 
-    with pytest.raises(LabFault, match="does not say what it holds"):
+    with pytest.raises(InfrastructureError, match="does not say what it holds"):
         held(Mute())
 
 
@@ -363,7 +363,7 @@ def test_the_watcher_ends_with_its_block():
 def test_a_watcher_that_sees_nothing_is_the_labs_fault():
     """Times of heartbeats from a watcher that does not work would be missing without a word."""
     with (
-        pytest.raises(LabFault, match="m33: the watcher on the board sees no beat in /d/trace0"),
+        pytest.raises(InfrastructureError, match="m33: the watcher on the board sees no beat in /d/trace0"),
         beats(False),
     ):
         pass

@@ -8,7 +8,7 @@ from labgrid import target_factory
 from labgrid.remote.config import ResourceConfig
 
 from mpbench.core import directories
-from mpbench.core.errors import Misuse
+from mpbench.core.errors import UsageError
 from mpbench.harness.environment import check_environment, empty_attributes, profile_of
 from mpbench.harness.place_lock import advice
 from mpbench.recovery.measure import INTERVALS
@@ -79,7 +79,7 @@ def test_a_variable_that_is_not_set_is_named(path: Path, monkeypatch: pytest.Mon
     """A forgotten variable is one line with its name, before anything is touched."""
     for name in LAB:
         monkeypatch.delenv(name)
-    with pytest.raises(Misuse, match=r"refers to unknown variable 'LG_(PLACE|CONSOLE)'"):
+    with pytest.raises(UsageError, match=r"refers to unknown variable 'LG_(PLACE|CONSOLE)'"):
         check_environment(str(path))
 
 
@@ -93,7 +93,7 @@ def test_the_profile_of_a_lab_goes_before_the_files(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("MPBENCH_PROFILE", str(tmp_path / "own.yaml"))
     assert (profile_of(config).name, profile_of(config).heap_bytes) == ("own", 8192)
     monkeypatch.setenv("MPBENCH_PROFILE", "mp99")
-    with pytest.raises(Misuse, match=r"^MPBENCH_PROFILE mp99: neither a readable profile file"):
+    with pytest.raises(UsageError, match=r"^MPBENCH_PROFILE mp99: neither a readable profile file"):
         profile_of(config)
 
 
@@ -135,7 +135,7 @@ def test_labgrids_own_advice_stands_alone():
 def test_a_variable_set_to_nothing_is_told(monkeypatch, file, variable, message):
     """An empty name, address or port is one line that says which, before anybody connects anywhere."""
     monkeypatch.setenv(variable, "")
-    with pytest.raises(Misuse, match=message):
+    with pytest.raises(UsageError, match=message):
         check_environment(str(TARGETS / file))
 
 

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from mpbench.board.session.shell_protocol import Reply
-from mpbench.core.errors import LabFault, Misuse
+from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.harness.firmware import FIRMWARE, make
 from mpbench.tee.client import Answer, TeeClient, answers
 
@@ -38,9 +38,9 @@ def test_lines_are_read():
 
 def test_other_lines_are_refused():
     """What the client never says is the lab's fault, and so is a number that a line doesn't have."""
-    with pytest.raises(LabFault, match="never says: 'Segmentation fault'"):
+    with pytest.raises(InfrastructureError, match="never says: 'Segmentation fault'"):
         answers("0 context errno=0\nSegmentation fault\n")
-    with pytest.raises(LabFault, match="the client's line 'context' has no ret, but errno"):
+    with pytest.raises(InfrastructureError, match="the client's line 'context' has no ret, but errno"):
         _ = answers("0 context errno=0\n")[0].result
 
 
@@ -84,9 +84,9 @@ def test_words_reach_the_client():
 @pytest.mark.parametrize(
     ("code", "fault", "words"),
     [
-        (2, Misuse, "told nonsense: tee-client: no UUID"),
-        (1, LabFault, "the TEE client ended with 1"),
-        (137, LabFault, "the TEE client ended with 137"),
+        (2, UsageError, "told nonsense: tee-client: no UUID"),
+        (1, InfrastructureError, "the TEE client ended with 1"),
+        (137, InfrastructureError, "the TEE client ended with 137"),
     ],
 )
 def test_a_client_that_fails(code, fault, words):
@@ -121,7 +121,7 @@ def test_a_client_that_ends_early():
     """A client that can't do its work is no load."""
     running = Running([b"1 session errno=0 ret=ffff0008 origin=3 id=0\n"])
     with (
-        pytest.raises(LabFault, match=r"ended before 2 clients said 'rounds': '1 session"),
+        pytest.raises(InfrastructureError, match=r"ended before 2 clients said 'rounds': '1 session"),
         TeeClient(Session(running=running), "c").busy(clients=2),
     ):
         pytest.fail("the load is not there")

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mpbench import layout
-from mpbench.core.errors import Misuse
+from mpbench.core.errors import UsageError
 from mpbench.deployment.predict import expect
 from mpbench.image import faults
 from mpbench.image.fields import fields
@@ -365,13 +365,13 @@ def test_openstlinux_takes_its_own_records():
 
 def test_a_profile_without_a_key_is_misuse():
     """The twin never guesses whether a signature is good."""
-    with pytest.raises(Misuse, match="virtual-mp25 has no key"):
+    with pytest.raises(UsageError, match="virtual-mp25 has no key"):
         load(image(), load_profile("virtual-mp25"), "m33")
 
 
 def test_a_core_the_profile_does_not_have_is_misuse():
     """By name; an unknown number is the board's business."""
-    with pytest.raises(Misuse, match="no core 'm7'"):
+    with pytest.raises(UsageError, match="no core 'm7'"):
         load(image(), TRUSTING, "m7")
 
 

@@ -5,7 +5,7 @@ import pytest
 from attrs import evolve
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from mpbench.core.errors import Misuse
+from mpbench.core.errors import UsageError
 from mpbench.image import faults
 from mpbench.knowledge.explain import ADVICE, PATTERNS, explain
 from mpbench.layout import PtaCommand, TaCommand, Tee
@@ -234,7 +234,7 @@ def test_a_profile_that_breaks_the_schema_is_named_with_file_and_line(tmp_path, 
     path = tmp_path / "p.yaml"
     assert change[0] in SOUND
     path.write_text(SOUND.replace(*change))
-    with pytest.raises(Misuse) as error:
+    with pytest.raises(UsageError) as error:
         load_profile(path)
     assert complaint in str(error.value)
 
@@ -244,14 +244,14 @@ def test_a_profile_must_be_a_mapping_with_distinct_cores(tmp_path):
     path = tmp_path / "p.yaml"
     for text in ("[1]", ""):
         path.write_text(text)
-        with pytest.raises(Misuse, match=r"p.yaml:1: a profile is a mapping"):
+        with pytest.raises(UsageError, match=r"p.yaml:1: a profile is a mapping"):
             load_profile(path)
     core = SOUND[SOUND.index("  m4") :]
     path.write_text(SOUND + core.replace("m4", "m5"))
-    with pytest.raises(Misuse, match=":5: two cores have the same id"):
+    with pytest.raises(UsageError, match=":5: two cores have the same id"):
         load_profile(path)
     path.write_text(f"derives: {path}\n")
-    with pytest.raises(Misuse, match=r"p.yaml:1: derives from itself"):
+    with pytest.raises(UsageError, match=r"p.yaml:1: derives from itself"):
         load_profile(path)
 
 
@@ -259,12 +259,12 @@ def test_the_boards_key_is_read_from_either_half_and_must_be_rsa(tmp_path):
     """Public or private PEM; ECDSA and rubbish are refused."""
     for path in (write_key(tmp_path / "k.pem", key()), write_public(tmp_path / "p.pem", key())):
         assert Loader(load_profile("virtual-mp25", path)).load("m33", image()).accepted
-    with pytest.raises(Misuse, match="verifies RSA only"):
+    with pytest.raises(UsageError, match="verifies RSA only"):
         load_profile("virtual-mp25", write_public(tmp_path / "ec.pem", ec_key()))
     (tmp_path / "rubbish").write_text("rubbish")
-    with pytest.raises(Misuse, match="no public key in PEM form"):
+    with pytest.raises(UsageError, match="no public key in PEM form"):
         load_profile("virtual-mp25", tmp_path / "rubbish")
-    with pytest.raises(Misuse, match="No such file"):
+    with pytest.raises(UsageError, match="No such file"):
         load_profile("virtual-mp25", tmp_path / "none")
     assert isinstance(ec_key(), ec.EllipticCurvePrivateKey)
 
@@ -334,7 +334,7 @@ def test_boot_failed_is_left_out_where_the_code_of_the_tee_is_explained():
 
 def test_every_line_the_twin_can_print_is_known_to_explain():
     """What a prediction shows on the secure console can be asked about."""
-    for name in faults.SPOILS:
+    for name in faults.FAULTS:
         outcome = Loader(board()).load("m33", faults.apply(name, image(), key()))
         for line in outcome.console:
             assert explain(line), line

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from mpbench.core.errors import LabFault, Misuse
+from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench_virtual import fetch, steps, tools
 from mpbench_virtual.fetch import GUEST_ARCHITECTURES, Apt, Package, packages
 from mpbench_virtual.models import KINDS
@@ -90,11 +90,11 @@ def test_a_failed_step_leaves_no_result_and_is_made_again():
         (place.work / "kept").touch()
         (place.out / "half").touch()
         if len(tries) == 1:
-            raise LabFault("interrupted")
+            raise InfrastructureError("interrupted")
 
     parts = [Step("part", lambda: [], make)]
     lines, report = said()
-    with pytest.raises(LabFault, match="interrupted"):
+    with pytest.raises(InfrastructureError, match="interrupted"):
         build(parts, report)
     assert lines == [("part", "building"), ("part", "failed")]
     build(parts, report)
@@ -139,14 +139,16 @@ def test_hash_covers_names_and_bytes_and_not_build_output(tmp_path):
 
 def test_a_missing_program_is_told_with_its_package():
     """All missing programs are named at once, with the command that installs them."""
-    with pytest.raises(Misuse, match="missing on this machine: qemu-none, tool-none; install with: apt-get"):
+    with pytest.raises(
+        UsageError, match="missing on this machine: qemu-none, tool-none; install with: apt-get"
+    ):
         tools.require("qemu-none", "tool-none", "sh")
 
 
 def test_a_full_disk_is_told_before_it_is_full(tmp_path):
     """Too little space is refused with what is there, what is needed, and the way out."""
     with pytest.raises(
-        Misuse, match=r"GiB free, building needs 1048576.0 GiB; free some, or set MPBENCH_CACHE"
+        UsageError, match=r"GiB free, building needs 1048576.0 GiB; free some, or set MPBENCH_CACHE"
     ):
         tools.require_space(tmp_path / "new", 1 << 50)
 
@@ -156,7 +158,7 @@ def test_a_build_without_space_does_not_begin(monkeypatch):
     made = []
     parts = [Step("part", lambda: [], writer("", made))]
     monkeypatch.setattr(steps, "BUILD_BYTES", 1 << 60)
-    with pytest.raises(Misuse, match="GiB free"):
+    with pytest.raises(UsageError, match="GiB free"):
         build(parts, lambda *_: None)
     assert made == []
     monkeypatch.setattr(steps, "BUILD_BYTES", 0)
@@ -167,7 +169,7 @@ def test_a_build_without_space_does_not_begin(monkeypatch):
 
 def test_a_failing_command_shows_its_last_lines(tmp_path):
     """A build tool that fails is told with its exit status, its log and its own last words."""
-    with pytest.raises(LabFault, match=r"sh ended with 3; log .*log:\n  .*\n  no such thing"):
+    with pytest.raises(InfrastructureError, match=r"sh ended with 3; log .*log:\n  .*\n  no such thing"):
         tools.run_logged(["sh", "-c", "echo no such thing; exit 3"], tmp_path / "log")
 
 
@@ -182,7 +184,7 @@ def test_an_environment_for_other_builds_is_left_behind(monkeypatch, tmp_path):
 def test_an_unreachable_mirror_is_the_labs_fault(tmp_path, cache):
     """A mirror that can't be reached is told with apt's own words; the machine's apt is not touched."""
     apt = Apt(cache / "apt", "http://127.0.0.1:9/debian")
-    with pytest.raises(LabFault, match=r"apt-get ended with 100(.|\n)*127\.0\.0\.1:9"):
+    with pytest.raises(InfrastructureError, match=r"apt-get ended with 100(.|\n)*127\.0\.0\.1:9"):
         apt.update()
     assert not tmp_path.joinpath("lists").exists()
 
@@ -210,7 +212,7 @@ RECORDED = Package("part", "binary", "trixie", "part", "1.0", "0" * 64)
 
 def test_a_file_with_another_hash_than_recorded_is_refused():
     """The recorded version must have the recorded bytes."""
-    with pytest.raises(LabFault, match=r"part\.deb: SHA-256 is [0-9a-f]{64}, recorded is 0{64}"):
+    with pytest.raises(InfrastructureError, match=r"part\.deb: SHA-256 is [0-9a-f]{64}, recorded is 0{64}"):
         fetch._download(RECORDED, ArchiveStandIn("1.0"))
     assert not RECORDED.directory.exists()
 
@@ -239,7 +241,7 @@ def test_no_mirror_is_told_with_the_way_out(monkeypatch, tmp_path):
     fake.write_text("#!/bin/sh\nexit 0\n")
     fake.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    with pytest.raises(Misuse, match="names no Debian mirror; run apt-get update, or set MPBENCH_MIRROR"):
+    with pytest.raises(UsageError, match="names no Debian mirror; run apt-get update, or set MPBENCH_MIRROR"):
         fetch.mirror()
 
 

@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from mpbench.core.errors import LabFault
+from mpbench.core.errors import InfrastructureError
 from mpbench.tee.fixture import chosen
 from mpbench.tee.parse_xtest import Case, Suite, suite
 from mpbench_virtual.xtest import BOOTSTRAP, HEADER, MAGIC, plain
@@ -107,7 +107,7 @@ def test_nothing_chosen():
 )
 def test_cut_answers_are_refused(text, words):
     """A run that was cut, or whose list and count differ, is an error and no result."""
-    with pytest.raises(LabFault, match=words):
+    with pytest.raises(InfrastructureError, match=words):
         suite(text)
 
 
@@ -133,5 +133,5 @@ def test_the_program_inside_of_a_signed_application():
     assert plain(signed) == (b"\x7fELF", 7)
     assert plain(HEADER.pack(MAGIC, 3, 4, 0, 32, 256)) == (b"", 0)
     for wrong in (b"", b"\x7fELF" + bytes(30)):
-        with pytest.raises(LabFault, match="no signed trusted application"):
+        with pytest.raises(InfrastructureError, match="no signed trusted application"):
             plain(wrong)

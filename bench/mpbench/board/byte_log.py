@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from attrs import frozen
 
-from mpbench.core.errors import LabFault
+from mpbench.core.errors import InfrastructureError
 
 SEARCH_SHARE = 4
 """Of the time of a wait, one part in this many at most is spent on searching: see `find`."""
@@ -68,10 +68,10 @@ class ByteLog:
         return self._end
 
     def since(self, mark: int, until: int | None = None) -> bytes:
-        """Bytes from `mark` to `until` (now). LabFault if the lab host could not keep them."""
+        """Bytes from `mark` to `until` (now). InfrastructureError if the lab host could not keep them."""
         end = self._end if until is None else until
         if self._failure is not None:
-            raise LabFault(f"{self._name}: can't be kept on this host: {self._failure.strerror}")
+            raise InfrastructureError(f"{self._name}: can't be kept on this host: {self._failure.strerror}")
         data = bytearray()
         while mark + len(data) < end:
             piece = os.pread(self._descriptor, end - mark - len(data), mark + len(data))

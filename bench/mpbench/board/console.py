@@ -24,7 +24,7 @@ from pexpect.spawnbase import SpawnBase
 from mpbench.board.byte_log import ByteLog, Found
 from mpbench.board.labgrid_decorators import active, stepped
 from mpbench.board.session.shell_protocol import one_line
-from mpbench.core.errors import LabFault, Misuse
+from mpbench.core.errors import InfrastructureError, UsageError
 
 CHUNK = 65536
 REOPEN_EVERY_S = 0.2
@@ -124,7 +124,7 @@ class ConsoleRecorder(Driver, ConsoleProtocol):
         try:
             return int(self.port.write(data))
         except OSError as e:
-            raise LabFault(f"console {self.name}: can't write: {one_line(e)}") from e
+            raise InfrastructureError(f"console {self.name}: can't write: {one_line(e)}") from e
 
     @active
     def sendline(self, line: str) -> None:
@@ -135,7 +135,7 @@ class ConsoleRecorder(Driver, ConsoleProtocol):
     def sendcontrol(self, char: str) -> None:
         """Send Ctrl + a letter."""
         if len(char) != 1 or char.lower() not in string.ascii_lowercase:
-            raise Misuse(f"there is no control character for {char!r}: a letter is needed")
+            raise UsageError(f"there is no control character for {char!r}: a letter is needed")
         self.write(bytes([string.ascii_lowercase.index(char.lower()) + 1]))
 
     @active

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from attrs import frozen
 
 from mpbench.board.protocols import Remoteproc, Session
-from mpbench.core.errors import LabFault, Misuse
+from mpbench.core.errors import InfrastructureError, UsageError
 
 CELLS = {"child": "#address-cells", "size": "#size-cells", "parent": "../#address-cells"}
 
@@ -28,10 +28,10 @@ class Window:
 
 
 def windows(ranges: bytes, child: int, parent: int, size: int) -> tuple[Window, ...]:
-    """dma-ranges taken apart; child, parent, size: cells of each number. Misuse if the lengths don't fit."""
+    """dma-ranges taken apart; child, parent, size: cells of each number. UsageError if the lengths don't fit."""
     step = 4 * (child + parent + size)
     if not step or len(ranges) % step:
-        raise Misuse(f"dma-ranges has {len(ranges)} bytes, which is no multiple of {step}")
+        raise UsageError(f"dma-ranges has {len(ranges)} bytes, which is no multiple of {step}")
     return tuple(_window(ranges[at : at + step], child, parent) for at in range(0, len(ranges), step))
 
 
@@ -41,14 +41,14 @@ def _window(entry: bytes, child: int, parent: int) -> Window:
 
 
 def translate(found: Sequence[Window], da: int, size: int) -> int:
-    """Physical address of `size` bytes at `da`. Misuse outside of every window."""
+    """Physical address of `size` bytes at `da`. UsageError outside of every window."""
     if not found:
         return da
     for window in found:
         if window.da <= da and da + size <= window.da + window.size:
             return window.pa + da - window.da
     known = ", ".join(f"{w.da:#x}..{w.da + w.size:#x}" for w in found)
-    raise Misuse(f"{size} bytes at {da:#x} are outside of the core's memory: {known}")
+    raise UsageError(f"{size} bytes at {da:#x} are outside of the core's memory: {known}")
 
 
 class CoreMemory:
@@ -68,7 +68,7 @@ class CoreMemory:
         return windows(ranges, cells["child"], cells["parent"], cells["size"])
 
     def write(self, words: Mapping[int, int]) -> None:
-        """Write words of 32 bits by device address. LabFault if /dev/mem does not take them."""
+        """Write words of 32 bits by device address. InfrastructureError if /dev/mem does not take them."""
         self._run(self.command(words))
 
     def command(self, words: Mapping[int, int]) -> str:
@@ -77,7 +77,7 @@ class CoreMemory:
         return " && ".join(f"devmem {pa:#x} 32 {value:#x}" for pa, value in places.items())
 
     def read(self, da: int, count: int = 1) -> tuple[int, ...]:
-        """Words of 32 bits from a device address on. LabFault if /dev/mem does not give them."""
+        """Words of 32 bits from a device address on. InfrastructureError if /dev/mem does not give them."""
         pa = translate(self._windows, da, 4 * count)
         said = self._run(" && ".join(f"devmem {pa + 4 * n:#x} 32" for n in range(count)))
         return tuple(int(word, 16) for word in said.split())
@@ -85,12 +85,12 @@ class CoreMemory:
     def _run(self, command: str) -> str:
         reply = self._session.execute(command)
         if reply.code != 0:
-            raise LabFault(f"/dev/mem can't be used ({shlex.quote(command)}): {reply.error}")
+            raise InfrastructureError(f"/dev/mem can't be used ({shlex.quote(command)}): {reply.error}")
         return reply.stdout.decode("ascii", "replace")
 
 
 def _cells(found: Mapping[str, bytes | str], path: str) -> int:
     data = found[path]
     if not isinstance(data, bytes) or len(data) != 4:
-        raise LabFault(f"{path}: no number of cells: {data!r}")
+        raise InfrastructureError(f"{path}: no number of cells: {data!r}")
     return int(struct.unpack(">I", data)[0])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mpbench.board import host_keys
 from mpbench.board.session.link import greet
-from mpbench.core.errors import Misuse
+from mpbench.core.errors import UsageError
 
 ANSWER_S = 10.0
 
@@ -13,7 +13,7 @@ ANSWER_S = 10.0
 def enrol(address: str, port: int, path: Path, *, replace: bool = False) -> str:
     """Pin the board's host key in the known_hosts file `path`; one line that says what was done.
 
-    replace: another key is pinned and may go; else that is Misuse. LabFault without an answer.
+    replace: another key is pinned and may go; else that is UsageError. InfrastructureError without an answer.
     """
     key = greet(address, port, timeout_s=ANSWER_S)
     shown = f"{key.get_name()} {key.fingerprint}"
@@ -22,7 +22,7 @@ def enrol(address: str, port: int, path: Path, *, replace: bool = False) -> str:
         return f"already pinned in {path}: {shown}"
     if pins and not replace:
         old = ", ".join(str(pin.fingerprint) for pin in pins)
-        raise Misuse(f"{path} pins another key ({old}); the board shows {shown}: add --replace")
+        raise UsageError(f"{path} pins another key ({old}); the board shows {shown}: add --replace")
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     host_keys.pin(path, address, port, key)
     return f"pinned in {path}: {shown}"

@@ -11,7 +11,7 @@ from pathlib import Path
 import paramiko
 
 from mpbench.board.session.shell_protocol import one_line
-from mpbench.core.errors import LabFault
+from mpbench.core.errors import InfrastructureError
 
 
 def names_of(address: str, port: int) -> str:
@@ -20,24 +20,24 @@ def names_of(address: str, port: int) -> str:
 
 
 def pinned(path: Path, names: list[str]) -> list[paramiko.PKey]:
-    """Keys that `path` pins for any of `names`; empty without the file. LabFault for an unreadable file."""
+    """Keys that `path` pins for any of `names`; empty without the file. InfrastructureError for an unreadable file."""
     try:
         _check_file(path.stat().st_mode)
         known = paramiko.HostKeys(str(path))
     except FileNotFoundError:
         return []
     except Exception as e:  # of a line that is none, paramiko's parser raises exceptions of many kinds
-        raise LabFault(f"{path}: not a usable known_hosts file: {one_line(e)}") from e
+        raise InfrastructureError(f"{path}: not a usable known_hosts file: {one_line(e)}") from e
     found = [known.lookup(name) for name in names]
     return [key for entry in found if entry is not None for key in entry.values()]
 
 
 def check(key: paramiko.PKey, pins: list[paramiko.PKey], path: Path, address: str, port: int) -> None:
-    """LabFault unless `key` is one of `pins`."""
+    """InfrastructureError unless `key` is one of `pins`."""
     if any(pin.asbytes() == key.asbytes() for pin in pins):
         return
     what = "changed" if pins else "is not known"
-    raise LabFault(
+    raise InfrastructureError(
         f"{address} port {port}: the host key {what}: {key.get_name()} {key.fingerprint}, pinned in {path}: "
         f"{', '.join(str(p.fingerprint) for p in pins) or 'none'}; for a new or re-installed board: "
         f"{enrol_command(path, address, port, bool(pins))}"
@@ -56,14 +56,16 @@ def _check_file(mode: int) -> None:
 
 
 def check_private(path: Path) -> None:
-    """LabFault unless the private key `path` is a file that nobody else can read."""
+    """InfrastructureError unless the private key `path` is a file that nobody else can read."""
     try:
         mode = path.stat().st_mode
         _check_file(mode)
     except OSError as e:
-        raise LabFault(f"{path}: private key: {e.strerror or e}") from e
+        raise InfrastructureError(f"{path}: private key: {e.strerror or e}") from e
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise LabFault(f"{path}: private key is open to others (mode {mode & 0o777:04o}): chmod 600 {path}")
+        raise InfrastructureError(
+            f"{path}: private key is open to others (mode {mode & 0o777:04o}): chmod 600 {path}"
+        )
 
 
 def pin(path: Path, address: str, port: int, key: paramiko.PKey) -> None:

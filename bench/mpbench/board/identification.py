@@ -4,7 +4,7 @@
 from attrs import field, frozen
 
 from mpbench.board.protocols import Board, Log, Session
-from mpbench.core.errors import Invalidated, LabFault
+from mpbench.core.errors import InfrastructureError, InvalidRun
 from mpbench.core.evidence import SECURE_CONSOLE, Artefact, Evidence
 from mpbench.core.facts import Provenance
 from mpbench.core.provenance import is_virtual, provenance
@@ -49,7 +49,7 @@ def boot_id(board: Board) -> str:
     """The kernel's boot_id as it is now: another one than before means that the board was reset."""
     found = board.session.read(BOOT_ID)
     if isinstance(found, str):
-        raise LabFault(f"{BOOT_ID} can't be read: {found}")
+        raise InfrastructureError(f"{BOOT_ID} can't be read: {found}")
     return found.decode("ascii", "backslashreplace").strip()
 
 
@@ -61,9 +61,9 @@ def about(board: Board) -> About:
 
 
 def same_boot(before: str, after: str) -> None:
-    """Invalidated if the board was reset in between."""
+    """InvalidRun if the board was reset in between."""
     if before != after:
-        raise Invalidated(f"the board was reset: boot_id {before} became {after}")
+        raise InvalidRun(f"the board was reset: boot_id {before} became {after}")
 
 
 def collect(session: Session, console: Log, secure: Log) -> Evidence:

@@ -8,13 +8,13 @@ dev_name() of the core's device.
 import shlex
 
 from mpbench.board.protocols import Remoteproc, Session
-from mpbench.core.errors import LabFault
+from mpbench.core.errors import InfrastructureError
 
 
 def watchdog_line(session: Session, remoteproc: Remoteproc, core: str) -> str:
-    """Name of the core's device, which its interrupt has as well, e.g. "0.m33". LabFault if there is none."""
+    """Name of the core's device, which its interrupt has as well, e.g. "0.m33". InfrastructureError if there is none."""
     reply = session.execute(f"readlink {shlex.quote(remoteproc.path(core, 'device'))}")
     name: str = reply.stdout.decode("utf-8", "backslashreplace").strip().rpartition("/")[2]
     if reply.code != 0 or not name:
-        raise LabFault(f"{core}: its device is unknown: {reply.error}")
+        raise InfrastructureError(f"{core}: its device is unknown: {reply.error}")
     return name

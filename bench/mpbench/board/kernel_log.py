@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""KmsgFollower: the kernel's log for the whole run, over /dev/kmsg in a channel of its own.
+"""KernelLogFollower: the kernel's log for the whole run, over /dev/kmsg in a channel of its own.
 
 Ref: Linux Documentation/ABI/testing/dev-kmsg
 """
@@ -12,10 +12,10 @@ import threading
 from attrs import frozen
 
 from mpbench.board.byte_log import ByteLog, Found
-from mpbench.board.session.channel import Spawned
+from mpbench.board.session.channel import SshProcess
 from mpbench.board.session.driver import SessionDriver
 from mpbench.board.session.shell_protocol import one_line
-from mpbench.core.errors import LabFault
+from mpbench.core.errors import InfrastructureError
 
 KMSG = "/dev/kmsg"
 FOLLOW = (
@@ -76,7 +76,7 @@ class RecordFilter:
         return missing
 
 
-class KmsgFollower:
+class KernelLogFollower:
     """Follows the kernel's log of the board behind `session`, across reboots.
 
     gaps: records the kernel overwrote before they were read.
@@ -90,7 +90,7 @@ class KmsgFollower:
         self._flags = 0
         self._exact = True
         self._limit = ""
-        self._spawned: Spawned | None = None
+        self._spawned: SshProcess | None = None
         self._ended = threading.Event()
         self.gaps: list[Gap] = []
         self.ended_why = ""
@@ -132,7 +132,7 @@ class KmsgFollower:
     def close(self) -> None:
         """Stop following; what was read stays readable. The board's kernel gets its setting back."""
         self._end()
-        with contextlib.suppress(LabFault):
+        with contextlib.suppress(InfrastructureError):
             self._session.execute(f"[ -z '{self._limit}' ] || echo '{self._limit}' >{PRINTK_DEVKMSG}")
 
     def _end(self) -> None:
@@ -148,7 +148,7 @@ class KmsgFollower:
         self._exact = True
         threading.Thread(target=self._pump, args=(self._spawned,), name="kmsg", daemon=True).start()
 
-    def _pump(self, spawned: Spawned) -> None:
+    def _pump(self, spawned: SshProcess) -> None:
         records = RecordFilter()
         try:
             while data := spawned.read(_FOREVER_S):
@@ -158,7 +158,7 @@ class KmsgFollower:
                 if kept:
                     self._log.append(kept)
             self.ended_why = one_line(f"{self._path}: the follower on the board ended")
-        except LabFault as e:
+        except InfrastructureError as e:
             self.ended_why = one_line(e)
 
     def _write(self, flag: Flag) -> Flag:

@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 from labgrid.protocol import ConsoleProtocol, DigitalOutputProtocol, PowerProtocol, ResetProtocol
 
 Ask = Callable[[], None]
-"""Raises LabFault if the board is not this run's any more."""
+"""Raises InfrastructureError if the board is not this run's any more."""
 
 ACTIONS: Mapping[type, tuple[str, ...]] = {
     PowerProtocol: ("on", "off", "cycle"),

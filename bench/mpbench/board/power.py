@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from mpbench.board import ownership
 from mpbench.board.console import ConsoleRecorder
 from mpbench.board.session.shell_protocol import one_line
-from mpbench.core.errors import LabFault
+from mpbench.core.errors import InfrastructureError
 
 CONSOLE = "console"
 """The recorder of the UART that U-Boot and Linux listen to."""
@@ -36,7 +36,7 @@ def name_of(power: Any) -> str:
 
 
 def order(power: Any, word: str, timeout_s: float) -> None:
-    """Tell the switch `on` or `off`. LabFault for whatever it makes of that, and if it does not answer.
+    """Tell the switch `on` or `off`. InfrastructureError for whatever it makes of that, and if it does not answer.
 
     In a thread: labgrid's REST model waits for ever. Past labgrid's decorators: its one stack of steps is
     the main thread's, which goes on when the time is over.
@@ -54,10 +54,10 @@ def order(power: Any, word: str, timeout_s: float) -> None:
     thread.start()
     thread.join(timeout_s)
     if thread.is_alive():
-        raise LabFault(f"{name_of(power)}: no answer to `{word}` within {timeout_s:g} s")
+        raise InfrastructureError(f"{name_of(power)}: no answer to `{word}` within {timeout_s:g} s")
     if failure:
         why = one_line(failure[0]) or type(failure[0]).__name__
-        raise LabFault(f"{name_of(power)}: does not obey `{word}`: {why}") from failure[0]
+        raise InfrastructureError(f"{name_of(power)}: does not obey `{word}`: {why}") from failure[0]
 
 
 def await_silence(
@@ -92,5 +92,5 @@ def _ask(console: ConsoleRecorder) -> None:
     if console.name == CONSOLE:
         try:
             console.write(b"\r")
-        except LabFault:
+        except InfrastructureError:
             return  # a USB serial port that has gone with the board's power

@@ -18,7 +18,7 @@ class RemoteProcess(Protocol):
         """Process id of its shell on the board."""
 
     def read(self, timeout_s: float) -> bytes:
-        """Next bytes of stdout; empty at its end. LabFault when none come in time."""
+        """Next bytes of stdout; empty at its end. InfrastructureError when none come in time."""
 
     def finish(self, timeout_s: float) -> Reply:
         """The rest of its output, and its exit code."""
@@ -30,7 +30,7 @@ class RemoteProcess(Protocol):
 class Session(Protocol):
     """Commands and files of a board; SessionDriver and SerialShellDriver are two.
 
-    Whatever fails between here and the board raises LabFault.
+    Whatever fails between here and the board raises InfrastructureError.
     """
 
     @property

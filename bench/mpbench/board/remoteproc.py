@@ -22,7 +22,7 @@ from mpbench.board import tee
 from mpbench.board.labgrid_decorators import active
 from mpbench.board.session import errnos
 from mpbench.board.session.shell_protocol import Reply, one_line
-from mpbench.core.errors import BoardFault, LabFault
+from mpbench.core.errors import BoardFailure, InfrastructureError
 from mpbench.layout import TA_UUID
 
 LOOK_AGAIN_AFTER_S = 0.01
@@ -89,7 +89,7 @@ class RemoteprocDriver(Driver):
         if core not in self._directories or self._boot_id != self.session.boot_id:
             self._look()
         if core not in self._directories:
-            raise BoardFault(
+            raise BoardFailure(
                 f"no core {core!r}; the kernel knows: {', '.join(sorted(self._directories)) or 'none'}"
             )
         return self._directories[core]
@@ -110,7 +110,7 @@ class RemoteprocDriver(Driver):
             if texts.pop("name") == core:
                 return texts
             self._directories = {}  # the index belongs to another core now, or to none
-        raise BoardFault(f"{core}: its sysfs directory changes while it is read")
+        raise BoardFailure(f"{core}: its sysfs directory changes while it is read")
 
     def core_state(self, core: str) -> str:
         """The core's state, e.g. "offline", "running", "crashed"."""
@@ -121,7 +121,7 @@ class RemoteprocDriver(Driver):
         """Write a core's sysfs file: "OK", or the errno's name.
 
         "OK" says that the kernel took the word, not that it did what it says: a second `start` only
-        raises a count, `recover` returns 0 even when recovery failed. LabFault if the write does not
+        raises a count, `recover` returns 0 even when recovery failed. InfrastructureError if the write does not
         return in time; it has a shell of its own, so other work goes on.
         """
         return self._write(core, lambda: self.path(core, file), text, deadline_s)
@@ -134,7 +134,7 @@ class RemoteprocDriver(Driver):
             if reply.code != MOVED:
                 return self._errno_of(reply, place(), text)
             self._directories = {}  # the index belongs to another core now
-        raise BoardFault(f"{core}: its sysfs directory changes while it is written to")
+        raise BoardFailure(f"{core}: its sysfs directory changes while it is written to")
 
     def _write_once(self, core: str, path: str, text: str, deadline_s: float) -> Reply:
         """Write if the directory is still this core's: an index changes when drivers are bound anew."""
@@ -150,7 +150,9 @@ class RemoteprocDriver(Driver):
 
     def _errno_of(self, reply: Reply, path: str, text: str) -> str:
         if reply.errno is None:
-            raise LabFault(f"{path}: writing {one_line(text)!r} failed for an unknown reason: {reply.error}")
+            raise InfrastructureError(
+                f"{path}: writing {one_line(text)!r} failed for an unknown reason: {reply.error}"
+            )
         return reply.errno
 
     # --- transitions ----------------------------------------------------------------------------------
@@ -186,7 +188,7 @@ class RemoteprocDriver(Driver):
         if isinstance(found, bytes):
             return found
         if found != "ENOENT":
-            raise LabFault(f"{core}: trace{buffer} is unreadable: {found}")
+            raise InfrastructureError(f"{core}: trace{buffer} is unreadable: {found}")
         self._need_debugfs()
         again = self._read_trace(core, buffer)
         return again if isinstance(again, bytes) else None
@@ -198,7 +200,7 @@ class RemoteprocDriver(Driver):
             if _text(found[name]) == core:
                 return found[trace]
             self._directories = {}
-        raise BoardFault(f"{core}: its sysfs directory changes while its trace is read")
+        raise BoardFailure(f"{core}: its sysfs directory changes while its trace is read")
 
     def debug_path(self, core: str, file: str) -> str:
         """Path of a core's debugfs file."""
@@ -208,7 +210,7 @@ class RemoteprocDriver(Driver):
         quoted = shlex.quote(self.debugfs)
         reply = self.session.execute(f"[ -d {quoted}/remoteproc ] || mount -t debugfs none {quoted}")
         if reply.code != 0:
-            raise LabFault(f"debugfs is not mounted on {self.debugfs} and can't be: {reply.error}")
+            raise InfrastructureError(f"debugfs is not mounted on {self.debugfs} and can't be: {reply.error}")
 
     @active
     def manager(self, core: str) -> Manager:
@@ -244,7 +246,9 @@ class RemoteprocDriver(Driver):
         )
         directory: str = reply.stdout.decode("utf-8", "surrogateescape").strip()
         if reply.code != 0 or not directory:
-            raise LabFault(f"no writable firmware directory ({self.firmware} is not): {reply.error}")
+            raise InfrastructureError(
+                f"no writable firmware directory ({self.firmware} is not): {reply.error}"
+            )
         return directory
 
 

@@ -2,7 +2,7 @@
 """What the board holds at a moment: mappings, descriptors, processes, dumps, kernel objects, memory."""
 
 from mpbench.board.protocols import Session
-from mpbench.core.errors import LabFault
+from mpbench.core.errors import InfrastructureError
 
 LOOK = """
 echo "unpurged=$(grep -c unpurged /proc/vmallocinfo)"
@@ -20,8 +20,8 @@ kernel's workers, of which it keeps as many as it happens to need (Documentation
 
 
 def held(session: Session) -> str:
-    """`name=number` lines, and /proc/slabinfo if the kernel has it. LabFault if the board says nothing."""
+    """`name=number` lines, and /proc/slabinfo if the kernel has it. InfrastructureError if the board says nothing."""
     text = session.execute(LOOK).stdout.decode("utf-8", "replace")
     if "processes=" not in text:
-        raise LabFault("the board does not say what it holds: no /proc?")
+        raise InfrastructureError("the board does not say what it holds: no /proc?")
     return text

@@ -17,7 +17,7 @@ from labgrid.factory import target_factory
 from labgrid.protocol import ConsoleProtocol
 
 from mpbench.board.labgrid_decorators import active
-from mpbench.core.errors import LabFault
+from mpbench.core.errors import InfrastructureError
 
 WATCHDOG_HZ = 1.0
 """TEST_WD_TIMER_PERIOD_MS is 1000."""
@@ -89,7 +89,7 @@ class SecureConsoleStimulus(Driver):
         try:
             return paced(count, rate_hz, burst, lambda n: port.write(BYTE * n), go_on)
         except OSError as e:
-            raise LabFault(f"the secure console takes no bytes: {e}") from e
+            raise InfrastructureError(f"the secure console takes no bytes: {e}") from e
 
 
 @target_factory.reg_driver
@@ -142,4 +142,4 @@ class RtcAlarmStimulus(Driver):
     def _set(self, alarm: str) -> None:
         reply = self.session.execute(f"echo 0 >{alarm}; echo +1 >{alarm}")
         if reply.code != 0:
-            raise LabFault(f"{alarm}: no alarm can be set: {reply.error}")
+            raise InfrastructureError(f"{alarm}: no alarm can be set: {reply.error}")

@@ -16,7 +16,7 @@ from mpbench.board.console import ConsoleRecorder
 from mpbench.board.labgrid_decorators import once_broken, stepped
 from mpbench.board.session.link import Unanswered
 from mpbench.board.session.shell import CommandHangs
-from mpbench.core.errors import LabFault
+from mpbench.core.errors import InfrastructureError
 
 ANSWER_TRY_S = 1.0
 BETWEEN_TRIES_S = 0.02
@@ -68,7 +68,7 @@ class STM32MPStrategy(Strategy):
     @once_broken
     @stepped(args=["status"])
     def transition(self, status: Status | str, *, step: Any) -> None:
-        """Bring the board into `status`. LabFault behind labgrid's StrategyError if the lab does not obey."""
+        """Bring the board into `status`. InfrastructureError behind labgrid's StrategyError if the lab does not obey."""
         status = Status[status] if isinstance(status, str) else status
         if status is Status.unknown:
             raise StrategyError(f"can't transition to {status.name}")
@@ -120,7 +120,9 @@ class STM32MPStrategy(Strategy):
 
         talks = power.await_silence(self._consoles(), answers, self.quiet_s, self.off_timeout_s)
         if talks:
-            raise LabFault(f"{self._switch()} says off, but {talks} after {self.off_timeout_s:g} s")
+            raise InfrastructureError(
+                f"{self._switch()} says off, but {talks} after {self.off_timeout_s:g} s"
+            )
 
     def _switch(self) -> str:
         return power.name_of(self.power)
@@ -149,7 +151,7 @@ class STM32MPStrategy(Strategy):
         deadline = time.monotonic() + self.boot_timeout_s
         while not uboot.console.wait_for(prompt, since, KNOCK_EVERY_S):
             if time.monotonic() > deadline:
-                raise LabFault(
+                raise InfrastructureError(
                     f"no prompt of U-Boot {self.boot_timeout_s:g} s after power on{self._last_words()}"
                 )
             uboot.console.write(uboot.interrupt.encode())
@@ -176,7 +178,9 @@ class STM32MPStrategy(Strategy):
             ownership.check(self.target)
             try_s = min(try_s * TRY_GROWTH, LONGEST_TRY_S)
             if time.monotonic() > deadline:
-                raise LabFault(f"no SSH server answers {deadline_s:g} s after power on{self._last_words()}")
+                raise InfrastructureError(
+                    f"no SSH server answers {deadline_s:g} s after power on{self._last_words()}"
+                )
             pause.wait(BETWEEN_TRIES_S)
         self._activate(deadline, pause)
         self._check_boot()
@@ -197,7 +201,7 @@ class STM32MPStrategy(Strategy):
         """What ran before power on was not switched off, whatever the switch says."""
         if self._on_since is not None:
             if self.session.boot_id == self._last_boot:
-                raise LabFault(
+                raise InfrastructureError(
                     f"power was cycled, but boot_id is {self._last_boot} as before: "
                     f"{self._switch()} did not reach the board"
                 )
@@ -208,9 +212,9 @@ class STM32MPStrategy(Strategy):
         said = self.session.read(UPTIME)
         on_for_s = time.monotonic() - since  # asked second: the board is not older than that
         if not isinstance(said, bytes):
-            raise LabFault(f"the board does not say how long it runs: {UPTIME}: {said}")
+            raise InfrastructureError(f"the board does not say how long it runs: {UPTIME}: {said}")
         if (age_s := float(said.split()[0])) > on_for_s:
-            raise LabFault(
+            raise InfrastructureError(
                 f"Linux runs for {age_s:.2f} s, {on_for_s:.2f} s after power on: "
                 f"{self._switch()} did not switch the board off"
             )

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 
 from mpbench.board.protocols import RemoteProcess, Session
-from mpbench.core.errors import LabFault
+from mpbench.core.errors import InfrastructureError
 
 CPU = "/sys/devices/system/cpu"
 BUSY = "for i in 1 2 3 4; do nice sh -c 'while :; do :; done' & done; wait"
@@ -51,14 +51,14 @@ def interrupts(session: Session) -> Iterator[None]:
 
 
 def _listen(talking: RemoteProcess) -> None:
-    with contextlib.suppress(LabFault):
+    with contextlib.suppress(InfrastructureError):
         while talking.read(READ_S):
             pass
 
 
 @contextlib.contextmanager
 def affinity(session: Session, irq: int, cpu_number: int) -> Iterator[None]:
-    """An interrupt on one CPU. LabFault where it has no affinity (a per-CPU one)."""
+    """An interrupt on one CPU. InfrastructureError where it has no affinity (a per-CPU one)."""
     path = f"/proc/irq/{irq}/smp_affinity_list"
     before = session.execute(f"cat {path}").stdout.decode("ascii", "replace").strip()
     _set(session, path, str(cpu_number))
@@ -69,11 +69,11 @@ def affinity(session: Session, irq: int, cpu_number: int) -> Iterator[None]:
 
 
 def online(session: Session, cpu_number: int, wanted: bool) -> None:
-    """Take a CPU offline or back. LabFault if it does not go."""
+    """Take a CPU offline or back. InfrastructureError if it does not go."""
     _set(session, f"{CPU}/cpu{cpu_number}/online", str(int(wanted)))
 
 
 def _set(session: Session, path: str, value: str) -> None:
     reply = session.execute(f"echo {value} >{path}")
     if reply.code != 0:
-        raise LabFault(f"{path} does not take {value!r}: {reply.error}")
+        raise InfrastructureError(f"{path} does not take {value!r}: {reply.error}")

@@ -19,7 +19,7 @@ from attrs import define, field, frozen
 from mpbench import layout
 from mpbench.board.tee import tee
 from mpbench.core import directories
-from mpbench.core.errors import BoardFault, LabFault, Misuse
+from mpbench.core.errors import BoardFailure, InfrastructureError, UsageError
 from mpbench.harness import place_lock
 from mpbench.harness.environment import check_environment, profile_of, target_of
 from mpbench.harness.firmware import FIRMWARE, make
@@ -39,7 +39,7 @@ TRACING = ("/sys/kernel/tracing/README", "/sys/kernel/debug/tracing/README")
 RECIPE = "targets/README.md"
 
 
-class Ill(Exception):
+class CheckFailed(Exception):
     """A step that failed: what was found, and what to do."""
 
     def __init__(self, found: str, remedy: str) -> None:
@@ -50,7 +50,7 @@ class Ill(Exception):
 
 @frozen
 class Finding:
-    """One step. found: what was seen; remedy: what to do, "" if it is well; tried: False if not reached."""
+    """One step. found: what was seen; remedy: what to do, "" if it is ok; tried: False if not reached."""
 
     name: str
     found: str
@@ -58,7 +58,7 @@ class Finding:
     tried: bool = True
 
     @property
-    def well(self) -> bool:
+    def ok(self) -> bool:
         return self.tried and not self.remedy
 
 
@@ -70,22 +70,26 @@ def examine(steps: Sequence[Step], *, all_of_them: bool) -> Iterator[Finding]:
     failed = ""
     for name, look in steps:
         if failed and not all_of_them:
-            yield Finding(name, f"not tried: {failed} has to be well first", tried=False)
+            yield Finding(name, f"skipped: `{failed}` must pass first", tried=False)
             continue
         finding = _looked(name, look)
-        failed = failed or ("" if finding.well else name)
+        failed = failed or ("" if finding.ok else name)
         yield finding
 
 
 def _looked(name: str, look: Callable[[], str]) -> Finding:
     try:
         return Finding(name, look())
-    except Ill as ill:
-        return Finding(name, ill.found, ill.remedy)
+    except CheckFailed as failure:
+        return Finding(name, failure.found, failure.remedy)
     except Exception as e:
         # labgrid raises what it likes: whatever it is, the step failed, and its words are the best there are.
         found = cause(e)
-        kind = "" if isinstance(found, LabFault | BoardFault | Misuse) else f"{type(found).__name__}: "
+        kind = (
+            ""
+            if isinstance(found, InfrastructureError | BoardFailure | UsageError)
+            else f"{type(found).__name__}: "
+        )
         return Finding(name, f"{kind}{found}".strip(), f"see `{name}` in {RECIPE}")
 
 
@@ -107,7 +111,7 @@ def python(version: tuple[int, ...] = sys.version_info[:3]) -> str:
     """3.11 or newer."""
     text = ".".join(map(str, version))
     if version < (3, 11):
-        raise Ill(f"Python {text}", "mpbench needs Python 3.11: make PYTHON=python3.11 setup")
+        raise CheckFailed(f"Python {text}", "mpbench needs Python 3.11: make PYTHON=python3.11 setup")
     return f"Python {text}"
 
 
@@ -121,9 +125,9 @@ def serial_library(version: Callable[[str], str] = metadata.version) -> str:
             continue
     if ORIGINAL in found:
         remedy = f"pip uninstall {ORIGINAL}; pip install --force-reinstall --no-deps {FORK}"
-        raise Ill(f"{ORIGINAL} {found[ORIGINAL]} overwrites labgrid's {FORK}", remedy)
+        raise CheckFailed(f"{ORIGINAL} {found[ORIGINAL]} overwrites labgrid's {FORK}", remedy)
     if FORK not in found:
-        raise Ill(f"{FORK} is missing", "pip install --force-reinstall labgrid")
+        raise CheckFailed(f"{FORK} is missing", "pip install --force-reinstall labgrid")
     return f"{FORK} {found[FORK]}"
 
 
@@ -131,7 +135,7 @@ def program(name: str, find: Callable[[str], str | None]) -> str:
     """A program of this host."""
     path = find(name)
     if path is None:
-        raise Ill("not found", TOOLS[name])
+        raise CheckFailed("not found", TOOLS[name])
     return path
 
 
@@ -142,7 +146,7 @@ def configuration(directory: Path) -> str:
     for path in sorted(p for p in directory.iterdir() if p.is_file()):
         private = b"PRIVATE KEY" in path.read_bytes()[:64]
         if private and stat.S_IMODE(path.stat().st_mode) & 0o077:
-            raise Ill(f"{path} is a private key that others may read", f"chmod 600 {path}")
+            raise CheckFailed(f"{path} is a private key that others may read", f"chmod 600 {path}")
     return str(directory)
 
 
@@ -151,7 +155,7 @@ def disk(reports: Path, usage: Callable[[Path], Any] = shutil.disk_usage) -> str
     existing = next(p for p in (reports, *reports.resolve().parents) if p.exists())
     free_mb = usage(existing).free // 1_000_000
     if free_mb < LEAST_FREE_MB:
-        raise Ill(
+        raise CheckFailed(
             f"{free_mb} MB left below {existing}", f"free {LEAST_FREE_MB} MB, or MPBENCH_REPORTS=elsewhere"
         )
     return f"{free_mb} MB left below {existing}"
@@ -161,7 +165,7 @@ def disk(reports: Path, usage: Callable[[Path], Any] = shutil.disk_usage) -> str
 
 
 @define
-class Patient:
+class BoardCheck:
     """A board under examination; every step leaves here what the next ones need."""
 
     path: str
@@ -220,11 +224,11 @@ class Patient:
         """The private key whose public half is in the board's OP-TEE."""
         path = signing_key_path(self._target.env, self._target)
         if not path.is_file():
-            raise Ill(
+            raise CheckFailed(
                 f"{path} is not there", "put the key there, or change `bench_signing_key` in the target"
             )
         if stat.S_IMODE(path.stat().st_mode) & 0o077:
-            raise Ill(f"others may read {path}", f"chmod 600 {path}")
+            raise CheckFailed(f"others may read {path}", f"chmod 600 {path}")
         return str(path)
 
     def firmware(self) -> str:
@@ -260,9 +264,11 @@ class Patient:
         """OP-TEE and its remoteproc application."""
         found = tee(self._session)
         if not found.present:
-            raise Ill("no /dev/tee0", "CONFIG_OPTEE in the kernel, and the node `optee` in the device tree")
+            raise CheckFailed(
+                "no /dev/tee0", "CONFIG_OPTEE in the kernel, and the node `optee` in the device tree"
+            )
         if not found.has(layout.TA_UUID):
-            raise Ill(
+            raise CheckFailed(
                 f"no application {layout.TA_UUID} on the TEE bus",
                 f"OP-TEE with CFG_REMOTEPROC_PTA=y and CFG_IN_TREE_EARLY_TAS+=remoteproc/{layout.TA_UUID}",
             )
@@ -273,13 +279,13 @@ class Patient:
         remoteproc = self._target.get_driver("RemoteprocDriver")
         wanted, there = [core.name for core in profile_of(self._config).cores], remoteproc.cores()
         if missing := [name for name in wanted if name not in there]:
-            raise Ill(
+            raise CheckFailed(
                 f"the kernel knows {', '.join(there) or 'no core'}; missing: {', '.join(missing)}",
                 'status = "okay" in the device tree, or another profile: MPBENCH_PROFILE',
             )
         states = {name: remoteproc.core_state(name) for name in wanted}
         if busy := [f"{name} is {state}" for name, state in states.items() if state != "offline"]:
-            raise Ill(
+            raise CheckFailed(
                 ", ".join(busy), "stop it: echo stop >/sys/class/remoteproc/remoteprocN/state; no auto-boot"
             )
         return ", ".join(f"{name} offline" for name in wanted)
@@ -289,7 +295,7 @@ class Patient:
         remoteproc = self._target.get_driver("RemoteprocDriver")
         found = {core.name: remoteproc.manager(core.name).name for core in profile_of(self._config).cores}
         if bare := [name for name, manager in found.items() if manager != "TEE"]:
-            raise Ill(
+            raise CheckFailed(
                 f"Linux manages {', '.join(bare)} itself", "a compatible that ends in -tee: see " + RECIPE
             )
         return ", ".join(f"{name} by {manager}" for name, manager in found.items())
@@ -299,9 +305,9 @@ class Patient:
         found = self._session.read_many(TRACING)
         path = next((p for p in TRACING if isinstance(found[p], bytes)), None)
         if path is None:
-            raise Ill("no tracing", "CONFIG_FTRACE; mount -t tracefs none /sys/kernel/tracing")
+            raise CheckFailed("no tracing", "CONFIG_FTRACE; mount -t tracefs none /sys/kernel/tracing")
         if b"hist" not in bytes(found[path]):
-            raise Ill("no histogram triggers", "CONFIG_HIST_TRIGGERS=y in the kernel")
+            raise CheckFailed("no histogram triggers", "CONFIG_HIST_TRIGGERS=y in the kernel")
         return str(Path(path).parent)
 
     def firmware_directory(self) -> str:
@@ -313,5 +319,7 @@ class Patient:
         recorder = self._target.get_driver("ConsoleRecorder", name=secure_console(self._target))
         heard = recorder.since(0)
         if not heard:
-            raise Ill("not a byte", "wire it, check its speed, CFG_TEE_CORE_LOG_LEVEL=2 or more in OP-TEE")
+            raise CheckFailed(
+                "not a byte", "wire it, check its speed, CFG_TEE_CORE_LOG_LEVEL=2 or more in OP-TEE"
+            )
         return f"{len(heard)} bytes since power on"

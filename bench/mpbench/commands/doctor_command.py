@@ -21,24 +21,24 @@ def _doctor(args: argparse.Namespace) -> int:
     from mpbench.commands import doctor  # noqa: PLC0415 - labgrid takes half a second that no other command should wait for
 
     reports = Path(os.environ.get("MPBENCH_REPORTS", "reports/runs"))
-    well = _tell("host", doctor.examine(doctor.host_steps(reports), all_of_them=True))
+    ok = _tell("host", doctor.examine(doctor.host_steps(reports), all_of_them=True))
     if args.lg_env:
-        patient = doctor.Patient(args.lg_env)
+        board = doctor.BoardCheck(args.lg_env)
         try:
-            well = _tell(args.lg_env, doctor.examine(patient.steps(), all_of_them=False)) and well
+            ok = _tell(args.lg_env, doctor.examine(board.steps(), all_of_them=False)) and ok
         finally:
-            patient.close()
-    return 0 if well else 3
+            board.close()
+    return 0 if ok else 3
 
 
 def _tell(title: str, findings: Iterable[Any]) -> bool:
-    """Print findings as they come; whether all is well."""
+    """Print findings as they come; whether all is ok."""
     print(title)
-    well = True
+    ok = True
     for f in findings:
-        mark = "ok  " if f.well else "WRONG" if f.tried else "-   "
+        mark = "ok  " if f.ok else "WRONG" if f.tried else "-   "
         print(f"  {mark:5} {f.name}: {f.found}", flush=True)
         if f.remedy:
             print(f"        → {f.remedy}", flush=True)
-        well = well and f.well
-    return well
+        ok = ok and f.ok
+    return ok

@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import asdict, evolve
 
-from mpbench.core.errors import Misuse
+from mpbench.core.errors import UsageError
 from mpbench.deployment.predict import expect
 from mpbench.image import advice
 from mpbench.image.files import open_key, read_file, write_file
@@ -140,10 +140,10 @@ def plat_tlvs(given: list[str]) -> dict[int, bytes]:
     for text in given:
         name, equals, value = text.partition("=")
         if not equals:
-            raise Misuse(f"--plat-tlv {text}: ID=VALUE is needed, e.g. BOOTADDR=0x80100000")
+            raise UsageError(f"--plat-tlv {text}: ID=VALUE is needed, e.g. BOOTADDR=0x80100000")
         number = _plat_id(name, text)
         if number in records:
-            raise Misuse(f"--plat-tlv {text}: {number:#x} is given twice")
+            raise UsageError(f"--plat-tlv {text}: {number:#x} is given twice")
         records[number] = _plat_value(name, value, text)
     return records
 
@@ -152,7 +152,7 @@ def _plat_id(name: str, text: str) -> int:
     try:
         return PLAT_NAMES[name] if name in PLAT_NAMES else int(name, 0)
     except ValueError as error:
-        raise Misuse(
+        raise UsageError(
             f"--plat-tlv {text}: {name!r} is neither a number nor one of {', '.join(PLAT_NAMES)}"
         ) from error
 
@@ -163,7 +163,7 @@ def _plat_value(name: str, value: str, text: str) -> bytes:
     try:
         return int(value, 0).to_bytes(4, "little")
     except (ValueError, OverflowError) as error:
-        raise Misuse(f"--plat-tlv {text}: {value!r} is no number of 32 bits") from error
+        raise UsageError(f"--plat-tlv {text}: {value!r} is no number of 32 bits") from error
 
 
 # ------------------------------------------------------------------------------------------ inspect
@@ -180,13 +180,13 @@ def _inspect(args: argparse.Namespace) -> int:
 
 
 def board_of(args: argparse.Namespace) -> tuple[Profile, int]:
-    """Profile with its key, and the processor id. Misuse: neither a key nor trust, no such core."""
+    """Profile with its key, and the processor id. UsageError: neither a key nor trust, no such core."""
     profile = load_profile(args.profile)
     core = profile.cores[0] if args.core is None else profile.core(number_or_name(args.core))
     if args.trust_signature:
         return profile.with_verifier(lambda _digest, _signature: True), core.id
     if args.key is None:
-        raise Misuse("give the public key in the board's OP-TEE: --key FILE, or --trust-signature")
+        raise UsageError("give the public key in the board's OP-TEE: --key FILE, or --trust-signature")
     return profile.with_key(args.key), core.id
 
 
@@ -285,7 +285,7 @@ def _explain(args: argparse.Namespace) -> int:
     found = explain(text_of(args.text))
     outcome = _of_image(args) if args.image else None
     if not found and outcome is None:
-        raise Misuse(
+        raise UsageError(
             "nothing in this text is known; give the line with the TEE's code, e.g. 'TEE err: ffff0006'"
         )
     if args.json:

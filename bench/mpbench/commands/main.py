@@ -17,7 +17,7 @@ import mpbench.lab.command
 import mpbench.notification.command
 import mpbench.report.command
 import mpbench_virtual.cli
-from mpbench.core.errors import LabFault, Misuse
+from mpbench.core.errors import InfrastructureError, UsageError
 
 USAGE = 2
 INFRASTRUCTURE = 3
@@ -45,10 +45,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read the output has seen enough, as `head` has
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
-    except Misuse as e:
+    except UsageError as e:
         print(f"mpbench: error: {e}", file=sys.stderr)
         return USAGE
-    except LabFault as e:
+    except InfrastructureError as e:
         print(f"mpbench: infrastructure: {e}", file=sys.stderr)
         return INFRASTRUCTURE
     except KeyboardInterrupt:

@@ -6,20 +6,20 @@ is sorted by who has to act on it, because that decides what a test run may say.
 """
 
 
-class Misuse(Exception):
+class UsageError(Exception):
     """The caller's mistake: bad argument, bad file, bad configuration. Exit code 2."""
 
 
-class LabFault(Exception):
+class InfrastructureError(Exception):
     """The lab failed (network, console, power, host): no verdict on the board. Exit code 3.
 
     A test that meets it ends as INFRA.
     """
 
 
-class BoardFault(Exception):
+class BoardFailure(Exception):
     """The board did what it must not do: the test fails."""
 
 
-class Invalidated(Exception):
+class InvalidRun(Exception):
     """The run lost its ground (the board was reset, events were dropped): no verdict; INVALID."""

@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from attrs import field, frozen
 
-from mpbench.core.errors import Misuse
+from mpbench.core.errors import UsageError
 
 BUCKET_ERROR = 1 / 128
 """Largest distance of a value from its bucket's middle, as a share of the value."""
@@ -41,11 +41,11 @@ BANDS = tuple(Band(low, high, max(FINEST_NS, low // 64)) for low, high in pairwi
 
 
 def band_of(value_ns: int) -> Band:
-    """The band that a duration falls in. Misuse for a negative one, and for one that is too long."""
+    """The band that a duration falls in. UsageError for a negative one, and for one that is too long."""
     for band in BANDS:
         if band.low_ns <= value_ns < band.high_ns:
             return band
-    raise Misuse(f"a duration of {value_ns} ns: from 0 up to {LONGEST_NS} are counted")
+    raise UsageError(f"a duration of {value_ns} ns: from 0 up to {LONGEST_NS} are counted")
 
 
 @frozen
@@ -79,9 +79,9 @@ class Histogram:
         return self.quantile(p)
 
     def quantile(self, p: float) -> float:
-        """The same however few they are. Misuse if there are none."""
+        """The same however few they are. UsageError if there are none."""
         if not self.counts:
-            raise Misuse("no durations, no quantile")
+            raise UsageError("no durations, no quantile")
         rank, seen = max(1, math.ceil(self.total * p / 100)), 0
         for bucket in sorted(self.counts):
             seen += self.counts[bucket]
@@ -99,11 +99,11 @@ class Histogram:
         return Histogram(dict(Counter(self.counts) + Counter(other.counts)))
 
     def since(self, before: "Histogram") -> "Histogram":
-        """What came on top of `before`. Misuse if that had more than is here now."""
+        """What came on top of `before`. UsageError if that had more than is here now."""
         left = Counter(self.counts)
         left.subtract(Counter(before.counts))
         if min(left.values(), default=0) < 0:
-            raise Misuse("an earlier histogram has counts that a later one of the same run lacks")
+            raise UsageError("an earlier histogram has counts that a later one of the same run lacks")
         return Histogram({bucket: n for bucket, n in left.items() if n})
 
     @staticmethod
@@ -124,10 +124,10 @@ def of_values(values_ns: Iterable[int]) -> Histogram:
 def distance(a: Histogram, b: Histogram) -> float:
     """Largest difference of the two distributions at any duration, 0 to 1 (Kolmogorov and Smirnov).
 
-    Misuse if one is empty.
+    UsageError if one is empty.
     """
     if not a.counts or not b.counts:
-        raise Misuse("an empty histogram has no distribution")
+        raise UsageError("an empty histogram has no distribution")
     below_a = below_b = 0
     worst = 0.0
     for bucket in sorted(a.counts.keys() | b.counts.keys()):
@@ -144,7 +144,7 @@ Z_95, Z_99 = 1.96, 2.576
 def interval(h: Histogram, p: float, z: float = Z_95) -> tuple[float, float]:
     """Confidence interval of a percentile: the order statistics around it (normal approximation).
 
-    Ref: David, Nagaraja, Order Statistics, 3rd ed., 7.1. Misuse if there are no durations.
+    Ref: David, Nagaraja, Order Statistics, 3rd ed., 7.1. UsageError if there are no durations.
     """
     share = p / 100
     reach = z * math.sqrt(share * (1 - share) / max(1, h.total)) * 100

@@ -20,7 +20,7 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from mpbench.core.errors import LabFault, Misuse
+from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.evidence import Artefact
 
 VERSION = 3
@@ -174,9 +174,9 @@ def new_directory(root: Path, target: str, clock: Clock) -> Path:
         except FileExistsError:
             continue
         except OSError as e:
-            raise LabFault(f"cannot make the report's directory {directory}: {e.strerror}") from e
+            raise InfrastructureError(f"cannot make the report's directory {directory}: {e.strerror}") from e
         return directory
-    raise LabFault(f"{root} holds 999 runs of {stamp}: is the clock stuck?")
+    raise InfrastructureError(f"{root} holds 999 runs of {stamp}: is the clock stuck?")
 
 
 @define
@@ -198,19 +198,19 @@ class Record:
             self._fd = os.open(self.directory / LOG, flags, 0o644)
 
     def append(self, kind: str, **fields: Any) -> None:
-        """Write one line. Raises LabFault when the disk does not take it; then nothing of it remains."""
+        """Write one line. Raises InfrastructureError when the disk does not take it; then nothing of it remains."""
         known = SCHEMA[kind].keys()
         if wrong := known ^ fields.keys():
-            raise Misuse(f"a line of kind {kind} has exactly {sorted(known)}; wrong: {sorted(wrong)}")
+            raise UsageError(f"a line of kind {kind} has exactly {sorted(known)}; wrong: {sorted(wrong)}")
         try:
             line = json.dumps(self._common(kind) | fields, ensure_ascii=True, allow_nan=False)
         except (TypeError, ValueError) as e:
-            raise Misuse(f"a line of kind {kind} cannot be written as JSON: {e}") from e
+            raise UsageError(f"a line of kind {kind} cannot be written as JSON: {e}") from e
         append_whole(self._fd, line.encode() + b"\n", self.directory / LOG)
         self._count += 1
 
     def sync(self) -> None:
-        """Everything written so far survives a power cut. LabFault when the disk does not take it."""
+        """Everything written so far survives a power cut. InfrastructureError when the disk does not take it."""
         with _told(self.directory / LOG):
             os.fsync(self._fd)
 
@@ -252,17 +252,17 @@ def _told(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as e:
-        raise LabFault(f"cannot write {path}: {e.strerror}") from e
+        raise InfrastructureError(f"cannot write {path}: {e.strerror}") from e
 
 
 def append_whole(fd: int, line: bytes, path: Path) -> None:
-    """Append a line to the file `path`, or nothing of it: then LabFault, and a later one may still fit."""
+    """Append a line to the file `path`, or nothing of it: then InfrastructureError, and a later one may still fit."""
     before = os.fstat(fd).st_size
     with _told(path):
         written = os.write(fd, line)
     if written != len(line):
         os.ftruncate(fd, before)
-        raise LabFault(f"{path} took {written} of {len(line)} bytes: is the disk full?")
+        raise InfrastructureError(f"{path} took {written} of {len(line)} bytes: is the disk full?")
 
 
 def _suffix(data: bytes) -> str:
@@ -285,7 +285,7 @@ def _write_whole(path: Path, data: bytes) -> None:
         temporary.rename(path)
     except OSError as e:
         temporary.unlink(missing_ok=True)
-        raise LabFault(f"cannot keep evidence {path}: {e.strerror}") from e
+        raise InfrastructureError(f"cannot keep evidence {path}: {e.strerror}") from e
 
 
 @frozen
@@ -325,12 +325,14 @@ def in_order(runs: Sequence[Run]) -> list[Run]:
 
 
 def read(directory: Path) -> Run:
-    """Read a record. Raises Misuse with the line's number when it is no record of ours."""
+    """Read a record. Raises UsageError with the line's number when it is no record of ours."""
     path = directory / LOG
     try:
         data = path.read_bytes()
     except OSError as e:
-        raise Misuse(f"no record at {path}: {e.strerror}; give a run's directory, reports/runs/...") from e
+        raise UsageError(
+            f"no record at {path}: {e.strerror}; give a run's directory, reports/runs/..."
+        ) from e
     *complete, stump = data.split(b"\n")
     lines = tuple(_parse(path, number, line) for number, line in enumerate(complete, 1))
     notes = [f"the last line is incomplete: {len(stump)} bytes ignored"] if stump else []
@@ -343,16 +345,16 @@ def _parse(path: Path, number: int, line: bytes) -> Mapping[str, Any]:
     try:
         parsed = json.loads(line)
     except ValueError as e:
-        raise Misuse(f"{path}:{number}: not JSON: {e}") from e
+        raise UsageError(f"{path}:{number}: not JSON: {e}") from e
     if not isinstance(parsed, dict) or type(parsed.get("v")) is not int:
-        raise Misuse(f"{path}:{number}: no line of a record: it has no version `v`")
+        raise UsageError(f"{path}:{number}: no line of a record: it has no version `v`")
     if parsed["v"] > VERSION:
-        raise Misuse(f"{path}:{number}: version {parsed['v']} is newer than this mpbench's {VERSION}")
+        raise UsageError(f"{path}:{number}: version {parsed['v']} is newer than this mpbench's {VERSION}")
     if str(parsed.get("kind")) not in SCHEMA:
-        raise Misuse(f"{path}:{number}: kind {parsed.get('kind')!r} is unknown")
+        raise UsageError(f"{path}:{number}: kind {parsed.get('kind')!r} is unknown")
     parsed = _raised(parsed)
     if wrong := _wrong(parsed):
-        raise Misuse(f"{path}:{number}: {wrong}")
+        raise UsageError(f"{path}:{number}: {wrong}")
     return parsed
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from attrs import AttrsInstance, evolve, field, frozen
 
 from mpbench.core.compare import compare
-from mpbench.core.errors import BoardFault, Invalidated
+from mpbench.core.errors import BoardFailure, InvalidRun
 from mpbench.core.evidence import Artefact, Evidence
 from mpbench.core.facts import Agreement, Comparison, FieldVerdict
 
@@ -29,15 +29,15 @@ class Step:
         return ()
 
     def check(self, *decided: str) -> None:
-        """BoardFault if a field differs; Invalidated if nothing, or one of `decided`, was not observed."""
+        """BoardFailure if a field differs; InvalidRun if nothing, or one of `decided`, was not observed."""
         wrong = [_words(f) for f in self.comparison.fields if f.agreement is Agreement.DIFFERS]
         if wrong:
-            raise BoardFault(f"{self.name} on {self.core}: {'; '.join(wrong)}")
+            raise BoardFailure(f"{self.name} on {self.core}: {'; '.join(wrong)}")
         open_ = {f.name for f in self.comparison.fields if f.agreement is Agreement.UNDECIDED}
         if missing := open_.intersection(decided):
-            raise Invalidated(f"{self.name} on {self.core}: nobody observed {', '.join(sorted(missing))}")
+            raise InvalidRun(f"{self.name} on {self.core}: nobody observed {', '.join(sorted(missing))}")
         if len(open_) == len(self.comparison.fields):
-            raise Invalidated(f"{self.name} on {self.core}: nothing was observed")
+            raise InvalidRun(f"{self.name} on {self.core}: nothing was observed")
 
 
 def with_proof(step: Step, artefact: Artefact) -> Step:

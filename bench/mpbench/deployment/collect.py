@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from attrs import frozen
 
 from mpbench.board.protocols import Log, Memory, Remoteproc
-from mpbench.core.errors import LabFault, Misuse
+from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.evidence import (
     IMAGE,
     KMSG,
@@ -155,11 +155,11 @@ def _until_silent(watched: Watch, deadline_s: float, now_s: Callable[[], float])
 def tamper_proof(original: bytes, tampered: bytes, on_board: str) -> Artefact:
     """That an image was tampered with, and that this is what the board had, by three hashes.
 
-    Misuse if nothing was changed; LabFault if the board had something else.
+    UsageError if nothing was changed; InfrastructureError if the board had something else.
     """
     before, after = (hashlib.sha256(data).hexdigest() for data in (original, tampered))
     if before == after:
-        raise Misuse(f"the image was not changed at all: SHA-256 {before} before and after")
+        raise UsageError(f"the image was not changed at all: SHA-256 {before} before and after")
     if on_board != after:
-        raise LabFault(f"the board's file has SHA-256 {on_board}, the tampered image {after}")
+        raise InfrastructureError(f"the board's file has SHA-256 {on_board}, the tampered image {after}")
     return Artefact(TAMPER, f"before {before}\nafter {after}\nboard {on_board}\n".encode())

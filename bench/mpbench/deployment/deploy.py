@@ -4,7 +4,7 @@
 from attrs import frozen
 
 from mpbench.board.protocols import Remoteproc, Session
-from mpbench.core.errors import LabFault
+from mpbench.core.errors import InfrastructureError
 
 START_DEADLINE_S = 20.0
 """The write of `start` blocks until the core runs or is refused: milliseconds. This long is a hang."""
@@ -25,5 +25,7 @@ def deploy(session: Session, remoteproc: Remoteproc, core: str, image: bytes) ->
     session.put_bytes(image, remoteproc.firmware_path(name))
     refused = remoteproc.write(core, "firmware", name, START_DEADLINE_S)
     if refused != "OK":
-        raise LabFault(f"{core}: firmware name refused with {refused}; the core must be offline first")
+        raise InfrastructureError(
+            f"{core}: firmware name refused with {refused}; the core must be offline first"
+        )
     return Deployed(core, name, remoteproc.write(core, "state", "start", START_DEADLINE_S))

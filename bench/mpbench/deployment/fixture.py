@@ -59,7 +59,7 @@ class DeployBench(Bench):
         original: the image before it was tampered with; the proof of that becomes evidence.
         name: of the step, in the record. start: another way to start the core with this image.
         contexts: cores loaded since the board booted, which matters for images at the limit of the TA's heap.
-        A refusal by the board is a value in the step's `observed`. Raises LabFault and Invalidated.
+        A refusal by the board is a value in the step's `observed`. Raises InfrastructureError and InvalidRun.
         """
         self._touch(core)
         predicted = run.predict(self.profile, core, image, identity, contexts=contexts)

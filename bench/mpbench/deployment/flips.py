@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from attrs import define, field
 
-from mpbench.core.errors import BoardFault, Misuse
+from mpbench.core.errors import BoardFailure, UsageError
 from mpbench.core.facts import Verdict
 from mpbench.core.step import Step
 from mpbench.deployment.facts import DeployFacts
@@ -41,7 +41,7 @@ class Corpus:
 
     @classmethod
     def open(cls, path: Path | None) -> "Corpus":
-        """Read what is there. A line that a killed run left incomplete is no answer. Misuse: another file."""
+        """Read what is there. A line that a killed run left incomplete is no answer. UsageError: another file."""
         corpus = cls(path)
         lines = path.read_bytes().split(b"\n") if path is not None and path.exists() else [b""]
         for number, line in enumerate(lines[:-1], 1):
@@ -49,7 +49,7 @@ class Corpus:
                 entry = json.loads(line)
                 corpus.known[entry["key"]] = entry["answer"]
             except (ValueError, KeyError, TypeError):
-                raise Misuse(f"{path}:{number}: no line of a corpus of flips") from None
+                raise UsageError(f"{path}:{number}: no line of a corpus of flips") from None
         if path is not None and lines[-1]:
             with path.open("rb+") as file:
                 file.truncate(path.stat().st_size - len(lines[-1]))
@@ -75,13 +75,13 @@ class Flips:
     _spans: dict[tuple[str, bytes], list[Span]] = field(factory=dict)
 
     def run(self, core: str, image: bytes, identity: str) -> Counter[str]:
-        """How often the board gave which answer. BoardFault names the smallest flips that differ."""
+        """How often the board gave which answer. BoardFailure names the smallest flips that differ."""
         counts, differing, marks = Counter[str](), [], list[tuple[int, bool]]()
         for n, (seed, flips) in enumerate(self.sets(core, image), 1):
             try:
                 counts[self.answer(core, image, flips, identity, seed)] += 1
                 marks += [(flip.at, True) for flip in flips]
-            except BoardFault as fault:
+            except BoardFailure as fault:
                 marks += [(flip.at, False) for flip in flips]
                 least = minimal(flips, lambda part: self.differs(core, image, part, identity))
                 differing.append(f"seed {seed}: {in_words(least)}: {fault}")
@@ -90,7 +90,7 @@ class Flips:
         ranges = [(s.start, s.end, in_answers(s.answers)) for s in self.spans(core, image)]
         self.bench.image_map(f"signed image of {core}", len(image), ranges, sorted(marks))
         if differing:
-            raise BoardFault("; ".join(differing))
+            raise BoardFailure("; ".join(differing))
         return counts
 
     def spans(self, core: str, image: bytes) -> list[Span]:
@@ -120,16 +120,16 @@ class Flips:
         return list(found.values())
 
     def draw(self, core: str, image: bytes, groups: list[Ranges], seed: str) -> tuple[Flip, ...]:
-        """Flips of a seed: the first ones whose outcome is defined. Misuse if there are none."""
+        """Flips of a seed: the first ones whose outcome is defined. UsageError if there are none."""
         rng = random.Random(seed)
         for _ in range(NEVER_SENT):
             flips = draw(groups, rng)
             if load(flipped(image, flips), self.bench.profile, core).code is not None:
                 return flips
-        raise Misuse(f"seed {seed}: {NEVER_SENT} draws, and the twin predicts none of them")
+        raise UsageError(f"seed {seed}: {NEVER_SENT} draws, and the twin predicts none of them")
 
     def answer(self, core: str, image: bytes, flips: tuple[Flip, ...], identity: str, seed: str) -> str:
-        """The board's answer, from the corpus if it is known. BoardFault if it differs from the twin's."""
+        """The board's answer, from the corpus if it is known. BoardFailure if it differs from the twin's."""
         spoiled = flipped(image, flips)
         key = self.key(core, spoiled)
         if key not in self.corpus.known:
@@ -168,7 +168,7 @@ def answered(step: Step) -> str:
     """What became of an image, in a word."""
     facts = step.observed
     if not isinstance(facts, DeployFacts):
-        raise Misuse(f"{step.name} is no deployment")
+        raise UsageError(f"{step.name} is no deployment")
     if facts.tee_code:
         return f"refused by the TEE, {facts.tee_code:#010x}"
     return "accepted" if facts.errno == "OK" else f"refused by Linux, {facts.errno}"

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Iterator
 
 from mpbench.board.protocols import Log, Session
-from mpbench.core.errors import LabFault
+from mpbench.core.errors import InfrastructureError
 
 WATCH = """
 f=/tmp/mpbench-{tag}; mkfifo $f && exec 9<>$f; rm -f $f
@@ -29,13 +29,15 @@ FIRST_S = 10.0
 def watched(session: Session, kmsg: Log, core: str, trace: str) -> Iterator[None]:
     """Have the beats of a running firmware dated. trace: path of its debugfs trace file.
 
-    LabFault if the watcher does not see it beat.
+    InfrastructureError if the watcher does not see it beat.
     """
     mark = kmsg.mark()
     watcher = session.spawn(WATCH.format(tag=secrets.token_hex(4), trace=trace, core=core))
     try:
         if not kmsg.wait_for(re.compile(f"mpbench beat {core} ".encode()), mark, FIRST_S):
-            raise LabFault(f"{core}: the watcher on the board sees no beat in {trace} within {FIRST_S:g} s")
+            raise InfrastructureError(
+                f"{core}: the watcher on the board sees no beat in {trace} within {FIRST_S:g} s"
+            )
         yield
     finally:
         watcher.close()

@@ -41,7 +41,7 @@ def deployment(
     name: str = "deploy",
     start: Callable[[], str] | None = None,
 ) -> Step:
-    """Deploy and compare. Invalidated if the board was reset meanwhile: then nobody knows what was seen.
+    """Deploy and compare. InvalidRun if the board was reset meanwhile: then nobody knows what was seen.
 
     look_at: places (physical address, size) that the core's memory is looked at in afterwards
     start: another way to have the core started with `image`; returns what the write of `start` gave

@@ -10,7 +10,7 @@ from attrs import define, field
 
 from mpbench.board.identification import About, boot_id, same_boot
 from mpbench.board.protocols import Board, Remoteproc
-from mpbench.core.errors import BoardFault, LabFault
+from mpbench.core.errors import BoardFailure, InfrastructureError
 from mpbench.core.facts import Measurement
 from mpbench.core.step import Step
 from mpbench.harness.run_state import RunState
@@ -44,7 +44,7 @@ class Bench:
         return self.board.remoteproc.write(core, file, text, WRITE_S)
 
     def _touch(self, core: str) -> None:
-        """The board is still ours, and `core` has to be settled afterwards. LabFault: it was lost."""
+        """The board is still ours, and `core` has to be settled afterwards. InfrastructureError: it was lost."""
         self._state.lock()
         self._touched.append(core)
 
@@ -60,7 +60,7 @@ class Bench:
         name = board.remoteproc.attributes(core, "firmware")["firmware"]
         reply = board.session.execute(f"sha256sum <{shlex.quote(board.remoteproc.firmware_path(name))}")
         if reply.code != 0:
-            raise LabFault(f"{core}: the board has no hash of its firmware file: {reply.error}")
+            raise InfrastructureError(f"{core}: the board has no hash of its firmware file: {reply.error}")
         return str(reply.stdout.split()[0].decode())
 
     def append(self, step: Step) -> None:
@@ -84,7 +84,7 @@ class Bench:
             self._state.record.boot = self._boot
 
     def stop(self, core: str) -> None:
-        """Stop a running core. BoardFault if the board does not."""
+        """Stop a running core. BoardFailure if the board does not."""
         stop_core(self.board.remoteproc, core)
 
     def state(self, core: str) -> str:
@@ -139,7 +139,7 @@ class Bench:
         return bool(session.get_status())
 
     def settle(self) -> None:
-        """Leave the board as it was: same boot, every touched core offline. Else Invalidated, BoardFault."""
+        """Leave the board as it was: same boot, every touched core offline. Else InvalidRun, BoardFailure."""
         self._state.lock()
         session: Any = self.board.session
         if not session.get_status():  # the link broke in this test: was it the lab, or did the board reset?
@@ -151,8 +151,8 @@ class Bench:
 
 
 def stop_core(remoteproc: Remoteproc, core: str) -> None:
-    """Stop a running core. BoardFault if the board does not."""
+    """Stop a running core. BoardFailure if the board does not."""
     answer = remoteproc.write(core, "state", "stop", WRITE_S)
     state = remoteproc.core_state(core)
     if answer != "OK" or state != "offline":
-        raise BoardFault(f"{core} does not stop: writing `stop` returned {answer}, the state is {state}")
+        raise BoardFailure(f"{core} does not stop: writing `stop` returned {answer}, the state is {state}")

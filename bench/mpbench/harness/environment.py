@@ -13,7 +13,7 @@ from labgrid.config import Config
 from labgrid.exceptions import InvalidConfigError, NoConfigFoundError
 from labgrid.pytestplugin.hooks import LABGRID_ENV_KEY
 
-from mpbench.core.errors import Misuse
+from mpbench.core.errors import UsageError
 from mpbench.harness.run_state import CHECKOUT
 from mpbench.twin.profile import Profile, load_profile, profile_names
 
@@ -45,22 +45,22 @@ def lab_environment(option: str | None) -> str | None:
 
 
 def check_environment(path: str) -> Config:
-    """The environment, read as labgrid reads it. Misuse with one line for whatever is wrong with it."""
+    """The environment, read as labgrid reads it. UsageError with one line for whatever is wrong with it."""
     try:
         config = Config(path)
         targets = config.get_targets()
         for name in config.get_imports():
             _try_import(name)
     except NoConfigFoundError:
-        raise Misuse(f"{path}: no such file (looked in {Path.cwd()})") from None
+        raise UsageError(f"{path}: no such file (looked in {Path.cwd()})") from None
     except InvalidConfigError as e:
-        raise Misuse(f"{path}{_line_of(e)}: {_one_line(e)}") from e
+        raise UsageError(f"{path}{_line_of(e)}: {_one_line(e)}") from e
     except (OSError, ValueError, KeyError, ImportError, SyntaxError, AttributeError, TypeError) as e:
-        raise Misuse(f"{path}: {_one_line(e)}") from e
+        raise UsageError(f"{path}: {_one_line(e)}") from e
     if not isinstance(targets, dict) or not isinstance(targets.get(MAIN), dict):
-        raise Misuse(f"{path}: no target `{MAIN}`; the bench tests `targets: {MAIN}: ...`")
+        raise UsageError(f"{path}: no target `{MAIN}`; the bench tests `targets: {MAIN}: ...`")
     for resource, attribute in empty_attributes(targets[MAIN].get("resources")):
-        raise Misuse(f"{path}: `{attribute}` of {resource} is empty: give its variable a value")
+        raise UsageError(f"{path}: `{attribute}` of {resource} is empty: give its variable a value")
     return config
 
 
@@ -95,18 +95,18 @@ def _one_line(error: BaseException) -> str:
 
 
 def profile_of(config: Config) -> Profile:
-    """The profile that MPBENCH_PROFILE, else the environment's options name. Misuse: none, or no profile."""
+    """The profile that MPBENCH_PROFILE, else the environment's options name. UsageError: none, or no profile."""
     override = os.environ.get(PROFILE)
     name = override or str(config.get_option("bench_profile", ""))
     if not name:
-        raise Misuse(
+        raise UsageError(
             f"{config.filename}: no profile; e.g. `options: {{bench_profile: {profile_names()[-1]}}}`"
         )
     path = Path(name).expanduser() if override else Path(config.resolve_path(name))
     try:
         return load_profile(path if path.is_file() else name)
-    except Misuse as e:
-        raise Misuse(f"{PROFILE if override else f'{config.filename}: bench_profile'} {e}") from e
+    except UsageError as e:
+        raise UsageError(f"{PROFILE if override else f'{config.filename}: bench_profile'} {e}") from e
 
 
 def reports(config: pytest.Config) -> Path:

@@ -14,9 +14,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from mpbench.board.identification import about
-from mpbench.board.kernel_log import KmsgFollower
+from mpbench.board.kernel_log import KernelLogFollower
 from mpbench.board.protocols import Board
-from mpbench.core.errors import Misuse
+from mpbench.core.errors import UsageError
 from mpbench.harness import place_lock
 from mpbench.harness.environment import profile_of
 from mpbench.harness.firmware import FIRMWARE, make
@@ -34,7 +34,7 @@ def signing_key(env: Any, target: Any) -> rsa.RSAPrivateKey:
     """
     key = load_private_key(signing_key_path(env, target))
     if not isinstance(key, rsa.RSAPrivateKey):
-        raise Misuse(f"{signing_key_path(env, target)}: OP-TEE verifies RSA signatures only")
+        raise UsageError(f"{signing_key_path(env, target)}: OP-TEE verifies RSA signatures only")
     return key
 
 
@@ -45,7 +45,7 @@ def signing_key_path(env: Any, target: Any) -> Path:
     for resource in target.resources:
         if path := getattr(resource, "firmware_key", None):
             return Path(path)
-    raise Misuse(f"{env.config_file}: no signing key; give `options: {{bench_signing_key: PATH}}` (PEM)")
+    raise UsageError(f"{env.config_file}: no signing key; give `options: {{bench_signing_key: PATH}}` (PEM)")
 
 
 @pytest.fixture(scope="session")
@@ -77,7 +77,7 @@ def board(strategy: Any, target: Any, signing_key: rsa.RSAPrivateKey, request: A
     found = Board(
         session=session,
         remoteproc=target.get_driver("RemoteprocDriver"),
-        kmsg=KmsgFollower(session),
+        kmsg=KernelLogFollower(session),
         secure=target.get_driver("ConsoleRecorder", name=secure_console(target)),
         console=target.get_driver("ConsoleRecorder", name="console"),
         memory=next((r for r in target.resources if hasattr(r, "read_memory")), None),

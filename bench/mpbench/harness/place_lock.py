@@ -22,7 +22,7 @@ from attrs import define, field
 from labgrid.config import Config
 
 from mpbench.core.directories import runtime_dir
-from mpbench.core.errors import LabFault
+from mpbench.core.errors import InfrastructureError
 from mpbench.core.record import safe_name
 
 CLIENT = "labgrid.remote.client"
@@ -44,7 +44,7 @@ ASK_S = 30.0
 
 @contextlib.contextmanager
 def told(config: Config) -> Iterator[None]:
-    """LabFault in one line for what labgrid's client says of coordinator and place."""
+    """InfrastructureError in one line for what labgrid's client says of coordinator and place."""
     try:
         yield
     except Exception as e:
@@ -52,7 +52,7 @@ def told(config: Config) -> Iterator[None]:
             raise
         said = " ".join(str(part) for part in e.args)
         text = ORPHANED.sub(r"place \1: its exporter \2 is not connected; start it on its host", said)
-        raise LabFault(f"coordinator {_coordinator(config)}: {text}{advice(text)}") from e
+        raise InfrastructureError(f"coordinator {_coordinator(config)}: {text}{advice(text)}") from e
 
 
 def advice(text: str) -> str:
@@ -68,7 +68,7 @@ def _coordinator(config: Config) -> str:
 
 @define
 class PlaceLock:
-    """A place that this run found acquired. LabFault once it is lost: by `still`, or at once by calling it.
+    """A place that this run found acquired. InfrastructureError once it is lost: by `still`, or at once by calling it.
 
     labgrid's session with the coordinator is told of every change; a thread keeps it going until close().
     """
@@ -103,7 +103,7 @@ class PlaceLock:
         if self.session.stopping.is_set():
             self._lost = self._lost or GONE
         if self._lost:
-            raise LabFault(
+            raise InfrastructureError(
                 f"the lock of place {self.place.name} is lost: {self._lost}; the board is left alone"
             )
 
@@ -142,7 +142,7 @@ def who(target: Any) -> dict[str, str]:
 def alone(target: Any) -> IO[str] | None:
     """A lock of this host on the target's board, held as long as the file is open; None for no address.
 
-    It holds where the coordinator's does not: when that was started again. LabFault if another run has it.
+    It holds where the coordinator's does not: when that was started again. InfrastructureError if another run has it.
     """
     services = [r for r in target.resources if type(r).__name__ == "NetworkService"]
     if not services:
@@ -153,7 +153,7 @@ def alone(target: Any) -> IO[str] | None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = (directory / f"{name}.lock").open("a+")
     except OSError as e:
-        raise LabFault(f"cannot lock the board: {directory}: {e.strerror}") from e
+        raise InfrastructureError(f"cannot lock the board: {directory}: {e.strerror}") from e
     return _locked(file, name)
 
 
@@ -164,7 +164,7 @@ def _locked(file: IO[str], name: str) -> IO[str]:
         file.seek(0)
         pid = file.read().strip()
         file.close()
-        raise LabFault(f"another run drives the board at {name}: process {pid}") from None
+        raise InfrastructureError(f"another run drives the board at {name}: process {pid}") from None
     file.truncate(0)
     file.write(str(os.getpid()))
     file.flush()

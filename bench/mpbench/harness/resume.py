@@ -38,7 +38,7 @@ class Resumed:
 
 
 def of_runs(directory: Path) -> Resumed:
-    """All runs below a directory, in the order in which one took up another. Misuse: a broken record."""
+    """All runs below a directory, in the order in which one took up another. UsageError: a broken record."""
     return of_records(in_order([read(log.parent) for log in sorted(directory.glob(f"*/{LOG}"))]))
 
 

@@ -47,7 +47,7 @@ class RunState:
     """The tests that ask for a board, from collection to the end of the session.
 
     blocked: why no further test can run, "" as long as the board is usable
-    lock:    raises LabFault when the board is no longer this run's; let_go: ends it
+    lock:    raises InfrastructureError when the board is no longer this run's; let_go: ends it
     variables: the environment as the operator left it
     note:    told when a test begins, when a step of it is done, and (None) when it has ended
     alone:   the host's own lock of the board, held until the process ends

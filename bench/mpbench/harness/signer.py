@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from attrs import field, frozen
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from mpbench.core.errors import Misuse
+from mpbench.core.errors import UsageError
 from mpbench.image.keys import PrivateKey
 from mpbench.image.sign import sign
 from mpbench.layout import Tlv
@@ -33,7 +33,7 @@ class Signer:
 def records_of(option: object) -> Records:
     """The target's option: by core, u32 values by the record's name (BOOTADDR, BOOTSEC) or number."""
     if not isinstance(option, Mapping) or not all(isinstance(found, Mapping) for found in option.values()):
-        raise Misuse(f"{OPTION}: {option!r} is no mapping by core; e.g. `{EXAMPLE}`")
+        raise UsageError(f"{OPTION}: {option!r} is no mapping by core; e.g. `{EXAMPLE}`")
     return {
         str(core): {_number(name): _value(name, value) for name, value in found.items()}
         for core, found in option.items()
@@ -46,10 +46,10 @@ def _number(name: object) -> int:
     try:
         return Tlv[str(name)]
     except KeyError:
-        raise Misuse(f"{OPTION}: no record {name!r}; BOOTADDR, BOOTSEC, or a number") from None
+        raise UsageError(f"{OPTION}: no record {name!r}; BOOTADDR, BOOTSEC, or a number") from None
 
 
 def _value(name: object, value: object) -> bytes:
     if not isinstance(value, int) or not 0 <= value < 1 << 32:
-        raise Misuse(f"{OPTION}: {name} is {value!r}; it holds a number of 32 bits")
+        raise UsageError(f"{OPTION}: {name} is {value!r}; it holds a number of 32 bits")
     return value.to_bytes(4, "little")

@@ -13,7 +13,7 @@ from typing import Any, TextIO
 import pytest
 from attrs import define, field, frozen
 
-from mpbench.core.errors import LabFault, Misuse
+from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.harness.environment import reports, target_name
 
 DEFAULT = "3x"
@@ -49,10 +49,10 @@ class Goal:
 
 
 def goal(text: str) -> Goal:
-    """Misuse for anything but a count of cycles or a time."""
+    """UsageError for anything but a count of cycles or a time."""
     found = GOAL.fullmatch(text.strip())
     if not found:
-        raise Misuse(f"{text!r} is no goal of a soak: 500x for cycles, 90s, 30m or 2h for a time")
+        raise UsageError(f"{text!r} is no goal of a soak: 500x for cycles, 90s, 30m or 2h for a time")
     number, unit = int(found[1]), found[2]
     return Goal(text, number, None) if unit == "x" else Goal(text, None, float(number * UNITS_S[unit]))
 
@@ -61,7 +61,7 @@ def goal_option(text: str) -> Goal:
     """goal() for argparse."""
     try:
         return goal(text)
-    except Misuse as e:
+    except UsageError as e:
         raise argparse.ArgumentTypeError(str(e)) from e
 
 
@@ -79,7 +79,7 @@ class Journal:
     _file: TextIO | None = None
 
     def open(self) -> None:
-        """Read what was done, and go on. LabFault if the disk does not take it."""
+        """Read what was done, and go on. InfrastructureError if the disk does not take it."""
         self.cycles = self._done()
         self.resumed = len(self.cycles)
         head = json.dumps({"key": self.key})
@@ -91,7 +91,7 @@ class Journal:
             fresh.rename(self.path)
             self._file = self.path.open("a", buffering=1)
         except OSError as e:
-            raise LabFault(f"{self.path}: can't keep the soak's journal: {e.strerror}") from e
+            raise InfrastructureError(f"{self.path}: can't keep the soak's journal: {e.strerror}") from e
 
     def _done(self) -> list[Mapping[str, Any]]:
         """Complete lines of an unfinished soak of the same thing; a stump at the end is a killed write."""
@@ -120,7 +120,7 @@ class Journal:
         try:
             self._file.write(json.dumps(line) + "\n")
         except OSError as e:
-            raise LabFault(f"{self.path}: can't keep the soak's journal: {e.strerror}") from e
+            raise InfrastructureError(f"{self.path}: can't keep the soak's journal: {e.strerror}") from e
 
 
 def _parsed(line: str) -> Mapping[str, Any]:

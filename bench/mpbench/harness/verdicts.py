@@ -7,7 +7,7 @@ import pytest
 from attrs import frozen
 from labgrid.strategy import StrategyError
 
-from mpbench.core.errors import BoardFault, Invalidated, LabFault, Misuse
+from mpbench.core.errors import BoardFailure, InfrastructureError, InvalidRun, UsageError
 from mpbench.core.facts import Measurement, Verdict, overall
 
 BLOCKED = "BLOCKED: "
@@ -17,10 +17,10 @@ _STRONGEST_FIRST = (Verdict.INVALID, Verdict.FAIL, Verdict.INFRA, Verdict.BLOCKE
 """Inside one test: what took the ground away counts before what was seen without ground."""
 
 _BY_FAULT: tuple[tuple[type[BaseException], Verdict, str], ...] = (
-    (Invalidated, Verdict.INVALID, ""),
-    (BoardFault, Verdict.FAIL, ""),
-    (LabFault, Verdict.INFRA, ""),
-    (Misuse, Verdict.INFRA, "wrong use: "),
+    (InvalidRun, Verdict.INVALID, ""),
+    (BoardFailure, Verdict.FAIL, ""),
+    (InfrastructureError, Verdict.INFRA, ""),
+    (UsageError, Verdict.INFRA, "wrong use: "),
     (KeyboardInterrupt, Verdict.INVALID, "interrupted: "),
 )
 
@@ -50,7 +50,7 @@ def is_broken_strategy(exception: BaseException) -> bool:
 def says_all(exception: BaseException) -> bool:
     """Whether the message is enough: a traceback would only hide it. Ours, labgrid's, the system's."""
     found = cause(exception)
-    ours = isinstance(found, (BoardFault, Invalidated, LabFault, Misuse, OSError))
+    ours = isinstance(found, (BoardFailure, InvalidRun, InfrastructureError, UsageError, OSError))
     return ours or type(found).__module__.startswith("labgrid.")
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from attrs import frozen
 
 from mpbench import layout
-from mpbench.core.errors import Misuse
+from mpbench.core.errors import UsageError
 from mpbench.image.fields import Field, fields, header, images_at, signature_at
 from mpbench.image.keys import PrivateKey
 from mpbench.image.sign import signature
@@ -196,23 +196,23 @@ _ALL = [Spoil(*row) for row in _TAMPERED]
 _ALL += [Spoil(*row, signs=True) for row in _BUILT]
 _ALL += [Spoil(*row, signs=True, hashes=True) for row in _REMADE]
 
-SPOILS: dict[str, Spoil] = {spoil.name: spoil for spoil in _ALL}
+FAULTS: dict[str, Spoil] = {spoil.name: spoil for spoil in _ALL}
 """Every named fault."""
 
 
 def apply(name: str, image: bytes, key: PrivateKey | None = None) -> bytes:
     """The image with one named fault. `key` signs again where the fault asks for it.
 
-    Misuse: no such fault, no such field in this image, a key is needed.
+    UsageError: no such fault, no such field in this image, a key is needed.
     """
-    spoil = SPOILS.get(name)
+    spoil = FAULTS.get(name)
     if spoil is None:
-        raise Misuse(f"no fault is called {name!r}; known: {', '.join(SPOILS)}")
+        raise UsageError(f"no fault is called {name!r}; known: {', '.join(FAULTS)}")
     field = fields(image).get(spoil.field)
     if field is None or (field.size == 0):
-        raise Misuse(f"fault {name}: the image has no {spoil.field}")
+        raise UsageError(f"fault {name}: the image has no {spoil.field}")
     if spoil.signs and key is None:
-        raise Misuse(f"fault {name} needs the signing key")
+        raise UsageError(f"fault {name} needs the signing key")
     spoiled = bytearray(image)
     spoil.change(spoiled, field)
     if spoil.hashes:
@@ -223,7 +223,7 @@ def apply(name: str, image: bytes, key: PrivateKey | None = None) -> bytes:
 def applicable(image: bytes) -> list[str]:
     """Names of the faults that this image has the fields for."""
     known = fields(image)
-    return [name for name, spoil in SPOILS.items() if spoil.field in known and known[spoil.field].size]
+    return [name for name, spoil in FAULTS.items() if spoil.field in known and known[spoil.field].size]
 
 
 def rehash(image: bytearray) -> None:
@@ -318,4 +318,4 @@ def within_domain(spoiled: bytes, original: bytes) -> bytes:
     return spoiled
 
 
-__all__ = ["SPOILS", "Spoil", "applicable", "apply", "images_at", "mutate", "resigned", "within_domain"]
+__all__ = ["FAULTS", "Spoil", "applicable", "apply", "images_at", "mutate", "resigned", "within_domain"]

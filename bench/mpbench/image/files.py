@@ -7,23 +7,23 @@ import tempfile
 import warnings
 from pathlib import Path
 
-from mpbench.core.errors import Misuse
+from mpbench.core.errors import UsageError
 from mpbench.image.keys import PassphraseNeeded, PrivateKey, load_private_key
 
 
 def read_file(path: Path | str) -> bytes:
-    """Content of a file. Misuse if it can't be read."""
+    """Content of a file. UsageError if it can't be read."""
     try:
         return Path(path).read_bytes()
     except OSError as error:
-        raise Misuse(f"{path}: {error.strerror}") from error
+        raise UsageError(f"{path}: {error.strerror}") from error
 
 
 def write_file(path: Path | str, data: bytes) -> None:
-    """The file with this content, or as it was: written beside, synced, renamed. Misuse if it can't be."""
+    """The file with this content, or as it was: written beside, synced, renamed. UsageError if it can't be."""
     path = Path(path)
     if path.is_dir():
-        raise Misuse(f"{path}: Is a directory")
+        raise UsageError(f"{path}: Is a directory")
     fresh = ""
     try:
         handle, fresh = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -35,7 +35,7 @@ def write_file(path: Path | str, data: bytes) -> None:
         os.replace(fresh, path)
         fresh = ""
     except OSError as error:
-        raise Misuse(f"{path}: {error.strerror}") from error
+        raise UsageError(f"{path}: {error.strerror}") from error
     finally:
         if fresh:
             os.unlink(fresh)
@@ -58,14 +58,16 @@ def open_key(path: Path | str, passphrase_file: Path | None, passphrase_env: str
 
 
 def asked(path: Path | str) -> bytes:
-    """The pass phrase from the terminal, never shown. Misuse if there is none."""
+    """The pass phrase from the terminal, never shown. UsageError if there is none."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", getpass.GetPassWarning)
         try:
             return getpass.getpass(f"Pass phrase of {path}: ").encode()
         except (getpass.GetPassWarning, EOFError) as error:
             where = "--passphrase-file (/dev/stdin for a pipe) or --passphrase-env"
-            raise Misuse(f"{path}: the key is encrypted, no terminal to ask for it; give {where}") from error
+            raise UsageError(
+                f"{path}: the key is encrypted, no terminal to ask for it; give {where}"
+            ) from error
 
 
 def passphrase(file: Path | None, env: str | None) -> bytes | None:
@@ -73,11 +75,11 @@ def passphrase(file: Path | None, env: str | None) -> bytes | None:
     if file is not None:
         lines = read_file(file).splitlines()
         if not lines:
-            raise Misuse(f"{file}: no pass phrase in it")
+            raise UsageError(f"{file}: no pass phrase in it")
         return lines[0]
     if env is not None:
         value = os.environ.get(env)
         if value is None:
-            raise Misuse(f"environment variable {env} is not set; it should hold the pass phrase")
+            raise UsageError(f"environment variable {env} is not set; it should hold the pass phrase")
         return value.encode()
     return None

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mpbench import layout
-from mpbench.core.errors import Misuse
+from mpbench.core.errors import UsageError
 from mpbench.image.default_key import default_key
 from mpbench.image.fields import MAX_ENTRIES, Field, fields, header, images_at, signature_at, tlv_name
 from mpbench.image.keys import PublicKey, fingerprint, made_by
@@ -21,7 +21,7 @@ Report = dict[str, Any]
 def inspect(image: bytes, name: str, keys: Sequence[tuple[str, PublicKey]] = ()) -> Report:
     """Everything about an image. keys: public keys that may have made its signature, by name.
 
-    Misuse: not a signed image, with the offset where that shows.
+    UsageError: not a signed image, with the offset where that shows.
     """
     refuse_unsigned(image, name)
     known = fields(image)
@@ -38,22 +38,24 @@ def inspect(image: bytes, name: str, keys: Sequence[tuple[str, PublicKey]] = ())
 
 
 def refuse_unsigned(image: bytes, name: str) -> None:
-    """Misuse unless header and lengths are those of a signed image."""
+    """UsageError unless header and lengths are those of a signed image."""
     if len(image) < layout.HEADER.size:
-        raise Misuse(
+        raise UsageError(
             f"{name}: offset {len(image):#x}: the file ends inside the header of {layout.HEADER.size} bytes"
         )
     magic, version, _, _, img_len = header(image)
     if magic != layout.HEADER_MAGIC:
         what = "an ELF that isn't signed" if image.startswith(layout.ELF_MAGIC) else "no signed image"
-        raise Misuse(
+        raise UsageError(
             f"{name}: offset 0x0: magic {magic:#010x} instead of {layout.HEADER_MAGIC:#010x}; {what}"
         )
     if version != layout.HEADER_VERSION:
-        raise Misuse(f"{name}: offset 0x4: version {version} instead of {layout.HEADER_VERSION}")
+        raise UsageError(f"{name}: offset 0x4: version {version} instead of {layout.HEADER_VERSION}")
     expected = images_at(image) + layout.pad8(img_len)
     if len(image) != expected:
-        raise Misuse(f"{name}: offset {len(image):#x}: the header's lengths add up to {expected:#x} bytes")
+        raise UsageError(
+            f"{name}: offset {len(image):#x}: the header's lengths add up to {expected:#x} bytes"
+        )
 
 
 def count(known: dict[str, Field]) -> int:

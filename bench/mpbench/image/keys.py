@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from mpbench import layout
-from mpbench.core.errors import Misuse
+from mpbench.core.errors import UsageError
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
@@ -29,16 +29,16 @@ RSA_MIN_BITS = 2048
 RSA_MAX_BITS = 4096
 
 
-class PassphraseNeeded(Misuse):
+class PassphraseNeeded(UsageError):
     """The key is encrypted and no pass phrase was given."""
 
 
 def load_private_key(path: Path | str, passphrase: bytes | None = None) -> PrivateKey:
-    """Key of a PEM file. Misuse: unreadable, readable by others, wrong pass phrase, wrong kind of key."""
+    """Key of a PEM file. UsageError: unreadable, readable by others, wrong pass phrase, wrong kind of key."""
     path = Path(path)
     pem = read(path)
     if b"PRIVATE KEY" not in pem:
-        raise Misuse(f"{path}: no private key in PEM form")
+        raise UsageError(f"{path}: no private key in PEM form")
     refuse_shared(path)
     key = parse_private_key(pem, passphrase, str(path))
     check_kind(key, str(path))
@@ -47,21 +47,21 @@ def load_private_key(path: Path | str, passphrase: bytes | None = None) -> Priva
 
 
 def read(path: Path) -> bytes:
-    """Content of a file, or Misuse."""
+    """Content of a file, or UsageError."""
     try:
         return path.read_bytes()
     except OSError as error:
-        raise Misuse(f"{path}: {error.strerror}") from error
+        raise UsageError(f"{path}: {error.strerror}") from error
 
 
 def refuse_shared(path: Path) -> None:
-    """Misuse if group or others may read the key file."""
+    """UsageError if group or others may read the key file."""
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
     except OSError as error:
-        raise Misuse(f"{path}: {error.strerror}") from error
+        raise UsageError(f"{path}: {error.strerror}") from error
     if mode & 0o077:
-        raise Misuse(f"{path}: mode {mode:04o} lets others read this key; `chmod 600 {path}` first")
+        raise UsageError(f"{path}: mode {mode:04o} lets others read this key; `chmod 600 {path}` first")
 
 
 def parse_private_key(pem: bytes, passphrase: bytes | None, name: str) -> object:
@@ -71,26 +71,26 @@ def parse_private_key(pem: bytes, passphrase: bytes | None, name: str) -> object
     except TypeError as error:
         if passphrase is None:
             raise PassphraseNeeded(f"{name}: the key is encrypted; give its pass phrase") from error
-        raise Misuse(f"{name}: the key isn't encrypted, but a pass phrase was given") from error
+        raise UsageError(f"{name}: the key isn't encrypted, but a pass phrase was given") from error
     except UnsupportedAlgorithm as error:
-        raise Misuse(f"{name}: {error}") from error
+        raise UsageError(f"{name}: {error}") from error
     except ValueError as error:
         what = "wrong pass phrase or damaged key" if passphrase is not None else "no private key in PEM form"
-        raise Misuse(f"{name}: {what}") from error
+        raise UsageError(f"{name}: {what}") from error
 
 
 def check_kind(key: object, name: str) -> None:
-    """Misuse unless the key is RSA 2048 to 4096 or ECDSA P-256."""
+    """UsageError unless the key is RSA 2048 to 4096 or ECDSA P-256."""
     if isinstance(key, rsa.RSAPrivateKey):
         if not RSA_MIN_BITS <= key.key_size <= RSA_MAX_BITS or key.key_size % 8:
-            raise Misuse(
+            raise UsageError(
                 f"{name}: RSA key of {key.key_size} bits; {RSA_MIN_BITS} to {RSA_MAX_BITS} are allowed"
             )
     elif isinstance(key, ec.EllipticCurvePrivateKey):
         if not isinstance(key.curve, ec.SECP256R1):
-            raise Misuse(f"{name}: ECDSA key on {key.curve.name}; only P-256 (secp256r1) is allowed")
+            raise UsageError(f"{name}: ECDSA key on {key.curve.name}; only P-256 (secp256r1) is allowed")
     else:
-        raise Misuse(f"{name}: {type(key).__name__}; RSA or ECDSA P-256 is needed")
+        raise UsageError(f"{name}: {type(key).__name__}; RSA or ECDSA P-256 is needed")
 
 
 def fingerprint(key: PublicKey) -> str:
@@ -112,7 +112,7 @@ def made_by(key: PublicKey, data: bytes, signature: bytes) -> bool:
 
 
 def load_public_key(path: Path | str) -> PublicKey:
-    """Public key of a PEM file, or the public half of an unencrypted private one. Misuse if it is none."""
+    """Public key of a PEM file, or the public half of an unencrypted private one. UsageError if it is none."""
     pem = read(Path(path))
     try:
         if b"PRIVATE KEY" in pem:
@@ -122,9 +122,9 @@ def load_public_key(path: Path | str) -> PublicKey:
             return key.public_key()
         public = load_pem_public_key(pem)
     except ValueError as error:
-        raise Misuse(f"{path}: no key in PEM form") from error
+        raise UsageError(f"{path}: no key in PEM form") from error
     if not isinstance(public, PublicKey):
-        raise Misuse(f"{path}: {type(public).__name__}; RSA or ECDSA P-256 is needed")
+        raise UsageError(f"{path}: {type(public).__name__}; RSA or ECDSA P-256 is needed")
     return public
 
 

@@ -16,7 +16,7 @@ from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
 from mpbench import layout
-from mpbench.core.errors import Misuse
+from mpbench.core.errors import UsageError
 from mpbench.image.keys import PrivateKey, load_private_key
 from mpbench.layout import SignType, Tlv
 
@@ -34,11 +34,11 @@ def sign(
     """Signed image of one or several ELF files.
 
     key_info: content of the PKEYINFO TLV; plat_tlvs: value by number, in this order, from 0x10000 on;
-    names: what to call the ELF files in errors. Misuse: no ELF, not a 32-bit little-endian ARM ELF, bad TLV.
+    names: what to call the ELF files in errors. UsageError: no ELF, not a 32-bit little-endian ARM ELF, bad TLV.
     """
     names = names or [f"image {i + 1}" for i in range(len(elfs))]
     if not 1 <= len(elfs) <= 255:
-        raise Misuse(f"{len(elfs)} ELF files; a signed image holds 1 to 255 (NUM_IMG is one byte)")
+        raise UsageError(f"{len(elfs)} ELF files; a signed image holds 1 to 255 (NUM_IMG is one byte)")
     tables = [hash_table(elf, name) for elf, name in zip(elfs, names, strict=True)]
     images = b"".join(padded(elf) for elf in elfs)
     tlvs = tlv_area(elfs, tables, sign_type(key), key_info, plat_tlvs or {})
@@ -83,10 +83,10 @@ def tlv_area(
 
 
 def plat_type(kind: int) -> int:
-    """The number of a platform TLV, or Misuse."""
+    """The number of a platform TLV, or UsageError."""
     if not layout.PLAT_TLV_MIN <= kind <= layout.PLAT_TLV_MAX:
         bounds = f"{layout.PLAT_TLV_MIN:#x} to {layout.PLAT_TLV_MAX:#x}"
-        raise Misuse(f"platform TLV {kind:#x} is outside {bounds}; BOOTADDR is 0x10001, BOOTSEC 0x10002")
+        raise UsageError(f"platform TLV {kind:#x} is outside {bounds}; BOOTADDR is 0x10001, BOOTSEC 0x10002")
     return kind
 
 
@@ -96,7 +96,7 @@ def hash_table(elf: bytes, name: str) -> bytes:
     for index, head in enumerate(program_headers(elf, name)):
         offset, filesz = head[1], head[4]
         if offset + filesz > len(elf):
-            raise Misuse(
+            raise UsageError(
                 f"{name}: program header {index} takes {filesz} bytes at offset {offset:#x}, "
                 f"the file ends at {len(elf):#x}"
             )
@@ -106,10 +106,10 @@ def hash_table(elf: bytes, name: str) -> bytes:
 
 
 def program_headers(elf: bytes, name: str) -> list[tuple[int, ...]]:
-    """Program headers as numbers, in the order of layout.PHDR_FIELDS. Misuse: not an ELF the loader takes."""
+    """Program headers as numbers, in the order of layout.PHDR_FIELDS. UsageError: not an ELF the loader takes."""
     if not elf.startswith(layout.ELF_MAGIC):
         signed = elf.startswith(layout.HEADER_MAGIC.to_bytes(4, "little"))
-        raise Misuse(
+        raise UsageError(
             f"{name}: offset 0: {'a signed image already; sign the ELF in it' if signed else 'no ELF'}"
         )
     try:
@@ -117,22 +117,24 @@ def program_headers(elf: bytes, name: str) -> list[tuple[int, ...]]:
         refuse_foreign(file, name)
         at, size, count = file["e_phoff"], file["e_phentsize"], file["e_phnum"]
     except ELFError as error:
-        raise Misuse(f"{name}: offset 0: {error}") from error
+        raise UsageError(f"{name}: offset 0: {error}") from error
     if count == 0:
-        raise Misuse(
+        raise UsageError(
             f"{name}: offset 0x2c: no program headers (e_phnum is 0); link it, don't sign an object file"
         )
     if size != layout.PHDR.size or at + count * size > len(elf):
-        raise Misuse(f"{name}: offset {at:#x}: {count} program headers of {size} bytes don't fit the file")
+        raise UsageError(
+            f"{name}: offset {at:#x}: {count} program headers of {size} bytes don't fit the file"
+        )
     return [layout.PHDR.unpack_from(elf, at + i * size) for i in range(count)]
 
 
 def refuse_foreign(file: ELFFile, name: str) -> None:
-    """Misuse unless the ELF is 32-bit little-endian ARM."""
+    """UsageError unless the ELF is 32-bit little-endian ARM."""
     if file.elfclass != 32 or not file.little_endian:
-        raise Misuse(f"{name}: offset 0x4: {file.elfclass}-bit ELF; a 32-bit little-endian one is needed")
+        raise UsageError(f"{name}: offset 0x4: {file.elfclass}-bit ELF; a 32-bit little-endian one is needed")
     if file["e_machine"] != "EM_ARM":
-        raise Misuse(f"{name}: offset 0x12: machine {file['e_machine']}; EM_ARM is needed")
+        raise UsageError(f"{name}: offset 0x12: machine {file['e_machine']}; EM_ARM is needed")
 
 
 def sign_type(key: PrivateKey) -> SignType:

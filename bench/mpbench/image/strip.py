@@ -6,7 +6,7 @@ a name table and section headers of their own behind the data: the loader refuse
 """
 
 from mpbench import layout
-from mpbench.core.errors import Misuse
+from mpbench.core.errors import UsageError
 from mpbench.image.sign import program_headers
 
 SHF_ALLOC = 2
@@ -14,14 +14,14 @@ SHT_STRTAB = 3
 
 
 def strip(elf: bytes, name: str) -> bytes:
-    """The stripped ELF. Misuse: not an ELF the signer takes, or its section headers are broken."""
+    """The stripped ELF. UsageError: not an ELF the signer takes, or its section headers are broken."""
     heads = program_headers(elf, name)
     head = list(layout.EHDR.unpack_from(elf))
     phoff, shoff, phnum, shnum, shstrndx = head[5], head[6], head[10], head[12], head[13]
     if shnum == 0:
         return elf
     if shoff + shnum * layout.SHDR.size > len(elf) or shstrndx >= shnum:
-        raise Misuse(f"{name}: offset {shoff:#x}: {shnum} section headers don't fit the file")
+        raise UsageError(f"{name}: offset {shoff:#x}: {shnum} section headers don't fit the file")
     rows = [layout.SHDR.unpack_from(elf, shoff + i * layout.SHDR.size) for i in range(shnum)]
     end = max([layout.EHDR.size, phoff + phnum * layout.PHDR.size, *(h[1] + h[4] for h in heads)])
     kept = [row for row in rows if row[2] & SHF_ALLOC]

@@ -13,7 +13,7 @@ from pathlib import Path
 from attrs import frozen
 
 import mpbench
-from mpbench.core.errors import LabFault
+from mpbench.core.errors import InfrastructureError
 from mpbench.lab.plan import Job
 
 CHECKOUT = Path(mpbench.__file__).resolve().parents[2]
@@ -45,7 +45,7 @@ class Child:
     async def start(
         cls, arguments: Sequence[str], variables: Mapping[str, str], log: Path, mark: Path
     ) -> "Child":
-        """Start it in the checkout; what it says goes into `log`. LabFault if that is not possible.
+        """Start it in the checkout; what it says goes into `log`. InfrastructureError if that is not possible.
 
         mark: a file that it holds locked as long as it lives, with its process id: see `outlived`.
         """
@@ -67,7 +67,7 @@ class Child:
                 )
                 os.pwrite(held.fileno(), str(process.pid).encode(), 0)
         except OSError as e:
-            raise LabFault(f"cannot start {arguments[0]}: {e.strerror}") from e
+            raise InfrastructureError(f"cannot start {arguments[0]}: {e.strerror}") from e
         return cls(process)
 
     async def wait(self) -> int:

@@ -5,7 +5,7 @@ import argparse
 import datetime
 from pathlib import Path
 
-from mpbench.core.errors import Misuse
+from mpbench.core.errors import UsageError
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -29,7 +29,7 @@ def _nightly(args: argparse.Namespace) -> int:
     found = plan.load(args.plan)
     if args.readmit:
         if not history.History(found.reports / "history.sqlite").readmit(args.readmit):
-            raise Misuse(f"place {args.readmit} was not taken out")
+            raise UsageError(f"place {args.readmit} was not taken out")
         print(f"place {args.readmit} is used again")
         return 0
     if args.check:

@@ -16,7 +16,7 @@ from labgrid.remote.client import ClientSession, ServerError
 from labgrid.remote.common import Place, Reservation, ReservationState
 from labgrid.remote.generated import labgrid_coordinator_pb2 as pb
 
-from mpbench.core.errors import LabFault
+from mpbench.core.errors import InfrastructureError
 
 ANSWER_S = 30.0
 """A coordinator that has not answered by then is gone."""
@@ -83,7 +83,7 @@ class Session(ClientSession):  # type: ignore[misc]
 
 @define
 class Coordinator:
-    """A session with labgrid's coordinator, opened anew when it broke. All methods raise LabFault."""
+    """A session with labgrid's coordinator, opened anew when it broke. All methods raise InfrastructureError."""
 
     address: str
     _session: Session | None = None
@@ -185,11 +185,11 @@ class Coordinator:
         except grpc.aio.AioRpcError as e:
             if e.code() is grpc.StatusCode.UNAVAILABLE:
                 await self.close()
-            raise LabFault(f"coordinator {self.address}: {what}: {e.details()}") from e
+            raise InfrastructureError(f"coordinator {self.address}: {what}: {e.details()}") from e
         except (ServerError, TimeoutError, OSError) as e:
             await self.close()
             text = str(e) or f"no answer within {ANSWER_S:g} s"
-            raise LabFault(f"coordinator {self.address}: {what}: {text}") from e
+            raise InfrastructureError(f"coordinator {self.address}: {what}: {text}") from e
 
     async def _opened(self, patience_s: float = 0.0) -> Session:
         async with self._opening:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from mpbench.core.errors import LabFault
+from mpbench.core.errors import InfrastructureError
 from mpbench.report.trend import Point
 
 SCHEMA = """
@@ -26,7 +26,7 @@ BUSY_S = 10.0
 
 @frozen
 class History:
-    """A file that outlives the nights. All methods raise LabFault if it can't be used."""
+    """A file that outlives the nights. All methods raise InfrastructureError if it can't be used."""
 
     path: Path
 
@@ -74,4 +74,4 @@ class History:
             finally:
                 db.close()
         except (sqlite3.Error, OSError) as e:
-            raise LabFault(f"{self.path}: {e}") from e
+            raise InfrastructureError(f"{self.path}: {e}") from e

@@ -10,7 +10,7 @@ from typing import Any
 
 from attrs import define, field
 
-from mpbench.core.errors import LabFault
+from mpbench.core.errors import InfrastructureError
 from mpbench.core.record import append_whole
 
 FILE = "journal.jsonl"
@@ -27,7 +27,7 @@ class Journal:
 
     @classmethod
     def open(cls, reports: Path, plan: str, now_s: float) -> "Journal":
-        """The night of this plan that did not end, else a new one. LabFault for a disk that won't.
+        """The night of this plan that did not end, else a new one. InfrastructureError for a disk that won't.
 
         Names tell what the wall clock said, which may have been set since: the open one need not be the last.
         """
@@ -51,10 +51,10 @@ class Journal:
         except OSError as e:
             with contextlib.suppress(OSError):
                 fresh.unlink(missing_ok=True)
-            raise LabFault(f"{self.directory}: {e.strerror}") from e
+            raise InfrastructureError(f"{self.directory}: {e.strerror}") from e
 
     def add(self, kind: str, **values: str) -> None:
-        """One more line, on the disk; or LabFault, and nothing of it."""
+        """One more line, on the disk; or InfrastructureError, and nothing of it."""
         line = {"kind": kind, **values}
         append_whole(self._fd, json.dumps(line).encode() + b"\n", self.directory / FILE)
         self._lines.append(line)

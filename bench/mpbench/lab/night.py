@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 from attrs import define, field, frozen
 
 from mpbench import report
-from mpbench.core.errors import LabFault, Misuse
+from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.facts import Verdict
 from mpbench.core.record import LOG, in_order, read, safe_name
 from mpbench.harness.resume import Resumed, of_runs
@@ -47,7 +47,7 @@ Tell = Callable[[str], None]
 T = TypeVar("T")
 
 
-class Busy(LabFault):
+class Busy(InfrastructureError):
     """Somebody else has the place, or a part of the lab is away: waited for long enough, not tried again."""
 
 
@@ -137,7 +137,7 @@ class Night:
             for text in assigned.skipped:
                 self.remark(text)
             await asyncio.gather(*(self._place(units) for units in _by_place(assigned.units)))
-        except LabFault as fault:
+        except InfrastructureError as fault:
             self.incomplete = True
             self.remark(f"the night was broken off: {fault}")
         finally:
@@ -167,7 +167,7 @@ class Night:
     async def _release_leftovers(self) -> None:
         """Places that a night which was killed still holds."""
         for place, token in self.journal.held():
-            with contextlib.suppress(LabFault):
+            with contextlib.suppress(InfrastructureError):
                 await self.coordinator.release(place, token)
             self.journal.add("released", place=place, token=token)
 
@@ -177,7 +177,7 @@ class Night:
             for unit in units:
                 if not self.journal.is_done(unit.name):
                     await self._unit(unit)
-        except (LabFault, OSError) as fault:
+        except (InfrastructureError, OSError) as fault:
             self.incomplete = True
             self.remark(f"the night is broken off: {fault}")
             self.end(str(fault))
@@ -220,7 +220,7 @@ class Night:
                 asked = await self._still_held(token)
         except Busy:
             raise
-        except LabFault as fault:
+        except InfrastructureError as fault:
             self.journal.add("attempt", unit=unit.name)
             return Outcome(str(fault))
         if not self.stop.is_set():
@@ -281,20 +281,20 @@ class Night:
         """A coordinator that is gone is no matter here: pytest asks it before it touches the board."""
         while True:
             await asyncio.sleep(RENEW_S)
-            with contextlib.suppress(LabFault):
+            with contextlib.suppress(InfrastructureError):
                 await self.coordinator.renew(token)
 
     async def _still_held(self, token: str) -> bool:
         try:
             return await self.coordinator.renew(token)
-        except LabFault:
+        except InfrastructureError:
             return False
 
     async def _release(self, place: str, token: str) -> None:
         try:
             await self.coordinator.release(place, token)
             self.journal.add("released", place=place, token=token)
-        except LabFault as fault:
+        except InfrastructureError as fault:
             self.remark(f"place {place} could not be released: {fault}")
 
     async def _pytest(self, unit: Unit) -> int:
@@ -392,17 +392,17 @@ def outdated(plan: Plan, now: Path) -> list[Path]:
 
 @contextlib.contextmanager
 def alone(plan: Plan) -> Iterator[None]:
-    """One nightly at a time for one directory of reports. Misuse if there is another."""
+    """One nightly at a time for one directory of reports. UsageError if there is another."""
     try:
         plan.reports.mkdir(parents=True, exist_ok=True)
         file = (plan.reports / ".lock").open("a+")
     except OSError as e:
-        raise LabFault(f"{plan.reports}: {e.strerror}") from e
+        raise InfrastructureError(f"{plan.reports}: {e.strerror}") from e
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Misuse(f"another nightly writes to {plan.reports}") from None
+            raise UsageError(f"another nightly writes to {plan.reports}") from None
         yield
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from attrs import field, frozen
 
-from mpbench.core.errors import Misuse
+from mpbench.core.errors import UsageError
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}")
 """What may become part of a path."""
@@ -77,8 +77,8 @@ class _Here:
     def __init__(self, path: Path, node: yaml.Node, what: str) -> None:
         self.path, self.node, self.what = path, node, what
 
-    def wrong(self, text: str) -> Misuse:
-        return Misuse(f"{self.path}:{self.node.start_mark.line + 1}: {self.what} {text}")
+    def wrong(self, text: str) -> UsageError:
+        return UsageError(f"{self.path}:{self.node.start_mark.line + 1}: {self.what} {text}")
 
     def value(self) -> Any:
         """A scalar as YAML's safe loader has it."""
@@ -125,19 +125,21 @@ class _Here:
 
 
 def load(path: Path) -> Plan:
-    """The plan of a file. Misuse with file and line for whatever is wrong with it."""
+    """The plan of a file. UsageError with file and line for whatever is wrong with it."""
     try:
         node = yaml.compose(path.read_text(encoding="utf-8"), yaml.SafeLoader)
     except OSError as e:
-        raise Misuse(f"{path}: {e.strerror}") from e
+        raise UsageError(f"{path}: {e.strerror}") from e
     except UnicodeDecodeError as e:
-        raise Misuse(f"{path}: no UTF-8: {e.reason} at byte {e.start}") from e
+        raise UsageError(f"{path}: no UTF-8: {e.reason} at byte {e.start}") from e
     except (yaml.YAMLError, RecursionError) as e:
         mark = getattr(e, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
-        raise Misuse(f"{path}{line}: {' '.join(str(getattr(e, 'problem', None) or e).split())[:200]}") from e
+        raise UsageError(
+            f"{path}{line}: {' '.join(str(getattr(e, 'problem', None) or e).split())[:200]}"
+        ) from e
     if node is None:
-        raise Misuse(f"{path}: the plan is empty")
+        raise UsageError(f"{path}: the plan is empty")
     return _plan(_Here(path, node, "the plan"))
 
 

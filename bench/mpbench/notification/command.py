@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import mpbench
-from mpbench.core.errors import Misuse
+from mpbench.core.errors import UsageError
 
 CASE = Path(mpbench.__file__).resolve().parents[2] / "testcases/test_notification.py"
 TEST = "test_every_interrupt_is_explained"
@@ -36,11 +36,11 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def command(args: argparse.Namespace) -> list[str]:
-    """The test run that it is. Misuse for numbers that are none."""
+    """The test run that it is. UsageError for numbers that are none."""
     if args.samples < 1:
-        raise Misuse(f"--samples {args.samples}: at least 1 is needed")
+        raise UsageError(f"--samples {args.samples}: at least 1 is needed")
     if not 0 < args.rate <= MOST_HZ:
-        raise Misuse(f"--rate {args.rate:g}: above 0 and up to {MOST_HZ:g} per second")
+        raise UsageError(f"--rate {args.rate:g}: above 0 and up to {MOST_HZ:g} per second")
     found = [sys.executable, "-m", "pytest", f"{CASE}::{TEST}", "--lg-env", args.lg_env, "-q"]
     found += ["--bench-samples", str(args.samples), "--bench-rate", str(args.rate), "--bench-live"]
     return found + [word for run in args.baseline for word in ("--bench-baseline", run)]

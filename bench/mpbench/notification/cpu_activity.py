@@ -18,10 +18,10 @@ from mpbench.notification.facts import CpuActivity, Outlier
 from mpbench.notification.trace_events import (
     END,
     RETURN,
-    Happening,
     Line,
     Role,
     Sample,
+    TraceEvent,
     follow,
     lines,
     of_text,
@@ -237,12 +237,12 @@ def of_snapshot(text: str, roles: Mapping[str, Role]) -> tuple[Outlier, ...]:
         return (Outlier({"total": total_ns}, irq_cpu, irq_cpu),)
     reach = max(NEAR_NS, NEAR * total_ns)
     # The snapshot was taken at the last bottom half's end, before or after its event.
-    samples = follow([*found, Happening(found[-1].ns, last.cpu, END, last.pid, 0)]).samples
+    samples = follow([*found, TraceEvent(found[-1].ns, last.cpu, END, last.pid, 0)]).samples
     near = slowest((s for s in samples if abs(s.done - s.irq - total_ns) <= reach), 1, marks)
     return near or (_headless(total_ns, irq_cpu, last, marks),)
 
 
-def _headless(total_ns: int, irq_cpu: int, last: Happening, marks: Marks) -> Outlier:
+def _headless(total_ns: int, irq_cpu: int, last: TraceEvent, marks: Marks) -> Outlier:
     """An outlier of which only the end was recorded."""
     begin = last.ns - total_ns
     parts = shortened(ran(marks(begin, last.ns), last.cpu, begin, last.ns))

@@ -16,7 +16,7 @@ from mpbench.board.stimulus import PassiveStimulus
 from mpbench.board.trace import raw_trace
 from mpbench.board.trace.ring_buffer import Events, Format, decode, event_format, layout
 from mpbench.core import record
-from mpbench.core.errors import Invalidated, LabFault, Misuse
+from mpbench.core.errors import InfrastructureError, InvalidRun, UsageError
 from mpbench.core.facts import Measurement
 from mpbench.core.histogram import Histogram, interval
 from mpbench.deployment.fixture import DeployBench
@@ -40,7 +40,7 @@ from mpbench.notification.measure import (
     worst,
 )
 from mpbench.notification.parse import unpacked
-from mpbench.notification.trace_events import Happening, Role, follow, lost_in_text, of_raw, of_text
+from mpbench.notification.trace_events import Role, TraceEvent, follow, lost_in_text, of_raw, of_text
 
 SAMPLES, RATE_HZ = 500, 200.0
 LOOK_EVERY_S = 2.0
@@ -198,7 +198,7 @@ class Notifications:
             found = self._record_of(min(left, AT_ONCE), burst, meanwhile)
             whole += [found] if found.counts.started == found.counts.ended else []
         if not whole:
-            raise Invalidated(f"notifications never stop: {ROUNDS} records, each cut inside of a bottom half")
+            raise InvalidRun(f"notifications never stop: {ROUNDS} records, each cut inside of a bottom half")
         return functools.reduce(merged, whole)
 
     def _record_of(self, count: int, burst: int, meanwhile: Callable[[], object]) -> Result:
@@ -213,7 +213,7 @@ class Notifications:
         session: Any = self.bench.board.session
         try:
             layout(raw_trace.descriptions(session, []).header_page)
-        except LabFault:
+        except InfrastructureError:
             return self._by_text(trace, table, sent)
         return self._raw(trace, table, sent)
 
@@ -256,7 +256,7 @@ class Notifications:
         assert trace.plan is not None
         events = Decoded(session, trace.instance, trace.plan.recorded)
         around = Decoded(session, trace.context, trace.plan.context if trace.context_recorded else ())
-        seen = follow(events.happenings())
+        seen = follow(events.trace_events())
         return run.followed(
             self.found, seen, table, method=run.RAW, lost=events.lost, sent=sent,
             moved=events.moved + around.moved,
@@ -264,7 +264,7 @@ class Notifications:
         )  # fmt: skip
 
     def record(self, found: Result, condition: str = "") -> None:
-        """Record distributions, counts and figures; Invalidated if the run does not add up."""
+        """Record distributions, counts and figures; InvalidRun if the run does not add up."""
         prefix, virtual = f"{condition}: " if condition else "", self.bench.about.virtual
         limits = {} if condition else self.limits_us
         for measurement in measurements(found, limits, prefix=prefix):
@@ -294,7 +294,7 @@ class Notifications:
         if self.baseline is not None and not condition:
             self._compare(found, self.baseline)
         if not found.balance.holds:
-            raise Invalidated(f"{prefix}the run does not add up: {found.balance.line}")
+            raise InvalidRun(f"{prefix}the run does not add up: {found.balance.line}")
 
     def _compare(self, found: Result, baseline: Mapping[str, Histogram]) -> None:
         """Record how each percentile stands to the baseline's: by how much it is slower for certain."""
@@ -342,7 +342,7 @@ class Decoded:
                 self.lost += events.lost
                 self.pages.append((cpu, events))
 
-    def happenings(self) -> list[Happening]:
+    def trace_events(self) -> list[TraceEvent]:
         """Those of notifications."""
         return [h for cpu, events in self.pages for h in of_raw(cpu, events, self.formats, self.roles)]
 
@@ -421,12 +421,12 @@ def baselines(directories: Sequence[str], here: Mapping[str, str]) -> Mapping[st
 
 
 def baseline(directory: str, here: Mapping[str, str]) -> Mapping[str, Histogram]:
-    """Distributions of an earlier run, by segment. Misuse if it was of another board, or timed nothing."""
+    """Distributions of an earlier run, by segment. UsageError if it was of another board, or timed nothing."""
     lines = record.read(Path(directory)).lines
     there: Mapping[str, str] = next((line["entries"] for line in lines if line["kind"] == "provenance"), {})
     for name in SAME:
         if there.get(name) != here.get(name):
-            raise Misuse(f"{directory}: {name} was {there.get(name)!r}, it is {here.get(name)!r} now")
+            raise UsageError(f"{directory}: {name} was {there.get(name)!r}, it is {here.get(name)!r} now")
     wanted = {words: name for name, words in SEGMENTS.items()}
     found = {
         wanted[line["name"]]: Histogram({(low, high - low): n for low, high, n in line["buckets"]})
@@ -434,7 +434,7 @@ def baseline(directory: str, here: Mapping[str, str]) -> Mapping[str, Histogram]
         if line["kind"] == "histogram" and line["name"] in wanted
     }
     if not found:
-        raise Misuse(f"{directory}: this run timed no notifications")
+        raise UsageError(f"{directory}: this run timed no notifications")
     return found
 
 
@@ -456,13 +456,13 @@ def slower(config: Any) -> float:
     """Option bench_latency_slower: so many times a baseline's durations are allowed, 1 if it is not there."""
     found = config.get_option("bench_latency_slower", 1.0)
     if not isinstance(found, (int, float)) or found < 1:
-        raise Misuse(f"bench_latency_slower: {found!r}; a number from 1 on, e.g. 1.1 for 10 % more")
+        raise UsageError(f"bench_latency_slower: {found!r}; a number from 1 on, e.g. 1.1 for 10 % more")
     return float(found)
 
 
 def limits(config: Any) -> Mapping[str, Mapping[str, float]]:
-    """Option bench_latency_limits_us: {total: {p99: 900}}. Misuse for a segment that does not exist."""
+    """Option bench_latency_limits_us: {total: {p99: 900}}. UsageError for a segment that does not exist."""
     found = config.get_option("bench_latency_limits_us", {})
     if not isinstance(found, dict) or found.keys() - SEGMENTS.keys():
-        raise Misuse(f"bench_latency_limits_us: {found!r}; segments are {', '.join(SEGMENTS)}")
+        raise UsageError(f"bench_latency_limits_us: {found!r}; segments are {', '.join(SEGMENTS)}")
     return found

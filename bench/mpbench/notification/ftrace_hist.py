@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from attrs import field, frozen
 
-from mpbench.core.errors import LabFault
+from mpbench.core.errors import InfrastructureError
 
 TRIGGER = re.compile(r"^# trigger info: (hist:.*) \[(?:active|paused)\]$", re.M)
 ROW = re.compile(r"^(?:\{ |=)(.*)(?: \} hitcount: +|=)(\d+)(?: .*)?$", re.M)
@@ -36,7 +36,7 @@ class Table:
 
 
 def tables(text: str) -> Iterator[Table]:
-    """The histograms of one event. LabFault if a table is cut short."""
+    """The histograms of one event. InfrastructureError if a table is cut short."""
     starts = [*(found.start() for found in TRIGGER.finditer(text)), len(text)]
     for begin, end in pairwise(starts):
         yield _table(text[begin:end])
@@ -50,7 +50,7 @@ def _table(text: str) -> Table:
         ({name: int(low) for name, low in KEY.findall(keys)}, int(hits)) for keys, hits in ROW.findall(text)
     )
     if totals.keys() != {"Hits", "Entries", "Dropped"}:
-        raise LabFault(f"a histogram of the kernel is cut short: {trigger or text[:80]!r}")
+        raise InfrastructureError(f"a histogram of the kernel is cut short: {trigger or text[:80]!r}")
     counted = sum(hits for _, hits in rows)
     consistent = len(rows) == totals["Entries"] and counted == totals["Hits"]
     return Table(trigger, rows, totals["Hits"], totals["Dropped"], consistent)

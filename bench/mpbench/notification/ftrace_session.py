@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from mpbench.board.protocols import RemoteProcess, Session
 from mpbench.board.session.shell_protocol import one_line
 from mpbench.board.trace.tracefs import TRACING
-from mpbench.core.errors import LabFault
+from mpbench.core.errors import InfrastructureError
 from mpbench.notification.capabilities import Facilities
 from mpbench.notification.ftrace_plan import CLOCK, Plan, Recorded, Trigger, plan
 
@@ -93,11 +93,11 @@ class LatencyTrace:
     @property
     def _plan(self) -> Plan:
         if self.plan is None:
-            raise LabFault("the latency trace is not set up")
+            raise InfrastructureError("the latency trace is not set up")
         return self.plan
 
     def start(self, *, count: bool = True, record: bool = False, context: bool = True) -> None:
-        """Set up; count: histograms in the kernel, record: events into the ring buffer. LabFault: refused.
+        """Set up; count: histograms in the kernel, record: events into the ring buffer. InfrastructureError: refused.
 
         context: with what else runs, as far as the kernel can tell; without `record` only the last of it is
         kept, for a snapshot of the slowest notification
@@ -140,7 +140,7 @@ class LatencyTrace:
         if reply.code != 0:
             self.stop()
             words = one_line((reply.stdout + b" " + reply.stderr).decode("utf-8", "replace"), 800)
-            raise LabFault(f"the board's kernel refuses to trace notifications: {words}")
+            raise InfrastructureError(f"the board's kernel refuses to trace notifications: {words}")
 
     def read(self, *, durations: bool = True, anew: bool = False, halt: bool = False) -> bytes:
         """All counts and, if wanted, durations, compressed; see mpbench.notification.parse.
@@ -160,7 +160,7 @@ class LatencyTrace:
         reply = self._session.execute(script, SET_UP_S)
         self.moved += len(reply.stdout)
         if reply.code != 0:
-            raise LabFault(f"histograms can't be read: {reply.error}")
+            raise InfrastructureError(f"histograms can't be read: {reply.error}")
         return reply.stdout
 
     def worst(self) -> bytes:
@@ -175,7 +175,7 @@ class LatencyTrace:
         reply = self._session.execute(script, SET_UP_S)
         self.moved += len(reply.stdout)
         if reply.code != 0:
-            raise LabFault(f"no snapshot of the slowest notification can be taken: {reply.error}")
+            raise InfrastructureError(f"no snapshot of the slowest notification can be taken: {reply.error}")
         return reply.stdout
 
     @property
@@ -189,7 +189,9 @@ class LatencyTrace:
             tag, self.plan = self.plan.tag, None
             reply = self._session.execute(f"{REMOVE} mpb_remove {tag}; {LEFT}", SET_UP_S)
             if tag.encode() in reply.stdout.split():
-                raise LabFault(f"tracing of this run can't be removed from the board: {tag}: {reply.error}")
+                raise InfrastructureError(
+                    f"tracing of this run can't be removed from the board: {tag}: {reply.error}"
+                )
         if self._guard is not None:
             self._guard.close()
             self._guard = None

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from attrs import field, frozen
 
-from mpbench.core.errors import LabFault
+from mpbench.core.errors import InfrastructureError
 from mpbench.core.proc_interrupts import by_cpu
 from mpbench.notification.ftrace_hist import Table, tables
 
@@ -58,13 +58,15 @@ def _less(now: Mapping[K, int], before: Mapping[K, int]) -> dict[K, int]:
 
 
 def unpacked(data: bytes) -> str:
-    """Text that the board sent compressed. LabFault if it is damaged."""
+    """Text that the board sent compressed. InfrastructureError if it is damaged."""
     try:
         if not data:
             raise EOFError("nothing came")
         return gzip.decompress(data).decode("utf-8", "replace")
     except (OSError, EOFError, zlib.error) as e:
-        raise LabFault(f"the board's compressed answer of {len(data)} bytes is damaged: {e}") from e
+        raise InfrastructureError(
+            f"the board's compressed answer of {len(data)} bytes is damaged: {e}"
+        ) from e
 
 
 def readout(text: str, line: str) -> Readout:
@@ -85,7 +87,7 @@ def readout(text: str, line: str) -> Readout:
             counted = next(table for table in these if "onmatch" not in table.trigger)
             found[label] = {next(iter(key.values())): hits for key, hits in counted.rows}
     if len(looks) != 2:
-        raise LabFault(
+        raise InfrastructureError(
             f"the board's answer is cut short: {len(looks)} looks at /proc/interrupts instead of 2"
         )
     missed = sum(int(n) for label, body in sections if label == "missed" for n in MISSED.findall(body))
@@ -101,7 +103,7 @@ WIDTH = re.compile(r"(\w+)\.buckets=(\d+)")
 def _add_durations(table: Table, durations: dict[str, dict[Bucket, int]]) -> None:
     bucketed = WIDTH.search(table.trigger)
     if bucketed is None:
-        raise LabFault(f"a histogram without buckets: {table.trigger}")
+        raise InfrastructureError(f"a histogram without buckets: {table.trigger}")
     name, width = bucketed[1], int(bucketed[2])
     rows = durations.setdefault(name, {})
     for key, hits in table.rows:
@@ -109,8 +111,8 @@ def _add_durations(table: Table, durations: dict[str, dict[Bucket, int]]) -> Non
 
 
 def interrupts(table: str, line: str) -> dict[int, int]:
-    """Counts of a line of /proc/interrupts by CPU. LabFault: there is no such line."""
+    """Counts of a line of /proc/interrupts by CPU. InfrastructureError: there is no such line."""
     found = by_cpu(table, line)
     if found is None:
-        raise LabFault(f"/proc/interrupts has no line {line!r} any more")
+        raise InfrastructureError(f"/proc/interrupts has no line {line!r} any more")
     return found

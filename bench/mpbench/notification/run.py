@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from mpbench.core.errors import Invalidated, LabFault
+from mpbench.core.errors import InfrastructureError, InvalidRun
 from mpbench.core.histogram import BANDS, Histogram, of_values
 from mpbench.notification.facts import Outlier
 from mpbench.notification.measure import SEGMENTS, Counts, Result
@@ -53,7 +53,7 @@ def quiet(
     anew: bool = False,
     pause: Callable[[float], object] = _pause,
 ) -> Readout:
-    """A reading during which nothing happened. Invalidated if there is none.
+    """A reading during which nothing happened. InvalidRun if there is none.
 
     idle: what under_way() said of an idle board: a trace that is set up while something is under way sees
     the end of it only, or only the begin. None: this reading is to find out.
@@ -63,7 +63,7 @@ def quiet(
         if found.quiet and under_way(found) == (under_way(found) if idle is None else idle):
             return found
         pause(SETTLE_S)
-    raise Invalidated(f"notifications never stop: {READS} readings, and none of one moment")
+    raise InvalidRun(f"notifications never stop: {READS} readings, and none of one moment")
 
 
 def look(trace: Trace, found: Found) -> Histogram:
@@ -150,7 +150,7 @@ def measure(
 
     ending: what else is read when all have come
     send: provokes so many; bytes may share a notification, so more than one round may be needed.
-    LabFault if the rounds are over before.
+    InfrastructureError if the rounds are over before.
     """
     moved, before = trace.moved, quiet(trace, found.line)
     idle, came, sent = under_way(before), 0, [send(samples)]
@@ -161,7 +161,7 @@ def measure(
             break
         sent.append(send(samples - came))
     else:
-        raise LabFault(f"{rounds} rounds of sending, and {came} of {samples} notifications came")
+        raise InfrastructureError(f"{rounds} rounds of sending, and {came} of {samples} notifications came")
     after = quiet(trace, found.line, idle)
     ending()
     return result(
@@ -173,7 +173,7 @@ def recorded(
     trace: Trace, found: Found, send: Callable[[int], int | None], samples: int
 ) -> tuple[Readout, Readout, int | None]:
     """Provoke `samples` notifications: quiet readings before and after, with a record of just what is
-    between them, and how many were sent. Invalidated if something that nobody sent came at each try's end.
+    between them, and how many were sent. InvalidRun if something that nobody sent came at each try's end.
     """
     for _ in range(READS):
         before = quiet(trace, found.line, anew=True)
@@ -182,7 +182,7 @@ def recorded(
         after = readout(unpacked(trace.read(halt=True)), found.line)
         if after.quiet and under_way(after) == under_way(before):
             return before, after, sent
-    raise Invalidated(f"notifications never stop: none of {READS} records ended in a quiet moment")
+    raise InvalidRun(f"notifications never stop: none of {READS} records ended in a quiet moment")
 
 
 def followed(

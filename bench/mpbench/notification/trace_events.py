@@ -15,14 +15,14 @@ from typing import NamedTuple
 from attrs import define, field, frozen
 
 from mpbench.board.trace.ring_buffer import Events, Format
-from mpbench.core.errors import LabFault
+from mpbench.core.errors import InfrastructureError
 
 IRQ, QUEUE = "irqs", "queued"
 START, CALL, RETURN, END = "started", "begins", "returns of calls", "ended"
 SEGMENTS = ("queue", "start", "smc", "round", "total")
 
 
-class Happening(NamedTuple):
+class TraceEvent(NamedTuple):
     """An event that matters: when, where, what it is to a notification, who, and what links it to others."""
 
     ns: int
@@ -46,9 +46,9 @@ class Role:
 
 def of_raw(
     cpu: int, events: Events, formats: Mapping[str, Format], roles: Mapping[str, Role]
-) -> list[Happening]:
+) -> list[TraceEvent]:
     """Of one CPU, in the buffer's order; formats and roles by event."""
-    found: list[tuple[int, Happening]] = []
+    found: list[tuple[int, TraceEvent]] = []
     for event, role in ((event, role) for event, role in roles.items() if role.role):
         kind = formats[event]
         ours = events.of(kind)
@@ -56,7 +56,9 @@ def of_raw(
         keys = ours.numbers(kind.fields[role.key]).tolist() if role.key else [0] * len(ours)
         times = ours.times_ns.tolist()
         those = zip(ours.at.tolist(), times, pids, keys, strict=True)
-        found += [(at, Happening(t, cpu, role.role, p, k)) for at, t, p, k in those if role.only in (None, k)]
+        found += [
+            (at, TraceEvent(t, cpu, role.role, p, k)) for at, t, p, k in those if role.only in (None, k)
+        ]
     return [happening for _, happening in sorted(found)]
 
 
@@ -74,15 +76,15 @@ TEXT_NS = 1000
 """The text is cut to microseconds."""
 
 
-def of_text(text: str, roles: Mapping[str, Role]) -> list[Happening]:
-    """All CPUs, in order; roles by event. LabFault for a line that is none, and for a text that is cut."""
+def of_text(text: str, roles: Mapping[str, Role]) -> list[TraceEvent]:
+    """All CPUs, in order; roles by event. InfrastructureError for a line that is none, and for a text that is cut."""
     by_name = {event.rpartition("/")[2]: role for event, role in roles.items() if role.role}
     found = []
     for line in lines(text):
         role = by_name.get(line.event)
         key = _key(line.event, line.rest, line.pid)
         if role is not None and (role.only is None or key == str(role.only)):
-            found.append(Happening(line.ns, line.cpu, role.role, line.pid, key))
+            found.append(TraceEvent(line.ns, line.cpu, role.role, line.pid, key))
     return found
 
 
@@ -98,18 +100,18 @@ class Line(NamedTuple):
 
 
 def lines(text: str) -> Iterator[Line]:
-    """Of all CPUs. LabFault for a line that is none, and for a text that is cut."""
+    """Of all CPUs. InfrastructureError for a line that is none, and for a text that is cut."""
     for number, line in enumerate(text.splitlines(), 1):
         if line.startswith("#") or not line.strip() or LOST.search(line):
             continue
         match = LINE.match(line)
         if match is None:
-            raise LabFault(f"line {number} of the trace is none: {line[:120]!r}")
+            raise InfrastructureError(f"line {number} of the trace is none: {line[:120]!r}")
         comm, pid, cpu, seconds, micros, name, rest = match.groups()
         ns = int(seconds) * 10**9 + int(micros) * TEXT_NS
         yield Line(ns, int(cpu), comm, int(pid), name, rest)
     if not text.endswith("\n"):
-        raise LabFault("the trace's text is cut short: its last line does not end")
+        raise InfrastructureError("the trace's text is cut short: its last line does not end")
 
 
 def _key(name: str, rest: str, pid: int) -> int | str:
@@ -151,14 +153,14 @@ class Sample(NamedTuple):
 
 @define
 class Followed:
-    """What came of all happenings: counts by label and CPU, samples."""
+    """What came of all trace_events: counts by label and CPU, samples."""
 
     hits: dict[str, Counter[int]] = field(factory=dict)
     samples: list[Sample] = field(factory=list)
 
 
-def follow(happenings: Iterable[Happening]) -> Followed:
-    """Follow every notification through its happenings, in the order of their times.
+def follow(trace_events: Iterable[TraceEvent]) -> Followed:
+    """Follow every notification through its trace_events, in the order of their times.
 
     Equal times leave those of one CPU in their order.
     """
@@ -168,7 +170,7 @@ def follow(happenings: Iterable[Happening]) -> Followed:
     started: dict[int, tuple[int, ...]] = {}
     called: dict[int, tuple[int, ...]] = {}
     returned: dict[int, int] = {}
-    for ns, cpu, role, pid, key in sorted(happenings, key=lambda h: h.ns):
+    for ns, cpu, role, pid, key in sorted(trace_events, key=lambda h: h.ns):
         found.hits.setdefault(role, Counter())[cpu] += 1
         if role == IRQ:
             irq[cpu] = ns

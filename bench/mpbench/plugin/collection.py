@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mpbench.core import directories
-from mpbench.core.errors import LabFault, Misuse
+from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.harness.environment import (
     check_environment,
     env_of,
@@ -85,7 +85,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if path:
         try:
             profile_of(check_environment(path))
-        except Misuse as e:
+        except UsageError as e:
             raise pytest.UsageError(str(e)) from e
 
 
@@ -123,7 +123,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             continues = resumed(session.config).run
             state.open(reports(session.config), target_name(session.config), continues)
             progress.attach(session.config, state)
-        except LabFault as e:
+        except InfrastructureError as e:
             raise pytest.UsageError(str(e)) from e
 
 
@@ -143,5 +143,5 @@ def resumed(config: pytest.Config) -> Resumed:
         return Resumed()
     try:
         return of_runs(config.invocation_params.dir / option)
-    except Misuse as e:
+    except UsageError as e:
         raise pytest.UsageError(str(e)) from e

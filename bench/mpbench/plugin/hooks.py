@@ -10,7 +10,7 @@ import pytest
 
 import mpbench.report
 from mpbench.board import ownership
-from mpbench.core.errors import LabFault
+from mpbench.core.errors import InfrastructureError
 from mpbench.core.evidence import SECURE_CONSOLE, Artefact, Evidence
 from mpbench.core.facts import Verdict, overall
 from mpbench.harness import place_lock
@@ -108,7 +108,7 @@ def _ask_for(state: RunState) -> None:
     """A board that was lost is not asked for again."""
     try:
         state.lock()
-    except LabFault as fault:
+    except InfrastructureError as fault:
         state.blocked = str(fault)
         raise
 
@@ -251,5 +251,5 @@ def _recording(state: RunState) -> Generator[None]:
     """A record that can't be written spoils no teardown: the run says so at its end, and ends with 3."""
     try:
         yield
-    except LabFault as fault:
+    except InfrastructureError as fault:
         state.trouble = f"the record is incomplete: {fault}"

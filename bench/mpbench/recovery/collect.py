@@ -11,7 +11,7 @@ from attrs import define, frozen
 
 from mpbench.board.identification import BOOT_ID
 from mpbench.board.protocols import KernelLog, Log, Session
-from mpbench.core.errors import LabFault
+from mpbench.core.errors import InfrastructureError
 from mpbench.core.evidence import (
     CORE,
     FTRACE,
@@ -111,14 +111,14 @@ class After:
 def before(subject: Subject, provoke: str = "") -> Before:
     """Sample what a crash will change; then, if that is a command of the board, provoke it.
 
-    LabFault if the board does not take the command.
+    InfrastructureError if the board does not take the command.
     """
     flag, secure_mark = subject.kmsg.flag(), subject.secure.mark()
     then = f"{flag.command}; {{ {provoke}; }} 2>&1 && echo done" if provoke else flag.command
     _, found, said = subject.session.look([BOOT_ID, INTERRUPTS, subject.trace], then=then)
     if provoke and not said.endswith(b"done\n"):
         answer = said.decode("utf-8", "backslashreplace")
-        raise LabFault(f"{subject.core}: the board does not take {provoke!r}: {answer!r}")
+        raise InfrastructureError(f"{subject.core}: the board does not take {provoke!r}: {answer!r}")
     artefacts = [Artefact(CORE, subject.core.encode()), Artefact(WATCHDOG_LINE, subject.line.encode())]
     artefacts += _artefacts({INTERRUPTS_BEFORE: found[INTERRUPTS], TRACE_BEFORE: found[subject.trace]})
     watched = collect.Watch(subject.kmsg, subject.secure, subject.kmsg.position(flag), secure_mark)

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from mpbench.board.protocols import Session
 from mpbench.board.trace.tracefs import MOUNT, TRACING
-from mpbench.core.errors import Invalidated, LabFault
+from mpbench.core.errors import InfrastructureError, InvalidRun
 
 NAME = "mpbench_crash"
 INSTANCE = f"{TRACING}/instances/{NAME}"
@@ -132,14 +132,14 @@ class CrashTrace:
         """What was recorded since the last time. begun: what the command of asking() wrote, b"" for nothing.
 
         Waits, at most HANDLER_S, until every handler of a crash that began in it has ended.
-        Invalidated if the kernel lost events: nobody knows which.
+        InvalidRun if the kernel lost events: nobody knows which.
         """
         if "ta" in self.missing:
             return None
         taken = self._until_ended(self._until_mark(begun))
         if lost := LOST.search(taken):
             number, cpu = (lost[2] or b"some").decode(), lost[1].decode()
-            raise Invalidated(f"{INSTANCE}: Linux lost {number} events of CPU {cpu}: its buffer was full")
+            raise InvalidRun(f"{INSTANCE}: Linux lost {number} events of CPU {cpu}: its buffer was full")
         return taken
 
     def _until_mark(self, taken: bytes) -> bytes:
@@ -150,9 +150,11 @@ class CrashTrace:
                 return taken
             reply = self._session.execute(command)
             if reply.code != 0:
-                raise LabFault(f"{INSTANCE}/trace_pipe can't be read: {reply.error}")
+                raise InfrastructureError(f"{INSTANCE}/trace_pipe can't be read: {reply.error}")
             taken, command = taken + reply.stdout, TAKE
-        raise LabFault(f"{INSTANCE}/trace_pipe: {len(taken)} bytes, and still no end of what was recorded")
+        raise InfrastructureError(
+            f"{INSTANCE}/trace_pipe: {len(taken)} bytes, and still no end of what was recorded"
+        )
 
     def _until_ended(self, taken: bytes) -> bytes:
         """With what comes until the handlers that began in it have ended, or their time is over."""

@@ -17,7 +17,7 @@ from mpbench.board.coredump import await_dump, clear_all, pending, take
 from mpbench.board.interrupts import watchdog_line
 from mpbench.board.protocols import Board
 from mpbench.board.resource_snapshot import held
-from mpbench.core.errors import BoardFault, LabFault, Misuse
+from mpbench.core.errors import BoardFailure, InfrastructureError, UsageError
 from mpbench.core.evidence import TRACE_FIRST, TRACE_SECOND, Evidence, text_of
 from mpbench.core.step import Step
 from mpbench.deployment.collect import trace_samples
@@ -79,7 +79,7 @@ def crashes(
 
 
 @frozen
-class Patient:
+class FirmwareUnderTest:
     """What runs on a core: the firmware's name, the signed image, and where its mailbox is.
 
     mark: where the kernel log stood before it was deployed
@@ -124,7 +124,7 @@ class Crashes:
     _signed: Signer
     trace: CrashTrace
     limits_ms: dict[str, float] = field(factory=dict)
-    _patients: dict[str, Patient] = field(factory=dict)
+    _firmware_under_test: dict[str, FirmwareUnderTest] = field(factory=dict)
     _dated: set[str] = field(factory=set)
 
     # --- firmware ---------------------------------------------------------------------------------------
@@ -133,19 +133,19 @@ class Crashes:
         """Firmware `name`, signed with the board's key."""
         return self._signed(core, self._firmware(name, core))
 
-    def start(self, core: str, name: str = "starve", **mailbox: int | None) -> Patient:
-        """Deploy firmware that lives until it is told to fail. BoardFault if it does not run.
+    def start(self, core: str, name: str = "starve", **mailbox: int | None) -> FirmwareUnderTest:
+        """Deploy firmware that lives until it is told to fail. BoardFailure if it does not run.
 
         live_ms, failures, beats: other words for its mailbox; None: no word.
         """
-        patient = self._patient(core, name)
+        under_test = self._under_test(core, name)
         names = {LIVE_MS: "live_ms", FAILURES: "failures", BEATS: "beats"}
-        self._write(patient, {at: mailbox.get(name, 0) for at, name in names.items()})
-        self._patients[core] = patient
-        self.bench.deploy(core, patient.image, f"{name} {core}").check("errno", "state", "beating")
-        return patient
+        self._write(under_test, {at: mailbox.get(name, 0) for at, name in names.items()})
+        self._firmware_under_test[core] = under_test
+        self.bench.deploy(core, under_test.image, f"{name} {core}").check("errno", "state", "beating")
+        return under_test
 
-    def _patient(self, core: str, name: str) -> Patient:
+    def _under_test(self, core: str, name: str) -> FirmwareUnderTest:
         board: Any = self.bench.board
         line = watchdog_line(board.session, board.remoteproc, core)
         subject = Subject(
@@ -160,27 +160,27 @@ class Crashes:
         )
         memory = CoreMemory(board.session, board.remoteproc, core)
         mailbox_da = trace_da(self._firmware(name, core)) + MAILBOX
-        return Patient(name, self.image(name, core), mailbox_da, subject, memory, board.kmsg.mark())
+        return FirmwareUnderTest(name, self.image(name, core), mailbox_da, subject, memory, board.kmsg.mark())
 
-    def _write(self, patient: Patient, words: dict[int, int | None]) -> None:
-        tagged = {patient.mailbox_da + at: 0 if n is None else TAG | n for at, n in words.items()}
-        patient.memory.write(tagged)
+    def _write(self, under_test: FirmwareUnderTest, words: dict[int, int | None]) -> None:
+        tagged = {under_test.mailbox_da + at: 0 if n is None else TAG | n for at, n in words.items()}
+        under_test.memory.write(tagged)
 
     def fail(self, core: str, times: int = 1) -> None:
         """Have the running firmware fail now, in its own way; its watchdog tells Linux."""
-        self._write(self._patients[core], {FAILURES: times})
+        self._write(self._firmware_under_test[core], {FAILURES: times})
 
     def failing(self, core: str) -> str:
         """The command of the board that has the running firmware fail once."""
-        patient = self._patients[core]
-        return patient.memory.command({patient.mailbox_da + FAILURES: TAG | 1})
+        under_test = self._firmware_under_test[core]
+        return under_test.memory.command({under_test.mailbox_da + FAILURES: TAG | 1})
 
     def inject(self, core: str, kind: int) -> None:
         """Have Linux believe in a crash of this kind; the firmware knows of nothing."""
         remoteproc: Any = self.bench.board.remoteproc
         answer = remoteproc.crash(core, kind, WRITE_S)
         if answer != "OK":
-            raise LabFault(f"{core}: debugfs does not take crash {kind}: {answer}")
+            raise InfrastructureError(f"{core}: debugfs does not take crash {kind}: {answer}")
 
     def replace(self, core: str, image: bytes | None) -> None:
         """Put another image where Linux looks for the core's firmware, or none."""
@@ -215,13 +215,17 @@ class Crashes:
 
     def recover(self, core: str, word: str, **changed: Any) -> Crash:
         """Write `word` to the recovery file of a core that crashed before, and compare."""
-        patient, profile = self._patients[core], self.bench.profile
+        under_test, profile = self._firmware_under_test[core], self.bench.profile
         predicted = predict_recovery(
-            started(profile, core, patient.image),
+            started(profile, core, under_test.image),
             core,
             NO_CRASH,
             **(
-                {"identity": f"{patient.name} {core}", "image": patient.image, "reload": patient.image}
+                {
+                    "identity": f"{under_test.name} {core}",
+                    "image": under_test.image,
+                    "reload": under_test.image,
+                }
                 | changed
             ),
         )
@@ -229,15 +233,19 @@ class Crashes:
         return self._step(core, predicted, lambda: self.write(core, "recovery", word), name, True)
 
     def take_dump(self, core: str, boot: int) -> Step:
-        """The core dump of life number `boot`, compared, recorded, cleared. BoardFault for none."""
+        """The core dump of life number `boot`, compared, recorded, cleared. BoardFailure for none."""
         begin = time.monotonic_ns()
         session: Any = self.bench.board.session
         found = await_dump(session, self._device(core), DUMP_S)
         if found is None:
-            raise BoardFault(f"{core}: no core dump within {DUMP_S:g} s of the crash")
-        patient = self._patients[core]
+            raise BoardFailure(f"{core}: no core dump within {DUMP_S:g} s of the crash")
+        under_test = self._firmware_under_test[core]
         predicted = predict_dump(
-            self.bench.profile, core, patient.image, identity=f"{patient.name} {core}", boot=boot
+            self.bench.profile,
+            core,
+            under_test.image,
+            identity=f"{under_test.name} {core}",
+            boot=boot,
         )
         step = dumped(core, predicted, take(session, found), time.monotonic_ns() - begin)
         self.bench.append(step)
@@ -254,9 +262,9 @@ class Crashes:
 
     def predict(self, core: str, cause: Cause, **changed: Any) -> RecoveryFacts:
         """What the twin expects. changed: reload, recovers, identity as in mpbench.recovery.predict.crash."""
-        patient = self._patients[core]
-        usual = {"identity": f"{patient.name} {core}", "reload": patient.image}
-        return predict_crash(self.bench.profile, core, patient.image, cause, **(usual | changed))
+        under_test = self._firmware_under_test[core]
+        usual = {"identity": f"{under_test.name} {core}", "reload": under_test.image}
+        return predict_crash(self.bench.profile, core, under_test.image, cause, **(usual | changed))
 
     def _step(
         self,
@@ -266,7 +274,7 @@ class Crashes:
         name: str,
         record: bool,
     ) -> Crash:
-        subject, number = self._patients[core].subject, self.bench.profile.core(core).id
+        subject, number = self._firmware_under_test[core].subject, self.bench.profile.core(core).id
         step = crash(subject, number, predicted, provoke, name=name, dated=core in self._dated)
         if record:
             self.bench.append(step)
@@ -279,11 +287,11 @@ class Crashes:
         return self.bench.board.remoteproc.write(core, file, text, deadline_s)
 
     def calm(self, core: str, bound: int, quiet_s: float = QUIET_S) -> int:
-        """Crashes since the firmware was deployed, once there are no more. BoardFault at `bound` crashes."""
+        """Crashes since the firmware was deployed, once there are no more. BoardFailure at `bound` crashes."""
         kmsg: Any = self.bench.board.kmsg
         return calm(
             kmsg,
-            self._patients[core].mark,
+            self._firmware_under_test[core].mark,
             core,
             bound=bound,
             disable=lambda: self.write(core, "recovery", "disabled"),
@@ -302,10 +310,10 @@ class Crashes:
         return str(remoteproc.debug_path(core, file))
 
     def beat(self, core: str) -> tuple[int, int]:
-        """Life and beat of the firmware. BoardFault if its trace does not show them."""
+        """Life and beat of the firmware. BoardFailure if its trace does not show them."""
         found = beat(self._trace(core))
         if found is None:
-            raise BoardFault(f"{core}: its trace shows no heartbeat")
+            raise BoardFailure(f"{core}: its trace shows no heartbeat")
         return found
 
     def life(self, core: str) -> tuple[str, int]:
@@ -320,7 +328,7 @@ class Crashes:
         return bool(beating(beat(texts[0]), beat(texts[1])))
 
     def lives_on(self, core: str, beats: int = LIVES) -> None:
-        """BoardFault unless the firmware beats so often, in one life."""
+        """BoardFailure unless the firmware beats so often, in one life."""
         lives_on(lambda: self.beat(core), core, beats, still_s=STILL_S)
 
     def _trace(self, core: str) -> str:
@@ -353,7 +361,7 @@ class Crashes:
     def booted(self) -> None:
         """The board was booted anew on purpose: nothing runs, nothing is recorded any more."""
         self.bench.booted()
-        self._patients.clear()
+        self._firmware_under_test.clear()
         self.trace.start()
 
     def settle(self) -> None:
@@ -361,15 +369,15 @@ class Crashes:
         if not self.bench.reachable:
             return  # DeployBench.settle() finds out why
         session: Any = self.bench.board.session
-        for core, patient in self._patients.items():
-            self._write(patient, {FAILURES: 0})
+        for core, under_test in self._firmware_under_test.items():
+            self._write(under_test, {FAILURES: 0})
             clear_all(session)  # an inline dump that nobody reads holds its core's lock
             for file, text in (("coredump", "disabled"), ("recovery", "enabled")):
                 self.write(core, file, text)
 
 
 def trace_da(elf: bytes) -> int:
-    """Device address of the trace buffer, by the resource table of an ELF file. Misuse if it has none.
+    """Device address of the trace buffer, by the resource table of an ELF file. UsageError if it has none.
 
     Ref: Linux include/linux/remoteproc.h, struct resource_table, fw_rsc_hdr, fw_rsc_trace
     """
@@ -379,4 +387,4 @@ def trace_da(elf: bytes) -> int:
         kind, da = struct.unpack_from("<2I", table, at)
         if kind == RSC_TRACE:
             return int(da)
-    raise Misuse("this firmware has no trace buffer in its resource table, so its mailbox is unknown")
+    raise UsageError("this firmware has no trace buffer in its resource table, so its mailbox is unknown")

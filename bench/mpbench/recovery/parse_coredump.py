@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from attrs import field, frozen
 
-from mpbench.core.errors import BoardFault
+from mpbench.core.errors import BoardFailure
 from mpbench.deployment.parse import BEAT, beat, identity
 from mpbench.recovery.facts import DumpFacts
 
@@ -35,23 +35,23 @@ class Segment:
 
 
 def segments(dump: bytes) -> tuple[Segment, ...]:
-    """PT_LOADs of a core dump. BoardFault for bytes that are no complete ELF32 core of an Arm."""
+    """PT_LOADs of a core dump. BoardFailure for bytes that are no complete ELF32 core of an Arm."""
     if len(dump) < EHDR.size:
-        raise BoardFault(f"a core dump of {len(dump)} bytes has no ELF header")
+        raise BoardFailure(f"a core dump of {len(dump)} bytes has no ELF header")
     ehdr = EHDR.unpack_from(dump)
     magic, elf_class, order, kind, machine = ehdr[0], ehdr[1], ehdr[2], ehdr[6], ehdr[7]
     phoff, phentsize, phnum = ehdr[10], ehdr[14], ehdr[15]
     if (magic, elf_class, order, kind, machine) != (b"\x7fELF", ELFCLASS32, ELFDATA2LSB, ET_CORE, EM_ARM):
-        raise BoardFault(f"no ELF32 core dump of an Arm: {dump[:20].hex()}")
+        raise BoardFailure(f"no ELF32 core dump of an Arm: {dump[:20].hex()}")
     return tuple(_segment(dump, phoff + n * phentsize) for n in range(phnum))
 
 
 def _segment(dump: bytes, at: int) -> Segment:
     if at + PHDR.size > len(dump):
-        raise BoardFault(f"core dump ends before its program header at {at:#x}")
+        raise BoardFailure(f"core dump ends before its program header at {at:#x}")
     kind, offset, vaddr, _, filesz, memsz, _, _ = PHDR.unpack_from(dump, at)
     if kind != PT_LOAD or filesz != memsz or offset + filesz > len(dump):
-        raise BoardFault(
+        raise BoardFailure(
             f"core dump of {len(dump)} bytes: segment at {vaddr:#x} has type {kind}, "
             f"{filesz:#x} of {memsz:#x} bytes at offset {offset:#x}"
         )

@@ -7,7 +7,7 @@ Ref: Linux 6.12 drivers/remoteproc/remoteproc_core.c: rproc_crash_handler_work()
 
 from attrs import evolve, frozen
 
-from mpbench.core.errors import Misuse
+from mpbench.core.errors import UsageError
 from mpbench.deployment.predict import table_is_loaded
 from mpbench.recovery.facts import Cause, RecoveryFacts
 from mpbench.twin.machine import Loader
@@ -51,7 +51,7 @@ def crash(
 
     identity: who the firmware in `image` says it is; reload: what the firmware file holds when Linux loads
     it again, None if it is gone; recovers: whether Linux is told to recover.
-    Misuse if the loader would not run `image` at all.
+    UsageError if the loader would not run `image` at all.
     """
     loader = _running(profile, core, image)
     if not recovers:
@@ -88,12 +88,12 @@ def _running(profile: Profile, core: str, image: bytes) -> Loader:
     loader = Loader(profile)
     for answer in (loader.load(core, image), loader.start(core)):
         if not answer.accepted:
-            raise Misuse(f"{core} would not run this image: {answer.reason.text}")
+            raise UsageError(f"{core} would not run this image: {answer.reason.text}")
     return loader
 
 
 def started(profile: Profile, core: str, image: bytes) -> Loader:
-    """The loader of a board whose `core` runs `image`. Misuse if it would not."""
+    """The loader of a board whose `core` runs `image`. UsageError if it would not."""
     return _running(profile, core, image)
 
 
@@ -105,6 +105,6 @@ def _boot_again(loader: Loader, core: str, reload: bytes | None) -> tuple[_Asked
     if not load.accepted:
         return _Asked(("stop", "load"), (stop, load)), "refused"
     if not table_is_loaded(load):
-        raise Misuse(f"{core}: the resource table of this image is not where its section says")
+        raise UsageError(f"{core}: the resource table of this image is not where its section says")
     table, start = loader.get_rsc_table(core), loader.start(core)
     return _Asked(("stop", "load", "table", "start"), (stop, load, table, start)), "up"

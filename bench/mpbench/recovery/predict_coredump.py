@@ -6,7 +6,7 @@ Ref: mpbench.twin.loader for the writes; Linux drivers/remoteproc/remoteproc_cor
 
 import struct
 
-from mpbench.core.errors import Misuse
+from mpbench.core.errors import UsageError
 from mpbench.recovery.facts import DumpFacts
 from mpbench.twin.loader import load
 from mpbench.twin.profile import Core, Profile
@@ -17,13 +17,13 @@ VECTORS = struct.Struct("<2I")
 
 
 def dump(profile: Profile, core: str, image: bytes, *, identity: str, boot: int) -> DumpFacts:
-    """Facts of the dump of a core that crashed in its life number `boot`. Misuse if it would not run `image`.
+    """Facts of the dump of a core that crashed in its life number `boot`. UsageError if it would not run `image`.
 
     Every region of the profile is expected in it, the first one begins with the vector table.
     """
     outcome = load(image, profile, core)
     if not outcome.accepted:
-        raise Misuse(f"{core} would not run this image: {outcome.reason.text}")
+        raise UsageError(f"{core} would not run this image: {outcome.reason.text}")
     known = profile.core(core)
     return DumpFacts(
         segments=" ".join(f"{r.da:#x}+{r.size:#x}" for r in known.regions),

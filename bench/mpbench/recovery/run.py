@@ -12,7 +12,7 @@ import mpbench.recovery.parse_coredump as see_dump
 from mpbench.board.identification import same_boot
 from mpbench.board.protocols import KernelLog
 from mpbench.core.compare import compare
-from mpbench.core.errors import BoardFault, LabFault
+from mpbench.core.errors import BoardFailure, InfrastructureError
 from mpbench.core.evidence import DUMP, DUMP_SUMMARY, Artefact, Evidence
 from mpbench.core.step import Step
 from mpbench.recovery import collect
@@ -49,7 +49,7 @@ def crash(
 
     provoke: a command of the board's shell, which costs no round trip of its own, or something to do
     dated: a watcher on the board dates the first beat of every life
-    Invalidated if the board was reset meanwhile: then nobody knows what was seen.
+    InvalidRun if the board was reset meanwhile: then nobody knows what was seen.
     """
     begin = mono_ns()
     begun = collect.before(subject, provoke if isinstance(provoke, str) else "")
@@ -69,12 +69,12 @@ def crash(
 
 def _boot(found: bytes | str) -> str:
     if isinstance(found, str):
-        raise LabFault(f"the board's boot_id can't be read: {found}")
+        raise InfrastructureError(f"the board's boot_id can't be read: {found}")
     return found.decode("ascii", "backslashreplace").strip()
 
 
 def dumped(core: str, predicted: DumpFacts, dump: bytes, took_ns: int) -> Step:
-    """Compare a core dump with what was predicted. BoardFault if it is none."""
+    """Compare a core dump with what was predicted. BoardFailure if it is none."""
     found = see_dump.segments(dump)
     observed = see_dump.facts(found, predicted)
     words = see_dump.summary(found, observed).encode()
@@ -92,7 +92,7 @@ def lives_on(
 ) -> None:
     """Wait until the heart of a firmware has beaten so often in one life.
 
-    life: gives its number and its beat by now. BoardFault if the heart stands still for still_s before, or
+    life: gives its number and its beat by now. BoardFailure if the heart stands still for still_s before, or
     another life begins: one beat after a recovery is no proof that the firmware lives.
     """
     number, begin = latest = life()
@@ -100,11 +100,13 @@ def lives_on(
     while latest[1] - begin < beats:
         before, latest = latest, life()
         if latest[0] != number:
-            raise BoardFault(f"{core}: life {number} ended after beat {before[1]}: this is life {latest[0]}")
+            raise BoardFailure(
+                f"{core}: life {number} ended after beat {before[1]}: this is life {latest[0]}"
+            )
         if latest != before:
             deadline = now_s() + still_s
         elif now_s() > deadline:
-            raise BoardFault(
+            raise BoardFailure(
                 f"{core}: its heart stopped at beat {latest[1]} of life {number}, "
                 f"{beats - latest[1] + begin} before the {beats} that were waited for"
             )
@@ -116,7 +118,7 @@ def calm(
     """How often `core` crashed since `mark`, once it has not crashed for quiet_s.
 
     A recovery storm has no end of its own: after `bound` crashes `disable` is called, to end it, and
-    BoardFault says so.
+    BoardFailure says so.
     """
     pattern = re.compile(collect.STAYS.format(core=re.escape(core)).encode())
     count = 0
@@ -124,7 +126,7 @@ def calm(
         count, mark = count + 1, found.end
         if count >= bound:
             disable()
-            raise BoardFault(
+            raise BoardFailure(
                 f"recovery storm: {core} crashed {count} times, the bound is {bound}; recovery disabled"
             )
     return count

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from mpbench.core.errors import LabFault
+from mpbench.core.errors import InfrastructureError
 from mpbench.core.record import EVIDENCE, Run, read
 from mpbench.report import exports, junit, page
 from mpbench.report.model import Page, summarize
@@ -41,7 +41,7 @@ def write(
 ) -> Path:
     """Report on the runs in `directories` below `output`; returns the page's path.
 
-    history, remarks: see page.render. Raises Misuse for what is no record, LabFault when the disk does not
+    history, remarks: see page.render. Raises UsageError for what is no record, InfrastructureError when the disk does not
     take the report.
     """
     write_runs([read(directory) for directory in directories], output, history, remarks)
@@ -62,7 +62,7 @@ def write_runs(
         _replace(output / JUNIT, junit.render(shown))
         _replace(output / INDEX, page.render(shown, history, remarks))
     except OSError as e:
-        raise LabFault(f"cannot write the report to {output}: {e.strerror}") from e
+        raise InfrastructureError(f"cannot write the report to {output}: {e.strerror}") from e
     return shown
 
 

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import mpbench.report
 from mpbench.core import directories
-from mpbench.core.errors import Misuse
+from mpbench.core.errors import UsageError
 from mpbench.core.record import EVIDENCE, Run, json_schema, read
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -73,7 +73,7 @@ def _add_runs(parser: argparse.ArgumentParser, number: str) -> None:
 
 def _report(args: argparse.Namespace) -> int:
     if args.output is None and len(args.runs) > 1:
-        raise Misuse("several runs on one page need a directory for it: -o DIR")
+        raise UsageError("several runs on one page need a directory for it: -o DIR")
     print(mpbench.report.write(args.runs, args.output or args.runs[0]))
     return 0
 
@@ -82,7 +82,7 @@ def _record(args: argparse.Namespace) -> int:
     if args.schema:
         print(json.dumps(json_schema(), indent=2, ensure_ascii=False))
     elif not args.runs:
-        raise Misuse("which record? Give a run's directory, reports/runs/..., or --schema")
+        raise UsageError("which record? Give a run's directory, reports/runs/..., or --schema")
     checked = [_check(read(directory)) for directory in args.runs]
     return 0 if all(checked) else 1
 
@@ -104,7 +104,7 @@ def _signoff(args: argparse.Namespace) -> int:
         print(f"key {signoff.new_key(args.new_key)}; give {args.new_key.with_suffix('.pub')} to who verifies")
         return 0
     if args.report is None:
-        raise Misuse("which report? Give its directory, or --new-key FILE")
+        raise UsageError("which report? Give its directory, or --new-key FILE")
     signed = signoff.sign(args.report, signoff.load_key(args.key), args.by, args.role)
     print(f"signed by {signed.by} ({signed.role}) at {signed.utc} with key {signed.key}")
     return 0

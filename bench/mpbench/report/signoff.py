@@ -30,7 +30,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from mpbench import report
-from mpbench.core.errors import LabFault, Misuse
+from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.record import LOG, Clock
 from mpbench.core.record import read as read_record
 from mpbench.image.keys import parse_private_key, read, refuse_shared
@@ -69,7 +69,7 @@ class Checked:
 
 
 def new_key(path: Path) -> str:
-    """Make a private key that only its owner can read; its fingerprint. Misuse if the file exists."""
+    """Make a private key that only its owner can read; its fingerprint. UsageError if the file exists."""
     key = Ed25519PrivateKey.generate()
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
@@ -77,7 +77,7 @@ def new_key(path: Path) -> str:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as e:
-        raise Misuse(f"{path}: {e.strerror}") from e
+        raise UsageError(f"{path}: {e.strerror}") from e
     with open(fd, "wb") as file:
         file.write(pem)
     path.with_suffix(".pub").write_bytes(public)
@@ -85,16 +85,16 @@ def new_key(path: Path) -> str:
 
 
 def load_key(path: Path) -> Ed25519PrivateKey:
-    """A signer's private key. Misuse: unreadable, readable by others, of another kind."""
+    """A signer's private key. UsageError: unreadable, readable by others, of another kind."""
     refuse_shared(path)
     key = parse_private_key(read(path), None, str(path))
     if not isinstance(key, Ed25519PrivateKey):
-        raise Misuse(f"{path}: not an Ed25519 key; `mpbench signoff --new-key {path}` makes one")
+        raise UsageError(f"{path}: not an Ed25519 key; `mpbench signoff --new-key {path}` makes one")
     return key
 
 
 def load_trusted(paths: Iterable[Path]) -> dict[str, Ed25519PublicKey]:
-    """Public keys by fingerprint; a directory stands for its *.pub. Misuse for what is no such key."""
+    """Public keys by fingerprint; a directory stands for its *.pub. UsageError for what is no such key."""
     files = (file for path in paths for file in (sorted(path.glob("*.pub")) if path.is_dir() else [path]))
     return {fingerprint(key): key for key in map(_public, files)}
 
@@ -103,9 +103,9 @@ def _public(path: Path) -> Ed25519PublicKey:
     try:
         key = load_pem_public_key(read(path))
     except ValueError as e:
-        raise Misuse(f"{path}: no public key in PEM form") from e
+        raise UsageError(f"{path}: no public key in PEM form") from e
     if not isinstance(key, Ed25519PublicKey):
-        raise Misuse(f"{path}: not an Ed25519 key")
+        raise UsageError(f"{path}: not an Ed25519 key")
     return key
 
 
@@ -119,16 +119,16 @@ def sign(
 ) -> Signature:
     """Add a signature; the first one makes the manifest.
 
-    Misuse: incomplete, changed since the manifest, or a page that is not the record's.
+    UsageError: incomplete, changed since the manifest, or a page that is not the record's.
     """
     if not by.strip():
-        raise Misuse("who signs? A signature has a name: --by NAME")
+        raise UsageError("who signs? A signature has a name: --by NAME")
     if not (directory / MANIFEST).exists():
         _check_page(directory)
         _write(directory / MANIFEST, _manifest(directory))
     manifest = read(directory / MANIFEST)
     if wrong := list(_differences(directory, json.loads(manifest))):
-        raise Misuse(f"{directory} is not what its manifest says: {'; '.join(wrong[:5])}")
+        raise UsageError(f"{directory} is not what its manifest says: {'; '.join(wrong[:5])}")
     seconds = (clock or Clock()).utc_s()
     unsigned = Signature(by, role, _iso(seconds), fingerprint(key.public_key()))
     text = base64.b64encode(key.sign(unsigned.covers(manifest))).decode()
@@ -139,14 +139,14 @@ def sign(
 
 
 def verify(directory: Path, trusted: Mapping[str, Ed25519PublicKey]) -> Checked:
-    """Whether files and signatures are as they were. Misuse if there is nothing to check."""
+    """Whether files and signatures are as they were. UsageError if there is nothing to check."""
     manifest = read(directory / MANIFEST)
     try:
         content = json.loads(manifest)
         wrong = list(_differences(directory, content))
         files, verdict = len(content["files"]), str(content["verdict"])
     except (ValueError, KeyError, TypeError, AttributeError) as e:
-        raise Misuse(f"{directory / MANIFEST}: no manifest of ours: {e!r}") from e
+        raise UsageError(f"{directory / MANIFEST}: no manifest of ours: {e!r}") from e
     signed = _signatures(directory)
     wrong += [text for s in signed if (text := _doubt(s, manifest, trusted))]
     return Checked(verdict, files, signed, tuple(wrong if signed else [*wrong, "nobody has signed it"]))
@@ -165,12 +165,12 @@ def _doubt(s: Signature, manifest: bytes, trusted: Mapping[str, Ed25519PublicKey
 
 
 def _check_page(directory: Path) -> None:
-    """What is signed is complete, and the page says what the record says. Misuse if not."""
+    """What is signed is complete, and the page says what the record says. UsageError if not."""
     if not (directory / LOG).exists():
         return  # a page about several runs: its records stand elsewhere, and are signed there
     run = read_record(directory)
     if run.notes:
-        raise Misuse(f"{directory}: {'; '.join(run.notes)}: nothing to sign")
+        raise UsageError(f"{directory}: {'; '.join(run.notes)}: nothing to sign")
     gone = {
         ref["file"]
         for line in run.lines
@@ -178,14 +178,14 @@ def _check_page(directory: Path) -> None:
         if run.evidence(ref["file"]) is None
     }
     if gone:
-        raise Misuse(f"{directory}: evidence is missing or was changed: {', '.join(sorted(gone)[:3])}")
+        raise UsageError(f"{directory}: evidence is missing or was changed: {', '.join(sorted(gone)[:3])}")
     with tempfile.TemporaryDirectory(prefix="signoff-") as fresh:
         report.write([directory], Path(fresh))
         differing = [
             name for name in report.WRITTEN if _bytes(Path(fresh) / name) != _bytes(directory / name)
         ]
     if differing:
-        raise Misuse(
+        raise UsageError(
             f"{directory}: {', '.join(differing)} is not what this mpbench makes from the record; "
             f"`mpbench report {directory}` first, and look at it again"
         )
@@ -199,7 +199,7 @@ def _manifest(directory: Path) -> dict[str, object]:
     try:
         verdict = json.loads((directory / report.SUMMARY).read_text())["verdict"]
     except (OSError, ValueError, KeyError) as e:
-        raise Misuse(f"{directory}: no {report.SUMMARY}; `mpbench report` makes it") from e
+        raise UsageError(f"{directory}: no {report.SUMMARY}; `mpbench report` makes it") from e
     return {"version": VERSION, "verdict": verdict, "files": dict(_hashes(directory))}
 
 
@@ -207,7 +207,7 @@ def _hashes(directory: Path) -> Iterator[tuple[str, dict[str, object]]]:
     for path in sorted(directory.rglob("*")):
         name = path.relative_to(directory).as_posix()
         if path.is_symlink():
-            raise Misuse(f"{directory}: {name} is a link; what is signed are files")
+            raise UsageError(f"{directory}: {name} is a link; what is signed are files")
         if path.is_file() and name not in OWN:
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -231,7 +231,7 @@ def _signatures(directory: Path) -> tuple[Signature, ...]:
     try:
         return tuple(Signature(**entry) for entry in json.loads(read(path)))
     except (ValueError, TypeError) as e:
-        raise Misuse(f"{path}: no signatures of ours: {e}") from e
+        raise UsageError(f"{path}: no signatures of ours: {e}") from e
 
 
 def _write(path: Path, content: dict[str, object] | Sequence[object]) -> None:
@@ -240,7 +240,7 @@ def _write(path: Path, content: dict[str, object] | Sequence[object]) -> None:
         part.write_text(json.dumps(content, indent=1, ensure_ascii=True) + "\n")
         part.replace(path)
     except OSError as e:
-        raise LabFault(f"cannot write {path}: {e.strerror}") from e
+        raise InfrastructureError(f"cannot write {path}: {e.strerror}") from e
 
 
 def _iso(seconds: float) -> str:

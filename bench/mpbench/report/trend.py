@@ -29,7 +29,7 @@ class Point:
 
 
 @frozen
-class Course:
+class Series:
     """A measurement over the runs."""
 
     name: str
@@ -48,7 +48,7 @@ class Trend:
     last: str
     words: str
     bars: tuple[Bar, ...]
-    lines: tuple[Course, ...]
+    lines: tuple[Series, ...]
 
 
 def points(page: Page) -> list[Point]:
@@ -104,9 +104,9 @@ def _bars(runs: Sequence[Point]) -> Iterable[Bar]:
                 yield Bar(n * width, bottom, max(1, width - 2), height, verdict.value)
 
 
-def _course(name: str, runs: Sequence[Point]) -> Course:
+def _course(name: str, runs: Sequence[Point]) -> Series:
     values = [(n, p.values[name]) for n, p in enumerate(runs) if name in p.values]
     low, high = min(v for _, v in values), max(v for _, v in values)
     span, last = (high - low) or 1.0, max(1, len(runs) - 1)
     drawn = " ".join(f"{2 + round(n / last * 156)},{21 - round((v - low) / span * 18)}" for n, v in values)
-    return Course(name, number(values[0][1]), number(values[-1][1]), drawn)
+    return Series(name, number(values[0][1]), number(values[-1][1]), drawn)

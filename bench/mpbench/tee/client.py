@@ -15,7 +15,7 @@ from attrs import field, frozen
 from mpbench.board import stress
 from mpbench.board.protocols import RemoteProcess, Session
 from mpbench.board.session.shell_protocol import Reply
-from mpbench.core.errors import LabFault, Misuse
+from mpbench.core.errors import InfrastructureError, UsageError
 
 LINE = re.compile(r"([0-9a-f]+) ([a-z]+)((?: [a-z_]+[0-9]?=[0-9a-f]*)*)")
 ERRNOS = {**errno.errorcode, 0: "OK", 524: "ENOTSUPP"}
@@ -42,7 +42,9 @@ class Answer:
 
     def __getitem__(self, name: str) -> int:
         if name not in self.values:
-            raise LabFault(f"the client's line {self.word!r} has no {name}, but {', '.join(self.values)}")
+            raise InfrastructureError(
+                f"the client's line {self.word!r} has no {name}, but {', '.join(self.values)}"
+            )
         return self.values[name]
 
     @property
@@ -63,14 +65,14 @@ class Answer:
 
 
 def answers(text: str) -> tuple[Answer, ...]:
-    """The lines of the client. LabFault for anything else."""
+    """The lines of the client. InfrastructureError for anything else."""
     return tuple(_answer(line) for line in text.splitlines())
 
 
 def _answer(line: str) -> Answer:
     found = LINE.fullmatch(line)
     if not found:
-        raise LabFault(f"the client on the board said what it never says: {line[:200]!r}")
+        raise InfrastructureError(f"the client on the board said what it never says: {line[:200]!r}")
     values = dict(part.split("=") for part in found[3].split())
     data = bytes.fromhex(values.pop("bytes", ""))
     return Answer(int(found[1], 16), found[2], {name: int(n, 16) for name, n in values.items()}, data)
@@ -84,7 +86,7 @@ class TeeClient:
     path: str
 
     def run(self, *words: str, timeout_s: float = CALL_S) -> tuple[Answer, ...]:
-        """Have it do these things. Misuse for words that it doesn't know, LabFault if it does not end.
+        """Have it do these things. UsageError for words that it doesn't know, InfrastructureError if it does not end.
 
         What Linux and the TEE answer, a refusal too, is a value.
         """
@@ -97,15 +99,15 @@ class TeeClient:
 
     def _judge(self, reply: Reply) -> None:
         if reply.code == WRONG_WORDS:
-            raise Misuse(f"the TEE client was told nonsense: {reply.error}")
+            raise UsageError(f"the TEE client was told nonsense: {reply.error}")
         if reply.code != 0:
-            raise LabFault(f"the TEE client ended with {reply.code}: {reply.error}")
+            raise InfrastructureError(f"the TEE client ended with {reply.code}: {reply.error}")
 
     @contextlib.contextmanager
     def going_on(self, *words: str, until: str, count: int) -> Iterator[tuple[Answer, ...]]:
         """It goes on inside the block; gives what it said up to `count` lines of the word `until`.
 
-        It is killed behind the block, with all of its clients. LabFault if it does not come so far.
+        It is killed behind the block, with all of its clients. InfrastructureError if it does not come so far.
         """
         with stress.running(self.session, f"exec {self._command(words)}") as client:
             yield _said(client, until, count)
@@ -115,7 +117,7 @@ class TeeClient:
         """So many clients with so many sessions each call the TEE over and over, inside the block.
 
         A load: inside, each of them has been through all of its sessions once. It asks OP-TEE for the time,
-        which asks Linux in turn. LabFault where OP-TEE has no pseudo application for statistics.
+        which asks Linux in turn. InfrastructureError where OP-TEE has no pseudo application for statistics.
         """
         calls = [f"invoke,{n},{GET_TIME},o,o" for n in range(sessions)]
         words = [f"fork,{clients}", "context", *[f"session,{STATS}"] * sessions, "meet", "forever", *calls]
@@ -135,7 +137,9 @@ def _said(client: RemoteProcess, until: str, count: int) -> tuple[Answer, ...]:
     while len(seen) < count:
         data = client.read(BEGIN_S)
         if not data:
-            raise LabFault(f"the TEE client ended before {count} clients said {until!r}: {text[-200:]!r}")
+            raise InfrastructureError(
+                f"the TEE client ended before {count} clients said {until!r}: {text[-200:]!r}"
+            )
         text += data.decode("ascii", "replace")
         seen = {a.client for a in answers(text[: text.rfind("\n") + 1]) if a.word == until}
     return answers(text[: text.rfind("\n") + 1])

@@ -8,7 +8,7 @@ import pytest
 from attrs import evolve
 
 from mpbench.board.resource_snapshot import held
-from mpbench.core.errors import LabFault
+from mpbench.core.errors import InfrastructureError
 from mpbench.deployment.fixture import DeployBench
 from mpbench.deployment.leaks import Snapshot, snapshot, steady
 from mpbench.harness.firmware import FIRMWARE, make
@@ -75,13 +75,13 @@ def held_of_tee(client: TeeClient) -> Snapshot:
 def numbers(client: TeeClient) -> dict[str, int]:
     """Numbers of a fresh session and of fresh memory, and the bytes that OP-TEE's heap has in use.
 
-    LabFault if OP-TEE does not say.
+    InfrastructureError if OP-TEE does not say.
     """
     ask = f"invoke,0,{HEAP_STATISTICS},v:{HEAP}:0,mo:0:0:{STATISTICS_BYTES}"
     found = client.run("context", f"session,{STATS}", "alloc,4096", ask, f"show,0,0,{STATISTICS_BYTES}")
     if wrong := [a for a in found if not a.succeeded]:
         said = ", ".join(f"{a.word} {_in_words(a.values)}" for a in wrong)
-        raise LabFault(f"no statistics of OP-TEE: {said}")
+        raise InfrastructureError(f"no statistics of OP-TEE: {said}")
     _, session, shared, _, shown = found
     return {
         "number of a new session": session["id"],

@@ -9,7 +9,7 @@ import re
 import struct
 import uuid
 
-from mpbench.core.errors import LabFault
+from mpbench.core.errors import InfrastructureError
 
 OPTEE = 1
 """TEE_IMPL_ID_OPTEE"""
@@ -43,15 +43,17 @@ def revision(log: str) -> str:
 
 
 def allocated(data: bytes) -> int:
-    """Bytes in use, by a struct pta_stats_alloc. LabFault if these are too few bytes for one."""
+    """Bytes in use, by a struct pta_stats_alloc. InfrastructureError if these are too few bytes for one."""
     if len(data) < ALLOCATED.size:
-        raise LabFault(f"statistics of an allocator have {len(data)} bytes, not {ALLOCATED.size} or more")
+        raise InfrastructureError(
+            f"statistics of an allocator have {len(data)} bytes, not {ALLOCATED.size} or more"
+        )
     return int(ALLOCATED.unpack_from(data)[2])
 
 
 def uuids(data: bytes) -> frozenset[str]:
-    """UUIDs from a list of their bytes. LabFault if these are no whole number of UUIDs."""
+    """UUIDs from a list of their bytes. InfrastructureError if these are no whole number of UUIDs."""
     if len(data) % UUID_BYTES:
-        raise LabFault(f"a list of UUIDs has {len(data)} bytes, no multiple of {UUID_BYTES}")
+        raise InfrastructureError(f"a list of UUIDs has {len(data)} bytes, no multiple of {UUID_BYTES}")
     pieces = (data[at : at + UUID_BYTES] for at in range(0, len(data), UUID_BYTES))
     return frozenset(str(uuid.UUID(bytes=piece)) for piece in pieces)

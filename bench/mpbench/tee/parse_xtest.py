@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
-from mpbench.core.errors import LabFault
+from mpbench.core.errors import InfrastructureError
 
 CASE = re.compile(r"^([a-z0-9]+_\d+\w*) (OK|FAILED)(?: first error at (.*))?$", re.M)
 PART = re.compile(r"^ *([a-z0-9]+_\d+\w*)\.\d+ (OK|FAILED)(?: first error at (.*))?$", re.M)
@@ -36,18 +36,20 @@ class Suite:
 
 
 def suite(text: str) -> Suite:
-    """The result of one run of xtest. LabFault if it did not come to its end, or does not add up."""
+    """The result of one run of xtest. InfrastructureError if it did not come to its end, or does not add up."""
     end = END.search(text)
     if end is None:
         last = text.strip().splitlines()[-1:] or ["nothing"]
-        raise LabFault(f"xtest did not come to its end; it said last: {last[0][:200]}")
+        raise InfrastructureError(f"xtest did not come to its end; it said last: {last[0][:200]}")
     begin = text.rfind("Result of testsuite")
     listed = CASE.findall(text[begin:])
     said = {name: _between(text[:begin], name) for name, _, _ in listed}
     found = {name: _case(state, at, said[name]) for name, state, at in listed}
     failed = sum(1 for case in found.values() if case.error)
     if (len(found), failed) != (int(end[1]), int(end[2])):
-        raise LabFault(f"xtest lists {len(found)} cases, {failed} failed, but counts {end[1]} and {end[2]}")
+        raise InfrastructureError(
+            f"xtest lists {len(found)} cases, {failed} failed, but counts {end[1]} and {end[2]}"
+        )
     left_out = LEFT_OUT.search(text)
     return Suite(found, int(left_out[1]) if left_out else 0)
 

@@ -34,7 +34,7 @@ def load(
     """Answer to LOAD_FW for a core that is off, on an idle board. Never raises on any bytes.
 
     `core`: name or processor id; contexts: cores loaded since the board booted, this one included: the TA
-    keeps some heap for each. Misuse: a core name the profile doesn't have, a profile without a key.
+    keeps some heap for each. UsageError: a core name the profile doesn't have, a profile without a key.
     """
     number = core if isinstance(core, int) else profile.core(core).id
     return load_off(image, Platform(profile, number), contexts)

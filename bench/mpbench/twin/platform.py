@@ -8,7 +8,7 @@ The data of a segment are hashed where they lie in the image; on the board they 
 import hashlib
 
 from mpbench import layout
-from mpbench.core.errors import Misuse
+from mpbench.core.errors import UsageError
 from mpbench.layout import PtaCommand, Tee
 from mpbench.twin.image import WORK_FACTOR, Stop, View
 from mpbench.twin.profile import Profile
@@ -60,7 +60,7 @@ class Platform:
         if algorithm != layout.ALG_RSASSA_PKCS1_V1_5_SHA256:
             return "algorithm-unsupported"
         if self.profile.verify is None:  # the caller's mistake, which no image makes
-            raise Misuse(f"profile {self.profile.name} has no key; give the board's public key")
+            raise UsageError(f"profile {self.profile.name} has no key; give the board's public key")
         return "" if self.profile.verify(digest, signature) else "signature-invalid"
 
     def to_pa(self, da: int, size: int) -> int | None:

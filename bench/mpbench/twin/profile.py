@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
-from mpbench.core.errors import Misuse
+from mpbench.core.errors import UsageError
 
 Verifier = Callable[[bytes, bytes], bool]
 """(SHA-256 of header and TLVs, signature) → whether the platform's key made it."""
@@ -90,12 +90,12 @@ class Profile:
         }
 
     def core(self, wanted: str | int) -> Core:
-        """The core of that name or processor id; Misuse if the board has none."""
+        """The core of that name or processor id; UsageError if the board has none."""
         for core in self.cores:
             if wanted in (core.name, core.id):
                 return core
         known = ", ".join(f"{c.name} ({c.id})" for c in self.cores)
-        raise Misuse(f"profile {self.name}: no core {wanted!r}; it has {known}")
+        raise UsageError(f"profile {self.name}: no core {wanted!r}; it has {known}")
 
     def has_core(self, number: int) -> bool:
         """Whether the platform knows this processor id."""
@@ -126,17 +126,17 @@ def rsa_verifier(key: rsa.RSAPublicKey) -> Verifier:
 
 
 def read_key(path: Path | str) -> rsa.RSAPublicKey:
-    """RSA public key of a PEM file (public key, or an unencrypted private key). Misuse if it is none."""
+    """RSA public key of a PEM file (public key, or an unencrypted private key). UsageError if it is none."""
     try:
         pem = Path(path).read_bytes()
         private = b"PRIVATE KEY" in pem
         key = load_pem_private_key(pem, None).public_key() if private else load_pem_public_key(pem)
     except OSError as error:
-        raise Misuse(f"{path}: {error.strerror}") from error
+        raise UsageError(f"{path}: {error.strerror}") from error
     except (ValueError, TypeError) as error:
-        raise Misuse(f"{path}: no public key in PEM form") from error
+        raise UsageError(f"{path}: no public key in PEM form") from error
     if not isinstance(key, rsa.RSAPublicKey):
-        raise Misuse(f"{path}: {type(key).__name__}; the platform verifies RSA only")
+        raise UsageError(f"{path}: {type(key).__name__}; the platform verifies RSA only")
     return key
 
 
@@ -161,7 +161,7 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> _Map:
         key = loader.construct_object(key_node, deep=True)
         line = key_node.start_mark.line + 1
         if key in found:
-            raise Misuse(f"{node.start_mark.name}:{line}: {key!r} is given twice")
+            raise UsageError(f"{node.start_mark.name}:{line}: {key!r} is given twice")
         found[key], found.lines[key] = loader.construct_object(value_node, deep=True), line
     return found
 
@@ -191,11 +191,11 @@ def _read(name_or_path: str | Path, depth: int) -> dict[str, Any]:
         raw = _construct(text, path) if stream is not None else None
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise Misuse(f"{path}:{line}: {error.problem}") from error
+        raise UsageError(f"{path}:{line}: {error.problem}") from error
     except yaml.YAMLError as error:
-        raise Misuse(f"{path}: {error}") from error
+        raise UsageError(f"{path}: {error}") from error
     if not isinstance(raw, _Map):
-        raise Misuse(f"{path}:1: a profile is a mapping")
+        raise UsageError(f"{path}:1: a profile is a mapping")
     return _resolve(raw, path, depth)
 
 
@@ -217,27 +217,27 @@ def _text(name_or_path: str | Path) -> tuple[str, str]:
         return str(name_or_path), Path(name_or_path).read_text()
     except (OSError, UnicodeDecodeError) as error:
         known = ", ".join(profile_names())
-        raise Misuse(f"{name_or_path}: neither a readable profile file nor one of {known}") from error
+        raise UsageError(f"{name_or_path}: neither a readable profile file nor one of {known}") from error
 
 
 def _resolve(raw: _Map, path: str, depth: int) -> dict[str, Any]:
     base: dict[str, Any] = {}
     if "derives" in raw:
         if depth >= MAX_DERIVATIONS:
-            raise Misuse(f"{path}:{raw.lines['derives']}: derives from itself")
+            raise UsageError(f"{path}:{raw.lines['derives']}: derives from itself")
         base = _read(_text_of(raw, "derives", path), depth + 1)
     checked = {key: _field(raw, key, path) for key in raw if key != "derives"}
     merged = {**base, **checked}
     for key in ("name", "word_bits", "heap_bytes", "pta_state", "cores"):
         if key not in merged:
-            raise Misuse(f"{path}:{raw.line}: {key!r} is missing")
+            raise UsageError(f"{path}:{raw.line}: {key!r} is missing")
     return merged
 
 
 def _text_of(raw: _Map, key: str, path: str) -> str:
     value = raw[key]
     if not isinstance(value, str) or not value:
-        raise Misuse(f"{path}:{raw.lines[key]}: {key} is {value!r}; it must be text")
+        raise UsageError(f"{path}:{raw.lines[key]}: {key} is {value!r}; it must be text")
     return value
 
 
@@ -245,21 +245,23 @@ def _number(raw: _Map, key: str, path: str, low: int, high: int) -> int:
     value = raw.get(key)
     line = raw.lines.get(key, raw.line)
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise Misuse(f"{path}:{line}: {key} is {value!r}; a number from {low:#x} to {high:#x} is needed")
+        raise UsageError(f"{path}:{line}: {key} is {value!r}; a number from {low:#x} to {high:#x} is needed")
     return value
 
 
 def _choice(raw: _Map, key: str, path: str, choices: tuple[Any, ...]) -> Any:
     if isinstance(raw[key], bool) != isinstance(choices[0], bool) or raw[key] not in choices:
         allowed = ", ".join(str(c) for c in choices)
-        raise Misuse(f"{path}:{raw.lines[key]}: {key} is {raw[key]!r}; one of {allowed} is needed")
+        raise UsageError(f"{path}:{raw.lines[key]}: {key} is {raw[key]!r}; one of {allowed} is needed")
     return raw[key]
 
 
 def _field(raw: _Map, key: str, path: str) -> Any:
     check = _FIELDS.get(key)
     if check is None:
-        raise Misuse(f"{path}:{raw.lines[key]}: unknown key {key!r}; known: derives, {', '.join(_FIELDS)}")
+        raise UsageError(
+            f"{path}:{raw.lines[key]}: unknown key {key!r}; known: derives, {', '.join(_FIELDS)}"
+        )
     return check(raw, key, path)
 
 
@@ -267,7 +269,7 @@ def _cores(raw: _Map, key: str, path: str) -> tuple[Core, ...]:
     cores = tuple(_core(item, name, path) for name, item in _items(raw, key, path))
     numbers = [core.id for core in cores]
     if len(set(numbers)) != len(numbers):
-        raise Misuse(f"{path}:{raw.lines[key]}: two cores have the same id")
+        raise UsageError(f"{path}:{raw.lines[key]}: two cores have the same id")
     return cores
 
 
@@ -275,10 +277,10 @@ def _items(raw: _Map, key: str, path: str) -> list[tuple[str, _Map]]:
     value = raw.get(key)
     line = raw.lines.get(key, raw.line)
     if not isinstance(value, _Map) or not value:
-        raise Misuse(f"{path}:{line}: {key} must be a mapping with at least one entry")
+        raise UsageError(f"{path}:{line}: {key} must be a mapping with at least one entry")
     for name, item in value.items():
         if not isinstance(item, _Map):
-            raise Misuse(f"{path}:{value.lines[name]}: {name} must be a mapping")
+            raise UsageError(f"{path}:{value.lines[name]}: {name} must be a mapping")
     return list(value.items())
 
 
@@ -294,14 +296,14 @@ def _region(raw: _Map, name: str, path: str) -> Region:
     pa = _number(raw, "pa", path, 1, (1 << 48) - 1) if "pa" in raw else da
     size = _number(raw, "size", path, 1, 1 << 32)
     if da + size > 1 << 32:
-        raise Misuse(f"{path}:{raw.line}: {name} runs past 32 bits: {da:#x} + {size:#x}")
+        raise UsageError(f"{path}:{raw.line}: {name} runs past 32 bits: {da:#x} + {size:#x}")
     return Region(name, da, pa, size)
 
 
 def _only(raw: _Map, known: tuple[str, ...], path: str) -> None:
     for key in raw:
         if key not in known:
-            raise Misuse(f"{path}:{raw.lines[key]}: unknown key {key!r}; known: {', '.join(known)}")
+            raise UsageError(f"{path}:{raw.lines[key]}: unknown key {key!r}; known: {', '.join(known)}")
 
 
 def _plat_tlvs(raw: _Map, key: str, path: str) -> Mapping[int, int]:
@@ -310,14 +312,14 @@ def _plat_tlvs(raw: _Map, key: str, path: str) -> Mapping[int, int]:
         isinstance(n, int) and isinstance(v, int) and v > 0 for n, v in value.items()
     )
     if not good:
-        raise Misuse(f"{path}:{raw.lines[key]}: plat_tlvs must give a length in bytes for each number")
+        raise UsageError(f"{path}:{raw.lines[key]}: plat_tlvs must give a length in bytes for each number")
     return dict(value)
 
 
 def _image_types(raw: _Map, key: str, path: str) -> tuple[int, ...]:
     value = raw[key]
     if not isinstance(value, list) or not all(v in (1, 2) for v in value):
-        raise Misuse(
+        raise UsageError(
             f"{path}:{raw.lines[key]}: image_types is {value!r}; a list of 1 (ELF), 2 (encrypted ELF)"
         )
     return tuple(value)

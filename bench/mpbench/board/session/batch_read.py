@@ -13,7 +13,7 @@ import shlex
 from attrs import field, frozen
 
 from mpbench.board.session.shell_protocol import Reply, encode, one_line
-from mpbench.core.errors import LabFault, Misuse
+from mpbench.core.errors import InfrastructureError, UsageError
 
 _QUOTED = re.compile(r"^[a-z]+: (?:can't open|cannot open|error reading) '(/.*)'(?: for reading)?: .+$")
 _PLAIN = re.compile(r"^[a-z]+: '?(/.*?)'?: .+$")
@@ -36,7 +36,7 @@ def _prefix() -> str:
 
 @frozen
 class Reading:
-    """Some files that are read at once. Misuse for a path that is not absolute."""
+    """Some files that are read at once. UsageError for a path that is not absolute."""
 
     paths: tuple[str, ...] = field()
     prefix: str = field(factory=_prefix)
@@ -45,7 +45,7 @@ class Reading:
     def _absolute(self, _: object, paths: tuple[str, ...]) -> None:
         for path in paths:
             if not path.startswith("/"):
-                raise Misuse(f"{one_line(repr(path))}: an absolute path is needed")
+                raise UsageError(f"{one_line(repr(path))}: an absolute path is needed")
 
     def command(self, tool: str = TOOLS[0]) -> str:
         """The command that reads them."""
@@ -54,7 +54,7 @@ class Reading:
     def split(self, reply: Reply) -> tuple[list[bytes | None], bytes]:
         """The bytes of each file, None for one that was not opened; and what came behind them all.
 
-        LabFault when unclear.
+        InfrastructureError when unclear.
         """
         mark = b"\n==> " + self.prefix.encode()
         before, *pieces = (b"\n" + reply.stdout).split(mark)
@@ -73,8 +73,8 @@ class Reading:
             raise self._unclear(reply)
         return found
 
-    def _unclear(self, reply: Reply) -> LabFault:
-        return LabFault(
+    def _unclear(self, reply: Reply) -> InfrastructureError:
+        return InfrastructureError(
             f"reading {len(self.paths)} files at once failed: exit code {reply.code} {reply.error}"
         )
 

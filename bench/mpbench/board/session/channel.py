@@ -9,13 +9,13 @@ import paramiko
 
 from mpbench.board.session.link import LOST, Link, lab_faults
 from mpbench.board.session.shell_protocol import Reply, lifeline_command, one_line
-from mpbench.core.errors import LabFault
+from mpbench.core.errors import InfrastructureError
 
 CHUNK = 65536
 STDERR_KEPT = 65536
 
 
-class Bell:
+class ChannelWaiter:
     """Rings when either stream of a channel has news; what paramiko calls an event.
 
     Channel.fileno() would give the same, but its two halves race and lose a wake-up now and then.
@@ -50,12 +50,12 @@ class RemoteCommand:
         self._command = command
         self._stderr = bytearray()
         self._channel = link.channel()
-        self._bell = Bell(self._channel)
+        self._bell = ChannelWaiter(self._channel)
         with lab_faults(f"{link.address}: can't start {one_line(command, 120)}"):
             self._channel.exec_command(command)
 
     def read(self, deadline: float) -> bytes:
-        """Next bytes of stdout; empty at its end. LabFault past the deadline (time.monotonic)."""
+        """Next bytes of stdout; empty at its end. InfrastructureError past the deadline (time.monotonic)."""
         while True:
             self._bell.arm()
             ended = self._channel.closed or self._channel.eof_received
@@ -65,7 +65,9 @@ class RemoteCommand:
             if ended:
                 return b""
             if not self._bell.wait(max(0.0, deadline - time.monotonic())):
-                raise LabFault(f"{self._link.address}: no end in time: {one_line(self._command, 120)}")
+                raise InfrastructureError(
+                    f"{self._link.address}: no end in time: {one_line(self._command, 120)}"
+                )
 
     def _take_stderr(self) -> None:
         while self._channel.recv_stderr_ready():
@@ -79,12 +81,14 @@ class RemoteCommand:
             self._channel.sendall(data)
             self._channel.shutdown_write()
         except TimeoutError as e:
-            raise LabFault(f"{self._link.address}: takes no data: {one_line(self._command, 120)}") from e
+            raise InfrastructureError(
+                f"{self._link.address}: takes no data: {one_line(self._command, 120)}"
+            ) from e
         except LOST:
             self._link.check()
 
     def finish(self, deadline: float) -> Reply:
-        """Everything else it says, and its exit code. LabFault if it ended without one."""
+        """Everything else it says, and its exit code. InfrastructureError if it ended without one."""
         out = bytearray()
         while data := self.read(deadline):
             out += data
@@ -93,7 +97,7 @@ class RemoteCommand:
         code = self._channel.exit_status
         if code < 0:
             self._link.check()
-            raise LabFault(
+            raise InfrastructureError(
                 f"{self._link.address}: ended without an exit code: {one_line(self._command, 120)}"
             )
         return Reply(code, bytes(out), bytes(self._stderr))
@@ -103,7 +107,7 @@ class RemoteCommand:
         self._channel.close()
 
 
-class Spawned:
+class SshProcess:
     """A command under a lifeline: it and its children die with the channel.
 
     pid: process id of its shell on the board.
@@ -126,11 +130,11 @@ class Spawned:
                 return first
             data = self._remote.read(deadline)
             if not data:
-                raise LabFault(failure)
+                raise InfrastructureError(failure)
             head += data
 
     def read(self, timeout_s: float) -> bytes:
-        """Next bytes of stdout; empty at its end. LabFault when none come in time."""
+        """Next bytes of stdout; empty at its end. InfrastructureError when none come in time."""
         rest, self._rest = self._rest, b""
         return rest or self._remote.read(time.monotonic() + timeout_s)
 

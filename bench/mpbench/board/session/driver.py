@@ -29,11 +29,11 @@ from labgrid.util.ssh import sshmanager
 from mpbench.board.labgrid_decorators import active, stepped
 from mpbench.board.session import batch_read, transfer
 from mpbench.board.session.batch_read import Reading
-from mpbench.board.session.channel import RemoteCommand, Spawned
+from mpbench.board.session.channel import RemoteCommand, SshProcess
 from mpbench.board.session.link import Address, Link, answers, lab_faults
 from mpbench.board.session.shell import CommandHangs, FramedShell
 from mpbench.board.session.shell_protocol import Reply, one_line
-from mpbench.core.errors import Invalidated, LabFault
+from mpbench.core.errors import InfrastructureError, InvalidRun
 
 Read = bytes | str
 """What read_many gives per path: the file's bytes, or the name of the errno."""
@@ -58,7 +58,7 @@ class SessionDriver(CommandMixin, Driver, CommandProtocol, FileTransferProtocol)
     alias:       further name to look up there, for boards whose address changes
     connect_timeout_s, command_timeout_s: of one connection attempt; of a command unless told otherwise
 
-    Whatever fails between here and the board raises LabFault with one line that says what.
+    Whatever fails between here and the board raises InfrastructureError with one line that says what.
     """
 
     bindings = {"networkservice": "NetworkService"}  # noqa: RUF012 - labgrid's convention
@@ -122,7 +122,7 @@ class SessionDriver(CommandMixin, Driver, CommandProtocol, FileTransferProtocol)
         """Whether the board's SSH server greets, without logging in; usable in every state."""
         try:
             return answers(*self._endpoint(), timeout_s)
-        except LabFault:
+        except InfrastructureError:
             return False
 
     def _endpoint(self) -> tuple[str, int]:
@@ -175,8 +175,8 @@ class SessionDriver(CommandMixin, Driver, CommandProtocol, FileTransferProtocol)
     def reconnect(self, deadline_s: float, *, same_boot: bool = False) -> bool:
         """Dial again until the board answers; whether it has booted since.
 
-        same_boot: the caller has to know of a reboot: raise Invalidated if there was one.
-        LabFault when no attempt succeeds in deadline_s.
+        same_boot: the caller has to know of a reboot: raise InvalidRun if there was one.
+        InfrastructureError when no attempt succeeds in deadline_s.
         """
         before = self.boot_id
         self._close()
@@ -184,7 +184,7 @@ class SessionDriver(CommandMixin, Driver, CommandProtocol, FileTransferProtocol)
         self.tell_listeners()
         rebooted = before != self.boot_id
         if rebooted and same_boot:
-            raise Invalidated(f"reset: {self._where} was booted anew (boot_id {before} → {self.boot_id})")
+            raise InvalidRun(f"reset: {self._where} was booted anew (boot_id {before} → {self.boot_id})")
         return rebooted
 
     def _dial_until(self, deadline: float) -> None:
@@ -194,7 +194,7 @@ class SessionDriver(CommandMixin, Driver, CommandProtocol, FileTransferProtocol)
             left_s = deadline - time.monotonic()
             try:
                 return self._connect(max(0.2, min(left_s, self.connect_timeout_s)))
-            except LabFault:
+            except InfrastructureError:
                 if deadline - time.monotonic() <= 0.05:
                     raise
             pause.wait(0.05)
@@ -205,7 +205,7 @@ class SessionDriver(CommandMixin, Driver, CommandProtocol, FileTransferProtocol)
     def execute(self, command: str, timeout_s: float | None = None) -> Reply:
         """Run a command line in the board's shell; bytes in the reply are unchanged.
 
-        Background jobs should redirect their output, or use spawn(). LabFault when the command does not
+        Background jobs should redirect their output, or use spawn(). InfrastructureError when the command does not
         end in time (it is killed) and when the link is lost.
         """
         return self._run_in(self._shell(), command, timeout_s or self.command_timeout_s)
@@ -216,10 +216,10 @@ class SessionDriver(CommandMixin, Driver, CommandProtocol, FileTransferProtocol)
         return self._run_in(self._second(), command, timeout_s)
 
     @active
-    def spawn(self, command: str) -> Spawned:
+    def spawn(self, command: str) -> SshProcess:
         """Start a command that goes on beside others; it dies with its channel."""
         with self._too_many_channels(f"can't start {one_line(command, 120)}"):
-            return Spawned(self._alive(), command)
+            return SshProcess(self._alive(), command)
 
     @active
     def read_many(self, paths: Iterable[str], timeout_s: float | None = None) -> dict[str, Read]:
@@ -270,7 +270,7 @@ class SessionDriver(CommandMixin, Driver, CommandProtocol, FileTransferProtocol)
         reply = self.execute(asked.command(self._read_tool), timeout_s)
         try:
             return asked.split(reply)[0], reply
-        except LabFault:
+        except InfrastructureError:
             if self._read_tool == batch_read.TOOLS[-1]:
                 raise
         self._read_tool = batch_read.TOOLS[-1]  # a small busybox's head has no such options
@@ -281,7 +281,7 @@ class SessionDriver(CommandMixin, Driver, CommandProtocol, FileTransferProtocol)
         if reply.code == 0:
             return reply.stdout
         if reply.errno is None:
-            raise LabFault(f"{one_line(path)}: unreadable for an unknown reason: {reply.error}")
+            raise InfrastructureError(f"{one_line(path)}: unreadable for an unknown reason: {reply.error}")
         return reply.errno
 
     def _run_in(self, shell: FramedShell, command: str, timeout_s: float) -> Reply:
@@ -295,12 +295,12 @@ class SessionDriver(CommandMixin, Driver, CommandProtocol, FileTransferProtocol)
 
     def _kill(self, link: Link, victim: str) -> None:
         """End what hangs on the board: a closed channel alone ends no process."""
-        with contextlib.suppress(LabFault, paramiko.SSHException):
+        with contextlib.suppress(InfrastructureError, paramiko.SSHException):
             RemoteCommand(link, f"kill -KILL {victim}").finish(time.monotonic() + self.connect_timeout_s)
 
     def _alive(self) -> Link:
         if self._link is None:
-            raise LabFault(f"{self._where}: not connected; reconnect() is needed")
+            raise InfrastructureError(f"{self._where}: not connected; reconnect() is needed")
         self._link.check()
         return self._link
 
@@ -328,7 +328,7 @@ class SessionDriver(CommandMixin, Driver, CommandProtocol, FileTransferProtocol)
     def _open_shell(self) -> FramedShell:
         try:
             return self._new_shell()
-        except LabFault:
+        except InfrastructureError:
             self._alive()
         # dropbear 2022.83 closes a channel that is opened while it reaps another one's process
         return self._new_shell()
@@ -350,7 +350,9 @@ class SessionDriver(CommandMixin, Driver, CommandProtocol, FileTransferProtocol)
         try:
             yield
         except paramiko.ChannelException as e:
-            raise LabFault(f"{self._where}: {what}: the server refuses a channel ({one_line(e)})") from e
+            raise InfrastructureError(
+                f"{self._where}: {what}: the server refuses a channel ({one_line(e)})"
+            ) from e
 
     # --- files ----------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from attrs import field, frozen
 
 from mpbench.board import host_keys
 from mpbench.board.session.shell_protocol import one_line
-from mpbench.core.errors import LabFault
+from mpbench.core.errors import InfrastructureError
 
 PING_EVERY_S = 5.0
 SILENT_AFTER_S = 8.0
@@ -50,17 +50,17 @@ LOST = (paramiko.SSHException, OSError, EOFError)
 """What paramiko and the socket layer raise when a connection fails."""
 
 
-class LinkLost(LabFault):
+class LinkLost(InfrastructureError):
     """The transport has ended."""
 
 
-class Unanswered(LabFault):
+class Unanswered(InfrastructureError):
     """Nobody spoke SSH there in time: a booting board may do so yet."""
 
 
 @contextlib.contextmanager
-def lab_faults(what: str, fault: type[LabFault] = LabFault) -> Iterator[None]:
-    """Turn what paramiko and the socket layer raise into LabFault: `what`, and the reason in one line."""
+def lab_faults(what: str, fault: type[InfrastructureError] = InfrastructureError) -> Iterator[None]:
+    """Turn what paramiko and the socket layer raise into InfrastructureError: `what`, and the reason in one line."""
     try:
         yield
     except LOST as e:
@@ -86,7 +86,7 @@ def _close(transport: paramiko.Transport) -> None:
 
 
 def greet(host: str, port: int, timeout_s: float) -> paramiko.PKey:
-    """The host key that the server proves to own; nobody logs in. LabFault without an answer."""
+    """The host key that the server proves to own; nobody logs in. InfrastructureError without an answer."""
     with lab_faults(f"{host} port {port}: no SSH server answers"):
         transport = _open_transport(host, port, timeout_s)
         try:
@@ -117,7 +117,7 @@ class Link:
 
     @classmethod
     def dial(cls, address: Address, timeout_s: float) -> "Link":
-        """Connect, check the host key, log in. LabFault for whatever stands in the way."""
+        """Connect, check the host key, log in. InfrastructureError for whatever stands in the way."""
         if address.keyfile is not None:
             host_keys.check_private(address.keyfile)
         with lab_faults(f"{address}: can't connect", Unanswered):
@@ -144,7 +144,7 @@ class Link:
         """A new session channel. paramiko.ChannelException if the server refuses one more."""
         try:
             return self._open(timeout_s)
-        except LabFault:
+        except InfrastructureError:
             self.check()
         # dropbear 2022.83 closes a channel that is opened while it reaps another one's process
         return self._open(timeout_s)
@@ -156,7 +156,7 @@ class Link:
         except paramiko.ChannelException:
             raise
         except LOST as e:
-            raise LabFault(f"{self.address}: can't open a channel: {one_line(e)}") from e
+            raise InfrastructureError(f"{self.address}: can't open a channel: {one_line(e)}") from e
 
     def close(self) -> None:
         """End the transport; harmless when it has ended already."""
@@ -215,6 +215,6 @@ def _private_key(path: Path) -> paramiko.PKey:
     try:
         return paramiko.PKey.from_path(path)
     except (ValueError, TypeError, paramiko.SSHException, OSError) as e:
-        raise LabFault(
+        raise InfrastructureError(
             f"{path}: not a usable private key (OpenSSH format, without passphrase): {one_line(e)}"
         ) from e

@@ -19,7 +19,7 @@ from labgrid.protocol import CommandProtocol
 from mpbench.board.labgrid_decorators import active, stepped
 from mpbench.board.session import shell_protocol
 from mpbench.board.session.shell_protocol import Reply
-from mpbench.core.errors import LabFault
+from mpbench.core.errors import InfrastructureError
 
 _FRAME = re.compile(rb"<(\d+ \d+ [0-9a-f]{64} [0-9a-f \r\n]*)>")
 SETTLED_AFTER_S = 0.1
@@ -52,12 +52,12 @@ class SerialShellDriver(CommandMixin, Driver, CommandProtocol):
     def execute(self, command: str, timeout_s: float | None = None, *, once: bool = False) -> Reply:
         """Run a command that may run twice without harm, until a reply arrives whole.
 
-        once: never send it again. LabFault when no reply arrives whole; the command may have run.
+        once: never send it again. InfrastructureError when no reply arrives whole; the command may have run.
         """
         self._seq += 1
         line = shell_protocol.checked_request(self._seq, command)
         if len(line) > LONGEST_LINE:
-            raise LabFault(
+            raise InfrastructureError(
                 f"a command for a serial console has {LONGEST_LINE} bytes at most, not {len(line)}"
             )
         for number in range(1 if once else self.tries):
@@ -66,7 +66,7 @@ class SerialShellDriver(CommandMixin, Driver, CommandProtocol):
             reply = self._try(line, timeout_s or self.try_timeout_s)
             if reply is not None:
                 return reply
-        raise LabFault(
+        raise InfrastructureError(
             f"console {self.console.name}: no undamaged reply in {1 if once else self.tries} tries to "
             f"{shell_protocol.one_line(command, 120)}"
         )

@@ -6,13 +6,13 @@ import threading
 import time
 
 from mpbench.board.session import shell_protocol
-from mpbench.board.session.channel import CHUNK, Bell
+from mpbench.board.session.channel import CHUNK, ChannelWaiter
 from mpbench.board.session.link import LOST, Link, lab_faults
 from mpbench.board.session.shell_protocol import Reply
-from mpbench.core.errors import LabFault
+from mpbench.core.errors import InfrastructureError
 
 
-class CommandHangs(LabFault):
+class CommandHangs(InfrastructureError):
     """A command did not end by its deadline; its shell is lost with it."""
 
 
@@ -36,7 +36,7 @@ class FramedShell:
         with lab_faults(f"{link.address}: can't start a shell"):
             self._channel.exec_command(shell_protocol.SHELL_COMMAND)
             self._channel.sendall(shell_protocol.bootstrap(self._nonce))
-        self._bell = Bell(self._channel)
+        self._bell = ChannelWaiter(self._channel)
 
     def hello(self, timeout_s: float) -> str:
         """Learn how to kill what hangs here, and what its stdin is; the board's boot_id."""
@@ -47,7 +47,7 @@ class FramedShell:
         )
         lines = reply.stdout.decode("ascii", "replace").splitlines()
         if len(lines) != 2 or len(lines[0].split()) != 3:
-            raise LabFault(
+            raise InfrastructureError(
                 f"{self._link.address}: no usable shell: {shell_protocol.one_line(lines)} {reply.error}"
             )
         pid, group, stdin = lines[0].split()
@@ -72,7 +72,7 @@ class FramedShell:
     def execute(self, command: str, timeout_s: float) -> Reply:
         """Run one command; its stdin is empty and its own `cd` and variables end with it.
 
-        CommandHangs after timeout_s, LinkLost when the transport ends, LabFault when the shell does.
+        CommandHangs after timeout_s, LinkLost when the transport ends, InfrastructureError when the shell does.
         """
         with self._lock:
             self._seq += 1
@@ -81,7 +81,7 @@ class FramedShell:
             try:
                 self._send(shell_protocol.request(self._seq, command, headed=headed, null=self._null))
                 return self._receive(reader, command, time.monotonic() + timeout_s, timeout_s)
-            except LabFault:
+            except InfrastructureError:
                 self._usable = False
                 raise
             finally:
@@ -99,7 +99,7 @@ class FramedShell:
 
     def _send(self, line: bytes) -> None:
         if not self._usable:
-            raise LabFault(f"{self._link.address}: this shell has ended")
+            raise InfrastructureError(f"{self._link.address}: this shell has ended")
         self._link.check()
         try:
             self._channel.sendall(line)
@@ -138,4 +138,4 @@ class FramedShell:
         self._usable = False
         if not self._link.alive:
             self._link.check()
-        raise LabFault(f"{self._link.address}: the shell ended while {doing}") from cause
+        raise InfrastructureError(f"{self._link.address}: the shell ended while {doing}") from cause

@@ -35,7 +35,7 @@ from hashlib import sha256
 from attrs import field, frozen
 
 from mpbench.board.session.errnos import errno_name
-from mpbench.core.errors import LabFault, Misuse
+from mpbench.core.errors import InfrastructureError, UsageError
 
 GROUP = "read -r s </proc/$$/stat; set -- ${s##*) }; "
 """Leaves the shell's process group in $3. Ref: proc_pid_stat(5), field 5"""
@@ -129,9 +129,9 @@ def one_line(text: object, limit: int = 300) -> str:
 
 
 def encode(text: str) -> bytes:
-    """A command's bytes; undecodable bytes of file names survive as surrogates. Misuse for NUL."""
+    """A command's bytes; undecodable bytes of file names survive as surrogates. UsageError for NUL."""
     if "\0" in text:
-        raise Misuse(f"a command can't hold a NUL byte: {one_line(repr(text))}")
+        raise UsageError(f"a command can't hold a NUL byte: {one_line(repr(text))}")
     return text.encode("utf-8", "surrogateescape")
 
 
@@ -248,7 +248,7 @@ def request(seq: int, command: str, *, headed: bool = True, null: bool = False) 
 class ReplyReader:
     """Puts one reply together from pieces of both streams, in time linear in their length.
 
-    limit: bytes that both streams may hold together; LabFault beyond it.
+    limit: bytes that both streams may hold together; InfrastructureError beyond it.
     headed: the reply begins after its first line; else with the first byte.
     """
 
@@ -296,7 +296,7 @@ class ReplyReader:
     def _take_last_line(self, text: bytes) -> None:
         code, _, told = text.partition(b" ")
         if not code.isdigit() or told not in (b"", b"e"):
-            raise LabFault(f"a reply ends with {text[:40]!r} where its exit code should be")
+            raise InfrastructureError(f"a reply ends with {text[:40]!r} where its exit code should be")
         self._code = int(code)
         if not told:
             self._err_end = 0
@@ -311,7 +311,7 @@ class ReplyReader:
     def _grow(self, stream: bytearray, data: bytes) -> None:
         stream += data
         if len(self._out) + len(self._err) > self._limit:
-            raise LabFault(
+            raise InfrastructureError(
                 f"a command's output exceeds {self._limit} bytes: read it through spawn() or get()"
             )
 
@@ -334,7 +334,7 @@ def checked_request(seq: int, command: str) -> bytes:
     digest = sha256(encode(script)).hexdigest()
     line = f'X={shlex.quote(script)}; [ "$(printf %s "$X" | sha256sum)" = "{digest}  -" ] && eval "$X"'
     if "\n" in line or "\r" in line:
-        raise Misuse(f"a command for a serial console must be one line: {one_line(repr(command))}")
+        raise UsageError(f"a command for a serial console must be one line: {one_line(repr(command))}")
     return encode(line)
 
 

@@ -14,7 +14,7 @@ from hashlib import sha256
 from mpbench.board.session.channel import RemoteCommand
 from mpbench.board.session.link import Link
 from mpbench.board.session.shell_protocol import Reply, one_line
-from mpbench.core.errors import LabFault, Misuse
+from mpbench.core.errors import InfrastructureError, UsageError
 
 Execute = Callable[[str, float], Reply]
 
@@ -39,17 +39,17 @@ OCTAL_PIECE = 8192
 
 
 def split(path: str) -> tuple[str, str]:
-    """Directory and file name of an absolute path. Misuse for anything else."""
+    """Directory and file name of an absolute path. UsageError for anything else."""
     directory, slash, name = path.rpartition("/")
     if not path.startswith("/") or not slash or name in ("", ".", "..") or "\0" in path:
-        raise Misuse(f"{one_line(repr(path))}: an absolute path of a file is needed")
+        raise UsageError(f"{one_line(repr(path))}: an absolute path of a file is needed")
     return directory or "/", name
 
 
 def upload(link: Link, data: bytes, path: str, tag: str, timeout_s: float) -> None:
     """Make `path` hold `data`. Until the last step nothing shows but a temporary name beside it.
 
-    tag: unique part of the temporary name. LabFault with the reason (no room, read-only, lost link, ...).
+    tag: unique part of the temporary name. InfrastructureError with the reason (no room, read-only, lost link, ...).
     """
     digest = sha256(data).hexdigest()
     script = _enter(path, len(data), tag) + 'cat >"$t" ' + _COMMIT % digest
@@ -83,8 +83,8 @@ def upload_as_text(execute: Execute, data: bytes, path: str, tag: str, timeout_s
             _judge(piece, path, data, digest)
         script = _enter(path, len(data), tag) + ": " + _COMMIT % digest
         _judge(execute(script, deadline - time.monotonic()), path, data, digest)
-    except LabFault:
-        with contextlib.suppress(LabFault):
+    except InfrastructureError:
+        with contextlib.suppress(InfrastructureError):
             execute(f"rm -f {temporary}", timeout_s)
         raise
 
@@ -100,12 +100,16 @@ def _judge(reply: Reply, path: str, data: bytes, digest: str) -> None:
         return
     said = dict(line.split(" ", 1) for line in reply.stdout.decode().splitlines() if " " in line)
     if "room" in said:
-        raise LabFault(
+        raise InfrastructureError(
             f"{path}: no room: {len(data)} bytes to write, {said['room']} KiB free on the board (ENOSPC)"
         )
     if said.get("hash", digest) != digest:
-        raise LabFault(f"{path}: upload damaged: SHA-256 {said['hash']} on the board, {digest} here")
-    raise LabFault(f"{path}: upload failed ({reply.errno or f'exit code {reply.code}'}): {reply.error}")
+        raise InfrastructureError(
+            f"{path}: upload damaged: SHA-256 {said['hash']} on the board, {digest} here"
+        )
+    raise InfrastructureError(
+        f"{path}: upload failed ({reply.errno or f'exit code {reply.code}'}): {reply.error}"
+    )
 
 
 def download(execute: Execute, path: str, timeout_s: float) -> bytes:
@@ -114,11 +118,11 @@ def download(execute: Execute, path: str, timeout_s: float) -> bytes:
     quoted = shlex.quote(path)
     reply = execute(f"sha256sum <{quoted} && cat {quoted}", timeout_s)
     if reply.code != 0:
-        raise LabFault(f"{path}: download failed ({reply.errno or reply.code}): {reply.error}")
+        raise InfrastructureError(f"{path}: download failed ({reply.errno or reply.code}): {reply.error}")
     head, _, data = reply.stdout.partition(b"\n")
     here, there = sha256(data).hexdigest(), head.split()[0].decode()
     if here != there:
-        raise LabFault(
+        raise InfrastructureError(
             f"{path}: download damaged or file changed meanwhile: SHA-256 {there} on the board, {here} here"
         )
     return data

@@ -11,7 +11,7 @@ from attrs import field, frozen
 
 from mpbench.board.protocols import Session
 from mpbench.board.trace.tracefs import TRACING
-from mpbench.core.errors import LabFault
+from mpbench.core.errors import InfrastructureError
 
 TAKE_S = 300.0
 
@@ -37,13 +37,13 @@ class Descriptions:
 
 
 def descriptions(session: Session, events: Sequence[str]) -> Descriptions:
-    """Ask the board. LabFault if it does not say."""
+    """Ask the board. InfrastructureError if it does not say."""
     files = ["header_page", *(f"{event}/format" for event in events)]
     script = "; ".join(f"cat {TRACING}/events/{file}; echo '@@'" for file in files)
     reply = session.execute(script)
     parts = reply.stdout.decode("utf-8", "replace").split("@@\n")[:-1]
     if len(parts) != len(files) or not all(parts):
-        raise LabFault(f"the board does not describe its trace buffer: {reply.error}")
+        raise InfrastructureError(f"the board does not describe its trace buffer: {reply.error}")
     return Descriptions(parts[0], tuple(parts[1:]))
 
 
@@ -54,10 +54,10 @@ def cpus(session: Session, instance: str) -> list[int]:
 
 
 def pages(session: Session, instance: str, cpu: int, page: int) -> bytes:
-    """All pages of a CPU that were not taken yet. LabFault if they can't be read."""
+    """All pages of a CPU that were not taken yet. InfrastructureError if they can't be read."""
     reply = session.spawn(RAW.format(instance=instance, cpu=cpu, page=page)).finish(TAKE_S)
     if reply.code != 0:
-        raise LabFault(f"{instance}: pages of CPU {cpu} can't be read: {reply.error}")
+        raise InfrastructureError(f"{instance}: pages of CPU {cpu} can't be read: {reply.error}")
     return reply.stdout
 
 
@@ -65,7 +65,7 @@ def text(session: Session, instance: str) -> bytes:
     """Everything that was recorded as text; it stays there for `pages`."""
     reply = session.spawn(f"cat {instance}/trace").finish(TAKE_S)
     if reply.code != 0:
-        raise LabFault(f"{instance}/trace can't be read: {reply.error}")
+        raise InfrastructureError(f"{instance}/trace can't be read: {reply.error}")
     return reply.stdout
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from attrs import define, field, frozen
 
-from mpbench.core.errors import LabFault
+from mpbench.core.errors import InfrastructureError
 
 PADDING, TIME_EXTEND, TIME_STAMP = 29, 30, 31
 DISCARDED = 1
@@ -45,11 +45,13 @@ FIELD = re.compile(r"field:([^;]+);\s*offset:(\d+);\s*size:(\d+);\s*signed:([01]
 
 
 def layout(header_page: str) -> Layout:
-    """From events/header_page: `commit` has 8 bytes on arm64, 4 on arm32. LabFault for no known page."""
+    """From events/header_page: `commit` has 8 bytes on arm64, 4 on arm32. InfrastructureError for no known page."""
     found = {words.split()[-1]: (int(at), int(size)) for words, at, size, _ in FIELD.findall(header_page)}
     stamp, commit, data = found.get("timestamp"), found.get("commit"), found.get("data")
     if stamp != (0, 8) or commit is None or data is None or commit[1] not in (4, 8):
-        raise LabFault(f"events/header_page describes no page that is known: {header_page[:200]!r}")
+        raise InfrastructureError(
+            f"events/header_page describes no page that is known: {header_page[:200]!r}"
+        )
     return Layout(*commit, data[0], data[0] + data[1])
 
 
@@ -79,11 +81,11 @@ class Format:
 
 
 def event_format(text: str) -> Format:
-    """From events/SYSTEM/EVENT/format. LabFault if it is none."""
+    """From events/SYSTEM/EVENT/format. InfrastructureError if it is none."""
     name = re.search(r"^name: (\S+)$", text, re.M)
     number = re.search(r"^ID: (\d+)$", text, re.M)
     if name is None or number is None:
-        raise LabFault(f"no format of an event: {text[:80]!r}")
+        raise InfrastructureError(f"no format of an event: {text[:80]!r}")
     fields = [_field(*parts) for parts in FIELD.findall(text)]
     return Format(name[1], int(number[1]), {f.name: f for f in fields})
 
@@ -121,9 +123,9 @@ class Events:
         return Events(self.ids[chosen], self.times_ns[chosen], self.at[chosen], self.data, self.lost)
 
     def numbers(self, f: Field) -> Numbers:
-        """Values of a numeric field of every event. LabFault for a field that is no number."""
+        """Values of a numeric field of every event. InfrastructureError for a field that is no number."""
         if f.kind != "number" or f.size not in (1, 2, 4, 8):
-            raise LabFault(f"field {f.name} is no number: {f.kind} of {f.size} bytes")
+            raise InfrastructureError(f"field {f.name} is no number: {f.kind} of {f.size} bytes")
         raw = self.data[(self.at + f.at)[:, None] + np.arange(f.size)]
         return raw.view(f"<{'i' if f.signed else 'u'}{f.size}")[:, 0]
 
@@ -138,7 +140,7 @@ class Events:
         words = self.numbers(Field(f.name, f.at, 4, False, "number"))
         found = [(int(a) + (int(w) & 0xFFFF), int(w) >> 16) for a, w in zip(self.at, words, strict=True)]
         if any(a + n > len(self.data) for a, n in found):
-            raise LabFault(f"field {f.name}: its text is outside of the capture")
+            raise InfrastructureError(f"field {f.name}: its text is outside of the capture")
         return found
 
 
@@ -146,11 +148,11 @@ def decode(data: bytes, where: Layout, formats: Mapping[int, Format] | None = No
     """Events of a capture of one CPU, some thousand pages at a time.
 
     formats: by number; with them every event's type and size are checked as well.
-    LabFault, with page and offset, for whatever can't have been written by a kernel.
+    InfrastructureError, with page and offset, for whatever can't have been written by a kernel.
     """
     size = where.page_size
     if len(data) % size:
-        raise LabFault(
+        raise InfrastructureError(
             f"the capture is cut short: {len(data)} bytes are {len(data) // size} pages of {size} bytes and "
             f"{len(data) % size} bytes more"
         )
@@ -174,7 +176,7 @@ def _check(events: Events, formats: Mapping[int, Format], walk: "_Walk") -> None
     for wrong in np.flatnonzero((needed < 0) | (walk.lengths < needed))[:1]:
         number = int(events.ids[wrong])
         what = "has no format" if needed[wrong] < 0 else f"needs {needed[wrong]} bytes"
-        raise LabFault(f"{walk.place(int(events.at[wrong]))}: an event of type {number} {what}")
+        raise InfrastructureError(f"{walk.place(int(events.at[wrong]))}: an event of type {number} {what}")
 
 
 @define
@@ -203,7 +205,7 @@ class _Walk:
         commit = word & (MISSED_STORED - 1)
         room = self.where.page_size - self.where.data_at
         for wrong in np.flatnonzero((commit > room) | (commit % 4 != 0))[:1]:
-            raise LabFault(
+            raise InfrastructureError(
                 f"page {self.first_page + wrong}: {commit[wrong]} bytes are committed; a page has {room}, "
                 "in words of 4"
             )
@@ -255,7 +257,7 @@ class _Walk:
         wrong = (end > commit[live]) | (length % 4 != 0) | (length < 4) | ((kind == 0) & (length < 12))
         for i in np.flatnonzero(wrong)[:1]:
             page, left = live[i], commit[live[i]] - pos[live[i]]
-            raise LabFault(
+            raise InfrastructureError(
                 f"page {self.first_page + page}, offset {self.where.data_at + pos[page]}: an event of "
                 f"{length[i]} bytes (type {kind[i]}); {left} bytes are left of the page's data"
             )
@@ -267,7 +269,9 @@ class _Walk:
             back = np.concatenate(([0], back))
         for i in back[:1]:
             before = int(stamps[i - 1]) if i else last_ns
-            raise LabFault(f"{self.place(int(at[i]))}: time goes back from {before} to {int(stamps[i])} ns")
+            raise InfrastructureError(
+                f"{self.place(int(at[i]))}: time goes back from {before} to {int(stamps[i])} ns"
+            )
 
     def place(self, at: int) -> str:
         """Where a byte is, in words."""
