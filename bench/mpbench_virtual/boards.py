@@ -34,7 +34,7 @@ KERNEL_ARGUMENTS = "console=ttyAMA0,115200 quiet rdinit=/init mem=256M"
 
 
 @frozen
-class Board:
+class StartedBoard:
     """A virtual board as its users see it."""
 
     name: str
@@ -84,7 +84,7 @@ def start(
     lifeline: bool,
     address: str | None = None,
     base_port: int = BASE_PORT,
-) -> Board:
+) -> StartedBoard:
     """Start the process of a board, powered off.
 
     lifeline: the board ends with this process; else it stays until `stop`.
@@ -151,7 +151,7 @@ def _with_keys(rootfs: Path, directory: Path) -> Path:
     return both
 
 
-def _launch(spec: Spec, lock_fd: int) -> Board:
+def _launch(spec: Spec, lock_fd: int) -> StartedBoard:
     text = json.dumps(attrs.asdict(spec), default=str)
     with (spec.directory / "board.log").open("wb") as log:
         process = subprocess.Popen(
@@ -191,18 +191,18 @@ def _last_words(spec: Spec) -> str:
     return lines[-1] if lines else "its process ended without a word"
 
 
-def _read_board(file: Path, process: "subprocess.Popen[bytes] | None" = None) -> Board:
-    return Board(**json.loads(file.read_text()), directory=file.parent, process=process)
+def _read_board(file: Path, process: "subprocess.Popen[bytes] | None" = None) -> StartedBoard:
+    return StartedBoard(**json.loads(file.read_text()), directory=file.parent, process=process)
 
 
-def boards() -> Iterator[Board]:
+def boards() -> Iterator[StartedBoard]:
     """The boards of this user that are up."""
     remove_stale()
     for file in sorted(run_dir().glob("*/board.json")):
         yield _read_board(file)
 
 
-def find(name: str) -> Board:
+def find(name: str) -> StartedBoard:
     """The board of that name; UsageError naming those that are up."""
     up = {b.name: b for b in boards()}
     if name not in up:
@@ -210,7 +210,7 @@ def find(name: str) -> Board:
     return up[name]
 
 
-def read_memory(board: Board, pa: int, size: int) -> bytes:
+def read_memory(board: StartedBoard, pa: int, size: int) -> bytes:
     """RAM of a board, through the file that its process shares with QEMU. InfrastructureError if the board is off.
 
     Ref: memfd_create(2), proc_pid_fd(5)
@@ -226,7 +226,7 @@ def read_memory(board: Board, pa: int, size: int) -> bytes:
     raise InfrastructureError(f"virtual board {board.name} is off: it has no memory")
 
 
-def stop(board: Board) -> None:
+def stop(board: StartedBoard) -> None:
     """End a board's process and wait until nothing of it is left."""
     if board.process is not None:
         board.process.terminate()

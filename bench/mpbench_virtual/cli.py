@@ -51,7 +51,7 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     console.set_defaults(run=_console)
 
 
-class Progress:
+class BuildProgress:
     """A line for every change of a step, with the time since the start."""
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ class Progress:
 
 
 def _build(args: argparse.Namespace) -> int:
-    parts = boards.build_parts(args.kind, Progress())
+    parts = boards.build_parts(args.kind, BuildProgress())
     for name in ("firmware", "kernel", "initrd", "device_tree", "environment"):
         print(f"{name:<12} {getattr(parts, name)}")
     return 0
@@ -70,7 +70,7 @@ def _build(args: argparse.Namespace) -> int:
 
 def _up(args: argparse.Namespace) -> int:
     board = boards.start(
-        args.kind, args.name, Progress(), lifeline=False, address=args.address, base_port=args.base_port
+        args.kind, args.name, BuildProgress(), lifeline=False, address=args.address, base_port=args.base_port
     )
     if not args.off:
         power(board, True)
@@ -78,14 +78,14 @@ def _up(args: argparse.Namespace) -> int:
     return 0
 
 
-def power(board: boards.Board, on: bool) -> None:
+def power(board: boards.StartedBoard, on: bool) -> None:
     """Switch a board's supply through its power port."""
     request = urllib.request.Request(board.power_url.format(index=0), data=b"01"[on : on + 1], method="PUT")
     with urllib.request.urlopen(request):
         pass
 
 
-def is_on(board: boards.Board) -> bool:
+def is_on(board: boards.StartedBoard) -> bool:
     """Whether the supply is on."""
     with urllib.request.urlopen(board.power_url.format(index=0)) as answer:
         return bool(answer.read() == b"1")
@@ -102,7 +102,7 @@ def _status(_: argparse.Namespace) -> int:
     return 0
 
 
-def _print(board: boards.Board) -> None:
+def _print(board: boards.StartedBoard) -> None:
     ports = board.ports
     print(f"{board.name}: {'on' if is_on(board) else 'off'}, process {board.pid}")
     print(f"  console  {board.address}:{ports['console']} (raw TCP)")

@@ -24,7 +24,7 @@ SLOT_SIZE = 0x100
 
 
 @frozen
-class Region:
+class MemoryRegion:
     """Memory of a core: at `da` for the core, at `pa` in the board's RAM."""
 
     name: str
@@ -66,7 +66,7 @@ class CoreSpec:
     processor_id: int
     cpu: str
     cpu_hz: int
-    regions: tuple[Region, ...]
+    regions: tuple[MemoryRegion, ...]
     watchdog: WatchdogSpec
     ipcc_da: int = field(repr=hex)
 
@@ -80,7 +80,7 @@ class CoreSpec:
         """Physical address of the core's slot in the control page."""
         return CONTROL_PA + SLOT_SIZE * self.processor_id
 
-    def region(self, name: str) -> Region:
+    def region(self, name: str) -> MemoryRegion:
         """The region called `name`; UsageError if there is none."""
         for region in self.regions:
             if region.name == name:
@@ -102,8 +102,8 @@ MP25_CORES: dict[str, CoreSpec] = {
         cpu="cortex-m33",
         cpu_hz=400_000_000,
         regions=(
-            Region("firmware", 0x8010_0000, 0x8010_0000, 0x80_0000),
-            Region("ipc", 0x8120_0000, 0x8120_0000, 0x10_0000),
+            MemoryRegion("firmware", 0x8010_0000, 0x8010_0000, 0x80_0000),
+            MemoryRegion("ipc", 0x8120_0000, 0x8120_0000, 0x10_0000),
         ),
         watchdog=WatchdogSpec(
             kind="iwdg",
@@ -122,8 +122,8 @@ MP25_CORES: dict[str, CoreSpec] = {
         cpu="cortex-m0",
         cpu_hz=200_000_000,
         regions=(
-            Region("firmware", 0x200C_0000, 0x8160_0000, 0x6000),
-            Region("ipc", 0x200C_6000, 0x8180_0000, 0x2000),
+            MemoryRegion("firmware", 0x200C_0000, 0x8160_0000, 0x6000),
+            MemoryRegion("ipc", 0x200C_6000, 0x8180_0000, 0x2000),
         ),
         watchdog=WatchdogSpec(
             kind="iwdg", name="iwdg5", da=0x4609_0000, clock_hz=32_000, spi=177, soc_line="GIC_SPI 7"
@@ -154,9 +154,9 @@ MP15_CORES: dict[str, CoreSpec] = {
         cpu="cortex-m4",
         cpu_hz=208_877_930,
         regions=(
-            Region("retram", 0x0000_0000, 0x8010_0000, 0x1_0000),
-            Region("mcuram2", 0x1000_0000, 0x8011_0000, 0x4_0000),
-            Region("ipc", 0x1004_0000, 0x8120_0000, 0x2000),
+            MemoryRegion("retram", 0x0000_0000, 0x8010_0000, 0x1_0000),
+            MemoryRegion("mcuram2", 0x1000_0000, 0x8011_0000, 0x4_0000),
+            MemoryRegion("ipc", 0x1004_0000, 0x8120_0000, 0x2000),
         ),
         watchdog=WatchdogSpec(
             kind="wwdg",

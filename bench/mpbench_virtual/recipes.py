@@ -17,7 +17,7 @@ from mpbench_virtual.fetch import fetch, source_tree, unpack_deb
 from mpbench_virtual.keys import signing_public_key
 from mpbench_virtual.models import MP25, BoardKind, Soc
 from mpbench_virtual.paths import FIRMWARE
-from mpbench_virtual.steps import Place, Step, hash_files
+from mpbench_virtual.steps import BuildStep, Place, hash_files
 from mpbench_virtual.tools import run_logged
 
 JOBS = f"-j{os.cpu_count() or 1}"
@@ -43,7 +43,7 @@ GUEST_FILES = {
 EMPTY_DIRECTORIES = "bin dev proc sys tmp run root sbin usr/bin usr/sbin lib/firmware var/log"
 
 
-def steps_of(kind: BoardKind) -> list[Step]:
+def steps_of(kind: BoardKind) -> list[BuildStep]:
     """All parts of a board, each behind what it needs. Boards of one SoC share all but OP-TEE and TF-A."""
     soc = kind.soc
 
@@ -52,8 +52,8 @@ def steps_of(kind: BoardKind) -> list[Step]:
         inputs: Callable[[], Iterable[str]],
         make: Callable[[Place], None],
         needs: tuple[str, ...] = (),
-    ) -> Step:
-        return Step(name, inputs, make, needs, work=name if soc is MP25 else f"{name}-{soc.name}")
+    ) -> BuildStep:
+        return BuildStep(name, inputs, make, needs, work=name if soc is MP25 else f"{name}-{soc.name}")
 
     return [
         step("linux", lambda: _linux_inputs(soc), lambda place: _make_linux(soc, place)),

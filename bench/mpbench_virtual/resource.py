@@ -48,7 +48,7 @@ class VirtualBoard(ManagedResource):  # type: ignore[misc]
 
     def __attrs_post_init__(self) -> None:
         self.timeout = 10.0
-        self.board: boards.Board | None = None
+        self.board: boards.StartedBoard | None = None
         super().__attrs_post_init__()
 
     def expand(self) -> None:
@@ -63,7 +63,7 @@ class VirtualBoard(ManagedResource):  # type: ignore[misc]
         self._add("NetworkService", "ssh", ssh)
         self.avail = True
 
-    def _start(self) -> boards.Board:
+    def _start(self) -> boards.StartedBoard:
         board = boards.start(self.kind, f"run-{os.getpid()}-{self.name or self.kind}", _tell, lifeline=True)
         atexit.register(boards.stop, board)
         return board

@@ -35,7 +35,7 @@ class Place:
 
 
 @frozen
-class Step:
+class BuildStep:
     """One part of a board.
 
     inputs: called when the step is looked at; text that, with the keys of what it needs, names the result.
@@ -50,6 +50,10 @@ class Step:
     work: str = ""
 
 
+# application.py and xtest.py are inputs of what they build: this name changes with their next rebuild.
+Step = BuildStep
+
+
 def hash_files(*roots: Path) -> str:
     """One digest over the names and bytes of files, directories walked in order."""
     digest = hashlib.sha256()
@@ -62,7 +66,7 @@ def hash_files(*roots: Path) -> str:
     return digest.hexdigest()
 
 
-def keys_of(steps: Iterable[Step]) -> dict[str, str]:
+def keys_of(steps: Iterable[BuildStep]) -> dict[str, str]:
     """The content address of each step; a step stands behind what it needs."""
     keys: dict[str, str] = {}
     for step in steps:
@@ -76,7 +80,7 @@ def built(name: str, key: str) -> Path:
     return cache_dir() / "built" / f"{name}-{key}"
 
 
-def build(steps: list[Step], report: Report) -> dict[str, Path]:
+def build(steps: list[BuildStep], report: Report) -> dict[str, Path]:
     """Make whatever is not there yet, in parallel where it can be; the result of every step by name."""
     keys = keys_of(steps)
     results = {s.name: built(s.name, keys[s.name]) for s in steps}
@@ -92,7 +96,7 @@ def build(steps: list[Step], report: Report) -> dict[str, Path]:
     return results
 
 
-def _build_missing(missing: list[Step], results: Mapping[str, Path], report: Report) -> None:
+def _build_missing(missing: list[BuildStep], results: Mapping[str, Path], report: Report) -> None:
     waiting = {s.name: s for s in missing}
     running: dict[Future[None], str] = {}
     stop = threading.Event()
@@ -110,7 +114,7 @@ def _build_missing(missing: list[Step], results: Mapping[str, Path], report: Rep
             raise
 
 
-def _make(step: Step, results: Mapping[str, Path], report: Report, stop: threading.Event) -> None:
+def _make(step: BuildStep, results: Mapping[str, Path], report: Report, stop: threading.Event) -> None:
     out = results[step.name]
     if out.is_dir() or stop.is_set():
         return

@@ -28,7 +28,7 @@ def program(name: str) -> Path:
     return Path(sys.executable).with_name(name)
 
 
-def boot(board: boards.Board) -> None:
+def boot(board: boards.StartedBoard) -> None:
     """Switch the board on and wait for its SSH server, which sends no event that it is up."""
     power(board, True)
     pause = threading.Event()

@@ -27,7 +27,7 @@ FIRST_PORT = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 
 
 @contextlib.contextmanager
-def serial_port(board: boards.Board) -> Iterator[str]:
+def serial_port(board: boards.StartedBoard) -> Iterator[str]:
     """A tty: what either UART says comes out of it, what goes in is for Linux."""
     ours, theirs = os.openpty()
     tty.setraw(theirs)
@@ -61,7 +61,7 @@ def _pump(ours: int, uarts: list[socket.socket], done: int) -> None:
 
 
 @pytest.fixture
-def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[boards.Board]:
+def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[boards.StartedBoard]:
     """A virtual board whose SSH server has port 22, as a real board's."""
     if os.geteuid() != 0 and int(FIRST_PORT.read_text()) > 1:
         pytest.skip("port 22 of a loopback address needs root")
@@ -71,7 +71,7 @@ def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[boards.Bo
     boards.stop(up)
 
 
-def test_a_desk_file_runs_as_it_is(board: boards.Board, tmp_path: Path):
+def test_a_desk_file_runs_as_it_is(board: boards.StartedBoard, tmp_path: Path):
     """One UART for Linux and OP-TEE is enough: firmware runs, a wrong signature's reason is read from it."""
     config = tmp_path / "config"
     config.mkdir(mode=0o700)

@@ -25,7 +25,7 @@ READY_S = 30.0
 class Lab:
     """A coordinator, an exporter with one virtual board, and a user with keys."""
 
-    def __init__(self, directory: Path, board: boards.Board) -> None:
+    def __init__(self, directory: Path, board: boards.StartedBoard) -> None:
         self.directory = directory
         self.board = board
         self.config = directory / "config"
@@ -96,7 +96,7 @@ class Lab:
 
 
 @pytest.fixture(scope="module")
-def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[boards.Board]:
+def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[boards.StartedBoard]:
     """A virtual board, off."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("boards")))
@@ -106,7 +106,7 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[boards.Board]:
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory, board: boards.Board) -> Iterator[Lab]:
+def lab(tmp_path_factory: pytest.TempPathFactory, board: boards.StartedBoard) -> Iterator[Lab]:
     """A lab with that board; the user's keys are there, the board's host key is not pinned yet."""
     found = Lab(tmp_path_factory.mktemp("lab"), board)
     found.config.mkdir(mode=0o700)
@@ -150,7 +150,7 @@ def test_a_coordinator_that_is_not_there_is_told_in_one_line(lab: Lab):
     assert "Traceback" not in done.stdout + done.stderr
 
 
-def test_a_lab_s_file_runs_as_it_is_on_a_virtual_board_behind_a_place(lab: Lab, board: boards.Board):
+def test_a_lab_s_file_runs_as_it_is_on_a_virtual_board_behind_a_place(lab: Lab, board: boards.StartedBoard):
     """Enrolled, acquired, run, released: every verdict is PASS, and the report names the board as virtual."""
     labs.boot(board)
     enrolled = lab.bench.mpbench("enrol", board.address, str(board.ports["ssh"]))

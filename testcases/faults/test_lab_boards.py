@@ -48,7 +48,7 @@ def dice(request: pytest.FixtureRequest) -> random.Random:
 class BoardLab(NightLab):
     """A lab with the three boards; nights are plans over all of them or one."""
 
-    def __init__(self, directory: Path, up: dict[str, boards.Board]) -> None:
+    def __init__(self, directory: Path, up: dict[str, boards.StartedBoard]) -> None:
         super().__init__(directory)
         self.up = up
         config = directory / "config"
@@ -126,7 +126,7 @@ def whole(log: Path) -> list[dict]:
     return [json.loads(line) for line in log.read_text().splitlines(keepends=True) if line.endswith("\n")]
 
 
-def exported(board: boards.Board) -> dict[str, dict]:
+def exported(board: boards.StartedBoard) -> dict[str, dict]:
     """What a lab host exports of a board: raw consoles, SSH, a power port."""
     serial = {"cls": "NetworkSerialPort", "host": board.address, "protocol": "raw", "speed": 115200}
     service = {"cls": "NetworkService", "address": board.address, "port": board.ports["ssh"]}
@@ -139,11 +139,11 @@ def exported(board: boards.Board) -> dict[str, dict]:
 
 
 @pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, boards.Board]]:
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, boards.StartedBoard]]:
     """Three virtual boards, off: the first run switches them on."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("boards")))
-        found: dict[str, boards.Board] = {}
+        found: dict[str, boards.StartedBoard] = {}
         try:
             for place, kind in KINDS.items():
                 found[place] = boards.start(kind, place, lambda *_: None, lifeline=True)
@@ -154,12 +154,12 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, boards.Bo
 
 
 @pytest.fixture(scope="module", autouse=True)
-def first(up: dict[str, boards.Board]) -> None:
+def first(up: dict[str, boards.StartedBoard]) -> None:
     """The boards' own processes are there before what may leak is counted."""
 
 
 @pytest.fixture
-def lab(tmp_path: Path, up: dict[str, boards.Board]) -> Iterator[BoardLab]:
+def lab(tmp_path: Path, up: dict[str, boards.StartedBoard]) -> Iterator[BoardLab]:
     """A coordinator, an exporter for each board, and an operator with keys; ends with its test."""
     found = BoardLab(tmp_path, up)
     try:

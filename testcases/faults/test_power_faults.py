@@ -73,7 +73,7 @@ Answer = Callable[[Relay, bytes], None]
 class Switch:
     """A relay in front of the board's power port. answers: for the next orders, in order; then it obeys."""
 
-    board: boards.Board
+    board: boards.StartedBoard
     answers: list[Answer] = field(factory=list)
     server: ThreadingHTTPServer = field(init=False)
     ended: threading.Event = field(factory=threading.Event)
@@ -178,7 +178,7 @@ def in_spite_of(failure: Answer, chance: random.Random) -> Answer:
 
 
 @pytest.fixture(scope="module")
-def board() -> Iterator[boards.Board]:
+def board() -> Iterator[boards.StartedBoard]:
     """A virtual board of these tests, behind each test's own switch; all its files are there."""
     found = boards.start("mp25", "switched", lambda _step, _what: None, lifeline=True)
     power(found, True)
@@ -187,7 +187,7 @@ def board() -> Iterator[boards.Board]:
 
 
 @pytest.fixture
-def switch(board: boards.Board) -> Iterator[Switch]:
+def switch(board: boards.StartedBoard) -> Iterator[Switch]:
     """A good switch; the board is off before and afterwards."""
     power(board, False)
     made = Switch(board)
@@ -249,7 +249,7 @@ def go(stm32mp: Any, *way: str) -> None:
         stm32mp.transition(status)
 
 
-def is_on(board: boards.Board) -> bool:
+def is_on(board: boards.StartedBoard) -> bool:
     """By the board's own power port."""
     with urllib.request.urlopen(board.power_url.format(index=0), timeout=WAIT_S) as answer:
         return bool(answer.read() == b"1")
@@ -414,7 +414,7 @@ def verdicts_of(target_file: Path, tmp_path: Path) -> list[dict[str, Any]]:
     return [line for line in lines if line["kind"] == "test-end"]
 
 
-def answers_ssh(board: boards.Board) -> bool:
+def answers_ssh(board: boards.StartedBoard) -> bool:
     """Whether its server greets."""
     with contextlib.suppress(OSError), socket.create_connection((board.address, board.ports["ssh"]), 2) as s:
         return s.recv(4) == b"SSH-"

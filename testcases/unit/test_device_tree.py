@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mpbench.twin.profile import load_profile
-from mpbench_virtual.memory import CONTROL_PA, CONTROL_SIZE, RAM_PA, RAM_SIZE, CoreSpec, Region
+from mpbench_virtual.memory import CONTROL_PA, CONTROL_SIZE, RAM_PA, RAM_SIZE, CoreSpec, MemoryRegion
 from mpbench_virtual.models import KINDS, Soc
 
 OVERLAYS = Path(__file__).parents[2] / "firmware/boot"
@@ -96,7 +96,7 @@ def test_the_core_s_memory_is_the_emulator_s(tree: Tree, core: CoreSpec) -> None
     da_of = {(high << 32 | low, size): da for da, high, low, size in zip(*[iter(ranges)] * 4, strict=True)}
     found = [reserved(tree, by_phandle[p]) for p in tree.cells(node, "memory-region")]
     names = [region.name for region in core.regions]
-    assert [Region(n, da_of[pa, size], pa, size) for n, (pa, size) in zip(names, found, strict=True)] == list(
+    assert [MemoryRegion(n, da_of[pa, size], pa, size) for n, (pa, size) in zip(names, found, strict=True)] == list(
         core.regions
     )
 

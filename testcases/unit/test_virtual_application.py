@@ -8,7 +8,7 @@ import pytest
 from mpbench_virtual import application, recipes
 from mpbench_virtual.models import KINDS
 from mpbench_virtual.paths import cache_dir
-from mpbench_virtual.steps import Step
+from mpbench_virtual.steps import BuildStep
 
 KIND = KINDS["mp15"]
 NAME = "c5a8f8a3-2b5c-4b0e-9d3b-7c1f0e6f4a21.ta"
@@ -40,7 +40,7 @@ def make(tmp_path, monkeypatch):
     told = Make()
     monkeypatch.setattr(application, "run_logged", told)
     monkeypatch.setattr(application, "source_tree", lambda _: source)
-    optee = Step("optee", lambda: ["any"], lambda _: None, work="optee-mp15")
+    optee = BuildStep("optee", lambda: ["any"], lambda _: None, work="optee-mp15")
     monkeypatch.setattr(application, "steps_of", lambda _: [optee])
     return told
 

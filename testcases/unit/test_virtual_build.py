@@ -12,7 +12,7 @@ from mpbench_virtual.fetch import GUEST_ARCHITECTURES, Apt, Package, packages
 from mpbench_virtual.models import KINDS
 from mpbench_virtual.paths import FIRMWARE
 from mpbench_virtual.recipes import GUEST_FILES, steps_of
-from mpbench_virtual.steps import Step, build, hash_files, keys_of
+from mpbench_virtual.steps import BuildStep, build, hash_files, keys_of
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +41,7 @@ def said():
 def test_what_was_built_is_not_built_again():
     """The second build finds everything by content and makes nothing."""
     made = []
-    parts = [Step("part", lambda: ["input"], writer("hello", made))]
+    parts = [BuildStep("part", lambda: ["input"], writer("hello", made))]
     first = build(parts, lambda *_: None)
     lines, report = said()
     assert build(parts, report) == first
@@ -56,9 +56,9 @@ def test_another_input_is_another_result():
     def addresses(text):
         return keys_of(
             [
-                Step("base", lambda: [text], writer("", [])),
-                Step("user", lambda: ["same"], writer("", []), needs=("base",)),
-                Step("alone", lambda: ["same"], writer("", [])),
+                BuildStep("base", lambda: [text], writer("", [])),
+                BuildStep("user", lambda: ["same"], writer("", []), needs=("base",)),
+                BuildStep("alone", lambda: ["same"], writer("", [])),
             ]
         )
 
@@ -75,8 +75,8 @@ def test_a_step_sees_what_it_needs_when_it_is_complete():
         (place.out / "copy").write_text((place.needs["base"] / "file").read_text())
 
     parts = [
-        Step("base", lambda: [], writer("from base", [])),
-        Step("user", lambda: [], copy, needs=("base",)),
+        BuildStep("base", lambda: [], writer("from base", [])),
+        BuildStep("user", lambda: [], copy, needs=("base",)),
     ]
     assert (build(parts, lambda *_: None)["user"] / "copy").read_text() == "from base"
 
@@ -92,7 +92,7 @@ def test_a_failed_step_leaves_no_result_and_is_made_again():
         if len(tries) == 1:
             raise InfrastructureError("interrupted")
 
-    parts = [Step("part", lambda: [], make)]
+    parts = [BuildStep("part", lambda: [], make)]
     lines, report = said()
     with pytest.raises(InfrastructureError, match="interrupted"):
         build(parts, report)
@@ -111,7 +111,7 @@ def test_two_builds_at_once_make_it_once():
         go.wait()
         (place.out / "file").touch()
 
-    parts = [Step("part", lambda: [], make)]
+    parts = [BuildStep("part", lambda: [], make)]
     lines, report = said()
     first = threading.Thread(target=build, args=(parts, lambda *_: None))
     second = threading.Thread(target=build, args=(parts, report))
@@ -156,7 +156,7 @@ def test_a_full_disk_is_told_before_it_is_full(tmp_path):
 def test_a_build_without_space_does_not_begin(monkeypatch):
     """A build looks at the disk before it makes anything, and not when everything is there."""
     made = []
-    parts = [Step("part", lambda: [], writer("", made))]
+    parts = [BuildStep("part", lambda: [], writer("", made))]
     monkeypatch.setattr(steps, "BUILD_BYTES", 1 << 60)
     with pytest.raises(UsageError, match="GiB free"):
         build(parts, lambda *_: None)
