@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Virtual boards that are up: started, found by name, ended."""
+"""Virtual boards: start, find by name, stop."""
 
 import contextlib
 import fcntl
@@ -35,7 +35,7 @@ KERNEL_ARGUMENTS = "console=ttyAMA0,115200 quiet rdinit=/init mem=256M"
 
 @frozen
 class StartedBoard:
-    """A virtual board as its users see it."""
+    """A virtual board whose process runs: where it listens and where its files are."""
 
     name: str
     pid: int
@@ -46,7 +46,7 @@ class StartedBoard:
 
     @property
     def power_url(self) -> str:
-        """What labgrid's NetworkPowerPort (model rest) takes as host."""
+        """URL for the `host` of labgrid's NetworkPowerPort (model `rest`)."""
         return f"http://{self.address}:{self.ports['power']}/power/{{index}}/value"
 
     @property
@@ -56,9 +56,9 @@ class StartedBoard:
 
 
 def build_parts(kind_name: str, report: Report) -> Parts:
-    """Build or find everything that a board of this kind consists of."""
+    """Build, or find in the cache, every part of a board of this kind. UsageError for an unknown kind."""
     if kind_name not in KINDS:
-        raise UsageError(f"no kind of virtual board {kind_name!r}; there are: {', '.join(KINDS)}")
+        raise UsageError(f"unknown kind of virtual board {kind_name!r}; known: {', '.join(KINDS)}")
     kind = KINDS[kind_name]
     require(
         f"{kind.soc.cross}gcc", "bc", "bison", "bzip2", "cpio", "dpkg-deb", "dtc", "fdtoverlay", "flex",
@@ -87,7 +87,7 @@ def start(
 ) -> StartedBoard:
     """Start the process of a board, powered off.
 
-    lifeline: the board ends with this process; else it stays until `stop`.
+    lifeline: the board ends with this process; otherwise it runs until stop().
     UsageError when the name is taken; InfrastructureError when a port is busy.
     """
     parts = build_parts(kind_name, report)
@@ -104,11 +104,11 @@ def start(
 
 
 def _claim(name: str) -> tuple[Path, IO[str]]:
-    """A board's directory, and its lock: held from before it is filled until its process ends."""
+    """Directory of a new board, and its lock, which is held until the board's process ends."""
     if not name or "/" in name or name.startswith(".") or len(name) > 40:
         raise UsageError(f"board name {name!r}: 1 to 40 characters, no slash, no leading dot")
     directory = run_dir() / name
-    with _undisturbed():
+    with _cleanup_lock():
         _remove_stale()
         try:
             directory.mkdir(mode=0o700)
@@ -120,8 +120,8 @@ def _claim(name: str) -> tuple[Path, IO[str]]:
 
 
 @contextlib.contextmanager
-def _undisturbed() -> Iterator[None]:
-    """No other run of this user clears up meanwhile: a directory that is not locked yet looks stale."""
+def _cleanup_lock() -> Iterator[None]:
+    """Excludes other runs of this user from removing stale directories: one without its lock looks stale."""
     run_dir().mkdir(mode=0o700, parents=True, exist_ok=True)
     with (run_dir() / ".lock").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -129,7 +129,7 @@ def _undisturbed() -> Iterator[None]:
 
 
 def _with_keys(rootfs: Path, directory: Path) -> Path:
-    """The root file system with this user's keys behind it: an initramfs may be several archives."""
+    """The root file system, followed by this user's keys: an initramfs may consist of several archives."""
     root = directory / "keys"
     for path, data, mode in (
         ("root/.ssh/authorized_keys", keys.ssh_public_line(keys.ssh_key()) + b"\n", 0o600),
@@ -160,7 +160,7 @@ def _launch(spec: Spec, lock_fd: int) -> StartedBoard:
             stdout=subprocess.PIPE,
             stderr=log,
             pass_fds=[lock_fd],
-            # Ctrl-C at a run's terminal is for the run: its board is ended by the run's own teardown.
+            # Ctrl-C at the terminal is for the run, whose teardown ends the board.
             start_new_session=True,
         )
     try:
@@ -180,15 +180,15 @@ def _await_ready(process: "subprocess.Popen[bytes]", spec: Spec) -> None:
     )
     if line != "ready":
         raise InfrastructureError(
-            f"virtual board {spec.name}: {line.removeprefix('failed ') or _last_words(spec)}"
+            f"virtual board {spec.name}: {line.removeprefix('failed ') or _last_log_line(spec)}"
         )
 
 
-def _last_words(spec: Spec) -> str:
-    """Of a process that ended without a message: the end of its traceback, if that is still there."""
+def _last_log_line(spec: Spec) -> str:
+    """The end of the traceback of a process that printed no message, if its log still exists."""
     log = spec.directory / "board.log"
     lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
-    return lines[-1] if lines else "its process ended without a word"
+    return lines[-1] if lines else "its process ended without a message"
 
 
 def _read_board(file: Path, process: "subprocess.Popen[bytes] | None" = None) -> StartedBoard:
@@ -196,22 +196,24 @@ def _read_board(file: Path, process: "subprocess.Popen[bytes] | None" = None) ->
 
 
 def boards() -> Iterator[StartedBoard]:
-    """The boards of this user that are up."""
+    """This user's boards that are up."""
     remove_stale()
     for file in sorted(run_dir().glob("*/board.json")):
         yield _read_board(file)
 
 
 def find(name: str) -> StartedBoard:
-    """The board of that name; UsageError naming those that are up."""
+    """The board of that name; otherwise UsageError that lists the boards that are up."""
     up = {b.name: b for b in boards()}
     if name not in up:
-        raise UsageError(f"no virtual board {name!r} is up; up are: {', '.join(up) or 'none'}")
+        raise UsageError(f"no virtual board {name!r} is up; boards that are up: {', '.join(up) or 'none'}")
     return up[name]
 
 
 def read_memory(board: StartedBoard, pa: int, size: int) -> bytes:
-    """RAM of a board, through the file that its process shares with QEMU. InfrastructureError if the board is off.
+    """`size` bytes of a board's RAM at physical address `pa`. InfrastructureError if the board is off.
+
+    Read through the file that the board's process shares with QEMU.
 
     Ref: memfd_create(2), proc_pid_fd(5)
     """
@@ -222,12 +224,12 @@ def read_memory(board: StartedBoard, pa: int, size: int) -> bytes:
             with link.open("rb") as ram:
                 return os.pread(ram.fileno(), size, ram_offset(pa, size))
         except FileNotFoundError:
-            continue  # closed meanwhile
-    raise InfrastructureError(f"virtual board {board.name} is off: it has no memory")
+            continue  # closed since it was listed
+    raise InfrastructureError(f"virtual board {board.name} is off, so its memory cannot be read")
 
 
 def stop(board: StartedBoard) -> None:
-    """End a board's process and wait until nothing of it is left."""
+    """End a board's process and wait until it and its children have exited."""
     if board.process is not None:
         board.process.terminate()
         _reap(board.process)
@@ -245,9 +247,9 @@ def _reap(process: "subprocess.Popen[bytes]") -> None:
 
 
 def remove_stale() -> None:
-    """Remove what killed boards left: a directory whose lock nobody holds."""
+    """Remove the directories of killed boards: those whose lock is free."""
     if run_dir().is_dir():
-        with _undisturbed():
+        with _cleanup_lock():
             _remove_stale()
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`mpbench virtual`: build, start, look at and end virtual boards by hand."""
+"""`mpbench virtual`: build, start, list and stop virtual boards by hand."""
 
 import argparse
 import os
@@ -30,7 +30,7 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     build.add_argument("kind", nargs="?", default="mp25", choices=sorted(KINDS))
     build.set_defaults(run=_build)
 
-    up = commands.add_parser("up", help="start a board that stays until `down`, powered on")
+    up = commands.add_parser("up", help="start a board, powered on; it runs until `down`")
     up.add_argument("name")
     up.add_argument("--kind", default="mp25", choices=sorted(KINDS))
     up.add_argument("--address", help="address to listen on (default: a loopback address of the board's own)")
@@ -38,21 +38,21 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     up.add_argument("--off", action="store_true", help="leave it powered off")
     up.set_defaults(run=_up)
 
-    down = commands.add_parser("down", help="end a board")
+    down = commands.add_parser("down", help="stop a board")
     down.add_argument("name")
     down.set_defaults(run=_down)
 
-    status = commands.add_parser("status", help="list the boards that are up, and where they listen")
+    status = commands.add_parser("status", help="list the boards that are up, with their addresses")
     status.set_defaults(run=_status)
 
-    console = commands.add_parser("console", help="talk to a UART of a board; Ctrl-] ends it")
+    console = commands.add_parser("console", help="connect the terminal to a UART of a board; Ctrl-] ends it")
     console.add_argument("name")
     console.add_argument("uart", nargs="?", default="console", choices=["console", "secure"])
     console.set_defaults(run=_console)
 
 
 class BuildProgress:
-    """A line for every change of a step, with the time since the start."""
+    """Prints one line per change of a build step, with the seconds since the start."""
 
     def __init__(self) -> None:
         self._started = time.monotonic()
@@ -116,7 +116,7 @@ def _console(args: argparse.Namespace) -> int:
     board = boards.find(args.name)
     if not sys.stdin.isatty():
         raise UsageError(
-            "mpbench virtual console needs a terminal; for a script, connect to the TCP port it names"
+            "mpbench virtual console needs a terminal; a script can connect to the TCP port of `status`"
         )
     with socket.create_connection((board.address, board.ports[args.uart])) as uart, _raw_terminal():
         _pump(uart)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Serves one core of the virtual board: watches its slot in the control page and executes its firmware.
+"""Emulates one core of the virtual board: watches its slot in the control page and executes its firmware.
 
 The slot is plain memory that the secure world writes, so nothing can wake this thread when `run`
-changes: it looks every POLL_S while the core is held in reset or sleeps (every REST_S once it has been
+changes: it is polled every POLL_S while the core is held in reset or sleeps (every REST_S once it has been
 in reset for AWAKE_S), and between slices while the core executes. A stop is acknowledged within a slice
-or POLL_S, whichever is at hand. A look costs some 40 us of host CPU, nearly all of it the sleep.
+or POLL_S. A poll costs some 40 us of host CPU, nearly all of it the sleep.
 
 Slot, little-endian words: run, vector_da, generation, ack, emulator_beat, ipcc (see SLOT).
 """
@@ -23,8 +23,8 @@ POLL_S = 0.002
 REST_S = 0.005
 AWAKE_S = 1.0
 SLICE_INSTRUCTIONS = range(1_000, 100_001)
-"""About a millisecond at the most. A slice by time costs ten times as much: Unicorn starts a thread for
-its end. Code that lives on registers is a hundred times slower, so slices shrink when they take long."""
+"""At most about a millisecond. A slice limited by time costs ten times as much: Unicorn starts a thread to
+end it. Code that mostly accesses registers is a hundred times slower, so long slices are shortened."""
 
 SLICE_S = 0.004
 JOIN_S = 5.0
@@ -46,7 +46,7 @@ class SLOT(enum.IntEnum):
 
 
 class Coprocessor:
-    """One core in a thread of its own.
+    """One core, emulated in a thread of its own.
 
     `on_line` sets the level of the watchdog's interrupt to Linux; `log` gets lines for the evidence.
     Both are called from the core's thread. Power off: stop(); power on: a new object with the new RAM.
@@ -71,11 +71,11 @@ class Coprocessor:
         self.failure: Exception | None = None
 
     def start(self) -> None:
-        """Begin to serve the slot."""
+        """Start the core's thread."""
         self._thread.start()
 
     def stop(self, timeout_s: float = JOIN_S) -> bool:
-        """End: the core stops, its line falls, the slot shows ack = 0. Safe to call twice.
+        """Stop the core: its interrupt line falls, the slot shows ack = 0. Safe to call twice.
 
         False, with a line in the log, if the core's thread hangs in a callback: the RAM is still in use.
         """
@@ -92,20 +92,20 @@ class Coprocessor:
         try:
             while not self._stopping.is_set():
                 if self._get(SLOT.RUN) == 1:
-                    self._serve_one_life()
+                    self._serve_one_release()
                     awake_until = time.monotonic() + AWAKE_S
                 else:
                     self._idle(POLL_S if time.monotonic() < awake_until else REST_S)
-        except Exception as error:  # a thread has no caller: the board looks at `failure`
+        except Exception as error:  # a thread has no caller: the board reads `failure`
             self.failure = error
             self._log(f"{self.core.name}: the emulator failed: {error!r}")
 
-    def _serve_one_life(self) -> None:
+    def _serve_one_release(self) -> None:
         generation = self._get(SLOT.GENERATION)
         self._set(SLOT.ACK, 1)
         line = _Line(self._on_line)
         try:
-            if self._get(SLOT.RUN) == 1:  # the PTA may have given up meanwhile and reuse the memory
+            if self._get(SLOT.RUN) == 1:  # the PTA may have timed out since and reuse the memory
                 self._execute(generation, line)
         finally:
             line.set(False)
@@ -130,7 +130,7 @@ class Coprocessor:
         self._log(f"{self.core.name}: held in reset, generation {generation}, stalled {clock.stalled_ns} ns")
 
     def _run_slice(self, machine: Machine, instructions: int) -> int:
-        """Execute a slice; how long the next one may be."""
+        """Execute one slice; returns the length of the next, in instructions."""
         started = time.monotonic()
         machine.run(instructions)
         wanted = instructions // 2 if time.monotonic() - started > SLICE_S else instructions * 2
@@ -169,7 +169,7 @@ class Coprocessor:
 
 
 class _Line:
-    """An interrupt line that tells its setter about changes only."""
+    """An interrupt line that calls its setter on changes only."""
 
     def __init__(self, on_line: LineSetter) -> None:
         self._on_line = on_line

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Fetches Debian packages through a private apt state; the machine's own configuration stays as it is.
+"""Fetches Debian packages with a private apt state; the machine's own configuration is not changed.
 
 Ref: apt-get(8), apt.conf(5); sources.yaml beside this file lists what is fetched.
 """
@@ -23,7 +23,7 @@ from mpbench_virtual.tools import require, run_logged
 
 SOURCES = Path(__file__).with_name("sources.yaml")
 GUEST_ARCHITECTURES = ("arm64", "armhf")
-"""Of the packages in a board's root file system; the first is that of a package that names none."""
+"""Architectures of the packages in a board's root file system; the first is the default."""
 
 
 @frozen
@@ -40,13 +40,13 @@ class Package:
 
     @property
     def qualified(self) -> str:
-        """Its name for apt, whose own architecture here is the first; a package may be for all of them."""
+        """Name for apt, with the architecture unless it is the default."""
         own = self.architecture == GUEST_ARCHITECTURES[0]
         return self.package if own else f"{self.package}:{self.architecture}"
 
     @property
     def directory(self) -> Path:
-        """Where the fetched file stands, alone."""
+        """Directory that holds the fetched file and nothing else."""
         name = f"{self.qualified}_{self.version}"
         return cache_dir() / "downloads" / name.replace(":", "%3a")
 
@@ -60,8 +60,8 @@ def packages() -> dict[str, Package]:
 def fetch(name: str) -> tuple[Package, Path]:
     """The package and its file; from the cache if there, else from the machine's mirror.
 
-    Where the recorded version has left the archive, the newest one is taken and said so.
-    InfrastructureError when the mirror can't be reached or a file has another hash than recorded.
+    If the recorded version has left the archive, the newest one is taken, with a warning.
+    InfrastructureError when the mirror cannot be reached or a file's hash is not the recorded one.
     """
     package = packages()[name]
     successor = _successor_file(package)
@@ -73,7 +73,7 @@ def fetch(name: str) -> tuple[Package, Path]:
 
 
 def _successor_file(package: Package) -> Path:
-    """Remembers which version stands in for the recorded one."""
+    """Records which version is the substitute for one that has left the archive."""
     return package.directory.with_name(package.directory.name + ".successor")
 
 
@@ -83,7 +83,7 @@ def _download(wanted: Package, apt: "Apt") -> Package:
         found = evolve(wanted, version=apt.newest(wanted))
         print(
             f"warning: {wanted.package} {wanted.version} has left {wanted.suite}; taking {found.version}, "
-            "with which the virtual board was not proven",
+            "with which the virtual board was not tested",
             file=sys.stderr,
         )
     with tempfile.TemporaryDirectory(dir=_made(cache_dir() / "downloads")) as scratch:
@@ -91,7 +91,7 @@ def _download(wanted: Package, apt: "Apt") -> Package:
         sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
         if found.version == wanted.version and sha256 != wanted.sha256:
             raise InfrastructureError(
-                f"{file.name}: SHA-256 is {sha256}, recorded is {wanted.sha256}; the mirror is not sound"
+                f"{file.name}: SHA-256 is {sha256}, recorded is {wanted.sha256}; the mirror has wrong data"
             )
         found = evolve(found, sha256=sha256)
         keep = Path(scratch) / "keep"
@@ -109,7 +109,7 @@ def _made(directory: Path) -> Path:
 
 
 class Apt:
-    """An apt of our own: its lists, cache and sources stand in the bench's cache directory."""
+    """apt with its lists, cache and sources in the bench's cache directory."""
 
     def __init__(self, home: Path, mirror: str) -> None:
         self.home = home
@@ -135,7 +135,7 @@ class Apt:
             "-oAPT::Sandbox::User=",
             "-oAcquire::Retries=3",
             "-oAcquire::Languages=none",
-            # A mirror may lag behind: what is fetched is pinned by hash, and signatures still have to hold.
+            # A mirror may be out of date: files are pinned by hash, and signatures are still checked.
             "-oAcquire::Check-Valid-Until=false",
         ]
 
@@ -148,7 +148,7 @@ class Apt:
         return apt
 
     def update(self) -> None:
-        """Fetch the lists; InfrastructureError when the mirror can't be reached."""
+        """Fetch the lists; InfrastructureError when the mirror cannot be reached."""
         log = self.home / "update.log"
         log.unlink(missing_ok=True)
         # Without this option apt-get ends with 0 although a list could not be fetched.
@@ -167,7 +167,7 @@ class Apt:
         return sorted(found, key=_DebianVersion)
 
     def has(self, package: Package) -> bool:
-        """Whether the archive still has this very version."""
+        """Whether the archive still has this version."""
         return package.version in self.versions(package)
 
     def newest(self, package: Package) -> str:
@@ -178,7 +178,7 @@ class Apt:
         return versions[-1]
 
     def download(self, package: Package, into: Path) -> Path:
-        """Fetch one package into the directory; its file."""
+        """Fetch one package into `into`; returns its file."""
         name = f"{package.qualified}={package.version}"
         words = ["source", "--download-only", "--only-source", name]
         if package.kind == "binary":
@@ -213,13 +213,13 @@ def mirror() -> str:
     uris = [line.split(" ", 1)[0] for line in done.stdout.splitlines() if line.endswith(" Debian")]
     if not uris:
         raise UsageError(
-            "this machine's apt names no Debian mirror; run apt-get update, or set MPBENCH_MIRROR to one"
+            "apt on this machine has no Debian mirror; run apt-get update, or set MPBENCH_MIRROR to a mirror"
         )
     return uris[0]
 
 
 def source_tree(name: str) -> Path:
-    """Unpacked source of one of sources.yaml's source packages; unpacked once per version, never built in.
+    """Unpacked source of a source package in sources.yaml; unpacked once per version, never built in place.
 
     MPBENCH_OPTEE_SRC names a tree to use for OP-TEE instead.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""This user's keys for virtual boards: made once, never leave the user's configuration directory.
+"""This user's keys for virtual boards: made once, kept in the user's configuration directory.
 
 Ref: dropbear src/ed25519.c, buf_put_ed25519_priv_key; PROTOCOL.key of OpenSSH; RFC 8709.
 """
@@ -55,7 +55,7 @@ def ssh_public_line(key_file: Path) -> bytes:
 
 
 def host_key() -> Path:
-    """OpenSSH private key by which this user's boards are known; pinned in known_hosts files."""
+    """OpenSSH private key that is the host key of this user's boards; pinned in known_hosts files."""
     path = config_dir() / "host_key"
     if not path.exists():
         _write(path, _private_pem(Ed25519PrivateKey.generate(), serialization.PrivateFormat.OpenSSH))
@@ -75,7 +75,7 @@ def _private_pem(key: rsa.RSAPrivateKey | Ed25519PrivateKey, form: serialization
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Readable by this user only and never half written; of two runs that make a key at once, one wins."""
+    """Write atomically, readable by this user only; if two runs make a key at once, the first is kept."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
         file.write(data)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""One life of a co-processor: from the release of its reset to the next.
+"""A co-processor from the release of its reset to the next reset.
 
 Unicorn executes Arm code out of the board's RAM, at the core's own addresses. It has no NVIC, no MPU
-and no alignment faults (a real Cortex-M0+ refuses unaligned words). What the firmware of this bench
-needs beyond the instructions is here: WFI sleeps until SysTick is pending, and a fault enters the
-HardFault handler as hardware does it, a fault inside that is lockup.
+and no alignment faults (a real Cortex-M0+ refuses unaligned words). This module adds what the firmware of
+this bench needs beyond instructions: WFI sleeps until SysTick is pending, a fault enters the HardFault
+handler as in hardware, and a fault in that handler is lockup.
 
 Ref: Arm v7-M Architecture Reference Manual (DDI 0403) B1.5: reset, exception entry, lockup; v8-M
 (DDI 0553) for the stack limit.
@@ -88,17 +88,17 @@ class Machine:
         self._reset()
 
     def wakes_in_ns(self) -> int | None:
-        """0: it has something to execute; else the time until its sleep ends; None: lockup, nothing will."""
+        """Time in ns until the core executes again: 0 if it is awake, None after a lockup."""
         if self._locked_up:
             return None
         if not self._asleep:
             return 0
         due_ns = self.systick.until_pending_ns()
-        self._asleep = due_ns is not None  # with nothing to wait for, the sleep ends after this once
+        self._asleep = due_ns is not None  # with nothing to wait for, the sleep ends after this one time
         return SPURIOUS_WAKE_NS if due_ns is None else due_ns
 
     def run(self, instructions: int) -> None:
-        """Execute at most so many instructions; less when the core goes to sleep or faults."""
+        """Execute at most `instructions`; fewer when the core goes to sleep or faults."""
         self._exception = None
         try:
             self._uc.emu_start(self._resume_at | 1, NEVER, count=instructions)
@@ -109,17 +109,17 @@ class Machine:
             self._fault(f"exception {self._exception}")
             return
         self._resume_at = self._register(arm.UC_ARM_REG_PC)
-        self._asleep = self._behind_wfi()
+        self._asleep = self._after_wfi()
 
-    def _behind_wfi(self) -> bool:
-        """Unicorn stops behind a WFI without a word. A slice that ends there by chance costs one sleep."""
+    def _after_wfi(self) -> bool:
+        """Unicorn returns after a WFI without an event. A slice that happens to end there costs one sleep."""
         try:
             return bytes(self._uc.mem_read(self._resume_at - 2, 2)) == WFI
         except UcError:  # the first instruction of a region has nothing before it
             return False
 
     def refuse(self, line: str) -> None:
-        """Report an access that hardware refuses: each kind once in a life, REFUSALS of them at most."""
+        """Log an access that hardware refuses: each line once per release, at most REFUSALS lines."""
         if line in self._refused or len(self._refused) > REFUSALS:
             return
         self._refused.add(line)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The board's memory as host and co-processors share it, and the maps of its cores."""
+"""The board's RAM, shared by host and co-processors, and the memory maps of its cores."""
 
 import ctypes
 import mmap
@@ -15,7 +15,7 @@ RAM_SIZE = 0x4400_0000
 """Guest RAM of QEMU's virt machine: 1088 MiB, so that an STM32MP25's own DDR addresses lie inside."""
 
 RAM_NAME = "mpbench-ram"
-"""Of the file without a place in any file system that holds it."""
+"""Name of the memory file (memfd) that holds the RAM."""
 
 CONTROL_PA = 0x8140_0000
 CONTROL_SIZE = 0x1000
@@ -46,7 +46,7 @@ class Gate:
 class WatchdogSpec:
     """The SoC's watchdog of a core: `kind` is "iwdg" or "wwdg", `clock_hz` feeds its prescaler.
 
-    `spi` is the interrupt on the virtual board, `soc_line` what the SoC has in its place.
+    `spi` is the interrupt on the virtual board, `soc_line` the one on the SoC.
     """
 
     kind: str
@@ -131,7 +131,7 @@ MP25_CORES: dict[str, CoreSpec] = {
         ipcc_da=0x4625_0000,
     ),
 }
-"""The virtual STM32MP25. Where it differs from ST's board, all in one place:
+"""The virtual STM32MP25. All its differences from ST's board:
 
 - The watchdogs' interrupts are SPI 176 and 177, not 4 and 7: QEMU's virt machine uses those itself.
 - The M0's memory is LPSRAM at 0x200c0000 on silicon; here it is RAM at another physical address
@@ -170,11 +170,11 @@ MP15_CORES: dict[str, CoreSpec] = {
         ipcc_da=0x4C00_1000,
     ),
 }
-"""The virtual STM32MP15. Where it differs from ST's board, all in one place:
+"""The virtual STM32MP15. All its differences from ST's board:
 
 - RETRAM and MCUSRAM are RAM at other physical addresses, because QEMU's virt machine has no memory at
   0x38000000 and 0x10000000. The M4 sees them where it does on silicon: RETRAM at 0, MCUSRAM at 0x10000000.
-- The last region is vdev0vring0 and vdev0vring1 of ST's boards in one; the buffers behind them are missing.
+- The last region is vdev0vring0 and vdev0vring1 of ST's boards in one; the buffers after them are missing.
 - The watchdog's interrupt is SPI 176; on silicon WWDG1 resets the M4 and reaches Linux through EXTI 68.
 - Release and reset go through the control page at 0x81400000 instead of RCC; it doesn't exist on silicon.
 - The mailbox (IPCC) has the co-processor's half only; Linux's half is a word in the control page, with which
@@ -195,7 +195,7 @@ def ram_offset(pa: int, size: int, base_pa: int = RAM_PA, ram_size: int = RAM_SI
 
 
 class SharedRam:
-    """The board's RAM, mapped: QEMU, the PTA and the co-processors see the same bytes.
+    """The board's RAM as mapped memory, shared by QEMU, the PTA and the co-processors.
 
     Addresses are physical; a range outside is UsageError. Words are little-endian and aligned, read and
     written in one access, as the other side expects of a register. `fd` stays open until close().
@@ -211,7 +211,7 @@ class SharedRam:
 
     @classmethod
     def create(cls, size: int = RAM_SIZE, base_pa: int = RAM_PA) -> Self:
-        """New, zeroed RAM without a name in any file system: it is gone with its last user."""
+        """New, zeroed RAM in a memory file, which the kernel frees after its last user."""
         fd = os.memfd_create(RAM_NAME, os.MFD_CLOEXEC)
         try:
             os.ftruncate(fd, size)
@@ -246,7 +246,7 @@ class SharedRam:
         return ctypes.addressof(self._first) + self.offset(pa, size)
 
     def close(self) -> None:
-        """Unmap; no emulator may use the RAM any more. A second call does nothing."""
+        """Unmap; no emulator may use the RAM after this. A second call does nothing."""
         if self._map.closed:
             return
         del self._first

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The kinds of virtual boards: data by which one differs from another.
+"""The kinds of virtual boards, as data.
 
 Ref: OP-TEE documentation, "QEMU v7" and "QEMU v8"; TF-A plat/qemu/qemu/platform.mk.
 """
@@ -13,14 +13,14 @@ from mpbench_virtual.memory import MP15_CORES, MP25_CORES, CoreSpec
 PER_CPU_INTID = 31
 """Interrupt of OP-TEE's asynchronous notification on an STM32MP2: a PPI, the per-CPU path in Linux."""
 SPI_INTID = 219
-"""That of OP-TEE's QEMU platform by default: an SPI, the threaded path in Linux."""
+"""Interrupt of OP-TEE's QEMU platform by default: an SPI, the threaded path in Linux."""
 
 
 @frozen
 class Soc:
-    """What one SoC's stand-in consists of. `name` is that of its files in firmware/: device tree, settings.
+    """Virtual model of one SoC. `name` is also the name of its files in firmware/: device tree, settings.
 
-    cpu:       of QEMU; one that TF-A's qemu platform has a library for
+    cpu:       QEMU's model of the Cortex-A cores; one that TF-A's qemu platform supports
     cross:     prefix of the compiler for TF-A, OP-TEE, U-Boot, Linux
     linux:     ARCH of Linux and the image it boots from
     guest:     Debian architecture of the root file system, and its dynamic linker
@@ -39,7 +39,7 @@ class Soc:
 
     @property
     def machine(self) -> tuple[str, ...]:
-        """The machine as QEMU is told; the RAM behind it is named when the board is powered on."""
+        """QEMU's machine arguments; its RAM (memory-backend=ram) is given when the board is powered on."""
         virt = "virt,secure=on,gic-version=2,acpi=off,memory-backend=ram"
         return ("-M", virt, "-cpu", self.cpu, "-smp", "2", "-m", "1088M")
 
@@ -69,7 +69,7 @@ MP15 = Soc(
 
 @frozen
 class BoardKind:
-    """What distinguishes one kind of virtual board from another when it is built."""
+    """Build parameters of one kind of virtual board."""
 
     name: str
     soc: Soc

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The process behind one virtual board: power port, UARTs, QEMU and the co-processors.
+"""The process of one virtual board: power port, UARTs, QEMU and the co-processors.
 
-Started by mpbench_virtual.boards; ends with SIGTERM or when its standard input closes, and takes
-everything with it. `python -m mpbench_virtual.process` is not for people.
+Started by mpbench_virtual.boards. SIGTERM, or the end of its standard input, ends it and all its children.
+`python -m mpbench_virtual.process` is not a user's command.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ PORTS = {"console": 1, "secure": 2, "power": 3, "ssh": 22}
 
 @frozen
 class Spec:
-    """What a board process is told: where to live, where to listen, what to boot."""
+    """Arguments of a board process: its directory, where to listen, what to boot."""
 
     name: str
     kind: str
@@ -60,7 +60,7 @@ class Spec:
 
 @define
 class Supply:
-    """The board's main supply: on is QEMU and the co-processors over fresh RAM, off is nothing of that."""
+    """The board's main supply: while it is on, QEMU and the co-processors run on RAM of their own."""
 
     spec: Spec
     address: str
@@ -70,7 +70,7 @@ class Supply:
 
     @property
     def is_on(self) -> bool:
-        """Whether the supply is on and QEMU lives."""
+        """Whether the supply is on and QEMU runs."""
         return self.qemu is not None and self.qemu.process.poll() is None
 
     def switch(self, on: bool) -> None:
@@ -103,7 +103,7 @@ class Supply:
             self.qemu.kill()
             self.qemu = None
         if self.ram is not None:
-            if not stuck:  # else its thread still reads there: the mapping ends with this process
+            if not stuck:  # else its thread still reads the RAM: the mapping ends with this process
                 self.ram.close()
             self.ram = None
 
@@ -117,7 +117,7 @@ def power_handler(switch: Callable[[bool], None], is_on: Callable[[], bool]) -> 
 
     class Handler(BaseHTTPRequestHandler):
         def _answer(self, code: int, text: str) -> None:
-            # The reason goes into the status line as well: it is all that labgrid shows of a failure.
+            # Also in the status line, because that is all labgrid shows of a failure.
             self.send_response(code, text if code >= 400 else None)
             self.send_header("Content-Type", "text/plain")
             self.send_header("Content-Length", str(len(text.encode())))
@@ -134,7 +134,7 @@ def power_handler(switch: Callable[[bool], None], is_on: Callable[[], bool]) -> 
                 return
             try:
                 switch(wanted == b"1")
-            except Exception as error:  # whatever it is, the client has to hear it
+            except Exception as error:  # the client gets the reason, whatever it is
                 self._answer(500, " ".join(str(error).split()) or repr(error))
             else:
                 self._answer(200, wanted.decode())
@@ -146,7 +146,7 @@ def power_handler(switch: Callable[[bool], None], is_on: Callable[[], bool]) -> 
 
 
 async def serve(spec: Spec) -> None:
-    """Offer the board until told to end."""
+    """Serve the board until a signal, or the end of standard input, ends it."""
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -157,8 +157,8 @@ async def serve(spec: Spec) -> None:
     supply = Supply(spec, address)
 
     def switch(on: bool) -> None:
-        # In the loop's thread: one switch at a time, and QEMU dies with the very thread that started it.
-        # No deadline here: what is waited for of QEMU and the cores has one.
+        # In the loop's thread: one switch at a time, and QEMU ends with the thread that started it.
+        # No deadline here: each wait for QEMU and for a core has its own.
         asyncio.run_coroutine_threadsafe(_call(supply.switch, on), loop).result()
 
     uarts = {name: Uart(name, spec.directory) for name in ("console", "secure")}
@@ -180,20 +180,20 @@ async def _call(action: Callable[[bool], None], argument: bool) -> None:
 
 
 def _end_at_eof(ended: asyncio.Event) -> None:
-    """Nobody writes there: readable means that whoever held the other end has gone."""
+    """The parent writes nothing to standard input: end of file means that it has exited."""
     if not os.read(sys.stdin.fileno(), 1):
         asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
         ended.set()
 
 
 def own_address() -> str:
-    """A loopback address that no other board has: process ids have 22 bits, 127.64.0.0/10 has as many."""
+    """A loopback address that no other board uses: a process id (22 bits) selects it in 127.64.0.0/10."""
     pid = os.getpid()
     return f"127.{64 + (pid >> 16)}.{pid >> 8 & 255}.{pid & 255}"
 
 
 def _announce(spec: Spec, address: str) -> None:
-    """Write down where everything is, then say so: who reads board.json finds it whole."""
+    """Write board.json (atomically) and known_hosts, then print `ready`."""
     ports = {name: spec.port(name) for name in PORTS}
     host_key = keys.ssh_public_line(keys.host_key()).decode()
     (spec.directory / "known_hosts").write_text(f"[{address}]:{ports['ssh']} {host_key}\n")

@@ -22,7 +22,7 @@ from mpbench_virtual.tools import run_logged
 
 JOBS = f"-j{os.cpu_count() or 1}"
 NATIVE_GUEST = "arm64"
-"""Packages of another architecture have its name behind theirs in sources.yaml."""
+"""Packages of other architectures carry the architecture as a suffix in sources.yaml."""
 
 GUEST_FILES = {
     "busybox": ("usr/bin/busybox",),
@@ -37,14 +37,14 @@ GUEST_FILES = {
     "libteec": ("libteec.so.2",),
     "supplicant": ("usr/sbin/tee-supplicant",),
 }
-"""What the root file system takes of each package: a path, or a library by its soname."""
+"""Files of the root file system by package: a path, or a library by its soname."""
 
 
 EMPTY_DIRECTORIES = "bin dev proc sys tmp run root sbin usr/bin usr/sbin lib/firmware var/log"
 
 
 def steps_of(kind: BoardKind) -> list[BuildStep]:
-    """All parts of a board, each behind what it needs. Boards of one SoC share all but OP-TEE and TF-A."""
+    """Steps of a board, each after those it needs. Boards of one SoC share all but OP-TEE and TF-A."""
     soc = kind.soc
 
     def step(
@@ -68,13 +68,13 @@ def steps_of(kind: BoardKind) -> list[BuildStep]:
 
 @cache
 def version_of(*command: str) -> str:
-    """First line that a tool prints of its version: part of the content address of what it makes."""
+    """First line of a tool's version: part of the content address of what it builds."""
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return done.stdout.splitlines()[0]
 
 
 def _source_id(name: str) -> str:
-    """Names the source: version and hash of a package, or the content of a tree of the user's own."""
+    """Identifies a source: version and hash of a package, or the hash of the user's own tree."""
     if name == "optee" and (own := os.environ.get("MPBENCH_OPTEE_SRC")):
         return hash_files(Path(own))
     package, _ = fetch(name)
@@ -130,12 +130,12 @@ def _optee_inputs(kind: BoardKind) -> Iterable[str]:
 
 
 def platform_settings(soc: Soc) -> list[str]:
-    """Which platform of OP-TEE, and for which word sizes."""
+    """make settings that select OP-TEE's platform and word sizes."""
     return _lines(FIRMWARE / f"optee/{soc.name}.mk")
 
 
 def _optee_version() -> str:
-    """What OP-TEE says of itself; without it, it would ask a git repository that isn't there."""
+    """OP-TEE's version string; without one its build asks a git repository, which does not exist here."""
     return "own-tree" if os.environ.get("MPBENCH_OPTEE_SRC") else fetch("optee")[0].version
 
 
@@ -237,7 +237,7 @@ def _make_tfa(soc: Soc, place: Place) -> None:
 
 
 def _guest_package(soc: Soc, name: str) -> str:
-    """Name in sources.yaml of a package for this SoC's architecture."""
+    """Name of a package for this SoC's architecture in sources.yaml."""
     architecture, _ = soc.guest
     return name if architecture == NATIVE_GUEST else f"{name}-{architecture}"
 
@@ -285,7 +285,7 @@ def _take(package: Path, wanted: str, root: Path) -> None:
 
 
 def write_cpio(root: Path, archive: Path, log: Path) -> None:
-    """Pack a directory as an initramfs: owner root, times 0, order fixed, so equal trees give equal bytes."""
+    """Pack a directory as an initramfs, reproducibly: owner root, times 0, fixed order."""
     paths = sorted(root.rglob("*"))
     for path in [root, *paths]:
         os.utime(path, (0, 0), follow_symlinks=False)
@@ -338,7 +338,7 @@ def _make_device_tree(soc: Soc, place: Place) -> None:
 
 
 def _lines(path: Path) -> list[str]:
-    """Lines of a data file, without comments and empty ones."""
+    """Lines of a data file without comments and empty lines."""
     return [line for line in path.read_text().splitlines() if line.strip() and not line.startswith("#")]
 
 
@@ -349,6 +349,6 @@ def _append_line(path: Path, line: str) -> None:
 
 
 def _copy_if_changed(source: Path, target: Path) -> None:
-    """Copy, but leave the time stamp alone when nothing changed: make looks at it."""
+    """Copy if the content differs: an unchanged file keeps its time stamp, so make does not rebuild."""
     if not target.exists() or target.read_bytes() != source.read_bytes():
         shutil.copyfile(source, target)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The virtual board as a labgrid resource: it expands into what a lab offers, as a RemotePlace does.
+"""The virtual board as a labgrid resource, which expands into the resources of a lab as a RemotePlace does.
 
 Ref: labgrid resource/remote.py, RemotePlaceManager.
 """
@@ -20,7 +20,7 @@ from mpbench_virtual.models import KINDS
 
 @attr.s(eq=False)
 class VirtualBoardManager(ResourceManager):  # type: ignore[misc]
-    """Starts the boards' processes (off, and with ports) when a target names them; ends them with the run."""
+    """Starts the processes of the boards that a target names, powered off; ends them with the run."""
 
     def on_resource_added(self, resource: Any) -> None:
         """Expand a VirtualBoard into labgrid's own resources."""
@@ -34,7 +34,7 @@ class VirtualBoard(ManagedResource):  # type: ignore[misc]
     """A virtual STM32MP board for this run, or one that is up already.
 
     kind: which kind of board, e.g. `mp25`.
-    name: a board started by `mpbench virtual up NAME`; None: one of this run's own, ended with it.
+    board_name: a board started by `mpbench virtual up NAME`; None: started by this run and ended with it.
 
     Offers NetworkSerialPort `console` and `secure`, NetworkPowerPort `power`, NetworkService `ssh`.
     """
@@ -52,7 +52,7 @@ class VirtualBoard(ManagedResource):  # type: ignore[misc]
         super().__attrs_post_init__()
 
     def expand(self) -> None:
-        """Join or start the board and add its resources to the target."""
+        """Find or start the board and add its resources to the target."""
         self.board = boards.find(self.board_name) if self.board_name else self._start()
         where = {"host": self.board.address, "protocol": "raw", "speed": 115200}
         ports = self.board.ports
@@ -64,7 +64,7 @@ class VirtualBoard(ManagedResource):  # type: ignore[misc]
         self.avail = True
 
     def _start(self) -> boards.StartedBoard:
-        board = boards.start(self.kind, f"run-{os.getpid()}-{self.name or self.kind}", _tell, lifeline=True)
+        board = boards.start(self.kind, f"run-{os.getpid()}-{self.name or self.kind}", _report, lifeline=True)
         atexit.register(boards.stop, board)
         return board
 
@@ -74,17 +74,17 @@ class VirtualBoard(ManagedResource):  # type: ignore[misc]
         resource.avail = True
 
     def read_memory(self, pa: int, size: int) -> bytes:
-        """The board's RAM, as it is now. InfrastructureError if the board is off."""
+        """`size` bytes of the board's RAM at physical address `pa`; InfrastructureError if it is off."""
         if self.board is None:
             raise InfrastructureError("the virtual board is not up")
         return boards.read_memory(self.board, pa, size)
 
     def xtest(self) -> Path:
-        """Archive with OP-TEE's test suite for this board, made when it is asked for; an arm64 board's."""
+        """Archive (tar.gz) with OP-TEE's test suite, built on the first call; arm64 only."""
         return xtest.archive()
 
     def application(self) -> Path:
-        """The bench's own trusted application, signed for this board, made when it is asked for."""
+        """The bench's own trusted application (UUID.ta), signed for this board, built on the first call."""
         return application.application(KINDS[self.kind])
 
     @property
@@ -105,7 +105,7 @@ class VirtualBoard(ManagedResource):  # type: ignore[misc]
         return keys.signing_key()
 
 
-def _tell(step: str, what: str) -> None:
-    """One line for each part that had to be built; nothing for what was there."""
+def _report(step: str, what: str) -> None:
+    """Print one line for each part that is built, none for a cached one."""
     if what != "cached":
         print(f"virtual board: {step}: {what}", flush=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Content-addressed build steps: what was made of the same inputs is never made again."""
+"""Content-addressed build steps: the result of given inputs is built once and then taken from the cache."""
 
 import fcntl
 import hashlib
@@ -21,12 +21,12 @@ BUILD_BYTES = 6 << 30
 """Sources, a kernel tree twice and its objects take 4 GiB."""
 
 Report = Callable[[str, str], None]
-"""Called with a step's name and what happens to it: `cached`, `building`, `built in 12 s`, `failed`."""
+"""Called with a step's name and its state: `cached`, `building`, `built in 12 s`, `failed`."""
 
 
 @frozen
 class Place:
-    """What a step may touch: `out` is what it makes, `work` survives an interruption, `log` is for people."""
+    """What a step writes: `out` (result), `work` (kept between builds), `log`; what it reads: `needs`."""
 
     out: Path
     work: Path
@@ -38,9 +38,10 @@ class Place:
 class BuildStep:
     """One part of a board.
 
-    inputs: called when the step is looked at; text that, with the keys of what it needs, names the result.
-    make:   fills `place.out`; may leave things in `place.work` to go on from next time.
-    work:   directory of `place.work`, if steps of that name for several boards must not share one.
+    inputs: returns texts; their hash, with the keys of `needs`, is the content address of the result.
+    make:   fills `place.out`; may keep intermediate files in `place.work` for the next build.
+    needs:  names of the steps that must be complete first.
+    work:   name of the directory `place.work`, for steps of one name that must not share it.
     """
 
     name: str
@@ -55,7 +56,7 @@ Step = BuildStep
 
 
 def hash_files(*roots: Path) -> str:
-    """One digest over the names and bytes of files, directories walked in order."""
+    """SHA-256 over names and contents of files and directories, in sorted order, without build output."""
     digest = hashlib.sha256()
     for root in roots:
         for path in sorted(p for p in (root.rglob("*") if root.is_dir() else [root]) if p.is_file()):
@@ -67,7 +68,7 @@ def hash_files(*roots: Path) -> str:
 
 
 def keys_of(steps: Iterable[BuildStep]) -> dict[str, str]:
-    """The content address of each step; a step stands behind what it needs."""
+    """Content address of each step; a step follows those it needs."""
     keys: dict[str, str] = {}
     for step in steps:
         parts = [step.name, *step.inputs(), *(keys[n] for n in step.needs)]
@@ -76,12 +77,12 @@ def keys_of(steps: Iterable[BuildStep]) -> dict[str, str]:
 
 
 def built(name: str, key: str) -> Path:
-    """Where the result of a step stands once it is there."""
+    """Directory of the result of a step; exists once the step is complete."""
     return cache_dir() / "built" / f"{name}-{key}"
 
 
 def build(steps: list[BuildStep], report: Report) -> dict[str, Path]:
-    """Make whatever is not there yet, in parallel where it can be; the result of every step by name."""
+    """Build what is not in the cache, independent steps in parallel; returns each step's result directory."""
     keys = keys_of(steps)
     results = {s.name: built(s.name, keys[s.name]) for s in steps}
     missing = [s for s in steps if not results[s.name].is_dir()]
@@ -139,7 +140,7 @@ def _make(step: BuildStep, results: Mapping[str, Path], report: Report, stop: th
 
 @contextmanager
 def _lock(path: Path, report: Report) -> Iterator[None]:
-    """One builder at a time; the others wait and then find everything built."""
+    """One builder at a time; the others wait and then find the results in the cache."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
         try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Programs of the host: found, run with a log, and missed with the remedy."""
+"""Programs of the host: found, run with a log; missing ones are reported with the package to install."""
 
 import os
 import shutil
@@ -55,7 +55,7 @@ def require_space(directory: Path, wanted_bytes: int) -> None:
 def run_logged(
     command: Sequence[str | Path], log: Path, *, cwd: Path | None = None, env: Mapping[str, str] | None = None
 ) -> None:
-    """Run `command`, appending what it prints to `log`; InfrastructureError with the last lines when it fails."""
+    """Run `command` and append its output to `log`; InfrastructureError with the last lines if it fails."""
     with log.open("ab") as out:
         out.write(f"$ {' '.join(map(str, command))}\n".encode())
         out.flush()
@@ -76,6 +76,6 @@ def run_logged(
 
 
 def clean_environment() -> dict[str, str]:
-    """The environment without what breaks builds: make's own variables and cross settings of a shell."""
+    """The environment without variables that break builds: make's own, and cross-compile settings."""
     unwanted = {"ARCH", "CROSS_COMPILE", "CFLAGS", "CPPFLAGS", "LDFLAGS", "MAKEFLAGS", "MFLAGS", "MAKELEVEL"}
     return {k: v for k, v in os.environ.items() if k not in unwanted} | {"LC_ALL": "C.UTF-8"}

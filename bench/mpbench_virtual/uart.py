@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: MIT
-"""A UART of the board as a lab's console server shows it: raw TCP, there also while the board is off."""
+"""A UART of the board as a console server offers it: raw TCP, available also while the board is off."""
 
 import asyncio
 from pathlib import Path
 
-MOST_PENDING_BYTES = 16 << 20
-"""A client that reads nothing is dropped beyond this, so that it can't fill the host's memory."""
+MAX_PENDING_BYTES = 16 << 20
+"""A client with more unread bytes is disconnected, so that it cannot fill the host's memory."""
 
 
 class Uart:
-    """Joins QEMU's side of a UART (Unix socket, comes and goes with power) to any number of TCP clients.
+    """Connects QEMU's side of a UART (a Unix socket, open while power is on) to any number of TCP clients.
 
-    Everything the board says is appended to a log as well. What a client sends while the board
-    is off is lost, as on a wire.
+    All output of the board is also appended to a log. What a client sends while the board is off is
+    lost, as on a wire.
     """
 
     def __init__(self, name: str, directory: Path) -> None:
@@ -32,7 +32,7 @@ class Uart:
         ]
 
     async def close(self) -> None:
-        """Stop listening and drop everybody."""
+        """Stop listening and close all clients."""
         for server in self._servers:
             server.close()
         for writer in [*self._clients, *([self._board] if self._board else [])]:
@@ -58,13 +58,13 @@ class Uart:
 
     def _send(self, client: asyncio.StreamWriter, data: bytes) -> None:
         client.write(data)
-        if client.transport.get_write_buffer_size() > MOST_PENDING_BYTES:
+        if client.transport.get_write_buffer_size() > MAX_PENDING_BYTES:
             self._clients.discard(client)
             client.transport.abort()
 
 
 async def _read(reader: asyncio.StreamReader) -> bytes:
-    """Next bytes; none when the other side has gone, in whatever way."""
+    """Next bytes; empty when the other side has closed or broken the connection."""
     try:
         return await reader.read(65536)
     except OSError:

@@ -124,7 +124,7 @@ def test_power_on_boots_to_a_login_and_power_off_is_silence(make_board):
         assert boards.read_memory(board, RAM_PA + 0x400000, 64)[56:60] == b"ARM\x64"
         power(board, False)
         assert not is_on(board)
-        with pytest.raises(InfrastructureError, match="is off: it has no memory"):
+        with pytest.raises(InfrastructureError, match="is off, so its memory cannot be read"):
             boards.read_memory(board, RAM_PA, 16)
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection((where, board.ports["ssh"]))
@@ -193,14 +193,14 @@ def test_power_is_0_or_1(make_board):
 
 def test_an_unknown_kind_names_those_there_are():
     """A kind of board that does not exist is refused with the list of those that do."""
-    with pytest.raises(UsageError, match=r"no kind of virtual board 'mp99'; there are: mp25"):
+    with pytest.raises(UsageError, match=r"unknown kind of virtual board 'mp99'; known: mp25"):
         boards.start("mp99", "board", quiet, lifeline=True)
 
 
 def test_find_names_the_boards_that_are_up(make_board):
     """Looking for a board that is not up says which are."""
     make_board("here")
-    with pytest.raises(UsageError, match="no virtual board 'there' is up; up are: here"):
+    with pytest.raises(UsageError, match="no virtual board 'there' is up; boards that are up: here"):
         boards.find("there")
 
 

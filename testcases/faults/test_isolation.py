@@ -52,7 +52,7 @@ def test_a_board_that_is_just_being_made_is_not_cleared_up(
 ) -> None:
     """Between the making of its directory and the lock of it, another run of this user waits."""
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    with boards._undisturbed():
+    with boards._cleanup_lock():
         other = threading.Thread(target=boards.remove_stale)
         other.start()
         (run_dir() / "mine").mkdir()

@@ -231,6 +231,8 @@ def test_memory_is_shared_by_file_descriptor_and_closes_once(ram: SharedRam) -> 
 def test_regions_are_pages_apart() -> None:
     """Every region can be mapped by pages, and no two of a board's cores share one."""
     for cores in (MP25_CORES, MP15_CORES):
-        regions: list[MemoryRegion] = sorted((r for c in cores.values() for r in c.regions), key=lambda r: r.pa)
+        regions: list[MemoryRegion] = sorted(
+            (r for c in cores.values() for r in c.regions), key=lambda r: r.pa
+        )
         assert all(r.da % 0x1000 == r.pa % 0x1000 == r.size % 0x1000 == 0 for r in regions)
         assert all(a.pa + a.size <= b.pa for a, b in itertools.pairwise(regions))

@@ -96,9 +96,9 @@ def test_the_core_s_memory_is_the_emulator_s(tree: Tree, core: CoreSpec) -> None
     da_of = {(high << 32 | low, size): da for da, high, low, size in zip(*[iter(ranges)] * 4, strict=True)}
     found = [reserved(tree, by_phandle[p]) for p in tree.cells(node, "memory-region")]
     names = [region.name for region in core.regions]
-    assert [MemoryRegion(n, da_of[pa, size], pa, size) for n, (pa, size) in zip(names, found, strict=True)] == list(
-        core.regions
-    )
+    assert [
+        MemoryRegion(n, da_of[pa, size], pa, size) for n, (pa, size) in zip(names, found, strict=True)
+    ] == list(core.regions)
 
 
 @cores

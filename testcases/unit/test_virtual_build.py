@@ -241,7 +241,7 @@ def test_no_mirror_is_told_with_the_way_out(monkeypatch, tmp_path):
     fake.write_text("#!/bin/sh\nexit 0\n")
     fake.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    with pytest.raises(UsageError, match="names no Debian mirror; run apt-get update, or set MPBENCH_MIRROR"):
+    with pytest.raises(UsageError, match="has no Debian mirror; run apt-get update, or set MPBENCH_MIRROR"):
         fetch.mirror()
 
 

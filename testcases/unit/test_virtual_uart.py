@@ -61,7 +61,7 @@ def test_a_client_stays_while_the_board_is_off(tmp_path):
 
 def test_a_client_that_never_reads_is_dropped(tmp_path, monkeypatch):
     """A flood that a client doesn't read ends that client, and the log has it all."""
-    monkeypatch.setattr(uart, "MOST_PENDING_BYTES", 1 << 16)
+    monkeypatch.setattr(uart, "MAX_PENDING_BYTES", 1 << 16)
     flood = b"z" * (16 << 20)
 
     async def scenario(found, port):

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""Registers of the co-processors' SoCs, as far as the firmware of this bench touches them."""
+"""Registers of the co-processors' SoCs that the firmware of this bench uses."""

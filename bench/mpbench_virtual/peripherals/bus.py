@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a peripheral is to the core that reads and writes it, and the clock they share."""
+"""Interface between a core and its peripherals, and the clock they share."""
 
 import time
 from collections.abc import Callable
@@ -7,10 +7,10 @@ from typing import Protocol
 
 NowNs = Callable[[], int]
 Refuse = Callable[[str], None]
-"""Called with one line for each access that the hardware would refuse."""
+"""Called with one line per access that the hardware would refuse."""
 
 STALL_NS = 50_000_000
-"""A longer gap between two looks at the clock is the host's, not the board's."""
+"""A longer gap between two readings of the clock is the host's, not the board's."""
 
 
 class Peripheral(Protocol):
@@ -28,19 +28,18 @@ class Peripheral(Protocol):
 
 
 class Watchdog(Peripheral, Protocol):
-    """A peripheral that resets its core when nobody refreshes it."""
+    """A peripheral that resets its core when it is not refreshed."""
 
     def expired(self) -> bool:
-        """True from the moment at which hardware pulls the core's reset."""
+        """True from the moment at which hardware asserts the core's reset."""
         ...
 
 
 class BoardClock:
     """Real time for the core and its peripherals, in ns.
 
-    A host that stops this process for longer than STALL_NS stops the whole board with it: without
-    that, a busy machine would look like a firmware that forgot its watchdog. `stalled_ns` is the time
-    left out.
+    When the host stops this process for longer than STALL_NS, board time stops too: otherwise a busy
+    host would look like firmware that does not refresh its watchdog. `stalled_ns` is the time left out.
     """
 
     def __init__(self, monotonic_ns: NowNs = time.monotonic_ns) -> None:

@@ -11,12 +11,12 @@ PAGE = 0x1000
 
 
 def always_on() -> bool:
-    """The clock of a watchdog whose core can't reach RCC: whoever released the core switched it on."""
+    """Clock of a watchdog whose core has no access to RCC: switched on before the core is released."""
     return True
 
 
 class ClockGate:
-    """RCC as its page shows it: one known register, the rest refused."""
+    """RCC's page: one register is modelled, accesses to others are refused."""
 
     name = "rcc"
 
@@ -28,7 +28,7 @@ class ClockGate:
         self._value = 0
 
     def read(self, offset: int, size: int) -> int:
-        """The register, or 0 and a report."""
+        """Value of the register; another one reads 0 and is reported."""
         if self._known(offset, size):
             return self._value
         self._refuse(
@@ -37,7 +37,7 @@ class ClockGate:
         return 0
 
     def write(self, offset: int, size: int, value: int) -> None:
-        """Set the register; one that only sets keeps its ones."""
+        """Write the register; in a set-only one, bits that are set stay set."""
         if self._known(offset, size):
             self._value = value | (self._value if self._gate.sets_only else 0)
         else:

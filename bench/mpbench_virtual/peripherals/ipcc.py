@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Inter-processor mailbox, the co-processor's half (processor 2) of what Linux tells it.
+"""Inter-processor mailbox, as seen from the co-processor (processor 2).
 
 Ref: RM0436 and RM0457, IPCC; Linux drivers/mailbox/stm32-ipcc.c. Processor 1 marks a channel occupied,
-processor 2 frees it by writing its clear bit. The flags lie in a word shared with the other side.
-The way back to Linux (IPCC_C2TOC1SR) isn't modelled: firmware of this bench sends nothing.
+processor 2 frees it by writing its clear bit. The flags are a word that both sides share.
+The direction to Linux (IPCC_C2TOC1SR) is not modelled: firmware of this bench sends nothing.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ CHANNELS = 0xFFFF
 
 
 class Ipcc:
-    """`occupied` and `set_occupied` reach the shared word: bit n is channel n, counted from 0."""
+    """`occupied` and `set_occupied` read and write the shared word: bit n is channel n, counted from 0."""
 
     name = "ipcc"
 
@@ -37,7 +37,7 @@ class Ipcc:
         return 0
 
     def write(self, offset: int, size: int, value: int) -> None:
-        """C2SCR: ones in the lower half free channels, ones in the upper half would occupy the way back."""
+        """C2SCR: ones in the lower half free channels, the upper half would occupy channels to Linux."""
         if size != 4 or offset != C2SCR or value & ~CHANNELS:
             self._refuse(
                 f"ipcc: write of 0x{value:x} at 0x{offset:03x} refused: only channels of C2SCR are modelled"

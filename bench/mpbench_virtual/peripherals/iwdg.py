@@ -3,8 +3,8 @@
 
 Ref: RM0457, IWDG: IWDG_KR, _PR, _RLR, _SR, _WINR; register text and reset values as in ST's
 STM32MP25_CM33.svd. Time-out = (RL + 1) * prescaler / LSI. Updates take six periods of LSI, shown by
-PVU, RVU, WVU; the model uses the new value at once and only shows the time.
-Not modelled: the early interrupt (EWCR, ICR); an access is reported, so nobody mistakes it for hardware.
+PVU, RVU, WVU; the model uses the new value at once and only sets these bits for that time.
+Not modelled: the early interrupt (EWCR, ICR); an access to them is reported.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ NS_PER_S = 1_000_000_000
 
 
 class Iwdg:
-    """One IWDG in board time; a new object is one after reset. `clocked`: whether RCC feeds its bus."""
+    """One IWDG in board time; a new object is in reset state. `clocked`: whether RCC feeds its bus."""
 
     def __init__(
         self, spec: WatchdogSpec, now_ns: NowNs, refuse: Refuse, clocked: Callable[[], bool]

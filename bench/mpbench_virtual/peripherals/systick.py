@@ -47,7 +47,7 @@ class SysTick:
         return 0
 
     def write(self, offset: int, size: int, value: int) -> None:
-        """Set a register; any write to CVR clears the count."""
+        """Write a register; any write to CVR clears the count."""
         self._catch_up()
         if size == 4 and offset == CSR:
             if value & CSR_ENABLE and not self._control & CSR_ENABLE:

@@ -3,7 +3,7 @@
 
 Ref: RM0436, WWDG: WWDG_CR, _CFR, _SR. Time-out = 4096 * 2^WDGTB * (T[5:0] + 1) / PCLK1. The reset comes
 when T6 falls, when T is written while it is above the window, or when it is written without T6.
-The early wake-up flag is shown in SR; its interrupt is the core's own and isn't modelled.
+The early wake-up flag is shown in SR; its interrupt, which only the core gets, is not modelled.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ NS_PER_S = 1_000_000_000
 
 
 class Wwdg:
-    """One WWDG in board time; a new object is one after reset. `clocked`: whether RCC feeds it."""
+    """One WWDG in board time; a new object is in reset state. `clocked`: whether RCC feeds it."""
 
     def __init__(
         self, spec: WatchdogSpec, now_ns: NowNs, refuse: Refuse, clocked: Callable[[], bool]
