@@ -86,7 +86,7 @@ def test_the_bootloader_is_entered_and_left(target):
 
 
 def test_a_bootloader_that_never_prompts_is_given_up(target):
-    """Without the prompt by the boot's deadline there is a InfrastructureError with the console's last words."""
+    """Without the prompt by the boot's deadline an InfrastructureError quotes the console's end."""
     strategy = target.get_strategy()
     strategy.uboot.prompt = "no such prompt"
     strategy.boot_timeout_s = 1.0

@@ -41,7 +41,7 @@ class Corpus:
 
     @classmethod
     def open(cls, path: Path | None) -> "Corpus":
-        """Read what is there. A line that a killed run left incomplete is no answer. UsageError: another file."""
+        """Read the file; an incomplete last line, of a killed run, is cut off. UsageError: not such a file."""
         corpus = cls(path)
         lines = path.read_bytes().split(b"\n") if path is not None and path.exists() else [b""]
         for number, line in enumerate(lines[:-1], 1):

@@ -421,7 +421,7 @@ def baselines(directories: Sequence[str], here: Mapping[str, str]) -> Mapping[st
 
 
 def baseline(directory: str, here: Mapping[str, str]) -> Mapping[str, Histogram]:
-    """Distributions of an earlier run, by segment. UsageError if it was of another board, or timed nothing."""
+    """Distributions of an earlier run, by segment. UsageError: of another board, or without any."""
     lines = record.read(Path(directory)).lines
     there: Mapping[str, str] = next((line["entries"] for line in lines if line["kind"] == "provenance"), {})
     for name in SAME:

@@ -97,8 +97,9 @@ class LatencyTrace:
         return self.plan
 
     def start(self, *, count: bool = True, record: bool = False, context: bool = True) -> None:
-        """Set up; count: histograms in the kernel, record: events into the ring buffer. InfrastructureError: refused.
+        """Set up. InfrastructureError if the kernel refuses.
 
+        count: histograms in the kernel; record: events into the ring buffer
         context: with what else runs, as far as the kernel can tell; without `record` only the last of it is
         kept, for a snapshot of the slowest notification
         """

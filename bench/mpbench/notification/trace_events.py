@@ -77,7 +77,7 @@ TEXT_NS = 1000
 
 
 def of_text(text: str, roles: Mapping[str, Role]) -> list[TraceEvent]:
-    """All CPUs, in order; roles by event. InfrastructureError for a line that is none, and for a text that is cut."""
+    """Events of all CPUs, in order; roles by event. InfrastructureError for what lines() can't parse."""
     by_name = {event.rpartition("/")[2]: role for event, role in roles.items() if role.role}
     found = []
     for line in lines(text):

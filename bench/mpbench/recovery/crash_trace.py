@@ -32,8 +32,9 @@ COUNTED = {
 CLEAN = f"""
 {MOUNT}
 [ -d {INSTANCE} ] && rmdir {INSTANCE}
-for e in $(sed -n 's,^.:\\({NAME}/[^ ]*\\) .*,\\1,p' {TRACING}/kprobe_events); do echo "-:$e"; done >>{TRACING}/kprobe_events
-"""  # noqa: E501 - a line of shell
+for e in $(sed -n 's,^.:\\({NAME}/[^ ]*\\) .*,\\1,p' {TRACING}/kprobe_events); do echo "-:$e"
+done >>{TRACING}/kprobe_events
+"""
 
 CALL = "cmd=+0($arg2):u32 res=+12($arg2):x32 core=+8($arg3):u64"
 MESSAGE = "cmd=-28(%r3):u32 res=-12(%r3):x32 core=+8(%r3):u64 kind=-32(%r3):u32"

@@ -287,7 +287,7 @@ class Crashes:
         return self.bench.board.remoteproc.write(core, file, text, deadline_s)
 
     def calm(self, core: str, bound: int, quiet_s: float = QUIET_S) -> int:
-        """Crashes since the firmware was deployed, once there are no more. BoardFailure at `bound` crashes."""
+        """Number of crashes since the deployment, once no more come. BoardFailure at `bound` crashes."""
         kmsg: Any = self.bench.board.kmsg
         return calm(
             kmsg,

@@ -17,9 +17,10 @@ VECTORS = struct.Struct("<2I")
 
 
 def dump(profile: Profile, core: str, image: bytes, *, identity: str, boot: int) -> DumpFacts:
-    """Facts of the dump of a core that crashed in its life number `boot`. UsageError if it would not run `image`.
+    """Facts of the dump of a core whose firmware crashed in its boot number `boot`.
 
-    Every region of the profile is expected in it, the first one begins with the vector table.
+    Every region of the profile is expected in it; the first one starts with the vector table.
+    UsageError if the core would not run `image`.
     """
     outcome = load(image, profile, core)
     if not outcome.accepted:
