@@ -9,7 +9,7 @@ from attrs import asdict
 
 from mpbench.core.errors import BoardFailure, InvalidRun
 from mpbench.core.facts import Verdict
-from mpbench.deployment.leaks import lasting
+from mpbench.deployment.leaks import persistent_leaks
 from mpbench.recovery.facts import Timeline
 from mpbench.recovery.measure import INTERVALS, disagreements, durations, measurements
 from testcases.requirements import ENDURANCE
@@ -55,7 +55,7 @@ def cycle(crashes, core):
 
 def no_leaks(crashes, before, cycles, number):
     """The board holds no more than before; else what, and after how many cycles."""
-    found = lasting(before, crashes.held, cycles)
+    found = persistent_leaks(before, crashes.held, cycles)
     if found:
         pytest.fail(f"leak within {cycles} cycles (cycle {number} of the soak): " + "; ".join(found))
 

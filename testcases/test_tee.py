@@ -9,7 +9,7 @@ import pytest
 
 from mpbench.board.tee import tee
 from mpbench.core.facts import Measurement
-from mpbench.deployment.leaks import lasting
+from mpbench.deployment.leaks import persistent_leaks
 from mpbench.layout import Tee
 from mpbench.tee.client import GET_TIME, STATS
 from mpbench.tee.fixture import held_of_tee, numbers
@@ -162,7 +162,7 @@ def test_killed_clients_leave_nothing(bench, client, doing):
     before = held_of_tee(client)
     for _ in range(TIMES):
         kill_all(bench, client, KILLED[doing])
-    assert lasting(before, lambda: held_of_tee(client), TIMES) == []
+    assert persistent_leaks(before, lambda: held_of_tee(client), TIMES) == []
 
 
 def test_killed_in_a_call(bench, waiter):
@@ -177,7 +177,7 @@ def test_killed_in_a_call(bench, waiter):
     kill_all(bench, waiter, doing, clients=1)
     before = held_of_tee(waiter)
     kill_all(bench, waiter, doing, clients=1)
-    assert lasting(before, lambda: held_of_tee(waiter), 1) == []
+    assert persistent_leaks(before, lambda: held_of_tee(waiter), 1) == []
 
 
 def kill_all(bench, client, doing, clients=CLIENTS):
@@ -265,7 +265,7 @@ def test_memory_beyond_the_limit(bench, client):
     assert growing(client)[0] == good
     after = last(client, "context", SESSION, f"alloc,{USUAL_LIMIT}", *reading(USUAL_LIMIT, 0))
     assert after.data == b"Heap"
-    assert lasting(before, lambda: held_of_tee(client), 1) == []
+    assert persistent_leaks(before, lambda: held_of_tee(client), 1) == []
 
 
 def growing(client):

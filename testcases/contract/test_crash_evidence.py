@@ -120,7 +120,7 @@ def test_evidence_of_a_crash_is_whole(session: SessionDriver, tmp_path: Path):
         evidence = after(begun).evidence
     assert (tmp_path / "provoked").exists()
     assert evidence.get(TRACE_BEFORE) == LIFE.format(1, 7).encode()
-    first, second = (collect.PULSE.match(evidence.get(name)) for name in (TRACE_FIRST, TRACE_SECOND))
+    first, second = (collect.BOOT_AND_BEAT.match(evidence.get(name)) for name in (TRACE_FIRST, TRACE_SECOND))
     assert first[1] == second[1] == b"mpbench alive m33 1\nboot 00000002 "
     assert first[0] != second[0]
     assert evidence.get(TRACE_SECOND).endswith(b"log\n"), "the second sample is the whole buffer"

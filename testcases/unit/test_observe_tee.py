@@ -4,7 +4,7 @@
 import pytest
 
 from mpbench.core.errors import InfrastructureError
-from mpbench.deployment.leaks import LOOKS, Snapshot, lasting
+from mpbench.deployment.leaks import SNAPSHOTS, Snapshot, persistent_leaks
 from mpbench.tee.client import answers
 from mpbench.tee.fixture import numbers
 from mpbench.tee.parse import allocated, capabilities, revision, uuids
@@ -87,10 +87,10 @@ def test_a_tee_that_does_not_say_what_it_holds():
 
 
 def test_a_leak_lasts():
-    """What is gone in a later look was no leak; what stays in all of them is."""
+    """What is missing in a later snapshot was no leak; what is present in all of them is."""
     before, more = Snapshot({"descriptors": 3}, {}, 0), Snapshot({"descriptors": 4}, {}, 0)
-    looks = iter([more, more, before])
-    assert lasting(before, lambda: next(looks), 1) == []
-    looks = iter([more] * LOOKS)
-    assert lasting(before, lambda: next(looks), 5) == ["descriptors: 3 before, 4 after 5 cycles"]
-    assert next(looks, None) is None
+    taken = iter([more, more, before])
+    assert persistent_leaks(before, lambda: next(taken), 1) == []
+    taken = iter([more] * SNAPSHOTS)
+    assert persistent_leaks(before, lambda: next(taken), 5) == ["descriptors: 3 before, 4 after 5 cycles"]
+    assert next(taken, None) is None

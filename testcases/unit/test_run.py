@@ -256,7 +256,7 @@ def test_a_refusal_waits_for_the_secure_console_and_a_start_does_not(board):
     deployed(board, GOOD, RUNNING)
     assert board.secure.waits == []
     deployed(board, FLIPPED, REFUSED)
-    assert board.secure.waits == [collect.SECURE_SAYS.pattern, collect.ANYTHING.pattern]
+    assert board.secure.waits == [collect.SECURE_ERROR.pattern, collect.ANY_BYTE.pattern]
 
 
 def test_a_core_that_does_not_stop_is_the_boards_fault(board):

@@ -363,7 +363,9 @@ def test_the_watcher_ends_with_its_block():
 def test_a_watcher_that_sees_nothing_is_the_labs_fault():
     """Times of heartbeats from a watcher that does not work would be missing without a word."""
     with (
-        pytest.raises(InfrastructureError, match="m33: the watcher on the board sees no beat in /d/trace0"),
+        pytest.raises(
+            InfrastructureError, match="m33: the watcher on the board saw no heartbeat in /d/trace0"
+        ),
         beats(False),
     ):
         pass

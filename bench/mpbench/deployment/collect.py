@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Collect evidence of a step: touches the board, understands nothing.
+"""Collect evidence of a step: touches the board, interprets nothing.
 
 Waits for events with deadlines. A deadline that passes is no error here: the evidence then lacks something,
 and a field stays undecided.
@@ -8,11 +8,11 @@ and a field stays undecided.
 import hashlib
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from attrs import frozen
 
-from mpbench.board.protocols import Log, Memory, Remoteproc
+from mpbench.board.protocols import Board, Log, Memory
 from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.evidence import (
     IMAGE,
@@ -30,30 +30,30 @@ from mpbench.core.evidence import (
 )
 from mpbench.deployment.facts import ZEROS, MemoryRange
 
-KERNEL_SAYS = re.compile(rb"remote processor \S+ is now up|Boot failed|TEE err")
-"""What the kernel logs last about a start, good or bad."""
+START_LOGGED = re.compile(rb"remote processor \S+ is now up|Boot failed|TEE err")
+"""Last line that the kernel logs about a start, successful or not."""
 
-SECURE_SAYS = re.compile(rb"E/T[AC]:[^\n]*\n")
-"""An error line of the secure world, complete."""
+SECURE_ERROR = re.compile(rb"E/T[AC]:[^\n]*\n")
+"""A complete error line of the secure world."""
 
-ANYTHING = re.compile(rb".")
+ANY_BYTE = re.compile(rb".")
 
 KERNEL_DEADLINE_S = 2.0
 SECURE_DEADLINE_S = 1.0
-MUTE_DEADLINE_S = 0.25
-"""The same where nobody expects a line: its absence can only be waited for."""
+NO_LINE_DEADLINE_S = 0.25
+"""Deadline for the secure console when no line is predicted: its absence can only be waited for."""
 SILENCE_S = 0.05
-"""The secure console has said all when nothing follows for this long: 500 characters at 115200 baud."""
+"""The secure console is complete when nothing follows for this long: 500 characters at 115200 baud."""
 
 BEAT_DEADLINE_S = 2.0
 
-PULSE = re.compile(rb"([^\n]+\nboot [0-9a-f]{8} )beat [0-9a-f]{8}")
-"""Begin of a trace buffer: who, and which of its lives; then its beat."""
+BOOT_AND_BEAT = re.compile(rb"([^\n]+\nboot [0-9a-f]{8} )beat [0-9a-f]{8}")
+"""Start of a trace buffer: firmware, core and number of the boot; then the heartbeat."""
 
 
 @frozen
-class Watch:
-    """The streams of the board and where they stood before a step."""
+class LogMarks:
+    """Kernel log and secure console, each with its position before a step."""
 
     kmsg: Log
     secure: Log
@@ -61,56 +61,56 @@ class Watch:
     secure_mark: int
 
 
-def watch(kmsg: Log, secure: Log) -> Watch:
-    """Remember where the streams stand."""
-    return Watch(kmsg, secure, kmsg.mark(), secure.mark())
+def mark_logs(kmsg: Log, secure: Log) -> LogMarks:
+    """Current position of both logs."""
+    return LogMarks(kmsg, secure, kmsg.mark(), secure.mark())
 
 
-def gather(
-    remoteproc: Remoteproc,
-    watched: Watch,
+def deployment(
+    board: Board,
+    before: LogMarks,
     core: str,
     errno: str,
     image: bytes,
     *,
-    seen: Iterable[Artefact] = (),
     secure_deadline_s: float = SECURE_DEADLINE_S,
+    look_at: Sequence[tuple[int, int]] = (),
     now_s: Callable[[], float] = time.monotonic,
 ) -> Evidence:
-    """Evidence of a deployment whose write of `start` returned `errno`; `seen`: more, gathered last."""
-    watched.kmsg.wait_for(KERNEL_SAYS, watched.kmsg_mark, KERNEL_DEADLINE_S)
+    """Evidence of a deployment whose write of `start` returned `errno`.
+
+    The caller decides by the prediction how long to listen and where to look:
+    secure_deadline_s: how long to wait for an error line on the secure console after a refusal
+    look_at: (physical address, size) of memory to read back, if the board's memory can be read from outside
+    """
+    before.kmsg.wait_for(START_LOGGED, before.kmsg_mark, KERNEL_DEADLINE_S)
     if errno != "OK":
-        _until_silent(watched, secure_deadline_s, now_s)
-    artefacts = [Artefact(START_ERRNO, errno.encode()), Artefact(STATE, remoteproc.core_state(core).encode())]
-    artefacts += trace_samples(lambda: remoteproc.trace(core), now_s)
-    artefacts.append(Artefact(KMSG, watched.kmsg.since(watched.kmsg_mark)))
-    artefacts.append(Artefact(SECURE_CONSOLE, watched.secure.since(watched.secure_mark)))
-    artefacts.append(Artefact(IMAGE, image))
-    artefacts += seen
+        _await_secure_error(before, secure_deadline_s, now_s)
+    artefacts = [*_answer(board, before, core, errno, now_s), Artefact(IMAGE, image)]
+    if board.memory is not None and look_at:
+        artefacts.append(memory(board.memory, look_at))
     return Evidence(tuple(artefacts))
 
 
-def after(
-    remoteproc: Remoteproc,
-    watched: Watch,
-    core: str,
-    errno: str,
-    now_s: Callable[[], float] = time.monotonic,
+def command(
+    board: Board, before: LogMarks, core: str, errno: str, now_s: Callable[[], float] = time.monotonic
 ) -> Evidence:
-    """Evidence of a write that need not be answered by any line: nothing is waited for but a heartbeat."""
-    return Evidence(
-        (
-            Artefact(START_ERRNO, errno.encode()),
-            Artefact(STATE, remoteproc.core_state(core).encode()),
-            *trace_samples(lambda: remoteproc.trace(core), now_s),
-            Artefact(KMSG, watched.kmsg.since(watched.kmsg_mark)),
-            Artefact(SECURE_CONSOLE, watched.secure.since(watched.secure_mark)),
-        )
-    )
+    """Evidence of a write that returned `errno` and that no log need mention: waits for a heartbeat only."""
+    return Evidence(tuple(_answer(board, before, core, errno, now_s)))
+
+
+def _answer(
+    board: Board, before: LogMarks, core: str, errno: str, now_s: Callable[[], float]
+) -> Iterator[Artefact]:
+    yield Artefact(START_ERRNO, errno.encode())
+    yield Artefact(STATE, board.remoteproc.core_state(core).encode())
+    yield from trace_samples(lambda: board.remoteproc.trace(core), now_s)
+    yield Artefact(KMSG, before.kmsg.since(before.kmsg_mark))
+    yield Artefact(SECURE_CONSOLE, before.secure.since(before.secure_mark))
 
 
 def memory(board: Memory, places: Iterable[tuple[int, int]]) -> Artefact:
-    """What the memory holds at some places (physical address, size)."""
+    """Hashes of the memory at some places (physical address, size)."""
     ranges = [MemoryRange(pa, size, _content(board.read_memory(pa, size))) for pa, size in places]
     return Artefact(MEMORY, "".join(f"{r.line}\n" for r in ranges).encode())
 
@@ -120,9 +120,9 @@ def _content(data: bytes) -> str:
 
 
 def trace_samples(read: Callable[[], bytes | None], now_s: Callable[[], float]) -> Iterator[Artefact]:
-    """The trace buffer, and once more when the same life has changed it or the deadline is over.
+    """Two samples of the trace buffer: the second shows a later heartbeat of the same boot, or the deadline.
 
-    read: gives its content, None when the core has none
+    read: gives the buffer's content, None when the core has none
     """
     first = read()
     if first is None:
@@ -130,7 +130,7 @@ def trace_samples(read: Callable[[], bytes | None], now_s: Callable[[], float]) 
         return
     deadline = now_s() + BEAT_DEADLINE_S
     second = read() or b""
-    # Every turn waits for a round trip to the board; a core that was just released has not written yet.
+    # Each iteration takes a round trip to the board; a core that was just released has not written yet.
     while not _beaten(first, second) and now_s() < deadline:
         first = second
         second = read() or b""
@@ -139,27 +139,27 @@ def trace_samples(read: Callable[[], bytes | None], now_s: Callable[[], float]) 
 
 
 def _beaten(first: bytes, second: bytes) -> bool:
-    """Whether two samples of a trace buffer are of one life that beat in between."""
-    before, after = PULSE.match(first), PULSE.match(second)
+    """Whether two samples of a trace buffer show different heartbeats of the same boot."""
+    before, after = BOOT_AND_BEAT.match(first), BOOT_AND_BEAT.match(second)
     return bool(before and after and before[1] == after[1] and before[0] != after[0])
 
 
-def _until_silent(watched: Watch, deadline_s: float, now_s: Callable[[], float]) -> None:
+def _await_secure_error(before: LogMarks, deadline_s: float, now_s: Callable[[], float]) -> None:
     """Wait for an error line of the secure world, then for the lines that follow it."""
-    secure, deadline = watched.secure, now_s() + SECURE_DEADLINE_S
-    secure.wait_for(SECURE_SAYS, watched.secure_mark, deadline_s)
-    while now_s() < deadline and secure.wait_for(ANYTHING, secure.mark(), SILENCE_S):
+    secure, deadline = before.secure, now_s() + SECURE_DEADLINE_S
+    secure.wait_for(SECURE_ERROR, before.secure_mark, deadline_s)
+    while now_s() < deadline and secure.wait_for(ANY_BYTE, secure.mark(), SILENCE_S):
         pass
 
 
 def tamper_proof(original: bytes, tampered: bytes, on_board: str) -> Artefact:
-    """That an image was tampered with, and that this is what the board had, by three hashes.
+    """Proof by three hashes that an image was tampered with and that the board's file is the tampered one.
 
-    UsageError if nothing was changed; InfrastructureError if the board had something else.
+    UsageError if the images are equal; InfrastructureError if the board's file is another.
     """
     before, after = (hashlib.sha256(data).hexdigest() for data in (original, tampered))
     if before == after:
-        raise UsageError(f"the image was not changed at all: SHA-256 {before} before and after")
+        raise UsageError(f"the image is unchanged: SHA-256 {before} before and after tampering")
     if on_board != after:
         raise InfrastructureError(f"the board's file has SHA-256 {on_board}, the tampered image {after}")
     return Artefact(TAMPER, f"before {before}\nafter {after}\nboard {on_board}\n".encode())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Bring an image onto a core and ask the board to start it. Judges nothing: a refusal is a value."""
+"""Upload an image and start a core with it. Judges nothing: a refusal is a value."""
 
 from attrs import frozen
 
@@ -7,12 +7,12 @@ from mpbench.board.protocols import Remoteproc, Session
 from mpbench.core.errors import InfrastructureError
 
 START_DEADLINE_S = 20.0
-"""The write of `start` blocks until the core runs or is refused: milliseconds. This long is a hang."""
+"""The write of `start` blocks for milliseconds, until the core runs or is refused. This long is a hang."""
 
 
 @frozen
 class Deployed:
-    """What was done: the core, the firmware's file name, and what the write of `start` returned."""
+    """A core, the name of its firmware file, and the result of writing `start`: "OK" or an errno name."""
 
     core: str
     file: str
@@ -20,7 +20,10 @@ class Deployed:
 
 
 def deploy(session: Session, remoteproc: Remoteproc, core: str, image: bytes) -> Deployed:
-    """Upload the image, name it as the core's firmware, write `start`. The core has to be offline."""
+    """Upload the image, set it as the core's firmware, write `start`. The core has to be offline.
+
+    InfrastructureError if the kernel refuses the firmware's name.
+    """
     name = f"mpbench-{core}.fw"
     session.put_bytes(image, remoteproc.firmware_path(name))
     refused = remoteproc.write(core, "firmware", name, START_DEADLINE_S)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a deployment shows: predicted by the twin, or observed."""
+"""Facts of a deployment: predicted by the twin, or observed."""
 
 from collections.abc import Iterable
 
@@ -10,7 +10,7 @@ ZEROS = "zeros"
 
 @frozen
 class MemoryRange:
-    """Bytes of a core's memory: physical address, size, SHA-256 in hex or ZEROS if all are zero."""
+    """Bytes of a core's memory: physical address, size in bytes, SHA-256 in hex or ZEROS if all are zero."""
 
     pa: int
     size: int
@@ -18,12 +18,12 @@ class MemoryRange:
 
     @property
     def line(self) -> str:
-        """Place and content; of a hash the first 16 digits."""
+        """Address, size and content; of a hash the first 16 digits."""
         return f"{self.pa:#x}+{self.size:#x} {self.sha256[:16]}"
 
 
 def memory_word(lines: Iterable[str]) -> str | None:
-    """A field's value for the lines of some ranges: ZEROS if all are that; None for no range."""
+    """Value of field `memory` for the lines of some ranges: ZEROS if all are zero; None without ranges."""
     found = tuple(lines)
     if not found:
         return None
@@ -32,16 +32,16 @@ def memory_word(lines: Iterable[str]) -> str | None:
 
 @frozen
 class DeployFacts:
-    """What a deployment shows on the board, predicted by the twin or observed from evidence.
+    """Facts of a deployment, predicted by the twin or parsed from evidence; None: not known.
 
     errno:      "OK", or the errno name that the write of `start` to sysfs returned, e.g. "EIO"
     state:      sysfs state afterwards, e.g. "running", "offline"
-    tee_code:   TEE_Result that the kernel log shows; 0 when the TEE refused nothing
-    secure_log: the reason on the secure console (the loader's line without its prefix), "" for none
+    tee_code:   TEE_Result in the kernel log; 0 if the TEE refused nothing
+    secure_log: the reason on the secure console (the loader's line without its prefix), "" without one
     beating:    whether the firmware's heartbeat advances
-    identity:   who the firmware says it is, e.g. "alive m33", "" when it does not run
-    memory:     what the core's memory holds: see memory_word. After a refusal all of it is looked at, while
-                firmware runs only what it can't write to.
+    identity:   name and core that the firmware prints, e.g. "alive m33", "" if it does not run
+    memory:     content of the core's memory, see memory_word: all of it after a refusal, while firmware runs
+                only what it can't write to
     """
 
     errno: str | None = None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Fixtures `bench`, `alive` and `image`: deploy firmware, see what the board does with it."""
+"""Fixtures `bench`, `alive` and `image`: deploy firmware and compare the board's answer with the twin."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -20,7 +20,7 @@ from mpbench.twin.profile import Profile
 
 @pytest.fixture
 def bench(board: Board, strategy: Any, profile: Profile, request: Any) -> Iterator["DeployBench"]:
-    """What a test case does with the board; afterwards no core runs that this test started."""
+    """Board API of one test; afterwards no core runs that this test started."""
     strategy.transition("shell")
     found = DeployBench(board, profile, of(request.config), request.node, strategy, boot_id(board))
     yield found
@@ -29,7 +29,7 @@ def bench(board: Board, strategy: Any, profile: Profile, request: Any) -> Iterat
 
 @pytest.fixture
 def alive(firmware: Callable[[str, str], bytes], core: str) -> bytes:
-    """ELF of the firmware that prints its name into the trace buffer and beats."""
+    """ELF of the firmware that prints its name and a heartbeat into the trace buffer."""
     return firmware("alive", core)
 
 
@@ -41,7 +41,7 @@ def image(alive: bytes, core: str, signed: Signer) -> bytes:
 
 @define
 class DeployBench(Bench):
-    """Deploys firmware: every step is predicted by the twin, compared, and recorded with its evidence."""
+    """Deploys firmware; every step is predicted by the twin, compared, and recorded with its evidence."""
 
     def deploy(
         self,
@@ -54,11 +54,11 @@ class DeployBench(Bench):
         start: Callable[[], str] | None = None,
         contexts: int = 1,
     ) -> Step:
-        """Deploy `image` on an offline core; `identity` is what its firmware says of itself if it runs.
+        """Deploy `image` on an offline core; `identity`: name and core that its firmware prints, "alive m33".
 
-        original: the image before it was tampered with; the proof of that becomes evidence.
-        name: of the step, in the record. start: another way to start the core with this image.
-        contexts: cores loaded since the board booted, which matters for images at the limit of the TA's heap.
+        original: the image before it was tampered with; the proof of that becomes evidence
+        name: of the step, in the record; start: another way to start the core with this image
+        contexts: cores loaded since the board booted, which matters for images at the limit of the TA's heap
         A refusal by the board is a value in the step's `observed`. Raises InfrastructureError and InvalidRun.
         """
         self._touch(core)
@@ -80,33 +80,33 @@ class DeployBench(Bench):
     ) -> Step:
         """Start a core whose file may hold any of `images`: all fields have to be those of one of them.
 
-        or_else: further facts that would be right. The step is compared with what fits best.
+        or_else: further facts that would be right. The step is compared with the prediction that fits best.
         """
         self._touch(core)
-        might = [run.predict(self.profile, core, image, identity) for image in images] + list(or_else)
+        predictions = [run.predict(self.profile, core, image, identity) for image in images] + list(or_else)
         ranges = run.places(self.profile, core, images[0])
         step = run.deployment(self.board, core, images[0], DeployFacts(), look_at=ranges, start=start)
-        step = best(step, might)
+        step = best(step, predictions)
         self.append(step)
         return step
 
     def command(self, core: str, word: str, predicted: DeployFacts, *, file: str = "state") -> Step:
-        """Write a word to one of the core's sysfs files and see how the core is afterwards.
+        """Write a word to one of the core's sysfs files and observe the core afterwards.
 
-        What Linux does with it of itself is no matter for the twin: the caller predicts.
+        The twin does not model what Linux does with it: the caller predicts.
         """
         return self.act(core, predicted, f"{file}: {word.strip()}", lambda: self.write(core, file, word))
 
     def act(self, core: str, predicted: DeployFacts, name: str, do: Callable[[], str]) -> Step:
-        """The same for anything that `do` does; it returns "OK" or the errno's name."""
+        """As command(), but for any action `do`, which returns "OK" or the errno's name."""
         self._touch(core)
         step = run.command(self.board, core, predicted, name, do)
         self.append(step)
         return step
 
     def memory(self, core: str) -> str:
-        """All of the core's memory in a word. Skips the test where nobody can see it."""
+        """Digest of the core's whole memory, see memory_word. Skips the test on a board without access."""
         if self.board.memory is None:
-            pytest.skip("the core's memory can't be read from outside of this board")
+            pytest.skip("this board's memory can't be read from outside")
         ranges = [(r.pa, r.size) for r in self.profile.core(core).regions]
         return memory_word(collect.memory(self.board.memory, ranges).data.decode().splitlines()) or ""

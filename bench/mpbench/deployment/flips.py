@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Fixture `flips`: images with bits turned over at random, on the board, each compared with the twin."""
+"""Random bit flips of a signed image: each deployed on the board and compared with the twin."""
 
 import hashlib
 import itertools
@@ -8,9 +8,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-import pytest
 from attrs import define, field
 
 from mpbench.core.errors import BoardFailure, UsageError
@@ -22,26 +20,26 @@ from mpbench.image.random_faults import Flip, Ranges, draw, flipped, in_words, m
 from mpbench.twin.flip_map import Answer, Span, expectations
 from mpbench.twin.loader import load
 
-TELL_EVERY = 20
-SEEDS = 10
-"""Seeds tried for one set of flips that was not there before: an end for an image of very few bytes."""
-NEVER_SENT = 50
-"""Draws for one seed before it is given up: what the twin calls undefined is never sent to a board."""
+REPORT_EVERY = 20
+SEEDS_PER_SET = 10
+"""Seeds tried at most for each new set of flips: an image of very few bytes has no more sets."""
+DRAWS_PER_SEED = 50
+"""Draws tried at most for one seed: flips with an outcome that the twin calls undefined are never sent."""
 
 BUILDS = ("model", "serial", "kernel", "op-tee")
-"""What an answer depends on: another board or build, and it has to be asked again."""
+"""Provenance entries that an answer depends on: it is not reused for another board or build."""
 
 
 @define
 class Corpus:
-    """Flips that were answered as predicted, by a key; a file that grows by a line for each, or none."""
+    """Answers to flips that were as predicted, by key; kept in a JSON Lines file if a path is given."""
 
     path: Path | None
     known: dict[str, str] = field(factory=dict)
 
     @classmethod
     def open(cls, path: Path | None) -> "Corpus":
-        """Read the file; an incomplete last line, of a killed run, is cut off. UsageError: not such a file."""
+        """Read the file and cut off an incomplete last line. UsageError if it is no corpus of flips."""
         corpus = cls(path)
         lines = path.read_bytes().split(b"\n") if path is not None and path.exists() else [b""]
         for number, line in enumerate(lines[:-1], 1):
@@ -49,14 +47,14 @@ class Corpus:
                 entry = json.loads(line)
                 corpus.known[entry["key"]] = entry["answer"]
             except (ValueError, KeyError, TypeError):
-                raise UsageError(f"{path}:{number}: no line of a corpus of flips") from None
+                raise UsageError(f"{path}:{number}: not a line of a corpus of flips") from None
         if path is not None and lines[-1]:
             with path.open("rb+") as file:
                 file.truncate(path.stat().st_size - len(lines[-1]))
         return corpus
 
     def add(self, key: str, answer: str, **more: object) -> None:
-        """Remember an answer; it is in the file when this returns."""
+        """Add an answer and append it to the file."""
         self.known[key] = answer
         if self.path is not None:
             with self.path.open("a") as file:
@@ -65,17 +63,20 @@ class Corpus:
 
 @define
 class Flips:
-    """Random flips of a signed image: `number` per core, from seeds that begin with `seed`."""
+    """Random flips of a signed image: `number` per core, from seeds that start with `seed`.
+
+    report: called with a line of progress every REPORT_EVERY flips
+    """
 
     bench: DeployBench
     number: int
     seed: str
     corpus: Corpus
-    tell: Callable[[str], None]
+    report: Callable[[str], None]
     _spans: dict[tuple[str, bytes], list[Span]] = field(factory=dict)
 
     def run(self, core: str, image: bytes, identity: str) -> Counter[str]:
-        """How often the board gave which answer. BoardFailure names the smallest flips that differ."""
+        """Number of flips by the board's answer. BoardFailure names the smallest flips that differ."""
         counts, differing, marks = Counter[str](), [], list[tuple[int, bool]]()
         for n, (seed, flips) in enumerate(self.sets(core, image), 1):
             try:
@@ -85,8 +86,8 @@ class Flips:
                 marks += [(flip.at, False) for flip in flips]
                 least = minimal(flips, lambda part: self.differs(core, image, part, identity))
                 differing.append(f"seed {seed}: {in_words(least)}: {fault}")
-            if n % TELL_EVERY == 0 and self.number > TELL_EVERY:
-                self.tell(f"{core}: {n} of {self.number} flips, {len(differing)} differ from the twin")
+            if n % REPORT_EVERY == 0 and self.number > REPORT_EVERY:
+                self.report(f"{core}: {n} of {self.number} flips, {len(differing)} differ from the twin")
         ranges = [(s.start, s.end, in_answers(s.answers)) for s in self.spans(core, image)]
         self.bench.image_map(f"signed image of {core}", len(image), ranges, sorted(marks))
         if differing:
@@ -94,18 +95,18 @@ class Flips:
         return counts
 
     def spans(self, core: str, image: bytes) -> list[Span]:
-        """The twin's map of an image; made once, as every byte is asked for."""
+        """The twin's expectation for every byte of an image; computed once per image."""
         key = (core, image)
         if key not in self._spans:
             self._spans[key] = expectations(image, self.bench.profile, self.bench.profile.core(core).id)
         return self._spans[key]
 
     def sets(self, core: str, image: bytes) -> Iterator[tuple[str, tuple[Flip, ...]]]:
-        """Seeds and their flips, each set of flips once: few bytes are drawn often. As many as wanted."""
+        """At most `number` seeds with their flips, each set of flips once."""
         groups, seen = self.groups(core, image), set[tuple[Flip, ...]]()
         for n in itertools.count():
             seed = f"{self.seed}:{core}:{n}"
-            if len(seen) >= self.number or n >= SEEDS * self.number:
+            if len(seen) >= self.number or n >= SEEDS_PER_SET * self.number:
                 return
             flips = self.draw(core, image, groups, seed)
             if flips not in seen:
@@ -113,25 +114,24 @@ class Flips:
                 yield seed, flips
 
     def groups(self, core: str, image: bytes) -> list[Ranges]:
-        """The byte ranges of the twin's expectation map, those with the same answers together."""
+        """Byte ranges of the twin's expectations, grouped by equal answers."""
         found: dict[object, list[tuple[int, int]]] = {}
         for span in self.spans(core, image):
             found.setdefault(span.answers, []).append((span.start, span.end))
         return list(found.values())
 
     def draw(self, core: str, image: bytes, groups: list[Ranges], seed: str) -> tuple[Flip, ...]:
-        """Flips of a seed: the first ones whose outcome is defined. UsageError if there are none."""
+        """First flips of a seed whose outcome is defined. UsageError if none of DRAWS_PER_SEED is."""
         rng = random.Random(seed)
-        for _ in range(NEVER_SENT):
+        for _ in range(DRAWS_PER_SEED):
             flips = draw(groups, rng)
             if load(flipped(image, flips), self.bench.profile, core).code is not None:
                 return flips
-        raise UsageError(f"seed {seed}: {NEVER_SENT} draws, and the twin predicts none of them")
+        raise UsageError(f"seed {seed}: the twin predicts none of {DRAWS_PER_SEED} draws")
 
     def answer(self, core: str, image: bytes, flips: tuple[Flip, ...], identity: str, seed: str) -> str:
         """The board's answer, from the corpus if it is known. BoardFailure if it differs from the twin's."""
-        spoiled = flipped(image, flips)
-        key = self.key(core, spoiled)
+        key = self.key(core, flipped(image, flips))
         if key not in self.corpus.known:
             step = self.deploy(core, image, flips, identity, f"seed {seed}: {in_words(flips)}")
             step.check("errno", "state", "tee_code", "secure_log")
@@ -139,7 +139,7 @@ class Flips:
         return self.corpus.known[key]
 
     def differs(self, core: str, image: bytes, flips: tuple[Flip, ...], identity: str) -> bool:
-        """Whether the board's answer to fewer flips still differs from the twin's."""
+        """Whether the board's answer to a subset of flips differs from the twin's."""
         if load(flipped(image, flips), self.bench.profile, core).code is None:
             return False
         step = self.deploy(core, image, flips, identity, f"fewer: {in_words(flips)}")
@@ -152,43 +152,23 @@ class Flips:
             self.bench.stop(core)
         return step
 
-    def key(self, core: str, spoiled: bytes) -> str:
-        """Name of a question: the image, the core, and whom it is asked."""
+    def key(self, core: str, image: bytes) -> str:
+        """Key in the corpus: a hash of the image, the core, the board and its builds."""
         entries = self.bench.about.provenance.entries
-        asked = [core, *(entries.get(name, "") for name in BUILDS)]
-        return hashlib.sha256(spoiled + "\0".join(asked).encode()).hexdigest()
+        context = [core, *(entries.get(name, "") for name in BUILDS)]
+        return hashlib.sha256(image + "\0".join(context).encode()).hexdigest()
 
 
 def in_answers(answers: Sequence[Answer]) -> str:
-    """What the twin expects of flips of one byte, most frequent first."""
+    """The twin's expected answers to flips of one byte as text, most frequent first."""
     return " or ".join(reason if code is None else f"{reason} ({code:#010x})" for reason, code in answers)
 
 
 def answered(step: Step) -> str:
-    """What became of an image, in a word."""
+    """The board's answer to a deployment as text. UsageError if the step is no deployment."""
     facts = step.observed
     if not isinstance(facts, DeployFacts):
-        raise UsageError(f"{step.name} is no deployment")
+        raise UsageError(f"{step.name} is not a deployment")
     if facts.tee_code:
         return f"refused by the TEE, {facts.tee_code:#010x}"
     return "accepted" if facts.errno == "OK" else f"refused by Linux, {facts.errno}"
-
-
-@pytest.fixture
-def flips(bench: DeployBench, request: Any) -> Flips:
-    """Random flips, as many as the run's options say."""
-    options = request.config.option
-    path = Path(options.bench_corpus) if options.bench_corpus else None
-    tell = _teller(request.config.pluginmanager.getplugin("capturemanager"))
-    return Flips(bench, options.bench_flips, options.bench_seed, Corpus.open(path), tell)
-
-
-def _teller(capture: Any) -> Callable[[str], None]:
-    def tell(line: str) -> None:
-        if capture is None:
-            print(line, flush=True)
-            return
-        with capture.global_and_fixture_disabled():
-            print(f"\n{line}", end="", flush=True)
-
-    return tell

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The first beat of every life of a firmware, dated by the board: a watcher writes it into the kernel log.
+"""First heartbeat after each boot of a firmware, dated by the board: a watcher writes it to the kernel log.
 
-Looks at the trace buffer every 2 ms, without a process per look.
+Reads the trace buffer every 2 ms, without a process per reading.
 """
 
 import contextlib
@@ -22,21 +22,21 @@ while :; do
   read -r -t 0.002 a <&9
 done
 """
-FIRST_S = 10.0
+FIRST_BEAT_S = 10.0
 
 
 @contextlib.contextmanager
 def watched(session: Session, kmsg: Log, core: str, trace: str) -> Iterator[None]:
-    """Have the beats of a running firmware dated. trace: path of its debugfs trace file.
+    """Date the first heartbeats of a firmware that runs. trace: path of its debugfs trace file.
 
-    InfrastructureError if the watcher does not see it beat.
+    InfrastructureError if the watcher sees no heartbeat.
     """
     mark = kmsg.mark()
     watcher = session.spawn(WATCH.format(tag=secrets.token_hex(4), trace=trace, core=core))
     try:
-        if not kmsg.wait_for(re.compile(f"mpbench beat {core} ".encode()), mark, FIRST_S):
+        if not kmsg.wait_for(re.compile(f"mpbench beat {core} ".encode()), mark, FIRST_BEAT_S):
             raise InfrastructureError(
-                f"{core}: the watcher on the board sees no beat in {trace} within {FIRST_S:g} s"
+                f"{core}: the watcher on the board saw no heartbeat in {trace} within {FIRST_BEAT_S:g} s"
             )
         yield
     finally:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a board holds, and whether it holds more after some cycles than before. Pure.
+"""Resources that a board uses, and which of them have grown after some cycles. Pure.
 
 Ref: Linux Documentation/filesystems/proc.rst (meminfo, slabinfo, vmallocinfo), mm/vmalloc.c (lazy purge).
 """
@@ -12,9 +12,9 @@ from attrs import evolve, field, frozen
 SLAB = re.compile(r"^(\S+) +(\d+) +\d+ +\d+ +(\d+) +\d+ : ", re.MULTILINE)
 NUMBER = re.compile(r"^([a-z_ ]+)=(\d+)$", re.MULTILINE)
 SLABS_OF_NOISE = 8
-"""CPUs keep slabs of their own, whose objects all count as used: so many of them may come and go."""
-LOOKS = 10
-"""What a leak holds it holds in every look; what the bench's own readers hold is gone in one of them."""
+"""CPUs keep slabs of their own, whose objects all count as used: at most this many may come and go."""
+SNAPSHOTS = 10
+"""A real leak shows in every snapshot; handles of the bench's own readers are missing in one of them."""
 MEMORY_NOISE_KIB = 8192
 PAGE_KIB = 4
 LAZY = "vmap_area"
@@ -23,10 +23,11 @@ LAZY = "vmap_area"
 
 @frozen
 class Snapshot:
-    """What a board holds.
+    """Resources of a board in use at one moment.
 
-    exact: what doesn't vary by itself (mappings, descriptors, sessions ...), by name;
-    slabs: kernel objects in use and objects per slab, by cache; free_kib: memory that is available.
+    exact: numbers that don't vary by themselves (mappings, descriptors, sessions ...), by name
+    slabs: kernel objects in use and objects per slab, by cache
+    free_kib: available memory
     """
 
     exact: Mapping[str, int]
@@ -35,9 +36,9 @@ class Snapshot:
 
 
 def snapshot(text: str, counts: Mapping[str, int]) -> Snapshot:
-    """From what the board printed (`name=number` lines and /proc/slabinfo) and the counters of probes.
+    """Parse `name=number` lines and /proc/slabinfo as the board printed them.
 
-    counts: calls by name; what ends with _in minus what ends with _out is held at present.
+    counts: calls by name, as probes counted them; calls of NAME_in minus those of NAME_out are in use
     """
     numbers = {name: int(n) for name, n in NUMBER.findall(text)}
     free_kib = numbers.pop("free_kib", 0)
@@ -45,23 +46,25 @@ def snapshot(text: str, counts: Mapping[str, int]) -> Snapshot:
     unpurged = numbers.pop("unpurged", 0)
     if LAZY in slabs:
         slabs[LAZY] = (slabs[LAZY][0] - unpurged, slabs[LAZY][1])
-    return Snapshot(numbers | held(counts), slabs, free_kib)
+    return Snapshot(numbers | not_returned(counts), slabs, free_kib)
 
 
-def steady(looks: Sequence[Snapshot]) -> Snapshot:
-    """The last of several looks, with the least of each exact number: what comes and goes is no leak."""
-    exact = {name: min(look.exact.get(name, n) for look in looks) for name, n in looks[-1].exact.items()}
-    return evolve(looks[-1], exact=exact)
+def steady(snapshots: Sequence[Snapshot]) -> Snapshot:
+    """The last of several snapshots, with the least of each exact number: what comes and goes is no leak."""
+    last = snapshots[-1]
+    return evolve(
+        last, exact={name: min(s.exact.get(name, n) for s in snapshots) for name, n in last.exact.items()}
+    )
 
 
-def held(counts: Mapping[str, int]) -> dict[str, int]:
-    """What was taken and not given back since the counting began."""
+def not_returned(counts: Mapping[str, int]) -> dict[str, int]:
+    """Calls of NAME_in minus calls of NAME_out since counting started, by NAME."""
     names = {name.removesuffix("_in") for name in counts if name.endswith("_in")}
     return {name: counts[f"{name}_in"] - counts.get(f"{name}_out", 0) for name in sorted(names)}
 
 
 def leaks(before: Snapshot, after: Snapshot, cycles: int) -> list[str]:
-    """What grew, in words; empty if nothing leaks.
+    """Growth between two snapshots, a line for each resource; empty if nothing leaks.
 
     An object or a page per two cycles is a leak, once that is more than noise.
     """
@@ -80,10 +83,10 @@ def leaks(before: Snapshot, after: Snapshot, cycles: int) -> list[str]:
     return found
 
 
-def lasting(before: Snapshot, look: Callable[[], Snapshot], cycles: int) -> list[str]:
-    """What grew in every one of several looks at the board, in words of the last."""
+def persistent_leaks(before: Snapshot, take: Callable[[], Snapshot], cycles: int) -> list[str]:
+    """Growth that is present in all of SNAPSHOTS snapshots, as the last one shows it; `take` takes one."""
     found: list[str] = []
-    for _ in range(LOOKS):
-        if not (found := leaks(before, look(), cycles)):
+    for _ in range(SNAPSHOTS):
+        if not (found := leaks(before, take(), cycles)):
             break
     return found

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""From evidence to facts: text and bytes in, values out. Pure; a fixed parser can read old evidence again.
+"""Parse evidence into facts: text and bytes in, values out. Pure; a fixed parser can read old evidence again.
 
 Ref: Linux 6.12 drivers/remoteproc/remoteproc_core.c (kernel lines), OP-TEE 4.10
      ta/remoteproc/src/remoteproc_core.c and lib/libutils/ext/trace.c trace_printf() (secure console),
@@ -26,8 +26,8 @@ from mpbench.deployment.facts import DeployFacts, memory_word
 TEE_ERROR = re.compile(r"TEE err: (?:0x)?([0-9a-f]{8})")
 """How the remoteproc driver reports a refusal by the TEE (ST's kernel and ours)."""
 
-LINUX_REFUSES = "Boot failed: "
-"""What the kernel says of every start that fails, whoever refused."""
+BOOT_FAILED = "Boot failed: "
+"""Kernel line of every start that fails, refused by the TEE or by Linux."""
 
 TA_ERROR = re.compile(r"E/TA:\s.*?\b\w+:\d+ (.+)")
 """An error line of the trusted application: `E/TA:  function:line message`."""
@@ -40,7 +40,7 @@ BEAT = re.compile(r"boot ([0-9a-f]{8}) beat ([0-9a-f]{8})")
 
 
 def deploy_facts(evidence: Evidence) -> DeployFacts:
-    """What a deployment showed; None wherever the evidence does not reach."""
+    """Facts of a deployment; None for each field that the evidence does not decide."""
     errno = word_of(evidence, START_ERRNO)
     return DeployFacts(
         errno=errno,
@@ -54,16 +54,16 @@ def deploy_facts(evidence: Evidence) -> DeployFacts:
 
 
 def tee_code(kernel_log: str | None, errno: str | None) -> int | None:
-    """First TEE_Result in the kernel log; 0 if the log is whole without one, None if nobody can tell."""
+    """First TEE_Result in the kernel log; 0 if a complete log has none, None if undetermined."""
     found = TEE_ERROR.search(kernel_log or "")
     if found:
         return int(found[1], 16)
-    whole = kernel_log is not None and (errno == "OK" or LINUX_REFUSES in kernel_log)
+    whole = kernel_log is not None and (errno == "OK" or BOOT_FAILED in kernel_log)
     return 0 if whole else None
 
 
 def reason(secure_console: str | None) -> str | None:
-    """Last error line of the trusted application, its conclusion; "" for none."""
+    """Last error line of the trusted application, its conclusion; "" without one, None without a log."""
     if secure_console is None:
         return None
     found = TA_ERROR.findall(secure_console)
@@ -71,41 +71,41 @@ def reason(secure_console: str | None) -> str | None:
 
 
 def identity(trace: str) -> str | None:
-    """Who the firmware says it is, e.g. "alive m33"; None when the buffer does not say."""
+    """Name and core that the firmware prints, e.g. "alive m33"; None if the buffer holds no such line."""
     found = IDENTITY.match(trace)
     return found[1] if found else None
 
 
 def beat(trace: str) -> tuple[int, int] | None:
-    """(boot, beat) of the trace buffer's second line, None when it is not there."""
+    """(boot, beat) of the trace buffer's second line, None without that line."""
     found = BEAT.search(trace)
     return (int(found[1], 16), int(found[2], 16)) if found else None
 
 
 def _beating(evidence: Evidence) -> bool | None:
     if evidence.get(NO_TRACE) is not None:
-        return None if runs_unheard(evidence) else False
-    if is_silent(evidence):
+        return None if _heartbeat_unreadable(evidence) else False
+    if _trace_is_empty(evidence):
         return False
     samples = [beat(text_of(evidence, name) or "") for name in (TRACE_FIRST, TRACE_SECOND)]
     return None if None in samples else samples[0] != samples[1]
 
 
-def runs_unheard(evidence: Evidence) -> bool:
-    """A core that runs without a trace buffer: nobody can hear its heart."""
+def _heartbeat_unreadable(evidence: Evidence) -> bool:
+    """Whether the core runs but has no trace buffer to read its heartbeat from."""
     return word_of(evidence, STATE) == "running"
 
 
-def is_silent(evidence: Evidence) -> bool:
-    """A trace buffer in which nothing was ever written, at the deadline of the second look."""
+def _trace_is_empty(evidence: Evidence) -> bool:
+    """Whether the trace buffer was still empty at the deadline of its second sample."""
     samples = [evidence.get(name) for name in (TRACE_FIRST, TRACE_SECOND)]
     return all(data is not None and not data.strip(b"\0") for data in samples)
 
 
 def _identity(evidence: Evidence) -> str | None:
     if evidence.get(NO_TRACE) is not None:
-        return None if runs_unheard(evidence) else ""
-    if is_silent(evidence):
+        return None if _heartbeat_unreadable(evidence) else ""
+    if _trace_is_empty(evidence):
         return ""
     trace = text_of(evidence, TRACE_FIRST)
     return None if trace is None else identity(trace)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a board will show for an outcome: the prediction that an observation is compared with."""
+"""Predict the facts of a deployment from the twin's outcome."""
 
 from mpbench.deployment.facts import ZEROS, DeployFacts, MemoryRange, memory_word
 from mpbench.twin import linux
@@ -13,8 +13,9 @@ Place = tuple[int, int]
 def expect(outcome: Outcome, *, identity: str | None = None, profile: Profile | None = None) -> DeployFacts:
     """Facts of a deployment (LOAD_FW, then START_FW) through sysfs.
 
-    identity: who the firmware in the image says it is, e.g. "alive m33"; None: nothing is said about that
-    and about its heartbeat. profile: for what the board's driver does, EIO for every refusal without it.
+    identity: name and core that the firmware in the image prints, e.g. "alive m33"; None: neither that nor
+    its heartbeat is predicted
+    profile: of the board, for its driver's errno and checks; without it every refusal is EIO
     An undefined outcome predicts nothing.
     """
     if outcome.code is None:
@@ -28,13 +29,13 @@ def expect(outcome: Outcome, *, identity: str | None = None, profile: Profile | 
         return DeployFacts(tee_code=0, secure_log="")
     if errno_of_linux != "OK":
         return DeployFacts(errno_of_linux, "offline", 0, "", False, "", ZEROS)
-    beating, says = life(outcome, identity, profile)
+    beating, printed = heartbeat(outcome, identity, profile)
     kept = memory_word(MemoryRange(r.pa, r.size, r.sha256).line for r in constant(outcome))
-    return DeployFacts("OK", "running", 0, "", beating, says, kept)
+    return DeployFacts("OK", "running", 0, "", beating, printed, kept)
 
 
 def table_errno(outcome: Outcome, profile: Profile | None = None) -> str | None:
-    """What Linux answers once it has read the resource table; None: it can't be told."""
+    """Errno name after Linux has read the resource table, "OK" for none; None: undetermined."""
     if outcome.table_offset is None:
         return "OK"
     checked = profile is not None and profile.checks_table
@@ -44,12 +45,12 @@ def table_errno(outcome: Outcome, profile: Profile | None = None) -> str | None:
     return linux.errno(table) if linux.is_sound(table) else "EINVAL"
 
 
-def life(
+def heartbeat(
     outcome: Outcome, identity: str | None, profile: Profile | None
 ) -> tuple[bool, str] | tuple[None, None]:
     """Heartbeat and identity of a core that was started.
 
-    None, None: nothing can be said, because a segment is missing, or because there is no trace buffer.
+    None, None: undetermined, because a segment is missing, or because there is no trace buffer.
     """
     if identity is None or not linux.has_trace(linux.table_in_memory(outcome)):
         return None, None
@@ -59,7 +60,7 @@ def life(
 
 
 def has_vectors(outcome: Outcome, profile: Profile | None) -> bool:
-    """Whether anything was loaded where the core looks for its vector table: its first region's begin."""
+    """Whether anything was loaded at the core's vector table, the start of its first region."""
     number = outcome.calls[0].core if outcome.calls else None
     if profile is None or number is None or not profile.has_core(number):
         return True
@@ -79,7 +80,7 @@ def _range(write: Write, image: bytes | memoryview) -> MemoryRange:
 
 
 def to_look_at(outcome: Outcome, profile: Profile, core: str) -> tuple[Place, ...]:
-    """Which memory decides whether the board did as `expect` says."""
+    """Memory ranges to read back: those that decide whether the board did as `expect` predicts."""
     if expect(outcome, profile=profile).state == "running":
         return tuple((r.pa, r.size) for r in constant(outcome))
     return tuple((r.pa, r.size) for r in profile.core(core).regions)

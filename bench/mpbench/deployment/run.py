@@ -1,13 +1,23 @@
 # SPDX-License-Identifier: MIT
-"""The one place where the stages meet: predict, deploy, gather, observe, compare, record."""
+"""A deployment as a step: the stages of the bench joined, from the prediction to a comparison.
+
+    predicted = predict(profile, image)          pure: the twin loads the image
+    errno     = deploy(board, image)             touches the board, judges nothing
+    evidence  = collect.deployment(board, errno) touches the board, keeps bytes
+    observed  = parse(evidence)                  pure: text and bytes in, facts out
+    step      = compare(predicted, observed)     pure
+
+The prediction also steers collect, in two arguments: `secure_deadline_s`, how long to listen to the secure
+console after a refusal (briefly if no line is predicted there), and `look_at`, which memory to read back.
+Neither changes what an observation means. The caller records the step.
+"""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from mpbench.board.identification import boot_id, same_boot
 from mpbench.board.protocols import Board
 from mpbench.core.compare import compare
-from mpbench.core.evidence import Artefact
 from mpbench.core.step import Step
 from mpbench.deployment import collect, deploy
 from mpbench.deployment.facts import DeployFacts
@@ -18,15 +28,16 @@ from mpbench.twin.profile import Profile
 
 
 def predict(profile: Profile, core: str, image: bytes, identity: str, *, contexts: int = 1) -> DeployFacts:
-    """What deploying `image` will show, by the twin; `identity` is what its firmware says of itself.
+    """Facts that deploying `image` will show, by the twin.
 
+    identity: name and core that the firmware prints, e.g. "alive m33"
     contexts: cores that were loaded since the board booted, see mpbench.twin.loader.load
     """
     return expect(load(image, profile, core, contexts=contexts), identity=identity, profile=profile)
 
 
 def places(profile: Profile, core: str, image: bytes) -> tuple[tuple[int, int], ...]:
-    """Which memory decides whether the board did with `image` as predicted."""
+    """(physical address, size) of the memory to read back after deploying `image`."""
     return to_look_at(load(image, profile, core), profile, core)
 
 
@@ -41,44 +52,38 @@ def deployment(
     name: str = "deploy",
     start: Callable[[], str] | None = None,
 ) -> Step:
-    """Deploy and compare. InvalidRun if the board was reset meanwhile: then nobody knows what was seen.
+    """Deploy and compare. InvalidRun if the board was reset during the step.
 
-    look_at: places (physical address, size) that the core's memory is looked at in afterwards
-    start: another way to have the core started with `image`; returns what the write of `start` gave
+    look_at: (physical address, size) of memory to read back afterwards, see places()
+    start: another way to start the core with `image`; returns "OK" or the errno name of the write of `start`
     """
-    begin = mono_ns()
+    start_ns = mono_ns()
     boot = boot_id(board)
-    watched = collect.watch(board.kmsg, board.secure)
+    before = collect.mark_logs(board.kmsg, board.secure)
     errno = start() if start else deploy.deploy(board.session, board.remoteproc, core, image).errno
-    mute = predicted.secure_log == ""
-    evidence = collect.gather(
-        board.remoteproc,
-        watched,
+    no_line = predicted.secure_log == ""
+    evidence = collect.deployment(
+        board,
+        before,
         core,
         errno,
         image,
-        seen=_memory(board, look_at),
-        secure_deadline_s=collect.MUTE_DEADLINE_S if mute else collect.SECURE_DEADLINE_S,
+        secure_deadline_s=collect.NO_LINE_DEADLINE_S if no_line else collect.SECURE_DEADLINE_S,
+        look_at=look_at,
     )
     same_boot(boot, boot_id(board))
     observed = deploy_facts(evidence)
-    return Step(name, core, predicted, observed, compare(predicted, observed), evidence, mono_ns() - begin)
+    return Step(name, core, predicted, observed, compare(predicted, observed), evidence, mono_ns() - start_ns)
 
 
 def command(board: Board, core: str, predicted: DeployFacts, name: str, do: Callable[[], str]) -> Step:
-    """Something that Linux answers by itself: what the write returned, and how the core is afterwards.
+    """Do something that Linux answers by itself; observe its result and the core's state afterwards.
 
-    do: acts, and returns "OK" or the errno's name
+    do: returns "OK" or the errno's name
     """
-    begin = time.monotonic_ns()
-    watched = collect.watch(board.kmsg, board.secure)
-    evidence = collect.after(board.remoteproc, watched, core, do())
+    start_ns = time.monotonic_ns()
+    before = collect.mark_logs(board.kmsg, board.secure)
+    evidence = collect.command(board, before, core, do())
     observed = deploy_facts(evidence)
-    took_ns = time.monotonic_ns() - begin
+    took_ns = time.monotonic_ns() - start_ns
     return Step(name, core, predicted, observed, compare(predicted, observed), evidence, took_ns)
-
-
-def _memory(board: Board, places: Sequence[tuple[int, int]]) -> Iterator[Artefact]:
-    """The core's memory, when it is asked for; nothing where nobody can see it."""
-    if board.memory is not None and places:
-        yield collect.memory(board.memory, places)

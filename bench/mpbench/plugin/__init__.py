@@ -12,7 +12,7 @@ pytest_plugins = [
     "mpbench.harness.fixture",
     "mpbench.harness.soak",
     "mpbench.deployment.fixture",
-    "mpbench.deployment.flips",
+    "mpbench.deployment.fixture_flips",
     "mpbench.recovery.fixture",
     "mpbench.notification.fixture",
     "mpbench.tee.fixture",

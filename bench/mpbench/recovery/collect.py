@@ -95,7 +95,7 @@ class Before:
     """The board before a crash: where its logs stood, what was sampled, which boot it was."""
 
     subject: Subject
-    watched: collect.Watch
+    watched: collect.LogMarks
     artefacts: tuple[Artefact, ...]
     boot: bytes | str
 
@@ -121,7 +121,7 @@ def before(subject: Subject, provoke: str = "") -> Before:
         raise InfrastructureError(f"{subject.core}: the board does not take {provoke!r}: {answer!r}")
     artefacts = [Artefact(CORE, subject.core.encode()), Artefact(WATCHDOG_LINE, subject.line.encode())]
     artefacts += _artefacts({INTERRUPTS_BEFORE: found[INTERRUPTS], TRACE_BEFORE: found[subject.trace]})
-    watched = collect.Watch(subject.kmsg, subject.secure, subject.kmsg.position(flag), secure_mark)
+    watched = collect.LogMarks(subject.kmsg, subject.secure, subject.kmsg.position(flag), secure_mark)
     return Before(subject, watched, tuple(artefacts), found[BOOT_ID])
 
 
