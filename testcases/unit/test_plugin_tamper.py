@@ -25,10 +25,7 @@ def test_the_proof_names_three_hashes():
 
 def test_an_image_that_was_not_changed_is_no_tampering():
     """A fault that changes nothing would pass for a good image that the board accepts."""
-    with pytest.raises(
-        UsageError,
-        match="the image is unchanged: SHA-256 770e607624d689265ca6c44884d0807d9b054d23c473c106c72be9de08b7376c",
-    ):
+    with pytest.raises(UsageError, match=f"the image is unchanged: SHA-256 {digest(b'good')} before and"):
         tamper_proof(b"good", b"good", digest(b"good"))
 
 
