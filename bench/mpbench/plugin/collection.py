@@ -8,6 +8,7 @@ import pytest
 
 from mpbench.core import directories
 from mpbench.core.errors import InfrastructureError, UsageError
+from mpbench.harness.cores import select_cores
 from mpbench.harness.environment import (
     check_environment,
     env_of,
@@ -76,6 +77,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Check the environment before labgrid does: one line instead of a traceback."""
     config.addinivalue_line("markers", "slow: takes more than a second")
     config.addinivalue_line(
+        "markers", "cores(name, ...): cores for which a test with `core` is run, default: all"
+    )
+    config.addinivalue_line(
         "markers", f"{MARKER}(id, ...): ids of the requirements that a test case traces to"
     )
     config.stash[RUN] = RunState()
@@ -103,12 +107,18 @@ def _is_named(path: Path, config: pytest.Config) -> bool:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """In a test that asks for a board, `core` stands for every core of the target."""
+    """In a test that uses a board, `core` is every core of the target, or those of the mark `cores`."""
     if not {"core", "env"} <= set(metafunc.fixturenames):
         return
     env = env_of(metafunc.config)
-    names = [core.name for core in profile_of(env.config).cores] if env else []
-    metafunc.parametrize("core", names or [pytest.param(None, id="no-board")])
+    profile = profile_of(env.config) if env else None
+    try:
+        wanted, why_not = select_cores(metafunc.definition.iter_markers("cores"), profile)
+    except UsageError as e:
+        pytest.fail(f"{metafunc.definition.nodeid}: {e}", pytrace=False)
+    skip = [pytest.mark.skip(reason=why_not)] if why_not else []
+    found = [pytest.param(name, marks=skip) for name in wanted]
+    metafunc.parametrize("core", found if env else [pytest.param(None, id="no-board")])
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
