@@ -298,7 +298,7 @@ def test_a_run_that_is_broken_off_says_what_did_not_run(place):
     """After -x what was not begun is NOT-RUN with the reason, and the record has its end."""
     tests = "def test_one(bench): assert 0\ndef test_two(bench): pass\n"
     done = place.run(tests, "--lg-env=played.yaml", "-x")
-    assert place.ends()["test_two"] == ("NOT-RUN", "the run ended before it")
+    assert place.ends()["test_two"] == ("NOT-RUN", "not started: the run was stopped")
     assert place.lines()[-1]["counts"] == {"FAIL": 1, "NOT-RUN": 1}
     assert done.returncode == 1
 
@@ -348,8 +348,7 @@ def test_without_a_board_nothing_looks_green(place):
     assert done.returncode == 5
     assert "1 passed, 1 skipped" in done.stdout
     assert (
-        "1 board tests did not run; no board was named: pytest --lg-env targets/virtual-mp25.yaml"
-        in done.stdout
+        "1 board tests did not run; no board given: pytest --lg-env targets/virtual-mp25.yaml" in done.stdout
     )
     assert not (place.path / "runs").exists()
 

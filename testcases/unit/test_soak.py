@@ -16,7 +16,7 @@ from mpbench.core.evidence import Artefact, Evidence
 from mpbench.core.facts import Verdict
 from mpbench.deployment.heartbeat import watched
 from mpbench.deployment.leaks import Snapshot, leaks, snapshot, steady
-from mpbench.harness.soak import Goal, Journal, Soak, goal, goal_option
+from mpbench.harness.soak import Goal, Soak, SoakJournal, goal, goal_option
 from mpbench.recovery.facts import RecoveryFacts, Timeline
 from mpbench.recovery.measure import disagreements, distribution, durations, measurements, percentile
 from mpbench.recovery.run import Crash
@@ -34,17 +34,17 @@ def test_goals_are_cycles_or_a_time():
     assert goal("500x") == Goal("500x", 500, None)
     assert [goal(text).seconds for text in ("90s", "30m", "2h", "1d")] == [90, 1800, 7200, 86400]
     for wrong in ("", "0x", "-1x", "500", "2 hours", "x"):
-        with pytest.raises(UsageError, match="is no goal of a soak: 500x for cycles"):
+        with pytest.raises(UsageError, match="is not a length of a soak: 500x for cycles"):
             goal(wrong)
-    with pytest.raises(argparse.ArgumentTypeError, match="'500' is no goal"):
+    with pytest.raises(argparse.ArgumentTypeError, match="'500' is not a length of a soak"):
         goal_option("500")
 
 
 # --- the journal
 
 
-def journal(path, key="soak 5x") -> Journal:
-    made = Journal(path / "soak.jsonl", key)
+def journal(path, key="soak 5x") -> SoakJournal:
+    made = SoakJournal(path / "soak.jsonl", key)
     made.open()
     return made
 
@@ -91,13 +91,13 @@ def test_a_foreign_file_is_no_journal(tmp_path):
 def test_a_journal_that_cannot_be_kept_is_the_labs_fault(tmp_path):
     """A directory where the file should be, or a full disk, ends the soak with a line that says so."""
     (tmp_path / "file").write_text("")
-    with pytest.raises(InfrastructureError, match="can't keep the soak's journal: File exists"):
-        Journal(tmp_path / "file" / "x.jsonl", "k").open()
+    with pytest.raises(InfrastructureError, match="cannot write the soak's journal: File exists"):
+        SoakJournal(tmp_path / "file" / "x.jsonl", "k").open()
     made = journal(tmp_path)
     made.close()
     with open("/dev/full", "w", buffering=1) as full:
         made._file = full
-        with pytest.raises(InfrastructureError, match="can't keep the soak's journal: No space left"):
+        with pytest.raises(InfrastructureError, match="cannot write the soak's journal: No space left"):
             made.add(took_s=1.0)
         made._file = None
         with pytest.raises(OSError, match="No space left"):
@@ -107,7 +107,7 @@ def test_a_journal_that_cannot_be_kept_is_the_labs_fault(tmp_path):
 # --- the cycles
 
 
-def soaked(tmp_path, text: str, clock=lambda: 0.0) -> tuple[list[int], list[str], Journal]:
+def soaked(tmp_path, text: str, clock=lambda: 0.0) -> tuple[list[int], list[str], SoakJournal]:
     lines, done = [], []
     kept = journal(tmp_path, text)
     made = Soak(goal(text), "m33", kept, lambda line, worth: lines.append(f"{worth} {line}"), clock)

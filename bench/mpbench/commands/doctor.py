@@ -214,9 +214,9 @@ class BoardCheck:
 
     def place(self) -> str:
         """labgrid's resources, and nobody else on the board."""
-        with place_lock.told(self._config):
+        with place_lock.coordinator_errors(self._config):
             self._target = target_of(self.path)
-        self._alone = place_lock.alone(self._target)
+        self._alone = place_lock.host_lock(self._target)
         self._lock = place_lock.lock_of(self._target)
         return self._lock.epoch if self._lock else "no coordinator: this board is on the desk"
 

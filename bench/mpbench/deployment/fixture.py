@@ -13,6 +13,7 @@ from mpbench.core.step import Step, best, with_proof
 from mpbench.deployment import collect, run
 from mpbench.deployment.facts import DeployFacts, memory_word
 from mpbench.harness.bench import Bench
+from mpbench.harness.firmware import FirmwareFiles
 from mpbench.harness.run_state import of
 from mpbench.harness.signer import Signer
 from mpbench.twin.profile import Profile
@@ -28,14 +29,14 @@ def bench(board: Board, strategy: Any, profile: Profile, request: Any) -> Iterat
 
 
 @pytest.fixture
-def alive(firmware: Callable[[str, str], bytes], core: str) -> bytes:
-    """ELF of the firmware that prints its name and a heartbeat into the trace buffer."""
+def alive(firmware: FirmwareFiles, core: str) -> bytes:
+    """ELF of the bench's firmware that writes its identity and a heartbeat into the trace buffer."""
     return firmware("alive", core)
 
 
 @pytest.fixture
 def image(alive: bytes, core: str, signed: Signer) -> bytes:
-    """Firmware `alive`, signed with the board's key."""
+    """The firmware `alive`, signed with the board's key."""
     return signed(core, alive)
 
 
@@ -47,18 +48,20 @@ class DeployBench(Bench):
         self,
         core: str,
         image: bytes,
-        identity: str,
+        identity: str | None = None,
         *,
         original: bytes | None = None,
         name: str = "deploy",
         start: Callable[[], str] | None = None,
         contexts: int = 1,
     ) -> Step:
-        """Deploy `image` on an offline core; `identity`: name and core that its firmware prints, "alive m33".
+        """Deploy `image` on an offline core.
 
-        original: the image before it was tampered with; the proof of that becomes evidence
-        name: of the step, in the record; start: another way to start the core with this image
-        contexts: cores loaded since the board booted, which matters for images at the limit of the TA's heap
+        identity: "NAME CORE" that its firmware writes into the trace buffer; None for firmware without the
+        trace protocol, whose fields `identity` and `beating` then stay undecided.
+        original: the image before it was tampered with; the proof of that becomes evidence.
+        name: of the step, in the record. start: another way to start the core with this image.
+        contexts: cores loaded since the board booted, which matters for images at the limit of the TA's heap.
         A refusal by the board is a value in the step's `observed`. Raises InfrastructureError and InvalidRun.
         """
         self._touch(core)

@@ -27,10 +27,12 @@ from mpbench.twin.loader import load
 from mpbench.twin.profile import Profile
 
 
-def predict(profile: Profile, core: str, image: bytes, identity: str, *, contexts: int = 1) -> DeployFacts:
+def predict(
+    profile: Profile, core: str, image: bytes, identity: str | None, *, contexts: int = 1
+) -> DeployFacts:
     """Facts that deploying `image` will show, by the twin.
 
-    identity: name and core that the firmware prints, e.g. "alive m33"
+    identity: name and core that the firmware prints, e.g. "alive m33"; None: without the trace protocol
     contexts: cores that were loaded since the board booted, see mpbench.twin.loader.load
     """
     return expect(load(image, profile, core, contexts=contexts), identity=identity, profile=profile)

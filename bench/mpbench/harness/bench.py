@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Bench: what a test case does with a board; it knows no phenomenon, each room adds its own verbs."""
+"""Bench: what a test does with a board, without any phenomenon; rooms derive classes with more."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -10,6 +10,7 @@ from attrs import define, field
 
 from mpbench.board.identification import About, boot_id, same_boot
 from mpbench.board.protocols import Board, Remoteproc
+from mpbench.board.session.shell_protocol import Reply
 from mpbench.core.errors import BoardFailure, InfrastructureError
 from mpbench.core.facts import Measurement
 from mpbench.core.step import Step
@@ -22,7 +23,7 @@ WRITE_S = 20.0
 
 @define
 class Bench:
-    """A board in the hands of one test case. Every step is recorded, with its evidence."""
+    """The board API of one test. Every step is recorded with its evidence."""
 
     board: Board
     profile: Profile
@@ -34,50 +35,48 @@ class Bench:
 
     @property
     def about(self) -> About:
-        """Who the board is, as asked when the run began."""
+        """The board's identification, read at the start of the run."""
         assert self._state.board is not None
         return self._state.board
 
     def write(self, core: str, file: str, text: str) -> str:
-        """Write one of the core's sysfs files; "OK" or the errno's name."""
+        """Write one of the core's sysfs files; returns "OK" or the errno's name."""
         self._touch(core)
         return self.board.remoteproc.write(core, file, text, WRITE_S)
 
     def _touch(self, core: str) -> None:
-        """The board is still ours, and `core` has to be settled afterwards. InfrastructureError: it was lost."""
+        """Mark `core` for settle(). InfrastructureError if the lock of the board was lost."""
         self._state.lock()
         self._touched.append(core)
 
-    def execute(self, command: str) -> Any:
-        """Run a command line on the board, which may take a while."""
+    def execute(self, command: str) -> Reply:
+        """Run a command line on the board, for at most WRITE_S seconds."""
         self._state.lock()
-        session: Any = self.board.session
-        return session.call(command, WRITE_S)
+        return self.board.session.call(command, WRITE_S)
 
     def sha256(self, core: str) -> str:
-        """SHA-256 of the core's firmware file, by the board itself."""
-        board: Any = self.board
-        name = board.remoteproc.attributes(core, "firmware")["firmware"]
-        reply = board.session.execute(f"sha256sum <{shlex.quote(board.remoteproc.firmware_path(name))}")
+        """SHA-256 of the core's firmware file, computed by the board. InfrastructureError if it cannot."""
+        remoteproc = self.board.remoteproc
+        name = remoteproc.attributes(core, "firmware")["firmware"]
+        reply = self.board.session.execute(f"sha256sum <{shlex.quote(remoteproc.firmware_path(name))}")
         if reply.code != 0:
-            raise InfrastructureError(f"{core}: the board has no hash of its firmware file: {reply.error}")
-        return str(reply.stdout.split()[0].decode())
+            raise InfrastructureError(f"{core}: cannot hash the firmware file on the board: {reply.error}")
+        return reply.stdout.split()[0].decode()
 
     def append(self, step: Step) -> None:
         """Record a step."""
         self._state.step(self._item, step)
 
     def power_cycle(self) -> None:
-        """Switch the board off and on, on purpose: the new boot is no reset that invalidates the test."""
+        """Switch the board off and on deliberately: the new boot does not invalidate the test."""
         self._state.lock()
         self._strategy.transition("off")
         self._strategy.transition("shell")
-        remoteproc: Any = self.board.remoteproc
-        remoteproc.target.activate(remoteproc)  # it went with the session
+        self._strategy.target.activate(self.board.remoteproc)  # it was deactivated along with the session
         self.booted()
 
     def booted(self) -> None:
-        """The board was booted anew on purpose: nothing runs on its cores now."""
+        """Declare a deliberate boot: the board has a new boot_id, and all its cores are offline."""
         self._boot = boot_id(self.board)
         self._touched.clear()
         if self._state.record:
@@ -92,25 +91,25 @@ class Bench:
         return self.board.remoteproc.core_state(core)
 
     def read(self, path: str) -> bytes | str:
-        """A file of the board, or the errno's name."""
+        """Content of a file of the board, or the errno's name."""
         return self.board.session.read(path)
 
     def measure(self, measurement: Measurement) -> None:
-        """Record a measurement with its limits and its verdict."""
+        """Record a measurement: outside its limits it fails the test, close to one the test is MARGINAL."""
         self._state.measurement(self._item, measurement)
 
     def series(self, name: str, values: Sequence[float], unit: str, source: str) -> None:
-        """Record how a value developed over the cycles of a test."""
+        """Record a value per cycle of a test."""
         self._add("series", name=name, values=list(values), unit=unit, source=source)
 
     def histogram(
         self, name: str, buckets: Sequence[tuple[float, float, int]], unit: str, source: str
     ) -> None:
-        """Record how often a value was in which bucket: (low, high, count), low inside, high outside."""
+        """Record a histogram of buckets (low, high, count), each without its high end."""
         self._add("histogram", name=name, buckets=[list(b) for b in buckets], unit=unit, source=source)
 
     def segments(self, name: str, parts: Sequence[tuple[str, float]], unit: str, source: str) -> None:
-        """Record what a value is made of, e.g. the way of a notification: (name, value), in order."""
+        """Record the parts of a value in order, (name, value), e.g. the segments of a latency."""
         self._add("segments", name=name, parts=[list(p) for p in parts], unit=unit, source=source)
 
     def outliers(self, name: str, samples: Sequence[Mapping[str, Any]], source: str) -> None:
@@ -124,7 +123,7 @@ class Bench:
         ranges: Sequence[tuple[int, int, str]],
         marks: Sequence[tuple[int, bool]],
     ) -> None:
-        """Record what was done to which bytes: ranges (start, end, label), marks (offset, as predicted)."""
+        """Record a map of an image: ranges (start, end, label), marks (offset, whether as predicted)."""
         self._add(
             "map", name=name, size=size, ranges=[list(r) for r in ranges], marks=[list(m) for m in marks]
         )
@@ -134,16 +133,14 @@ class Bench:
 
     @property
     def reachable(self) -> bool:
-        """Whether the session with the board still stands."""
-        session: Any = self.board.session
-        return bool(session.get_status())
+        """Whether the session with the board is connected."""
+        return bool(self.board.session.get_status())
 
     def settle(self) -> None:
-        """Leave the board as it was: same boot, every touched core offline. Else InvalidRun, BoardFailure."""
+        """Stop all touched cores. InvalidRun if the board was reset, BoardFailure if a core does not stop."""
         self._state.lock()
-        session: Any = self.board.session
-        if not session.get_status():  # the link broke in this test: was it the lab, or did the board reset?
-            session.reconnect(RECONNECT_S, same_boot=True)
+        if not self.reachable:  # the link broke in this test: was it the lab, or did the board reset?
+            self.board.session.reconnect(RECONNECT_S, same_boot=True)
         same_boot(self._boot, boot_id(self.board))
         for core in dict.fromkeys(self._touched):
             if self.state(core) != "offline":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The target file of a run: read, checked, and what it names."""
+"""The target file of a run: read, checked, with its profile."""
 
 import importlib
 import os
@@ -19,14 +19,14 @@ from mpbench.twin.profile import Profile, load_profile, profile_names
 
 EXAMPLE = max((CHECKOUT / "targets").glob("virtual-*.yaml")).name
 """Target file of a virtual board."""
-NO_BOARD = f"no board was named: pytest --lg-env targets/{EXAMPLE}"
+NO_BOARD = f"no board given: pytest --lg-env targets/{EXAMPLE}"
 
 
 MAIN = "main"
 
 
 PROFILE = "MPBENCH_PROFILE"
-"""Environment variable: name or file of a profile, before the one that the target file names."""
+"""Environment variable: name or file of a profile, instead of the target file's."""
 
 
 def env_of(config: pytest.Config) -> Any:
@@ -40,12 +40,12 @@ def target_of(path: str) -> Any:
 
 
 def lab_environment(option: str | None) -> str | None:
-    """The environment's file as labgrid finds it: the option, else LG_ENV."""
+    """Path of the target file as labgrid finds it: the option, else LG_ENV."""
     return option if option is not None else os.environ.get("LG_ENV")
 
 
 def check_environment(path: str) -> Config:
-    """The environment, read as labgrid reads it. UsageError with one line for whatever is wrong with it."""
+    """Read the target file as labgrid does. UsageError of one line if anything is wrong with it."""
     try:
         config = Config(path)
         targets = config.get_targets()
@@ -65,7 +65,7 @@ def check_environment(path: str) -> Config:
 
 
 def empty_attributes(resources: Any) -> list[tuple[str, str]]:
-    """(class, attribute) of what is an empty text; a variable that is set to nothing makes one. Pure."""
+    """(class, attribute) of every empty text, the result of a variable that is set to nothing. Pure."""
     entries = resources if isinstance(resources, list) else [resources]
     found = [item for entry in entries if isinstance(entry, dict) for item in entry.items()]
     return [
@@ -78,7 +78,7 @@ def empty_attributes(resources: Any) -> list[tuple[str, str]]:
 
 
 def _try_import(name: str) -> None:
-    """Import a module; labgrid runs files itself, and twice is once too often, so these are compiled only."""
+    """Import a module; a file is only compiled, since labgrid executes it itself."""
     if name.endswith(".py"):
         compile(Path(name).read_bytes(), name, "exec")
     else:
@@ -95,7 +95,7 @@ def _one_line(error: BaseException) -> str:
 
 
 def profile_of(config: Config) -> Profile:
-    """The profile that MPBENCH_PROFILE, else the environment's options name. UsageError: none, or no profile."""
+    """Profile named by MPBENCH_PROFILE, else by the target file. UsageError: none named, or not readable."""
     override = os.environ.get(PROFILE)
     name = override or str(config.get_option("bench_profile", ""))
     if not name:
@@ -110,7 +110,7 @@ def profile_of(config: Config) -> Profile:
 
 
 def reports(config: pytest.Config) -> Path:
-    """Where runs are recorded."""
+    """Directory in which runs are recorded."""
     named: str | None = config.option.bench_reports
     return config.invocation_params.dir / named if named else CHECKOUT / "reports" / "runs"
 

@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: MIT
-"""The bench's own firmware, built when it is asked for."""
+"""Firmware for the cores: the bench's own, built on demand, and any other ELF file."""
 
+import hashlib
 import subprocess
 from pathlib import Path
 
-from mpbench.core.errors import InfrastructureError
+from attrs import define
+
+from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.harness.run_state import CHECKOUT
 
 FIRMWARE = CHECKOUT / "firmware"
 
 
 def make(directory: Path = FIRMWARE, goal: str = "all") -> None:
-    """Build the firmware, or another goal of its Makefile. InfrastructureError with what make said last."""
+    """Build the firmware, or another goal of its Makefile. InfrastructureError with make's last lines."""
     command: list[str | Path] = ["make", "-s", "-C", directory, goal]
     try:
         made = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -21,3 +24,43 @@ def make(directory: Path = FIRMWARE, goal: str = "all") -> None:
         raise InfrastructureError(
             f"make -C {directory} failed: {' / '.join(made.stderr.strip().splitlines()[-3:])}"
         )
+
+
+@define
+class FirmwareFiles:
+    """Fixture `firmware`: reads ELF files and notes the SHA-256 of each for the page's "What was tested".
+
+    root: what relative paths are relative to; hashes: name → hash, of every file read so far
+    """
+
+    root: Path
+    hashes: dict[str, str]
+    _built: bool = False
+
+    def __call__(self, name: str | Path, core: str | None = None) -> bytes:
+        """Bytes of the bench's own firmware `name` for `core`, else of the ELF file at the path `name`.
+
+        The bench's own firmware is built first if its sources are newer. UsageError: no such ELF file.
+        """
+        if core is not None:
+            if not self._built:
+                make()
+                self._built = True
+            data = _read_elf(FIRMWARE / "build" / core / f"{name}.elf")
+            self.hashes[f"firmware {name} {core}"] = f"sha256 {hashlib.sha256(data).hexdigest()}"
+            return data
+        path = self.root / Path(name).expanduser()
+        data = _read_elf(path)
+        shown = path.relative_to(self.root) if path.is_relative_to(self.root) else path
+        self.hashes[f"firmware {shown.as_posix()}"] = f"sha256 {hashlib.sha256(data).hexdigest()}"
+        return data
+
+
+def _read_elf(path: Path) -> bytes:
+    try:
+        data = path.read_bytes()
+    except OSError as e:
+        raise UsageError(f"firmware {path}: {e.strerror}") from e
+    if not data.startswith(b"\x7fELF"):
+        raise UsageError(f"firmware {path}: not an ELF file")
+    return data

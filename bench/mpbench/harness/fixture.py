@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""Fixtures of every test case: the board, its keys, its firmware."""
+"""Fixtures of every test: the board, its profile, its key, firmware, signing."""
 
 import contextlib
 import getpass
 import hashlib
 import re
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,8 @@ from mpbench.board.protocols import Board
 from mpbench.core.errors import UsageError
 from mpbench.harness import place_lock
 from mpbench.harness.environment import profile_of
-from mpbench.harness.firmware import FIRMWARE, make
-from mpbench.harness.run_state import of
+from mpbench.harness.firmware import FirmwareFiles
+from mpbench.harness.run_state import commit_of, of
 from mpbench.harness.signer import OPTION, Signer, records_of
 from mpbench.image.keys import fingerprint, is_default_key, load_private_key
 from mpbench.twin.profile import Profile
@@ -28,10 +28,7 @@ from mpbench.twin.profile import Profile
 
 @pytest.fixture(scope="session")
 def signing_key(env: Any, target: Any) -> rsa.RSAPrivateKey:
-    """Private key whose public half is inside the board's OP-TEE.
-
-    Option `bench_signing_key` of the environment (relative to its file), or the virtual board's own.
-    """
+    """Private key whose public half is in the board's OP-TEE: option `bench_signing_key`."""
     key = load_private_key(signing_key_path(env, target))
     if not isinstance(key, rsa.RSAPrivateKey):
         raise UsageError(f"{signing_key_path(env, target)}: OP-TEE verifies RSA signatures only")
@@ -39,7 +36,7 @@ def signing_key(env: Any, target: Any) -> rsa.RSAPrivateKey:
 
 
 def signing_key_path(env: Any, target: Any) -> Path:
-    """The key's file, by the option or by the resource that has one."""
+    """File of the signing key: the option `bench_signing_key`, else the virtual board's. UsageError: none."""
     with contextlib.suppress(KeyError):
         return Path(env.config.resolve_path(env.config.get_option("bench_signing_key")))
     for resource in target.resources:
@@ -50,27 +47,19 @@ def signing_key_path(env: Any, target: Any) -> Path:
 
 @pytest.fixture(scope="session")
 def profile(env: Any, signing_key: rsa.RSAPrivateKey) -> Profile:
-    """The twin's profile of this board, with the board's key in its TEE."""
+    """The twin's profile of the board: its cores, their memory, and its OP-TEE with the board's key."""
     return profile_of(env.config).with_key(signing_key.public_key())
 
 
 @pytest.fixture(scope="session")
-def firmware(request: Any) -> Callable[[str, str], bytes]:
-    """`firmware(name, core)` → the ELF, made again if this checkout's sources are newer."""
-    make()
-    brought = of(request.config).brought
-
-    def elf(name: str, core: str) -> bytes:
-        data = (FIRMWARE / "build" / core / f"{name}.elf").read_bytes()
-        brought[f"firmware {name} {core}"] = f"sha256 {hashlib.sha256(data).hexdigest()}"
-        return data
-
-    return elf
+def firmware(request: Any) -> FirmwareFiles:
+    """`firmware("alive", core)`: an ELF of the bench; `firmware("my.elf")`: any other, from the rootdir."""
+    return FirmwareFiles(request.config.rootpath, of(request.config).uploaded)
 
 
 @pytest.fixture(scope="session")
 def board(strategy: Any, target: Any, signing_key: rsa.RSAPrivateKey, request: Any) -> Board:
-    """The board, booted, with a reader on every console and on the kernel log until the run ends."""
+    """The booted board; every console and the kernel log are read until the run ends."""
     state = of(request.config)
     strategy.transition("shell")
     session = target.get_driver("SessionDriver")
@@ -83,18 +72,21 @@ def board(strategy: Any, target: Any, signing_key: rsa.RSAPrivateKey, request: A
         memory=next((r for r in target.resources if hasattr(r, "read_memory")), None),
     )
     more = {"profile": profile_of(target.env.config).name} | sources(target.env.config_file, signing_key)
-    more |= place_lock.who(target) | operator(state.variables)
-    state.board_is(about(found), more)
+    more |= place_lock.place_entry(target) | operator(state.variables)
+    more["tests"] = " ".join(
+        (request.config.rootpath.name, commit_of(request.config.rootpath) or "without git")
+    )
+    state.identified(about(found), more)
     return found
 
 
 def secure_console(target: Any) -> str:
-    """Name of the recorder that hears OP-TEE: Linux's own where both share a UART, as on ST's boards."""
+    """Name of the console that carries OP-TEE's log: Linux's where both share a UART, as on ST's boards."""
     return "secure" if any(driver.name == "secure" for driver in target.drivers) else "console"
 
 
 def operator(variables: Mapping[str, str]) -> dict[str, str]:
-    """Who runs the bench, and with which variables; what may be a secret is named only."""
+    """User, host and the variables of labgrid and the bench; of what may be a secret, only the name."""
     found = {"operator": f"{getpass.getuser()} on {socket.gethostname()}"}
     ours = {name: text for name, text in variables.items() if name.startswith(("LG_", "MPBENCH_"))}
     secret = re.compile("TOKEN|PASS|SECRET|CREDENTIAL")
@@ -102,7 +94,7 @@ def operator(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def sources(target_file: str, key: rsa.RSAPrivateKey) -> dict[str, str]:
-    """What the bench brought to the board: target file and key, by hash."""
+    """Target file and signing key, by hash."""
     name = fingerprint(key.public_key())
     warning = " (OP-TEE's public default key: anybody can sign)" if is_default_key(key.public_key()) else ""
     digest = hashlib.sha256(Path(target_file).read_bytes()).hexdigest()
@@ -114,5 +106,5 @@ def sources(target_file: str, key: rsa.RSAPrivateKey) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def signed(env: Any, signing_key: rsa.RSAPrivateKey) -> Signer:
-    """`signed(core, elf, ...)` → the image as the board's OP-TEE wants it; option `bench_plat_tlvs`."""
+    """`signed(core, elf, ...)` signs firmware with the board's key and the the target file's records."""
     return Signer(signing_key, records_of(env.config.get_option(OPTION, {})))

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""Places of a lab: labgrid's pytest plugin joins a place but never acquires it; what to do is told here.
+"""The lock of a place: labgrid's pytest plug-in joins a place but never acquires or checks it.
 
-A place that is lost while a run has it (released by somebody else, coordinator gone or started again) may
-have another owner a moment later: PlaceLock asks before the board is touched.
+A place that is lost during a run (released by another user, coordinator gone or restarted) may have another
+owner a moment later: PlaceLock checks it before the board is touched.
 
 Ref: labgrid remote/client.py, ClientSession.get_place, _check_allowed, get_target_resources, message_pump;
-     remote/coordinator.py, load(): a coordinator that is started again has forgotten who has which place.
+     remote/coordinator.py, load(): a restarted coordinator has forgotten who acquired which place.
 """
 
 import asyncio
@@ -26,37 +26,37 @@ from mpbench.core.errors import InfrastructureError
 from mpbench.core.record import safe_name
 
 CLIENT = "labgrid.remote.client"
-"""Known by name only: importing it costs a run without a lab half a second."""
+"""Compared by name: importing it would cost a run without a lab half a second."""
 
 ADVICE = (
     (r"place (\S+) is not acquired$", r"; first `labgrid-client -p \1 acquire`, afterwards `release`"),
-    (r"place pattern (\S+) matches nothing$", "; `labgrid-client places` lists what there is"),
-    (r"reservation token \S+ matches nothing$", "; `labgrid-client reservations` lists what there is"),
+    (r"place pattern (\S+) matches nothing$", "; `labgrid-client places` lists all places"),
+    (r"reservation token \S+ matches nothing$", "; `labgrid-client reservations` lists all reservations"),
 )
 ORPHANED = re.compile(
     r"place Place\(name='([^']*)'.* has an orphaned resource \(exporter (\S+) disconnected\?\)$"
 )
-"""labgrid's words for an exporter that ended after the place was acquired."""
-GONE = "the coordinator is gone, or was started again"
+"""labgrid's message for an exporter that disconnected after the place was acquired."""
+GONE = "the coordinator is gone or was restarted"
 ASK_S = 30.0
-"""A coordinator that has not answered by then is gone."""
+"""A coordinator that has not answered after this time is gone."""
 
 
 @contextlib.contextmanager
-def told(config: Config) -> Iterator[None]:
-    """InfrastructureError in one line for what labgrid's client says of coordinator and place."""
+def coordinator_errors(config: Config) -> Iterator[None]:
+    """Turn an error of labgrid's client into an InfrastructureError of one line, with advice."""
     try:
         yield
     except Exception as e:
         if type(e).__module__ != CLIENT:
             raise
-        said = " ".join(str(part) for part in e.args)
-        text = ORPHANED.sub(r"place \1: its exporter \2 is not connected; start it on its host", said)
+        text = " ".join(str(part) for part in e.args)
+        text = ORPHANED.sub(r"place \1: its exporter \2 is not connected; start it on its host", text)
         raise InfrastructureError(f"coordinator {_coordinator(config)}: {text}{advice(text)}") from e
 
 
 def advice(text: str) -> str:
-    """What to do about it, "" if labgrid says so itself. Pure."""
+    """What to do about an error of labgrid's client, "" if its message says so itself. Pure."""
     found = ((re.search(pattern, text), words) for pattern, words in ADVICE)
     return next((match.expand(words) for match, words in found if match), "")
 
@@ -68,9 +68,10 @@ def _coordinator(config: Config) -> str:
 
 @define
 class PlaceLock:
-    """A place that this run found acquired. InfrastructureError once it is lost: by `still`, or at once by calling it.
+    """A place that was acquired when the run started. Raises InfrastructureError once it is lost.
 
-    labgrid's session with the coordinator is told of every change; a thread keeps it going until close().
+    check() uses the coordinator's notifications so far, a call asks the coordinator. A thread runs the event
+    loop of labgrid's session with the coordinator until close().
     """
 
     session: Any
@@ -78,7 +79,7 @@ class PlaceLock:
     holder: str = field(init=False)
     epoch: str = field(init=False)
     _lost: str = ""
-    _hear: Any = field(init=False)
+    _inherited: Any = field(init=False)
     _pump: threading.Thread = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -86,40 +87,40 @@ class PlaceLock:
         reserved = f" reservation {self.place.reservation}" if self.place.reservation else ""
         self.holder = self.place.acquired
         self.epoch = f"{self.place.name} {self.holder} {since.isoformat(timespec='microseconds')}{reserved}"
-        self._hear = self.session.on_place_changed
-        self.session.on_place_changed = self._heard
+        self._inherited = self.session.on_place_changed
+        self.session.on_place_changed = self._on_place_changed
         self._pump = threading.Thread(target=self.session.loop.run_forever, name="coordinator", daemon=True)
         self._pump.start()
 
-    async def _heard(self, news: Any) -> None:
-        """Every change that the coordinator tells; a place released and acquired again is lost as well."""
-        await self._hear(news)
-        if news.name == self.place.name and news.acquired != self.holder:
-            now = f"acquired by {news.acquired}" if news.acquired else "released"
-            self._lost = self._lost or f"somebody else had it {now}"
+    async def _on_place_changed(self, place: Any) -> None:
+        """A place that was released is lost even if the same user acquires it again."""
+        await self._inherited(place)
+        if place.name == self.place.name and place.acquired != self.holder:
+            change = f"acquired by {place.acquired}" if place.acquired else "released"
+            self._lost = self._lost or f"it was {change} during the run"
 
-    def still(self) -> None:
-        """By what the coordinator has told so far: costs nothing, for everything that is done to a board."""
+    def check(self) -> None:
+        """Check the notifications received so far: no round trip, so every access to the board does."""
         if self.session.stopping.is_set():
             self._lost = self._lost or GONE
         if self._lost:
             raise InfrastructureError(
-                f"the lock of place {self.place.name} is lost: {self._lost}; the board is left alone"
+                f"lost the lock of place {self.place.name}: {self._lost}; the board is not touched any more"
             )
 
     def __call__(self) -> None:
-        """By the coordinator's word of this moment."""
-        self.still()
+        """Ask the coordinator."""
+        self.check()
         asked = asyncio.run_coroutine_threadsafe(self.session.sync_with_coordinator(), self.session.loop)
         try:
             asked.result(ASK_S)
         except TimeoutError:
             asked.cancel()
-            self._lost = f"the coordinator has not answered for {ASK_S:g} s"
-        self.still()
+            self._lost = f"the coordinator did not answer within {ASK_S:g} s"
+        self.check()
 
     def close(self) -> None:
-        """Hear no more."""
+        """Unsubscribe, and end the thread."""
         self.session.loop.call_soon_threadsafe(self.session.loop.stop)
         self._pump.join()
 
@@ -133,16 +134,16 @@ def lock_of(target: Any) -> PlaceLock | None:
     return None
 
 
-def who(target: Any) -> dict[str, str]:
-    """The place as an entry of the provenance; nothing for a board on the desk."""
+def place_entry(target: Any) -> dict[str, str]:
+    """The place as an entry of the provenance; empty for a board on the desk."""
     found = [str(r.name) for r in target.resources if type(r).__name__ == "RemotePlace"]
     return {"place": ", ".join(found)} if found else {}
 
 
-def alone(target: Any) -> IO[str] | None:
-    """A lock of this host on the target's board, held as long as the file is open; None for no address.
+def host_lock(target: Any) -> IO[str] | None:
+    """Lock the target's board on this host while the returned file is open; None if it has no address.
 
-    It holds where the coordinator's does not: when that was started again. InfrastructureError if another run has it.
+    It survives a restart of the coordinator, whose lock does not. InfrastructureError if another run has it.
     """
     services = [r for r in target.resources if type(r).__name__ == "NetworkService"]
     if not services:
@@ -164,7 +165,7 @@ def _locked(file: IO[str], name: str) -> IO[str]:
         file.seek(0)
         pid = file.read().strip()
         file.close()
-        raise InfrastructureError(f"another run drives the board at {name}: process {pid}") from None
+        raise InfrastructureError(f"another run uses the board at {name}: process {pid}") from None
     file.truncate(0)
     file.write(str(os.getpid()))
     file.flush()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What earlier runs left open, from their records. Pure but for reading them.
+"""Which tests earlier runs left open, from their records. Pure but for reading them.
 
-A verdict is never asked for again, and neither is a test in which a run was killed: it is INVALID. What the
-lab prevented is open (INFRA, BLOCKED), and so is what a run never began.
+A test with a verdict is not run again, nor is a test in which a run was killed: it is INVALID. Tests that the
+lab prevented (INFRA, BLOCKED) and tests that never started are open.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,20 +14,20 @@ from attrs import frozen
 from mpbench.core.facts import Verdict
 from mpbench.core.record import LOG, Run, in_order, read
 
-ENDED = "the run ended before it"
-"""Reason of a NOT-RUN whose turn never came."""
+ENDED = "not started: the run was stopped"
+"""Reason of the NOT-RUN of a test that never started."""
 
 OPEN = frozenset({Verdict.INFRA.value, Verdict.BLOCKED.value})
 
 
 @frozen
 class Resumed:
-    """What is left of runs.
+    """State of the tests after some runs.
 
-    settled: ids of tests that are not asked again; open: of those that are
+    settled: ids of tests that are not run again; open: of those that are
     run:     id of the last run, None without one
-    judged:  whether the board had a verdict in any test
-    ended:   whether the last run came to its end: else nobody knows what it still meant to test
+    judged:  whether any test gave a verdict on the board
+    ended:   whether the last run ended regularly; if not, the tests it had still to run are unknown
     """
 
     settled: frozenset[str] = frozenset()
@@ -38,12 +38,12 @@ class Resumed:
 
 
 def of_runs(directory: Path) -> Resumed:
-    """All runs below a directory, in the order in which one took up another. UsageError: a broken record."""
+    """State after all runs below a directory, each after the one it resumed. UsageError: a broken record."""
     return of_records(in_order([read(log.parent) for log in sorted(directory.glob(f"*/{LOG}"))]))
 
 
 def of_records(runs: Iterable[Run]) -> Resumed:
-    """The last word on every test."""
+    """State after `runs`; the last result of a test counts."""
     state: dict[str, bool] = {}
     last, judged, ended = None, False, False
     for run in runs:
@@ -64,5 +64,5 @@ _JUDGED = frozenset(v.value for v in (Verdict.PASS, Verdict.FAIL, Verdict.MARGIN
 
 
 def _is_open(end: Mapping[str, Any]) -> bool:
-    never_begun = end["verdict"] == Verdict.NOT_RUN.value and end["reason"] == ENDED
-    return end["verdict"] in OPEN or never_begun
+    not_started = end["verdict"] == Verdict.NOT_RUN.value and end["reason"] == ENDED
+    return end["verdict"] in OPEN or not_started

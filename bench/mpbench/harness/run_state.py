@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the plugin knows about the run that goes on: its record, its tests, what broke first."""
+"""The current run: its record, its tests, why the board is unusable if it is."""
 
 import inspect
 import os
@@ -22,36 +22,36 @@ from mpbench.core.facts import Measurement, Verdict
 from mpbench.core.provenance import is_virtual, provenance
 from mpbench.core.record import Clock, Record, new_directory
 from mpbench.core.step import Step
-from mpbench.harness.verdicts import Found, of_measurement, of_test
+from mpbench.harness.verdicts import PhaseVerdict, of_measurement, of_test
 
 MARKER = "requirement"
 """`@pytest.mark.requirement("ID", ...)`: which requirements a test case traces to."""
 
 CHECKOUT = Path(mpbench.__file__).resolve().parents[2]
-"""Where the test cases, targets and reports stand."""
+"""Directory of the test cases, targets and reports."""
 
 BOARD_IDS = ("serial", "soc_serial", "model")
-"""What names a board, best first."""
+"""Provenance entries that identify a board, best first."""
 
 
-def _nobody_listens(item: pytest.Item | None, what: str) -> None:
-    """Where a run's events go without a display."""
+def _ignore_event(item: pytest.Item | None, what: str) -> None:
+    """Default of RunState.on_event: no progress is displayed."""
 
 
-def _nobody_else() -> None:
-    """The lock of a board that no coordinator gives away."""
+def _no_lock() -> None:
+    """Default of RunState.lock and release: no coordinator manages the board."""
 
 
 @define
 class RunState:
     """The tests that ask for a board, from collection to the end of the session.
 
-    blocked: why no further test can run, "" as long as the board is usable
-    lock:    raises InfrastructureError when the board is no longer this run's; let_go: ends it
-    variables: the environment as the operator left it
-    note:    told when a test begins, when a step of it is done, and (None) when it has ended
-    alone:   the host's own lock of the board, held until the process ends
-    brought: what the run brought to the board, by name; it becomes provenance when the run ends
+    blocked:   why no further test can run, "" while the board is usable
+    lock:      raises InfrastructureError when the board is no longer this run's; release: gives it up
+    variables: the environment variables with which the run was started
+    on_event:  called when a test starts, when a step of it is done, and with None when it has ended
+    host_lock: this host's own lock of the board, held until the process ends
+    uploaded:  hashes of what the run uploaded, by name; they become provenance when the run ends
     """
 
     record: Record | None = None
@@ -59,18 +59,18 @@ class RunState:
     blocked: str = ""
     board: About | None = None
     waiting: dict[str, pytest.Item] = field(factory=dict)
-    phases: list[Found] = field(factory=list)
-    found: dict[str, Found] = field(factory=dict)
+    phases: list[PhaseVerdict] = field(factory=list)
+    found: dict[str, PhaseVerdict] = field(factory=dict)
     page: Path | None = None
     trouble: str = ""
     failed_reports: int = 0
     call_ns: int = 0
-    lock: Callable[[], None] = _nobody_else
-    let_go: Callable[[], None] = _nobody_else
-    brought: dict[str, str] = field(factory=dict)
+    lock: Callable[[], None] = _no_lock
+    release: Callable[[], None] = _no_lock
+    uploaded: dict[str, str] = field(factory=dict)
     variables: dict[str, str] = field(factory=lambda: dict(os.environ))
-    alone: IO[str] | None = None
-    note: Callable[[pytest.Item | None, str], None] = _nobody_listens
+    host_lock: IO[str] | None = None
+    on_event: Callable[[pytest.Item | None, str], None] = _ignore_event
 
     @property
     def directory(self) -> Path | None:
@@ -80,7 +80,7 @@ class RunState:
         return [f.verdict for f in self.found.values()]
 
     def open(self, root: Path, target: str, continues: str | None = None) -> None:
-        """Begin the record of a run on `target`; `continues`: see the record's schema."""
+        """Start the record of a run on `target`; `continues`: id of the run that it resumes."""
         self.record = Record(new_directory(root, target, self.clock), uuid.uuid4().hex[:12], self.clock)
         self.record.append(
             "run-start",
@@ -90,8 +90,8 @@ class RunState:
             continues=continues,
         )
 
-    def board_is(self, found: About, more: Mapping[str, str]) -> None:
-        """Record who the board is, and `more`; from now on every line carries its id and boot_id."""
+    def identified(self, found: About, more: Mapping[str, str]) -> None:
+        """Record the board's identification and `more`; every later line carries its id and boot_id."""
         self.board = found
         entries = dict(found.provenance.entries) | dict(more)
         if self.record:
@@ -99,8 +99,8 @@ class RunState:
             self.record.boot = entries.get("boot_id")
         self._provenance(entries, found.virtual, found.evidence)
 
-    def heard(self, consoles: Evidence) -> None:
-        """Record what the consoles said of a board that can't be used, and the versions in it."""
+    def record_consoles(self, consoles: Evidence) -> None:
+        """Record the console output of an unusable board, and the versions printed there."""
         found = provenance(consoles)
         virtual = self.board.virtual if self.board else is_virtual(found)
         self._provenance(found.entries, virtual, consoles)
@@ -111,11 +111,11 @@ class RunState:
             self.record.append("provenance", entries=dict(entries), virtual=virtual, evidence=kept)
 
     def begin(self, item: pytest.Item) -> None:
-        """A test begins."""
+        """Record that a test starts."""
         self.waiting.pop(item.nodeid, None)
         self.phases = []
         self.call_ns = 0
-        self.note(item, "")
+        self.on_event(item, "")
         if self.record:
             self.record.append(
                 "test-start",
@@ -126,7 +126,7 @@ class RunState:
             )
 
     def end(self, item: pytest.Item) -> None:
-        """A test ends; its lines are on the disk afterwards."""
+        """Record that a test has ended; its lines are synced to the disk."""
         found = of_test(self.phases)
         self.found[item.nodeid] = found
         if self.record:
@@ -138,23 +138,23 @@ class RunState:
                 duration_ns=self.call_ns,
             )
             self.record.sync()
-        self.note(None, found.verdict.value)
+        self.on_event(None, found.verdict.value)
 
     def skip_rest(self, reason: str) -> None:
-        """What was collected and never began is NOT-RUN."""
+        """Record every collected test that never started as NOT-RUN."""
         for item in list(self.waiting.values()):
             self.begin(item)
-            self.phases = [Found(Verdict.NOT_RUN, reason)]
+            self.phases = [PhaseVerdict(Verdict.NOT_RUN, reason)]
             self.end(item)
 
     def step(self, item: pytest.Item, step: Step) -> None:
-        """Record a step of a test, and when what happened in it."""
-        self.note(item, f"{step.name} on {step.core}")
+        """Record a step of a test, and its timeline."""
+        self.on_event(item, f"{step.name} on {step.core}")
         if self.record:
             append_step(self.record, id_of(item), step)
 
     def measurement(self, item: pytest.Item, m: Measurement) -> None:
-        """Record a measurement of a test; outside its limits, or close to them, it decides the verdict."""
+        """Record a measurement of a test. One outside its limits, or close to them, decides the verdict."""
         if m.verdict is not Verdict.PASS:
             self.phases.append(of_measurement(m))
         self.add(item, "measurement", **asdict(m), verdict=m.verdict.value)
@@ -167,15 +167,15 @@ class RunState:
     def close(self) -> None:
         """End the record."""
         if self.record:
-            if self.board and self.brought:
-                self._provenance(self.brought, self.board.virtual, Evidence())
+            if self.board and self.uploaded:
+                self._provenance(self.uploaded, self.board.virtual, Evidence())
             counts = Counter(v.value for v in self.verdicts())
             self.record.append("run-end", counts=dict(counts))
             self.record.close()
 
 
 def append_step(record: Record, test: str, step: Step) -> None:
-    """Put a step into the record: its evidence first, then when things happened in it."""
+    """Append a step to the record: its evidence first, then its timeline."""
     record.append(
         "step",
         test=test,
@@ -199,51 +199,56 @@ RUN = pytest.StashKey[RunState]()
 
 
 def of(config: pytest.Config) -> RunState:
-    """The run of this pytest process."""
+    """The RunState of this pytest process."""
     return config.stash[RUN]
 
 
 def is_board_test(item: pytest.Item) -> bool:
-    """Whether a test asks for a board."""
+    """Whether a test uses a board, i.e. labgrid's fixture `env`."""
     return "env" in getattr(item, "fixturenames", ())
 
 
 def id_of(item: pytest.Item) -> str:
-    """Node id relative to the checkout, wherever pytest was started."""
+    """Node id relative to the checkout, independent of where pytest was started."""
     path = item.path.resolve()
     inside = path.relative_to(CHECKOUT) if path.is_relative_to(CHECKOUT) else path
     return "::".join([inside.as_posix(), *item.nodeid.split("::")[1:]])
 
 
 def core_of(item: pytest.Item) -> str | None:
-    """The core that a test is about, None for the board as a whole."""
+    """The core that a test is parametrized with, None for a test of the whole board."""
     callspec = getattr(item, "callspec", None)
     return callspec.params.get("core") if callspec else None
 
 
 def title_of(item: pytest.Item) -> str:
-    """The sentence that a test proves: first paragraph of its docstring."""
+    """First paragraph of a test's docstring, on one line."""
     text = inspect.getdoc(getattr(item, "obj", None)) or ""
     return " ".join(text.split("\n\n")[0].split())
 
 
 def requirements_of(item: pytest.Item) -> list[str]:
-    """Ids of the requirements that a test case names, each once, in order."""
+    """Ids of the requirements that a test names, without duplicates, in order."""
     named = [str(name) for mark in item.iter_markers(MARKER) for name in mark.args]
     return list(dict.fromkeys(named))
 
 
 def bench_version() -> str:
-    """Version of mpbench and commit of its checkout, with "+" if files differ from the commit."""
-    version = metadata.version("mpbench")
+    """Version of mpbench and commit of its checkout."""
+    version, commit = metadata.version("mpbench"), commit_of(CHECKOUT)
+    return f"{version} ({commit})" if commit else version
+
+
+def commit_of(directory: Path) -> str:
+    """Commit of the git repository around a directory, with "+" if files differ from it; "" without one."""
     try:
         described = subprocess.run(
             ["git", "describe", "--always", "--abbrev=12", "--dirty=+"],
-            cwd=CHECKOUT,
+            cwd=directory,
             capture_output=True,
             text=True,
             check=True,
         )
     except (OSError, subprocess.CalledProcessError):
-        return version
-    return f"{version} ({described.stdout.strip()})"
+        return ""
+    return described.stdout.strip()

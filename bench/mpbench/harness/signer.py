@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How the test cases sign: with the board's key, and with the platform records that its OP-TEE wants."""
+"""Signing for a board: with its key and the platform records that its target file names."""
 
 from collections.abc import Mapping
 
@@ -26,14 +26,17 @@ class Signer:
     records: Records = field(factory=dict)
 
     def __call__(self, core: str, *elfs: bytes, key: PrivateKey | None = None) -> bytes:
-        """Signed image of ELF files for a core; key: another one than the board's."""
+        """Signed image of ELF files for a core; key: instead of the board's."""
         return sign(elfs, key or self.key, plat_tlvs=self.records.get(core))
 
 
 def records_of(option: object) -> Records:
-    """The target's option: by core, u32 values by the record's name (BOOTADDR, BOOTSEC) or number."""
+    """Records of the option `bench_plat_tlvs`: by core, u32 values by name (BOOTADDR, BOOTSEC) or number.
+
+    UsageError for anything else.
+    """
     if not isinstance(option, Mapping) or not all(isinstance(found, Mapping) for found in option.values()):
-        raise UsageError(f"{OPTION}: {option!r} is no mapping by core; e.g. `{EXAMPLE}`")
+        raise UsageError(f"{OPTION}: {option!r} is not a mapping by core; e.g. `{EXAMPLE}`")
     return {
         str(core): {_number(name): _value(name, value) for name, value in found.items()}
         for core, found in option.items()
@@ -46,10 +49,10 @@ def _number(name: object) -> int:
     try:
         return Tlv[str(name)]
     except KeyError:
-        raise UsageError(f"{OPTION}: no record {name!r}; BOOTADDR, BOOTSEC, or a number") from None
+        raise UsageError(f"{OPTION}: unknown record {name!r}; BOOTADDR, BOOTSEC, or a number") from None
 
 
 def _value(name: object, value: object) -> bytes:
     if not isinstance(value, int) or not 0 <= value < 1 << 32:
-        raise UsageError(f"{OPTION}: {name} is {value!r}; it holds a number of 32 bits")
+        raise UsageError(f"{OPTION}: {name} is {value!r}; expected a number of 32 bits")
     return value.to_bytes(4, "little")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`--bench-soak 500x` or `2h`: how long a soak test goes on, where it stands, and how it is resumed."""
+"""`--bench-soak 500x` or `2h`: the length of soak tests, their progress, and how they are resumed."""
 
 import argparse
 import json
@@ -20,7 +20,7 @@ DEFAULT = "3x"
 UNITS_S = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 GOAL = re.compile(r"([1-9]\d*)(x|s|m|min|h|d)")
 LINES = 20
-"""Without a terminal, progress is so many lines."""
+"""Without a terminal, progress is at most this many lines."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -29,30 +29,30 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="GOAL",
         type=goal_option,
         default=goal(DEFAULT),
-        help=f"soak tests: so many cycles (500x) or so long (90m, 2h) per core; a soak that was interrupted "
-        f"goes on where it was (default: {DEFAULT})",
+        help="length of a soak test per core: cycles (500x) or a time (90m, 2h); an interrupted soak resumes "
+        f"(default: {DEFAULT})",
     )
 
 
 @frozen
 class Goal:
-    """When a soak is done: after so many cycles, or after so many seconds of cycling."""
+    """When a soak is done: after a number of cycles or of seconds, the other being None."""
 
     text: str
     cycles: int | None
     seconds: float | None
 
     def share(self, cycles: int, seconds: float) -> float:
-        """How much of it is done, 0 to 1."""
+        """Share that is done, 0 to 1."""
         part = cycles / self.cycles if self.cycles else seconds / (self.seconds or 1.0)
         return min(1.0, part)
 
 
 def goal(text: str) -> Goal:
-    """UsageError for anything but a count of cycles or a time."""
+    """Goal of `text`: a count of cycles or a time. UsageError for anything else."""
     found = GOAL.fullmatch(text.strip())
     if not found:
-        raise UsageError(f"{text!r} is no goal of a soak: 500x for cycles, 90s, 30m or 2h for a time")
+        raise UsageError(f"{text!r} is not a length of a soak: 500x for cycles, 90s, 30m or 2h for a time")
     number, unit = int(found[1]), found[2]
     return Goal(text, number, None) if unit == "x" else Goal(text, None, float(number * UNITS_S[unit]))
 
@@ -66,10 +66,10 @@ def goal_option(text: str) -> Goal:
 
 
 @define
-class Journal:
-    """The cycles of a soak, a JSON line each, on the disk as soon as they are done.
+class SoakJournal:
+    """The cycles of a soak, a JSON line each, written as soon as they are done.
 
-    `key` says what is soaked; a journal of something else, or one that is complete, is begun anew.
+    `key` identifies the soak; a journal of another one, or a complete one, is started again.
     """
 
     path: Path
@@ -79,7 +79,7 @@ class Journal:
     _file: TextIO | None = None
 
     def open(self) -> None:
-        """Read what was done, and go on. InfrastructureError if the disk does not take it."""
+        """Read the cycles done so far, append from there. InfrastructureError if the disk rejects writes."""
         self.cycles = self._done()
         self.resumed = len(self.cycles)
         head = json.dumps({"key": self.key})
@@ -91,10 +91,10 @@ class Journal:
             fresh.rename(self.path)
             self._file = self.path.open("a", buffering=1)
         except OSError as e:
-            raise InfrastructureError(f"{self.path}: can't keep the soak's journal: {e.strerror}") from e
+            raise InfrastructureError(f"{self.path}: cannot write the soak's journal: {e.strerror}") from e
 
     def _done(self) -> list[Mapping[str, Any]]:
-        """Complete lines of an unfinished soak of the same thing; a stump at the end is a killed write."""
+        """Cycles of an unfinished soak with this key; a truncated last line is that of a killed run."""
         text = self.path.read_text(errors="replace") if self.path.exists() else ""
         lines = [_parsed(line) for line in text.splitlines(keepends=True)]
         if not lines or lines[0].get("key") != self.key or lines[-1].get("complete"):
@@ -102,16 +102,16 @@ class Journal:
         return [line for line in lines[1:] if "n" in line]
 
     def add(self, **values: Any) -> None:
-        """One more cycle."""
+        """Append a cycle."""
         self.cycles.append({"n": len(self.cycles) + 1, **values})
         self._write(self.cycles[-1])
 
     def complete(self) -> None:
-        """The goal is reached: the next soak begins anew."""
+        """Mark the goal as reached: the next soak starts again."""
         self._write({"complete": True})
 
     def close(self) -> None:
-        """Close the file; what is in it stays."""
+        """Close the file."""
         if self._file is not None:
             self._file.close()
 
@@ -120,7 +120,7 @@ class Journal:
         try:
             self._file.write(json.dumps(line) + "\n")
         except OSError as e:
-            raise InfrastructureError(f"{self.path}: can't keep the soak's journal: {e.strerror}") from e
+            raise InfrastructureError(f"{self.path}: cannot write the soak's journal: {e.strerror}") from e
 
 
 def _parsed(line: str) -> Mapping[str, Any]:
@@ -137,19 +137,19 @@ class Soak:
 
     goal: Goal
     name: str
-    journal: Journal
-    tell: Callable[[str, bool], None]
+    journal: SoakJournal
+    show: Callable[[str, bool], None]
     clock_s: Callable[[], float] = time.monotonic
     note: str = ""
-    _said: int = -1
+    _shown: int = -1
 
     def cycles(self) -> Iterator[int]:
-        """Numbers of the cycles that are left; the caller does one, and adds it to the journal."""
-        begin, before_s = self.clock_s(), sum(c.get("took_s", 0.0) for c in self.journal.cycles)
+        """Numbers of the remaining cycles; the caller runs one and adds it to the journal."""
+        start_s, before_s = self.clock_s(), sum(c.get("took_s", 0.0) for c in self.journal.cycles)
         while True:
-            done, spent_s = len(self.journal.cycles), before_s + self.clock_s() - begin
+            done, spent_s = len(self.journal.cycles), before_s + self.clock_s() - start_s
             share = self.goal.share(done, spent_s)
-            self._progress(done, share, self.clock_s() - begin)
+            self._progress(done, share, self.clock_s() - start_s)
             if share >= 1.0:
                 self.journal.complete()
                 return
@@ -164,8 +164,8 @@ class Soak:
             line += f", {_time(self.goal.seconds * (1 - share))} left"
         line += ", resumed" if done and not fresh else ""
         step = int(share * LINES)
-        self.tell(line + self.note, step != self._said)
-        self._said = step
+        self.show(line + self.note, step != self._shown)
+        self._shown = step
 
 
 def _time(seconds: float) -> str:
@@ -180,17 +180,17 @@ def soak(request: Any, core: str) -> Iterator[Soak]:
     target, wanted = target_name(config), config.option.bench_soak
     name = f"{target} {core} {request.node.originalname}"
     path = reports(config) / "soak" / f"{name.replace(' ', '-')}.jsonl"
-    journal = Journal(path, f"{name} {wanted.text}")
+    journal = SoakJournal(path, f"{name} {wanted.text}")
     journal.open()
-    yield Soak(wanted, core, journal, _teller(config))
+    yield Soak(wanted, core, journal, _display(config))
     journal.close()
 
 
-def _teller(config: pytest.Config) -> Callable[[str, bool], None]:
-    """Writes to the user past pytest's capture: one line over and over on a terminal, else a few lines."""
+def _display(config: pytest.Config) -> Callable[[str, bool], None]:
+    """Write past pytest's capture: one line kept up to date on a terminal, else the lines worth one."""
     capture: Any = config.pluginmanager.getplugin("capturemanager")
 
-    def tell(line: str, worth_a_line: bool) -> None:
+    def show(line: str, worth_a_line: bool) -> None:
         with capture.global_and_fixture_disabled():
             if sys.stdout.isatty():
                 sys.stdout.write(f"\r\033[K{line}")
@@ -198,4 +198,4 @@ def _teller(config: pytest.Config) -> Callable[[str, bool], None]:
                 sys.stdout.write(f"\n{line}")
             sys.stdout.flush()
 
-    return tell
+    return show

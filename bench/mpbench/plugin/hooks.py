@@ -19,13 +19,13 @@ from mpbench.harness.resume import ENDED
 from mpbench.harness.run_state import RunState, is_board_test, of
 from mpbench.harness.verdicts import (
     BLOCKED,
-    Found,
+    PhaseVerdict,
     exit_code,
     is_broken_strategy,
+    needs_no_traceback,
     of_exception,
     of_skip,
     of_test,
-    says_all,
 )
 from mpbench.plugin import progress
 
@@ -93,13 +93,13 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
 
 def _lock(config: pytest.Config, state: RunState) -> None:
     """From now on the board is this run's, as far as coordinator and host can tell."""
-    if state.alone is not None:
+    if state.host_lock is not None:
         return
     target = env_of(config).get_target(MAIN)
-    state.alone = place_lock.alone(target)
+    state.host_lock = place_lock.host_lock(target)
     if lock := place_lock.lock_of(target):
-        state.lock, state.let_go = lock, lock.close
-        ownership.guard(target, lock.still)
+        state.lock, state.release = lock, lock.close
+        ownership.guard(target, lock.check)
         if state.record:
             state.record.epoch = lock.epoch
 
@@ -118,7 +118,7 @@ def _make_targets(config: pytest.Config) -> None:
     env = env_of(config)
     capture = config.pluginmanager.getplugin("capturemanager")
     shown = capture.global_and_fixture_disabled() if capture else contextlib.nullcontext()
-    with shown, place_lock.told(env.config):
+    with shown, place_lock.coordinator_errors(env.config):
         for name in env.config.get_targets():
             env.get_target(name)
 
@@ -139,12 +139,12 @@ def pytest_runtest_makereport(
     if found:
         state.phases.append(found)
         vars(report)[_VERDICT] = found.verdict
-        if call.excinfo and says_all(call.excinfo.value):
+        if call.excinfo and needs_no_traceback(call.excinfo.value):
             report.longrepr = f"{found.verdict.value}: {found.reason}"
     if found and not state.blocked and _unusable(call, report, state):
         state.blocked = found.reason
         with _recording(state):
-            state.heard(_consoles(item.config))
+            state.record_consoles(_consoles(item.config))
     if report.when == "call" and report.passed:
         _measured(report, state)
     return report
@@ -176,12 +176,12 @@ def _measured(report: pytest.TestReport, state: RunState) -> None:
         state.failed_reports += 1
 
 
-def _found(call: pytest.CallInfo[None], report: pytest.TestReport, state: RunState) -> Found | None:
+def _found(call: pytest.CallInfo[None], report: pytest.TestReport, state: RunState) -> PhaseVerdict | None:
     """Verdict of one phase; None for a setup or teardown that only did its work."""
     if hasattr(report, "wasxfail"):
-        return Found(Verdict.FAIL, f"known: {report.wasxfail}")
+        return PhaseVerdict(Verdict.FAIL, f"known: {report.wasxfail}")
     if call.excinfo is None:
-        return Found(Verdict.PASS) if report.when == "call" and report.passed else None
+        return PhaseVerdict(Verdict.PASS) if report.when == "call" and report.passed else None
     found = of_exception(call.excinfo.value, call.when)
     if found.verdict is Verdict.NOT_RUN and found.reason.endswith(_BROKEN):
         return of_skip(f"{BLOCKED}{state.blocked or found.reason}")
@@ -211,7 +211,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         state.close()
         if state.directory:
             state.page = mpbench.report.write([state.directory], state.directory)
-    state.let_go()
+    state.release()
     session.exitstatus = _exit_code(session, state, int(exitstatus))
 
 

@@ -90,7 +90,7 @@ def attach(config: pytest.Config, state: RunState) -> None:
         return
     capture: Any = config.pluginmanager.getplugin("capturemanager")
     live = Progress(state, _writer(capture), bool(sys.stdout.isatty()))
-    state.note = live.note
+    state.on_event = live.note
     config.stash[PROGRESS] = live
     reporter: Any = config.pluginmanager.getplugin("terminalreporter")
     if live.terminal and reporter is not None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A place that is lost while a run has it: the board is left alone."""
+"""A place that is lost during a run: the board is not touched any more."""
 
 import asyncio
 from types import SimpleNamespace
@@ -14,7 +14,7 @@ HOLDER = "labhost/nightly"
 
 
 class Coordinator:
-    """The session of a labgrid client, and what the coordinator says in it; answers are its own loop's."""
+    """The session of a labgrid client with a scripted coordinator; its answers come from its own loop."""
 
     def __init__(self, place: Place) -> None:
         self.loop = asyncio.new_event_loop()
@@ -32,8 +32,8 @@ class Coordinator:
             await self.on_place_changed(news)
         return True
 
-    def tell(self, news: SimpleNamespace) -> None:
-        """Somebody else has changed a place; the session hears of it."""
+    def push(self, news: SimpleNamespace) -> None:
+        """Another user has changed a place; the session is notified."""
         asyncio.run_coroutine_threadsafe(self.on_place_changed(news), self.loop).result(60)
 
 
@@ -56,12 +56,12 @@ def changed(acquired: str | None, name: str = "mp25-1") -> SimpleNamespace:
 
 
 def test_the_epoch_names_place_holder_time_and_reservation(lock):
-    """Every line of the record says under whose lock it was written, and since when it was held."""
+    """The epoch of a record: owner of the place's lock, and the time it was acquired."""
     assert lock.epoch == f"mp25-1 {HOLDER} 2026-11-18T11:06:40.250000+00:00 reservation ABC"
 
 
 def test_a_place_that_is_held_may_be_touched(lock, coordinator):
-    """Other places' news, and news that leave the holder as he is, lose nothing."""
+    """Changes of other places, and changes that keep the holder, lose nothing."""
     coordinator.news = [changed(None, "mp15-1"), changed(HOLDER)]
     lock()
     lock()
@@ -70,52 +70,53 @@ def test_a_place_that_is_held_may_be_touched(lock, coordinator):
 @pytest.mark.parametrize(
     ("news", "words"),
     [
-        ([changed(None)], "somebody else had it released"),
-        ([changed("x/eve")], "somebody else had it acquired by x/eve"),
-        ([changed(None), changed(HOLDER)], "somebody else had it released"),
+        ([changed(None)], "it was released during the run"),
+        ([changed("x/eve")], "it was acquired by x/eve during the run"),
+        ([changed(None), changed(HOLDER)], "it was released during the run"),
     ],
 )
 def test_a_place_that_was_released_is_lost_for_good(lock, coordinator, news, words):
-    """Released is lost, even if it was acquired again by the same user in between: another run has it."""
+    """Released is lost, even if the same user acquired it again: another run has it."""
     coordinator.news = news
     for _ in range(2):
         with pytest.raises(
-            InfrastructureError, match=f"lock of place mp25-1 is lost: {words}; the board is left alone"
+            InfrastructureError,
+            match=f"^lost the lock of place mp25-1: {words}; the board is not touched any more$",
         ):
             lock()
         coordinator.news = []
 
 
 def test_a_coordinator_that_went_away_means_the_lock_is_lost(lock, coordinator):
-    """One that is started again has forgotten the lock, so another run may have the board."""
+    """A restarted coordinator has forgotten the lock, so another run may have the board."""
     coordinator.stopping.set()
-    with pytest.raises(InfrastructureError, match="the coordinator is gone, or was started again"):
+    with pytest.raises(InfrastructureError, match="the coordinator is gone or was restarted"):
         lock()
 
 
 def test_a_session_that_ended_is_not_asked(lock, coordinator):
     """A session whose stream broke before would never answer."""
     coordinator.stopping.set()
-    with pytest.raises(InfrastructureError, match="the coordinator is gone"):
+    with pytest.raises(InfrastructureError, match="the coordinator is gone or was restarted"):
         lock()
     assert coordinator.asked == 0
 
 
-def test_a_loss_is_known_without_asking(lock, coordinator):
-    """The coordinator tells it, so whatever is done to the board next is refused, and costs no round trip."""
-    lock.still()
-    coordinator.tell(changed(None, "mp15-1"))
-    lock.still()
-    coordinator.tell(changed(None))
+def test_a_loss_is_known_without_a_round_trip(lock, coordinator):
+    """The coordinator notifies the session, so the next access to the board is refused without asking."""
+    lock.check()
+    coordinator.push(changed(None, "mp15-1"))
+    lock.check()
+    coordinator.push(changed(None))
     with pytest.raises(
-        InfrastructureError, match="lock of place mp25-1 is lost: somebody else had it released"
+        InfrastructureError, match="lost the lock of place mp25-1: it was released during the run"
     ):
-        lock.still()
+        lock.check()
     assert coordinator.asked == 0
 
 
 def test_a_coordinator_that_hangs_is_not_waited_for(lock, coordinator, monkeypatch):
-    """Silence has a bound."""
+    """An answer has a deadline."""
     monkeypatch.setattr(place_lock, "ASK_S", 0.01)
 
     async def silent() -> bool:
@@ -123,7 +124,7 @@ def test_a_coordinator_that_hangs_is_not_waited_for(lock, coordinator, monkeypat
         return True
 
     monkeypatch.setattr(coordinator, "sync_with_coordinator", silent)
-    with pytest.raises(InfrastructureError, match=r"has not answered for 0\.01 s"):
+    with pytest.raises(InfrastructureError, match=r"did not answer within 0\.01 s"):
         lock()
 
 
@@ -134,45 +135,45 @@ def board_at(address: str) -> SimpleNamespace:
 
 
 def test_one_host_drives_a_board_once(tmp_path, monkeypatch):
-    """A second run is refused and told which process has the board; when that ends, the board is free."""
+    """A second run is refused with the process that has the board; when that ends, the board is free."""
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    first = place_lock.alone(board_at("192.0.2.1"))
-    other = place_lock.alone(board_at("192.0.2.2"))
+    first = place_lock.host_lock(board_at("192.0.2.1"))
+    other = place_lock.host_lock(board_at("192.0.2.2"))
     with pytest.raises(
-        InfrastructureError, match=r"another run drives the board at 192\.0\.2\.1-22: process \d+"
+        InfrastructureError, match=r"another run uses the board at 192\.0\.2\.1-22: process \d+"
     ):
-        place_lock.alone(board_at("192.0.2.1"))
+        place_lock.host_lock(board_at("192.0.2.1"))
     first.close()
-    place_lock.alone(board_at("192.0.2.1")).close()
+    place_lock.host_lock(board_at("192.0.2.1")).close()
     other.close()
 
 
 def test_a_board_without_an_address_is_not_locked():
     """Nothing to lock by."""
-    assert place_lock.alone(SimpleNamespace(resources=[])) is None
+    assert place_lock.host_lock(SimpleNamespace(resources=[])) is None
 
 
 def test_a_lock_that_cannot_be_made_is_the_labs_fault(tmp_path, monkeypatch):
-    """Without a lock nobody drives."""
+    """Without a lock there is no run."""
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "file"))
     with pytest.raises(InfrastructureError, match="cannot lock the board"):
-        place_lock.alone(board_at("192.0.2.1"))
+        place_lock.host_lock(board_at("192.0.2.1"))
 
 
 def test_a_desk_has_no_place():
     """No coordinator, no lock of a place, and no entry in the provenance."""
     assert place_lock.lock_of(SimpleNamespace(resources=[])) is None
-    assert place_lock.who(SimpleNamespace(resources=[])) == {}
+    assert place_lock.place_entry(SimpleNamespace(resources=[])) == {}
 
 
-def test_an_exporter_that_ended_is_told_in_one_line(monkeypatch):
+def test_an_exporter_that_disconnected_is_one_line(monkeypatch):
     """labgrid shows the whole place and guesses; what a person needs is which exporter to start again."""
     place = Place("mp25-1", acquired=HOLDER, tags={"board": "mp25"})
     said = f"place {place} has an orphaned resource (exporter labhost disconnected?)"
     monkeypatch.setattr(place_lock, "CLIENT", __name__)
     config = SimpleNamespace(get_option=lambda *_: "192.0.2.1:20408")
-    with pytest.raises(InfrastructureError) as raised, place_lock.told(config):
+    with pytest.raises(InfrastructureError) as raised, place_lock.coordinator_errors(config):
         raise ServerError(said)
     words = "place mp25-1: its exporter labhost is not connected; start it on its host"
     assert str(raised.value) == f"coordinator 192.0.2.1:20408: {words}"

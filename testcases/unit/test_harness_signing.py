@@ -32,14 +32,14 @@ def test_without_the_option_nothing_is_added():
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ([], "is no mapping by core; e.g. `options"),
-        ({"m33": 0x80100000}, "is no mapping by core"),
-        ({"m33": {"BOOTADR": 1}}, "no record 'BOOTADR'"),
-        ({"m33": {"BOOTADDR": "0x80100000"}}, "BOOTADDR is '0x80100000'; it holds a number of 32 bits"),
-        ({"m33": {"BOOTADDR": 1 << 32}}, "a number of 32 bits"),
+        ([], "is not a mapping by core; e.g. `options"),
+        ({"m33": 0x80100000}, "is not a mapping by core"),
+        ({"m33": {"BOOTADR": 1}}, "unknown record 'BOOTADR'"),
+        ({"m33": {"BOOTADDR": "0x80100000"}}, "BOOTADDR is '0x80100000'; expected a number of 32 bits"),
+        ({"m33": {"BOOTADDR": 1 << 32}}, "expected a number of 32 bits"),
     ],
 )
-def test_what_is_no_record_is_told(option, message):
+def test_a_wrong_record_is_one_line(option, message):
     """A wrong option is one line that shows a right one."""
     with pytest.raises(UsageError, match=message):
         records_of(option)

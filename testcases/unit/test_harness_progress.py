@@ -7,7 +7,7 @@ import pytest
 
 from mpbench.core.facts import Verdict
 from mpbench.harness.run_state import RunState
-from mpbench.harness.verdicts import Found
+from mpbench.harness.verdicts import PhaseVerdict
 from mpbench.plugin.progress import Progress
 
 
@@ -36,7 +36,7 @@ def run(tmp_path):
             live.note(item, "")
             live.note(item, "deploy on m33")
             clock.now_s += seconds
-            state.found[item.nodeid] = Found(verdict)
+            state.found[item.nodeid] = PhaseVerdict(verdict)
             live.note(None, verdict.value)
 
         return SimpleNamespace(state=state, said=said, live=live, test=test)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""From what pytest saw to a verdict, by whose fault it is."""
+"""Verdict of a test from the outcome of its phases, by whose fault it is."""
 
 import pytest
 from labgrid.exceptions import InvalidConfigError
@@ -7,7 +7,14 @@ from labgrid.strategy import StrategyError
 
 from mpbench.core.errors import BoardFailure, InfrastructureError, InvalidRun, UsageError
 from mpbench.core.facts import Measurement, Verdict, overall
-from mpbench.harness.verdicts import Found, exit_code, of_exception, of_measurement, of_test, says_all
+from mpbench.harness.verdicts import (
+    PhaseVerdict,
+    exit_code,
+    needs_no_traceback,
+    of_exception,
+    of_measurement,
+    of_test,
+)
 
 
 def broken(cause: Exception) -> StrategyError:
@@ -19,25 +26,29 @@ def broken(cause: Exception) -> StrategyError:
 @pytest.mark.parametrize(
     ("exception", "when", "expected"),
     [
-        (AssertionError("1 != 2"), "call", Found(Verdict.FAIL, "1 != 2")),
-        (AssertionError(), "call", Found(Verdict.FAIL, "AssertionError")),
-        (pytest.fail.Exception("no"), "call", Found(Verdict.FAIL, "no")),
-        (BoardFailure("state is offline"), "call", Found(Verdict.FAIL, "state is offline")),
-        (BoardFailure("does not boot"), "setup", Found(Verdict.FAIL, "does not boot")),
-        (BoardFailure("does not stop"), "teardown", Found(Verdict.FAIL, "does not stop")),
-        (InfrastructureError("link lost"), "call", Found(Verdict.INFRA, "link lost")),
-        (InfrastructureError("no power"), "setup", Found(Verdict.INFRA, "no power")),
-        (InvalidRun("reset"), "call", Found(Verdict.INVALID, "reset")),
-        (InvalidRun("reset"), "teardown", Found(Verdict.INVALID, "reset")),
-        (UsageError("no core m7"), "call", Found(Verdict.INFRA, "wrong use: no core m7")),
-        (AssertionError("in a fixture"), "setup", Found(Verdict.INFRA, "AssertionError: in a fixture")),
-        (KeyError("x"), "call", Found(Verdict.INFRA, "KeyError: 'x'")),
-        (OSError(5, "I/O error"), "call", Found(Verdict.INFRA, "OSError: [Errno 5] I/O error")),
-        (KeyboardInterrupt(), "call", Found(Verdict.INVALID, "interrupted: KeyboardInterrupt")),
-        (broken(InfrastructureError("no SSH")), "setup", Found(Verdict.INFRA, "no SSH")),
-        (broken(BoardFailure("panic")), "setup", Found(Verdict.FAIL, "panic")),
-        (pytest.skip.Exception("no RTC"), "call", Found(Verdict.NOT_RUN, "no RTC")),
-        (pytest.skip.Exception("BLOCKED: no SSH"), "setup", Found(Verdict.BLOCKED, "no SSH")),
+        (AssertionError("1 != 2"), "call", PhaseVerdict(Verdict.FAIL, "1 != 2")),
+        (AssertionError(), "call", PhaseVerdict(Verdict.FAIL, "AssertionError")),
+        (pytest.fail.Exception("no"), "call", PhaseVerdict(Verdict.FAIL, "no")),
+        (BoardFailure("state is offline"), "call", PhaseVerdict(Verdict.FAIL, "state is offline")),
+        (BoardFailure("does not boot"), "setup", PhaseVerdict(Verdict.FAIL, "does not boot")),
+        (BoardFailure("does not stop"), "teardown", PhaseVerdict(Verdict.FAIL, "does not stop")),
+        (InfrastructureError("link lost"), "call", PhaseVerdict(Verdict.INFRA, "link lost")),
+        (InfrastructureError("no power"), "setup", PhaseVerdict(Verdict.INFRA, "no power")),
+        (InvalidRun("reset"), "call", PhaseVerdict(Verdict.INVALID, "reset")),
+        (InvalidRun("reset"), "teardown", PhaseVerdict(Verdict.INVALID, "reset")),
+        (UsageError("no core m7"), "call", PhaseVerdict(Verdict.INFRA, "usage error: no core m7")),
+        (
+            AssertionError("in a fixture"),
+            "setup",
+            PhaseVerdict(Verdict.INFRA, "AssertionError: in a fixture"),
+        ),
+        (KeyError("x"), "call", PhaseVerdict(Verdict.INFRA, "KeyError: 'x'")),
+        (OSError(5, "I/O error"), "call", PhaseVerdict(Verdict.INFRA, "OSError: [Errno 5] I/O error")),
+        (KeyboardInterrupt(), "call", PhaseVerdict(Verdict.INVALID, "interrupted: KeyboardInterrupt")),
+        (broken(InfrastructureError("no SSH")), "setup", PhaseVerdict(Verdict.INFRA, "no SSH")),
+        (broken(BoardFailure("panic")), "setup", PhaseVerdict(Verdict.FAIL, "panic")),
+        (pytest.skip.Exception("no RTC"), "call", PhaseVerdict(Verdict.NOT_RUN, "no RTC")),
+        (pytest.skip.Exception("BLOCKED: no SSH"), "setup", PhaseVerdict(Verdict.BLOCKED, "no SSH")),
     ],
 )
 def test_the_fault_decides_the_verdict(exception, when, expected):
@@ -58,26 +69,26 @@ def test_the_fault_decides_the_verdict(exception, when, expected):
         (broken(TypeError("a bug")), False),
     ],
 )
-def test_a_fault_that_says_all_needs_no_traceback(exception, enough):
+def test_a_message_that_suffices_needs_no_traceback(exception, enough):
     """Faults of lab, board and configuration are one line; bugs and assertions keep their traceback."""
-    assert says_all(exception) is enough
+    assert needs_no_traceback(exception) is enough
 
 
-PASS, FAIL = Found(Verdict.PASS), Found(Verdict.FAIL, "wrong code")
-INFRA, INVALID = Found(Verdict.INFRA, "link lost"), Found(Verdict.INVALID, "reset")
+PASS, FAIL = PhaseVerdict(Verdict.PASS), PhaseVerdict(Verdict.FAIL, "wrong code")
+INFRA, INVALID = PhaseVerdict(Verdict.INFRA, "link lost"), PhaseVerdict(Verdict.INVALID, "reset")
 
 
 @pytest.mark.parametrize(
     ("phases", "expected"),
     [
-        ([], Found(Verdict.NOT_RUN)),
+        ([], PhaseVerdict(Verdict.NOT_RUN)),
         ([PASS], PASS),
         ([FAIL], FAIL),
         ([PASS, INFRA], INFRA),
-        ([FAIL, INFRA], Found(Verdict.FAIL, "wrong code\nlink lost")),
-        ([FAIL, INVALID], Found(Verdict.INVALID, "wrong code\nreset")),
-        ([INFRA, INVALID], Found(Verdict.INVALID, "link lost\nreset")),
-        ([Found(Verdict.NOT_RUN, "no RTC")], Found(Verdict.NOT_RUN, "no RTC")),
+        ([FAIL, INFRA], PhaseVerdict(Verdict.FAIL, "wrong code\nlink lost")),
+        ([FAIL, INVALID], PhaseVerdict(Verdict.INVALID, "wrong code\nreset")),
+        ([INFRA, INVALID], PhaseVerdict(Verdict.INVALID, "link lost\nreset")),
+        ([PhaseVerdict(Verdict.NOT_RUN, "no RTC")], PhaseVerdict(Verdict.NOT_RUN, "no RTC")),
     ],
 )
 def test_a_test_has_the_verdict_of_its_strongest_phase(phases, expected):
@@ -127,11 +138,11 @@ def test_a_measurement_close_to_its_limit_is_marginal(value, low, high, margin, 
     assert Measurement("t", value, "ms", "s", low, high, margin).verdict is verdict
 
 
-def test_a_measurement_says_what_it_was_measured_against():
+def test_a_measurement_names_its_limits():
     """The reason of a test names value, unit and limits."""
     found = of_measurement(Measurement("latency", 12.5, "ms", "hist", None, 10))
-    assert found == Found(Verdict.FAIL, "latency: 12.5 ms is outside -∞ … 10")
+    assert found == PhaseVerdict(Verdict.FAIL, "latency: 12.5 ms is outside -∞ … 10")
     close = of_measurement(Measurement("latency", 9.9, "ms", "hist", 1, 10, 0.05))
-    assert close == Found(Verdict.MARGINAL, "latency: 9.9 ms is close to a limit of 1 … 10")
-    assert of_test([close, Found(Verdict.PASS)]).verdict is Verdict.MARGINAL
+    assert close == PhaseVerdict(Verdict.MARGINAL, "latency: 9.9 ms is close to a limit of 1 … 10")
+    assert of_test([close, PhaseVerdict(Verdict.PASS)]).verdict is Verdict.MARGINAL
     assert exit_code([Verdict.PASS, Verdict.MARGINAL]) == 0
