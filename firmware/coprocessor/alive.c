@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Lives: beats, kicks its watchdog, answers Linux. */
+/* Runs normally: heartbeat, watchdog refresh, answer to a shutdown request. */
 #include "firmware.h"
 
 const char firmware_name[] = "alive";

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Spins for ever with interrupts off. */
+/* Endless loop with interrupts disabled. */
 #include "core.h"
 #include "firmware.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Says what it finds in the memory behind itself, before its heart begins to beat: how many words are not
- * zero, and where the first of them is. So silicon can tell what an earlier firmware left there.
+ * Before its first heartbeat, counts the words after its own data that are not zero and logs the address of
+ * the first: on silicon, this shows what an earlier firmware left in memory.
  */
 #include "firmware.h"
 

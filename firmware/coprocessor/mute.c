@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Runs and kicks its watchdog, but its heart stops: at once, or after so many beats as its mailbox says. */
+/* Runs and refreshes its watchdog, but its heartbeat stops: at once, or after PARAMETER_BEATS beats. */
 #include "firmware.h"
 
 const char firmware_name[] = "mute";

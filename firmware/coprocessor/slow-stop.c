@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Lives, but leaves Linux without an answer when it asks for a shutdown. */
+/* Runs normally, but does not answer a shutdown request from Linux. */
 #include "firmware.h"
 
 const char firmware_name[] = "slow-stop";

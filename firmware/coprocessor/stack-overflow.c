@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Calls itself until its stack is at an end. */
+/* Recurses until its stack overflows. */
 #include "firmware.h"
 
 const char firmware_name[] = "stack-overflow";
 
-static volatile uint32_t deepest = 0xffffffffu; /* the compiler refuses a recursion without an end */
+static volatile uint32_t deepest = 0xffffffffu; /* the compiler rejects an infinite recursion */
 
 static uint32_t descend(uint32_t depth)
 {

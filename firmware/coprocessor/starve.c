@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Beats on, but forgets its watchdog. */
+/* The heartbeat continues, but the watchdog is not refreshed. */
 #include "firmware.h"
 
 const char firmware_name[] = "starve";

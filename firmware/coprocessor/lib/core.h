@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What every Cortex-M of the three has. Ref: Arm v6-M, v7-M, v8-M Architecture Reference Manuals, B3 System Control Space. */
+/* Common to all three Cortex-M cores. Ref: Arm v6-M, v7-M, v8-M Architecture Reference Manuals, B3 System Control Space. */
 #ifndef CORE_H
 #define CORE_H
 

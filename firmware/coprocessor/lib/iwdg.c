@@ -16,7 +16,7 @@
 
 #define LSI_HZ 32000u
 #define TIMEOUT_MS 320u
-#define POLLS 100000u /* a refused register must not hang the start */
+#define POLLS 100000u /* a refused register access must not hang the start */
 
 void watchdog_start(void)
 {

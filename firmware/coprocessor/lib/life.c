@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Living, and for how long. */
+/* Normal operation, and for how long. */
 #include "core.h"
 #include "firmware.h"
 
@@ -29,7 +29,7 @@ static int take_failure(void)
 	return left != 0;
 }
 
-/* The mailbox is looked at in every tick, so that a failure can be ordered while the firmware lives. */
+/* The mailbox is read in every tick, so that a failure can be ordered while the firmware runs. */
 static int fails_now(uint32_t lived_ms)
 {
 	return lived_ms >= parameter(PARAMETER_LIVE_MS, DEFAULT_LIVE_MS) && take_failure();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Ref: Linux drivers/mailbox/stm32-ipcc.c (registers), drivers/remoteproc/stm32_rproc.c (the mailbox
- * "shutdown" is channel 2, counted from 0: mboxes of m4_rproc in stm32mp15xx-dkx.dtsi, the same for the M33).
+ * "shutdown" is channel 2, counted from 0: mboxes of m4_rproc in stm32mp15xx-dkx.dtsi, and of the M33).
  */
 #include "core.h"
 #include "firmware.h"

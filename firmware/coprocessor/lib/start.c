@@ -32,8 +32,8 @@ void reset(void)
 }
 
 /*
- * A fault ends the beats and the kicks, so the watchdog tells Linux. The report has a stack of its own:
- * after an overflow the other has no room left.
+ * A fault ends heartbeat and watchdog refresh, so Linux learns of it through the watchdog. The report has a
+ * stack of its own, because after an overflow there is no room on the other.
  */
 __attribute__((naked)) void fault(void)
 {

@@ -15,7 +15,7 @@ static volatile char *const trace = (volatile char *)IPC_DA;
 static volatile struct boot_record *const record = (volatile struct boot_record *)(IPC_DA + BOOT_RECORD_OFFSET);
 
 static uint32_t end;      /* offset of the terminating NUL */
-static uint32_t beat_end; /* offset behind the last digit of the beat */
+static uint32_t beat_end; /* offset after the last digit of the beat */
 
 static void put(const char *text)
 {
@@ -48,7 +48,7 @@ void trace_open(void)
 	record->beat = 0;
 	record->magic = MAGIC;
 
-	trace[0] = 0; /* the first letter comes last: no reader meets half a header */
+	trace[0] = 0; /* written last: until then a reader sees no header */
 	end = 1;
 	put("pbench ");
 	put(firmware_name);
@@ -62,8 +62,8 @@ void trace_open(void)
 }
 
 /*
- * In place, lowest digit first and no digit more than needed: a reader that meets the carry sees at
- * worst a smaller number, never one that has not been reached.
+ * In place, lowest digit first, changed digits only: a reader that reads during a carry sees at worst a
+ * smaller number, never one that has not been reached.
  */
 void trace_beat(void)
 {

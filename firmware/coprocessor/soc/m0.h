@@ -7,13 +7,13 @@
  *      (its reset is GIC_SPI 7, "IWDG5_RST_IRQn = 39"); ST's memory: cm0_cube_fw and cm0_cube_data in
  *      LPSRAM1..3, ipc_shmem_2 at 0x200C6000
  *
- * RCC isn't in this core's map, so whoever releases it has to switch RCC_IWDG5CFGR on.
+ * RCC is not in this core's memory map: RCC_IWDG5CFGR has to be enabled before the core is released.
  */
 #ifndef SOC_H
 #define SOC_H
 
 #define CORE_NAME "m0"
-#define CPU_HZ 200000000u /* RM0457, clock of the SmartRun domain, highest; sets the pace of beats only */
+#define CPU_HZ 200000000u /* RM0457, clock of the SmartRun domain, highest; sets the heartbeat period only */
 
 #define IPC_DA 0x200C6000u
 

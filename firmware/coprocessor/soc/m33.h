@@ -9,15 +9,14 @@
  *      Linux drivers/clk/stm32/stm32mp25_rcc.h (RCC_IWDG3CFGR), clk-stm32mp25.c (GATE_IWDG3: bit 1),
  *      arch/arm64/boot/dts/st/stm32mp251.dtsi (rcc@44200000)
  *
- * On silicon IWDG3 answers only the world that RIFSC gives it to; ST's evaluation board gives it to
- * the secure one. A firmware in the other world is refused (writes ignored, reads zero): it says so
- * in its trace, see lib/iwdg.c.
+ * On silicon RIFSC assigns IWDG3 to one world; on ST's evaluation board, to the secure one. In the other
+ * world writes are ignored and reads give zero: the firmware then logs that in its trace, see lib/iwdg.c.
  */
 #ifndef SOC_H
 #define SOC_H
 
 #define CORE_NAME "m33"
-#define CPU_HZ 400000000u /* RM0457, clock of the Cortex-M33, highest; only the pace of beats hangs on it */
+#define CPU_HZ 400000000u /* RM0457, clock of the Cortex-M33, highest; sets the heartbeat period only */
 
 #define IPC_DA 0x81200000u
 
