@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A co-processor on the bench's own desk: its RAM, and the hand a PTA would have on the control page."""
+"""An emulated co-processor without a board: its RAM, and a test in place of the PTA that drives its slot."""
 
 import io
 import time
@@ -18,7 +18,7 @@ DEADLINE_S = 20.0
 
 @define
 class Rig:
-    """A core, its RAM and its slot; what the emulator said and did to the line."""
+    """A core, its RAM and its slot; what the emulator logged, and the levels of its interrupt line."""
 
     core: CoreSpec
     ram: SharedRam
@@ -71,18 +71,18 @@ class Rig:
         return int(lines[1].split()[3], 16) if len(lines) > 1 else 0
 
     def until(self, true: Callable[[], bool]) -> None:
-        """Wait for memory to change: there is no event for that."""
+        """Poll until `true` holds: a change of memory is no event."""
         end = time.monotonic() + DEADLINE_S
         while not true():
-            assert time.monotonic() < end, f"nothing came: {self.lines} {self.trace()}"
+            assert time.monotonic() < end, f"timeout: {self.lines} {self.trace()}"
             time.sleep(0.002)
 
-    def said(self, text: str) -> bool:
+    def logged(self, text: str) -> bool:
         return any(text in line for line in self.lines)
 
 
 def code(rig: Rig, *halfwords: int, stack: int = 0x800) -> None:
-    """Put a vector table and Thumb code behind it in the core's memory."""
+    """Write a vector table, followed by Thumb code, into the core's memory."""
     start = rig.core.vector_da
     vectors = [start + stack] + [start + 0x41] * 15
     rig.ram.write(rig.core.regions[0].pa, b"".join(v.to_bytes(4, "little") for v in vectors))

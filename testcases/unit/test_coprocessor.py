@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The co-processors of the virtual board, with the firmware that is built for silicon, without a board."""
+"""The emulated co-processors with the firmware that is built for silicon; no board is started."""
 
 import itertools
 import threading
@@ -34,8 +34,8 @@ def test_a_stop_is_acknowledged_and_ends_the_beats(rig: Rig, built: Path) -> Non
     assert rig.trace() == still
 
 
-def test_a_restart_counts_a_boot_and_starts_the_beats_anew(rig: Rig, built: Path) -> None:
-    """The boot counter survives a reload of the firmware; the heartbeat starts again."""
+def test_a_restart_counts_a_boot_and_resets_the_heartbeat(rig: Rig, built: Path) -> None:
+    """The boot counter survives a reload of the firmware; the heartbeat count does not."""
     for boot in (1, 2, 3):
         rig.load(built / rig.core.name / "alive.elf")
         rig.release()
@@ -61,7 +61,7 @@ def test_a_new_generation_resets_a_core_whose_stop_was_missed(m33: Rig, built: P
 
 
 def test_the_emulator_beats_while_it_serves_and_not_after(m33: Rig) -> None:
-    """emulator_beat tells the secure world whether anybody serves the slot."""
+    """emulator_beat shows the secure world whether the slot is served."""
     first = m33.word(SLOT.BEAT)
     m33.until(lambda: m33.word(SLOT.BEAT) > first)
     m33.coprocessor.stop()
@@ -71,7 +71,7 @@ def test_the_emulator_beats_while_it_serves_and_not_after(m33: Rig) -> None:
 
 
 def test_stopping_the_emulator_acknowledges_for_a_running_core(m33: Rig, built: Path) -> None:
-    """Power off leaves no slot that claims to run."""
+    """After power off no slot reports a running core."""
     m33.load(built / "m33" / "alive.elf")
     m33.release()
     m33.until(lambda: m33.beat() > 1)
@@ -83,18 +83,18 @@ def test_a_fault_enters_the_hard_fault_handler_and_a_second_is_lockup(rig: Rig) 
     """An undefined instruction is logged with its address; again in the handler it locks the core up."""
     code(rig, 0xDE00)
     rig.release()
-    rig.until(lambda: rig.said("lockup: fault in a fault handler"))
-    assert rig.said(f"fault at pc 0x{rig.core.vector_da + 0x40:08x}")
+    rig.until(lambda: rig.logged("lockup: fault in a fault handler"))
+    assert rig.logged(f"fault at pc 0x{rig.core.vector_da + 0x40:08x}")
     assert rig.word(SLOT.ACK) == 1
     rig.hold()
 
 
 def test_an_access_outside_the_core_s_memory_faults(rig: Rig) -> None:
-    """A core sees its regions and its peripherals, and nothing else of the board's RAM."""
+    """A core has access to its regions and its peripherals, and to no other part of the board's RAM."""
     code(rig, 0x4801, 0x6800, 0xE7FE, 0x0000, 0x0000, 0x8140)
     rig.release()
-    rig.until(lambda: rig.said("lockup"))
-    assert rig.said("UC_ERR_READ_UNMAPPED")
+    rig.until(lambda: rig.logged("lockup"))
+    assert rig.logged("UC_ERR_READ_UNMAPPED")
 
 
 @pytest.mark.parametrize(
@@ -105,10 +105,10 @@ def test_an_access_outside_the_core_s_memory_faults(rig: Rig) -> None:
     ],
 )
 def test_a_bad_vector_table_is_lockup(m33: Rig, table: tuple[int, int], why: str) -> None:
-    """A reset vector that no Cortex-M would take leaves the core released and still."""
+    """A reset vector that no Cortex-M accepts leaves the core released, executing nothing."""
     m33.ram.write(m33.core.regions[0].pa, b"".join(v.to_bytes(4, "little") for v in table))
     m33.release()
-    m33.until(lambda: m33.said(why))
+    m33.until(lambda: m33.logged(why))
     m33.hold()
 
 
@@ -120,12 +120,12 @@ def test_a_loop_at_the_very_start_of_memory_runs(m33: Rig) -> None:
     m33.release()
     served = m33.word(SLOT.BEAT)
     m33.until(lambda: m33.word(SLOT.BEAT) > served + 20)
-    assert not m33.said("fault")
+    assert not m33.logged("fault")
     m33.hold()
 
 
 def test_a_sleep_without_systick_ends_by_itself(m33: Rig) -> None:
-    """WFI with nothing to wait for is no stop for ever: the loop around it goes on."""
+    """WFI with nothing to wait for ends after a while, so that the loop around it continues."""
     code(m33, 0x4802, 0xBF30, 0x3101, 0x6001, 0xE7FB, 0x0000, 0x0000, 0x8120)
     m33.release()
     m33.until(lambda: m33.ram.word(0x8120_0000) > 3)
@@ -133,10 +133,10 @@ def test_a_sleep_without_systick_ends_by_itself(m33: Rig) -> None:
 
 
 def test_vectors_outside_the_core_s_memory_are_lockup(m33: Rig) -> None:
-    """A vector address that is no memory of the core can't start it."""
+    """A vector address outside the core's memory cannot start it."""
     m33.ram.set_word(m33.core.slot_pa + SLOT.VECTOR_DA, 0x4000_0000)
     m33.ram.set_word(m33.core.slot_pa + SLOT.RUN, 1)
-    m33.until(lambda: m33.said("no vector table at 0x40000000"))
+    m33.until(lambda: m33.logged("no vector table at 0x40000000"))
     m33.hold()
 
 
@@ -155,36 +155,36 @@ def test_a_failure_of_the_host_is_kept_for_the_board_to_read(ram: SharedRam) -> 
     rig.coprocessor.start()
     rig.until(lambda: rig.coprocessor.failure is not None)
     rig.coprocessor.stop()
-    assert rig.said("the emulator failed: OSError('the log is gone')")
+    assert rig.logged("the emulator failed: OSError('the log is gone')")
     assert rig.word(SLOT.ACK) == 0
 
 
-def test_an_emulator_that_hangs_in_a_callback_is_told(ram: SharedRam) -> None:
-    """Power off doesn't wait for ever: it says that the RAM is still in use."""
+def test_an_emulator_that_hangs_in_a_callback_is_reported(ram: SharedRam) -> None:
+    """Power off waits for a limited time and then reports that the RAM is still in use."""
     rig = Rig(CORES["m33"], ram)
-    go_on = threading.Event()
+    resume = threading.Event()
 
     def hang(line: str) -> None:
         rig.lines.append(line)
         if "released" in line:
-            go_on.wait()
+            resume.wait()
 
     rig.coprocessor = Coprocessor(rig.core, ram, rig.levels.append, hang)
     code(rig, 0xE7FE)
     rig.release()
     rig.coprocessor.start()
-    rig.until(lambda: rig.said("released"))
+    rig.until(lambda: rig.logged("released"))
     assert not rig.coprocessor.stop(timeout_s=0.01)
-    assert rig.said("the emulator did not stop within 0.01 s")
-    go_on.set()
+    assert rig.logged("the emulator did not stop within 0.01 s")
+    resume.set()
     assert rig.coprocessor.stop()
 
 
-def test_code_that_lives_on_registers_is_stopped_as_any_other(m33: Rig) -> None:
-    """A loop that reads SysTick for ever gets shorter slices, and its refused writes are reported once."""
+def test_code_that_mostly_accesses_registers_is_stopped_as_well(m33: Rig) -> None:
+    """A loop that only reads SysTick gets shorter slices, and its refused writes are reported once."""
     code(m33, 0x4802, 0x6801, 0x6041, 0x6081, 0xE7FB, 0x0000, 0xE100, 0xE000)
     m33.release()
-    m33.until(lambda: m33.said("write at 0x104"))
+    m33.until(lambda: m33.logged("write at 0x104"))
     served = m33.word(SLOT.BEAT)
     m33.until(lambda: m33.word(SLOT.BEAT) > served + 20)
     m33.hold()
@@ -195,7 +195,7 @@ def test_refusals_without_end_are_reported_up_to_a_bound(m33: Rig) -> None:
     """A firmware that sweeps through a register page doesn't fill the evidence."""
     code(m33, 0x4802, 0x6001, 0x3004, 0x3101, 0xE7FB, 0x0000, 0xE200, 0xE000)
     m33.release()
-    m33.until(lambda: m33.said("further refused accesses are not reported"))
+    m33.until(lambda: m33.logged("further refused accesses are not reported"))
     m33.hold()
     assert len([line for line in m33.lines if "only SysTick" in line]) == 100
 
@@ -220,7 +220,7 @@ def test_an_address_outside_is_refused_with_its_bounds(
 
 
 def test_memory_is_shared_by_file_descriptor_and_closes_once(ram: SharedRam) -> None:
-    """Another mapping of the same descriptor sees the same words."""
+    """Two mappings of one descriptor share their words; a second close does nothing."""
     other = SharedRam(ram.fd)
     other.set_word(0x8140_0000, 0x1_0000_0005)
     assert ram.word(0x8140_0000) == 5

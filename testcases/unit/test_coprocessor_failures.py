@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Firmware that fails on purpose, on every core: who notices, and what is left to see.
+"""Firmware that fails on purpose, on every core: how the failure is detected and what evidence remains.
 
-The board's clock runs eight times as fast here; nothing in these tests is timed.
+The board's clock runs eight times as fast here; these tests measure no time.
 """
 
 import re
@@ -33,14 +33,14 @@ def start(rig: Rig, built: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["starve", "hardfault", "lockup", "stack-overflow"])
-def test_a_failing_firmware_is_told_to_linux_by_its_watchdog_alone(rig: Rig, built: Path, name: str) -> None:
-    """It lives, fails, and the SoC's watchdog raises the line once; the core is held until it is stopped."""
+def test_linux_learns_of_a_failing_firmware_by_its_watchdog_alone(rig: Rig, built: Path, name: str) -> None:
+    """It runs, fails, and the SoC's watchdog raises the line once; the core is held until it is stopped."""
     rig.parameter(LIVE_MS, 60)
     start(rig, built, name)
     rig.until(lambda: rig.levels == [True])
     assert rig.trace()[0] == f"mpbench {name} {rig.core.name} 1"
     assert "fails now" in rig.trace()
-    assert rig.said(f"{rig.core.watchdog.name} expired, core held in reset")
+    assert rig.logged(f"{rig.core.watchdog.name} expired, core held in reset")
     still = rig.trace()
     served = rig.word(SLOT.BEAT)
     rig.until(lambda: rig.word(SLOT.BEAT) > served + 20)
@@ -49,8 +49,8 @@ def test_a_failing_firmware_is_told_to_linux_by_its_watchdog_alone(rig: Rig, bui
     assert rig.levels == [True, False]
 
 
-def test_starve_beats_on_until_its_watchdog_bites(rig: Rig, built: Path) -> None:
-    """A firmware that only forgets its watchdog shows a living heart to the last."""
+def test_starve_beats_until_its_watchdog_expires(rig: Rig, built: Path) -> None:
+    """A firmware that only fails to refresh its watchdog has a heartbeat until it is reset."""
     rig.parameter(LIVE_MS, 60)
     start(rig, built, "starve")
     rig.until(lambda: rig.levels == [True])
@@ -58,35 +58,35 @@ def test_starve_beats_on_until_its_watchdog_bites(rig: Rig, built: Path) -> None
 
 
 def test_a_hard_fault_leaves_its_cause_in_the_trace(rig: Rig, built: Path) -> None:
-    """The handler of the firmware itself says which exception and where; the emulator tells Linux nothing."""
+    """The firmware's own handler logs exception and address; the emulator reports nothing to Linux."""
     rig.parameter(LIVE_MS, 0)
     start(rig, built, "hardfault")
     rig.until(lambda: "fault 00000003" in rig.trace())
     rig.until(lambda: re.fullmatch(r"pc [0-9a-f]{8}", rig.trace()[-1]))  # the core writes it byte by byte
     pc = int(rig.trace()[-1].removeprefix("pc "), 16)
-    assert rig.said(f"fault at pc 0x{pc:08x}")
-    assert not rig.said("lockup")
+    assert rig.logged(f"fault at pc 0x{pc:08x}")
+    assert not rig.logged("lockup")
 
 
 def test_a_stack_overflow_faults_and_never_runs_through_code(rig: Rig, built: Path) -> None:
-    """The M33 meets its stack limit, the M4 the end of its memory; the M0 has lost its vectors: lockup."""
+    """M33: stack limit. M4: end of its memory. M0: its vectors are overwritten, hence lockup."""
     rig.parameter(LIVE_MS, 0)
     start(rig, built, "stack-overflow")
     rig.until(lambda: rig.levels == [True])
     handled = "fault 00000003" in rig.trace()
-    assert (handled, rig.said("lockup")) == ((False, True) if rig.core.name == "m0" else (True, False))
+    assert (handled, rig.logged("lockup")) == ((False, True) if rig.core.name == "m0" else (True, False))
 
 
 def test_a_lockup_without_a_fault_is_still_found(rig: Rig, built: Path) -> None:
-    """An endless loop faults nowhere: only the watchdog sees it."""
+    """An endless loop causes no fault: only the watchdog detects it."""
     rig.parameter(LIVE_MS, 0)
     start(rig, built, "lockup")
     rig.until(lambda: rig.levels == [True])
-    assert not rig.said("fault")
+    assert not rig.logged("fault")
 
 
 def test_mute_runs_without_a_beat_and_keeps_its_watchdog_quiet(rig: Rig, built: Path) -> None:
-    """A core can be "running" for Linux and for its watchdog, and be dead to a heartbeat."""
+    """A core can run as far as Linux and its watchdog can see, and have no heartbeat."""
     start(rig, built, "mute")
     rig.until(lambda: rig.trace()[0] == f"mpbench mute {rig.core.name} 1")
     served = rig.word(SLOT.BEAT)
@@ -94,8 +94,8 @@ def test_mute_runs_without_a_beat_and_keeps_its_watchdog_quiet(rig: Rig, built: 
     assert (rig.beat(), rig.levels, rig.word(SLOT.ACK)) == (0, [], 1)
 
 
-def test_mute_beats_as_often_as_its_mailbox_says_and_kicks_on(rig: Rig, built: Path) -> None:
-    """A heart that stops while the watchdog is still kicked: only who counts its beats can tell."""
+def test_mute_beats_as_often_as_its_mailbox_says_and_refreshes_on(rig: Rig, built: Path) -> None:
+    """A heartbeat that stops while the watchdog is refreshed: only a count of its beats detects it."""
     rig.parameter(BEATS, 3)
     start(rig, built, "mute")
     rig.until(lambda: rig.beat() == 3)
@@ -118,8 +118,8 @@ def test_alive_answers_a_shutdown_and_slow_stop_does_not(rig: Rig, built: Path) 
     assert rig.word(SLOT.IPCC) == SHUTDOWN
 
 
-def test_a_firmware_fails_as_often_as_its_mailbox_says_and_then_lives(rig: Rig, built: Path) -> None:
-    """One failure asked for: after the recovery the same firmware lives, with the boot counter one up."""
+def test_a_firmware_fails_as_often_as_its_mailbox_says_and_then_runs(rig: Rig, built: Path) -> None:
+    """With one failure ordered, the firmware runs normally after the recovery; its boot counter is 2."""
     rig.parameter(LIVE_MS, 40)
     rig.parameter(FAILURES, 1)
     start(rig, built, "starve")
@@ -131,8 +131,8 @@ def test_a_firmware_fails_as_often_as_its_mailbox_says_and_then_lives(rig: Rig, 
     assert "fails now" not in rig.trace()
 
 
-def test_a_failure_can_be_ordered_while_the_firmware_lives(rig: Rig, built: Path) -> None:
-    """With no failure left it beats on; the word raised from outside is the moment of its failure."""
+def test_a_failure_can_be_ordered_while_the_firmware_runs(rig: Rig, built: Path) -> None:
+    """With no failure left the heartbeat continues; it fails when the word is raised from outside."""
     rig.parameter(LIVE_MS, 0)
     rig.parameter(FAILURES, 0)
     start(rig, built, "starve")
@@ -144,7 +144,7 @@ def test_a_failure_can_be_ordered_while_the_firmware_lives(rig: Rig, built: Path
 
 
 def test_an_untagged_mailbox_word_is_no_parameter(m33: Rig, built: Path) -> None:
-    """What memory held at power on neither shortens a firmware's life nor ends its failures."""
+    """Without the tag, a word changes neither the time until a failure nor their number."""
     ipc_pa = m33.core.region("ipc").pa
     for word in (LIVE_MS, FAILURES):
         m33.ram.set_word(ipc_pa + 0x1000 + 4 * word, 0)
@@ -153,8 +153,8 @@ def test_an_untagged_mailbox_word_is_no_parameter(m33: Rig, built: Path) -> None
     assert m33.beat() == 25
 
 
-def test_a_core_that_dies_leaves_the_other_one_alone(ram: SharedRam, built: Path) -> None:
-    """m33 and m0 run at once; the crash of one costs the other no beat and raises only one line."""
+def test_a_core_that_fails_does_not_affect_the_other_one(ram: SharedRam, built: Path) -> None:
+    """m33 and m0 run at once; when one crashes the other's heartbeat continues and only one line rises."""
     rigs = [Rig(CORES["m33"], ram, speed=4), Rig(CORES["m0"], ram, speed=4)]
     for rig, name in zip(rigs, ("lockup", "alive"), strict=True):
         rig.coprocessor.start()
@@ -178,5 +178,5 @@ def test_a_refused_register_access_is_reported(m33: Rig) -> None:
         *(0x0890, 0x4420, 0x0002, 0x0000, 0x0000, 0x4403),
     )
     m33.release()
-    m33.until(lambda: m33.said("iwdg3: write of 0x3 to PR refused: the registers are locked"))
+    m33.until(lambda: m33.logged("iwdg3: write of 0x3 to PR refused: the registers are locked"))
     m33.hold()

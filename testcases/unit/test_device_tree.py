@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The board's device tree says what emulator and twin say: it is what OP-TEE and Linux go by."""
+"""The board's device tree, which OP-TEE and Linux use, agrees with emulator and twin."""
 
 import shutil
 import subprocess
@@ -85,7 +85,7 @@ def test_every_reserved_memory_is_ram_that_linux_leaves_alone(tree: Tree) -> Non
 
 @cores
 def test_the_core_s_memory_is_the_emulator_s(tree: Tree, core: CoreSpec) -> None:
-    """Physical address, size, device address of each region, in the same order: the first has the vectors."""
+    """Physical address, size, device address of each region, in order: the first has the vectors."""
     by_phandle = {
         tree.cells(node, "phandle")[0]: node
         for node in tree.children(RESERVED)
@@ -103,7 +103,7 @@ def test_the_core_s_memory_is_the_emulator_s(tree: Tree, core: CoreSpec) -> None
 
 @cores
 def test_the_core_s_memory_is_the_twin_s(tree: Tree, core: CoreSpec) -> None:
-    """The twin predicts what the real loader accepts, so it has to know the same map."""
+    """The twin's memory map, by which it predicts what the loader accepts, is the emulator's."""
     known = load_profile(f"virtual-{tree.soc.name}").core(core.name)
     assert known.id == core.processor_id
     assert [(r.da, r.pa, r.size) for r in known.regions] == [(r.da, r.pa, r.size) for r in core.regions]

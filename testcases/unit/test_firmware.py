@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The co-processor firmware as files: what every loader, ST's and Linux's own, asks of the ELF."""
+"""The co-processor firmware as ELF files: what the loaders, ST's and Linux' own, require of them."""
 
 import io
 import shutil
@@ -78,14 +78,14 @@ def test_sections_are_only_those_a_loader_expects(elf: ELFFile) -> None:
 
 
 @pytest.fixture(scope="session")
-def elsewhere(tmp_path_factory: pytest.TempPathFactory, built: Path) -> Path:  # noqa: ARG001 - skips without a compiler
+def elsewhere(tmp_path_factory: pytest.TempPathFactory, built: Path) -> Path:  # noqa: ARG001 - for its skip
     copy = tmp_path_factory.mktemp("elsewhere") / "a much longer path"
     shutil.copytree(FIRMWARE, copy, ignore=shutil.ignore_patterns("build", "linux", "optee", "boot"))
     subprocess.run(["make", "-s", "-j2"], cwd=copy, check=True, stdout=subprocess.DEVNULL)
     return copy / "build"
 
 
-def test_the_same_bytes_come_out_of_any_directory(built: Path, elsewhere: Path, core: str, name: str) -> None:
-    """A signature over the ELF means the same to everybody who builds it."""
+def test_any_directory_gives_identical_bytes(built: Path, elsewhere: Path, core: str, name: str) -> None:
+    """The build is reproducible in any directory, so a signature can be compared between builders."""
     path = Path(core) / f"{name}.elf"
     assert (built / path).read_bytes() == (elsewhere / path).read_bytes()

@@ -15,14 +15,14 @@ NAME = "c5a8f8a3-2b5c-4b0e-9d3b-7c1f0e6f4a21.ta"
 
 
 class Make:
-    """Stands for the compilers: remembers what it was told, and makes what they would."""
+    """Replaces the compilers: records the commands, and creates the files that they would."""
 
     def __init__(self):
-        self.told = []
+        self.commands = []
 
     def __call__(self, command, log, *, env):  # noqa: ARG002 - the tool's
         _, _, where, *words = map(str, command)
-        self.told.append((Path(where), words))
+        self.commands.append((Path(where), words))
         found = dict(word.split("=", 1) for word in words if "=" in word)
         if "ta_dev_kit" in words:
             (Path(where) / "out/export-ta_arm32").mkdir(parents=True)
@@ -37,41 +37,41 @@ def make(tmp_path, monkeypatch):
     monkeypatch.setenv("MPBENCH_CACHE", str(tmp_path / "cache"))
     source = tmp_path / "source"
     source.mkdir()
-    told = Make()
-    monkeypatch.setattr(application, "run_logged", told)
+    compiler = Make()
+    monkeypatch.setattr(application, "run_logged", compiler)
     monkeypatch.setattr(application, "source_tree", lambda _: source)
     optee = BuildStep("optee", lambda: ["any"], lambda _: None, work="optee-mp15")
     monkeypatch.setattr(application, "steps_of", lambda _: [optee])
-    return told
+    return compiler
 
 
 def test_with_the_kit_of_a_build(make):
-    """OP-TEE's own build left its libraries: the application takes them."""
+    """The application uses the libraries that OP-TEE's own build left."""
     kit = cache_dir() / "work/optee-mp15/tree/out/export-ta_arm32"
     (kit / "mk").mkdir(parents=True)
     (kit / "mk/ta_dev_kit.mk").touch()
     found = application.application(KIND)
     assert (found.name, found.read_text()) == (NAME, str(kit))
-    assert [where for where, _ in make.told] == [application.SOURCE]
+    assert [where for where, _ in make.commands] == [application.SOURCE]
     assert application.application(KIND) == found
-    assert len(make.told) == 1
+    assert len(make.commands) == 1
 
 
 @pytest.mark.parametrize("left", [False, True])
 def test_with_a_kit_of_its_own(make, left):
-    """Where that tree is gone, or was left unfinished, the libraries are made once more."""
+    """If that tree is gone or incomplete, the libraries are built again."""
     if left:
         (cache_dir() / "work/optee-mp15/tree/out/export-ta_arm32").mkdir(parents=True)
     found = application.application(KIND)
     tree = cache_dir() / "work/application-mp15/tree"
     assert found.read_text() == str(tree / "out/export-ta_arm32")
-    (where, words), _ = make.told
+    (where, words), _ = make.commands
     assert where == tree
     assert {"PLATFORM=vexpress-qemu_virt", "CROSS_COMPILE=arm-linux-gnueabihf-", "ta_dev_kit"} <= set(words)
 
 
 def test_each_soc_has_its_own():
-    """Word size and compiler differ; boards that differ in something else share it."""
+    """Word size and compiler make the difference; kinds that differ in other ways share the application."""
     assert list(application._inputs(KINDS["mp15"])) == list(application._inputs(KINDS["mp15-spi"]))
     assert list(application._inputs(KINDS["mp15"])) != list(application._inputs(KINDS["mp25"]))
     assert recipes.platform_settings(KINDS["mp25"].soc)[0] == "PLATFORM=vexpress-qemu_armv8a"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Building a virtual board: content addresses, interruptions, missing tools, mirrors that don't answer."""
+"""Building a virtual board: content addresses, interruptions, missing tools, mirrors that do not answer."""
 
 import os
 import threading
@@ -23,7 +23,7 @@ def cache(tmp_path, monkeypatch):
 
 
 def writer(text, made):
-    """A recipe that writes `text` and counts how often it was used."""
+    """A recipe that writes `text` and counts its runs."""
 
     def make(place):
         made.append(text)
@@ -32,8 +32,8 @@ def writer(text, made):
     return make
 
 
-def said():
-    """A report that remembers what it was told."""
+def recorder():
+    """A report function and the lines it recorded."""
     lines = []
     return lines, lambda step, what: lines.append((step, what.split(" in ")[0]))
 
@@ -43,7 +43,7 @@ def test_what_was_built_is_not_built_again():
     made = []
     parts = [BuildStep("part", lambda: ["input"], writer("hello", made))]
     first = build(parts, lambda *_: None)
-    lines, report = said()
+    lines, report = recorder()
     assert build(parts, report) == first
     assert (first["part"] / "file").read_text() == "hello"
     assert made == ["hello"]
@@ -82,7 +82,7 @@ def test_a_step_sees_what_it_needs_when_it_is_complete():
 
 
 def test_a_failed_step_leaves_no_result_and_is_made_again():
-    """What a failing recipe had written is no result: the next build starts it anew, with its work kept."""
+    """Output of a failed recipe is no result: the next build runs it again, with its work directory kept."""
     tries = []
 
     def make(place):
@@ -93,7 +93,7 @@ def test_a_failed_step_leaves_no_result_and_is_made_again():
             raise InfrastructureError("interrupted")
 
     parts = [BuildStep("part", lambda: [], make)]
-    lines, report = said()
+    lines, report = recorder()
     with pytest.raises(InfrastructureError, match="interrupted"):
         build(parts, report)
     assert lines == [("part", "building"), ("part", "failed")]
@@ -112,7 +112,7 @@ def test_two_builds_at_once_make_it_once():
         (place.out / "file").touch()
 
     parts = [BuildStep("part", lambda: [], make)]
-    lines, report = said()
+    lines, report = recorder()
     first = threading.Thread(target=build, args=(parts, lambda *_: None))
     second = threading.Thread(target=build, args=(parts, report))
     first.start()
@@ -137,7 +137,7 @@ def test_hash_covers_names_and_bytes_and_not_build_output(tmp_path):
     assert hash_files(source) != before
 
 
-def test_a_missing_program_is_told_with_its_package():
+def test_a_missing_program_is_reported_with_its_package():
     """All missing programs are named at once, with the command that installs them."""
     with pytest.raises(
         UsageError, match="missing on this machine: qemu-none, tool-none; install with: apt-get"
@@ -145,16 +145,16 @@ def test_a_missing_program_is_told_with_its_package():
         tools.require("qemu-none", "tool-none", "sh")
 
 
-def test_a_full_disk_is_told_before_it_is_full(tmp_path):
-    """Too little space is refused with what is there, what is needed, and the way out."""
+def test_too_little_disk_space_is_reported_before_the_build(tmp_path):
+    """Too little space is refused, with the free and the needed space and the remedy."""
     with pytest.raises(
         UsageError, match=r"GiB free, building needs 1048576.0 GiB; free some, or set MPBENCH_CACHE"
     ):
         tools.require_space(tmp_path / "new", 1 << 50)
 
 
-def test_a_build_without_space_does_not_begin(monkeypatch):
-    """A build looks at the disk before it makes anything, and not when everything is there."""
+def test_a_build_without_space_does_not_start(monkeypatch):
+    """A build checks the disk before it makes anything, but not when everything is in the cache."""
     made = []
     parts = [BuildStep("part", lambda: [], writer("", made))]
     monkeypatch.setattr(steps, "BUILD_BYTES", 1 << 60)
@@ -168,21 +168,21 @@ def test_a_build_without_space_does_not_begin(monkeypatch):
 
 
 def test_a_failing_command_shows_its_last_lines(tmp_path):
-    """A build tool that fails is told with its exit status, its log and its own last words."""
+    """The error of a failing build tool has its exit status, its log file and its last lines."""
     with pytest.raises(InfrastructureError, match=r"sh ended with 3; log .*log:\n  .*\n  no such thing"):
         tools.run_logged(["sh", "-c", "echo no such thing; exit 3"], tmp_path / "log")
 
 
-def test_an_environment_for_other_builds_is_left_behind(monkeypatch, tmp_path):
-    """ARCH and CROSS_COMPILE of the user's shell, which break TF-A and OP-TEE, don't reach a build."""
+def test_cross_compile_variables_of_the_shell_are_removed(monkeypatch, tmp_path):
+    """ARCH and CROSS_COMPILE of the user's shell, which break TF-A and OP-TEE, do not reach a build."""
     monkeypatch.setenv("CROSS_COMPILE", "wrong-")
     tools.run_logged(["sh", "-c", 'echo "[$CROSS_COMPILE]"'], tmp_path / "log")
     assert "[]" in (tmp_path / "log").read_text()
 
 
 @pytest.mark.slow
-def test_an_unreachable_mirror_is_the_labs_fault(tmp_path, cache):
-    """A mirror that can't be reached is told with apt's own words; the machine's apt is not touched."""
+def test_an_unreachable_mirror_is_an_infrastructure_error(tmp_path, cache):
+    """An unreachable mirror is reported with apt's own message; the machine's apt is not changed."""
     apt = Apt(cache / "apt", "http://127.0.0.1:9/debian")
     with pytest.raises(InfrastructureError, match=r"apt-get ended with 100(.|\n)*127\.0\.0\.1:9"):
         apt.update()
@@ -218,7 +218,7 @@ def test_a_file_with_another_hash_than_recorded_is_refused():
 
 
 def test_a_version_that_left_the_archive_is_replaced_with_a_warning(monkeypatch, capsys):
-    """A newer version stands in, says so once, and is found again without asking the mirror."""
+    """A newer version is taken with one warning, and found again without asking the mirror."""
     monkeypatch.setattr(fetch, "packages", lambda: {"part": RECORDED})
     found = fetch._download(RECORDED, ArchiveStandIn("1.1"))
     assert found.version == "1.1"
@@ -228,14 +228,14 @@ def test_a_version_that_left_the_archive_is_replaced_with_a_warning(monkeypatch,
     assert capsys.readouterr().err == ""
 
 
-def test_an_own_tree_stands_in_for_optee(monkeypatch, tmp_path):
+def test_an_own_tree_replaces_optee(monkeypatch, tmp_path):
     """MPBENCH_OPTEE_SRC names the OP-TEE to build, whatever is recorded."""
     monkeypatch.setenv("MPBENCH_OPTEE_SRC", str(tmp_path))
     assert fetch.source_tree("optee") == tmp_path
 
 
-def test_no_mirror_is_told_with_the_way_out(monkeypatch, tmp_path):
-    """A machine whose apt names no Debian mirror is told what to do."""
+def test_no_mirror_is_reported_with_the_remedy(monkeypatch, tmp_path):
+    """The error on a machine whose apt has no Debian mirror names the remedy."""
     monkeypatch.delenv("MPBENCH_MIRROR", raising=False)
     fake = tmp_path / "apt-get"
     fake.write_text("#!/bin/sh\nexit 0\n")
@@ -246,7 +246,7 @@ def test_no_mirror_is_told_with_the_way_out(monkeypatch, tmp_path):
 
 
 def test_a_package_is_asked_for_by_architecture():
-    """The same package for two architectures has two names and two places."""
+    """A package for two architectures has two names and two directories."""
     other = Package("part", "binary", "trixie", "part", "1.0", "0" * 64, GUEST_ARCHITECTURES[1])
     assert (RECORDED.qualified, other.qualified) == ("part", "part:armhf")
     assert RECORDED.directory.name == "part_1.0"

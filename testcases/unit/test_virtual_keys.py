@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""This user's keys: made once, readable by nobody else, in the formats their readers want."""
+"""This user's keys: made once, readable by the user only, in the formats of the programs that read them."""
 
 import stat
 import struct
@@ -18,7 +18,7 @@ def config(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("make", [keys.signing_key, keys.ssh_key, keys.host_key])
 def test_a_private_key_is_made_once_and_private(make):
-    """The second call gives the same key, and only its owner may read it."""
+    """The second call returns the first call's key, which only its owner can read."""
     path = make()
     before = path.read_bytes()
     assert make().read_bytes() == before

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The UART of a virtual board: both ways, several listeners, and no memory for one who doesn't read."""
+"""The UART of a virtual board: both directions, several clients, one of them too slow."""
 
 import asyncio
 
@@ -25,7 +25,7 @@ def with_uart(tmp_path, scenario):
 
 
 def test_bytes_go_both_ways_and_into_the_log(tmp_path):
-    """What the board says reaches every client and the log; what a client says reaches the board."""
+    """Output of the board reaches every client and the log; input of a client reaches the board."""
 
     async def scenario(found, port):
         board_reader, board_writer = await asyncio.open_unix_connection(found.socket_path)
@@ -44,7 +44,7 @@ def test_bytes_go_both_ways_and_into_the_log(tmp_path):
 
 
 def test_a_client_stays_while_the_board_is_off(tmp_path):
-    """The board's side may come and go; a client's connection stays, as with a console server."""
+    """A client's connection survives power cycles of the board, as with a console server."""
 
     async def scenario(found, port):
         reader, writer = await asyncio.open_connection(ADDRESS, port)
@@ -60,7 +60,7 @@ def test_a_client_stays_while_the_board_is_off(tmp_path):
 
 
 def test_a_client_that_never_reads_is_dropped(tmp_path, monkeypatch):
-    """A flood that a client doesn't read ends that client, and the log has it all."""
+    """A client that does not read a flood is disconnected, and the log has all of it."""
     monkeypatch.setattr(uart, "MAX_PENDING_BYTES", 1 << 16)
     flood = b"z" * (16 << 20)
 

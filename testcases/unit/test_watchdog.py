@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The registers around a co-processor, as their reference manuals have them; the clock is turned by hand."""
+"""Peripheral registers of the co-processors against their reference manuals, with a clock set by the test."""
 
 from collections.abc import Callable
 
@@ -21,7 +21,7 @@ CR, CFR = 0x00, 0x04
 
 @define
 class Hand:
-    """A clock that only moves when told to, and a list of what was refused."""
+    """A clock that only the test advances, and the list of refused accesses."""
 
     now: int = 0
     refused: list[str] = field(factory=list)
@@ -62,7 +62,7 @@ class TestIwdg:
         assert [iwdg.read(r, 4) for r in (KR, PR, RLR, SR, WINR)] == [0, 0xF, 0xFFF, 0, 0xFFF]
         assert hand.refused == []
 
-    def test_it_stands_still_until_started(self, iwdg: Iwdg, hand: Hand) -> None:
+    def test_it_does_not_count_until_started(self, iwdg: Iwdg, hand: Hand) -> None:
         """Without 0xCCCC nothing ever expires."""
         iwdg.write(KR, 4, 0xAAAA)
         hand.after_ms(10_000_000)
@@ -127,7 +127,7 @@ class TestIwdg:
         hand.after_ms(0.1)
         assert iwdg.expired()
 
-    def test_a_refresh_before_the_window_is_as_bad_as_none(self, iwdg: Iwdg, hand: Hand) -> None:
+    def test_a_refresh_before_the_window_resets(self, iwdg: Iwdg, hand: Hand) -> None:
         """With a window the counter has to be at or below it when it is refreshed."""
         program(iwdg, hand, 3, 99)
         iwdg.write(KR, 4, 0x5555)
@@ -149,7 +149,7 @@ class TestIwdg:
         assert not iwdg.expired()
 
     def test_an_update_takes_six_periods_of_lsi(self, iwdg: Iwdg, hand: Hand) -> None:
-        """PVU, RVU, WVU stay set for 187.5 us, and a write meanwhile is refused."""
+        """PVU, RVU, WVU stay set for 187.5 us, and a write during that time is refused."""
         iwdg.write(KR, 4, 0x5555)
         for register, bit in ((PR, 1), (RLR, 2), (WINR, 4)):
             iwdg.write(register, 4, 5)
@@ -235,7 +235,7 @@ class TestWwdg:
         hand.now += 4
         assert wwdg.expired()
 
-    def test_it_counts_but_bites_not_until_activated(self, wwdg: Wwdg, hand: Hand) -> None:
+    def test_it_counts_but_does_not_reset_until_activated(self, wwdg: Wwdg, hand: Hand) -> None:
         """The counter is free running; without WDGA it wraps and resets nothing."""
         hand.now += round(TICK_NS * 3.5)
         assert wwdg.read(CR, 4) == 0x7C
@@ -274,7 +274,7 @@ class TestWwdg:
         assert wwdg.read(CR, 4) & 0x80
         assert "WDGA can't be cleared by software" in hand.refused[0]
 
-    def test_the_early_flag_stands_until_it_is_cleared(self, wwdg: Wwdg, hand: Hand) -> None:
+    def test_the_early_flag_stays_set_until_it_is_cleared(self, wwdg: Wwdg, hand: Hand) -> None:
         """EWIF is set when T reaches 0x40 and cleared by writing zero; writing one leaves it."""
         wwdg.write(CR, 4, 0xFF)
         hand.now += round(TICK_NS * 63.5)
@@ -323,7 +323,7 @@ class TestWwdg:
         assert wwdg.read(CR, 4) == 0x7F
 
 
-def test_rcc_knows_one_register_and_refuses_the_rest(hand: Hand) -> None:
+def test_rcc_models_one_register_and_refuses_the_rest(hand: Hand) -> None:
     """An access to another register of RCC is reported with the one that is there."""
     gate = ClockGate(Gate(da=0x4420_0890, mask=2), hand.refused.append)
     gate.write(0x890, 4, 2)
@@ -342,7 +342,7 @@ PENDING = 1 << 26
 
 
 class TestSysTick:
-    """The timer every Cortex-M has, at 1 MHz here."""
+    """SysTick, clocked at 1 MHz here."""
 
     @pytest.fixture
     def systick(self, hand: Hand) -> SysTick:
@@ -379,12 +379,12 @@ class TestSysTick:
         assert [systick.read(CSR, 4), systick.read(CSR, 4)] == [5 | 1 << 16, 5]
 
     def test_without_tickint_it_never_pends(self, systick: SysTick, hand: Hand) -> None:
-        """COUNTFLAG alone wakes nobody."""
+        """COUNTFLAG alone does not end a sleep."""
         systick.write(CSR, 4, 5)
         hand.after_ms(5)
         assert (systick.pending(), systick.until_pending_ns()) == (False, None)
 
-    def test_off_or_without_a_reload_it_stands(self, systick: SysTick, hand: Hand) -> None:
+    def test_off_or_without_a_reload_it_does_not_count(self, systick: SysTick, hand: Hand) -> None:
         """Disabled, or with RVR = 0, it doesn't count; software can still pend it."""
         assert (systick.read(CVR, 4), systick.until_pending_ns()) == (0, None)
         systick.write(RVR, 4, 0)
