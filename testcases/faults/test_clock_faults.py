@@ -21,7 +21,7 @@ from mpbench.core.record import Clock, Record, in_order, new_directory, read
 from mpbench.harness.resume import of_runs
 from mpbench.lab import night
 from mpbench.lab.history import History
-from mpbench.lab.journal import FILE, Journal
+from mpbench.lab.journal import FILE, NightJournal
 from mpbench.lab.night import outdated
 from mpbench.lab.plan import Job, Plan, Window
 from mpbench.report.trend import Point, trends
@@ -114,7 +114,7 @@ def test_29_the_night_that_did_not_end_goes_on(chance: random.Random, tmp_path: 
     """Whatever the date: a killed night is taken up, with its places, an ended one never, and none twice."""
     jumping, was_open, nights = Jumping(chance), None, list[Path]()
     for number in range(12):
-        journal = Journal.open(tmp_path, "plan", jumping.wall_s)
+        journal = NightJournal.open(tmp_path, "plan", jumping.wall_s)
         assert journal.resumed == (was_open is not None)
         if was_open:
             assert journal.directory == was_open
@@ -138,7 +138,7 @@ def test_29_the_night_that_goes_on_is_never_thrown_away(chance: random.Random, t
     jumping, keep = Jumping(chance), chance.randint(1, 4)
     plan = Plan(tmp_path / "p.yaml", "plan", tmp_path / "nights", (), keep_nights=keep)
     for _ in range(10):
-        journal = Journal.open(plan.reports, "plan", jumping.wall_s)
+        journal = NightJournal.open(plan.reports, "plan", jumping.wall_s)
         journal.add("end")
         journal.close()
         old = outdated(plan, journal.directory)
@@ -184,7 +184,7 @@ def test_29_40_a_window_is_never_exceeded(
     jobs = tuple(Job(f"job{n}", tmp_path / "t.yaml", {"board": "x"}, ("t",)) for n in range(2))
     window = Window(datetime.time(22), datetime.time(6))
     plan = Plan(tmp_path / "p.yaml", "plan", tmp_path / "nights", jobs, window=window, free_mb=0)
-    journal, said = Journal.open(plan.reports, "plan", NOW_S), list[str]()
+    journal, said = NightJournal.open(plan.reports, "plan", NOW_S), list[str]()
     begin = datetime.datetime(2026, 3, 4, 5, 59, 58) + datetime.timedelta(seconds=chance.uniform(0, 1.5))
     jump = chance.choice([datetime.timedelta(hours=h) for h in (-5, -3, 0, 1, 5, 24 * 400)])
     loop_begin: list[float] = []

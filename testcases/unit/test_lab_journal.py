@@ -9,7 +9,7 @@ from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.record import Clock, Record, new_directory
 from mpbench.harness.resume import ENDED, of_runs
 from mpbench.lab.history import History
-from mpbench.lab.journal import FILE, Journal
+from mpbench.lab.journal import FILE, NightJournal
 from mpbench.report.trend import Point
 
 NOW_S = 1_795_000_000.0
@@ -18,7 +18,7 @@ CLOCK = Clock(utc_s=lambda: NOW_S, mono_ns=lambda: 42)
 
 def test_a_night_that_did_not_end_goes_on(tmp_path):
     """Held places, attempts and what is done are known again; after its end a new night begins."""
-    first = Journal.open(tmp_path, "plan", NOW_S)
+    first = NightJournal.open(tmp_path, "plan", NOW_S)
     assert not first.resumed
     first.add("held", place="a", token="T1")
     first.add("held", place="b", token="T2")
@@ -26,7 +26,7 @@ def test_a_night_that_did_not_end_goes_on(tmp_path):
     first.add("attempt", unit="u")
     first.add("done", unit="v")
     first.close()
-    again = Journal.open(tmp_path, "plan", NOW_S + 60)
+    again = NightJournal.open(tmp_path, "plan", NOW_S + 60)
     assert again.resumed
     assert again.directory == first.directory
     assert again.held() == [("a", "T1")]
@@ -34,7 +34,7 @@ def test_a_night_that_did_not_end_goes_on(tmp_path):
     assert (again.is_done("u"), again.is_done("v")) == (False, True)
     again.add("end")
     again.close()
-    fresh = Journal.open(tmp_path, "plan", NOW_S + 120)
+    fresh = NightJournal.open(tmp_path, "plan", NOW_S + 120)
     assert not fresh.resumed
     assert fresh.directory != first.directory
     fresh.close()
@@ -42,7 +42,7 @@ def test_a_night_that_did_not_end_goes_on(tmp_path):
 
 def test_a_kill_at_any_byte_leaves_whole_lines(tmp_path):
     """However far the last write got, the night goes on with the lines before it."""
-    journal = Journal.open(tmp_path, "plan", NOW_S)
+    journal = NightJournal.open(tmp_path, "plan", NOW_S)
     journal.add("held", place="a", token="T1")
     journal.add("attempt", unit="u")
     journal.close()
@@ -50,7 +50,7 @@ def test_a_kill_at_any_byte_leaves_whole_lines(tmp_path):
     whole = path.read_bytes()
     for length in range(len(whole)):
         path.write_bytes(whole[:length])
-        again = Journal.open(tmp_path, "plan", NOW_S)
+        again = NightJournal.open(tmp_path, "plan", NOW_S)
         again.add("attempt", unit="x")
         again.close()
         lines = path.read_text().splitlines()
@@ -62,7 +62,7 @@ def test_a_journal_that_cannot_be_written_is_the_labs_fault(tmp_path):
     """The error names the directory."""
     (tmp_path / "file").write_text("")
     with pytest.raises(InfrastructureError, match="file"):
-        Journal.open(tmp_path / "file", "plan", NOW_S)
+        NightJournal.open(tmp_path / "file", "plan", NOW_S)
 
 
 def test_history_remembers_points_and_sick_places(tmp_path):

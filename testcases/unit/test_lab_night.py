@@ -13,7 +13,7 @@ from mpbench.lab import night
 from mpbench.lab.child import Child, outlived
 from mpbench.lab.coordinator import Offer
 from mpbench.lab.history import History
-from mpbench.lab.journal import Journal
+from mpbench.lab.journal import NightJournal
 from mpbench.lab.plan import Job, Plan, Window
 
 SLEEPER = "import time; time.sleep(60)"
@@ -74,7 +74,7 @@ def make(tmp_path, monkeypatch):
         monkeypatch.setattr(night, "command", lambda *_: [sys.executable, "-c", script])
         job = Job("job", tmp_path / "t.yaml", {"board": "x"}, ("t",), minutes=minutes)
         plan = Plan(tmp_path / "plan.yaml", "plan", tmp_path / "nights", (job,), retry_after_s=0.01, **more)
-        journals.append(Journal.open(plan.reports, plan.name, 1_795_000_000.0))
+        journals.append(NightJournal.open(plan.reports, plan.name, 1_795_000_000.0))
         said = []
         history = History(plan.reports / "history.sqlite")
         found = night.Night(plan, said.append, PlayedCoordinator(fails), history, journals[-1])

@@ -154,7 +154,7 @@ def test_keys_are_guarded(page, key, tmp_path):
     with pytest.raises(UsageError, match="File exists"):
         signoff.new_key(tmp_path / "ann.pem")
     (tmp_path / "ann.pem").chmod(0o644)
-    with pytest.raises(UsageError, match="lets others read this key"):
+    with pytest.raises(UsageError, match="lets others read it"):
         signoff.load_key(tmp_path / "ann.pem")
     other = ec.generate_private_key(ec.SECP256R1())
     pem = other.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

@@ -10,9 +10,10 @@ from typing import Any
 from attrs import asdict, evolve
 
 from mpbench.core.errors import UsageError
+from mpbench.core.files import read_bounded, write_whole
 from mpbench.deployment.predict import expect
 from mpbench.image import advice
-from mpbench.image.files import open_key, read_file, write_file
+from mpbench.image.files import open_key
 from mpbench.image.inspect import as_text, inspect
 from mpbench.image.keys import load_public_key
 from mpbench.image.sign import sign
@@ -102,14 +103,14 @@ def _add_board(one: argparse.ArgumentParser) -> None:
 def _sign(args: argparse.Namespace) -> int:
     key = open_key(args.key, args.passphrase_file, args.passphrase_env)
     names = [str(path) for path in args.elf]
-    elfs = [read_file(path) for path in args.elf]
+    elfs = [read_bounded(path) for path in args.elf]
     if args.strip:
         elfs = [strip(elf, name) for elf, name in zip(elfs, names, strict=True)]
-    info = read_file(args.key_info) if args.key_info else None
+    info = read_bounded(args.key_info) if args.key_info else None
     image = sign(elfs, key, key_info=info, plat_tlvs=plat_tlvs(args.plat_tlv), names=names)
     for line in advice.warnings(elfs, names, key.public_key(), memory_of(args.profile, args.core)):
         print(f"mpbench: warning: {line}", file=sys.stderr)
-    write_file(args.output, image)
+    write_whole(args.output, image, UsageError)
     print(f"{args.output}: {len(image)} bytes")
     return 0
 
@@ -171,7 +172,7 @@ def _plat_value(name: str, value: str, text: str) -> bytes:
 
 def _inspect(args: argparse.Namespace) -> int:
     keys = [(str(path), load_public_key(path)) for path in args.key]
-    report = inspect(read_file(args.image), str(args.image), keys)
+    report = inspect(read_bounded(args.image), str(args.image), keys)
     print(json.dumps(report, indent=2) if args.json else as_text(report))
     return 0
 
@@ -192,7 +193,7 @@ def board_of(args: argparse.Namespace) -> tuple[Profile, int]:
 
 def _predict(args: argparse.Namespace) -> int:
     profile, core = board_of(args)
-    image = read_file(args.image)
+    image = read_bounded(args.image)
     outcome = answer_in(profile, core, image, args.state)
     spans = expectations(image, profile, core) if args.map else []
     if args.json:
@@ -303,14 +304,14 @@ def text_of(given: str) -> str:
     """The text itself, a file's, or standard input's. Bytes that aren't text are shown as escapes."""
     if given == "-":
         return sys.stdin.read()
-    return read_file(given[1:]).decode(errors="backslashreplace") if given.startswith("@") else given
+    return read_bounded(given[1:]).decode(errors="backslashreplace") if given.startswith("@") else given
 
 
 def _of_image(args: argparse.Namespace) -> Outcome:
     if args.key is None and not args.trust_signature:
         args = argparse.Namespace(**{**vars(args), "trust_signature": True})
     profile, core = board_of(args)
-    return Loader(profile).load(core, read_file(args.image))
+    return Loader(profile).load(core, read_bounded(args.image))
 
 
 def explained(one: Explanation) -> list[str]:

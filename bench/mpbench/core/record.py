@@ -8,13 +8,11 @@ which the reader names and ignores. Lines reach the disk at the end of every tes
                                 evidence/<sha256>.txt or .bin
 """
 
-import contextlib
 import datetime
 import json
-import os
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ from attrs import define, field, frozen
 
 from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.evidence import Artefact
+from mpbench.core.files import AppendFile, Lines, write_whole
 
 VERSION = 3
 """Version of the lines' schema; a reader takes older ones too and refuses newer ones."""
@@ -190,29 +189,25 @@ class Record:
     boot: str | None = None
     epoch: str | None = None
     _count: int = 0
-    _fd: int = field(init=False, default=-1)
+    _log: AppendFile = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
-        with _told(self.directory / LOG):
-            self._fd = os.open(self.directory / LOG, flags, 0o644)
+        self._log = AppendFile.create(self.directory / LOG)
 
     def append(self, kind: str, **fields: Any) -> None:
-        """Write one line. Raises InfrastructureError when the disk does not take it; then nothing of it remains."""
+        """Write one line, whole or not at all. Raises InfrastructureError if the disk fails."""
         known = SCHEMA[kind].keys()
         if wrong := known ^ fields.keys():
             raise UsageError(f"a line of kind {kind} has exactly {sorted(known)}; wrong: {sorted(wrong)}")
         try:
-            line = json.dumps(self._common(kind) | fields, ensure_ascii=True, allow_nan=False)
+            self._log.append(self._common(kind) | fields)
         except (TypeError, ValueError) as e:
             raise UsageError(f"a line of kind {kind} cannot be written as JSON: {e}") from e
-        append_whole(self._fd, line.encode() + b"\n", self.directory / LOG)
         self._count += 1
 
     def sync(self) -> None:
-        """Everything written so far survives a power cut. InfrastructureError when the disk does not take it."""
-        with _told(self.directory / LOG):
-            os.fsync(self._fd)
+        """Everything written so far survives a power cut. InfrastructureError if the disk fails."""
+        self._log.sync()
 
     def keep(self, artefacts: Iterable[Artefact]) -> list[dict[str, str | int]]:
         """Store artefacts by their hash; returns what a line's `evidence` holds."""
@@ -220,10 +215,9 @@ class Record:
 
     def close(self) -> None:
         """Sync and close; a second call does nothing."""
-        if self._fd >= 0:
+        if not self._log.closed:
             self.sync()
-            os.close(self._fd)
-            self._fd = -1
+            self._log.close()
 
     def _common(self, kind: str) -> dict[str, Any]:
         utc = datetime.datetime.fromtimestamp(self.clock.utc_s(), datetime.UTC)
@@ -243,26 +237,8 @@ class Record:
         name = f"{artefact.sha256}{_suffix(artefact.data)}"
         path = self.directory / EVIDENCE / name
         if not path.exists():
-            _write_whole(path, artefact.data)
+            write_whole(path, artefact.data)
         return {"name": artefact.name, "sha256": artefact.sha256, "size": len(artefact.data), "file": name}
-
-
-@contextlib.contextmanager
-def _told(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as e:
-        raise InfrastructureError(f"cannot write {path}: {e.strerror}") from e
-
-
-def append_whole(fd: int, line: bytes, path: Path) -> None:
-    """Append a line to the file `path`, or nothing of it: then InfrastructureError, and a later one may still fit."""
-    before = os.fstat(fd).st_size
-    with _told(path):
-        written = os.write(fd, line)
-    if written != len(line):
-        os.ftruncate(fd, before)
-        raise InfrastructureError(f"{path} took {written} of {len(line)} bytes: is the disk full?")
 
 
 def _suffix(data: bytes) -> str:
@@ -272,20 +248,6 @@ def _suffix(data: bytes) -> str:
     except UnicodeDecodeError:
         return ".bin"
     return ".bin" if b"\0" in data else ".txt"
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    """`path` holds all of `data` or does not exist."""
-    temporary = path.with_suffix(f".{os.getpid()}.part")
-    try:
-        with temporary.open("wb") as f:
-            f.write(data)
-            f.flush()
-            os.fsync(f.fileno())
-        temporary.rename(path)
-    except OSError as e:
-        temporary.unlink(missing_ok=True)
-        raise InfrastructureError(f"cannot keep evidence {path}: {e.strerror}") from e
 
 
 @frozen
@@ -333,9 +295,9 @@ def read(directory: Path) -> Run:
         raise UsageError(
             f"no record at {path}: {e.strerror}; give a run's directory, reports/runs/..."
         ) from e
-    *complete, stump = data.split(b"\n")
-    lines = tuple(_parse(path, number, line) for number, line in enumerate(complete, 1))
-    notes = [f"the last line is incomplete: {len(stump)} bytes ignored"] if stump else []
+    found = Lines.split(data)
+    lines = tuple(_parse(path, number, line) for number, line in enumerate(found.whole, 1))
+    notes = [found.note] if found.note else []
     if not any(line["kind"] == "run-end" for line in lines):
         notes.append("the run did not end: it was killed, or it is still going on")
     return Run(directory, lines, tuple(notes))

@@ -1,51 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""Files in and out: an output is complete or absent, a pass phrase never comes from the command line."""
+"""The signing key's file and its pass phrase, which never comes from the command line."""
 
 import getpass
 import os
-import tempfile
 import warnings
 from pathlib import Path
 
 from mpbench.core.errors import UsageError
+from mpbench.core.files import read_bounded
 from mpbench.image.keys import PassphraseNeeded, PrivateKey, load_private_key
-
-
-def read_file(path: Path | str) -> bytes:
-    """Content of a file. UsageError if it can't be read."""
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from error
-
-
-def write_file(path: Path | str, data: bytes) -> None:
-    """The file with this content, or as it was: written beside, synced, renamed. UsageError if it can't be."""
-    path = Path(path)
-    if path.is_dir():
-        raise UsageError(f"{path}: Is a directory")
-    fresh = ""
-    try:
-        handle, fresh = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fchmod(file.fileno(), 0o666 & ~_umask())
-            os.fsync(file.fileno())
-        os.replace(fresh, path)
-        fresh = ""
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from error
-    finally:
-        if fresh:
-            os.unlink(fresh)
-
-
-def _umask() -> int:
-    """The process's umask; reading it means setting it."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
 
 
 def open_key(path: Path | str, passphrase_file: Path | None, passphrase_env: str | None) -> PrivateKey:
@@ -73,7 +36,7 @@ def asked(path: Path | str) -> bytes:
 def passphrase(file: Path | None, env: str | None) -> bytes | None:
     """The pass phrase in a file's first line or an environment variable; None when neither is named."""
     if file is not None:
-        lines = read_file(file).splitlines()
+        lines = read_bounded(file).splitlines()
         if not lines:
             raise UsageError(f"{file}: no pass phrase in it")
         return lines[0]

@@ -5,7 +5,6 @@ An image key is RSA of 2048 to 4096 bits, as `scripts/sign_rproc_fw.py` of OP-TE
 """
 
 import hashlib
-import stat
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -21,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from mpbench import layout
 from mpbench.core.errors import UsageError
+from mpbench.core.files import check_private, read_bounded
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
@@ -36,32 +36,14 @@ class PassphraseNeeded(UsageError):
 def load_private_key(path: Path | str, passphrase: bytes | None = None) -> PrivateKey:
     """Key of a PEM file. UsageError: unreadable, readable by others, wrong pass phrase, wrong kind of key."""
     path = Path(path)
-    pem = read(path)
+    pem = read_bounded(path)
     if b"PRIVATE KEY" not in pem:
         raise UsageError(f"{path}: no private key in PEM form")
-    refuse_shared(path)
+    check_private(path)
     key = parse_private_key(pem, passphrase, str(path))
     check_kind(key, str(path))
     assert isinstance(key, PrivateKey)
     return key
-
-
-def read(path: Path) -> bytes:
-    """Content of a file, or UsageError."""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from error
-
-
-def refuse_shared(path: Path) -> None:
-    """UsageError if group or others may read the key file."""
-    try:
-        mode = stat.S_IMODE(path.stat().st_mode)
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from error
-    if mode & 0o077:
-        raise UsageError(f"{path}: mode {mode:04o} lets others read this key; `chmod 600 {path}` first")
 
 
 def parse_private_key(pem: bytes, passphrase: bytes | None, name: str) -> object:
@@ -112,8 +94,8 @@ def made_by(key: PublicKey, data: bytes, signature: bytes) -> bool:
 
 
 def load_public_key(path: Path | str) -> PublicKey:
-    """Public key of a PEM file, or the public half of an unencrypted private one. UsageError if it is none."""
-    pem = read(Path(path))
+    """Public key of a PEM file, or the public half of an unencrypted private one. UsageError if none."""
+    pem = read_bounded(path)
     try:
         if b"PRIVATE KEY" in pem:
             key = parse_private_key(pem, None, str(path))

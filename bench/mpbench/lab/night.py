@@ -29,7 +29,7 @@ from mpbench.harness.resume import Resumed, of_runs
 from mpbench.lab.child import Child, command, outlived
 from mpbench.lab.coordinator import Coordinator, Offer
 from mpbench.lab.history import History
-from mpbench.lab.journal import Journal
+from mpbench.lab.journal import NightJournal
 from mpbench.lab.plan import ALL, Job, Plan
 from mpbench.report.trend import point
 
@@ -103,7 +103,7 @@ class Night:
     tell: Tell
     coordinator: Coordinator
     history: History
-    journal: Journal
+    journal: NightJournal
     stop: asyncio.Event = field(factory=asyncio.Event)
     why: str = ""
     now: Callable[[], datetime.datetime] = datetime.datetime.now
@@ -412,7 +412,7 @@ def run(plan: Plan, tell: Tell) -> int:
         tell(f"outside of the window, {plan.window.begin:%H:%M} to {plan.window.end:%H:%M}: nothing was run")
         return 5
     with alone(plan):
-        journal = Journal.open(plan.reports, plan.name, time.time())
+        journal = NightJournal.open(plan.reports, plan.name, time.time())
         if journal.resumed:
             tell(f"goes on with {journal.directory}")
         try:
@@ -422,7 +422,7 @@ def run(plan: Plan, tell: Tell) -> int:
             journal.close()
 
 
-async def _with_signals(plan: Plan, tell: Tell, history: History, journal: Journal) -> int:
+async def _with_signals(plan: Plan, tell: Tell, history: History, journal: NightJournal) -> int:
     """SIGINT and SIGTERM end the night in an orderly way, once; a second one changes nothing."""
     night = Night(plan, tell, Coordinator(plan.coordinator), history, journal)
     loop = asyncio.get_running_loop()

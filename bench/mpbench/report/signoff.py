@@ -12,7 +12,6 @@ import base64
 import datetime
 import hashlib
 import json
-import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -30,10 +29,11 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from mpbench import report
-from mpbench.core.errors import InfrastructureError, UsageError
+from mpbench.core.errors import UsageError
+from mpbench.core.files import check_private, read_bounded, write_whole
 from mpbench.core.record import LOG, Clock
 from mpbench.core.record import read as read_record
-from mpbench.image.keys import parse_private_key, read, refuse_shared
+from mpbench.image.keys import parse_private_key
 
 MANIFEST = "manifest.json"
 SIGNATURES = "signatures.json"
@@ -75,19 +75,17 @@ def new_key(path: Path) -> str:
     public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        write_whole(path, pem, UsageError, mode=0o600, exclusive=True)
     except OSError as e:
-        raise UsageError(f"{path}: {e.strerror}") from e
-    with open(fd, "wb") as file:
-        file.write(pem)
-    path.with_suffix(".pub").write_bytes(public)
+        raise UsageError(f"cannot write {path}: {e.strerror}") from e
+    write_whole(path.with_suffix(".pub"), public, UsageError)
     return fingerprint(key.public_key())
 
 
 def load_key(path: Path) -> Ed25519PrivateKey:
     """A signer's private key. UsageError: unreadable, readable by others, of another kind."""
-    refuse_shared(path)
-    key = parse_private_key(read(path), None, str(path))
+    check_private(path)
+    key = parse_private_key(read_bounded(path), None, str(path))
     if not isinstance(key, Ed25519PrivateKey):
         raise UsageError(f"{path}: not an Ed25519 key; `mpbench signoff --new-key {path}` makes one")
     return key
@@ -101,7 +99,7 @@ def load_trusted(paths: Iterable[Path]) -> dict[str, Ed25519PublicKey]:
 
 def _public(path: Path) -> Ed25519PublicKey:
     try:
-        key = load_pem_public_key(read(path))
+        key = load_pem_public_key(read_bounded(path))
     except ValueError as e:
         raise UsageError(f"{path}: no public key in PEM form") from e
     if not isinstance(key, Ed25519PublicKey):
@@ -126,7 +124,7 @@ def sign(
     if not (directory / MANIFEST).exists():
         _check_page(directory)
         _write(directory / MANIFEST, _manifest(directory))
-    manifest = read(directory / MANIFEST)
+    manifest = read_bounded(directory / MANIFEST)
     if wrong := list(_differences(directory, json.loads(manifest))):
         raise UsageError(f"{directory} is not what its manifest says: {'; '.join(wrong[:5])}")
     seconds = (clock or Clock()).utc_s()
@@ -140,7 +138,7 @@ def sign(
 
 def verify(directory: Path, trusted: Mapping[str, Ed25519PublicKey]) -> Checked:
     """Whether files and signatures are as they were. UsageError if there is nothing to check."""
-    manifest = read(directory / MANIFEST)
+    manifest = read_bounded(directory / MANIFEST)
     try:
         content = json.loads(manifest)
         wrong = list(_differences(directory, content))
@@ -229,18 +227,13 @@ def _signatures(directory: Path) -> tuple[Signature, ...]:
     if not path.exists():
         return ()
     try:
-        return tuple(Signature(**entry) for entry in json.loads(read(path)))
+        return tuple(Signature(**entry) for entry in json.loads(read_bounded(path)))
     except (ValueError, TypeError) as e:
         raise UsageError(f"{path}: no signatures of ours: {e}") from e
 
 
 def _write(path: Path, content: dict[str, object] | Sequence[object]) -> None:
-    part = path.with_suffix(".part")
-    try:
-        part.write_text(json.dumps(content, indent=1, ensure_ascii=True) + "\n")
-        part.replace(path)
-    except OSError as e:
-        raise InfrastructureError(f"cannot write {path}: {e.strerror}") from e
+    write_whole(path, (json.dumps(content, indent=1, ensure_ascii=True) + "\n").encode())
 
 
 def _iso(seconds: float) -> str:
