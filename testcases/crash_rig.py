@@ -11,7 +11,7 @@ from mpbench.board.identification import boot_id
 from mpbench.board.interrupts import watchdog_line
 from mpbench.board.kernel_log import KernelLogFollower
 from mpbench.board.protocols import Board
-from mpbench.harness.bench import Bench
+from mpbench.deployment.fixture import DeployBench
 from mpbench.harness.firmware import FIRMWARE, make
 from mpbench.harness.run_state import RunState
 from mpbench.harness.signer import Signer
@@ -27,16 +27,17 @@ def opened(target: Target) -> Iterator[Board]:
     """The board, booted, with its readers, as a test run has it. It stays on afterwards."""
     target.get_strategy().transition("shell")
     session = target.get_driver("SessionDriver")
+    kmsg = KernelLogFollower(session)
     found = Board(
         session=session,
         remoteproc=target.get_driver("RemoteprocDriver"),
-        kmsg=KernelLogFollower(session),
+        kmsg=kmsg,
         secure=target.get_driver("ConsoleRecorder", name="secure"),
         console=target.get_driver("ConsoleRecorder", name="console"),
     )
     session.call("true", 30.0)  # the second shell, which is kept
     yield found
-    found.kmsg.close()
+    kmsg.close()
 
 
 @contextmanager
@@ -51,9 +52,9 @@ def recorder(board: Any) -> Iterator[Any]:
 def crashes_on(target: Target, board: Board, trace: Any, item: Any = None) -> Iterator[Crashes]:
     """Crashes of a virtual STM32MP25 whose steps nobody records; afterwards no core runs."""
     make()
-    key = load_private_key(signing_key())
+    key: Any = load_private_key(signing_key())
     profile = load_profile("virtual-mp25").with_key(key.public_key())
-    bench = Bench(board, profile, RunState(), item, target.get_strategy(), boot_id(board))
+    bench = DeployBench(board, profile, RunState(), item, target.get_strategy(), boot_id(board))
     made = Crashes(
         bench, lambda name, core: (FIRMWARE / f"build/{core}/{name}.elf").read_bytes(), Signer(key), trace
     )

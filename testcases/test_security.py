@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Who may sign, what a signature protects, and what happens between the check and the use."""
 
+from collections import Counter
+from typing import Any
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
@@ -40,7 +43,7 @@ def default_key():
         pem = (source_tree("optee") / "keys" / "default.pem").read_bytes()
     except (InfrastructureError, OSError) as fault:
         pytest.skip(f"OP-TEE's sources, which hold its default key, can't be had: {fault}")
-    key = parse_private_key(pem, None, "keys/default.pem")
+    key: Any = parse_private_key(pem, None, "keys/default.pem")
     assert is_default_key(key.public_key())
     return key
 
@@ -148,7 +151,7 @@ def test_a_file_changed_while_it_is_read(bench, core, alive, signed, path):
         f"w='dd of={path} bs=1 seek={at} conv=notrunc'; while :; do {octal}done 2>/dev/null"
     )
     busy = DeployFacts("ETXTBSY", "offline", 0, "", False, "", ZEROS)
-    answers = {}
+    answers: Counter[str] = Counter()
     try:
         for _ in range(ROUNDS):
             step = bench.deploy_either(
@@ -159,7 +162,7 @@ def test_a_file_changed_while_it_is_read(bench, core, alive, signed, path):
                 busy,
             )
             step.check("errno", "state", "beating")
-            answers[answered(step)] = answers.get(answered(step), 0) + 1
+            answers[answered(step)] += 1
             if step.observed.state == "running":
                 bench.stop(core)
     finally:

@@ -94,7 +94,7 @@ def start(board, program, case, seconds):
 
 
 def result(running, case, seconds):
-    """What became of it. InfrastructureError if xtest does not come to its end for another reason than its deadline."""
+    """Outcome of a case, None if this xtest has no such case. InfrastructureError: xtest stopped early."""
     reply = running.finish(seconds + 30)
     text = reply.stdout.decode("utf-8", "replace")
     print(text)  # pytest shows it with what fails

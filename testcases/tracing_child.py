@@ -16,9 +16,10 @@ from mpbench.board.session.shell_protocol import Reply
 from mpbench.notification.capabilities import look
 from mpbench.notification.ftrace_session import timing
 from mpbench.notification.run import BUCKETS
+from testcases.stand_in import StandIn
 
 
-class Plain:
+class Plain(StandIn):
     """Shell and channels of one transport, as SessionDriver has them."""
 
     def __init__(self, link: Link) -> None:

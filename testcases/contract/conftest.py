@@ -5,6 +5,7 @@ import contextlib
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from labgrid import Target
@@ -36,11 +37,14 @@ def need(kind: str) -> None:
         pytest.skip("unshare is not installed")
 
 
-def session_on(server: servers.Server, **attributes: object) -> SessionDriver:
+def session_on(server: servers.Server, **attributes: Any) -> SessionDriver:
     """A SessionDriver bound to the server, not yet active."""
     target = Target(server.kind)
     NetworkService(target, "ssh", "127.0.0.1", server.username, port=server.port)
-    values = {"keyfile": str(server.keyfile), "known_hosts": str(server.known_hosts)} | attributes
+    values: dict[str, Any] = {
+        "keyfile": str(server.keyfile),
+        "known_hosts": str(server.known_hosts),
+    } | attributes
     return SessionDriver(target, "session", **values)
 
 

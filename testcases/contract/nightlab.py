@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -189,11 +190,16 @@ class NightLab:
         found = {k: v for k, v in os.environ.items() if not k.startswith(("LG_", "MPBENCH_", "PYTEST_"))}
         return found | self.variables
 
-    def plan(self, tests: str, name: str = "plan", **more: object) -> Path:
+    def plan(self, tests: str, name: str = "plan", **more: Any) -> Path:
         """A plan of one job for all places, with these tests."""
         file = self.directory / f"test_{name}.py"
         file.write_text(HEADER + GATES + tests)
-        job = {"name": "job", "target": "played.yaml", "tags": {"board": "played"}, "tests": [str(file)]}
+        job: dict[str, Any] = {
+            "name": "job",
+            "target": "played.yaml",
+            "tags": {"board": "played"},
+            "tests": [str(file)],
+        }
         job |= more.pop("job", {})
         content = {"coordinator": self.coordinator, "reports": f"nights-{name}", "jobs": [job]}
         content |= {"retry_after_s": 0.5, **more}

@@ -15,13 +15,14 @@ from mpbench.core.errors import InfrastructureError
 from mpbench.core.evidence import FTRACE, KMSG, NO_TRACE, STATE, TRACE_BEFORE, TRACE_FIRST, TRACE_SECOND
 from mpbench.deployment import collect
 from mpbench.recovery.collect import Subject, after, before
+from testcases.stand_in import StandIn
 
 LIFE = "mpbench alive m33 1\nboot {:08x} beat {:08x}\n"
 UP = "remote processor m33 is now up\n"
 
 
 @define(slots=False)
-class Log:
+class Log(StandIn):
     """A kernel log in a file."""
 
     path: Path
@@ -114,7 +115,7 @@ def test_evidence_of_a_crash_is_whole(session: SessionDriver, tmp_path: Path):
     seq = session._shell()._seq
     begun = before(found, f"echo x >{tmp_path}/provoked")
     assert session._shell()._seq - seq == 1, "one round trip"
-    with found.kmsg.path.open("a") as log:
+    with (tmp_path / "kmsg").open("a") as log:
         log.write(UP)
     with beating(trace, 2):
         evidence = after(begun).evidence
@@ -153,7 +154,7 @@ def test_a_crash_that_cannot_be_provoked_is_the_labs_fault(session: SessionDrive
 def test_the_first_beat_is_waited_for_where_a_watcher_dates_it(session: SessionDriver, tmp_path: Path):
     """A watcher writes a moment after the firmware: its line belongs to the evidence."""
     found = subject(session, tmp_path)
-    log = Late(found.kmsg.path)
+    log = Late(tmp_path / "kmsg")
     with beating(tmp_path / "trace", 2):
         evidence = after(before(evolve(found, kmsg=log)), last="mpbench beat {core} ").evidence
     assert log.waited == ["remote processor", "mpbench beat"]

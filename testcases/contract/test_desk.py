@@ -13,6 +13,7 @@ import threading
 import tty
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,7 +49,8 @@ def serial_port(board: boards.StartedBoard) -> Iterator[str]:
 def _pump(ours: int, uarts: list[socket.socket], done: int) -> None:
     """Carry bytes until the writing end of `done` is closed."""
     with selectors.DefaultSelector() as selector:
-        for source in (ours, done, *uarts):
+        sources: list[Any] = [ours, done, *uarts]
+        for source in sources:
             selector.register(source, selectors.EVENT_READ)
         while True:
             for key, _ in selector.select():
@@ -57,7 +59,7 @@ def _pump(ours: int, uarts: list[socket.socket], done: int) -> None:
                 if key.fileobj == ours:
                     uarts[0].sendall(os.read(ours, 4096))
                 else:
-                    os.write(ours, key.fileobj.recv(65536))
+                    os.write(ours, os.read(key.fd, 65536))
 
 
 @pytest.fixture

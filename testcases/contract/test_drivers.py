@@ -5,6 +5,7 @@ import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import attr
 import pytest
@@ -45,7 +46,7 @@ def sysfs(tmp_path: Path) -> Path:
 def remoteproc(request: pytest.FixtureRequest, serve: Serve, sysfs: Path) -> Iterator[RemoteprocDriver]:
     """A RemoteprocDriver on the made-up tree."""
     with active(session_on(serve(request.param))) as session:
-        driver = RemoteprocDriver(
+        driver = RemoteprocDriver(  # type: ignore[misc]  # labgrid's own two are not seen
             session.target,
             "remoteproc",
             sysfs=str(sysfs),
@@ -206,7 +207,7 @@ class ServerPower(Driver, PowerProtocol):
 
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
-        self.board = None
+        self.board: Any = None
 
     def on(self) -> None:
         if self.board is None:
@@ -231,8 +232,8 @@ def stm32mp(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     server = serve("openssh")
     servers.stop(server.process)
     target: Target = session_on(server).target
-    power = ServerPower(target, "power", root=tmp_path, port=server.port)
-    made = STM32MPStrategy(target, "strategy", boot_timeout_s=2, off_timeout_s=0.3)
+    power = ServerPower(target, "power", root=tmp_path, port=server.port)  # type: ignore[misc, arg-type]  # labgrid's own two are not seen
+    made = STM32MPStrategy(target, "strategy", boot_timeout_s=2, off_timeout_s=0.3)  # type: ignore[misc]  # labgrid's own two are not seen
     boots = iter(range(100))
     hello = FramedShell.hello
     monkeypatch.setattr(FramedShell, "hello", lambda shell, t: hello(shell, t) and f"boot {next(boots)}")

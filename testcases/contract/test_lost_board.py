@@ -2,6 +2,7 @@
 """A board that is not this run's any more: nothing is done to it, whoever asks for it."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from labgrid import Target
@@ -81,10 +82,11 @@ def test_nothing_is_written_to_a_lost_boards_console():
     NetworkSerialPort(target, "uart", "127.0.0.1", 1, protocol="raw")
     serial = SerialDriver(target, "port")
     target.set_binding_map({"port": "port"})
-    recorder = ConsoleRecorder(target, "console")
+    recorder = ConsoleRecorder(target, "console")  # type: ignore[call-arg]  # labgrid's own two are not seen
     ownership.guard(target, lock)
     lock.lost = True
-    for action in (recorder.write, recorder.sendline, recorder.sendcontrol, serial.write):
+    actions: list[Any] = [recorder.write, recorder.sendline, recorder.sendcontrol, serial.write]
+    for action in actions:
         with pytest.raises(InfrastructureError, match=WORDS):
             action(b"reboot\n")
     assert recorder.since(0) == b""

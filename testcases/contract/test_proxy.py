@@ -96,7 +96,7 @@ def test_a_proxy_that_goes_away_is_a_lost_link(serve: Serve, lab_host: servers.S
 
 
 def test_no_proxy_is_one_line(serve: Serve, lab_host: servers.Server):
-    """A lab host that does not answer from the start is a InfrastructureError in one line that names the board."""
+    """A lab host that does not answer from the start is an InfrastructureError in one line that names the board."""
     server = serve("openssh")
     servers.stop(lab_host.process)
     session = behind(server)

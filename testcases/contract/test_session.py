@@ -117,7 +117,7 @@ def test_a_command_that_kills_its_shell_is_a_lab_fault_and_the_next_works(sessio
 
 
 def test_a_hanging_command_ends_at_its_deadline_and_is_killed(session: SessionDriver):
-    """A deadline gives a InfrastructureError in time, the command's processes are gone, the session goes on."""
+    """A deadline gives an InfrastructureError in time, the command's processes are gone, the session goes on."""
     begin = time.monotonic()
     with pytest.raises(CommandHangs, match=r"no end after 0\.3 s: sleep 4711"):
         session.execute("sleep 4711", timeout_s=0.3)
@@ -189,7 +189,7 @@ def test_read_many_gives_bytes_and_errno_names(session: SessionDriver, tmp_path:
         "new\nline": b"n",
         "proc": None,
     }
-    wanted = {}
+    wanted: dict[str, bytes | str] = {}
     for name, data in files.items():
         if data is not None:
             (tmp_path / name).write_bytes(data)

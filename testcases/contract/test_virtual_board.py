@@ -19,7 +19,7 @@ from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench_virtual import boards
 from mpbench_virtual.cli import is_on, power
 from mpbench_virtual.memory import RAM_PA
-from mpbench_virtual.paths import CHECKOUT
+from mpbench_virtual.paths import CHECKOUT, run_dir
 
 pytestmark = pytest.mark.slow
 
@@ -168,7 +168,7 @@ def test_a_busy_port_is_named(make_board):
         with pytest.raises(InfrastructureError, match=rf"127.0.0.1.*{port}"):
             make_board("busy", address="127.0.0.1", base_port=port - 1)
     assert list(boards.boards()) == []
-    assert not (boards.run_dir() / "busy").exists()
+    assert not (run_dir() / "busy").exists()
 
 
 def test_a_busy_ssh_port_is_told_when_power_comes_on(make_board):

@@ -7,6 +7,7 @@ import select
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from attrs import define, field
 
@@ -111,7 +112,7 @@ def _reset(connection: socket.socket) -> None:
 
 
 @contextlib.contextmanager
-def proxy_to(port: int, **harms: Harm) -> Iterator[Proxy]:
+def proxy_to(port: int, **harms: Any) -> Iterator[Proxy]:
     """A running proxy."""
     made = Proxy(port, **harms)
     thread = threading.Thread(target=made.serve, daemon=True)

@@ -196,10 +196,11 @@ def test_29_40_a_window_is_never_exceeded(
         return begin + datetime.timedelta(seconds=spent_s) + (jump if spent_s > 0.3 else datetime.timedelta())
 
     history = History(plan.reports / "history.sqlite")
-    made = night.Night(plan, said.append, PlayedCoordinator(), history, journal, now=now)
+    coordinator = PlayedCoordinator()
+    made = night.Night(plan, said.append, coordinator, history, journal, now=now)
     assert asyncio.run(made.run()) == 3
     journal.close()
-    assert made.coordinator.said.count("acquire") == 1
+    assert coordinator.said.count("acquire") == 1
     assert any("not complete: the time window is over" in line for line in said), said
     (page,) = plan.reports.glob("*/index.html")
     assert "ended early: the time window is over" in page.read_text()

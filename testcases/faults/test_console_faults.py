@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pexpect
 import pytest
@@ -62,8 +63,9 @@ class Board:
         assert self.peer is not None
         received = 0
         with contextlib.suppress(OSError):
+            sources: list[Any] = [self.peer, self.terminal]
             while not self._ended.is_set():
-                ready, _, _ = select.select([self.peer, self.terminal], [], [], 0.05)
+                ready, _, _ = select.select(sources, [], [], 0.05)
                 if self.terminal in ready:
                     data = os.read(self.terminal, 4096)
                     self.say(self.down(data, self._sent))
@@ -92,7 +94,7 @@ def console_of(board: Board) -> Iterator[ConsoleRecorder]:
     NetworkSerialPort(target, "uart", "127.0.0.1", port=board.listener.getsockname()[1], protocol="raw")
     SerialDriver(target, "port")
     target.set_binding_map({"port": "port"})
-    recorder = ConsoleRecorder(target, "console")
+    recorder = ConsoleRecorder(target, "console")  # type: ignore[call-arg]  # labgrid's own two are not seen
     try:
         target.activate(recorder)
         board.power_on()
@@ -104,10 +106,10 @@ def console_of(board: Board) -> Iterator[ConsoleRecorder]:
 
 
 @contextlib.contextmanager
-def shell_on(board: Board, **attributes: object) -> Iterator[SerialShellDriver]:
+def shell_on(board: Board, **attributes: Any) -> Iterator[SerialShellDriver]:
     """Checked frames over the board's console."""
     with console_of(board) as recorder:
-        driver = SerialShellDriver(recorder.target, "shell", **attributes)
+        driver = SerialShellDriver(recorder.target, "shell", **attributes)  # type: ignore[arg-type]  # labgrid's own two are not seen
         recorder.target.activate(driver)
         yield driver
 
@@ -132,7 +134,7 @@ def test_a_healthy_line_works(chance: random.Random):
 @pytest.mark.parametrize("harm", [proxy.flip_bits, proxy.lose_and_double])
 @pytest.mark.parametrize("direction", ["up", "down"])
 def test_1_garbled_bytes_are_resent_or_told(chance: random.Random, harm, direction: str):
-    """Damage in either direction gives the right answer or a InfrastructureError: never another answer."""
+    """Damage in either direction gives the right answer or an InfrastructureError: never another answer."""
     board = Board(SHELL, **{direction: harm(chance, 200, chance.choice([300, 1500]))})
     with shell_on(board, try_timeout_s=0.4, tries=3) as shell:
         for number in range(6):
@@ -188,7 +190,7 @@ def test_2_a_flood_of_ten_mebibytes_takes_linear_time(chance: random.Random):
             looked.append(len(data))
             return data
 
-        recorder._log.since = count
+        recorder._log.since = count  # type: ignore[method-assign]
         size = chance.choice([5, 10]) << 20
         sender = threading.Thread(target=board.say, args=(b"x" * size + b"prompt# ",))
         sender.start()
@@ -247,7 +249,7 @@ def test_5_eaten_first_characters_are_sent_again(chance: random.Random):
 
 
 def test_10_a_silent_console_is_given_up_in_time():
-    """A board that hangs gives a InfrastructureError at the deadline of the tries, and the console's bytes are kept."""
+    """A board that hangs gives an InfrastructureError at the deadline of the tries, and the console's bytes are kept."""
     with shell_on(Board(["sleep", "60"]), try_timeout_s=0.2, tries=2) as shell:
         begin = time.monotonic()
         with pytest.raises(InfrastructureError, match="no undamaged reply in 2 tries"):

@@ -14,6 +14,7 @@ import string
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -73,7 +74,7 @@ def words(chance: random.Random, most: int) -> str:
 
 
 def fits(action: Callable[[], object]) -> bool:
-    """Whether the disk took it; the only other outcome is a InfrastructureError of one line."""
+    """Whether the disk took it; the only other outcome is an InfrastructureError of one line."""
     said = ""
     try:
         action()
@@ -109,12 +110,14 @@ def test_28_a_record_holds_what_fitted_and_nothing_of_the_rest(disk: Disk, chanc
     record = a_run(disk.path, chance)
     written, kept, refused = 3, dict[str, bytes](), 0
     disk.leave(chance.randrange(8))
+
+    def keep(artefact: Artefact) -> None:
+        kept[str(record.keep([artefact])[0]["file"])] = artefact.data
+
     while refused < 4:
         if chance.random() < 0.3:
             artefact = Artefact("a", chance.randbytes(chance.randrange(1, 3 * PAGE)))
-            if fits(
-                lambda artefact=artefact: kept.update({record.keep([artefact])[0]["file"]: artefact.data})
-            ):
+            if fits(partial(keep, artefact)):
                 continue
         elif fits(
             lambda: record.append("provenance", entries={"x": words(chance, PAGE)}, virtual=True, evidence=[])
@@ -164,7 +167,7 @@ def test_28_a_journal_holds_what_fitted(disk: Disk, chance: random.Random) -> No
     disk.leave(0)
     for number in range(400):
         kind = f"{chance.choice(['attempt', 'done'])}-{number}"
-        if fits(lambda kind=kind: journal.add(kind, unit=words(chance, 80))):
+        if fits(partial(journal.add, kind, unit=words(chance, 80))):
             kinds.append(kind)
     assert len(kinds) < 400
     journal.close()
@@ -243,7 +246,8 @@ def test_28_a_night_takes_no_more_work(
     plan = Plan(disk.path / "p.yaml", "plan", reports, jobs, retry_after_s=0.01, free_mb=1 if checks else 0)
     journal, said = NightJournal.open(reports, "plan", NOW_S), list[str]()
     history = History(reports / "history.sqlite")
-    made = night.Night(plan, said.append, PlayedCoordinator(), history, journal)
+    coordinator = PlayedCoordinator()
+    made = night.Night(plan, said.append, coordinator, history, journal)
     made.free_bytes = lambda path: os.statvfs(path).f_bavail * PAGE + 500_000  # megabytes are asked for
     with contextlib.nullcontext() if checks else contextlib.suppress(InfrastructureError):
         assert asyncio.run(made.run()) == 3
@@ -251,7 +255,7 @@ def test_28_a_night_takes_no_more_work(
     assert tree(earlier) == old
     words = " ".join(said)
     if checks:
-        assert made.coordinator.said.count("acquire") == 1
+        assert coordinator.said.count("acquire") == 1
         assert words.count("the lab host's disk has 0 MB left, `free_mb` is 1: no more work") == len(jobs) - 1
     else:
         assert "not complete" in words or "broken off" in words

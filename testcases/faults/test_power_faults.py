@@ -229,7 +229,7 @@ def stm32mp(target_file: Path) -> Iterator[Any]:
 
 
 def lab_fault(stm32mp: Any, deadline_s: float, *way: str) -> str:
-    """What breaks a way through some states: a InfrastructureError of one line, in time; it stays the strategy's."""
+    """What ends a sequence of transitions: an InfrastructureError of one line, in time; the strategy keeps it."""
     begin = time.monotonic()
     faults = []
     for _ in range(2):

@@ -106,7 +106,8 @@ def test_15_a_sysfs_write_that_never_returns(crashes: Crashes, core: str, chance
     assert answers
     assert all(isinstance(answer, bytes) for answer in answers)
     crashes.take_dump(core, boot=1).check("segments", "unchanged")
-    assert crashes.bench.board.remoteproc.await_state(core, "running", WAIT_S) == "running"
+    remoteproc: Any = crashes.bench.board.remoteproc
+    assert remoteproc.await_state(core, "running", WAIT_S) == "running"
 
 
 def test_15_a_recovery_that_is_held_has_its_end_recorded(
@@ -150,7 +151,7 @@ def test_17_recovered_but_dead(crashes: Crashes, core: str, chance: random.Rando
         crashes.watchdog(core).check("state", "boots", "beating")
     mute = crashes.image("mute", core)
     crashes.replace(core, mute)
-    step = crashes.watchdog(core, reload=mute)
+    step: Any = crashes.watchdog(core, reload=mute)
     assert step.observed.state == "running"
     if beats == 0:
         with pytest.raises(BoardFailure, match="beating was predicted True, the board showed False"):
@@ -169,6 +170,7 @@ def test_18_an_inline_dump_that_nobody_reads(crashes: Crashes, core: str, chance
         crashes.take_dump(core, boot=1).check("segments", "unchanged", "vectors", "identity", "boot")
     else:
         crashes.settle()
-    assert crashes.bench.board.remoteproc.await_state(core, "running", WAIT_S) == "running"
+    remoteproc: Any = crashes.bench.board.remoteproc
+    assert remoteproc.await_state(core, "running", WAIT_S) == "running"
     assert crashes.heart_beats(core)
     assert crashes.dumps() == 0

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Faults between lab host and board that a session meets: numbers as in the fault matrix.
 
-Each time: no wrong answer, a InfrastructureError in one line by the deadline, nothing left behind.
+Each time: no wrong answer, an InfrastructureError in one line by the deadline, nothing left behind.
 """
 
 import contextlib
@@ -15,6 +15,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import attr
@@ -23,7 +24,8 @@ import pytest
 
 from mpbench.board import host_keys
 from mpbench.board.remoteproc import RemoteprocDriver
-from mpbench.board.session.driver import SessionDriver, link
+from mpbench.board.session import link
+from mpbench.board.session.driver import SessionDriver
 from mpbench.board.session.link import LinkLost
 from mpbench.board.session.shell import CommandHangs
 from mpbench.board.session.shell_protocol import Reply
@@ -52,7 +54,7 @@ def through(server: servers.Server, **harms: proxy.Harm) -> Iterator[tuple[Sessi
 
 
 def lab_fault_or(wanted: object, action: Callable[[], object]) -> bool:
-    """Whether the action gave what it should; the only other outcome is a InfrastructureError of one line, in time."""
+    """Whether the action gave what it should; the only other outcome is an InfrastructureError of one line, in time."""
     begin = time.monotonic()
     fault = None
     try:
@@ -67,6 +69,10 @@ def lab_fault_or(wanted: object, action: Callable[[], object]) -> bool:
     return False
 
 
+def echoed(session: SessionDriver, number: int) -> bytes:
+    return session.execute(f"echo {number}").stdout
+
+
 @pytest.mark.parametrize("harm", [proxy.flip_bits, proxy.lose_and_double])
 def test_1_damaged_bytes_never_give_a_wrong_answer(serve: Serve, chance: random.Random, harm):
     """A connection that changes bytes ends; no reply is ever different from what the board said."""
@@ -76,7 +82,7 @@ def test_1_damaged_bytes_never_give_a_wrong_answer(serve: Serve, chance: random.
         while good:
             number += 1
             assert number < 5000, "no byte was damaged"
-            good = lab_fault_or(b"%d\n" % number, lambda n=number: session.execute(f"echo {n}").stdout)
+            good = lab_fault_or(b"%d\n" % number, partial(echoed, session, number))
 
 
 def test_6_an_upload_cut_off_shows_no_part_of_a_file(serve: Serve, chance: random.Random, tmp_path: Path):
@@ -430,7 +436,7 @@ def test_15_a_write_that_never_returns_keeps_its_deadline(
     os.mkfifo(core / "state")
     deadline_s = chance.uniform(0.2, 0.5)
     with active(session_on(serve(chance.choice(["openssh", "dropbear"])))) as session:
-        driver = RemoteprocDriver(session.target, "remoteproc", sysfs=str(tmp_path))
+        driver = RemoteprocDriver(session.target, "remoteproc", sysfs=str(tmp_path))  # type: ignore[misc]  # labgrid's own two are not seen
         session.target.activate(driver)
         session.call("true", 5)
         answered = []
@@ -643,7 +649,7 @@ def test_37_a_private_key_open_to_others_is_refused(serve: Serve, chance: random
 
 
 def test_37_what_is_no_key_is_told(serve: Serve, chance: random.Random, tmp_path: Path):
-    """What is no file, no key, or half of one is a InfrastructureError in one line, and is not waited for."""
+    """What is no file, no key, or half of one is an InfrastructureError in one line, and is not waited for."""
     server, path = serve(), tmp_path / "key"
     whole = server.keyfile.read_bytes()
     contents = [b"", chance.randbytes(chance.randrange(1, 3000)), whole[: chance.randrange(len(whole) - 40)]]
@@ -662,7 +668,7 @@ def test_37_what_is_no_key_is_told(serve: Serve, chance: random.Random, tmp_path
     ("content", "match"), [(None, "No such file"), (b"garbage", "not a usable private key")]
 )
 def test_37_a_key_that_is_no_key_is_told(serve: Serve, tmp_path: Path, content: bytes | None, match: str):
-    """A missing or broken private key is a InfrastructureError in one line."""
+    """A missing or broken private key is an InfrastructureError in one line."""
     path = tmp_path / "broken"
     if content is not None:
         path.write_bytes(content)

@@ -11,7 +11,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -41,14 +43,14 @@ LINES = 13
 DEADLINE_S = 120.0
 
 
-def signalled(place: Place, lines: int, numbers: list[int]) -> tuple[int, str]:
+def signalled(place: Place, lines: int, numbers: Sequence[int]) -> tuple[int, str]:
     """Start a run, send it signals from line `lines` of its record on; its exit code and what it said."""
     (place.path / "test_played.py").write_text(HEADER + TESTS)
     env = {k: v for k, v in os.environ.items() if not k.startswith(("LG_", "MPBENCH_", "PYTEST_"))}
     env |= {name: str(place.path / name.lower()) for name in ("TRIES", "TIDIED")}
     command = [sys.executable, "-m", "pytest", "-p", "mpbench.plugin", "-p", "no:cacheprovider"]
     command += ["--lg-env=played.yaml", f"--bench-reports={place.path / 'runs'}"]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     with subprocess.Popen(
         command, cwd=place.path, env=env | {"PYTHONPATH": str(CHECKOUT / "bench")}, **pipes
     ) as run:

@@ -58,9 +58,9 @@ class Elf:
         shoff, shnum = self._sections(body) if self.sections else (0, 0)
         if self.tail:
             last = layout.EHDR.size + layout.PHDR.size * (len(self.segments) - 1)
-            head = list(layout.PHDR.unpack_from(body, last))
-            head[1], head[4], head[5] = len(body), len(self.tail), len(self.tail)
-            layout.PHDR.pack_into(body, last, *head)
+            header = list(layout.PHDR.unpack_from(body, last))
+            header[1], header[4], header[5] = len(body), len(self.tail), len(self.tail)
+            layout.PHDR.pack_into(body, last, *header)
             body += self.tail
         ident = layout.ELF_MAGIC + bytes([1, 1, 1]) + bytes(9)
         entry = self.segments[0].paddr if self.segments else 0

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from mpbench.image import faults
+from mpbench.image.fields import fields
 from mpbench.image.sign import sign
 from mpbench.layout import TaCommand
 from testcases.peer import cases
@@ -68,7 +69,7 @@ def test_the_word_size_decides_about_absurd_numbers(worker, flavour):
     """Lengths whose rounding wraps, images of 4 GiB, a program header just before the image."""
     board, image = Board(SMALL), bytearray(signed())
     narrow = flavour.word_bits == 32
-    found = faults.fields(bytes(image))
+    found = fields(bytes(image))
 
     def with_field(name: str, value: int) -> Command:
         changed = bytearray(image)
@@ -104,7 +105,7 @@ def test_corners_get_the_same_answer(worker, flavour, stored):
 def test_a_wild_read_kills_the_ta_and_the_worker_goes_on(worker, flavour):
     """AddressSanitizer or the guard pages see it; the next case runs on a fresh TA."""
     image = bytearray(signed())
-    faults.put(image, faults.fields(bytes(image))["elf0.e_phoff"], 0x00800000)
+    faults.put(image, fields(bytes(image))["elf0.e_phoff"], 0x00800000)
     assert agree(worker, flavour, Board(SMALL), (LOAD, 1, bytes(image))) == ["reads-outside"]
     assert agree(worker, flavour, Board(SMALL), (LOAD, 1, signed())) == ["loaded"]
 

@@ -43,7 +43,7 @@ def benchmarks(board: Board | None) -> Iterator[Row]:
     stimulus = board.target.get_driver("SecureConsoleStimulus")
 
     def send(count: int) -> int | None:
-        return stimulus.send(count, RATE_HZ, 1, lambda _: True)  # type: ignore[no-any-return]
+        return stimulus.send(count, RATE_HZ, 1, lambda _: True)
 
     with timing(session, found, run.BUCKETS) as trace:
         whole = run.measure(trace, found, send, SAMPLES, ending=trace.worst)

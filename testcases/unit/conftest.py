@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from coprocessor_rig import CORES, Rig
 
 from mpbench_virtual.memory import SharedRam
+from testcases.unit.coprocessor_rig import CORES, Rig
 
 FIRMWARE = Path(__file__).parents[2] / "firmware"
 

@@ -70,7 +70,7 @@ class Rig:
         lines = self.trace()
         return int(lines[1].split()[3], 16) if len(lines) > 1 else 0
 
-    def until(self, true: Callable[[], bool]) -> None:
+    def until(self, true: Callable[[], object]) -> None:
         """Poll until `true` holds: a change of memory is no event."""
         end = time.monotonic() + DEADLINE_S
         while not true():

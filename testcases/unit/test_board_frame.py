@@ -102,7 +102,7 @@ def test_what_may_leave_a_process_behind(command: str, leaves: bool):
 
 @pytest.mark.parametrize("end", [b"x\n", b"\n", b"1 f\n", b"1 e \n", b"-1\n"])
 def test_a_last_line_that_is_none_is_told(end: bytes):
-    """A last line with something else than an exit code is a InfrastructureError that shows it."""
+    """A last line with something else than an exit code is an InfrastructureError that shows it."""
     with pytest.raises(InfrastructureError, match="where its exit code should be"):
         ReplyReader(NONCE, 3, 1000, headed=False).feed_stdout(f"{NONCE} 3 ".encode() + end)
 
@@ -284,7 +284,7 @@ def test_files_come_apart_again(shell: list[str], tool: str, tmp_path: Path):
 
 
 def test_an_answer_that_is_unclear_is_nobodys_content():
-    """Anything but the files' lines in their order is a InfrastructureError."""
+    """Anything but the files' lines in their order is an InfrastructureError."""
     asked = batch_read.Reading(("/a", "/b"), prefix="//./")
 
     def answer(*paths: str) -> bytes:

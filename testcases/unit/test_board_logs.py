@@ -127,7 +127,7 @@ def recorder(uart: Uart) -> Iterator[ConsoleRecorder]:
     NetworkSerialPort(target, "uart", "127.0.0.1", port=uart.port, protocol="raw")
     SerialDriver(target, "port")
     target.set_binding_map({"port": "port"})
-    driver = ConsoleRecorder(target, "console")
+    driver = ConsoleRecorder(target, "console")  # type: ignore[call-arg]  # labgrid's own two are not seen
     target.activate(driver)
     uart.accept()
     yield driver
@@ -240,7 +240,7 @@ def keep_writing(recorder: ConsoleRecorder) -> None:
 def test_only_one_client_at_a_time(uart: Uart, recorder: ConsoleRecorder):
     """A second client of the console deactivates the first, as on labgrid's SerialDriver."""
     assert uart.peer is not None
-    deactivated = []
+    deactivated: list[str] = []
     recorder.clients.update({"shell", "uboot"})
     recorder.target.deactivate = deactivated.append
     recorder.resolve_conflicts("uboot")

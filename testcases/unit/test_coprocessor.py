@@ -4,14 +4,15 @@
 import itertools
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
-from coprocessor_rig import CORES, Rig, code
 
 from mpbench.core.errors import UsageError
 from mpbench_virtual.coprocessor import SLOT, Coprocessor
 from mpbench_virtual.memory import MP15_CORES, MP25_CORES, MemoryRegion, SharedRam
+from testcases.unit.coprocessor_rig import CORES, Rig, code
 
 
 def test_alive_names_itself_and_beats(rig: Rig, built: Path) -> None:
@@ -34,12 +35,16 @@ def test_a_stop_is_acknowledged_and_ends_the_beats(rig: Rig, built: Path) -> Non
     assert rig.trace() == still
 
 
+def has_beaten(rig: Rig, boot: int) -> bool:
+    return rig.boot() == boot and rig.beat() > 1
+
+
 def test_a_restart_counts_a_boot_and_resets_the_heartbeat(rig: Rig, built: Path) -> None:
     """The boot counter survives a reload of the firmware; the heartbeat count does not."""
     for boot in (1, 2, 3):
         rig.load(built / rig.core.name / "alive.elf")
         rig.release()
-        rig.until(lambda boot=boot: rig.boot() == boot and rig.beat() > 1)
+        rig.until(partial(has_beaten, rig, boot))
         rig.hold()
 
 

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from coprocessor_rig import CORES, Rig, code
 
 from mpbench_virtual.coprocessor import SLOT
 from mpbench_virtual.memory import SharedRam
+from testcases.unit.coprocessor_rig import CORES, Rig, code
 
 LIVE_MS, FAILURES, BEATS = 0, 1, 2
 SHUTDOWN = 1 << 2

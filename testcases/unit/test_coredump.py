@@ -2,6 +2,7 @@
 """Core dumps taken apart, predicted, and collected from where boards leave them."""
 
 import struct
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from mpbench.recovery.parse_coredump import EHDR, PHDR, segments
 from mpbench.recovery.predict_coredump import dump
 from mpbench.recovery.run import dumped
 from mpbench.twin.loader import load
+from testcases.stand_in import StandIn
 from testcases.unit.image_rig import board, image, key
 
 PROFILE = board().with_key(key().public_key())
@@ -47,8 +49,9 @@ def crashed(image_: bytes = b"") -> bytes:
     return elf(*((da, bytes(data)) for da, data in memories.items()))
 
 
-def predicted(**kind: object) -> DumpFacts:
-    return dump(PROFILE, "m33", image(), **({"identity": "starve m33", "boot": 2} | kind))
+def predicted(**kind: Any) -> DumpFacts:
+    usual: dict[str, Any] = {"identity": "starve m33", "boot": 2}
+    return dump(PROFILE, "m33", image(), **usual | kind)
 
 
 def test_a_dump_is_compared_with_what_the_loader_wrote():
@@ -73,7 +76,7 @@ def test_changed_code_is_found():
 
 def test_a_dump_without_memory_or_trace_says_so():
     """What is not in the dump is missing, not assumed."""
-    step = dumped("m33", predicted(), elf((0x1000, bytes(16))), 1)
+    step: Any = dumped("m33", predicted(), elf((0x1000, bytes(16))), 1)
     assert "missing" in step.observed.unchanged
     assert step.observed.vectors.endswith("missing")
     assert (step.observed.identity, step.observed.boot) == ("", None)
@@ -104,17 +107,18 @@ def test_no_dump_is_predicted_for_what_would_not_run():
 
 def test_without_a_prediction_of_the_vectors_nobody_looks():
     """An empty prediction leaves the vector table undecided."""
-    facts = dumped("m33", DumpFacts(), crashed(), 1)
+    facts: Any = dumped("m33", DumpFacts(), crashed(), 1)
     assert facts.observed.vectors is None
     assert struct.calcsize("<2I") == 8
     assert compare(DumpFacts(), facts.observed).verdict is Verdict.INVALID
 
 
-class Board:
+class Board(StandIn):
     """A session of a board with dumps in both places."""
 
     def __init__(self, listing: str = "", broken: bool = False) -> None:
-        self.listing, self.broken, self.said = listing, broken, []
+        self.said: list[str] = []
+        self.listing, self.broken = listing, broken
 
     def execute(self, command, _timeout_s=None):
         self.said.append(command)

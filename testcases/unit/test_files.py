@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from mpbench.core import files
 from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.files import (
     AppendFile,
@@ -183,7 +182,7 @@ def test_windows_has_no_modes(tmp_path: Path, monkeypatch):
     path = tmp_path / "key.pem"
     path.write_text("")
     path.chmod(0o666)
-    monkeypatch.setattr(files.os, "name", "nt")
+    monkeypatch.setattr(os, "name", "nt")
     check_private(path)
     monkeypatch.undo()
 

@@ -8,10 +8,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from coprocessor_rig import CORES
 from elftools.elf.elffile import ELFFile
 
 from mpbench_virtual.memory import CoreSpec
+from testcases.unit.coprocessor_rig import CORES
 
 FIRMWARE = Path(__file__).parents[2] / "firmware"
 NAMES = sorted(source.stem for source in (FIRMWARE / "coprocessor").glob("*.c"))

@@ -2,6 +2,7 @@
 """How far a run is, in a line."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -25,9 +26,12 @@ def run(tmp_path):
     """A run of `total` tests whose events go to a live line; what it wrote is in `said`."""
 
     def make(total, *, terminal, columns=200):
-        state, said, clock = RunState(), [], Clock()
+        said: list[str] = []
+        state, clock = RunState(), Clock()
         live = Progress(state, said.append, terminal, clock, lambda: columns)
-        items = [SimpleNamespace(nodeid=f"t.py::test_{n}[m33]", path=tmp_path / "t.py") for n in range(total)]
+        items: list[Any] = [
+            SimpleNamespace(nodeid=f"t.py::test_{n}[m33]", path=tmp_path / "t.py") for n in range(total)
+        ]
         state.waiting = {item.nodeid: item for item in items}
 
         def test(verdict=Verdict.PASS, seconds=2.0):

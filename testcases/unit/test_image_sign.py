@@ -2,6 +2,7 @@
 """Signed images: layout, keys, errors, warnings, stripping, files."""
 
 import getpass
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -152,8 +153,9 @@ def test_a_public_key_is_read_from_either_half(tmp_path):
     """`--key` takes the public key file, or the private one; other kinds are refused."""
     private, public = write_key(tmp_path / "k.pem", key()), write_public(tmp_path / "p.pem", key())
     assert fingerprint(load_public_key(private)) == fingerprint(load_public_key(public))
+    other: Any = ed25519.Ed25519PrivateKey.generate()
     with pytest.raises(UsageError, match="RSA or ECDSA"):
-        load_public_key(write_public(tmp_path / "ed.pem", ed25519.Ed25519PrivateKey.generate()))
+        load_public_key(write_public(tmp_path / "ed.pem", other))
 
 
 def test_op_tees_public_default_key_is_known():
@@ -208,7 +210,7 @@ def test_an_empty_or_missing_pass_phrase_is_an_error(tmp_path):
 MEMORY = [advice.Memory("firmware", BASE, 0x1000)]
 
 
-def warn(*segments: Segment, table: bytes | None = resource_table(), **kind: object) -> list[str]:
+def warn(*segments: Segment, table: bytes | None = resource_table(), **kind: Any) -> list[str]:
     """Warnings for one ELF."""
     elf = Elf(segments, table, BASE, **kind).build()
     return advice.warnings([elf], ["fw"], key().public_key(), MEMORY)

@@ -127,7 +127,7 @@ def test_the_last_word_counts(tmp_path):
     run_of(tmp_path, "r1", {"a": ("INFRA", "x"), "b": ("INFRA", "x")})
     run_of(tmp_path, "r2", {"a": ("PASS", "")})
     found = of_runs(tmp_path)
-    assert (found.settled, found.open, found.run) == ({"a"}, {"b"}, "r2")
+    assert (found.settled, found.open, found.run) == (frozenset("a"), frozenset("b"), "r2")
     nothing = of_runs(tmp_path / "none")
     assert (nothing.run, nothing.judged) == (None, False)
 

@@ -15,12 +15,13 @@ from mpbench.lab.coordinator import Offer
 from mpbench.lab.history import History
 from mpbench.lab.journal import NightJournal
 from mpbench.lab.plan import Job, Plan, Window
+from testcases.stand_in import StandIn
 
 SLEEPER = "import time; time.sleep(60)"
 STUBBORN = f"import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); print(1, flush=True); {SLEEPER}"
 
 
-class PlayedCoordinator:
+class PlayedCoordinator(StandIn):
     """Has one place for everybody, and fails on demand."""
 
     def __init__(self, fails: str = "") -> None:
@@ -75,7 +76,7 @@ def make(tmp_path, monkeypatch):
         job = Job("job", tmp_path / "t.yaml", {"board": "x"}, ("t",), minutes=minutes)
         plan = Plan(tmp_path / "plan.yaml", "plan", tmp_path / "nights", (job,), retry_after_s=0.01, **more)
         journals.append(NightJournal.open(plan.reports, plan.name, 1_795_000_000.0))
-        said = []
+        said: list[str] = []
         history = History(plan.reports / "history.sqlite")
         found = night.Night(plan, said.append, PlayedCoordinator(fails), history, journals[-1])
         return found, said

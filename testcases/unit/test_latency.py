@@ -504,7 +504,7 @@ def test_a_record_that_something_joins_at_its_end_is_made_again():
 
 def test_listening_counts_what_comes_by_itself():
     """Interrupts between two readings, however long that takes; none where there is no source."""
-    waited = []
+    waited: list[float] = []
     assert run.heard(Scripted(reading(2), reading(5)), Place(), 5.0, waited.append) == 3
     assert run.heard(Scripted(reading(2)), Place(), 5.0, waited.append) == 0
     assert waited == [5.0, 5.0]

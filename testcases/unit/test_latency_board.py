@@ -23,6 +23,7 @@ from mpbench.notification.live_histogram import Live, bars
 from mpbench.notification.measure import SEGMENTS
 from mpbench.notification.run import BUCKETS
 from mpbench.notification.trace_events import SEGMENTS as FOLLOWED
+from testcases.stand_in import StandIn
 
 INTERRUPTS = """           CPU0       CPU1
  16:          0          0 GIC-0  34 Level     rtc-pl031
@@ -175,7 +176,8 @@ class Time:
 @pytest.mark.parametrize(("burst", "acts"), [(1, 10), (4, 3), (100, 1)])
 def test_stimuli_keep_their_rate(burst, acts):
     """10 at 100 Hz take a tenth of a second, one by one or in bursts, and each is counted."""
-    time, sent = Time(), []
+    sent: list[int] = []
+    time = Time()
     number = paced(10, 100.0, burst, sent.append, lambda _: True, clock=time.clock, pause=time.pause)
     assert number == sum(sent) == 10
     assert len(sent) == acts
@@ -195,7 +197,7 @@ def test_a_stimulus_ends_when_it_is_told():
     assert paced(10, 1e9, 1, lambda _: None, lambda sent: sent < 4) == 4
 
 
-class Session:
+class Session(StandIn):
     """Answers by the first pattern that a command matches."""
 
     def __init__(self, answers: dict[str, Reply]) -> None:

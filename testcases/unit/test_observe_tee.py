@@ -8,6 +8,7 @@ from mpbench.deployment.leaks import SNAPSHOTS, Snapshot, persistent_leaks
 from mpbench.tee.client import answers
 from mpbench.tee.fixture import numbers
 from mpbench.tee.parse import allocated, capabilities, revision, uuids
+from testcases.stand_in import StandIn
 
 LOG = """[    1.651388] optee: probing for conduit method.
 [    1.652585] optee: revision 4.10 (18b424c2)
@@ -51,7 +52,7 @@ def test_uuids():
         uuids(bytes(17))
 
 
-class Client:
+class Client(StandIn):
     """A client on a board whose OP-TEE answers this."""
 
     def __init__(self, said):

@@ -3,6 +3,7 @@
 
 import contextlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from attrs import evolve
@@ -300,7 +301,12 @@ def one_by_one(monkeypatch, results, samples=10):
     made = Notifications(None, None, None, {}, samples, 100.0, None)
     asked: list[int] = []
     found = iter(results)
-    monkeypatch.setattr(Notifications, "_record_of", lambda _, n, *__: asked.append(n) or next(found))
+
+    def record_of(_, n, *__):
+        asked.append(n)
+        return next(found)
+
+    monkeypatch.setattr(Notifications, "_record_of", record_of)
     return made.run(), asked
 
 
@@ -319,8 +325,11 @@ def test_records_are_joined_until_enough_came(monkeypatch):
 def test_a_buffer_of_an_unknown_layout_is_read_as_text(monkeypatch, known):
     """Raw pages if the board's header_page is one that is known, else the trace's text."""
     page = (CAPTURE / "header_page").read_text() if known else "field: nothing\n"
-    board = type("Board", (), {"session": Session({"header_page": Reply(0, page.encode() + b"@@\n", b"")})})
-    made = Notifications(type("Bench", (), {"board": board}), None, None, {}, 1, 1.0, None)
+    board: Any = type(
+        "Board", (), {"session": Session({"header_page": Reply(0, page.encode() + b"@@\n", b"")})}
+    )
+    bench: Any = type("Bench", (), {"board": board})
+    made: Any = Notifications(bench, None, None, {}, 1, 1.0, None)
     monkeypatch.setattr(Notifications, "_raw", lambda *_: "raw")
     monkeypatch.setattr(Notifications, "_by_text", lambda *_: "text")
     assert made._taken(None, {}, 1) == ("raw" if known else "text")

@@ -5,7 +5,6 @@ import itertools
 
 import pytest
 from attrs import define, evolve, field, frozen
-from image_rig import board, image
 
 from mpbench.board.identification import About
 from mpbench.core.compare import compare
@@ -19,6 +18,7 @@ from mpbench.deployment.flips import Corpus, Flips, answered
 from mpbench.image.random_faults import Flip, flipped
 from mpbench.twin.loader import load
 from mpbench.twin.profile import Profile
+from testcases.unit.image_rig import board, image
 
 
 @frozen

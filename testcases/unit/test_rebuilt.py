@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Firmware put together anew for the board's cases: what the twin says of it, for every kind of core."""
 
-import image_rig
 import pytest
 
 from mpbench.deployment.predict import expect
@@ -9,6 +8,7 @@ from mpbench.image.sign import sign
 from mpbench.twin.loader import load
 from testcases.peer.elves import Segment
 from testcases.rebuilt import data_only, end, rebuilt, segments, table, with_table
+from testcases.unit import image_rig
 
 CORES = {"m33": "virtual-mp25", "m0": "virtual-mp25", "m4": "optee-4.10"}
 

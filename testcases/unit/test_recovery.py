@@ -3,6 +3,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from attrs import evolve, frozen
@@ -22,11 +23,12 @@ from mpbench.recovery.crash_trace import CLEAN, CrashTrace
 from mpbench.recovery.facts import INJECTED, NO_CRASH, WATCHDOG, RecoveryFacts
 from mpbench.recovery.predict import crash, recovery, started
 from mpbench.recovery.run import calm, lives_on
+from testcases.stand_in import StandIn
 from testcases.unit.image_rig import board, image, key
 
 CAPTURE = Path(__file__).parents[1] / "captures/virtual-mp25-crashes/watchdog-m33"
 PROFILE = board().with_key(key().public_key())
-USUAL = {"identity": "starve m33", "reload": image()}
+USUAL: dict[str, Any] = {"identity": "starve m33", "reload": image()}
 MS = 1_000_000
 
 
@@ -193,7 +195,7 @@ def test_facts_of_different_kinds_are_not_compared():
 # --- the bound
 
 
-class Log:
+class Log(StandIn):
     """A kernel log in which a core crashes some times and then is quiet."""
 
     def __init__(self, crashes: int) -> None:
@@ -242,11 +244,12 @@ def test_a_heart_that_stops_is_the_boards_fault():
 # --- the board's files
 
 
-class Shell:
+class Shell(StandIn):
     """A session that knows some files and answers of commands."""
 
     def __init__(self, files=None, **answers) -> None:
-        self.files, self.answers, self.asked = files or {}, answers, []
+        self.asked: list[str] = []
+        self.files, self.answers = files or {}, answers
 
     def read_many(self, paths):
         return {path: self.files.get(path, "ENOENT") for path in paths}

@@ -9,7 +9,7 @@ from mpbench.report.figures import COLUMNS, LEFT, MAX_BUCKETS, PLOT, WIDTH, figu
 SAID = {"name": "latency", "source": "hist", "unit": "µs"}
 
 
-def points(found) -> list[tuple[int, int]]:
+def points(found) -> list[tuple[int, ...]]:
     return [tuple(map(int, pair.split(","))) for pair in found.points.split()]
 
 

@@ -3,8 +3,8 @@
 
 import hashlib
 import re
+from typing import Any
 
-import image_rig
 import pytest
 from attrs import evolve
 
@@ -22,6 +22,8 @@ from mpbench.harness.run_state import append_step
 from mpbench.image.sign import sign
 from mpbench.layout import Tee
 from testcases.peer.elves import Elf, Segment
+from testcases.stand_in import StandIn
+from testcases.unit import image_rig
 
 CLOCK = Clock(utc_s=lambda: 1_795_000_000.0, mono_ns=lambda: 42)
 RUNNING = DeployFacts("OK", "running", 0, "", True, "alive m33")
@@ -29,7 +31,7 @@ REFUSED = DeployFacts("EIO", "offline", 0xFFFF000F, "Fails to load segment, res 
 GOOD, FLIPPED = b"good image", b"flipped image"
 
 
-class Stream:
+class Stream(StandIn):
     """A log of the board in memory; nothing comes after what is there."""
 
     def __init__(self) -> None:
@@ -49,7 +51,7 @@ class Stream:
         return pattern.search(self.data, mark) is not None
 
 
-class PlayedBoard:
+class PlayedBoard(StandIn):
     """Session and remoteproc of a board that refuses FLIPPED as OP-TEE does and runs everything else."""
 
     def __init__(self) -> None:
@@ -133,12 +135,13 @@ class Ram:
 def test_memory_is_looked_at_where_it_can_be_seen(board):
     """Ranges of zeros and others become evidence and a field; on a board without a window nothing is said."""
     there = evolve(seen(board), memory=Ram())
-    step = run.deployment(there, "m33", FLIPPED, REFUSED, look_at=((0x1000, 4), (0x2000, 16)))
+    step: Any = run.deployment(there, "m33", FLIPPED, REFUSED, look_at=((0x1000, 4), (0x2000, 16)))
     assert step.observed.memory == "zeros"
     step = run.deployment(there, "m33", FLIPPED, REFUSED, look_at=((0x1000, 8), (0x2000, 16)))
     dirty = hashlib.sha256(bytes([0, 0, 0, 0, 1, 0, 0, 0])).hexdigest()[:16]
     assert step.observed.memory == f"0x1000+0x8 {dirty}; 0x2000+0x10 zeros"
-    assert deployed(board, FLIPPED, REFUSED).observed.memory is None
+    step = deployed(board, FLIPPED, REFUSED)
+    assert step.observed.memory is None
 
 
 def test_a_good_image_runs_as_predicted(board):
@@ -179,7 +182,7 @@ def test_a_firmware_that_never_speaks_is_not_waited_for_for_ever(board, monkeypa
     """After the deadline its buffer is still empty: nobody said a word, and nothing beats."""
     monkeypatch.setattr(collect, "BEAT_DEADLINE_S", 0.01)
     board.silent = 10**9
-    observed = deployed(board, GOOD, RUNNING).observed
+    observed: Any = deployed(board, GOOD, RUNNING).observed
     assert (observed.beating, observed.identity) == (False, "")
 
 

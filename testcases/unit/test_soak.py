@@ -20,6 +20,7 @@ from mpbench.harness.soak import Goal, Soak, SoakJournal, goal, goal_option
 from mpbench.recovery.facts import RecoveryFacts, Timeline
 from mpbench.recovery.measure import disagreements, distribution, durations, measurements, percentile
 from mpbench.recovery.run import Crash
+from testcases.stand_in import StandIn
 from testcases.test_soak import cycle
 
 MS = 1_000_000
@@ -166,7 +167,8 @@ class Crashes:
     """Crashes of a board that are all like this one; what was recorded of them."""
 
     def __init__(self, step: Crash) -> None:
-        self.step, self.bench, self.recorded = step, self, []
+        self.step, self.bench = step, self
+        self.recorded: list[Crash] = []
 
     def watchdog(self, _core, *, record):
         assert not record, "the soak records what differs only"
@@ -267,7 +269,7 @@ def test_what_comes_and_goes_is_no_leak():
 def test_a_board_that_says_nothing_is_the_labs_fault():
     """Without /proc there is no leak check, and no silent pass of one."""
 
-    class Mute:
+    class Mute(StandIn):
         def execute(self, _command, _timeout_s=None):
             return Reply(0, b"", b"")
 
@@ -317,7 +319,7 @@ def test_a_time_beyond_its_limit_is_a_fail():
 # --- the watcher of heartbeats
 
 
-class Spawner:
+class Spawner(StandIn):
     """A session whose spawned watcher does nothing but be closed."""
 
     def __init__(self) -> None:
@@ -332,7 +334,7 @@ class Spawner:
         self.closed += 1
 
 
-class Log:
+class Log(StandIn):
     """A kernel log that matches or not."""
 
     def __init__(self, matches: bool) -> None:

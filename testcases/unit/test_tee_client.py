@@ -10,6 +10,7 @@ from mpbench.board.session.shell_protocol import Reply
 from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.harness.firmware import FIRMWARE, make
 from mpbench.tee.client import Answer, TeeClient, answers
+from testcases.stand_in import StandIn
 
 # Lines of the client on the virtual STM32MP25.
 SAID = """0 context errno=0
@@ -57,7 +58,7 @@ class Running:
         self.closed = True
 
 
-class Session:
+class Session(StandIn):
     """A session whose commands give this."""
 
     def __init__(self, reply=None, running=None):

@@ -4,7 +4,6 @@
 import struct
 
 import pytest
-from image_rig import BASE, TABLE_DA, board, firmware, image, key
 
 from mpbench import layout
 from mpbench.deployment.facts import ZEROS, MemoryRange, memory_word
@@ -15,6 +14,7 @@ from mpbench.image.sign import sign
 from mpbench.twin import linux
 from mpbench.twin.loader import load
 from testcases.peer.elves import Elf, Segment
+from testcases.unit.image_rig import BASE, TABLE_DA, board, firmware, image, key
 
 
 def entry(kind, *words, name=b"trace"):

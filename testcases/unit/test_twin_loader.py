@@ -5,6 +5,7 @@ import hashlib
 import random
 import tracemalloc
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from attrs import evolve
@@ -46,7 +47,7 @@ def changed(name: str, value: int, data: bytes | None = None) -> bytes:
     return bytes(image_)
 
 
-def drafted(*elfs: bytes, **kind: object) -> bytes:
+def drafted(*elfs: bytes, **kind: Any) -> bytes:
     """An unsigned signed image, for a board that trusts every signature."""
     return Draft(list(elfs) or [firmware()], **kind).build()
 
@@ -56,12 +57,12 @@ def header(tlv_len: int, sign_len: int, img_len: int, size: int = 64) -> bytes:
     return layout.HEADER.pack(layout.HEADER_MAGIC, 1, tlv_len, sign_len, img_len).ljust(size, b"\0")
 
 
-def elf(*segments: Segment, **kind: object) -> bytes:
+def elf(*segments: Segment, **kind: Any) -> bytes:
     """An image of one ELF."""
     return drafted(Elf(segments or [Segment(BASE, b"data", 4)], **kind).build())
 
 
-def with_table(table: bytes, da: int = BASE, **kind: object) -> bytes:
+def with_table(table: bytes, da: int = BASE, **kind: Any) -> bytes:
     """An image whose resource table is this."""
     return elf(Segment(BASE, b"data", 4), table=table, table_da=da, **kind)
 

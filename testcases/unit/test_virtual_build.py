@@ -13,6 +13,7 @@ from mpbench_virtual.models import KINDS
 from mpbench_virtual.paths import FIRMWARE
 from mpbench_virtual.recipes import GUEST_FILES, steps_of
 from mpbench_virtual.steps import BuildStep, build, hash_files, keys_of
+from testcases.stand_in import StandIn
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +41,7 @@ def recorder():
 
 def test_what_was_built_is_not_built_again():
     """The second build finds everything by content and makes nothing."""
-    made = []
+    made: list[str] = []
     parts = [BuildStep("part", lambda: ["input"], writer("hello", made))]
     first = build(parts, lambda *_: None)
     lines, report = recorder()
@@ -155,7 +156,7 @@ def test_too_little_disk_space_is_reported_before_the_build(tmp_path):
 
 def test_a_build_without_space_does_not_start(monkeypatch):
     """A build checks the disk before it makes anything, but not when everything is in the cache."""
-    made = []
+    made: list[str] = []
     parts = [BuildStep("part", lambda: [], writer("", made))]
     monkeypatch.setattr(steps, "BUILD_BYTES", 1 << 60)
     with pytest.raises(UsageError, match="GiB free"):
@@ -189,7 +190,7 @@ def test_an_unreachable_mirror_is_an_infrastructure_error(tmp_path, cache):
     assert not tmp_path.joinpath("lists").exists()
 
 
-class ArchiveStandIn:
+class ArchiveStandIn(StandIn):
     """An archive that holds one version; real apt is tried by every build from nothing."""
 
     def __init__(self, version, data=b"package"):

@@ -3,6 +3,7 @@
 
 import stat
 import struct
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -44,5 +45,5 @@ def test_dropbears_host_key_is_the_same_key():
     assert data[4 : 4 + name_len] == b"ssh-ed25519"
     assert pair_len == 64
     public = data[-32:]
-    openssh = serialization.load_ssh_public_key(keys.ssh_public_line(keys.host_key()))
+    openssh: Any = serialization.load_ssh_public_key(keys.ssh_public_line(keys.host_key()))
     assert openssh.public_bytes_raw() == public

@@ -67,7 +67,7 @@ class STM32MPStrategy(Strategy):
 
     @once_broken
     @stepped(args=["status"])
-    def transition(self, status: Status | str, *, step: Any) -> None:
+    def transition(self, status: Status | str, *, step: Any = None) -> None:
         """Bring the board into `status`. InfrastructureError behind labgrid's StrategyError if the lab does not obey."""
         status = Status[status] if isinstance(status, str) else status
         if status is Status.unknown:
@@ -81,7 +81,7 @@ class STM32MPStrategy(Strategy):
 
     @once_broken
     @stepped(args=["status"])
-    def force(self, status: Status | str, *, step: Any) -> None:  # noqa: ARG002 - labgrid passes it
+    def force(self, status: Status | str, *, step: Any = None) -> None:  # noqa: ARG002 - labgrid passes it
         """Believe that the board is in `status` already (--lg-initial-state), and connect to it."""
         status = Status[status] if isinstance(status, str) else status
         self._record_consoles()
