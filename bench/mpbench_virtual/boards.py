@@ -2,7 +2,6 @@
 """Virtual boards: start, find by name, stop."""
 
 import contextlib
-import fcntl
 import json
 import os
 import select
@@ -18,6 +17,7 @@ import attrs
 from attrs import frozen
 
 from mpbench.core.errors import InfrastructureError, UsageError
+from mpbench.core.files import lock
 from mpbench_virtual import keys
 from mpbench_virtual.memory import RAM_NAME, ram_offset
 from mpbench_virtual.models import KINDS
@@ -91,12 +91,12 @@ def start(
     UsageError when the name is taken; InfrastructureError when a port is busy.
     """
     parts = build_parts(kind_name, report)
-    directory, lock = _claim(name)
-    with lock:
+    directory, held = _claim(name)
+    with held:
         try:
             parts = attrs.evolve(parts, initrd=_with_keys(parts.initrd, directory))
             return _launch(
-                Spec(name, kind_name, directory, address, base_port, parts, lifeline), lock.fileno()
+                Spec(name, kind_name, directory, address, base_port, parts, lifeline), held.fileno()
             )
         except BaseException:
             shutil.rmtree(directory, ignore_errors=True)
@@ -114,9 +114,9 @@ def _claim(name: str) -> tuple[Path, IO[str]]:
             directory.mkdir(mode=0o700)
         except FileExistsError:
             raise UsageError(f"a board named {name!r} is up already; see mpbench virtual status") from None
-        lock = (directory / "lock").open("w")
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    return directory, lock
+        held = (directory / "lock").open("w")
+        lock(held)
+    return directory, held
 
 
 @contextlib.contextmanager
@@ -124,7 +124,7 @@ def _cleanup_lock() -> Iterator[None]:
     """Excludes other runs of this user from removing stale directories: one without its lock looks stale."""
     run_dir().mkdir(mode=0o700, parents=True, exist_ok=True)
     with (run_dir() / ".lock").open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        lock(file)
         yield
 
 
@@ -235,8 +235,8 @@ def stop(board: StartedBoard) -> None:
         _reap(board.process)
         return
     os.kill(board.pid, signal.SIGTERM)
-    with (board.directory / "lock").open() as lock:
-        fcntl.flock(lock, fcntl.LOCK_SH)
+    with (board.directory / "lock").open() as file:
+        lock(file)
 
 
 def _reap(process: "subprocess.Popen[bytes]") -> None:
@@ -254,10 +254,7 @@ def remove_stale() -> None:
 
 
 def _remove_stale() -> None:
-    for lock in run_dir().glob("*/lock"):
-        with lock.open() as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
-            shutil.rmtree(lock.parent, ignore_errors=True)
+    for path in run_dir().glob("*/lock"):
+        with path.open() as file:
+            if lock(file, wait=False):
+                shutil.rmtree(path.parent, ignore_errors=True)

@@ -4,9 +4,8 @@
 Ref: dropbear src/ed25519.c, buf_put_ed25519_priv_key; PROTOCOL.key of OpenSSH; RFC 8709.
 """
 
-import os
+import contextlib
 import struct
-import tempfile
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
@@ -14,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from mpbench.core.directories import config_dir
+from mpbench.core.files import write_whole
 
 SIGNING_KEY_BITS = 2048
 
@@ -34,7 +34,7 @@ def signing_public_key() -> Path:
     form = serialization.PublicFormat.SubjectPublicKeyInfo
     public = private.public_key().public_bytes(serialization.Encoding.PEM, form)
     if not path.exists() or path.read_bytes() != public:
-        _write(path, public)
+        write_whole(path, public, mode=0o600)
     return path
 
 
@@ -75,16 +75,7 @@ def _private_pem(key: rsa.RSAPrivateKey | Ed25519PrivateKey, form: serialization
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Write atomically, readable by this user only; if two runs make a key at once, the first is kept."""
+    """Write a private key, readable by this user only; if two runs make a key at once, the first is kept."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        file.write(data)
-    try:
-        if path.suffix == ".pem" and path.name.endswith(".pub.pem"):
-            os.replace(file.name, path)
-        elif not path.exists():
-            os.link(file.name, path)
-    except FileExistsError:
-        pass
-    finally:
-        Path(file.name).unlink(missing_ok=True)
+    with contextlib.suppress(FileExistsError):
+        write_whole(path, data, mode=0o600, exclusive=True)

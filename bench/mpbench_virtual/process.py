@@ -21,6 +21,7 @@ from typing import Any
 from attrs import define, field, frozen
 
 from mpbench.core.errors import InfrastructureError
+from mpbench.core.files import write_whole
 from mpbench_virtual import keys
 from mpbench_virtual.coprocessor import Coprocessor
 from mpbench_virtual.memory import RAM_SIZE, SharedRam
@@ -193,14 +194,12 @@ def own_address() -> str:
 
 
 def _announce(spec: Spec, address: str) -> None:
-    """Write board.json (atomically) and known_hosts, then print `ready`."""
+    """Write known_hosts and board.json, then print `ready`."""
     ports = {name: spec.port(name) for name in PORTS}
     host_key = keys.ssh_public_line(keys.host_key()).decode()
     (spec.directory / "known_hosts").write_text(f"[{address}]:{ports['ssh']} {host_key}\n")
     text = json.dumps({"name": spec.name, "pid": os.getpid(), "address": address, "ports": ports})
-    fresh = spec.directory / "board.json.partial"
-    fresh.write_text(text)
-    fresh.rename(spec.directory / "board.json")
+    write_whole(spec.directory / "board.json", text.encode())
     print("ready", flush=True)
 
 

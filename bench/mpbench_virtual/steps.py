@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Content-addressed build steps: the result of given inputs is built once and then taken from the cache."""
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from attrs import frozen
 
+from mpbench.core.files import lock
 from mpbench_virtual.paths import cache_dir
 from mpbench_virtual.tools import require_space
 
@@ -92,7 +92,7 @@ def build(steps: list[BuildStep], report: Report) -> dict[str, Path]:
             os.utime(results[step.name])
     if missing:
         require_space(cache_dir(), BUILD_BYTES)
-        with _lock(cache_dir() / "build.lock", report):
+        with _build_lock(report):
             _build_missing(missing, results, report)
     return results
 
@@ -139,13 +139,10 @@ def _make(step: BuildStep, results: Mapping[str, Path], report: Report, stop: th
 
 
 @contextmanager
-def _lock(path: Path, report: Report) -> Iterator[None]:
+def _build_lock(report: Report) -> Iterator[None]:
     """One builder at a time; the others wait and then find the results in the cache."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+    with (cache_dir() / "build.lock").open("w") as file:
+        if not lock(file, wait=False):
             report("build", "another build is running; waiting for it")
-            fcntl.flock(file, fcntl.LOCK_EX)
+            lock(file)
         yield
