@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """pytest with the bench's plugin, run as a user runs it; the board's drivers are played by a few lines."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -215,9 +216,9 @@ def test_a_measurement_decides_the_verdict(place):
     done = place.run(
         """
 from mpbench.core.facts import Measurement
-def test_fast(bench): mpbench.measure(Measurement("latency", 5.0, "ms", "hist", None, 10, 0.05))
-def test_close(bench): mpbench.measure(Measurement("latency", 9.9, "ms", "hist", None, 10, 0.05))
-def test_slow(bench): mpbench.measure(Measurement("latency", 11.0, "ms", "hist", None, 10, 0.05))
+def test_fast(bench): bench.measure(Measurement("latency", 5.0, "ms", "hist", None, 10, 0.05))
+def test_close(bench): bench.measure(Measurement("latency", 9.9, "ms", "hist", None, 10, 0.05))
+def test_slow(bench): bench.measure(Measurement("latency", 11.0, "ms", "hist", None, 10, 0.05))
 """,
         "--lg-env=played.yaml",
     )
@@ -241,6 +242,57 @@ def test_what_the_bench_brought_is_provenance(place):
     assert " on " in entries[0]["operator"]
     assert entries[1]["firmware alive m33"].startswith("sha256 ")
     assert "hush" not in place.page()
+
+
+def test_own_firmware_and_the_commit_of_own_tests_are_provenance(place):
+    """Any ELF file by its hash, and the commit of the repository that the tests are in."""
+    (place.path / "my.elf").write_bytes(b"\x7fELF")
+    tests = 'def test_one(bench, firmware): firmware("my.elf")'
+    git = ["git", "-c", "user.name=x", "-c", "user.email=x@example.org", "-C", str(place.path)]
+    subprocess.run([*git, "init", "-q"], check=True)
+    subprocess.run([*git, "add", "my.elf"], check=True)
+    subprocess.run([*git, "commit", "-qm", "one"], check=True)
+    commit = subprocess.run(
+        [*git, "rev-parse", "--short=12", "HEAD"], check=True, capture_output=True, text=True
+    )
+    place.run(tests, "--lg-env=played.yaml", "--rootdir", str(place.path))
+    first, last = [line["entries"] for line in place.lines() if line["kind"] == "provenance"]
+    assert first["tests"] == f"{place.path.name} {commit.stdout.strip()}"
+    assert last["firmware my.elf"] == "sha256 " + hashlib.sha256(b"\x7fELF").hexdigest()
+
+
+def test_a_mark_narrows_the_cores(place):
+    """A test runs for the cores of its mark; one that the board lacks is NOT-RUN, an unknown one an error."""
+    tests = """
+@pytest.mark.cores("m33")
+def test_one(bench, core): pass
+@pytest.mark.cores("m4")
+def test_two(bench, core): pass
+"""
+    done = place.run(tests, "--lg-env=played.yaml", "--strict-markers")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert place.ends() == {
+        "test_one[m33]": ("PASS", ""),
+        "test_two[m4]": ("NOT-RUN", "profile virtual-mp25 has no m4"),
+    }
+    done = place.run("@pytest.mark.cores('m7')\ndef test_one(bench, core): pass\n", "--lg-env=played.yaml")
+    assert done.returncode == 2
+    assert "test_one: mark `cores`: unknown core m7; profile virtual-mp25 has m33, m0" in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+def test_a_warning_is_no_fault_of_the_lab(place):
+    """The settings of the bench's own tests do not rule a board's run, in the checkout or elsewhere."""
+    tests = """
+import warnings
+@pytest.fixture
+def loud(): warnings.warn("rfc2217", DeprecationWarning)
+def test_one(bench, loud): warnings.warn("telnetlib", DeprecationWarning)
+"""
+    settings = str(CHECKOUT / "pyproject.toml")
+    done = place.run(tests, "--lg-env=played.yaml", "-c", settings, "test_played.py")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert list(place.ends().values()) == [("PASS", "")]
 
 
 def test_requirements_stand_in_the_record(place):
