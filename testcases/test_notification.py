@@ -16,9 +16,9 @@ import pytest
 from attrs import asdict, evolve
 
 from mpbench.board import stress
+from mpbench.board.trace.recorder import leftovers
 from mpbench.core.histogram import BUCKET_ERROR, interval
 from mpbench.harness.run_state import CHECKOUT
-from mpbench.notification.ftrace_session import leftovers
 from mpbench.notification.measure import merged
 from mpbench.notification.run import HISTOGRAM, RAW, TEXT
 from testcases.requirements import NOTIFICATION

@@ -17,7 +17,7 @@ from mpbench.core.errors import InfrastructureError
 from mpbench.notification import run
 from mpbench.notification.capabilities import Facilities, look
 from mpbench.notification.fixture import Decoded
-from mpbench.notification.ftrace_session import LatencyTrace, timing
+from mpbench.notification.ftrace_session import FtraceSession, timing
 from mpbench.notification.measure import Result
 from mpbench.notification.trace_events import SEGMENTS, Sample, follow
 from testcases.performance.rows import Board, Row
@@ -72,7 +72,7 @@ class Both:
     peer_s: float
 
 
-def _both(session: Any, trace: LatencyTrace, found: Facilities, send: Callable[[int], int | None]) -> Both:
+def _both(session: Any, trace: FtraceSession, found: Facilities, send: Callable[[int], int | None]) -> Both:
     before, after, sent = run.recorded(trace, found, send, BESIDE)
     assert trace.plan is not None
     begin = time.perf_counter()

@@ -431,12 +431,12 @@ class Scripted:
     def __init__(self, *texts: str) -> None:
         self.texts = list(texts)
         self.moved = 0
-        self.forgotten = 0
+        self.restarted = 0
         self.halted = 0
 
-    def read(self, *, durations: bool = True, anew: bool = False, halt: bool = False) -> bytes:  # noqa: ARG002
+    def read(self, *, durations: bool = True, restart: bool = False, halt: bool = False) -> bytes:  # noqa: ARG002
         self.moved += 1
-        self.forgotten += anew
+        self.restarted += restart
         self.halted += halt
         return gzip.compress((self.texts.pop(0) if len(self.texts) > 1 else self.texts[0]).encode())
 
@@ -495,7 +495,7 @@ def test_a_record_that_something_joins_at_its_end_is_made_again():
     """A watchdog's notification between the last reading and the record's end is in only one of them."""
     trace = Scripted(reading(0), reading(3), reading(4, quiet=False), reading(4), reading(7), reading(7))
     before, after, sent = run.recorded(trace, Place(), lambda n: n, 3)
-    assert (trace.forgotten, trace.halted, sent) == (2, 2, 3)
+    assert (trace.restarted, trace.halted, sent) == (2, 2, 3)
     assert sum(after.since(before).table.values()) == 3
     restless = Scripted(*(reading(k, quiet=q) for k in range(99) for q in (True, True, False)))
     with pytest.raises(InvalidRun, match="none of 12 records ended"):

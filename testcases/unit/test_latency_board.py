@@ -18,7 +18,7 @@ from mpbench.notification.capabilities import PER_CPU, THREADED, parse
 from mpbench.notification.fixture import baseline, baselines, limits, slower, source
 from mpbench.notification.ftrace_plan import SEGMENTS as PLANNED
 from mpbench.notification.ftrace_plan import plan
-from mpbench.notification.ftrace_session import LatencyTrace
+from mpbench.notification.ftrace_session import FtraceSession
 from mpbench.notification.live_histogram import Live, bars
 from mpbench.notification.measure import SEGMENTS
 from mpbench.notification.run import BUCKETS
@@ -252,23 +252,24 @@ def test_sources_that_the_target_file_promises():
 def test_a_kernel_that_refuses_is_a_lab_fault_and_leaves_nothing():
     """When a trigger is refused, the error says so in the kernel's words, and what was set up is removed."""
     session = Session({"mkdir": Reply(1, b"hist: error: Couldn't find field", b"")})
-    trace = LatencyTrace(session, parse(SAID), BUCKETS)
+    trace = FtraceSession(session, parse(SAID), BUCKETS)
     with pytest.raises(
-        InfrastructureError, match="refuses to trace notifications: hist: error: Couldn't find field"
+        InfrastructureError, match="refuses the trace's set-up: hist: error: Couldn't find field"
     ):
         trace.start()
     assert session.closed == 1
     assert "mpb_remove mpb" in session.commands[-1]
     with pytest.raises(InfrastructureError, match="not set up"):
         trace.read()
+    with pytest.raises(InfrastructureError, match="the trace recorder is not started"):
+        _ = trace.instance
 
 
 def test_what_stays_is_told():
     """Tracing that can't be removed is an error that names it."""
     session = Session({})
-    trace = LatencyTrace(session, parse(SAID), BUCKETS)
+    trace = FtraceSession(session, parse(SAID), BUCKETS)
     trace.start()
-    assert trace.plan is not None
     session.answers = {"mpb_remove": Reply(0, f"{trace.plan.tag}\n".encode(), b"busy")}
     with pytest.raises(InfrastructureError, match="can't be removed from the board: mpb"):
         trace.stop()
@@ -277,7 +278,7 @@ def test_what_stays_is_told():
 def test_unreadable_histograms_are_a_lab_fault():
     """A reading that fails is an error with the board's words; bytes that came are counted."""
     session = Session({"gzip": Reply(2, b"xyz", b"gzip: not found")})
-    trace = LatencyTrace(session, parse(SAID), BUCKETS)
+    trace = FtraceSession(session, parse(SAID), BUCKETS)
     trace.start()
     with pytest.raises(InfrastructureError, match="can't be read: gzip: not found"):
         trace.read()

@@ -30,7 +30,7 @@ from mpbench.notification.cpu_activity import (
 )
 from mpbench.notification.facts import CpuActivity, Outlier
 from mpbench.notification.fixture import Notifications
-from mpbench.notification.ftrace_session import LatencyTrace
+from mpbench.notification.ftrace_session import FtraceSession
 from mpbench.notification.live_histogram import Live
 from mpbench.notification.measure import OUTLIERS, Counts, Result, told, worst
 from mpbench.notification.run import BUCKETS
@@ -208,7 +208,7 @@ def test_the_plan_has_a_context_where_the_kernel_can():
 def test_context_has_a_buffer_of_its_own():
     """Small for a snapshot, as large as that of the events if all is recorded; none if it isn't wanted."""
     small, whole, without = (Session({}) for _ in range(3))
-    traces = [LatencyTrace(s, parse(able(SAID)), BUCKETS) for s in (small, whole, without)]
+    traces = [FtraceSession(s, parse(able(SAID)), BUCKETS) for s in (small, whole, without)]
     traces[0].start()
     traces[1].start(record=True)
     traces[2].start(context=False)
@@ -217,7 +217,7 @@ def test_context_has_a_buffer_of_its_own():
     assert "snapshot" not in whole.commands[-1].partition("mpb_refused()")[2]
     assert f"echo 8192 >{traces[1].context}/buffer_size_kb" in whole.commands[-1]
     assert traces[2].context not in without.commands[-1]
-    traces[1].read(anew=True)
+    traces[1].read(restart=True)
     assert f"{traces[1].context}/trace" in whole.commands[-1]
     assert traces[1].worst() == traces[2].worst() == b""
 
@@ -225,10 +225,10 @@ def test_context_has_a_buffer_of_its_own():
 def test_a_snapshot_that_cannot_be_read_is_a_lab_fault():
     """The board's words are the error's; what came is counted."""
     session = Session({"triggering": Reply(1, b"xy", b"no gzip")})
-    trace = LatencyTrace(session, parse(able(SAID)), BUCKETS)
+    trace = FtraceSession(session, parse(able(SAID)), BUCKETS)
     trace.start()
     with pytest.raises(
-        InfrastructureError, match="no snapshot of the slowest notification can be taken: no gzip"
+        InfrastructureError, match="the snapshot of the slowest notification can't be read: no gzip"
     ):
         trace.worst()
     assert trace.moved == 2

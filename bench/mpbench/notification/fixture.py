@@ -25,7 +25,7 @@ from mpbench.notification.capabilities import Facilities, look
 from mpbench.notification.cpu_activity import marks_of_raw, marks_of_text, of_snapshot, slowest
 from mpbench.notification.facts import Outlier
 from mpbench.notification.ftrace_plan import Recorded
-from mpbench.notification.ftrace_session import LatencyTrace, timing
+from mpbench.notification.ftrace_session import FtraceSession, timing
 from mpbench.notification.live_histogram import Live
 from mpbench.notification.measure import (
     EMULATED,
@@ -104,7 +104,7 @@ class Notifications:
     limits_us: Mapping[str, Mapping[str, float]]
     samples: int
     rate_hz: float
-    trace: LatencyTrace | None
+    trace: FtraceSession | None
     live: Live | None = None
     baseline: Mapping[str, Histogram] | None = None
     slower: float = 1.0
@@ -113,7 +113,7 @@ class Notifications:
     _slowest: list[Outlier] = field(factory=list)
 
     @contextmanager
-    def traced(self, **wanted: bool) -> Iterator[LatencyTrace]:
+    def traced(self, **wanted: bool) -> Iterator[FtraceSession]:
         """A latency trace, gone afterwards."""
         session: Any = self.bench.board.session
         with timing(session, self.found, run.BUCKETS, **wanted) as trace:
@@ -141,7 +141,6 @@ class Notifications:
         """The slowest notification since the last time, with what ran meanwhile, if the kernel keeps it."""
         self._unseen = 0
         assert self.trace is not None
-        assert self.trace.plan is not None
         if self._bytes < MOST_BYTES and (packed := self.trace.worst()):
             self._bytes += len(packed)
             self._slowest += of_snapshot(unpacked(packed), roles_of(self.trace.plan.context))
@@ -167,7 +166,7 @@ class Notifications:
         return found
 
     def _counted(
-        self, trace: LatencyTrace, wanted: int, burst: int, meanwhile: Callable[[], object]
+        self, trace: FtraceSession, wanted: int, burst: int, meanwhile: Callable[[], object]
     ) -> Result:
         """Counted by the kernel."""
         least = wanted if burst == 1 else 1
@@ -208,7 +207,7 @@ class Notifications:
             )
             return self._taken(trace, after.since(before).table, sent)
 
-    def _taken(self, trace: LatencyTrace, table: Mapping[int, int], sent: int | None) -> Result:
+    def _taken(self, trace: FtraceSession, table: Mapping[int, int], sent: int | None) -> Result:
         """Raw if the board's buffer has a layout that is known, else as text."""
         session: Any = self.bench.board.session
         try:
@@ -224,7 +223,7 @@ class Notifications:
             meanwhile()
             return sending.result()
 
-    def recorded(self, trace: LatencyTrace, samples: int | None = None) -> dict[str, Result]:
+    def recorded(self, trace: FtraceSession, samples: int | None = None) -> dict[str, Result]:
         """Notifications whose events are recorded one by one, by every method the trace is set up for."""
         before, after, sent = run.recorded(trace, self.found, self.send, samples or self.samples)
         table = after.since(before).table
@@ -233,10 +232,9 @@ class Notifications:
             found[run.HISTOGRAM] = run.result(self.found, before, after, sent, trace.moved)
         return found
 
-    def _by_text(self, trace: LatencyTrace, table: Mapping[int, int], sent: int | None) -> Result:
+    def _by_text(self, trace: FtraceSession, table: Mapping[int, int], sent: int | None) -> Result:
         """From the text, which stays on the board."""
         session: Any = self.bench.board.session
-        assert trace.plan is not None
         text = raw_trace.text(session, trace.instance).decode("utf-8", "backslashreplace")
         around = (
             raw_trace.text(session, trace.context).decode("utf-8", "backslashreplace")
@@ -250,10 +248,9 @@ class Notifications:
             outliers=slowest(seen.samples, OUTLIERS, marks_of_text(around)),
         )  # fmt: skip
 
-    def _raw(self, trace: LatencyTrace, table: Mapping[int, int], sent: int | None) -> Result:
+    def _raw(self, trace: FtraceSession, table: Mapping[int, int], sent: int | None) -> Result:
         """From the raw pages, which are taken off the board."""
         session: Any = self.bench.board.session
-        assert trace.plan is not None
         events = Decoded(session, trace.instance, trace.plan.recorded)
         around = Decoded(session, trace.context, trace.plan.context if trace.context_recorded else ())
         seen = follow(events.trace_events())
@@ -359,7 +356,7 @@ def notification_facilities(board: Any) -> Facilities:
 
 
 @pytest.fixture(scope="module")
-def notification_trace(board: Any, notification_facilities: Facilities) -> Iterator[LatencyTrace | None]:
+def notification_trace(board: Any, notification_facilities: Facilities) -> Iterator[FtraceSession | None]:
     """The kernel's histograms, for all tests of a module: setting them up takes longer than many a run."""
     if "histogram" not in notification_facilities.methods:
         yield None
@@ -372,7 +369,7 @@ def notification_trace(board: Any, notification_facilities: Facilities) -> Itera
 def notifications(
     bench: DeployBench,
     notification_facilities: Facilities,
-    notification_trace: LatencyTrace | None,
+    notification_trace: FtraceSession | None,
     target: Any,
     request: Any,
 ) -> Notifications:

@@ -15,13 +15,13 @@ from mpbench.core.errors import InfrastructureError
 
 TRIGGER = re.compile(r"^# trigger info: (hist:.*) \[(?:active|paused)\]$", re.M)
 ROW = re.compile(r"^(?:\{ |=)(.*)(?: \} hitcount: +|=)(\d+)(?: .*)?$", re.M)
-"""As the kernel prints it, or shortened on the board (mpbench.notification.ftrace_session.QUIETLY)."""
+"""As the kernel prints it, or shortened on the board (mpbench.notification.ftrace_session.CONSISTENT)."""
 KEY = re.compile(r"(\w+): *~? ?(-?\d+)")
 TOTAL = re.compile(r"^    (Hits|Entries|Dropped): (\d+)$", re.M)
 
 
 @frozen
-class Table:
+class HistTable:
     """One histogram.
 
     rows: value, or a bucket's first value, by key → hits; dropped: what found no place in the table
@@ -35,14 +35,14 @@ class Table:
     consistent: bool
 
 
-def tables(text: str) -> Iterator[Table]:
+def tables(text: str) -> Iterator[HistTable]:
     """The histograms of one event. InfrastructureError if a table is cut short."""
     starts = [*(found.start() for found in TRIGGER.finditer(text)), len(text)]
     for begin, end in pairwise(starts):
         yield _table(text[begin:end])
 
 
-def _table(text: str) -> Table:
+def _table(text: str) -> HistTable:
     found = TRIGGER.match(text)
     trigger = found[1] if found else ""
     totals = {name: int(n) for name, n in TOTAL.findall(text)}
@@ -53,4 +53,4 @@ def _table(text: str) -> Table:
         raise InfrastructureError(f"a histogram of the kernel is cut short: {trigger or text[:80]!r}")
     counted = sum(hits for _, hits in rows)
     consistent = len(rows) == totals["Entries"] and counted == totals["Hits"]
-    return Table(trigger, rows, totals["Hits"], totals["Dropped"], consistent)
+    return HistTable(trigger, rows, totals["Hits"], totals["Dropped"], consistent)

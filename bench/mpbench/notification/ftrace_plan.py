@@ -71,7 +71,7 @@ class Recorded:
 
 
 @frozen
-class Plan:
+class FtracePlan:
     """Everything that is asked for; names carry the run's tag, so that two runs don't meet.
 
     recorded: events for the other two methods
@@ -89,12 +89,12 @@ class Plan:
     worst: Trigger | None
 
 
-def plan(found: Facilities, tag: str, bands: tuple[tuple[int, int, int], ...]) -> Plan:
+def plan(found: Facilities, tag: str, bands: tuple[tuple[int, int, int], ...]) -> FtracePlan:
     """The plan for a board's path. bands: (from, to, width) of buckets, in nanoseconds."""
     per_cpu = found.path == PER_CPU
     links = tuple(_per_cpu(found, tag) if per_cpu else _threaded(found, tag))
     ours = {link.event: link for link in links if link.role}
-    return Plan(
+    return FtracePlan(
         tag=tag,
         probes=tuple(_probes(found, tag)),
         synthetic=tuple(_synthetic(found, tag, f"u{found.bits}" if per_cpu else "int")),

@@ -14,7 +14,7 @@ from attrs import field, frozen
 
 from mpbench.core.errors import InfrastructureError
 from mpbench.core.proc_interrupts import by_cpu
-from mpbench.notification.ftrace_hist import Table, tables
+from mpbench.notification.ftrace_hist import HistTable, tables
 
 SECTION = re.compile(r"^@@ (.+)$", re.M)
 ALL_CPUS = -1
@@ -76,7 +76,7 @@ def readout(text: str, line: str) -> Readout:
     looks = [interrupts(body, line) for label, body in sections if label == "interrupts"]
     found: dict[str, dict[int, int]] = {}
     durations: dict[str, dict[Bucket, int]] = {}
-    every: list[Table] = []
+    every: list[HistTable] = []
     for label, body in sections:
         these = list(tables(body)) if label not in ("interrupts", "missed") else []
         every += these
@@ -100,7 +100,7 @@ MISSED = re.compile(r"^ *\S+ +\d+ +(\d+)$", re.M)
 WIDTH = re.compile(r"(\w+)\.buckets=(\d+)")
 
 
-def _add_durations(table: Table, durations: dict[str, dict[Bucket, int]]) -> None:
+def _add_durations(table: HistTable, durations: dict[str, dict[Bucket, int]]) -> None:
     bucketed = WIDTH.search(table.trigger)
     if bucketed is None:
         raise InfrastructureError(f"a histogram without buckets: {table.trigger}")

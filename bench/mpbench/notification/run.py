@@ -37,7 +37,7 @@ class Trace(Protocol):
 
     moved: int
 
-    def read(self, *, durations: bool = True, anew: bool = False, halt: bool = False) -> bytes:
+    def read(self, *, durations: bool = True, restart: bool = False, halt: bool = False) -> bytes:
         """Everything counted so far; without durations it is short. The record of events begins or ends."""
 
 
@@ -50,7 +50,7 @@ def quiet(
     idle: int | None = None,
     *,
     durations: bool = True,
-    anew: bool = False,
+    restart: bool = False,
     pause: Callable[[float], object] = _pause,
 ) -> Readout:
     """A reading during which nothing happened. InvalidRun if there is none.
@@ -59,7 +59,7 @@ def quiet(
     the end of it only, or only the begin. None: this reading is to find out.
     """
     for _ in range(READS):
-        found = readout(unpacked(trace.read(durations=durations, anew=anew)), line)
+        found = readout(unpacked(trace.read(durations=durations, restart=restart)), line)
         if found.quiet and under_way(found) == (under_way(found) if idle is None else idle):
             return found
         pause(SETTLE_S)
@@ -176,7 +176,7 @@ def recorded(
     between them, and how many were sent. InvalidRun if something that nobody sent came at each try's end.
     """
     for _ in range(READS):
-        before = quiet(trace, found.line, anew=True)
+        before = quiet(trace, found.line, restart=True)
         sent = send(samples)
         quiet(trace, found.line, under_way(before), durations=False)
         after = readout(unpacked(trace.read(halt=True)), found.line)

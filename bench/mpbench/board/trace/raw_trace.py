@@ -22,7 +22,7 @@ dd if=trace_pipe_raw bs={page} count=$n 2>/dev/null || exit; done
 """
 """Reads what is there and never waits: a page holds at most 4080 bytes, so there are at least bytes / 4080.
 
-By dd and not by cat: see crashtrace.TAKE.
+By dd and not by cat: see mpbench.board.trace.recorder.TAKE.
 """
 
 STATS = re.compile(r"^(overrun|commit overrun|dropped events): (\d+)$", re.M)
