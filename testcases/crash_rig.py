@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Crashes of a board outside of a test run on that board: for fault tests and benchmarks."""
+"""Crash a board's cores outside of a test run on that board: for fault tests and benchmarks."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ from mpbench.harness.firmware import FIRMWARE, make
 from mpbench.harness.run_state import RunState
 from mpbench.harness.signer import Signer
 from mpbench.image.keys import load_private_key
-from mpbench.recovery.crash_trace import recording
+from mpbench.recovery.collect_trace import CrashTrace, recording
 from mpbench.recovery.fixture import Crashes
 from mpbench.twin.profile import load_profile
 from mpbench_virtual.keys import signing_key
@@ -41,16 +41,16 @@ def opened(target: Target) -> Iterator[Board]:
 
 
 @contextmanager
-def recorder(board: Any) -> Iterator[Any]:
-    """What Linux does in recoveries, as long as the block."""
+def recorder(board: Board) -> Iterator[CrashTrace]:
+    """Recorder of what Linux does in recoveries."""
     lines = [watchdog_line(board.session, board.remoteproc, core) for core in board.remoteproc.cores()]
     with recording(board.session, lines) as trace:
         yield trace
 
 
 @contextmanager
-def crashes_on(target: Target, board: Board, trace: Any, item: Any = None) -> Iterator[Crashes]:
-    """Crashes of a virtual STM32MP25 whose steps nobody records; afterwards no core runs."""
+def crashes_on(target: Target, board: Board, trace: CrashTrace, item: Any = None) -> Iterator[Crashes]:
+    """Crash API of a virtual STM32MP25, without a record; afterwards no core runs."""
     make()
     key: Any = load_private_key(signing_key())
     profile = load_profile("virtual-mp25").with_key(key.public_key())
@@ -59,5 +59,5 @@ def crashes_on(target: Target, board: Board, trace: Any, item: Any = None) -> It
         bench, lambda name, core: (FIRMWARE / f"build/{core}/{name}.elf").read_bytes(), Signer(key), trace
     )
     yield made
-    made.settle()
+    made.restore()
     bench.settle()

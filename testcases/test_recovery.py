@@ -35,7 +35,7 @@ def test_watchdog_expiry_is_recovered(crashes, core):
     assert step.observed.state == "running"
     assert step.observed.boots == 1
     assert step.observed.beating
-    crashes.lives_on(core)
+    crashes.check_heartbeat(core)
 
 
 @pytest.mark.parametrize("kind", range(4), ids=["mmufault", "watchdog", "fatal-error", "unknown"])
@@ -60,17 +60,17 @@ def test_two_crashes_in_a_row(crashes, core):
     crashes.start(core)
     crashes.watchdog(core).check(*ALL)
     crashes.watchdog(core).check(*ALL)
-    assert crashes.calm(core, bound=3) == 2
+    assert crashes.count_crashes(core, bound=3) == 2
 
 
 def test_reports_in_a_burst_end_in_a_running_core(crashes, core):
     """Ten reports at once are handled as fewer crashes, and the core runs in the end."""
     crashes.start(core, "alive")
     crashes.board_shell(" ; ".join([f"echo 1 >{crashes.debug(core, 'crash')}"] * 10))
-    handled = crashes.calm(core, bound=11)
+    handled = crashes.count_crashes(core, bound=11)
     assert 1 <= handled <= 10
     assert crashes.bench.state(core) == "running"
-    assert crashes.heart_beats(core)
+    assert crashes.is_beating(core)
     assert 2 <= crashes.beat(core)[0] <= 1 + handled, "a life that is cut short may not have counted itself"
 
 
@@ -88,7 +88,7 @@ def test_other_core_is_not_disturbed(crashes, core):
         boot, beats = crashes.beat(other)
         assert boot == before[other][0], f"{other} was started again"
         assert beats > before[other][1], f"{other} lost its beat"
-        assert crashes.calm(other, bound=1, quiet_s=0) == 0
+        assert crashes.count_crashes(other, bound=1, quiet_s=0) == 0
 
 
 def test_recovery_disabled_stays_crashed(crashes, core):
@@ -102,7 +102,7 @@ def test_recovery_disabled_stays_crashed(crashes, core):
     step.check(*ALL)
     assert step.observed.state == "crashed"
     crashes.inject(core, 1)
-    assert crashes.calm(core, bound=3, quiet_s=1) == 1, "a crash of a crashed core was handled"
+    assert crashes.count_crashes(core, bound=3, quiet_s=1) == 1, "a crash of a crashed core was handled"
     assert crashes.write(core, "state", "start") == "OK"
     assert crashes.bench.state(core) == "crashed"
     crashes.recover(core, "enabled").check(*ALL)
@@ -137,9 +137,9 @@ def test_crash_while_stopping(crashes, core):
         state = crashes.bench.board.remoteproc.path(core, "state")
         crash = crashes.debug(core, "crash")
         crashes.board_shell(f"echo 1 >{crash} & echo stop >{state} || echo refused; wait")
-        crashes.calm(core, bound=3, quiet_s=1)
+        crashes.count_crashes(core, bound=3, quiet_s=1)
         if crashes.bench.state(core) == "running":
-            assert crashes.heart_beats(core)
+            assert crashes.is_beating(core)
             crashes.bench.stop(core)
         assert crashes.bench.state(core) == "offline"
 
@@ -152,10 +152,10 @@ def test_crash_while_starting(crashes, core):
         crashes.bench.stop(core)
         mark = crashes.bench.board.kmsg.mark()
         crashes.board_shell(f"echo start >{state} & echo 1 >{crash}; wait")
-        crashes.calm(core, bound=20, quiet_s=1)
+        crashes.count_crashes(core, bound=20, quiet_s=1)
         assert crashes.bench.state(core) == "running"
         handled = crashes.bench.board.kmsg.since(mark).count(f"in {core}\n".encode())
-        assert crashes.heart_beats(core)
+        assert crashes.is_beating(core)
         assert 1 <= crashes.beat(core)[0] <= 1 + handled, (
             "a life that is cut short may not have counted itself"
         )

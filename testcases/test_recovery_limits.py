@@ -14,7 +14,7 @@ pytestmark = LIMITS
 BOUND = 5
 WAIT_S = 20.0
 DYING = 3
-"""Beats of a firmware whose heart stops."""
+"""Beats of a firmware before its heartbeat stops."""
 
 
 def test_recovered_but_dead_is_a_fail(crashes, core):
@@ -37,8 +37,8 @@ def test_recovered_but_dying_is_a_fail(crashes, core):
     crashes.replace(core, mute)
     step = crashes.watchdog(core, reload=mute)
     assert (step.observed.state, step.observed.boots) == ("running", 1)
-    with pytest.raises(BoardFailure, match=f"{core}: its heart stopped at beat {DYING} of life 2"):
-        crashes.lives_on(core)
+    with pytest.raises(BoardFailure, match=f"{core}: the heartbeat stopped at beat {DYING} of boot 2"):
+        crashes.check_heartbeat(core)
     assert crashes.bench.state(core) == "running", "Linux and the watchdog have not noticed"
 
 
@@ -48,11 +48,13 @@ def test_recovery_storm_stops_at_its_bound(crashes, core):
     crashes.fail(core, times=0xFFFF)
     words = f"recovery storm: {core} crashed {BOUND} times, the bound is {BOUND}; recovery disabled"
     with pytest.raises(BoardFailure, match=words):
-        crashes.calm(core, BOUND)
+        crashes.count_crashes(core, BOUND)
     remoteproc = crashes.bench.board.remoteproc
     assert remoteproc.await_state(core, "crashed", WAIT_S) == "crashed"
     assert remoteproc.attributes(core, "recovery") == {"recovery": "disabled"}
-    assert BOUND <= crashes.calm(core, BOUND + 2) <= BOUND + 1, "one that was under way may still be counted"
+    assert BOUND <= crashes.count_crashes(core, BOUND + 2) <= BOUND + 1, (
+        "one that was under way may still be counted"
+    )
 
 
 def in_mid_recovery(crashes, core):

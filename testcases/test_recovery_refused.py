@@ -11,7 +11,7 @@ from testcases.test_recovery import ALL
 pytestmark = LIMITS
 
 
-def wedged(crashes, core, reload):
+def stuck(crashes, core, reload):
     """Crash the core with `reload` in its file: refused, nothing runs, and only a power cycle ends it."""
     crashes.start(core)
     crashes.replace(core, reload)
@@ -19,7 +19,7 @@ def wedged(crashes, core, reload):
     step.check(*ALL)
     assert step.observed.state == "offline"
     assert not step.observed.beating
-    assert crashes.wedge(core).describes_one()
+    assert crashes.failed_recovery(core).is_stuck()
     crashes.power_cycle()
     crashes.start(core)
     crashes.bench.stop(core)
@@ -28,20 +28,20 @@ def wedged(crashes, core, reload):
 
 def test_tampered_file_is_refused_in_recovery(crashes, core):
     """One bit of the file is flipped before the crash: recovery authenticates again, and refuses it."""
-    step = wedged(crashes, core, apply("payload-first", crashes.image("starve", core)))
+    step = stuck(crashes, core, apply("payload-first", crashes.image("starve", core)))
     assert step.observed.tee_code == Tee.SECURITY
 
 
 def test_file_with_another_key_is_refused_in_recovery(crashes, core, firmware, signed):
     """The file is replaced by one that somebody else signed: recovery refuses it."""
     stranger = rsa.generate_private_key(65537, signed.key.key_size)
-    step = wedged(crashes, core, signed(core, firmware("starve", core), key=stranger))
+    step = stuck(crashes, core, signed(core, firmware("starve", core), key=stranger))
     assert step.observed.tee_code == Tee.SIGNATURE_INVALID
 
 
 def test_removed_file_leaves_the_core_stopped(crashes, core):
     """The file is gone when the core crashes: Linux stops the core and has nothing to start."""
-    step = wedged(crashes, core, None)
+    step = stuck(crashes, core, None)
     assert step.observed.sequence.endswith("missing")
 
 

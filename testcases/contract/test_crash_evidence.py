@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Evidence of a crash, gathered through every kind of server and shell; files stand for the board's."""
+"""Evidence of a crash, collected through every kind of server and shell; files replace the board's."""
 
 import re
 import threading
@@ -17,7 +17,7 @@ from mpbench.deployment import collect
 from mpbench.recovery.collect import Subject, after, before
 from testcases.stand_in import StandIn
 
-LIFE = "mpbench alive m33 1\nboot {:08x} beat {:08x}\n"
+TRACE = "mpbench alive m33 1\nboot {:08x} beat {:08x}\n"
 UP = "remote processor m33 is now up\n"
 
 
@@ -51,7 +51,7 @@ class Log(StandIn):
 
 
 class Late(Log):
-    """A kernel log that says what is waited for."""
+    """A kernel log in which the line that is waited for appears."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -66,16 +66,16 @@ class Late(Log):
 
 
 class Recorder:
-    """A recorder of TA calls that recorded one, or can't."""
+    """A recorder with one recorded TA call, or one that can't record."""
 
     def __init__(self, can: bool) -> None:
         self.can = can
 
-    def asking(self):
+    def take_command(self):
         return "echo ' 1.0: ta: call'" if self.can else ":"
 
-    def whole(self, begun):
-        return begun if self.can else None
+    def complete(self, taken):
+        return taken if self.can else None
 
 
 def subject(session: SessionDriver, root: Path, can: bool = True) -> Subject:
@@ -98,7 +98,7 @@ def beating(trace: Path, boot: int) -> Iterator[None]:
         while not ended.wait(0.01):
             beats += 1
             fresh = trace.with_suffix(".new")
-            fresh.write_text(LIFE.format(boot, beats) + "log\n")
+            fresh.write_text(TRACE.format(boot, beats) + "log\n")
             fresh.rename(trace)
 
     thread = threading.Thread(target=beat, name="firmware")
@@ -109,9 +109,9 @@ def beating(trace: Path, boot: int) -> Iterator[None]:
 
 
 def test_evidence_of_a_crash_is_whole(session: SessionDriver, tmp_path: Path):
-    """Before it, provoked in the same breath, and after it: everything that observing needs."""
+    """Samples before it, in the round trip that provokes it, and after it: all that parse needs."""
     found, trace = subject(session, tmp_path), tmp_path / "trace"
-    trace.write_text(LIFE.format(1, 7))
+    trace.write_text(TRACE.format(1, 7))
     seq = session._shell()._seq
     begun = before(found, f"echo x >{tmp_path}/provoked")
     assert session._shell()._seq - seq == 1, "one round trip"
@@ -120,7 +120,7 @@ def test_evidence_of_a_crash_is_whole(session: SessionDriver, tmp_path: Path):
     with beating(trace, 2):
         evidence = after(begun).evidence
     assert (tmp_path / "provoked").exists()
-    assert evidence.get(TRACE_BEFORE) == LIFE.format(1, 7).encode()
+    assert evidence.get(TRACE_BEFORE) == TRACE.format(1, 7).encode()
     first, second = (collect.BOOT_AND_BEAT.match(evidence.get(name)) for name in (TRACE_FIRST, TRACE_SECOND))
     assert first[1] == second[1] == b"mpbench alive m33 1\nboot 00000002 "
     assert first[0] != second[0]
@@ -133,9 +133,9 @@ def test_evidence_of_a_crash_is_whole(session: SessionDriver, tmp_path: Path):
 def test_a_dead_core_is_sampled_until_the_deadline(session: SessionDriver, tmp_path: Path):
     """Firmware that does not beat, or has no trace at all, leaves evidence of that, not an error."""
     found, clock = subject(session, tmp_path, can=False), iter(range(100))
-    (tmp_path / "trace").write_text(LIFE.format(1, 0))
+    (tmp_path / "trace").write_text(TRACE.format(1, 0))
     evidence = after(before(found), now_s=lambda: next(clock)).evidence
-    assert evidence.get(TRACE_FIRST) == evidence.get(TRACE_SECOND) == LIFE.format(1, 0).encode()
+    assert evidence.get(TRACE_FIRST) == evidence.get(TRACE_SECOND) == TRACE.format(1, 0).encode()
     assert evidence.get(FTRACE) is None
     (tmp_path / "trace").unlink()
     evidence = after(before(found), now_s=lambda: next(clock)).evidence
@@ -144,18 +144,18 @@ def test_a_dead_core_is_sampled_until_the_deadline(session: SessionDriver, tmp_p
 
 
 def test_a_crash_that_cannot_be_provoked_is_the_labs_fault(session: SessionDriver, tmp_path: Path):
-    """A command that fails on the board is told with what it said: nothing was provoked."""
+    """The error shows the command and its output: no crash was provoked."""
     with pytest.raises(
-        InfrastructureError, match=r"m33: the board does not take 'cat /nowhere': .*No such file"
+        InfrastructureError, match=r"m33: the command 'cat /nowhere' failed on the board: .*No such file"
     ):
         before(subject(session, tmp_path), "cat /nowhere")
 
 
 def test_the_first_beat_is_waited_for_where_a_watcher_dates_it(session: SessionDriver, tmp_path: Path):
-    """A watcher writes a moment after the firmware: its line belongs to the evidence."""
+    """The watcher's line, which comes a moment after the heartbeat, belongs to the evidence."""
     found = subject(session, tmp_path)
     log = Late(tmp_path / "kmsg")
     with beating(tmp_path / "trace", 2):
-        evidence = after(before(evolve(found, kmsg=log)), last="mpbench beat {core} ").evidence
+        evidence = after(before(evolve(found, kmsg=log)), then="mpbench beat {core} ").evidence
     assert log.waited == ["remote processor", "mpbench beat"]
     assert b"mpbench beat m33 2\n" in evidence.get(KMSG)

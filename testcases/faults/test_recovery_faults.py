@@ -17,8 +17,8 @@ from labgrid import Environment
 
 from mpbench.core.errors import BoardFailure, InfrastructureError
 from mpbench.harness.run_state import CHECKOUT
-from mpbench.recovery.crash_trace import going_on
-from mpbench.recovery.fixture import LIVES, Crashes
+from mpbench.recovery.collect_trace import unfinished
+from mpbench.recovery.fixture import BEATS_CHECKED, Crashes
 from testcases.crash_rig import crashes_on, opened, recorder
 
 pytestmark = pytest.mark.slow
@@ -113,39 +113,39 @@ def test_15_a_sysfs_write_that_never_returns(crashes: Crashes, core: str, chance
 def test_15_a_recovery_that_is_held_has_its_end_recorded(
     crashes: Crashes, core: str, chance: random.Random, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What records a recovery waits for its end without keeping others from the board, however late it is."""
-    monkeypatch.setattr("mpbench.recovery.crash_trace.HANDLER_S", PATIENT_S)
+    """The recorder waits for the end of a recovery, however late it is, without blocking other commands."""
+    monkeypatch.setattr("mpbench.recovery.collect_trace.HANDLER_S", PATIENT_S)
     hold_recovery(crashes, core, chance)
     recorded: list[bytes] = []
     reader = threading.Thread(target=lambda: recorded.append(crashes.trace.take() or b""), name="reader")
     reader.start()
     crashes.take_dump(core, boot=1).check("segments", "unchanged")
     reader.join(2 * PATIENT_S)
-    assert [going_on(trace) for trace in recorded] == [frozenset()]
+    assert [unfinished(trace) for trace in recorded] == [frozenset()]
     assert b"workqueue_execute_end" in recorded[0]
 
 
 def test_16_a_recovery_storm(crashes: Crashes, core: str, chance: random.Random) -> None:
-    """Firmware that fails in every life is recovered so often and no more; the verdict names the storm."""
+    """Firmware that fails after every boot is recovered at most `bound` times; the verdict is a recovery storm."""
     bound = chance.randint(2, 4)
     crashes.start(core, chance.choice(FAILING))
     crashes.fail(core, times=chance.randint(bound + 2, 0xFFFF))
     with pytest.raises(
         BoardFailure, match=f"recovery storm: {core} crashed {bound} times, the bound is {bound}"
     ):
-        crashes.calm(core, bound)
+        crashes.count_crashes(core, bound)
     remoteproc: Any = crashes.bench.board.remoteproc
     assert remoteproc.await_state(core, "crashed", WAIT_S) == "crashed"
     assert remoteproc.attributes(core, "recovery") == {"recovery": "disabled"}
-    assert bound <= crashes.calm(core, bound + 2, quiet_s=1) <= bound + 1
+    assert bound <= crashes.count_crashes(core, bound + 2, quiet_s=1) <= bound + 1
 
 
 def test_17_recovered_but_dead(crashes: Crashes, core: str, chance: random.Random) -> None:
-    """After any number of good recoveries, one into firmware whose heart stops after some beats is found.
+    """After any number of good recoveries, one into firmware whose heartbeat stops is found.
 
-    The firmware goes on kicking its watchdog, and Linux says "running".
+    The firmware still kicks its watchdog, and Linux reports "running".
     """
-    beats = chance.choice([0, 1, chance.randint(2, LIVES - 1)])
+    beats = chance.choice([0, 1, chance.randint(2, BEATS_CHECKED - 1)])
     crashes.start(core, chance.choice(FAILING), beats=beats)
     for _ in range(chance.randint(0, 2)):
         crashes.watchdog(core).check("state", "boots", "beating")
@@ -156,21 +156,21 @@ def test_17_recovered_but_dead(crashes: Crashes, core: str, chance: random.Rando
     if beats == 0:
         with pytest.raises(BoardFailure, match="beating was predicted True, the board showed False"):
             step.check("beating")
-    with pytest.raises(BoardFailure, match=f"{core}: its heart stopped at beat {beats} of life"):
-        crashes.lives_on(core)
+    with pytest.raises(BoardFailure, match=f"{core}: the heartbeat stopped at beat {beats} of boot"):
+        crashes.check_heartbeat(core)
     assert crashes.bench.state(core) == "running"
 
 
-def test_18_an_inline_dump_that_nobody_reads(crashes: Crashes, core: str, chance: random.Random) -> None:
-    """A recovery that waits for a reader is never left waiting: the dump is read, or dropped at the end."""
+def test_18_an_inline_dump_that_is_not_read(crashes: Crashes, core: str, chance: random.Random) -> None:
+    """A recovery never waits for a reader forever: the dump is read, or dropped at the end."""
     hold_recovery(crashes, core, chance)
     assert crashes.bench.state(core) == "offline"
     assert crashes.dumps() == 1
     if chance.random() < 0.5:
         crashes.take_dump(core, boot=1).check("segments", "unchanged", "vectors", "identity", "boot")
     else:
-        crashes.settle()
+        crashes.restore()
     remoteproc: Any = crashes.bench.board.remoteproc
     assert remoteproc.await_state(core, "running", WAIT_S) == "running"
-    assert crashes.heart_beats(core)
+    assert crashes.is_beating(core)
     assert crashes.dumps() == 0

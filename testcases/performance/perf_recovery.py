@@ -45,11 +45,9 @@ def benchmarks(board: Board | None) -> Iterator[Row]:
 
 
 def _cycle(crashes: Crashes, core: str) -> Row:
-    crashes.start(core)
+    fail = crashes.start(core).fail_command()
     session: Any = crashes.bench.board.session
-    alone = (
-        f"pace={PACE} trace={crashes.debug(core, 'trace0')}; {ALONE.replace('$fail', crashes.failing(core))}"
-    )
+    alone = f"pace={PACE} trace={crashes.debug(core, 'trace0')}; {ALONE.replace('$fail', fail)}"
     session.execute(f"mkfifo {PACE}")
     ours_s, command_s = medians(lambda: _whole(crashes, core), lambda: session.execute(alone, LONG_S), CYCLES)
     session.execute(f"rm {PACE}")

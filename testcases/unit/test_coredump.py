@@ -87,7 +87,7 @@ def test_a_dump_without_memory_or_trace_says_so():
     ("data", "words"),
     [
         (b"", "a core dump of 0 bytes has no ELF header"),
-        (elf((0, b"x"), machine=3), "no ELF32 core dump of an Arm"),
+        (elf((0, b"x"), machine=3), "not an ELF32 core dump of an Arm core"),
         (elf((0, b"x"))[:60], "core dump ends before its program header at 0x34"),
         (elf((0x80, b"x" * 8))[:-1], "segment at 0x80 has type 1, 0x8 of 0x8 bytes at offset 0x54"),
         (elf((0x80, b"x" * 8), more=1), "0x8 of 0x9 bytes"),

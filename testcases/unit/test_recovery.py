@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A crash predicted, observed and bounded, without a board; the captured one comes from a virtual board."""
+"""A crash predicted, observed and bounded, without a board; the captured one is a virtual board's."""
 
 import re
 from pathlib import Path
@@ -19,10 +19,10 @@ from mpbench.deployment.facts import DeployFacts
 from mpbench.image import faults
 from mpbench.layout import Tee
 from mpbench.recovery import parse as see
-from mpbench.recovery.crash_trace import CLEAN, CrashTrace
+from mpbench.recovery.collect_trace import CLEAN, CrashTrace
 from mpbench.recovery.facts import INJECTED, NO_CRASH, WATCHDOG, RecoveryFacts
 from mpbench.recovery.predict import crash, recovery, started
-from mpbench.recovery.run import calm, lives_on
+from mpbench.recovery.run import check_heartbeat, count_crashes
 from testcases.stand_in import StandIn
 from testcases.unit.image_rig import board, image, key
 
@@ -76,8 +76,8 @@ def test_a_missing_file_is_no_refusal_by_the_tee():
     assert facts.sequence.endswith("stopped, missing")
 
 
-def test_another_image_is_accepted_but_nobody_knows_who_it_is():
-    """What a replaced file calls itself isn't in the crashed firmware's identity."""
+def test_another_image_is_accepted_but_its_identity_is_unknown():
+    """The identity of a replaced file can't be predicted from the firmware that crashed."""
     other, trusting = faults.apply("signature-first", image()), PROFILE.with_verifier(lambda *_: True)
     facts = crash(trusting, "m33", image(), WATCHDOG, identity="starve m33", reload=other)
     assert (facts.state, facts.boots, facts.beating, facts.identity) == ("running", 1, True, None)
@@ -85,7 +85,7 @@ def test_another_image_is_accepted_but_nobody_knows_who_it_is():
 
 @pytest.mark.parametrize(("cause", "beats"), [(WATCHDOG, False), (INJECTED[2], True)])
 def test_without_recovery_only_the_watchdog_stops_a_core(cause, beats):
-    """A core held by its watchdog is silent; one that Linux only believes to have crashed beats on."""
+    """A core held by its watchdog is silent; after a report through debugfs the firmware still beats."""
     facts = crash(PROFILE, "m33", image(), cause, **USUAL, recovers=False)
     assert (facts.state, facts.sequence, facts.commands) == ("crashed", "detected, handling", "")
     assert facts.beating is beats
@@ -160,7 +160,7 @@ def test_a_line_of_another_core_is_not_ours(captured):
     assert see.crash(instead(captured, KMSG, log)).sequence.endswith("up, missing")
 
 
-def test_what_nobody_gathered_stays_undecided(captured):
+def test_what_was_not_collected_stays_undecided(captured):
     """No trace, no log, no table: the fields are None, never a guess."""
     few = without(captured, FTRACE, KMSG, "interrupts.before", "trace0.before")
     facts = see.crash(few, 1)
@@ -170,7 +170,7 @@ def test_what_nobody_gathered_stays_undecided(captured):
     assert see.crash(Evidence()) == RecoveryFacts()
 
 
-def test_an_old_heartbeat_is_no_sign_of_life(captured):
+def test_a_heartbeat_before_the_restart_does_not_count(captured):
     """A sample from before the restart and one after it differ, but that is no beat."""
     stale = instead(captured, TRACE_SECOND, b"mpbench starve m33 1\nboot 00000003 beat 00000000\n")
     assert see.crash(stale).beating is False
@@ -214,30 +214,32 @@ def test_a_storm_ends_at_its_bound():
     """The third crash of a core that may crash twice disables its recovery, and the board is at fault."""
     ended = []
     with pytest.raises(BoardFailure, match="recovery storm: m33 crashed 3 times, the bound is 3"):
-        calm(Log(9), 0, "m33", bound=3, disable=lambda: ended.append(1), quiet_s=0)
+        count_crashes(Log(9), 0, "m33", bound=3, disable=lambda: ended.append(1), quiet_s=0)
     assert ended == [1]
-    assert calm(Log(2), 0, "m33", bound=3, disable=lambda: ended.append(2), quiet_s=0) == 2
+    assert count_crashes(Log(2), 0, "m33", bound=3, disable=lambda: ended.append(2), quiet_s=0) == 2
     assert ended == [1]
 
 
-# --- a heart that beats on
+# --- heartbeats
 
 
-def beating(*lives, beats=3):
-    shown, seconds = iter(lives), iter(range(100))
-    lives_on(lambda: next(shown), "m33", beats, still_s=2, now_s=lambda: float(next(seconds)))
+def beating(*samples, beats=3):
+    shown, seconds = iter(samples), iter(range(100))
+    check_heartbeat(lambda: next(shown), "m33", beats, pause_s=2, now_s=lambda: float(next(seconds)))
 
 
-def test_a_heart_is_watched_for_more_than_one_beat():
-    """As many beats as were asked for, in one life, however slowly they come."""
+def test_more_than_one_heartbeat_is_required():
+    """The number of beats that was asked for, within one boot, however slowly they come."""
     beating((2, 5), (2, 5), (2, 6), (2, 6), (2, 8))
 
 
-def test_a_heart_that_stops_is_the_boards_fault():
-    """Some beats after a recovery and then none, or a new life: both are told with their numbers."""
-    with pytest.raises(BoardFailure, match="m33: its heart stopped at beat 6 of life 2, 2 before the 3 that"):
+def test_a_heartbeat_that_stops_is_the_boards_fault():
+    """Some beats after a recovery and then none, or another boot: the error has the numbers."""
+    with pytest.raises(
+        BoardFailure, match="m33: the heartbeat stopped at beat 6 of boot 2, after 1 of 3 beats"
+    ):
         beating((2, 5), (2, 6), *[(2, 6)] * 9)
-    with pytest.raises(BoardFailure, match="m33: life 2 ended after beat 6: this is life 3"):
+    with pytest.raises(BoardFailure, match="m33: the firmware restarted after beat 6 of boot 2: now boot 3"):
         beating((2, 5), (2, 6), (3, 0))
 
 
@@ -327,7 +329,7 @@ def test_the_watchdog_line_is_named_like_the_cores_device():
 
 
 def test_a_kernel_that_cannot_trace_leaves_fields_undecided():
-    """Nothing is recorded, `missing` says what, and nobody mistakes the silence for "no calls"."""
+    """Nothing is recorded, `missing` names what, and the fields are not decided as "no calls"."""
     shell = Shell(mkdir=(1, b""))
     trace = CrashTrace(shell, ["0.m33"])
     trace.start()
@@ -371,7 +373,7 @@ def test_what_is_recorded_is_taken_up_to_a_mark():
     assert trace.take() == NEW + SECOND
 
 
-def test_what_comes_behind_the_mark_is_taken_too():
+def test_events_after_the_mark_are_taken_too():
     """An event between the mark and its reader is no reason to wait for one more."""
     assert recorder(FIRST + NEW).take() == FIRST + NEW
 
@@ -399,7 +401,7 @@ def test_lost_events_are_no_answer(lost, words):
         recorder(b"CPU:1 [LOST " + lost + b"EVENTS]\n" + NEW + FIRST).take()
 
 
-@pytest.mark.parametrize(("answer", "words"), [((1, b""), "can't be read"), ((0, b"x\n"), "still no end")])
+@pytest.mark.parametrize(("answer", "words"), [((1, b""), "can't be read"), ((0, b"x\n"), "no end after")])
 def test_a_trace_that_cannot_be_read_is_the_labs_fault(answer, words):
     """A recorder that is gone, or floods, can't say "no calls"."""
     trace = CrashTrace(Shell(mkdir=(0, b"ta"), trace_pipe=answer), [])

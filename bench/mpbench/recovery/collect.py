@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Collect evidence of a crash: what was there before, then everything until its end and a heartbeat."""
+"""Collect evidence of a crash: samples before it, then everything until its end and a heartbeat."""
 
 import re
 import shlex
@@ -29,44 +29,44 @@ from mpbench.deployment import collect
 
 INTERRUPTS = "/proc/interrupts"
 
-ENDS = (
+RECOVERY_ENDED = (
     "remote processor {core} is now up|Failed to load program segments|request_firmware failed"
     "|can't st(?:art|op) rproc"
 )
-"""What the kernel says last about a recovery, good or bad."""
+"""Last line that the kernel logs about a recovery, successful or not."""
 
-STAYS = "handling crash #[0-9]+ in {core}"
-"""What it says last when it was told not to recover."""
+CRASH_HANDLED = "handling crash #[0-9]+ in {core}"
+"""Last line that it logs when recovery is disabled."""
 
-BEAT = "mpbench beat {core} "
-"""What a watcher of heartbeats says of the first one."""
+FIRST_BEAT = "mpbench beat {core} "
+"""Line of the watcher about the first heartbeat of a boot, see mpbench.deployment.heartbeat."""
 
 SAMPLED = """
-look() { { read -r who && read -r line; } <$t && set -- $line && life=$2 beat=$4; }
-take() { was=$life first=$beat name=$who text=$line; }
+look() { { read -r who && read -r line; } <$t && set -- $line && boot=$2 beat=$4; }
+take() { was=$boot first=$beat name=$who text=$line; }
 look; take
 """
-"""Takes the first two lines of the trace buffer $t, without starting a program."""
+"""Reads the first two lines of the trace buffer $t, without starting a program."""
 BEATEN = """
 n=0; while [ $n -lt 200 ] && look; do
-  n=$((n+1)); if [ "$life" != "$was" ]; then take; elif [ "$beat" != "$first" ]; then break; fi
+  n=$((n+1)); if [ "$boot" != "$was" ]; then take; elif [ "$beat" != "$first" ]; then break; fi
 done; printf '%s\\n' "$name" "$text"
 """
-"""Waits until the same life has beaten, and says what it was before. A living firmware beats in less than 200
-looks."""
+"""Waits for the next heartbeat of the same boot, then prints the lines before it. Firmware that runs beats in
+fewer than 200 readings."""
 
-END_DEADLINE_S = 20.0
-"""A recovery takes well below a second, also when the watchdog has to expire first. This long is never."""
+RECOVERY_DEADLINE_S = 20.0
+"""A recovery takes well below a second, also when the watchdog has to expire first."""
 
 
 class Tracing(Protocol):
-    """What gather needs of the recorder of TA calls, work items and interrupts."""
+    """Recorder of TA calls, work items and interrupts."""
 
-    def asking(self) -> str:
-        """The command that writes what was recorded."""
+    def take_command(self) -> str:
+        """Command that writes what was recorded."""
 
-    def whole(self, begun: bytes) -> bytes | None:
-        """What was recorded since the last time, also before the crash. begun: what that command wrote.
+    def complete(self, taken: bytes) -> bytes | None:
+        """Everything recorded since the last time, also before the crash. taken: output of that command.
 
         None on a board that can't record: fields stay undecided.
         """
@@ -74,10 +74,10 @@ class Tracing(Protocol):
 
 @frozen
 class Subject:
-    """A core that is going to crash, and what shows it.
+    """A core to crash, and the board's parts that show the crash.
 
-    line: how /proc/interrupts calls the core's watchdog; state, trace: paths of its sysfs state and its trace
-    buffer
+    line: name of the core's watchdog in /proc/interrupts
+    state, trace: paths of the core's sysfs state and of its trace buffer
     """
 
     core: str
@@ -92,69 +92,71 @@ class Subject:
 
 @frozen
 class Before:
-    """The board before a crash: where its logs stood, what was sampled, which boot it was."""
+    """The board before a crash: positions of its logs, samples, content of boot_id or an errno name."""
 
     subject: Subject
-    watched: collect.LogMarks
+    logs: collect.LogMarks
     artefacts: tuple[Artefact, ...]
     boot: bytes | str
 
 
 @frozen
 class After:
-    """The board after it: all evidence, and which boot it was."""
+    """The board after a crash: all evidence, content of boot_id or an errno name."""
 
     evidence: Evidence
     boot: bytes | str
 
 
 def before(subject: Subject, provoke: str = "") -> Before:
-    """Sample what a crash will change; then, if that is a command of the board, provoke it.
+    """Sample what a crash will change; then run the shell command `provoke`, if there is one.
 
-    InfrastructureError if the board does not take the command.
+    InfrastructureError if the command fails.
     """
     flag, secure_mark = subject.kmsg.flag(), subject.secure.mark()
     then = f"{flag.command}; {{ {provoke}; }} 2>&1 && echo done" if provoke else flag.command
-    _, found, said = subject.session.look([BOOT_ID, INTERRUPTS, subject.trace], then=then)
-    if provoke and not said.endswith(b"done\n"):
-        answer = said.decode("utf-8", "backslashreplace")
-        raise InfrastructureError(f"{subject.core}: the board does not take {provoke!r}: {answer!r}")
+    _, found, output = subject.session.look([BOOT_ID, INTERRUPTS, subject.trace], then=then)
+    if provoke and not output.endswith(b"done\n"):
+        answer = output.decode("utf-8", "backslashreplace")
+        raise InfrastructureError(f"{subject.core}: the command {provoke!r} failed on the board: {answer!r}")
     artefacts = [Artefact(CORE, subject.core.encode()), Artefact(WATCHDOG_LINE, subject.line.encode())]
     artefacts += _artefacts({INTERRUPTS_BEFORE: found[INTERRUPTS], TRACE_BEFORE: found[subject.trace]})
-    watched = collect.LogMarks(subject.kmsg, subject.secure, subject.kmsg.position(flag), secure_mark)
-    return Before(subject, watched, tuple(artefacts), found[BOOT_ID])
+    logs = collect.LogMarks(subject.kmsg, subject.secure, subject.kmsg.position(flag), secure_mark)
+    return Before(subject, logs, tuple(artefacts), found[BOOT_ID])
 
 
 def after(
-    begun: Before,
-    ends: str = ENDS,
-    deadline_s: float = END_DEADLINE_S,
+    earlier: Before,
+    last_line: str = RECOVERY_ENDED,
+    deadline_s: float = RECOVERY_DEADLINE_S,
     now_s: Callable[[], float] = time.monotonic,
     *,
-    last: str = "",
+    then: str = "",
 ) -> After:
-    """Everything until the kernel has said what `ends` matches, and two samples of the firmware's trace.
+    """Everything until the kernel has logged `last_line`, and two samples of the firmware's trace.
 
-    last: what the log is to say then, e.g. BEAT, before it is read
+    The caller decides by the prediction what to wait for; both are patterns with {core} for the core's name:
+    last_line: RECOVERY_ENDED, or CRASH_HANDLED if no recovery is predicted
+    then: a line that may follow the samples, FIRST_BEAT if a heartbeat is predicted and dated; "" for none
     """
-    watched, subject = begun.watched, begun.subject
-    watched.kmsg.wait_for(_pattern(ends, subject), watched.kmsg_mark, deadline_s)
+    logs, subject = earlier.logs, earlier.subject
+    logs.kmsg.wait_for(_pattern(last_line, subject), logs.kmsg_mark, deadline_s)
     look = _Look.at(subject)
-    artefacts = [*begun.artefacts, *collect.trace_samples(look.trace, now_s)]
+    artefacts = [*earlier.artefacts, *collect.trace_samples(look.trace, now_s)]
     artefacts += _artefacts({STATE: look.found[subject.state], INTERRUPTS_AFTER: look.found[INTERRUPTS]})
-    traced = subject.tracing.whole(look.recorded)
+    traced = subject.tracing.complete(look.recorded)
     artefacts += [] if traced is None else [Artefact(FTRACE, traced)]
-    artefacts.append(Artefact(KMSG, _log(begun, look.flag, last)))
-    artefacts.append(Artefact(SECURE_CONSOLE, watched.secure.since(watched.secure_mark)))
+    artefacts.append(Artefact(KMSG, _log(earlier, look.flag, then)))
+    artefacts.append(Artefact(SECURE_CONSOLE, logs.secure.since(logs.secure_mark)))
     return After(Evidence(tuple(artefacts)), look.found[BOOT_ID])
 
 
 @define
 class _Look:
-    """The board right after a crash, in one round trip; one more for each sample of the trace beyond two.
+    """The board right after a crash, in one round trip; one more for each sample of the trace after two.
 
-    A new life needs a while until its first beat, so that what is read meanwhile costs no time.
-    flag: written behind the latest sample
+    Firmware takes a while from its boot to its first heartbeat, so reading other things first costs no time.
+    flag: marker line that was written to the kernel log after the latest sample
     """
 
     subject: Subject
@@ -165,18 +167,18 @@ class _Look:
 
     @classmethod
     def at(cls, subject: Subject) -> "_Look":
-        """Take the look."""
+        """Read everything in one round trip."""
         flag, paths = subject.kmsg.flag(), [subject.trace, subject.state, INTERRUPTS, BOOT_ID]
-        command = f"t={shlex.quote(subject.trace)}{SAMPLED}{subject.tracing.asking()}{BEATEN}"
-        said, found, _ = subject.session.look(paths, first=command, then=flag.command)
+        command = f"t={shlex.quote(subject.trace)}{SAMPLED}{subject.tracing.take_command()}{BEATEN}"
+        output, found, _ = subject.session.look(paths, first=command, then=flag.command)
         second = _bytes(found[subject.trace])
-        lines = said.split(b"\n")
+        lines = output.split(b"\n")
         first = b"".join(line + b"\n" for line in lines[-3:-1])
         samples: list[bytes | None] = [None] if second is None else [first, second]
-        return cls(subject, found, said[: len(said) - len(first)], flag, samples)
+        return cls(subject, found, output[: len(output) - len(first)], flag, samples)
 
     def trace(self) -> bytes | None:
-        """The trace buffer: that of the look, then as it is by now. None if there is none."""
+        """Next sample of the trace buffer: the two of the look, then new ones. None if there is no buffer."""
         if not self._samples:
             trace, self.flag = self.subject.trace, self.subject.kmsg.flag()
             _, found, _ = self.subject.session.look([trace], then=self.flag.command)
@@ -188,13 +190,13 @@ def _bytes(found: bytes | str) -> bytes | None:
     return found if isinstance(found, bytes) else None
 
 
-def _log(begun: Before, flag: Any, last: str) -> bytes:
-    """The kernel's log until the latest sample; what it is to say last may come a moment later."""
-    kmsg, mark, subject = begun.subject.kmsg, begun.watched.kmsg_mark, begun.subject
+def _log(earlier: Before, flag: Any, then: str) -> bytes:
+    """The kernel's log until the latest sample; the line `then` may follow a moment later."""
+    kmsg, mark, subject = earlier.subject.kmsg, earlier.logs.kmsg_mark, earlier.subject
     log = kmsg.until(flag, mark)
-    if not last or _pattern(last, subject).search(log):
+    if not then or _pattern(then, subject).search(log):
         return log
-    kmsg.wait_for(_pattern(last, subject), mark, collect.BEAT_DEADLINE_S)
+    kmsg.wait_for(_pattern(then, subject), mark, collect.BEAT_DEADLINE_S)
     return kmsg.since(mark)
 
 
@@ -203,5 +205,5 @@ def _pattern(text: str, subject: Subject) -> re.Pattern[bytes]:
 
 
 def _artefacts(found: Mapping[str, bytes | str]) -> Iterable[Artefact]:
-    """What could be read, by its name as an artefact."""
+    """Artefacts, by name, of what could be read."""
     return [Artefact(name, data) for name, data in found.items() if isinstance(data, bytes)]

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""What a crash, its recovery and its core dump show: predicted or observed."""
+"""Facts of a crash, its recovery and its core dump: predicted or observed."""
 
 from attrs import frozen
 
 
 @frozen
 class Cause:
-    """Why Linux believes in a crash.
+    """Cause of a crash as Linux reports it.
 
-    name:       the kernel's word for it; "" when a step provokes no new one
-    interrupts: how often the watchdog's line comes with it; 0 if Linux is only told
+    name:       the kernel's word for it; "" if a step provokes no new crash
+    interrupts: interrupts of the core's watchdog that come with it; 0 for a crash reported through debugfs
     """
 
     name: str
@@ -19,29 +19,27 @@ class Cause:
 WATCHDOG = Cause("watchdog", 1)
 """The core's own watchdog expired."""
 
-
 INJECTED = (Cause("mmufault"), Cause("watchdog"), Cause("fatal error"), Cause("unknown"))
-"""By the number that is written to debugfs `crash`. Ref: Linux remoteproc_core.c, rproc_crash_names"""
-
+"""By the number that is written to debugfs file `crash`. Ref: Linux remoteproc_core.c, rproc_crash_names"""
 
 NO_CRASH = Cause("")
 
 
 @frozen
 class RecoveryFacts:
-    """What a crash shows on the board, predicted by the twin or observed from evidence.
+    """Facts of a crash, predicted by the twin or parsed from evidence; None: not known.
 
     cause:      the kernel's word for the crash, "" if it reported none
-    interrupts: how often the line of the core's watchdog came
-    sequence:   what the kernel log tells of this core, in order, e.g. "detected, handling"
-    commands:   what Linux asked of the trusted application for this core, in order, e.g. "stop, load"
+    interrupts: number of interrupts of the core's watchdog
+    sequence:   the kernel log's lines about this core as words, in order, e.g. "detected, handling"
+    commands:   commands that Linux sent to the trusted application for this core, in order, e.g. "stop, load"
     ta_states:  the core's state in the trusted application after each of them, by its answers
-    tee_code:   first refusal by the TEE, 0 for none
-    secure_log: the reason on the secure console, "" for none
+    tee_code:   TEE_Result of the first refusal by the TEE, 0 for none
+    secure_log: the reason on the secure console, "" without one
     state:      sysfs state afterwards
-    boots:      how often the firmware began anew
-    beating:    whether its heart beats afterwards
-    identity:   who the firmware says it is
+    boots:      number of boots of the firmware after the crash
+    beating:    whether the firmware's heartbeat advances afterwards
+    identity:   name and core that the firmware prints, e.g. "alive m33"
     """
 
     cause: str | None = None
@@ -59,13 +57,13 @@ class RecoveryFacts:
 
 @frozen
 class DumpFacts:
-    """What a core dump holds, predicted by the twin or observed.
+    """Facts of a core dump, predicted by the twin or parsed from the dump.
 
     segments:  device address and size of every segment, e.g. "0x80100000+0x800000"
-    unchanged: device address, size and SHA-256 of what the loader wrote and the firmware can't change
+    unchanged: device address, size and SHA-256 of memory that the loader wrote and the firmware can't change
     vectors:   device address of the vector table, initial stack pointer and reset vector
-    identity:  who the firmware says it is, in the trace buffer
-    boot:      which of its lives crashed
+    identity:  name and core that the firmware printed into the trace buffer
+    boot:      number of the firmware's boot that crashed
     """
 
     segments: str | None = None
@@ -77,11 +75,13 @@ class DumpFacts:
 
 @frozen
 class Timeline:
-    """When what happened in a recovery, in nanoseconds of the board's clock; None: nobody saw it.
+    """Times of a recovery's events in nanoseconds of the board's clock; None: not recorded.
 
-    Kernel log and trace buffer have the same clock (sched_clock) with a resolution of a microsecond.
-    irq: the watchdog's handler begins; queued, executed, ended: the recovery's work item; the others are
-    the kernel's lines; beat: first beat of the new life, as a watcher on the board wrote it into the log.
+    Kernel log and trace buffer use one clock (sched_clock), with a resolution of a microsecond.
+    irq: entry of the watchdog's interrupt handler
+    queued, executed, ended: the recovery's work item
+    detected, handling, stopped, up: the kernel's lines
+    beat: first heartbeat of the new boot, as a watcher on the board wrote it to the kernel log
     """
 
     irq_ns: int | None = None

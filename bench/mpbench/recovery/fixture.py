@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Fixture `crashes`: firmware that fails on order, and every way to have Linux believe in a crash."""
+"""Fixture `crashes`: firmware that fails on command, and every way to have Linux report a crash."""
 
-import io
-import struct
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,56 +8,49 @@ from typing import Any
 
 import pytest
 from attrs import define, field, frozen
-from elftools.elf.elffile import ELFFile
 
 from mpbench.board.core_memory import CoreMemory
 from mpbench.board.coredump import await_dump, clear_all, pending, take
 from mpbench.board.interrupts import watchdog_line
 from mpbench.board.protocols import Board
 from mpbench.board.resource_snapshot import held
-from mpbench.core.errors import BoardFailure, InfrastructureError, UsageError
+from mpbench.core.errors import BoardFailure, InfrastructureError
 from mpbench.core.evidence import TRACE_FIRST, TRACE_SECOND, Evidence, text_of
 from mpbench.core.step import Step
 from mpbench.deployment.collect import trace_samples
 from mpbench.deployment.fixture import DeployBench
 from mpbench.deployment.heartbeat import watched
 from mpbench.deployment.leaks import Snapshot, snapshot, steady
-from mpbench.deployment.parse import beat, identity
+from mpbench.deployment.parse import beat
 from mpbench.harness.signer import Signer
 from mpbench.recovery.collect import Subject
-from mpbench.recovery.crash_trace import CrashTrace, recording
+from mpbench.recovery.collect_trace import CrashTrace, recording
 from mpbench.recovery.facts import INJECTED, NO_CRASH, WATCHDOG, Cause, RecoveryFacts
+from mpbench.recovery.firmware import BEATS, FAILURES, LIVE_MS, MAILBOX, FirmwareUnderTest, trace_da
 from mpbench.recovery.parse import beating
 from mpbench.recovery.predict import crash as predict_crash
 from mpbench.recovery.predict import recovery as predict_recovery
 from mpbench.recovery.predict import started
 from mpbench.recovery.predict_coredump import dump as predict_dump
-from mpbench.recovery.run import Crash, calm, crash, dumped, lives_on
-
-MAILBOX = 0x1000
-"""Offset of the mailbox words behind the trace buffer. Ref: firmware/coprocessor/lib/firmware.h"""
-TAG = 0x4D420000
-LIVE_MS, FAILURES, BEATS = 0, 4, 8
-"""Offsets of the words."""
+from mpbench.recovery.run import Crash, check_heartbeat, count_crashes, crash, dumped
+from mpbench.twin.profile import Profile
 
 WRITE_S = 20.0
 DUMP_S = 20.0
-LOOKS = 5
-"""The bench's own watcher and readers hold a descriptor or a process for a moment, so one look may see it."""
-LIVES = 25
-STILL_S = 3.0
-"""A firmware lives that beats so often, which takes half a second, and never stands still for so long."""
+SNAPSHOTS = 5
+"""One snapshot may show a descriptor or a process of the bench's own watcher and readers."""
+BEATS_CHECKED = 25
+PAUSE_S = 3.0
+"""Firmware beats that often in half a second, and its heartbeat never pauses for this long."""
 QUIET_S = 3.0
-"""A firmware that fails at once is reported by its watchdog within a third of a second; ten times that."""
-RSC_TRACE = 2
+"""A watchdog reports firmware that fails at once within a third of a second; this is ten times that."""
 
 
 @pytest.fixture(scope="session")
-def crash_trace(board: Board, profile: Any) -> Iterator[CrashTrace]:
-    """The recorder of what Linux does in a recovery, for the whole run."""
-    anything: Any = board
-    lines = [watchdog_line(anything.session, anything.remoteproc, core.name) for core in profile.cores]
-    with recording(anything.session, lines) as trace:
+def crash_trace(board: Board, profile: Profile) -> Iterator[CrashTrace]:
+    """Recorder of what Linux does in a recovery, for the whole run."""
+    lines = [watchdog_line(board.session, board.remoteproc, core.name) for core in profile.cores]
+    with recording(board.session, lines) as trace:
         yield trace
 
 
@@ -71,31 +62,16 @@ def crashes(
     crash_trace: CrashTrace,
     env: Any,
 ) -> Iterator["Crashes"]:
-    """Crash a core and see what becomes of it; afterwards recovery is enabled and no core runs."""
+    """Crash a core and observe the recovery; afterwards recovery is enabled and no core runs."""
     limits_ms = env.config.get_option("bench_limits_ms", {})
     found = Crashes(bench, firmware, signed, crash_trace, limits_ms)
     yield found
-    found.settle()
+    found.restore()
 
 
 @frozen
-class FirmwareUnderTest:
-    """What runs on a core: the firmware's name, the signed image, and where its mailbox is.
-
-    mark: where the kernel log stood before it was deployed
-    """
-
-    name: str
-    image: bytes
-    mailbox_da: int
-    subject: Subject
-    memory: CoreMemory
-    mark: int
-
-
-@frozen
-class Wedge:
-    """A core whose recovery failed, as later writes find it.
+class FailedRecovery:
+    """A core after a failed recovery: results of writing `start` and `stop`, and what runs in between.
 
     Ref: Linux 6.12 remoteproc_core.c: the count of starts stays at 1, so rproc_boot() does nothing and
     succeeds, and rproc_shutdown() refuses a core that is offline.
@@ -106,17 +82,17 @@ class Wedge:
     beats: bool
     stop: str
 
-    def describes_one(self) -> bool:
-        """Whether `start` lies, nothing runs, and `stop` refuses: only a new boot or a new bind helps."""
-        return self == Wedge("OK", "offline", False, "EINVAL")
+    def is_stuck(self) -> bool:
+        """Whether `start` succeeds without starting and `stop` is refused: only a reboot or rebind helps."""
+        return self == FailedRecovery("OK", "offline", False, "EINVAL")
 
 
 @define
 class Crashes:
-    """Crashes of a board in the hands of one test case. Every step is predicted, compared and recorded.
+    """Crash API of one test. Every step is predicted, compared and recorded.
 
-    limits_ms: longest good time of each interval of mpbench.recovery.measure, by its name; option
-    `bench_limits_ms` of the target
+    limits_ms: highest good time in milliseconds by the name of an interval of mpbench.recovery.measure;
+    option `bench_limits_ms` of the target
     """
 
     bench: DeployBench
@@ -127,6 +103,10 @@ class Crashes:
     _firmware_under_test: dict[str, FirmwareUnderTest] = field(factory=dict)
     _dated: set[str] = field(factory=set)
 
+    @property
+    def _board(self) -> Board:
+        return self.bench.board
+
     # --- firmware ---------------------------------------------------------------------------------------
 
     def image(self, name: str, core: str) -> bytes:
@@ -134,23 +114,22 @@ class Crashes:
         return self._signed(core, self._firmware(name, core))
 
     def start(self, core: str, name: str = "starve", **mailbox: int | None) -> FirmwareUnderTest:
-        """Deploy firmware that lives until it is told to fail. BoardFailure if it does not run.
+        """Deploy firmware that fails on command only. BoardFailure if it does not run.
 
         live_ms, failures, beats: other words for its mailbox; None: no word.
         """
         under_test = self._under_test(core, name)
         names = {LIVE_MS: "live_ms", FAILURES: "failures", BEATS: "beats"}
-        self._write(under_test, {at: mailbox.get(name, 0) for at, name in names.items()})
+        under_test.write({at: mailbox.get(word, 0) for at, word in names.items()})
         self._firmware_under_test[core] = under_test
-        self.bench.deploy(core, under_test.image, f"{name} {core}").check("errno", "state", "beating")
+        self.bench.deploy(core, under_test.image, under_test.identity).check("errno", "state", "beating")
         return under_test
 
     def _under_test(self, core: str, name: str) -> FirmwareUnderTest:
-        board: Any = self.bench.board
-        line = watchdog_line(board.session, board.remoteproc, core)
+        board = self._board
         subject = Subject(
             core=core,
-            line=line,
+            line=watchdog_line(board.session, board.remoteproc, core),
             state=board.remoteproc.path(core, "state"),
             trace=self.debug(core, "trace0"),
             session=board.session,
@@ -162,29 +141,19 @@ class Crashes:
         mailbox_da = trace_da(self._firmware(name, core)) + MAILBOX
         return FirmwareUnderTest(name, self.image(name, core), mailbox_da, subject, memory, board.kmsg.mark())
 
-    def _write(self, under_test: FirmwareUnderTest, words: dict[int, int | None]) -> None:
-        tagged = {under_test.mailbox_da + at: 0 if n is None else TAG | n for at, n in words.items()}
-        under_test.memory.write(tagged)
-
     def fail(self, core: str, times: int = 1) -> None:
-        """Have the running firmware fail now, in its own way; its watchdog tells Linux."""
-        self._write(self._firmware_under_test[core], {FAILURES: times})
-
-    def failing(self, core: str) -> str:
-        """The command of the board that has the running firmware fail once."""
-        under_test = self._firmware_under_test[core]
-        return under_test.memory.command({under_test.mailbox_da + FAILURES: TAG | 1})
+        """Have the running firmware fail now, in its own way; its watchdog reports it to Linux."""
+        self._firmware_under_test[core].write({FAILURES: times})
 
     def inject(self, core: str, kind: int) -> None:
-        """Have Linux believe in a crash of this kind; the firmware knows of nothing."""
-        remoteproc: Any = self.bench.board.remoteproc
-        answer = remoteproc.crash(core, kind, WRITE_S)
+        """Report a crash of this kind through debugfs; the firmware continues unaware."""
+        answer = self._board.remoteproc.crash(core, kind, WRITE_S)
         if answer != "OK":
-            raise InfrastructureError(f"{core}: debugfs does not take crash {kind}: {answer}")
+            raise InfrastructureError(f"{core}: writing {kind} to debugfs file `crash` returned {answer}")
 
     def replace(self, core: str, image: bytes | None) -> None:
-        """Put another image where Linux looks for the core's firmware, or none."""
-        board: Any = self.bench.board
+        """Replace the core's firmware file; None: remove it."""
+        board = self._board
         path = board.remoteproc.firmware_path(board.remoteproc.attributes(core, "firmware")["firmware"])
         if image is None:
             board.session.execute(f"rm {path}")
@@ -194,11 +163,11 @@ class Crashes:
     # --- steps --------------------------------------------------------------------------------------------
 
     def watchdog(self, core: str, **changed: Any) -> Crash:
-        """The firmware fails, its watchdog expires, Linux recovers. `changed`: see `predict`."""
-        return self.step(core, WATCHDOG, self.failing(core), **changed)
+        """The firmware fails, its watchdog expires, Linux recovers. `changed`: see predict()."""
+        return self.step(core, WATCHDOG, self._firmware_under_test[core].fail_command(), **changed)
 
     def injected(self, core: str, kind: int, **changed: Any) -> Crash:
-        """Linux is told of a crash, and recovers."""
+        """A crash is reported through debugfs, and Linux recovers. `changed`: see predict()."""
         return self.step(core, INJECTED[kind], lambda: self.inject(core, kind), **changed)
 
     def step(
@@ -210,60 +179,41 @@ class Crashes:
         record: bool = True,
         **changed: Any,
     ) -> Crash:
-        """Provoke a crash and compare with the twin. record: False leaves that to the caller."""
+        """Provoke a crash and compare with the twin. record: False leaves recording to the caller."""
         return self._step(core, self.predict(core, cause, **changed), provoke, "crash", record)
 
     def recover(self, core: str, word: str, **changed: Any) -> Crash:
         """Write `word` to the recovery file of a core that crashed before, and compare."""
-        under_test, profile = self._firmware_under_test[core], self.bench.profile
-        predicted = predict_recovery(
-            started(profile, core, under_test.image),
-            core,
-            NO_CRASH,
-            **(
-                {
-                    "identity": f"{under_test.name} {core}",
-                    "image": under_test.image,
-                    "reload": under_test.image,
-                }
-                | changed
-            ),
-        )
+        under_test = self._firmware_under_test[core]
+        usual = {"identity": under_test.identity, "image": under_test.image, "reload": under_test.image}
+        loader = started(self.bench.profile, core, under_test.image)
+        predicted = predict_recovery(loader, core, NO_CRASH, **(usual | changed))
         name = f"recovery: {word}"
         return self._step(core, predicted, lambda: self.write(core, "recovery", word), name, True)
 
     def take_dump(self, core: str, boot: int) -> Step:
-        """The core dump of life number `boot`, compared, recorded, cleared. BoardFailure for none."""
-        begin = time.monotonic_ns()
-        session: Any = self.bench.board.session
-        found = await_dump(session, self._device(core), DUMP_S)
+        """The core dump of boot number `boot`, compared, recorded, cleared. BoardFailure without one."""
+        start_ns = time.monotonic_ns()
+        session = self._board.session
+        found = await_dump(session, self._board.remoteproc.index(core), DUMP_S)
         if found is None:
             raise BoardFailure(f"{core}: no core dump within {DUMP_S:g} s of the crash")
         under_test = self._firmware_under_test[core]
         predicted = predict_dump(
-            self.bench.profile,
-            core,
-            under_test.image,
-            identity=f"{under_test.name} {core}",
-            boot=boot,
+            self.bench.profile, core, under_test.image, identity=under_test.identity, boot=boot
         )
-        step = dumped(core, predicted, take(session, found), time.monotonic_ns() - begin)
+        step = dumped(core, predicted, take(session, found), time.monotonic_ns() - start_ns)
         self.bench.append(step)
         return step
 
     def dumps(self) -> int:
-        """How many core dumps wait on the board."""
-        session: Any = self.bench.board.session
-        return len(pending(session))
-
-    def _device(self, core: str) -> str:
-        remoteproc: Any = self.bench.board.remoteproc
-        return str(remoteproc.index(core))
+        """Number of pending core dumps on the board."""
+        return len(pending(self._board.session))
 
     def predict(self, core: str, cause: Cause, **changed: Any) -> RecoveryFacts:
-        """What the twin expects. changed: reload, recovers, identity as in mpbench.recovery.predict.crash."""
+        """The twin's prediction. changed: reload, recovers, identity as in mpbench.recovery.predict.crash."""
         under_test = self._firmware_under_test[core]
-        usual = {"identity": f"{under_test.name} {core}", "reload": under_test.image}
+        usual = {"identity": under_test.identity, "reload": under_test.image}
         return predict_crash(self.bench.profile, core, under_test.image, cause, **(usual | changed))
 
     def _step(
@@ -284,13 +234,12 @@ class Crashes:
 
     def write(self, core: str, file: str, text: str, deadline_s: float = WRITE_S) -> str:
         """Write one of the core's sysfs files; "OK" or the errno's name."""
-        return self.bench.board.remoteproc.write(core, file, text, deadline_s)
+        return self._board.remoteproc.write(core, file, text, deadline_s)
 
-    def calm(self, core: str, bound: int, quiet_s: float = QUIET_S) -> int:
-        """Number of crashes since the deployment, once no more come. BoardFailure at `bound` crashes."""
-        kmsg: Any = self.bench.board.kmsg
-        return calm(
-            kmsg,
+    def count_crashes(self, core: str, bound: int, quiet_s: float = QUIET_S) -> int:
+        """Number of crashes since the deployment, once none came for quiet_s. BoardFailure at `bound`."""
+        return count_crashes(
+            self._board.kmsg,
             self._firmware_under_test[core].mark,
             core,
             bound=bound,
@@ -299,92 +248,68 @@ class Crashes:
         )
 
     def board_shell(self, command: str) -> str:
-        """Run a command line on the board; what it says."""
-        board: Any = self.bench.board
-        reply = board.session.call(command, WRITE_S)
-        return str(reply.stdout.decode("utf-8", "backslashreplace"))
+        """Run a command line on the board; its output."""
+        return self._board.session.call(command, WRITE_S).stdout.decode("utf-8", "backslashreplace")
 
     def debug(self, core: str, file: str) -> str:
         """Path of one of the core's debugfs files."""
-        remoteproc: Any = self.bench.board.remoteproc
-        return str(remoteproc.debug_path(core, file))
+        return self._board.remoteproc.debug_path(core, file)
 
     def beat(self, core: str) -> tuple[int, int]:
-        """Life and beat of the firmware. BoardFailure if its trace does not show them."""
-        found = beat(self._trace(core))
+        """(boot, beat) of the firmware. BoardFailure if its trace buffer does not show them."""
+        trace = self._board.remoteproc.trace(core) or b""
+        found = beat(trace.decode("utf-8", "backslashreplace"))
         if found is None:
-            raise BoardFailure(f"{core}: its trace shows no heartbeat")
+            raise BoardFailure(f"{core}: its trace buffer shows no heartbeat")
         return found
 
-    def life(self, core: str) -> tuple[str, int]:
-        """Who the firmware says it is, and in which of its lives."""
-        return identity(self._trace(core)) or "", self.beat(core)[0]
-
-    def heart_beats(self, core: str) -> bool:
-        """Whether the firmware's beat advances before the deadline, in one life."""
-        remoteproc = self.bench.board.remoteproc
+    def is_beating(self, core: str) -> bool:
+        """Whether the firmware's heartbeat advances before the deadline, within one boot."""
+        remoteproc = self._board.remoteproc
         samples = Evidence(tuple(trace_samples(lambda: remoteproc.trace(core), time.monotonic)))
-        texts = [text_of(samples, name) or "" for name in (TRACE_FIRST, TRACE_SECOND)]
-        return bool(beating(beat(texts[0]), beat(texts[1])))
+        first, second = (beat(text_of(samples, name) or "") for name in (TRACE_FIRST, TRACE_SECOND))
+        return bool(beating(first, second))
 
-    def lives_on(self, core: str, beats: int = LIVES) -> None:
-        """BoardFailure unless the firmware beats so often, in one life."""
-        lives_on(lambda: self.beat(core), core, beats, still_s=STILL_S)
+    def check_heartbeat(self, core: str, beats: int = BEATS_CHECKED) -> None:
+        """BoardFailure unless `beats` heartbeats of the firmware come within one boot."""
+        check_heartbeat(lambda: self.beat(core), core, beats, pause_s=PAUSE_S)
 
-    def _trace(self, core: str) -> str:
-        return (self.bench.board.remoteproc.trace(core) or b"").decode("utf-8", "backslashreplace")
-
-    def wedge(self, core: str) -> Wedge:
-        """What is left of a core whose recovery failed: does it start, does it stop, is it offline?"""
-        start, begun = self.write(core, "state", "start"), self.bench.state(core)
-        return Wedge(start, begun, self.heart_beats(core), self.write(core, "state", "stop"))
+    def failed_recovery(self, core: str) -> FailedRecovery:
+        """Try to start and stop a core whose recovery failed."""
+        start, state = self.write(core, "state", "start"), self.bench.state(core)
+        return FailedRecovery(start, state, self.is_beating(core), self.write(core, "state", "stop"))
 
     @contextmanager
     def heartbeats(self, core: str) -> Iterator[None]:
-        """Inside, the first beat of every life is dated by the board."""
-        board: Any = self.bench.board
+        """Inside, the board dates the first heartbeat of every boot."""
+        board = self._board
         with watched(board.session, board.kmsg, core, self.debug(core, "trace0")):
             self._dated.add(core)
             yield
         self._dated.discard(core)
 
     def held(self) -> Snapshot:
-        """What the board holds now, for a comparison later."""
-        session: Any = self.bench.board.session
-        return steady([snapshot(held(session), self.trace.counts()) for _ in range(LOOKS)])
+        """Resources that the board uses now, for a comparison later."""
+        session = self._board.session
+        return steady([snapshot(held(session), self.trace.counts()) for _ in range(SNAPSHOTS)])
 
     def power_cycle(self) -> None:
-        """End a wedge: the board is switched off and on."""
+        """Switch the board off and on."""
         self.bench.power_cycle()
         self.booted()
 
     def booted(self) -> None:
-        """The board was booted anew on purpose: nothing runs, nothing is recorded any more."""
+        """Note that the board was rebooted on purpose: no core runs, and recording starts again."""
         self.bench.booted()
         self._firmware_under_test.clear()
         self.trace.start()
 
-    def settle(self) -> None:
-        """As a test has to leave it: recovery enabled, no core dump wanted, no core still crashed."""
+    def restore(self) -> None:
+        """Leave the board as before the test: recovery enabled, core dumps disabled, no core crashed."""
         if not self.bench.reachable:
             return  # DeployBench.settle() finds out why
-        session: Any = self.bench.board.session
         for core, under_test in self._firmware_under_test.items():
-            self._write(under_test, {FAILURES: 0})
-            clear_all(session)  # an inline dump that nobody reads holds its core's lock
+            under_test.write({FAILURES: 0})
+            clear_all(self._board.session)  # an inline dump that is not read holds its core's lock
             for file, text in (("coredump", "disabled"), ("recovery", "enabled")):
                 self.write(core, file, text)
-
-
-def trace_da(elf: bytes) -> int:
-    """Device address of the trace buffer, by the resource table of an ELF file. UsageError if it has none.
-
-    Ref: Linux include/linux/remoteproc.h, struct resource_table, fw_rsc_hdr, fw_rsc_trace
-    """
-    section = ELFFile(io.BytesIO(elf)).get_section_by_name(".resource_table")
-    table: bytes = section.data() if section else bytes(16)
-    for at in struct.unpack_from(f"<{struct.unpack_from('<I', table, 4)[0]}I", table, 16):
-        kind, da = struct.unpack_from("<2I", table, at)
-        if kind == RSC_TRACE:
-            return int(da)
-    raise UsageError("this firmware has no trace buffer in its resource table, so its mailbox is unknown")

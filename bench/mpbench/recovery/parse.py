@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""From the evidence of a crash to facts and times. Pure.
+"""Parse the evidence of a crash into facts and times. Pure.
 
 Ref: Linux 6.12 drivers/remoteproc/remoteproc_core.c (lines of the kernel log), include/trace/events/
      workqueue.h and irq.h, Documentation/ABI/testing/dev-kmsg;
@@ -35,7 +35,7 @@ from mpbench.recovery.facts import RecoveryFacts, Timeline
 RECORD = re.compile(r"^\d+,(\d+),(\d+),[^;\n]*;(.*)$", re.MULTILINE)
 """A record of /dev/kmsg: priority, sequence number, microseconds; the text."""
 
-SAYS = (
+KERNEL_LINES = (
     ("detected", "crash detected in {core}: type "),
     ("handling", "handling crash #"),
     ("recovering", "recovering {core}"),
@@ -47,7 +47,7 @@ SAYS = (
     ("up", "remote processor {core} is now up"),
     ("beat", "mpbench beat {core} "),
 )
-"""Word of the sequence, and how the kernel's line begins behind `remoteproc remoteprocN: `."""
+"""Word of the sequence, and start of the kernel's line after `remoteproc remoteprocN: `."""
 
 PREFIX = re.compile(r"^(?:remoteproc (\w+): )?(.*)$")
 
@@ -62,18 +62,18 @@ COMMANDS: dict[int, tuple[str, str]] = {
     TaCommand.GET_RSC_TABLE: ("table", ""),
     TaCommand.RELEASE_FW: ("release", "off"),
 }
-"""Word of a command, and the core's state once the TA has answered SUCCESS; "": the state it was in."""
+"""Word of a command, and the core's state after the TA has answered SUCCESS; "": unchanged."""
 
 
 US = 1000
-"""Nanoseconds by which times of both sources may be off: they are cut to microseconds."""
+"""Nanoseconds by which times of both sources may be off: they are truncated to microseconds."""
 
 FAR = 1 << 63
 
 
 @frozen
-class Said:
-    """A line of the kernel about one core: word, rest of the line, nanoseconds of the board's clock."""
+class KernelLine:
+    """A line of the kernel log about one core: word, rest of the line, nanoseconds of the board's clock."""
 
     word: str
     rest: str
@@ -81,54 +81,54 @@ class Said:
 
 
 def crash(evidence: Evidence, core_id: int | None = None) -> RecoveryFacts:
-    """What a crash showed; None wherever the evidence does not reach.
+    """Facts of a crash; None for each field that the evidence does not decide.
 
-    core_id: the core's number in the TA; without it calls of the TA are not looked at.
+    core_id: the core's number in the TA; without it calls of the TA are ignored
     """
     core, log = text_of(evidence, CORE) or "", text_of(evidence, KMSG)
-    said = list(lines(log or "", core))
-    calls = ta_calls(text_of(evidence, FTRACE), core_id, said[0].ns if said else 0)
-    lives = [beat(text_of(evidence, name) or "") for name in (TRACE_BEFORE, TRACE_FIRST, TRACE_SECOND)]
+    logged = list(lines(log or "", core))
+    calls = ta_calls(text_of(evidence, FTRACE), core_id, logged[0].ns if logged else 0)
+    beats = [beat(text_of(evidence, name) or "") for name in (TRACE_BEFORE, TRACE_FIRST, TRACE_SECOND)]
     return RecoveryFacts(
-        cause=None if log is None else next((s.rest for s in said if s.word == "detected"), ""),
+        cause=None if log is None else next((line.rest for line in logged if line.word == "detected"), ""),
         interrupts=interrupts(evidence),
-        sequence=None if log is None else ", ".join(s.word for s in said if s.word != "beat"),
+        sequence=None if log is None else ", ".join(line.word for line in logged if line.word != "beat"),
         commands=None if calls is None else ", ".join(name for name, _ in calls),
         ta_states=None if calls is None else ", ".join(state for _, state in calls),
         tee_code=None if log is None else tee_code(log),
         secure_log=reason(text_of(evidence, SECURE_CONSOLE)),
         state=word_of(evidence, STATE),
-        boots=None if lives[0] is None or lives[2] is None else lives[2][0] - lives[0][0],
-        beating=beating(lives[1], lives[2]),
+        boots=None if beats[0] is None or beats[2] is None else beats[2][0] - beats[0][0],
+        beating=beating(beats[1], beats[2]),
         identity=identity(text_of(evidence, TRACE_SECOND) or ""),
     )
 
 
 def tee_code(log: str) -> int:
-    """First TEE_Result that the driver reports in the kernel log, 0 if it reports none."""
+    """First TEE_Result in the kernel log as the driver reports it, 0 for none."""
     found = TEE_ERROR.search(log)
     return int(found[1], 16) if found else 0
 
 
 def beating(first: tuple[int, int] | None, second: tuple[int, int] | None) -> bool | None:
-    """Whether (boot, beat) of two samples are of one life that goes on; None if a sample is missing."""
+    """Whether two samples (boot, beat) are different beats of one boot; None if a sample is missing."""
     if first is None or second is None:
         return None
     return first[0] == second[0] and first[1] != second[1]
 
 
-def lines(log: str, core: str) -> Iterator[Said]:
+def lines(log: str, core: str) -> Iterator[KernelLine]:
     """Lines of the kernel log about `core`, in order.
 
-    Lines that don't name their core name the remoteproc device, which the others show.
+    Lines without the core's name have that of its remoteproc device, which other lines show.
     """
     records = [(int(usec) * 1000, *_split(text)) for _, usec, text in RECORD.findall(log)]
     ours = {device for _, device, text in records if text.endswith(f" {core}") or f" {core}: " in text} - {""}
     for ns, device, text in records:
-        for word, pattern in SAYS:
-            begin = pattern.format(core=core)
-            if text.startswith(begin) and (core in begin or device in ours):
-                yield Said(word, text.removeprefix(begin), ns)
+        for word, pattern in KERNEL_LINES:
+            start = pattern.format(core=core)
+            if text.startswith(start) and (core in start or device in ours):
+                yield KernelLine(word, text.removeprefix(start), ns)
                 break
 
 
@@ -138,7 +138,7 @@ def _split(text: str) -> tuple[str, str]:
 
 
 def interrupts(evidence: Evidence) -> int | None:
-    """By how much the count of the watchdog's line rose; None if it is not in both tables."""
+    """Interrupts of the watchdog between both tables; None if it is not in both."""
     action = word_of(evidence, WATCHDOG_LINE) or ""
     before, after = (
         by_cpu(text_of(evidence, n) or "", action) for n in (INTERRUPTS_BEFORE, INTERRUPTS_AFTER)
@@ -147,9 +147,9 @@ def interrupts(evidence: Evidence) -> int | None:
 
 
 def ta_calls(trace: str | None, core_id: int | None, since_ns: int = 0) -> list[tuple[str, str]] | None:
-    """(command, the core's state afterwards) of the calls of the TA for a core; None without a trace.
+    """(command, the core's state afterwards) of each call of the TA for a core; None without a trace.
 
-    since_ns: earlier calls belong to something else, the start of the firmware for example
+    since_ns: earlier calls are ignored; they belong to the start of the firmware, for example
     """
     if trace is None or core_id is None:
         return None
@@ -167,11 +167,11 @@ def ta_calls(trace: str | None, core_id: int | None, since_ns: int = 0) -> list[
 
 
 def timeline(evidence: Evidence) -> Timeline:
-    """When what happened; each first occurrence of the crash that the evidence is about."""
+    """Times of the crash that the evidence is about; of each event the first."""
     core, log = text_of(evidence, CORE) or "", text_of(evidence, KMSG) or ""
     at: dict[str, int] = {}
-    for said in lines(log, core):
-        at.setdefault(said.word, said.ns)
+    for line in lines(log, core):
+        at.setdefault(line.word, line.ns)
     trace, action = text_of(evidence, FTRACE) or "", word_of(evidence, WATCHDOG_LINE)
     irqs = [_ns(t) for t, name in IRQ.findall(trace) if name == action]
     irq = max((t for t in irqs if t <= at.get("detected", FAR) + US), default=None)
@@ -190,7 +190,7 @@ def timeline(evidence: Evidence) -> Timeline:
 
 
 def _work(trace: str, handling_ns: int | None) -> dict[str, int]:
-    """Times of the execution that contains the line "handling crash"; without its end if it still goes on."""
+    """Times of the execution that contains the line "handling crash"; without an end if it has not ended."""
     if handling_ns is None:
         return {}
     for times in reversed(_executions(trace)):
@@ -200,7 +200,7 @@ def _work(trace: str, handling_ns: int | None) -> dict[str, int]:
 
 
 def _executions(trace: str) -> list[dict[str, int]]:
-    """Times of each execution of each work item; a core's item is the same one in every crash.
+    """Times of each execution of each work item, as a core has one item for all its crashes.
 
     An item may be queued again while it is executed.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A co-processor's core dump: segments, and what a person wants to see of them. Pure.
+"""Parse a coprocessor's core dump: segments, facts, and a summary for people. Pure.
 
 Ref: Linux drivers/remoteproc/remoteproc_coredump.c (ELF32 or ELF64, ET_CORE, PT_LOAD with p_vaddr = device
 address), Documentation of the ELF format; firmware/coprocessor/lib/firmware.h (trace buffer).
@@ -30,19 +30,19 @@ class Segment:
 
     @property
     def end(self) -> int:
-        """First address behind it."""
+        """End address (exclusive)."""
         return self.da + len(self.data)
 
 
 def segments(dump: bytes) -> tuple[Segment, ...]:
-    """PT_LOADs of a core dump. BoardFailure for bytes that are no complete ELF32 core of an Arm."""
+    """PT_LOADs of a core dump. BoardFailure if it is not a complete ELF32 core dump of an Arm core."""
     if len(dump) < EHDR.size:
         raise BoardFailure(f"a core dump of {len(dump)} bytes has no ELF header")
     ehdr = EHDR.unpack_from(dump)
     magic, elf_class, order, kind, machine = ehdr[0], ehdr[1], ehdr[2], ehdr[6], ehdr[7]
     phoff, phentsize, phnum = ehdr[10], ehdr[14], ehdr[15]
     if (magic, elf_class, order, kind, machine) != (b"\x7fELF", ELFCLASS32, ELFDATA2LSB, ET_CORE, EM_ARM):
-        raise BoardFailure(f"no ELF32 core dump of an Arm: {dump[:20].hex()}")
+        raise BoardFailure(f"not an ELF32 core dump of an Arm core: {dump[:20].hex()}")
     return tuple(_segment(dump, phoff + n * phentsize) for n in range(phnum))
 
 
@@ -59,7 +59,7 @@ def _segment(dump: bytes, at: int) -> Segment:
 
 
 def part(found: Iterable[Segment], da: int, size: int) -> bytes | None:
-    """`size` bytes at `da`, None if they were not dumped."""
+    """`size` bytes at device address `da`, None if the dump lacks them."""
     for segment in found:
         if segment.da <= da and da + size <= segment.end:
             return segment.data[da - segment.da : da - segment.da + size]
@@ -67,7 +67,7 @@ def part(found: Iterable[Segment], da: int, size: int) -> bytes | None:
 
 
 def trace_of(found: Iterable[Segment]) -> str:
-    """The firmware's trace buffer, "" if there is none: it begins a segment."""
+    """The firmware's trace buffer, which is at the start of a segment; "" if there is none."""
     for segment in found:
         text = segment.data[:0x1000].split(b"\0")[0].decode("ascii", "backslashreplace")
         if identity(text) and BEAT.search(text):
@@ -76,20 +76,20 @@ def trace_of(found: Iterable[Segment]) -> str:
 
 
 def facts(found: tuple[Segment, ...], predicted: DumpFacts) -> DumpFacts:
-    """What a dump holds, at the places that the prediction names."""
+    """Facts of a dump, at the addresses that the prediction names."""
     trace = trace_of(found)
-    life = beat(trace)
+    boot_and_beat = beat(trace)
     return DumpFacts(
         segments=" ".join(f"{s.da:#x}+{len(s.data):#x}" for s in found),
         unchanged=" ".join(_hash(found, place) for place in (predicted.unchanged or "").split()),
         vectors=_vectors(found, predicted.vectors),
         identity=identity(trace) or "",
-        boot=life[0] if life else None,
+        boot=boot_and_beat[0] if boot_and_beat else None,
     )
 
 
 def _hash(found: tuple[Segment, ...], place: str) -> str:
-    """`da+size:sha256` of the place that a prediction of the same form names."""
+    """`da+size:sha256` of the memory whose address and size a prediction of this form names."""
     da, size = (int(n, 16) for n in place.partition(":")[0].split("+"))
     data = part(found, da, size)
     return f"{da:#x}+{size:#x}:{hashlib.sha256(data).hexdigest() if data is not None else 'missing'}"
@@ -106,16 +106,18 @@ def _vectors(found: tuple[Segment, ...], predicted: str | None) -> str | None:
 
 
 def summary(found: tuple[Segment, ...], seen: DumpFacts) -> str:
-    """What a person reads first: memory, vector table, who ran, in which life and beat, its last words."""
+    """Text for people: memory, vector table, firmware, its boot and heartbeat, its last log lines."""
     trace = trace_of(found)
-    life = beat(trace)
+    boot_and_beat = beat(trace)
     log = trace.splitlines()[2:][-LOG_LINES:]
     return "\n".join(
         [
             *(f"memory   {s.da:#010x} .. {s.end:#010x}  {len(s.data):>9,} bytes" for s in found),
             f"vectors  {seen.vectors or 'unknown'}  (initial stack, reset)",
             f"firmware {seen.identity or 'unknown: no trace buffer'}",
-            f"heart    life {life[0]}, beat {life[1]}" if life else "heart    unknown",
+            f"heart    life {boot_and_beat[0]}, beat {boot_and_beat[1]}"
+            if boot_and_beat
+            else "heart    unknown",
             *(f"log      {line}" for line in log),
             "",
         ]

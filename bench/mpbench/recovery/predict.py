@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a crash will show: the loader's states under the kernel's recovery.
+"""Predict the facts of a crash: the loader's states during the kernel's recovery.
 
 Ref: Linux 6.12 drivers/remoteproc/remoteproc_core.c: rproc_crash_handler_work(), rproc_boot_recovery()
      (stop, core dump, request_firmware, load, resource table, start); mpbench.twin.machine for the TA.
@@ -19,8 +19,8 @@ REACHED = ("recovering", "stopped")
 
 
 @frozen
-class _Asked:
-    """Commands that Linux sent in order, with the TA's answers."""
+class _Calls:
+    """Commands that Linux sends in order, with the TA's answers."""
 
     names: tuple[str, ...]
     answers: tuple[Outcome, ...]
@@ -49,13 +49,14 @@ def crash(
 ) -> RecoveryFacts:
     """Facts of a crash of `core`, which runs `image`.
 
-    identity: who the firmware in `image` says it is; reload: what the firmware file holds when Linux loads
-    it again, None if it is gone; recovers: whether Linux is told to recover.
-    UsageError if the loader would not run `image` at all.
+    identity: name and core that the firmware in `image` prints
+    reload: content of the firmware file when Linux loads it again, None if the file is missing
+    recovers: whether recovery is enabled
+    UsageError if the core would not run `image`.
     """
-    loader = _running(profile, core, image)
+    loader = started(profile, core, image)
     if not recovers:
-        held = cause.interrupts > 0  # the watchdog holds its core; one that Linux only heard of lives on
+        held = cause.interrupts > 0  # an expired watchdog holds its core; a report through debugfs does not
         return RecoveryFacts(
             cause.name, cause.interrupts, ", ".join(REPORTED), "", "", 0, "", "crashed", 0, not held, identity
         )
@@ -65,26 +66,27 @@ def crash(
 def recovery(
     loader: Loader, core: str, cause: Cause, *, identity: str, image: bytes, reload: bytes | None
 ) -> RecoveryFacts:
-    """Facts of the recovery alone, for a core that `loader` knows as started."""
-    asked, end = _boot_again(loader, core, reload)
-    said = (REPORTED if cause.name else ()) + REACHED + (end,)
+    """Facts of the recovery alone, for a core that `loader` has started; arguments as in crash()."""
+    calls, end = _boot_again(loader, core, reload)
+    sequence = (REPORTED if cause.name else ()) + REACHED + (end,)
     up = end == "up"
     facts = evolve(
-        asked.facts,
+        calls.facts,
         cause=cause.name,
         interrupts=cause.interrupts,
-        sequence=", ".join(said),
+        sequence=", ".join(sequence),
         state="running" if up else "offline",
         boots=int(up),
         beating=up,
         identity=identity,
     )
-    other = up and reload != image  # who that is, the caller knows
+    other = up and reload != image  # its identity is known to the caller only
     undefined = not up and facts.tee_code is None
     return evolve(facts, identity=None) if other or undefined else facts
 
 
-def _running(profile: Profile, core: str, image: bytes) -> Loader:
+def started(profile: Profile, core: str, image: bytes) -> Loader:
+    """The loader of a board whose `core` runs `image`. UsageError if it would not."""
     loader = Loader(profile)
     for answer in (loader.load(core, image), loader.start(core)):
         if not answer.accepted:
@@ -92,19 +94,14 @@ def _running(profile: Profile, core: str, image: bytes) -> Loader:
     return loader
 
 
-def started(profile: Profile, core: str, image: bytes) -> Loader:
-    """The loader of a board whose `core` runs `image`. UsageError if it would not."""
-    return _running(profile, core, image)
-
-
-def _boot_again(loader: Loader, core: str, reload: bytes | None) -> tuple[_Asked, str]:
+def _boot_again(loader: Loader, core: str, reload: bytes | None) -> tuple[_Calls, str]:
     stop = loader.stop(core)
     if reload is None:
-        return _Asked(("stop",), (stop,)), "missing"
+        return _Calls(("stop",), (stop,)), "missing"
     load = loader.load(core, reload)
     if not load.accepted:
-        return _Asked(("stop", "load"), (stop, load)), "refused"
+        return _Calls(("stop", "load"), (stop, load)), "refused"
     if not table_is_loaded(load):
         raise UsageError(f"{core}: the resource table of this image is not where its section says")
     table, start = loader.get_rsc_table(core), loader.start(core)
-    return _Asked(("stop", "load", "table", "start"), (stop, load, table, start)), "up"
+    return _Calls(("stop", "load", "table", "start"), (stop, load, table, start)), "up"

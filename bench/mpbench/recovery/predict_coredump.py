@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a core dump will hold: the memory that the loader filled, as far as firmware can't change it.
+"""Predict the facts of a core dump: memory that the loader wrote and the firmware can't change.
 
 Ref: mpbench.twin.loader for the writes; Linux drivers/remoteproc/remoteproc_coredump.c for the segments.
 """

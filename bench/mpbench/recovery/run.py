@@ -1,5 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""A crash as a step: provoke, gather, observe, compare with what was predicted."""
+"""A crash as a step: the stages of the bench joined.
+
+    before   = collect.before(subject)       touches the board: samples; then the crash is provoked
+    after    = collect.after(before)         touches the board: logs, traces, samples
+    observed = parse(evidence)               pure
+    step     = compare(predicted, observed)  pure
+
+The prediction steers collect.after() in two arguments: `last_line`, the kernel's line to wait for (that of a
+recovery, or of a crash that is not recovered), and `then`, whether a dated heartbeat follows.
+"""
 
 import re
 import time
@@ -7,31 +16,29 @@ from collections.abc import Callable
 
 from attrs import asdict, field, frozen
 
-import mpbench.recovery.parse as seen
-import mpbench.recovery.parse_coredump as see_dump
 from mpbench.board.identification import same_boot
 from mpbench.board.protocols import KernelLog
 from mpbench.core.compare import compare
 from mpbench.core.errors import BoardFailure, InfrastructureError
 from mpbench.core.evidence import DUMP, DUMP_SUMMARY, Artefact, Evidence
 from mpbench.core.step import Step
-from mpbench.recovery import collect
+from mpbench.recovery import collect, parse, parse_coredump
 from mpbench.recovery.facts import DumpFacts, RecoveryFacts, Timeline
 
 
 @frozen
 class Crash(Step):
-    """A crash and what became of it."""
+    """A crash and the recovery from it."""
 
     timeline: Timeline = field(factory=Timeline)
 
     @property
     def events(self) -> tuple[tuple[str, int], ...]:
-        """What was observed of the timeline, in order."""
-        seen = [
+        """Observed events of the timeline, in order: (name, nanoseconds of the board's clock)."""
+        observed = [
             (name.removesuffix("_ns"), ns) for name, ns in asdict(self.timeline).items() if ns is not None
         ]
-        return tuple(sorted(seen, key=lambda event: event[1]))
+        return tuple(sorted(observed, key=lambda event: event[1]))
 
 
 def crash(
@@ -42,29 +49,31 @@ def crash(
     *,
     name: str = "crash",
     dated: bool = False,
-    deadline_s: float = collect.END_DEADLINE_S,
+    deadline_s: float = collect.RECOVERY_DEADLINE_S,
     mono_ns: Callable[[], int] = time.monotonic_ns,
 ) -> Crash:
     """Have `provoke` crash a core, or recover one that crashed. core_id: its number in the TA.
 
-    provoke: a command of the board's shell, which costs no round trip of its own, or something to do
-    dated: a watcher on the board dates the first beat of every life
-    InvalidRun if the board was reset meanwhile: then nobody knows what was seen.
+    provoke: a command of the board's shell, which costs no round trip of its own, or a function
+    dated: a watcher on the board dates the first heartbeat of every boot
+    InvalidRun if the board was reset during the step.
     """
-    begin = mono_ns()
-    begun = collect.before(subject, provoke if isinstance(provoke, str) else "")
+    start_ns = mono_ns()
+    before = collect.before(subject, provoke if isinstance(provoke, str) else "")
     if callable(provoke):
         provoke()
-    ends = collect.STAYS if predicted.state == "crashed" else collect.ENDS
-    last = collect.BEAT if dated and predicted.beating else ""
-    found = collect.after(begun, ends, deadline_s, last=last)
-    same_boot(_boot(begun.boot), _boot(found.boot))
-    evidence = found.evidence
-    observed = seen.crash(evidence, core_id)
+    after = collect.after(
+        before,
+        collect.CRASH_HANDLED if predicted.state == "crashed" else collect.RECOVERY_ENDED,
+        deadline_s,
+        then=collect.FIRST_BEAT if dated and predicted.beating else "",
+    )
+    same_boot(_boot(before.boot), _boot(after.boot))
+    observed = parse.crash(after.evidence, core_id)
     agreed = compare(predicted, observed)
-    took_ns = mono_ns() - begin
-    times = seen.timeline(evidence)
-    return Crash(name, subject.core, predicted, observed, agreed, evidence, took_ns, times)
+    took_ns = mono_ns() - start_ns
+    times = parse.timeline(after.evidence)
+    return Crash(name, subject.core, predicted, observed, agreed, after.evidence, took_ns, times)
 
 
 def _boot(found: bytes | str) -> str:
@@ -74,53 +83,52 @@ def _boot(found: bytes | str) -> str:
 
 
 def dumped(core: str, predicted: DumpFacts, dump: bytes, took_ns: int) -> Step:
-    """Compare a core dump with what was predicted. BoardFailure if it is none."""
-    found = see_dump.segments(dump)
-    observed = see_dump.facts(found, predicted)
-    words = see_dump.summary(found, observed).encode()
-    evidence = Evidence((Artefact(DUMP_SUMMARY, words), Artefact(DUMP, dump)))
+    """Compare a core dump with the prediction. BoardFailure if the bytes are no core dump."""
+    segments = parse_coredump.segments(dump)
+    observed = parse_coredump.facts(segments, predicted)
+    summary = parse_coredump.summary(segments, observed).encode()
+    evidence = Evidence((Artefact(DUMP_SUMMARY, summary), Artefact(DUMP, dump)))
     return Step("core dump", core, predicted, observed, compare(predicted, observed), evidence, took_ns)
 
 
-def lives_on(
-    life: Callable[[], tuple[int, int]],
+def check_heartbeat(
+    sample: Callable[[], tuple[int, int]],
     core: str,
     beats: int,
     *,
-    still_s: float,
+    pause_s: float,
     now_s: Callable[[], float] = time.monotonic,
 ) -> None:
-    """Wait until the heart of a firmware has beaten so often in one life.
+    """Wait for `beats` heartbeats of a firmware within one boot: a single one after a recovery is no proof.
 
-    life: gives its number and its beat by now. BoardFailure if the heart stands still for still_s before, or
-    another life begins: one beat after a recovery is no proof that the firmware lives.
+    sample: current (boot, beat). BoardFailure if no beat comes for pause_s, or the firmware boots again.
     """
-    number, begin = latest = life()
-    deadline = now_s() + still_s
-    while latest[1] - begin < beats:
-        before, latest = latest, life()
-        if latest[0] != number:
+    boot, first = latest = sample()
+    deadline = now_s() + pause_s
+    while latest[1] - first < beats:
+        before, latest = latest, sample()
+        if latest[0] != boot:
             raise BoardFailure(
-                f"{core}: life {number} ended after beat {before[1]}: this is life {latest[0]}"
+                f"{core}: the firmware restarted after beat {before[1]} of boot {boot}: now boot {latest[0]}"
             )
         if latest != before:
-            deadline = now_s() + still_s
+            deadline = now_s() + pause_s
         elif now_s() > deadline:
             raise BoardFailure(
-                f"{core}: its heart stopped at beat {latest[1]} of life {number}, "
-                f"{beats - latest[1] + begin} before the {beats} that were waited for"
+                f"{core}: the heartbeat stopped at beat {latest[1]} of boot {boot}, "
+                f"after {latest[1] - first} of {beats} beats"
             )
 
 
-def calm(
+def count_crashes(
     log: KernelLog, mark: int, core: str, *, bound: int, disable: Callable[[], object], quiet_s: float
 ) -> int:
-    """How often `core` crashed since `mark`, once it has not crashed for quiet_s.
+    """Number of crashes of `core` since `mark`, once none has come for quiet_s.
 
-    A recovery storm has no end of its own: after `bound` crashes `disable` is called, to end it, and
-    BoardFailure says so.
+    A recovery storm does not end by itself: after `bound` crashes `disable` is called to end it, and
+    BoardFailure raised.
     """
-    pattern = re.compile(collect.STAYS.format(core=re.escape(core)).encode())
+    pattern = re.compile(collect.CRASH_HANDLED.format(core=re.escape(core)).encode())
     count = 0
     while found := log.find(pattern, mark, quiet_s):
         count, mark = count + 1, found.end

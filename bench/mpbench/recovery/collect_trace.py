@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""What Linux does in a recovery, recorded by Linux itself in a tracing instance of our own.
+"""Record what Linux does in a recovery, in a tracing instance of the bench.
 
 A return probe on tee_client_invoke_func (or a probe below it) shows every call of the TA with its answer; two
 events of the work queue frame the recovery; irq_handler_entry dates the watchdog. Probes on OP-TEE's driver
-count shared memory and sessions. What a killed run left behind goes at the start of the next.
+count shared memory and sessions. Leftovers of a killed run are removed at the next start.
 
 Ref: Linux Documentation/trace/kprobetrace.rst, ftrace.rst, events.rst; include/linux/tee_drv.h
      (tee_client_invoke_func: context, tee_ioctl_invoke_arg {func, session, cancel_id, ret}, tee_param[])
@@ -16,11 +16,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from mpbench.board.protocols import Session
+from mpbench.board.trace import recorder
 from mpbench.board.trace.tracefs import MOUNT, TRACING
 from mpbench.core.errors import InfrastructureError, InvalidRun
 
 NAME = "mpbench_crash"
-INSTANCE = f"{TRACING}/instances/{NAME}"
+INSTANCE = recorder.instance_of(NAME)
 
 COUNTED = {
     "shm_in": "optee_shm_register",
@@ -32,15 +33,14 @@ COUNTED = {
 CLEAN = f"""
 {MOUNT}
 [ -d {INSTANCE} ] && rmdir {INSTANCE}
-for e in $(sed -n 's,^.:\\({NAME}/[^ ]*\\) .*,\\1,p' {TRACING}/kprobe_events); do echo "-:$e"
-done >>{TRACING}/kprobe_events
+{recorder.REMOVE_PROBES}mpb_remove_probes {NAME}
 """
 
 CALL = "cmd=+0($arg2):u32 res=+12($arg2):x32 core=+8($arg3):u64"
 MESSAGE = "cmd=-28(%r3):u32 res=-12(%r3):x32 core=+8(%r3):u64 kind=-32(%r3):u32"
-"""Where a probe can't name arguments, as on 32-bit Arm: OP-TEE's answer, when its driver takes it apart. The
-fourth argument points behind struct optee_msg_arg {cmd, func, session, cancel_id, pad, ret, ret_origin,
-num_params}; cmd 1 is OPTEE_MSG_CMD_INVOKE_COMMAND. Ref: Linux drivers/tee/optee/{smc_abi.c, optee_msg.h}
+"""For kernels whose probes can't name arguments, as on 32-bit Arm: OP-TEE's answer when its driver decodes
+it. The fourth argument points just after struct optee_msg_arg {cmd, func, session, cancel_id, pad, ret,
+ret_origin, num_params}; cmd 1 is OPTEE_MSG_CMD_INVOKE_COMMAND. Ref: Linux drivers/tee/optee/{smc_abi.c, optee_msg.h}
 """
 
 PROBES = f"""
@@ -57,27 +57,18 @@ for e in queue_work execute_start execute_end; do d={INSTANCE}/events/workqueue/
   echo "function == 0x$a" >$d/filter && echo 1 >$d/enable && echo $e; done
 """
 
-IRQ = f"""
-d={INSTANCE}/events/irq/irq_handler_entry; echo '{{filter}}' >$d/filter && echo 1 >$d/enable && echo irq
-"""
-
-
 MARK = f"echo '{{mark}}' >{INSTANCE}/trace_marker && "
-TAKE = f"dd if={INSTANCE}/trace_pipe bs=65536 count=1"
-"""Takes what was recorded; there is always a line of our own, so it never waits.
-
-By read(2) and without poll(2): a sendfile(2) from trace_pipe, as cat does it, hung Linux 6.12, and poll waits
-until half of the buffer is full. To read or clear the file `trace` instead takes the kernel a grace period.
-"""
+TAKE = recorder.TAKE.format(instance=INSTANCE)
+"""Never waits after MARK: there is always a line of the bench's own."""
 TAKES = 64
 
 AWAIT = f"timeout {{left_s}} {TAKE}"
-"""The same where nothing may be there yet: read(2) returns with the first event."""
+"""Waits for the first event, at most left_s."""
 
 HANDLER_S = 10.0
 """A recovery's work item ends right after the kernel's last line about it, but its worker may have to wait
-for a CPU in between. One that is still there after this long does something else: it waits for a reader of
-another core's inline core dump, for example."""
+for a CPU in between. One that has not ended after this long waits for something else: for a reader of another
+core's inline core dump, for example."""
 ANSWER_S = 10.0
 
 LOST = re.compile(rb"CPU:(\d+) \[LOST (?:(\d+) )?EVENTS\]")
@@ -87,9 +78,9 @@ WORK = re.compile(rb": workqueue_execute_(start|end): work struct (\w+)")
 
 
 class CrashTrace:
-    """The recorder; `missing` names what this board's kernel can't record.
+    """The recorder of recoveries; `missing` names what this board's kernel can't record.
 
-    lines: names of the interrupts that matter
+    lines: names of the watchdogs' interrupts
     """
 
     def __init__(
@@ -102,24 +93,24 @@ class CrashTrace:
         self.missing: frozenset[str] = frozenset()
 
     def start(self) -> None:
-        """Remove leftovers, and record. A kernel without tracing is no error: see `missing`."""
+        """Remove leftovers and start recording. A kernel without tracing is no error: see `missing`."""
         self.stop()
-        irq = IRQ.format(filter=" || ".join(f'name == "{line}"' for line in self._lines))
-        begin = f"mkdir {INSTANCE} || exit; {PROBES}{EVENTS}{irq}"
-        said = self._session.execute(begin).stdout.decode()
+        names = " || ".join(f'name == "{line}"' for line in self._lines)
+        irq = f"{recorder.enable(INSTANCE, 'irq/irq_handler_entry', names)} && echo irq"
+        reply = self._session.execute(f"mkdir {INSTANCE} || exit; {PROBES}{EVENTS}{irq}")
         wanted = {"ta", *COUNTED, "queue_work", "execute_start", "execute_end", "irq"}
-        self.missing = frozenset(wanted - set(said.split()))
+        self.missing = frozenset(wanted - set(reply.stdout.decode().split()))
 
     def stop(self) -> None:
         """Remove the instance and the probes."""
         self._session.execute(CLEAN)
 
     def take(self) -> bytes | None:
-        """What was recorded since the last time, as text; None where it can't be. See whole()."""
-        return self.whole(b"")
+        """Text recorded since the last time; None if this kernel can't record it. See complete()."""
+        return self.complete(b"")
 
-    def asking(self) -> str:
-        """The command that writes what was recorded, to be run together with others. Then comes whole()."""
+    def take_command(self) -> str:
+        """Command that writes what was recorded, to be run together with others; then call complete()."""
         if "ta" in self.missing:
             return ":"
         self._marks += 1
@@ -129,38 +120,38 @@ class CrashTrace:
     def _mark(self) -> str:
         return f"mpbench mark {self._marks}"
 
-    def whole(self, begun: bytes) -> bytes | None:
-        """What was recorded since the last time. begun: what the command of asking() wrote, b"" for nothing.
+    def complete(self, taken: bytes) -> bytes | None:
+        """Text recorded since the last time. taken: output of take_command(), b"" if it was not run.
 
-        Waits, at most HANDLER_S, until every handler of a crash that began in it has ended.
-        InvalidRun if the kernel lost events: nobody knows which.
+        Waits, at most HANDLER_S, until every crash handler that started in it has ended.
+        InvalidRun if the kernel lost events: which ones is not known.
         """
         if "ta" in self.missing:
             return None
-        taken = self._until_ended(self._until_mark(begun))
+        taken = self._until_ended(self._until_mark(taken))
         if lost := LOST.search(taken):
             number, cpu = (lost[2] or b"some").decode(), lost[1].decode()
             raise InvalidRun(f"{INSTANCE}: Linux lost {number} events of CPU {cpu}: its buffer was full")
         return taken
 
     def _until_mark(self, taken: bytes) -> bytes:
-        """With everything that was recorded before asking(), or before now."""
-        command = TAKE if taken else self.asking()
+        """`taken` and everything that was recorded before take_command(), or before now."""
+        command = TAKE if taken else self.take_command()
         for _ in range(TAKES):
-            if f": {self._mark}\n".encode() in taken:  # what came later may stand behind it
+            if f": {self._mark}\n".encode() in taken:  # later events may follow it
                 return taken
             reply = self._session.execute(command)
             if reply.code != 0:
                 raise InfrastructureError(f"{INSTANCE}/trace_pipe can't be read: {reply.error}")
             taken, command = taken + reply.stdout, TAKE
         raise InfrastructureError(
-            f"{INSTANCE}/trace_pipe: {len(taken)} bytes, and still no end of what was recorded"
+            f"{INSTANCE}/trace_pipe: no end after {len(taken)} bytes in {TAKES} readings"
         )
 
     def _until_ended(self, taken: bytes) -> bytes:
-        """With what comes until the handlers that began in it have ended, or their time is over."""
+        """`taken` and all until the handlers that started in it have ended, or the deadline."""
         deadline = self._now_s() + HANDLER_S
-        while going_on(taken) and (left_s := deadline - self._now_s()) > 0:
+        while unfinished(taken) and (left_s := deadline - self._now_s()) > 0:
             reply = self._session.call(AWAIT.format(left_s=math.ceil(left_s)), left_s + ANSWER_S)
             if reply.code != 0:  # nothing came, or there is no `timeout`
                 break
@@ -168,14 +159,14 @@ class CrashTrace:
         return taken
 
     def counts(self) -> Mapping[str, int]:
-        """How often each counted function ran since `start`; without those that can't be counted."""
+        """Calls of each counted function since start(); without those that can't be counted."""
         found = self._session.read(f"{TRACING}/kprobe_profile")
         rows = [line.split() for line in found.decode().splitlines()] if isinstance(found, bytes) else []
         return {row[0]: int(row[1]) for row in rows if len(row) == 3 and row[0] in COUNTED}
 
 
-def going_on(trace: bytes) -> frozenset[bytes]:
-    """Work items that began in a trace and did not end."""
+def unfinished(trace: bytes) -> frozenset[bytes]:
+    """Work items that started in a trace and did not end."""
     items: set[bytes] = set()
     for event, item in WORK.findall(trace):
         items = items | {item} if event == b"start" else items - {item}
@@ -184,7 +175,7 @@ def going_on(trace: bytes) -> frozenset[bytes]:
 
 @contextlib.contextmanager
 def recording(session: Session, lines: Sequence[str]) -> Iterator[CrashTrace]:
-    """A recorder that is gone afterwards."""
+    """A started recorder, removed afterwards."""
     trace = CrashTrace(session, lines)
     trace.start()
     try:
