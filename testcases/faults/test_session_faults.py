@@ -641,7 +641,7 @@ def test_37_a_private_key_open_to_others_is_refused(serve: Serve, chance: random
     named = key if chance.random() < 0.5 else tmp_path / "link"
     if named != key:
         named.symlink_to(key)
-    with pytest.raises(InfrastructureError, match=rf"open to others.*chmod 600 {named}"):
+    with pytest.raises(InfrastructureError, match=rf"lets others read it; run `chmod 600 {named}`"):
         activate(session_on(server, keyfile=str(named)))
     named.chmod(0o600)
     with active(session_on(server, keyfile=str(named))) as session:

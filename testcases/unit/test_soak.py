@@ -4,6 +4,7 @@
 import argparse
 import json
 from contextlib import contextmanager
+from io import FileIO
 
 import pytest
 from attrs import evolve
@@ -14,6 +15,7 @@ from mpbench.core.compare import compare
 from mpbench.core.errors import BoardFailure, InfrastructureError, InvalidRun, UsageError
 from mpbench.core.evidence import Artefact, Evidence
 from mpbench.core.facts import Verdict
+from mpbench.core.files import AppendFile
 from mpbench.deployment.heartbeat import watched
 from mpbench.deployment.leaks import Snapshot, leaks, snapshot, steady
 from mpbench.harness.soak import Goal, Soak, SoakJournal, goal, goal_option
@@ -92,17 +94,14 @@ def test_a_foreign_file_is_no_journal(tmp_path):
 def test_a_journal_that_cannot_be_kept_is_the_labs_fault(tmp_path):
     """A directory where the file should be, or a full disk, ends the soak with a line that says so."""
     (tmp_path / "file").write_text("")
-    with pytest.raises(InfrastructureError, match="cannot write the soak's journal: File exists"):
+    with pytest.raises(InfrastructureError, match=r"cannot write .*x\.jsonl: File exists"):
         SoakJournal(tmp_path / "file" / "x.jsonl", "k").open()
     made = journal(tmp_path)
     made.close()
-    with open("/dev/full", "w", buffering=1) as full:
-        made._file = full
-        with pytest.raises(InfrastructureError, match="cannot write the soak's journal: No space left"):
-            made.add(took_s=1.0)
-        made._file = None
-        with pytest.raises(OSError, match="No space left"):
-            full.close()
+    made._file = AppendFile(made.path, FileIO("/dev/full", "ab"))
+    with pytest.raises(InfrastructureError, match=r"cannot write .*soak\.jsonl: No space left"):
+        made.add(took_s=1.0)
+    made.close()
 
 
 # --- the cycles

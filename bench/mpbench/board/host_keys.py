@@ -4,14 +4,15 @@
 Ref: sshd(8), SSH_KNOWN_HOSTS FILE FORMAT
 """
 
-import os
 import stat
 from pathlib import Path
 
 import paramiko
 
 from mpbench.board.session.shell_protocol import one_line
+from mpbench.core import files
 from mpbench.core.errors import InfrastructureError
+from mpbench.core.files import os_errors, replacing
 
 
 def names_of(address: str, port: int) -> str:
@@ -56,16 +57,10 @@ def _check_file(mode: int) -> None:
 
 
 def check_private(path: Path) -> None:
-    """InfrastructureError unless the private key `path` is a file that nobody else can read."""
-    try:
-        mode = path.stat().st_mode
-        _check_file(mode)
-    except OSError as e:
-        raise InfrastructureError(f"{path}: private key: {e.strerror or e}") from e
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise InfrastructureError(
-            f"{path}: private key is open to others (mode {mode & 0o777:04o}): chmod 600 {path}"
-        )
+    """InfrastructureError unless the private key `path` is a regular file that only its owner can read."""
+    with os_errors(f"cannot read private key {path}"):
+        _check_file(path.stat().st_mode)
+    files.check_private(path, InfrastructureError)
 
 
 def pin(path: Path, address: str, port: int, key: paramiko.PKey) -> None:
@@ -77,6 +72,5 @@ def pin(path: Path, address: str, port: int, key: paramiko.PKey) -> None:
     if known.lookup(name) is not None:
         del known[name]
     known.add(name, key.get_name(), key)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    known.save(str(temporary))
-    temporary.replace(path)
+    with replacing(path) as fresh:
+        known.save(str(fresh))

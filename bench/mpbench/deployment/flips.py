@@ -7,12 +7,14 @@ import json
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from attrs import define, field
 
 from mpbench.core.errors import BoardFailure, UsageError
 from mpbench.core.facts import Verdict
+from mpbench.core.files import AppendFile, read_lines
 from mpbench.core.step import Step
 from mpbench.deployment.facts import DeployFacts
 from mpbench.deployment.fixture import DeployBench
@@ -39,26 +41,23 @@ class Corpus:
 
     @classmethod
     def open(cls, path: Path | None) -> "Corpus":
-        """Read the file and cut off an incomplete last line. UsageError if it is no corpus of flips."""
+        """Read the file; an incomplete last line is ignored. UsageError if it is no corpus of flips."""
         corpus = cls(path)
-        lines = path.read_bytes().split(b"\n") if path is not None and path.exists() else [b""]
-        for number, line in enumerate(lines[:-1], 1):
+        lines = read_lines(path, UsageError).whole if path is not None and path.exists() else ()
+        for number, line in enumerate(lines, 1):
             try:
                 entry = json.loads(line)
                 corpus.known[entry["key"]] = entry["answer"]
             except (ValueError, KeyError, TypeError):
                 raise UsageError(f"{path}:{number}: not a line of a corpus of flips") from None
-        if path is not None and lines[-1]:
-            with path.open("rb+") as file:
-                file.truncate(path.stat().st_size - len(lines[-1]))
         return corpus
 
     def add(self, key: str, answer: str, **more: object) -> None:
         """Add an answer and append it to the file."""
         self.known[key] = answer
         if self.path is not None:
-            with self.path.open("a") as file:
-                file.write(json.dumps({"key": key, "answer": answer, **more}) + "\n")
+            with closing(AppendFile.resume(self.path)) as file:
+                file.append({"key": key, "answer": answer, **more})
 
 
 @define

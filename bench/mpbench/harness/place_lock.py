@@ -11,7 +11,6 @@ Ref: labgrid remote/client.py, ClientSession.get_place, _check_allowed, get_targ
 import asyncio
 import contextlib
 import datetime
-import fcntl
 import os
 import re
 import threading
@@ -23,6 +22,7 @@ from labgrid.config import Config
 
 from mpbench.core.directories import runtime_dir
 from mpbench.core.errors import InfrastructureError
+from mpbench.core.files import lock
 from mpbench.core.record import safe_name
 
 CLIENT = "labgrid.remote.client"
@@ -159,13 +159,11 @@ def host_lock(target: Any) -> IO[str] | None:
 
 
 def _locked(file: IO[str], name: str) -> IO[str]:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not lock(file, wait=False):
         file.seek(0)
         pid = file.read().strip()
         file.close()
-        raise InfrastructureError(f"another run uses the board at {name}: process {pid}") from None
+        raise InfrastructureError(f"another run uses the board at {name}: process {pid}")
     file.truncate(0)
     file.write(str(os.getpid()))
     file.flush()

@@ -2,18 +2,18 @@
 """`--bench-soak 500x` or `2h`: the length of soak tests, their progress, and how they are resumed."""
 
 import argparse
-import json
 import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import pytest
 from attrs import define, field, frozen
 
-from mpbench.core.errors import InfrastructureError, UsageError
+from mpbench.core.errors import UsageError
+from mpbench.core.files import AppendFile, json_object, os_errors, read_lines
 from mpbench.harness.environment import reports, target_name
 
 DEFAULT = "3x"
@@ -76,27 +76,23 @@ class SoakJournal:
     key: str
     cycles: list[Mapping[str, Any]] = field(factory=list)
     resumed: int = 0
-    _file: TextIO | None = None
+    _file: AppendFile = field(init=False)
 
     def open(self) -> None:
         """Read the cycles done so far, append from there. InfrastructureError if the disk rejects writes."""
         self.cycles = self._done()
         self.resumed = len(self.cycles)
-        head = json.dumps({"key": self.key})
-        lines = [head, *(json.dumps(cycle) for cycle in self.cycles)]
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            fresh = self.path.with_suffix(".part")
-            fresh.write_text("\n".join(lines) + "\n")
-            fresh.rename(self.path)
-            self._file = self.path.open("a", buffering=1)
-        except OSError as e:
-            raise InfrastructureError(f"{self.path}: cannot write the soak's journal: {e.strerror}") from e
+        if not self.cycles and self.path.exists():
+            with os_errors(f"cannot write {self.path}"):
+                self.path.unlink()
+        self._file = AppendFile.resume(self.path)
+        if not self.cycles:
+            self._file.append({"key": self.key})
 
     def _done(self) -> list[Mapping[str, Any]]:
         """Cycles of an unfinished soak with this key; a truncated last line is that of a killed run."""
-        text = self.path.read_text(errors="replace") if self.path.exists() else ""
-        lines = [_parsed(line) for line in text.splitlines(keepends=True)]
+        whole = read_lines(self.path).whole if self.path.exists() else ()
+        lines = [json_object(line) or {} for line in whole]
         if not lines or lines[0].get("key") != self.key or lines[-1].get("complete"):
             return []
         return [line for line in lines[1:] if "n" in line]
@@ -104,31 +100,15 @@ class SoakJournal:
     def add(self, **values: Any) -> None:
         """Append a cycle."""
         self.cycles.append({"n": len(self.cycles) + 1, **values})
-        self._write(self.cycles[-1])
+        self._file.append(self.cycles[-1])
 
     def complete(self) -> None:
         """Mark the goal as reached: the next soak starts again."""
-        self._write({"complete": True})
+        self._file.append({"complete": True})
 
     def close(self) -> None:
         """Close the file."""
-        if self._file is not None:
-            self._file.close()
-
-    def _write(self, line: Mapping[str, Any]) -> None:
-        assert self._file is not None
-        try:
-            self._file.write(json.dumps(line) + "\n")
-        except OSError as e:
-            raise InfrastructureError(f"{self.path}: cannot write the soak's journal: {e.strerror}") from e
-
-
-def _parsed(line: str) -> Mapping[str, Any]:
-    try:
-        found = json.loads(line) if line.endswith("\n") else {}
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
+        self._file.close()
 
 
 @define

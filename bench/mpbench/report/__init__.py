@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from mpbench.core.errors import InfrastructureError
+from mpbench.core.files import os_errors, replacing, write_whole
 from mpbench.core.record import EVIDENCE, Run, read
 from mpbench.report import exports, junit, page
 from mpbench.report.model import Page, summarize
@@ -54,15 +54,13 @@ def write_runs(
 ) -> Page:
     """The same for runs that were read already; returns what the page shows."""
     shown = summarize(runs)
-    try:
+    with os_errors(f"cannot write the report to {output}"):
         for run in runs:
             _bring_evidence(run, output)
-        _replace(output / CSV, exports.measurements(shown))
-        _replace(output / SUMMARY, exports.summary(shown))
-        _replace(output / JUNIT, junit.render(shown))
-        _replace(output / INDEX, page.render(shown, history, remarks))
-    except OSError as e:
-        raise InfrastructureError(f"cannot write the report to {output}: {e.strerror}") from e
+        write_whole(output / CSV, exports.measurements(shown).encode())
+        write_whole(output / SUMMARY, exports.summary(shown).encode())
+        write_whole(output / JUNIT, junit.render(shown).encode())
+        write_whole(output / INDEX, page.render(shown, history, remarks).encode())
     return shown
 
 
@@ -83,17 +81,5 @@ def _put(file: Path, to: Path) -> None:
     try:
         os.link(file, to)
     except OSError:
-        part = to.with_suffix(".part")
-        shutil.copyfile(file, part)
-        part.replace(to)
-
-
-def _replace(path: Path, text: str) -> None:
-    """The old page or the new one, never half of one."""
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)  # its bytes are needed for what is safe so far
-        raise
+        with replacing(to) as part:
+            shutil.copyfile(file, part)
