@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: MIT
+"""What documents refer to exists: links, paths, commands, make targets, licences, checks of the doctor."""
+
+import argparse
+import re
+from pathlib import Path
+
+import pytest
+
+from mpbench.commands import doctor
+from mpbench.commands.main import parser
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = {
+    path.relative_to(ROOT).as_posix(): path.read_text()
+    for path in (
+        *ROOT.glob("*.md"),
+        *(p for d in ("bench", "targets", "testcases") for p in (ROOT / d).rglob("*.md")),
+    )
+}
+documents = pytest.mark.parametrize("name", DOCUMENTS)
+LINK = re.compile(r"\]\((?!https?:)([^)#]*)(#[^)]*)?\)")
+REPOSITORY_PATH = re.compile(r"`((?:bench|firmware|targets|testcases|reports)/[\w./-]+)`")
+PRODUCED = ("firmware/build", "reports/runs", "reports/nightly")
+"""Paths that a run or a build makes."""
+
+
+def anchors(text: str) -> set[str]:
+    """Anchors of the headings, as GitHub and other hosts make them."""
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {"#" + re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+@documents
+def test_every_link_leads_somewhere(name):
+    """A relative link names a file or directory of the tree, and a heading in it."""
+    for path, anchor in LINK.findall(DOCUMENTS[name]):
+        target = (ROOT / name).parent / path if path else ROOT / name
+        assert target.exists(), path
+        assert not anchor or anchor in anchors(target.read_text()), f"{path}{anchor}"
+
+
+@documents
+def test_every_path_exists(name):
+    """A path in backticks that begins with one of the tree's directories exists."""
+    named = [path for path in REPOSITORY_PATH.findall(DOCUMENTS[name]) if not path.startswith(PRODUCED)]
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def subcommands(found: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """The subcommands of a parser by name."""
+    actions = [a for a in found._actions if isinstance(a, argparse._SubParsersAction)]
+    return dict(actions[0].choices) if actions else {}
+
+
+@documents
+def test_every_command_exists(name):
+    """Every subcommand of mpbench, and every option beside it, is one that the command line has."""
+    known = subcommands(parser())
+    for line in re.findall(
+        r"(?:^\$ |`)(?:\.venv/bin/)?mpbench ([a-z].*?)(?:`|  |$)", DOCUMENTS[name], re.MULTILINE
+    ):
+        command, *rest = line.split()
+        assert command.rstrip(",") in known, line
+        found = known[command.rstrip(",")]
+        if rest and rest[0] in subcommands(found):
+            found = subcommands(found)[rest[0]]
+        options = {word.split("=")[0] for word in rest if re.match(r"--?[a-z]", word)}
+        assert options <= {o for a in found._actions for o in a.option_strings}, line
+
+
+@documents
+def test_every_make_target_exists(name):
+    """Every `make TARGET` is a target of the Makefile; VARIABLE=VALUE may precede it or follow."""
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = re.findall(r"(?:^\$ |`)make ((?:[A-Z]+=\S+ )*)([a-z]+)\b(?! -)", DOCUMENTS[name], re.MULTILINE)
+    assert {target for _, target in named} <= targets
+
+
+def test_each_licence_has_its_text():
+    """LICENSES/ holds the text of each SPDX identifier in the tree, and no other."""
+    found = set()
+    for directory in ("bench", "firmware", "targets", "testcases", "."):
+        files = (ROOT / directory).glob("*" if directory == "." else "**/*")
+        for path in (p for p in files if p.is_file() and "build" not in p.parts):
+            found |= set(
+                re.findall(rb"SPDX-License-Identifier: ([\w-][\w.-]*[\w-])", path.read_bytes()[:500])
+            )
+    assert {name.decode() for name in found} == {path.stem for path in (ROOT / "LICENSES").glob("*.txt")}
+
+
+def test_the_guide_has_a_row_for_each_check_of_the_doctor():
+    """The doctor sends its reader to the name of a check in targets/README.md."""
+    section = DOCUMENTS[doctor.RECIPE].split("\n## ")[-1]
+    steps = [*doctor.host_steps(ROOT), *doctor.BoardCheck("").steps()]
+    names = {re.sub("^tool .*", "tool ...", name) for name, _ in steps}
+    assert {name for name in names if f"`{name}`" not in section} == set()
+
+
+def test_every_room_is_described():
+    """The table of rooms in bench/README.md has every room, and no other."""
+    rows = set(re.findall(r"^\| `(\w+)/` \|", DOCUMENTS["bench/README.md"], re.MULTILINE))
+    rooms = {path.parent.name for path in (ROOT / "bench/mpbench").glob("*/__init__.py")}
+    assert rows == rooms | {"mpbench_virtual"}
