@@ -179,7 +179,13 @@ def test_a_name_does_not_lead_out_of_the_firmware_directory(bench, core, image):
     start = starts_file(bench, core, outside, image)
     errno = bench.deploy(core, image, f"alive {core}", name="deploy from outside", start=start).observed.errno
     bench.measure(
-        Measurement("firmware name with `..` is refused", float(errno != "OK"), "", f"errno {errno}")
+        Measurement(
+            "firmware name with `..` is refused",
+            float(errno != "OK"),
+            "",
+            f"errno {errno}",
+            conditions={"core": core},
+        )
     )
 
 
@@ -261,7 +267,15 @@ def test_most_segments(bench, alive, room, signed, all_cores_known):
     step.check(*LIFE)
     assert step.observed.tee_code == Tee.OUT_OF_MEMORY
     own = len(segments(alive))
-    bench.measure(Measurement("segments that fit the TA's heap", low + own, "segments", "largest accepted"))
+    bench.measure(
+        Measurement(
+            "segments that fit the TA's heap",
+            low + own,
+            "segments",
+            "largest accepted",
+            conditions={"core": core},
+        )
+    )
 
 
 def test_without_resource_table(bench, core, alive, signed):

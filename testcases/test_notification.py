@@ -63,7 +63,7 @@ def test_three_methods_agree(notifications):
         found = notifications.recorded(trace, 300)
     by_kernel, by_raw, by_text = (found[name] for name in (HISTOGRAM, RAW, TEXT))
     for result in found.values():
-        notifications.record(result, result.method)
+        notifications.record(result, {"method": result.method})
     for result in (by_raw, by_text):
         assert result.outliers
         assert all(whole(o) for o in result.outliers if o.ran)
@@ -83,7 +83,7 @@ def test_without_histograms(notifications):
     """A kernel that can't count by itself: events are taken one by one, and every interrupt is explained."""
     other = evolve(notifications, found=evolve(notifications.found, histograms=False), trace=None)
     found = other.run(UNDER_LOAD)
-    other.record(found, found.method)
+    other.record(found, {"method": found.method})
     assert found.method == RAW
     assert found.balance.holds
     assert found.counts.ended >= UNDER_LOAD
@@ -97,14 +97,14 @@ def test_under_load(notifications, name):
     """Busy CPUs, memory or interrupts make notifications slower, but none is lost or unexplained."""
     with getattr(stress, name)(notifications.bench.board.session):
         found = notifications.run(UNDER_LOAD)
-    notifications.record(found, f"{name} load")
+    notifications.record(found, {"load": name})
     assert found.balance.holds
 
 
 def test_in_bursts(notifications):
     """Notifications that come five at once are merged in the secure world; every interrupt is explained."""
     found = notifications.run(UNDER_LOAD, burst=5)
-    notifications.record(found, "bursts of 5")
+    notifications.record(found, {"burst": "5"})
     assert found.balance.holds
 
 
@@ -114,7 +114,7 @@ def test_on_one_cpu(notifications):
         pytest.skip("a per-CPU interrupt has no affinity")
     with stress.affinity(notifications.bench.board.session, notifications.found.irq, 1):
         found = notifications.run(UNDER_LOAD)
-    notifications.record(found, "interrupt bound to CPU 1")
+    notifications.record(found, {"affinity": "CPU 1"})
     assert {cpu for cpu, n in found.counts.irqs.items() if n} == {1}
 
 
@@ -122,7 +122,7 @@ def test_while_others_call_the_tee(notifications, tee_client):
     """Clients with several sessions each call OP-TEE all the time: no notification is lost or unexplained."""
     with tee_client.busy(clients=3, sessions=2):
         found = notifications.run(UNDER_LOAD)
-    notifications.record(found, "3 clients with 2 sessions each")
+    notifications.record(found, {"load": "3 TEE clients with 2 sessions each"})
     assert found.balance.holds
     assert found.counts.samples > 0
 
@@ -142,7 +142,7 @@ def test_while_a_cpu_goes_and_comes(notifications):
     with ExitStack() as stack:
         stack.callback(stress.online, session, 1, True)
         found = notifications.run(UNDER_LOAD, meanwhile=toggle)
-    notifications.record(found, "CPU 1 offline and back")
+    notifications.record(found, {"hotplug": "CPU 1 offline and online again"})
     assert found.balance.holds
     if notifications.found.thread == 0 and before:
         assert interrupted(notifications, 1), "the per-CPU interrupt did not follow"
@@ -164,7 +164,7 @@ def test_while_a_core_crashes(notifications, crashes, profile):
         step.check("sequence", "state", "beating")
 
     found = notifications.run(UNDER_LOAD, meanwhile=crash)
-    notifications.record(found, f"{core} crashed and was recovered")
+    notifications.record(found, {"load": f"{core} crashes and is recovered"})
     assert found.balance.holds
 
 

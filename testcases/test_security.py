@@ -168,7 +168,15 @@ def test_a_file_changed_while_it_is_read(bench, core, alive, signed, path):
     finally:
         writer.close()
     for answer, number in sorted(answers.items()):
-        bench.measure(Measurement(f"file changed while read: {answer}", number, "starts", "this run"))
+        bench.measure(
+            Measurement(
+                "starts of a file that changes while it is read",
+                number,
+                "starts",
+                "this run",
+                conditions={"core": core, "answer": answer},
+            )
+        )
 
 
 # ------------------------------------------------------------------------------------ strangers in user space
@@ -203,7 +211,13 @@ def test_user_space_without_a_driver(bench, core, image, unbound, stranger):
     answer = stranger(bench.profile.core(core).id)
     assert answer in (0, Tee.ACCESS_DENIED)
     bench.measure(
-        Measurement("TA serves user space without a driver", float(answer == 0), "", f"{answer:#010x}")
+        Measurement(
+            "TA serves user space without a driver",
+            float(answer == 0),
+            "",
+            f"{answer:#010x}",
+            conditions={"core": core},
+        )
     )
     unbound()
     bench.deploy(core, image, f"alive {core}").check(*LIFE)

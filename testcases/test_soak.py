@@ -67,5 +67,5 @@ def tell(crashes, core, timelines):
         bench.measure(measurement)
     values = durations(timelines)
     for interval in INTERVALS:
-        bench.series(f"{core} {interval.name}", values[interval.name], "ms", interval.source)
+        bench.series(interval.name, values[interval.name], "ms", interval.source, {"core": core})
     assert [m for m in found if m.verdict is Verdict.FAIL] == [], "outside the target's limits"

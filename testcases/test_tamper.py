@@ -40,10 +40,26 @@ def test_named_faults_in_numbers(bench, core, outcomes):
     if not found:
         pytest.skip("no named fault was tried in this run")
     for name, number in sorted(found.items()):
-        bench.measure(Measurement(f"named faults: {name}", number, "images", "this run"))
+        bench.measure(
+            Measurement(
+                "images with a named fault",
+                number,
+                "images",
+                "this run",
+                conditions={"core": core, "answer": name},
+            )
+        )
 
 
 def test_random_flips(bench, core, image, flips):
     """Bits turned over at random, in every range of the twin's map: the board answers each as predicted."""
     for name, number in sorted(flips.run(core, image, f"alive {core}").items()):
-        bench.measure(Measurement(f"random flips: {name}", number, "images", f"seeds {flips.seed}:{core}:*"))
+        bench.measure(
+            Measurement(
+                "images with a random flip",
+                number,
+                "images",
+                f"seeds {flips.seed}:{core}:*",
+                conditions={"core": core, "answer": name},
+            )
+        )

@@ -90,5 +90,11 @@ def _samples(record: Record, test: str, core: str, number: int, samples: int) ->
     chance = random.Random(number)
     values = [round(chance.lognormvariate(3, 0.4), 3) for _ in range(samples)]
     record.append(
-        "series", test=test, name=f"{core} first heartbeat", values=values, unit="ms", source="watcher"
+        "series",
+        test=test,
+        name=f"{core} first heartbeat",
+        values=values,
+        unit="ms",
+        source="watcher",
+        conditions={},
     )

@@ -16,7 +16,6 @@ from mpbench.core.histogram import (
     LONGEST_NS,
     Histogram,
     band_of,
-    distance,
     interval,
     of_values,
 )
@@ -60,10 +59,10 @@ def test_a_negative_duration_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("p", "needed"), [(50, 20), (90, 100), (99, 1000), (99.9, 10_000)], ids=["p50", "p90", "p99", "p99.9"]
+    ("p", "needed"), [(50, 1), (90, 100), (99, 1000), (99.9, 10_000)], ids=["p50", "p90", "p99", "p99.9"]
 )
 def test_percentiles_are_withheld_when_samples_are_few(p, needed):
-    """A percentile takes 10 / (1 - p) samples: with one fewer it is withheld."""
+    """A tail's percentile takes ten samples beyond it: with one fewer it is withheld; the median takes one."""
     assert of_values([100] * (needed - 1)).percentile(p) is None
     assert of_values([100] * needed).percentile(p) == pytest.approx(100, abs=8)
 
@@ -73,18 +72,17 @@ def test_percentiles_of_known_values():
     found = of_values(range(1000, 1_001_000, 1000))
     for p in (50, 90, 99):
         assert found.percentile(p) == pytest.approx(p * 10_000, rel=BUCKET_ERROR)
-    assert found.min_ns == pytest.approx(1000, abs=8)
-    assert found.max_ns == pytest.approx(1_000_000, rel=BUCKET_ERROR)
+    assert found.quantile(0) == pytest.approx(1000, abs=8)
+    assert found.quantile(100) == pytest.approx(1_000_000, rel=BUCKET_ERROR)
+    assert [statistic for statistic, _ in found.summary()] == ["min", "p50", "p90", "p99", "max"]
 
 
 def test_nothing_has_no_percentile():
     """No samples: no minimum, no percentile, no distribution."""
     empty = Histogram()
-    assert (empty.min_ns, empty.max_ns, empty.percentile(50)) == (None, None, None)
+    assert (list(empty.summary()), empty.percentile(50)) == ([], None)
     with pytest.raises(UsageError, match="no quantile"):
         empty.quantile(50)
-    with pytest.raises(UsageError, match="no distribution"):
-        distance(empty, of_values([1]))
 
 
 def test_histograms_are_added_and_taken_away():
@@ -96,11 +94,9 @@ def test_histograms_are_added_and_taken_away():
         a.since(b)
 
 
-def test_distance_and_interval():
-    """Equal distributions have distance 0, apart ones 1; a percentile's interval holds it and narrows."""
+def test_a_confidence_interval_narrows():
+    """A percentile's interval holds it, and is narrower of more samples."""
     a = of_values(range(0, 100_000, 100))
-    assert distance(a, a) == 0
-    assert distance(a, of_values([10**9])) == 1
     few, many = interval(of_values(range(0, 100_000, 1000)), 50), interval(a, 50)
     assert few[0] <= 50_000 * (1 + BUCKET_ERROR) <= few[1] * (1 + BUCKET_ERROR)
     assert many[1] - many[0] < few[1] - few[0]
@@ -152,23 +148,38 @@ def test_counts_that_a_board_cannot_have():
 def result(values, **changed):
     segments = {"total": of_values(values)}
     counts = evolve(GOOD, **changed)
-    return Result("histograms", "per-CPU", counts, segments, {0: segments["total"]}, sent=500, moved=100)
+    return Result("hist triggers", "per-CPU", counts, segments, {0: segments["total"]}, sent=500, moved=100)
 
 
 def test_limits_decide():
-    """Inside the limit passes, close to it is marginal, beyond it fails; statistics without a limit pass."""
+    """Inside the limit passes, close to it is marginal, beyond it fails; without a limit there is no verdict."""
     limits = {"total": {"p50": 115.0, "max": 90.0, "min": 500.0}}
-    found = {m.name: m for m in measurements(result([100_000] * 20), limits)}
-    named = {name.rsplit(", ", 1)[1].split()[0]: m.verdict for name, m in found.items() if "of 20" in name}
-    assert named == {"min": Verdict.PASS, "p50": Verdict.PASS, "max": Verdict.FAIL}
+    found = [m for m in measurements(result([100_000] * 100), limits) if m.statistic]
+    assert {m.statistic: m.verdict for m in found} == {
+        "min": Verdict.PASS,
+        "p50": Verdict.PASS,
+        "p90": None,
+        "max": Verdict.FAIL,
+    }
+    assert {(m.name, m.n, m.conditions["segment"]) for m in found} == {
+        ("notification latency", 100, "total: hard IRQ entry → bottom half end")
+    }
     near = measurements(result([110_000] * 20), limits)
-    assert next(m for m in near if ", p50" in m.name).verdict is Verdict.MARGINAL
+    assert next(m for m in near if m.statistic == "p50").verdict is Verdict.MARGINAL
+
+
+def test_conditions_are_part_of_every_measurement():
+    """What a run was made under is a field of all its figures, and no part of a name."""
+    found = list(measurements(result([100_000]), {}, {"load": "cpu"}))
+    assert all(m.conditions["load"] == "cpu" for m in found)
+    assert {m.conditions["CPU"] for m in found if "CPU" in m.conditions} == {"0", "1"}
+    assert {m.name for m in found} & {"interrupts", "coalesced interrupts", "bottom halves not timed"}
 
 
 def test_contradictions_fail():
     """A run that does not add up has a measurement that fails."""
     bad = {m.name: m for m in measurements(result([1], ended=500, samples=1), {})}
-    assert bad["contradictions in the counts"].verdict is Verdict.FAIL
+    assert bad["conservation errors"].verdict is Verdict.FAIL
 
 
 def test_runs_are_merged():

@@ -14,15 +14,14 @@ from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.histogram import Histogram, of_values
 from mpbench.core.record import Record
 from mpbench.notification import command
-from mpbench.notification.capabilities import PER_CPU, THREADED, parse
+from mpbench.notification.capabilities import parse
+from mpbench.notification.facts import PER_CPU, SEGMENTS, THREADED
 from mpbench.notification.fixture import baseline, baselines, limits, slower, source
-from mpbench.notification.ftrace_plan import SEGMENTS as PLANNED
 from mpbench.notification.ftrace_plan import plan
 from mpbench.notification.ftrace_session import FtraceSession
 from mpbench.notification.live_histogram import Live, bars
-from mpbench.notification.measure import SEGMENTS
+from mpbench.notification.measure import LATENCY
 from mpbench.notification.run import BUCKETS
-from mpbench.notification.trace_events import SEGMENTS as FOLLOWED
 from testcases.stand_in import StandIn
 
 INTERRUPTS = """           CPU0       CPU1
@@ -150,11 +149,6 @@ def test_a_32_bit_clock_may_wrap_within_a_duration(duration_ns):
     wrapped = [eval(text, {"queue": duration_ns - (1 << 32) + (1 << 64)}) for text in python]
     assert plain == wrapped
     assert sum(plain) == 1
-
-
-def test_segments_have_one_name():
-    """What the kernel counts, what is followed through events, and what is reported are the same segments."""
-    assert tuple(SEGMENTS) == PLANNED == FOLLOWED
 
 
 # --- stimuli ----------------------------------------------------------------------------------------------
@@ -380,14 +374,23 @@ def test_without_a_terminal_progress_is_a_few_lines():
     assert shown.text.count("notifications") == 11
 
 
+def timed(made: Record, conditions: dict[str, str]) -> None:
+    """A histogram of notifications."""
+    buckets = [[16, 32, 7]]
+    made.append(
+        "histogram", test="t", name=LATENCY, buckets=buckets, unit="ns", source="s", conditions=conditions
+    )
+
+
 def test_a_baseline_is_of_the_same_board(tmp_path):
     """Distributions of an earlier run are read from its record; another kernel, or no timing, is refused."""
     (tmp_path / "1" / "evidence").mkdir(parents=True)
     made = Record(tmp_path / "1", "r")
     made.append("provenance", entries={"kernel": "6.12"}, virtual=True, evidence=[])
-    with pytest.raises(UsageError, match="timed no notifications"):
+    with pytest.raises(UsageError, match="no notification was timed in this run, or by an older version"):
         baseline(str(tmp_path / "1"), {"kernel": "6.12"})
-    made.append("histogram", test="t", name=SEGMENTS["total"], buckets=[[16, 32, 7]], unit="ns", source="s")
+    timed(made, {"segment": SEGMENTS["total"]})
+    timed(made, {"segment": SEGMENTS["total"], "load": "cpu"})
     made.close()
     assert baseline(str(tmp_path / "1"), {"kernel": "6.12"}) == {"total": Histogram({(16, 16): 7})}
     with pytest.raises(UsageError, match="it is '6\\.13' now"):
@@ -409,7 +412,7 @@ def test_baselines_are_joined(tmp_path):
     for number in ("1", "2"):
         (tmp_path / number / "evidence").mkdir(parents=True)
         made = Record(tmp_path / number, "r")
-        made.append("histogram", test="t", name=SEGMENTS["smc"], buckets=[[16, 32, 7]], unit="ns", source="s")
+        timed(made, {"segment": SEGMENTS["smc"]})
         made.close()
     both = baselines([str(tmp_path / "1"), str(tmp_path / "2")], {})
     assert both == {"smc": Histogram({(16, 16): 14})}

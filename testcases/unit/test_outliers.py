@@ -32,7 +32,7 @@ from mpbench.notification.facts import CpuActivity, Outlier
 from mpbench.notification.fixture import Notifications
 from mpbench.notification.ftrace_session import FtraceSession
 from mpbench.notification.live_histogram import Live
-from mpbench.notification.measure import OUTLIERS, Counts, Result, told, worst
+from mpbench.notification.measure import OUTLIERS, Counts, Result, row, worst
 from mpbench.notification.run import BUCKETS
 from mpbench.notification.trace_events import Role, follow, of_raw, of_text
 from mpbench.report.figures import figure
@@ -172,7 +172,7 @@ def test_a_snapshot_that_forgot_the_begin():
     (found,) = of_snapshot(text, roles())
     assert (found.total_ns, found.segment) == (900_000_000, "total")
     assert found.ran[0].what == UNKNOWN
-    assert told(found)[1] == "its parts were not recorded"
+    assert row(found)[1] == "its parts were not recorded"
     (nothing,) = of_snapshot(text[: text.index("# tracer") + 14], roles())
     assert nothing == Outlier({"total": 900_000_000}, 0, 0)
 
@@ -253,16 +253,16 @@ def test_the_slowest_of_all_are_kept():
 
 def test_an_outlier_in_words():
     """How long, which part was longest, where, and what ran there."""
-    assert told(ONE) == (
+    assert row(ONE) == (
         "80.0 µs",
-        "asked for → begins (scheduler): 70.0 µs",
+        "scheduling latency: woken → running: 70.0 µs",
         "0, then 1",
         "CPU 0 +0.0: irq 17 n 1.0; CPU 1 +0.0: dd (7) 80.0",
     )
     shown: list[str] = []
-    Live(1, _Capture(), out=shown.append).tell([told(ONE), told(evolve(ONE, ran=()))])
+    Live(1, _Capture(), out=shown.append).outliers([row(ONE), row(evolve(ONE, ran=()))])
     assert "CPU 1 +0.0: dd (7) 80.0" in "".join(shown)
-    assert "what ran meanwhile was not recorded" in "".join(shown)
+    assert "CPU activity was not recorded" in "".join(shown)
 
 
 class _Capture:
@@ -285,7 +285,7 @@ def test_the_page_has_a_row_for_each():
     )
     same = figure(line | {"samples": [sample | {"cpu": 0, "ran": []}]})
     assert same.rows[0][2:] == ("0", "not recorded")
-    assert figure(line | {"samples": []}).alt == "none was seen on its own"
+    assert figure(line | {"samples": []}).alt == "none was recorded by itself"
 
 
 # --- without histograms -----------------------------------------------------------------------------------

@@ -235,6 +235,24 @@ def test_an_older_record_is_read_as_of_today(tmp_path):
         read(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("name", "high", "expected"),
+    [
+        ("m33 recovery, p99.9 of 500", 10, ("m33 recovery", "p99.9", 500, "PASS")),
+        ("m33 recovery, max of 5", None, ("m33 recovery", "max", 5, None)),
+        ("interrupts of CPU 0", None, ("interrupts of CPU 0", "", None, None)),
+    ],
+)
+def test_an_older_measurement_gets_its_fields(tmp_path, name, high, expected):
+    """Before version 4 statistic and n were part of the name, and a figure without limits was a PASS."""
+    old = good_line() | {"v": 3, "kind": "measurement", "test": "t", "name": name, "value": 5, "unit": "ms"}
+    old |= {"source": "s", "low": None, "high": high, "margin": 0.0, "verdict": "PASS"}
+    (tmp_path / LOG).write_text(json.dumps(old) + "\n")
+    (line,) = read(tmp_path).lines
+    assert (line["name"], line["statistic"], line["samples"], line["verdict"]) == expected
+    assert line["conditions"] == {}
+
+
 def test_the_schema_is_printed_with_a_sentence_for_every_field():
     """Other programs get a JSON Schema: each kind with all its fields, their types and what they mean."""
     kinds = {kind["title"]: kind for kind in json_schema()["oneOf"]}

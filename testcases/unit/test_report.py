@@ -24,7 +24,7 @@ from mpbench.core.sanitize import decoded, visible
 from mpbench.report import exports, page
 from mpbench.report.excerpt import MAX_LINES, MAX_WIDTH, excerpt
 from mpbench.report.model import ASKED, shown, summarize, without_core
-from mpbench.report.tables import UNSAID, table
+from mpbench.report.tables import UNREPORTED, table
 from mpbench.report.trend import Point, trends
 
 CLOCK = Clock(utc_s=lambda: 1_795_000_000.0, mono_ns=lambda: 42)
@@ -35,6 +35,9 @@ KERNEL = (
     b"3,414,1500002,-;stm32-rproc m33: TA load failed, TEE err: 0xffff000f, TEE orig: 4\n"
 )
 SECURE = b"E/TA:  remoteproc_load_segment:759 Fails to load segment, res = 0x0xffff000f\r\n"
+
+
+FIGURE = {"statistic": "", "samples": None, "conditions": {}}
 
 
 def field(name="errno", predicted="EIO", observed="EIO", agreement="agrees") -> dict:
@@ -91,12 +94,15 @@ def one_test(record, core, verdict, hostile) -> None:
 def pictures(record, name, hostile) -> None:
     """One line of each kind that the page draws, and a measurement."""
     said = {"test": name, "name": "latency" + hostile, "source": "hist" + hostile}
+    dated = dict(said)
+    said["conditions"] = {"load" + hostile: "cpu" + hostile}
     unit = {"unit": "µs" + hostile}
-    record.append("measurement", **said, **unit, value=3.5, low=None, high=10, margin=0.05, verdict="PASS")
+    bounds = {"low": None, "high": 10, "margin": 0.05, "verdict": "PASS"}
+    record.append("measurement", **said, **unit, value=3.5, **bounds, statistic="p50" + hostile, samples=7)
     record.append("series", **said, **unit, values=[1, 5, 2.5])
     record.append("histogram", **said, **unit, buckets=[[1, 2, 1000], [2, 4, 10], [100, 200, 1]])
     record.append("segments", **said, **unit, parts=[["entry" + hostile, 2.5], ["exit", 0]])
-    record.append("timeline", **said, events=[["crash" + hostile, 5], ["up", 2_000_005]])
+    record.append("timeline", **dated, events=[["crash" + hostile, 5], ["up", 2_000_005]])
     ran = [[0, 0, 3_000, "dd (7)" + hostile]]
     sample = {"total_ns": 3_000, "longest": "start" + hostile, "irq_cpu": 0, "cpu": 0, "ran": ran}
     record.append("outliers", **said, samples=[sample])
@@ -394,7 +400,7 @@ def test_hostile_text_calculates_nothing_in_a_spreadsheet(tmp_path, hostile):
 def test_a_formula_is_quoted(tmp_path, formula):
     """What a spreadsheet would calculate is text with an apostrophe before it."""
     record = Record(new_directory(tmp_path, "x", CLOCK), "r1", CLOCK)
-    limits = {"low": None, "high": None, "margin": 0.0, "verdict": "PASS"}
+    limits = {"low": None, "high": None, "margin": 0.0, "verdict": None, **FIGURE}
     record.append("measurement", test="t", name=formula, value=-1, unit="", source="", **limits)
     record.close()
     report.write([record.directory], tmp_path / "out")
@@ -411,11 +417,11 @@ def run_of(tmp_path, name, verdicts, *, continues=None, target="mp25", ends=True
     for test, verdict in verdicts.items():
         needs = [f"REQ-{test[1:]}", "REQ-ALL"]
         record.append("test-start", test=f"a.py::{test}", core=None, title="", requirements=needs)
-        limits = {"low": None, "high": 10, "margin": 0.0, "verdict": "PASS"}
+        limits = {"low": None, "high": 10, "margin": 0.0, "verdict": "PASS", **FIGURE}
         record.append(
             "measurement",
             test=f"a.py::{test}",
-            name=f"{test} of 9",
+            name=f"time of {test}",
             value=value,
             unit="ms",
             source="",
@@ -487,8 +493,8 @@ def test_what_a_board_does_not_say_is_on_its_page(tmp_path):
     run = run_of(tmp_path, "r1", {"t0": "PASS"}, entries={"model": "a board", "place": "p"})
     said = {e.name: e.values[0] for e in table(summarize([run])).provenance}
     assert (said["model"], said["place"]) == ("a board", "p")
-    assert {n for n, text in said.items() if text == UNSAID} == set(ASKED) - {"model"}
-    assert page.render(summarize([run])).count(UNSAID) == len(ASKED) - 1
+    assert {n for n, text in said.items() if text == UNREPORTED} == set(ASKED) - {"model"}
+    assert page.render(summarize([run])).count(UNREPORTED) == len(ASKED) - 1
 
 
 def test_trends_need_runs_of_the_same_kind():
@@ -508,24 +514,64 @@ def test_trends_need_runs_of_the_same_kind():
 def test_a_trend_is_on_the_page(tmp_path):
     """History that a lab remembers is drawn beside the run's own point."""
     run = run_of(tmp_path, "r9", {"t0": "PASS"}, entries={"place": "a"})
-    past = Point("r1", "mp25 a", "2026-11-01 01:00:00", {"FAIL": 1}, {"t0 in ms": 7.0})
+    past = Point("r1", "mp25 a", "2026-11-01 01:00:00", {"FAIL": 1}, {"time of t0 in ms": 7.0})
     text = page.render(summarize([run]), [past], ["one board was left out"])
     assert "mp25 a <span" in text
     assert 'aria-label="from 7 to 5"' in text
     assert "one board was left out" in text
 
 
-@pytest.mark.parametrize(
-    ("directory", "runs"), [("sample", ["."]), ("two-boards", ["virtual-mp25", "virtual-mp15"])]
-)
-def test_a_committed_page_is_what_its_records_give(tmp_path, directory, runs):
-    """Both pages under reports/ are made from the records there by this very code, byte for byte."""
-    committed = Path(__file__).resolve().parents[2] / "reports" / directory
-    report.write([committed / run for run in runs], tmp_path)
-    stale = [
-        name for name in report.WRITTEN if (committed / name).read_bytes() != (tmp_path / name).read_bytes()
+SAMPLE = Path(__file__).resolve().parents[2] / "reports" / "sample"
+
+
+def test_the_committed_sample_shows_what_a_page_can(tmp_path):
+    """Its record, of an older version, gives a page with verdicts, figures without limits and evidence."""
+    assert {json.loads(line)["v"] for line in (SAMPLE / "record.jsonl").read_text().splitlines()} == {3}
+    run = read(SAMPLE)
+    assert run.notes == ()
+    found = report.write_runs([run], tmp_path)
+    assert {v.value for v, _ in found.counts} >= {"PASS", "FAIL", "MARGINAL", "INFRA", "NOT-RUN"}
+    assert {v.value if v else None for v, _ in found.measured} == {"PASS", "MARGINAL", None}
+    kinds = {f.kind for case in found.cases for f in case.figures}
+    assert kinds == {"series", "histogram", "segments", "timeline", "outliers", "map"}
+    text = Elements((tmp_path / report.INDEX).read_text("utf-8"))
+    assert "no limit" in text.text
+    links = {v for v in text.values if v.startswith("evidence/")}
+    assert links
+    assert all((tmp_path / link).is_file() for link in links)
+
+
+def test_two_boards_and_two_tests_lose_no_measurement(tmp_path):
+    """Equal names of two tests, or of one test twice, have a row each; limits are those of each run."""
+    record = Record(new_directory(tmp_path, "mp25", CLOCK), "r1", CLOCK)
+    record.append("run-start", target="mp25", command=[], bench="0.1.0", continues=None)
+    rows = [("t0", 5, 10, "PASS"), ("t0", 6, 10, "PASS"), ("t1", 99, 10, "FAIL"), ("t1", 7, None, None)]
+    for test, value, high, verdict in rows:
+        what = {"test": test, "name": "latency", "unit": "ms", "source": "", **FIGURE}
+        record.append("measurement", **what, value=value, low=None, high=high, margin=0.0, verdict=verdict)
+    record.close()
+    found = table(summarize([read(record.directory)])).measurements
+    assert [(m.test, m.values[0].text, m.limits, m.verdict and m.verdict.value) for m in found] == [
+        ("t0", "5", "… 10", "PASS"),
+        ("t0 (2)", "6", "… 10", "PASS"),
+        ("t1", "99", "… 10", "FAIL"),
+        ("t1 (2)", "7", "no limit", None),
     ]
-    assert stale == [], f"`mpbench report` makes {committed} again"
+
+
+def test_limits_that_differ_are_shown_with_their_values(tmp_path):
+    """Two runs with other limits share a row; each value has its own limits, the verdict is the worst."""
+    runs = []
+    for name, high, verdict in (("r1", 10, "PASS"), ("r2", None, None)):
+        record = Record(new_directory(tmp_path, name, CLOCK), name, CLOCK)
+        record.append("run-start", target=name, command=[], bench="0.1.0", continues=None)
+        what = {"test": "t", "name": "latency", "unit": "ms", "source": "", **FIGURE}
+        record.append("measurement", **what, value=5, low=None, high=high, margin=0.0, verdict=verdict)
+        record.close()
+        runs.append(read(record.directory))
+    (row,) = table(summarize(runs)).measurements
+    assert (row.limits, row.verdict) == ("", Verdict.PASS)
+    assert [value.limits for value in row.values] == ["… 10", "no limit"]
 
 
 @pytest.mark.parametrize("good", [True, False])

@@ -5,7 +5,7 @@ import enum
 import math
 from collections.abc import Iterable, Mapping
 
-from attrs import frozen
+from attrs import field, frozen
 
 Value = str | int | bool | None
 """What a field of a prediction or an observation may hold; None: nobody looked."""
@@ -79,9 +79,13 @@ class Comparison:
 
 @frozen
 class Measurement:
-    """A number with its unit, its limits and where it came from.
+    """A figure with its unit, its limits and what measured it.
 
-    margin: share of the limits' distance, or of the only limit, that counts as close to a limit
+    name:       what was measured, without numbers: runs and boards are lined up by it
+    statistic:  which figure of the samples, e.g. p99 or max; "" for a single value
+    n:          samples it was taken from; None for a single value or a count
+    conditions: what the test chose, by name, e.g. {"core": "m33", "load": "cpu"}; part of what was measured
+    margin:     share of the limits' distance, or of the only limit, that counts as close to a limit
     """
 
     name: str
@@ -91,10 +95,23 @@ class Measurement:
     low: float | None = None
     high: float | None = None
     margin: float = 0.0
+    statistic: str = field(default="", kw_only=True)
+    n: int | None = field(default=None, kw_only=True)
+    conditions: Mapping[str, str] = field(factory=dict, kw_only=True)
 
     @property
-    def verdict(self) -> Verdict:
-        """FAIL outside the limits, MARGINAL inside but close to one, else PASS; bounds are inside."""
+    def label(self) -> str:
+        """Name, statistic and conditions in one line."""
+        return measured(self.name, self.statistic, self.conditions)
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """FAIL outside the limits, MARGINAL inside but close to one, else PASS; bounds are inside.
+
+        None without limits: a figure that is not bounded passes nothing.
+        """
+        if self.low is None and self.high is None:
+            return None
         low = -math.inf if self.low is None else self.low
         high = math.inf if self.high is None else self.high
         if not low <= self.value <= high:
@@ -106,8 +123,14 @@ class Measurement:
     def _reach(self) -> float:
         """How near to a limit is close, in the unit."""
         known = [limit for limit in (self.low, self.high) if limit is not None]
-        distance = known[1] - known[0] if len(known) == 2 else abs(known[0]) if known else 0.0
+        distance = known[1] - known[0] if len(known) == 2 else abs(known[0])
         return self.margin * distance
+
+
+def measured(name: str, statistic: str, conditions: Mapping[str, str]) -> str:
+    """What a figure is, in one line: "recovery, p99 (core m33)"."""
+    more = ", ".join(f"{key} {value}" for key, value in conditions.items())
+    return name + (f", {statistic}" if statistic else "") + (f" ({more})" if more else "")
 
 
 @frozen

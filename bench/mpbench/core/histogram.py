@@ -7,14 +7,15 @@ samples that were read one by one go into the same ones: what three methods saw 
 Ref: Linux Documentation/trace/histogram.rst, "buckets=size"
 """
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 
 from attrs import field, frozen
 
+from mpbench.core import statistics
 from mpbench.core.errors import UsageError
+from mpbench.core.statistics import Z_95, least_n, quantile
 
 BUCKET_ERROR = 1 / 128
 """Largest distance of a value from its bucket's middle, as a share of the value."""
@@ -59,35 +60,20 @@ class Histogram:
         """How many durations there are."""
         return sum(self.counts.values())
 
-    @property
-    def min_ns(self) -> float | None:
-        """Middle of the first bucket; None if there is none."""
-        return self._middle(min(self.counts)) if self.counts else None
-
-    @property
-    def max_ns(self) -> float | None:
-        """Middle of the last bucket; None if there is none."""
-        return self._middle(max(self.counts)) if self.counts else None
-
     def percentile(self, p: float) -> float | None:
-        """Middle of the bucket of the p-th percentile (nearest rank).
-
-        None if the samples are too few: 10 / (1 - p) are needed, e.g. 20 for p50, 10,000 for p99.9.
-        """
-        if self.total * (100 - p) < 1000 - 1e-6:
-            return None
-        return self.quantile(p)
+        """Middle of the bucket of the p-th percentile; None if the samples are fewer than it takes."""
+        return self.quantile(p) if self.total >= least_n(p) else None
 
     def quantile(self, p: float) -> float:
-        """The same however few they are. UsageError if there are none."""
-        if not self.counts:
-            raise UsageError("no durations, no quantile")
-        rank, seen = max(1, math.ceil(self.total * p / 100)), 0
-        for bucket in sorted(self.counts):
-            seen += self.counts[bucket]
-            if seen >= rank:
-                return self._middle(bucket)
-        return self._middle(max(self.counts))
+        """Middle of the bucket of the p-th percentile's nearest rank, of any number of samples.
+
+        UsageError without samples.
+        """
+        return self._middle(quantile(sorted(self.counts.items()), self.total, p))
+
+    def summary(self) -> Iterator[tuple[str, float]]:
+        """(statistic, nanoseconds): min, the percentiles that there are samples enough for, max."""
+        return statistics.summary(self.total, self.quantile)
 
     def buckets(self) -> Iterator[tuple[int, int, int]]:
         """(low, high, count) of every bucket that is not empty, in order; nanoseconds, high is outside."""
@@ -121,31 +107,6 @@ def of_values(values_ns: Iterable[int]) -> Histogram:
     return Histogram(dict(counts))
 
 
-def distance(a: Histogram, b: Histogram) -> float:
-    """Largest difference of the two distributions at any duration, 0 to 1 (Kolmogorov and Smirnov).
-
-    UsageError if one is empty.
-    """
-    if not a.counts or not b.counts:
-        raise UsageError("an empty histogram has no distribution")
-    below_a = below_b = 0
-    worst = 0.0
-    for bucket in sorted(a.counts.keys() | b.counts.keys()):
-        below_a += a.counts.get(bucket, 0)
-        below_b += b.counts.get(bucket, 0)
-        worst = max(worst, abs(below_a / a.total - below_b / b.total))
-    return worst
-
-
-Z_95, Z_99 = 1.96, 2.576
-"""Quantiles of the normal distribution for intervals of 95 and 99 %."""
-
-
 def interval(h: Histogram, p: float, z: float = Z_95) -> tuple[float, float]:
-    """Confidence interval of a percentile: the order statistics around it (normal approximation).
-
-    Ref: David, Nagaraja, Order Statistics, 3rd ed., 7.1. UsageError if there are no durations.
-    """
-    share = p / 100
-    reach = z * math.sqrt(share * (1 - share) / max(1, h.total)) * 100
-    return h.quantile(max(0.0, p - reach)), h.quantile(min(100.0, p + reach))
+    """Confidence interval of a percentile in nanoseconds. UsageError without samples."""
+    return statistics.interval(h.total, h.quantile, p, z)

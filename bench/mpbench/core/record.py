@@ -22,7 +22,7 @@ from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.evidence import Artefact
 from mpbench.core.files import AppendFile, Lines, write_whole
 
-VERSION = 3
+VERSION = 4
 """Version of the lines' schema; a reader takes older ones too and refuses newer ones."""
 
 COMMON = {
@@ -71,18 +71,22 @@ SCHEMA: Mapping[str, Mapping[str, str]] = {
     },
     "measurement": {
         "test": "str: id of the test case",
-        "name": "str: what was measured",
+        "name": "str: what was measured, without numbers",
+        "statistic": "str: which figure of the samples, e.g. p99; empty for a single value",
+        "samples": "int or null: how many samples it was taken from; null for a single value or a count",
+        "conditions": "object: name → text, what the test chose; part of what the figure is about",
         "value": "number: in `unit`",
         "unit": "str: unit of the value and its limits",
         "source": "str: what measured it",
         "low": "number or null: lowest good value",
         "high": "number or null: highest good value",
         "margin": "number: share of the limits' distance, or of the only limit, that counts as close",
-        "verdict": "str: PASS, MARGINAL or FAIL",
+        "verdict": "str or null: PASS, MARGINAL or FAIL; null without limits",
     },
     "series": {
         "test": "str: id of the test case",
         "name": "str: what developed",
+        "conditions": "object: name → text, what the test chose; part of what the figure is about",
         "values": "list: of numbers, one per cycle, in order",
         "unit": "str: unit of the values",
         "source": "str: what measured it",
@@ -90,6 +94,7 @@ SCHEMA: Mapping[str, Mapping[str, str]] = {
     "histogram": {
         "test": "str: id of the test case",
         "name": "str: what is distributed",
+        "conditions": "object: name → text, what the test chose; part of what the figure is about",
         "buckets": "list: of [low, high, count], in order; low is inside, high is not",
         "unit": "str: unit of low and high",
         "source": "str: what counted",
@@ -97,6 +102,7 @@ SCHEMA: Mapping[str, Mapping[str, str]] = {
     "segments": {
         "test": "str: id of the test case",
         "name": "str: what is made of these parts, e.g. the way of a notification",
+        "conditions": "object: name → text, what the test chose; part of what the figure is about",
         "parts": "list: of [name, value], in order",
         "unit": "str: unit of the values",
         "source": "str: what measured it",
@@ -104,6 +110,7 @@ SCHEMA: Mapping[str, Mapping[str, str]] = {
     "outliers": {
         "test": "str: id of the test case",
         "name": "str: what these are the slowest samples of",
+        "conditions": "object: name → text, what the test chose; part of what the figure is about",
         "samples": "list: of {total_ns, longest, irq_cpu, cpu, ran}, slowest first; longest: the part that "
         "took longest, in words; ran: list of [cpu, ns after the interrupt, ns, what ran so long]",
         "source": "str: what recorded it",
@@ -129,6 +136,13 @@ SINCE: Mapping[int, Mapping[str, Mapping[str, Any]]] = {
         "run-start": {"continues": None},
         "test-start": {"requirements": []},
         "measurement": {"margin": 0.0},
+    },
+    4: {
+        "measurement": {"statistic": "", "samples": None, "conditions": {}},
+        "series": {"conditions": {}},
+        "histogram": {"conditions": {}},
+        "segments": {"conditions": {}},
+        "outliers": {"conditions": {}},
     },
 }
 """Fields that older lines lack, by the version that brought them, and what they are read as."""
@@ -322,8 +336,23 @@ def _parse(path: Path, number: int, line: bytes) -> Mapping[str, Any]:
 
 def _raised(line: dict[str, Any]) -> dict[str, Any]:
     """The line as of this version."""
+    if line["v"] < 4 and line["kind"] == "measurement":
+        line = _fields_of_a_name(line)
     newer = (fields.get(line["kind"], {}) for version, fields in SINCE.items() if version > line["v"])
     return {name: value for fields in newer for name, value in fields.items()} | line
+
+
+_NAMED = re.compile(r"(.*), (min|max|p[\d.]+) of (\d+)", re.DOTALL)
+
+
+def _fields_of_a_name(line: dict[str, Any]) -> dict[str, Any]:
+    """A measurement before version 4: statistic and n were in its name, and a figure without limits passed."""
+    raised = dict(line)
+    if found := _NAMED.fullmatch(str(line.get("name"))):
+        raised |= {"name": found[1], "statistic": found[2], "samples": int(found[3])}
+    if line.get("low") is None and line.get("high") is None:
+        raised["verdict"] = None
+    return raised
 
 
 def _wrong(line: Mapping[str, Any]) -> str:

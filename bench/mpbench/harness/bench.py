@@ -3,6 +3,7 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -16,6 +17,9 @@ from mpbench.core.facts import Measurement
 from mpbench.core.step import Step
 from mpbench.harness.run_state import RunState
 from mpbench.twin.profile import Profile
+
+Conditions = Mapping[str, str]
+NONE: Conditions = MappingProxyType({})
 
 RECONNECT_S = 30.0
 WRITE_S = 20.0
@@ -98,23 +102,47 @@ class Bench:
         """Record a measurement: outside its limits it fails the test, close to one the test is MARGINAL."""
         self._state.measurement(self._item, measurement)
 
-    def series(self, name: str, values: Sequence[float], unit: str, source: str) -> None:
+    def series(
+        self, name: str, values: Sequence[float], unit: str, source: str, conditions: Conditions = NONE
+    ) -> None:
         """Record a value per cycle of a test."""
-        self._add("series", name=name, values=list(values), unit=unit, source=source)
+        self._add(
+            "series", name=name, values=list(values), unit=unit, source=source, conditions=dict(conditions)
+        )
 
     def histogram(
-        self, name: str, buckets: Sequence[tuple[float, float, int]], unit: str, source: str
+        self,
+        name: str,
+        buckets: Sequence[tuple[float, float, int]],
+        unit: str,
+        source: str,
+        conditions: Conditions = NONE,
     ) -> None:
         """Record a histogram of buckets (low, high, count), each without its high end."""
-        self._add("histogram", name=name, buckets=[list(b) for b in buckets], unit=unit, source=source)
+        rows = [list(bucket) for bucket in buckets]
+        self._add("histogram", name=name, buckets=rows, unit=unit, source=source, conditions=dict(conditions))
 
-    def segments(self, name: str, parts: Sequence[tuple[str, float]], unit: str, source: str) -> None:
+    def segments(
+        self,
+        name: str,
+        parts: Sequence[tuple[str, float]],
+        unit: str,
+        source: str,
+        conditions: Conditions = NONE,
+    ) -> None:
         """Record the parts of a value in order, (name, value), e.g. the segments of a latency."""
-        self._add("segments", name=name, parts=[list(p) for p in parts], unit=unit, source=source)
+        rows = [list(part) for part in parts]
+        self._add("segments", name=name, parts=rows, unit=unit, source=source, conditions=dict(conditions))
 
-    def outliers(self, name: str, samples: Sequence[Mapping[str, Any]], source: str) -> None:
+    def outliers(
+        self,
+        name: str,
+        samples: Sequence[Mapping[str, Any]],
+        source: str,
+        conditions: Conditions = NONE,
+    ) -> None:
         """Record the slowest samples of something; for their fields see the record's schema."""
-        self._add("outliers", name=name, samples=list(samples), source=source)
+        self._add("outliers", name=name, samples=list(samples), source=source, conditions=dict(conditions))
 
     def image_map(
         self,

@@ -155,9 +155,10 @@ class RunState:
 
     def measurement(self, item: pytest.Item, m: Measurement) -> None:
         """Record a measurement of a test. One outside its limits, or close to them, decides the verdict."""
-        if m.verdict is not Verdict.PASS:
-            self.phases.append(of_measurement(m))
-        self.add(item, "measurement", **asdict(m), verdict=m.verdict.value)
+        if found := of_measurement(m):
+            self.phases.append(found)
+        values = asdict(m) | {"verdict": m.verdict.value if m.verdict else None}
+        self.add(item, "measurement", samples=values.pop("n"), **values)
 
     def add(self, item: pytest.Item, kind: str, **values: Any) -> None:
         """Record any other line of a test."""

@@ -79,12 +79,14 @@ def of_skip(reason: str) -> PhaseVerdict:
     return PhaseVerdict(Verdict.NOT_RUN, reason)
 
 
-def of_measurement(m: Measurement) -> PhaseVerdict:
-    """Verdict of a measurement; the reason names value, unit and limits."""
+def of_measurement(m: Measurement) -> PhaseVerdict | None:
+    """Verdict of a measurement, the reason with value, unit and limits; None for a PASS and without limits."""
+    if m.verdict is None or m.verdict is Verdict.PASS:
+        return None
     low = "-∞" if m.low is None else f"{m.low:g}"
     high = "∞" if m.high is None else f"{m.high:g}"
     where = "outside" if m.verdict is Verdict.FAIL else "close to a limit of"
-    return PhaseVerdict(m.verdict, f"{m.name}: {m.value:g} {m.unit} is {where} {low} … {high}")
+    return PhaseVerdict(m.verdict, f"{m.label}: {m.value:g} {m.unit} is {where} {low} … {high}")
 
 
 def of_test(phases: Iterable[PhaseVerdict]) -> PhaseVerdict:

@@ -12,8 +12,7 @@ from attrs import frozen
 
 from mpbench.board.protocols import Session
 from mpbench.board.trace.tracefs import MOUNT, TRACING
-
-PER_CPU, THREADED = "per-CPU", "threaded"
+from mpbench.notification.facts import PER_CPU, THREADED
 
 LINES = {"optee_pcpu_notification": PER_CPU, "optee_notification": THREADED}
 """Name in /proc/interrupts → path: a PPI (STM32MP13, MP2) or an SPI."""

@@ -14,10 +14,8 @@ from typing import NamedTuple
 import numpy as np
 
 from mpbench.board.trace.ring_buffer import Events, Format
-from mpbench.notification.facts import CpuActivity, Outlier
+from mpbench.notification.facts import END, RETURN, CpuActivity, Outlier
 from mpbench.notification.trace_events import (
-    END,
-    RETURN,
     Line,
     Role,
     Sample,

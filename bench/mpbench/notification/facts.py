@@ -1,9 +1,36 @@
 # SPDX-License-Identifier: MIT
-"""The slowest notifications, with what ran on their CPUs."""
+"""The parts of a notification's way, what an event is to it, and the slowest notifications."""
 
 from collections.abc import Mapping
 
 from attrs import frozen
+
+
+SEGMENTS: Mapping[str, str] = {
+    "queue": "hard IRQ entry → thread woken",
+    "start": "scheduling latency: woken → running",
+    "smc": "bottom half start → yielding SMC",
+    "round": "SMC round trip",
+    "total": "total: hard IRQ entry → bottom half end",
+}
+"""Parts of a notification's way as Linux sees them (normal-world latency), in order: what people read, by
+the name in target files, plans and code."""
+
+IRQ, QUEUE, START, CALL, RETURN, END = "irqs", "queued", "started", "begins", "returns of calls", "ended"
+"""Roles: what a trace event is to a notification. They limit the segments, in this order."""
+REQUEST = "requests"
+"""Role of a probe that counts every request for a bottom half, also those that queued nothing."""
+
+PER_CPU, THREADED = "per-CPU", "threaded"
+"""Paths of a notification's interrupt: one per CPU with a work item, or one with an interrupt thread."""
+
+EVENTS = {
+    PER_CPU: "irq_handler_entry, workqueue_queue_work, workqueue_execute_start, optee_invoke_fn_begin, "
+    "optee_invoke_fn_end",
+    THREADED: "irq_handler_entry, irq_handler_exit, kprobe on the thread's function, optee_invoke_fn_begin, "
+    "optee_invoke_fn_end",
+}
+"""The trace events that limit the segments, in order, by path."""
 
 
 @frozen

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -17,26 +18,26 @@ from mpbench.board.trace import raw_trace
 from mpbench.board.trace.ring_buffer import Events, Format, decode, event_format, layout
 from mpbench.core import record
 from mpbench.core.errors import InfrastructureError, InvalidRun, UsageError
-from mpbench.core.facts import Measurement
+from mpbench.core.facts import Measurement, measured
 from mpbench.core.histogram import Histogram, interval
 from mpbench.deployment.fixture import DeployBench
 from mpbench.notification import run
 from mpbench.notification.capabilities import Facilities, look
 from mpbench.notification.cpu_activity import marks_of_raw, marks_of_text, of_snapshot, slowest
-from mpbench.notification.facts import Outlier
+from mpbench.notification.facts import EVENTS, SEGMENTS, Outlier
 from mpbench.notification.ftrace_plan import Recorded
 from mpbench.notification.ftrace_session import FtraceSession, timing
 from mpbench.notification.live_histogram import Live
 from mpbench.notification.measure import (
     EMULATED,
+    LATENCY,
     OUTLIERS,
-    SEGMENTS,
     Result,
     as_sample,
     measurements,
     merged,
+    row,
     shifts,
-    told,
     worst,
 )
 from mpbench.notification.parse import unpacked
@@ -260,51 +261,60 @@ class Notifications:
             outliers=slowest(seen.samples, OUTLIERS, marks_of_raw(around.pages, around.formats)),
         )  # fmt: skip
 
-    def record(self, found: Result, condition: str = "") -> None:
-        """Record distributions, counts and figures; InvalidRun if the run does not add up."""
-        prefix, virtual = f"{condition}: " if condition else "", self.bench.about.virtual
-        limits = {} if condition else self.limits_us
-        for measurement in measurements(found, limits, prefix=prefix):
+    def record(self, found: Result, conditions: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Record measurements and figures; InvalidRun if not every interrupt is explained.
+
+        conditions: what the run was made under, e.g. {"load": "cpu"}; limits and baseline are for a run
+        without any
+        """
+        for measurement in measurements(found, {} if conditions else self.limits_us, conditions):
             self.bench.measure(measurement)
-        source = f"{found.method}, {found.path} path; {self.conditions}"
-        source += f"; {EMULATED}" if virtual else "; normal-world latency"
-        for name, words in SEGMENTS.items():
-            if name in found.segments:
-                self.bench.histogram(f"{prefix}{words}", list(found.segments[name].buckets()), "ns", source)
-        for cpu, histogram in sorted(found.by_cpu.items()):
-            label = f"{prefix}{SEGMENTS['total']}, interrupt on CPU {cpu}"
-            self.bench.histogram(label, list(histogram.buckets()), "ns", source)
-        if found.method == run.HISTOGRAM and not self.found.snapshots:
-            self.bench.outliers(f"{prefix}slowest notifications", (), f"{source}; {NO_SNAPSHOTS}")
-        if found.outliers:
-            self.bench.outliers(
-                f"{prefix}slowest notifications", [as_sample(o) for o in found.outliers], source
-            )
-            if self.live is not None and not condition:
-                self.live.tell(told(outlier) for outlier in found.outliers)
-        parts = [
+        source = f"{found.source}: {EVENTS[found.path]}; {self.conditions}"
+        source += f"; {EMULATED}" if self.bench.about.virtual else "; normal-world latency"
+        self._histograms(found, conditions, source)
+        self._outliers(found, conditions, source)
+        medians = [
             (words, found.segments[name].quantile(50) / 1e3)
             for name, words in SEGMENTS.items()
             if name in found.segments and name != "total"
         ]
-        self.bench.segments(f"{prefix}way of a notification, medians", parts, "µs", source)
-        if self.baseline is not None and not condition:
-            self._compare(found, self.baseline)
+        self.bench.segments(f"{LATENCY}, medians", medians, "µs", source, conditions)
+        if self.baseline is not None and not conditions:
+            for shift in shifts(self.baseline, found.segments):
+                self.bench.measure(shift.measurement(self.slower))
         if not found.balance.holds:
-            raise InvalidRun(f"{prefix}the run does not add up: {found.balance.line}")
+            run_of = measured("notifications", "", conditions)
+            raise InvalidRun(f"{run_of}: not every interrupt is explained: {found.balance.line}")
 
-    def _compare(self, found: Result, baseline: Mapping[str, Histogram]) -> None:
-        """Record how each percentile stands to the baseline's: by how much it is slower for certain."""
-        for shift in shifts(baseline, found.segments):
-            self.bench.measure(shift.measurement(self.slower))
+    def _histograms(self, found: Result, conditions: Mapping[str, str], source: str) -> None:
+        """By segment, and the total by CPU of the interrupt as well."""
+        by_segment = [({"segment": SEGMENTS[name]}, h) for name, h in found.segments.items()]
+        by_cpu = [({"segment": SEGMENTS["total"], "CPU": f"{cpu}"}, h) for cpu, h in found.by_cpu.items()]
+        for own, histogram in (*by_segment, *by_cpu):
+            self.bench.histogram(LATENCY, list(histogram.buckets()), "ns", source, own | dict(conditions))
+
+    def _outliers(self, found: Result, conditions: Mapping[str, str], source: str) -> None:
+        if found.method == run.HISTOGRAM and not self.found.snapshots:
+            self.bench.outliers("slowest notifications", (), f"{source}; {NO_SNAPSHOTS}", conditions)
+        if found.outliers:
+            samples = [as_sample(outlier) for outlier in found.outliers]
+            self.bench.outliers("slowest notifications", samples, source, conditions)
+            if self.live is not None and not conditions:
+                self.live.outliers(row(outlier) for outlier in found.outliers)
 
     def cost(self, once: Histogram, twice: Histogram) -> None:
         """Record what one set of probes costs: the total's median with two sets, less that with one."""
-        source = "total with the probes set up twice, against once; 95 % intervals"
+        source = "total with the probes set up twice, less total with one set; 95 % confidence intervals"
         (low, high), (low_twice, high_twice) = interval(once, 50), interval(twice, 50)
-        bounds = {"at least": low_twice - high, "median": twice.quantile(50) - once.quantile(50)}
-        for name, value in (bounds | {"at most": high_twice - low}).items():
-            self.bench.measure(Measurement(f"cost of the probes, {name}", value / 1e3, "µs", source))
+        found = {
+            "lower bound": low_twice - high,
+            "p50": twice.quantile(50) - once.quantile(50),
+            "upper bound": high_twice - low,
+        }
+        for statistic, ns in found.items():
+            self.bench.measure(
+                Measurement("cost of the probes", ns / 1e3, "µs", source, statistic=statistic, n=twice.total)
+            )
 
     @property
     def conditions(self) -> str:
@@ -426,12 +436,16 @@ def baseline(directory: str, here: Mapping[str, str]) -> Mapping[str, Histogram]
             raise UsageError(f"{directory}: {name} was {there.get(name)!r}, it is {here.get(name)!r} now")
     wanted = {words: name for name, words in SEGMENTS.items()}
     found = {
-        wanted[line["name"]]: Histogram({(low, high - low): n for low, high, n in line["buckets"]})
+        wanted[line["conditions"]["segment"]]: Histogram(
+            {(low, high - low): n for low, high, n in line["buckets"]}
+        )
         for line in lines
-        if line["kind"] == "histogram" and line["name"] in wanted
+        if line["kind"] == "histogram"
+        and line["name"] == LATENCY
+        and line["conditions"].keys() == {"segment"}
     }
     if not found:
-        raise UsageError(f"{directory}: this run timed no notifications")
+        raise UsageError(f"{directory}: no notification was timed in this run, or by an older version")
     return found
 
 

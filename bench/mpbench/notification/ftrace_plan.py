@@ -22,9 +22,20 @@ from collections.abc import Iterator, Mapping
 
 from attrs import frozen
 
-from mpbench.notification.capabilities import BOTTOM_HALVES, PER_CPU, THREADED, Facilities
+from mpbench.notification.capabilities import BOTTOM_HALVES, Facilities
+from mpbench.notification.facts import (
+    CALL,
+    END,
+    IRQ,
+    PER_CPU,
+    QUEUE,
+    REQUEST,
+    RETURN,
+    SEGMENTS,
+    START,
+    THREADED,
+)
 
-SEGMENTS = ("queue", "start", "smc", "round", "total")
 BY_CPU = "total"
 WAKE_THREAD = 2
 """IRQ_WAKE_THREAD: the handler found a bottom half to run."""
@@ -153,7 +164,7 @@ def _per_cpu(found: Facilities, tag: str) -> Iterator[Trigger]:
     ours = f"function==0x{found.symbols[BOTTOM_HALVES[PER_CPU]]:x}"
     yield _interrupt(found)
     if found.kprobes:
-        yield _count(f"{tag}/ask", "requests", "common_cpu", ours.replace("function", "func"))
+        yield _count(f"{tag}/ask", REQUEST, "common_cpu", ours.replace("function", "func"))
     yield from _queue("workqueue/workqueue_queue_work", tag, "work", ours)
     yield Trigger(f"synthetic/{tag}_q", _hist("id", "i1=ti,q1=tq,c1=cpu"))
     yield from _start("workqueue/workqueue_execute_start", tag, "work", ours)
@@ -181,23 +192,23 @@ def _count(event: str, role: str, key: str, condition: str) -> Trigger:
 
 def _interrupt(found: Facilities) -> Trigger:
     text = _hist("common_cpu", f"ti={NOW}:clock={CLOCK}", f'name=="{found.line}"')
-    return Trigger("irq/irq_handler_entry", text, "irqs", counts=True)
+    return Trigger("irq/irq_handler_entry", text, IRQ, counts=True)
 
 
 def _queue(event: str, tag: str, key: str, condition: str) -> Iterator[Trigger]:
-    yield _count(event, "queued", key, condition)
+    yield _count(event, QUEUE, key, condition)
     keep = f"w0={key},x0={NOW}-$ti,i0=$ti,q0={NOW},c0=common_cpu:clock={CLOCK}"
     action = f"onmatch(irq.irq_handler_entry).trace({tag}_q,$w0,$i0,$q0,$c0)"
-    yield Trigger(event, _hist("common_cpu", f"{keep}:{action}", condition), "queued", key)
+    yield Trigger(event, _hist("common_cpu", f"{keep}:{action}", condition), QUEUE, key)
 
 
 def _start(event: str, tag: str, key: str, condition: str) -> Iterator[Trigger]:
     """A work item that is queued again between its taking up and its start passes the later times on: rare,
     and then the other one has none."""
-    yield _count(event, "started", "common_cpu", condition)
+    yield _count(event, START, "common_cpu", condition)
     keep = f"x2={NOW}-$q1,i2=$i1,q2=$q1,c2=$c1,s2={NOW}:clock={CLOCK}"
     action = f"onmatch(synthetic.{tag}_q).trace({tag}_s,$i2,$q2,$s2,$c2)"
-    yield Trigger(event, _hist(key, f"{keep}:{action}", condition), "started", key)
+    yield Trigger(event, _hist(key, f"{keep}:{action}", condition), START, key)
 
 
 def _caller(found: Facilities) -> str:
@@ -211,22 +222,22 @@ def _call(found: Facilities, tag: str) -> Iterator[Trigger]:
     keep = f"x4={NOW}-$s3,i4=$i3,q4=$q3,s4=$s3,c4=$c3,b4={NOW}:clock={CLOCK}"
     action = f"onmatch(synthetic.{tag}_s).trace({tag}_b,$i4,$q4,$s4,$b4,$c4)"
     yield Trigger(
-        "optee/optee_invoke_fn_begin", _hist("common_pid", f"{keep}:{action}", _caller(found)), "begins"
+        "optee/optee_invoke_fn_begin", _hist("common_pid", f"{keep}:{action}", _caller(found)), CALL
     )
     yield Trigger(f"synthetic/{tag}_b", _hist("common_pid", "i5=ti,q5=tq,s5=ts,b5=tb,c5=cpu"))
     end, keep = "optee/optee_invoke_fn_end", f"e5={NOW}:clock={CLOCK}"
     if found.bits == 32:
         keep = f"x5={NOW}:clock={CLOCK}:onchange($x5).trace({tag}_e,$x5)"
-    yield Trigger(end, _hist("common_pid", keep, _caller(found)), "returns of calls")
+    yield Trigger(end, _hist("common_pid", keep, _caller(found)), RETURN)
     if found.bits == 32:
         yield Trigger(f"synthetic/{tag}_e", _hist("common_pid", "e5=te"))
 
 
 def _end(event: str, tag: str, condition: str) -> Iterator[Trigger]:
-    yield _count(event, "ended", "common_cpu", condition)
+    yield _count(event, END, "common_cpu", condition)
     spans = "dq=$q5-$i5,ds=$s5-$q5,db=$b5-$s5,dr=$e5-$b5,dt=$e5-$i5,c6=$c5"
     action = f"onmatch(synthetic.{tag}_b).trace({tag}_n,$dq,$ds,$db,$dr,$dt,$c6)"
-    yield Trigger(event, _hist("common_pid", f"{spans}:clock={CLOCK}:{action}", condition), "ended")
+    yield Trigger(event, _hist("common_pid", f"{spans}:clock={CLOCK}:{action}", condition), END)
 
 
 WRAP = 1 << 32

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a person sees while notifications are timed: a histogram in the terminal, 4 rows per octave."""
+"""Live display while notifications are timed: a histogram in the terminal, 4 rows per octave."""
 
 import math
 import sys
@@ -9,13 +9,12 @@ from typing import Any
 from attrs import define
 
 from mpbench.core.histogram import Histogram
-from mpbench.notification.measure import distribution
 
 ROWS_PER_OCTAVE = 4
 WIDTH = 50
 ROWS = 24
 SHARES = 10
-"""Without a terminal, progress is so many lines."""
+"""Lines of progress without a terminal."""
 
 
 def bars(h: Histogram, width: int = WIDTH) -> Iterator[str]:
@@ -36,12 +35,12 @@ def bars(h: Histogram, width: int = WIDTH) -> Iterator[str]:
 
 def summary(h: Histogram) -> str:
     """Percentiles in one line."""
-    return ", ".join(f"{name} {value / 1e3:.1f} µs" for name, value in distribution(h))
+    return ", ".join(f"{name} {value / 1e3:.1f} µs" for name, value in h.summary())
 
 
 @define
 class Live:
-    """Draws over itself on a terminal; else a line at every tenth of the way."""
+    """Redraws itself on a terminal; otherwise prints a line per tenth of the samples."""
 
     wanted: int
     capture: Any
@@ -49,10 +48,10 @@ class Live:
     out: Callable[[str], object] = sys.stdout.write
     terminal: bool = False
     _drawn: int = 0
-    _said: int = -1
+    _shown: int = -1
 
     def show(self, h: Histogram) -> None:
-        """What has come so far."""
+        """Display the notifications so far."""
         with self.capture.global_and_fixture_disabled():
             if self.terminal:
                 lines = [f"{h.total} of {self.wanted} notifications{self.note}", *bars(h), summary(h)]
@@ -60,21 +59,21 @@ class Live:
                 self.out(back + "".join(f"\033[K{line}\n" for line in lines) + "\033[J")
                 self._drawn = len(lines)
             else:
-                self._say(h)
+                self._progress(h)
             sys.stdout.flush()
 
-    def tell(self, outliers: Iterable[Sequence[str]]) -> None:
-        """The slowest ones at the end: total, longest part, CPU, and what ran meanwhile, a line for each."""
+    def outliers(self, rows: Iterable[Sequence[str]]) -> None:
+        """The slowest ones at the end: total, longest segment, CPU, then a line for each CPU activity."""
         with self.capture.global_and_fixture_disabled():
             self.out("\nslowest:\n")
-            for total, part, cpu, ran in outliers:
-                self.out(f"  {total:>12}  {part}  (CPU {cpu})\n")
-                for one in ran.split("; ") if ran else ["what ran meanwhile was not recorded"]:
+            for total, segment, cpu, activity in rows:
+                self.out(f"  {total:>12}  {segment}  (CPU {cpu})\n")
+                for one in activity.split("; ") if activity else ["CPU activity was not recorded"]:
                     self.out(f"  {'':>12}    {one}\n")
             sys.stdout.flush()
 
-    def _say(self, h: Histogram) -> None:
+    def _progress(self, h: Histogram) -> None:
         share = SHARES * h.total // self.wanted
-        if share != self._said:
-            self._said = share
+        if share != self._shown:
+            self._shown = share
             self.out(f"\n{h.total} of {self.wanted} notifications: {summary(h)}")

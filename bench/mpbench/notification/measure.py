@@ -6,27 +6,21 @@ Ref: Linux drivers/tee/optee/smc_abi.c (notif_pcpu_irq_handler, notif_irq_handle
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from attrs import evolve, field, frozen
 
 from mpbench.core.facts import Measurement
-from mpbench.core.histogram import Z_99, Histogram, interval
-from mpbench.notification.facts import Outlier
+from mpbench.core.histogram import Histogram, interval
+from mpbench.core.statistics import PERCENTILES, Z_99, least_n
+from mpbench.notification.facts import SEGMENTS, Outlier
 
-SEGMENTS = {
-    "queue": "interrupt → bottom half asked for",
-    "start": "asked for → begins (scheduler)",
-    "smc": "begins → call of the secure world",
-    "round": "round trip through the secure world",
-    "total": "interrupt → bottom half done",
-}
-"""Parts of a notification's way, as Linux sees them: normal-world latency."""
+LATENCY = "notification latency"
+"""Name of every duration; its condition `segment` is the part that was timed."""
 
-PERCENTILES = (50.0, 90.0, 99.0, 99.9)
-
-EMULATED = "emulated: proves the path and the conservation, says nothing about silicon's latency"
-"""What has to stand on every figure of an emulated board."""
+EMULATED = "emulated: functional check only; timing is not representative"
+"""Part of the source of every figure of an emulated board."""
 
 
 @frozen
@@ -137,6 +131,11 @@ class Result:
         """Where every interrupt went."""
         return balance(self.counts)
 
+    @property
+    def source(self) -> str:
+        """What measured it."""
+        return f"{self.method}, {self.path} path"
+
 
 def merged(a: Result, b: Result) -> Result:
     """Two runs of one board as one: counts are added, distributions joined."""
@@ -162,8 +161,8 @@ def worst(found: Iterable[Outlier], number: int = OUTLIERS) -> tuple[Outlier, ..
     return tuple(sorted(found, key=lambda o: -o.total_ns)[:number])
 
 
-def told(o: Outlier) -> tuple[str, str, str, str]:
-    """An outlier in words: how long, which part of it was longest, on which CPU, what ran there meanwhile."""
+def row(o: Outlier) -> tuple[str, str, str, str]:
+    """An outlier as text: how long, its longest segment, on which CPU, CPU activity in that time."""
     where = f"{o.cpu}" if o.cpu == o.irq_cpu else f"{o.irq_cpu}, then {o.cpu}"
     ran = [f"CPU {r.cpu} +{_us(r.begin_ns)}: {r.what} {_us(r.ns)}" for r in o.ran]
     return f"{_us(o.total_ns)} µs", longest(o), where, "; ".join(ran)
@@ -207,36 +206,29 @@ def _sum(a: Counts, b: Counts) -> Counts:
     )
 
 
-def distribution(h: Histogram) -> Iterator[tuple[str, float]]:
-    """min, percentiles as far as the samples reach, max; nanoseconds."""
-    if h.min_ns is None or h.max_ns is None:
-        return
-    yield "min", h.min_ns
-    for p in PERCENTILES:
-        value = h.percentile(p)
-        if value is not None:
-            yield f"p{p:g}", value
-    yield "max", h.max_ns
-
-
 def measurements(
-    r: Result, limits_us: Mapping[str, Mapping[str, float]], *, prefix: str = "", margin: float = 0.1
+    r: Result,
+    limits_us: Mapping[str, Mapping[str, float]],
+    conditions: Mapping[str, str] = MappingProxyType({}),
+    *,
+    margin: float = 0.1,
 ) -> Iterator[Measurement]:
-    """Distribution of every segment, and the counts; limits_us: highest good value, by both names.
+    """Distribution of every segment, and the counts; limits_us: highest good value by segment and statistic.
 
-    prefix: begins every name, e.g. with the run's condition
+    conditions: what the run was made under, e.g. {"load": "cpu"}
     """
-    source = f"{r.method}, {r.path} path"
-    for name, words in SEGMENTS.items():
-        h = r.segments.get(name, Histogram())
-        for statistic, value in distribution(h):
-            high = limits_us.get(name, {}).get(statistic)
-            label = f"{prefix}{words}, {statistic} of {h.total}"
-            yield Measurement(label, value / 1e3, "µs", source, None, high, margin if high else 0.0)
-    yield from _counted(r, source, prefix)
+    for segment, words in SEGMENTS.items():
+        h = r.segments.get(segment, Histogram())
+        for statistic, value in h.summary():
+            high = limits_us.get(segment, {}).get(statistic)
+            yield Measurement(
+                LATENCY, value / 1e3, "µs", r.source, None, high, margin if high else 0.0,
+                statistic=statistic, n=h.total, conditions={"segment": words, **conditions},
+            )  # fmt: skip
+    yield from _counted(r, conditions)
 
 
-def _counted(r: Result, source: str, prefix: str) -> Iterator[Measurement]:
+def _counted(r: Result, conditions: Mapping[str, str]) -> Iterator[Measurement]:
     found, c = r.balance, r.counts
     values = {
         "notifications sent": r.sent,
@@ -244,27 +236,29 @@ def _counted(r: Result, source: str, prefix: str) -> Iterator[Measurement]:
         "bottom halves": found.bottom_halves,
         "coalesced interrupts": found.coalesced,
         "spurious interrupts": found.spurious,
-        "bottom halves without times": c.ended - c.samples,
+        "bottom halves not timed": c.ended - c.samples,
     }
     for name, value in values.items():
         if value is not None:
-            yield Measurement(prefix + name, value, "", source)
+            yield Measurement(name, value, "", r.source, conditions=conditions)
     for cpu, n in sorted(c.irqs.items()):
-        yield Measurement(f"{prefix}interrupts of CPU {cpu}", n, "", source)
-    yield Measurement(f"{prefix}contradictions in the counts", len(found.unexplained), "", source, None, 0)
-    yield Measurement(f"{prefix}dropped records", c.dropped, "", source, None, 0)
-    yield Measurement(f"{prefix}bytes read from the board", r.moved, "B", source)
+        yield Measurement("interrupts", n, "", r.source, conditions={"CPU": f"{cpu}", **conditions})
+    wrong = len(found.unexplained)
+    yield Measurement("conservation errors", wrong, "", r.source, None, 0, conditions=conditions)
+    yield Measurement("dropped records", c.dropped, "", r.source, None, 0, conditions=conditions)
+    yield Measurement("bytes read from the board", r.moved, "B", r.source, conditions=conditions)
 
 
 @frozen
 class Shift:
-    """How a percentile of one run stands to that of a baseline; nanoseconds, 99 % intervals.
+    """A percentile of one run relative to that of a baseline; nanoseconds, 99 % confidence intervals.
 
     A run has some 20 of them: with intervals of 95 % one in twenty good runs would have one that is apart.
     """
 
     segment: str
     statistic: str
+    n: int
     baseline_ns: tuple[float, float]
     now_ns: tuple[float, float]
 
@@ -276,20 +270,23 @@ class Shift:
         return "faster" if self.now_ns[1] < self.baseline_ns[0] else "no difference"
 
     def measurement(self, slower: float = 1.0) -> Measurement:
-        """By how much it is slower for certain; slower: so many times the baseline's are allowed.
+        """Lower bound of the slowdown, as a factor; slower: highest good one, from 1 on.
 
-        PASS if it is not slower for certain, MARGINAL if it is and may be, FAIL beyond that.
+        PASS without a significant slowdown, MARGINAL with one that is allowed, FAIL beyond that.
         """
-        name = f"{SEGMENTS[self.segment]}, {self.statistic} against the baseline: {self.word}"
-        source = "lower end of the 99 % interval now, by the upper end of the baseline's"
-        ratio = self.now_ns[0] / self.baseline_ns[1]
-        return Measurement(name, ratio, "x", source, None, slower, (slower - 1) / slower)
+        source = f"{self.word}: lower bound of the 99 % interval by the upper bound of the baseline's"
+        return Measurement(
+            f"{LATENCY}, by the baseline's", self.now_ns[0] / self.baseline_ns[1], "x", source,
+            None, slower, (slower - 1) / slower,
+            statistic=self.statistic, n=self.n, conditions={"segment": SEGMENTS[self.segment]},
+        )  # fmt: skip
 
 
 def shifts(baseline: Mapping[str, Histogram], now: Mapping[str, Histogram]) -> Iterator[Shift]:
-    """Every percentile that both runs have samples for."""
-    for name in SEGMENTS:
-        before, after = baseline.get(name, Histogram()), now.get(name, Histogram())
+    """Every percentile that both runs have samples enough for."""
+    for segment in SEGMENTS:
+        before, after = baseline.get(segment, Histogram()), now.get(segment, Histogram())
         for p in PERCENTILES:
-            if before.percentile(p) is not None and after.percentile(p) is not None:
-                yield Shift(name, f"p{p:g}", interval(before, p, Z_99), interval(after, p, Z_99))
+            if min(before.total, after.total) >= least_n(p):
+                bounds = interval(before, p, Z_99), interval(after, p, Z_99)
+                yield Shift(segment, f"p{p:g}", after.total, *bounds)

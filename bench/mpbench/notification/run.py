@@ -8,13 +8,12 @@ from typing import Protocol
 
 from mpbench.core.errors import InfrastructureError, InvalidRun
 from mpbench.core.histogram import BANDS, Histogram, of_values
-from mpbench.notification.facts import Outlier
-from mpbench.notification.measure import SEGMENTS, Counts, Result
+from mpbench.notification.facts import END, IRQ, QUEUE, REQUEST, SEGMENTS, START, THREADED, Outlier
+from mpbench.notification.measure import Counts, Result
 from mpbench.notification.parse import ALL_CPUS, Readout, readout, unpacked
 from mpbench.notification.trace_events import Followed
 
-HISTOGRAM, RAW, TEXT = "histograms in the kernel", "raw ring buffer", "text of the trace"
-THREADED = "threaded"
+HISTOGRAM, RAW, TEXT = "hist triggers", "raw ring buffer", "trace text"
 READS = 12
 SETTLE_S = 0.2
 BUCKETS = tuple((band.low_ns, band.high_ns, band.width_ns) for band in BANDS)
@@ -81,7 +80,7 @@ def heard(trace: Trace, found: Found, seconds: float, pause: Callable[[float], o
 
 def under_way(found: Readout) -> int:
     """Bottom halves that began and did not end."""
-    return sum(found.hits.get("started", {}).values()) - sum(found.hits.get("ended", {}).values())
+    return sum(found.hits.get(START, {}).values()) - sum(found.hits.get(END, {}).values())
 
 
 def result(found: Found, before: Readout, after: Readout, sent: int | None, moved: int) -> Result:
@@ -109,11 +108,11 @@ def counts(
     threaded = path == THREADED
     return Counts(
         table=table,
-        irqs=dict(hits.get("irqs", {})),
-        requests=sums.get("queued", 0) if threaded else sums.get("requests"),
-        queued=None if threaded else sums.get("queued", 0),
-        started=sums.get("started", 0),
-        ended=sums.get("ended", 0),
+        irqs=dict(hits.get(IRQ, {})),
+        requests=sums.get(QUEUE, 0) if threaded else sums.get(REQUEST),
+        queued=None if threaded else sums.get(QUEUE, 0),
+        started=sums.get(START, 0),
+        ended=sums.get(END, 0),
         samples=samples,
         dropped=dropped,
     )
@@ -156,7 +155,7 @@ def measure(
     idle, came, sent = under_way(before), 0, [send(samples)]
     while len(sent) < rounds:
         so_far = quiet(trace, found.line, idle, durations=False).since(before)
-        came = sum(so_far.hits.get("ended", {}).values())
+        came = sum(so_far.hits.get(END, {}).values())
         if came == 0 or came >= (samples if least is None else least):
             break
         sent.append(send(samples - came))

@@ -16,10 +16,7 @@ from attrs import define, field, frozen
 
 from mpbench.board.trace.ring_buffer import Events, Format
 from mpbench.core.errors import InfrastructureError
-
-IRQ, QUEUE = "irqs", "queued"
-START, CALL, RETURN, END = "started", "begins", "returns of calls", "ended"
-SEGMENTS = ("queue", "start", "smc", "round", "total")
+from mpbench.notification.facts import CALL, END, IRQ, QUEUE, RETURN, SEGMENTS, START
 
 
 class TraceEvent(NamedTuple):

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: MIT
 """How long detection and recovery take, from times that the board's own clock gave. Pure."""
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from attrs import astuple, frozen
 
 from mpbench.core.facts import Measurement
+from mpbench.core.statistics import rank, summary
 from mpbench.recovery.facts import Timeline
 
 KERNEL_LOG, WORKQUEUE, WATCHER = "kernel log", "workqueue tracepoints", "watcher on the board"
@@ -32,7 +32,6 @@ INTERVALS = (
 )
 """detection: the watchdog's interrupt is its expiry as Linux can know it; until "crash detected"."""
 
-PERCENTILES = (50.0, 90.0, 99.0, 99.9)
 MARGIN = 0.05
 """A time within this share of its limit is MARGINAL."""
 RESOLUTION_NS = 1000
@@ -65,33 +64,19 @@ def durations(timelines: Iterable[Timeline]) -> dict[str, list[float]]:
     return found
 
 
-def percentile(ordered: Sequence[float], p: float) -> float | None:
-    """Nearest rank. None if the samples are too few for it: p99 takes a hundred, p99.9 a thousand."""
-    if not ordered or (p > 50 and len(ordered) * (100 - p) < 100):
-        return None
-    return ordered[max(0, math.ceil(len(ordered) * p / 100) - 1)]
-
-
-def distribution(samples: Iterable[float]) -> Iterator[tuple[str, float]]:
-    """min, percentiles as far as the samples reach, max."""
-    ordered = sorted(samples)
-    if not ordered:
-        return
-    yield "min", ordered[0]
-    for p in PERCENTILES:
-        value = percentile(ordered, p)
-        if value is not None:
-            yield f"p{p:g}", value
-    yield "max", ordered[-1]
-
-
 def measurements(
     timelines: Iterable[Timeline], core: str, limits_ms: Mapping[str, float]
 ) -> Iterator[Measurement]:
     """The distribution of every interval; limits_ms: highest good value by its name."""
-    found = durations(timelines)
-    for interval in INTERVALS:
-        for statistic, value in distribution(found[interval.name]):
-            name = f"{core} {interval.name}, {statistic} of {len(found[interval.name])}"
-            limit_ms = limits_ms.get(interval.name)
-            yield Measurement(name, value, "ms", interval.source, None, limit_ms, MARGIN)
+    for interval, samples in zip(INTERVALS, durations(timelines).values(), strict=True):
+        ordered, limit_ms = sorted(samples), limits_ms.get(interval.name)
+        for statistic, value in distribution(ordered):
+            yield Measurement(
+                interval.name, value, "ms", interval.source, None, limit_ms, MARGIN,
+                statistic=statistic, n=len(ordered), conditions={"core": core},
+            )  # fmt: skip
+
+
+def distribution(ordered: Sequence[float]) -> Iterator[tuple[str, float]]:
+    """min, the percentiles that there are samples enough for, max, of samples in ascending order."""
+    return summary(len(ordered), lambda p: ordered[rank(len(ordered), p) - 1])

@@ -9,21 +9,10 @@ from typing import Any
 
 from mpbench.core.sanitize import visible
 from mpbench.report.model import Case, Page, RunView
+from mpbench.report.tables import NO_LIMIT
 
-COLUMNS = (
-    "run",
-    "board",
-    "place",
-    "test",
-    "core",
-    "name",
-    "value",
-    "unit",
-    "low",
-    "high",
-    "verdict",
-    "source",
-)
+COLUMNS = ("run", "board", "place", "test", "core", "name", "statistic", "n", "conditions", "value", "unit",
+           "low", "high", "verdict", "source")  # fmt: skip
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for the begin of a formula. Ref: OWASP, CSV Injection"""
 
@@ -43,8 +32,15 @@ def measurements(page: Page) -> str:
 
 def _line(run: RunView, case: Case, m: Any) -> list[object]:
     who = (run.id, run.provenance.get("serial", ""), run.provenance.get("place", ""), case.name, case.core)
+    what = (
+        m["name"],
+        m["statistic"],
+        m["samples"],
+        "; ".join(f"{k}={v}" for k, v in m["conditions"].items()),
+    )
+    verdict = NO_LIMIT if m["verdict"] is None else m["verdict"]
     numbers = (m["value"], m["unit"], m["low"], m["high"])
-    return [_harmless(cell) for cell in (*who, m["name"], *numbers, m["verdict"], m["source"])]
+    return [_harmless(cell) for cell in (*who, *what, *numbers, verdict, m["source"])]
 
 
 def _harmless(cell: object) -> object:

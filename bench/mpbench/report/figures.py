@@ -10,6 +10,9 @@ from typing import Any
 
 from attrs import evolve, frozen
 
+from mpbench.core.facts import measured
+from mpbench.core.statistics import PERCENTILES, least_n, quantile
+
 Line = Mapping[str, Any]
 
 WIDTH = 640
@@ -67,8 +70,8 @@ STAMP = "emulated, not silicon"
 
 
 def figure(line: Line) -> Figure:
-    """The picture of a line of the record; one of emulated numbers says so inside of the picture as well."""
-    found = FIGURES[line["kind"]](line)
+    """The picture of a line of the record; one of emulated numbers is marked inside of the picture as well."""
+    found = evolve(FIGURES[line["kind"]](line), name=measured(line["name"], "", line.get("conditions", {})))
     return evolve(found, stamp=STAMP) if EMULATED in str(line.get("source", "")) else found
 
 
@@ -149,15 +152,10 @@ def histogram(line: Line) -> Figure:
 def quantiles(buckets: Sequence[tuple[float, float, int]], unit: str) -> str:
     """Upper bounds of the buckets in which some quantiles fall, as far as the samples reach."""
     total, found = sum(n for _, _, n in buckets), []
-    for p in (50.0, 90.0, 99.0, 99.9, 99.99):
-        if p > 50 and total * (100 - p) < 1000 - 1e-6:  # 10 / (1 - p) are needed
+    for p in (*PERCENTILES, 99.99):
+        if total < least_n(p):
             break
-        need, seen = math.ceil(total * p / 100), 0
-        for _, high, n in buckets:
-            seen += n
-            if seen >= need:
-                found.append(f"p{p:g} ≤ {number(high)}")
-                break
+        found.append(f"p{p:g} ≤ {number(quantile(((high, n) for _, high, n in buckets), total, p))}")
     return ", ".join(found) + f" {unit}"
 
 
@@ -229,7 +227,7 @@ def segments(line: Line) -> Figure:
 def outliers(line: Line) -> Figure:
     """A row per sample: how long it took, which part of it, on which CPU, and what ran there meanwhile."""
     rows = tuple(_outlier(sample) for sample in line["samples"])
-    alt = f"the {len(rows)} slowest, and what ran meanwhile" if rows else "none was seen on its own"
+    alt = f"the {len(rows)} slowest, with CPU activity" if rows else "none was recorded by itself"
     return Figure("outliers", line["name"], line["source"], alt, rows=rows)
 
 
@@ -253,7 +251,7 @@ def timeline(line: Line) -> Figure:
     """Events below each other, each bar as long as what went before it took."""
     events = [(str(name), int(ns)) for name, ns in line["events"]]
     if not events:
-        return Figure("timeline", line["name"], line["source"], "nobody saw when anything happened")
+        return Figure("timeline", line["name"], line["source"], "no time stamps recorded")
     first, last = events[0][1], events[-1][1]
     span, left = (last - first) or 1, 2 * LEFT
 

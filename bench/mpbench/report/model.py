@@ -170,6 +170,13 @@ class Page:
         return count(test.verdict for test in self.cases)
 
     @property
+    def measured(self) -> tuple[tuple[Verdict | None, int], ...]:
+        """How often each verdict was given to a measurement; last those without limits, which have none."""
+        found = Counter(m["verdict"] for case in self.cases for m in case.measurements)
+        words = (*Verdict, None)
+        return tuple((v, n) for v in words if (n := found[v.value if v else None]))
+
+    @property
     def attention(self) -> tuple[Case, ...]:
         """What a reader has to look at before he signs."""
         return tuple(case for case in self.cases if case.verdict is not Verdict.PASS)

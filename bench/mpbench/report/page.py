@@ -14,7 +14,7 @@ from markupsafe import Markup
 from mpbench.core.sanitize import visible
 from mpbench.report.figures import number
 from mpbench.report.model import Page
-from mpbench.report.tables import limits, table
+from mpbench.report.tables import NO_LIMIT, conditions, limits, table
 from mpbench.report.trend import Point, points, trends
 
 _HERE = resources.files("mpbench.report")
@@ -61,7 +61,14 @@ def _template() -> Template:
         keep_trailing_newline=True,
         loader=FunctionLoader(_text),
     )
-    environment.filters |= {"breakable": breakable, "number": number, "ms": duration, "limits": limits}
+    environment.filters |= {
+        "breakable": breakable,
+        "conditions": conditions,
+        "limits": limits,
+        "ms": duration,
+        "number": number,
+    }
+    environment.globals["NO_LIMIT"] = NO_LIMIT
     return environment.get_template("page.html.j2")
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Runs side by side: what differs in what was tested, and what was measured. Pure."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -13,7 +14,10 @@ from mpbench.report.model import ASKED, Case, Page, RunView
 _OWN = frozenset({"boot_id", "operator"})
 """What differs between any two runs and explains nothing."""
 
-UNSAID = "not said by the board"
+UNREPORTED = "not reported by the board"
+
+NO_LIMIT = "no limit"
+"""Limits of a figure that nothing bounds, and the word in place of its verdict."""
 
 
 @frozen
@@ -29,23 +33,36 @@ class Entry:
 
 
 @frozen
-class Value:
-    """What one column measured; ratio: to the first column, "" for that one and for equal values."""
+class MeasuredValue:
+    """What one column measured.
+
+    ratio: to the first column that measured it, "" for that one and for equal values
+    limits: its own, "" if those of the whole row are
+    """
 
     text: str
     anchor: str
     ratio: str
+    limits: str
 
 
 @frozen
-class Measured:
-    """One measurement in every column (None: not measured there); the worst verdict."""
+class MeasuredRow:
+    """One measurement in every column (None: not measured there).
+
+    test:    which test measured it, "" if no other one in its run measured something of that name
+    limits:  those of all values, "" if they differ
+    verdict: the worst of those that have limits, None if none has
+    """
 
     name: str
+    statistic: str
+    conditions: str
     unit: str
+    test: str
     limits: str
-    values: tuple[Value | None, ...]
-    verdict: Verdict
+    values: tuple[MeasuredValue | None, ...]
+    verdict: Verdict | None
 
 
 @frozen
@@ -54,7 +71,7 @@ class Table:
 
     labels: tuple[str, ...]
     provenance: tuple[Entry, ...]
-    measurements: tuple[Measured, ...]
+    measurements: tuple[MeasuredRow, ...]
 
 
 def table(page: Page) -> Table:
@@ -73,35 +90,77 @@ def _entries(runs: Sequence[RunView]) -> Iterable[Entry]:
 
 
 def _unknown(run: RunView, name: str) -> str:
-    """A signature below a page is also one below what the board did not say."""
-    return UNSAID if run.provenance and name in ASKED else ""
+    """Who signs the page sees what the board did not report."""
+    return UNREPORTED if run.provenance and name in ASKED else ""
 
 
-def _measured(runs: Sequence[RunView], columns: Sequence[int]) -> Iterable[Measured]:
-    found: dict[tuple[str, str], dict[int, tuple[Case, Mapping[str, Any]]]] = {}
+Found = tuple[Case, Mapping[str, Any]]
+
+
+def _measured(runs: Sequence[RunView], columns: Sequence[int]) -> Iterable[MeasuredRow]:
+    """Runs meet by name, statistic, unit and conditions; by test too, where one run has several of these."""
+    found: dict[tuple[object, ...], dict[int, list[Found]]] = {}
     for run in runs:
         for case in (case for case in run.tests if not case.superseded):
             for m in case.measurements:
-                found.setdefault((str(m["name"]), str(m["unit"])), {})[run.column] = (case, m)
-    for (name, unit), by_column in found.items():
-        values = [by_column.get(column) for column in columns]
-        lines = [m for _, m in by_column.values()]
-        base = next((m["value"] for _, m in (v for v in values if v)), 0.0)
-        shown = tuple(_value(v, base, first=n == 0) for n, v in enumerate(values))
-        yield Measured(name, unit, limits(lines[0]), shown, overall(Verdict(m["verdict"]) for m in lines))
+                key = (m["name"], m["statistic"], m["unit"], tuple(sorted(m["conditions"].items())))
+                found.setdefault(key, {}).setdefault(run.column, []).append((case, m))
+    for by_column in found.values():
+        if all(len(several) == 1 for several in by_column.values()):
+            yield _row({column: several[0] for column, several in by_column.items()}, columns, "")
+        else:
+            yield from (_row(one, columns, test) for test, one in _by_test(by_column).items())
 
 
-def _value(found: tuple[Case, Mapping[str, Any]] | None, base: float, *, first: bool) -> Value | None:
+def _by_test(by_column: Mapping[int, Sequence[Found]]) -> Mapping[str, Mapping[int, Found]]:
+    """By the test's name, numbered if one test measured it several times."""
+    found: dict[str, dict[int, Found]] = {}
+    for column, several in by_column.items():
+        often: Counter[str] = Counter()
+        for case, m in several:
+            often[case.name] += 1
+            test = case.name if often[case.name] == 1 else f"{case.name} ({often[case.name]})"
+            found.setdefault(test, {})[column] = case, m
+    return found
+
+
+def _row(found: Mapping[int, Found], columns: Sequence[int], test: str) -> MeasuredRow:
+    measured = [m for _, m in found.values()]
+    first, ranges = measured[0], {limits(m) for m in measured}
+    verdicts = [Verdict(m["verdict"]) for m in measured if m["verdict"] is not None]
+    values = [_value(found.get(column), first, own_limits=len(ranges) > 1) for column in columns]
+    return MeasuredRow(
+        name=first["name"],
+        statistic=first["statistic"],
+        conditions=conditions(first),
+        unit=first["unit"],
+        test=test,
+        limits=ranges.pop() if len(ranges) == 1 else "",
+        values=tuple(values),
+        verdict=overall(verdicts) if verdicts else None,
+    )
+
+
+def _value(found: Found | None, base: Mapping[str, Any], *, own_limits: bool) -> MeasuredValue | None:
     if found is None:
         return None
     case, m = found
-    ratio = "" if first or not base or m["value"] == base else f"x {m['value'] / base:.3g}"
-    return Value(number(m["value"]), case.anchor, ratio)
+    ratio = (
+        "" if m is base or not base["value"] or m["value"] == base["value"] else m["value"] / base["value"]
+    )
+    return MeasuredValue(
+        number(m["value"]), case.anchor, ratio and f"x {ratio:.3g}", limits(m) if own_limits else ""
+    )
+
+
+def conditions(m: Mapping[str, Any]) -> str:
+    """Conditions in one line, "" without any."""
+    return ", ".join(f"{name} {text}" for name, text in m["conditions"].items())
 
 
 def limits(m: Mapping[str, Any]) -> str:
-    """The good range, "" without limits."""
+    """The good range."""
     if m["low"] is None and m["high"] is None:
-        return ""
+        return NO_LIMIT
     low = "" if m["low"] is None else f"{number(m['low'])} "
     return f"{low}…" + ("" if m["high"] is None else f" {number(m['high'])}")

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
 """How runs of the same kind developed, from points that a page or a lab's history remembers. Pure."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from attrs import frozen
 
-from mpbench.core.facts import Verdict
+from mpbench.core.facts import Verdict, measured
 from mpbench.report.figures import WIDTH, Bar, number
 from mpbench.report.model import Page, RunView
 
@@ -58,20 +58,23 @@ def points(page: Page) -> list[Point]:
 
 def point(run: RunView) -> Point:
     """What is remembered of a run."""
-    cases = [case for case in run.tests if not case.superseded]
+    found: dict[str, list[tuple[str, float]]] = {}
+    for case in (case for case in run.tests if not case.superseded):
+        for m in case.measurements:
+            if m["low"] is not None or m["high"] is not None:
+                found.setdefault(_name(m), []).append((case.name, float(m["value"])))
     values = {
-        _name(m): float(m["value"])
-        for case in cases
-        for m in case.measurements
-        if m["low"] is not None or m["high"] is not None
+        name if len(several) == 1 else f"{name}, {test}": value
+        for name, several in found.items()
+        for test, value in several
     }
     label = f"{run.label.partition(' ')[0]} {run.provenance.get('place', '')}".strip()
     return Point(run.id, label, run.utc, {v.value: n for v, n in run.counts}, values)
 
 
-def _name(m: Mapping[str, object]) -> str:
-    """`recovery, p50 of 500` and of 300 are the same."""
-    return re.sub(r" of \d+$", "", str(m["name"])) + (f" in {m['unit']}" if m["unit"] else "")
+def _name(m: Mapping[str, Any]) -> str:
+    label = measured(m["name"], m["statistic"], m["conditions"])
+    return f"{label} in {m['unit']}" if m["unit"] else label
 
 
 def trends(own: Iterable[Point], past: Iterable[Point] = ()) -> tuple[Trend, ...]:
