@@ -19,7 +19,8 @@ from mpbench.notification.capabilities import Facilities, look
 from mpbench.notification.fixture import Decoded
 from mpbench.notification.ftrace_session import FtraceSession, timing
 from mpbench.notification.measure import Result
-from mpbench.notification.trace_events import SEGMENTS, Sample, follow
+from mpbench.notification.facts import SEGMENTS
+from mpbench.notification.trace_events import Sample, follow
 from testcases.performance.rows import Board, Row
 
 NUMBERS = ("P7",)

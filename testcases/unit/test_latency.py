@@ -62,7 +62,7 @@ def test_a_negative_duration_is_refused():
     ("p", "needed"), [(50, 1), (90, 100), (99, 1000), (99.9, 10_000)], ids=["p50", "p90", "p99", "p99.9"]
 )
 def test_percentiles_are_withheld_when_samples_are_few(p, needed):
-    """A tail's percentile takes ten samples beyond it: with one fewer it is withheld; the median takes one."""
+    """A percentile takes ten samples beyond it: with one fewer it is withheld; the median takes one."""
     assert of_values([100] * (needed - 1)).percentile(p) is None
     assert of_values([100] * needed).percentile(p) == pytest.approx(100, abs=8)
 
@@ -152,7 +152,7 @@ def result(values, **changed):
 
 
 def test_limits_decide():
-    """Inside the limit passes, close to it is marginal, beyond it fails; without a limit there is no verdict."""
+    """Inside the limit passes, close to it is marginal, beyond it fails; no limit, no verdict."""
     limits = {"total": {"p50": 115.0, "max": 90.0, "min": 500.0}}
     found = [m for m in measurements(result([100_000] * 100), limits) if m.statistic]
     assert {m.statistic: m.verdict for m in found} == {

@@ -346,7 +346,7 @@ _NAMED = re.compile(r"(.*), (min|max|p[\d.]+) of (\d+)", re.DOTALL)
 
 
 def _fields_of_a_name(line: dict[str, Any]) -> dict[str, Any]:
-    """A measurement before version 4: statistic and n were in its name, and a figure without limits passed."""
+    """Before version 4 statistic and n were in the name, and a figure without limits was a PASS."""
     raised = dict(line)
     if found := _NAMED.fullmatch(str(line.get("name"))):
         raised |= {"name": found[1], "statistic": found[2], "samples": int(found[3])}

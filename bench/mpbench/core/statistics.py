@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Quantiles, the samples they take, their confidence intervals, distance of distributions. Pure.
 
-A distribution is an iterable of (value, count) in ascending order, or a mapping of comparable values to counts.
+A distribution is (value, count) in ascending order, or a mapping of comparable values to counts.
 
 Ref: David, Nagaraja, Order Statistics, 3rd ed., 7.1 (intervals); Conover, Practical Nonparametric Statistics,
      3rd ed., 6.3 (Kolmogorov-Smirnov)
@@ -25,7 +25,7 @@ Z_95, Z_99 = 1.96, 2.576
 
 
 def least_n(p: float) -> int:
-    """Samples that the p-th percentile takes: 100 for p90, 10,000 for p99.9; the median is one of any sample."""
+    """Samples that the p-th percentile takes: 100 for p90, 10,000 for p99.9; 1 for the median."""
     return 1 if p == 50 else math.ceil(BEYOND * 100 / min(p, 100 - p) - 1e-6)
 
 
@@ -45,7 +45,7 @@ def quantile(distribution: Iterable[tuple[V, int]], n: int, p: float) -> V:
 
 
 def summary(n: int, value_of: Callable[[float], float]) -> Iterator[tuple[str, float]]:
-    """(statistic, value): min, the percentiles that n samples suffice for, max; value_of: value by percent."""
+    """(statistic, value): min, percentiles that n samples suffice for, max; value_of: value by percent."""
     if n:
         yield "min", value_of(0)
         yield from ((f"p{p:g}", value_of(p)) for p in PERCENTILES if n >= least_n(p))
@@ -60,7 +60,7 @@ def interval(n: int, value_of: Callable[[float], float], p: float, z: float = Z_
 
 
 def distance(a: Mapping[Any, int], b: Mapping[Any, int]) -> float:
-    """Kolmogorov-Smirnov distance, 0 to 1, of two distributions in the same buckets. UsageError if one is empty."""
+    """Kolmogorov-Smirnov distance of two distributions, 0 to 1. UsageError if one is empty."""
     total_a, total_b = sum(a.values()), sum(b.values())
     if not total_a or not total_b:
         raise UsageError("an empty distribution has no distance")

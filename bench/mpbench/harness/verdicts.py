@@ -80,7 +80,7 @@ def of_skip(reason: str) -> PhaseVerdict:
 
 
 def of_measurement(m: Measurement) -> PhaseVerdict | None:
-    """Verdict of a measurement, the reason with value, unit and limits; None for a PASS and without limits."""
+    """Verdict of a measurement, reason with value, unit and limits; None for a PASS, and without limits."""
     if m.verdict is None or m.verdict is Verdict.PASS:
         return None
     low = "-∞" if m.low is None else f"{m.low:g}"

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
-
 SEGMENTS: Mapping[str, str] = {
     "queue": "hard IRQ entry → thread woken",
     "start": "scheduling latency: woken → running",

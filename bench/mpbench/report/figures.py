@@ -70,7 +70,7 @@ STAMP = "emulated, not silicon"
 
 
 def figure(line: Line) -> Figure:
-    """The picture of a line of the record; one of emulated numbers is marked inside of the picture as well."""
+    """The picture of a line of the record; one of emulated numbers is marked inside of the picture."""
     found = evolve(FIGURES[line["kind"]](line), name=measured(line["name"], "", line.get("conditions", {})))
     return evolve(found, stamp=STAMP) if EMULATED in str(line.get("source", "")) else found
 
