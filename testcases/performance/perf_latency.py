@@ -16,10 +16,10 @@ from attrs import frozen
 from mpbench.core.errors import InfrastructureError
 from mpbench.notification import run
 from mpbench.notification.capabilities import Facilities, look
+from mpbench.notification.facts import SEGMENTS
 from mpbench.notification.fixture import Decoded
 from mpbench.notification.ftrace_session import FtraceSession, timing
 from mpbench.notification.measure import Result
-from mpbench.notification.facts import SEGMENTS
 from mpbench.notification.trace_events import Sample, follow
 from testcases.performance.rows import Board, Row
 
