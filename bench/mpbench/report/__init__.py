@@ -41,8 +41,8 @@ def write(
 ) -> Path:
     """Report on the runs in `directories` below `output`; returns the page's path.
 
-    history, remarks: see page.render. UsageError for an invalid record, InfrastructureError if the disk rejects
-    a write.
+    history, remarks: see page.render. UsageError for an invalid record, InfrastructureError if the disk
+    rejects the report.
     """
     write_runs([read(directory) for directory in directories], output, history, remarks)
     return output / INDEX
