@@ -12,7 +12,7 @@ from mpbench.board.interrupts import watchdog_line
 from mpbench.board.kernel_log import KernelLogFollower
 from mpbench.board.protocols import Board
 from mpbench.deployment.fixture import DeployBench
-from mpbench.harness.firmware import FIRMWARE, make
+from mpbench.harness.firmware import make
 from mpbench.harness.run_state import RunState
 from mpbench.harness.signer import Signer
 from mpbench.image.keys import load_private_key
@@ -51,13 +51,11 @@ def recorder(board: Board) -> Iterator[CrashTrace]:
 @contextmanager
 def crashes_on(target: Target, board: Board, trace: CrashTrace, item: Any = None) -> Iterator[Crashes]:
     """Crash API of a virtual STM32MP25, without a record; afterwards no core runs."""
-    make()
+    built = make()
     key: Any = load_private_key(signing_key())
     profile = load_profile("virtual-mp25").with_key(key.public_key())
     bench = DeployBench(board, profile, RunState(), item, target.get_strategy(), boot_id(board))
-    made = Crashes(
-        bench, lambda name, core: (FIRMWARE / f"build/{core}/{name}.elf").read_bytes(), Signer(key), trace
-    )
+    made = Crashes(bench, lambda name, core: (built / core / f"{name}.elf").read_bytes(), Signer(key), trace)
     yield made
     made.restore()
     bench.settle()

@@ -18,7 +18,7 @@ from attrs import asdict, evolve
 from mpbench.board import stress
 from mpbench.board.trace.recorder import leftovers
 from mpbench.core.histogram import BUCKET_ERROR, interval
-from mpbench.harness.run_state import CHECKOUT
+from mpbench.core.shared_files import SHARED
 from mpbench.notification.measure import merged
 from mpbench.notification.run import HISTOGRAM, RAW, TEXT
 from testcases.requirements import NOTIFICATION
@@ -204,7 +204,7 @@ def child(notifications) -> subprocess.Popen:
     address = asdict(notifications.bench.board.session.address())
     process = subprocess.Popen(
         [sys.executable, "-m", "testcases.tracing_child", json.dumps(address, default=str)],
-        cwd=CHECKOUT,
+        cwd=SHARED,
         stdout=subprocess.PIPE,
     )
     assert process.stdout is not None

@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from inspect import getsource
 from pathlib import Path
 
+from mpbench.core.shared_files import FIRMWARE
 from mpbench_virtual.fetch import source_tree
 from mpbench_virtual.models import BoardKind
-from mpbench_virtual.paths import FIRMWARE
 from mpbench_virtual.recipes import JOBS, platform_settings, steps_of, version_of
 from mpbench_virtual.steps import Place, Step, build, hash_files
 from mpbench_virtual.tools import run_logged

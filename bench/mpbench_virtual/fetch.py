@@ -17,8 +17,8 @@ from pathlib import Path
 import yaml
 from attrs import evolve, frozen
 
+from mpbench.core.directories import cache_dir
 from mpbench.core.errors import InfrastructureError, UsageError
-from mpbench_virtual.paths import cache_dir
 from mpbench_virtual.tools import require, run_logged
 
 SOURCES = Path(__file__).with_name("sources.yaml")

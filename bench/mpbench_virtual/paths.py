@@ -9,15 +9,6 @@ from pathlib import Path
 
 from mpbench.core.directories import runtime_dir
 
-CHECKOUT = Path(__file__).resolve().parents[2]
-FIRMWARE = CHECKOUT / "firmware"
-
-
-def cache_dir() -> Path:
-    """Downloads and built parts; may be deleted at any time, costs a rebuild."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(os.environ.get("MPBENCH_CACHE") or Path(home) / "mpbench")
-
 
 def run_dir() -> Path:
     """State of the boards that are up: one directory each, gone when the board goes down."""

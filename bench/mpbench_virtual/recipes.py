@@ -13,10 +13,10 @@ from functools import cache
 from inspect import getsource
 from pathlib import Path
 
+from mpbench.core.shared_files import FIRMWARE
 from mpbench_virtual.fetch import fetch, source_tree, unpack_deb
 from mpbench_virtual.keys import signing_public_key
 from mpbench_virtual.models import MP25, BoardKind, Soc
-from mpbench_virtual.paths import FIRMWARE
 from mpbench_virtual.steps import BuildStep, Place, hash_files
 from mpbench_virtual.tools import run_logged
 

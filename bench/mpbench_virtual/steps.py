@@ -13,8 +13,8 @@ from pathlib import Path
 
 from attrs import frozen
 
+from mpbench.core.directories import cache_dir
 from mpbench.core.files import lock
-from mpbench_virtual.paths import cache_dir
 from mpbench_virtual.tools import require_space
 
 BUILD_BYTES = 6 << 30

@@ -14,6 +14,7 @@ from labgrid.resource import NetworkService
 
 from mpbench.board.session.driver import SessionDriver
 from testcases.contract import servers
+from testcases.contract.wheel import WheelEnvironment
 
 KINDS = {
     "openssh": servers.openssh,
@@ -56,6 +57,12 @@ def active(driver: SessionDriver | SSHDriver) -> Iterator[SessionDriver | SSHDri
         yield driver
     finally:
         driver.target.cleanup()
+
+
+@pytest.fixture(scope="session")
+def wheel_env(tmp_path_factory: pytest.TempPathFactory) -> WheelEnvironment:
+    """An environment with the bench from a wheel, made once; the checkout is on no path of it."""
+    return WheelEnvironment(tmp_path_factory.mktemp("wheel"))
 
 
 Serve = Callable[..., servers.Server]

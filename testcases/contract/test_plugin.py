@@ -399,9 +399,8 @@ def test_without_a_board_nothing_looks_green(place):
     done = place.run(tests)
     assert done.returncode == 5
     assert "1 passed, 1 skipped" in done.stdout
-    assert (
-        "1 board tests did not run; no board given: pytest --lg-env targets/virtual-mp25.yaml" in done.stdout
-    )
+    example = CHECKOUT / "targets/virtual-mp25.yaml"
+    assert f"1 board tests did not run; no board given: pytest --lg-env {example}" in done.stdout
     assert not (place.path / "runs").exists()
 
 

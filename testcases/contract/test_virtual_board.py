@@ -16,10 +16,11 @@ from labgrid import Environment
 from labgrid.strategy.common import StrategyError
 
 from mpbench.core.errors import InfrastructureError, UsageError
+from mpbench.core.shared_files import CHECKOUT
 from mpbench_virtual import boards
 from mpbench_virtual.cli import is_on, power
 from mpbench_virtual.memory import RAM_PA
-from mpbench_virtual.paths import CHECKOUT, run_dir
+from mpbench_virtual.paths import run_dir
 
 pytestmark = pytest.mark.slow
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from mpbench.core.shared_files import CHECKOUT
 from mpbench_virtual import boards
 from mpbench_virtual.cli import power
-from mpbench_virtual.paths import CHECKOUT
 
 pytestmark = pytest.mark.slow
 

@@ -28,9 +28,9 @@ from labgrid.strategy import StrategyError
 
 from mpbench.board.console import ConsoleRecorder
 from mpbench.core.errors import InfrastructureError
+from mpbench.core.shared_files import CHECKOUT
 from mpbench_virtual import boards
 from mpbench_virtual.cli import power
-from mpbench_virtual.paths import CHECKOUT
 from testcases.contract.servers import children
 
 pytestmark = pytest.mark.slow

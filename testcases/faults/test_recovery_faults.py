@@ -16,7 +16,7 @@ import pytest
 from labgrid import Environment
 
 from mpbench.core.errors import BoardFailure, InfrastructureError
-from mpbench.harness.run_state import CHECKOUT
+from mpbench.core.shared_files import CHECKOUT
 from mpbench.recovery.collect_trace import unfinished
 from mpbench.recovery.fixture import BEATS_CHECKED, Crashes
 from testcases.crash_rig import crashes_on, opened, recorder

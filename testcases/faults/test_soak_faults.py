@@ -12,7 +12,7 @@ from typing import IO
 
 import pytest
 
-from mpbench_virtual.paths import CHECKOUT
+from mpbench.core.shared_files import CHECKOUT
 
 pytestmark = pytest.mark.slow
 

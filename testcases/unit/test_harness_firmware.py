@@ -15,12 +15,16 @@ ELF = b"\x7fELF\x01own"
 @pytest.fixture
 def files(tmp_path, monkeypatch):
     """The fixture's value in a repository at `tmp_path`; the bench's own firmware is there as well."""
-    own = tmp_path / "bench"
-    (own / "build" / "m33").mkdir(parents=True)
-    (own / "build" / "m33" / "alive.elf").write_bytes(ELF + b"alive")
+    built = tmp_path / "built"
+    (built / "m33").mkdir(parents=True)
+    (built / "m33" / "alive.elf").write_bytes(ELF + b"alive")
     made = list[str]()
-    monkeypatch.setattr(firmware, "FIRMWARE", own)
-    monkeypatch.setattr(firmware, "make", lambda: made.append("made"))
+
+    def make():
+        made.append("made")
+        return built
+
+    monkeypatch.setattr(firmware, "make", make)
     (tmp_path / "repository" / "build").mkdir(parents=True)
     found = firmware.FirmwareFiles(tmp_path / "repository", {})
     yield found

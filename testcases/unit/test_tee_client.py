@@ -8,7 +8,7 @@ import pytest
 
 from mpbench.board.session.shell_protocol import Reply
 from mpbench.core.errors import InfrastructureError, UsageError
-from mpbench.harness.firmware import FIRMWARE, make
+from mpbench.harness.firmware import make
 from mpbench.tee.client import Answer, TeeClient, answers
 from testcases.stand_in import StandIn
 
@@ -137,9 +137,9 @@ EMULATORS = {"aarch64": "qemu-aarch64", "armv7l": "qemu-arm"}
 @pytest.fixture(scope="module")
 def programs():
     """Emulator and program for every machine of a board."""
-    make(goal="userland")
+    built = make(goal="userland")
     return {
-        machine: [shutil.which(emulator) or emulator, str(FIRMWARE / "build" / machine / "tee-client")]
+        machine: [shutil.which(emulator) or emulator, str(built / machine / "tee-client")]
         for machine, emulator in EMULATORS.items()
     }
 

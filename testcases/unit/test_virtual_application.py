@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from mpbench.core.directories import cache_dir
 from mpbench_virtual import application, recipes
 from mpbench_virtual.models import KINDS
-from mpbench_virtual.paths import cache_dir
 from mpbench_virtual.steps import BuildStep
 
 KIND = KINDS["mp15"]

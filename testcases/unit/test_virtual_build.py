@@ -7,10 +7,10 @@ import threading
 import pytest
 
 from mpbench.core.errors import InfrastructureError, UsageError
+from mpbench.core.shared_files import FIRMWARE
 from mpbench_virtual import fetch, steps, tools
 from mpbench_virtual.fetch import GUEST_ARCHITECTURES, Apt, Package, packages
 from mpbench_virtual.models import KINDS
-from mpbench_virtual.paths import FIRMWARE
 from mpbench_virtual.recipes import GUEST_FILES, steps_of
 from mpbench_virtual.steps import BuildStep, build, hash_files, keys_of
 from testcases.stand_in import StandIn

@@ -22,7 +22,7 @@ from mpbench.core import directories
 from mpbench.core.errors import BoardFailure, InfrastructureError, UsageError
 from mpbench.harness import place_lock
 from mpbench.harness.environment import check_environment, profile_of, target_of
-from mpbench.harness.firmware import FIRMWARE, make
+from mpbench.harness.firmware import make
 from mpbench.harness.fixture import secure_console, signing_key_path
 from mpbench.harness.verdicts import cause
 
@@ -233,8 +233,8 @@ class BoardCheck:
 
     def firmware(self) -> str:
         """The co-processors' own ELFs."""
-        make()
-        return f"{len(list((FIRMWARE / 'build').glob('*/*.elf')))} ELFs in {FIRMWARE / 'build'}"
+        built = make()
+        return f"{len(list(built.glob('*/*.elf')))} ELFs in {built}"
 
     def power(self) -> str:
         """A power switch that answers."""

@@ -22,6 +22,12 @@ def known_hosts() -> Path:
     return config_dir() / "known_hosts"
 
 
+def cache_dir() -> Path:
+    """Downloads and built parts; may be deleted at any time, costs a rebuild."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(os.environ.get("MPBENCH_CACHE") or Path(home) / "mpbench")
+
+
 def runtime_dir() -> Path:
     """What lasts no longer than the runs of this user on this host, under names that bear the user."""
     return Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())

@@ -14,12 +14,10 @@ from labgrid.exceptions import InvalidConfigError, NoConfigFoundError
 from labgrid.pytestplugin.hooks import LABGRID_ENV_KEY
 
 from mpbench.core.errors import UsageError
-from mpbench.harness.run_state import CHECKOUT
+from mpbench.core.shared_files import example_target, reports_dir
 from mpbench.twin.profile import Profile, load_profile, profile_names
 
-EXAMPLE = max((CHECKOUT / "targets").glob("virtual-*.yaml")).name
-"""Target file of a virtual board."""
-NO_BOARD = f"no board given: pytest --lg-env targets/{EXAMPLE}"
+NO_BOARD = f"no board given: pytest --lg-env {example_target(Path.cwd())}"
 
 
 MAIN = "main"
@@ -112,7 +110,8 @@ def profile_of(config: Config) -> Profile:
 def reports(config: pytest.Config) -> Path:
     """Directory in which runs are recorded."""
     named: str | None = config.option.bench_reports
-    return config.invocation_params.dir / named if named else CHECKOUT / "reports" / "runs"
+    here = config.invocation_params.dir
+    return here / named if named else reports_dir(here)
 
 
 def target_name(config: pytest.Config) -> str:

@@ -8,14 +8,16 @@ from pathlib import Path
 from attrs import define
 
 from mpbench.core.errors import InfrastructureError, UsageError
-from mpbench.harness.run_state import CHECKOUT
-
-FIRMWARE = CHECKOUT / "firmware"
+from mpbench.core.shared_files import FIRMWARE, firmware_build
 
 
-def make(directory: Path = FIRMWARE, goal: str = "all") -> None:
-    """Build the firmware, or another goal of its Makefile. InfrastructureError with make's last lines."""
-    command: list[str | Path] = ["make", "-s", "-C", directory, goal]
+def make(directory: Path = FIRMWARE, goal: str = "all") -> Path:
+    """Build the firmware, or another goal of its Makefile; returns the directory of what was built.
+
+    InfrastructureError with make's last lines.
+    """
+    built = firmware_build() if directory == FIRMWARE else directory / "build"
+    command: list[str | Path] = ["make", "-s", "-C", directory, f"O={built}", goal]
     try:
         made = subprocess.run(command, capture_output=True, text=True, check=False)
     except FileNotFoundError as e:
@@ -24,6 +26,7 @@ def make(directory: Path = FIRMWARE, goal: str = "all") -> None:
         raise InfrastructureError(
             f"make -C {directory} failed: {' / '.join(made.stderr.strip().splitlines()[-3:])}"
         )
+    return built
 
 
 @define
@@ -35,7 +38,7 @@ class FirmwareFiles:
 
     root: Path
     hashes: dict[str, str]
-    _built: bool = False
+    _built: Path | None = None
 
     def __call__(self, name: str | Path, core: str | None = None) -> bytes:
         """Bytes of the bench's own firmware `name` for `core`, else of the ELF file at the path `name`.
@@ -43,10 +46,8 @@ class FirmwareFiles:
         The bench's own firmware is built first if its sources are newer. UsageError: no such ELF file.
         """
         if core is not None:
-            if not self._built:
-                make()
-                self._built = True
-            data = _read_elf(FIRMWARE / "build" / core / f"{name}.elf")
+            self._built = self._built or make()
+            data = _read_elf(self._built / core / f"{name}.elf")
             self.hashes[f"firmware {name} {core}"] = f"sha256 {hashlib.sha256(data).hexdigest()}"
             return data
         path = self.root / Path(name).expanduser()

@@ -15,20 +15,17 @@ from typing import IO, Any
 import pytest
 from attrs import asdict, define, field
 
-import mpbench
 from mpbench.board.identification import About
 from mpbench.core.evidence import Evidence
 from mpbench.core.facts import Measurement, Verdict
 from mpbench.core.provenance import is_virtual, provenance
 from mpbench.core.record import Clock, Record, new_directory
+from mpbench.core.shared_files import CHECKOUT, SHARED
 from mpbench.core.step import Step
 from mpbench.harness.verdicts import PhaseVerdict, of_measurement, of_test
 
 MARKER = "requirement"
 """`@pytest.mark.requirement("ID", ...)`: which requirements a test case traces to."""
-
-CHECKOUT = Path(mpbench.__file__).resolve().parents[2]
-"""Directory of the test cases, targets and reports."""
 
 BOARD_IDS = ("serial", "soc_serial", "model")
 """Provenance entries that identify a board, best first."""
@@ -210,10 +207,11 @@ def is_board_test(item: pytest.Item) -> bool:
 
 
 def id_of(item: pytest.Item) -> str:
-    """Node id relative to the checkout, independent of where pytest was started."""
+    """Node id; that of a board case is the same wherever it is installed and pytest was started."""
     path = item.path.resolve()
-    inside = path.relative_to(CHECKOUT) if path.is_relative_to(CHECKOUT) else path
-    return "::".join([inside.as_posix(), *item.nodeid.split("::")[1:]])
+    if not path.is_relative_to(SHARED):
+        return item.nodeid
+    return "::".join([path.relative_to(SHARED).as_posix(), *item.nodeid.split("::")[1:]])
 
 
 def core_of(item: pytest.Item) -> str | None:
@@ -235,8 +233,8 @@ def requirements_of(item: pytest.Item) -> list[str]:
 
 
 def bench_version() -> str:
-    """Version of mpbench and commit of its checkout."""
-    version, commit = metadata.version("mpbench"), commit_of(CHECKOUT)
+    """Version of mpbench, and commit of its checkout if it is used from one."""
+    version, commit = metadata.version("mpbench"), commit_of(CHECKOUT) if CHECKOUT else ""
     return f"{version} ({commit})" if commit else version
 
 

@@ -12,11 +12,12 @@ from pathlib import Path
 
 from attrs import frozen
 
-import mpbench
 from mpbench.core.errors import InfrastructureError
+from mpbench.core.shared_files import CHECKOUT, board_case
 from mpbench.lab.plan import Job
 
-CHECKOUT = Path(mpbench.__file__).resolve().parents[2]
+HERE = CHECKOUT or Path.cwd()
+"""Where tests are run: own ones are relative to it."""
 WRAPPER = ("env", "--default-signal=INT", "setpriv", "--pdeathsig", "INT")
 """SIGINT works in the child (a shell's background job ignores it), and comes when the night is killed.
 
@@ -27,8 +28,11 @@ Not by a function between fork and exec: with gRPC's threads a fork that runs Py
 def command(job: Job, runs: Path) -> list[str]:
     """The command line of a run that records into `runs`, and takes up what is there."""
     where = [f"--bench-reports={runs}", f"--bench-resume={runs}"]
+    tests = [
+        test if (HERE / test.partition("::")[0]).exists() else board_case(test) or test for test in job.tests
+    ]
     pytest = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-v", "--lg-env", str(job.target)]
-    return [*pytest, *where, *job.options, *job.tests]
+    return [*pytest, *where, *job.options, *tests]
 
 
 ROOM = " " * 20
@@ -45,7 +49,7 @@ class Child:
     async def start(
         cls, arguments: Sequence[str], variables: Mapping[str, str], log: Path, mark: Path
     ) -> "Child":
-        """Start it in the checkout; what it says goes into `log`. InfrastructureError if that is not possible.
+        """Start it; what it prints is appended to `log`. InfrastructureError if it cannot be started.
 
         mark: a file that it holds locked as long as it lives, with its process id: see `outlived`.
         """
@@ -57,7 +61,7 @@ class Child:
                 process = await asyncio.create_subprocess_exec(
                     *WRAPPER,
                     *arguments,
-                    cwd=CHECKOUT,
+                    cwd=HERE,
                     env=os.environ | dict(variables),
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=file,

@@ -6,11 +6,10 @@ import os
 import sys
 from pathlib import Path
 
-import mpbench
 from mpbench.core.errors import UsageError
+from mpbench.core.shared_files import board_cases
 
-CASE = Path(mpbench.__file__).resolve().parents[2] / "testcases/test_notification.py"
-TEST = "test_every_interrupt_is_explained"
+TEST = "test_notification.py::test_every_interrupt_is_explained"
 MOST_HZ = 10_000.0
 
 
@@ -41,9 +40,9 @@ def command(args: argparse.Namespace) -> list[str]:
         raise UsageError(f"--samples {args.samples}: at least 1 is needed")
     if not 0 < args.rate <= MOST_HZ:
         raise UsageError(f"--rate {args.rate:g}: above 0 and up to {MOST_HZ:g} per second")
-    found = [sys.executable, "-m", "pytest", f"{CASE}::{TEST}", "--lg-env", args.lg_env, "-q"]
-    found += ["--bench-samples", str(args.samples), "--bench-rate", str(args.rate), "--bench-live"]
-    return found + [word for run in args.baseline for word in ("--bench-baseline", run)]
+    wanted = ["--bench-samples", str(args.samples), "--bench-rate", str(args.rate), "--bench-live"]
+    wanted += [word for run in args.baseline for word in ("--bench-baseline", run)]
+    return board_cases(Path.cwd(), [TEST, "--lg-env", args.lg_env, "-q", *wanted])
 
 
 def _run(args: argparse.Namespace) -> int:

@@ -2,12 +2,14 @@
 """Which tests a run has: options, the environment's check, cores as parameters."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
 from mpbench.core import directories
 from mpbench.core.errors import InfrastructureError, UsageError
+from mpbench.core.shared_files import SHARED, TESTCASES
 from mpbench.harness.cores import select_cores
 from mpbench.harness.environment import (
     check_environment,
@@ -18,10 +20,9 @@ from mpbench.harness.environment import (
     target_name,
 )
 from mpbench.harness.resume import Resumed, of_runs
-from mpbench.harness.run_state import CHECKOUT, MARKER, RUN, RunState, id_of, is_board_test, of
+from mpbench.harness.run_state import MARKER, RUN, RunState, id_of, is_board_test, of
 from mpbench.plugin import progress
 
-TESTCASES = CHECKOUT / "testcases"
 OWN = frozenset(TESTCASES / name for name in ("unit", "contract", "peer", "performance", "faults", "virtual"))
 """The bench's own tests: with a board they are collected only if they are named."""
 
@@ -60,12 +61,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> None:
-    """From a directory without tests, `pytest --lg-env ...` means the board cases of this checkout."""
+    """From a directory without tests, `pytest --lg-env ...` means the bench's own board cases."""
     known = early_config.known_args_namespace
     here = early_config.invocation_params.dir
     if lab_environment(known.lg_env) and not known.file_or_dir and not _has_tests(here):
         args.append(str(TESTCASES))
         known.file_or_dir = [str(TESTCASES)]
+    if lab_environment(known.lg_env):
+        sys.path.append(str(SHARED))  # the board cases import helpers as testcases.NAME
 
 
 def _has_tests(directory: Path) -> bool:

@@ -11,7 +11,7 @@ from mpbench.board.resource_snapshot import held
 from mpbench.core.errors import InfrastructureError
 from mpbench.deployment.fixture import DeployBench
 from mpbench.deployment.leaks import Snapshot, snapshot, steady
-from mpbench.harness.firmware import FIRMWARE, make
+from mpbench.harness.firmware import make
 from mpbench.tee.client import STATS, TeeClient
 from mpbench.tee.parse import allocated
 
@@ -50,8 +50,7 @@ def tee_client(bench: DeployBench) -> Iterator[TeeClient]:
     machine = session.execute("[ -c /dev/tee0 ] && uname -m").stdout.decode("ascii", "replace").strip()
     if not machine:
         pytest.skip("this kernel gives user space no way to the TEE: no /dev/tee0 (CONFIG_OPTEE)")
-    make(goal="userland")
-    program = FIRMWARE / "build" / machine / "tee-client"
+    program = make(goal="userland") / machine / "tee-client"
     if not program.exists():
         pytest.skip(f"the bench has no client of the TEE for {machine}: firmware/Makefile, MACHINES")
     session.put_bytes(program.read_bytes(), PATH)
