@@ -55,6 +55,20 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
+def pytest_keyboard_interrupt(excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+    """Drop traceback entries without a line number, which pytest cannot print (TypeError).
+
+    A signal may arrive at an instruction that the compiler added, such as the jump at the end of a loop.
+    """
+    entry = excinfo.tb
+    while entry.tb_next is not None:
+        if entry.tb_next.tb_lineno is None:
+            entry.tb_next = entry.tb_next.tb_next
+        else:
+            entry = entry.tb_next
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """The record is closed and the page written, whatever comes."""
     session.config.stash[ENDING].over = True

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: MIT
+"""Signals that end a run: what pytest prints of the interrupt."""
+
+import dis
+from contextlib import nullcontext
+from types import TracebackType
+
+import pytest
+
+from mpbench.plugin import signals
+
+LOOP = """
+with block:
+    if wanted: act()
+"""
+"""Its clean-up has instructions that belong to no line of the source."""
+
+
+def interrupted_between_lines() -> BaseException:
+    """A KeyboardInterrupt whose innermost entry has no line number, as a signal handler may raise one."""
+    code = compile(LOOP, "loop.py", "exec")
+    at = next(i.offset for i in dis.get_instructions(code) if i.positions.lineno is None)
+    names = {"block": nullcontext(), "wanted": True, "act": lambda: 1 / 0}
+    with pytest.raises(ZeroDivisionError) as inside:
+        exec(code, names)
+    frame = next(entry.frame.raw for entry in inside.traceback if entry.frame.code.raw is code)
+    with pytest.raises(KeyboardInterrupt) as interrupt:
+        raise KeyboardInterrupt("SIGINT was received")
+    interrupt.tb.tb_next = TracebackType(None, frame, at, -1)
+    return interrupt.value
+
+
+def test_an_interrupt_between_two_lines_is_shown():
+    """An entry without a line number is left out of the traceback; the entry above it is shown."""
+    interrupt = interrupted_between_lines()
+    excinfo = pytest.ExceptionInfo.from_exception(interrupt)
+    assert excinfo.tb.tb_next.tb_lineno is None
+    signals.pytest_keyboard_interrupt(excinfo)
+    shown = excinfo.getrepr(funcargs=True)
+    assert "interrupted_between_lines" in str(shown)
+    assert shown.reprcrash.message == "KeyboardInterrupt: SIGINT was received"
