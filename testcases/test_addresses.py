@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""Where firmware is linked: every byte has to lie in memory of its core, by the core's own addresses."""
+"""Link addresses: every byte of a firmware must lie in memory of its core, by the core's own addresses."""
 
 from itertools import pairwise
 
 import pytest
 
 from mpbench.layout import Tee
-from testcases.compared import LIFE
+from testcases.elf_edit import rebuild, segments
+from testcases.field_sets import OUTCOME
 from testcases.peer.elves import Segment
-from testcases.rebuilt import rebuilt, segments
 from testcases.requirements import AUTHENTICATION
 
 pytestmark = AUTHENTICATION
@@ -20,52 +20,53 @@ READ_ONLY = 4
 
 @pytest.fixture
 def regions(profile, core):
-    """Memory of the core, by ascending device address."""
+    """Memory regions of the core, by ascending device address."""
     return sorted(profile.core(core).regions, key=lambda region: region.da)
 
 
 def is_memory(regions, da):
-    """Whether that byte is memory of the core."""
+    """Whether the device address `da` is memory of the core."""
     return any(region.da <= da < region.da + region.size for region in regions)
 
 
 @pytest.fixture
 def with_segment(bench, core, alive, signed):
-    """Deploy the firmware with one more segment, correctly signed, at a device address."""
+    """Function that deploys the firmware with one more segment at a device address, correctly signed."""
 
     def deploy(da, data=DATA):
-        image = signed(core, rebuilt(alive, Segment(da, data, len(data), flags=READ_ONLY)))
+        image = signed(core, rebuild(alive, Segment(da, data, len(data), flags=READ_ONLY)))
         step = bench.deploy(core, image, f"alive {core}", name=f"a segment at {da:#x}")
-        step.check(*LIFE)
+        step.check(*OUTCOME)
         return step
 
     return deploy
 
 
 def denied(step):
-    """The TEE refused it, and the core stays off. That nothing of it stays in memory is compared above."""
+    """The TEE refused the image, and the core is offline. check() has compared its memory already."""
     assert step.observed.tee_code == Tee.ACCESS_DENIED
     assert step.observed.state == "offline"
 
 
 def test_a_segment_anywhere_in_memory_is_loaded(with_segment, bench, core, regions, alive):
-    """Segments that end with the last byte of a region are loaded to where the core looks for them."""
-    for region in regions:
-        da = region.da + region.size - len(DATA)
-        if any(s.paddr < da + len(DATA) and da < s.paddr + s.memsz for s in segments(alive)):
-            continue
+    """A segment that ends with the last byte of a region is loaded to the address that the core uses."""
+    ends = [region.da + region.size - len(DATA) for region in regions]
+    used = [range(s.paddr, s.paddr + s.memsz) for s in segments(alive)]
+    free = [da for da in ends if not any(u.start < da + len(DATA) and da < u.stop for u in used)]
+    assert free, "the firmware uses the end of every region"
+    for da in free:
         assert with_segment(da).observed.state == "running"
         bench.stop(core)
 
 
 def test_a_segment_outside_is_refused(with_segment, regions):
-    """A segment linked behind all memory of the core is refused, however well it is signed."""
+    """A correctly signed segment at an address after all memory of the core is refused."""
     last = regions[-1]
     denied(with_segment(last.da + last.size + 0x10000))
 
 
 def test_a_segment_across_the_end_of_a_region_is_refused(with_segment, regions):
-    """A segment that begins inside a region and ends where the core has no memory is refused as a whole."""
+    """A segment that starts inside a region and ends where the core has no memory is refused as a whole."""
     ends = [r.da + r.size for r in regions if not is_memory(regions, r.da + r.size)]
     assert ends
     for end in ends:
@@ -73,19 +74,21 @@ def test_a_segment_across_the_end_of_a_region_is_refused(with_segment, regions):
 
 
 def test_a_segment_across_two_regions_is_refused(with_segment, regions):
-    """Two regions may follow each other for the core; behind them lies memory that does not. No segment may
-    reach from one into the other."""
+    """A segment across the boundary of two regions is refused, also where they are adjacent for the core.
+
+    Their physical memory need not be adjacent.
+    """
     seams = [b.da for a, b in pairwise(regions) if a.da + a.size == b.da]
     if not seams:
-        pytest.skip("no two regions of this core follow each other")
+        pytest.skip("this core has no two adjacent regions")
     for seam in seams:
         denied(with_segment(seam - HALF))
 
 
 def test_firmware_linked_at_physical_addresses_is_refused(with_segment, regions):
-    """What Linux calls its address means nothing to the core: a segment linked there is refused."""
+    """A segment linked at the physical address that Linux uses, instead of the core's, is refused."""
     foreign = [r.pa for r in regions if not is_memory(regions, r.pa)]
     if not foreign:
-        pytest.skip("this core sees its memory where Linux does: no address is translated")
+        pytest.skip("this core has its memory at the same addresses as Linux: none is translated")
     for pa in foreign:
         denied(with_segment(pa))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The core dump of a crash: made when it is wanted, whole, and of the memory that crashed."""
+"""Core dumps: made only when enabled, complete, and of the memory of the firmware that crashed."""
 
 import re
 
@@ -16,7 +16,7 @@ RECOVERED = ("cause", "sequence", "commands", "state", "boots", "beating")
 
 
 def test_no_dump_when_disabled(crashes, core):
-    """With core dumps disabled, the default, a crash leaves none."""
+    """With core dumps disabled, which is the default, a crash leaves no dump."""
     crashes.start(core)
     assert crashes.bench.board.remoteproc.attributes(core, "coredump") == {"coredump": "disabled"}
     crashes.watchdog(core).check(*RECOVERED)
@@ -24,7 +24,7 @@ def test_no_dump_when_disabled(crashes, core):
 
 
 def test_dump_when_enabled(crashes, core):
-    """With core dumps enabled a crash leaves the memory of the life that crashed, code unchanged."""
+    """With core dumps enabled, a crash leaves the memory of the firmware that crashed, its code unchanged."""
     crashes.start(core, "hardfault")
     assert crashes.write(core, "coredump", "enabled") == "OK"
     crashes.watchdog(core).check(*RECOVERED)
@@ -32,12 +32,12 @@ def test_dump_when_enabled(crashes, core):
     step.check("segments", "unchanged", "vectors", "identity", "boot")
     words = step.evidence.get(DUMP_SUMMARY).decode()
     assert f"firmware hardfault {core}" in words
-    assert re.search(r"log +fault 00000003", words), "the fault handler's last words are in the dump"
-    assert crashes.dumps() == 0, "a dump that was taken is cleared"
+    assert re.search(r"log +fault 00000003", words), "the output of the fault handler is missing in the dump"
+    assert crashes.dumps() == 0, "a dump that was read is still there"
 
 
 def test_inline_dump_holds_the_recovery_until_it_is_read(crashes, core):
-    """An inline dump is read from the core's memory itself: recovery waits for its reader, then goes on."""
+    """An inline dump is read from the core's memory: recovery waits until it was read, then continues."""
     crashes.start(core)
     assert crashes.write(core, "coredump", "inline") == "OK"
     kmsg = crashes.bench.board.kmsg
@@ -55,7 +55,7 @@ def test_inline_dump_holds_the_recovery_until_it_is_read(crashes, core):
 
 
 def test_second_dump_is_discarded_while_one_waits(crashes, core):
-    """Linux keeps one dump of a core: that of the first crash, until somebody takes it."""
+    """Linux keeps one dump per core: that of the first crash, until it is read."""
     crashes.start(core)
     crashes.write(core, "coredump", "enabled")
     crashes.watchdog(core).check(*RECOVERED)
@@ -68,7 +68,7 @@ def test_second_dump_is_discarded_while_one_waits(crashes, core):
 
 @pytest.mark.parametrize("word", ["enabled", "inline", "disabled"])
 def test_dump_mode_of_a_crashed_core_is_fixed(crashes, core, word):
-    """While a core is crashed, its dump can't be configured: EBUSY."""
+    """While a core is crashed, its dump cannot be configured: EBUSY."""
     crashes.start(core)
     crashes.write(core, "recovery", "disabled")
     crashes.watchdog(core, recovers=False).check("cause", "state")

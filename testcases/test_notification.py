@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""OP-TEE's asynchronous notifications, from the interrupt to the end of the bottom half.
+"""OP-TEE's asynchronous notifications, from the hard interrupt to the end of the bottom half.
 
 `pytest --lg-env ... testcases/test_notification.py --bench-samples 100000 --bench-rate 200`
 """
@@ -26,14 +26,14 @@ from testcases.requirements import NOTIFICATION
 pytestmark = NOTIFICATION
 
 MOST_MOVED = 64 << 10
-"""Bytes that may be read from the board for a run of any length: nothing is moved per sample."""
+"""Most bytes read from the board for a run of any length: none are moved per sample."""
 
 UNDER_LOAD = 120
 """Notifications per condition."""
 
 
 def test_every_interrupt_is_explained(notifications):
-    """Every interrupt is a bottom half, was merged with one, or found nothing to do; no record is dropped."""
+    """Every interrupt led to a bottom half, was merged with one, or had no work; no event was dropped."""
     found = notifications.run()
     notifications.record(found)
     assert found.balance.holds
@@ -48,17 +48,17 @@ def test_every_interrupt_is_explained(notifications):
 
 
 def whole(outlier) -> bool:
-    """Whether it is told what ran for all of its time, on the CPU of its bottom half."""
+    """Whether CPU activity is known for all of its time, on the CPU of its bottom half."""
     ran_ns = sum(part.ns for part in outlier.ran if part.cpu == outlier.cpu)
     return ran_ns == outlier.total_ns
 
 
 TEXT_RESOLUTION_NS = 2000
-"""Both ends of a duration are cut to a microsecond in the text."""
+"""Both ends of a duration are truncated to a microsecond in the trace text."""
 
 
 def test_three_methods_agree(notifications):
-    """Counted by the kernel, decoded from the raw buffer, read as text: one run, the same distributions."""
+    """Hist triggers, raw ring buffer and trace text of one run give equal distributions."""
     with notifications.traced(count=True, record=True) as trace:
         found = notifications.recorded(trace, 300)
     by_kernel, by_raw, by_text = (found[name] for name in (HISTOGRAM, RAW, TEXT))
@@ -69,9 +69,9 @@ def test_three_methods_agree(notifications):
         assert all(whole(o) for o in result.outliers if o.ran)
     assert evolve(by_raw.counts, samples=0) == evolve(by_kernel.counts, samples=0)
     if not by_raw.counts.samples == by_kernel.counts.samples == by_text.counts.samples:
-        # A request came between another one's taking up and its start: who has which times is then a matter
-        # of the order in which CPUs got to their histograms. Rare, and seen by all three in the counts.
-        pytest.skip("a notification was asked for while another one began: durations can't be compared")
+        # A thread was woken between another wake-up and its start: the order in which the CPUs updated their
+        # histograms then decides which times belong together. Rare, and visible in the counts of all three.
+        pytest.skip("a thread was woken while another bottom half started: durations are not comparable")
     for name, histogram in by_kernel.segments.items():
         for p in (0, 10, 50, 90, 100):
             exact, other = histogram.quantile(p), by_text.segments[name].quantile(p)
@@ -80,7 +80,7 @@ def test_three_methods_agree(notifications):
 
 
 def test_without_histograms(notifications):
-    """A kernel that can't count by itself: events are taken one by one, and every interrupt is explained."""
+    """Without hist triggers, events are recorded one by one, and every interrupt is explained."""
     other = evolve(notifications, found=evolve(notifications.found, histograms=False), trace=None)
     found = other.run(UNDER_LOAD)
     other.record(found, {"method": found.method})
@@ -94,7 +94,7 @@ def test_without_histograms(notifications):
 
 @pytest.mark.parametrize("name", ["cpu", "memory", "interrupts"])
 def test_under_load(notifications, name):
-    """Busy CPUs, memory or interrupts make notifications slower, but none is lost or unexplained."""
+    """Under load of CPUs, memory or interrupts no notification is lost or unexplained."""
     with getattr(stress, name)(notifications.bench.board.session):
         found = notifications.run(UNDER_LOAD)
     notifications.record(found, {"load": name})
@@ -102,14 +102,14 @@ def test_under_load(notifications, name):
 
 
 def test_in_bursts(notifications):
-    """Notifications that come five at once are merged in the secure world; every interrupt is explained."""
+    """Notifications in bursts of five are merged in the secure world; every interrupt is explained."""
     found = notifications.run(UNDER_LOAD, burst=5)
     notifications.record(found, {"burst": "5"})
     assert found.balance.holds
 
 
 def test_on_one_cpu(notifications):
-    """An interrupt that is bound to one CPU comes on that CPU only."""
+    """An interrupt with affinity to one CPU is handled on that CPU only."""
     if notifications.found.thread == 0:
         pytest.skip("a per-CPU interrupt has no affinity")
     with stress.affinity(notifications.bench.board.session, notifications.found.irq, 1):
@@ -119,7 +119,7 @@ def test_on_one_cpu(notifications):
 
 
 def test_while_others_call_the_tee(notifications, tee_client):
-    """Clients with several sessions each call OP-TEE all the time: no notification is lost or unexplained."""
+    """While clients with several sessions call OP-TEE, no notification is lost or unexplained."""
     with tee_client.busy(clients=3, sessions=2):
         found = notifications.run(UNDER_LOAD)
     notifications.record(found, {"load": "3 TEE clients with 2 sessions each"})
@@ -129,10 +129,10 @@ def test_while_others_call_the_tee(notifications, tee_client):
 
 @pytest.mark.lg_feature("cpu-hotplug")
 def test_while_a_cpu_goes_and_comes(notifications):
-    """A CPU that goes offline and comes back in mid-run loses no notification, and is interrupted again."""
+    """A CPU that goes offline and online during a run loses no notification, and is interrupted again."""
     session = notifications.bench.board.session
     if isinstance(session.read(f"{stress.CPU}/cpu1/online"), str):
-        pytest.skip("CPU 1 of this board can't be switched off: Linux has no cpu1/online")
+        pytest.skip("CPU 1 of this board cannot go offline: Linux has no cpu1/online")
 
     def toggle():
         stress.online(session, 1, False)
@@ -145,17 +145,17 @@ def test_while_a_cpu_goes_and_comes(notifications):
     notifications.record(found, {"hotplug": "CPU 1 offline and online again"})
     assert found.balance.holds
     if notifications.found.thread == 0 and before:
-        assert interrupted(notifications, 1), "the per-CPU interrupt did not follow"
+        assert interrupted(notifications, 1), "the per-CPU interrupt is not handled on CPU 1 again"
 
 
 def interrupted(notifications, cpu, tries=3):
-    """Whether notifications come to a CPU: which one answers the secure interrupt first is chance."""
+    """Whether a CPU handles notifications in one of `tries` runs: which CPU is first is chance."""
     with stress.cpu(notifications.bench.board.session):
         return any(notifications.run(UNDER_LOAD).counts.irqs.get(cpu, 0) for _ in range(tries))
 
 
 def test_while_a_core_crashes(notifications, crashes, profile):
-    """Recovery of a crashed core calls the same secure world: notifications go on, and both are right."""
+    """While a crashed core is recovered through the secure world, no notification is lost or unexplained."""
     core = profile.cores[0].name
     crashes.start(core)
 
@@ -169,7 +169,7 @@ def test_while_a_core_crashes(notifications, crashes, profile):
 
 
 def test_cost_of_the_probes(notifications):
-    """The same probes once more, for half of the run: what they add is the measurement's own cost."""
+    """A second set of probes in the middle of three runs measures what the probes themselves cost."""
     before = notifications.run(UNDER_LOAD)
     with notifications.traced():
         twice = notifications.run(UNDER_LOAD)
@@ -181,16 +181,16 @@ def test_cost_of_the_probes(notifications):
     assert interval(once, 50)[0] > 0
 
 
-# --- nothing stays ----------------------------------------------------------------------------------------
+# --- nothing remains on the board -------------------------------------------------------------------------
 
 
 def ours(notifications) -> set[str]:
-    """Tags on the board beside that of this module's own trace."""
+    """Tags of tracing on the board, without that of this module's own trace."""
     return set(leftovers(notifications.bench.board.session)) - {notifications.trace.plan.tag}
 
 
 def gone(notifications, deadline_s: float = 60.0) -> bool:
-    """Whether nothing else stays on the board; what the board removes by itself sends no event."""
+    """Whether other tracing is removed in time; polled, since the board removes it by itself."""
     end, pause = time.monotonic() + deadline_s, threading.Event()
     while ours(notifications):
         if time.monotonic() > end:
@@ -200,7 +200,7 @@ def gone(notifications, deadline_s: float = 60.0) -> bool:
 
 
 def child(notifications) -> subprocess.Popen:
-    """Another run, which traces on the same board."""
+    """Another process, which traces on this board."""
     address = asdict(notifications.bench.board.session.address())
     process = subprocess.Popen(
         [sys.executable, "-m", "testcases.tracing_child", json.dumps(address, default=str)],
@@ -213,7 +213,7 @@ def child(notifications) -> subprocess.Popen:
 
 
 def test_nothing_stays_after_the_end(notifications):
-    """Instance, probes, synthetic events and triggers of a run are there while it goes on, and gone after."""
+    """Instance, probes, synthetic events and triggers of a run exist during it, and are removed after it."""
     with notifications.traced():
         assert len(ours(notifications)) == 1
     assert ours(notifications) == set()
@@ -221,9 +221,9 @@ def test_nothing_stays_after_the_end(notifications):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["ctrl-c", "killed"])
 def test_nothing_stays_of_an_ended_run(notifications, number):
-    """A run that is interrupted cleans up; of one that is killed, the board itself removes what it left.
+    """An interrupted run removes its tracing; the board itself removes the tracing of a killed one.
 
-    Another run's tracing on the same board is not touched.
+    Tracing of another run on the board is not touched.
     """
     with child(notifications) as process:
         assert len(ours(notifications)) == 1

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A core that crashes is found, and Linux brings it back through the TEE, authenticated again."""
+"""A crashed core is detected, and Linux restarts it through the TEE, which authenticates again."""
 
 import pytest
 from attrs import astuple
@@ -23,11 +23,11 @@ ALL = (
     "beating",
     "identity",
 )
-"""Every field is to be observed: a step of which one is not is no proof."""
+"""Every field must be observed: a step in which one is not proves nothing."""
 
 
 def test_watchdog_expiry_is_recovered(crashes, core):
-    """Firmware that forgets its watchdog is found by it, stopped, authenticated, loaded and started again."""
+    """Firmware that stops kicking its watchdog is stopped, authenticated, loaded and started again."""
     crashes.start(core)
     step = crashes.watchdog(core)
     step.check(*ALL)
@@ -40,7 +40,7 @@ def test_watchdog_expiry_is_recovered(crashes, core):
 
 @pytest.mark.parametrize("kind", range(4), ids=["mmufault", "watchdog", "fatal-error", "unknown"])
 def test_injected_crash_is_recovered(crashes, core, kind):
-    """A crash that Linux is told of is recovered like a real one, and no interrupt of a watchdog came."""
+    """A crash reported through debugfs is recovered as a real one, without a watchdog interrupt."""
     crashes.start(core, "alive")
     step = crashes.injected(core, kind)
     step.check(*ALL)
@@ -50,13 +50,13 @@ def test_injected_crash_is_recovered(crashes, core, kind):
 
 @pytest.mark.parametrize("firmware_name", ["hardfault", "lockup", "stack-overflow"])
 def test_failing_firmware_is_recovered(crashes, core, firmware_name):
-    """Hard fault, endless loop, stack overflow: the watchdog finds each, and the firmware lives again."""
+    """Hard fault, endless loop, stack overflow: the watchdog detects each, and the firmware runs again."""
     crashes.start(core, firmware_name)
     crashes.watchdog(core).check(*ALL)
 
 
 def test_two_crashes_in_a_row(crashes, core):
-    """The second crash is found and recovered like the first, and each begins exactly one new life."""
+    """The second crash is detected and recovered as the first, and each causes exactly one boot."""
     crashes.start(core)
     crashes.watchdog(core).check(*ALL)
     crashes.watchdog(core).check(*ALL)
@@ -64,18 +64,18 @@ def test_two_crashes_in_a_row(crashes, core):
 
 
 def test_reports_in_a_burst_end_in_a_running_core(crashes, core):
-    """Ten reports at once are handled as fewer crashes, and the core runs in the end."""
+    """Ten crash reports in a burst are handled as at most ten crashes, and the core runs in the end."""
     crashes.start(core, "alive")
     crashes.board_shell(" ; ".join([f"echo 1 >{crashes.debug(core, 'crash')}"] * 10))
     handled = crashes.count_crashes(core, bound=11)
     assert 1 <= handled <= 10
     assert crashes.bench.state(core) == "running"
     assert crashes.is_beating(core)
-    assert 2 <= crashes.beat(core)[0] <= 1 + handled, "a life that is cut short may not have counted itself"
+    assert 2 <= crashes.beat(core)[0] <= 1 + handled, "a boot that was cut short may not have counted itself"
 
 
 def test_other_core_is_not_disturbed(crashes, core):
-    """While one core crashes and is recovered, the others live on: same life, beats only go up, no report."""
+    """While one core crashes and is recovered, the others keep running: no boot, no crash, beats increase."""
     others = [c.name for c in crashes.bench.profile.cores if c.name != core]
     if not others:
         pytest.skip("this board has one core")
@@ -87,14 +87,14 @@ def test_other_core_is_not_disturbed(crashes, core):
     for other in others:
         boot, beats = crashes.beat(other)
         assert boot == before[other][0], f"{other} was started again"
-        assert beats > before[other][1], f"{other} lost its beat"
+        assert beats > before[other][1], f"{other} stopped beating"
         assert crashes.count_crashes(other, bound=1, quiet_s=0) == 0
 
 
 def test_recovery_disabled_stays_crashed(crashes, core):
-    """With recovery disabled a crash is reported and nothing else happens: the core stays crashed.
+    """With recovery disabled a crash is reported and the core stays crashed.
 
-    A `start` then succeeds without starting anything, but it counts: the core needs one more `stop`.
+    A `start` then succeeds without starting anything, but is counted: the core needs one more `stop`.
     """
     crashes.start(core)
     crashes.write(core, "recovery", "disabled")
@@ -112,7 +112,7 @@ def test_recovery_disabled_stays_crashed(crashes, core):
 
 @pytest.mark.parametrize("word", ["recover", "enabled"])
 def test_crashed_core_is_recovered_by_hand(crashes, core, word):
-    """`recover`, or recovery enabled while the core is crashed, brings it back as a crash would have."""
+    """`recover`, or recovery enabled while the core is crashed, restarts it as a recovery after a crash."""
     crashes.start(core)
     crashes.write(core, "recovery", "disabled")
     crashes.watchdog(core, recovers=False).check(*ALL)
@@ -122,7 +122,7 @@ def test_crashed_core_is_recovered_by_hand(crashes, core, word):
 
 
 def test_injected_crash_without_recovery_leaves_the_core_alone(crashes, core):
-    """Linux believes in the crash and stops nothing: the firmware beats on in a "crashed" core."""
+    """A crash reported through debugfs stops nothing: the firmware keeps beating on a "crashed" core."""
     crashes.start(core, "alive")
     crashes.write(core, "recovery", "disabled")
     step = crashes.injected(core, 2, recovers=False)
@@ -157,18 +157,18 @@ def test_crash_while_starting(crashes, core):
         handled = crashes.bench.board.kmsg.since(mark).count(f"in {core}\n".encode())
         assert crashes.is_beating(core)
         assert 1 <= crashes.beat(core)[0] <= 1 + handled, (
-            "a life that is cut short may not have counted itself"
+            "a boot that was cut short may not have counted itself"
         )
 
 
 def test_recovery_times(crashes, core):
-    """Detection, recovery and first heartbeat are dated by the board; kernel log and trace agree exactly."""
+    """Detection, recovery and first heartbeat have times of the board's clock; kernel log and trace agree."""
     crashes.start(core)
     with crashes.heartbeats(core):
         steps = [crashes.watchdog(core) for _ in range(5)]
     for step in steps:
         step.check(*ALL)
-        assert None not in astuple(step.timeline), "a time that nobody saw"
+        assert None not in astuple(step.timeline), "a time was not observed"
         assert disagreements(step.timeline) == []
     found = list(measurements([step.timeline for step in steps], core, crashes.limits_ms))
     for measurement in found:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Where recovery ends: dead firmware, a storm, power that goes away, a board that resets."""
+"""Limits of recovery: dead firmware, repeated crashes, loss of power, reset of the board."""
 
 import re
 
@@ -14,11 +14,11 @@ pytestmark = LIMITS
 BOUND = 5
 WAIT_S = 20.0
 DYING = 3
-"""Beats of a firmware before its heartbeat stops."""
+"""Beats of a firmware that then stops beating."""
 
 
 def test_recovered_but_dead_is_a_fail(crashes, core):
-    """Linux says "running", the TEE said yes, the watchdog is kicked; without a heartbeat it is a FAIL."""
+    """A recovered firmware without heartbeat is a FAIL, although Linux, TEE and watchdog report no error."""
     crashes.start(core)
     mute = crashes.image("mute", core)
     crashes.replace(core, mute)
@@ -31,7 +31,7 @@ def test_recovered_but_dead_is_a_fail(crashes, core):
 
 
 def test_recovered_but_dying_is_a_fail(crashes, core):
-    """A firmware that beats a few times after its recovery and then no more is found, whoever kicks what."""
+    """A firmware that stops beating after its recovery is detected, although it kicks its watchdog."""
     crashes.start(core, beats=DYING)
     mute = crashes.image("mute", core)
     crashes.replace(core, mute)
@@ -39,11 +39,11 @@ def test_recovered_but_dying_is_a_fail(crashes, core):
     assert (step.observed.state, step.observed.boots) == ("running", 1)
     with pytest.raises(BoardFailure, match=f"{core}: the heartbeat stopped at beat {DYING} of boot 2"):
         crashes.check_heartbeat(core)
-    assert crashes.bench.state(core) == "running", "Linux and the watchdog have not noticed"
+    assert crashes.bench.state(core) == "running", "Linux and the watchdog detect nothing"
 
 
 def test_recovery_storm_stops_at_its_bound(crashes, core):
-    """Firmware that fails in every life is not recovered for ever: the bench disables recovery and fails."""
+    """Firmware that crashes after every boot is a FAIL after N crashes, and recovery is disabled."""
     crashes.start(core)
     crashes.fail(core, times=0xFFFF)
     words = f"recovery storm: {core} crashed {BOUND} times, the bound is {BOUND}; recovery disabled"
@@ -53,12 +53,12 @@ def test_recovery_storm_stops_at_its_bound(crashes, core):
     assert remoteproc.await_state(core, "crashed", WAIT_S) == "crashed"
     assert remoteproc.attributes(core, "recovery") == {"recovery": "disabled"}
     assert BOUND <= crashes.count_crashes(core, BOUND + 2) <= BOUND + 1, (
-        "one that was under way may still be counted"
+        "a recovery that was under way may still be counted"
     )
 
 
 def in_mid_recovery(crashes, core):
-    """Hold a recovery between stop and load: it waits for somebody to read an inline core dump."""
+    """Hold a recovery between stop and load: it waits until an inline core dump is read."""
     crashes.start(core)
     crashes.write(core, "coredump", "inline")
     kmsg = crashes.bench.board.kmsg
@@ -69,7 +69,7 @@ def in_mid_recovery(crashes, core):
 
 
 def test_power_cut_in_mid_recovery(crashes, core):
-    """Power goes away between stop and load; after the next boot nothing is left of it, and the core runs."""
+    """Power is cut between stop and load; after the next boot the core is offline and can be started."""
     in_mid_recovery(crashes, core)
     crashes.power_cycle()
     assert crashes.bench.state(core) == "offline"
@@ -78,7 +78,7 @@ def test_power_cut_in_mid_recovery(crashes, core):
 
 
 def test_reset_in_mid_test_is_invalid(crashes, core):
-    """A board that resets while a crash is watched gives no verdict on the board: INVALID, by its boot_id."""
+    """A board that resets during a crash makes the test INVALID: its boot_id has changed."""
     crashes.start(core)
     session = crashes.bench.board.session
     with pytest.raises(InfrastructureError):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A firmware file that changed before the crash: the TEE refuses it, the core must not run."""
+"""The firmware file changes before the crash: the TEE refuses it, and the core must not run."""
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -12,7 +12,7 @@ pytestmark = LIMITS
 
 
 def stuck(crashes, core, reload):
-    """Crash the core with `reload` in its file: refused, nothing runs, and only a power cycle ends it."""
+    """Crash the core with `reload` as its file: it is refused, nothing runs, and only a power cycle helps."""
     crashes.start(core)
     crashes.replace(core, reload)
     step = crashes.watchdog(core, reload=reload)
@@ -27,26 +27,26 @@ def stuck(crashes, core, reload):
 
 
 def test_tampered_file_is_refused_in_recovery(crashes, core):
-    """One bit of the file is flipped before the crash: recovery authenticates again, and refuses it."""
+    """One bit of the file is flipped before the crash: recovery authenticates again and refuses it."""
     step = stuck(crashes, core, apply("payload-first", crashes.image("starve", core)))
     assert step.observed.tee_code == Tee.SECURITY
 
 
 def test_file_with_another_key_is_refused_in_recovery(crashes, core, firmware, signed):
-    """The file is replaced by one that somebody else signed: recovery refuses it."""
+    """The file is replaced by one that is signed with another key: recovery refuses it."""
     stranger = rsa.generate_private_key(65537, signed.key.key_size)
     step = stuck(crashes, core, signed(core, firmware("starve", core), key=stranger))
     assert step.observed.tee_code == Tee.SIGNATURE_INVALID
 
 
 def test_removed_file_leaves_the_core_stopped(crashes, core):
-    """The file is gone when the core crashes: Linux stops the core and has nothing to start."""
+    """The file was removed when the core crashes: Linux stops the core and starts nothing."""
     step = stuck(crashes, core, None)
     assert step.observed.sequence.endswith("missing")
 
 
 def test_replaced_file_is_what_runs_after_the_crash(crashes, core):
-    """Another firmware with the right key is accepted in recovery: what runs then is what the file held."""
+    """Another firmware, signed with the board's key, is accepted in recovery and runs afterwards."""
     crashes.start(core)
     other = crashes.image("alive", core)
     crashes.replace(core, other)

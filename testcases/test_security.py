@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Who may sign, what a signature protects, and what happens between the check and the use."""
+"""Which keys are accepted, what a signature protects, and changes between verification and use."""
 
 from collections import Counter
 from typing import Any
@@ -16,9 +16,9 @@ from mpbench.image.fields import fields
 from mpbench.image.keys import is_default_key, parse_private_key
 from mpbench.layout import Tee
 from mpbench_virtual.fetch import source_tree
-from testcases.compared import LIFE
+from testcases.elf_edit import end_address, rebuild
+from testcases.field_sets import OUTCOME
 from testcases.peer.elves import Segment
-from testcases.rebuilt import end, rebuilt
 from testcases.requirements import ISOLATION
 
 pytestmark = ISOLATION
@@ -29,7 +29,7 @@ ROUNDS = 6
 def refused(bench, core, image, code, **more):
     """The board refuses the image with `code`, as the twin predicted, and nothing runs."""
     step = bench.deploy(core, image, f"alive {core}", **more)
-    step.check(*LIFE)
+    step.check(*OUTCOME)
     assert (step.observed.tee_code, step.observed.state) == (code, "offline")
 
 
@@ -42,28 +42,28 @@ def default_key():
     try:
         pem = (source_tree("optee") / "keys" / "default.pem").read_bytes()
     except (InfrastructureError, OSError) as fault:
-        pytest.skip(f"OP-TEE's sources, which hold its default key, can't be had: {fault}")
+        pytest.skip(f"OP-TEE's sources, which hold its default key, are not available: {fault}")
     key: Any = parse_private_key(pem, None, "keys/default.pem")
     assert is_default_key(key.public_key())
     return key
 
 
 def test_the_public_default_key_is_refused(bench, core, alive, default_key, signed):
-    """Anybody has OP-TEE's default signing key: what it signed has to be refused."""
+    """OP-TEE's default signing key is public: firmware signed with it must be refused."""
     if is_default_key(signed.key.public_key()):
         pytest.fail("this board accepts OP-TEE's public default key: anybody can sign firmware for it")
     refused(bench, core, signed(core, alive, key=default_key), Tee.SIGNATURE_INVALID)
 
 
 def test_another_key_is_refused(bench, core, alive, signed):
-    """A key of the same size that isn't the board's makes no valid signature."""
+    """Firmware signed with a key of the same size that is not the board's is refused."""
     stranger = rsa.generate_private_key(65537, signed.key.key_size)
     refused(bench, core, signed(core, alive, key=stranger), Tee.SIGNATURE_INVALID)
 
 
 @pytest.mark.parametrize("bits", [3072, 4096])
 def test_a_key_of_another_size_is_refused(bench, core, alive, bits, signed):
-    """A larger key makes a longer signature, which the header announces: it is refused all the same."""
+    """Firmware signed with a larger key, whose longer signature the header declares, is refused."""
     stranger = rsa.generate_private_key(65537, bits)
     if bits == signed.key.key_size:
         pytest.skip(f"the board's own key has {bits} bits")
@@ -71,25 +71,25 @@ def test_a_key_of_another_size_is_refused(bench, core, alive, bits, signed):
 
 
 def test_ecdsa_is_not_supported(bench, core, alive, signed):
-    """The format has a number for ECDSA P-256, the platform has no support for it."""
+    """ECDSA P-256, which the format can name, is not supported by the platform: refused."""
     refused(bench, core, signed(core, alive, key=ec.generate_private_key(ec.SECP256R1())), Tee.NOT_SUPPORTED)
 
 
 def test_a_valid_signature_of_another_image_is_refused(bench, core, alive, image, signed):
-    """A signature that the board's key made, but for another image."""
-    other = signed(core, rebuilt(alive, Segment(end(alive), b"other")))
+    """A signature by the board's key, but of another image, is refused."""
+    other = signed(core, rebuild(alive, Segment(end_address(alive), b"other")))
     theirs, ours = fields(other)["signature"], fields(image)["signature"]
     moved = image[: ours.at] + other[theirs.at : theirs.end] + image[ours.end :]
     refused(bench, core, moved, Tee.SIGNATURE_INVALID, original=image)
 
 
 def test_an_older_image_is_accepted(bench, core, alive, image, signed):
-    """A property of the format: it has no version that counts, so an older signed image is accepted again."""
-    newer = signed(core, rebuilt(alive, Segment(end(alive), b"a newer version")))
-    bench.deploy(core, newer, f"alive {core}", name="deploy the newer image").check(*LIFE)
+    """A property of the format: it has no version counter, so an older signed image is accepted again."""
+    newer = signed(core, rebuild(alive, Segment(end_address(alive), b"a newer version")))
+    bench.deploy(core, newer, f"alive {core}", name="deploy the newer image").check(*OUTCOME)
     bench.stop(core)
     older = bench.deploy(core, image, f"alive {core}", name="deploy the older image")
-    older.check(*LIFE)
+    older.check(*OUTCOME)
     assert older.observed.errno == "OK"
 
 
@@ -98,7 +98,7 @@ def test_an_older_image_is_accepted(bench, core, alive, image, signed):
 
 @pytest.fixture
 def path(bench, core):
-    """Where the board looks for the core's firmware in these tests."""
+    """Path on the board of the core's firmware file in these tests."""
     name = f"mpbench-{core}-swapped.fw"
     path = bench.board.remoteproc.firmware_path(name)
     bench.board.session.put_bytes(b"", path)
@@ -108,7 +108,7 @@ def path(bench, core):
 
 
 def swapped(bench, core, path, first, second):
-    """Starts the core after its file was uploaded, named, and then replaced."""
+    """Function that uploads one file, replaces it by another, and starts the core."""
 
     def start():
         bench.board.session.put_bytes(first, path)
@@ -119,7 +119,7 @@ def swapped(bench, core, path, first, second):
 
 
 def test_an_image_swapped_for_a_tampered_one_is_refused(bench, core, image, path):
-    """The file is replaced between upload and start: what is loaded is what is checked."""
+    """A file that is replaced between upload and start is verified as it is loaded."""
     tampered = apply("payload-first", image)
     refused(
         bench, core, tampered, Tee.SECURITY, original=image, start=swapped(bench, core, path, image, tampered)
@@ -127,10 +127,10 @@ def test_an_image_swapped_for_a_tampered_one_is_refused(bench, core, image, path
 
 
 def test_an_image_swapped_for_another_signed_one_runs(bench, core, image, path, starve):
-    """A signature says who made an image, not which one was meant: another signed image runs in its place."""
+    """A property of the format: no name is signed, so another signed image is accepted in place of one."""
     start = swapped(bench, core, path, image, starve)
     step = bench.deploy(core, starve, f"starve {core}", start=start)
-    step.check(*LIFE)
+    step.check(*OUTCOME)
     assert step.observed.identity == f"starve {core}"
 
 
@@ -141,8 +141,8 @@ def starve(firmware, core, signed):
 
 
 def test_a_file_changed_while_it_is_read(bench, core, alive, signed, path):
-    """Somebody writes to the file while it is loaded: it runs as signed, or it is refused."""
-    image = signed(core, rebuilt(alive, Segment(end(alive), b"\x5a" * 4096)))
+    """A file that is written to while it is loaded runs as signed, or is refused."""
+    image = signed(core, rebuild(alive, Segment(end_address(alive), b"\x5a" * 4096)))
     tampered = apply("payload-first", image)
     bench.board.session.put_bytes(image, path)
     at = fields(image)["elf0.data0"].at
@@ -179,36 +179,36 @@ def test_a_file_changed_while_it_is_read(bench, core, alive, signed, path):
         )
 
 
-# ------------------------------------------------------------------------------------ strangers in user space
+# ------------------------------------------------------------------------------------ user space
 
 REMOTEPROC = "80a4c275-0a47-4905-8285-1486a9771a08"
 
 
 @pytest.fixture
-def stranger(tee_client):
-    """Opens a session with the remoteproc TA from user space, for a processor id: what the TEE answers."""
+def ask_ta(tee_client):
+    """Function that opens a session with the remoteproc TA from user space; gives TEE's answer."""
 
     def ask(number):
         *_, session = tee_client.run("context", f"session,{REMOTEPROC},v:{number}:0")
-        assert session.errno == "OK", f"the client got no answer of the TEE: {session.errno}"
+        assert session.errno == "OK", f"no answer of the TEE: {session.errno}"
         return session["ret"]
 
     return ask
 
 
-def test_user_space_is_not_served_beside_linux(bench, core, image, stranger):
-    """While Linux holds the TA's one session, a program in user space is told that it is busy."""
+def test_user_space_is_not_served_beside_linux(bench, core, image, ask_ta):
+    """While Linux holds the TA's only session, a program in user space gets BUSY."""
     number = bench.profile.core(core).id
-    assert stranger(number) == Tee.BUSY
-    bench.deploy(core, image, f"alive {core}").check(*LIFE)
-    assert stranger(number) == Tee.BUSY
-    still = bench.act(core, DeployFacts(state="running", beating=True), "look at the core", lambda: "OK")
+    assert ask_ta(number) == Tee.BUSY
+    bench.deploy(core, image, f"alive {core}").check(*OUTCOME)
+    assert ask_ta(number) == Tee.BUSY
+    still = bench.act(core, DeployFacts(state="running", beating=True), "state of the core", lambda: "OK")
     still.check("state", "beating")
 
 
-def test_user_space_without_a_driver(bench, core, image, unbound, stranger):
-    """A property of OP-TEE's TA: it asks nobody who they are; without a driver it serves root's programs."""
-    answer = stranger(bench.profile.core(core).id)
+def test_user_space_without_a_driver(bench, core, image, unbound, ask_ta):
+    """A property of OP-TEE's TA: without a driver it serves programs of root; that is measured."""
+    answer = ask_ta(bench.profile.core(core).id)
     assert answer in (0, Tee.ACCESS_DENIED)
     bench.measure(
         Measurement(
@@ -220,12 +220,12 @@ def test_user_space_without_a_driver(bench, core, image, unbound, stranger):
         )
     )
     unbound()
-    bench.deploy(core, image, f"alive {core}").check(*LIFE)
+    bench.deploy(core, image, f"alive {core}").check(*OUTCOME)
 
 
 @pytest.fixture
 def unbound(bench):
-    """No core has its driver. What is returned binds all of them again, as does the end of the test."""
+    """Unbinds every core's driver. Function that binds them again, as the end of the test does."""
     remoteproc = bench.board.remoteproc
     links = [remoteproc.path(c.name, "device") for c in bench.profile.cores]
     found = [

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Crash and recovery over and over: nothing differs from the first time, and nothing is lost on the way.
+"""Repeated crash and recovery: every cycle is as predicted, and nothing leaks.
 
-`pytest --lg-env ... testcases/test_soak.py --bench-soak 500x` (or 2h); interrupted, it goes on where it was.
+`pytest --lg-env ... testcases/test_soak.py --bench-soak 500x` (or 2h); an interrupted soak resumes.
 """
 
 import pytest
@@ -18,12 +18,12 @@ from testcases.test_recovery import ALL
 pytestmark = ENDURANCE
 
 WARM_UP = 3
-"""Cycles before the leak check's baseline: caches fill, shells open."""
+"""Cycles before the baseline of the leak check: caches fill, shells are opened."""
 CHECK_EVERY = 25
 
 
 def test_crash_recovery_soak(crashes, core, soak):
-    """Every watchdog crash is recovered exactly as predicted, and the board holds no more than before."""
+    """Every watchdog crash is recovered as predicted, and the board holds no more resources than before."""
     crashes.start(core)
     with crashes.heartbeats(core):
         for _ in range(WARM_UP):
@@ -37,11 +37,11 @@ def test_crash_recovery_soak(crashes, core, soak):
                 no_leaks(crashes, before, cycles, number)
                 soak.note = f", 0 differences, 0 leaks after {cycles} cycles"
         no_leaks(crashes, before, cycles, len(soak.journal.cycles))
-    tell(crashes, core, [Timeline(**c["times"]) for c in soak.journal.cycles])
+    record_times(crashes, core, [Timeline(**c["times"]) for c in soak.journal.cycles])
 
 
 def cycle(crashes, core):
-    """One crash; whatever differs is recorded with its evidence and ends the soak."""
+    """One crash; a difference is recorded with its evidence and ends the soak."""
     step = crashes.watchdog(core, record=False)
     wrong = disagreements(step.timeline)
     try:
@@ -54,14 +54,14 @@ def cycle(crashes, core):
 
 
 def no_leaks(crashes, before, cycles, number):
-    """The board holds no more than before; else what, and after how many cycles."""
+    """Fail if the board holds more resources than `before`, naming them and the number of cycles."""
     found = persistent_leaks(before, crashes.held, cycles)
     if found:
         pytest.fail(f"leak within {cycles} cycles (cycle {number} of the soak): " + "; ".join(found))
 
 
-def tell(crashes, core, timelines):
-    """Distributions and time series go into the record."""
+def record_times(crashes, core, timelines):
+    """Record the distributions and the time series."""
     found, bench = list(measurements(timelines, core, crashes.limits_ms)), crashes.bench
     for measurement in found:
         bench.measure(measurement)

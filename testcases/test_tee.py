@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The trusted execution environment as a program on the board sees it: contexts, sessions, shared memory.
+"""The TEE's interface for programs on the board: contexts, sessions, shared memory, cancellation.
 
-The client is the bench's own, static and without libteec (firmware/userland/tee-client.c). It talks to pseudo
-applications that ST's images have as well: statistics (CFG_WITH_STATS) and enumeration (CFG_DEVICE_ENUM_PTA).
+The client is the bench's own, static and without libteec (firmware/userland/tee-client.c). It calls pseudo
+applications that ST's images also have: statistics (CFG_WITH_STATS) and enumeration (CFG_DEVICE_ENUM_PTA).
 """
 
 import pytest
@@ -19,27 +19,27 @@ from testcases.requirements import TEE_SERVICE
 pytestmark = TEE_SERVICE
 
 BY_TEE, BY_APPLICATION = 3, 4
-"""TEEC_ORIGIN_TEE, TEEC_ORIGIN_TRUSTED_APP: who gave an answer."""
+"""Origins of an answer: TEEC_ORIGIN_TEE, TEEC_ORIGIN_TRUSTED_APP."""
 
 ENUMERATION = "7011a688-ddde-4053-a5a9-7b3c4ddf13b8"
 LIST = 0
 """OP-TEE's pseudo application that lists devices, and its command. Ref: pta_device.h"""
 SELF_TEST = "d96a5b40-c3e5-21e3-8794-1002a5d5c61b"
 CALCULATE, TAKE_NULL = 1, 10
-"""OP-TEE's pseudo application for tests of itself (CFG_TEE_CORE_EMBED_INTERNAL_TESTS), and commands of it.
+"""OP-TEE's pseudo application for its self-tests (CFG_TEE_CORE_EMBED_INTERNAL_TESTS), and its commands.
 Ref: pta_invoke_tests.h"""
 UNKNOWN = "00000000-1111-4222-8333-444444444444"
 
 SESSION = f"session,{STATS}"
 PAGE = 4096
 USUAL_LIMIT = 512 << 10
-"""What the client API promises at least. Ref: GlobalPlatform TEE Client API, 4.2"""
+"""Least size of shared memory that the client API guarantees. Ref: GlobalPlatform TEE Client API, 4.2"""
 MOST = 64 << 20
 
 
 @pytest.fixture
 def client(tee_client):
-    """The client, on a board whose OP-TEE has the application that most tests talk to."""
+    """The client, on a board whose OP-TEE has the application for statistics."""
     if not tee_client.run("context", SESSION)[-1].succeeded:
         pytest.skip("OP-TEE has no application for statistics: CFG_WITH_STATS=n")
     return tee_client
@@ -47,14 +47,14 @@ def client(tee_client):
 
 @pytest.fixture
 def tester(tee_client):
-    """The client, on a board whose OP-TEE has tests of itself inside."""
+    """The client, on a board whose OP-TEE has its self-tests built in."""
     if not tee_client.run("context", f"session,{SELF_TEST}")[-1].succeeded:
-        pytest.skip("OP-TEE has no tests of itself inside: CFG_TEE_CORE_EMBED_INTERNAL_TESTS=n")
+        pytest.skip("OP-TEE has no self-tests: CFG_TEE_CORE_EMBED_INTERNAL_TESTS=n")
     return tee_client
 
 
 def last(client, *words):
-    """What came of the last of these words; every one before it has to succeed."""
+    """Answer to the last command word; every word before it must succeed."""
     *before, answer = client.run(*words)
     assert [a for a in before if not a.succeeded] == []
     return answer
@@ -64,12 +64,12 @@ def last(client, *words):
 
 
 def test_version_and_capabilities(bench, tee_client):
-    """Linux says the same of OP-TEE to a program, in sysfs and in its log: who it is and what it can do."""
+    """OP-TEE's identity and capabilities agree in the ioctl interface, in sysfs and in the kernel log."""
     session = bench.board.session
     found = tee(session)
     assert found.present
     log = session.execute("dmesg").stdout.decode("utf-8", "replace")
-    assert revision(log), "the driver names no revision"
+    assert revision(log), "no revision of OP-TEE in the kernel log"
     assert "optee: initialized driver" in log
     version = last(tee_client, "context", "version")
     assert (version["impl"], version["impl_caps"] & 1) == (OPTEE, 1)
@@ -77,12 +77,12 @@ def test_version_and_capabilities(bench, tee_client):
     assert in_sysfs in ("ENOENT", b"%d\n" % version["impl"])
     can = capabilities(version["caps"])
     assert "GlobalPlatform API" in can
-    assert "for tee-supplicant" not in can, "/dev/tee0 is for everybody"
+    assert "for tee-supplicant" not in can, "/dev/tee0 must not serve tee-supplicant"
     assert ("registers a client's own memory" in can) == (DYNAMIC in log)
 
 
 def test_a_reference_to_no_memory(tester):
-    """A parameter that refers to no memory reaches the application if the TEE can, else Linux refuses."""
+    """A NULL memory reference is passed to the application where the TEE supports it, else Linux refuses."""
     able = "references to no memory" in capabilities(last(tester, "context", "version")["caps"])
     answer = last(tester, "context", f"session,{SELF_TEST}", f"invoke,0,{TAKE_NULL},null")
     assert (answer.errno, answer["ret"]) == (("OK", Tee.SUCCESS) if able else ("EINVAL", 0))
@@ -92,13 +92,13 @@ def test_a_reference_to_no_memory(tester):
 
 
 def test_an_application_is_found_by_its_uuid(bench, tee_client):
-    """OP-TEE lists applications for Linux' bus by UUID: all of them are on it, and open by that UUID."""
+    """Every application that OP-TEE enumerates is on Linux' TEE bus, and opens by its UUID."""
     *_, listed, shown = tee_client.run(
         "context", f"session,{ENUMERATION}", "alloc,4096", f"invoke,0,{LIST},mo:0:0:1024", "show,0,0,1024"
     )
     assert listed.succeeded
     names = uuids(shown.data[: listed["b0"]])
-    assert names, "OP-TEE lists no application at all, not even the remoteproc TA"
+    assert names, "OP-TEE enumerates no application, not even the remoteproc TA"
     assert names <= tee(bench.board.session).applications
     for name in sorted(names):
         opened = tee_client.run("context", f"session,{name}")[-1]
@@ -106,7 +106,7 @@ def test_an_application_is_found_by_its_uuid(bench, tee_client):
 
 
 def test_a_wrong_uuid_is_refused(client):
-    """OP-TEE itself answers that there is no such application; the context goes on to work."""
+    """An unknown UUID gives ITEM_NOT_FOUND, and the context can still be used."""
     context, wrong, right = client.run("context", f"session,{UNKNOWN}", SESSION)
     assert context.succeeded
     assert (wrong.errno, wrong.result) == ("OK", (Tee.ITEM_NOT_FOUND, BY_TEE))
@@ -119,7 +119,7 @@ MANY = 8
 
 
 def test_closing_a_context_closes_its_sessions(client):
-    """Sessions that nobody closed are closed with their context, at once; those of other contexts are not."""
+    """Closing a context closes its open sessions immediately, and none of other contexts."""
     words = [
         "context",
         SESSION,
@@ -134,11 +134,11 @@ def test_closing_a_context_closes_its_sessions(client):
     assert all(a.succeeded for a in answers)
     mine, *others, next_one = [a["id"] for a in answers if a.word == "session"]
     assert others == list(range(mine + 1, mine + 1 + MANY))
-    assert next_one == mine + 1, "OP-TEE did not give the first of the closed sessions' numbers again"
+    assert next_one == mine + 1, "OP-TEE did not use the first closed session's number again"
 
 
 def test_a_session_belongs_to_its_context(client):
-    """A session can't be used or closed from another context, nor once it is closed."""
+    """A session cannot be used or closed from another context, nor after it was closed."""
     call = f"invoke,0,{GET_TIME},o,o"
     answers = client.run(
         "context", SESSION, "context", call, "close,0", "on,0", call, "close,0", call, "close,0"
@@ -157,7 +157,7 @@ CLIENTS, TIMES = 3, 4
 
 @pytest.mark.parametrize("doing", KILLED)
 def test_killed_clients_leave_nothing(bench, client, doing):
-    """Clients killed while they hold, call or open sessions and memory leave nothing, in either world."""
+    """Clients killed while they hold, call or open sessions leak nothing in Linux or in OP-TEE."""
     kill_all(bench, client, KILLED[doing])  # pools that only grow have grown
     before = held_of_tee(client)
     for _ in range(TIMES):
@@ -166,7 +166,7 @@ def test_killed_clients_leave_nothing(bench, client, doing):
 
 
 def test_killed_in_a_call(bench, waiter):
-    """A client that is killed while its application waits is gone, as is that, when the call returns."""
+    """A client killed during a call of its application, and the application's session, end with the call."""
     doing = (
         "meet",
         f"session,{WAITING}",
@@ -181,25 +181,25 @@ def test_killed_in_a_call(bench, waiter):
 
 
 def kill_all(bench, client, doing, clients=CLIENTS):
-    """Some clients do this, each with sessions and memory of its own; then they are killed, all at once."""
+    """Start `clients` clients that run the words `doing`, each with sessions and memory; kill all at once."""
     words = [f"fork,{clients}", "context", SESSION, SESSION, "alloc,65536", "register,65536", *doing]
     until = "hold" if "hold" in doing else "rounds"
-    with client.going_on(*words, until=until, count=clients) as said:
+    with client.going_on(*words, until=until, count=clients) as answers:
         held = numbers(client)
         assert held["number of a new session"] > 2 * clients
-        pids = [str(a["pid"]) for a in said if a.word == "fork"]
+        pids = [str(a["pid"]) for a in answers if a.word == "fork"]
         gone = "while kill -0 $p 2>/dev/null; do :; done"
         bench.execute(f"kill -KILL {' '.join(pids)}; for p in {' '.join(pids)}; do {gone}; done")
 
 
 @pytest.mark.parametrize(("clients", "sessions"), [(2, 8), (8, 3)])
 def test_clients_at_once(client, clients, sessions):
-    """Clients with several sessions each, more than OP-TEE has threads, call at once: all are served."""
+    """Clients with several sessions each, more than OP-TEE has threads, call at once, and all succeed."""
     calls = [f"invoke,{n},{GET_TIME},o,o" for n in range(sessions)]
     answers = client.run(f"fork,{clients}", "context", *[SESSION] * sessions, "meet", "times,5", *calls)
     assert [a for a in answers if not a.succeeded] == []
     ids = [a["id"] for a in answers if a.word == "session"]
-    assert len(set(ids)) == clients * sessions, "two sessions had one number"
+    assert len(set(ids)) == clients * sessions, "two sessions have one number"
     for n in range(1, clients + 1):
         times = [(a["a1"], a["b1"]) for a in answers if (a.client, a.word) == (n, "invoke")]
         assert len(times) == 5 * sessions
@@ -207,7 +207,7 @@ def test_clients_at_once(client, clients, sessions):
 
 
 def test_answers_reach_who_asked(tester):
-    """Each of several clients gets the answers to its own questions."""
+    """Each of several clients gets the answers to its own calls."""
     ask = f"invoke,0,{CALCULATE},io:me:1000"
     answers = tester.run("fork,6", "context", f"session,{SELF_TEST}", "meet", "times,10", ask)
     got = [(a.client, a["a0"]) for a in answers if a.word == "invoke"]
@@ -220,21 +220,21 @@ KINDS = ("alloc", "register")
 
 
 def needs(client, kind):
-    """Skips the test where the TEE does not take such memory."""
+    """Skip the test where the TEE does not accept such memory."""
     can = capabilities(last(client, "context", "version")["caps"])
     if kind == "register" and "registers a client's own memory" not in can:
         pytest.skip("OP-TEE registers no memory of a client's own: CFG_CORE_DYN_SHM=n")
 
 
 def reading(size, offset):
-    """Statistics of OP-TEE's heap, written to an offset of the memory; behind it, what stands there."""
+    """Words that have OP-TEE write its heap statistics to an offset of the memory, and show what is there."""
     return f"invoke,0,1,v:1:0,mo:0:{offset}:{size - offset}", f"show,0,{offset},4"
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("size", [PAGE, PAGE + 1, 64 << 10, USUAL_LIMIT])
 def test_shared_memory(client, kind, size):
-    """Memory of Linux and of the client's own is shared up to 512 KiB, from its first byte to its last."""
+    """Up to 512 KiB, allocated by Linux or by the client, are shared from the first byte to the last."""
     needs(client, kind)
     for offset in (0, (size - 64) & ~7):
         answers = client.run("context", SESSION, f"{kind},{size}", "fill,0,0xa5", *reading(size, offset))
@@ -244,7 +244,7 @@ def test_shared_memory(client, kind, size):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_byte_is_shared(tester, kind):
-    """OP-TEE reads all of 512 KiB, and gets what the client wrote."""
+    """OP-TEE reads all 512 KiB as the client wrote them."""
     needs(tester, kind)
     size = USUAL_LIMIT - 1  # times 3, modulo 256, is no round number
     words = ["context", f"session,{SELF_TEST}", f"{kind},{USUAL_LIMIT}", "fill,0,3"]
@@ -253,7 +253,7 @@ def test_every_byte_is_shared(tester, kind):
 
 
 def test_memory_beyond_the_limit(bench, client):
-    """Memory that is too large is refused with a reason, not half shared; what was good before still is."""
+    """Memory that is too large is refused as a whole, and smaller memory can still be shared afterwards."""
     needs(client, "register")
     good, (registered, called) = growing(client)
     bench.measure(Measurement("memory that the TEE shares at once", good >> 10, "KiB", "this run", low=512))
@@ -269,10 +269,10 @@ def test_memory_beyond_the_limit(bench, client):
 
 
 def growing(client):
-    """Twice as much again and again: the last size that was shared; what the next one was answered.
+    """Double the size until it is refused: the last size in bytes that was shared, the answers to the next.
 
-    Of the client's own memory: Linux' allocator answers a request that is too large for it (4 MiB) with a
-    warning in the kernel log as well, and some boards panic on those.
+    The memory is the client's own: Linux' allocator also logs a warning for a request that is too large for
+    it (4 MiB), and some boards panic on warnings.
     """
     size, good = USUAL_LIMIT, 0
     while size <= MOST:
@@ -284,7 +284,7 @@ def growing(client):
 
 
 def test_what_is_no_shared_memory(client):
-    """Beyond the end of shared memory, in that of another context, or where it was freed, Linux refuses."""
+    """Linux refuses references beyond shared memory, into that of another context, and to freed memory."""
     ask = "invoke,0,1,v:1:0,mo:0:{}:{}"
     beyond = [ask.format(PAGE, 1), ask.format(0, PAGE + 1), ask.format(2**64 - 64, 128)]
     words = ["context", SESSION, f"alloc,{PAGE}", *beyond, ask.format(0, PAGE)]
@@ -299,7 +299,7 @@ def test_what_is_no_shared_memory(client):
 
 
 def test_a_buffer_that_is_too_short(client):
-    """The application says how much it needs, and writes nothing behind the end."""
+    """For a short buffer the application reports the size needed and writes nothing after its end."""
     answers = client.run(
         "context", SESSION, f"alloc,{PAGE}", "fill,0,0xa5", "invoke,0,1,v:1:0,mo:0:0:63", "show,0,0,64"
     )
@@ -319,40 +319,40 @@ INSTALLED = f"/lib/optee_armtz/{WAITING}.ta"
 
 @pytest.fixture
 def waiter(bench, target, tee_client):
-    """The client, on a board with an application that waits; a virtual board gets it when it is asked for."""
+    """The client, on a board with the application that waits; to a virtual board it is uploaded here."""
     if tee_client.run("context", f"session,{WAITING}")[-1].succeeded:
         yield tee_client
         return
-    bringing = next((r for r in target.resources if hasattr(r, "application")), None)
-    if bringing is None:
+    source = next((r for r in target.resources if hasattr(r, "application")), None)
+    if source is None:
         pytest.skip("no application that can be cancelled: build firmware/ta with this board's OP-TEE")
     session = bench.board.session
     session.execute(f"mkdir -p {INSTALLED.rpartition('/')[0]}")
-    session.put_bytes(bringing.application().read_bytes(), INSTALLED)
+    session.put_bytes(source.application().read_bytes(), INSTALLED)
     yield tee_client
     session.execute(f"rm -f {INSTALLED}")
 
 
 def test_a_running_call_is_cancelled(waiter):
-    """An application that lets itself be cancelled ends its call with that answer; a new session goes on."""
+    """A running call that permits cancellation ends with TEE_ERROR_CANCEL; a new session works."""
     long_ms = 20_000
     *_, call = waiter.run(
         "context", f"session,{WAITING}", "canceller,0,50", f"invoke,0,{WAIT},v:{long_ms}:1,o", timeout_s=60
     )
     assert (call.errno, call.result) == ("OK", (CANCELLED, BY_APPLICATION))
-    assert 0 < call["a1"] < long_ms // PIECE_MS, "it did not run, or it ran to its end"
+    assert 0 < call["a1"] < long_ms // PIECE_MS, "the call was not running, or ended by itself"
     assert last(waiter, "context", f"session,{WAITING}", f"invoke,0,{WAIT},v:20:1,o")["a1"] == 2
 
 
 def test_cancellation_is_masked(waiter):
-    """An application that masks cancellation goes on to its end, whoever asks."""
+    """A call that masks cancellation runs to its end although it is cancelled."""
     words = ["canceller,0,20", f"invoke,0,{WAIT},v:300:0,o"]
     call = last(waiter, "context", f"session,{WAITING}", *words)
     assert (call["a1"], call["b1"]) == (300 // PIECE_MS, 0)
 
 
 def test_cancellation_of_nothing(client):
-    """To ask for cancellation where nothing runs is no error and has no effect; of no session, it is one."""
+    """Cancelling where no call runs has no effect and is no error; without a session it is EINVAL."""
     call = f"invoke,0,{GET_TIME},o,o"
     answers = client.run("context", SESSION, "cancel,0", call, "close,0", "cancel,0")
     assert [a.errno for a in answers] == ["OK"] * 5 + ["EINVAL"]
@@ -363,7 +363,7 @@ def test_cancellation_of_nothing(client):
 
 
 def test_busy_clients(client):
-    """While several clients call without a pause, another one is served."""
+    """While several clients call without a pause, another client is served."""
     before = numbers(client)
     with client.busy(clients=3, sessions=2):
         inside = numbers(client)

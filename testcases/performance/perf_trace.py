@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mpbench.board.trace.ring_buffer import decode, event_format, layout
-from testcases import tracedat
+from testcases import trace_cmd_file
 from testcases.performance.rows import Board, Row
 
 NUMBERS = ("P8",)
@@ -73,6 +73,6 @@ def _cpu_s() -> float:
 def _peer(data: bytes, header: str, formats: list[str]) -> tuple[int, float]:
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "trace.dat"
-        tracedat.write(path, header, formats, {0: data}, 8)
+        trace_cmd_file.write(path, header, formats, {0: data}, 8)
         begin = _cpu_s()
-        return len(tracedat.report(path)), _cpu_s() - begin
+        return len(trace_cmd_file.report(path)), _cpu_s() - begin

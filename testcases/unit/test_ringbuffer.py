@@ -14,7 +14,7 @@ from attrs import evolve, frozen
 from mpbench.board.trace.ring_buffer import Format, decode, event_format, layout
 from mpbench.core.errors import InfrastructureError
 from mpbench.notification.trace_events import Role, follow, lost_in_text, of_raw, of_text
-from testcases import tracedat
+from testcases import trace_cmd_file
 
 CAPTURES = Path(__file__).parents[1] / "captures"
 CAPTURE = CAPTURES / "notifications-arm64"
@@ -282,7 +282,7 @@ def test_trace_cmd_reads_the_same(layout_name, tmp_path):
     else:
         board = recorded(layout_name)
         raw, header, formats = board.raw, board.header, board.formats
-    tracedat.write(tmp_path / "trace.dat", header, formats, raw, word)
+    trace_cmd_file.write(tmp_path / "trace.dat", header, formats, raw, word)
     by_id = {f.id: f for f in map(event_format, formats)}
     ours = []
     for cpu, data in raw.items():
@@ -292,7 +292,7 @@ def test_trace_cmd_reads_the_same(layout_name, tmp_path):
                 columns = {n: chosen.numbers(f).tolist() for n, f in kind.fields.items() if is_number(f)}
                 for i, ns in enumerate(chosen.times_ns.tolist()):
                     ours.append((cpu, ns, kind.name, {n: v[i] for n, v in columns.items()}))
-    theirs = tracedat.report(tmp_path / "trace.dat")
+    theirs = trace_cmd_file.report(tmp_path / "trace.dat")
     assert sorted((c, t, columns["common_pid"], n) for c, t, n, columns in ours) == sorted(
         (c, t, p, n) for c, t, p, n, _ in theirs
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Real firmware with further segments, put together anew, as no linker was asked to."""
+"""Firmware changed after linking: more segments, no resource table, a changed table entry."""
 
 import io
 
@@ -10,35 +10,35 @@ from testcases.peer.elves import Elf, Segment
 
 
 def segments(elf: bytes) -> list[Segment]:
-    """Its PT_LOADs."""
+    """PT_LOAD segments of an ELF file."""
     loads = [s for s in ELFFile(io.BytesIO(elf)).iter_segments() if s["p_type"] == "PT_LOAD"]
     return [Segment(s["p_paddr"], s.data(), s["p_memsz"], layout.PT_LOAD, s["p_flags"]) for s in loads]
 
 
 def table(elf: bytes) -> tuple[bytes, int]:
-    """Its resource table and where that is."""
+    """Resource table of an ELF file, and its device address."""
     section = ELFFile(io.BytesIO(elf)).get_section_by_name(".resource_table")
     return section.data(), section["sh_addr"]
 
 
-def rebuilt(elf: bytes, *more: Segment, with_table: bool = True) -> bytes:
-    """The firmware with more segments behind its own; without a table nobody hears it, but it runs."""
+def rebuild(elf: bytes, *more: Segment, with_table: bool = True) -> bytes:
+    """The firmware with more segments after its own. Without its table it runs, but has no trace buffer."""
     data, da = table(elf)
     return Elf([*segments(elf), *more], data if with_table else None, da).build()
 
 
-def end(elf: bytes) -> int:
-    """First address behind everything it loads or clears, a multiple of 16."""
+def end_address(elf: bytes) -> int:
+    """End address (exclusive) of all that the ELF loads or clears, rounded up to 16 bytes."""
     return (max(s.paddr + max(s.memsz, len(s.data)) for s in segments(elf)) + 15) & -16
 
 
 def data_only(segment: Segment) -> bytes:
-    """An ELF of one segment, without a resource table."""
+    """An ELF file of one segment, without a resource table."""
     return Elf([segment], None).build()
 
 
-def with_table(elf: bytes, at: int, word: int) -> bytes:
-    """The firmware with one word of its resource table changed."""
+def patch_table(elf: bytes, at: int, word: int) -> bytes:
+    """The firmware with `word` at byte offset `at` of its resource table."""
     old, _ = table(elf)
     new = old[:at] + word.to_bytes(4, "little") + old[at + 4 :]
     assert elf.count(old) == 1

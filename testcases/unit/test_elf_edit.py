@@ -6,8 +6,8 @@ import pytest
 from mpbench.deployment.predict import expect
 from mpbench.image.sign import sign
 from mpbench.twin.loader import load
+from testcases.elf_edit import data_only, end_address, patch_table, rebuild, segments, table
 from testcases.peer.elves import Segment
-from testcases.rebuilt import data_only, end, rebuilt, segments, table, with_table
 from testcases.unit import image_rig
 
 CORES = {"m33": "virtual-mp25", "m0": "virtual-mp25", "m4": "optee-4.10"}
@@ -31,26 +31,26 @@ def shown(core, *elfs):
 
 def test_rebuilt_firmware_still_lives(core, alive):
     """With its own segments, and with more behind them."""
-    assert shown(core, rebuilt(alive)) == shown(core, alive)
-    more = shown(core, rebuilt(alive, Segment(end(alive), b"more")))
+    assert shown(core, rebuild(alive)) == shown(core, alive)
+    more = shown(core, rebuild(alive, Segment(end_address(alive), b"more")))
     assert (more.state, more.beating, more.identity) == ("running", True, f"alive {core}")
     assert len(more.memory.split("; ")) == len(shown(core, alive).memory.split("; ")) + 1
 
 
 def test_without_its_table_nobody_hears_it(core, alive):
     """It is accepted all the same."""
-    facts = shown(core, rebuilt(alive, with_table=False))
+    facts = shown(core, rebuild(alive, with_table=False))
     assert (facts.errno, facts.beating) == ("OK", None)
 
 
 def test_a_second_elf_is_loaded_beside_it(core, alive):
     """Two files in one signed image."""
-    assert shown(core, alive, data_only(Segment(end(alive), b"second"))).state == "running"
+    assert shown(core, alive, data_only(Segment(end_address(alive), b"second"))).state == "running"
 
 
 def test_a_changed_table_is_signed_with_its_segment(core, alive):
     """One word of the table changes in the file's one copy, so that TEE and Linux see the same."""
-    changed = with_table(alive, 0x14, 77)
+    changed = patch_table(alive, 0x14, 77)
     assert table(changed)[0][0x14] == 77
     assert table(changed)[1] == table(alive)[1]
     assert len(segments(changed)) == len(segments(alive)) == 3

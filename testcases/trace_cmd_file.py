@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Write what a board gave into the file that `trace-cmd report` reads: it is the decoder's oracle.
+"""Write raw trace pages into a trace.dat file, for `trace-cmd report` as an independent decoder.
 
 Ref: trace-cmd 3.1, Documentation/trace-cmd/trace-cmd.dat.v6.5.txt
 """
@@ -24,7 +24,7 @@ def _sized(text: bytes, kind: str = "<Q") -> bytes:
 
 
 def write(path: Path, header_page: str, formats: Sequence[str], raw: Mapping[int, bytes], word: int) -> None:
-    """Pages by CPU of a kernel whose words have `word` bytes."""
+    """Write a trace.dat: `raw` holds the pages of each CPU, `word` is the kernel's word size in bytes."""
     head = b"\x17\x08\x44tracing6\0" + struct.pack("<BBI", 0, word, PAGE)
     head += b"header_page\0" + _sized(header_page.encode())
     head += b"header_event\0" + _sized(HEADER_EVENT.encode())
@@ -41,14 +41,14 @@ def write(path: Path, header_page: str, formats: Sequence[str], raw: Mapping[int
 
 
 LINE = re.compile(r"^ *(.+)-(\d+) +\[(\d+)\]\S* +(\d+)\.(\d{9}): +(\w+): +(.*)$")
-"""trace-cmd 3.3 puts the flags of the moment right behind the CPU, in hexadecimal."""
+"""trace-cmd 3.3 prints the flags of an event directly after the CPU, in hexadecimal."""
 
 
 def report(path: Path) -> list[tuple[int, int, int, str, str]]:
-    """(CPU, nanoseconds, process, event, raw fields) of every event, as trace-cmd sees it."""
-    said = subprocess.run(
+    """(CPU, time in ns, process id, event, raw fields) of every event, as trace-cmd decodes it."""
+    done = subprocess.run(
         ["trace-cmd", "report", "-R", "-t", "-i", str(path)], capture_output=True, text=True, check=True
     )
-    found = [LINE.match(line) for line in said.stdout.splitlines() if not line.startswith("cpus=")]
-    assert all(found), said.stdout[:500]
+    found = [LINE.match(line) for line in done.stdout.splitlines() if not line.startswith("cpus=")]
+    assert all(found), done.stdout[:500]
     return [(int(m[3]), int(m[4] + m[5]), int(m[2]), m[6], m[7]) for m in found if m]
