@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The doctor: every step says what it saw, and what to do if it is not well."""
+"""`mpbench doctor`: every check reports what it found, and a remedy if it failed."""
 
+import re
+import time
 from importlib import metadata
 from types import SimpleNamespace
 
@@ -9,57 +11,64 @@ from labgrid.strategy import StrategyError
 
 from mpbench.board.session.shell_protocol import Reply
 from mpbench.commands import doctor, main
-from mpbench.core.errors import InfrastructureError
+from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.layout import TA_UUID
 
 
-def looked(step):
-    """The one finding of a step."""
-    (finding,) = doctor.examine([("step", step)], all_of_them=True)
+def result(check):
+    """The finding of one check."""
+    (finding,) = doctor.examine([("check", check)], independent=True)
     return finding
 
 
 def raising(error):
-    def look():
+    def check():
         raise error
 
-    return look
+    return check
 
 
-def test_after_a_failure_the_rest_of_a_board_is_not_tried():
-    """What needs a step that failed is named as not tried, with the step that has to be well first."""
-    steps = [("a", lambda: "fine"), ("b", raising(InfrastructureError("no power"))), ("c", lambda: "fine")]
-    found = list(doctor.examine(steps, all_of_them=False))
+def test_after_a_failing_check_the_others_are_skipped():
+    """A skipped check names the one that must pass first; independent checks are all run."""
+    checks = [("a", lambda: "fine"), ("b", raising(InfrastructureError("no power"))), ("c", lambda: "fine")]
+    found = list(doctor.examine(checks, independent=False))
     assert [(f.name, f.ok, f.tried) for f in found] == [
         ("a", True, True),
         ("b", False, True),
         ("c", False, False),
     ]
     assert found[1].found == "no power"
-    assert found[1].remedy == "see `b` in targets/README.md"
+    assert found[1].remedy == "see `b` in targets/README.md, When something is wrong"
     assert found[2].found == "skipped: `b` must pass first"
-    assert [f.ok for f in doctor.examine(steps, all_of_them=True)] == [True, False, True]
+    assert [f.ok for f in doctor.examine(checks, independent=True)] == [True, False, True]
 
 
-def test_a_broken_strategy_is_told_by_its_cause():
+def test_a_broken_strategy_is_reported_by_its_cause():
     """labgrid's "is in broken state" hides what broke it."""
     error = StrategyError("STM32MPStrategy is in broken state")
     error.__cause__ = InfrastructureError("no SSH server answers")
-    assert looked(raising(error)).found == "no SSH server answers"
-    assert looked(raising(KeyError("x"))).found == "KeyError: 'x'"
+    assert result(raising(error)).found == "no SSH server answers"
+    assert result(raising(KeyError("x"))).found == "KeyError: 'x'"
+
+
+def test_a_mistake_in_the_target_file_is_corrected_there():
+    """The message names file and mistake; the guide would not help."""
+    finding = result(raising(UsageError("x.yaml: unknown driver 'NoSuchDriver'")))
+    assert finding.found == "x.yaml: unknown driver 'NoSuchDriver'"
+    assert finding.remedy == "correct the target file"
 
 
 @pytest.mark.parametrize(
-    ("step", "words"),
+    ("check", "words"),
     [
         (lambda: doctor.python((3, 10, 1)), "Python 3.10.1"),
         (lambda: doctor.program("make", lambda _: None), "not found"),
         (lambda: doctor.serial_library({"pyserial-labgrid": "3", "pyserial": "3.5"}.__getitem__), ""),
     ],
 )
-def test_a_host_that_lacks_something_is_told_what_to_do(step, words):
+def test_a_failed_check_of_the_host_has_a_remedy(check, words):
     """Version or name of what is wrong, and a command that repairs it."""
-    finding = looked(step)
+    finding = result(check)
     assert not finding.ok
     assert words in finding.found
     assert finding.remedy
@@ -75,38 +84,40 @@ def versions(**found):
 
 
 def test_the_serial_library_is_labgrids():
-    """The original package overwrites the fork under the same import name: it is found and named."""
-    assert looked(lambda: doctor.serial_library(versions(pyserial_labgrid="3.5"))).ok
-    both = looked(lambda: doctor.serial_library(versions(pyserial_labgrid="3.5", pyserial="3.4")))
+    """The original package overwrites the fork under its import name: it is found and named."""
+    assert result(lambda: doctor.serial_library(versions(pyserial_labgrid="3.5"))).ok
+    both = result(lambda: doctor.serial_library(versions(pyserial_labgrid="3.5", pyserial="3.4")))
     assert both.found == "pyserial 3.4 overwrites labgrid's pyserial-labgrid"
     assert both.remedy.startswith("pip uninstall pyserial;")
-    assert looked(lambda: doctor.serial_library(versions())).found == "pyserial-labgrid is missing"
+    assert result(lambda: doctor.serial_library(versions())).found == "pyserial-labgrid is missing"
 
 
 def test_a_shared_private_key_is_found(tmp_path):
-    """Only private keys count; public ones anybody may read; none at all is enough for virtual boards."""
-    assert "enough for virtual boards" in looked(lambda: doctor.configuration(tmp_path / "none")).found
+    """Only private keys count; virtual boards need none."""
+    none = result(lambda: doctor.configuration(tmp_path / "none"))
+    assert none.found == f"no {tmp_path / 'none'}, which virtual boards do not need"
     (tmp_path / "known_hosts").write_text("x")
-    assert looked(lambda: doctor.configuration(tmp_path)).ok
+    assert result(lambda: doctor.configuration(tmp_path)).ok
     key = tmp_path / "ssh_key"
     key.write_text("-----BEGIN OPENSSH PRIVATE KEY-----\n")
     key.chmod(0o644)
-    finding = looked(lambda: doctor.configuration(tmp_path))
+    finding = result(lambda: doctor.configuration(tmp_path))
+    assert finding.found == f"private key {key} is readable by others"
     assert finding.remedy == f"chmod 600 {key}"
     key.chmod(0o600)
-    assert looked(lambda: doctor.configuration(tmp_path)).ok
+    assert result(lambda: doctor.configuration(tmp_path)).ok
 
 
-def test_a_full_disk_is_told_in_numbers(tmp_path):
-    """Megabytes that are left, where, and how many are needed; the directory need not be there yet."""
-    full = looked(lambda: doctor.disk(tmp_path / "a" / "b", lambda _: SimpleNamespace(free=3_000_000)))
-    assert full.found == f"3 MB left below {tmp_path}"
+def test_a_full_disk_is_reported_in_numbers(tmp_path):
+    """Free megabytes, where, and how many are needed; the directory need not exist yet."""
+    full = result(lambda: doctor.disk(tmp_path / "a" / "b", lambda _: SimpleNamespace(free=3_000_000)))
+    assert full.found == f"3 MB free below {tmp_path}"
     assert "500 MB" in full.remedy
-    assert looked(lambda: doctor.disk(tmp_path, lambda _: SimpleNamespace(free=10**12))).ok
+    assert result(lambda: doctor.disk(tmp_path, lambda _: SimpleNamespace(free=10**12))).ok
 
 
 class PlayedTarget:
-    """Drivers of a board that is up, with what is wrong with it."""
+    """Drivers of a board that is up, with faults."""
 
     def __init__(self, **wrong) -> None:
         self.wrong = wrong
@@ -120,12 +131,13 @@ class PlayedTarget:
             core_state=lambda _: self.wrong.get("state", "offline"),
             manager=lambda _: SimpleNamespace(name=self.wrong.get("manager", "TEE")),
             firmware_path=lambda name: f"/lib/firmware/{name}",
-            since=lambda _: self.wrong.get("heard", b"D/TC: hello"),
+            since=lambda _: self.wrong.get("output", b"I/TC: OP-TEE version: 4.10\r\nI/TC: Primary CPU\r\n"),
         )
 
     def execute(self, command, _timeout_s=None):
         text = self.wrong.get("tee", f"/dev/tee0\n/sys/bus/tee/devices/optee-ta-{TA_UUID}\n")
-        return Reply(0, ("0\n" if "date" in command else text).encode(), b"")
+        date = f"{self.wrong.get('date_s', time.time() - 3650):.0f}\n"
+        return Reply(0, (date if "date" in command else text).encode(), b"")
 
     def read_many(self, paths):
         return {path: self.wrong.get("tracing", self.files[path]) for path in paths}
@@ -133,7 +145,7 @@ class PlayedTarget:
 
 @pytest.fixture
 def checked(monkeypatch):
-    """A checked who came as far as SSH, with something wrong."""
+    """Checks of a board that is up, with faults."""
     cores = [SimpleNamespace(name="m33"), SimpleNamespace(name="m0")]
     monkeypatch.setattr(doctor, "profile_of", lambda _: SimpleNamespace(name="x", cores=cores))
 
@@ -146,36 +158,64 @@ def checked(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("step", "wrong", "found", "remedy"),
+    ("check", "wrong", "found", "remedy"),
     [
         ("tee", {"tee": ""}, "no /dev/tee0", "CONFIG_OPTEE"),
         ("tee", {"tee": "/dev/tee0\n"}, f"no application {TA_UUID}", "CFG_REMOTEPROC_PTA=y"),
-        ("cores", {"cores": ["m33"]}, "the kernel knows m33; missing: m0", "okay"),
-        ("cores", {"cores": []}, "the kernel knows no core; missing: m33, m0", "okay"),
+        ("cores", {"cores": ["m33"]}, "Linux has m33; missing: m0", "okay"),
+        ("cores", {"cores": []}, "Linux has no core; missing: m33, m0", "okay"),
         ("cores", {"state": "running"}, "m33 is running, m0 is running", "no auto-boot"),
         ("manager", {"manager": "LINUX"}, "Linux manages m33, m0 itself", "ends in -tee"),
         ("tracing", {"tracing": "ENOENT"}, "no tracing", "CONFIG_FTRACE"),
         ("tracing", {"tracing": b"nothing"}, "no histogram triggers", "CONFIG_HIST_TRIGGERS"),
-        ("secure", {"heard": b""}, "not a byte", "wire it"),
+        ("optee_console", {"output": b""}, "0 bytes since power on, no line of OP-TEE", "check its wiring"),
+        ("optee_console", {"output": b"login: \n"}, "8 bytes since power on, no line of OP-TEE", "LOG_LEVEL"),
     ],
 )
-def test_a_board_that_lacks_something_is_told_what_to_do(checked, step, wrong, found, remedy):
-    """What the board shows, and what would make it well; without the fault the same step is well."""
-    finding = looked(getattr(checked(**wrong), step))
+def test_a_failed_check_of_the_board_has_a_remedy(checked, check, wrong, found, remedy):
+    """What the board shows, and a remedy; without the fault the check passes."""
+    finding = result(getattr(checked(**wrong), check))
     assert found in finding.found
     assert remedy in finding.remedy
-    assert looked(getattr(checked(), step)).ok
+    assert result(getattr(checked(), check)).ok
 
 
-def test_a_board_without_a_clock_is_no_patient(checked):
-    """A board that believes in 1970 is fine for the bench, and it is said by how much it is off."""
-    finding = looked(checked().clock)
-    assert finding.ok
-    assert "s off the host's: fine for the bench" in finding.found
+def test_a_board_without_a_date_passes(checked):
+    """A board without a clock counts from 1970, which is no difference worth a number."""
+    for date_s in (0, 86_400 * 365):
+        finding = result(checked(date_s=date_s).clock)
+        assert (finding.ok, finding.found) == (True, "the board has no date; the bench needs none")
+    assert re.fullmatch(r"-36\d\d\.\d s from the host's clock", result(checked().clock).found)
 
 
-def test_a_target_that_is_none_ends_the_examination(tmp_path, capsys):
-    """The first step fails, fourteen are not tried, the code is 3."""
+def test_the_default_of_a_documented_variable_is_known(tmp_path, monkeypatch):
+    """A target file may name $MPBENCH_CONFIG, whether or not it is set."""
+    monkeypatch.setenv("MPBENCH_CONFIG", "")  # so that it is restored
+    monkeypatch.delenv("MPBENCH_CONFIG")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    path = tmp_path / "x.yaml"
+    path.write_text("targets: {main: {}}\noptions: {bench_signing_key: $MPBENCH_CONFIG/firmware_key.pem}\n")
+    board = doctor.BoardCheck(str(path))
+    board.environment()
+    board._target = SimpleNamespace(env=SimpleNamespace(config=board._config), resources=[])
+    finding = result(board.signing_key)
+    assert finding.found == f"no {tmp_path / 'mpbench' / 'firmware_key.pem'}"
+
+
+def test_an_unknown_driver_is_a_mistake_in_the_target_file(tmp_path):
+    """labgrid finds it when it makes the target; it is no fault of the place."""
+    path = tmp_path / "x.yaml"
+    path.write_text("targets: {main: {drivers: {NoSuchDriver: {}}}}\n")
+    board = doctor.BoardCheck(str(path))
+    board.environment()
+    finding = result(board.place)
+    assert "NoSuchDriver" in finding.found
+    assert finding.found.startswith(f"{path}: ")
+    assert finding.remedy == "correct the target file"
+
+
+def test_a_missing_target_file_skips_all_checks_of_the_board(tmp_path, capsys):
+    """The first check fails, fourteen are skipped, the exit code is 3."""
     assert main.main(["doctor", "--lg-env", str(tmp_path / "none.yaml")]) == 3
     said = capsys.readouterr().out
     assert "WRONG environment: " in said

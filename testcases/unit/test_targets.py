@@ -33,6 +33,7 @@ LAB = {
 def variables(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a lab sets, and nothing else."""
     monkeypatch.delenv("MPBENCH_PROFILE", raising=False)
+    monkeypatch.setenv("MPBENCH_CONFIG", "/config")
     for name, value in LAB.items():
         monkeypatch.setenv(name, value)
 

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""What is wrong with this host or this board, step by step, and what to do about it.
+"""Checks of this host and of a board, each with a remedy.
 
-Steps stand in an order in which each needs those before it; after the first board step that fails the others
-are not tried. Nothing is deployed. The board is switched on, and left on.
+A check of the board needs those before it: after the first failing check the others are skipped. Nothing is
+deployed. The board is switched on, and stays on.
 """
 
+import re
 import shutil
 import stat
 import sys
@@ -29,18 +30,23 @@ from mpbench.harness.verdicts import cause
 TOOLS: Mapping[str, str] = {
     "make": "builds the firmware: apt-get install make",
     "arm-none-eabi-gcc": "builds the firmware: apt-get install gcc-arm-none-eabi",
-    "git": "names the bench's commit in records: apt-get install git",
-    "setpriv": "ends the runs of a night with it: apt-get install util-linux",
+    "git": "records the commit of bench and tests: apt-get install git",
+    "setpriv": "stops child runs when `nightly` exits: apt-get install util-linux",
 }
 FORK, ORIGINAL = "pyserial-labgrid", "pyserial"
 LEAST_FREE_MB = 500
-CLOCK_S = 60.0
+FIRST_DATE_S = 1_577_836_800
+"""2020: a board whose clock is earlier has no date at all."""
 TRACING = ("/sys/kernel/tracing/README", "/sys/kernel/debug/tracing/README")
-RECIPE = "targets/README.md"
+GUIDE = "targets/README.md"
+SECTION = "When something is wrong"
+"""Section of the guide with a row for every check of a board."""
+OPTEE_LINE = re.compile(rb"[A-Z]/T[CA]: ?[^\n]")
+"""A line of OP-TEE's log. Ref: OP-TEE lib/libutils/ext/trace.c trace_printf()."""
 
 
 class CheckFailed(Exception):
-    """A step that failed: what was found, and what to do."""
+    """A failed check: what was found, and the remedy."""
 
     def __init__(self, found: str, remedy: str) -> None:
         super().__init__(found)
@@ -50,7 +56,7 @@ class CheckFailed(Exception):
 
 @frozen
 class Finding:
-    """One step. found: what was seen; remedy: what to do, "" if it is ok; tried: False if not reached."""
+    """Result of a check. found: what it saw; remedy: what to do, "" if it passed; tried: False if skipped."""
 
     name: str
     found: str
@@ -62,42 +68,46 @@ class Finding:
         return self.tried and not self.remedy
 
 
-Step = tuple[str, Callable[[], str]]
+Check = tuple[str, Callable[[], str]]
+"""Name of a check, and a function that returns what it found or raises CheckFailed."""
 
 
-def examine(steps: Sequence[Step], *, all_of_them: bool) -> Iterator[Finding]:
-    """Go through steps. all_of_them: they don't need each other; else the first that fails ends it."""
+def examine(checks: Sequence[Check], *, independent: bool) -> Iterator[Finding]:
+    """Run checks in order. independent: run all of them; else skip those after the first failing check."""
     failed = ""
-    for name, look in steps:
-        if failed and not all_of_them:
+    for name, check in checks:
+        if failed and not independent:
             yield Finding(name, f"skipped: `{failed}` must pass first", tried=False)
             continue
-        finding = _looked(name, look)
+        finding = _run(name, check)
         failed = failed or ("" if finding.ok else name)
         yield finding
 
 
-def _looked(name: str, look: Callable[[], str]) -> Finding:
+def _run(name: str, check: Callable[[], str]) -> Finding:
     try:
-        return Finding(name, look())
+        return Finding(name, check())
     except CheckFailed as failure:
         return Finding(name, failure.found, failure.remedy)
     except Exception as e:
-        # labgrid raises what it likes: whatever it is, the step failed, and its words are the best there are.
+        # labgrid's drivers raise exceptions of any type; all of them mean that the check failed.
         found = cause(e)
-        kind = (
-            ""
-            if isinstance(found, InfrastructureError | BoardFailure | UsageError)
-            else f"{type(found).__name__}: "
-        )
-        return Finding(name, f"{kind}{found}".strip(), f"see `{name}` in {RECIPE}")
+        ours = isinstance(found, InfrastructureError | BoardFailure | UsageError)
+        text = str(found).strip() if ours else f"{type(found).__name__}: {found}".strip()
+        remedy = "correct the target file" if isinstance(found, UsageError) else f"see `{name}` in {where()}"
+        return Finding(name, text, remedy)
+
+
+def where() -> str:
+    """The section of the guide that explains the checks."""
+    return f"{GUIDE}, {SECTION}"
 
 
 # --- the host ---------------------------------------------------------------------------------------------
 
 
-def host_steps(reports: Path, find: Callable[[str], str | None] = shutil.which) -> list[Step]:
-    """What a lab host needs."""
+def host_checks(reports: Path, find: Callable[[str], str | None] = shutil.which) -> list[Check]:
+    """Checks of a lab host, independent of each other."""
     return [
         ("python", python),
         ("serial library", serial_library),
@@ -108,7 +118,7 @@ def host_steps(reports: Path, find: Callable[[str], str | None] = shutil.which) 
 
 
 def python(version: tuple[int, ...] = sys.version_info[:3]) -> str:
-    """3.11 or newer."""
+    """Python is 3.11 or newer."""
     text = ".".join(map(str, version))
     if version < (3, 11):
         raise CheckFailed(f"Python {text}", "mpbench needs Python 3.11: make PYTHON=python3.11 setup")
@@ -116,7 +126,7 @@ def python(version: tuple[int, ...] = sys.version_info[:3]) -> str:
 
 
 def serial_library(version: Callable[[str], str] = metadata.version) -> str:
-    """labgrid's fork, and not the original over it: both are imported as `serial`."""
+    """labgrid's fork is installed and not overwritten by the original: both are imported as `serial`."""
     found = {}
     for name in (FORK, ORIGINAL):
         try:
@@ -132,7 +142,7 @@ def serial_library(version: Callable[[str], str] = metadata.version) -> str:
 
 
 def program(name: str, find: Callable[[str], str | None]) -> str:
-    """A program of this host."""
+    """The program is installed on this host."""
     path = find(name)
     if path is None:
         raise CheckFailed("not found", TOOLS[name])
@@ -140,25 +150,26 @@ def program(name: str, find: Callable[[str], str | None]) -> str:
 
 
 def configuration(directory: Path) -> str:
-    """Keys that nobody else reads; none are needed for virtual boards."""
+    """Private keys are readable by their owner only; virtual boards need none."""
     if not directory.is_dir():
-        return f"{directory} is not there: enough for virtual boards"
+        return f"no {directory}, which virtual boards do not need"
     for path in sorted(p for p in directory.iterdir() if p.is_file()):
         private = b"PRIVATE KEY" in path.read_bytes()[:64]
         if private and stat.S_IMODE(path.stat().st_mode) & 0o077:
-            raise CheckFailed(f"{path} is a private key that others may read", f"chmod 600 {path}")
+            raise CheckFailed(f"private key {path} is readable by others", f"chmod 600 {path}")
     return str(directory)
 
 
 def disk(reports: Path, usage: Callable[[Path], Any] = shutil.disk_usage) -> str:
-    """Room for records."""
+    """There is space for records."""
     existing = next(p for p in (reports, *reports.resolve().parents) if p.exists())
     free_mb = usage(existing).free // 1_000_000
     if free_mb < LEAST_FREE_MB:
         raise CheckFailed(
-            f"{free_mb} MB left below {existing}", f"free {LEAST_FREE_MB} MB, or MPBENCH_REPORTS=elsewhere"
+            f"{free_mb} MB free below {existing}",
+            f"free {LEAST_FREE_MB} MB, or set MPBENCH_REPORTS to another disk",
         )
-    return f"{free_mb} MB left below {existing}"
+    return f"{free_mb} MB free below {existing}"
 
 
 # --- the board --------------------------------------------------------------------------------------------
@@ -166,7 +177,7 @@ def disk(reports: Path, usage: Callable[[Path], Any] = shutil.disk_usage) -> str
 
 @define
 class BoardCheck:
-    """A board under examination; every step leaves here what the next ones need."""
+    """Checks of a board, each of which keeps here what the next ones need."""
 
     path: str
     _config: Any = field(init=False, default=None)
@@ -175,8 +186,8 @@ class BoardCheck:
     _alone: Any = field(init=False, default=None)
     _lock: Any = field(init=False, default=None)
 
-    def steps(self) -> list[Step]:
-        """In the order in which they need each other."""
+    def checks(self) -> list[Check]:
+        """Checks in the order in which they need each other."""
         return [
             ("environment", self.environment),
             ("profile", self.profile),
@@ -192,76 +203,75 @@ class BoardCheck:
             ("manager", self.manager),
             ("tracing", self.tracing),
             ("firmware directory", self.firmware_directory),
-            ("secure console", self.secure),
+            ("secure console", self.optee_console),
         ]
 
     def close(self) -> None:
-        """Let go of consoles and session."""
+        """Release the place, close consoles and session."""
         if self._lock is not None:
             self._lock.close()
         if self._target is not None:
             self._target.cleanup()
 
     def environment(self) -> str:
-        """The target file."""
+        """labgrid can read the target file."""
         self._config = check_environment(self.path)
         return self.path
 
     def profile(self) -> str:
-        """The twin's profile."""
+        """The target file names a profile of the twin."""
         found = profile_of(self._config)
         return f"{found.name}: {', '.join(core.name for core in found.cores)}"
 
     def place(self) -> str:
-        """labgrid's resources, and nobody else on the board."""
+        """labgrid has the board's resources, and no other run uses the board."""
         with place_lock.coordinator_errors(self._config):
             self._target = target_of(self.path)
         self._alone = place_lock.host_lock(self._target)
         self._lock = place_lock.lock_of(self._target)
-        return self._lock.epoch if self._lock else "no coordinator: this board is on the desk"
+        return self._lock.epoch if self._lock else "no coordinator: a board on the desk"
 
     def signing_key(self) -> str:
-        """The private key whose public half is in the board's OP-TEE."""
+        """The private key whose public half is in the board's OP-TEE is there, readable by its owner only."""
         path = signing_key_path(self._target.env, self._target)
         if not path.is_file():
             raise CheckFailed(
-                f"{path} is not there", "put the key there, or change `bench_signing_key` in the target"
+                f"no {path}", "put the key there, or change `bench_signing_key` in the target file"
             )
         if stat.S_IMODE(path.stat().st_mode) & 0o077:
-            raise CheckFailed(f"others may read {path}", f"chmod 600 {path}")
+            raise CheckFailed(f"private key {path} is readable by others", f"chmod 600 {path}")
         return str(path)
 
     def firmware(self) -> str:
-        """The co-processors' own ELFs."""
+        """The bench's firmware can be built."""
         built = make()
         return f"{len(list(built.glob('*/*.elf')))} ELFs in {built}"
 
     def power(self) -> str:
-        """A power switch that answers."""
+        """The power switch answers."""
         driver = self._target.get_driver("PowerProtocol")
         return f"{type(driver).__name__}: the board is {'on' if driver.get() else 'off'}"
 
     def console(self) -> str:
-        """Both UARTs can be opened."""
+        """The consoles can be opened."""
         names = dict.fromkeys(("console", secure_console(self._target)))
         return ", ".join(str(self._target.get_driver("ConsoleRecorder", name=name).name) for name in names)
 
     def ssh(self) -> str:
-        """The board boots, and the pinned host key lets us in."""
+        """The board boots, and login works with the pinned host key."""
         self._target.get_driver("Strategy").transition("shell")
         self._session = self._target.get_driver("SessionDriver")
         return f"boot_id {self._session.boot_id}"
 
     def clock(self) -> str:
-        """About the host's time: certificates and logs need it, durations don't."""
-        reply = self._session.execute("date +%s")
-        off_s = float(reply.stdout.decode().strip()) - time.time()
-        if abs(off_s) > CLOCK_S:
-            return f"{off_s:+.0f} s off the host's: fine for the bench, whose durations need no date"
-        return f"{off_s:+.1f} s off the host's"
+        """The board's date, compared with the host's; the bench itself needs none."""
+        date_s = float(self._session.execute("date +%s").stdout.decode().strip())
+        if date_s < FIRST_DATE_S:
+            return "the board has no date; the bench needs none"
+        return f"{date_s - time.time():+.1f} s from the host's clock"
 
     def tee(self) -> str:
-        """OP-TEE and its remoteproc application."""
+        """OP-TEE and its remoteproc application are there."""
         found = tee(self._session)
         if not found.present:
             raise CheckFailed(
@@ -275,12 +285,12 @@ class BoardCheck:
         return "OP-TEE, with its remoteproc application"
 
     def cores(self) -> str:
-        """What the profile names is there, and nothing runs."""
+        """Linux has all cores of the profile, and all are offline."""
         remoteproc = self._target.get_driver("RemoteprocDriver")
         wanted, there = [core.name for core in profile_of(self._config).cores], remoteproc.cores()
         if missing := [name for name in wanted if name not in there]:
             raise CheckFailed(
-                f"the kernel knows {', '.join(there) or 'no core'}; missing: {', '.join(missing)}",
+                f"Linux has {', '.join(there) or 'no core'}; missing: {', '.join(missing)}",
                 'status = "okay" in the device tree, or another profile: MPBENCH_PROFILE',
             )
         states = {name: remoteproc.core_state(name) for name in wanted}
@@ -291,17 +301,18 @@ class BoardCheck:
         return ", ".join(f"{name} offline" for name in wanted)
 
     def manager(self) -> str:
-        """The TEE manages them; what Linux loads by itself, OP-TEE never authenticates."""
+        """The TEE manages all cores; OP-TEE does not authenticate what Linux loads by itself."""
         remoteproc = self._target.get_driver("RemoteprocDriver")
         found = {core.name: remoteproc.manager(core.name).name for core in profile_of(self._config).cores}
         if bare := [name for name, manager in found.items() if manager != "TEE"]:
             raise CheckFailed(
-                f"Linux manages {', '.join(bare)} itself", "a compatible that ends in -tee: see " + RECIPE
+                f"Linux manages {', '.join(bare)} itself",
+                f"a compatible that ends in -tee: see `manager` in {where()}",
             )
         return ", ".join(f"{name} by {manager}" for name, manager in found.items())
 
     def tracing(self) -> str:
-        """What recovery and notifications are dated with."""
+        """The kernel has the tracing that recovery and notifications are timed with."""
         found = self._session.read_many(TRACING)
         path = next((p for p in TRACING if isinstance(found[p], bytes)), None)
         if path is None:
@@ -311,15 +322,17 @@ class BoardCheck:
         return str(Path(path).parent)
 
     def firmware_directory(self) -> str:
-        """Where the kernel looks for firmware, and we can write."""
+        """The kernel's firmware directory is writable."""
         return str(Path(self._target.get_driver("RemoteprocDriver").firmware_path("x")).parent)
 
-    def secure(self) -> str:
-        """OP-TEE has said something since the board was switched on."""
+    def optee_console(self) -> str:
+        """OP-TEE has logged a line since power on."""
         recorder = self._target.get_driver("ConsoleRecorder", name=secure_console(self._target))
-        heard = recorder.since(0)
-        if not heard:
+        output = recorder.since(0)
+        lines = len(OPTEE_LINE.findall(output))
+        if not lines:
             raise CheckFailed(
-                "not a byte", "wire it, check its speed, CFG_TEE_CORE_LOG_LEVEL=2 or more in OP-TEE"
+                f"{len(output)} bytes since power on, no line of OP-TEE",
+                "check its wiring and speed; build OP-TEE with CFG_TEE_CORE_LOG_LEVEL=2 or more",
             )
-        return f"{len(heard)} bytes since power on"
+        return f"{lines} lines of OP-TEE since power on"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`mpbench doctor`: what is wrong with this host or this board, and what to do about it."""
+"""`mpbench doctor`: checks this host and a board, and prints a remedy for every failed check."""
 
 import argparse
 import os
@@ -10,9 +10,9 @@ from typing import Any
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `doctor`."""
-    doctor = commands.add_parser("doctor", help="check this host, and with --lg-env a board, step by step")
+    doctor = commands.add_parser("doctor", help="check this host, and with --lg-env a board")
     doctor.add_argument(
-        "--lg-env", default=os.environ.get("LG_ENV"), metavar="FILE", help="target of the board"
+        "--lg-env", default=os.environ.get("LG_ENV"), metavar="FILE", help="target file of the board"
     )
     doctor.set_defaults(run=_doctor)
 
@@ -21,18 +21,18 @@ def _doctor(args: argparse.Namespace) -> int:
     from mpbench.commands import doctor  # noqa: PLC0415 - labgrid takes half a second that no other command should wait for
 
     reports = Path(os.environ.get("MPBENCH_REPORTS", "reports/runs"))
-    ok = _tell("host", doctor.examine(doctor.host_steps(reports), all_of_them=True))
+    ok = _print("host", doctor.examine(doctor.host_checks(reports), independent=True))
     if args.lg_env:
         board = doctor.BoardCheck(args.lg_env)
         try:
-            ok = _tell(args.lg_env, doctor.examine(board.steps(), all_of_them=False)) and ok
+            ok = _print(args.lg_env, doctor.examine(board.checks(), independent=False)) and ok
         finally:
             board.close()
     return 0 if ok else 3
 
 
-def _tell(title: str, findings: Iterable[Any]) -> bool:
-    """Print findings as they come; whether all is ok."""
+def _print(title: str, findings: Iterable[Any]) -> bool:
+    """Print findings as they come. Returns whether all checks passed."""
     print(title)
     ok = True
     for f in findings:

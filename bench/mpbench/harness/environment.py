@@ -13,6 +13,7 @@ from labgrid.config import Config
 from labgrid.exceptions import InvalidConfigError, NoConfigFoundError
 from labgrid.pytestplugin.hooks import LABGRID_ENV_KEY
 
+from mpbench.core import directories
 from mpbench.core.errors import UsageError
 from mpbench.core.shared_files import example_target, reports_dir
 from mpbench.twin.profile import Profile, load_profile, profile_names
@@ -33,8 +34,11 @@ def env_of(config: pytest.Config) -> Any:
 
 
 def target_of(path: str) -> Any:
-    """Target `main` of an environment file, with its resources and drivers."""
-    return Environment(path).get_target(MAIN)
+    """Target `main` of a target file, with its resources and drivers. UsageError: an unknown class."""
+    try:
+        return Environment(path).get_target(MAIN)
+    except InvalidConfigError as e:
+        raise UsageError(f"{path}: {_one_line(e)}") from e
 
 
 def lab_environment(option: str | None) -> str | None:
@@ -43,7 +47,11 @@ def lab_environment(option: str | None) -> str | None:
 
 
 def check_environment(path: str) -> Config:
-    """Read the target file as labgrid does. UsageError of one line if anything is wrong with it."""
+    """Read the target file as labgrid does. UsageError of one line if anything is wrong with it.
+
+    labgrid expands variables in its paths; MPBENCH_CONFIG gets its default here.
+    """
+    os.environ.setdefault(directories.VARIABLE, str(directories.config_dir()))
     try:
         config = Config(path)
         targets = config.get_targets()

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from mpbench.core import directories
 from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.shared_files import SHARED, TESTCASES
 from mpbench.harness.cores import select_cores
@@ -86,8 +85,6 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers", f"{MARKER}(id, ...): ids of the requirements that a test case traces to"
     )
     config.stash[RUN] = RunState()
-    # labgrid expands variables in a target file's paths; this one always has a value, as in `mpbench`.
-    os.environ.setdefault(directories.VARIABLE, str(directories.config_dir()))
     path = lab_environment(config.option.lg_env)
     if path:
         try:
