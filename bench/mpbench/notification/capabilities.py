@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a board has for OP-TEE's asynchronous notifications, and for timing them.
+"""A board's facilities for OP-TEE's asynchronous notifications, and for timing them.
 
 Ref: Linux drivers/tee/optee/smc_abi.c (both interrupt names, the four notif_* functions), kernel/irq/proc.c,
      kernel/trace/trace.c (README of tracefs), arch/arm64/kernel/time.c, drivers/clocksource/arm_arch_timer.c
@@ -44,16 +44,16 @@ UNITS = {"M": 1e6, "k": 1e3}
 
 @frozen
 class Facilities:
-    """What the board has; `missing` says in words what it lacks, "" stands for nothing.
+    """Facilities of a board; `missing`: reasons why notifications can't be measured, empty if they can.
 
     path:      PER_CPU, THREADED, or "" without an interrupt for notifications
-    line, irq: its name in /proc/interrupts, its number there
+    line, irq: the interrupt's name and number in /proc/interrupts
     symbols:   addresses of OP-TEE's notif_* functions
     thread:    process id of the interrupt's thread, 0 on the per-CPU path
     bits:      word size of the kernel
-    timer_hz:  frequency of the timer behind the trace clock; None if the kernel log has lost it
+    timer_hz:  frequency of the trace clock's timer; None if the kernel log no longer shows it
     governor:  frequency governors in use, "" without frequency scaling
-    snapshots: the kernel can keep what was recorded when a notification was the slowest so far
+    snapshots: the kernel can keep the recording of the slowest notification so far
     """
 
     path: str
@@ -74,24 +74,24 @@ class Facilities:
 
     @property
     def tick_ns(self) -> float | None:
-        """What two durations differ by at least."""
+        """Resolution of durations in nanoseconds, None if unknown."""
         return None if self.timer_hz is None else 1e9 / self.timer_hz
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """How this board can be measured, best first."""
+        """Methods that can measure on this board, best first."""
         if self.missing:
             return ()
         return ("histogram", "raw", "text") if self.histograms else ("raw", "text")
 
 
 def look(session: Session) -> Facilities:
-    """Ask the board; one round trip."""
+    """Read the board's facilities in one round trip."""
     return parse(session.execute(LOOK).stdout.decode("utf-8", "replace"))
 
 
 def parse(text: str) -> Facilities:
-    """What the board's answer says. Pure."""
+    """Facilities from the board's output. Pure."""
     parts = {
         p.partition("\n")[0]: p.partition("\n")[2] for p in re.split(r"^# (?=[a-z]+$)", text, flags=re.M)
     }
@@ -141,11 +141,11 @@ def _missing(
 ) -> list[str]:
     found, log, readme = [], parts.get("log", ""), parts.get("readme", "")
     if not path:
-        said = f'; the kernel log says: "{log.strip().splitlines()[-1]}"' if log.strip() else ""
+        logged = f'; the kernel log has: "{log.strip().splitlines()[-1]}"' if log.strip() else ""
         found.append(
             "no interrupt for OP-TEE's asynchronous notifications in /proc/interrupts: OP-TEE needs "
             "CFG_CORE_ASYNC_NOTIF=y and CFG_CORE_ASYNC_NOTIF_GIC_INTID, and its node in the device tree "
-            f"`interrupts`{said}"
+            f"`interrupts`{logged}"
         )
     if not readme:
         found.append("no tracefs: the kernel needs CONFIG_FTRACE, CONFIG_ENABLE_DEFAULT_TRACERS or a tracer")
@@ -161,6 +161,6 @@ def _missing(
             )
         if path == THREADED and not kprobes:
             found.append(
-                "bottom halves of the threaded path can't be told apart: CONFIG_KPROBE_EVENTS is needed"
+                "bottom halves of the threaded path can't be distinguished: CONFIG_KPROBE_EVENTS is needed"
             )
     return found

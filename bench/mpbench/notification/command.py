@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`mpbench latency`: notifications of a board, for a person at a desk: a live histogram, then the page."""
+"""`mpbench latency`: time a board's notifications interactively: a live histogram, then the page."""
 
 import argparse
 import os
@@ -29,13 +29,13 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         metavar="RUN",
         action="append",
         default=[],
-        help="directory of an earlier run on the same board; several are joined",
+        help="baseline directory (repeatable; samples are pooled)",
     )
     latency.set_defaults(run=_run)
 
 
 def command(args: argparse.Namespace) -> list[str]:
-    """The test run that it is. UsageError for numbers that are none."""
+    """Build the pytest command. UsageError for numbers out of range."""
     if args.samples < 1:
         raise UsageError(f"--samples {args.samples}: at least 1 is needed")
     if not 0 < args.rate <= MOST_HZ:
@@ -46,7 +46,7 @@ def command(args: argparse.Namespace) -> list[str]:
 
 
 def _run(args: argparse.Namespace) -> int:
-    """In this process's place: Ctrl-C reaches pytest alone, which cleans up on the board."""
+    """Replace this process: Ctrl-C then reaches pytest alone, which cleans up on the board."""
     words = command(args)
     sys.stdout.flush()
     os.execv(words[0], words)

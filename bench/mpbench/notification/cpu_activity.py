@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What ran on a CPU while a notification waited for it: the context of an outlier. Pure.
+"""CPU activity during a notification: the context of an outlier. Pure.
 
 A task runs from a switch to the next; interrupts and softirqs run on top of it, from their entry to their
-exit. Time is taken apart for the few samples that are asked about, not for all.
+exit. Computed for the few slowest samples, not for all.
 
 Ref: Linux include/trace/events/{sched,irq}.h (sched_switch, irq_handler_*, softirq_*)
 """
@@ -32,11 +32,11 @@ SOFTIRQ, SOFTIRQ_END = "irq/softirq_entry", "irq/softirq_exit"
 SOFTIRQS = ("HI", "TIMER", "NET_TX", "NET_RX", "BLOCK", "IRQ_POLL", "TASKLET", "SCHED", "HRTIMER", "RCU")
 UNKNOWN = "(not recorded)"
 MOST = 8
-"""So many parts of an outlier's time are told one by one, the longest; the others by their number."""
+"""At most this many parts of an outlier's time are listed, the longest; the others are counted."""
 
 
 class Mark(NamedTuple):
-    """Where something else begins to run on a CPU. before: what ran until then, as far as the event tells."""
+    """Start of another activity on a CPU. before: the one until then, as far as the event shows it."""
 
     ns: int
     cpu: int
@@ -46,9 +46,9 @@ class Mark(NamedTuple):
 
 
 def ran(marks: Iterable[Mark], cpu: int, begin_ns: int, end_ns: int) -> Iterator[CpuActivity]:
-    """What ran on a CPU between two times, without gaps; marks: in order, from before the begin on.
+    """Activity of a CPU between two times, without gaps; marks: in order, from before the start on.
 
-    What was before the first mark of a CPU was not recorded: a full buffer forgets the oldest.
+    Activity before the first mark of a CPU was not recorded: a full buffer drops the oldest events.
     """
     on = {SWITCH: UNKNOWN, SOFTIRQ: "", IRQ: ""}
     last = begin_ns
@@ -65,7 +65,7 @@ def ran(marks: Iterable[Mark], cpu: int, begin_ns: int, end_ns: int) -> Iterator
 
 
 def _apply(mark: Mark, on: dict[str, str]) -> None:
-    """Neither a switch nor a softirq comes inside of an interrupt: what had no exit is over."""
+    """Neither a switch nor a softirq comes inside an interrupt: a missing exit event is implied."""
     if mark.event == IRQ_END:
         on[IRQ] = ""
     elif mark.event == SOFTIRQ_END:
@@ -79,7 +79,7 @@ def _apply(mark: Mark, on: dict[str, str]) -> None:
 
 
 def shortened(parts: Iterable[CpuActivity], most: int = MOST) -> tuple[CpuActivity, ...]:
-    """Neighbours that are the same as one; of many parts the longest ones, in order, then all others."""
+    """Merge equal neighbours; of many parts the longest ones, in order, then the sum of all others."""
     found: list[CpuActivity] = []
     for part in parts:
         if found and found[-1].what == part.what:
@@ -89,19 +89,19 @@ def shortened(parts: Iterable[CpuActivity], most: int = MOST) -> tuple[CpuActivi
     longest = sorted(sorted(found, key=lambda p: -p.ns)[:most], key=lambda p: p.begin_ns)
     others = [part for part in found if part not in longest]
     if others:
-        words = f"{len(others)} others"
-        longest.append(CpuActivity(others[0].cpu, others[0].begin_ns, sum(p.ns for p in others), words))
+        what = f"{len(others)} others"
+        longest.append(CpuActivity(others[0].cpu, others[0].begin_ns, sum(p.ns for p in others), what))
     return tuple(longest)
 
 
 Marks = Callable[[int, int], Iterable[Mark]]
-"""Those between two times, in order, after the last of each kind before them by CPU."""
+"""Marks between two times, in order, preceded by the last earlier one of each kind and CPU."""
 
 
 def slowest(samples: Iterable[Sample], number: int, marks: Marks) -> tuple[Outlier, ...]:
-    """The slowest samples with what ran on the CPU of their bottom half.
+    """The slowest samples with the activity of the CPU of their bottom half.
 
-    If the interrupt was another CPU's: with what ran there until the bottom half was asked for.
+    If the interrupt came to another CPU, also with the activity there until the bottom half was requested.
     """
     return tuple(
         _outlier(sample, list(marks(sample.irq, sample.done))) for sample in outliers(samples, number)
@@ -126,7 +126,7 @@ BY_NAME = {event.rpartition("/")[2]: event for event in (SWITCH, IRQ, IRQ_END, S
 
 
 def marks_of_text(text: str) -> Marks:
-    """From a trace's text."""
+    """Marks from a trace's text."""
     every = [_mark(line) for line in lines(text) if line.event in BY_NAME]
 
     def between(begin_ns: int, end_ns: int) -> Iterator[Mark]:
@@ -156,7 +156,7 @@ def _task(comm: str, pid: int) -> str:
 
 
 def marks_of_raw(pages: Iterable[tuple[int, Events]], formats: Mapping[str, Format]) -> Marks:
-    """From decoded pages by CPU; formats by event."""
+    """Marks from decoded pages by CPU; formats by event."""
     kept = list(pages)
     known = {event: formats[event] for event in BY_NAME.values() if event in formats}
 
@@ -172,7 +172,7 @@ def marks_of_raw(pages: Iterable[tuple[int, Events]], formats: Mapping[str, Form
 
 
 def _span(events: Events, begin_ns: int, end_ns: int) -> Events:
-    """Those between two times, and the last one before them."""
+    """Events between two times, and the last one before them."""
     first = max(0, int(np.searchsorted(events.times_ns, begin_ns, "left")) - 1)
     end = int(np.searchsorted(events.times_ns, end_ns, "right"))
     return Events(events.ids[first:end], events.times_ns[first:end], events.at[first:end], events.data)
@@ -189,7 +189,7 @@ def _process(pid: int) -> str:
 
 
 def _words(events: Events, event: str, kind: Format) -> list[tuple[str, str]]:
-    """What begins to run with each event, and what ran before it if the event says so."""
+    """Activity that each event starts, and the one before it if the event has it, else ""."""
     fields = kind.fields
     if event == SWITCH:
         return list(zip(_tasks(events, kind, "next"), _tasks(events, kind, "prev"), strict=True))
@@ -214,16 +214,16 @@ def _softirq(vec: int) -> str:
 # --- from a snapshot --------------------------------------------------------------------------------------
 
 TRIGGERED = re.compile(r"triggering value \{ onmax\(\$m\) \}: +(\d+)\s+triggered by .*\{ cpu: +(\d+) \}")
-"""How long it took, and the CPU of its interrupt."""
+"""Duration in nanoseconds, and the CPU of its interrupt."""
 NEAR, NEAR_NS = 0.1, 100_000
-"""How far the same duration is apart in the histograms and in the context, which has a buffer of its own: the
-events of one are written after those of the other, and an interrupt may come in between."""
+"""How far a duration may differ between the histograms and the context, which has a buffer of its own: events
+of one are written after those of the other, and an interrupt may come in between."""
 
 
 def of_snapshot(text: str, roles: Mapping[str, Role]) -> tuple[Outlier, ...]:
-    """The outlier that the kernel took a snapshot of, with its context; nothing if it took none.
+    """The outlier that the kernel took a snapshot of, with its context; empty if it took none.
 
-    If the buffer has forgotten how it began, only its whole duration and the rest of the context are told.
+    If the buffer has lost the outlier's start, it has only its total duration and the rest of the context.
     """
     value = TRIGGERED.search(text)
     if value is None:
@@ -241,7 +241,7 @@ def of_snapshot(text: str, roles: Mapping[str, Role]) -> tuple[Outlier, ...]:
 
 
 def _headless(total_ns: int, irq_cpu: int, last: TraceEvent, marks: Marks) -> Outlier:
-    """An outlier of which only the end was recorded."""
+    """Outlier of which only the end was recorded."""
     begin = last.ns - total_ns
     parts = shortened(ran(marks(begin, last.ns), last.cpu, begin, last.ns))
     return Outlier({"total": total_ns}, irq_cpu, last.cpu, parts)

@@ -34,9 +34,9 @@ EVENTS = {
 
 @frozen
 class CpuActivity:
-    """Something that ran on a CPU, e.g. "kworker/1:1 (35)" or "irq 11 arch_timer".
+    """A task, interrupt or softirq that ran on a CPU, e.g. "kworker/1:1 (35)" or "irq 11 arch_timer".
 
-    begin_ns: after the interrupt that is looked at; ns: for so long
+    begin_ns: start, in nanoseconds after the notification's interrupt; ns: duration
     """
 
     cpu: int
@@ -49,8 +49,8 @@ class CpuActivity:
 class Outlier:
     """One of a run's slowest notifications.
 
-    durations_ns: by segment; irq_cpu, cpu: those of its interrupt and of its bottom half
-    ran: what ran on these CPUs from the interrupt on, by CPU in order; empty if nobody recorded it
+    durations_ns: by segment; irq_cpu, cpu: CPUs of its interrupt and of its bottom half
+    ran: activity of these CPUs from the interrupt on, by CPU in order; empty if it was not recorded
     """
 
     durations_ns: Mapping[str, int]
@@ -65,6 +65,6 @@ class Outlier:
 
     @property
     def segment(self) -> str:
-        """The part that took longest; "total" if the parts are not known."""
+        """The longest segment; "total" if the segments are not known."""
         parts = {name: ns for name, ns in self.durations_ns.items() if name != "total"}
         return max(parts, key=parts.__getitem__) if parts else "total"

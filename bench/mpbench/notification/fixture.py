@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Fixture `notifications`: provoke OP-TEE's notifications, time them, record what came out."""
+"""Fixture `notifications`: provoke OP-TEE's notifications, time them, record the results."""
 
 import functools
 import sys
@@ -13,25 +13,23 @@ from typing import Any
 import pytest
 from attrs import define, evolve, field
 
-from mpbench.board.stimulus import PassiveStimulus
-from mpbench.board.trace import raw_trace
-from mpbench.board.trace.ring_buffer import Events, Format, decode, event_format, layout
+from mpbench.board.protocols import Board
+from mpbench.board.stimulus import PassiveStimulus, Stimulus
 from mpbench.core import record
-from mpbench.core.errors import InfrastructureError, InvalidRun, UsageError
+from mpbench.core.errors import InvalidRun, UsageError
 from mpbench.core.facts import Measurement, measured
 from mpbench.core.histogram import Histogram, interval
 from mpbench.deployment.fixture import DeployBench
-from mpbench.notification import run
+from mpbench.notification import collect, run
 from mpbench.notification.capabilities import Facilities, look
-from mpbench.notification.cpu_activity import marks_of_raw, marks_of_text, of_snapshot, slowest
+from mpbench.notification.cpu_activity import of_snapshot
 from mpbench.notification.facts import EVENTS, SEGMENTS, Outlier
-from mpbench.notification.ftrace_plan import Recorded
+from mpbench.notification.fixture_options import limits, slower
 from mpbench.notification.ftrace_session import FtraceSession, timing
 from mpbench.notification.live_histogram import Live
 from mpbench.notification.measure import (
     EMULATED,
     LATENCY,
-    OUTLIERS,
     Result,
     as_sample,
     measurements,
@@ -41,22 +39,19 @@ from mpbench.notification.measure import (
     worst,
 )
 from mpbench.notification.parse import unpacked
-from mpbench.notification.trace_events import Role, TraceEvent, follow, lost_in_text, of_raw, of_text
+from mpbench.notification.stimulus import best_stimulus
 
-SAMPLES, RATE_HZ = 500, 200.0
-LOOK_EVERY_S = 2.0
-OUTLIERS_OF, LEAST_PART = 2, 200
-"""The kernel keeps one outlier's context: of a run, that of the slowest in each half, and in what is
-made up for after it. A part has at least so many notifications."""
-MOST_BYTES = 16 << 10
-"""No more snapshots are read in a run that has read so much of them."""
+SHOW_EVERY_S = 2.0
+PARTS, LEAST_PART = 2, 200
+"""The kernel keeps one outlier's context: a snapshot is read for each half of a run and for its re-measured
+samples. A part has at least LEAST_PART notifications."""
+MOST_SNAPSHOT_BYTES = 16 << 10
+"""No more snapshots are read in a run after this many bytes of them."""
 LISTEN_S, LISTENED = 5.0, 30
-"""So long, and for so many, where notifications only come by themselves (1 Hz)."""
-SOURCES = ("SecureConsoleStimulus", "RtcAlarmStimulus", "PassiveStimulus")
-"""Drivers of stimuli, best first."""
+"""Seconds to listen, and most samples, if notifications only come by themselves (1 Hz)."""
 
-AT_ONCE, ROUNDS = 10_000, 20
-"""What the buffer of a CPU holds for certain; and so many times at most."""
+CAPACITY, ROUNDS = 10_000, 20
+"""Notifications that the buffer of a CPU always has room for, and the limit of recordings."""
 
 NO_SNAPSHOTS = (
     "histograms keep no single notification, and this kernel takes no snapshots of what ran during the "
@@ -69,39 +64,16 @@ NO_SOURCE = (
 )
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    group = parser.getgroup("mpbench")
-    group.addoption(
-        "--bench-samples",
-        type=int,
-        metavar="N",
-        default=SAMPLES,
-        help=f"notifications per measurement ({SAMPLES})",
-    )
-    group.addoption("--bench-live", action="store_true", help="show notifications as they come")
-    group.addoption(
-        "--bench-baseline",
-        metavar="RUN",
-        action="append",
-        default=[],
-        help="compare with a run of the same board and kernel; may be given several times: they are joined",
-    )
-    group.addoption(
-        "--bench-rate",
-        type=float,
-        metavar="HZ",
-        default=RATE_HZ,
-        help=f"notifications per second ({RATE_HZ})",
-    )
-
-
 @define
 class Notifications:
-    """The board's notifications, in the hands of one test case."""
+    """Notification API of one test.
+
+    baseline: distributions by segment of earlier runs; slower: allowed multiple of its durations
+    """
 
     bench: DeployBench
     found: Facilities
-    stimulus: Any
+    stimulus: Stimulus
     limits_us: Mapping[str, Mapping[str, float]]
     samples: int
     rate_hz: float
@@ -109,157 +81,135 @@ class Notifications:
     live: Live | None = None
     baseline: Mapping[str, Histogram] | None = None
     slower: float = 1.0
-    _unseen: int = 0
-    _bytes: int = 0
+    _since_snapshot: int = 0
+    _snapshot_bytes: int = 0
     _slowest: list[Outlier] = field(factory=list)
 
     @contextmanager
     def traced(self, **wanted: bool) -> Iterator[FtraceSession]:
-        """A latency trace, gone afterwards."""
-        session: Any = self.bench.board.session
-        with timing(session, self.found, run.BUCKETS, **wanted) as trace:
+        """A started FtraceSession, removed afterwards; `wanted`: see FtraceSession.start()."""
+        with timing(self.bench.board.session, self.found, run.BUCKETS, **wanted) as trace:
             yield trace
 
     def send(self, count: int, burst: int = 1) -> int | None:
-        """Provoke notifications at the rate of the run; with a look now and then if somebody watches."""
+        """Provoke notifications at the rate of the run, in parts, with a live histogram if it is wanted.
+
+        Number of notifications sent, None if they come by themselves.
+        """
         if self.trace is None:
             return self._send(count, burst)
-        parts, watched = [], self.live is not None
-        step = max(1, round(self.rate_hz * LOOK_EVERY_S) if watched else self.samples // OUTLIERS_OF)
-        for begin in range(0, count, step):
-            number = min(step, count - begin)
-            parts.append(self._send(number, burst))
-            self._unseen += number
-            if self._unseen >= max(LEAST_PART, self.samples // OUTLIERS_OF):
-                self._see()
+        sent = []
+        part = max(1, round(self.rate_hz * SHOW_EVERY_S) if self.live else self.samples // PARTS)
+        for start in range(0, count, part):
+            number = min(part, count - start)
+            sent.append(self._send(number, burst))
+            self._since_snapshot += number
+            if self._since_snapshot >= max(LEAST_PART, self.samples // PARTS):
+                self._read_snapshot()
             if self.live is not None:
                 moved = self.trace.moved
-                self.live.show(run.look(self.trace, self.found))
-                self.trace.moved = moved  # what a person watches is no part of the result
-        return None if None in parts else sum(n or 0 for n in parts)
+                self.live.show(run.totals_so_far(self.trace, self.found))
+                self.trace.moved = moved  # bytes read for the live histogram are not part of the result
+        return None if None in sent else sum(n or 0 for n in sent)
 
-    def _see(self) -> None:
-        """The slowest notification since the last time, with what ran meanwhile, if the kernel keeps it."""
-        self._unseen = 0
+    def _read_snapshot(self) -> None:
+        """Add the slowest notification since the last snapshot, with CPU activity, if the kernel keeps it."""
+        self._since_snapshot = 0
         assert self.trace is not None
-        if self._bytes < MOST_BYTES and (packed := self.trace.worst()):
-            self._bytes += len(packed)
-            self._slowest += of_snapshot(unpacked(packed), roles_of(self.trace.plan.context))
+        if self._snapshot_bytes < MOST_SNAPSHOT_BYTES and (packed := self.trace.worst()):
+            self._snapshot_bytes += len(packed)
+            self._slowest += of_snapshot(unpacked(packed), collect.roles_of(self.trace.plan.context))
 
     def _send(self, count: int, burst: int) -> int | None:
-        return self.stimulus.send(count, self.rate_hz, burst, lambda _: True)  # type: ignore[no-any-return]
+        return self.stimulus.send(count, self.rate_hz, burst, lambda _: True)
 
     def run(
-        self, samples: int | None = None, *, burst: int = 1, meanwhile: Callable[[], object] = lambda: None
+        self,
+        samples: int | None = None,
+        *,
+        burst: int = 1,
+        while_sending: Callable[[], object] = lambda: None,
     ) -> Result:
-        """Measure so many notifications; skips the test when the board has no source of them.
+        """Measure `samples` notifications; skips the test if the board has no source of them.
 
-        burst: so many at once, which the secure world may merge into one: the samples may be fewer then
-        meanwhile: what is done while they come
+        burst: how many are sent at once; the secure world may merge them, and the samples may be fewer
+        while_sending: called while they are sent
         """
         wanted = samples or self.samples
         if self.trace is None:
-            found = self._one_by_one(wanted, burst, meanwhile)
+            found = self._recorded(wanted, burst, while_sending)
         else:
-            found = self._counted(self.trace, wanted, burst, meanwhile)
+            found = self._counted(self.trace, wanted, burst, while_sending)
         if not found.counts.ended:
             pytest.skip(NO_SOURCE.format(seconds=wanted / self.rate_hz))
         return found
 
     def _counted(
-        self, trace: FtraceSession, wanted: int, burst: int, meanwhile: Callable[[], object]
+        self, trace: FtraceSession, wanted: int, burst: int, while_sending: Callable[[], object]
     ) -> Result:
         """Counted by the kernel."""
         least = wanted if burst == 1 else 1
-        self._bytes = 0
-        self._see()  # what was slowest until now is no part of this run
+        self._snapshot_bytes = 0
+        self._read_snapshot()  # the slowest until now is not part of this run
         self._slowest.clear()
-        self._bytes = 0
+        self._snapshot_bytes = 0
         found = run.measure(
             trace,
             self.found,
-            lambda n: self._beside(n, burst, meanwhile),
+            lambda n: self._send_during(n, burst, while_sending),
             wanted,
             least,
-            ending=self._see,
+            at_end=self._read_snapshot,
         )
         return evolve(found, outliers=worst(self._slowest))
 
-    def _one_by_one(self, wanted: int, burst: int, meanwhile: Callable[[], object]) -> Result:
-        """Recorded one by one, where the kernel has no histograms: as many at once as its buffer holds.
+    def _recorded(self, wanted: int, burst: int, while_sending: Callable[[], object]) -> Result:
+        """Recorded event by event, for kernels without histograms: per recording as many as its buffer holds.
 
-        A record that ends inside of a bottom half is made again: without counts nobody knows before.
+        A recording that ends inside a bottom half is repeated: without counts that is not known before.
         """
         whole: list[Result] = []
         for _ in range(ROUNDS):
             left = wanted - sum(r.counts.ended for r in whole)
             if left <= 0 or (whole and (burst > 1 or not whole[-1].counts.ended)):
                 break
-            found = self._record_of(min(left, AT_ONCE), burst, meanwhile)
+            found = self._recording_of(min(left, CAPACITY), burst, while_sending)
             whole += [found] if found.counts.started == found.counts.ended else []
         if not whole:
-            raise InvalidRun(f"notifications never stop: {ROUNDS} records, each cut inside of a bottom half")
+            raise InvalidRun(f"all {ROUNDS} recordings ended inside a bottom half")
         return functools.reduce(merged, whole)
 
-    def _record_of(self, count: int, burst: int, meanwhile: Callable[[], object]) -> Result:
+    def _recording_of(self, count: int, burst: int, while_sending: Callable[[], object]) -> Result:
+        """Decoded from raw pages if the board's buffer has a known layout, else from text."""
         with self.traced(count=False, record=True) as trace:
             before, after, sent = run.recorded(
-                trace, self.found, lambda n: self._beside(n, burst, meanwhile), count
+                trace, self.found, lambda n: self._send_during(n, burst, while_sending), count
             )
-            return self._taken(trace, after.since(before).table, sent)
+            method = run.RAW if collect.layout_is_known(self.bench.board.session) else run.TEXT
+            return self._collected(method, trace, after.since(before).table, sent)
 
-    def _taken(self, trace: FtraceSession, table: Mapping[int, int], sent: int | None) -> Result:
-        """Raw if the board's buffer has a layout that is known, else as text."""
-        session: Any = self.bench.board.session
-        try:
-            layout(raw_trace.descriptions(session, []).header_page)
-        except InfrastructureError:
-            return self._by_text(trace, table, sent)
-        return self._raw(trace, table, sent)
+    def _collected(
+        self, method: str, trace: FtraceSession, table: Mapping[int, int], sent: int | None
+    ) -> Result:
+        take = collect.raw if method == run.RAW else collect.text
+        found = take(self.bench.board.session, trace)
+        return run.followed(self.found, found, table, method=method, sent=sent)
 
-    def _beside(self, count: int, burst: int, meanwhile: Callable[[], object]) -> int | None:
-        """Send while something else is done; whatever either raises, both have ended."""
+    def _send_during(self, count: int, burst: int, while_sending: Callable[[], object]) -> int | None:
+        """Send in a second thread while the action runs; afterwards both have ended, whatever was raised."""
         with ThreadPoolExecutor(1) as pool:
             sending = pool.submit(self.send, count, burst)
-            meanwhile()
+            while_sending()
             return sending.result()
 
     def recorded(self, trace: FtraceSession, samples: int | None = None) -> dict[str, Result]:
-        """Notifications whose events are recorded one by one, by every method the trace is set up for."""
+        """Record notifications event by event; results by each method that the trace is set up for."""
         before, after, sent = run.recorded(trace, self.found, self.send, samples or self.samples)
         table = after.since(before).table
-        found = {run.TEXT: self._by_text(trace, table, sent), run.RAW: self._raw(trace, table, sent)}
+        found = {m: self._collected(m, trace, table, sent) for m in (run.TEXT, run.RAW)}
         if after.durations:
             found[run.HISTOGRAM] = run.result(self.found, before, after, sent, trace.moved)
         return found
-
-    def _by_text(self, trace: FtraceSession, table: Mapping[int, int], sent: int | None) -> Result:
-        """From the text, which stays on the board."""
-        session: Any = self.bench.board.session
-        text = raw_trace.text(session, trace.instance).decode("utf-8", "backslashreplace")
-        around = (
-            raw_trace.text(session, trace.context).decode("utf-8", "backslashreplace")
-            if trace.context_recorded
-            else ""
-        )
-        seen = follow(of_text(text, roles_of(trace.plan.recorded)))
-        return run.followed(
-            self.found, seen, table, method=run.TEXT, lost=lost_in_text(text), sent=sent,
-            moved=len(text) + len(around),
-            outliers=slowest(seen.samples, OUTLIERS, marks_of_text(around)),
-        )  # fmt: skip
-
-    def _raw(self, trace: FtraceSession, table: Mapping[int, int], sent: int | None) -> Result:
-        """From the raw pages, which are taken off the board."""
-        session: Any = self.bench.board.session
-        events = Decoded(session, trace.instance, trace.plan.recorded)
-        around = Decoded(session, trace.context, trace.plan.context if trace.context_recorded else ())
-        seen = follow(events.trace_events())
-        return run.followed(
-            self.found, seen, table, method=run.RAW, lost=events.lost, sent=sent,
-            moved=events.moved + around.moved,
-            outliers=slowest(seen.samples, OUTLIERS, marks_of_raw(around.pages, around.formats)),
-        )  # fmt: skip
 
     def record(self, found: Result, conditions: Mapping[str, str] = MappingProxyType({})) -> None:
         """Record measurements and figures; InvalidRun if not every interrupt is explained.
@@ -318,56 +268,21 @@ class Notifications:
 
     @property
     def conditions(self) -> str:
-        """What else the figures depend on."""
+        """Timer, CPUs and frequency governor, which the figures depend on."""
         tick, governor = self.found.tick_ns, self.found.governor or "none"
         timer = f"timer tick {tick:.1f} ns" if tick else "timer tick unknown"
         return f"{timer}, CPUs {self.found.online}, frequency governor {governor}"
 
 
-class Decoded:
-    """What an instance recorded, taken off the board raw.
-
-    pages: events by CPU; formats: by event; lost: events the buffer had no room for; moved: bytes
-    """
-
-    def __init__(self, session: Any, instance: str, recorded: tuple[Recorded, ...]) -> None:
-        self.roles = roles_of(recorded)
-        self.formats: dict[str, Format] = {}
-        self.pages: list[tuple[int, Events]] = []
-        self.lost = self.moved = 0
-        if recorded:
-            self._take(session, instance)
-
-    def _take(self, session: Any, instance: str) -> None:
-        said = raw_trace.descriptions(session, list(self.roles))
-        where, formats = layout(said.header_page), [event_format(text) for text in said.formats]
-        self.formats = dict(zip(self.roles, formats, strict=True))
-        self.lost = raw_trace.lost(session, instance)
-        for cpu, data in raw_trace.each(session, instance, where.page_size):
-            self.moved += len(data)
-            for events in decode(data, where, {f.id: f for f in formats}):
-                self.lost += events.lost
-                self.pages.append((cpu, events))
-
-    def trace_events(self) -> list[TraceEvent]:
-        """Those of notifications."""
-        return [h for cpu, events in self.pages for h in of_raw(cpu, events, self.formats, self.roles)]
-
-
-def roles_of(recorded: tuple[Recorded, ...]) -> dict[str, Role]:
-    """What each recorded event is to a notification."""
-    return {r.event: Role(r.role, r.key, r.only) for r in recorded}
-
-
 @pytest.fixture(scope="session")
-def notification_facilities(board: Any) -> Facilities:
-    """What the board has for notifications and for timing them, asked once."""
+def notification_facilities(board: Board) -> Facilities:
+    """The board's facilities for notifications and for timing them, read once per run."""
     return look(board.session)
 
 
 @pytest.fixture(scope="module")
-def notification_trace(board: Any, notification_facilities: Facilities) -> Iterator[FtraceSession | None]:
-    """The kernel's histograms, for all tests of a module: setting them up takes longer than many a run."""
+def notification_trace(board: Board, notification_facilities: Facilities) -> Iterator[FtraceSession | None]:
+    """The kernel's histograms, for all tests of a module: their set-up takes longer than many a run."""
     if "histogram" not in notification_facilities.methods:
         yield None
         return
@@ -383,13 +298,16 @@ def notifications(
     target: Any,
     request: Any,
 ) -> Notifications:
-    """Notifications of this board; NOT-RUN, with what it lacks, where they can't be measured."""
+    """Notifications of this board; NOT-RUN, with the missing parts, if they can't be measured."""
     if notification_facilities.missing:
         pytest.skip("; ".join(notification_facilities.missing))
-    option, stimulus, samples = request.config.option, source(target), request.config.option.bench_samples
+    option, samples = request.config.option, request.config.option.bench_samples
+    stimulus = best_stimulus(target)
+    if isinstance(stimulus, str):
+        pytest.skip(stimulus)
     if isinstance(stimulus, PassiveStimulus):
         samples = min(samples, LISTENED)
-        if notification_trace and not run.heard(notification_trace, notification_facilities, LISTEN_S):
+        if notification_trace and not run.listen(notification_trace, notification_facilities, LISTEN_S):
             pytest.skip(NO_SOURCE.format(seconds=LISTEN_S))
     return Notifications(
         bench,
@@ -406,7 +324,7 @@ def notifications(
 
 
 def live(config: Any) -> Live | None:
-    """A picture for somebody who watches, if it is wanted."""
+    """Live histogram in the terminal, None without --bench-live."""
     option = config.option
     if not option.bench_live:
         return None
@@ -446,34 +364,4 @@ def baseline(directory: str, here: Mapping[str, str]) -> Mapping[str, Histogram]
     }
     if not found:
         raise UsageError(f"{directory}: no notification was timed in this run, or by an older version")
-    return found
-
-
-def source(target: Any) -> Any:
-    """The best stimulus that the target has and the board supports. Skips the test if there is none."""
-    reasons = []
-    drivers = {type(driver).__name__: driver for driver in target.drivers}
-    for name in SOURCES:
-        if name in drivers:
-            target.activate(drivers[name])
-            reason = drivers[name].unavailable()
-            if not reason:
-                return drivers[name]
-            reasons.append(reason)
-    return pytest.skip("; ".join(["the target file names no stimulus of notifications", *reasons]))
-
-
-def slower(config: Any) -> float:
-    """Option bench_latency_slower: so many times a baseline's durations are allowed, 1 if it is not there."""
-    found = config.get_option("bench_latency_slower", 1.0)
-    if not isinstance(found, (int, float)) or found < 1:
-        raise UsageError(f"bench_latency_slower: {found!r}; a number from 1 on, e.g. 1.1 for 10 % more")
-    return float(found)
-
-
-def limits(config: Any) -> Mapping[str, Mapping[str, float]]:
-    """Option bench_latency_limits_us: {total: {p99: 900}}. UsageError for a segment that does not exist."""
-    found = config.get_option("bench_latency_limits_us", {})
-    if not isinstance(found, dict) or found.keys() - SEGMENTS.keys():
-        raise UsageError(f"bench_latency_limits_us: {found!r}; segments are {', '.join(SEGMENTS)}")
     return found

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Read the kernel's `hist` files. Pure.
+"""Parse the kernel's `hist` files. Pure.
 
 Ref: Linux kernel/trace/trace_events_hist.c, hist_show() and hist_trigger_print_key();
      Documentation/trace/histogram.rst
@@ -24,8 +24,8 @@ TOTAL = re.compile(r"^    (Hits|Entries|Dropped): (\d+)$", re.M)
 class HistTable:
     """One histogram.
 
-    rows: value, or a bucket's first value, by key → hits; dropped: what found no place in the table
-    consistent: rows and totals belong to one moment; they don't when events came while the file was read
+    rows: by key: value, or a bucket's first value, → hits; dropped: events that the table had no room for
+    consistent: rows and totals are of one moment; they are not if events came while the file was read
     """
 
     trigger: str
@@ -36,7 +36,7 @@ class HistTable:
 
 
 def tables(text: str) -> Iterator[HistTable]:
-    """The histograms of one event. InfrastructureError if a table is cut short."""
+    """The histograms of one event. InfrastructureError if a table is truncated."""
     starts = [*(found.start() for found in TRIGGER.finditer(text)), len(text)]
     for begin, end in pairwise(starts):
         yield _table(text[begin:end])
@@ -50,7 +50,7 @@ def _table(text: str) -> HistTable:
         ({name: int(low) for name, low in KEY.findall(keys)}, int(hits)) for keys, hits in ROW.findall(text)
     )
     if totals.keys() != {"Hits", "Entries", "Dropped"}:
-        raise InfrastructureError(f"a histogram of the kernel is cut short: {trigger or text[:80]!r}")
+        raise InfrastructureError(f"a histogram of the kernel is truncated: {trigger or text[:80]!r}")
     counted = sum(hits for _, hits in rows)
     consistent = len(rows) == totals["Entries"] and counted == totals["Hits"]
     return HistTable(trigger, rows, totals["Hits"], totals["Dropped"], consistent)

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""What to ask of the kernel so that it times notifications by itself: probes, synthetic events, histograms.
+"""Plan how the kernel times notifications by itself: probes, synthetic events, histograms.
 
 Each notification is carried along a chain of histograms, whose variables hold the times so far:
 
     irq_handler_entry → queue → start → begin → end → one synthetic event with every duration
 
 The first call of the secure world and the last return from it are taken: calls repeat for every RPC. Counts
-are kept at each link: a notification that doesn't reach the end is missed, not forgotten. A variable is used
-up only by an expression (`common_timestamp-$t`), so every link has one, and nothing is linked twice. Pure.
+are kept at each link, so a notification that doesn't reach the end is noticed. A variable is consumed only by
+an expression (`common_timestamp-$t`), so every link has one, and nothing is linked twice. Pure.
 
 A 32-bit kernel's histograms see the lower 32 bits of an event's field only (hist_field_u64 casts to unsigned
 long). So there every time goes through a field, the last one by an event of its own, and a duration is right
@@ -48,9 +48,9 @@ ENTRIES = 1024
 
 @frozen
 class Trigger:
-    """A histogram: its event's directory below events/, and what is written there.
+    """A histogram: its event's directory below events/, and the text of its trigger.
 
-    role: what the event is to a notification; key: its field that links it to others, "" for none
+    role: role of the event for a notification; key: its field that links it to others, "" for none
     counts: the histogram counts every event, whatever came before it, and is read for that
     """
 
@@ -62,16 +62,16 @@ class Trigger:
 
     @property
     def condition(self) -> str:
-        """Which of the events are counted, and recorded."""
+        """Filter of the events that are counted, and recorded."""
         return self.text.partition(" if ")[2]
 
 
 @frozen
 class Recorded:
-    """An event that goes to the ring buffer: its directory, its filter, and what it is to a notification.
+    """An event to record in the ring buffer: its directory, its filter, and its role for a notification.
 
-    role: "" for one that only tells what else ran; key: its field that links it; only: the key's value if the
-    filter lets others through, which tell what else ran
+    role: "" for an event that shows CPU activity only; key: its field that links it
+    only: value of the key if the filter also passes events that show CPU activity only
     """
 
     event: str
@@ -83,11 +83,11 @@ class Recorded:
 
 @frozen
 class FtracePlan:
-    """Everything that is asked for; names carry the run's tag, so that two runs don't meet.
+    """Everything to set up; names start with the run's tag, so that two runs don't collide.
 
     recorded: events for the other two methods
-    context: events that tell what ran while an outlier waited, and those of notifications once more; with a
-    buffer of their own, since an interrupt's event that comes while another is written blurs that one's time
+    context: events that show CPU activity during an outlier, and those of notifications again; with a buffer
+    of their own, since an interrupt's event that comes while another is written distorts that one's time
     worst: histogram that takes a snapshot of the context whenever a notification is the slowest so far
     """
 
@@ -118,11 +118,11 @@ def plan(found: Facilities, tag: str, bands: tuple[tuple[int, int, int], ...]) -
 
 WORST = f"hist:keys=cpu:m={BY_CPU}:onmax($m).snapshot()"
 CONTEXT = ("sched/sched_switch", "irq/irq_handler_exit", "irq/softirq_entry", "irq/softirq_exit")
-"""Tell what runs on a CPU, together with irq_handler_entry."""
+"""Show what runs on a CPU, together with irq_handler_entry."""
 
 
 def _context(found: Facilities, ours: Mapping[str, Trigger]) -> Iterator[Recorded]:
-    """Of the two events of interrupts all are recorded; ours are told apart by their number."""
+    """All events of interrupts are recorded; those of notifications are distinguished by their number."""
     for link in ours.values():
         if link.event == "irq/irq_handler_entry":
             yield Recorded(link.event, "", link.role, "irq", found.irq)
@@ -173,7 +173,7 @@ def _per_cpu(found: Facilities, tag: str) -> Iterator[Trigger]:
 
 
 def _threaded(found: Facilities, tag: str) -> Iterator[Trigger]:
-    """The handler's end asks for the thread: a thread that runs still is not woken, but goes round again."""
+    """The handler's end requests the thread; one that still runs is not woken, but loops once more."""
     yield _interrupt(found)
     yield from _queue("irq/irq_handler_exit", tag, "irq", f"irq=={found.irq} && ret=={WAKE_THREAD}")
     yield Trigger(f"synthetic/{tag}_q", _hist("id", "i1=ti,q1=tq,c1=cpu"))
@@ -183,9 +183,9 @@ def _threaded(found: Facilities, tag: str) -> Iterator[Trigger]:
 
 
 def _count(event: str, role: str, key: str, condition: str) -> Trigger:
-    """Counts every event: a link of the chain counts only those that the link before it has led to.
+    """Counts every event; a link of the chain counts only events that an event of the previous link preceded.
 
-    key: another one than that of the link on the same event
+    key: differs from that of the link on this event
     """
     return Trigger(event, _hist(key, f"size={ENTRIES}", condition), role, counts=True)
 
@@ -203,8 +203,8 @@ def _queue(event: str, tag: str, key: str, condition: str) -> Iterator[Trigger]:
 
 
 def _start(event: str, tag: str, key: str, condition: str) -> Iterator[Trigger]:
-    """A work item that is queued again between its taking up and its start passes the later times on: rare,
-    and then the other one has none."""
+    """A work item that is queued again before it starts passes on the later times. That is rare; the earlier
+    request then has no sample."""
     yield _count(event, START, "common_cpu", condition)
     keep = f"x2={NOW}-$q1,i2=$i1,q2=$q1,c2=$c1,s2={NOW}:clock={CLOCK}"
     action = f"onmatch(synthetic.{tag}_q).trace({tag}_s,$i2,$q2,$s2,$c2)"
@@ -212,7 +212,7 @@ def _start(event: str, tag: str, key: str, condition: str) -> Iterator[Trigger]:
 
 
 def _caller(found: Facilities) -> str:
-    """Whose calls of the secure world can be a bottom half's; others would only fill the tables."""
+    """Filter of processes that can be bottom halves; calls of others would only fill the tables."""
     return 'COMM ~ "kworker/*"' if found.path == PER_CPU else f"common_pid=={found.thread}"
 
 
@@ -242,7 +242,7 @@ def _end(event: str, tag: str, condition: str) -> Iterator[Trigger]:
 
 WRAP = 1 << 32
 LOST = (1 << 64) - WRAP
-"""What a duration is less by when a 32-bit kernel's clock has wrapped within it."""
+"""Offset of a duration within which a 32-bit kernel's clock has wrapped."""
 
 
 def _durations(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the kernel had counted of notifications when it was asked. Pure.
+"""Parse the kernel's counts of notifications as they were read in one go. Pure.
 
 Ref: Linux kernel/irq/proc.c (show_interrupts), kernel/trace/trace_kprobe.c (probes_profile_seq_show)
 """
@@ -27,29 +27,29 @@ Bucket = tuple[int, int, int]
 
 @frozen
 class Readout:
-    """Everything since the counting began.
+    """Everything counted since the set-up.
 
-    table:     /proc/interrupts of the notification's line, by CPU
-    hits:      by label: key's value → hits
-    durations: by segment: bucket → count
-    dropped:   records that the kernel could not keep
-    quiet:     nothing happened while this was read: all numbers are of one moment
+    table:      interrupts of notifications by CPU, by /proc/interrupts
+    hits:       by role: value of the key → hits
+    durations:  by segment: bucket → count
+    dropped:    records that the kernel had no room for
+    consistent: no notification arrived while this was read: all numbers are of one moment
     """
 
     table: Mapping[int, int]
     hits: Mapping[str, Mapping[int, int]]
     durations: Mapping[str, Mapping[Bucket, int]] = field(repr=False)
     dropped: int
-    quiet: bool
+    consistent: bool
 
     def since(self, before: "Readout") -> "Readout":
-        """What came on top of an earlier one."""
+        """Difference from an earlier readout."""
         return Readout(
             _less(self.table, before.table),
             {label: _less(rows, before.hits.get(label, {})) for label, rows in self.hits.items()},
             {name: _less(rows, before.durations.get(name, {})) for name, rows in self.durations.items()},
             self.dropped - before.dropped,
-            self.quiet and before.quiet,
+            self.consistent and before.consistent,
         )
 
 
@@ -61,7 +61,7 @@ def unpacked(data: bytes) -> str:
     """Text that the board sent compressed. InfrastructureError if it is damaged."""
     try:
         if not data:
-            raise EOFError("nothing came")
+            raise EOFError("no data")
         return gzip.decompress(data).decode("utf-8", "replace")
     except (OSError, EOFError, zlib.error) as e:
         raise InfrastructureError(
@@ -70,10 +70,13 @@ def unpacked(data: bytes) -> str:
 
 
 def readout(text: str, line: str) -> Readout:
-    """Sections `@@ label` with a hist file each, between two looks at the line in /proc/interrupts."""
+    """Parse sections `@@ label` with a hist file each, between two copies of /proc/interrupts.
+
+    line: name of the notification's interrupt. InfrastructureError if anything is missing.
+    """
     parts = SECTION.split(text)
     sections = list(zip(parts[1::2], parts[2::2], strict=True))
-    looks = [interrupts(body, line) for label, body in sections if label == "interrupts"]
+    copies = [interrupts(body, line) for label, body in sections if label == "interrupts"]
     found: dict[str, dict[int, int]] = {}
     durations: dict[str, dict[Bucket, int]] = {}
     every: list[HistTable] = []
@@ -86,14 +89,14 @@ def readout(text: str, line: str) -> Readout:
         elif these:
             counted = next(table for table in these if "onmatch" not in table.trigger)
             found[label] = {next(iter(key.values())): hits for key, hits in counted.rows}
-    if len(looks) != 2:
+    if len(copies) != 2:
         raise InfrastructureError(
-            f"the board's answer is cut short: {len(looks)} looks at /proc/interrupts instead of 2"
+            f"the board's answer is truncated: {len(copies)} copies of /proc/interrupts instead of 2"
         )
     missed = sum(int(n) for label, body in sections if label == "missed" for n in MISSED.findall(body))
     dropped = sum(table.dropped for table in every) + missed
-    quiet = looks[0] == looks[1] and all(table.consistent for table in every)
-    return Readout(looks[1], found, durations, dropped, quiet)
+    consistent = copies[0] == copies[1] and all(table.consistent for table in every)
+    return Readout(copies[1], found, durations, dropped, consistent)
 
 
 MISSED = re.compile(r"^ *\S+ +\d+ +(\d+)$", re.M)
@@ -111,8 +114,8 @@ def _add_durations(table: HistTable, durations: dict[str, dict[Bucket, int]]) ->
 
 
 def interrupts(table: str, line: str) -> dict[int, int]:
-    """Counts of a line of /proc/interrupts by CPU. InfrastructureError: there is no such line."""
+    """Counts by CPU of an interrupt in /proc/interrupts, by name. InfrastructureError if it is missing."""
     found = by_cpu(table, line)
     if found is None:
-        raise InfrastructureError(f"/proc/interrupts has no line {line!r} any more")
+        raise InfrastructureError(f"/proc/interrupts no longer lists {line!r}")
     return found

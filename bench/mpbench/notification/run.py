@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A run of notifications: capture, provoke, read, count, and say where every interrupt went."""
+"""A run of notifications: provoke, read what the kernel counted or recorded, and count every interrupt."""
 
 import threading
 from collections import Counter
@@ -8,23 +8,23 @@ from typing import Protocol
 
 from mpbench.core.errors import InfrastructureError, InvalidRun
 from mpbench.core.histogram import BANDS, Histogram, of_values
-from mpbench.notification.facts import END, IRQ, QUEUE, REQUEST, SEGMENTS, START, THREADED, Outlier
+from mpbench.notification.collect import Collected
+from mpbench.notification.facts import END, IRQ, QUEUE, REQUEST, SEGMENTS, START, THREADED
 from mpbench.notification.measure import Counts, Result
 from mpbench.notification.parse import ALL_CPUS, Readout, readout, unpacked
-from mpbench.notification.trace_events import Followed
 
 HISTOGRAM, RAW, TEXT = "hist triggers", "raw ring buffer", "trace text"
 READS = 12
-SETTLE_S = 0.2
+PAUSE_S = 0.2
 BUCKETS = tuple((band.low_ns, band.high_ns, band.width_ns) for band in BANDS)
 
 
-class Found(Protocol):
-    """What is needed of the board's facilities."""
+class NotificationInterrupt(Protocol):
+    """The interrupt of notifications; Facilities is one."""
 
     @property
     def path(self) -> str:
-        """Name of the path."""
+        """PER_CPU or THREADED of mpbench.notification.capabilities."""
 
     @property
     def line(self) -> str:
@@ -32,18 +32,18 @@ class Found(Protocol):
 
 
 class Trace(Protocol):
-    """What is needed of the trace."""
+    """Counts of the kernel; FtraceSession is one."""
 
     moved: int
 
     def read(self, *, durations: bool = True, restart: bool = False, halt: bool = False) -> bytes:
-        """Everything counted so far; without durations it is short. The record of events begins or ends."""
+        """Everything counted so far; without durations it is short. See FtraceSession.read()."""
 
 
 _pause = threading.Event().wait
 
 
-def quiet(
+def consistent(
     trace: Trace,
     line: str,
     idle: int | None = None,
@@ -52,39 +52,43 @@ def quiet(
     restart: bool = False,
     pause: Callable[[float], object] = _pause,
 ) -> Readout:
-    """A reading during which nothing happened. InvalidRun if there is none.
+    """A readout during which no notification arrived. InvalidRun if all READS are disturbed.
 
-    idle: what under_way() said of an idle board: a trace that is set up while something is under way sees
-    the end of it only, or only the begin. None: this reading is to find out.
+    idle: under_way() of an idle board, which is not 0 if the trace was set up during a bottom half and saw
+    only its end; None: not known yet, this readout shows it
     """
     for _ in range(READS):
         found = readout(unpacked(trace.read(durations=durations, restart=restart)), line)
-        if found.quiet and under_way(found) == (under_way(found) if idle is None else idle):
+        if found.consistent and idle in (None, under_way(found)):
             return found
-        pause(SETTLE_S)
-    raise InvalidRun(f"notifications never stop: {READS} readings, and none of one moment")
+        pause(PAUSE_S)
+    raise InvalidRun(f"no consistent snapshot: notifications arrived during all {READS} reads")
 
 
-def look(trace: Trace, found: Found) -> Histogram:
-    """Totals so far, whatever happens meanwhile: for somebody who watches, not for a result."""
+def totals_so_far(trace: Trace, found: NotificationInterrupt) -> Histogram:
+    """Total durations so far, consistent or not: for the live display only."""
     segments, _ = histograms(readout(unpacked(trace.read()), found.line).durations)
     return segments.get("total", Histogram())
 
 
-def heard(trace: Trace, found: Found, seconds: float, pause: Callable[[float], object] = _pause) -> int:
-    """Interrupts that come by themselves in so many seconds."""
-    before = sum(quiet(trace, found.line, durations=False).table.values())
+def listen(
+    trace: Trace, found: NotificationInterrupt, seconds: float, pause: Callable[[float], object] = _pause
+) -> int:
+    """Number of interrupts that come by themselves within `seconds`."""
+    before = sum(consistent(trace, found.line, durations=False).table.values())
     pause(seconds)
-    return sum(quiet(trace, found.line, durations=False).table.values()) - before
+    return sum(consistent(trace, found.line, durations=False).table.values()) - before
 
 
 def under_way(found: Readout) -> int:
-    """Bottom halves that began and did not end."""
+    """Bottom halves that started and have not ended."""
     return sum(found.hits.get(START, {}).values()) - sum(found.hits.get(END, {}).values())
 
 
-def result(found: Found, before: Readout, after: Readout, sent: int | None, moved: int) -> Result:
-    """What happened between two quiet readings."""
+def result(
+    found: NotificationInterrupt, before: Readout, after: Readout, sent: int | None, moved: int
+) -> Result:
+    """Result of the notifications between two consistent readouts."""
     came = after.since(before)
     segments, by_cpu = histograms(came.durations)
     return Result(
@@ -103,7 +107,7 @@ def result(found: Found, before: Readout, after: Readout, sent: int | None, move
 def counts(
     path: str, hits: Mapping[str, Mapping[int, int]], table: Mapping[int, int], samples: int, dropped: int
 ) -> Counts:
-    """By what is counted on each path; see mpbench.notification.ftrace_plan."""
+    """Counts by what each path has a histogram for; see mpbench.notification.ftrace_plan."""
     sums = {label: sum(rows.values()) for label, rows in hits.items()}
     threaded = path == THREADED
     return Counts(
@@ -121,7 +125,7 @@ def counts(
 def histograms(
     durations: Mapping[str, Mapping[tuple[int, int, int], int]],
 ) -> tuple[dict[str, Histogram], dict[int, Histogram]]:
-    """Durations by segment; those of a segment that is counted by CPU also by CPU."""
+    """Durations by segment; the total also by the CPU of the interrupt."""
     segments: dict[str, Counter[tuple[int, int]]] = {}
     by_cpu: dict[int, Counter[tuple[int, int]]] = {}
     for name, rows in durations.items():
@@ -137,77 +141,79 @@ def histograms(
 
 def measure(
     trace: Trace,
-    found: Found,
+    found: NotificationInterrupt,
     send: Callable[[int], int | None],
     samples: int,
     least: int | None = None,
     *,
     rounds: int = 20,
-    ending: Callable[[], object] = lambda: None,
+    at_end: Callable[[], object] = lambda: None,
 ) -> Result:
-    """Provoke until `least` (all `samples`) notifications have come, or one round of `send` brought none.
+    """Provoke until `least` (default: `samples`) notifications have come, or the first round brought none.
 
-    ending: what else is read when all have come
-    send: provokes so many; bytes may share a notification, so more than one round may be needed.
-    InfrastructureError if the rounds are over before.
+    send: provokes a number of notifications; bytes may share one, so several rounds may be needed
+    at_end: called when all have come
+    InfrastructureError if `rounds` are not enough.
     """
-    moved, before = trace.moved, quiet(trace, found.line)
+    moved, before = trace.moved, consistent(trace, found.line)
     idle, came, sent = under_way(before), 0, [send(samples)]
     while len(sent) < rounds:
-        so_far = quiet(trace, found.line, idle, durations=False).since(before)
+        so_far = consistent(trace, found.line, idle, durations=False).since(before)
         came = sum(so_far.hits.get(END, {}).values())
         if came == 0 or came >= (samples if least is None else least):
             break
         sent.append(send(samples - came))
     else:
-        raise InfrastructureError(f"{rounds} rounds of sending, and {came} of {samples} notifications came")
-    after = quiet(trace, found.line, idle)
-    ending()
+        raise InfrastructureError(
+            f"only {came} of {samples} notifications came in {rounds} rounds of sending"
+        )
+    after = consistent(trace, found.line, idle)
+    at_end()
     return result(
         found, before, after, None if None in sent else sum(n or 0 for n in sent), trace.moved - moved
     )
 
 
 def recorded(
-    trace: Trace, found: Found, send: Callable[[int], int | None], samples: int
+    trace: Trace, found: NotificationInterrupt, send: Callable[[int], int | None], samples: int
 ) -> tuple[Readout, Readout, int | None]:
-    """Provoke `samples` notifications: quiet readings before and after, with a record of just what is
-    between them, and how many were sent. InvalidRun if something that nobody sent came at each try's end.
+    """Provoke `samples` notifications and record exactly those between two consistent readouts.
+
+    Returns both readouts, and the number sent. InvalidRun if at the end of all READS recordings a bottom half
+    was running, or another notification arrived.
     """
     for _ in range(READS):
-        before = quiet(trace, found.line, restart=True)
+        before = consistent(trace, found.line, restart=True)
         sent = send(samples)
-        quiet(trace, found.line, under_way(before), durations=False)
+        consistent(trace, found.line, under_way(before), durations=False)
         after = readout(unpacked(trace.read(halt=True)), found.line)
-        if after.quiet and under_way(after) == under_way(before):
+        if after.consistent and under_way(after) == under_way(before):
             return before, after, sent
-    raise InvalidRun(f"notifications never stop: none of {READS} records ended in a quiet moment")
+    raise InvalidRun(f"all {READS} recordings ended inside a bottom half")
 
 
 def followed(
-    found: Found,
-    seen: Followed,
+    found: NotificationInterrupt,
+    recording: Collected,
     table: Mapping[int, int],
     *,
     method: str,
-    lost: int,
     sent: int | None,
-    moved: int,
-    outliers: tuple[Outlier, ...] = (),
 ) -> Result:
-    """The same from events that were recorded one by one; table: /proc/interrupts' counts of the run."""
+    """Result of notifications recorded event by event; table: interrupts by CPU, by /proc/interrupts."""
+    seen = recording.followed
     by_cpu: dict[int, list[int]] = {}
     for sample in seen.samples:
         by_cpu.setdefault(sample.irq_cpu, []).append(sample.done - sample.irq)
     return Result(
         method=method,
         path=found.path,
-        counts=counts(found.path, seen.hits, table, len(seen.samples), lost),
+        counts=counts(found.path, seen.hits, table, len(seen.samples), recording.lost),
         segments={
             name: of_values(ns for s in seen.samples if (ns := s.durations[name]) >= 0) for name in SEGMENTS
         },
         by_cpu={cpu: of_values(values) for cpu, values in sorted(by_cpu.items())},
         sent=sent,
-        moved=moved,
-        outliers=outliers,
+        moved=recording.moved,
+        outliers=recording.outliers,
     )

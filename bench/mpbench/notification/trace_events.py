@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""From recorded events, raw or as text, to the durations of each notification. Pure.
+"""Parse recorded events, raw or as text, into the durations of each notification. Pure.
 
 Follows each notification as the hist triggers do (mpbench.notification.ftrace_plan): by CPU from the
 interrupt to the request, from there by work item or thread to the bottom half, by process to its end.
@@ -20,7 +20,7 @@ from mpbench.notification.facts import CALL, END, IRQ, QUEUE, RETURN, SEGMENTS, 
 
 
 class TraceEvent(NamedTuple):
-    """An event that matters: when, where, what it is to a notification, who, and what links it to others."""
+    """An event of a notification: time, CPU, role, process id, and the key that links it to others."""
 
     ns: int
     cpu: int
@@ -31,9 +31,9 @@ class TraceEvent(NamedTuple):
 
 @frozen
 class Role:
-    """What an event is to a notification, "" for nothing; key: the field that links it, "" for none.
+    """Role of an event for a notification, "" for none; key: field that links it to others, "" for none.
 
-    only: the key's value; events with another one are no notification's
+    only: value of the key; events with another value do not belong to notifications
     """
 
     role: str
@@ -44,7 +44,7 @@ class Role:
 def of_raw(
     cpu: int, events: Events, formats: Mapping[str, Format], roles: Mapping[str, Role]
 ) -> list[TraceEvent]:
-    """Of one CPU, in the buffer's order; formats and roles by event."""
+    """Events of one CPU, in the buffer's order; formats and roles by event."""
     found: list[tuple[int, TraceEvent]] = []
     for event, role in ((event, role) for event, role in roles.items() if role.role):
         kind = formats[event]
@@ -56,7 +56,7 @@ def of_raw(
         found += [
             (at, TraceEvent(t, cpu, role.role, p, k)) for at, t, p, k in those if role.only in (None, k)
         ]
-    return [happening for _, happening in sorted(found)]
+    return [event for _, event in sorted(found)]
 
 
 LINE = re.compile(r"^ *(.+)-(\d+) +\[(\d+)\] +\S+ +(\d+)\.(\d{6}): (\w+): (.*)$")
@@ -70,7 +70,7 @@ KEYS = {
 LOST = re.compile(r"\[LOST (\d+) EVENTS\]")
 WRITTEN = re.compile(r"^# entries-in-buffer/entries-written: (\d+)/(\d+)", re.M)
 TEXT_NS = 1000
-"""The text is cut to microseconds."""
+"""Times in the text are truncated to microseconds."""
 
 
 def of_text(text: str, roles: Mapping[str, Role]) -> list[TraceEvent]:
@@ -86,7 +86,7 @@ def of_text(text: str, roles: Mapping[str, Role]) -> list[TraceEvent]:
 
 
 class Line(NamedTuple):
-    """A line of the trace: when, where, in whose time, which event, and what it says."""
+    """A line of the trace: time, CPU, name and id of the current process, event, and its fields as text."""
 
     ns: int
     cpu: int
@@ -97,29 +97,29 @@ class Line(NamedTuple):
 
 
 def lines(text: str) -> Iterator[Line]:
-    """Of all CPUs. InfrastructureError for a line that is none, and for a text that is cut."""
+    """Lines of all CPUs. InfrastructureError for a line that can't be parsed, and for truncated text."""
     for number, line in enumerate(text.splitlines(), 1):
         if line.startswith("#") or not line.strip() or LOST.search(line):
             continue
         match = LINE.match(line)
         if match is None:
-            raise InfrastructureError(f"line {number} of the trace is none: {line[:120]!r}")
+            raise InfrastructureError(f"cannot parse trace line {number}: {line[:120]!r}")
         comm, pid, cpu, seconds, micros, name, rest = match.groups()
         ns = int(seconds) * 10**9 + int(micros) * TEXT_NS
         yield Line(ns, int(cpu), comm, int(pid), name, rest)
     if not text.endswith("\n"):
-        raise InfrastructureError("the trace's text is cut short: its last line does not end")
+        raise InfrastructureError("the trace's text is truncated: its last line does not end")
 
 
 def _key(name: str, rest: str, pid: int) -> int | str:
-    """What links the event, as the text shows it: addresses are hashed there, but always to the same."""
+    """The key that links the event, as text: addresses are hashed there, each always to one value."""
     pattern = KEYS.get(name)
     match = pattern.search(rest) if pattern else None
     return pid if match is None else match[1]
 
 
 def lost_in_text(text: str) -> int:
-    """Events that are missing in the text, by its own word."""
+    """Number of events that are missing in the text, by its header and its own lines."""
     head = WRITTEN.search(text)
     overwritten = int(head[2]) - int(head[1]) if head else 0
     return overwritten + sum(int(n) for n in LOST.findall(text))
@@ -138,7 +138,7 @@ class Sample(NamedTuple):
 
     @property
     def durations(self) -> Mapping[str, int]:
-        """By segment."""
+        """Nanoseconds by segment."""
         parts = (
             self.queue - self.irq,
             self.start - self.queue,
@@ -150,16 +150,16 @@ class Sample(NamedTuple):
 
 @define
 class Followed:
-    """What came of all trace_events: counts by label and CPU, samples."""
+    """Counts by role and CPU, and samples, of all events."""
 
     hits: dict[str, Counter[int]] = field(factory=dict)
     samples: list[Sample] = field(factory=list)
 
 
 def follow(trace_events: Iterable[TraceEvent]) -> Followed:
-    """Follow every notification through its trace_events, in the order of their times.
+    """Follow every notification through its events, in the order of their times.
 
-    Equal times leave those of one CPU in their order.
+    Events of one CPU with equal times keep their order.
     """
     found = Followed()
     irq: dict[int, int] = {}
@@ -186,5 +186,5 @@ def follow(trace_events: Iterable[TraceEvent]) -> Followed:
 
 
 def outliers(samples: Iterable[Sample], number: int) -> Iterator[Sample]:
-    """The longest ones, longest first."""
+    """The longest samples, longest first."""
     yield from sorted(samples, key=lambda s: s.irq - s.done)[:number]

@@ -14,6 +14,7 @@ pytest_plugins = [
     "mpbench.deployment.fixture",
     "mpbench.deployment.fixture_flips",
     "mpbench.recovery.fixture",
+    "mpbench.notification.fixture_options",
     "mpbench.notification.fixture",
     "mpbench.tee.fixture",
 ]

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: MIT
+"""Options of the measurements of notifications: of pytest, and of the target file."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from mpbench.core.errors import UsageError
+from mpbench.notification.facts import SEGMENTS
+
+SAMPLES, RATE_HZ = 500, 200.0
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("mpbench")
+    group.addoption(
+        "--bench-samples",
+        type=int,
+        metavar="N",
+        default=SAMPLES,
+        help=f"notifications per measurement ({SAMPLES})",
+    )
+    group.addoption("--bench-live", action="store_true", help="live histogram of notifications")
+    group.addoption(
+        "--bench-baseline",
+        metavar="RUN",
+        action="append",
+        default=[],
+        help="baseline: directory of a run on this board and kernel (repeatable; samples are pooled)",
+    )
+    group.addoption(
+        "--bench-rate",
+        type=float,
+        metavar="HZ",
+        default=RATE_HZ,
+        help=f"notifications per second ({RATE_HZ})",
+    )
+
+
+def slower(config: Any) -> float:
+    """Target's option bench_latency_slower: allowed durations as a multiple of the baseline's; default 1."""
+    found = config.get_option("bench_latency_slower", 1.0)
+    if not isinstance(found, (int, float)) or found < 1:
+        raise UsageError(f"bench_latency_slower: {found!r}; a number from 1 on, e.g. 1.1 for 10 % more")
+    return float(found)
+
+
+def limits(config: Any) -> Mapping[str, Mapping[str, float]]:
+    """Target's option bench_latency_limits_us: {total: {p99: 900}}. UsageError for an unknown segment."""
+    found = config.get_option("bench_latency_limits_us", {})
+    if not isinstance(found, dict) or found.keys() - SEGMENTS.keys():
+        raise UsageError(f"bench_latency_limits_us: {found!r}; segments are {', '.join(SEGMENTS)}")
+    return found
