@@ -141,7 +141,7 @@ def test_while_a_cpu_goes_and_comes(notifications):
     before = interrupted(notifications, 1)
     with ExitStack() as stack:
         stack.callback(stress.online, session, 1, True)
-        found = notifications.run(UNDER_LOAD, meanwhile=toggle)
+        found = notifications.run(UNDER_LOAD, while_sending=toggle)
     notifications.record(found, {"hotplug": "CPU 1 offline and online again"})
     assert found.balance.holds
     if notifications.found.thread == 0 and before:
@@ -163,7 +163,7 @@ def test_while_a_core_crashes(notifications, crashes, profile):
         step = crashes.watchdog(core, record=False)
         step.check("sequence", "state", "beating")
 
-    found = notifications.run(UNDER_LOAD, meanwhile=crash)
+    found = notifications.run(UNDER_LOAD, while_sending=crash)
     notifications.record(found, {"load": f"{core} crashes and is recovered"})
     assert found.balance.holds
 

@@ -126,7 +126,7 @@ def test_15_a_recovery_that_is_held_has_its_end_recorded(
 
 
 def test_16_a_recovery_storm(crashes: Crashes, core: str, chance: random.Random) -> None:
-    """Firmware that fails after every boot is recovered at most `bound` times; the verdict is a recovery storm."""
+    """Firmware that fails after every boot is recovered at most `bound` times; the verdict is a storm."""
     bound = chance.randint(2, 4)
     crashes.start(core, chance.choice(FAILING))
     crashes.fail(core, times=chance.randint(bound + 2, 0xFFFF))

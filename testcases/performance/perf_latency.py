@@ -16,8 +16,8 @@ from attrs import frozen
 from mpbench.core.errors import InfrastructureError
 from mpbench.notification import run
 from mpbench.notification.capabilities import Facilities, look
+from mpbench.notification.collect import RawEvents
 from mpbench.notification.facts import SEGMENTS
-from mpbench.notification.fixture import Decoded
 from mpbench.notification.ftrace_session import FtraceSession, timing
 from mpbench.notification.measure import Result
 from mpbench.notification.trace_events import Sample, follow
@@ -47,7 +47,7 @@ def benchmarks(board: Board | None) -> Iterator[Row]:
         return stimulus.send(count, RATE_HZ, 1, lambda _: True)
 
     with timing(session, found, run.BUCKETS) as trace:
-        whole = run.measure(trace, found, send, SAMPLES, ending=trace.worst)
+        whole = run.measure(trace, found, send, SAMPLES, at_end=trace.worst)
         begin = time.perf_counter()
         trace.read()
         yield _whole(whole, time.perf_counter() - begin)
@@ -67,7 +67,7 @@ class Both:
     """A run by both methods, and how long each took to read."""
 
     counted: Result
-    raw: Decoded
+    raw: RawEvents
     samples: Sequence[Sample]
     ours_s: float
     peer_s: float
@@ -75,11 +75,10 @@ class Both:
 
 def _both(session: Any, trace: FtraceSession, found: Facilities, send: Callable[[int], int | None]) -> Both:
     before, after, sent = run.recorded(trace, found, send, BESIDE)
-    assert trace.plan is not None
     begin = time.perf_counter()
     trace.read()
     between = time.perf_counter()
-    raw = Decoded(session, trace.instance, trace.plan.recorded)
+    raw = RawEvents(session, trace.instance, trace.plan.recorded)
     times = between - begin, time.perf_counter() - between
     return Both(run.result(found, before, after, sent, 0), raw, follow(raw.trace_events()).samples, *times)
 

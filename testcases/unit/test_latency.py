@@ -285,7 +285,7 @@ def test_histograms_of_the_kernel_are_read():
     assert found.hits == {"irqs": {0: 43, 1: 44}}
     assert found.durations == {"total": {(1, 58624, 256): 2, (0, 59136, 256): 1}}
     assert found.dropped == 1 + 5
-    assert found.quiet
+    assert found.consistent
 
 
 def test_rows_that_the_board_shortened():
@@ -304,10 +304,10 @@ def test_links_of_the_chain_do_not_count():
     assert readout(both, LINE).hits == {"irqs": {0: 43, 1: 44}}
 
 
-def test_a_reading_that_was_disturbed_says_so():
-    """A notification that came while the histograms were read: the reading is of no one moment."""
-    assert not readout(said(last=TABLE.replace(" 44 GIC", " 45 GIC")), LINE).quiet
-    assert not readout(said().replace("Hits: 3", "Hits: 4"), LINE).quiet
+def test_a_disturbed_readout_is_not_consistent():
+    """A notification came while the histograms were read: the numbers are not of one moment."""
+    assert not readout(said(last=TABLE.replace(" 44 GIC", " 45 GIC")), LINE).consistent
+    assert not readout(said().replace("Hits: 3", "Hits: 4"), LINE).consistent
 
 
 def test_readings_are_taken_from_each_other():
@@ -322,10 +322,10 @@ def test_readings_are_taken_from_each_other():
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (said().replace("    Dropped: 0\n", ""), "cut short"),
-        (said().rpartition("@@ ")[0], "1 looks at /proc/interrupts instead of 2"),
+        (said().replace("    Dropped: 0\n", ""), "truncated"),
+        (said().rpartition("@@ ")[0], "1 copies of /proc/interrupts instead of 2"),
         (said().replace("total.buckets=256", "total"), "without buckets"),
-        (said().replace("optee_pcpu", "other"), "no line 'optee_pcpu_notification' any more"),
+        (said().replace("optee_pcpu", "other"), "/proc/interrupts no longer lists 'optee_pcpu_notification'"),
     ],
 )
 def test_damaged_answers_are_refused(text, words):
@@ -395,7 +395,7 @@ def test_a_notification_is_followed_through_the_text():
     ("text", "words"),
     [
         (TEXT[:-1], "its last line does not end"),
-        (TEXT[:-30] + "\n" + "cut\n", "line 13 of the trace is none"),
+        (TEXT[:-30] + "\n" + "cut\n", "cannot parse trace line 13"),
     ],
 )
 def test_cut_text_is_refused(text, words):
@@ -492,32 +492,32 @@ def test_no_source_ends_after_one_round():
 
 def test_a_source_that_is_too_slow_is_a_lab_fault():
     """Rounds are bounded."""
-    with pytest.raises(InfrastructureError, match="3 rounds of sending, and 1 of 10"):
+    with pytest.raises(InfrastructureError, match="only 1 of 10 notifications came in 3 rounds of sending"):
         run.measure(Scripted(reading(0), reading(1)), Place(), lambda n: n, 10, rounds=3)
 
 
-def test_a_board_that_is_never_quiet_is_invalid():
-    """Readings during which notifications come can't be compared; after some tries the run is INVALID."""
-    with pytest.raises(InvalidRun, match="never stop: 12 readings"):
-        run.quiet(Scripted(reading(0, quiet=False)), LINE, pause=lambda _: None)
+def test_a_board_that_always_notifies_is_invalid():
+    """Readouts during which notifications arrive can't be compared; after some tries the run is INVALID."""
+    with pytest.raises(InvalidRun, match="no consistent snapshot: notifications arrived during all 12 reads"):
+        run.consistent(Scripted(reading(0, quiet=False)), LINE, pause=lambda _: None)
 
 
-def test_a_record_that_something_joins_at_its_end_is_made_again():
-    """A watchdog's notification between the last reading and the record's end is in only one of them."""
+def test_a_recording_with_another_notification_at_its_end_is_repeated():
+    """A watchdog's notification between the last readout and the recording's end is in only one of them."""
     trace = Scripted(reading(0), reading(3), reading(4, quiet=False), reading(4), reading(7), reading(7))
     before, after, sent = run.recorded(trace, Place(), lambda n: n, 3)
     assert (trace.restarted, trace.halted, sent) == (2, 2, 3)
     assert sum(after.since(before).table.values()) == 3
     restless = Scripted(*(reading(k, quiet=q) for k in range(99) for q in (True, True, False)))
-    with pytest.raises(InvalidRun, match="none of 12 records ended"):
+    with pytest.raises(InvalidRun, match="all 12 recordings ended inside a bottom half"):
         run.recorded(restless, Place(), lambda n: n, 3)
 
 
 def test_listening_counts_what_comes_by_itself():
     """Interrupts between two readings, however long that takes; none where there is no source."""
     waited: list[float] = []
-    assert run.heard(Scripted(reading(2), reading(5)), Place(), 5.0, waited.append) == 3
-    assert run.heard(Scripted(reading(2)), Place(), 5.0, waited.append) == 0
+    assert run.listen(Scripted(reading(2), reading(5)), Place(), 5.0, waited.append) == 3
+    assert run.listen(Scripted(reading(2)), Place(), 5.0, waited.append) == 0
     assert waited == [5.0, 5.0]
 
 

@@ -33,6 +33,7 @@ from mpbench.notification.fixture import Notifications
 from mpbench.notification.ftrace_session import FtraceSession
 from mpbench.notification.live_histogram import Live
 from mpbench.notification.measure import OUTLIERS, Counts, Result, row, worst
+from mpbench.notification.parse import Readout
 from mpbench.notification.run import BUCKETS
 from mpbench.notification.trace_events import Role, follow, of_raw, of_text
 from mpbench.report.figures import figure
@@ -302,11 +303,11 @@ def one_by_one(monkeypatch, results, samples=10):
     asked: list[int] = []
     found = iter(results)
 
-    def record_of(_, n, *__):
+    def recording_of(_, n, *__):
         asked.append(n)
         return next(found)
 
-    monkeypatch.setattr(Notifications, "_record_of", record_of)
+    monkeypatch.setattr(Notifications, "_recording_of", recording_of)
     return made.run(), asked
 
 
@@ -315,7 +316,7 @@ def test_records_are_joined_until_enough_came(monkeypatch):
     found, asked = one_by_one(monkeypatch, [result(6, 6), result(4, 3), result(4, 4)])
     assert asked == [10, 4, 4]
     assert (found.counts.ended, found.sent) == (10, 10)
-    with pytest.raises(InvalidRun, match="each cut inside of a bottom half"):
+    with pytest.raises(InvalidRun, match="all 20 recordings ended inside a bottom half"):
         one_by_one(monkeypatch, [result(4, 3)] * 99)
     with pytest.raises(pytest.skip.Exception, match="no source of notifications"):
         one_by_one(monkeypatch, [result(0, 0)])
@@ -330,6 +331,9 @@ def test_a_buffer_of_an_unknown_layout_is_read_as_text(monkeypatch, known):
     )
     bench: Any = type("Bench", (), {"board": board})
     made: Any = Notifications(bench, None, None, {}, 1, 1.0, None)
-    monkeypatch.setattr(Notifications, "_raw", lambda *_: "raw")
-    monkeypatch.setattr(Notifications, "_by_text", lambda *_: "text")
-    assert made._taken(None, {}, 1) == ("raw" if known else "text")
+    trace = contextlib.nullcontext()
+    readouts = type("Readout", (), {"since": lambda *_: Readout({}, {}, {}, 0, True)})
+    monkeypatch.setattr(Notifications, "traced", lambda *_, **__: trace)
+    monkeypatch.setattr(run, "recorded", lambda *_: (readouts(), readouts(), 1))
+    monkeypatch.setattr(Notifications, "_collected", lambda _, method, *__: method)
+    assert made._recording_of(1, 1, lambda: None) == (run.RAW if known else run.TEXT)

@@ -40,7 +40,8 @@ CALL = "cmd=+0($arg2):u32 res=+12($arg2):x32 core=+8($arg3):u64"
 MESSAGE = "cmd=-28(%r3):u32 res=-12(%r3):x32 core=+8(%r3):u64 kind=-32(%r3):u32"
 """For kernels whose probes can't name arguments, as on 32-bit Arm: OP-TEE's answer when its driver decodes
 it. The fourth argument points just after struct optee_msg_arg {cmd, func, session, cancel_id, pad, ret,
-ret_origin, num_params}; cmd 1 is OPTEE_MSG_CMD_INVOKE_COMMAND. Ref: Linux drivers/tee/optee/{smc_abi.c, optee_msg.h}
+ret_origin, num_params}; cmd 1 is OPTEE_MSG_CMD_INVOKE_COMMAND.
+Ref: Linux drivers/tee/optee/{smc_abi.c, optee_msg.h}
 """
 
 PROBES = f"""
