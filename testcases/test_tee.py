@@ -12,7 +12,7 @@ from mpbench.core.facts import Measurement
 from mpbench.deployment.leaks import persistent_leaks
 from mpbench.layout import Tee
 from mpbench.tee.client import GET_TIME, STATS
-from mpbench.tee.fixture import held_of_tee, numbers
+from mpbench.tee.fixture import numbers, tee_counters
 from mpbench.tee.parse import DYNAMIC, OPTEE, capabilities, revision, uuids
 from testcases.requirements import TEE_SERVICE
 
@@ -83,7 +83,7 @@ def test_version_and_capabilities(bench, tee_client):
 
 def test_a_reference_to_no_memory(tester):
     """A NULL memory reference is passed to the application where the TEE supports it, else Linux refuses."""
-    able = "references to no memory" in capabilities(last(tester, "context", "version")["caps"])
+    able = "null memory references" in capabilities(last(tester, "context", "version")["caps"])
     answer = last(tester, "context", f"session,{SELF_TEST}", f"invoke,0,{TAKE_NULL},null")
     assert (answer.errno, answer["ret"]) == (("OK", Tee.SUCCESS) if able else ("EINVAL", 0))
 
@@ -159,10 +159,10 @@ CLIENTS, TIMES = 3, 4
 def test_killed_clients_leave_nothing(bench, client, doing):
     """Clients killed while they hold, call or open sessions leak nothing in Linux or in OP-TEE."""
     kill_all(bench, client, KILLED[doing])  # pools that only grow have grown
-    before = held_of_tee(client)
+    before = tee_counters(client)
     for _ in range(TIMES):
         kill_all(bench, client, KILLED[doing])
-    assert persistent_leaks(before, lambda: held_of_tee(client), TIMES) == []
+    assert persistent_leaks(before, lambda: tee_counters(client), TIMES) == []
 
 
 def test_killed_in_a_call(bench, waiter):
@@ -175,16 +175,16 @@ def test_killed_in_a_call(bench, waiter):
         f"invoke,2,{WAIT},v:200:0,o",
     )
     kill_all(bench, waiter, doing, clients=1)
-    before = held_of_tee(waiter)
+    before = tee_counters(waiter)
     kill_all(bench, waiter, doing, clients=1)
-    assert persistent_leaks(before, lambda: held_of_tee(waiter), 1) == []
+    assert persistent_leaks(before, lambda: tee_counters(waiter), 1) == []
 
 
 def kill_all(bench, client, doing, clients=CLIENTS):
     """Start `clients` clients that run the words `doing`, each with sessions and memory; kill all at once."""
     words = [f"fork,{clients}", "context", SESSION, SESSION, "alloc,65536", "register,65536", *doing]
     until = "hold" if "hold" in doing else "rounds"
-    with client.going_on(*words, until=until, count=clients) as answers:
+    with client.running(*words, until=until, count=clients) as answers:
         held = numbers(client)
         assert held["number of a new session"] > 2 * clients
         pids = [str(a["pid"]) for a in answers if a.word == "fork"]
@@ -261,11 +261,11 @@ def test_memory_beyond_the_limit(bench, client):
         assert (called.errno, called.result) == ("OK", (Tee.OUT_OF_MEMORY, BY_TEE))
     else:
         assert registered.errno in ("ENOMEM", "EINVAL")
-    before = held_of_tee(client)
+    before = tee_counters(client)
     assert growing(client)[0] == good
     after = last(client, "context", SESSION, f"alloc,{USUAL_LIMIT}", *reading(USUAL_LIMIT, 0))
     assert after.data == b"Heap"
-    assert persistent_leaks(before, lambda: held_of_tee(client), 1) == []
+    assert persistent_leaks(before, lambda: tee_counters(client), 1) == []
 
 
 def growing(client):

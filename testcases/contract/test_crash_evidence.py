@@ -31,7 +31,7 @@ class Log(StandIn):
     def say(self, text: str) -> str:
         return f"printf '{text}' >>{self.path}"
 
-    def flag(self):
+    def marker(self):
         return Log(self.path, self.say("flag\\n"))
 
     def mark(self):

@@ -86,7 +86,7 @@ def test_a_proxy_that_goes_away_is_a_lost_link(serve: Serve, lab_host: servers.S
         with pytest.raises(InfrastructureError, match=r"connection lost|the shell ended"):
             session.execute("true", timeout_s=20)
         with pytest.raises(
-            InfrastructureError, match=r"no way through the proxy|can't connect|SSH handshake failed"
+            InfrastructureError, match=r"cannot connect through the proxy|cannot connect|SSH handshake failed"
         ):
             session.reconnect(0.5)
         with servers.openssh(lab_host.root, port=lab_host.port):
@@ -96,12 +96,12 @@ def test_a_proxy_that_goes_away_is_a_lost_link(serve: Serve, lab_host: servers.S
 
 
 def test_no_proxy_is_one_line(serve: Serve, lab_host: servers.Server):
-    """A lab host that does not answer from the start is an InfrastructureError in one line that names the board."""
+    """If the lab host never answers, one line of InfrastructureError names the board."""
     server = serve("openssh")
     servers.stop(lab_host.process)
     session = behind(server)
     with pytest.raises(
-        InfrastructureError, match=rf"127\.0\.0\.1 port {server.port}: no way through the proxy"
+        InfrastructureError, match=rf"127\.0\.0\.1 port {server.port}: cannot connect through the proxy"
     ) as raised:
         session.target.activate(session)
     assert "\n" not in str(raised.value)

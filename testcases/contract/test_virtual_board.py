@@ -95,7 +95,7 @@ def test_a_bootloader_that_never_prompts_is_given_up(target):
         strategy.transition("bootloader")
     assert isinstance(raised.value.__cause__, InfrastructureError)
     assert re.search(
-        "no prompt of U-Boot 1 s after power on; .*console.* ends with", str(raised.value.__cause__)
+        "no U-Boot prompt 1 s after power on; .*console.* ends with", str(raised.value.__cause__)
     )
 
 

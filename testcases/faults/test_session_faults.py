@@ -54,7 +54,7 @@ def through(server: servers.Server, **harms: proxy.Harm) -> Iterator[tuple[Sessi
 
 
 def lab_fault_or(wanted: object, action: Callable[[], object]) -> bool:
-    """Whether the action gave what it should; the only other outcome is an InfrastructureError of one line, in time."""
+    """Whether the action returned `wanted`; the only other outcome is a one-line InfrastructureError in time."""
     begin = time.monotonic()
     fault = None
     try:
@@ -303,7 +303,7 @@ def test_8_reconnect_gives_up_in_time(serve: Serve, chance: random.Random):
         servers.stop(server.process)
         with chance.choice(MEANWHILE)(server.port):
             begin = time.monotonic()
-            with pytest.raises(InfrastructureError, match=r"can't connect|SSH handshake failed") as raised:
+            with pytest.raises(InfrastructureError, match=r"cannot connect|SSH handshake failed") as raised:
                 session.reconnect(deadline_s)
             assert time.monotonic() - begin < deadline_s * 1.1 + 2
         assert "\n" not in str(raised.value)
@@ -350,7 +350,7 @@ def test_13_a_full_disk_is_told_with_its_numbers(
         with pytest.raises(InfrastructureError, match=rf"no room: {size} bytes to write, \d+ KiB free"):
             session.put_bytes(data, str(small_disk / "fw"))
         await_files(small_disk, {"fw"})
-        session._single = True
+        session._one_channel = True
         with pytest.raises(InfrastructureError, match=r"no room: 100000 bytes to write, \d+ KiB free"):
             session.put_bytes(data[:100_000], str(small_disk / "fw"))
     assert (small_disk / "fw").read_bytes() == b"old"
@@ -361,7 +361,7 @@ def test_14_a_read_only_file_system_is_told(serve: Serve, chance: random.Random,
     """Uploads to a read-only place fail with EROFS; nothing else does."""
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     with active(session_on(serve(chance.choice(["openssh", "dropbear", "openssh-busybox"])))) as session:
-        session._single = chance.choice([True, False])
+        session._one_channel = chance.choice([True, False])
         with pytest.raises(InfrastructureError, match="EROFS"):
             session.put_bytes(chance.randbytes(chance.randrange(10_000)), str(small_disk / "fw"))
         assert session.execute("echo on").stdout == b"on\n"
@@ -384,14 +384,14 @@ def test_14_missing_tools_are_named_or_not_needed(serve: Serve, chance: random.R
 def works_without(
     serve: Serve, tmp_path: Path, missing: list[str], chance: random.Random | None = None
 ) -> None:
-    """Commands work; files are read and written, or the InfrastructureError names one of the missing tools."""
+    """Commands work; files are read and written, or InfrastructureError names one of the missing tools."""
     tools = Path(servers.busybox_path(tmp_path)) if servers.BUSYBOX else pytest.skip("needs busybox")
     for tool in missing:
         spoil(tools / tool, chance)
     kind = chance.choice(["openssh", "dropbear"]) if chance else "openssh"
     data = chance.randbytes(chance.choice([0, 1, 4, 4096, 70_000])) if chance else b"data"
     with active(session_on(serve(kind, path=str(tools)))) as session:
-        session._single = bool(chance) and chance.random() < 0.3
+        session._one_channel = bool(chance) and chance.random() < 0.3
         assert session.execute("echo works").stdout == b"works\n"
         assert session.execute("nothing-of-this-name").code == 127
         for action, wanted in (
@@ -418,7 +418,7 @@ def spoil(tool: Path, chance: random.Random | None) -> None:
 
 @contextlib.contextmanager
 def named(tools: str) -> Iterator[None]:
-    """Either it works, or the InfrastructureError names the missing tool; tools: their names with | between them."""
+    """Either it works, or InfrastructureError names a missing tool; tools: their names separated by |."""
     try:
         yield
     except InfrastructureError as e:
@@ -649,7 +649,7 @@ def test_37_a_private_key_open_to_others_is_refused(serve: Serve, chance: random
 
 
 def test_37_what_is_no_key_is_told(serve: Serve, chance: random.Random, tmp_path: Path):
-    """What is no file, no key, or half of one is an InfrastructureError in one line, and is not waited for."""
+    """A missing file, no key or half a key is an InfrastructureError in one line, without waiting."""
     server, path = serve(), tmp_path / "key"
     whole = server.keyfile.read_bytes()
     contents = [b"", chance.randbytes(chance.randrange(1, 3000)), whole[: chance.randrange(len(whole) - 40)]]

@@ -97,13 +97,13 @@ def test_no_file_is_left_for_stderr(shell: list[str], tmp_path: Path):
 )
 def test_what_may_leave_a_process_behind(command: str, leaves: bool):
     """A lone & starts a job that may go on writing; && and redirections start none."""
-    assert shell_protocol.leaves_behind(command) is leaves
+    assert shell_protocol.starts_background(command) is leaves
 
 
 @pytest.mark.parametrize("end", [b"x\n", b"\n", b"1 f\n", b"1 e \n", b"-1\n"])
 def test_a_last_line_that_is_none_is_told(end: bytes):
     """A last line with something else than an exit code is an InfrastructureError that shows it."""
-    with pytest.raises(InfrastructureError, match="where its exit code should be"):
+    with pytest.raises(InfrastructureError, match="instead of its exit code"):
         ReplyReader(NONCE, 3, 1000, headed=False).feed_stdout(f"{NONCE} 3 ".encode() + end)
 
 
@@ -276,7 +276,7 @@ def test_files_come_apart_again(shell: list[str], tool: str, tmp_path: Path):
     for path, content in zip(paths, contents, strict=True):
         path.write_bytes(content)
     paths[3].unlink()
-    asked = batch_read.Reading(tuple(str(path) for path in paths))
+    asked = batch_read.BatchRead(tuple(str(path) for path in paths))
     done = run_shell(shell, asked.command(tool).encode() + b"; echo rest")
     found, rest = asked.split(Reply(done.returncode, done.stdout, done.stderr))
     assert found == [*contents[:3], b"" if tool == batch_read.TOOLS[1] else None, *contents[4:]]
@@ -285,7 +285,7 @@ def test_files_come_apart_again(shell: list[str], tool: str, tmp_path: Path):
 
 def test_an_answer_that_is_unclear_is_nobodys_content():
     """Anything but the files' lines in their order is an InfrastructureError."""
-    asked = batch_read.Reading(("/a", "/b"), prefix="//./")
+    asked = batch_read.BatchRead(("/a", "/b"), prefix="//./")
 
     def answer(*paths: str) -> bytes:
         return b"\n".join(f"==> //./{path} <==\n".encode() for path in paths)
@@ -303,7 +303,7 @@ def test_an_answer_that_is_unclear_is_nobodys_content():
 
 def test_each_reading_has_a_prefix_of_its_own():
     """The prefix is the same place for the kernel and another text each time."""
-    prefixes = {batch_read.Reading(("/a",)).prefix for _ in range(100)}
+    prefixes = {batch_read.BatchRead(("/a",)).prefix for _ in range(100)}
     assert len(prefixes) > 90
     assert {os.path.normpath(prefix + "/sys") for prefix in prefixes} <= {"/sys", "//sys"}
 
@@ -327,5 +327,5 @@ def test_each_reading_has_a_prefix_of_its_own():
 )
 def test_whose_error_it_is(stderr: bytes, failures: dict[str, str] | None):
     """cat's messages name the file or they do not; an unclear one is not guessed."""
-    asked = batch_read.Reading(("/a", "/a b"), prefix="//./.")
+    asked = batch_read.BatchRead(("/a", "/a b"), prefix="//./.")
     assert asked.failures(Reply(1, b"", stderr)) == failures

@@ -83,7 +83,7 @@ def test_a_full_disk_is_a_lab_fault_for_readers(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(os, "write", full)
     log.append(b"lost")
-    with pytest.raises(InfrastructureError, match="console x: can't be kept on this host: No space"):
+    with pytest.raises(InfrastructureError, match="console x: cannot be stored on this host: No space"):
         log.since(0)
 
 
@@ -226,7 +226,7 @@ def test_writing_to_a_lost_console_is_a_lab_fault(
     assert uart.peer is not None
     uart.peer.close()
     recorder.write(b"the first one may get as far as the network")
-    with pytest.raises(InfrastructureError, match="console console: can't write"):
+    with pytest.raises(InfrastructureError, match="console console: write failed"):
         keep_writing(recorder)
     while recorder.port.status:  # until the recorder has closed the lost port
         threading.Event().wait(0.01)

@@ -234,7 +234,7 @@ def test_a_clock_of_the_secure_world_is_looked_for():
     found._set("/sys/class/rtc/rtc0/wakealarm")
     assert found.session.commands[-1].endswith("echo +1 >/sys/class/rtc/rtc0/wakealarm")
     broken = bare(RtcAlarmStimulus, session=Session({"wakealarm": Reply(1, b"", b"busy")}))
-    with pytest.raises(InfrastructureError, match="no alarm can be set: busy"):
+    with pytest.raises(InfrastructureError, match="cannot set an alarm: busy"):
         broken._set("x/wakealarm")
 
 
@@ -287,13 +287,13 @@ def test_unreadable_histograms_are_a_lab_fault():
 )
 def test_an_unreadable_buffer_is_a_lab_fault(take):
     """Text or pages that can't be read are an error with the board's words."""
-    with pytest.raises(InfrastructureError, match="can't be read: no such file"):
+    with pytest.raises(InfrastructureError, match=r"cannot read .*: no such file"):
         take(Session({"": Reply(1, b"", b"no such file")}), "/tracing/instances/x")
 
 
 def test_a_board_that_does_not_describe_its_buffer():
     """Without descriptions there is nothing to decode by."""
-    with pytest.raises(InfrastructureError, match="does not describe its trace buffer: gone"):
+    with pytest.raises(InfrastructureError, match="cannot read the formats of the trace buffer: gone"):
         raw_trace.descriptions(Session({"": Reply(1, b"@@\n", b"gone")}), ["irq/irq_handler_entry"])
     stats = Session({"stats": Reply(0, b"entries: 5\noverrun: 3\ndropped events: 4\n", b"")})
     assert raw_trace.lost(stats, "/x") == 7

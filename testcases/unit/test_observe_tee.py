@@ -23,7 +23,7 @@ HEAP = bytes.fromhex(
 
 def test_capabilities_in_words():
     """Every bit that Linux knows has words; a new one has its number."""
-    found = {"GlobalPlatform API", "registers a client's own memory", "references to no memory"}
+    found = {"GlobalPlatform API", "registers a client's own memory", "null memory references"}
     assert capabilities(0xD) == found
     assert capabilities(0x22) == {"for tee-supplicant", "bit 5"}
     assert capabilities(0) == frozenset()
@@ -39,7 +39,7 @@ def test_revision():
 def test_heap():
     """Bytes in use; a cut structure is refused."""
     assert allocated(HEAP) == 0x6870
-    with pytest.raises(InfrastructureError, match="have 43 bytes, not 44 or more"):
+    with pytest.raises(InfrastructureError, match="have 43 bytes, at least 44 expected"):
         allocated(HEAP[:43])
 
 
@@ -48,7 +48,7 @@ def test_uuids():
     name = "80a4c275-0a47-4905-8285-1486a9771a08"
     assert uuids(bytes.fromhex(name.replace("-", "")) * 2) == {name}
     assert uuids(b"") == frozenset()
-    with pytest.raises(InfrastructureError, match="has 17 bytes, no multiple of 16"):
+    with pytest.raises(InfrastructureError, match="has 17 bytes, not a multiple of 16"):
         uuids(bytes(17))
 
 
@@ -80,7 +80,7 @@ def test_what_a_tee_holds():
 
 
 def test_a_tee_that_does_not_say_what_it_holds():
-    """A refusal is no number: the comparison would be with nothing."""
+    """A refusal is not a number: the comparison would be with nothing."""
     with pytest.raises(
         InfrastructureError, match="no statistics of OP-TEE: session ret=0xffff0008 origin=0x3"
     ):

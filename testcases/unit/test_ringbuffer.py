@@ -160,9 +160,9 @@ def test_pages_are_what_the_board_says(header):
 
 
 WRONG = {
-    "cut": (lambda p: p[:-1], "cut short: 4095 bytes are 0 pages"),
-    "too much committed": (lambda p: p[:8] + struct.pack("<I", 4088) + p[12:], "4088 bytes are committed"),
-    "odd number committed": (lambda p: p[:8] + struct.pack("<I", 30) + p[12:], "30 bytes are committed"),
+    "cut": (lambda p: p[:-1], "truncated capture: 4095 bytes are 0 pages"),
+    "too much committed": (lambda p: p[:8] + struct.pack("<I", 4088) + p[12:], "4088 bytes committed"),
+    "odd number committed": (lambda p: p[:8] + struct.pack("<I", 30) + p[12:], "30 bytes committed"),
     "event too long": (
         lambda p: p[:12] + struct.pack("<I", 28) + p[16:],
         "page 0, offset 12: an event of 116",
@@ -199,16 +199,16 @@ def test_text_outside_of_the_capture_is_refused():
     struct.pack_into("<I", payload, 16, 0xFFFF | 9 << 16)
     with pytest.raises(InfrastructureError, match="outside of the capture"):
         only(page(1, event(1, bytes(payload)))).texts(WORK.fields["name"])
-    with pytest.raises(InfrastructureError, match="field name is no number"):
+    with pytest.raises(InfrastructureError, match="field name is not a number"):
         only(page(1, event(1, bytes(payload)))).numbers(WORK.fields["name"])
 
 
 @pytest.mark.parametrize("text", ["", "field: u64 x; offset:0; size:8; signed:0;"])
 def test_unknown_descriptions_are_refused(text):
     """A page or an event that the board does not describe can't be decoded."""
-    with pytest.raises(InfrastructureError, match="no page that is known"):
+    with pytest.raises(InfrastructureError, match="unknown page layout"):
         layout(text)
-    with pytest.raises(InfrastructureError, match="no format of an event"):
+    with pytest.raises(InfrastructureError, match="not the format of an event"):
         event_format(text)
 
 

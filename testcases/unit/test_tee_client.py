@@ -39,9 +39,9 @@ def test_lines_are_read():
 
 def test_other_lines_are_refused():
     """What the client never says is the lab's fault, and so is a number that a line doesn't have."""
-    with pytest.raises(InfrastructureError, match="never says: 'Segmentation fault'"):
+    with pytest.raises(InfrastructureError, match="unexpected output from tee-client: 'Segmentation fault'"):
         answers("0 context errno=0\nSegmentation fault\n")
-    with pytest.raises(InfrastructureError, match="the client's line 'context' has no ret, but errno"):
+    with pytest.raises(InfrastructureError, match="tee-client: result of 'context' has no ret, but errno"):
         _ = answers("0 context errno=0\n")[0].result
 
 
@@ -85,9 +85,9 @@ def test_words_reach_the_client():
 @pytest.mark.parametrize(
     ("code", "fault", "words"),
     [
-        (2, UsageError, "told nonsense: tee-client: no UUID"),
-        (1, InfrastructureError, "the TEE client ended with 1"),
-        (137, InfrastructureError, "the TEE client ended with 137"),
+        (2, UsageError, "rejected its arguments: tee-client: no UUID"),
+        (1, InfrastructureError, "tee-client ended with exit code 1"),
+        (137, InfrastructureError, "tee-client ended with exit code 137"),
     ],
 )
 def test_a_client_that_fails(code, fault, words):
@@ -100,7 +100,7 @@ def test_a_client_that_goes_on():
     """It is waited for until every one of its clients is so far, whatever pieces the lines come in."""
     running = Running([b"1 rou", b"nds n=1\n2 con", b"text errno=0\n2 rounds n=1\n1 ro"])
     session = Session(running=running)
-    with TeeClient(session, "c").going_on("fork,2", until="rounds", count=2) as said:
+    with TeeClient(session, "c").running("fork,2", until="rounds", count=2) as said:
         assert [(a.client, a.word) for a in said] == [(1, "rounds"), (2, "context"), (2, "rounds")]
         assert not running.closed
     assert running.closed
@@ -122,7 +122,7 @@ def test_a_client_that_ends_early():
     """A client that can't do its work is no load."""
     running = Running([b"1 session errno=0 ret=ffff0008 origin=3 id=0\n"])
     with (
-        pytest.raises(InfrastructureError, match=r"ended before 2 clients said 'rounds': '1 session"),
+        pytest.raises(InfrastructureError, match=r"ended before 2 clients printed 'rounds': '1 session"),
         TeeClient(Session(running=running), "c").busy(clients=2),
     ):
         pytest.fail("the load is not there")

@@ -7,7 +7,7 @@ import pytest
 
 from mpbench.core.errors import InfrastructureError
 from mpbench.tee.fixture import chosen
-from mpbench.tee.parse_xtest import Case, Suite, suite
+from mpbench.tee.parse_xtest import XtestCase, XtestSuite, suite
 from mpbench_virtual.xtest import BOOTSTRAP, HEADER, MAGIC, plain
 
 # Lines of xtest 4.5 on the virtual STM32MP25.
@@ -59,8 +59,8 @@ def test_cases_are_read():
     found = suite(SAID)
     assert found.left_out == 103
     assert found.cases["regression_1005"].error.endswith("has an unexpected value: 0xffff000f")
-    assert found.cases["regression_1006"] == found.cases["regression_4007_dh"] == Case()
-    assert found.cases["regression_1037"] == Case(skipped="skip test, pseudo TA not found")
+    assert found.cases["regression_1006"] == found.cases["regression_4007_dh"] == XtestCase()
+    assert found.cases["regression_1037"] == XtestCase(skipped="skip test, pseudo TA not found")
     assert found.cases["regression_1039"].error.endswith("has an unexpected value: 0xffff0008")
 
 
@@ -93,15 +93,15 @@ def test_skipped_cases(line):
 def test_nothing_chosen():
     """A run of no case says how many there are."""
     text = "Result of testsuite regression:\n0 test cases of which 0 failed\n108 test cases were skipped\n"
-    assert suite(text) == Suite({}, 108)
-    assert suite("Result of testsuite regression:\n0 test cases of which 0 failed\n") == Suite({}, 0)
+    assert suite(text) == XtestSuite({}, 108)
+    assert suite("Result of testsuite regression:\n0 test cases of which 0 failed\n") == XtestSuite({}, 0)
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "did not come to its end; it said last: nothing"),
-        (SAID.partition("5 test cases")[0], "it said last: 2 subtests of which 1 failed"),
+        ("", "stopped early; last output: none"),
+        (SAID.partition("5 test cases")[0], "last output: 2 subtests of which 1 failed"),
         (SAID.replace("\nregression_1006 OK\n", "\n"), "lists 4 cases, 2 failed, but counts 5 and 2"),
     ],
 )
@@ -121,7 +121,7 @@ def test_which_cases_a_run_has():
     assert chosen("4007,1001,", NAMES, ()) == list(NAMES)
     assert chosen("pkcs11", NAMES, ()) == ["pkcs11_1001"]
     with pytest.raises(
-        pytest.UsageError, match="--bench-xtest 9,: no case has such a name; one is regression_1001"
+        pytest.UsageError, match="--bench-xtest 9,: no case matches; give part of a name, as regression_1001"
     ):
         chosen("9,", NAMES, ())
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""labgrid drivers of the bench. Importing this package registers them: `imports: [bench.board]`."""
+"""labgrid drivers of the bench. Importing this package registers them: `imports: [mpbench.board]`."""
+
+from typing import TYPE_CHECKING
 
 from mpbench.board.console import ConsoleRecorder
 from mpbench.board.remoteproc import RemoteprocDriver
@@ -18,3 +20,14 @@ __all__ = [
     "SerialShellDriver",
     "SessionDriver",
 ]
+
+if TYPE_CHECKING:  # mypy checks here that the drivers satisfy the protocols
+    from mpbench.board import protocols
+    from mpbench.board.kernel_log import KernelLogFollower
+    from mpbench.board.session.channel import SshProcess
+
+    _session: type[protocols.Session] = SessionDriver
+    _remoteproc: type[protocols.Remoteproc] = RemoteprocDriver
+    _console: type[protocols.Log] = ConsoleRecorder
+    _kernel_log: type[protocols.KernelLog] = KernelLogFollower
+    _process: type[protocols.RemoteProcess] = SshProcess

@@ -13,7 +13,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "enrol",
         help="pin a board's SSH host key",
         description="Pin the SSH host key that a board shows now. Do it once per board, on a network you "
-        "trust, and compare the fingerprint with the board's own words on its console: "
+        "trust, and compare the fingerprint with the one that the board's console prints: "
         "ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub",
     )
     enrol.add_argument("address", help="as the target file or the exporter names the board")
@@ -21,12 +21,12 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     enrol.add_argument(
         "file", nargs="?", type=Path, help=f"known_hosts file (default: {directories.known_hosts()})"
     )
-    enrol.add_argument("--replace", action="store_true", help="another key is pinned and may go")
+    enrol.add_argument("--replace", action="store_true", help="replace the pinned key")
     enrol.set_defaults(run=_enrol)
 
 
 def _enrol(args: argparse.Namespace) -> int:
-    # Here, not above: paramiko and labgrid take half a second that no other command should wait for.
+    # paramiko and labgrid take half a second to import, which no other command should wait for
     from mpbench.board.enrol import enrol  # noqa: PLC0415
 
     print(enrol(args.address, args.port, args.file or directories.known_hosts(), replace=args.replace))

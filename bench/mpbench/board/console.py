@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """ConsoleRecorder: the only reader of a UART, for the whole run; labgrid's console drivers bind to it.
 
-labgrid logs console bytes only while some driver reads them, and its expect looks at the whole buffer
-again at every byte. Here a thread keeps every byte, and whoever waits, waits for news.
+labgrid logs console bytes only while some driver reads them, and its expect searches the whole buffer
+again at every byte. Here a thread stores every byte, and waiting callers wake when bytes arrive.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from labgrid.factory import target_factory
 from labgrid.protocol import ConsoleProtocol
 from pexpect.spawnbase import SpawnBase
 
-from mpbench.board.byte_log import ByteLog, Found
+from mpbench.board.byte_log import ByteLog, LogMatch
 from mpbench.board.labgrid_decorators import active, stepped
 from mpbench.board.session.shell_protocol import one_line
 from mpbench.core.errors import InfrastructureError, UsageError
@@ -29,7 +29,7 @@ from mpbench.core.errors import InfrastructureError, UsageError
 CHUNK = 65536
 REOPEN_EVERY_S = 0.2
 WINDOW = 8 << 20
-"""expect() looks at this many bytes at most; older ones count as seen, and are still kept."""
+"""expect() searches at most this many bytes; older ones are skipped there, and stay in the log."""
 
 Pattern = Any
 """What pexpect takes: str, bytes, compiled, pexpect.TIMEOUT, pexpect.EOF, or a list of these."""
@@ -38,9 +38,9 @@ Pattern = Any
 @target_factory.reg_driver
 @attr.s(eq=False)
 class ConsoleRecorder(Driver, ConsoleProtocol):
-    """Keeps all bytes of a UART; bind it to a SerialDriver by name, and ShellDriver and UBootDriver to it.
+    """Records all bytes of a UART; bind it to a SerialDriver by name, and ShellDriver and UBootDriver to it.
 
-    gaps: positions at which the UART's connection was lost, so bytes may be missing there.
+    gaps: positions at which the connection to the UART was lost, so bytes may be missing there.
     """
 
     bindings = {"port": Driver.NamedBinding(ConsoleProtocol)}  # noqa: RUF012 - labgrid's convention
@@ -71,7 +71,7 @@ class ConsoleRecorder(Driver, ConsoleProtocol):
         os.close(self._wake_write)
 
     def resolve_conflicts(self, client: Driver) -> None:
-        """One driver at a time talks to the board over this console, as with labgrid's SerialDriver."""
+        """Only one driver at a time uses this console, as with labgrid's SerialDriver."""
         for other in self.clients:
             if other is not client:
                 self.target.deactivate(other)
@@ -79,15 +79,15 @@ class ConsoleRecorder(Driver, ConsoleProtocol):
     # --- the run's evidence ---------------------------------------------------------------------
 
     def mark(self) -> int:
-        """Position of what comes next."""
+        """Position of the next byte."""
         return self._log.mark()
 
     def since(self, mark: int, until: int | None = None) -> bytes:
-        """All bytes from `mark` to `until` (now)."""
+        """All bytes from `mark` to `until` (default: now)."""
         return self._log.since(mark, until)
 
-    def find(self, pattern: re.Pattern[bytes], mark: int, deadline_s: float) -> Found | None:
-        """First match from `mark` on, None if there is none in time."""
+    def find(self, pattern: re.Pattern[bytes], mark: int, deadline_s: float) -> LogMatch | None:
+        """First match from `mark` on, None if there is none within deadline_s."""
         return self._log.find(pattern, mark, deadline_s)
 
     def wait_for(self, pattern: re.Pattern[bytes], mark: int, deadline_s: float) -> bool:
@@ -95,22 +95,22 @@ class ConsoleRecorder(Driver, ConsoleProtocol):
         return self.find(pattern, mark, deadline_s) is not None
 
     def forget(self) -> None:
-        """What came so far is of no interest to read() and expect(); it is kept all the same."""
+        """Have read() and expect() skip what has been received so far; it stays in the log."""
         self._cursor = self._log.mark()
 
     def discard(self) -> None:
-        """The run is over and nobody will ask again: give the disk space back."""
+        """Release the log at the end of the run."""
         self._log.close()
 
     # --- labgrid's ConsoleProtocol ----------------------------------------------------------------
 
     @active
     def read(self, size: int = 1, timeout: float = 0.0, max_size: int | None = None) -> bytes:
-        """Bytes not read yet, at least one; pexpect.TIMEOUT if none come in time."""
+        """Bytes not read yet, at least one; pexpect.TIMEOUT if none arrive within timeout (seconds)."""
         self._log.await_beyond(self._cursor + size - 1, timeout)
         data = self._log.since(self._cursor, self._upto(max_size))
         if not data:
-            raise pexpect.TIMEOUT(f"console {self.name}: nothing came in {timeout:.2f} s")
+            raise pexpect.TIMEOUT(f"console {self.name}: no bytes within {timeout:.2f} s")
         self._cursor += len(data)
         return data
 
@@ -124,7 +124,7 @@ class ConsoleRecorder(Driver, ConsoleProtocol):
         try:
             return int(self.port.write(data))
         except OSError as e:
-            raise InfrastructureError(f"console {self.name}: can't write: {one_line(e)}") from e
+            raise InfrastructureError(f"console {self.name}: write failed: {one_line(e)}") from e
 
     @active
     def sendline(self, line: str) -> None:
@@ -135,7 +135,7 @@ class ConsoleRecorder(Driver, ConsoleProtocol):
     def sendcontrol(self, char: str) -> None:
         """Send Ctrl + a letter."""
         if len(char) != 1 or char.lower() not in string.ascii_lowercase:
-            raise UsageError(f"there is no control character for {char!r}: a letter is needed")
+            raise UsageError(f"no control character for {char!r}: expected a letter")
         self.write(bytes([string.ascii_lowercase.index(char.lower()) + 1]))
 
     @active
@@ -146,14 +146,14 @@ class ConsoleRecorder(Driver, ConsoleProtocol):
         timeout: seconds; -1 for 30. Without pexpect.TIMEOUT among the patterns it is raised.
         """
         compiled = self._compiler.compile_pattern_list(pattern)
-        begin = max(self._cursor, self._log.mark() - WINDOW)
-        look = FirstOf(compiled)
-        found = self._log.search(look, begin, 30.0 if timeout == -1 else timeout, WINDOW)
+        start = max(self._cursor, self._log.mark() - WINDOW)
+        first = FirstOf(compiled)
+        found = self._log.search(first, start, 30.0 if timeout == -1 else timeout, WINDOW)
         if found is None:
             return self._timed_out(compiled, timeout)
-        before = self._log.since(max(begin, found.end - WINDOW), found.start)
+        before = self._log.since(max(start, found.end - WINDOW), found.start)
         self._cursor = found.end
-        return look.index, before, found.match, found.match.group()
+        return first.index, before, found.match, found.match.group()
 
     def _timed_out(self, compiled: Sequence[Any], timeout: float) -> tuple[int, bytes, Any, Any]:
         before = self._log.since(max(self._cursor, self._log.mark() - WINDOW))
@@ -166,7 +166,7 @@ class ConsoleRecorder(Driver, ConsoleProtocol):
 
     @active
     def settle(self, quiet_time: float, timeout: float = 120.0) -> bool:
-        """Skip what comes until nothing has come for quiet_time; False if it never stops."""
+        """Skip output until there is none for quiet_time; False if that takes more than timeout (seconds)."""
         give_up = threading.Event()
         timer = threading.Timer(timeout, give_up.set)
         timer.daemon = True
@@ -211,9 +211,9 @@ class ConsoleRecorder(Driver, ConsoleProtocol):
         return b""
 
     def _reopen(self, why: Exception) -> None:
-        """The UART went away: say so once, and try again until it is back or nobody needs it."""
+        """Log that the UART's connection is lost, and reopen it until that succeeds or recording stops."""
         self.gaps.append(self._log.mark())
-        self.logger.warning("console %s lost (%s): opening it again", self.name, one_line(why))
+        self.logger.warning("console %s lost (%s): reopening", self.name, one_line(why))
         while not self._stop.wait(REOPEN_EVERY_S):
             with contextlib.suppress(OSError, ValueError):
                 self._close_port()
@@ -221,7 +221,7 @@ class ConsoleRecorder(Driver, ConsoleProtocol):
                 return
 
     def _close_port(self) -> None:
-        """pyserial forgets to close a socket whose peer is gone, so it is closed here as well."""
+        """pyserial does not close a socket whose peer has closed it, so it is closed here as well."""
         connection = getattr(self.port.serial, "_socket", None)
         self.port.close()
         if connection is not None:
@@ -236,7 +236,7 @@ class FirstOf:
         self.index = -1
 
     def __call__(self, data: bytes) -> re.Match[bytes] | None:
-        """The first match in `data`; its pattern's place in the list is then `index`."""
+        """The first match in `data`; `index` is then the index of its pattern."""
         found = [(m.start(), i, m) for i, p in self._patterns if (m := p.search(data)) is not None]
         if not found:
             return None

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """A core's memory by its own addresses, word by word through /dev/mem.
 
-Where a device address is for Linux stands in the device tree: dma-ranges of the bus the core sits on. A bus
-without them, or with empty ones, translates nothing.
+dma-ranges of the core's bus in the device tree translate the core's addresses (da) into Linux's physical ones
+(pa). A bus without them, or with empty ones, translates nothing.
 Ref: Devicetree Specification v0.4, 2.3.9 dma-ranges; busybox devmem.
 """
 
@@ -19,7 +19,7 @@ CELLS = {"child": "#address-cells", "size": "#size-cells", "parent": "../#addres
 
 
 @frozen
-class Window:
+class DmaRange:
     """`size` bytes that the core sees at `da` and Linux at `pa`."""
 
     da: int
@@ -27,70 +27,73 @@ class Window:
     size: int
 
 
-def windows(ranges: bytes, child: int, parent: int, size: int) -> tuple[Window, ...]:
-    """dma-ranges taken apart; child, parent, size: cells of each number. UsageError if the lengths don't fit."""
+def dma_ranges(ranges: bytes, child: int, parent: int, size: int) -> tuple[DmaRange, ...]:
+    """Parse a dma-ranges property; child, parent, size: number of cells of each value.
+
+    UsageError if its length is no multiple of an entry's.
+    """
     step = 4 * (child + parent + size)
     if not step or len(ranges) % step:
-        raise UsageError(f"dma-ranges has {len(ranges)} bytes, which is no multiple of {step}")
-    return tuple(_window(ranges[at : at + step], child, parent) for at in range(0, len(ranges), step))
+        raise UsageError(f"dma-ranges has {len(ranges)} bytes, not a multiple of {step}")
+    return tuple(_dma_range(ranges[at : at + step], child, parent) for at in range(0, len(ranges), step))
 
 
-def _window(entry: bytes, child: int, parent: int) -> Window:
+def _dma_range(entry: bytes, child: int, parent: int) -> DmaRange:
     a, b = 4 * child, 4 * (child + parent)
-    return Window(*(int.from_bytes(part, "big") for part in (entry[:a], entry[a:b], entry[b:])))
+    return DmaRange(*(int.from_bytes(part, "big") for part in (entry[:a], entry[a:b], entry[b:])))
 
 
-def translate(found: Sequence[Window], da: int, size: int) -> int:
-    """Physical address of `size` bytes at `da`. UsageError outside of every window."""
-    if not found:
+def translate(ranges: Sequence[DmaRange], da: int, size: int) -> int:
+    """Physical address of `size` bytes at `da`. UsageError outside of every range."""
+    if not ranges:
         return da
-    for window in found:
-        if window.da <= da and da + size <= window.da + window.size:
-            return window.pa + da - window.da
-    known = ", ".join(f"{w.da:#x}..{w.da + w.size:#x}" for w in found)
+    for entry in ranges:
+        if entry.da <= da and da + size <= entry.da + entry.size:
+            return entry.pa + da - entry.da
+    known = ", ".join(f"{r.da:#x}..{r.da + r.size:#x}" for r in ranges)
     raise UsageError(f"{size} bytes at {da:#x} are outside of the core's memory: {known}")
 
 
 class CoreMemory:
-    """Words of one core's memory, as seen from Linux."""
+    """32-bit words of one core's memory, accessed through Linux's /dev/mem."""
 
     def __init__(self, session: Session, remoteproc: Remoteproc, core: str) -> None:
         self._session = session
-        self._windows = self._read_windows(remoteproc.path(core, "device/of_node/.."))
+        self._ranges = self._read_ranges(remoteproc.path(core, "device/of_node/.."))
 
-    def _read_windows(self, bus: str) -> tuple[Window, ...]:
+    def _read_ranges(self, bus: str) -> tuple[DmaRange, ...]:
         paths = {name: f"{bus}/{file}" for name, file in {**CELLS, "ranges": "dma-ranges"}.items()}
         found = self._session.read_many(list(paths.values()))
         ranges = found[paths["ranges"]]
         if not isinstance(ranges, bytes) or not ranges:
             return ()
         cells = {name: _cells(found, paths[name]) for name in CELLS}
-        return windows(ranges, cells["child"], cells["parent"], cells["size"])
+        return dma_ranges(ranges, cells["child"], cells["parent"], cells["size"])
 
     def write(self, words: Mapping[int, int]) -> None:
-        """Write words of 32 bits by device address. InfrastructureError if /dev/mem does not take them."""
+        """Write 32-bit words by device address. InfrastructureError if /dev/mem rejects them."""
         self._run(self.command(words))
 
     def command(self, words: Mapping[int, int]) -> str:
-        """What writes them."""
-        places = {translate(self._windows, da, 4): value for da, value in words.items()}
+        """The command line that writes 32-bit words by device address."""
+        places = {translate(self._ranges, da, 4): value for da, value in words.items()}
         return " && ".join(f"devmem {pa:#x} 32 {value:#x}" for pa, value in places.items())
 
     def read(self, da: int, count: int = 1) -> tuple[int, ...]:
-        """Words of 32 bits from a device address on. InfrastructureError if /dev/mem does not give them."""
-        pa = translate(self._windows, da, 4 * count)
-        said = self._run(" && ".join(f"devmem {pa + 4 * n:#x} 32" for n in range(count)))
-        return tuple(int(word, 16) for word in said.split())
+        """`count` 32-bit words from device address `da` on. InfrastructureError if /dev/mem is unreadable."""
+        pa = translate(self._ranges, da, 4 * count)
+        output = self._run(" && ".join(f"devmem {pa + 4 * n:#x} 32" for n in range(count)))
+        return tuple(int(word, 16) for word in output.split())
 
     def _run(self, command: str) -> str:
         reply = self._session.execute(command)
         if reply.code != 0:
-            raise InfrastructureError(f"/dev/mem can't be used ({shlex.quote(command)}): {reply.error}")
+            raise InfrastructureError(f"/dev/mem access failed ({shlex.quote(command)}): {reply.error}")
         return reply.stdout.decode("ascii", "replace")
 
 
 def _cells(found: Mapping[str, bytes | str], path: str) -> int:
     data = found[path]
     if not isinstance(data, bytes) or len(data) != 4:
-        raise InfrastructureError(f"{path}: no number of cells: {data!r}")
+        raise InfrastructureError(f"{path}: not a number of cells: {data!r}")
     return int(struct.unpack(">I", data)[0])

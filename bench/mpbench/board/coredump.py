@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Core dumps of co-processors, wherever the board's image leaves them; what is taken is cleared.
+"""Core dumps of co-processors, in each place where a board's image puts them; a dump is removed once read.
 
 Ref: Linux drivers/base/devcoredump.c (class devcoredump: `data`, `failing_device`; any write to `data` frees
 the dump); ST's images move dumps to /var/crash by a udev rule.
@@ -18,22 +18,22 @@ for d in /sys/class/devcoredump/devcd*; do
   [ -e "$d/data" ] && echo "$d/data $(readlink "$d/failing_device")"; done
 for f in /var/crash/*fw-error*.dump; do [ -e "$f" ] && echo "$f -"; done; :
 """
-LOOK_AGAIN_S = 0.02
-"""A dump's appearance is told by a uevent only, which a shell does not hear."""
+POLL_S = 0.02
+"""A new dump is announced only by a uevent, which a shell cannot receive."""
 
 READ_S = 120.0
 
 
 @frozen
 class Pending:
-    """A dump that waits: its file, and the device it is of ("remoteproc0"; "" if the file does not say)."""
+    """A pending dump: its file, and its device ("remoteproc0"; "" if the file does not name it)."""
 
     path: str
     device: str
 
 
 def pending(session: Session) -> list[Pending]:
-    """All dumps that wait on the board, in both places."""
+    """All pending dumps of the board, in both places."""
     rows = [line.split() for line in session.execute(LIST).stdout.decode("utf-8", "replace").splitlines()]
     return [Pending(row[0], _device(row[1])) for row in rows if len(row) == 2]
 
@@ -43,17 +43,17 @@ def _device(link: str) -> str:
 
 
 def await_dump(session: Session, device: str, deadline_s: float) -> Pending | None:
-    """The dump of a device as soon as there is one, None at the deadline."""
+    """The dump of a device as soon as there is one, None after deadline_s."""
     deadline, pause = time.monotonic() + deadline_s, threading.Event()
     while True:
         found = next((p for p in pending(session) if p.device in ("", device)), None)
         if found is not None or time.monotonic() > deadline:
             return found
-        pause.wait(LOOK_AGAIN_S)
+        pause.wait(POLL_S)
 
 
 def take(session: Session, dump: Pending) -> bytes:
-    """The dump's bytes; then it is cleared, so that the next one is not discarded."""
+    """The dump's bytes; the dump is then removed: the kernel discards new ones while one is pending."""
     try:
         return session.get_bytes(dump.path, READ_S)
     finally:
@@ -61,13 +61,13 @@ def take(session: Session, dump: Pending) -> bytes:
 
 
 def clear(session: Session, dump: Pending) -> None:
-    """Have the kernel free a dump, or remove its file."""
+    """Remove a dump: the kernel frees its own at a write, a file is deleted."""
     path = shlex.quote(dump.path)
     session.execute(f"echo 1 >{path}" if dump.path.startswith("/sys/") else f"rm -f {path}")
 
 
 def clear_all(session: Session) -> int:
-    """Clear every dump; how many there were."""
+    """Remove every dump; returns how many there were."""
     found = pending(session)
     for dump in found:
         clear(session, dump)

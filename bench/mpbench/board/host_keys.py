@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Pinned host keys: one OpenSSH known_hosts file per lab or board, never written without being told to.
+"""Pinned host keys: one OpenSSH known_hosts file per lab or board; only `mpbench enrol` writes it.
 
 Ref: sshd(8), SSH_KNOWN_HOSTS FILE FORMAT
 """
@@ -16,28 +16,31 @@ from mpbench.core.files import os_errors, replacing
 
 
 def names_of(address: str, port: int) -> str:
-    """The name a key is stored under: the address alone on port 22, else `[address]:port`."""
+    """Name of a host in a known_hosts file: the address alone for port 22, else `[address]:port`."""
     return address if port == 22 else f"[{address}]:{port}"
 
 
 def pinned(path: Path, names: list[str]) -> list[paramiko.PKey]:
-    """Keys that `path` pins for any of `names`; empty without the file. InfrastructureError for an unreadable file."""
+    """Keys that `path` pins for any of `names`; empty if there is no such file.
+
+    InfrastructureError for a file that cannot be read or parsed.
+    """
     try:
         _check_file(path.stat().st_mode)
         known = paramiko.HostKeys(str(path))
     except FileNotFoundError:
         return []
-    except Exception as e:  # of a line that is none, paramiko's parser raises exceptions of many kinds
-        raise InfrastructureError(f"{path}: not a usable known_hosts file: {one_line(e)}") from e
+    except Exception as e:  # paramiko's parser raises many kinds of exceptions for a malformed line
+        raise InfrastructureError(f"{path}: invalid known_hosts file: {one_line(e)}") from e
     found = [known.lookup(name) for name in names]
     return [key for entry in found if entry is not None for key in entry.values()]
 
 
 def check(key: paramiko.PKey, pins: list[paramiko.PKey], path: Path, address: str, port: int) -> None:
-    """InfrastructureError unless `key` is one of `pins`."""
+    """InfrastructureError, with the command that pins it, unless `key` is one of `pins`."""
     if any(pin.asbytes() == key.asbytes() for pin in pins):
         return
-    what = "changed" if pins else "is not known"
+    what = "has changed" if pins else "is not pinned"
     raise InfrastructureError(
         f"{address} port {port}: the host key {what}: {key.get_name()} {key.fingerprint}, pinned in {path}: "
         f"{', '.join(str(p.fingerprint) for p in pins) or 'none'}; for a new or re-installed board: "
@@ -46,14 +49,14 @@ def check(key: paramiko.PKey, pins: list[paramiko.PKey], path: Path, address: st
 
 
 def enrol_command(path: Path, address: str, port: int, replace: bool) -> str:
-    """What a person types to pin the key that the board shows now."""
+    """Command line that pins the key which the board presents now."""
     return f"mpbench enrol {'--replace ' if replace else ''}{address} {port} {path}"
 
 
 def _check_file(mode: int) -> None:
-    """A pipe would be waited for."""
+    """OSError unless it is a regular file: opening a pipe would block."""
     if not stat.S_ISREG(mode):
-        raise OSError("no regular file")
+        raise OSError("not a regular file")
 
 
 def check_private(path: Path) -> None:
@@ -64,7 +67,7 @@ def check_private(path: Path) -> None:
 
 
 def pin(path: Path, address: str, port: int, key: paramiko.PKey) -> None:
-    """Make `key` the only one pinned for the address; other hosts' lines stay."""
+    """Make `key` the only one pinned for the address; lines of other hosts are kept."""
     known = paramiko.HostKeys()
     if path.exists():
         known.load(str(path))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which board it is, and which boot: collected from its files and consoles."""
+"""Identification of the board and of its boot, collected from its files and consoles."""
 
 from attrs import field, frozen
 
@@ -10,13 +10,8 @@ from mpbench.core.facts import Provenance
 from mpbench.core.provenance import is_virtual, provenance
 
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
-
-
 _TREE = "/proc/device-tree"
-
-
 _SOC = "/sys/devices/soc0"
-
 
 ABOUT = {
     "about.kernel": "/proc/version",
@@ -30,15 +25,14 @@ ABOUT = {
     "about.soc_revision": f"{_SOC}/revision",
     "about.soc_serial": f"{_SOC}/serial_number",
 }
-"""Artefact → file that says who the board is; many boards have some of them only."""
-
+"""Artefact → file that identifies the board; many boards have only some of them."""
 
 CONSOLE = "console"
 
 
 @frozen
 class About:
-    """Who the board is, whether it is emulated by its own word, and the evidence for both."""
+    """Provenance of the board, whether it identifies itself as emulated, and the evidence for both."""
 
     provenance: Provenance
     virtual: bool
@@ -46,15 +40,15 @@ class About:
 
 
 def boot_id(board: Board) -> str:
-    """The kernel's boot_id as it is now: another one than before means that the board was reset."""
+    """The kernel's current boot_id; a different one than before means that the board was reset."""
     found = board.session.read(BOOT_ID)
     if isinstance(found, str):
-        raise InfrastructureError(f"{BOOT_ID} can't be read: {found}")
+        raise InfrastructureError(f"cannot read {BOOT_ID}: {found}")
     return found.decode("ascii", "backslashreplace").strip()
 
 
 def about(board: Board) -> About:
-    """Ask the board who it is."""
+    """Collect and parse the identification of the board."""
     evidence = collect(board.session, board.console, board.secure)
     found = provenance(evidence)
     return About(found, is_virtual(found), evidence)
@@ -67,7 +61,7 @@ def same_boot(before: str, after: str) -> None:
 
 
 def collect(session: Session, console: Log, secure: Log) -> Evidence:
-    """Evidence of who the board is: its own files, and what both consoles said since the run began."""
+    """Board identification: its files, and the output of both consoles since the start of the run."""
     found = session.read_many(ABOUT.values())
     artefacts = [
         Artefact(name, data) for name, path in ABOUT.items() if isinstance(data := found[path], bytes)

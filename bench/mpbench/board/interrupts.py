@@ -12,9 +12,12 @@ from mpbench.core.errors import InfrastructureError
 
 
 def watchdog_line(session: Session, remoteproc: Remoteproc, core: str) -> str:
-    """Name of the core's device, which its interrupt has as well, e.g. "0.m33". InfrastructureError if there is none."""
+    """Name of the core's device, e.g. "0.m33", under which /proc/interrupts lists its watchdog.
+
+    InfrastructureError if the core has no device.
+    """
     reply = session.execute(f"readlink {shlex.quote(remoteproc.path(core, 'device'))}")
-    name: str = reply.stdout.decode("utf-8", "backslashreplace").strip().rpartition("/")[2]
+    name = reply.stdout.decode("utf-8", "backslashreplace").strip().rpartition("/")[2]
     if reply.code != 0 or not name:
-        raise InfrastructureError(f"{core}: its device is unknown: {reply.error}")
+        raise InfrastructureError(f"{core}: cannot determine its device: {reply.error}")
     return name

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""labgrid's decorators with types: labgrid ships none, and an untyped decorator would erase ours."""
+"""labgrid's decorators with types: an untyped decorator erases the type of the method it decorates."""
 
 import functools
 import inspect
@@ -17,7 +17,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def active(method: F) -> F:
-    """The board must be this run's, and the driver activated. Ref: labgrid, BindingMixin.check_active"""
+    """Check that the board belongs to this run and the driver is active. Ref: labgrid, check_active"""
     checked = Driver.check_active(method)
 
     @functools.wraps(method)
@@ -29,11 +29,11 @@ def active(method: F) -> F:
 
 
 def stepped(*, args: Sequence[str] = (), result: bool = False) -> Callable[[F], F]:
-    """Calls show up in labgrid's step log. Only for the main thread: labgrid keeps one stack of steps.
+    """Log calls as labgrid's steps. Only for the main thread: labgrid keeps one stack of steps.
 
-    A method with a parameter `step` is given it: it can tell that there was nothing to do.
-    labgrid's own decorator asks for the method's signature in every call, which takes as long as to encrypt
-    and send a short command; this one asks once. Ref: labgrid, step.step
+    args: parameters to log; result: log the result. A method with a parameter `step` receives its step.
+    labgrid's own decorator inspects the method's signature in every call, which takes as long as to encrypt
+    and send a short command; this one inspects it once. Ref: labgrid, step.step
     """
 
     def decorate(method: F) -> F:
@@ -50,14 +50,14 @@ def stepped(*, args: Sequence[str] = (), result: bool = False) -> Callable[[F], 
                 named["step"] = step
             step.start()
             try:
-                answer = method(self, *given, **named)
-                step.result = answer if result else None
+                returned = method(self, *given, **named)
+                step.result = returned if result else None
             except Exception as error:
                 step.exception = error
                 raise
             finally:
                 step.stop()
-            return answer
+            return returned
 
         return cast(F, logged)
 
@@ -65,5 +65,5 @@ def stepped(*, args: Sequence[str] = (), result: bool = False) -> Callable[[F], 
 
 
 def once_broken(method: F) -> F:
-    """A strategy that failed once fails for the rest of the run. Ref: labgrid, never_retry"""
+    """A strategy that failed once fails for the rest of the run. Ref: labgrid, never_retry."""
     return cast(F, never_retry(method))

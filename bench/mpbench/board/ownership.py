@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Whether a board is still this run's: asked before anything is done to it, so it has to cost nothing.
+"""Whether a board still belongs to this run: checked before every action on it, so a check must be cheap.
 
-Drivers of ours ask by `active` (typed.py); labgrid's own are made to ask by `guard`.
+Drivers of the bench check in `active` (labgrid_decorators.py); `guard` adds the check to labgrid's own.
 """
 
 import functools
@@ -11,8 +11,8 @@ from weakref import WeakKeyDictionary
 
 from labgrid.protocol import ConsoleProtocol, DigitalOutputProtocol, PowerProtocol, ResetProtocol
 
-Ask = Callable[[], None]
-"""Raises InfrastructureError if the board is not this run's any more."""
+Check = Callable[[], None]
+"""Raises InfrastructureError if the board no longer belongs to this run."""
 
 ACTIONS: Mapping[type, tuple[str, ...]] = {
     PowerProtocol: ("on", "off", "cycle"),
@@ -20,30 +20,30 @@ ACTIONS: Mapping[type, tuple[str, ...]] = {
     DigitalOutputProtocol: ("set",),
     ConsoleProtocol: ("write",),
 }
-"""What drivers of labgrid do to a board."""
+"""Methods of labgrid's drivers that act on a board, by protocol."""
 
-_asked: WeakKeyDictionary[Any, Ask] = WeakKeyDictionary()
+_checks: WeakKeyDictionary[Any, Check] = WeakKeyDictionary()
 
 
-def guard(target: Any, ask: Ask) -> None:
-    """From now on nothing is done to the target's board without asking first."""
-    _asked[target] = ask
+def guard(target: Any, check: Check) -> None:
+    """Run `check` before every further action on the target's board."""
+    _checks[target] = check
     for driver in target.drivers:
         for protocol, names in ACTIONS.items():
             for name in names if isinstance(driver, protocol) else ():
-                setattr(driver, name, _asking(ask, getattr(driver, name)))
+                setattr(driver, name, _checked(check, getattr(driver, name)))
 
 
-def _asking(ask: Ask, action: Callable[..., Any]) -> Callable[..., Any]:
+def _checked(check: Check, action: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(action)
     def call(*args: Any, **more: Any) -> Any:
-        ask()
+        check()
         return action(*args, **more)
 
     return call
 
 
 def check(target: Any) -> None:
-    """Ask, if anybody wants that for this target."""
-    if ask := _asked.get(target):
-        ask()
+    """Run the target's check, if it has one."""
+    if found := _checks.get(target):
+        found()

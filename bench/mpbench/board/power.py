@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Orders to a power switch that is not believed: it may refuse, be mute, come late, or lie.
+"""Verified power switching: the switch may reject, ignore, delay or misreport commands.
 
-What it answers is no evidence. Off is when SSH and every console are silent, on is a boot since then; see
-STM32MPStrategy.
+Its answers are no evidence. A board is off when SSH and every console are silent, and on when it has booted
+since; see STM32MPStrategy.
 """
 
 import inspect
@@ -18,14 +18,14 @@ from mpbench.board.session.shell_protocol import one_line
 from mpbench.core.errors import InfrastructureError
 
 CONSOLE = "console"
-"""The recorder of the UART that U-Boot and Linux listen to."""
+"""Name of the recorder on the UART that U-Boot and Linux read."""
 BETWEEN_TRIES_S = 0.02
 
 _pause = threading.Event().wait
 
 
 def name_of(power: Any) -> str:
-    """What a person looks for when the switch does not do as it should; without a password."""
+    """Class, address and index of a power switch for messages, without user and password."""
     port = getattr(power, "port", None)
     host = str(getattr(port, "host", ""))
     url = urlsplit(host) if "//" in host else None
@@ -35,62 +35,64 @@ def name_of(power: Any) -> str:
     return f"power switch ({', '.join(text for text in found if text)})"
 
 
-def order(power: Any, word: str, timeout_s: float) -> None:
-    """Tell the switch `on` or `off`. InfrastructureError for whatever it makes of that, and if it does not answer.
+def switch(power: Any, command: str, timeout_s: float) -> None:
+    """Send `on` or `off` to the switch. InfrastructureError if that fails or takes more than timeout_s.
 
-    In a thread: labgrid's REST model waits for ever. Past labgrid's decorators: its one stack of steps is
-    the main thread's, which goes on when the time is over.
+    In a thread, because labgrid's REST model has no timeout. Without labgrid's decorators, because their one
+    stack of steps belongs to the main thread, which continues after the timeout.
     """
     ownership.check(power.target)
-    action, failure = inspect.unwrap(getattr(type(power), word)), list[BaseException]()
+    action, failure = inspect.unwrap(getattr(type(power), command)), list[BaseException]()
 
     def act() -> None:
         try:
             action(power)
-        except BaseException as e:  # an assertion of labgrid's is none about the board
+        except BaseException as e:  # an AssertionError of labgrid's is no failed test
             failure.append(e)
 
-    thread = threading.Thread(target=act, name=f"power {word}", daemon=True)
+    thread = threading.Thread(target=act, name=f"power {command}", daemon=True)
     thread.start()
     thread.join(timeout_s)
     if thread.is_alive():
-        raise InfrastructureError(f"{name_of(power)}: no answer to `{word}` within {timeout_s:g} s")
+        raise InfrastructureError(f"{name_of(power)}: no answer to `{command}` within {timeout_s:g} s")
     if failure:
         why = one_line(failure[0]) or type(failure[0]).__name__
-        raise InfrastructureError(f"{name_of(power)}: does not obey `{word}`: {why}") from failure[0]
+        raise InfrastructureError(f"{name_of(power)}: power command `{command}` failed: {why}") from failure[
+            0
+        ]
 
 
 def await_silence(
     consoles: Sequence[ConsoleRecorder], answers: Callable[[], bool], quiet_s: float, timeout_s: float
 ) -> str:
-    """Wait until nothing of the board talks for `quiet_s`; what still does after `timeout_s`, "" for silence.
+    """Wait until SSH and all consoles are silent for `quiet_s`; what is not silent after `timeout_s`, or "".
 
-    answers: whether SSH does. A late switch has until the time-out.
+    answers: whether the SSH server does
     """
     deadline = time.monotonic() + timeout_s
-    while talks := _who_talks(consoles, answers, quiet_s):
+    while active := _active_outputs(consoles, answers, quiet_s):
         if time.monotonic() > deadline:
-            return talks
+            return active
         _pause(BETWEEN_TRIES_S)
     return ""
 
 
-def _who_talks(consoles: Sequence[ConsoleRecorder], answers: Callable[[], bool], quiet_s: float) -> str:
+def _active_outputs(consoles: Sequence[ConsoleRecorder], answers: Callable[[], bool], quiet_s: float) -> str:
     if answers():
         return "SSH still answers"
     marks = [console.mark() for console in consoles]
     for console in consoles:
-        _ask(console)
+        _press_return(console)
     if consoles:
         _pause(quiet_s)
-    talking = [c.name for c, mark in zip(consoles, marks, strict=True) if c.mark() > mark]
-    return f"{', '.join(talking)} still talks" if talking else ""
+    active = [c.name for c, mark in zip(consoles, marks, strict=True) if c.mark() > mark]
+    return f"{', '.join(active)} still prints" if active else ""
 
 
-def _ask(console: ConsoleRecorder) -> None:
-    """A shell, a login and U-Boot say nothing by themselves: press Return."""
+def _press_return(console: ConsoleRecorder) -> None:
+    """A waiting shell, login or U-Boot prints only after a key is pressed."""
     if console.name == CONSOLE:
         try:
             console.write(b"\r")
         except InfrastructureError:
-            return  # a USB serial port that has gone with the board's power
+            return  # a USB serial port that lost its power with the board

@@ -1,36 +1,37 @@
 # SPDX-License-Identifier: MIT
-"""What the stages need of a board: one protocol per part, so that a test can play any of them."""
+"""The board as the stages use it: one protocol per part, so that a test can replace any of them."""
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from attrs import frozen
 
+from mpbench.board.byte_log import LogMatch
 from mpbench.board.session.shell_protocol import Reply
 
 
 class RemoteProcess(Protocol):
-    """A command that runs on the board beside others, until it ends or its channel is closed."""
+    """A command that runs on the board concurrently with others, until it ends or its channel is closed."""
 
     @property
     def pid(self) -> int:
         """Process id of its shell on the board."""
 
     def read(self, timeout_s: float) -> bytes:
-        """Next bytes of stdout; empty at its end. InfrastructureError when none come in time."""
+        """Next bytes of stdout; empty at its end. InfrastructureError if none arrive within timeout_s."""
 
     def finish(self, timeout_s: float) -> Reply:
-        """The rest of its output, and its exit code."""
+        """The rest of its output and its exit code. InfrastructureError if it does not end in timeout_s."""
 
     def close(self) -> None:
-        """End it."""
+        """Kill it."""
 
 
 class Session(Protocol):
-    """Commands and files of a board; SessionDriver and SerialShellDriver are two.
+    """Commands and files of a board; SessionDriver implements it, SerialShellDriver its `execute`.
 
-    Whatever fails between here and the board raises InfrastructureError.
+    Every failure between the lab host and the board raises InfrastructureError.
     """
 
     @property
@@ -41,10 +42,10 @@ class Session(Protocol):
         """Run a command line in the board's shell."""
 
     def call(self, command: str, timeout_s: float) -> Reply:
-        """As execute(), for commands that may hang: other work continues beside them."""
+        """As execute(), for commands that may hang: other commands run concurrently."""
 
     def spawn(self, command: str) -> RemoteProcess:
-        """Start a command that runs beside others; it ends with its channel."""
+        """Start a command that runs concurrently with others; it ends with its channel."""
 
     def read(self, path: str) -> bytes | str:
         """A file's bytes, or the errno's name."""
@@ -55,26 +56,26 @@ class Session(Protocol):
     def look(
         self, paths: Sequence[str], *, first: str = "", then: str = ""
     ) -> tuple[bytes, dict[str, bytes | str], bytes]:
-        """In one round trip: what the command `first` writes, some files, what the command `then` writes."""
+        """In one round trip: stdout of the command `first`, the files, stdout of the command `then`."""
 
     def put_bytes(self, data: bytes, path: str) -> None:
-        """Make the board's file `path` hold `data`, whole or not at all."""
+        """Write `data` to the board's file `path`, atomically and verified by hash."""
 
     def get_bytes(self, path: str, timeout_s: float = 60.0) -> bytes:
-        """Bytes of a file on the board."""
+        """Bytes of a file on the board, verified by hash."""
 
     def get_status(self) -> int:
         """1 while the session is connected."""
 
     def reconnect(self, deadline_s: float, *, same_boot: bool = False) -> bool:
-        """Connect again; whether the board has booted since."""
+        """Connect again; whether the board has rebooted. InvalidRun if it has in spite of same_boot."""
 
     def on_reconnect(self, listener: Callable[[], None]) -> None:
-        """Have `listener` called after every reconnect()."""
+        """Call `listener` after every reconnect()."""
 
 
 class Remoteproc(Protocol):
-    """The board's co-processors as Linux shows them; RemoteprocDriver is one."""
+    """The board's co-processors as Linux presents them; RemoteprocDriver implements it."""
 
     def cores(self) -> list[str]:
         """Names of the cores that the kernel knows now."""
@@ -89,7 +90,7 @@ class Remoteproc(Protocol):
         """Path of a core's debugfs file."""
 
     def firmware_path(self, name: str) -> str:
-        """Where the kernel looks for the firmware file `name`."""
+        """Path at which the kernel finds the firmware file `name`."""
 
     def attributes(self, core: str, *files: str) -> dict[str, str]:
         """Text of some of a core's sysfs files."""
@@ -104,40 +105,49 @@ class Remoteproc(Protocol):
         """Report a crash through debugfs; "OK" or the errno's name."""
 
     def trace(self, core: str, buffer: int = 0) -> bytes | None:
-        """Content of a trace buffer, None when the core has none."""
+        """Content of a trace buffer, None if the core has none."""
 
 
 class Log(Protocol):
     """A reader that follows a stream of the board for the whole run."""
 
     def mark(self) -> int:
-        """Position of what will come next."""
+        """Position of the next byte."""
 
     def since(self, mark: int) -> bytes:
-        """Everything from `mark` until now."""
+        """All bytes from `mark` until now."""
 
-    def wait_for(self, pattern: re.Pattern[bytes], mark: int, deadline_s: float) -> Any:
-        """Something true if the stream from `mark` on matched before the deadline."""
+    def wait_for(self, pattern: re.Pattern[bytes], mark: int, deadline_s: float) -> bool:
+        """Whether the stream from `mark` on matched within deadline_s."""
+
+
+@frozen
+class Marker:
+    """A line of the bench in the kernel's log: its text, the command that writes it, a position before it."""
+
+    text: str
+    command: str
+    start: int
 
 
 class KernelLog(Log, Protocol):
-    """The kernel's log, whose marks can be written along with other commands."""
+    """The kernel's log, into which a marker can be written along with other commands."""
 
-    def flag(self) -> Any:
-        """A marker line to be written; its `command` writes it."""
+    def marker(self) -> Marker:
+        """A new marker, not written yet."""
 
-    def position(self, flag: Any) -> int:
+    def position(self, marker: Marker) -> int:
         """Position after a marker that was written."""
 
-    def until(self, flag: Any, mark: int) -> bytes:
-        """Everything from `mark` to a marker that was written."""
+    def until(self, marker: Marker, mark: int) -> bytes:
+        """All bytes from `mark` to a marker that was written."""
 
-    def find(self, pattern: re.Pattern[bytes], mark: int, deadline_s: float) -> Any:
-        """First match from `mark` on with its `end`, None if there is none in time."""
+    def find(self, pattern: re.Pattern[bytes], mark: int, deadline_s: float) -> LogMatch | None:
+        """First match from `mark` on, None if there is none within deadline_s."""
 
 
 class Memory(Protocol):
-    """A board whose memory can be read from outside, as a virtual one's."""
+    """Memory of the board that can be read without its help, as a virtual board's."""
 
     def read_memory(self, pa: int, size: int) -> bytes:
         """Bytes at a physical address."""
@@ -145,9 +155,12 @@ class Memory(Protocol):
 
 @frozen
 class Board:
-    """The board as the stages see it; `console` is Linux's, which the boot loaders used before.
+    """The board as the stages use it.
 
-    memory: where its memory can be read from outside; None: not at all, as on silicon
+    kmsg:    the kernel's log
+    secure:  console that carries OP-TEE's log
+    console: console of the boot loaders and Linux
+    memory:  None if it cannot be read from outside, as on silicon
     """
 
     session: Session

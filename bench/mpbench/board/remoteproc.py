@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""RemoteprocDriver: the board's co-processors as Linux shows them in sysfs and debugfs.
+"""RemoteprocDriver: the board's co-processors as Linux presents them in sysfs and debugfs.
 
-A write's return proves little (see `write`), so transitions are read back. Cores go by name: their
-index changes between boots and images.
+The result of a write proves little (see `write`), so transitions are read back. Cores are identified by name:
+their index changes between boots and images.
 
 Ref: Linux Documentation/ABI/testing/sysfs-class-remoteproc, drivers/remoteproc/remoteproc_sysfs.c
 """
@@ -20,16 +20,17 @@ from labgrid.factory import target_factory
 
 from mpbench.board import tee
 from mpbench.board.labgrid_decorators import active
+from mpbench.board.protocols import Session
 from mpbench.board.session import errnos
 from mpbench.board.session.shell_protocol import Reply, one_line
 from mpbench.core.errors import BoardFailure, InfrastructureError
 from mpbench.layout import TA_UUID
 
-LOOK_AGAIN_AFTER_S = 0.01
-"""sysfs does not notify of a state's change (no sysfs_notify there), so it is read at this pace."""
+POLL_S = 0.01
+"""Polling period of a core's state: remoteproc calls no sysfs_notify when it changes."""
 
 MOVED = 75
-"""Exit code of a write that found another core where its own was. Ref: sysexits.h, EX_TEMPFAIL"""
+"""Exit code of a write whose directory belongs to another core now. Ref: sysexits.h, EX_TEMPFAIL"""
 
 
 class Manager(enum.Enum):
@@ -41,7 +42,7 @@ class Manager(enum.Enum):
 
 @frozen
 class Transition:
-    """What a write to `state` returned, and the state seen afterwards."""
+    """Result of a write to `state` ("OK" or the errno's name), and the state read afterwards."""
 
     errno: str
     state: str
@@ -50,12 +51,13 @@ class Transition:
 @target_factory.reg_driver
 @attr.s(eq=False)
 class RemoteprocDriver(Driver):
-    """Co-processors of the board behind a SessionDriver.
+    """Co-processors of the board that a SessionDriver is connected to.
 
-    sysfs, debugfs, firmware: where these trees are on the board
+    sysfs, debugfs, firmware: paths of these trees on the board
     """
 
     bindings = {"session": "SessionDriver"}  # noqa: RUF012 - labgrid's convention
+    session: Session
 
     sysfs: str = attr.ib(default="/sys", validator=attr.validators.instance_of(str))
     debugfs: str = attr.ib(default="/sys/kernel/debug", validator=attr.validators.instance_of(str))
@@ -72,9 +74,9 @@ class RemoteprocDriver(Driver):
     @active
     def cores(self) -> list[str]:
         """Names of the cores that the kernel knows now."""
-        return sorted(self._look())
+        return sorted(self._list())
 
-    def _look(self) -> dict[str, str]:
+    def _list(self) -> dict[str, str]:
         found = self.session.execute(
             f"for d in {shlex.quote(self.sysfs)}/class/remoteproc/*; do "
             '[ -e "$d/name" ] && read -r n <"$d/name" && echo "${d##*/} $n"; done; :'
@@ -85,9 +87,9 @@ class RemoteprocDriver(Driver):
         return self._directories
 
     def index(self, core: str) -> str:
-        """The core's directory name, e.g. "remoteproc1"; valid until it is unbound or the board reboots."""
+        """The core's directory name, e.g. "remoteproc1"; valid until its driver is unbound or a reboot."""
         if core not in self._directories or self._boot_id != self.session.boot_id:
-            self._look()
+            self._list()
         if core not in self._directories:
             raise BoardFailure(
                 f"no core {core!r}; the kernel knows: {', '.join(sorted(self._directories)) or 'none'}"
@@ -102,15 +104,15 @@ class RemoteprocDriver(Driver):
 
     @active
     def attributes(self, core: str, *files: str) -> dict[str, str]:
-        """Text of some of a core's sysfs files, one round trip; "[ENOENT]" and the like if unreadable."""
+        """Text of some of a core's sysfs files, in one round trip; "[ENOENT]" or the like if unreadable."""
         for _ in range(2):
             paths = {file: self.path(core, file) for file in ("name", *files)}
             found = self.session.read_many(paths.values())
             texts = {file: _text(found[path]) for file, path in paths.items()}
             if texts.pop("name") == core:
                 return texts
-            self._directories = {}  # the index belongs to another core now, or to none
-        raise BoardFailure(f"{core}: its sysfs directory changes while it is read")
+            self._directories = {}  # the index belongs to another core now, or is unused
+        raise BoardFailure(f"{core}: its sysfs directory changed while it was read, twice")
 
     def core_state(self, core: str) -> str:
         """The core's state, e.g. "offline", "running", "crashed"."""
@@ -120,33 +122,32 @@ class RemoteprocDriver(Driver):
     def write(self, core: str, file: str, text: str, deadline_s: float) -> str:
         """Write a core's sysfs file: "OK", or the errno's name.
 
-        "OK" says that the kernel took the word, not that it did what it says: a second `start` only
-        raises a count, `recover` returns 0 even when recovery failed. InfrastructureError if the write does not
-        return in time; it has a shell of its own, so other work goes on.
+        "OK" means that the kernel accepted the text, not that it acted on it: a second `start` only
+        increments a counter, `recover` returns 0 even when recovery failed. InfrastructureError if the write
+        does not return within deadline_s; it has a shell of its own, so other commands continue.
         """
         return self._write(core, lambda: self.path(core, file), text, deadline_s)
 
-    def _write(self, core: str, place: Callable[[], str], text: str, deadline_s: float) -> str:
+    def _write(self, core: str, path_now: Callable[[], str], text: str, deadline_s: float) -> str:
         for _ in range(2):
-            reply = self._write_once(core, place(), text, deadline_s)
+            reply = self._write_once(core, path_now(), text, deadline_s)
             if reply.code == 0:
                 return errnos.OK
             if reply.code != MOVED:
-                return self._errno_of(reply, place(), text)
+                return self._errno_of(reply, path_now(), text)
             self._directories = {}  # the index belongs to another core now
-        raise BoardFailure(f"{core}: its sysfs directory changes while it is written to")
+        raise BoardFailure(f"{core}: its sysfs directory changed while it was written to, twice")
 
     def _write_once(self, core: str, path: str, text: str, deadline_s: float) -> Reply:
-        """Write if the directory is still this core's: an index changes when drivers are bound anew."""
+        """Write if the directory still belongs to this core: indices change when drivers are bound again."""
         quoted, name = shlex.quote(path), shlex.quote(self.path(core, "name"))
-        # dd, because its message names the errno of the write; a shell's own may not (dash: "I/O error")
-        reply: Reply = self.session.call(
+        # dd, because its message names the errno of the write; a shell's may not (dash: "I/O error")
+        return self.session.call(
             f'read -r n <{name}; [ "$n" = {shlex.quote(core)} ] || exit {MOVED}; '
             f"[ -e {quoted} ] || {{ echo 'x: No such file or directory' >&2; exit 1; }}; "
             f"printf %s {shlex.quote(text)} | dd of={quoted} bs=65536 conv=notrunc",
             deadline_s,
         )
-        return reply
 
     def _errno_of(self, reply: Reply, path: str, text: str) -> str:
         if reply.errno is None:
@@ -159,58 +160,58 @@ class RemoteprocDriver(Driver):
 
     @active
     def await_state(self, core: str, wanted: str, deadline_s: float) -> str:
-        """The core's state as soon as it is `wanted`, or what it is at the deadline."""
+        """Wait until the core's state is `wanted`; the last state read, at the latest after deadline_s."""
         deadline = time.monotonic() + deadline_s
         pause = threading.Event()
         while True:
             state = self.core_state(core)
             if state == wanted or time.monotonic() >= deadline:
                 return state
-            pause.wait(LOOK_AGAIN_AFTER_S)
+            pause.wait(POLL_S)
 
     def transition(self, core: str, word: str, wanted: str, deadline_s: float) -> Transition:
-        """Write `word` to the core's state and see what it becomes; waits for `wanted` if the write is OK."""
-        begin = time.monotonic()
+        """Write `word` to the core's state and read the state back; waits for `wanted` if the write is OK."""
+        start = time.monotonic()
         errno = self.write(core, "state", word, deadline_s)
-        left_s = deadline_s - (time.monotonic() - begin) if errno == errnos.OK else 0.0
+        left_s = deadline_s - (time.monotonic() - start) if errno == errnos.OK else 0.0
         return Transition(errno, self.await_state(core, wanted, left_s))
 
     def crash(self, core: str, kind: int, deadline_s: float) -> str:
-        """Have Linux believe in a crash: 0 mmufault, 1 watchdog, 2 fatal error. "OK" or the errno's name."""
+        """Report a crash through debugfs: 0 mmufault, 1 watchdog, 2 fatal error. "OK" or the errno's name."""
         return self._write(core, lambda: self.debug_path(core, "crash"), str(kind), deadline_s)
 
-    # --- what it says, who manages it -----------------------------------------------------------------
+    # --- its trace, who manages it --------------------------------------------------------------------
 
     @active
     def trace(self, core: str, buffer: int = 0) -> bytes | None:
-        """Content of a trace buffer; None when the core has none now."""
+        """Content of a trace buffer; None if the core has none now."""
         found = self._read_trace(core, buffer)
         if isinstance(found, bytes):
             return found
         if found != "ENOENT":
-            raise InfrastructureError(f"{core}: trace{buffer} is unreadable: {found}")
-        self._need_debugfs()
+            raise InfrastructureError(f"{core}: cannot read trace{buffer}: {found}")
+        self._mount_debugfs()
         again = self._read_trace(core, buffer)
         return again if isinstance(again, bytes) else None
 
     def _read_trace(self, core: str, buffer: int) -> bytes | str:
         for _ in range(2):
             name, trace = self.path(core, "name"), self.debug_path(core, f"trace{buffer}")
-            found: dict[str, bytes | str] = self.session.read_many([name, trace])
+            found = self.session.read_many([name, trace])
             if _text(found[name]) == core:
                 return found[trace]
             self._directories = {}
-        raise BoardFailure(f"{core}: its sysfs directory changes while its trace is read")
+        raise BoardFailure(f"{core}: its sysfs directory changed while its trace was read, twice")
 
     def debug_path(self, core: str, file: str) -> str:
         """Path of a core's debugfs file."""
         return f"{self.debugfs}/remoteproc/{self.index(core)}/{file}"
 
-    def _need_debugfs(self) -> None:
+    def _mount_debugfs(self) -> None:
         quoted = shlex.quote(self.debugfs)
         reply = self.session.execute(f"[ -d {quoted}/remoteproc ] || mount -t debugfs none {quoted}")
         if reply.code != 0:
-            raise InfrastructureError(f"debugfs is not mounted on {self.debugfs} and can't be: {reply.error}")
+            raise InfrastructureError(f"cannot mount debugfs on {self.debugfs}: {reply.error}")
 
     @active
     def manager(self, core: str) -> Manager:
@@ -225,14 +226,14 @@ class RemoteprocDriver(Driver):
     # --- firmware files -----------------------------------------------------------------------------------
 
     def firmware_path(self, name: str) -> str:
-        """Where to put the firmware file `name` so that the kernel finds it."""
+        """Path at which the kernel finds the firmware file `name`."""
         if not self._firmware_directory or self._boot_id != self.session.boot_id:
             self._firmware_directory = self._find_firmware_directory()
         return f"{self._firmware_directory}/{name}"
 
     @active
     def _find_firmware_directory(self) -> str:
-        """firmware_class.path if set, else /lib/firmware, else a directory of ours that the kernel is told.
+        """firmware_class.path if set, else /lib/firmware, else a new one that becomes firmware_class.path.
 
         Ref: Linux drivers/base/firmware_loader/main.c, fw_path
         """
@@ -244,19 +245,17 @@ class RemoteprocDriver(Driver):
             'rm "$d/.mpbench.probe" && echo "$d" && exit; done; '
             "d=/run/mpbench-firmware; mkdir -p $d && printf %s $d >$p && echo $d"
         )
-        directory: str = reply.stdout.decode("utf-8", "surrogateescape").strip()
+        directory = reply.stdout.decode("utf-8", "surrogateescape").strip()
         if reply.code != 0 or not directory:
-            raise InfrastructureError(
-                f"no writable firmware directory ({self.firmware} is not): {reply.error}"
-            )
+            raise InfrastructureError(f"no writable firmware directory (nor {self.firmware}): {reply.error}")
         return directory
 
 
 def manager_of(fw_format: str, compatible: list[str], ta_present: bool) -> Manager:
     """Who manages a core. Pure.
 
-    ST's kernels tell in fw_format; elsewhere a compatible ending in -tee says that the TEE does, and a
-    driver for such a node binds only once the TA is there.
+    ST's kernels have fw_format; elsewhere a compatible ending in -tee means the TEE, and the driver of such a
+    node binds only when the TA is present.
     """
     if fw_format in ("TEE", "ELF"):
         return Manager.TEE if fw_format == "TEE" else Manager.LINUX

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What makes OP-TEE send notifications, behind one protocol. A stimulus counts what it sent.
+"""Sources of OP-TEE's notifications with a common protocol. A stimulus counts what it sent.
 
 Ref: OP-TEE 4.10 core/arch/arm/plat-vexpress/main.c (console_itr_cb: a byte on the secure console is a
      notification), core/kernel/notif_test_wd.c (1 Hz), core/drivers/rtc, Linux drivers/rtc/rtc-optee.c,
@@ -17,6 +17,7 @@ from labgrid.factory import target_factory
 from labgrid.protocol import ConsoleProtocol
 
 from mpbench.board.labgrid_decorators import active
+from mpbench.board.protocols import Session
 from mpbench.core.errors import InfrastructureError
 
 WATCHDOG_HZ = 1.0
@@ -32,12 +33,12 @@ class Stimulus(Protocol):
     name: str
 
     def unavailable(self) -> str:
-        """Why this board has no such source, and what its image would need; "" if it has."""
+        """Why this board has no such source, and what its image needs for one; "" if available."""
 
     def send(self, count: int, rate_hz: float, burst: int, go_on: Callable[[int], bool]) -> int | None:
-        """Provoke `count` notifications, `burst` at once, rate_hz on average; how many it were.
+        """Provoke `count` notifications, `burst` at once, rate_hz on average; returns how many were sent.
 
-        None: they come by themselves, and nobody counted them. go_on: asked now and then with the number so
+        None: the board sends them by itself, uncounted. go_on: called repeatedly with the number sent so
         far; False ends it.
         """
 
@@ -55,13 +56,13 @@ def paced(
     clock: Callable[[], float] = time.monotonic,
     pause: Callable[[float], object] = _pause,
 ) -> int:
-    """`act` with how many at once, at absolute times: a late one is made up for, so the rate is kept."""
-    begin, sent = clock(), 0
+    """Call `act` with the size of each burst, at absolute times, so that a delay does not lower the rate."""
+    start, sent = clock(), 0
     while sent < count and go_on(sent):
         number = min(burst, count - sent)
         act(number)
         sent += number
-        left_s = begin + sent / rate_hz - clock()
+        left_s = start + sent / rate_hz - clock()
         if left_s > 0:
             pause(left_s)
     return sent
@@ -70,45 +71,45 @@ def paced(
 @target_factory.reg_driver
 @attr.s(eq=False)
 class SecureConsoleStimulus(Driver):
-    """A byte on OP-TEE's console is a notification, in an OP-TEE whose platform reads its console so.
+    """A byte on OP-TEE's console causes a notification, on platforms whose console driver does so.
 
-    Bytes that come before the bottom half of an earlier one has read it share that one's notification.
+    Bytes that arrive before the bottom half of an earlier byte has run share its notification.
     """
 
     bindings = {"console": ConsoleProtocol}  # noqa: RUF012 - labgrid's convention
 
     def unavailable(self) -> str:
-        """ "" - the target file says that it's there."""
+        """Always available: the target file declares it."""
         return ""
 
     @active
     def send(self, count: int, rate_hz: float, burst: int, go_on: Callable[[int], bool]) -> int | None:
         """See Stimulus."""
-        # Not through ConsoleRecorder.write: labgrid's step log is no place for 100,000 bytes.
+        # Not ConsoleRecorder.write, which would log 100,000 bytes as labgrid steps.
         port: Any = getattr(self.console, "port", self.console)
         try:
             return paced(count, rate_hz, burst, lambda n: port.write(BYTE * n), go_on)
         except OSError as e:
-            raise InfrastructureError(f"the secure console takes no bytes: {e}") from e
+            raise InfrastructureError(f"cannot write to the secure console: {e}") from e
 
 
 @target_factory.reg_driver
 @attr.s(eq=False)
 class PassiveStimulus(Driver):
-    """Listens to what comes by itself, e.g. OP-TEE's test watchdog (CFG_NOTIF_TEST_WD) once a second.
+    """Notifications that the board sends by itself, e.g. OP-TEE's test watchdog (CFG_NOTIF_TEST_WD), 1 Hz.
 
-    rate_hz: how often something comes; a wait for n of them takes n / rate_hz seconds
+    rate_hz: their expected rate; waiting for n of them takes n / rate_hz seconds
     """
 
     rate_hz: float = attr.ib(default=WATCHDOG_HZ, converter=float)
 
     def unavailable(self) -> str:
-        """ "" - whether anything comes is what listening finds out."""
+        """Always available: whether notifications arrive is what the measurement finds out."""
         return ""
 
     @active
     def send(self, count: int, rate_hz: float, burst: int, go_on: Callable[[int], bool]) -> int | None:  # noqa: ARG002
-        """See Stimulus; rate and burst are not ours to choose."""
+        """See Stimulus; rate_hz and burst are ignored."""
         paced(count, self.rate_hz, 1, lambda _: None, go_on)
         return None
 
@@ -116,12 +117,13 @@ class PassiveStimulus(Driver):
 @target_factory.reg_driver
 @attr.s(eq=False)
 class RtcAlarmStimulus(Driver):
-    """Alarms of a real-time clock that the secure world owns; one takes two seconds."""
+    """Alarms of a real-time clock that the secure world owns; each takes two seconds."""
 
     bindings = {"session": "SessionDriver"}  # noqa: RUF012 - labgrid's convention
+    session: Session
 
     def unavailable(self) -> str:
-        """Why there is no such clock."""
+        """What the board's kernel and OP-TEE need for such a clock, "" if present."""
         if self._clock():
             return ""
         return (
@@ -131,7 +133,7 @@ class RtcAlarmStimulus(Driver):
 
     def _clock(self) -> str:
         found = self.session.execute(f"grep -l optee {RTC}/*/name").stdout.decode("ascii", "replace").split()
-        return str(found[0]).removesuffix("/name") if found else ""
+        return found[0].removesuffix("/name") if found else ""
 
     @active
     def send(self, count: int, rate_hz: float, burst: int, go_on: Callable[[int], bool]) -> int | None:  # noqa: ARG002
@@ -142,4 +144,4 @@ class RtcAlarmStimulus(Driver):
     def _set(self, alarm: str) -> None:
         reply = self.session.execute(f"echo 0 >{alarm}; echo +1 >{alarm}")
         if reply.code != 0:
-            raise InfrastructureError(f"{alarm}: no alarm can be set: {reply.error}")
+            raise InfrastructureError(f"{alarm}: cannot set an alarm: {reply.error}")

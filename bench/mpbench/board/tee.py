@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What Linux shows of a TEE and its trusted applications."""
+"""A TEE and its trusted applications as Linux presents them."""
 
 from attrs import frozen
 
@@ -10,7 +10,7 @@ DEVICES = ("/dev/tee0", "/dev/teepriv0", "/sys/class/tee/tee0")
 
 
 @frozen
-class Tee:
+class TeeDevices:
     """Device files that exist, and UUIDs of trusted applications that registered on the TEE bus."""
 
     devices: frozenset[str]
@@ -26,16 +26,16 @@ class Tee:
         return uuid.lower() in self.applications
 
 
-def tee(session: Session) -> Tee:
-    """Look at the board; one round trip. Ref: Linux drivers/tee/optee/device.c, optee_register_device"""
-    looked = session.execute(f'for f in {" ".join(DEVICES)} {BUS}/*; do [ -e "$f" ] && echo "$f"; done; :')
-    return parse(looked.stdout.decode("utf-8", "replace").splitlines())
+def tee(session: Session) -> TeeDevices:
+    """Read them from the board in one round trip. Ref: Linux drivers/tee/optee/device.c"""
+    listed = session.execute(f'for f in {" ".join(DEVICES)} {BUS}/*; do [ -e "$f" ] && echo "$f"; done; :')
+    return parse(listed.stdout.decode("utf-8", "replace").splitlines())
 
 
-def parse(paths: list[str]) -> Tee:
-    """Sort the paths that exist. Pure."""
+def parse(paths: list[str]) -> TeeDevices:
+    """From the paths that exist on the board. Pure."""
     prefix = f"{BUS}/optee-ta-"
-    return Tee(
+    return TeeDevices(
         frozenset(p for p in paths if p in DEVICES),
         frozenset(p.removeprefix(prefix).lower() for p in paths if p.startswith(prefix)),
     )

@@ -113,7 +113,7 @@ def before(subject: Subject, provoke: str = "") -> Before:
 
     InfrastructureError if the command fails.
     """
-    flag, secure_mark = subject.kmsg.flag(), subject.secure.mark()
+    flag, secure_mark = subject.kmsg.marker(), subject.secure.mark()
     then = f"{flag.command}; {{ {provoke}; }} 2>&1 && echo done" if provoke else flag.command
     _, found, output = subject.session.look([BOOT_ID, INTERRUPTS, subject.trace], then=then)
     if provoke and not output.endswith(b"done\n"):
@@ -168,7 +168,7 @@ class _Look:
     @classmethod
     def at(cls, subject: Subject) -> "_Look":
         """Read everything in one round trip."""
-        flag, paths = subject.kmsg.flag(), [subject.trace, subject.state, INTERRUPTS, BOOT_ID]
+        flag, paths = subject.kmsg.marker(), [subject.trace, subject.state, INTERRUPTS, BOOT_ID]
         command = f"t={shlex.quote(subject.trace)}{SAMPLED}{subject.tracing.take_command()}{BEATEN}"
         output, found, _ = subject.session.look(paths, first=command, then=flag.command)
         second = _bytes(found[subject.trace])
@@ -180,7 +180,7 @@ class _Look:
     def trace(self) -> bytes | None:
         """Next sample of the trace buffer: the two of the look, then new ones. None if there is no buffer."""
         if not self._samples:
-            trace, self.flag = self.subject.trace, self.subject.kmsg.flag()
+            trace, self.flag = self.subject.trace, self.subject.kmsg.marker()
             _, found, _ = self.subject.session.look([trace], then=self.flag.command)
             self._samples.append(_bytes(found[trace]))
         return self._samples.pop(0)

@@ -13,7 +13,7 @@ from mpbench.board.core_memory import CoreMemory
 from mpbench.board.coredump import await_dump, clear_all, pending, take
 from mpbench.board.interrupts import watchdog_line
 from mpbench.board.protocols import Board
-from mpbench.board.resource_snapshot import held
+from mpbench.board.resource_snapshot import resource_counters
 from mpbench.core.errors import BoardFailure, InfrastructureError
 from mpbench.core.evidence import TRACE_FIRST, TRACE_SECOND, Evidence, text_of
 from mpbench.core.step import Step
@@ -291,7 +291,7 @@ class Crashes:
     def held(self) -> Snapshot:
         """Resources that the board uses now, for a comparison later."""
         session = self._board.session
-        return steady([snapshot(held(session), self.trace.counts()) for _ in range(SNAPSHOTS)])
+        return steady([snapshot(resource_counters(session), self.trace.counts()) for _ in range(SNAPSHOTS)])
 
     def power_cycle(self) -> None:
         """Switch the board off and on."""

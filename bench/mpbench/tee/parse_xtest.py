@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What OP-TEE's xtest says of its cases. Pure.
+"""Parses the output of OP-TEE's test suite xtest. Pure.
 
 Ref: optee_test 4.5 host/xtest/adbg/src/adbg_run.c (Do_ADBG_AppendToSuite, the list at the end)
 """
@@ -20,58 +20,57 @@ LEFT_OUT = re.compile(r"^(\d+) test cases? w(?:as|ere) skipped$", re.M)
 
 
 @frozen
-class Case:
-    """What became of a case: `error` says what went wrong first, `skipped` why nothing of it was run."""
+class XtestCase:
+    """Result of a case. error: its first error; skipped: why none of it was run."""
 
     error: str = ""
     skipped: str = ""
 
 
 @frozen
-class Suite:
-    """Cases by name, and how many there are beside them that nobody asked for."""
+class XtestSuite:
+    """Cases that were run, by name, and the number of cases that were not selected."""
 
-    cases: Mapping[str, Case]
+    cases: Mapping[str, XtestCase]
     left_out: int = 0
 
 
-def suite(text: str) -> Suite:
-    """The result of one run of xtest. InfrastructureError if it did not come to its end, or does not add up."""
+def suite(text: str) -> XtestSuite:
+    """The result of one run of xtest. InfrastructureError if it stopped early or its counts do not match."""
     end = END.search(text)
     if end is None:
-        last = text.strip().splitlines()[-1:] or ["nothing"]
-        raise InfrastructureError(f"xtest did not come to its end; it said last: {last[0][:200]}")
-    begin = text.rfind("Result of testsuite")
-    listed = CASE.findall(text[begin:])
-    said = {name: _between(text[:begin], name) for name, _, _ in listed}
-    found = {name: _case(state, at, said[name]) for name, state, at in listed}
+        last = text.strip().splitlines()[-1:] or ["none"]
+        raise InfrastructureError(f"xtest stopped early; last output: {last[0][:200]}")
+    start = text.rfind("Result of testsuite")
+    listed = CASE.findall(text[start:])
+    found = {name: _case(state, at, _output_of(name, text[:start])) for name, state, at in listed}
     failed = sum(1 for case in found.values() if case.error)
     if (len(found), failed) != (int(end[1]), int(end[2])):
         raise InfrastructureError(
             f"xtest lists {len(found)} cases, {failed} failed, but counts {end[1]} and {end[2]}"
         )
     left_out = LEFT_OUT.search(text)
-    return Suite(found, int(left_out[1]) if left_out else 0)
+    return XtestSuite(found, int(left_out[1]) if left_out else 0)
 
 
-def _between(text: str, name: str) -> str:
-    """What a case said, from its headline to that of the next one."""
-    _, _, behind = text.partition(f"* {name} ")
-    return behind.partition("\n* ")[0]
+def _output_of(name: str, text: str) -> str:
+    """Output of a case, from its headline to that of the next one."""
+    _, _, rest = text.partition(f"* {name} ")
+    return rest.partition("\n* ")[0]
 
 
-def _case(state: str, at: str, said: str) -> Case:
-    parts, skip = PART.findall(said), SKIP.search(said)
+def _case(state: str, at: str, output: str) -> XtestCase:
+    parts, skip = PART.findall(output), SKIP.search(output)
     if state == "FAILED":
-        return Case(error=_first_error(at, said))
+        return XtestCase(error=_first_error(at, output))
     if skip and not any(how == "OK" for _, how, _ in parts):
-        return Case(skipped=skip[1].strip())
-    return Case()
+        return XtestCase(skipped=skip[1].strip())
+    return XtestCase()
 
 
-def _first_error(at: str, said: str) -> str:
-    """The line of the place that is listed, or of the first one that a part of the case complains of."""
-    lines = ERROR.findall(said)
+def _first_error(at: str, output: str) -> str:
+    """The error line of the listed source line `at`, else the first error line of the case."""
+    lines = ERROR.findall(output)
     listed = [
         line for line in lines if at and line.removeprefix("./").startswith(at.removeprefix("./") + ":")
     ]

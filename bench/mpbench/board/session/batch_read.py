@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Many small files in one round trip: what one program writes, taken apart again. Pure.
+"""Many small files in one round trip: the command that reads them, and parsing its output. Pure.
 
-One program start serves all files: `head -v` writes each file behind a line with its path. Every path is
-spelled with a prefix of slashes and dots, made anew for each reading, that means nothing to the kernel and
-that no file's content can know; so contents may be binary, empty or change while they are read.
+One process reads all files: `head -v` writes each file after a line with its path. Every path gets a prefix
+of slashes and dots, random for each batch, which means nothing to the kernel and which no file's content can
+contain; so contents may be binary, empty or change while they are read.
 """
 
 import re
@@ -21,22 +21,22 @@ TOOLS = (
     "head -v -c 16777216 %s",
     'for f in %s; do printf \'\\n==> %%s <==\\n\' "$f"; cat "$f"; done',
 )
-"""What reads: the first that the board's userland knows. Ref: coreutils and busybox, head -v"""
+"""Commands that read files; the first that works on the board is used. Ref: coreutils and busybox, head -v"""
 PATHS_PER_COMMAND = 512
 PREFIX_BITS = 24
-_BEGIN, _END = "/dev/null", "/./dev/null"
-"""Read before and behind the files, so that every file's line begins anew and the last one's content ends."""
+_FIRST, _LAST = "/dev/null", "/./dev/null"
+"""Read before and after the files, so that every header starts on a new line and the last content ends."""
 
 
 def _prefix() -> str:
-    """`/` and `/.` in an order that nobody knows."""
+    """`/` and `/.` in random order."""
     bits = secrets.randbits(PREFIX_BITS)
     return "".join("/." if bits >> n & 1 else "/" for n in range(PREFIX_BITS))
 
 
 @frozen
-class Reading:
-    """Some files that are read at once. UsageError for a path that is not absolute."""
+class BatchRead:
+    """Files that are read by one command. UsageError for a path that is not absolute."""
 
     paths: tuple[str, ...] = field()
     prefix: str = field(factory=_prefix)
@@ -45,23 +45,23 @@ class Reading:
     def _absolute(self, _: object, paths: tuple[str, ...]) -> None:
         for path in paths:
             if not path.startswith("/"):
-                raise UsageError(f"{one_line(repr(path))}: an absolute path is needed")
+                raise UsageError(f"{one_line(repr(path))}: expected an absolute path")
 
     def command(self, tool: str = TOOLS[0]) -> str:
-        """The command that reads them."""
-        return tool % " ".join(shlex.quote(self.prefix + path) for path in (_BEGIN, *self.paths, _END))
+        """The command line that reads them."""
+        return tool % " ".join(shlex.quote(self.prefix + path) for path in (_FIRST, *self.paths, _LAST))
 
     def split(self, reply: Reply) -> tuple[list[bytes | None], bytes]:
-        """The bytes of each file, None for one that was not opened; and what came behind them all.
+        """The bytes of each file, None for one that was not opened; and the output after the last file.
 
-        InfrastructureError when unclear.
+        InfrastructureError if the output cannot be parsed.
         """
         mark = b"\n==> " + self.prefix.encode()
         before, *pieces = (b"\n" + reply.stdout).split(mark)
-        begin, end = (_content(pieces[i], p) if pieces else None for i, p in ((0, _BEGIN), (-1, _END)))
-        if before.strip(b"\n") or begin != b"" or end is None:
-            raise self._unclear(reply)
-        return self._in_order(pieces[1:-1], reply), end
+        first, rest = (_content(pieces[i], p) if pieces else None for i, p in ((0, _FIRST), (-1, _LAST)))
+        if before.strip(b"\n") or first != b"" or rest is None:
+            raise self._unparsed(reply)
+        return self._in_order(pieces[1:-1], reply), rest
 
     def _in_order(self, pieces: list[bytes], reply: Reply) -> list[bytes | None]:
         found: list[bytes | None] = []
@@ -70,35 +70,32 @@ class Reading:
             found.append(_content(pieces[at], path) if at < len(pieces) else None)
             at += found[-1] is not None
         if at != len(pieces):
-            raise self._unclear(reply)
+            raise self._unparsed(reply)
         return found
 
-    def _unclear(self, reply: Reply) -> InfrastructureError:
+    def _unparsed(self, reply: Reply) -> InfrastructureError:
         return InfrastructureError(
             f"reading {len(self.paths)} files at once failed: exit code {reply.code} {reply.error}"
         )
 
     def failures(self, reply: Reply) -> dict[str, str] | None:
-        """path → errno name of what the tool could not read; None if a message does not say which file."""
+        """path → errno's name of each unreadable file; None if a message does not name its file."""
         found: dict[str, str] = {}
         for line in reply.stderr.decode("utf-8", "surrogateescape").splitlines():
             match = _QUOTED.match(line) or _PLAIN.match(line)
             name = Reply(1, b"", line.encode("utf-8", "surrogateescape")).errno
-            if match is None or name in (
-                None,
-                "EIO",
-            ):  # busybox's head says EIO whatever the read's error was
+            if match is None or name in (None, "EIO"):  # busybox's head reports EIO for every read error
                 return None
             found[match[1].removeprefix(self.prefix)] = str(name)
         return found if found.keys() <= set(self.paths) else None
 
 
 def _content(piece: bytes, path: str) -> bytes | None:
-    """What stands behind the line of `path`; None if the line is of another file."""
-    line = encode(f"{path} <==\n")
-    return piece.removeprefix(line) if piece.startswith(line) else None
+    """Content after the header line of `path`; None if the header names another file."""
+    header = encode(f"{path} <==\n")
+    return piece.removeprefix(header) if piece.startswith(header) else None
 
 
 def command_for_one(path: str) -> str:
-    """The command that reads one file, so that an error is about it."""
+    """The command line that reads one file, so that an error is this file's."""
     return f"cat {shlex.quote(path)}"

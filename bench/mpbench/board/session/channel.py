@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A command on an SSH channel of its own: it may hang, it may talk for ever, others go on."""
+"""A command on an SSH channel of its own: it may hang or print without end while others run."""
 
 import secrets
 import threading
@@ -16,58 +16,56 @@ STDERR_KEPT = 65536
 
 
 class ChannelWaiter:
-    """Rings when either stream of a channel has news; what paramiko calls an event.
+    """Waits for bytes on either stream of a channel; paramiko uses it as the event of both.
 
-    Channel.fileno() would give the same, but its two halves race and lose a wake-up now and then.
+    Channel.fileno() would serve too, but its two halves race and sometimes lose a wake-up.
     """
 
     def __init__(self, channel: paramiko.Channel) -> None:
-        self._ring = threading.Event()
+        self._event = threading.Event()
         channel.in_buffer.set_event(self)  # type: ignore[arg-type]
         channel.in_stderr_buffer.set_event(self)  # type: ignore[arg-type]
 
     def set(self) -> None:
-        """paramiko: bytes came, or the stream ended."""
-        self._ring.set()
+        """Called by paramiko: bytes arrived, or the stream ended."""
+        self._event.set()
 
     def clear(self) -> None:
-        """paramiko: one stream is empty. The other may not be, so only the reader clears."""
+        """Called by paramiko: one stream is empty. The other may not be, so this does nothing; see arm()."""
 
     def arm(self) -> None:
-        """The reader looks at both streams next."""
-        self._ring.clear()
+        """Called by the reader before it checks both streams."""
+        self._event.clear()
 
     def wait(self, timeout_s: float) -> bool:
-        """False if nothing came in time since `arm`."""
-        return self._ring.wait(timeout_s)
+        """False if nothing arrived since arm() within timeout_s."""
+        return self._event.wait(timeout_s)
 
 
 class RemoteCommand:
-    """A running command; both streams are read as they come. Used by one thread."""
+    """A running command; both streams are read as they arrive. For one thread."""
 
     def __init__(self, link: Link, command: str) -> None:
         self._link = link
         self._command = command
         self._stderr = bytearray()
         self._channel = link.channel()
-        self._bell = ChannelWaiter(self._channel)
-        with lab_faults(f"{link.address}: can't start {one_line(command, 120)}"):
+        self._waiter = ChannelWaiter(self._channel)
+        with lab_faults(f"{link.address}: cannot start {one_line(command, 120)}"):
             self._channel.exec_command(command)
 
     def read(self, deadline: float) -> bytes:
         """Next bytes of stdout; empty at its end. InfrastructureError past the deadline (time.monotonic)."""
         while True:
-            self._bell.arm()
+            self._waiter.arm()
             ended = self._channel.closed or self._channel.eof_received
             self._take_stderr()
             if self._channel.recv_ready():
                 return self._channel.recv(CHUNK)
             if ended:
                 return b""
-            if not self._bell.wait(max(0.0, deadline - time.monotonic())):
-                raise InfrastructureError(
-                    f"{self._link.address}: no end in time: {one_line(self._command, 120)}"
-                )
+            if not self._waiter.wait(max(0.0, deadline - time.monotonic())):
+                raise InfrastructureError(f"{self._link.address}: timeout: {one_line(self._command, 120)}")
 
     def _take_stderr(self) -> None:
         while self._channel.recv_stderr_ready():
@@ -75,20 +73,20 @@ class RemoteCommand:
             self._stderr += data[: max(0, STDERR_KEPT - len(self._stderr))]
 
     def feed(self, data: bytes, deadline: float) -> None:
-        """Send `data` and the end of stdin; a command that stopped reading is no error here."""
+        """Send `data` and the end of stdin. If the command stops reading, finish() returns its reply."""
         self._channel.settimeout(max(0.001, deadline - time.monotonic()))
         try:
             self._channel.sendall(data)
             self._channel.shutdown_write()
         except TimeoutError as e:
             raise InfrastructureError(
-                f"{self._link.address}: takes no data: {one_line(self._command, 120)}"
+                f"{self._link.address}: timeout while sending data to {one_line(self._command, 120)}"
             ) from e
         except LOST:
             self._link.check()
 
     def finish(self, deadline: float) -> Reply:
-        """Everything else it says, and its exit code. InfrastructureError if it ended without one."""
+        """The rest of its output, and its exit code. InfrastructureError if it ended without one."""
         out = bytearray()
         while data := self.read(deadline):
             out += data
@@ -103,19 +101,19 @@ class RemoteCommand:
         return Reply(code, bytes(out), bytes(self._stderr))
 
     def close(self) -> None:
-        """Close the channel; what runs under a lifeline dies with it."""
+        """Close the channel; a command under a lifeline is killed with it."""
         self._channel.close()
 
 
 class SshProcess:
-    """A command under a lifeline: it and its children die with the channel.
+    """A command under a lifeline: it and its children are killed when the channel closes.
 
     pid: process id of its shell on the board.
     """
 
     def __init__(self, link: Link, command: str, timeout_s: float = 10.0) -> None:
-        self._mark = secrets.token_hex(16).encode()
-        self._remote = RemoteCommand(link, lifeline_command(command, self._mark.decode()))
+        self._nonce = secrets.token_hex(16).encode()
+        self._remote = RemoteCommand(link, lifeline_command(command, self._nonce.decode()))
         self._rest = b""
         self.pid = int(
             self._first_line(f"{link.address}: did not start: {one_line(command, 120)}", timeout_s)
@@ -124,7 +122,7 @@ class SshProcess:
     def _first_line(self, failure: str, timeout_s: float) -> bytes:
         deadline, head = time.monotonic() + timeout_s, b""
         while True:
-            _, found, after = head.partition(self._mark + b" ")
+            _, found, after = head.partition(self._nonce + b" ")
             if found and b"\n" in after:
                 first, _, self._rest = after.partition(b"\n")
                 return first
@@ -134,7 +132,7 @@ class SshProcess:
             head += data
 
     def read(self, timeout_s: float) -> bytes:
-        """Next bytes of stdout; empty at its end. InfrastructureError when none come in time."""
+        """Next bytes of stdout; empty at its end. InfrastructureError if none arrive within timeout_s."""
         rest, self._rest = self._rest, b""
         return rest or self._remote.read(time.monotonic() + timeout_s)
 
@@ -142,7 +140,7 @@ class SshProcess:
         """The rest of stdout, stderr (its first 64 KiB) and the exit code."""
         rest, self._rest = self._rest, b""
         reply = self._remote.finish(time.monotonic() + timeout_s)
-        _, _, stderr = reply.stderr.partition(self._mark + b"\n")
+        _, _, stderr = reply.stderr.partition(self._nonce + b"\n")
         return Reply(reply.code, rest + reply.stdout, stderr)
 
     def close(self) -> None:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""errno names out of the error text of a tool that ran on a board.
+"""errno names from the error text of a tool that ran on a board.
 
 A board's C library words some errors differently from the lab host's, so three vocabularies are known:
-the host's own, musl's, and the words that busybox ash and dash use when a redirection fails.
+the host's, musl's, and that of busybox ash and dash for failed redirections.
 
 Ref: musl src/errno/__strerror.h; busybox shell/ash.c and dash src/error.c, errmsg()
 """
@@ -65,7 +65,7 @@ _SHELLS = {
     "No such file": "ENOENT",
     "not found": "ENOENT",
 }
-# Linux keeps kernel-internal numbers from user space, but some drivers return this one all the same.
+# Linux keeps kernel-internal numbers from user space, but some drivers return this one.
 _KERNEL = {"Unknown error 524": "ENOTSUPP", "No error information": "ENOTSUPP"}
 
 _HOST = {os.strerror(code): name for code, name in sorted(errno.errorcode.items())}
@@ -74,10 +74,10 @@ NAMES: dict[str, str] = _HOST | _GLIBC | _MUSL | _SHELLS | _KERNEL
 
 
 def errno_name(text: str) -> str | None:
-    """errno name of the error a tool reported in `text` (its whole stderr), or None if no line names one.
+    """errno name of the error that a tool reported in `text` (its whole stderr), None if no line names one.
 
-    The text after a ": " decides, as in `dd: error writing 'state': Input/output error`;
-    statistics and other chatter around it are skipped, and the last error counts.
+    The text after a ": " decides, as in `dd: error writing 'state': Input/output error`; other lines, such as
+    statistics, are skipped, and the last error counts.
     """
     for line in reversed(text.splitlines()):
         words = line.split(": ")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""One SSH transport to a board: dialled once, its host key pinned, its silence noticed.
+"""One SSH transport to a board: connected once, with a pinned host key and keepalives.
 
-Nothing is redialled behind the caller's back: a lost link stays lost until somebody dials again.
+It never reconnects by itself: a lost link stays lost until dial() is called again.
 """
 
 import contextlib
@@ -19,14 +19,14 @@ from mpbench.core.errors import InfrastructureError
 
 PING_EVERY_S = 5.0
 SILENT_AFTER_S = 8.0
-"""A ping unanswered for this long ends the link: a half-open connection is noticed within 13 s."""
+"""A keepalive unanswered for this long ends the link: a half-open connection is detected within 13 s."""
 
 
 @frozen
 class Address:
-    """Where a board's SSH server is, and how to prove who is who.
+    """Where a board's SSH server is, and how host and user are authenticated.
 
-    name, port:     as the target file says; the host key is pinned under them
+    name, port:     as in the target file; the host key is pinned under them
     host, tcp_port: where to connect, which differs when a proxy forwards the port
     keyfile:        private key, or None
     known_hosts:    pinned host keys
@@ -47,7 +47,7 @@ class Address:
 
 
 LOST = (paramiko.SSHException, OSError, EOFError)
-"""What paramiko and the socket layer raise when a connection fails."""
+"""Exceptions of paramiko and the socket layer for a failed connection."""
 
 
 class LinkLost(InfrastructureError):
@@ -55,12 +55,12 @@ class LinkLost(InfrastructureError):
 
 
 class Unanswered(InfrastructureError):
-    """Nobody spoke SSH there in time: a booting board may do so yet."""
+    """No SSH server answered in time; a booting board may answer later."""
 
 
 @contextlib.contextmanager
 def lab_faults(what: str, fault: type[InfrastructureError] = InfrastructureError) -> Iterator[None]:
-    """Turn what paramiko and the socket layer raise into InfrastructureError: `what`, and the reason in one line."""
+    """Turn exceptions of paramiko and the socket layer into `fault`: `what`, and the reason in one line."""
     try:
         yield
     except LOST as e:
@@ -80,13 +80,13 @@ def _open_transport(host: str, port: int, timeout_s: float) -> paramiko.Transpor
 
 
 def _close(transport: paramiko.Transport) -> None:
-    """A transport that was never started does not close its socket."""
+    """Also close the socket, which a transport that was never started leaves open."""
     transport.close()
     transport.sock.close()
 
 
 def greet(host: str, port: int, timeout_s: float) -> paramiko.PKey:
-    """The host key that the server proves to own; nobody logs in. InfrastructureError without an answer."""
+    """The host key that the server proves to own, without a login. InfrastructureError without an answer."""
     with lab_faults(f"{host} port {port}: no SSH server answers"):
         transport = _open_transport(host, port, timeout_s)
         try:
@@ -97,7 +97,7 @@ def greet(host: str, port: int, timeout_s: float) -> paramiko.PKey:
 
 
 def answers(host: str, port: int, timeout_s: float) -> bool:
-    """Whether an SSH server sends its greeting within the time."""
+    """Whether an SSH server sends its greeting within timeout_s."""
     try:
         with socket.create_connection((host, port), timeout=timeout_s) as sock:
             return sock.recv(4) == b"SSH-"
@@ -117,10 +117,10 @@ class Link:
 
     @classmethod
     def dial(cls, address: Address, timeout_s: float) -> "Link":
-        """Connect, check the host key, log in. InfrastructureError for whatever stands in the way."""
+        """Connect, check the host key, log in. InfrastructureError on any failure."""
         if address.keyfile is not None:
             host_keys.check_private(address.keyfile)
-        with lab_faults(f"{address}: can't connect", Unanswered):
+        with lab_faults(f"{address}: cannot connect", Unanswered):
             transport = _open_transport(address.host, address.tcp_port, timeout_s)
         try:
             _authenticate(transport, address, timeout_s)
@@ -131,7 +131,7 @@ class Link:
 
     @property
     def alive(self) -> bool:
-        """Whether the transport still carries traffic, as far as known."""
+        """Whether the transport is connected, as far as known."""
         return bool(self._transport.is_active()) and not self._ended.is_set()
 
     def check(self) -> None:
@@ -146,7 +146,7 @@ class Link:
             return self._open(timeout_s)
         except InfrastructureError:
             self.check()
-        # dropbear 2022.83 closes a channel that is opened while it reaps another one's process
+        # dropbear 2022.83 closes a channel that is opened while it reaps another channel's process
         return self._open(timeout_s)
 
     def _open(self, timeout_s: float) -> paramiko.Channel:
@@ -156,11 +156,11 @@ class Link:
         except paramiko.ChannelException:
             raise
         except LOST as e:
-            raise InfrastructureError(f"{self.address}: can't open a channel: {one_line(e)}") from e
+            raise InfrastructureError(f"{self.address}: cannot open a channel: {one_line(e)}") from e
 
     def close(self) -> None:
-        """End the transport; harmless when it has ended already."""
-        self._ended_why = self._ended_why or "closed here"
+        """End the transport; does nothing if it has ended already."""
+        self._ended_why = self._ended_why or "closed by the bench"
         self._ended.set()
         self._transport.close()
 
@@ -191,10 +191,10 @@ def _authenticate(transport: paramiko.Transport, address: Address, timeout_s: fl
 
 
 def _prefer(transport: paramiko.Transport, pins: list[paramiko.PKey]) -> None:
-    """Ask for the kinds of host key that are pinned: a server usually owns several."""
-    kinds = {pin.get_name() for pin in pins}
+    """Prefer host keys of the pinned types: a server usually has several."""
+    types = {pin.get_name() for pin in pins}
     options = transport.get_security_options()
-    first = [k for k in options.key_types if _family(k) in kinds]
+    first = [k for k in options.key_types if _family(k) in types]
     options.key_types = tuple(first + [k for k in options.key_types if k not in first])
 
 
@@ -216,5 +216,5 @@ def _private_key(path: Path) -> paramiko.PKey:
         return paramiko.PKey.from_path(path)
     except (ValueError, TypeError, paramiko.SSHException, OSError) as e:
         raise InfrastructureError(
-            f"{path}: not a usable private key (OpenSSH format, without passphrase): {one_line(e)}"
+            f"{path}: invalid private key (needed: OpenSSH format, no passphrase): {one_line(e)}"
         ) from e

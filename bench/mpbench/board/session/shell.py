@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A shell on the board that lives as long as its channel and answers in frames."""
+"""A persistent shell on the board, which answers each command in a frame."""
 
 import secrets
 import threading
@@ -13,13 +13,14 @@ from mpbench.core.errors import InfrastructureError
 
 
 class CommandHangs(InfrastructureError):
-    """A command did not end by its deadline; its shell is lost with it."""
+    """A command did not end by its deadline; its shell can no longer be used."""
 
 
 class FramedShell:
-    """Commands one after the other over one channel; safe to share between threads.
+    """Runs one command at a time over one channel; may be shared between threads.
 
-    limit: bytes of output that one command may have.
+    limit:       most bytes of output of one command
+    kill_target: argument of `kill` that ends the shell and its children
     """
 
     def __init__(self, link: Link, limit: int = 64 << 20) -> None:
@@ -32,14 +33,14 @@ class FramedShell:
         self._usable = True
         self._null = False
         self._shared = True
-        self.victim = ""
-        with lab_faults(f"{link.address}: can't start a shell"):
+        self.kill_target = ""
+        with lab_faults(f"{link.address}: cannot start a shell"):
             self._channel.exec_command(shell_protocol.SHELL_COMMAND)
             self._channel.sendall(shell_protocol.bootstrap(self._nonce))
-        self._bell = ChannelWaiter(self._channel)
+        self._waiter = ChannelWaiter(self._channel)
 
     def hello(self, timeout_s: float) -> str:
-        """Learn how to kill what hangs here, and what its stdin is; the board's boot_id."""
+        """Read the kill target, the kind of stdin, and the board's boot_id, which is returned."""
         reply = self.execute(
             f"{shell_protocol.GROUP}[ -c /proc/$$/fd/0 ] && n=null || n=no; "
             "echo $$ $3 $n; read -r b </proc/sys/kernel/random/boot_id; echo $b",
@@ -51,32 +52,32 @@ class FramedShell:
                 f"{self._link.address}: no usable shell: {shell_protocol.one_line(lines)} {reply.error}"
             )
         pid, group, stdin = lines[0].split()
-        self.victim = f"-{pid}" if pid == group else pid
+        self.kill_target = f"-{pid}" if pid == group else pid
         self._null = stdin == "null"
         self._shared = False
         return lines[1]
 
     @property
     def usable(self) -> bool:
-        """Whether the shell still takes commands."""
+        """Whether the shell still accepts commands."""
         return self._usable and self._link.alive
 
     @property
     def busy(self) -> bool:
-        """Whether another thread waits for a command right now."""
+        """Whether another thread is running a command."""
         if self._lock.acquire(blocking=False):
             self._lock.release()
             return False
         return True
 
     def execute(self, command: str, timeout_s: float) -> Reply:
-        """Run one command; its stdin is empty and its own `cd` and variables end with it.
+        """Run one command; its stdin is empty, and its `cd` and variables have no effect on later ones.
 
-        CommandHangs after timeout_s, LinkLost when the transport ends, InfrastructureError when the shell does.
+        CommandHangs after timeout_s, LinkLost if the transport ends, InfrastructureError if the shell ends.
         """
         with self._lock:
             self._seq += 1
-            headed = self._shared or self._strays() or not shell_protocol.is_plain(command)
+            headed = self._shared or self._unsolicited() or not shell_protocol.is_plain(command)
             reader = shell_protocol.ReplyReader(self._nonce, self._seq, self._limit, headed=headed)
             try:
                 self._send(shell_protocol.request(self._seq, command, headed=headed, null=self._null))
@@ -85,15 +86,15 @@ class FramedShell:
                 self._usable = False
                 raise
             finally:
-                self._shared = self._shared or shell_protocol.leaves_behind(command)
+                self._shared = self._shared or shell_protocol.starts_background(command)
 
-    def _strays(self) -> bool:
-        """Bytes came unasked: somebody else holds the shell's streams, so replies are headed from now on."""
+    def _unsolicited(self) -> bool:
+        """Whether there is output without a command: a background process shares the shell's streams."""
         self._shared = self._channel.recv_ready() or self._channel.recv_stderr_ready()
         return self._shared
 
     def close(self) -> None:
-        """End the shell; a command that still runs is left to whoever kills it."""
+        """End the shell; a command that still runs must be killed by the caller."""
         self._usable = False
         self._channel.close()
 
@@ -110,7 +111,7 @@ class FramedShell:
         self, reader: shell_protocol.ReplyReader, command: str, deadline: float, timeout_s: float
     ) -> Reply:
         while True:
-            self._bell.arm()
+            self._waiter.arm()
             ended = self._channel.closed or self._channel.eof_received
             took = self._drain(reader)
             if reader.done:
@@ -118,9 +119,9 @@ class FramedShell:
             if ended and not took:
                 self._ended(f"running {shell_protocol.one_line(command, 120)}", None)
             left_s = deadline - time.monotonic()
-            if left_s <= 0 or not (took or self._bell.wait(left_s)):
+            if left_s <= 0 or not (took or self._waiter.wait(left_s)):
                 raise CommandHangs(
-                    f"{self._link.address}: no end after {timeout_s:g} s: "
+                    f"{self._link.address}: timeout after {timeout_s:g} s: "
                     f"{shell_protocol.one_line(command, 120)}"
                 )
 

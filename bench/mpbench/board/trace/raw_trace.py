@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Takes recorded events off the board: raw pages by CPU, or text, with what is needed to decode them.
+"""Reads recorded events from the board: raw pages per CPU, or text, and the descriptions to decode them.
 
 Ref: Linux Documentation/trace/ftrace.rst (trace, trace_pipe_raw, per_cpu/cpuN/stats), events.rst (format)
 """
@@ -20,57 +20,55 @@ case $k in entries:) e=$v;; bytes:) b=$v;; esac; done <stats
 [ $e = 0 ] && exit 0; n=$((b / 4080)); [ $n = 0 ] && n=1
 dd if=trace_pipe_raw bs={page} count=$n 2>/dev/null || exit; done
 """
-"""Reads what is there and never waits: a page holds at most 4080 bytes, so there are at least bytes / 4080.
-
-By dd and not by cat: see mpbench.board.trace.recorder.TAKE.
-"""
+"""Reads the pages in the buffer without waiting for more: a page has at most 4080 bytes, so there are at
+least bytes / 4080. With dd instead of cat: see recorder.TAKE."""
 
 STATS = re.compile(r"^(overrun|commit overrun|dropped events): (\d+)$", re.M)
 
 
 @frozen
 class Descriptions:
-    """How this kernel writes events: texts of events/header_page and of the events' format files."""
+    """This kernel's descriptions of its events: texts of events/header_page and of the format files."""
 
     header_page: str
     formats: tuple[str, ...] = field(repr=False)
 
 
 def descriptions(session: Session, events: Sequence[str]) -> Descriptions:
-    """Ask the board. InfrastructureError if it does not say."""
+    """Read them from the board. InfrastructureError if one cannot be read."""
     files = ["header_page", *(f"{event}/format" for event in events)]
     script = "; ".join(f"cat {TRACING}/events/{file}; echo '@@'" for file in files)
     reply = session.execute(script)
     parts = reply.stdout.decode("utf-8", "replace").split("@@\n")[:-1]
     if len(parts) != len(files) or not all(parts):
-        raise InfrastructureError(f"the board does not describe its trace buffer: {reply.error}")
+        raise InfrastructureError(f"cannot read the formats of the trace buffer: {reply.error}")
     return Descriptions(parts[0], tuple(parts[1:]))
 
 
 def cpus(session: Session, instance: str) -> list[int]:
-    """CPUs that have a buffer, also those that are offline now."""
+    """CPUs that have a buffer, including offline ones."""
     found = session.execute(f"ls {instance}/per_cpu").stdout.decode("ascii", "replace")
     return sorted(int(name.removeprefix("cpu")) for name in found.split())
 
 
 def pages(session: Session, instance: str, cpu: int, page: int) -> bytes:
-    """All pages of a CPU that were not taken yet. InfrastructureError if they can't be read."""
+    """All pages of a CPU that were not read yet. InfrastructureError if they cannot be read."""
     reply = session.spawn(RAW.format(instance=instance, cpu=cpu, page=page)).finish(TAKE_S)
     if reply.code != 0:
-        raise InfrastructureError(f"{instance}: pages of CPU {cpu} can't be read: {reply.error}")
+        raise InfrastructureError(f"{instance}: cannot read pages of CPU {cpu}: {reply.error}")
     return reply.stdout
 
 
 def text(session: Session, instance: str) -> bytes:
-    """Everything that was recorded as text; it stays there for `pages`."""
+    """All recorded events as text; they stay in the buffer for `pages`."""
     reply = session.spawn(f"cat {instance}/trace").finish(TAKE_S)
     if reply.code != 0:
-        raise InfrastructureError(f"{instance}/trace can't be read: {reply.error}")
+        raise InfrastructureError(f"cannot read {instance}/trace: {reply.error}")
     return reply.stdout
 
 
 def lost(session: Session, instance: str) -> int:
-    """Events that the buffers had no room for."""
+    """Number of events that the buffers had no space for."""
     found = session.execute(f"cat {instance}/per_cpu/cpu*/stats").stdout.decode("ascii", "replace")
     return sum(int(n) for _, n in STATS.findall(found))
 

@@ -4,4 +4,4 @@
 TRACING = "/sys/kernel/tracing"
 
 MOUNT = f"[ -d {TRACING}/events ] || mount -t tracefs none {TRACING}"
-"""Not every userland mounts it."""
+"""Command that mounts it, which not every userland does."""
