@@ -542,8 +542,8 @@ def encrypted(cipher: bytes = b"\1", cut: int = 0) -> bytes:
     ("data", "words"),
     [
         (encrypted(), "AES-CBC, 1 encrypted segments"),
-        (encrypted(cipher=b"\7"), "ENCTYPE 07 that nobody knows, 1 encrypted segments"),
-        (encrypted(cut=1), "AES-CBC, ENCTABLE of 79 bytes, which isn't whole"),
+        (encrypted(cipher=b"\7"), "unknown ENCTYPE 07, 1 encrypted segments"),
+        (encrypted(cut=1), "AES-CBC, truncated ENCTABLE of 79 bytes"),
         (changed("tlv.IMGTYPE.value", 2), "without ENCTYPE, without ENCTABLE"),
     ],
     ids=["sound", "cipher", "table", "nothing"],
