@@ -37,7 +37,8 @@ from mpbench import layout
 from mpbench.image.sign import sign
 from mpbench.layout import PtaCommand, Tlv
 from mpbench.twin import loader
-from mpbench.twin.profile import load_profile, rsa_verifier
+from mpbench.twin.profile import load_profile
+from mpbench.twin.verifier import rsa_verifier
 from testcases.peer.elves import Elf, Segment, resource_table
 from testcases.performance.rows import Board, Row
 

@@ -103,7 +103,7 @@ def test_sign_warns_of_what_the_loader_would_refuse(desk, capsys):
         (["inspect", "fw.sign.bin", "--key", "fw.elf"], "fw.elf: no key in PEM form"),
         (["predict", "fw.sign.bin"], "--key FILE, or --trust-signature"),
         (["predict", "fw.sign.bin", "--key", "fw.elf"], "fw.elf: no public key in PEM form"),
-        (["predict", "fw.sign.bin", "--profile", "none"], "neither a readable profile file nor one of"),
+        (["predict", "fw.sign.bin", "--profile", "none"], "neither a profile file nor one of"),
         (["predict", "none", "--trust-signature"], "none: No such file"),
         (["explain", "hello"], "nothing in this text is known"),
         (["explain", "@none"], "none: No such file"),

@@ -200,29 +200,50 @@ def test_a_profile_may_derive_from_another(tmp_path):
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        (("word_bits: 64", "word_bits: 48"), ":2: word_bits is 48; one of 64, 32 is needed"),
-        (("heap_bytes: 4096", "heap_bytes: lots"), ":3: heap_bytes is 'lots'; a number from 0x400"),
-        (("heap_bytes: 4096", "heap_bytes: true"), ":3: heap_bytes is True"),
-        (("pta_state: shared", "pta_state: mine"), ":4: pta_state is 'mine'; one of shared, per-core"),
-        (("name: mine", "name: [1]"), ":1: name is [1]; it must be text"),
-        (("name: mine", "nam: mine"), ":1: unknown key 'nam'; known: derives, name"),
-        (("name: mine\n", ""), ":1: 'name' is missing"),
-        (("name: mine", "name: mine\nname: other"), ":2: 'name' is given twice"),
-        (("name: mine", "name: mine\nhash_type_required: 1"), ":2: hash_type_required is 1"),
-        (("name: mine", "name: mine\nplat_tlvs: [1]"), ":2: plat_tlvs must give a length"),
-        (("name: mine", "name: mine\nplat_tlvs: {1: 0}"), ":2: plat_tlvs must give a length"),
-        (("name: mine", "name: mine\nimage_types: [3]"), ":2: image_types is [3]"),
-        (("name: mine", "name: mine\nderives: none"), "none: neither a readable profile file nor one of"),
-        (("id: 0", "id: -1"), ":7: id is -1; a number from 0x0 to 0xffffffff"),
-        (("id: 0", "number: 0"), ":7: unknown key 'number'; known: id, regions"),
-        (("    id: 0\n", ""), ":7: id is None"),
-        (("size: 0x1000", "size: 0"), ":9: size is 0"),
-        (("size: 0x1000", "length: 1"), ":9: unknown key 'length'; known: da, pa, size"),
-        (("da: 0", "da: 0xfffff800"), ":9: ram runs past 32 bits"),
-        (("ram: {da: 0, pa: 0x38000000, size: 0x1000}", "ram: 1"), ":9: ram must be a mapping"),
+        (("word_bits: 64", "word_bits: 48"), ":2: `word_bits` is 48; expected one of 64, 32"),
+        (
+            ("heap_bytes: 4096", "heap_bytes: lots"),
+            ":3: `heap_bytes` is 'lots'; expected an integer from 0x400",
+        ),
+        (("heap_bytes: 4096", "heap_bytes: true"), ":3: `heap_bytes` is True"),
+        (
+            ("pta_state: shared", "pta_state: mine"),
+            ":4: `pta_state` is 'mine'; expected one of shared, per-core",
+        ),
+        (("name: mine", "name: [1]"), ":1: `name` is a list or mapping; expected one value"),
+        (("name: mine", "nam: mine"), ":1: `nam` in the profile is an unknown key; known: derives, name"),
+        (("name: mine\n", ""), ":1: the profile lacks `name`"),
+        (("name: mine", "name: mine\nname: other"), ":2: `name` in the profile is a duplicate key"),
+        (
+            ("name: mine", "name: mine\nhash_type_required: 1"),
+            ":2: `hash_type_required` is 1; expected one of True, False",
+        ),
+        (("name: mine", "name: mine\nplat_tlvs: [1]"), ":2: `plat_tlvs` is not a mapping"),
+        (("name: mine", "name: mine\nplat_tlvs: {1: 0}"), ":2: `1` is 0; expected an integer from 0x1"),
+        (
+            ("name: mine", "name: mine\nplat_tlvs: {a: 1}"),
+            ":2: `a` in `plat_tlvs` is a key of the wrong type; expected an integer",
+        ),
+        (
+            ("name: mine", "1: mine"),
+            ":1: `1` in the profile is a key of the wrong type; expected a name",
+        ),
+        (("name: mine", f"name: {'[' * 33}"), ":1: the profile is nested deeper than 32 levels"),
+        (("name: mine", "name: mine\nimage_types: [3]"), ":2: `image_types`[0] is 3; expected one of 1, 2"),
+        (("name: mine", "name: mine\nderives: none"), "none: neither a profile file nor one of"),
+        (("id: 0", "id: -1"), ":7: `id` is -1; expected an integer from 0x0 to 0xffffffff"),
+        (("id: 0", "number: 0"), ":7: `number` in `m4` is an unknown key; known: id, regions"),
+        (("    id: 0\n", ""), ":7: `m4` lacks `id`"),
+        (("size: 0x1000", "size: 0"), ":9: `size` is 0"),
+        (("size: 0x1000", "length: 1"), ":9: `length` in `ram` is an unknown key; known: da, pa, size"),
+        (("da: 0", "da: 0xfffff800"), ":9: `ram` runs past 32 bits"),
+        (
+            ("ram: {da: 0, pa: 0x38000000, size: 0x1000}", "ram: 1"),
+            ":9: `ram` is not a mapping with da, pa, size",
+        ),
         (
             ("    regions:\n      ram: {da: 0, pa: 0x38000000, size: 0x1000}\n", ""),
-            ":7: regions must be a mapping",
+            ":7: `m4` lacks `regions`",
         ),
         (("name: mine", "name: ["), ":3: "),
         (("name: mine", "name: !!python/object:os.system x"), ":1: "),
@@ -242,16 +263,20 @@ def test_a_profile_that_breaks_the_schema_is_named_with_file_and_line(tmp_path, 
 def test_a_profile_must_be_a_mapping_with_distinct_cores(tmp_path):
     """Lists, empty files, two cores of one id, and a profile that derives from itself."""
     path = tmp_path / "p.yaml"
-    for text in ("[1]", ""):
+    for text, words in (("[1]", "is not a mapping with derives, name"), ("", "is empty")):
         path.write_text(text)
-        with pytest.raises(UsageError, match=r"p.yaml:1: a profile is a mapping"):
+        with pytest.raises(UsageError, match=f"p.yaml:1: the profile {words}"):
+            load_profile(path)
+    for text, words in (("{}", "`cores` is empty"), ("{m4: {id: 0, regions: {}}}", "`regions` is empty")):
+        path.write_text(f"derives: optee-4.10\ncores: {text}")
+        with pytest.raises(UsageError, match=f"p.yaml:2: {words}"):
             load_profile(path)
     core = SOUND[SOUND.index("  m4") :]
     path.write_text(SOUND + core.replace("m4", "m5"))
-    with pytest.raises(UsageError, match=":5: two cores have the same id"):
+    with pytest.raises(UsageError, match=":6: `cores` has two cores with the same id"):
         load_profile(path)
     path.write_text(f"derives: {path}\n")
-    with pytest.raises(UsageError, match=r"p.yaml:1: derives from itself"):
+    with pytest.raises(UsageError, match=r"p.yaml:1: `derives` has more than 8 steps: derived from itself"):
         load_profile(path)
 
 

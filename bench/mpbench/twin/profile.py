@@ -6,20 +6,18 @@ the profile it changes. Errors name file and line.
 """
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
-from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import yaml
 from attrs import evolve, field, frozen
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
-from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
 from mpbench.core.errors import UsageError
+from mpbench.core.yaml_reader import YamlNode, parse_yaml, read_yaml
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+PROFILES = Path(__file__).with_name("profiles")
 
 Verifier = Callable[[bytes, bytes], bool]
 """(SHA-256 of header and TLVs, signature) → whether the platform's key made it."""
@@ -101,78 +99,27 @@ class Profile:
         """Whether the platform knows this processor id."""
         return any(c.id == number for c in self.cores)
 
-    def with_key(self, key: rsa.RSAPublicKey | Path | str) -> "Profile":
-        """The same board with that public key in its TEE."""
-        return evolve(self, verify=rsa_verifier(key if isinstance(key, rsa.RSAPublicKey) else read_key(key)))
+    def with_key(self, key: "rsa.RSAPublicKey | Path | str") -> "Profile":
+        """This board with that public key in its TEE."""
+        from mpbench.twin.verifier import verifier_of  # noqa: PLC0415 - cryptography is slow to import
+
+        return evolve(self, verify=verifier_of(key))
 
     def with_verifier(self, verify: Verifier) -> "Profile":
-        """The same board with any judge of signatures."""
+        """This board with any function in place of its key."""
         return evolve(self, verify=verify)
-
-
-def rsa_verifier(key: rsa.RSAPublicKey) -> Verifier:
-    """RSASSA-PKCS1-v1_5 with SHA-256, as rproc_pta_verify_rsa_signature does it."""
-    scheme, algorithm = padding.PKCS1v15(), Prehashed(hashes.SHA256())
-
-    @lru_cache(maxsize=1024)  # a thousand spoiled payloads have one signature
-    def verify(digest: bytes, signature: bytes) -> bool:
-        try:
-            key.verify(signature, digest, scheme, algorithm)
-        except InvalidSignature:
-            return False
-        return True
-
-    return verify
-
-
-def read_key(path: Path | str) -> rsa.RSAPublicKey:
-    """RSA public key of a PEM file (public key, or an unencrypted private key). UsageError if it is none."""
-    try:
-        pem = Path(path).read_bytes()
-        private = b"PRIVATE KEY" in pem
-        key = load_pem_private_key(pem, None).public_key() if private else load_pem_public_key(pem)
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from error
-    except (ValueError, TypeError) as error:
-        raise UsageError(f"{path}: no public key in PEM form") from error
-    if not isinstance(key, rsa.RSAPublicKey):
-        raise UsageError(f"{path}: {type(key).__name__}; the platform verifies RSA only")
-    return key
 
 
 # ------------------------------------------------------------------------------------------- reading
 
 
-class _Loader(yaml.SafeLoader):
-    """Safe YAML whose mappings remember their lines and refuse a key given twice."""
+def load_profile(name_or_path: str | Path, key: "rsa.RSAPublicKey | Path | str | None" = None) -> Profile:
+    """Profile by name (see `profile_names`) or from a file; `key` is the public key in its TEE.
 
-
-class _Map(dict[str, Any]):
-    """A mapping with the line of every key."""
-
-    lines: dict[str, int]
-    line: int
-
-
-def _mapping(loader: _Loader, node: yaml.MappingNode) -> _Map:
-    found = _Map()
-    found.lines, found.line = {}, node.start_mark.line + 1
-    for key_node, value_node in node.value:
-        key = loader.construct_object(key_node, deep=True)
-        line = key_node.start_mark.line + 1
-        if key in found:
-            raise UsageError(f"{node.start_mark.name}:{line}: {key!r} is given twice")
-        found[key], found.lines[key] = loader.construct_object(value_node, deep=True), line
-    return found
-
-
-_Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
-
-
-def load_profile(name_or_path: str | Path, key: rsa.RSAPublicKey | Path | str | None = None) -> Profile:
-    """Profile by name (see `profile_names`) or from a file; `key` is the public key in its TEE."""
+    UsageError with file, line and key for whatever is wrong with it.
+    """
     values = _read(name_or_path, 0)
-    profile = Profile(**{k: v for k, v in values.items() if v is not None})
+    profile = Profile(**values)
     if "sessions" not in values:
         profile = evolve(profile, sessions=len(profile.cores))
     return profile if key is None else profile.with_key(key)
@@ -180,163 +127,74 @@ def load_profile(name_or_path: str | Path, key: rsa.RSAPublicKey | Path | str | 
 
 def profile_names() -> list[str]:
     """Names of the profiles that come with the bench."""
-    files = resources.files("mpbench.twin").joinpath("profiles").iterdir()
-    return sorted(f.name.removesuffix(".yaml") for f in files if f.name.endswith(".yaml"))
+    return sorted(file.stem for file in PROFILES.glob("*.yaml"))
 
 
 def _read(name_or_path: str | Path, depth: int) -> dict[str, Any]:
-    path, text = _text(name_or_path)
-    try:
-        stream = yaml.compose(text, Loader=_Loader)
-        raw = _construct(text, path) if stream is not None else None
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise UsageError(f"{path}:{line}: {error.problem}") from error
-    except yaml.YAMLError as error:
-        raise UsageError(f"{path}: {error}") from error
-    if not isinstance(raw, _Map):
-        raise UsageError(f"{path}:1: a profile is a mapping")
-    return _resolve(raw, path, depth)
-
-
-def _construct(text: str, path: str) -> Any:
-    loader = _Loader(text)
-    loader.name = path
-    try:
-        return loader.get_single_data()
-    finally:
-        loader.dispose()
-
-
-def _text(name_or_path: str | Path) -> tuple[str, str]:
-    if isinstance(name_or_path, str) and name_or_path in profile_names():
-        return name_or_path, resources.files("mpbench.twin").joinpath(
-            f"profiles/{name_or_path}.yaml"
-        ).read_text()
-    try:
-        return str(name_or_path), Path(name_or_path).read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        known = ", ".join(profile_names())
-        raise UsageError(f"{name_or_path}: neither a readable profile file nor one of {known}") from error
-
-
-def _resolve(raw: _Map, path: str, depth: int) -> dict[str, Any]:
-    base: dict[str, Any] = {}
-    if "derives" in raw:
+    """Values of a profile by name, those of the one that it derives from included."""
+    top = _document(name_or_path)
+    found = top.entries(("derives", *_FIELDS))
+    values: dict[str, Any] = {}
+    if "derives" in found:
         if depth >= MAX_DERIVATIONS:
-            raise UsageError(f"{path}:{raw.lines['derives']}: derives from itself")
-        base = _read(_text_of(raw, "derives", path), depth + 1)
-    checked = {key: _field(raw, key, path) for key in raw if key != "derives"}
-    merged = {**base, **checked}
-    for key in ("name", "word_bits", "heap_bytes", "pta_state", "cores"):
-        if key not in merged:
-            raise UsageError(f"{path}:{raw.line}: {key!r} is missing")
-    return merged
+            raise found["derives"].wrong(f"has more than {MAX_DERIVATIONS} steps: derived from itself?")
+        values = _read(found["derives"].text(), depth + 1)
+    values |= {name: read(found[name]) for name, read in _FIELDS.items() if name in found}
+    if missing := [f"`{name}`" for name in _NEEDED if name not in values]:
+        raise top.wrong(f"lacks {', '.join(missing)}")
+    return values
 
 
-def _text_of(raw: _Map, key: str, path: str) -> str:
-    value = raw[key]
-    if not isinstance(value, str) or not value:
-        raise UsageError(f"{path}:{raw.lines[key]}: {key} is {value!r}; it must be text")
-    return value
+def _document(name_or_path: str | Path) -> YamlNode:
+    if name_or_path in profile_names():
+        text = (PROFILES / f"{name_or_path}.yaml").read_text(encoding="utf-8")
+        return parse_yaml(text, name_or_path, "the profile")
+    if not Path(name_or_path).is_file():
+        known = ", ".join(profile_names())
+        raise UsageError(f"{name_or_path}: neither a profile file nor one of {known}")
+    return read_yaml(Path(name_or_path), "the profile")
 
 
-def _number(raw: _Map, key: str, path: str, low: int, high: int) -> int:
-    value = raw.get(key)
-    line = raw.lines.get(key, raw.line)
-    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise UsageError(f"{path}:{line}: {key} is {value!r}; a number from {low:#x} to {high:#x} is needed")
-    return value
-
-
-def _choice(raw: _Map, key: str, path: str, choices: tuple[Any, ...]) -> Any:
-    if isinstance(raw[key], bool) != isinstance(choices[0], bool) or raw[key] not in choices:
-        allowed = ", ".join(str(c) for c in choices)
-        raise UsageError(f"{path}:{raw.lines[key]}: {key} is {raw[key]!r}; one of {allowed} is needed")
-    return raw[key]
-
-
-def _field(raw: _Map, key: str, path: str) -> Any:
-    check = _FIELDS.get(key)
-    if check is None:
-        raise UsageError(
-            f"{path}:{raw.lines[key]}: unknown key {key!r}; known: derives, {', '.join(_FIELDS)}"
-        )
-    return check(raw, key, path)
-
-
-def _cores(raw: _Map, key: str, path: str) -> tuple[Core, ...]:
-    cores = tuple(_core(item, name, path) for name, item in _items(raw, key, path))
-    numbers = [core.id for core in cores]
-    if len(set(numbers)) != len(numbers):
-        raise UsageError(f"{path}:{raw.lines[key]}: two cores have the same id")
+def _cores(node: YamlNode) -> tuple[Core, ...]:
+    cores = tuple(_core(name, item) for name, item in node.entries().items())
+    if not cores:
+        raise node.wrong("is empty: a board has a core")
+    if len({core.id for core in cores}) != len(cores):
+        raise node.wrong("has two cores with the same id")
     return cores
 
 
-def _items(raw: _Map, key: str, path: str) -> list[tuple[str, _Map]]:
-    value = raw.get(key)
-    line = raw.lines.get(key, raw.line)
-    if not isinstance(value, _Map) or not value:
-        raise UsageError(f"{path}:{line}: {key} must be a mapping with at least one entry")
-    for name, item in value.items():
-        if not isinstance(item, _Map):
-            raise UsageError(f"{path}:{value.lines[name]}: {name} must be a mapping")
-    return list(value.items())
+def _core(name: str, node: YamlNode) -> Core:
+    found = node.entries(("id", "regions"), ("id", "regions"))
+    regions = tuple(_region(region, item) for region, item in found["regions"].entries().items())
+    if not regions:
+        raise found["regions"].wrong("is empty: a core has memory")
+    return Core(name, found["id"].integer(0, 0xFFFFFFFF), regions)
 
 
-def _core(raw: _Map, name: str, path: str) -> Core:
-    _only(raw, ("id", "regions"), path)
-    regions = tuple(_region(item, region, path) for region, item in _items(raw, "regions", path))
-    return Core(name, _number(raw, "id", path, 0, 0xFFFFFFFF), regions)
-
-
-def _region(raw: _Map, name: str, path: str) -> Region:
-    _only(raw, ("da", "pa", "size"), path)
-    da = _number(raw, "da", path, 0, 0xFFFFFFFF)
-    pa = _number(raw, "pa", path, 1, (1 << 48) - 1) if "pa" in raw else da
-    size = _number(raw, "size", path, 1, 1 << 32)
+def _region(name: str, node: YamlNode) -> Region:
+    found = node.entries(("da", "pa", "size"), ("da", "size"))
+    da = found["da"].integer(0, 0xFFFFFFFF)
+    pa = found["pa"].integer(1, (1 << 48) - 1) if "pa" in found else da
+    size = found["size"].integer(1, 1 << 32)
     if da + size > 1 << 32:
-        raise UsageError(f"{path}:{raw.line}: {name} runs past 32 bits: {da:#x} + {size:#x}")
+        raise node.wrong(f"runs past 32 bits: {da:#x} + {size:#x}")
     return Region(name, da, pa, size)
 
 
-def _only(raw: _Map, known: tuple[str, ...], path: str) -> None:
-    for key in raw:
-        if key not in known:
-            raise UsageError(f"{path}:{raw.lines[key]}: unknown key {key!r}; known: {', '.join(known)}")
-
-
-def _plat_tlvs(raw: _Map, key: str, path: str) -> Mapping[int, int]:
-    value = raw[key]
-    good = isinstance(value, _Map) and all(
-        isinstance(n, int) and isinstance(v, int) and v > 0 for n, v in value.items()
-    )
-    if not good:
-        raise UsageError(f"{path}:{raw.lines[key]}: plat_tlvs must give a length in bytes for each number")
-    return dict(value)
-
-
-def _image_types(raw: _Map, key: str, path: str) -> tuple[int, ...]:
-    value = raw[key]
-    if not isinstance(value, list) or not all(v in (1, 2) for v in value):
-        raise UsageError(
-            f"{path}:{raw.lines[key]}: image_types is {value!r}; a list of 1 (ELF), 2 (encrypted ELF)"
-        )
-    return tuple(value)
-
-
-_FIELDS: dict[str, Callable[[_Map, str, str], Any]] = {
-    "name": _text_of,
-    "word_bits": lambda r, k, p: _choice(r, k, p, (64, 32)),
-    "heap_bytes": lambda r, k, p: _number(r, k, p, 1024, 1 << 24),
-    "sessions": lambda r, k, p: _number(r, k, p, 1, 64),
-    "pta_state": lambda r, k, p: _choice(r, k, p, ("shared", "per-core")),
-    "hash_type_required": lambda r, k, p: _choice(r, k, p, (True, False)),
-    "plat_tlvs": _plat_tlvs,
-    "image_types": _image_types,
-    "formats": lambda r, k, p: _number(r, k, p, 0, 0xFFFFFFFF),
-    "protection": lambda r, k, p: _number(r, k, p, 0, 0xFFFFFFFF),
-    "errno": _text_of,
-    "checks_table": lambda r, k, p: _choice(r, k, p, (True, False)),
+_NEEDED = ("name", "word_bits", "heap_bytes", "pta_state", "cores")
+_FIELDS: dict[str, Callable[[YamlNode], Any]] = {
+    "name": lambda node: node.text(),
+    "word_bits": lambda node: node.choice(64, 32),
+    "heap_bytes": lambda node: node.integer(1024, 1 << 24),
+    "sessions": lambda node: node.integer(1, 64),
+    "pta_state": lambda node: node.choice("shared", "per-core"),
+    "hash_type_required": lambda node: node.choice(True, False),
+    "plat_tlvs": lambda node: {kind: length.integer(1, 1 << 31) for kind, length in node.numbered().items()},
+    "image_types": lambda node: tuple(item.choice(1, 2) for item in node.items()),
+    "formats": lambda node: node.integer(0, 0xFFFFFFFF),
+    "protection": lambda node: node.integer(0, 0xFFFFFFFF),
+    "errno": lambda node: node.text(),
+    "checks_table": lambda node: node.choice(True, False),
     "cores": _cores,
 }

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: MIT
+"""YAML that a user wrote: values with their lines, checked, so that every error names file, line and key.
+
+Safe loader's scalars only, no constructors; duplicate and unknown keys are errors, nesting has a bound.
+All errors are UsageError in one line. PyYAML is imported on the first read: `mpbench --help` does without.
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from mpbench.core.errors import UsageError
+from mpbench.core.files import read_bounded
+
+MAX_DEPTH = 32
+MAX_BYTES = 1 << 20
+KEYS = {str: "a name", int: "an integer"}
+Key = TypeVar("Key", str, int)
+
+
+class YamlNode:
+    """A value, list or mapping with its place in a file; what: its name in errors, e.g. "`jobs`"."""
+
+    def __init__(self, path: Path | str, node: Any, what: str) -> None:
+        self.path, self.node, self.what = path, node, what
+
+    def wrong(self, text: str) -> UsageError:
+        """An error that starts with file, line and name."""
+        return UsageError(f"{self.path}:{self.node.start_mark.line + 1}: {self.what} {text}")
+
+    def value(self) -> Any:
+        """A scalar as YAML's safe loader reads it."""
+        import yaml  # noqa: PLC0415 - see above
+
+        if self.node.id != "scalar":
+            raise self.wrong("is a list or mapping; expected one value")
+        try:
+            return yaml.SafeLoader("").construct_object(self.node)
+        except (yaml.YAMLError, ValueError) as e:
+            raise self.wrong(f"is invalid: {getattr(e, 'problem', None) or e}") from e
+
+    def text(self, pattern: re.Pattern[str] | None = None, expected: str = "text") -> str:
+        """Text that is not empty; pattern: of all of it, `expected`: that pattern in words."""
+        found = self.value()
+        if not isinstance(found, str) or not found or (pattern and not pattern.fullmatch(found)):
+            raise self.wrong(f"is {found!r}; expected {expected}")
+        return found
+
+    def number(self, low: float, high: float) -> float:
+        """A number from `low` to `high`."""
+        found = self.value()
+        if isinstance(found, bool) or not isinstance(found, int | float) or not low <= found <= high:
+            raise self.wrong(f"is {found!r}; expected a number from {low:g} to {high:g}")
+        return found
+
+    def integer(self, low: int, high: int) -> int:
+        """An integer from `low` to `high`."""
+        found = self.value()
+        if isinstance(found, bool) or not isinstance(found, int) or not low <= found <= high:
+            raise self.wrong(f"is {found!r}; expected an integer from {low:#x} to {high:#x}")
+        return found
+
+    def choice(self, *choices: Any) -> Any:
+        """One of these values; True is not 1."""
+        found = self.value()
+        if not any(found == choice and type(found) is type(choice) for choice in choices):
+            raise self.wrong(f"is {found!r}; expected one of {', '.join(map(str, choices))}")
+        return found
+
+    def items(self) -> list["YamlNode"]:
+        """The items of a list."""
+        if self.node.id != "sequence":
+            raise self.wrong("is not a list")
+        return [YamlNode(self.path, node, f"{self.what}[{i}]") for i, node in enumerate(self.node.value)]
+
+    def entries(self, known: Sequence[str] = (), needed: Sequence[str] = ()) -> dict[str, "YamlNode"]:
+        """The entries of a mapping by name; without `known`, any names are allowed."""
+        found = self._entries(str, known)
+        if missing := [f"`{name}`" for name in needed if name not in found]:
+            raise self.wrong(f"lacks {', '.join(missing)}")
+        return found
+
+    def numbered(self) -> dict[int, "YamlNode"]:
+        """The entries of a mapping whose keys are integers."""
+        return self._entries(int)
+
+    def _entries(self, kind: type[Key], known: Sequence[str] = ()) -> dict[Key, "YamlNode"]:
+        if self.node.id != "mapping":
+            raise self.wrong("is not a mapping" + (f" with {', '.join(known)}" if known else ""))
+        found: dict[Key, YamlNode] = {}
+        for key_node, node in self.node.value:
+            key = YamlNode(self.path, key_node, f"a key of {self.what}").value()
+            here = YamlNode(self.path, key_node, f"`{key}` in {self.what}")
+            if type(key) is not kind:
+                raise here.wrong(f"is a key of the wrong type; expected {KEYS[kind]}")
+            if key in found:
+                raise here.wrong("is a duplicate key")
+            if known and key not in known:
+                raise here.wrong(f"is an unknown key; known: {', '.join(known)}")
+            found[key] = YamlNode(self.path, node, f"`{key}`")
+        return found
+
+
+def read_yaml(path: Path, what: str) -> YamlNode:
+    """The document in a file; what: its name in errors, e.g. "the plan"."""
+    data = read_bounded(path, limit_bytes=MAX_BYTES)
+    try:
+        return parse_yaml(data.decode(), path, what)
+    except UnicodeDecodeError as e:
+        raise UsageError(f"{path}: not UTF-8: {e.reason} at byte {e.start}") from e
+
+
+def parse_yaml(text: str, path: Path | str, what: str) -> YamlNode:
+    """The document in a text; path: its name in errors."""
+    import yaml  # noqa: PLC0415 - see above
+
+    depth, events = 0, yaml.parse(text, yaml.SafeLoader)
+    try:
+        for event in events:
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > MAX_DEPTH:
+                raise YamlNode(path, event, what).wrong(f"is nested deeper than {MAX_DEPTH} levels")
+        node = yaml.compose(text, yaml.SafeLoader)
+    except yaml.YAMLError as e:
+        mark: Any = getattr(e, "problem_mark", None)
+        reason = " ".join(str(getattr(e, "problem", None) or e).split())[:200]
+        raise UsageError(f"{path}{f':{mark.line + 1}' if mark else ''}: {reason}") from e
+    if node is None:
+        raise UsageError(f"{path}:1: {what} is empty")
+    return YamlNode(path, node, what)
