@@ -94,7 +94,7 @@ def test_the_profile_of_a_lab_goes_before_the_files(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("MPBENCH_PROFILE", str(tmp_path / "own.yaml"))
     assert (profile_of(config).name, profile_of(config).heap_bytes) == ("own", 8192)
     monkeypatch.setenv("MPBENCH_PROFILE", "mp99")
-    with pytest.raises(UsageError, match=r"^MPBENCH_PROFILE mp99: neither a readable profile file"):
+    with pytest.raises(UsageError, match=r"^MPBENCH_PROFILE mp99: neither a profile file"):
         profile_of(config)
 
 
