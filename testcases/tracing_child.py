@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A process that times notifications until somebody ends it: `python -m testcases.tracing_child ADDRESS`.
+"""A process that times notifications until it is ended: `python -m testcases.tracing_child ADDRESS`.
 
 ADDRESS: fields of mpbench.board.session.link.Address as JSON. Prints `ready` once all is set up.
 """
@@ -13,7 +13,7 @@ from mpbench.board.session.channel import SshProcess
 from mpbench.board.session.link import Address, Link
 from mpbench.board.session.shell import FramedShell
 from mpbench.board.session.shell_protocol import Reply
-from mpbench.notification.capabilities import look
+from mpbench.notification.capabilities import read_facilities
 from mpbench.notification.ftrace_session import timing
 from mpbench.notification.run import BUCKETS
 from testcases.stand_in import StandIn
@@ -39,7 +39,7 @@ def main() -> None:
     for name in ("known_hosts", "keyfile"):
         given[name] = Path(given[name])
     session = Plain(Link.dial(Address(**given), 30.0))
-    with timing(session, look(session), BUCKETS):
+    with timing(session, read_facilities(session), BUCKETS):
         print("ready", flush=True)
         threading.Event().wait(600)
 

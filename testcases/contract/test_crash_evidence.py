@@ -28,11 +28,11 @@ class Log(StandIn):
     path: Path
     command: str = ""
 
-    def say(self, text: str) -> str:
+    def append_command(self, text: str) -> str:
         return f"printf '{text}' >>{self.path}"
 
     def marker(self):
-        return Log(self.path, self.say("flag\\n"))
+        return Log(self.path, self.append_command("flag\\n"))
 
     def mark(self):
         return len(self.path.read_bytes())
@@ -113,12 +113,12 @@ def test_evidence_of_a_crash_is_whole(session: SessionDriver, tmp_path: Path):
     found, trace = subject(session, tmp_path), tmp_path / "trace"
     trace.write_text(TRACE.format(1, 7))
     seq = session._shell()._seq
-    begun = before(found, f"echo x >{tmp_path}/provoked")
+    earlier = before(found, f"echo x >{tmp_path}/provoked")
     assert session._shell()._seq - seq == 1, "one round trip"
     with (tmp_path / "kmsg").open("a") as log:
         log.write(UP)
     with beating(trace, 2):
-        evidence = after(begun).evidence
+        evidence = after(earlier).evidence
     assert (tmp_path / "provoked").exists()
     assert evidence.get(TRACE_BEFORE) == TRACE.format(1, 7).encode()
     first, second = (collect.BOOT_AND_BEAT.match(evidence.get(name)) for name in (TRACE_FIRST, TRACE_SECOND))

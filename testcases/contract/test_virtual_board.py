@@ -28,7 +28,7 @@ BOOT_S = 120.0
 
 
 def quiet(_step, _what):
-    """A build report that nobody reads."""
+    """A build report that is discarded."""
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def target(tmp_path, monkeypatch):
 
 
 def test_the_bootloader_is_entered_and_left(target):
-    """U-Boot is stopped at its prompt, answers, and boots on; nobody else waits for a boot delay."""
+    """U-Boot is stopped at its prompt, answers, and boots; without that there is no boot delay."""
     strategy = target.get_strategy()
     strategy.transition("bootloader")
     uboot = target.get_driver("UBootDriver")
@@ -147,21 +147,21 @@ def test_two_boards_do_not_collide(make_board):
 
 
 def test_a_name_that_is_taken_is_refused(make_board):
-    """A second board of the same name is the caller's mistake, and says where to look."""
+    """A second board with this name is a UsageError, which names the command that lists boards."""
     make_board("board")
     with pytest.raises(UsageError, match="'board' is up already; see mpbench virtual status"):
         make_board("board")
 
 
 @pytest.mark.parametrize("name", ["", "a/b", ".hidden", "x" * 41])
-def test_a_name_that_is_no_name_is_refused(make_board, name):
+def test_an_invalid_name_is_refused(make_board, name):
     """A board's name becomes a directory: what can't be one is refused with the bound."""
     with pytest.raises(UsageError, match="1 to 40 characters"):
         make_board(name)
 
 
 def test_a_busy_port_is_named(make_board):
-    """A port that somebody else holds is a fault of the lab, told with address and port; nothing is left."""
+    """A port in use is an InfrastructureError with address and port; nothing is left."""
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         holder.listen()
@@ -172,7 +172,7 @@ def test_a_busy_port_is_named(make_board):
     assert not (run_dir() / "busy").exists()
 
 
-def test_a_busy_ssh_port_is_told_when_power_comes_on(make_board):
+def test_a_busy_ssh_port_is_reported_at_power_on(make_board):
     """QEMU can't listen for SSH: the power port answers 500 with QEMU's own words, and the board is off."""
     board = make_board()
     with socket.socket() as holder:
@@ -199,7 +199,7 @@ def test_an_unknown_kind_names_those_there_are():
 
 
 def test_find_names_the_boards_that_are_up(make_board):
-    """Looking for a board that is not up says which are."""
+    """An unknown name is refused with the names of the boards that are up."""
     make_board("here")
     with pytest.raises(UsageError, match="no virtual board 'there' is up; boards that are up: here"):
         boards.find("there")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Faults 15 to 18: a write that never returns, a recovery storm, dead firmware, a dump nobody reads.
+"""Faults 15 to 18: a write that never returns, a recovery storm, dead firmware, a dump that is not read.
 
 On a virtual board of their own. Each time: the verdict is the right one or none, in bounded time; nothing is
 left behind here or there; the board is as good as before.
@@ -43,7 +43,7 @@ def board() -> Iterator[Any]:
 
 @pytest.fixture
 def crashes(board: Any) -> Iterator[Crashes]:
-    """Crashes on the board; afterwards it is as before: cores off, no dump, no process of ours that hangs."""
+    """Crashes on the board; afterwards it is as before: cores off, no dump, no process of the bench."""
     with crashes_on(*board) as made:
         yield made
     found = made.bench.board
@@ -82,7 +82,7 @@ def hold_recovery(crashes: Crashes, core: str, chance: random.Random) -> None:
 
 
 def test_15_a_sysfs_write_that_never_returns(crashes: Crashes, core: str, chance: random.Random) -> None:
-    """A write that hangs ends at its deadline as the lab's fault; meanwhile everything else goes on."""
+    """A write that hangs is an InfrastructureError at its deadline; other commands continue during it."""
     hold_recovery(crashes, core, chance)
     session: Any = crashes.bench.board.session
     word, deadline_s, answers = chance.choice(["stop", "start"]), chance.uniform(0.3, 2.0), []
@@ -94,11 +94,11 @@ def test_15_a_sysfs_write_that_never_returns(crashes: Crashes, core: str, chance
 
     worker = threading.Thread(target=other_work, name="other-work")
     worker.start()
-    begin = time.monotonic()
+    start_s = time.monotonic()
     try:
         with pytest.raises(InfrastructureError, match="no end after"):
             crashes.write(core, "state", word, deadline_s)
-        took_s = time.monotonic() - begin
+        took_s = time.monotonic() - start_s
     finally:
         ended.set()
         worker.join()

@@ -15,7 +15,7 @@ from attrs import frozen
 
 from mpbench.core.errors import InfrastructureError
 from mpbench.notification import run
-from mpbench.notification.capabilities import Facilities, look
+from mpbench.notification.capabilities import Facilities, read_facilities
 from mpbench.notification.collect import RawEvents
 from mpbench.notification.facts import SEGMENTS
 from mpbench.notification.ftrace_session import FtraceSession, timing
@@ -38,7 +38,7 @@ def benchmarks(board: Board | None) -> Iterator[Row]:
     if board is None:
         return
     session: Any = board.session
-    found = look(session)
+    found = read_facilities(session)
     if "histogram" not in found.methods:
         return
     stimulus = board.target.get_driver("SecureConsoleStimulus")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The slowest notifications and what ran while they waited: from raw events, text and snapshots."""
+"""The slowest notifications with CPU activity: from raw events, text and snapshots."""
 
 import contextlib
 from pathlib import Path
@@ -37,7 +37,7 @@ from mpbench.notification.parse import Readout
 from mpbench.notification.run import BUCKETS
 from mpbench.notification.trace_events import Role, follow, of_raw, of_text
 from mpbench.report.figures import figure
-from testcases.unit.test_latency_board import SAID, SPI, Session
+from testcases.unit.test_notification_board import OUTPUT, SPI, Session
 
 CAPTURE = Path(__file__).parents[1] / "captures/context-arm64"
 TEXT, SNAPSHOT = ((CAPTURE / name).read_text() for name in ("trace", "snapshot"))
@@ -98,8 +98,8 @@ def test_interrupts_run_on_top_of_softirqs_on_top_of_tasks():
     ]
 
 
-def test_what_was_not_recorded_is_not_told():
-    """Before a CPU's first event nobody knows what ran; without any event nothing is known."""
+def test_activity_that_was_not_recorded_is_unknown():
+    """Activity before a CPU's first event is unknown; without any event, all of it."""
     assert list(ran([mark(8, IRQ, "irq 5 timer"), mark(9, IRQ_END)], 0, 5, 20)) == [
         CpuActivity(0, 0, 3, UNKNOWN),
         CpuActivity(0, 3, 1, "irq 5 timer"),
@@ -115,7 +115,7 @@ def test_a_handler_without_an_end_is_over_at_the_next_event():
 
 
 def test_many_parts_are_shortened():
-    """Neighbours that are the same are one; the longest are told in order, the others by their number."""
+    """Equal neighbours are merged; the longest are listed in order, the others counted."""
     parts = [CpuActivity(0, n, 1 + n % 7, f"task {n // 2}") for n in range(40)]
     found = shortened(parts, 3)
     assert len(found) == 4
@@ -127,8 +127,8 @@ def test_many_parts_are_shortened():
 # --- from the board ---------------------------------------------------------------------------------------
 
 
-def test_raw_pages_and_text_tell_the_same():
-    """The same slowest notifications, and the same tasks, handlers and softirqs, within the text's µs."""
+def test_raw_pages_and_text_agree():
+    """Equal slowest notifications, tasks, handlers and softirqs, within the text's microsecond."""
     decoded, formats = pages()
     trace_events = [h for cpu, events in decoded for h in of_raw(cpu, events, formats, roles())]
     by_raw = slowest(follow(trace_events).samples, 3, marks_of_raw(decoded, formats))
@@ -160,15 +160,15 @@ def test_without_context_an_outlier_has_only_times():
 
 
 def test_a_snapshot_holds_its_outlier():
-    """The kernel's own word for how long it took picks the notification, whose way is in the snapshot."""
+    """The kernel's duration selects the notification, whose events are in the snapshot."""
     (found,) = of_snapshot(SNAPSHOT, roles())
     assert found.total_ns == pytest.approx(5_561_760, rel=0.1)
     assert found.irq_cpu == 0
     assert sum(r.ns for r in found.ran if r.cpu == found.cpu) == pytest.approx(found.total_ns, rel=0.01)
 
 
-def test_a_snapshot_that_forgot_the_begin():
-    """Where the buffer has lost the begin, duration and CPU are the kernel's; the rest is told as unknown."""
+def test_a_snapshot_that_lost_the_start():
+    """Where the buffer has lost the start, duration and CPU are the kernel's; the rest is unknown."""
     text = SNAPSHOT.replace("5561760", "900000000")
     (found,) = of_snapshot(text, roles())
     assert (found.total_ns, found.segment) == (900_000_000, "total")
@@ -189,16 +189,16 @@ MORE = "sched/sched_switch\nirq/softirq_entry\nirq/softirq_exit\n# clocks"
 SNAPS = "        onmatch(matching.event)\n  onmax(var)\n  snapshot()\n"
 
 
-def able(said: str) -> str:
-    """The same board with a kernel that tells what ran."""
-    return said.replace("# clocks", MORE).replace("        onmatch(matching.event)\n", SNAPS)
+def able(output: str) -> str:
+    """Output of a board whose kernel can also record CPU activity."""
+    return output.replace("# clocks", MORE).replace("        onmatch(matching.event)\n", SNAPS)
 
 
 def test_the_plan_has_a_context_where_the_kernel_can():
     """All interrupts and switches are recorded beside; on the threaded path no wake-up is left out."""
-    bare = ftrace_plan.plan(parse(SAID), "t", BUCKETS)
+    bare = ftrace_plan.plan(parse(OUTPUT), "t", BUCKETS)
     assert (bare.context, bare.worst) == ((), None)
-    found = {r.event: r for r in ftrace_plan.plan(parse(able(SAID)), "t", BUCKETS).context}
+    found = {r.event: r for r in ftrace_plan.plan(parse(able(OUTPUT)), "t", BUCKETS).context}
     assert (found["irq/irq_handler_entry"].condition, found["irq/irq_handler_entry"].only) == ("", 17)
     assert found[SWITCH].role == found[IRQ_END].role == ""
     threaded = {r.event: r for r in ftrace_plan.plan(parse(able(SPI)), "t", BUCKETS).context}
@@ -209,7 +209,7 @@ def test_the_plan_has_a_context_where_the_kernel_can():
 def test_context_has_a_buffer_of_its_own():
     """Small for a snapshot, as large as that of the events if all is recorded; none if it isn't wanted."""
     small, whole, without = (Session({}) for _ in range(3))
-    traces = [FtraceSession(s, parse(able(SAID)), BUCKETS) for s in (small, whole, without)]
+    traces = [FtraceSession(s, parse(able(OUTPUT)), BUCKETS) for s in (small, whole, without)]
     traces[0].start()
     traces[1].start(record=True)
     traces[2].start(context=False)
@@ -224,9 +224,9 @@ def test_context_has_a_buffer_of_its_own():
 
 
 def test_a_snapshot_that_cannot_be_read_is_a_lab_fault():
-    """The board's words are the error's; what came is counted."""
+    """The error quotes the board; bytes that came are counted."""
     session = Session({"triggering": Reply(1, b"xy", b"no gzip")})
-    trace = FtraceSession(session, parse(able(SAID)), BUCKETS)
+    trace = FtraceSession(session, parse(able(OUTPUT)), BUCKETS)
     trace.start()
     with pytest.raises(
         InfrastructureError, match="the snapshot of the slowest notification can't be read: no gzip"
@@ -246,7 +246,7 @@ ONE = Outlier(
 
 
 def test_the_slowest_of_all_are_kept():
-    """Of many only some are told, slowest first."""
+    """Of many only some are listed, slowest first."""
     many = [evolve(ONE, durations_ns={"total": n}) for n in range(20)]
     assert [o.total_ns for o in worst(many)] == [19, 18, 17, 16, 15]
     assert len(worst(many)) == OUTLIERS
@@ -273,7 +273,7 @@ class _Capture:
 
 def test_the_page_has_a_row_for_each():
     """The table below the histogram: total, longest part, CPU, what ran when for how long."""
-    ran_rows = [[r.cpu, r.begin_ns, r.ns, r.what] for r in ONE.ran]
+    ran_rows = [[r.cpu, r.start_ns, r.ns, r.what] for r in ONE.ran]
     sample = {"total_ns": 80_000, "longest": "start: 70 µs", "irq_cpu": 0, "cpu": 1}
     line = {"kind": "outliers", "name": "slowest", "source": "s", "samples": [sample | {"ran": ran_rows}]}
     assert figure(line).rows == (
@@ -298,7 +298,7 @@ def result(started: int, ended: int) -> Result:
 
 
 def one_by_one(monkeypatch, results, samples=10):
-    """A measurement on a kernel without histograms, whose records are given."""
+    """A measurement on a kernel without histograms, whose recordings are given."""
     made = Notifications(None, None, None, {}, samples, 100.0, None)
     asked: list[int] = []
     found = iter(results)
@@ -312,7 +312,7 @@ def one_by_one(monkeypatch, results, samples=10):
 
 
 def test_records_are_joined_until_enough_came(monkeypatch):
-    """Notifications that shared an interrupt are made up for; a record that was cut is made again."""
+    """Notifications that shared an interrupt are sent again; a truncated recording is repeated."""
     found, asked = one_by_one(monkeypatch, [result(6, 6), result(4, 3), result(4, 4)])
     assert asked == [10, 4, 4]
     assert (found.counts.ended, found.sent) == (10, 10)

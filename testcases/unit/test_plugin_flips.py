@@ -131,7 +131,7 @@ def test_undefined_parts_are_not_sent_while_a_difference_is_made_small(reported,
 
 
 def test_known_answers_are_not_tried_again(tmp_path, reported):
-    """A second run on the same build deploys nothing, and counts the same."""
+    """A second run on this build deploys nothing, and has equal counts."""
     path = tmp_path / "flips.jsonl"
     first = flips_of(PlayedBench(), reported, 25, Corpus.open(path)).run("m33", image(), "alive m33")
     path.write_bytes(path.read_bytes() + b'{"key": "half a li')

@@ -127,14 +127,14 @@ def test_the_captured_times_are_in_order(captured):
 
 def test_the_work_item_of_an_earlier_crash_is_not_taken_for_this_one(captured):
     """A core has one work item for all its crashes; what counts is the execution that this crash is in."""
-    trace, begun = captured.get(FTRACE), see.timeline(captured)
+    trace, times = captured.get(FTRACE), see.timeline(captured)
     earlier = re.sub(rb" (\d+)(\.\d{6}: )", lambda m: b" %d%s" % (int(m[1]) - 2, m[2]), trace)
     assert earlier != trace
-    assert see.timeline(instead(captured, FTRACE, earlier + trace)) == begun
+    assert see.timeline(instead(captured, FTRACE, earlier + trace)) == times
 
 
 def test_a_work_item_that_has_not_ended_keeps_its_other_times(captured):
-    """A worker that the scheduler took away has begun all the same."""
+    """A worker that the scheduler interrupted has started already."""
     lines = captured.get(FTRACE).splitlines(True)
     going = b"".join(line for line in lines if b"workqueue_execute_end" not in line)
     t, whole = see.timeline(instead(captured, FTRACE, going)), see.timeline(captured)
@@ -161,7 +161,7 @@ def test_a_line_of_another_core_is_not_ours(captured):
 
 
 def test_what_was_not_collected_stays_undecided(captured):
-    """No trace, no log, no table: the fields are None, never a guess."""
+    """Without trace, log and table the fields are None."""
     few = without(captured, FTRACE, KMSG, "interrupts.before", "trace0.before")
     facts = see.crash(few, 1)
     assert (facts.commands, facts.ta_states, facts.cause, facts.sequence) == (None,) * 4
@@ -210,7 +210,7 @@ class Log(StandIn):
         return Found(found.end()) if found else None
 
 
-def test_a_storm_ends_at_its_bound():
+def test_a_recovery_storm_ends_at_its_bound():
     """The third crash of a core that may crash twice disables its recovery, and the board is at fault."""
     ended = []
     with pytest.raises(BoardFailure, match="recovery storm: m33 crashed 3 times, the bound is 3"):
@@ -313,7 +313,7 @@ def test_a_malformed_device_tree_is_refused():
 
 
 def test_a_board_without_dev_mem_is_the_labs_fault():
-    """A kernel without /dev/mem can't take parameters for a firmware, and the error says so."""
+    """Without /dev/mem a firmware can't be given parameters, and the error names /dev/mem."""
     shell = Shell(devmem=(1, b""))
     with pytest.raises(InfrastructureError, match=r"/dev/mem access failed .* No such file or directory"):
         CoreMemory(shell, shell, "m33").write({0: 0})
@@ -361,12 +361,12 @@ def recorder(*pieces, now_s=lambda: 0.0):
 
 OLD, NEW = b" 4.0: ta: old\n", b" 4.2: ta: new\n"
 FIRST, SECOND = (b" 4.%d: tracing_mark_write: mpbench mark %d\n" % (n, n) for n in (1, 2))
-BEGUN = b" 4.1: workqueue_execute_start: work struct 00aa: function rproc_crash_handler_work\n"
-ENDED = BEGUN.replace(b"start", b"end")
-OTHER = BEGUN.replace(b"00aa", b"00bb")
+STARTED = b" 4.1: workqueue_execute_start: work struct 00aa: function rproc_crash_handler_work\n"
+ENDED = STARTED.replace(b"start", b"end")
+OTHER = STARTED.replace(b"00aa", b"00bb")
 
 
-def test_what_is_recorded_is_taken_up_to_a_mark():
+def test_a_recording_is_taken_up_to_a_mark():
     """A long record comes in pieces; each mark is another, so that of an earlier crash ends nothing."""
     trace = recorder(OLD, FIRST, NEW + SECOND)
     assert trace.take() == OLD + FIRST
@@ -378,32 +378,32 @@ def test_events_after_the_mark_are_taken_too():
     assert recorder(FIRST + NEW).take() == FIRST + NEW
 
 
-def test_a_handler_that_began_is_waited_for():
+def test_a_handler_that_started_is_waited_for():
     """A worker that waits for a CPU after the kernel's last line still has the end of its handler taken."""
-    trace = recorder(BEGUN + FIRST, OTHER, ENDED, ENDED.replace(b"00aa", b"00bb"))
-    assert trace.take() == BEGUN + FIRST + OTHER + ENDED + ENDED.replace(b"00aa", b"00bb")
+    trace = recorder(STARTED + FIRST, OTHER, ENDED, ENDED.replace(b"00aa", b"00bb"))
+    assert trace.take() == STARTED + FIRST + OTHER + ENDED + ENDED.replace(b"00aa", b"00bb")
     assert not trace._session.pieces
 
 
-def test_a_handler_that_stays_is_not_waited_for_for_ever():
-    """A handler that an inline core dump holds is left where it is: by a read that ends, by a deadline."""
-    assert recorder(BEGUN + FIRST, None).take() == BEGUN + FIRST
+def test_a_handler_is_waited_for_until_the_deadline():
+    """The wait for a handler that an inline core dump blocks ends with its read, or at the deadline."""
+    assert recorder(STARTED + FIRST, None).take() == STARTED + FIRST
     times = iter([0.0, 1.0, 99.0])
-    trace = recorder(BEGUN + FIRST, OTHER, ENDED, now_s=lambda: next(times))
-    assert trace.take() == BEGUN + FIRST + OTHER
+    trace = recorder(STARTED + FIRST, OTHER, ENDED, now_s=lambda: next(times))
+    assert trace.take() == STARTED + FIRST + OTHER
     assert "timeout 9 dd " in trace._session.asked[-1]
 
 
 @pytest.mark.parametrize(("lost", "words"), [(b"42 ", "lost 42 events of CPU 1"), (b"", "lost some events")])
-def test_lost_events_are_no_answer(lost, words):
-    """A record with a hole proves nothing, whatever it holds: the step is INVALID and says why."""
+def test_lost_events_are_invalid(lost, words):
+    """A recording with lost events proves nothing: the step is INVALID, and the error says why."""
     with pytest.raises(InvalidRun, match=words):
         recorder(b"CPU:1 [LOST " + lost + b"EVENTS]\n" + NEW + FIRST).take()
 
 
 @pytest.mark.parametrize(("answer", "words"), [((1, b""), "can't be read"), ((0, b"x\n"), "no end after")])
 def test_a_trace_that_cannot_be_read_is_the_labs_fault(answer, words):
-    """A recorder that is gone, or floods, can't say "no calls"."""
+    """A recorder that is gone, or floods, does not mean "no calls"."""
     trace = CrashTrace(Shell(mkdir=(0, b"ta"), trace_pipe=answer), [])
     trace.start()
     with pytest.raises(InfrastructureError, match=words):
@@ -419,7 +419,7 @@ def test_counts_of_probes_are_read_by_name():
 
 
 def test_predictions_may_be_undefined(captured):
-    """Where the loader's behaviour is undefined the twin says nothing, and nothing is compared."""
+    """Where the loader's behaviour is undefined nothing is predicted, and nothing is compared."""
     silent = evolve(crash(PROFILE, "m33", image(), WATCHDOG, **USUAL), tee_code=None, identity=None)
     found = compare(silent, see.crash(captured, 1))
     assert found.verdict is Verdict.PASS

@@ -196,7 +196,7 @@ def test_a_cycle_as_predicted_leaves_only_its_times():
     ("made", "error", "words"),
     [
         (crashes(evolve(RECOVERED, boots=2)), BoardFailure, "boots was predicted 0x00000001"),
-        (crashes(evolve(RECOVERED, commands=None)), InvalidRun, "nobody observed commands"),
+        (crashes(evolve(RECOVERED, commands=None)), InvalidRun, "not observed: commands"),
         (crashes(RECOVERED, evolve(TIMES, queued_ns=MS)), AssertionError, "contradict each other"),
     ],
 )

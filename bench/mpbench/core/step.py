@@ -35,7 +35,7 @@ class Step:
             raise BoardFailure(f"{self.name} on {self.core}: {'; '.join(wrong)}")
         open_ = {f.name for f in self.comparison.fields if f.agreement is Agreement.UNDECIDED}
         if missing := open_.intersection(decided):
-            raise InvalidRun(f"{self.name} on {self.core}: nobody observed {', '.join(sorted(missing))}")
+            raise InvalidRun(f"{self.name} on {self.core}: not observed: {', '.join(sorted(missing))}")
         if len(open_) == len(self.comparison.fields):
             raise InvalidRun(f"{self.name} on {self.core}: nothing was observed")
 

@@ -24,7 +24,7 @@ from mpbench.core.evidence import (
 from mpbench.deployment.facts import DeployFacts, memory_word
 
 TEE_ERROR = re.compile(r"TEE err: (?:0x)?([0-9a-f]{8})")
-"""How the remoteproc driver reports a refusal by the TEE (ST's kernel and ours)."""
+"""How the remoteproc driver reports a refusal by the TEE (ST's kernel and the bench's)."""
 
 BOOT_FAILED = "Boot failed: "
 """Kernel line of every start that fails, refused by the TEE or by Linux."""

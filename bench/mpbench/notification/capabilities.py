@@ -20,7 +20,7 @@ LINES = {"optee_pcpu_notification": PER_CPU, "optee_notification": THREADED}
 BOTTOM_HALVES = {PER_CPU: "notif_pcpu_irq_work_fn", THREADED: "notif_irq_thread_fn"}
 
 CPU = "/sys/devices/system/cpu"
-LOOK = f"""
+SCRIPT = f"""
 {MOUNT} 2>/dev/null
 echo '# interrupts'; cat /proc/interrupts
 echo '# symbols'; sed -n 's/^\\([0-9a-f]*\\) . \\(notif_[a-z_]*\\)$/\\1 \\2/p' /proc/kallsyms
@@ -85,9 +85,9 @@ class Facilities:
         return ("histogram", "raw", "text") if self.histograms else ("raw", "text")
 
 
-def look(session: Session) -> Facilities:
+def read_facilities(session: Session) -> Facilities:
     """Read the board's facilities in one round trip."""
-    return parse(session.execute(LOOK).stdout.decode("utf-8", "replace"))
+    return parse(session.execute(SCRIPT).stdout.decode("utf-8", "replace"))
 
 
 def parse(text: str) -> Facilities:

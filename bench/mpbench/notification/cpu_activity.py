@@ -45,23 +45,23 @@ class Mark(NamedTuple):
     before: str
 
 
-def ran(marks: Iterable[Mark], cpu: int, begin_ns: int, end_ns: int) -> Iterator[CpuActivity]:
+def ran(marks: Iterable[Mark], cpu: int, start_ns: int, end_ns: int) -> Iterator[CpuActivity]:
     """Activity of a CPU between two times, without gaps; marks: in order, from before the start on.
 
     Activity before the first mark of a CPU was not recorded: a full buffer drops the oldest events.
     """
     on = {SWITCH: UNKNOWN, SOFTIRQ: "", IRQ: ""}
-    last = begin_ns
+    last = start_ns
     for number, mark in enumerate(mark for mark in marks if mark.cpu == cpu):
-        at = min(max(mark.ns, begin_ns), end_ns)
+        at = min(max(mark.ns, start_ns), end_ns)
         if at > last:
-            yield CpuActivity(cpu, last - begin_ns, at - last, on[IRQ] or on[SOFTIRQ] or on[SWITCH])
+            yield CpuActivity(cpu, last - start_ns, at - last, on[IRQ] or on[SOFTIRQ] or on[SWITCH])
             last = at
         if number == 0:
             on[SWITCH] = mark.before
         _apply(mark, on)
     if end_ns > last:
-        yield CpuActivity(cpu, last - begin_ns, end_ns - last, on[IRQ] or on[SOFTIRQ] or on[SWITCH])
+        yield CpuActivity(cpu, last - start_ns, end_ns - last, on[IRQ] or on[SOFTIRQ] or on[SWITCH])
 
 
 def _apply(mark: Mark, on: dict[str, str]) -> None:
@@ -83,14 +83,14 @@ def shortened(parts: Iterable[CpuActivity], most: int = MOST) -> tuple[CpuActivi
     found: list[CpuActivity] = []
     for part in parts:
         if found and found[-1].what == part.what:
-            found[-1] = CpuActivity(part.cpu, found[-1].begin_ns, found[-1].ns + part.ns, part.what)
+            found[-1] = CpuActivity(part.cpu, found[-1].start_ns, found[-1].ns + part.ns, part.what)
         else:
             found.append(part)
-    longest = sorted(sorted(found, key=lambda p: -p.ns)[:most], key=lambda p: p.begin_ns)
+    longest = sorted(sorted(found, key=lambda p: -p.ns)[:most], key=lambda p: p.start_ns)
     others = [part for part in found if part not in longest]
     if others:
         what = f"{len(others)} others"
-        longest.append(CpuActivity(others[0].cpu, others[0].begin_ns, sum(p.ns for p in others), what))
+        longest.append(CpuActivity(others[0].cpu, others[0].start_ns, sum(p.ns for p in others), what))
     return tuple(longest)
 
 
@@ -129,10 +129,10 @@ def marks_of_text(text: str) -> Marks:
     """Marks from a trace's text."""
     every = [_mark(line) for line in lines(text) if line.event in BY_NAME]
 
-    def between(begin_ns: int, end_ns: int) -> Iterator[Mark]:
-        last = {(mark.cpu, mark.event): mark for mark in every if mark.ns < begin_ns}
+    def between(start_ns: int, end_ns: int) -> Iterator[Mark]:
+        last = {(mark.cpu, mark.event): mark for mark in every if mark.ns < start_ns}
         yield from sorted(last.values(), key=lambda mark: mark.ns)
-        yield from (mark for mark in every if begin_ns <= mark.ns <= end_ns)
+        yield from (mark for mark in every if start_ns <= mark.ns <= end_ns)
 
     return between
 
@@ -160,20 +160,20 @@ def marks_of_raw(pages: Iterable[tuple[int, Events]], formats: Mapping[str, Form
     kept = list(pages)
     known = {event: formats[event] for event in BY_NAME.values() if event in formats}
 
-    def between(begin_ns: int, end_ns: int) -> Iterator[Mark]:
+    def between(start_ns: int, end_ns: int) -> Iterator[Mark]:
         for cpu, events in kept:
             found: list[tuple[int, Mark]] = []
             for event, kind in known.items():
-                ours = _span(events.of(kind), begin_ns, end_ns)
+                ours = _span(events.of(kind), start_ns, end_ns)
                 found += zip(ours.at.tolist(), _marks(cpu, ours, event, kind), strict=True)
             yield from (mark for _, mark in sorted(found))
 
     return between
 
 
-def _span(events: Events, begin_ns: int, end_ns: int) -> Events:
+def _span(events: Events, start_ns: int, end_ns: int) -> Events:
     """Events between two times, and the last one before them."""
-    first = max(0, int(np.searchsorted(events.times_ns, begin_ns, "left")) - 1)
+    first = max(0, int(np.searchsorted(events.times_ns, start_ns, "left")) - 1)
     end = int(np.searchsorted(events.times_ns, end_ns, "right"))
     return Events(events.ids[first:end], events.times_ns[first:end], events.at[first:end], events.data)
 
@@ -242,6 +242,6 @@ def of_snapshot(text: str, roles: Mapping[str, Role]) -> tuple[Outlier, ...]:
 
 def _headless(total_ns: int, irq_cpu: int, last: TraceEvent, marks: Marks) -> Outlier:
     """Outlier of which only the end was recorded."""
-    begin = last.ns - total_ns
-    parts = shortened(ran(marks(begin, last.ns), last.cpu, begin, last.ns))
+    start_ns = last.ns - total_ns
+    parts = shortened(ran(marks(start_ns, last.ns), last.cpu, start_ns, last.ns))
     return Outlier({"total": total_ns}, irq_cpu, last.cpu, parts)

@@ -36,11 +36,11 @@ EVENTS = {
 class CpuActivity:
     """A task, interrupt or softirq that ran on a CPU, e.g. "kworker/1:1 (35)" or "irq 11 arch_timer".
 
-    begin_ns: start, in nanoseconds after the notification's interrupt; ns: duration
+    start_ns: in nanoseconds after the notification's interrupt; ns: duration
     """
 
     cpu: int
-    begin_ns: int
+    start_ns: int
     ns: int
     what: str
 

@@ -21,7 +21,7 @@ from mpbench.core.facts import Measurement, measured
 from mpbench.core.histogram import Histogram, interval
 from mpbench.deployment.fixture import DeployBench
 from mpbench.notification import collect, run
-from mpbench.notification.capabilities import Facilities, look
+from mpbench.notification.capabilities import Facilities, read_facilities
 from mpbench.notification.cpu_activity import of_snapshot
 from mpbench.notification.facts import EVENTS, SEGMENTS, Outlier
 from mpbench.notification.fixture_options import limits, slower
@@ -277,7 +277,7 @@ class Notifications:
 @pytest.fixture(scope="session")
 def notification_facilities(board: Board) -> Facilities:
     """The board's facilities for notifications and for timing them, read once per run."""
-    return look(board.session)
+    return read_facilities(board.session)
 
 
 @pytest.fixture(scope="module")
@@ -333,7 +333,7 @@ def live(config: Any) -> Live | None:
 
 
 SAME = ("model", "kernel", "op-tee")
-"""What has to be the same for a comparison to mean anything."""
+"""Provenance entries that have to be equal for a comparison to mean anything."""
 
 
 def baselines(directories: Sequence[str], here: Mapping[str, str]) -> Mapping[str, Histogram] | None:

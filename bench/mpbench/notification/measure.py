@@ -164,7 +164,7 @@ def worst(found: Iterable[Outlier], number: int = OUTLIERS) -> tuple[Outlier, ..
 def row(o: Outlier) -> tuple[str, str, str, str]:
     """An outlier as text: how long, its longest segment, on which CPU, CPU activity in that time."""
     where = f"{o.cpu}" if o.cpu == o.irq_cpu else f"{o.irq_cpu}, then {o.cpu}"
-    ran = [f"CPU {r.cpu} +{_us(r.begin_ns)}: {r.what} {_us(r.ns)}" for r in o.ran]
+    ran = [f"CPU {r.cpu} +{_us(r.start_ns)}: {r.what} {_us(r.ns)}" for r in o.ran]
     return f"{_us(o.total_ns)} µs", longest(o), where, "; ".join(ran)
 
 
@@ -182,7 +182,7 @@ def as_sample(o: Outlier) -> dict[str, Any]:
         "longest": longest(o),
         "irq_cpu": o.irq_cpu,
         "cpu": o.cpu,
-        "ran": [[r.cpu, r.begin_ns, r.ns, r.what] for r in o.ran],
+        "ran": [[r.cpu, r.start_ns, r.ns, r.what] for r in o.ran],
     }
 
 

@@ -42,13 +42,13 @@ FIRST_BEAT = "mpbench beat {core} "
 """Line of the watcher about the first heartbeat of a boot, see mpbench.deployment.heartbeat."""
 
 SAMPLED = """
-look() { { read -r who && read -r line; } <$t && set -- $line && boot=$2 beat=$4; }
+sample() { { read -r who && read -r line; } <$t && set -- $line && boot=$2 beat=$4; }
 take() { was=$boot first=$beat name=$who text=$line; }
-look; take
+sample; take
 """
 """Reads the first two lines of the trace buffer $t, without starting a program."""
 BEATEN = """
-n=0; while [ $n -lt 200 ] && look; do
+n=0; while [ $n -lt 200 ] && sample; do
   n=$((n+1)); if [ "$boot" != "$was" ]; then take; elif [ "$beat" != "$first" ]; then break; fi
 done; printf '%s\\n' "$name" "$text"
 """
@@ -141,18 +141,20 @@ def after(
     """
     logs, subject = earlier.logs, earlier.subject
     logs.kmsg.wait_for(_pattern(last_line, subject), logs.kmsg_mark, deadline_s)
-    look = _Look.at(subject)
-    artefacts = [*earlier.artefacts, *collect.trace_samples(look.trace, now_s)]
-    artefacts += _artefacts({STATE: look.found[subject.state], INTERRUPTS_AFTER: look.found[INTERRUPTS]})
-    traced = subject.tracing.complete(look.recorded)
+    reading = _Reading.at(subject)
+    artefacts = [*earlier.artefacts, *collect.trace_samples(reading.trace, now_s)]
+    artefacts += _artefacts(
+        {STATE: reading.found[subject.state], INTERRUPTS_AFTER: reading.found[INTERRUPTS]}
+    )
+    traced = subject.tracing.complete(reading.recorded)
     artefacts += [] if traced is None else [Artefact(FTRACE, traced)]
-    artefacts.append(Artefact(KMSG, _log(earlier, look.flag, then)))
+    artefacts.append(Artefact(KMSG, _log(earlier, reading.flag, then)))
     artefacts.append(Artefact(SECURE_CONSOLE, logs.secure.since(logs.secure_mark)))
-    return After(Evidence(tuple(artefacts)), look.found[BOOT_ID])
+    return After(Evidence(tuple(artefacts)), reading.found[BOOT_ID])
 
 
 @define
-class _Look:
+class _Reading:
     """The board right after a crash, in one round trip; one more for each sample of the trace after two.
 
     Firmware takes a while from its boot to its first heartbeat, so reading other things first costs no time.
@@ -166,7 +168,7 @@ class _Look:
     _samples: list[bytes | None]
 
     @classmethod
-    def at(cls, subject: Subject) -> "_Look":
+    def at(cls, subject: Subject) -> "_Reading":
         """Read everything in one round trip."""
         flag, paths = subject.kmsg.marker(), [subject.trace, subject.state, INTERRUPTS, BOOT_ID]
         command = f"t={shlex.quote(subject.trace)}{SAMPLED}{subject.tracing.take_command()}{BEATEN}"
@@ -178,7 +180,7 @@ class _Look:
         return cls(subject, found, output[: len(output) - len(first)], flag, samples)
 
     def trace(self) -> bytes | None:
-        """Next sample of the trace buffer: the two of the look, then new ones. None if there is no buffer."""
+        """Next sample of the trace buffer: this reading's two, then new ones. None if there is no buffer."""
         if not self._samples:
             trace, self.flag = self.subject.trace, self.subject.kmsg.marker()
             _, found, _ = self.subject.session.look([trace], then=self.flag.command)

@@ -102,6 +102,6 @@ def _boot_again(loader: Loader, core: str, reload: bytes | None) -> tuple[_Calls
     if not load.accepted:
         return _Calls(("stop", "load"), (stop, load)), "refused"
     if not table_is_loaded(load):
-        raise UsageError(f"{core}: the resource table of this image is not where its section says")
+        raise UsageError(f"{core}: the resource table of this image is not at the address of its section")
     table, start = loader.get_rsc_table(core), loader.start(core)
     return _Calls(("stop", "load", "table", "start"), (stop, load, table, start)), "up"

@@ -90,13 +90,13 @@ def made(number: int, seed: int) -> list[Made]:
 
 
 def apart(events: list[Made]) -> list[Made]:
-    """The same, no two at one time."""
+    """Events as above, no two of them with one time."""
     return [evolve(e, delta=e.delta or 16) for e in events]
 
 
-def written(events: list[Made], begin: int) -> bytes:
+def written(events: list[Made], start: int) -> bytes:
     """Pages that hold the events in order."""
-    pages, data, stamp, now = [], b"", begin, begin
+    pages, data, stamp, now = [], b"", start, start
     for e in events:
         piece = event(e.delta, e.payload())
         if len(data) + len(piece) > 4084:
@@ -134,7 +134,7 @@ def test_absolute_stamps_padding_and_discarded_events():
 
 
 def test_lost_events_are_told():
-    """A page that says that events were lost before it: how many if it knows, else at least one."""
+    """A page with the mark of lost events: their number if it has one, else at least one."""
     data = event(1, Made(0, 1, 1, b"a").payload())
     counted = bytearray(page(5, data, flags=3 << 30))
     struct.pack_into("<I", counted, 12 + len(data), 77)
@@ -153,7 +153,7 @@ def test_empty_pages_hold_no_events():
 
 @pytest.mark.parametrize("header", [HEADER, HEADER_32], ids=["arm64", "arm32"])
 def test_pages_are_what_the_board_says(header):
-    """Both layouts have pages of 4096 bytes; their data begins behind a commit field of 8 or of 4 bytes."""
+    """Both layouts have pages of 4096 bytes; their data starts after a commit field of 8 or of 4 bytes."""
     found = layout(header)
     assert found.page_size == 4096
     assert (found.commit_size, found.data_at) == ((8, 16) if header is HEADER else (4, 12))
@@ -194,7 +194,7 @@ def test_time_that_goes_back_is_refused():
 
 
 def test_text_outside_of_the_capture_is_refused():
-    """A text whose place lies behind the capture's end is an error."""
+    """A text outside the capture is an error."""
     payload = bytearray(Made(0, 1, 1, b"a").payload())
     struct.pack_into("<I", payload, 16, 0xFFFF | 9 << 16)
     with pytest.raises(InfrastructureError, match="outside of the capture"):
@@ -229,7 +229,7 @@ def test_spoiled_captures_never_crash_the_decoder(seed):
 
 @frozen
 class Recorded:
-    """A recording as it stands in captures/."""
+    """A recording of captures/."""
 
     header: str
     formats: list[str]
@@ -252,7 +252,7 @@ def recorded(name: str) -> Recorded:
 
 @pytest.mark.parametrize("name", ["arm64", "arm32"])
 def test_recorded_pages_and_text_tell_the_same(name):
-    """Raw pages and text of one recording on a virtual board: the same notifications, to a microsecond."""
+    """Raw pages and text of one recording on a virtual board: equal notifications, to a microsecond."""
     board = recorded(name)
     formats = dict(zip(board.roles, map(event_format, board.formats), strict=True))
     by_id = {f.id: f for f in formats.values()}
@@ -261,9 +261,9 @@ def test_recorded_pages_and_text_tell_the_same(name):
         for cpu, data in board.raw.items()
         for happening in of_raw(cpu, only(data, board.header, by_id), formats, board.roles)
     ]
-    told = of_text(board.text, board.roles)
+    printed = of_text(board.text, board.roles)
     # one more notification may have come between the reading of the text and that of the pages
-    by_raw, by_text = follow(h for h in raw if h.ns <= max(t.ns for t in told) + 999), follow(told)
+    by_raw, by_text = follow(h for h in raw if h.ns <= max(t.ns for t in printed) + 999), follow(printed)
     assert by_raw.hits == by_text.hits
     assert len(by_raw.samples) == len(by_text.samples) == by_text.hits["ended"].total() > 8
     for exact, cut in zip(by_raw.samples, by_text.samples, strict=True):
@@ -299,8 +299,8 @@ def test_trace_cmd_reads_the_same(layout_name, tmp_path):
     fields = {(c, t, n): dict(re.findall(r"(\w+)=(\S+)", rest)) for c, t, _, n, rest in theirs}
     for cpu, ns, name, columns in ours:
         for key, value in columns.items():
-            said = fields[cpu, ns, name].get(key)
-            assert said is None or int(said, 16 if key.startswith("__") else 0) == value
+            text = fields[cpu, ns, name].get(key)
+            assert text is None or int(text, 16 if key.startswith("__") else 0) == value
 
 
 def is_number(f) -> bool:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The stages joined: predict, deploy, gather, observe, compare, record; the board is played in memory."""
+"""The stages joined: predict, deploy, collect, parse, compare, record; the board is simulated in memory."""
 
 import hashlib
 import re
@@ -51,8 +51,8 @@ class Stream(StandIn):
         return pattern.search(self.data, mark) is not None
 
 
-class PlayedBoard(StandIn):
-    """Session and remoteproc of a board that refuses FLIPPED as OP-TEE does and runs everything else."""
+class SimulatedBoard(StandIn):
+    """Simulated session and remoteproc: refuses FLIPPED as OP-TEE does and runs everything else."""
 
     def __init__(self) -> None:
         self.kmsg, self.secure = Stream(), Stream()
@@ -113,15 +113,15 @@ class PlayedBoard(StandIn):
 
 
 @pytest.fixture
-def board() -> PlayedBoard:
-    return PlayedBoard()
+def board() -> SimulatedBoard:
+    return SimulatedBoard()
 
 
-def deployed(board: PlayedBoard, image: bytes, predicted: DeployFacts) -> Step:
+def deployed(board: SimulatedBoard, image: bytes, predicted: DeployFacts) -> Step:
     return run.deployment(seen(board), "m33", image, predicted)
 
 
-def seen(board: PlayedBoard) -> Board:
+def seen(board: SimulatedBoard) -> Board:
     return Board(board, board, board.kmsg, board.secure, board.console)
 
 
@@ -132,8 +132,8 @@ class Ram:
         return bytes(1 if at == 0x1004 else 0 for at in range(pa, pa + size))
 
 
-def test_memory_is_looked_at_where_it_can_be_seen(board):
-    """Ranges of zeros and others become evidence and a field; on a board without a window nothing is said."""
+def test_memory_is_read_back_where_possible(board):
+    """Ranges of zeros and others become evidence and a field, which is None if memory can't be read."""
     there = evolve(seen(board), memory=Ram())
     step: Any = run.deployment(there, "m33", FLIPPED, REFUSED, look_at=((0x1000, 4), (0x2000, 16)))
     assert step.observed.memory == "zeros"
@@ -172,22 +172,22 @@ def test_an_accepted_image_that_should_be_refused_is_the_boards_fault(board):
         deployed(board, GOOD, REFUSED).check()
 
 
-def test_a_firmware_that_has_not_spoken_yet_is_waited_for(board):
+def test_the_first_output_of_a_firmware_is_waited_for(board):
     """A core that was just released needs a moment: an empty or half-written trace is no evidence yet."""
     board.silent = 5
     assert deployed(board, GOOD, RUNNING).observed == RUNNING
 
 
-def test_a_firmware_that_never_speaks_is_not_waited_for_for_ever(board, monkeypatch):
-    """After the deadline its buffer is still empty: nobody said a word, and nothing beats."""
+def test_a_silent_firmware_is_waited_for_until_the_deadline(board, monkeypatch):
+    """After the deadline its buffer is still empty: no identity and no heartbeat."""
     monkeypatch.setattr(collect, "BEAT_DEADLINE_S", 0.01)
     board.silent = 10**9
     observed: Any = deployed(board, GOOD, RUNNING).observed
     assert (observed.beating, observed.identity) == (False, "")
 
 
-def test_a_heart_that_stands_still_is_the_boards_fault(board, monkeypatch):
-    """The core says that it runs, but its firmware does not beat: no pass."""
+def test_a_heartbeat_that_stops_is_the_boards_fault(board, monkeypatch):
+    """The core's state is running, but its firmware does not beat: no pass."""
     monkeypatch.setattr(collect, "BEAT_DEADLINE_S", 0.01)
     board.beating = False
     step = deployed(board, GOOD, RUNNING)
@@ -196,13 +196,13 @@ def test_a_heart_that_stands_still_is_the_boards_fault(board, monkeypatch):
         step.check()
 
 
-def test_a_field_nobody_observed_gives_no_verdict(board, monkeypatch):
+def test_a_field_that_was_not_observed_gives_no_verdict(board, monkeypatch):
     """A test that needs a field which the evidence does not show is invalid, neither pass nor fail."""
     monkeypatch.setattr(collect, "BEAT_DEADLINE_S", 0.05)
-    board.trace = lambda _core: b"somebody else's trace\n"
+    board.trace = lambda _core: b"another trace\n"
     step = deployed(board, GOOD, RUNNING)
     step.check("errno", "state")
-    with pytest.raises(InvalidRun, match="nobody observed beating, identity"):
+    with pytest.raises(InvalidRun, match="not observed: beating, identity"):
         step.check("identity", "beating")
 
 
@@ -220,13 +220,13 @@ def test_a_reset_in_the_middle_invalidates_the_step(board):
 
 
 def test_a_board_without_boot_id_is_the_labs_fault(board):
-    """Without its boot_id nobody can tell whether the board was reset."""
+    """Without boot_id a reset of the board could not be noticed."""
     board.boots = []
     with pytest.raises(InfrastructureError, match=r"cannot read .*boot_id: ENOENT"):
         deployed(board, GOOD, RUNNING)
 
 
-def test_the_board_is_asked_who_it_is(board):
+def test_board_identification(board):
     """Files that the board has not are left out; what the consoles printed counts as well."""
     board.console.data = b"NOTICE:  BL31: v2.12.1(release):2.12.1\r\nU-Boot 2025.01-3 (Apr 08 2025)\r\n"
     found = about(seen(board))
@@ -239,8 +239,8 @@ def test_the_board_is_asked_who_it_is(board):
     assert not found.virtual
 
 
-def test_a_board_without_bl31_says_its_trusted_firmware_by_bl2(board):
-    """A 32-bit OP-TEE stands where BL31 would be, so BL2 is the last stage that names its version."""
+def test_without_bl31_the_version_of_tf_a_is_that_of_bl2(board):
+    """A 32-bit OP-TEE replaces BL31, so BL2 is the last stage that prints its version."""
     board.console.data = b"NOTICE:  BL1: v2.11\r\nNOTICE:  BL2: v2.12.1(release):mpbench\r\nI/TC: \r\n"
     assert about(seen(board)).provenance.entries["tf-a"] == "v2.12.1(release):mpbench"
 
@@ -263,7 +263,7 @@ def test_a_refusal_waits_for_the_secure_console_and_a_start_does_not(board):
 
 
 def test_a_core_that_does_not_stop_is_the_boards_fault(board):
-    """A stop that is refused, or that changes nothing, says what the board answered."""
+    """A stop that is refused, or that changes nothing, is an error with the board's answer."""
     deployed(board, GOOD, RUNNING)
     stop_core(board, "m33")
     assert board.core_state("m33") == "offline"
@@ -294,7 +294,7 @@ def test_a_step_is_recorded_whole(board, tmp_path):
     assert kept["image"] == FLIPPED
 
 
-def test_another_way_to_start_is_compared_the_same(board):
+def test_another_way_to_start_is_compared_too(board):
     """The image is there already, or was swapped: the caller starts it, and every field is compared."""
     board.files["/lib/firmware/mpbench-m33.fw"] = GOOD
     step = run.deployment(
@@ -309,7 +309,7 @@ def test_another_way_to_start_is_compared_the_same(board):
 
 
 def test_a_command_is_seen_by_its_errno_and_the_core(board):
-    """Nothing is waited for in the logs: what the write returned, the state, and the heart."""
+    """No log line is waited for: the result of the write, the state, and the heartbeat are observed."""
     board.running = True
     step = run.command(seen(board), "m33", RUNNING, "state: start", lambda: "OK")
     assert step.comparison.verdict is Verdict.PASS
@@ -320,7 +320,7 @@ def test_a_command_is_seen_by_its_errno_and_the_core(board):
 
 
 def test_evidence_can_be_added_to_a_step(board):
-    """The proof of tampering stands beside the logs."""
+    """The proof of tampering is one more artefact."""
     step = deployed(board, GOOD, RUNNING)
     more = with_proof(step, Artefact("tamper", b"before a\n"))
     assert more.evidence.get("tamper") == b"before a\n"
@@ -345,7 +345,7 @@ def many(count: int) -> bytes:
 
 
 def test_of_several_predictions_the_best_is_compared(board):
-    """A file that somebody changes meanwhile may be either image: the fields have to be those of one."""
+    """A file that changes during the step may be either image: the fields have to be those of one."""
     step = best(deployed(board, FLIPPED, DeployFacts()), [RUNNING, REFUSED])
     assert step.predicted == REFUSED
     step.check()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The observer on what boards really printed (testcases/captures)."""
+"""Parsers on recorded output of boards (testcases/captures)."""
 
 from pathlib import Path
 
@@ -34,8 +34,8 @@ EXPECTED = {
 
 
 @pytest.mark.parametrize(("name", "expected"), EXPECTED.items(), ids=str)
-def test_a_recorded_deployment_is_read_right(name, expected):
-    """Every field of a deployment is read from what the virtual board printed."""
+def test_a_recorded_deployment_is_parsed(name, expected):
+    """Every field of a deployment is parsed from the output of a virtual board."""
     assert deploy_facts(captured(f"virtual-mp25/{name}")) == expected
 
 
@@ -45,8 +45,8 @@ def test_no_capture_is_left_unread():
     assert recorded == {*EXPECTED, "about"}
 
 
-def test_a_recorded_board_says_who_it_is():
-    """Model, kernel and the versions of the boot chain come from the board's own words."""
+def test_a_recorded_board_is_identified():
+    """Model, kernel and the versions of the boot chain come from the board's output."""
     found = provenance(captured("virtual-mp25/about"))
     assert found.entries["model"] == "mpbench virtual STM32MP25"
     assert found.entries["kernel"].startswith("Linux version 6.12.107 ")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""From evidence to facts."""
+"""Evidence of a deployment parsed into facts."""
 
 import pytest
 
@@ -68,8 +68,8 @@ def test_a_refused_image_is_seen_in_every_field():
     assert found == DeployFacts("EIO", "offline", 0xFFFF000F, expected, False, "")
 
 
-def test_without_evidence_nothing_is_claimed():
-    """A field that no evidence reaches is None, not a guess."""
+def test_without_evidence_nothing_is_decided():
+    """A field without evidence is None."""
     assert deploy_facts(Evidence()) == DeployFacts()
 
 
@@ -110,12 +110,12 @@ def test_the_tee_code_is_the_first_one_reported(log, errno, expected):
     ],
 )
 def test_the_reason_is_the_last_error_line_of_the_trusted_application(console, expected):
-    """The reason stands without the console's prefix; other worlds' lines don't count."""
+    """The reason has no prefix of the console; lines of other components don't count."""
     assert parse.reason(console) == expected
 
 
-def test_a_heart_that_stands_still_is_seen():
-    """Two equal samples mean that nothing beats, although the core says that it runs."""
+def test_a_heartbeat_that_stopped_is_noticed():
+    """Two equal samples mean no heartbeat, although the core's state is running."""
     same = TRACE.format(7).encode()
     assert deploy_facts(evidence(first=same, second=same)).beating is False
 
@@ -125,27 +125,27 @@ def test_one_sample_decides_nothing():
     assert deploy_facts(evidence(first=TRACE.format(7).encode())).beating is None
 
 
-def test_an_empty_trace_is_a_firmware_that_never_spoke():
-    """A buffer with nothing in it at both looks: nobody, and no heart."""
+def test_an_empty_trace_is_a_silent_firmware():
+    """A buffer that is empty in both samples: no identity and no heartbeat."""
     for nothing in (b"", bytes(4096)):
         found = deploy_facts(evidence(state=b"running", first=nothing, second=nothing))
         assert (found.beating, found.identity) == (False, "")
 
 
-def test_a_core_without_trace_buffer_runs_unheard():
-    """A core that runs without a trace buffer is not taken for dead; one that is offline is."""
+def test_without_a_trace_buffer_the_heartbeat_is_undecided():
+    """A core that runs without a trace buffer may beat; one that is offline does not."""
     found = deploy_facts(evidence(state=b"running\n", no_trace=b"none"))
     assert (found.beating, found.identity) == (None, None)
 
 
 def test_memory_is_read_from_its_lines():
-    """All zeros are one word, anything else is named."""
+    """All zeros are one word, other ranges are listed."""
     assert deploy_facts(evidence(memory=b"0x80100000+0x800000 zeros\n")).memory == "zeros"
     code = b"0x80100000+0x40 0123456789abcdef\n"
     assert deploy_facts(evidence(memory=code)).memory == code.decode().strip()
 
 
-def test_a_trace_that_is_not_ours_decides_nothing():
+def test_a_foreign_trace_decides_nothing():
     """Foreign trace text is neither a heartbeat nor an identity."""
     found = deploy_facts(evidence(first=b"\xff\x00 hello", second=b"\x1b[2J"))
     assert (found.beating, found.identity) == (None, None)
@@ -157,7 +157,7 @@ def test_bytes_that_are_no_text_harm_no_pattern():
 
 
 def test_versions_are_what_the_boot_chain_printed_last():
-    """After a reboot into another version the new one stands; device-tree strings are cut at their NULs."""
+    """After a reboot into another version the new one counts; device-tree strings end at their NULs."""
     found = provenance(
         Evidence(
             (
@@ -174,7 +174,7 @@ def test_versions_are_what_the_boot_chain_printed_last():
     assert is_virtual(found)
 
 
-def test_a_board_is_real_unless_it_says_otherwise():
-    """Only the board's own compatible makes a run a virtual one."""
+def test_a_board_is_real_unless_its_device_tree_says_otherwise():
+    """Only the board's `compatible` marks it as virtual."""
     found = provenance(Evidence((Artefact("about.compatible", b"st,stm32mp257f-ev1\0st,stm32mp257\0"),)))
     assert not is_virtual(found)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a TEE and its driver say of themselves; and a look at a board that holds more than before."""
+"""Parse what a TEE and its driver report; and find leaks in snapshots of a board."""
 
 import pytest
 
@@ -21,8 +21,8 @@ HEAP = bytes.fromhex(
 """As the virtual STM32MP25 gave it."""
 
 
-def test_capabilities_in_words():
-    """Every bit that Linux knows has words; a new one has its number."""
+def test_capabilities_as_text():
+    """Every bit that Linux knows has a text; a new one has its number."""
     found = {"GlobalPlatform API", "registers a client's own memory", "null memory references"}
     assert capabilities(0xD) == found
     assert capabilities(0x22) == {"for tee-supplicant", "bit 5"}
@@ -30,7 +30,7 @@ def test_capabilities_in_words():
 
 
 def test_revision():
-    """The driver's line, with or without the build behind it; a log that lost it has none."""
+    """The driver's line, with or without the build after it; a log that lost it has none."""
     assert revision(LOG) == "4.10"
     assert revision(LOG.replace(" (18b424c2)", "")) == "4.10"
     assert revision("[    0.0] Booting Linux") == ""
@@ -70,8 +70,8 @@ FRESH = f"""0 context errno=0
 """
 
 
-def test_what_a_tee_holds():
-    """Numbers of what is new tell how much is open; the heap tells the rest."""
+def test_resources_of_a_tee():
+    """Ids of new objects show how many are open; the heap shows the rest."""
     assert numbers(Client(FRESH)) == {
         "number of a new session": 2,
         "number of new shared memory": 1,
@@ -79,7 +79,7 @@ def test_what_a_tee_holds():
     }
 
 
-def test_a_tee_that_does_not_say_what_it_holds():
+def test_a_tee_without_statistics():
     """A refusal is not a number: the comparison would be with nothing."""
     with pytest.raises(
         InfrastructureError, match="no statistics of OP-TEE: session ret=0xffff0008 origin=0x3"
@@ -87,7 +87,7 @@ def test_a_tee_that_does_not_say_what_it_holds():
         numbers(Client(FRESH.replace("ret=0 origin=4 id=2", "ret=ffff0008 origin=3 id=0", 1)))
 
 
-def test_a_leak_lasts():
+def test_only_persistent_growth_is_a_leak():
     """What is missing in a later snapshot was no leak; what is present in all of them is."""
     before, more = Snapshot({"descriptors": 3}, {}, 0), Snapshot({"descriptors": 4}, {}, 0)
     taken = iter([more, more, before])

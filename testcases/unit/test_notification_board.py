@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a board has for notifications, what is asked of its kernel, and what provokes them."""
+"""A board's facilities for notifications, the plan for its kernel, stimuli, options and live display."""
 
 import contextlib
 import re
@@ -31,7 +31,7 @@ INTERRUPTS = """           CPU0       CPU1
  16:          0          0 GIC-0  34 Level     rtc-pl031
  17:         31         31 GIC-0  31 Edge      optee_pcpu_notification
 """
-SAID = f"""# interrupts
+OUTPUT = f"""# interrupts
 {INTERRUPTS}# symbols
 ffffffc08031767c notif_pcpu_irq_work_fn
 ffffffc080317694 notif_irq_thread_fn
@@ -60,12 +60,12 @@ aarch64
 # log
 optee: Asynchronous notifications enabled
 """
-SPI = SAID.replace("optee_pcpu_notification", "optee_notification").replace("# thread\n", "# thread\n39\n")
+SPI = OUTPUT.replace("optee_pcpu_notification", "optee_notification").replace("# thread\n", "# thread\n39\n")
 
 
 def test_a_board_with_everything():
     """Path, interrupt, addresses, clock and timer are found, and nothing is missing."""
-    found = parse(SAID)
+    found = parse(OUTPUT)
     assert (found.path, found.irq, found.line) == (PER_CPU, 17, "optee_pcpu_notification")
     assert found.symbols["notif_pcpu_irq_work_fn"] == 0xFFFFFFC08031767C
     assert found.tick_ns == 16
@@ -91,7 +91,11 @@ LACKS = {
         "0 notif",
         "no address of notif_pcpu_irq_work_fn: CONFIG_KALLSYMS",
     ),
-    "no tracing": (SAID[SAID.index("# readme") : SAID.index("# events")], "", "no tracefs: the kernel needs"),
+    "no tracing": (
+        OUTPUT[OUTPUT.index("# readme") : OUTPUT.index("# events")],
+        "",
+        "no tracefs: the kernel needs",
+    ),
 }
 
 
@@ -99,7 +103,7 @@ LACKS = {
 def test_missing_parts_of_a_board_are_named(name):
     """Each thing that is missing is named with what a board's image must enable."""
     old, new, words = LACKS[name]
-    found = parse(SAID.replace(old, new))
+    found = parse(OUTPUT.replace(old, new))
     assert any(words in line for line in found.missing), found.missing
     assert found.methods == ()
 
@@ -113,20 +117,22 @@ def test_threads_need_kprobes():
 def test_methods_follow_what_the_kernel_can():
     """Without synthetic events, or without buckets, the raw buffer is next; nothing is missing for that."""
     for feature in ("events/synthetic_events", ".buckets=size", "onmatch(matching.event)"):
-        assert parse(SAID.replace(feature, "")).methods == ("raw", "text")
+        assert parse(OUTPUT.replace(feature, "")).methods == ("raw", "text")
 
 
-def test_silence_is_no_board():
-    """An empty answer lacks everything, and is no crash."""
+def test_an_empty_answer_lacks_everything():
+    """Without any output of the board the missing parts are reported, and nothing is raised."""
     assert len(parse("").missing) == 2
     assert parse("").timer_hz is None
     assert parse("").tick_ns is None
 
 
-@pytest.mark.parametrize("said", [SAID, SPI, SAID.replace("aarch64", "armv7l")], ids=["ppi", "spi", "arm32"])
-def test_a_plan_refers_only_to_what_it_set_up(said):
+@pytest.mark.parametrize(
+    "output", [OUTPUT, SPI, OUTPUT.replace("aarch64", "armv7l")], ids=["ppi", "spi", "arm32"]
+)
+def test_a_plan_refers_only_to_what_it_set_up(output):
     """Each trigger uses variables of earlier ones, and its own synthetic events with all their fields."""
-    made = plan(parse(said), "mpb1x2", BUCKETS)
+    made = plan(parse(output), "mpb1x2", BUCKETS)
     fields = {
         text.split()[0]: re.findall(r"(\w+)(?:;|$)", text.split(maxsplit=1)[1]) for text in made.synthetic
     }
@@ -145,7 +151,7 @@ def test_a_plan_refers_only_to_what_it_set_up(said):
 @pytest.mark.parametrize("duration_ns", [0, 16_383, 16_384, 300_000, (1 << 30) - 1, 1 << 30, (1 << 32) - 1])
 def test_a_32_bit_clock_may_wrap_within_a_duration(duration_ns):
     """A 32-bit kernel subtracts times without their upper halves: either result falls into the same band."""
-    made = plan(parse(SAID.replace("aarch64", "armv7l")), "mpb1x2", BUCKETS)
+    made = plan(parse(OUTPUT.replace("aarch64", "armv7l")), "mpb1x2", BUCKETS)
     bands = [t.condition for t in made.triggers if re.search(r"keys=queue\.buckets", t.text)]
     python = [text.replace("&&", "and").replace("||", "or") for text in bands]
     plain = [eval(text, {"queue": duration_ns}) for text in python]
@@ -182,15 +188,15 @@ def test_stimuli_keep_their_rate(burst, acts):
 
 
 def test_a_late_stimulus_is_made_up_for():
-    """One that takes too long does not move those behind it: the rate is kept on average."""
+    """One that takes too long does not delay later ones: the rate is kept on average."""
     time = Time()
     paced(10, 10.0, 1, lambda _: time.pause(0.3 if time.now == 0 else 0), lambda _: True, clock=time.clock,
           pause=time.pause)  # fmt: skip
     assert time.now == pytest.approx(1.0)
 
 
-def test_a_stimulus_ends_when_it_is_told():
-    """Nothing more is sent once enough has come."""
+def test_a_stimulus_ends_when_enough_came():
+    """Nothing more is sent then."""
     assert paced(10, 1e9, 1, lambda _: None, lambda sent: sent < 4) == 4
 
 
@@ -226,7 +232,7 @@ def bare(kind, **given):
 
 
 def test_a_clock_of_the_secure_world_is_looked_for():
-    """An RTC alarm needs a clock that OP-TEE owns: without one the reason says what an image must enable."""
+    """An RTC alarm needs a clock that OP-TEE owns: without one the reason names what an image must enable."""
     without = bare(RtcAlarmStimulus, session=Session({}))
     assert "CONFIG_RTC_DRV_OPTEE" in without.unavailable()
     found = bare(RtcAlarmStimulus, session=Session({"grep": Reply(0, b"/sys/class/rtc/rtc0/name\n", b"")}))
@@ -247,9 +253,9 @@ def test_sources_that_the_target_file_promises():
 
 
 def test_a_kernel_that_refuses_is_a_lab_fault_and_leaves_nothing():
-    """When a trigger is refused, the error says so in the kernel's words, and what was set up is removed."""
+    """When a trigger is refused, the error quotes the kernel, and the set-up is removed."""
     session = Session({"mkdir": Reply(1, b"hist: error: Couldn't find field", b"")})
-    trace = FtraceSession(session, parse(SAID), BUCKETS)
+    trace = FtraceSession(session, parse(OUTPUT), BUCKETS)
     with pytest.raises(
         InfrastructureError, match="refuses the trace's set-up: hist: error: Couldn't find field"
     ):
@@ -265,7 +271,7 @@ def test_a_kernel_that_refuses_is_a_lab_fault_and_leaves_nothing():
 def test_leftovers_are_an_error():
     """Tracing that can't be removed is an error that names it."""
     session = Session({})
-    trace = FtraceSession(session, parse(SAID), BUCKETS)
+    trace = FtraceSession(session, parse(OUTPUT), BUCKETS)
     trace.start()
     session.answers = {"mpb_remove": Reply(0, f"{trace.plan.tag}\n".encode(), b"busy")}
     with pytest.raises(InfrastructureError, match="can't be removed from the board: mpb"):
@@ -275,7 +281,7 @@ def test_leftovers_are_an_error():
 def test_unreadable_histograms_are_a_lab_fault():
     """A reading that fails is an error with the board's words; bytes that came are counted."""
     session = Session({"gzip": Reply(2, b"xyz", b"gzip: not found")})
-    trace = FtraceSession(session, parse(SAID), BUCKETS)
+    trace = FtraceSession(session, parse(OUTPUT), BUCKETS)
     trace.start()
     with pytest.raises(InfrastructureError, match="can't be read: gzip: not found"):
         trace.read()
@@ -307,9 +313,9 @@ def test_the_command_is_the_test_case():
     words = mpbench.commands.main.parser().parse_args(
         ["latency", "--lg-env", "x.yaml", "--samples", "100000", "--rate", "200", "--baseline", "runs/1"]
     )
-    said = command.command(words)
-    assert said[1:4] == ["-P", "-m", "pytest"]
-    file, test = said[4].split("::")
+    made = command.command(words)
+    assert made[1:4] == ["-P", "-m", "pytest"]
+    file, test = made[4].split("::")
     assert (Path(file).is_file(), test) == (True, "test_every_interrupt_is_explained")
     wanted = [
         "--lg-env",
@@ -321,7 +327,7 @@ def test_the_command_is_the_test_case():
         "200.0",
         "--bench-live",
     ]
-    assert said[5:] == [*wanted, "--bench-baseline", "runs/1"]
+    assert made[5:] == [*wanted, "--bench-baseline", "runs/1"]
 
 
 @pytest.mark.parametrize(
@@ -352,7 +358,7 @@ class Shown:
 
 
 def test_the_live_histogram_draws_over_itself():
-    """A row per quarter octave between the first and the last duration, percentiles, then the same again."""
+    """A row per quarter octave between the first and the last duration, percentiles; drawn again in place."""
     found = of_values([100_000] * 30 + [200_000] * 10)
     rows = list(bars(found, 10))
     assert len(rows) == 5
@@ -431,7 +437,7 @@ def test_how_much_slower_is_allowed():
 
 
 def test_limits_name_segments():
-    """Limits of a target file go by segment and statistic; a name that is none is refused."""
+    """Limits of a target file go by segment and statistic; an unknown name is refused."""
     assert limits(Config({"total": {"p99": 900}})) == {"total": {"p99": 900}}
     with pytest.raises(UsageError, match="segments are queue, start, smc, round, total"):
         limits(Config({"totl": {"p99": 900}}))
