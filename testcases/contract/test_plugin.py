@@ -156,7 +156,7 @@ def place(tmp_path, key) -> Place:
 
 
 def test_every_fault_has_its_verdict_in_record_and_page(place):
-    """PASS, FAIL, INFRA, INVALID and NOT-RUN are told apart in one run; its code is that of the FAIL."""
+    """PASS, FAIL, ERROR, INFRA, INVALID and NOT-RUN are distinguished; the exit code is the FAIL's."""
     done = place.run(
         '''
 def test_good(bench, core):
@@ -172,6 +172,8 @@ def test_ground(bench):
     raise InvalidRun("events were dropped")
 def test_bug(bench):
     {}["no such key"]
+def test_core(bench):
+    bench.deploy("m7", b"")
 def test_skipped(bench):
     pytest.skip("this board has no RTC")
 def test_without_a_board():
@@ -187,12 +189,17 @@ def test_without_a_board():
         "test_board": ("FAIL", "m33 does not stop"),
         "test_lab": ("INFRA", "the power port does not answer"),
         "test_ground": ("INVALID", "events were dropped"),
-        "test_bug": ("INFRA", "KeyError: 'no such key'"),
+        "test_bug": ("ERROR", "KeyError: 'no such key' (test_played.py:26)"),
+        "test_core": (
+            "ERROR",
+            "profile virtual-mp25: no core 'm7'; it has m33 (1), m0 (2) (test_played.py:28)",
+        ),
         "test_skipped": ("NOT-RUN", "this board has no RTC"),
     }
-    assert "verdict FAIL: 2 PASS, 2 FAIL, 2 INFRA, 1 INVALID, 1 NOT-RUN" in done.stdout
+    assert "verdict FAIL: 2 PASS, 2 FAIL, 2 ERROR, 1 INFRA, 1 INVALID, 1 NOT-RUN" in done.stdout
     assert f"report: {next((place.path / 'runs').glob('*/index.html'))}" in done.stdout
     assert "A wrong value is a failure." in place.page()
+    assert '>       {}["no such key"]' in done.stdout, "the traceback of a mistake is shown"
     assert "proven under emulation" in place.page()
 
 

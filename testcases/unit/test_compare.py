@@ -4,7 +4,10 @@
 import pytest
 
 from mpbench.core.compare import agreement, compare
+from mpbench.core.errors import UsageError
+from mpbench.core.evidence import Evidence
 from mpbench.core.facts import Agreement, Verdict
+from mpbench.core.step import Step
 from mpbench.deployment.facts import DeployFacts
 
 RUNNING = DeployFacts("OK", "running", 0, "", True, "alive m33")
@@ -52,3 +55,13 @@ def test_a_step_nobody_observed_is_invalid():
 def test_what_was_observed_and_agrees_passes():
     """Fields that nobody observed do not spoil those that agree."""
     assert compare(RUNNING, DeployFacts(state="running")).verdict is Verdict.PASS
+
+
+def test_a_field_that_a_step_has_not_is_a_mistake_in_the_test():
+    """A misspelt name would otherwise check nothing."""
+    found = compare(RUNNING, DeployFacts(state="running"))
+    step = Step("deploy", "m33", RUNNING, DeployFacts(), found, Evidence(()), 0)
+    step.check("state")
+    names = "errno, state, tee_code, secure_log, beating, identity, memory"
+    with pytest.raises(UsageError, match=f"^deploy: no field errono; it has {names}$"):
+        step.check("state", "errono")

@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Verdict of a test from the outcome of its phases, by whose fault it is."""
 
+import inspect
+from pathlib import Path
+
 import pytest
 from labgrid.exceptions import InvalidConfigError
 from labgrid.strategy import StrategyError
+from paramiko import SSHException
+from pexpect import TIMEOUT
 
 from mpbench.core.errors import BoardFailure, InfrastructureError, InvalidRun, UsageError
 from mpbench.core.facts import Measurement, Verdict, overall
@@ -15,6 +20,7 @@ from mpbench.harness.verdicts import (
     of_measurement,
     of_test,
 )
+from mpbench.twin.profile import load_profile
 
 
 def broken(cause: Exception) -> StrategyError:
@@ -36,13 +42,16 @@ def broken(cause: Exception) -> StrategyError:
         (InfrastructureError("no power"), "setup", PhaseVerdict(Verdict.INFRA, "no power")),
         (InvalidRun("reset"), "call", PhaseVerdict(Verdict.INVALID, "reset")),
         (InvalidRun("reset"), "teardown", PhaseVerdict(Verdict.INVALID, "reset")),
-        (UsageError("no core m7"), "call", PhaseVerdict(Verdict.INFRA, "usage error: no core m7")),
+        (UsageError("no core m7"), "call", PhaseVerdict(Verdict.ERROR, "no core m7")),
         (
             AssertionError("in a fixture"),
             "setup",
-            PhaseVerdict(Verdict.INFRA, "AssertionError: in a fixture"),
+            PhaseVerdict(Verdict.ERROR, "AssertionError: in a fixture"),
         ),
-        (KeyError("x"), "call", PhaseVerdict(Verdict.INFRA, "KeyError: 'x'")),
+        (KeyError("x"), "call", PhaseVerdict(Verdict.ERROR, "KeyError: 'x'")),
+        (EOFError("channel closed"), "call", PhaseVerdict(Verdict.INFRA, "EOFError: channel closed")),
+        (SSHException("no banner"), "call", PhaseVerdict(Verdict.INFRA, "SSHException: no banner")),
+        (TIMEOUT("no prompt"), "call", PhaseVerdict(Verdict.INFRA, "TIMEOUT: no prompt")),
         (OSError(5, "I/O error"), "call", PhaseVerdict(Verdict.INFRA, "OSError: [Errno 5] I/O error")),
         (KeyboardInterrupt(), "call", PhaseVerdict(Verdict.INVALID, "interrupted: KeyboardInterrupt")),
         (broken(InfrastructureError("no SSH")), "setup", PhaseVerdict(Verdict.INFRA, "no SSH")),
@@ -52,8 +61,19 @@ def broken(cause: Exception) -> StrategyError:
     ],
 )
 def test_the_fault_decides_the_verdict(exception, when, expected):
-    """Only assertions of a test and faults of the board are a FAIL; all the rest says nothing about it."""
+    """FAIL is an assertion or a fault of the board, INFRA the lab's fault, ERROR a mistake in the test."""
     assert of_exception(exception, when) == expected
+
+
+def test_a_mistake_is_located_in_the_test():
+    """The reason names the line of the test, not the one of the bench that noticed it."""
+    line = inspect.currentframe().f_lineno + 2
+    with pytest.raises(UsageError) as raised:
+        load_profile("virtual-mp25").core("m7")
+    found = of_exception(raised.value, "call")
+    assert found.verdict is Verdict.ERROR
+    assert found.reason.endswith(f" ({Path(__file__).name}:{line})")
+    assert not needs_no_traceback(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -63,6 +83,7 @@ def test_the_fault_decides_the_verdict(exception, when, expected):
         (broken(InfrastructureError("x")), True),
         (broken(ConnectionRefusedError(111, "Connection refused")), True),
         (StrategyError("no driver"), True),
+        (UsageError("no signing key"), True),
         (InvalidConfigError("no such class"), True),
         (KeyError("x"), False),
         (AssertionError("1 != 2"), False),
@@ -70,7 +91,7 @@ def test_the_fault_decides_the_verdict(exception, when, expected):
     ],
 )
 def test_a_message_that_suffices_needs_no_traceback(exception, enough):
-    """Faults of lab, board and configuration are one line; bugs and assertions keep their traceback."""
+    """Faults of lab, board and configuration are one line; mistakes and assertions keep their traceback."""
     assert needs_no_traceback(exception) is enough
 
 
@@ -92,7 +113,7 @@ INFRA, INVALID = PhaseVerdict(Verdict.INFRA, "link lost"), PhaseVerdict(Verdict.
     ],
 )
 def test_a_test_has_the_verdict_of_its_strongest_phase(phases, expected):
-    """A failure seen on a board that was reset meanwhile is no failure; no reason is lost."""
+    """A failure on a board that was reset does not count; all reasons are kept."""
     assert of_test(phases) == expected
 
 
@@ -106,7 +127,8 @@ def test_a_test_has_the_verdict_of_its_strongest_phase(phases, expected):
         (["PASS", "INVALID"], Verdict.INVALID, 3),
         (["PASS", "BLOCKED"], Verdict.BLOCKED, 3),
         (["PASS", "INFRA", "BLOCKED"], Verdict.INFRA, 3),
-        (["PASS", "INFRA", "FAIL"], Verdict.FAIL, 1),
+        (["PASS", "INFRA", "ERROR"], Verdict.ERROR, 1),
+        (["PASS", "INFRA", "ERROR", "FAIL"], Verdict.FAIL, 1),
     ],
 )
 def test_a_run_has_its_worst_verdict_and_its_code(verdicts, worst, code):

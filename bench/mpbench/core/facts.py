@@ -17,6 +17,7 @@ class Verdict(enum.Enum):
     PASS = "PASS"
     FAIL = "FAIL"
     MARGINAL = "MARGINAL"
+    ERROR = "ERROR"
     INFRA = "INFRA"
     INVALID = "INVALID"
     BLOCKED = "BLOCKED"
@@ -25,6 +26,7 @@ class Verdict(enum.Enum):
 
 _WORST_FIRST = (
     Verdict.FAIL,
+    Verdict.ERROR,
     Verdict.INFRA,
     Verdict.BLOCKED,
     Verdict.INVALID,

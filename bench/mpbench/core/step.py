@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from attrs import AttrsInstance, evolve, field, frozen
 
 from mpbench.core.compare import compare
-from mpbench.core.errors import BoardFailure, InvalidRun
+from mpbench.core.errors import BoardFailure, InvalidRun, UsageError
 from mpbench.core.evidence import Artefact, Evidence
 from mpbench.core.facts import Agreement, Comparison, FieldVerdict
 
@@ -29,7 +29,13 @@ class Step:
         return ()
 
     def check(self, *decided: str) -> None:
-        """BoardFailure if a field differs; InvalidRun if nothing, or one of `decided`, was not observed."""
+        """BoardFailure if a field differs; InvalidRun if nothing, or one of `decided`, was not observed.
+
+        UsageError: `decided` names a field that this step has not.
+        """
+        known = [f.name for f in self.comparison.fields]
+        if unknown := [name for name in decided if name not in known]:
+            raise UsageError(f"{self.name}: no field {', '.join(unknown)}; it has {', '.join(known)}")
         wrong = [_words(f) for f in self.comparison.fields if f.agreement is Agreement.DIFFERS]
         if wrong:
             raise BoardFailure(f"{self.name} on {self.core}: {'; '.join(wrong)}")

@@ -49,7 +49,8 @@ class Bench:
         return self.board.remoteproc.write(core, file, text, WRITE_S)
 
     def _touch(self, core: str) -> None:
-        """Mark `core` for settle(). InfrastructureError if the lock of the board was lost."""
+        """Mark `core` for settle(). UsageError: unknown core; InfrastructureError: the lock was lost."""
+        self.profile.core(core)
         self._state.lock()
         self._touched.append(core)
 

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Verdict of a test from the outcome of its phases, by whose fault it is. Pure."""
 
+import traceback
 from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 from attrs import frozen
@@ -9,20 +11,32 @@ from labgrid.strategy import StrategyError
 
 from mpbench.core.errors import BoardFailure, InfrastructureError, InvalidRun, UsageError
 from mpbench.core.facts import Measurement, Verdict, overall
+from mpbench.core.shared_files import PACKAGE
 
 BLOCKED = "BLOCKED: "
 """Prefix of a skip's reason if the test did not run because of an earlier failure."""
 
-_STRONGEST_FIRST = (Verdict.INVALID, Verdict.FAIL, Verdict.INFRA, Verdict.BLOCKED, Verdict.NOT_RUN)
+_STRONGEST_FIRST = (
+    Verdict.INVALID,
+    Verdict.FAIL,
+    Verdict.ERROR,
+    Verdict.INFRA,
+    Verdict.BLOCKED,
+    Verdict.NOT_RUN,
+)
 """Inside one test INVALID outranks FAIL: what was observed on a board that was reset does not count."""
 
 _BY_FAULT: tuple[tuple[type[BaseException], Verdict, str], ...] = (
     (InvalidRun, Verdict.INVALID, ""),
     (BoardFailure, Verdict.FAIL, ""),
     (InfrastructureError, Verdict.INFRA, ""),
-    (UsageError, Verdict.INFRA, "usage error: "),
     (KeyboardInterrupt, Verdict.INVALID, "interrupted: "),
 )
+
+_LAB_PACKAGES = frozenset(
+    ("labgrid", "paramiko", "pexpect", "serial", "requests", "urllib3", "grpc", "subprocess")
+)
+"""Packages that reach the board; what they raise is the lab's fault, and so are OSError and EOFError."""
 
 _FAILED: tuple[type[BaseException], ...] = (AssertionError, pytest.fail.Exception)
 
@@ -47,18 +61,24 @@ def is_broken_strategy(exception: BaseException) -> bool:
     return isinstance(exception, StrategyError)
 
 
+def is_of_lab(exception: BaseException) -> bool:
+    """Whether the lab is at fault: network, console, power, host."""
+    packages = {kind.__module__.partition(".")[0] for kind in type(exception).__mro__}
+    return isinstance(exception, (InfrastructureError, OSError, EOFError)) or bool(packages & _LAB_PACKAGES)
+
+
 def needs_no_traceback(exception: BaseException) -> bool:
-    """Whether the message suffices, as that of the bench's, labgrid's and the system's errors does."""
+    """Whether the message suffices: for faults of board, lab and configuration."""
     found = cause(exception)
-    ours = isinstance(found, (BoardFailure, InvalidRun, InfrastructureError, UsageError, OSError))
-    return ours or type(found).__module__.startswith("labgrid.")
+    of_configuration = isinstance(found, UsageError) and not _location(found)
+    return isinstance(found, (BoardFailure, InvalidRun)) or of_configuration or is_of_lab(found)
 
 
 def of_exception(exception: BaseException, when: str) -> PhaseVerdict:
     """Verdict of a phase that ended with an exception.
 
-    Only a failed assertion of the test and a BoardFailure are FAIL; an unforeseen exception proves nothing
-    about the board, hence INFRA.
+    Only a failed assertion of the test and a BoardFailure are FAIL. ERROR is a mistake in the test, or in the
+    bench: a UsageError, or an exception that neither the board nor the lab explains.
     """
     exception = cause(exception)
     reason = str(exception).strip() or type(exception).__name__
@@ -69,7 +89,21 @@ def of_exception(exception: BaseException, when: str) -> PhaseVerdict:
     for kind, verdict, prefix in _BY_FAULT:
         if isinstance(exception, kind):
             return PhaseVerdict(verdict, prefix + reason)
-    return PhaseVerdict(Verdict.INFRA, f"{type(exception).__name__}: {reason}")
+    named = reason if isinstance(exception, UsageError) else f"{type(exception).__name__}: {reason}"
+    if is_of_lab(exception):
+        return PhaseVerdict(Verdict.INFRA, named)
+    return PhaseVerdict(Verdict.ERROR, named + _location(exception))
+
+
+def _location(exception: BaseException) -> str:
+    """Where the test or its fixture made a mistake, as " (FILE:LINE)"; "" if only packages were involved."""
+    frames = traceback.extract_tb(exception.__traceback__)
+    own = [
+        f
+        for f in frames
+        if not f.filename.startswith((str(PACKAGE), "<")) and "site-packages" not in f.filename
+    ]
+    return f" ({Path(own[-1].filename).name}:{own[-1].lineno})" if own else ""
 
 
 def of_skip(reason: str) -> PhaseVerdict:
@@ -98,6 +132,8 @@ def of_test(phases: Iterable[PhaseVerdict]) -> PhaseVerdict:
 
 
 def exit_code(verdicts: Iterable[Verdict]) -> int:
-    """Exit code of a run: 0 pass, 1 fail, 3 no verdict, 5 nothing executed."""
+    """Exit code of a run: 0 pass, 1 fail or a mistake in a test, 3 no verdict, 5 nothing executed."""
     worst = overall(verdicts)
-    return {Verdict.FAIL: 1, Verdict.PASS: 0, Verdict.MARGINAL: 0, Verdict.NOT_RUN: 5}.get(worst, 3)
+    return {Verdict.FAIL: 1, Verdict.ERROR: 1, Verdict.PASS: 0, Verdict.MARGINAL: 0, Verdict.NOT_RUN: 5}.get(
+        worst, 3
+    )

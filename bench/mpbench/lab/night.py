@@ -41,7 +41,7 @@ LOOK_S = 20.0
 STOP_S = 90.0
 """A pytest that was asked to end has this long for its teardowns."""
 SIGNED = "manifest.json"
-CODES = {Verdict.PASS: 0, Verdict.MARGINAL: 0, Verdict.FAIL: 1, Verdict.NOT_RUN: 5}
+CODES = {Verdict.PASS: 0, Verdict.MARGINAL: 0, Verdict.FAIL: 1, Verdict.ERROR: 1, Verdict.NOT_RUN: 5}
 
 Tell = Callable[[str], None]
 T = TypeVar("T")

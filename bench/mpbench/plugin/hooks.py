@@ -38,6 +38,7 @@ _VERDICT = "bench_verdict"
 _STATUS: dict[Verdict, tuple[str, str, str]] = {
     Verdict.FAIL: ("failed", "F", "FAIL"),
     Verdict.MARGINAL: ("passed", "m", "MARGINAL"),
+    Verdict.ERROR: ("error", "e", "ERROR"),
     Verdict.INFRA: ("error", "E", "INFRA"),
     Verdict.INVALID: ("error", "I", "INVALID"),
     Verdict.BLOCKED: ("skipped", "b", "BLOCKED"),
@@ -151,9 +152,11 @@ def pytest_runtest_makereport(
 
 
 def _unusable(call: pytest.CallInfo[None], report: pytest.TestReport, state: RunState) -> bool:
-    """The board was never reached, or a strategy broke, so nobody knows in what state it is."""
+    """The board was never reached, and not because of a mistake in a test, or a strategy broke."""
+    if call.excinfo is None:
+        return False
     never = report.when == "setup" and report.failed and state.board is None
-    return never or bool(call.excinfo and is_broken_strategy(call.excinfo.value))
+    return (never and needs_no_traceback(call.excinfo.value)) or is_broken_strategy(call.excinfo.value)
 
 
 def _consoles(config: pytest.Config) -> Evidence:

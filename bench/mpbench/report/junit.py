@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The record as JUnit XML, for the servers that read nothing else.
 
-FAIL is a failure; INFRA, INVALID and BLOCKED are errors; NOT-RUN is skipped. The exact word is in `type`.
+FAIL is a failure; ERROR, INFRA, INVALID and BLOCKED are errors; NOT-RUN is skipped. `type` is the verdict.
 """
 
 import xml.etree.ElementTree as ET
@@ -12,6 +12,7 @@ from mpbench.report.model import Case, Page, RunView
 
 _ELEMENT = {
     Verdict.FAIL: "failure",
+    Verdict.ERROR: "error",
     Verdict.INFRA: "error",
     Verdict.INVALID: "error",
     Verdict.BLOCKED: "error",

@@ -20,7 +20,7 @@ int main(void);
 #define BOOT_RECORD_OFFSET 0x1100u
 
 /*
- * Trace buffer (resource table, debugfs trace0):
+ * Trace buffer (resource table, debugfs trace0), as targets/own-repository/README.md explains it:
  *   mpbench <firmware> <core> <version>
  *   boot 00000001 beat 0000002a
  *   log lines ... NUL
