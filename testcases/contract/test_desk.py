@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A desk's target file as it is: a serial port, an address, a power switch, one UART for Linux and OP-TEE.
 
-The board is a virtual one; a pseudo terminal that carries both its UARTs stands for the ST-LINK.
+The board is a virtual one; a pseudo terminal that carries both its UARTs replaces the ST-LINK.
 """
 
 import contextlib
@@ -29,18 +29,18 @@ FIRST_PORT = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 
 @contextlib.contextmanager
 def serial_port(board: boards.StartedBoard) -> Iterator[str]:
-    """A tty: what either UART says comes out of it, what goes in is for Linux."""
+    """Path of a tty with the output of both UARTs; its input goes to Linux."""
     ours, theirs = os.openpty()
     tty.setraw(theirs)
     with contextlib.ExitStack() as stack:
         stack.callback(os.close, theirs)
         where = [(board.address, board.ports[name]) for name in ("console", "secure")]
         uarts = [stack.enter_context(socket.create_connection(w)) for w in where]
-        done, told = os.pipe()
+        done, end = os.pipe()
         pump = threading.Thread(target=_pump, args=(ours, uarts, done))
         pump.start()
         yield os.ttyname(theirs)
-        os.close(told)
+        os.close(end)
         pump.join()
         os.close(done)
         os.close(ours)

@@ -5,6 +5,7 @@ import re
 import time
 from importlib import metadata
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from labgrid.strategy import StrategyError
@@ -151,7 +152,8 @@ def checked(monkeypatch):
 
     def make(**wrong):
         found = doctor.BoardCheck("x.yaml")
-        found._target = found._session = PlayedTarget(**wrong)
+        played: Any = PlayedTarget(**wrong)
+        found._target = found._session = played
         return found
 
     return make
@@ -217,7 +219,7 @@ def test_an_unknown_driver_is_a_mistake_in_the_target_file(tmp_path):
 def test_a_missing_target_file_skips_all_checks_of_the_board(tmp_path, capsys):
     """The first check fails, fourteen are skipped, the exit code is 3."""
     assert main.main(["doctor", "--lg-env", str(tmp_path / "none.yaml")]) == 3
-    said = capsys.readouterr().out
-    assert "WRONG environment: " in said
-    assert "none.yaml: no such file" in said
-    assert said.count("skipped: `environment` must pass first") == 14
+    output = capsys.readouterr().out
+    assert "WRONG environment: " in output
+    assert "none.yaml: no such file" in output
+    assert output.count("skipped: `environment` must pass first") == 14

@@ -23,12 +23,12 @@ class Clock:
 
 @pytest.fixture
 def run(tmp_path):
-    """A run of `total` tests whose events go to a live line; what it wrote is in `said`."""
+    """A run of `total` tests whose events go to a Progress; `written` is its output."""
 
     def make(total, *, terminal, columns=200):
-        said: list[str] = []
+        written: list[str] = []
         state, clock = RunState(), Clock()
-        live = Progress(state, said.append, terminal, clock, lambda: columns)
+        live = Progress(state, written.append, terminal, clock, lambda: columns)
         items: list[Any] = [
             SimpleNamespace(nodeid=f"t.py::test_{n}[m33]", path=tmp_path / "t.py") for n in range(total)
         ]
@@ -43,32 +43,32 @@ def run(tmp_path):
             state.found[item.nodeid] = PhaseVerdict(verdict)
             live.note(None, verdict.value)
 
-        return SimpleNamespace(state=state, said=said, live=live, test=test)
+        return SimpleNamespace(state=state, written=written, live=live, test=test)
 
     return make
 
 
 def test_a_terminal_has_one_line_that_is_kept_up_to_date(run):
-    """Every event rewrites the line: tests, bad verdicts, the board, the time that is left, what goes on."""
+    """Every event rewrites the line: tests, verdicts other than PASS, the board, time left, current step."""
     found = run(10, terminal=True)
     for verdict in (Verdict.PASS, Verdict.FAIL, Verdict.INFRA):
         found.test(verdict)
     found.state.board = object()
     found.test()
-    assert all(text.startswith("\r\033[K") and "\n" not in text for text in found.said)
-    assert found.said[1] == "\r\033[K0/10 tests · board not asked yet · t.py::test_0[m33]: deploy on m33"
-    told = found.said[-1].removeprefix("\r\033[K").split(" · ")
-    assert told[:3] == ["4/10 tests", "1 FAIL", "1 INFRA"]
-    assert told[3:] == ["board up", "about 0 min 12 s left", "t.py::test_3[m33]: deploy on m33"]
+    assert all(text.startswith("\r\033[K") and "\n" not in text for text in found.written)
+    assert found.written[1] == "\r\033[K0/10 tests · board not asked yet · t.py::test_0[m33]: deploy on m33"
+    parts = found.written[-1].removeprefix("\r\033[K").split(" · ")
+    assert parts[:3] == ["4/10 tests", "1 FAIL", "1 INFRA"]
+    assert parts[3:] == ["board up", "about 0 min 12 s left", "t.py::test_3[m33]: deploy on m33"]
     found.live.clear()
-    assert found.said[-1] == "\r\033[K"
+    assert found.written[-1] == "\r\033[K"
 
 
 def test_a_narrow_terminal_is_not_overflown(run):
     """The line ends before the last column."""
     found = run(10, terminal=True, columns=20)
     found.test()
-    assert max(len(text.removeprefix("\r\033[K")) for text in found.said) == 19
+    assert max(len(text.removeprefix("\r\033[K")) for text in found.written) == 19
 
 
 def test_elsewhere_a_run_is_twenty_lines(run):
@@ -76,24 +76,24 @@ def test_elsewhere_a_run_is_twenty_lines(run):
     found = run(200, terminal=False)
     for _ in range(200):
         found.test()
-    assert len(found.said) == 20
-    assert all(text.startswith("\n") and "\033" not in text for text in found.said)
-    assert found.said[-1].startswith("\n200/200 tests")
+    assert len(found.written) == 20
+    assert all(text.startswith("\n") and "\033" not in text for text in found.written)
+    assert found.written[-1].startswith("\n200/200 tests")
     found.live.clear()
-    assert len(found.said) == 20
+    assert len(found.written) == 20
 
 
 def test_a_run_of_two_tests_needs_no_line(run):
-    """What is over at once is told by its end."""
+    """Its summary is enough."""
     found = run(2, terminal=False)
     found.test()
     found.test()
-    assert found.said == []
+    assert found.written == []
 
 
-def test_a_board_that_is_not_usable_is_said(run):
-    """While tests are blocked, the line says so."""
+def test_an_unusable_board_is_shown(run):
+    """While tests are blocked, the line shows it."""
     found = run(5, terminal=True)
     found.state.blocked = "no SSH"
     found.test(Verdict.BLOCKED)
-    assert "board not usable" in found.said[-1]
+    assert "board not usable" in found.written[-1]

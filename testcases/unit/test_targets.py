@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Every file in targets/ is what it says: labgrid reads it, its profile has its cores, its names exist."""
+"""Every file in targets/: labgrid reads it, its profile has its cores, its names exist."""
 
 from pathlib import Path
 
@@ -58,7 +58,7 @@ def test_a_target_names_what_exists(path: Path):
 
 @pytest.mark.parametrize("path", BOARDS, ids=lambda p: p.stem)
 def test_keys_of_a_board_come_from_the_users_directory(path: Path, monkeypatch: pytest.MonkeyPatch):
-    """No lab's key is named in a file of the checkout: MPBENCH_CONFIG says where they are."""
+    """No lab's key is named in a file of the checkout: they are in MPBENCH_CONFIG."""
     monkeypatch.setenv(directories.VARIABLE, "/lab")
     config = check_environment(str(path))
     assert config.resolve_path(config.get_option("bench_signing_key")) == "/lab/firmware_key.pem"
@@ -69,8 +69,8 @@ def test_keys_of_a_board_come_from_the_users_directory(path: Path, monkeypatch: 
 
 
 @pytest.mark.parametrize("path", BOARDS, ids=lambda p: p.stem)
-def test_a_board_that_nobody_tried_says_so(path: Path):
-    """A reader of the file is not led to believe that it ran on silicon."""
+def test_a_file_that_was_not_run_on_silicon_has_a_note(path: Path):
+    """Its head states that it was not run on silicon."""
     head = path.read_text().partition("targets:")[0]
     assert "Not run on silicon yet" in head or "Not run yet, neither on silicon" in head
 
@@ -85,7 +85,7 @@ def test_a_variable_that_is_not_set_is_named(path: Path, monkeypatch: pytest.Mon
 
 
 def test_the_profile_of_a_lab_goes_before_the_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    """MPBENCH_PROFILE is a name or a file; a wrong one is told with the variable's name."""
+    """MPBENCH_PROFILE is a name or a file; the error for a wrong one names the variable."""
     config = check_environment(str(TARGETS / "mp25.yaml"))
     assert profile_of(config).name == "openstlinux"
     monkeypatch.setenv("MPBENCH_PROFILE", "virtual-mp25")
@@ -120,7 +120,7 @@ def test_what_to_do_about_a_place(text: str, words: str):
 
 
 def test_labgrids_own_advice_stands_alone():
-    """A place that somebody else holds: labgrid says itself what can be done."""
+    """A place that another user holds: labgrid's message has the advice already."""
     assert advice("place a is not acquired by your user, acquired by b. To work simultaneously, ...") == ""
 
 
@@ -133,8 +133,8 @@ def test_labgrids_own_advice_stands_alone():
         ("mp15-desk.yaml", "LG_CONSOLE", "`port` of RawSerialPort is empty"),
     ],
 )
-def test_a_variable_set_to_nothing_is_told(monkeypatch, file, variable, message):
-    """An empty name, address or port is one line that says which, before anybody connects anywhere."""
+def test_a_variable_set_to_nothing_is_named(monkeypatch, file, variable, message):
+    """An empty name, address or port is one line with its name, before anything is connected."""
     monkeypatch.setenv(variable, "")
     with pytest.raises(UsageError, match=message):
         check_environment(str(TARGETS / file))

@@ -13,11 +13,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from attrs import define, field, frozen
 
 from mpbench import layout
+from mpbench.board.protocols import Session
 from mpbench.board.tee import tee
 from mpbench.core import directories
 from mpbench.core.errors import BoardFailure, InfrastructureError, UsageError
@@ -182,9 +183,9 @@ class BoardCheck:
     path: str
     _config: Any = field(init=False, default=None)
     _target: Any = field(init=False, default=None)
-    _session: Any = field(init=False, default=None)
-    _alone: Any = field(init=False, default=None)
-    _lock: Any = field(init=False, default=None)
+    _session: Session = field(init=False)
+    _host_lock: IO[str] | None = field(init=False, default=None)
+    _place_lock: place_lock.PlaceLock | None = field(init=False, default=None)
 
     def checks(self) -> list[Check]:
         """Checks in the order in which they need each other."""
@@ -208,8 +209,8 @@ class BoardCheck:
 
     def close(self) -> None:
         """Release the place, close consoles and session."""
-        if self._lock is not None:
-            self._lock.close()
+        if self._place_lock is not None:
+            self._place_lock.close()
         if self._target is not None:
             self._target.cleanup()
 
@@ -227,9 +228,9 @@ class BoardCheck:
         """labgrid has the board's resources, and no other run uses the board."""
         with place_lock.coordinator_errors(self._config):
             self._target = target_of(self.path)
-        self._alone = place_lock.host_lock(self._target)
-        self._lock = place_lock.lock_of(self._target)
-        return self._lock.epoch if self._lock else "no coordinator: a board on the desk"
+        self._host_lock = place_lock.host_lock(self._target)
+        self._place_lock = place_lock.lock_of(self._target)
+        return self._place_lock.epoch if self._place_lock else "no coordinator: a board on the desk"
 
     def signing_key(self) -> str:
         """The private key whose public half is in the board's OP-TEE is there, readable by its owner only."""
@@ -313,13 +314,12 @@ class BoardCheck:
 
     def tracing(self) -> str:
         """The kernel has the tracing that recovery and notifications are timed with."""
-        found = self._session.read_many(TRACING)
-        path = next((p for p in TRACING if isinstance(found[p], bytes)), None)
-        if path is None:
-            raise CheckFailed("no tracing", "CONFIG_FTRACE; mount -t tracefs none /sys/kernel/tracing")
-        if b"hist" not in bytes(found[path]):
-            raise CheckFailed("no histogram triggers", "CONFIG_HIST_TRIGGERS=y in the kernel")
-        return str(Path(path).parent)
+        for path, content in self._session.read_many(TRACING).items():
+            if isinstance(content, bytes):
+                if b"hist" not in content:
+                    raise CheckFailed("no histogram triggers", "CONFIG_HIST_TRIGGERS=y in the kernel")
+                return str(Path(path).parent)
+        raise CheckFailed("no tracing", "CONFIG_FTRACE; mount -t tracefs none /sys/kernel/tracing")
 
     def firmware_directory(self) -> str:
         """The kernel's firmware directory is writable."""

@@ -71,10 +71,10 @@ class PlaceLock:
     """A place that was acquired when the run started. Raises InfrastructureError once it is lost.
 
     check() uses the coordinator's notifications so far, a call asks the coordinator. A thread runs the event
-    loop of labgrid's session with the coordinator until close().
+    loop of `client`, labgrid's session with the coordinator, until close().
     """
 
-    session: Any
+    client: Any
     place: Any
     holder: str = field(init=False)
     epoch: str = field(init=False)
@@ -87,9 +87,9 @@ class PlaceLock:
         reserved = f" reservation {self.place.reservation}" if self.place.reservation else ""
         self.holder = self.place.acquired
         self.epoch = f"{self.place.name} {self.holder} {since.isoformat(timespec='microseconds')}{reserved}"
-        self._inherited = self.session.on_place_changed
-        self.session.on_place_changed = self._on_place_changed
-        self._pump = threading.Thread(target=self.session.loop.run_forever, name="coordinator", daemon=True)
+        self._inherited = self.client.on_place_changed
+        self.client.on_place_changed = self._on_place_changed
+        self._pump = threading.Thread(target=self.client.loop.run_forever, name="coordinator", daemon=True)
         self._pump.start()
 
     async def _on_place_changed(self, place: Any) -> None:
@@ -101,7 +101,7 @@ class PlaceLock:
 
     def check(self) -> None:
         """Check the notifications received so far: no round trip, so every access to the board does."""
-        if self.session.stopping.is_set():
+        if self.client.stopping.is_set():
             self._lost = self._lost or GONE
         if self._lost:
             raise InfrastructureError(
@@ -111,7 +111,7 @@ class PlaceLock:
     def __call__(self) -> None:
         """Ask the coordinator."""
         self.check()
-        asked = asyncio.run_coroutine_threadsafe(self.session.sync_with_coordinator(), self.session.loop)
+        asked = asyncio.run_coroutine_threadsafe(self.client.sync_with_coordinator(), self.client.loop)
         try:
             asked.result(ASK_S)
         except TimeoutError:
@@ -121,16 +121,16 @@ class PlaceLock:
 
     def close(self) -> None:
         """Unsubscribe, and end the thread."""
-        self.session.loop.call_soon_threadsafe(self.session.loop.stop)
+        self.client.loop.call_soon_threadsafe(self.client.loop.stop)
         self._pump.join()
 
 
 def lock_of(target: Any) -> PlaceLock | None:
     """The lock of the target's place; None without a coordinator."""
     for resource in target.resources:
-        session = getattr(getattr(resource, "manager", None), "session", None)
-        if type(resource).__name__ == "RemotePlace" and session is not None:
-            return PlaceLock(session, session.get_place(resource.name))
+        client = getattr(getattr(resource, "manager", None), "session", None)
+        if type(resource).__name__ == "RemotePlace" and client is not None:
+            return PlaceLock(client, client.get_place(resource.name))
     return None
 
 
