@@ -3,10 +3,12 @@
 
 import io
 import json
+import subprocess
+import sys
 
 import pytest
 
-from mpbench.commands.images import printable
+from mpbench.commands.explain import printable
 from mpbench.commands.main import main
 from mpbench.image import faults
 from mpbench.image.fields import fields
@@ -67,15 +69,18 @@ def test_sign_warns_of_what_the_loader_would_refuse(desk, capsys):
             ["sign", "--key", "k.pem", "--core", "m7", "-o", "o", "fw.elf"],
             "no core 'm7'; it has m33 (1), m0 (2)",
         ),
-        (["sign", "--key", "k.pem", "--plat-tlv", "BOOTADDR", "-o", "o", "fw.elf"], "ID=VALUE is needed"),
+        (["sign", "--key", "k.pem", "--plat-tlv", "BOOTADDR", "-o", "o", "fw.elf"], "expected ID=VALUE"),
         (
             ["sign", "--key", "k.pem", "--plat-tlv", "BOOT=1", "-o", "o", "fw.elf"],
             "neither a number nor one of",
         ),
-        (["sign", "--key", "k.pem", "--plat-tlv", "BOOTSEC=x", "-o", "o", "fw.elf"], "no number of 32 bits"),
+        (
+            ["sign", "--key", "k.pem", "--plat-tlv", "BOOTSEC=x", "-o", "o", "fw.elf"],
+            "is not a 32-bit number",
+        ),
         (
             ["sign", "--key", "k.pem", "--plat-tlv", "0x10003=0x1ffffffff", "-o", "o", "fw.elf"],
-            "no number of 32",
+            "is not a 32-bit number",
         ),
         (
             ["sign", "--key", "k.pem", "-o", "o", "fw.sign.bin"],
@@ -105,7 +110,7 @@ def test_sign_warns_of_what_the_loader_would_refuse(desk, capsys):
         (["predict", "fw.sign.bin", "--key", "fw.elf"], "fw.elf: no public key in PEM form"),
         (["predict", "fw.sign.bin", "--profile", "none"], "neither a profile file nor one of"),
         (["predict", "none", "--trust-signature"], "none: No such file"),
-        (["explain", "hello"], "nothing in this text is known"),
+        (["explain", "hello"], "no known line in this text"),
         (["explain", "@none"], "none: No such file"),
     ],
 )
@@ -135,7 +140,7 @@ def test_predict_says_what_the_board_will_show(desk, capsys):
     out = capsys.readouterr().out
     assert "refused: segment-hash, TEE_ERROR_SECURITY (0xffff000f)" in out
     assert "check 12 load" in out
-    assert "write to state gives EIO, sysfs state offline" in out
+    assert "write to state: EIO, then sysfs state offline" in out
     assert "kernel log: TEE err: 0xffff000f" in out
     assert "secure console: Fails to load segment, res = 0x0xffff000f" in out
 
@@ -146,6 +151,7 @@ def test_predict_of_a_sound_image_shows_table_and_memory(capsys):
     assert main(["predict", "fw.sign.bin", "--key", "p.pem", "--core", "m33"]) == 0
     out = capsys.readouterr().out
     assert out.startswith("accepted: loaded, TEE_SUCCESS")
+    assert out.splitlines()[1] == "  on profile virtual-mp25, core m33 (id 1)"
     assert "resource table at 0x80100100" in out
     assert "zeros" in out
 
@@ -154,7 +160,9 @@ def test_predict_of_a_sound_image_shows_table_and_memory(capsys):
 def test_predict_in_a_loaded_or_started_core_looks_at_nothing(capsys):
     """LOADED answers success to anything, STARTED refuses."""
     assert main(["predict", "fw.elf", "--trust-signature", "--state", "loaded", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["reason"] == "already-loaded"
+    found = json.loads(capsys.readouterr().out)
+    assert found["reason"] == "already-loaded"
+    assert (found["profile"], found["core"], found["core_id"]) == ("virtual-mp25", "m33", 1)
     assert main(["predict", "fw.elf", "--trust-signature", "--state", "started", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["name"] == "TEE_ERROR_BAD_STATE"
 
@@ -164,8 +172,8 @@ def test_predict_of_undefined_behaviour_promises_nothing(desk, capsys):
     (desk / "wild.bin").write_bytes(image()[:8] + b"\0\0\0\x80" + image()[12:])
     assert main(["predict", "wild.bin", "--trust-signature"]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("undefined: length-limit\n")
-    assert "on the board" not in out
+    assert out.startswith("undefined: length-limit\n  on profile")
+    assert "write to state" not in out
 
 
 @pytest.mark.usefixtures("desk")
@@ -196,7 +204,17 @@ def test_explain_takes_a_line_a_file_or_standard_input(desk, capsys, monkeypatch
 def test_explain_with_an_image_adds_what_the_twin_thinks(capsys):
     """With and without the board's key."""
     assert main(["explain", "TEE err: 0xffff3072", "fw.sign.bin"]) == 0
-    assert "this image: accepted, loaded" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "this image: accepted, loaded" in out
+    assert out.splitlines()[-1] == "  on profile virtual-mp25, core m33 (id 1)"
+    assert main(["explain", "nothing known", "fw.sign.bin", "--core", "m0", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["image"] == {
+        "profile": "virtual-mp25",
+        "core": "m0",
+        "core_id": 2,
+        "verdict": "refused",
+        "reason": "segment-outside-memory",
+    }
     assert main(["explain", "nothing known", "fw.sign.bin", "--key", "p.pem"]) == 0
     assert "this image: accepted, loaded" in capsys.readouterr().out
 
@@ -210,8 +228,7 @@ def test_explain_narrows_the_causes_to_the_one_the_image_has(desk, capsys):
     assert main(["explain", "TEE err: ffff0006", "fw.sign.bin"]) == 0
     out = capsys.readouterr().out
     assert (
-        "  cause: none that this image has: the twin accepts it\n  try:   is it the file that the board has"
-        in out
+        "  cause: none found in this image: it should be accepted\n  try:   compare sha256sum on board" in out
     )
 
 
@@ -235,3 +252,19 @@ def test_inspect_shows_a_platform_record_as_a_number(desk, capsys):
 def test_what_a_device_printed_cannot_control_the_terminal():
     """Escape sequences are shown, not sent."""
     assert printable("a\x1b[31mb") == "a\\x1b[31mb"
+
+
+def test_a_plain_line_is_explained_without_slow_imports():
+    """Neither YAML nor cryptography nor the twin's loaders: explain answers at once."""
+    code = (
+        "import argparse, sys\n"
+        "from mpbench.commands import explain\n"
+        "parser = argparse.ArgumentParser()\n"
+        "explain.add_commands(parser.add_subparsers())\n"
+        "args = parser.parse_args(['explain', 'TEE err: ffff0006'])\n"
+        "args.run(args)\n"
+        "slow = {'yaml', 'cryptography', 'elftools', 'mpbench.twin.upstream'} & set(sys.modules)\n"
+        "sys.exit(' '.join(slow))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -207,7 +207,7 @@ def test_an_empty_or_missing_pass_phrase_is_an_error(tmp_path):
 
 # -------------------------------------------------------------------------------------------- advice
 
-MEMORY = [advice.Memory("firmware", BASE, 0x1000)]
+MEMORY = [advice.LoadableMemory("firmware", BASE, 0x1000)]
 
 
 def warn(*segments: Segment, table: bytes | None = resource_table(), **kind: Any) -> list[str]:
@@ -224,7 +224,7 @@ def test_a_sound_firmware_needs_no_warning():
 def test_an_exidx_that_hides_a_load_is_warned_of():
     """The loader compares the PT_LOAD with the first entry at its address."""
     (line,) = warn(Segment(BASE, b"x", 1, layout.PT_ARM_EXIDX), Segment(BASE, b"data", 4))
-    assert "fw: a PT_ARM_EXIDX at 0x80100000 stands before the PT_LOAD" in line
+    assert "fw: a PT_ARM_EXIDX at 0x80100000 precedes the PT_LOAD" in line
 
 
 def test_two_loads_at_one_address_are_warned_of():

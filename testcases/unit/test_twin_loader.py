@@ -564,5 +564,5 @@ def test_inspect_shows_cipher_vector_and_whose_hash_the_data_have():
     (row,) = shown["segments"]
     assert row["iv"] == bytes(range(16)).hex()
     assert row["hash"] == row["encrypted_hash"] != row["signed_hash"]
-    assert "hash fits, encrypted, IV 000102" in as_text(report)
+    assert "hash matches, encrypted, IV 000102" in as_text(report)
     assert "unknown cipher" in as_text(inspect(encrypted(cipher=b"\7"), "x.bin"))

@@ -12,7 +12,9 @@ from typing import NoReturn
 
 import mpbench.board.command
 import mpbench.commands.doctor_command
-import mpbench.commands.images
+import mpbench.commands.explain
+import mpbench.commands.predict
+import mpbench.image.command
 import mpbench.lab.command
 import mpbench.notification.command
 import mpbench.report.command
@@ -63,7 +65,10 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = top.add_subparsers(metavar="COMMAND", required=True)
     mpbench_virtual.cli.add_commands(commands)
-    mpbench.commands.images.add_commands(commands)
+    predict = mpbench.commands.predict
+    mpbench.image.command.add_commands(commands, predict.memory_of, predict.DEFAULT_PROFILE)
+    predict.add_commands(commands)
+    mpbench.commands.explain.add_commands(commands)
     mpbench.board.command.add_commands(commands)
     mpbench.notification.command.add_commands(commands)
     mpbench.report.command.add_commands(commands)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the signer says about an ELF that the loader would refuse or that a person would regret.
+"""Warnings about an ELF that the loader would refuse, or whose key is public.
 
 Ref: OP-TEE 4.10 ta/remoteproc/src/remoteproc_core.c (get_segment_hash: the first entry with the same p_paddr
 counts), elf_parser.c (e32_parser_find_rsc_table: no section headers, no firmware), user_ta.mk (heap).
@@ -17,12 +17,12 @@ from mpbench.image.keys import PublicKey, is_default_key
 from mpbench.image.sign import program_headers
 
 SEGMENTS_IN_4_KIB = 24
-"""Program headers that are sure to fit the TA's default heap of 4 KiB (measured on the virtual board)."""
+"""Program headers that fit the TA's default heap of 4 KiB (measured on the virtual board)."""
 
 
 @frozen
-class Memory:
-    """A piece of memory the core can use: name, device address, bytes."""
+class LoadableMemory:
+    """A range of the core's memory: name, device address, bytes."""
 
     name: str
     da: int
@@ -30,12 +30,14 @@ class Memory:
 
 
 def warnings(
-    elfs: Sequence[bytes], names: Sequence[str], key: PublicKey, memory: Sequence[Memory] = ()
+    elfs: Sequence[bytes], names: Sequence[str], key: PublicKey, memory: Sequence[LoadableMemory] = ()
 ) -> list[str]:
-    """One line per thing that is wrong or doubtful, empty when all is well."""
+    """One line per problem, empty for none."""
     lines = []
     if is_default_key(key):
-        lines.append("this is OP-TEE's public default key: anybody can sign for a board that accepts it")
+        lines.append(
+            "this is OP-TEE's public default key: anybody can sign firmware for a board that accepts it"
+        )
     headers = [
         (name, head, elf)
         for elf, name in zip(elfs, names, strict=True)
@@ -52,7 +54,7 @@ def warnings(
 
 
 def hidden(headers: Sequence[tuple[str, tuple[int, ...], bytes]]) -> list[str]:
-    """PT_LOADs that the loader will compare with another program header's hash entry."""
+    """PT_LOADs that the loader compares with another program header's hash entry."""
     first: dict[int, tuple[int, int, int, bytes]] = {}
     lines = []
     for name, (kind, offset, _, paddr, filesz, memsz, _, _), elf in headers:
@@ -63,14 +65,14 @@ def hidden(headers: Sequence[tuple[str, tuple[int, ...], bytes]]) -> list[str]:
                 "PT_ARM_EXIDX" if found[0] == layout.PT_ARM_EXIDX else f"program header of type {found[0]:#x}"
             )
             lines.append(
-                f"{name}: a {what} at {paddr:#x} stands before the PT_LOAD at the same address: "
+                f"{name}: a {what} at {paddr:#x} precedes the PT_LOAD at the same address: "
                 "the loader will refuse the image; discard it in the linker script"
             )
     return lines
 
 
-def outside(name: str, head: tuple[int, ...], memory: Sequence[Memory]) -> list[str]:
-    """A PT_LOAD that doesn't lie in one piece of the core's memory."""
+def outside(name: str, head: tuple[int, ...], memory: Sequence[LoadableMemory]) -> list[str]:
+    """A PT_LOAD that is not inside one range of the core's memory."""
     kind, _, _, paddr, filesz, memsz, _, _ = head
     size = max(filesz, memsz)
     if kind != layout.PT_LOAD or not memory or not size:
@@ -87,7 +89,7 @@ def resource_tables(elfs: Sequence[bytes], names: Sequence[str]) -> list[str]:
     for elf, name in zip(elfs, names, strict=True):
         file = ELFFile(io.BytesIO(elf))
         if file.num_sections() == 0:
-            lines.append(f"{name}: no section headers: the loader will refuse the image; don't strip them")
+            lines.append(f"{name}: no section headers: the loader will refuse the image; do not strip them")
         elif file.get_section_by_name(".resource_table") is not None:
             found.append(name)
     if not found:

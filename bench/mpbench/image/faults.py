@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Faults put into signed images: named single faults, and random ones from a seed that know the structure.
+"""Faults of signed images: named ones, and random ones from a seed, chosen field by field.
 
 A fault either leaves the signature as it is (tampering) or signs again (a firmware that was built wrong).
-No header length ever reaches 2^31: such an image is never to be sent to a board.
+No header length ever reaches 2^31: such an image may hang a board.
 """
 
 import hashlib
@@ -14,16 +14,16 @@ from attrs import frozen
 
 from mpbench import layout
 from mpbench.core.errors import UsageError
-from mpbench.image.fields import Field, fields, header, images_at, signature_at
+from mpbench.image.fields import ImageField, fields, header, images_at, signature_at
 from mpbench.image.keys import PrivateKey
 from mpbench.image.sign import signature
 
-Change = Callable[[bytearray, Field], None]
+Change = Callable[[bytearray, ImageField], None]
 
 
 @frozen
-class Spoil:
-    """A named fault. field: what it changes; what: in words.
+class ImageFault:
+    """A named fault. field: the one it changes; what: description.
 
     signs: whether the image is signed again; hashes: whether its hash table is made again before that.
     """
@@ -36,12 +36,12 @@ class Spoil:
     hashes: bool = False
 
 
-def flip(image: bytearray, field: Field) -> None:
+def flip(image: bytearray, field: ImageField) -> None:
     """The lowest bit of the field's first byte."""
     image[field.at] ^= 1
 
 
-def flip_last(image: bytearray, field: Field) -> None:
+def flip_last(image: bytearray, field: ImageField) -> None:
     """The lowest bit of the field's last byte."""
     image[field.end - 1] ^= 1
 
@@ -56,45 +56,45 @@ def add(amount: int) -> Change:
     return lambda image, field: put(image, field, field.number(image) + amount)
 
 
-def put(image: bytearray, field: Field, value: int) -> None:
+def put(image: bytearray, field: ImageField, value: int) -> None:
     """Number written into a field, cut to its size."""
     image[field.at : field.end] = (value % (1 << 8 * field.size)).to_bytes(field.size, "little")
 
 
-def cut(image: bytearray, _: Field) -> None:
+def cut(image: bytearray, _: ImageField) -> None:
     """The last 8 bytes of the file are lost."""
     del image[-8:]
 
 
-def grow(image: bytearray, _: Field) -> None:
+def grow(image: bytearray, _: ImageField) -> None:
     """8 bytes are appended."""
     image += bytes(8)
 
 
-def cut_to_header(image: bytearray, field: Field) -> None:
-    """Only what stands before the field is left."""
+def cut_to_header(image: bytearray, field: ImageField) -> None:
+    """Only the bytes before the field are left."""
     del image[field.at :]
 
 
-def raw_elf(image: bytearray, field: Field) -> None:
+def raw_elf(image: bytearray, field: ImageField) -> None:
     """The ELF alone, unsigned."""
     del image[: field.at]
 
 
-def to_the_end(image: bytearray, field: Field) -> None:
+def to_the_end(image: bytearray, field: ImageField) -> None:
     """A table 16 bytes before the end. (Further out the loader reads wild memory and the TA may panic.)"""
     start = images_at(bytes(image))
     put(image, field, (len(image) - start - 16) & ~3)
 
 
-def without_tlv(image: bytearray, field: Field) -> None:
-    """The record's type becomes one that nobody looks for."""
+def without_tlv(image: bytearray, field: ImageField) -> None:
+    """The record's type becomes one that is never looked up."""
     put(image, field, 0x7FFF)
 
 
-Row = tuple[str, str, Change, str]
+FaultRow = tuple[str, str, Change, str]
 
-_TAMPERED: tuple[Row, ...] = (
+_TAMPERED: tuple[FaultRow, ...] = (
     ("header-magic", "header.magic", flip, "one bit of the magic number"),
     ("header-version", "header.version", set_to(2), "version 2"),
     ("header-tlv-len", "header.tlv_len", add(8), "tlv_len grows by 8"),
@@ -102,22 +102,22 @@ _TAMPERED: tuple[Row, ...] = (
     ("header-sign-len", "header.sign_len", add(8), "sign_len grows by 8"),
     ("header-sign-len-zero", "header.sign_len", set_to(0), "no signature"),
     ("header-img-len", "header.img_len", add(8), "img_len grows by 8"),
-    ("header-img-len-odd", "header.img_len", add(-1), "img_len shrinks by 1: still the same padded size"),
+    ("header-img-len-odd", "header.img_len", add(-1), "img_len shrinks by 1: the padded size is unchanged"),
     ("lengths-overflow", "header.tlv_len", set_to(0x7FFFFFF8), "TLVs of almost 2 GiB"),
     ("truncated", "header.magic", cut, "the last 8 bytes are missing"),
-    ("truncated-to-signature", "elf0.e_ident", cut_to_header, "nothing behind the signature"),
+    ("truncated-to-signature", "elf0.e_ident", cut_to_header, "truncated after the signature"),
     ("truncated-in-header", "header.img_len", cut_to_header, "16 bytes in all"),
-    ("longer", "header.magic", grow, "8 bytes too many"),
-    ("raw-elf", "elf0.e_ident", raw_elf, "an ELF nobody signed"),
+    ("longer", "header.magic", grow, "8 bytes appended"),
+    ("raw-elf", "elf0.e_ident", raw_elf, "an unsigned ELF"),
     ("signature-first", "signature", flip, "one bit of the signature's first byte"),
     ("signature-last", "signature", flip_last, "one bit of the signature's last byte"),
     ("tlv-value-unsigned", "tlv.IMGSIZE.value", flip, "a TLV changed without signing again"),
     ("tlv-padding", "tlv.SIGNTYPE.padding", flip, "padding of a TLV: it is signed as well"),
     ("hash-unsigned", "hash0.sha256", flip, "a hash changed without signing again"),
     ("elf-magic", "elf0.e_ident", flip, "one bit of the ELF's magic number"),
-    ("elf-type", "elf0.e_type", set_to(9), "e_type: nobody looks at it"),
-    ("elf-machine", "elf0.e_machine", set_to(3), "e_machine: nobody looks at it"),
-    ("elf-entry", "elf0.e_entry", flip, "e_entry: nobody looks at it"),
+    ("elf-type", "elf0.e_type", set_to(9), "e_type: ignored by the loader"),
+    ("elf-machine", "elf0.e_machine", set_to(3), "e_machine: ignored by the loader"),
+    ("elf-entry", "elf0.e_entry", flip, "e_entry: ignored by the loader"),
     ("elf-phoff", "elf0.e_phoff", add(4), "e_phoff: the headers are read one word too late"),
     ("elf-phoff-unaligned", "elf0.e_phoff", add(1), "e_phoff not aligned"),
     ("elf-phoff-outside", "elf0.e_phoff", to_the_end, "the program headers run past the file"),
@@ -146,24 +146,24 @@ _TAMPERED: tuple[Row, ...] = (
     ("rsc-cut", "elf0.rschead.sh_size", set_to(16), "resource table shorter than its entries"),
     ("rsc-outside", "elf0.rschead.sh_offset", set_to(0x7FFFFFF0), "resource table outside the file"),
     ("rsc-unaligned", "elf0.rschead.sh_offset", add(1), "resource table not aligned"),
-    ("rsc-nameless", "elf0.rschead.sh_name", set_to(0), "no section is called .resource_table"),
+    ("rsc-nameless", "elf0.rschead.sh_name", set_to(0), "no section is named .resource_table"),
     ("rsc-version", "elf0.rsc.ver", set_to(2), "resource table of version 2"),
     ("rsc-num", "elf0.rsc.num", set_to(0x10000), "more entries than room"),
     ("rsc-reserved", "elf0.rsc.reserved0", set_to(1), "a reserved word isn't 0"),
     ("rsc-reserved-second", "elf0.rsc.reserved1", set_to(1), "the other reserved word isn't 0"),
 )
-"""The signature stays as it is: what an attacker or a bad cable does."""
+"""The signature is not renewed: faults of an attacker or of a transfer."""
 
-_BUILT: tuple[Row, ...] = (
+_BUILT: tuple[FaultRow, ...] = (
     ("signtype-missing", "tlv.SIGNTYPE.type", without_tlv, "no SIGNTYPE"),
     ("signtype-empty", "tlv.SIGNTYPE.length", set_to(0), "SIGNTYPE of 0 bytes"),
     ("signtype-long", "tlv.SIGNTYPE.length", set_to(2), "SIGNTYPE of 2 bytes"),
     ("signtype-unknown", "tlv.SIGNTYPE.value", set_to(3), "SIGNTYPE 3"),
     ("signtype-ecdsa", "tlv.SIGNTYPE.value", set_to(2), "SIGNTYPE ECDSA on an RSA signature"),
     ("tlv-length-runs-past", "tlv.SIGNTYPE.length", set_to(0x10000), "a TLV that runs past the area"),
-    ("hashtype-missing", "tlv.HASHTYPE.type", without_tlv, "no HASHTYPE (upstream doesn't care)"),
-    ("hashtype-unknown", "tlv.HASHTYPE.value", set_to(2), "HASHTYPE 2 (upstream doesn't care)"),
-    ("hashtype-long", "tlv.HASHTYPE.length", set_to(2), "HASHTYPE of 2 bytes (upstream doesn't care)"),
+    ("hashtype-missing", "tlv.HASHTYPE.type", without_tlv, "no HASHTYPE (ignored upstream)"),
+    ("hashtype-unknown", "tlv.HASHTYPE.value", set_to(2), "HASHTYPE 2 (ignored upstream)"),
+    ("hashtype-long", "tlv.HASHTYPE.length", set_to(2), "HASHTYPE of 2 bytes (ignored upstream)"),
     ("hashtable-missing", "tlv.HASHTABLE.type", without_tlv, "no HASHTABLE"),
     ("hashtable-cut", "tlv.HASHTABLE.length", add(-8), "a hash table of no whole entries"),
     ("num-img-missing", "tlv.NUM_IMG.type", without_tlv, "no NUM_IMG"),
@@ -180,23 +180,23 @@ _BUILT: tuple[Row, ...] = (
     ("hash-type", "hash0.p_type", set_to(layout.PT_ARM_EXIDX), "PT_ARM_EXIDX hides a PT_LOAD"),
     ("hash-paddr", "hash0.p_paddr", add(4), "the hash table doesn't know the segment"),
 )
-"""Signed again: what a broken build does."""
+"""Signed again: faults of a build."""
 
-_REMADE: tuple[Row, ...] = (
+_REMADE: tuple[FaultRow, ...] = (
     ("segment-outside-memory", "elf0.ph0.p_paddr", set_to(0x1000), "linked outside every core's memory"),
-    ("segment-too-long", "elf0.ph0.p_memsz", set_to(0x7FFFFFFF), "the part to be cleared leaves the memory"),
+    ("segment-too-long", "elf0.ph0.p_memsz", set_to(0x7FFFFFFF), "the part to be cleared exceeds the memory"),
     ("rsc-version-signed", "elf0.rsc.ver", set_to(2), "a resource table of version 2, signed"),
     ("rsc-num-signed", "elf0.rsc.num", set_to(0x10000), "more entries than room, signed"),
     ("rsc-num-huge", "elf0.rsc.num", set_to(0xFFFFFFFF), "2^32 - 1 entries, signed"),
     ("rsc-reserved-signed", "elf0.rsc.reserved1", set_to(1), "a reserved word isn't 0, signed"),
 )
-"""Hash table and signature made again: what a wrong linker script or source does."""
+"""Hash table and signature made again: faults of a linker script or of the source."""
 
-_ALL = [Spoil(*row) for row in _TAMPERED]
-_ALL += [Spoil(*row, signs=True) for row in _BUILT]
-_ALL += [Spoil(*row, signs=True, hashes=True) for row in _REMADE]
+_ALL = [ImageFault(*row) for row in _TAMPERED]
+_ALL += [ImageFault(*row, signs=True) for row in _BUILT]
+_ALL += [ImageFault(*row, signs=True, hashes=True) for row in _REMADE]
 
-FAULTS: dict[str, Spoil] = {spoil.name: spoil for spoil in _ALL}
+FAULTS: dict[str, ImageFault] = {fault.name: fault for fault in _ALL}
 """Every named fault."""
 
 
@@ -205,35 +205,35 @@ def apply(name: str, image: bytes, key: PrivateKey | None = None) -> bytes:
 
     UsageError: no such fault, no such field in this image, a key is needed.
     """
-    spoil = FAULTS.get(name)
-    if spoil is None:
-        raise UsageError(f"no fault is called {name!r}; known: {', '.join(FAULTS)}")
-    field = fields(image).get(spoil.field)
+    fault = FAULTS.get(name)
+    if fault is None:
+        raise UsageError(f"unknown fault {name!r}; known: {', '.join(FAULTS)}")
+    field = fields(image).get(fault.field)
     if field is None or (field.size == 0):
-        raise UsageError(f"fault {name}: the image has no {spoil.field}")
-    if spoil.signs and key is None:
+        raise UsageError(f"fault {name}: the image has no {fault.field}")
+    if fault.signs and key is None:
         raise UsageError(f"fault {name} needs the signing key")
-    spoiled = bytearray(image)
-    spoil.change(spoiled, field)
-    if spoil.hashes:
-        rehash(spoiled)
-    return resigned(bytes(spoiled), key) if spoil.signs and key is not None else bytes(spoiled)
+    changed = bytearray(image)
+    fault.change(changed, field)
+    if fault.hashes:
+        rehash(changed)
+    return resigned(bytes(changed), key) if fault.signs and key is not None else bytes(changed)
 
 
 def applicable(image: bytes) -> list[str]:
     """Names of the faults that this image has the fields for."""
     known = fields(image)
-    return [name for name, spoil in FAULTS.items() if spoil.field in known and known[spoil.field].size]
+    return [name for name, fault in FAULTS.items() if fault.field in known and known[fault.field].size]
 
 
 def rehash(image: bytearray) -> None:
-    """The hash table made to fit the first ELF file: headers and hashes of its own."""
+    """Rewrite the hash table with headers and hashes of the first ELF file."""
     known = fields(bytes(image))
     for index in itertools.count():
         entry, head = known.get(f"hash{index}.p_type"), known.get(f"elf0.ph{index}.p_type")
         if entry is None or head is None:
             break
-        data = known.get(f"elf0.data{index}", Field("", 0, 0))
+        data = known.get(f"elf0.data{index}", ImageField("", 0, 0))
         digest = hashlib.sha256(image[data.at : data.end]).digest()
         image[entry.at : entry.at + layout.HASH_ENTRY.size] = (
             image[head.at : head.at + layout.PHDR.size] + digest
@@ -241,7 +241,7 @@ def rehash(image: bytearray) -> None:
 
 
 def resigned(image: bytes, key: PrivateKey) -> bytes:
-    """The image with a signature that fits its header and TLVs, in the place of the old one."""
+    """The image with a new signature of its header and TLVs."""
     start, length = signature_at(image), header(image)[3]
     made = signature(key, image[:start])
     if start + length > len(image) or len(made) != length:
@@ -260,26 +260,30 @@ DELTAS = (-64, -40, -32, -8, -4, -2, -1, 1, 2, 4, 8, 32, 40, 64)
 
 
 def mutate(
-    image: bytes, rng: random.Random, *, key: PrivateKey | None = None, known: dict[str, Field] | None = None
+    image: bytes,
+    rng: random.Random,
+    *,
+    key: PrivateKey | None = None,
+    known: dict[str, ImageField] | None = None,
 ) -> tuple[bytes, str]:
-    """The image with one random fault, and what it was. Signs again half of the time when `key` is given.
+    """The image with one random fault, and its description. Half of them are signed again if `key` is given.
 
     `known` saves finding the fields again when one image is mutated many times.
     """
     known = known if known is not None else fields(image)
-    spoiled = bytearray(image)
+    changed = bytearray(image)
     what = (
-        _mutate_length(spoiled, rng)
+        _mutate_length(changed, rng)
         if rng.random() < 0.03 or not known
-        else _mutate_field(spoiled, rng, known)
+        else _mutate_field(changed, rng, known)
     )
-    safe = within_domain(bytes(spoiled), image)
+    safe = within_domain(bytes(changed), image)
     if key is not None and rng.random() < 0.5:
         return resigned(safe, key), what + ", signed again"
     return safe, what
 
 
-def _mutate_field(image: bytearray, rng: random.Random, known: dict[str, Field]) -> str:
+def _mutate_field(image: bytearray, rng: random.Random, known: dict[str, ImageField]) -> str:
     field = known[rng.choice(list(known))] if rng.random() < 0.5 else rng.choice(_by_group(known, rng))
     if not field.size or field.end > len(image):
         return _mutate_length(image, rng)
@@ -293,9 +297,9 @@ def _mutate_field(image: bytearray, rng: random.Random, known: dict[str, Field])
     return f"{field.name}: {old:#x} becomes {field.number(image):#x}"
 
 
-def _by_group(known: dict[str, Field], rng: random.Random) -> list[Field]:
-    """Fields of one structure, so that a long hash table doesn't drown the header."""
-    groups: dict[str, list[Field]] = {}
+def _by_group(known: dict[str, ImageField], rng: random.Random) -> list[ImageField]:
+    """Fields of one structure, so that a long hash table does not outweigh the header."""
+    groups: dict[str, list[ImageField]] = {}
     for field in known.values():
         groups.setdefault(field.name.rsplit(".", 1)[0], []).append(field)
     return groups[rng.choice(list(groups))]
@@ -311,11 +315,8 @@ def _mutate_length(image: bytearray, rng: random.Random) -> str:
     return f"{size} bytes appended"
 
 
-def within_domain(spoiled: bytes, original: bytes) -> bytes:
-    """The spoiled image; header lengths that reach 2^31 are put back to what they were."""
-    if any(length >= layout.LENGTH_LIMIT for length in header(spoiled)[2:]):
-        return original[:20] + spoiled[20:]
-    return spoiled
-
-
-__all__ = ["FAULTS", "Spoil", "applicable", "apply", "images_at", "mutate", "resigned", "within_domain"]
+def within_domain(changed: bytes, original: bytes) -> bytes:
+    """The changed image, but with the original header if a length reaches 2^31."""
+    if any(length >= layout.LENGTH_LIMIT for length in header(changed)[2:]):
+        return original[:20] + changed[20:]
+    return changed

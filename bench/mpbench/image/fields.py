@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Every field of a signed image by name, with its place: what inspect shows and spoil changes.
+"""Every field of a signed image by name, with its position: shown by inspect, changed by faults.
 
 Names: header.magic; tlv.SIGNTYPE.type, .length, .value, .padding; hash0.p_paddr, hash0.sha256; enc0.iv
 (ST's ENCTABLE); signature, signature.padding; elf0.e_phoff; elf0.ph1.p_filesz; elf0.data1 (file data of
@@ -19,7 +19,7 @@ MAX_ENTRIES = 4096  # program or section headers listed per image; a hostile cou
 
 
 @frozen
-class Field:
+class ImageField:
     """Bytes `at` .. `at + size` of the file."""
 
     name: str
@@ -28,7 +28,7 @@ class Field:
 
     @property
     def end(self) -> int:
-        """Position behind the field."""
+        """End of the field (exclusive)."""
         return self.at + self.size
 
     def number(self, image: bytes | bytearray) -> int:
@@ -36,7 +36,7 @@ class Field:
         return int.from_bytes(image[self.at : self.end], "little")
 
 
-def fields(image: bytes) -> dict[str, Field]:
+def fields(image: bytes) -> dict[str, ImageField]:
     """All fields that lie inside the file, in the order of the format."""
     return {f.name: f for f in _all(image) if f.size >= 0 and f.end <= len(image)}
 
@@ -49,42 +49,42 @@ def header(image: bytes) -> tuple[int, int, int, int, int]:
 
 
 def signature_at(image: bytes) -> int:
-    """Where the signature begins."""
+    """Offset of the signature."""
     return layout.HEADER.size + layout.pad8(header(image)[2])
 
 
 def images_at(image: bytes) -> int:
-    """Where the ELF files begin."""
+    """Offset of the first ELF file."""
     return signature_at(image) + layout.pad8(header(image)[3])
 
 
-def _all(image: bytes) -> Iterator[Field]:
+def _all(image: bytes) -> Iterator[ImageField]:
     for i, name in enumerate(layout.HEADER_FIELDS):
-        yield Field(f"header.{name}", 4 * i, 4)
+        yield ImageField(f"header.{name}", 4 * i, 4)
     found = {f.name: f for f in tlvs(image)}
     yield from found.values()
     start, length = signature_at(image), header(image)[3]
-    yield Field("signature", start, length)
+    yield ImageField("signature", start, length)
     if layout.pad8(length) > length:
-        yield Field("signature.padding", start + length, layout.pad8(length) - length)
+        yield ImageField("signature.padding", start + length, layout.pad8(length) - length)
     at = images_at(image)
     for index, size in enumerate(image_sizes(image, found.get("tlv.IMGSIZE.value"))):
         yield from elf(image, f"elf{index}", at, size)
         at += size
 
 
-def tlvs(image: bytes) -> Iterator[Field]:
+def tlvs(image: bytes) -> Iterator[ImageField]:
     """The records of the TLV area and, inside HASHTABLE, its entries."""
     at, end = layout.HEADER.size, min(layout.HEADER.size + header(image)[2], len(image))
     while at + layout.TLV_HEAD.size <= end:
         kind, length = layout.TLV_HEAD.unpack_from(image, at)
         name = f"tlv.{tlv_name(kind)}"
-        yield Field(f"{name}.type", at, 4)
-        yield Field(f"{name}.length", at + 4, 4)
+        yield ImageField(f"{name}.type", at, 4)
+        yield ImageField(f"{name}.length", at + 4, 4)
         at += layout.TLV_HEAD.size
-        yield Field(f"{name}.value", at, length)
+        yield ImageField(f"{name}.value", at, length)
         if layout.pad8(length) > length:
-            yield Field(f"{name}.padding", at + length, layout.pad8(length) - length)
+            yield ImageField(f"{name}.padding", at + length, layout.pad8(length) - length)
         if kind == Tlv.HASHTABLE and at + length <= end:
             yield from _hashes(at, length, "hash", layout.HASH_ENTRY)
         if kind == Tlv.ENCTABLE and at + length <= end:
@@ -97,17 +97,17 @@ def tlv_name(kind: int) -> str:
     return Tlv(kind).name if kind in Tlv._value2member_map_ else f"{kind:#x}"
 
 
-def _hashes(at: int, length: int, name: str, form: Struct) -> Iterator[Field]:
+def _hashes(at: int, length: int, name: str, form: Struct) -> Iterator[ImageField]:
     for index in range(min(length // form.size, MAX_ENTRIES)):
         start = at + index * form.size
         yield from _struct(f"{name}{index}", layout.PHDR, layout.PHDR_FIELDS, start)
-        yield Field(f"{name}{index}.sha256", start + layout.PHDR.size, layout.SHA256_SIZE)
+        yield ImageField(f"{name}{index}.sha256", start + layout.PHDR.size, layout.SHA256_SIZE)
         if form is layout.ENC_ENTRY:
-            yield Field(f"{name}{index}.iv", start + layout.HASH_ENTRY.size, layout.ENC_IV_SIZE)
+            yield ImageField(f"{name}{index}.iv", start + layout.HASH_ENTRY.size, layout.ENC_IV_SIZE)
 
 
-def image_sizes(image: bytes, field: Field | None) -> list[int]:
-    """Sizes of the ELF files: IMGSIZE as far as it makes sense, else everything behind the signature."""
+def image_sizes(image: bytes, field: ImageField | None) -> list[int]:
+    """Sizes of the ELF files: IMGSIZE as far as it makes sense, else everything after the signature."""
     rest = max(len(image) - images_at(image), 0)
     if field is None or field.size % 4 or field.end > len(image):
         return [rest]
@@ -115,7 +115,7 @@ def image_sizes(image: bytes, field: Field | None) -> list[int]:
     return sizes if sizes and sum(sizes) <= rest else [rest]
 
 
-def elf(image: bytes, name: str, at: int, size: int) -> Iterator[Field]:
+def elf(image: bytes, name: str, at: int, size: int) -> Iterator[ImageField]:
     """Headers, segment data and resource table of one ELF file."""
     if size < layout.EHDR.size or at + size > len(image):
         return
@@ -128,11 +128,11 @@ def elf(image: bytes, name: str, at: int, size: int) -> Iterator[Field]:
         yield from _struct(f"{name}.ph{index}", layout.PHDR, layout.PHDR_FIELDS, start)
         _, offset, _, _, filesz, *_ = layout.PHDR.unpack_from(image, start)
         if filesz and offset + filesz <= size:
-            yield Field(f"{name}.data{index}", at + offset, filesz)
+            yield ImageField(f"{name}.data{index}", at + offset, filesz)
     yield from _sections(image, name, (at, size), head)
 
 
-def _sections(image: bytes, name: str, place: tuple[int, int], head: dict[str, int]) -> Iterator[Field]:
+def _sections(image: bytes, name: str, place: tuple[int, int], head: dict[str, int]) -> Iterator[ImageField]:
     at, size = place
     start, count, step = at + head["e_shoff"], min(head["e_shnum"], MAX_ENTRIES), layout.SHDR.size
     if head["e_shoff"] + count * step > size:
@@ -146,23 +146,23 @@ def _sections(image: bytes, name: str, place: tuple[int, int], head: dict[str, i
     if names_offset + names_size > size:
         return
     names = image[at + names_offset : at + names_offset + names_size]
-    yield Field(f"{name}.names", at + names_offset, names_size)
+    yield ImageField(f"{name}.names", at + names_offset, names_size)
     for index, row in enumerate(rows):
         if names[row[0] :].split(b"\0", 1)[0] == layout.RESOURCE_SECTION and row[4] + row[5] <= size:
             yield from _struct(f"{name}.rschead", layout.SHDR, layout.SHDR_FIELDS, start + index * step)
             yield from _resource(f"{name}.rsc", at + row[4], row[5])
 
 
-def _resource(name: str, at: int, size: int) -> Iterator[Field]:
+def _resource(name: str, at: int, size: int) -> Iterator[ImageField]:
     if size >= layout.RESOURCE_HEAD.size:
         words = ("ver", "num", "reserved0", "reserved1")
-        yield from (Field(f"{name}.{word}", at + 4 * i, 4) for i, word in enumerate(words))
+        yield from (ImageField(f"{name}.{word}", at + 4 * i, 4) for i, word in enumerate(words))
 
 
-def _struct(name: str, form: Struct, names: tuple[str, ...], at: int) -> Iterator[Field]:
+def _struct(name: str, form: Struct, names: tuple[str, ...], at: int) -> Iterator[ImageField]:
     """One field per member of a packed structure."""
     for member, part in zip(names, _members(form), strict=True):
-        yield Field(f"{name}.{member}", at, part)
+        yield ImageField(f"{name}.{member}", at, part)
         at += part
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is in a signed image, and which of its bytes anybody vouches for. Plain values, ready for JSON."""
+"""Content of a signed image, and integrity coverage by byte range. Plain values, ready for JSON."""
 
 import hashlib
 from collections.abc import Sequence
@@ -8,11 +8,11 @@ from typing import Any
 from mpbench import layout
 from mpbench.core.errors import UsageError
 from mpbench.image.default_key import default_key
-from mpbench.image.fields import MAX_ENTRIES, Field, fields, header, images_at, signature_at, tlv_name
+from mpbench.image.fields import MAX_ENTRIES, ImageField, fields, header, images_at, signature_at, tlv_name
 from mpbench.image.keys import PublicKey, fingerprint, made_by
 from mpbench.layout import SignType
 
-SIGNED, HASHED, PARTLY, NOBODY = "signature", "hash", "hash table, in part", "nobody"
+SIGNED, HASHED, PARTLY, NONE = "signature", "hash", "hash table, in part", "none"
 MAX_RANGES = 512
 
 Report = dict[str, Any]
@@ -21,7 +21,7 @@ Report = dict[str, Any]
 def inspect(image: bytes, name: str, keys: Sequence[tuple[str, PublicKey]] = ()) -> Report:
     """Everything about an image. keys: public keys that may have made its signature, by name.
 
-    UsageError: not a signed image, with the offset where that shows.
+    UsageError: not a signed image, with the offset of the evidence.
     """
     refuse_unsigned(image, name)
     known = fields(image)
@@ -45,7 +45,7 @@ def refuse_unsigned(image: bytes, name: str) -> None:
         )
     magic, version, _, _, img_len = header(image)
     if magic != layout.HEADER_MAGIC:
-        what = "an ELF that isn't signed" if image.startswith(layout.ELF_MAGIC) else "no signed image"
+        what = "an unsigned ELF" if image.startswith(layout.ELF_MAGIC) else "not a signed image"
         raise UsageError(
             f"{name}: offset 0x0: magic {magic:#010x} instead of {layout.HEADER_MAGIC:#010x}; {what}"
         )
@@ -58,13 +58,13 @@ def refuse_unsigned(image: bytes, name: str) -> None:
         )
 
 
-def count(known: dict[str, Field]) -> int:
+def count(known: dict[str, ImageField]) -> int:
     """Number of ELF files that can be read."""
     return sum(1 for field in known if field.startswith("elf") and field.endswith(".e_ident"))
 
 
-def tlvs(image: bytes, known: dict[str, Field]) -> list[Report]:
-    """Type, length and value of every record; a hash table is shown with the images."""
+def tlvs(image: bytes, known: dict[str, ImageField]) -> list[Report]:
+    """Type, length and value of every TLV, long values shortened."""
     rows = []
     for field in known.values():
         if field.name.startswith("tlv.") and field.name.endswith(".value"):
@@ -77,7 +77,7 @@ def tlvs(image: bytes, known: dict[str, Field]) -> list[Report]:
     return rows
 
 
-def signature(image: bytes, known: dict[str, Field], keys: Sequence[tuple[str, PublicKey]]) -> Report:
+def signature(image: bytes, known: dict[str, ImageField], keys: Sequence[tuple[str, PublicKey]]) -> Report:
     """Algorithm, place, and which of the keys made it."""
     field, kind = known["signature"], known.get("tlv.SIGNTYPE.value")
     number = kind.number(image) if kind is not None else 0
@@ -92,7 +92,7 @@ def signature(image: bytes, known: dict[str, Field], keys: Sequence[tuple[str, P
     return {"algorithm": algorithm, "offset": field.at, "length": field.size, "made_by": made}
 
 
-def elf(image: bytes, known: dict[str, Field], index: int) -> Report:
+def elf(image: bytes, known: dict[str, ImageField], index: int) -> Report:
     """Segments with their hashes, and the resource table, of one ELF file."""
     name = f"elf{index}"
     at = known[f"{name}.e_ident"].at
@@ -106,7 +106,7 @@ def elf(image: bytes, known: dict[str, Field], index: int) -> Report:
     }
 
 
-def image_type(image: bytes, known: dict[str, Field], index: int) -> str:
+def image_type(image: bytes, known: dict[str, ImageField], index: int) -> str:
     """What IMGTYPE calls the image; with its cipher if it is one of ST's encrypted ones."""
     field, cipher = known.get("tlv.IMGTYPE.value"), known.get("tlv.ENCTYPE.value")
     number = image[field.at + index] if field is not None and index < field.size else None
@@ -116,8 +116,8 @@ def image_type(image: bytes, known: dict[str, Field], index: int) -> str:
     return f"encrypted ELF ({'AES-CBC' if aes else 'unknown cipher'})"
 
 
-def segment(image: bytes, known: dict[str, Field], name: str, index: int) -> Report:
-    """One program header; `hash` is what its data have, `signed_hash` what the table says at this p_paddr."""
+def segment(image: bytes, known: dict[str, ImageField], name: str, index: int) -> Report:
+    """One program header; hash: SHA-256 of its data; signed_hash: that in the hash table at its p_paddr."""
     head = dict(
         zip(
             layout.PHDR_FIELDS,
@@ -135,7 +135,7 @@ def segment(image: bytes, known: dict[str, Field], name: str, index: int) -> Rep
     return row
 
 
-def signed(image: bytes, known: dict[str, Field], paddr: int, table: str, member: str) -> str | None:
+def signed(image: bytes, known: dict[str, ImageField], paddr: int, table: str, member: str) -> str | None:
     """A member of the first entry for an address in HASHTABLE ("hash") or ENCTABLE ("enc"), hex."""
     for i in range(MAX_ENTRIES):
         field = known.get(f"{table}{i}.p_paddr")
@@ -147,7 +147,7 @@ def signed(image: bytes, known: dict[str, Field], paddr: int, table: str, member
     return None
 
 
-def resource_table(image: bytes, known: dict[str, Field], name: str) -> Report | None:
+def resource_table(image: bytes, known: dict[str, ImageField], name: str) -> Report | None:
     """Address, size and entries; None without one."""
     head, first = known.get(f"{name}.rschead.sh_name"), known.get(f"{name}.rsc.ver")
     if head is None or first is None:
@@ -164,8 +164,8 @@ def resource_table(image: bytes, known: dict[str, Field], name: str) -> Report |
     return {"da": row["sh_addr"], "size": row["sh_size"], "version": version, "entries": entries}
 
 
-def ranges(image: bytes, known: dict[str, Field]) -> list[Report]:
-    """Every byte of the file once: from, to, what it is, who vouches for it."""
+def ranges(image: bytes, known: dict[str, ImageField]) -> list[Report]:
+    """Every byte of the file once: from, to, what it is, by what it is protected."""
     parts = sorted(_claims(image, known), key=lambda p: (p[0], -p[1]))
     rows: list[Report] = []
     at = 0
@@ -173,42 +173,42 @@ def ranges(image: bytes, known: dict[str, Field]) -> list[Report]:
         if end <= at:
             continue
         if start > at:
-            rows.append({"from": at, "to": start, "what": "symbols, names, gaps", "by": NOBODY})
+            rows.append({"from": at, "to": start, "what": "symbols, names, gaps", "by": NONE})
         rows.append({"from": max(start, at), "to": end, "what": what, "by": by})
         at = end
     if at < len(image):
-        rows.append({"from": at, "to": len(image), "what": "symbols, names, gaps", "by": NOBODY})
+        rows.append({"from": at, "to": len(image), "what": "symbols, names, gaps", "by": NONE})
     return rows
 
 
-def _claims(image: bytes, known: dict[str, Field]) -> list[tuple[int, int, str, str]]:
+def _claims(image: bytes, known: dict[str, ImageField]) -> list[tuple[int, int, str, str]]:
     claims = [
         (0, layout.HEADER.size, "header", SIGNED),
         (layout.HEADER.size, signature_at(image), "TLVs", SIGNED),
     ]
     claims.append((signature_at(image), known["signature"].end, "signature", "itself"))
     if (padding := known.get("signature.padding")) is not None:
-        claims.append((padding.at, padding.end, "padding of the signature", NOBODY))
+        claims.append((padding.at, padding.end, "padding of the signature", NONE))
     for index in range(count(known)):
         claims += _claims_of(image, known, f"elf{index}")
     return claims[:MAX_RANGES]
 
 
-def _claims_of(image: bytes, known: dict[str, Field], name: str) -> list[tuple[int, int, str, str]]:
+def _claims_of(image: bytes, known: dict[str, ImageField], name: str) -> list[tuple[int, int, str, str]]:
     at = known[f"{name}.e_ident"].at
-    claims = [(at, at + layout.EHDR.size, f"{name}: ELF header", NOBODY)]
+    claims = [(at, at + layout.EHDR.size, f"{name}: ELF header", NONE)]
     for i in range(MAX_ENTRIES):
         head, data = known.get(f"{name}.ph{i}.p_type"), known.get(f"{name}.data{i}")
         if head is None:
             break
         loads = head.number(image) == layout.PT_LOAD
-        by = PARTLY if loads else NOBODY
+        by = PARTLY if loads else NONE
         claims.append((head.at, head.at + layout.PHDR.size, f"{name}: program header {i}", by))
         if loads and data is not None:
             claims.append((data.at, data.end, f"{name}: data of segment {i}", HASHED))
     sections = [f.at for n, f in known.items() if n.startswith(f"{name}.sh") and n.endswith(".sh_name")]
     if sections:
-        claims.append((min(sections), max(sections) + layout.SHDR.size, f"{name}: section headers", NOBODY))
+        claims.append((min(sections), max(sections) + layout.SHDR.size, f"{name}: section headers", NONE))
     return claims
 
 
@@ -219,7 +219,7 @@ def as_text(report: Report) -> str:
     made = report["signature"]
     keys = (
         ", ".join(f"{m['key']} ({m['fingerprint'][:16]})" for m in made["made_by"])
-        or "none of the keys at hand"
+        or "none of the given keys"
     )
     lines += [
         "",
@@ -238,13 +238,15 @@ def as_text(report: Report) -> str:
         ]
         lines += [_segment_text(s) for s in image["segments"]]
         lines += _table_text(image["resource_table"])
-    lines += ["", "who vouches for which bytes:"]
+    lines += ["", "integrity coverage by byte range:"]
     lines += [f"  {r['from']:#08x}..{r['to']:#08x}  {r['by']:<20} {r['what']}" for r in report["ranges"]]
     return "\n".join(lines)
 
 
 def _segment_text(row: Report) -> str:
-    fits = "hash fits" if row["hash"] in (row["signed_hash"], row.get("encrypted_hash")) else "HASH DIFFERS"
+    fits = (
+        "hash matches" if row["hash"] in (row["signed_hash"], row.get("encrypted_hash")) else "HASH DIFFERS"
+    )
     fits = fits if row["signed_hash"] or "iv" in row else "NOT SIGNED"
     fits += f", encrypted, IV {row['iv']}" if "iv" in row else ""
     sizes = f"{row['p_filesz']:#x} bytes of {row['p_memsz']:#x}"

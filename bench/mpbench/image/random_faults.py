@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Bits of an image turned over at random, from a seed, and the fewest of them that still matter. Pure."""
+"""Random bit flips of an image, from a seed, and the smallest part of them that still fails. Pure."""
 
 import itertools
 import random
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from attrs import frozen
 
 AT_ONCE = (1, 1, 1, 2, 3)
-"""How many bits are turned over together: mostly one."""
+"""Number of bits flipped together, drawn from these: mostly one."""
 
 
 @frozen
@@ -23,19 +23,19 @@ class Flip:
 
 
 Ranges = Sequence[tuple[int, int]]
-"""(start, end) of bytes that are expected to behave alike."""
+"""(start, end) of bytes for which the twin expects one answer."""
 
 
 def flipped(image: bytes, flips: Iterable[Flip]) -> bytes:
-    """The image with these bits turned over."""
-    spoiled = bytearray(image)
+    """The image with these bits flipped."""
+    changed = bytearray(image)
     for flip in flips:
-        spoiled[flip.at] ^= 1 << flip.bit
-    return bytes(spoiled)
+        changed[flip.at] ^= 1 << flip.bit
+    return bytes(changed)
 
 
 def draw(groups: Sequence[Ranges], rng: random.Random) -> tuple[Flip, ...]:
-    """One to three bits; every group is as likely as any other, however few bytes it has."""
+    """One to three bits; every group is equally likely, whatever its size."""
     found = {_one(rng.choice(groups), rng) for _ in range(rng.choice(AT_ONCE))}
     return tuple(sorted(found, key=lambda flip: (flip.at, flip.bit)))
 

@@ -34,7 +34,7 @@ def sign(
     """Signed image of one or several ELF files.
 
     key_info: content of the PKEYINFO TLV; plat_tlvs: value by number, in this order, from 0x10000 on;
-    names: what to call the ELF files in errors. UsageError: no ELF, not a 32-bit little-endian ARM ELF, bad TLV.
+    names: of the ELF files in errors. UsageError: not a 32-bit little-endian ARM ELF, bad TLV.
     """
     names = names or [f"image {i + 1}" for i in range(len(elfs))]
     if not 1 <= len(elfs) <= 255:
@@ -106,7 +106,7 @@ def hash_table(elf: bytes, name: str) -> bytes:
 
 
 def program_headers(elf: bytes, name: str) -> list[tuple[int, ...]]:
-    """Program headers as numbers, in the order of layout.PHDR_FIELDS. UsageError: not an ELF the loader takes."""
+    """Program headers as numbers, in the order of layout.PHDR_FIELDS. UsageError: unsupported ELF."""
     if not elf.startswith(layout.ELF_MAGIC):
         signed = elf.startswith(layout.HEADER_MAGIC.to_bytes(4, "little"))
         raise UsageError(

@@ -83,7 +83,7 @@ class Session(ClientSession):  # type: ignore[misc]
 
 @define
 class Coordinator:
-    """A session with labgrid's coordinator, opened anew when it broke. All methods raise InfrastructureError."""
+    """A connection to labgrid's coordinator, renewed after a failure. All methods raise InfrastructureError."""
 
     address: str
     _session: Session | None = None

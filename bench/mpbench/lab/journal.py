@@ -23,9 +23,9 @@ class NightJournal:
 
     @classmethod
     def open(cls, reports: Path, plan: str, now_s: float) -> "NightJournal":
-        """The night of this plan that did not end, else a new one. InfrastructureError if the disk rejects writes.
+        """The night of this plan that did not end, else a new one. InfrastructureError if the disk fails.
 
-        The open night need not be the last by name: names are wall clock times, and the clock may have been set.
+        The open night need not be the last by name: names are wall clock times, and clocks are set.
         """
         nights = {path.parent: _read(path) for path in sorted(reports.glob(f"*Z-{plan}/{FILE}"))}
         unfinished = [night for night, lines in nights.items() if all(n["kind"] != "end" for n in lines)]
@@ -34,7 +34,7 @@ class NightJournal:
         return cls(directory, bool(unfinished), file, nights.get(directory, []))
 
     def add(self, kind: str, **values: str) -> None:
-        """Add a line, on the disk on return. InfrastructureError if the disk rejects it; then none of it remains."""
+        """Add a line, synced to the disk. InfrastructureError if the disk fails; then none of it remains."""
         line = {"kind": kind, **values}
         self._file.append(line)
         self._lines.append(line)

@@ -50,24 +50,24 @@ class View:
                 return False
         return True
 
-    def row(self, form: struct.Struct, at: int) -> "Row":
+    def row(self, form: struct.Struct, at: int) -> "Members":
         """Numbers of a structure; one that the file cuts costs nothing until a lost number is read."""
         if at >= 0:
             try:
                 return form.unpack_from(self.data, at)
             except struct.error:
                 pass
-        return Cut(self, form, at)
+        return CutStruct(self, form, at)
 
 
-class Row(Protocol):
+class Members(Protocol):
     """Numbers of a structure, in its order."""
 
     def __getitem__(self, index: int, /) -> int:
         """One of them."""
 
 
-class Cut:
+class CutStruct:
     """A structure that leaves the file. What lies outside is a number that depends on the bytes there."""
 
     def __init__(self, view: View, form: struct.Struct, at: int) -> None:

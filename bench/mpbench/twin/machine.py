@@ -13,7 +13,7 @@ from mpbench.twin.loader import load_off
 from mpbench.twin.platform import Platform
 from mpbench.twin.profile import Profile
 from mpbench.twin.reasons import REASONS
-from mpbench.twin.values import NO_TABLE, Call, Outcome, State, Table, outcome
+from mpbench.twin.values import NO_TABLE, Call, Outcome, ResourceTable, State, outcome
 
 
 @define
@@ -21,7 +21,7 @@ class _Core:
     """What the TA keeps for a core once LOAD_FW named it."""
 
     state: State = State.OFF
-    table: Table = NO_TABLE
+    table: ResourceTable = NO_TABLE
 
 
 class Loader:
@@ -179,7 +179,7 @@ class Loader:
         return evolve(said, code=code)
 
 
-def shown(core: _Core) -> Table:
+def shown(core: _Core) -> ResourceTable:
     """What GET_RSC_TABLE would say."""
     return NO_TABLE if core.state is State.OFF else core.table
 

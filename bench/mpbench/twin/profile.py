@@ -35,7 +35,7 @@ class Region:
     size: int
 
 
-Window = tuple[int, int, int]
+AddressWindow = tuple[int, int, int]
 """A region as it is searched: device addresses start .. end, and what makes a physical address of one."""
 
 
@@ -79,10 +79,10 @@ class Profile:
     checks_table: bool = False
     sessions: int = 1
     verify: Verifier | None = field(default=None, eq=False, repr=False)
-    windows: Mapping[int, tuple[Window, ...]] = field(init=False, eq=False, repr=False)
+    windows: Mapping[int, tuple[AddressWindow, ...]] = field(init=False, eq=False, repr=False)
 
     @windows.default
-    def _windows(self) -> Mapping[int, tuple[Window, ...]]:
+    def _windows(self) -> Mapping[int, tuple[AddressWindow, ...]]:
         return {
             core.id: tuple((r.da, r.da + r.size, r.pa - r.da) for r in core.regions) for core in self.cores
         }

@@ -15,10 +15,10 @@ from typing import Final
 from mpbench import layout
 from mpbench.layout import SignType, Tlv, pad8
 from mpbench.twin.heap import Heap
-from mpbench.twin.image import Row, Stop, View, tlv_index
+from mpbench.twin.image import Members, Stop, View, tlv_index
 from mpbench.twin.platform import Platform
 from mpbench.twin.reasons import REASONS
-from mpbench.twin.values import NO_TABLE, HashEntry, Outcome, State, Table, Written
+from mpbench.twin.values import NO_TABLE, HashEntry, Outcome, ResourceTable, State, Written
 
 # Index of a number in the row of its table.
 P_TYPE: Final = 0
@@ -237,7 +237,7 @@ class UpstreamLoad:
             raise Stop("imgsize-length", f"{len(value)} bytes for {count} images")
         return int.from_bytes(value[4 * index : 4 * index + 4], "little")
 
-    def load_segments(self, image: tuple[int, int], head: Row, entries: dict[int, HashEntry]) -> None:
+    def load_segments(self, image: tuple[int, int], head: Members, entries: dict[int, HashEntry]) -> None:
         """e32_parser_load_elf_image; image: position and size, head: of its ELF header."""
         view, (at, size) = self.view, image
         headers = at + head[E_PHOFF]
@@ -267,7 +267,7 @@ class UpstreamLoad:
         wraps = self.profile.word_bits == 32 and header - self.images_at >= _ADDRESS_SIGN
         self.view.inside(header - ((1 << 32) if wraps else 0) + 12, 4)
 
-    def load_segment(self, at: int, row: Row, entry: HashEntry | None) -> None:
+    def load_segment(self, at: int, row: Members, entry: HashEntry | None) -> None:
         """remoteproc_load_segment with get_segment_hash; row: program header, at: of its data."""
         da, size, mem_size = row[P_PADDR], row[P_FILESZ], row[P_MEMSZ]
         if entry is None:
@@ -288,7 +288,7 @@ class UpstreamLoad:
         if size < mem_size:
             self.platform.set_memory((da + size) % (1 << 32), mem_size - size)
 
-    def resource_table(self, image: tuple[int, int], head: Row) -> None:
+    def resource_table(self, image: tuple[int, int], head: Members) -> None:
         """remoteproc_parse_rsc_table, and that only one image has a table."""
         found = find_table(self.view, image, head, self.profile.word_bits)
         if found is None:
@@ -297,7 +297,7 @@ class UpstreamLoad:
         pa = self.platform.translate(da, length)
         if self.table is not NO_TABLE:
             raise Stop("second-table", f"at {da:#x}", "More than one resource table found")
-        self.table, self.table_offset = Table(pa, length), offset
+        self.table, self.table_offset = ResourceTable(pa, length), offset
 
 
 def parse_header(view: View, at: int, size: int, word_bits: int) -> None:
@@ -319,7 +319,9 @@ def parse_header(view: View, at: int, size: int, word_bits: int) -> None:
         raise Stop("elf-no-segments", "", "No loadable segment found", _PARSE)
 
 
-def find_table(view: View, image: tuple[int, int], head: Row, word_bits: int) -> tuple[int, int, int] | None:
+def find_table(
+    view: View, image: tuple[int, int], head: Members, word_bits: int
+) -> tuple[int, int, int] | None:
     """e32_parser_find_rsc_table: device address, size, position; None when the image has none."""
     (at, size), section_offset = image, head[E_SHOFF]
     if word_bits == 32 and section_offset >= _ADDRESS_SIGN:

@@ -47,14 +47,14 @@ Asked = tuple[PtaCommand, int, int, int, bytes, bytes, bytes, int, int, int]
 """A Call before it gets names: making a named tuple costs several plain ones."""
 
 
-class Table(NamedTuple):
+class ResourceTable(NamedTuple):
     """Where GET_RSC_TABLE says the resource table is: physical address and bytes; (0, 0): none."""
 
     pa: int = 0
     size: int = 0
 
 
-NO_TABLE = Table()
+NO_TABLE = ResourceTable()
 
 
 class Write(NamedTuple):
@@ -99,7 +99,7 @@ class Outcome:
     detail: str
     asked: tuple[Asked, ...]
     state: State
-    table: Table = NO_TABLE
+    table: ResourceTable = NO_TABLE
     console: tuple[str, ...] = ()
     written: tuple[Written, ...] = ()
     table_offset: int | None = None
@@ -145,7 +145,9 @@ class Outcome:
         return tuple(hashed(w, self.image) for w in flatten(self.writes))
 
 
-def outcome(name: str, state: State, *, table: Table = NO_TABLE, asked: tuple[Asked, ...] = ()) -> Outcome:
+def outcome(
+    name: str, state: State, *, table: ResourceTable = NO_TABLE, asked: tuple[Asked, ...] = ()
+) -> Outcome:
     """Outcome of a command that looks at no image."""
     reason = REASONS[name]
     return Outcome(reason, reason.code, reason.text, asked, state, table)

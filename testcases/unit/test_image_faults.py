@@ -21,7 +21,7 @@ ACCEPTED = {
     *("elf-type", "elf-machine", "elf-entry", "elf-phoff", "elf-phnum-less", "segment-type"),
     *("rsc-moved", "rsc-empty", "rsc-nameless", "hashtype-missing", "hashtype-unknown", "hashtype-long"),
 }
-"""Faults that upstream's loader takes, because nobody vouches for those bytes or nobody looks at them."""
+"""Faults that upstream's loader takes, because those bytes are not protected or not read."""
 
 
 def test_there_are_at_least_forty_named_faults_and_all_apply_to_a_sound_image():
@@ -33,9 +33,9 @@ def test_there_are_at_least_forty_named_faults_and_all_apply_to_a_sound_image():
 @pytest.mark.parametrize("name", sorted(faults.FAULTS))
 def test_every_named_fault_is_refused_or_known_to_be_accepted(name):
     """Each fault changes the image and none leaves the twin without an answer."""
-    spoiled = faults.apply(name, image(), key())
-    outcome = load(spoiled, board(), "m33")
-    assert spoiled != image()
+    changed = faults.apply(name, image(), key())
+    outcome = load(changed, board(), "m33")
+    assert changed != image()
     assert outcome.code is not None
     assert outcome.accepted == (name in ACCEPTED), outcome.reason.name
 
@@ -49,15 +49,15 @@ def test_the_named_faults_reach_every_check_of_upstreams_loader():
 def test_faults_for_ecdsa_images_apply_as_well():
     """Signing again uses the key's own algorithm."""
     signed = sign([firmware()], ec_key())
-    spoiled = faults.apply("num-img-zero", signed, ec_key())
-    assert fields(spoiled)["tlv.NUM_IMG.value"].number(spoiled) == 0
-    assert spoiled[:20] == signed[:20]
+    changed = faults.apply("num-img-zero", signed, ec_key())
+    assert fields(changed)["tlv.NUM_IMG.value"].number(changed) == 0
+    assert changed[:20] == signed[:20]
 
 
 @pytest.mark.parametrize(
     ("name", "target", "private", "complaint"),
     [
-        ("no-such-fault", image(), None, "no fault is called 'no-such-fault'; known: header-magic"),
+        ("no-such-fault", image(), None, "unknown fault 'no-such-fault'; known: header-magic"),
         ("rsc-version", image()[:600], None, "the image has no elf0.rsc.ver"),
         ("num-img-zero", image(), None, "needs the signing key"),
     ],
@@ -73,7 +73,7 @@ def test_random_faults_repeat_from_their_seed_and_stay_in_the_domain():
     first = [faults.mutate(image(), random.Random(seed)) for seed in range(300)]
     again = [faults.mutate(image(), random.Random(seed)) for seed in range(300)]
     assert first == again
-    assert all(length < layout.LENGTH_LIMIT for spoiled, _ in first for length in header(spoiled)[2:])
+    assert all(length < layout.LENGTH_LIMIT for changed, _ in first for length in header(changed)[2:])
     assert len({what.split(":")[0] for _, what in first}) > 50
 
 
@@ -85,9 +85,9 @@ def test_random_faults_can_be_signed_again():
 
 
 def test_a_file_without_fields_is_cut_or_grown():
-    """Even an empty file can be spoiled."""
-    spoiled, what = faults.mutate(b"", random.Random(3))
-    assert what == f"{len(spoiled)} bytes appended"
+    """Even an empty file can get a fault."""
+    changed, what = faults.mutate(b"", random.Random(3))
+    assert what == f"{len(changed)} bytes appended"
 
 
 def test_a_header_length_of_two_gib_is_put_back():
@@ -139,7 +139,7 @@ def test_inspect_gives_every_byte_once():
     by = {r["what"]: r["by"] for r in rows}
     assert by["TLVs"] == "signature"
     assert by["elf0: data of segment 0"] == "hash"
-    assert by["elf0: ELF header"] == "nobody"
+    assert by["elf0: ELF header"] == "none"
 
 
 def test_inspect_shows_segments_hashes_and_resource_table():
@@ -166,7 +166,7 @@ def test_inspect_tells_what_does_not_fit_in_words():
 
 
 def test_inspect_shows_the_padding_of_a_short_signature():
-    """Nobody vouches for the bytes between signature and images."""
+    """The bytes between signature and images are not protected."""
     wild = image()[:12] + (250).to_bytes(4, "little") + image()[16:]
     assert "padding of the signature" in as_text(inspect(wild, "fw"))
 
@@ -175,8 +175,8 @@ def test_inspect_shows_the_padding_of_a_short_signature():
     ("data", "complaint"),
     [
         (b"", "fw: offset 0x0: the file ends inside the header of 20 bytes"),
-        (firmware(), "fw: offset 0x0: magic 0x464c457f instead of 0x3543a468; an ELF that isn't signed"),
-        (b"x" * 40, "no signed image"),
+        (firmware(), "fw: offset 0x0: magic 0x464c457f instead of 0x3543a468; an unsigned ELF"),
+        (b"x" * 40, "not a signed image"),
         (image()[:4] + b"\2" + image()[5:], "fw: offset 0x4: version 2 instead of 1"),
         (image()[:-8], "the header's lengths add up to"),
     ],

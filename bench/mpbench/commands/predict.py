@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: MIT
+"""`mpbench predict`: the twin's answer to an image; options that name a board, for other commands too."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mpbench.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from mpbench.twin.flip_map import Span
+    from mpbench.twin.profile import Core, Profile
+    from mpbench.twin.values import Call, Outcome
+
+DEFAULT_PROFILE = "default"
+
+# Imports in the functions: the twin takes longer to import than `--help` may take.
+# ruff: noqa: PLC0415
+
+
+def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `predict`."""
+    one = subparsers.add_parser("predict", help="a board's answer to an image, and the check that decides it")
+    one.add_argument("image", type=Path)
+    add_board(one)
+    one.add_argument(
+        "--state",
+        choices=("off", "loaded", "started"),
+        default="off",
+        help="state of the core before (default: off)",
+    )
+    one.add_argument("--map", action="store_true", help="add the result of a flipped bit for every byte")
+    one.add_argument("--json", action="store_true", help="print JSON")
+    one.set_defaults(run=_predict)
+
+
+def add_board(one: argparse.ArgumentParser) -> None:
+    """Add the options that name a board: --profile, --core, --key, --trust-signature."""
+    one.add_argument(
+        "--profile",
+        default=DEFAULT_PROFILE,
+        help=f"name or file of the board's profile (default: {DEFAULT_PROFILE})",
+    )
+    one.add_argument("--core", default=None, help="name or processor id (default: the profile's first core)")
+    which = one.add_mutually_exclusive_group()
+    which.add_argument("--key", type=Path, help="public key in the board's OP-TEE, PEM")
+    which.add_argument("--trust-signature", action="store_true", help="assume the signature is valid")
+
+
+def board_of(args: argparse.Namespace) -> "tuple[Profile, Core]":
+    """Profile with its key, and the core. UsageError: neither a key nor trust, no such profile or core."""
+    from mpbench.twin.profile import load_profile
+
+    profile = load_profile(args.profile)
+    core = profile.cores[0] if args.core is None else profile.core(name_or_id(args.core))
+    if args.trust_signature:
+        return profile.with_verifier(lambda _digest, _signature: True), core
+    if args.key is None:
+        raise UsageError("give the public key in the board's OP-TEE: --key FILE, or --trust-signature")
+    return profile.with_key(args.key), core
+
+
+def memory_of(profile: str, core: str) -> list[tuple[str, int, int]]:
+    """Memory of a core as (name, device address, bytes). UsageError: no such profile or core."""
+    from mpbench.twin.profile import load_profile
+
+    return [(r.name, r.da, r.size) for r in load_profile(profile).core(name_or_id(core)).regions]
+
+
+def name_or_id(core: str) -> int | str:
+    """A processor id if the text is a number, else a name."""
+    try:
+        return int(core, 0)
+    except ValueError:
+        return core
+
+
+def _predict(args: argparse.Namespace) -> int:
+    from mpbench.core.files import read_bounded
+    from mpbench.twin.flip_map import expectations
+    from mpbench.twin.machine import Loader
+
+    profile, core = board_of(args)
+    image = read_bounded(args.image)
+    loader = Loader(profile)
+    if args.state != "off":
+        loader.put(core.id, args.state)
+    outcome = loader.load(core.id, image)
+    spans = expectations(image, profile, core.id) if args.map else []
+    if args.json:
+        print(
+            json.dumps({**as_json(outcome, profile, core), "map": [_span_json(s) for s in spans]}, indent=2)
+        )
+    else:
+        print("\n".join([*as_lines(outcome, profile, core), *map(_span_line, spans)]))
+    return 0
+
+
+def board_json(profile: "Profile", core: "Core") -> dict[str, Any]:
+    """The board that a prediction is for, as plain values."""
+    return {"profile": profile.name, "core": core.name, "core_id": core.id}
+
+
+def board_line(profile: "Profile", core: "Core") -> str:
+    """The board that a prediction is for, in words."""
+    return f"profile {profile.name}, core {core.name} (id {core.id})"
+
+
+def as_json(outcome: "Outcome", profile: "Profile", core: "Core") -> dict[str, Any]:
+    """A prediction as plain values."""
+    from attrs import asdict
+
+    from mpbench.deployment.predict import expect
+    from mpbench.layout import tee_name
+
+    facts = expect(outcome, profile=profile)
+    return {
+        **board_json(profile, core),
+        "verdict": verdict(outcome),
+        "code": outcome.code,
+        "name": None if outcome.code is None else tee_name(outcome.code),
+        "reason": outcome.reason.name,
+        "check": outcome.check,
+        "detail": outcome.detail,
+        "state": outcome.state.value,
+        "resource_table": {"pa": outcome.table.pa, "size": outcome.table.size},
+        "memory": [asdict(r) for r in outcome.memory],
+        "calls": [_call_json(c) for c in outcome.calls],
+        "secure_console": list(outcome.console),
+        "board": {"errno": facts.errno, "state": facts.state, "kernel_log": kernel_line(outcome)},
+    }
+
+
+def _call_json(call: "Call") -> dict[str, Any]:
+    return {"command": call.command.name, "da": call.da, "size": call.size, "result": call.result}
+
+
+def verdict(outcome: "Outcome") -> str:
+    """accepted, refused, or undefined."""
+    return "undefined" if outcome.code is None else "accepted" if outcome.accepted else "refused"
+
+
+def kernel_line(outcome: "Outcome") -> str:
+    """Text that the kernel log will contain, "" for none."""
+    return f"TEE err: {outcome.code:#010x}" if outcome.code else ""
+
+
+def as_lines(outcome: "Outcome", profile: "Profile", core: "Core") -> list[str]:
+    """A prediction for a person."""
+    from mpbench.deployment.predict import expect
+    from mpbench.layout import tee_name
+
+    facts = expect(outcome, profile=profile)
+    code = "" if outcome.code is None else f", {tee_name(outcome.code)} ({outcome.code:#010x})"
+    lines = [
+        f"{verdict(outcome)}: {outcome.reason.name}{code}",
+        f"  on {board_line(profile, core)}",
+        f"  check {outcome.check}: {outcome.detail}",
+    ]
+    if outcome.table.size:
+        lines.append(f"  resource table at {outcome.table.pa:#x}, {outcome.table.size} bytes")
+    lines += [
+        f"  memory {r.pa:#010x}, {r.size:#x} bytes, {'zeros' if r.zeros else r.sha256}"
+        for r in outcome.memory
+    ]
+    if outcome.code is not None:
+        errno = f"write to state: {facts.errno or 'errno not predictable'}"
+        lines.append(f"  {errno}, then sysfs state {facts.state or 'not predictable'}")
+    lines += [f"  kernel log: {kernel_line(outcome)}"] if outcome.code else []
+    return lines + [f"  secure console: {line}" for line in outcome.console]
+
+
+def _span_line(span: "Span") -> str:
+    answers = ", or ".join(name if not code else f"{name} ({code:#010x})" for name, code in span.answers)
+    return f"  {span.start:#08x}..{span.end:#08x}  {answers}"
+
+
+def _span_json(span: "Span") -> dict[str, Any]:
+    answers = [{"reason": name, "code": code} for name, code in span.answers]
+    return {"from": span.start, "to": span.end, "answers": answers}
