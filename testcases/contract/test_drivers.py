@@ -321,12 +321,29 @@ def test_whatever_a_power_port_raises_is_its_fault(
 
 
 def test_a_switch_is_named_by_its_address_without_the_password():
-    """Model and index tell switches apart; user and password of its URL are nobody's business."""
+    """A power switch is named by class, address and index, without the user part of its URL."""
     port = NetworkPowerPort(Target("t"), "p", "rest", "http://user:secret@relay:8080/r/{index}", index="3")
     named = power.name_of(type("NetworkPowerDriver", (), {"port": port})())
-    assert named == "power switch (NetworkPowerDriver, http://relay:8080/r/{index}, index 3)"
+    assert named == "power switch (NetworkPowerDriver, http://***@relay:8080/r/{index}, index 3)"
     port.host = "relay.lab"
     assert "relay.lab, index 3" in power.name_of(type("Any", (), {"port": port})())
+
+
+def test_an_error_of_a_switch_shows_no_password():
+    """labgrid's errors may contain the switch's URL or its password: both are hidden, in the traceback too."""
+
+    class Switch:
+        target, port = Target("t"), NetworkPowerPort(Target("t"), "p", "rest", "http://u:c4n4ry@relay/r")
+
+        def off(self) -> None:
+            raise ConnectionError(f"GET {self.port.host}: login 'c4n4ry' refused")
+
+    with pytest.raises(InfrastructureError) as raised:
+        power.switch(Switch(), "off", 5)
+    switch = "power switch (Switch, http://***@relay/r)"
+    refused = "GET http://***@relay/r: login '***' refused"
+    assert str(raised.value) == f"{switch}: power command `off` failed: {refused}"
+    assert raised.value.__suppress_context__
 
 
 def test_a_board_that_never_answers_is_given_up(stm32mp: STM32MPStrategy, monkeypatch: pytest.MonkeyPatch):
@@ -364,7 +381,7 @@ def test_what_can_not_be_reached_is_refused(stm32mp: STM32MPStrategy, status: st
     """There is no way to `unknown`, nor to the boot loader without a UBootDriver."""
     with pytest.raises(StrategyError) as raised:
         stm32mp.transition(status)
-    assert "can't" in str(raised.value.__cause__)
+    assert "cannot" in str(raised.value.__cause__)
 
 
 def test_force_believes_and_connects(stm32mp: STM32MPStrategy):

@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -247,8 +249,30 @@ def test_what_the_bench_brought_is_provenance(place):
     assert entries[0]["MPBENCH_SITE"] == "lab 3"
     assert entries[0]["LG_TOKEN"] == "(set)"
     assert " on " in entries[0]["operator"]
+    assert entries[0]["labgrid"] == metadata.version("labgrid")
+    assert {"paramiko", "numpy"} < entries[0].keys()
     assert entries[1]["firmware alive m33"].startswith("sha256 ")
     assert "hush" not in place.page()
+
+
+def test_a_secret_is_in_no_file_of_a_run(place):
+    """The command line, the variables and the reason of a failure are recorded without secrets."""
+    tests = """
+        import os
+        def test_one(bench):
+            raise InfrastructureError(f"{os.environ['LG_POWER_HOST']}: {os.environ['LAB_TOKEN']!r} refused")
+    """
+    secrets = {"LG_POWER_HOST": "http://u:c4n4ryA@relay/{index}", "LAB_TOKEN": "c4n4ryB"}
+    place.run(dedent(tests), "--lg-env=played.yaml", "-k", "one or c4n4ryA or c4n4ryB", **secrets)
+    lines = place.lines()
+    assert lines[0]["command"][-1] == "one or *** or ***"
+    assert next(x["entries"] for x in lines if x["kind"] == "provenance")["LG_POWER_HOST"] == (
+        "http://***@relay/{index}"
+    )
+    assert place.ends() == {"test_one": ("INFRA", "http://***@relay/{index}: '***' refused")}
+    written = [path for path in (place.path / "runs").rglob("*") if path.is_file()]
+    assert len(written) > 3
+    assert [path.name for path in written if b"c4n4ry" in path.read_bytes()] == []
 
 
 def test_own_firmware_and_the_commit_of_own_tests_are_provenance(place):

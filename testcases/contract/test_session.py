@@ -270,9 +270,9 @@ def test_labgrids_put_and_get(session: SessionDriver, tmp_path: Path):
     session.get(f"{tmp_path}/there/source", str(tmp_path / "here"))
     session.get(f"{tmp_path}/there/source", str(tmp_path / "here" / "renamed"))
     assert (tmp_path / "here/source").read_bytes() == (tmp_path / "here/renamed").read_bytes() == b"content"
-    with pytest.raises(InfrastructureError, match="can't read"):
+    with pytest.raises(InfrastructureError, match="cannot read"):
         session.put(str(tmp_path / "missing"), "/tmp/x")
-    with pytest.raises(InfrastructureError, match="can't write"):
+    with pytest.raises(InfrastructureError, match="cannot write"):
         session.get(f"{tmp_path}/there/source", str(tmp_path / "no" / "where"))
 
 

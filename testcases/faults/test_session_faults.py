@@ -323,7 +323,7 @@ def test_9_one_channel_only_is_enough_and_said_once(
         assert session.get_bytes(str(tmp_path / "f")) == data
         with pytest.raises(InfrastructureError, match="refuses a channel"):
             session.spawn("true")
-    assert [r.message for r in caplog.records if "one channel only" in r.message].__len__() == 1
+    assert [r.message for r in caplog.records if "only one channel" in r.message].__len__() == 1
 
 
 @pytest.fixture
@@ -347,11 +347,11 @@ def test_13_a_full_disk_is_told_with_its_numbers(
     (small_disk / "fw").write_bytes(b"old")
     with active(session_on(server)) as session:
         data = chance.randbytes(size)
-        with pytest.raises(InfrastructureError, match=rf"no room: {size} bytes to write, \d+ KiB free"):
+        with pytest.raises(InfrastructureError, match=rf"no space: {size} bytes to write, \d+ KiB free"):
             session.put_bytes(data, str(small_disk / "fw"))
         await_files(small_disk, {"fw"})
         session._one_channel = True
-        with pytest.raises(InfrastructureError, match=r"no room: 100000 bytes to write, \d+ KiB free"):
+        with pytest.raises(InfrastructureError, match=r"no space: 100000 bytes to write, \d+ KiB free"):
             session.put_bytes(data[:100_000], str(small_disk / "fw"))
     assert (small_disk / "fw").read_bytes() == b"old"
     assert {p.name for p in small_disk.iterdir()} == {"fw"}
@@ -443,7 +443,7 @@ def test_15_a_write_that_never_returns_keeps_its_deadline(
         beside = threading.Thread(target=lambda: answered.append(session.execute("echo beside").stdout))
         begin = time.monotonic()
         beside.start()
-        with pytest.raises(InfrastructureError, match="no end after"):
+        with pytest.raises(InfrastructureError, match="timeout after"):
             driver.write("m33", "state", "start", deadline_s)
         assert time.monotonic() - begin < deadline_s + 2
         beside.join()
@@ -475,7 +475,7 @@ def test_36_an_unknown_host_key_is_refused(serve: Serve, chance: random.Random, 
     """Without a pinned key nobody logs in; the message has the file and the command that pins it."""
     server = serve(chance.choice(["openssh", "dropbear"]))
     nowhere = tmp_path / "empty"
-    with pytest.raises(InfrastructureError, match=rf"is not known.*{nowhere}.*mpbench enrol 127\.0\.0\.1"):
+    with pytest.raises(InfrastructureError, match=rf"is not pinned.*{nowhere}.*mpbench enrol 127\.0\.0\.1"):
         activate(session_on(server, known_hosts=str(nowhere)))
     assert not nowhere.exists()
 
@@ -505,7 +505,7 @@ def test_36_a_changed_host_key_is_refused_until_enrolled(
     pins = tmp_path / "pins"
     host_keys.pin(pins, "127.0.0.1", server.port, key)
     host_keys.pin(pins, "other.example", 22, key)
-    with pytest.raises(InfrastructureError, match=r"host key changed.*--replace"):
+    with pytest.raises(InfrastructureError, match=r"host key has changed.*--replace"):
         activate(session_on(server, known_hosts=str(pins)))
     enrol = ["enrol", "127.0.0.1", str(server.port), str(pins)]
     assert main.main(enrol) == 2
@@ -581,7 +581,7 @@ def test_36_only_a_whole_line_with_the_boards_own_key_lets_it_in(
     pins = tmp_path / "pins"
     lines = [chance.choice(NO_PIN)(server, chance) for _ in range(chance.randint(1, 4))]
     pins.write_bytes(b"\n".join(lines) + chance.choice([b"", b"\n", b"\r\n"]))
-    with pytest.raises(InfrastructureError, match=r"host key|not a usable known_hosts") as raised:
+    with pytest.raises(InfrastructureError, match=r"host key|invalid known_hosts") as raised:
         activate(session_on(server, known_hosts=str(pins)))
     assert "\n" not in str(raised.value)
     assert str(pins) in str(raised.value)
@@ -621,7 +621,7 @@ def test_36_an_unreadable_pin_file_is_told(serve: Serve, chance: random.Random, 
     """What is no file is no empty list of keys, and is not waited for."""
     chance.choice(NO_FILE)(tmp_path / "pins")
     begin = time.monotonic()
-    with pytest.raises(InfrastructureError, match="not a usable known_hosts file") as raised:
+    with pytest.raises(InfrastructureError, match="invalid known_hosts file") as raised:
         activate(session_on(serve(), known_hosts=str(tmp_path / "pins")))
     assert time.monotonic() - begin < FAULT_DEADLINE_S
     assert "\n" not in str(raised.value)
@@ -665,7 +665,7 @@ def test_37_what_is_no_key_is_told(serve: Serve, chance: random.Random, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("content", "match"), [(None, "No such file"), (b"garbage", "not a usable private key")]
+    ("content", "match"), [(None, "No such file"), (b"garbage", "invalid private key")]
 )
 def test_37_a_key_that_is_no_key_is_told(serve: Serve, tmp_path: Path, content: bytes | None, match: str):
     """A missing or broken private key is an InfrastructureError in one line."""
@@ -682,7 +682,7 @@ def test_a_refused_login_and_a_closed_port_are_lab_faults(serve: Serve, tmp_path
     server = serve()
     (tmp_path / "stranger").mkdir()
     stranger = servers.client_key(tmp_path / "stranger")
-    for wrong, match in (({"keyfile": str(stranger)}, "login refused"), ({}, "can't connect")):
+    for wrong, match in (({"keyfile": str(stranger)}, "login refused"), ({}, "cannot connect")):
         driver = session_on(server if wrong else attr.evolve(server, port=servers.free_port()), **wrong)
         with pytest.raises(InfrastructureError, match=match):
             activate(driver)

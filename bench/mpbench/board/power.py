@@ -10,12 +10,12 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from mpbench.board import ownership
 from mpbench.board.console import ConsoleRecorder
 from mpbench.board.session.shell_protocol import one_line
 from mpbench.core.errors import InfrastructureError
+from mpbench.core.secrets import redact, secret_values
 
 CONSOLE = "console"
 """Name of the recorder on the UART that U-Boot and Linux read."""
@@ -27,12 +27,14 @@ _pause = threading.Event().wait
 def name_of(power: Any) -> str:
     """Class, address and index of a power switch for messages, without user and password."""
     port = getattr(power, "port", None)
-    host = str(getattr(port, "host", ""))
-    url = urlsplit(host) if "//" in host else None
-    where = url._replace(netloc=url.netloc.rpartition("@")[2]).geturl() if url else host
     index = getattr(port, "index", None)
-    found = [type(power).__name__, where, "" if index is None else f"index {index}"]
-    return f"power switch ({', '.join(text for text in found if text)})"
+    found = [type(power).__name__, str(getattr(port, "host", "")), "" if index is None else f"index {index}"]
+    return _redacted(power, f"power switch ({', '.join(text for text in found if text)})")
+
+
+def _redacted(power: Any, text: str) -> str:
+    """`text` without the password in the switch's address, which labgrid's errors may contain."""
+    return redact(text, secret_values({"host": str(getattr(getattr(power, "port", None), "host", ""))}))
 
 
 def switch(power: Any, command: str, timeout_s: float) -> None:
@@ -56,10 +58,9 @@ def switch(power: Any, command: str, timeout_s: float) -> None:
     if thread.is_alive():
         raise InfrastructureError(f"{name_of(power)}: no answer to `{command}` within {timeout_s:g} s")
     if failure:
-        why = one_line(failure[0]) or type(failure[0]).__name__
-        raise InfrastructureError(f"{name_of(power)}: power command `{command}` failed: {why}") from failure[
-            0
-        ]
+        why = one_line(_redacted(power, str(failure[0]))) or type(failure[0]).__name__
+        # from None: a traceback would show the error as it was, with the switch's password
+        raise InfrastructureError(f"{name_of(power)}: power command `{command}` failed: {why}") from None
 
 
 def await_silence(

@@ -21,6 +21,7 @@ from attrs import define, field, frozen
 from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.evidence import Artefact
 from mpbench.core.files import AppendFile, Lines, write_whole
+from mpbench.core.secrets import redact_all
 
 VERSION = 4
 """Version of the lines' schema; a reader takes older ones too and refuses newer ones."""
@@ -194,11 +195,15 @@ def new_directory(root: Path, target: str, clock: Clock) -> Path:
 
 @define
 class Record:
-    """Writer of one run. `board`, `boot` and `epoch` go into every line from when they are known."""
+    """Writer of one run. `board`, `boot` and `epoch` go into every line from when they are known.
+
+    secrets: values that no line may contain; see mpbench.core.secrets
+    """
 
     directory: Path
     run: str
     clock: Clock = field(factory=Clock)
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
     board: str | None = None
     boot: str | None = None
     epoch: str | None = None
@@ -214,7 +219,7 @@ class Record:
         if wrong := known ^ fields.keys():
             raise UsageError(f"a line of kind {kind} has exactly {sorted(known)}; wrong: {sorted(wrong)}")
         try:
-            self._log.append(self._common(kind) | fields)
+            self._log.append(redact_all(self._common(kind) | fields, self.secrets))
         except (TypeError, ValueError) as e:
             raise UsageError(f"a line of kind {kind} cannot be written as JSON: {e}") from e
         self._count += 1

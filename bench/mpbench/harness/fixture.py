@@ -4,9 +4,9 @@
 import contextlib
 import getpass
 import hashlib
-import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from mpbench.board.identification import about
 from mpbench.board.kernel_log import KernelLogFollower
 from mpbench.board.protocols import Board
 from mpbench.core.errors import UsageError
+from mpbench.core.secrets import is_secret_name, redact, secret_values
 from mpbench.harness import place_lock
 from mpbench.harness.environment import profile_of
 from mpbench.harness.firmware import FirmwareFiles
@@ -76,7 +77,7 @@ def board(strategy: Any, target: Any, signing_key: rsa.RSAPrivateKey, request: A
     more["tests"] = " ".join(
         (request.config.rootpath.name, commit_of(request.config.rootpath) or "without git")
     )
-    state.identified(about(found), more)
+    state.identified(about(found), more | versions(target.resources))
     return found
 
 
@@ -86,11 +87,22 @@ def secure_console(target: Any) -> str:
 
 
 def operator(variables: Mapping[str, str]) -> dict[str, str]:
-    """User, host and the variables of labgrid and the bench; of what may be a secret, only the name."""
+    """User, host and the variables of labgrid and the bench, without secrets."""
     found = {"operator": f"{getpass.getuser()} on {socket.gethostname()}"}
     ours = {name: text for name, text in variables.items() if name.startswith(("LG_", "MPBENCH_"))}
-    secret = re.compile("TOKEN|PASS|SECRET|CREDENTIAL")
-    return found | {name: "(set)" if secret.search(name) else text for name, text in sorted(ours.items())}
+    secrets = secret_values(variables)
+    return found | {
+        name: "(set)" if is_secret_name(name) else redact(text, secrets)
+        for name, text in sorted(ours.items())
+    }
+
+
+def versions(resources: Iterable[Any]) -> dict[str, str]:
+    """Versions of the libraries that reach the board, and the provenance of the board's own resources."""
+    found = {name: metadata.version(name) for name in ("labgrid", "paramiko", "numpy")}
+    for resource in resources:
+        found |= getattr(resource, "provenance", {})
+    return found
 
 
 def sources(target_file: str, key: rsa.RSAPrivateKey) -> dict[str, str]:

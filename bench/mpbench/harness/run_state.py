@@ -20,6 +20,7 @@ from mpbench.core.evidence import Evidence
 from mpbench.core.facts import Measurement, Verdict
 from mpbench.core.provenance import is_virtual, provenance
 from mpbench.core.record import Clock, Record, new_directory
+from mpbench.core.secrets import secret_values
 from mpbench.core.shared_files import CHECKOUT, SHARED
 from mpbench.core.step import Step
 from mpbench.harness.verdicts import PhaseVerdict, of_measurement, of_test
@@ -78,7 +79,8 @@ class RunState:
 
     def open(self, root: Path, target: str, continues: str | None = None) -> None:
         """Start the record of a run on `target`; `continues`: id of the run that it resumes."""
-        self.record = Record(new_directory(root, target, self.clock), uuid.uuid4().hex[:12], self.clock)
+        directory, secrets = new_directory(root, target, self.clock), secret_values(self.variables)
+        self.record = Record(directory, uuid.uuid4().hex[:12], self.clock, secrets)
         self.record.append(
             "run-start",
             target=target,
