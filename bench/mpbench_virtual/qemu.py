@@ -4,7 +4,6 @@
 Ref: QEMU documentation, system/arm/virt.rst; docs/devel/testing/qtest.rst; QMP reference.
 """
 
-import json
 import socket
 import subprocess
 import threading
@@ -16,6 +15,8 @@ from attrs import frozen
 from mpbench.core.errors import InfrastructureError
 
 GIC_TYPE = "arm_gic"
+MONITOR = "qmp.sock"
+"""Socket of QEMU's monitor, in the board's directory."""
 ANSWER_S = 50.0
 """An idle host gives QEMU the time for an answer in a tenth of a second, a full one when its turn comes."""
 DIE_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL")
@@ -45,6 +46,7 @@ def command_line(parts: Parts, directory: Path, ram: Path, ram_bytes: int, ssh: 
         "-nodefaults",
         "-display", "none",
         "-no-shutdown",
+        "-S",
         "-bios", str(parts.firmware),
         "-kernel", str(parts.kernel),
         "-initrd", str(parts.initrd),
@@ -58,7 +60,7 @@ def command_line(parts: Parts, directory: Path, ram: Path, ram_bytes: int, ssh: 
         "-netdev", f"user,id=net,hostfwd=tcp:{ssh}-:22",
         "-device", "virtio-net-device,netdev=net",
         "-device", "virtio-rng-device",
-        "-chardev", f"socket,id=qmp,path={directory / 'qmp.sock'},server=on,wait=off",
+        "-chardev", f"socket,id=qmp,path={directory / MONITOR},server=on,wait=off",
         "-mon", "chardev=qmp,mode=control",
         "-qtest", f"unix:{directory / 'qtest.sock'}",
         "-qtest-log", "none",
@@ -90,6 +92,8 @@ class Qemu:
                 self._qtest = self._accept(listener)
                 self._answers = self._qtest.makefile("rb")
                 self._gic = self._find_gic()
+                # Started paused: output on consoles that are not read yet would block the monitor as well.
+                qmp(directory / MONITOR, "cont")
             except OSError as error:
                 self.kill()
                 raise InfrastructureError(f"QEMU did not start: {self._last_words() or error}") from error
@@ -116,7 +120,7 @@ class Qemu:
     def _find_gic(self) -> str:
         """QOM path of the interrupt controller: a wrong one would abort QEMU at the first interrupt."""
         path = "/machine/unattached"
-        for child in self.qmp("qom-list", path=path):
+        for child in qmp(self.directory / MONITOR, "qom-list", path=path):
             if child["type"] == f"child<{GIC_TYPE}>":
                 return f"{path}/{child['name']}"
         raise InfrastructureError(f"QEMU has no {GIC_TYPE} below {path}")
@@ -130,22 +134,6 @@ class Qemu:
         if not answer.startswith(b"OK"):
             raise InfrastructureError(f"QEMU refused {line.strip()!r}: {answer!r}")
 
-    def qmp(self, command: str, **arguments: Any) -> Any:
-        """One QMP command on a connection of its own; its `return`."""
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(ANSWER_S)
-            connection.connect(str(self.directory / "qmp.sock"))
-            with connection.makefile("rwb", buffering=0) as stream:
-                for request in (
-                    {"execute": "qmp_capabilities"},
-                    {"execute": command, "arguments": arguments},
-                ):
-                    stream.write(json.dumps(request).encode() + b"\n")
-                try:
-                    return _last_return(stream)
-                except TimeoutError as e:
-                    raise TimeoutError(f"no answer to {command} within {ANSWER_S:g} s") from e
-
     def kill(self) -> None:
         """End it at once, as a power cut would."""
         self.process.kill()
@@ -155,17 +143,34 @@ class Qemu:
             self._qtest.close()
 
 
-def _last_return(stream: Any) -> Any:
-    """The second `return`: the first answers qmp_capabilities; greetings and events are passed over."""
-    seen = 0
-    for line in stream:
-        message = json.loads(line)
-        if "error" in message:
-            raise InfrastructureError(f"QMP: {message['error']['desc']}")
-        seen += "return" in message
-        if seen == 2:
-            return message["return"]
-    raise ConnectionResetError("QEMU closed its monitor in mid-command")
+def qmp(monitor: Path, command: str, **arguments: Any) -> Any:
+    """One QMP command by labgrid's client, on a connection of its own; its `return`.
+
+    InfrastructureError for an error of QEMU, OSError if the monitor is closed or sends nothing for ANSWER_S:
+    labgrid's client reads without a time-out, so the socket has one.
+    """
+    # Here, not above: labgrid takes half a second, which QEMU needs to start as well.
+    from labgrid.util.qmp import QMPError, QMPMonitor  # noqa: PLC0415
+
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(ANSWER_S)
+        connection.connect(str(monitor))
+        with connection.makefile("rwb") as stream:
+            try:
+                return QMPMonitor(stream, stream).execute(command, arguments)
+            except TimeoutError as e:
+                raise TimeoutError(f"no answer to {command} within {ANSWER_S:g} s") from e
+            except (QMPError, ValueError) as e:  # no line, half a line, no greeting
+                raise ConnectionError(f"QEMU's monitor failed during {command}: {e}") from e
+            except TypeError as e:  # labgrid's QMPError accepts text only, and QEMU's error is a mapping
+                raise InfrastructureError(f"QMP: {e.args[-1]['desc']}") from e
+
+
+def version(monitor: Path) -> str:
+    """Version of a running QEMU and of its package: "7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)"."""
+    found = qmp(monitor, "query-version")
+    number = ".".join(str(found["qemu"][part]) for part in ("major", "minor", "micro"))
+    return f"{number} ({found['package']})" if found["package"] else number
 
 
 def ram_path(fd: int) -> Path:

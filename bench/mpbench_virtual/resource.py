@@ -14,7 +14,7 @@ from labgrid.factory import target_factory
 from labgrid.resource.common import ManagedResource, ResourceManager
 
 from mpbench.core.errors import InfrastructureError
-from mpbench_virtual import application, boards, keys, xtest
+from mpbench_virtual import application, boards, keys, qemu, xtest
 from mpbench_virtual.models import KINDS
 
 
@@ -86,6 +86,13 @@ class VirtualBoard(ManagedResource):  # type: ignore[misc]
     def application(self) -> Path:
         """The bench's own trusted application (UUID.ta), signed for this board, built on the first call."""
         return application.application(KINDS[self.kind])
+
+    @property
+    def provenance(self) -> dict[str, str]:
+        """Versions of the software that emulates the board, once it is on."""
+        if self.board is None:
+            return {}
+        return {"qemu": qemu.version(self.board.directory / qemu.MONITOR)}
 
     @property
     def keyfile(self) -> Path:

@@ -330,17 +330,17 @@ def test_a_switch_is_named_by_its_address_without_the_password():
 
 
 def test_an_error_of_a_switch_shows_no_password():
-    """labgrid's errors may contain the switch's URL or its password: both are hidden, in the traceback too."""
+    """labgrid's errors may contain the switch's URL or password: both are hidden, in the traceback too."""
 
     class Switch:
-        target, port = Target("t"), NetworkPowerPort(Target("t"), "p", "rest", "http://u:c4n4ry@relay/r")
+        target, port = Target("t"), NetworkPowerPort(Target("t"), "p", "rest", "http://u:c4n4ry@relay/r", "0")
 
         def off(self) -> None:
             raise ConnectionError(f"GET {self.port.host}: login 'c4n4ry' refused")
 
     with pytest.raises(InfrastructureError) as raised:
         power.switch(Switch(), "off", 5)
-    switch = "power switch (Switch, http://***@relay/r)"
+    switch = "power switch (Switch, http://***@relay/r, index 0)"
     refused = "GET http://***@relay/r: login '***' refused"
     assert str(raised.value) == f"{switch}: power command `off` failed: {refused}"
     assert raised.value.__suppress_context__

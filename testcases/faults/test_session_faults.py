@@ -664,9 +664,7 @@ def test_37_what_is_no_key_is_told(serve: Serve, chance: random.Random, tmp_path
     assert "\n" not in str(raised.value)
 
 
-@pytest.mark.parametrize(
-    ("content", "match"), [(None, "No such file"), (b"garbage", "invalid private key")]
-)
+@pytest.mark.parametrize(("content", "match"), [(None, "No such file"), (b"garbage", "invalid private key")])
 def test_37_a_key_that_is_no_key_is_told(serve: Serve, tmp_path: Path, content: bytes | None, match: str):
     """A missing or broken private key is an InfrastructureError in one line."""
     path = tmp_path / "broken"

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: MIT
-"""A QEMU that starts but says nothing."""
+"""QEMU's monitor: answers, errors, and a QEMU that starts but does not answer."""
 
+import socket
 import sys
+import threading
 
 import pytest
 
 from mpbench.core.errors import InfrastructureError
 from mpbench_virtual import qemu
 
-MUTE = """
+SILENT = """
 import socket, sys
 monitor = socket.socket(socket.AF_UNIX)
 monitor.bind(sys.argv[1] + "/qmp.sock")
@@ -21,10 +23,10 @@ with socket.socket(socket.AF_UNIX) as qtest:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"), [([], "no answer to qom-list within 0.2 s"), (["loud"], "busy with something else")]
+    ("words", "reason"), [([], "no answer to qom-list within 0.2 s"), (["loud"], "busy with something else")]
 )
-def test_a_mute_monitor_is_named(tmp_path, monkeypatch, words, said):
-    """A QEMU whose monitor does not answer ends, and its own last words or the question are told."""
+def test_a_mute_monitor_is_named(tmp_path, monkeypatch, words, reason):
+    """A QEMU whose monitor does not answer is killed; the error has its last output, else the command."""
     accept = qemu.Qemu._accept
 
     def accepted(self, listener):
@@ -35,6 +37,67 @@ def test_a_mute_monitor_is_named(tmp_path, monkeypatch, words, said):
     monkeypatch.setattr(qemu.Qemu, "_accept", accepted)
     with (
         (tmp_path / "ram").open("wb") as ram,
-        pytest.raises(InfrastructureError, match=f"QEMU did not start: {said}"),
+        pytest.raises(InfrastructureError, match=f"QEMU did not start: {reason}"),
     ):
-        qemu.Qemu([sys.executable, "-c", MUTE, str(tmp_path), *words], tmp_path, ram.fileno())
+        qemu.Qemu([sys.executable, "-c", SILENT, str(tmp_path), *words], tmp_path, ram.fileno())
+
+
+GREETING = b'{"QMP": {"version": {}, "capabilities": []}}\n{"return": {}}\n'
+VERSION = b'{"return": {"qemu": {"micro": 22, "minor": 2, "major": 7}, "package": "%s"}}\n'
+
+
+@pytest.fixture
+def monitor(tmp_path):
+    """`monitor(data)` → the socket of a monitor that sends `data` to one client and closes."""
+    threads = []
+
+    def start(data: bytes):
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(tmp_path / "qmp.sock"))
+        listener.listen()
+
+        def serve():
+            connection, _ = listener.accept()
+            with listener, connection:
+                connection.sendall(data)
+                connection.shutdown(socket.SHUT_WR)
+                while connection.recv(4096):
+                    pass
+
+        threads.append(threading.Thread(target=serve))
+        threads[-1].start()
+        return tmp_path / "qmp.sock"
+
+    yield start
+    for thread in threads:
+        thread.join(5)
+
+
+@pytest.mark.parametrize(
+    ("package", "version"),
+    [(b"", "7.2.22"), (b"Debian 1:7.2", "7.2.22 (Debian 1:7.2)")],
+)
+def test_the_version_of_a_running_qemu(monitor, package, version):
+    """Number and package of QEMU; events before the answer are skipped."""
+    event = b'{"event": "RESUME", "timestamp": {}}\n'
+    assert qemu.version(monitor(GREETING + event + VERSION % package)) == version
+
+
+def test_an_error_of_the_monitor_is_named(monitor):
+    """QEMU's own description of an error is the message."""
+    answer = b'{"error": {"class": "GenericError", "desc": "no such path"}}\n'
+    with pytest.raises(InfrastructureError, match=r"^QMP: no such path$"):
+        qemu.qmp(monitor(GREETING + answer), "qom-list", path="/x")
+
+
+@pytest.mark.parametrize("data", [b"", GREETING, GREETING + b'{"ret', b'{"hello": 1}\n', b"\xff\n"])
+def test_a_monitor_that_closes_is_named(monitor, data):
+    """A monitor that closes early, sends half a line or is no monitor ends the command at once."""
+    with pytest.raises(ConnectionError, match="QEMU's monitor failed during query-version: "):
+        qemu.version(monitor(data))
+
+
+def test_a_missing_monitor_is_an_error_of_the_system(tmp_path):
+    """Without a QEMU there is no socket to connect to."""
+    with pytest.raises(FileNotFoundError):
+        qemu.version(tmp_path / "qmp.sock")
