@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A headless Chromium, spoken to through a pipe: for tests of the pages that people read.
+"""A headless Chromium, controlled through a pipe, for tests of HTML pages.
 
 Ref: Chrome DevTools Protocol; --remote-debugging-pipe: the browser reads commands on descriptor 3 and answers
 on 4, JSON messages that end with NUL.
@@ -32,7 +32,7 @@ FLAGS = (
     "--host-resolver-rules=MAP * ~NOTFOUND",
     "--remote-debugging-pipe",
 )
-"""No sandbox: as root there is none. No network: whatever it asks for is not found."""
+"""No sandbox, which root cannot have. No network: no host name can be resolved."""
 WRAPPER = 'exec 3<&"$1" 4>&"$2"; shift 2; exec "$@"'
 
 
@@ -43,7 +43,7 @@ def program() -> str | None:
 
 @contextlib.contextmanager
 def browser() -> Iterator["Browser"]:
-    """A browser with a profile of its own and no network; both are gone afterwards."""
+    """A browser with a temporary profile and no network; both are removed afterwards."""
     with tempfile.TemporaryDirectory(prefix="browser-", ignore_cleanup_errors=True) as profile:
         commands, our_out = os.pipe()
         our_in, answers = os.pipe()
@@ -82,7 +82,7 @@ class Browser:
         self.complaints: list[str] = []
 
     def ask(self, method: str, **params: Any) -> dict[str, Any]:
-        """Send a command; its result. Fails with what the browser says."""
+        """Send a command; its result. Fails with the browser's error."""
         self._number += 1
         message: dict[str, Any] = {"id": self._number, "method": method, "params": params}
         if self._session:
@@ -108,7 +108,7 @@ class Browser:
         return message
 
     def _notice(self, message: dict[str, Any]) -> None:
-        """Events: the page is there; the page, or its policy, complains."""
+        """Handle events: the page has loaded; an exception or a violation of its policy was logged."""
         method = message.get("method")
         self.loaded += method == "Page.loadEventFired"
         if method == "Log.entryAdded":
@@ -117,20 +117,20 @@ class Browser:
             self.complaints.append(str(message["params"]["exceptionDetails"]))
 
     def open(self, page: Path, fragment: str = "") -> None:
-        """Load a file and wait until it is there."""
+        """Load a file and wait for its load event."""
         before = self.loaded
         self.ask("Page.navigate", url=page.resolve().as_uri() + fragment)
         while self.loaded == before:
             self._next("Page.navigate")
 
     def run(self, script: str) -> Any:
-        """Value of a JavaScript expression."""
+        """Value of a JavaScript expression, awaited if it is a promise."""
         found = self.ask("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in found, found["exceptionDetails"]
         return found["result"].get("value")
 
     def look(self, width: int, height: int = 900, *, dark: bool = False, media: str = "") -> None:
-        """Window size, colour scheme, medium ("print")."""
+        """Set window size in pixels, colour scheme and medium ("print")."""
         self.ask(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -142,6 +142,6 @@ class Browser:
         self.ask("Emulation.setEmulatedMedia", media=media, features=scheme)
 
     def pdf(self) -> bytes:
-        """The page, printed on A4."""
+        """The page as a PDF on A4."""
         found = self.ask("Page.printToPDF", paperWidth=8.27, paperHeight=11.69, printBackground=False)
         return base64.b64decode(found["data"])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The bench as its users run it on a board that is up already: commands, their environment, their record."""
+"""Runs of the bench as a user starts them, on a board that is up already: commands, environment, record."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from mpbench_virtual.models import KINDS
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 KIND = KINDS[os.environ.get("MPBENCH_KIND", "mp25")]
-"""The kind of board that stands for one in a lab or on a desk; `make mp15` asks for another."""
+"""Kind of virtual board in these tests of labs and desks; `make mp15` selects another."""
 SOC = KIND.soc
 PROFILE = f"virtual-{SOC.name}"
 BOOT_S, COMMAND_S, RUN_S = 120.0, 60.0, 300.0
@@ -29,7 +29,7 @@ def program(name: str) -> Path:
 
 
 def boot(board: boards.StartedBoard) -> None:
-    """Switch the board on and wait for its SSH server, which sends no event that it is up."""
+    """Switch the board on and poll its SSH server until it answers."""
     power(board, True)
     pause = threading.Event()
     for _ in range(int(BOOT_S / LOOK_S)):
@@ -40,7 +40,7 @@ def boot(board: boards.StartedBoard) -> None:
 
 
 class Bench:
-    """Runs of the bench with one target file and one set of variables; ours only, not those of this run."""
+    """Runs of the bench with one target file and set of variables, without the variables of this run."""
 
     def __init__(self, target: Path, directory: Path, variables: dict[str, str]) -> None:
         self.target = target
@@ -49,17 +49,17 @@ class Bench:
         self.runs = directory / "none"
 
     def run(self, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
-        """pytest on the board; its record is what record() and ends() are about."""
+        """Run pytest on the board; record(), ends() and page() then read what it wrote."""
         self.runs = Path(tempfile.mkdtemp(prefix="runs-", dir=self.directory))
         command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--lg-env", str(self.target)]
         return self.call(RUN_S, *command, *arguments, MPBENCH_REPORTS=str(self.runs), **variables)
 
     def mpbench(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        """The command mpbench."""
+        """Run the command mpbench."""
         return self.call(COMMAND_S, str(program("mpbench")), *arguments)
 
     def call(self, timeout_s: float, *command: str, **variables: str) -> "subprocess.CompletedProcess[str]":
-        """Any command in the lab's environment."""
+        """Run a command in the environment of these runs."""
         env = {k: v for k, v in os.environ.items() if not k.startswith(("LG_", "MPBENCH_", "PYTEST_"))}
         return subprocess.run(
             command,

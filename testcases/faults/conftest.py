@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Seeds, and the invariants of a fault: nothing leaks, whatever went wrong.
+"""Seeds of the fault tests, and invariant I3: nothing leaks, whatever fails.
 
-What may leak is looked for where only these tests put things: other runs on this host are none of theirs.
+Leaks are searched for where these tests put files and processes, not among those of other runs.
 """
 
 import atexit
@@ -25,11 +25,11 @@ from testcases.contract.servers import children
 __all__ = ["serve"]
 
 SEEDS = int(os.environ.get("MPBENCH_SEEDS", "2"))
-"""How many seeds each fault is tried with: MPBENCH_SEEDS=25 for all."""
+"""Seeds per fault; the release criterion is MPBENCH_SEEDS=25."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test that takes `chance` runs once per seed; FEW_SEEDS of its module if nobody said how many."""
+    """A test with the fixture `chance` runs once per seed; without MPBENCH_SEEDS, FEW_SEEDS of its module."""
     if "chance" in metafunc.fixturenames:
         few = SEEDS if "MPBENCH_SEEDS" in os.environ else getattr(metafunc.module, "FEW_SEEDS", SEEDS)
         metafunc.parametrize("chance", range(few), indirect=True, ids=lambda seed: f"seed{seed}")
@@ -37,18 +37,18 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def chance(request: pytest.FixtureRequest) -> random.Random:
-    """Random numbers of this seed."""
+    """Random number generator with this seed."""
     return random.Random(request.param)
 
 
 @pytest.fixture(autouse=True, scope="session")
 def own_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Temporary files and boards of this process and its children are in a directory of their own.
+    """Directory of its own for temporary files and boards of this process and its children.
 
-    Its path is short: Unix sockets of boards are below it, and their paths have 107 bytes at most. It goes
+    Its path is short: Unix sockets of boards are below it, whose paths have at most 107 bytes. It is removed
     when the process ends, after the boards that a target file started.
     """
-    tmp_path_factory.getbasetemp()  # what pytest keeps for people stays where they look for it
+    tmp_path_factory.getbasetemp()  # directories that pytest keeps stay in their usual place
     place = Path(tempfile.mkdtemp(prefix="faults-"))
     atexit.register(shutil.rmtree, place, ignore_errors=True)
     with pytest.MonkeyPatch.context() as patch:
@@ -60,18 +60,18 @@ def own_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(autouse=True)
 def nothing_leaks(own_place: Path, tmp_path: Path) -> Iterator[None]:  # noqa: ARG001 - made before the first look
-    """No descriptor, process, thread or temporary file outlives a fault."""
+    """No descriptor, process, thread or temporary file remains after a fault."""
     before = held(own_place)
     yield
     deadline = time.monotonic() + 10
     while (left := {k: v - before[k] for k, v in held(own_place).items()}) and any(left.values()):
-        assert time.monotonic() < deadline, f"left behind: {left}"
+        assert time.monotonic() < deadline, f"leaked: {left}"
         gc.collect()
         time.sleep(0.02)
 
 
 def held(place: Path) -> dict[str, set[str]]:
-    """What this process has: descriptors, children, threads, and files below `place`."""
+    """Resources of this process: descriptors, children, threads, and files below `place`."""
     return {
         "descriptors": {f"{f.name} {_target(f)}" for f in Path("/proc/self/fd").iterdir() if _target(f)},
         "processes": {str(pid) for pid in children(os.getpid())},
@@ -81,7 +81,7 @@ def held(place: Path) -> dict[str, set[str]]:
 
 
 def _free(folder: str, name: str) -> bool:
-    """A lock of a board whose holder has gone: its file stays, for the next one."""
+    """Whether the file is a board's lock that is not held: such a file stays for the next board."""
     if not name.endswith(".lock"):
         return False
     with contextlib.suppress(OSError), Path(folder, name).open("a") as file:

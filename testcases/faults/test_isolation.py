@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Fault tests look for leaks in their own place: another run on this host is none of theirs."""
+"""Fault tests search for leaks in a directory of their own, so that other runs on this host do not matter."""
 
 import fcntl
 import subprocess
@@ -24,19 +24,19 @@ WHERE = (
 
 
 def test_children_share_the_place_of_these_tests(own_place: Path) -> None:
-    """Temporary files and boards of this process and of what it starts are in the same place."""
-    said = subprocess.run([sys.executable, "-c", WHERE], capture_output=True, text=True, check=True)
-    assert said.stdout.split() == [tempfile.gettempdir(), str(runtime_dir())] == [str(own_place)] * 2
+    """Temporary files and boards of this process and of its children are in one directory."""
+    done = subprocess.run([sys.executable, "-c", WHERE], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [tempfile.gettempdir(), str(runtime_dir())] == [str(own_place)] * 2
 
 
 def test_a_board_of_these_tests_has_room_for_its_sockets() -> None:
-    """The longest name of a board that a target file starts makes a socket path that Linux takes."""
+    """The longest name of a board that a target file starts gives a socket path that Linux accepts."""
     socket = run_dir() / f"run-{2**22}-virtual-mp25-spi" / "console.sock"
     assert len(bytes(socket)) <= LONGEST_SOCKET
 
 
 def test_only_what_is_left_in_the_own_place_is_a_leak(own_place: Path, tmp_path: Path) -> None:
-    """A file of another run elsewhere is not noticed; one below the place is, however deep."""
+    """A file elsewhere is not counted as a leak; a file below the directory is, at any depth."""
     before = held(own_place)
     with tempfile.NamedTemporaryFile(prefix="mpbench-", dir=own_place.parent):
         assert held(own_place)["files"] == before["files"]
@@ -50,7 +50,7 @@ def test_only_what_is_left_in_the_own_place_is_a_leak(own_place: Path, tmp_path:
 def test_a_board_that_is_just_being_made_is_not_cleared_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between the making of its directory and the lock of it, another run of this user waits."""
+    """Until a new board's directory is locked, the cleanup of another run waits."""
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     with boards._cleanup_lock():
         other = threading.Thread(target=boards.remove_stale)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Killed runs and killed boards leave nothing: no QEMU, no port, no memory, no directory (I3)."""
+"""Killed runs and killed boards leak nothing: no QEMU, no port, no memory, no directory (I3)."""
 
 import os
 import signal
@@ -30,7 +30,7 @@ time.sleep(600)
 
 
 def quiet(_step, _what):
-    """A build report that nobody reads."""
+    """A build report that is discarded."""
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +40,7 @@ def own_state(tmp_path, monkeypatch):
 
 
 def wait_for(condition, what):
-    """Wait for what no event tells: processes of others and their files."""
+    """Poll until `condition` holds: the end of another process' children sends no event."""
     end = time.monotonic() + DEADLINE_S
     while not (found := condition()):
         assert time.monotonic() < end, f"{what} did not happen within {DEADLINE_S} s"
@@ -58,7 +58,7 @@ def children(pid):
 
 
 def is_gone(pid):
-    """Whether a process has ended; one that only waits to be reaped has."""
+    """Whether a process has ended; a zombie counts as ended."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
     except (FileNotFoundError, ProcessLookupError):
@@ -66,7 +66,7 @@ def is_gone(pid):
 
 
 def all_gone(board, pids):
-    """Processes, ports and directory of a board."""
+    """Whether processes, ports and directory of a board are gone."""
     if not all(is_gone(pid) for pid in pids) or board.directory.exists():
         return False
     for port in board.ports.values():
@@ -77,14 +77,14 @@ def all_gone(board, pids):
 
 
 def owned_board():
-    """The board that is up, its process and QEMU's, once QEMU runs."""
+    """The board that is up, and process ids of the board and of QEMU, once QEMU runs."""
     board = wait_for(lambda: next(iter(boards.boards()), None), "a board")
     qemu = wait_for(lambda: children(board.pid), "QEMU")
     return board, [board.pid, *qemu]
 
 
 def test_killed_owner_takes_its_board_along():
-    """SIGKILL of the process that started a board ends board and QEMU and frees ports and directory."""
+    """SIGKILL of the process that started a board ends board and QEMU, and frees ports and directory."""
     owner = subprocess.Popen([sys.executable, "-c", OWNER], stdout=subprocess.PIPE)
     with owner:
         assert owner.stdout.readline()
@@ -94,7 +94,7 @@ def test_killed_owner_takes_its_board_along():
 
 
 def test_killed_pytest_takes_its_board_along(tmp_path):
-    """SIGKILL of pytest in mid-run leaves no QEMU, no port and no RAM: the RAM has no file to be left."""
+    """SIGKILL of pytest during a run leaves no QEMU, no port and no RAM, since the RAM is a memfd."""
     target = CHECKOUT / "targets/virtual-mp25.yaml"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--lg-env", str(target)]
     reports = f"--bench-reports={tmp_path / 'reports'}"
@@ -107,13 +107,13 @@ def test_killed_pytest_takes_its_board_along(tmp_path):
 
 
 def _ram_of(pid):
-    """The descriptor of the guest's RAM."""
+    """The /proc link of the descriptor of the guest's RAM."""
     links = Path(f"/proc/{pid}/fd").iterdir()
     return wait_for(lambda: next((p for p in links if "memfd" in os.readlink(p)), None), "the RAM")
 
 
 def test_killed_board_process_takes_qemu_along_and_its_place_is_reused():
-    """SIGKILL of a board's own process ends QEMU; the next board clears up what it left."""
+    """SIGKILL of a board's own process ends QEMU; the next board removes its directory."""
     board = boards.start("mp25", "first", quiet, lifeline=True)
     power(board, True)
     pids = [board.pid, *children(board.pid)]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Fault 26: a power switch that fails, comes late, or lies, in front of a virtual board of these tests.
+"""Fault 26: a power switch that fails, is late, or reports a success that is none.
 
-Each time: the lab's fault with the switch's name, in bounded time, or a board that was really switched off
-and on; never a verdict, and nothing further is run on a board whose power nobody knows.
+The result is an InfrastructureError that names the switch, in bounded time, or a board that was really
+switched off and on; never a verdict, and no test runs on a board whose power state is unknown.
 """
 
 import contextlib
@@ -39,31 +39,31 @@ FEW_SEEDS = 1
 WAIT_S = 60.0
 PATIENT_S = 120.0
 SLACK_S = 8.0
-"""On a busy host: from a deadline until the thread that waited for it runs again, an SSH try included."""
+"""Delay on a busy host between a deadline and the thread that waited for it, one SSH attempt included."""
 
 
 class Relay(BaseHTTPRequestHandler):
-    """Speaks as the board's own power port does, and does what the switch is told to make of an order."""
+    """HTTP server in the form of the board's own power port; the switch decides how it answers."""
 
     switch: "Switch"
 
     def do_PUT(self) -> None:
-        """An order."""
+        """A power command."""
         wanted = self.rfile.read(int(self.headers["Content-Length"]))
         self.switch.next_answer()(self, wanted)
 
     def ok(self) -> None:
-        """What a good switch answers."""
-        self.say(200)
+        """The answer of a working switch."""
+        self.answer(200)
 
-    def say(self, code: int) -> None:
+    def answer(self, code: int) -> None:
         """An answer without a body."""
         self.send_response(code)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """Nobody reads it."""
+        """No log."""
 
 
 Answer = Callable[[Relay, bytes], None]
@@ -71,7 +71,7 @@ Answer = Callable[[Relay, bytes], None]
 
 @define
 class Switch:
-    """A relay in front of the board's power port. answers: for the next orders, in order; then it obeys."""
+    """A relay in front of the board's power port. answers: to the next commands, in order; then it works."""
 
     board: boards.StartedBoard
     answers: list[Answer] = field(factory=list)
@@ -81,15 +81,15 @@ class Switch:
 
     def __attrs_post_init__(self) -> None:
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), type("Mine", (Relay,), {"switch": self}))
-        self.server.daemon_threads = False  # an order that goes on is waited for
+        self.server.daemon_threads = False  # close() waits for commands that are being executed
 
     @property
     def name(self) -> str:
-        """How errors call it."""
+        """Its name in error messages."""
         return f"127.0.0.1:{self.server.server_address[1]}"
 
     def next_answer(self) -> Answer:
-        """What becomes of this order."""
+        """Handler of the next command."""
         return self.answers.pop(0) if self.answers else obey
 
     def do(self, wanted: bytes) -> None:
@@ -97,12 +97,12 @@ class Switch:
         power(self.board, wanted == b"1")
 
     def stop_listening(self) -> None:
-        """Nobody is there any more."""
+        """Close the listening socket."""
         self.server.shutdown()
         self.server.server_close()
 
     def close(self) -> None:
-        """No connection and no late action is left."""
+        """End all connections and late actions."""
         self.ended.set()
         self.stop_listening()
         for timer in self.late:
@@ -110,18 +110,18 @@ class Switch:
 
 
 def obey(relay: Relay, wanted: bytes) -> None:
-    """As it should be."""
+    """Execute the command and answer."""
     relay.switch.do(wanted)
     relay.ok()
 
 
 def lie(relay: Relay, _wanted: bytes) -> None:
-    """Answered, and not done."""
+    """Answer, but do not execute."""
     relay.ok()
 
 
 def late(by_s: float) -> Answer:
-    """Answered, and done some time later."""
+    """Answer, and execute `by_s` seconds later."""
 
     def answer(relay: Relay, wanted: bytes) -> None:
         timer = threading.Timer(by_s, relay.switch.do, [wanted])
@@ -133,29 +133,29 @@ def late(by_s: float) -> Answer:
 
 
 def error(relay: Relay, _wanted: bytes) -> None:
-    """HTTP 500."""
-    relay.say(500)
+    """Answer HTTP 500."""
+    relay.answer(500)
 
 
 def drop(relay: Relay, _wanted: bytes) -> None:
-    """The connection is reset."""
+    """Reset the connection."""
     relay.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     relay.connection.close()
     relay.close_connection = True
 
 
 def cut(relay: Relay, _wanted: bytes) -> None:
-    """The answer ends in its middle."""
+    """Send a truncated answer."""
     relay.wfile.write(b"HTTP/1.1 2")
 
 
 def babble(relay: Relay, _wanted: bytes) -> None:
-    """No HTTP at all."""
+    """Send an answer that is not HTTP."""
     relay.wfile.write(b"\x1b[2J\xff\0<b>relay</b>\r\n\r\n")
 
 
 def mute(relay: Relay, _wanted: bytes) -> None:
-    """Never an answer."""
+    """Never answer."""
     relay.switch.ended.wait()
 
 
@@ -163,7 +163,7 @@ FAILURES = (error, drop, cut, babble)
 
 
 def in_spite_of(failure: Answer, chance: random.Random) -> Answer:
-    """A failure whose order is obeyed all the same, or is not."""
+    """A failure that executes its command, or does not."""
     acts = chance.random() < 0.5
 
     def answer(relay: Relay, wanted: bytes) -> None:
@@ -179,7 +179,7 @@ def in_spite_of(failure: Answer, chance: random.Random) -> Answer:
 
 @pytest.fixture(scope="module")
 def board() -> Iterator[boards.StartedBoard]:
-    """A virtual board of these tests, behind each test's own switch; all its files are there."""
+    """A virtual board for all tests here, behind each test's own switch."""
     found = boards.start("mp25", "switched", lambda _step, _what: None, lifeline=True)
     power(found, True)
     yield found
@@ -188,7 +188,7 @@ def board() -> Iterator[boards.StartedBoard]:
 
 @pytest.fixture
 def switch(board: boards.StartedBoard) -> Iterator[Switch]:
-    """A good switch; the board is off before and afterwards."""
+    """A working switch; the board is off before and afterwards."""
     power(board, False)
     made = Switch(board)
     thread = threading.Thread(target=made.server.serve_forever, name="switch", daemon=True)
@@ -201,7 +201,7 @@ def switch(board: boards.StartedBoard) -> Iterator[Switch]:
 
 @pytest.fixture
 def target_file(switch: Switch, tmp_path: Path) -> Path:
-    """targets/virtual-mp25.yaml with the board that is there, and the switch."""
+    """targets/virtual-mp25.yaml with this board and the switch."""
     text = (CHECKOUT / "targets/virtual-mp25.yaml").read_text()
     relay = f"http://{switch.name}/power/{{index}}"
     resource = f"      - NetworkPowerPort: {{name: relay, model: rest, host: '{relay}', index: '0'}}\n"
@@ -229,7 +229,7 @@ def stm32mp(target_file: Path) -> Iterator[Any]:
 
 
 def lab_fault(stm32mp: Any, deadline_s: float, *way: str) -> str:
-    """What ends a sequence of transitions: an InfrastructureError of one line, in time; the strategy keeps it."""
+    """Text of the InfrastructureError that ends these transitions: one line, in time, raised again later."""
     begin = time.monotonic()
     faults = []
     for _ in range(2):
@@ -244,13 +244,13 @@ def lab_fault(stm32mp: Any, deadline_s: float, *way: str) -> str:
 
 
 def go(stm32mp: Any, *way: str) -> None:
-    """Into these states, one after the other."""
+    """Transition to these states in order."""
     for status in way:
         stm32mp.transition(status)
 
 
 def is_on(board: boards.StartedBoard) -> bool:
-    """By the board's own power port."""
+    """Whether the board's own power port reports on."""
     with urllib.request.urlopen(board.power_url.format(index=0), timeout=WAIT_S) as answer:
         return bool(answer.read() == b"1")
 
@@ -264,18 +264,18 @@ def in_shell(strategy: Any) -> None:
 
 
 def in_bootloader(strategy: Any) -> None:
-    """U-Boot waits at its prompt: no SSH, and not a word by itself."""
+    """At U-Boot's prompt: no SSH, and silent consoles."""
     strategy.transition("bootloader")
 
 
 def used_by_others(strategy: Any) -> None:
-    """It is on, and this run does not know since when: booting, up soon."""
+    """On, since a time that this run does not know: still booting."""
     strategy.target.activate(strategy.power)
     strategy.power.on()
 
 
 def hung(strategy: Any) -> None:
-    """Linux was up, and neither SSH nor a console will say anything any more."""
+    """Linux was up and hangs: no SSH, and silent consoles."""
     strategy.transition("shell")
     board = strategy.target.get_resource("VirtualBoard", name="board").board
     (qemu,) = children(board.pid)
@@ -289,7 +289,7 @@ STATES = (in_shell, in_bootloader, used_by_others, hung)
 
 
 def test_26_a_switch_that_fails(stm32mp: Any, switch: Switch, chance: random.Random) -> None:
-    """An order that is refused, cut off or not answered is the switch's fault, whether or not it acted."""
+    """A command that is refused, truncated or not answered is an InfrastructureError of the switch."""
     chance.choice([in_shell, used_by_others])(stm32mp)
     failure, word = chance.choice([*FAILURES, mute, None]), chance.choice(["off", "on"])
     go(stm32mp, *(["off"] if word == "on" else []))
@@ -299,9 +299,11 @@ def test_26_a_switch_that_fails(stm32mp: Any, switch: Switch, chance: random.Ran
         switch.answers = [in_spite_of(failure, chance)]
     stm32mp.power_timeout_s = chance.uniform(0.3, 1.0) if failure is mute else WAIT_S
     deadline_s = stm32mp.power_timeout_s if failure is mute else 2.0
-    said = lab_fault(stm32mp, deadline_s, "shell" if word == "on" else chance.choice(["off", "bootloader"]))
-    assert switch.name in said
-    assert f"`{word}`" in said
+    message = lab_fault(
+        stm32mp, deadline_s, "shell" if word == "on" else chance.choice(["off", "bootloader"])
+    )
+    assert switch.name in message
+    assert f"`{word}`" in message
     assert (stm32mp.status.name == "off") == (word == "on")
 
 
@@ -309,12 +311,12 @@ def test_26_a_switch_that_fails(stm32mp: Any, switch: Switch, chance: random.Ran
 
 
 def test_26_a_switch_that_comes_late(stm32mp: Any, switch: Switch, chance: random.Random) -> None:
-    """An answer before the act is not believed: the board has booted since, or the switch is named."""
+    """A late switch is detected: either the board has booted since, or the error names the switch."""
     in_state = chance.choice(STATES)
     in_state(stm32mp)
     before = getattr(stm32mp.session, "boot_id", None)
     switch.answers = [late(chance.uniform(0.1, 3.0)), chance.choice([obey, late(chance.uniform(0.1, 2.0))])]
-    # A late `off` may hit the board that was not off: it will not come then.
+    # A late `off` may switch off the board after its `on`: then it does not boot.
     doubtful = in_state in (hung, used_by_others)
     stm32mp.off_timeout_s = stm32mp.boot_timeout_s = 4.0 if doubtful else PATIENT_S
     begin = time.monotonic()
@@ -330,7 +332,7 @@ def test_26_a_switch_that_comes_late(stm32mp: Any, switch: Switch, chance: rando
 
 
 def age_s(stm32mp: Any) -> float:
-    """Since when Linux runs, by its own word."""
+    """Uptime of Linux in seconds."""
     return float(stm32mp.session.read("/proc/uptime").split()[0])
 
 
@@ -338,9 +340,9 @@ def age_s(stm32mp: Any) -> float:
 
 
 def test_26_off_that_is_none(stm32mp: Any, switch: Switch, chance: random.Random) -> None:
-    """A board that runs on is never taken for one that was switched off, in whatever state it was.
+    """A board that stays on although `off` was answered is detected, in every state.
 
-    But for one that came on just before: where its firmware is silent, Linux may begin after our own `on`.
+    Except one that was switched on just before: its boot firmware is silent, and Linux may start after `on`.
     """
     in_state = chance.choice(STATES)
     in_state(stm32mp)
@@ -352,19 +354,19 @@ def test_26_off_that_is_none(stm32mp: Any, switch: Switch, chance: random.Random
             go(stm32mp, "off", "shell")
             assert age_s(stm32mp) < time.monotonic() - begin
             return
-    said = lab_fault(stm32mp, 8, "off", "shell")
-    assert switch.name in said
+    message = lab_fault(stm32mp, 8, "off", "shell")
+    assert switch.name in message
     assert is_on(switch.board)
 
 
 def test_26_on_that_is_none(stm32mp: Any, switch: Switch, chance: random.Random) -> None:
-    """A board that stays off is given up when a boot would have ended; all consoles were silent."""
+    """A board that stays off although `on` was answered is reported after the boot deadline."""
     go(stm32mp, *chance.choice([["off"], ["shell", "off"]]))
     switch.answers = [lie]
     stm32mp.boot_timeout_s = chance.uniform(0.3, 1.5)
-    said = lab_fault(stm32mp, stm32mp.boot_timeout_s + 2, chance.choice(["shell", "bootloader"]))
-    assert switch.name in said
-    assert "all consoles were silent" in said
+    message = lab_fault(stm32mp, stm32mp.boot_timeout_s + 2, chance.choice(["shell", "bootloader"]))
+    assert switch.name in message
+    assert "all consoles were silent" in message
     assert not is_on(switch.board)
 
 
@@ -381,11 +383,11 @@ def test_26_no_test_is_run_on_a_board_of_unknown_power(
     switch: Switch, target_file: Path, tmp_path: Path, chance: random.Random
 ) -> None:
     """The test that needed the switch is INFRA with its name; the later ones are BLOCKED by it, not run."""
-    number = chance.randrange(4)  # off and on at the run's begin, off and on in the second test
+    number = chance.randrange(4)  # off and on at the start of the run, off and on in the second test
     failure = chance.choice([*FAILURES, lie] if number % 2 == 0 else FAILURES)
     if failure is lie and number == 0:
         power(switch.board, True)
-        until(lambda: answers_ssh(switch.board), "the board that others left on")
+        until(lambda: answers_ssh(switch.board), "SSH of the board that was left on")
     switch.answers = [obey] * number + [failure]
     ends = verdicts_of(target_file, tmp_path)
     wanted = ["INFRA", "BLOCKED", "BLOCKED"] if number < 2 else ["PASS", "INFRA", "BLOCKED"]
@@ -396,7 +398,7 @@ def test_26_no_test_is_run_on_a_board_of_unknown_power(
 
 
 def verdicts_of(target_file: Path, tmp_path: Path) -> list[dict[str, Any]]:
-    """The ends of TESTS, as a run on the target records them."""
+    """The test-end lines of TESTS in the record of a run on the target."""
     (tmp_path / "test_power.py").write_text(TESTS)
     reports = tmp_path / "reports"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--lg-env={target_file}"]
@@ -415,15 +417,15 @@ def verdicts_of(target_file: Path, tmp_path: Path) -> list[dict[str, Any]]:
 
 
 def answers_ssh(board: boards.StartedBoard) -> bool:
-    """Whether its server greets."""
+    """Whether the board's SSH server sends its greeting."""
     with contextlib.suppress(OSError), socket.create_connection((board.address, board.ports["ssh"]), 2) as s:
         return s.recv(4) == b"SSH-"
     return False
 
 
 def until(condition: Callable[[], bool], what: str) -> None:
-    """Wait for what no event tells."""
+    """Poll until `condition` holds."""
     end = time.monotonic() + WAIT_S
     while not condition():
-        assert time.monotonic() < end, f"{what} did not come within {WAIT_S:g} s"
+        assert time.monotonic() < end, f"{what} did not happen within {WAIT_S:g} s"
         time.sleep(0.05)

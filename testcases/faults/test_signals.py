@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Fault 30: Ctrl-C, again and again, and SIGTERM, at random points of a run on a board that is played.
+"""Fault 30: SIGINT, repeated, and SIGTERM, at random points of a run on a simulated board.
 
-The teardown runs once and to its end, each test has one verdict at most, record and page are whole.
+The teardown runs once and completely, each test has at most one verdict, record and page are complete.
 """
 
 import json
@@ -31,7 +31,7 @@ def tidy(bench):
     yield
     with open(os.environ["TIDIED"], "a") as f:
         f.write("begun ")
-    time.sleep(0.05)  # a teardown that takes a while: further signals come in its middle
+    time.sleep(0.05)  # a slow teardown: further signals arrive during it
     with open(os.environ["TIDIED"], "a") as f:
         f.write("ended ")
 
@@ -39,12 +39,12 @@ def tidy(bench):
 def test_some(bench, n): time.sleep(0.05)
 """
 LINES = 13
-"""The record has so many lines when the last test begins."""
+"""Lines of the record when the last test starts."""
 DEADLINE_S = 120.0
 
 
 def signalled(place: Place, lines: int, numbers: Sequence[int]) -> tuple[int, str]:
-    """Start a run, send it signals from line `lines` of its record on; its exit code and what it said."""
+    """Start a run, send it signals after line `lines` of its record; its exit code and output."""
     (place.path / "test_played.py").write_text(HEADER + TESTS)
     env = {k: v for k, v in os.environ.items() if not k.startswith(("LG_", "MPBENCH_", "PYTEST_"))}
     env |= {name: str(place.path / name.lower()) for name in ("TRIES", "TIDIED")}
@@ -56,34 +56,34 @@ def signalled(place: Place, lines: int, numbers: Sequence[int]) -> tuple[int, st
     ) as run:
         end = time.monotonic() + DEADLINE_S
         while run.poll() is None and written(place) < lines:
-            assert time.monotonic() < end, f"line {lines} of the record did not come"
+            assert time.monotonic() < end, f"the record did not reach line {lines}"
             time.sleep(0.005)
         for number in numbers:
             run.send_signal(number)
-            time.sleep(0.02)  # apart, or they are one signal
+            time.sleep(0.02)  # apart: pending signals of one number are delivered once
         return run.wait(DEADLINE_S), run.stdout.read()
 
 
 def written(place: Place) -> int:
-    """Lines of the record so far."""
+    """Number of lines of the record so far."""
     return sum(log.read_bytes().count(b"\n") for log in (place.path / "runs").glob("*/record.jsonl"))
 
 
 def test_signals_at_random_points_end_a_run_once(tmp_path: Path, chance: random.Random):
-    """One to four signals: what ran is INVALID, what never began is NOT-RUN, every teardown has its end."""
+    """After one to four signals the current test is INVALID, later ones are NOT-RUN, teardowns complete."""
     private = rsa.generate_private_key(65537, 2048)
     key = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     place = Place(tmp_path, key)
     numbers = chance.choices([signal.SIGINT, signal.SIGTERM], k=chance.randint(1, 4))
-    code, said = signalled(place, chance.randrange(1, LINES), numbers)
-    assert "Traceback" not in said
+    code, output = signalled(place, chance.randrange(1, LINES), numbers)
+    assert "Traceback" not in output
     ends = [line["verdict"] for line in place.lines() if line["kind"] == "test-end"]
-    assert len(ends) == 6, said
-    assert set(ends) <= {"PASS", "INVALID", "NOT-RUN"}, said
+    assert len(ends) == 6, output
+    assert set(ends) <= {"PASS", "INVALID", "NOT-RUN"}, output
     assert ends.count("INVALID") <= 1, "one test at a time runs"
     assert place.lines()[-1]["kind"] == "run-end"
     assert json.loads(next((place.path / "runs").glob("*/summary.json")).read_text())["verdict"]
     tidied = (place.path / "tidied").read_text().split() if (place.path / "tidied").exists() else []
-    assert tidied == ["begun", "ended"] * (len(tidied) // 2), "a teardown was broken off"
-    assert code in (0, 2), said
-    assert (code == 0) == (ends == ["PASS"] * 6), said
+    assert tidied == ["begun", "ended"] * (len(tidied) // 2), "a teardown was interrupted"
+    assert code in (0, 2), output
+    assert (code == 0) == (ends == ["PASS"] * 6), output

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A soak that was killed or interrupted goes on where it was, on a board (I4)."""
+"""A soak that was killed or interrupted resumes, on a board (I4)."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from mpbench.core.shared_files import CHECKOUT
 pytestmark = pytest.mark.slow
 
 CYCLES = 20
-"""So many that some are left, however late the signals are."""
+"""More than are done before the last signal arrives."""
 SOAK = ("-k", "soak and m33", "--bench-soak", f"{CYCLES}x")
 DEADLINE_S = 300.0
 
@@ -37,44 +37,44 @@ def soak(reports: Path) -> subprocess.Popen[bytes]:
 
 
 def read_until(stream: IO[bytes], text: bytes) -> str:
-    """What a process says until it has said `text`, or until it ends."""
-    said, end = b"", time.monotonic() + DEADLINE_S
-    while text not in said and (more := os.read(stream.fileno(), 4096)):
-        said += more
-        assert time.monotonic() < end, said
-    return said.decode()
+    """Output of a process up to `text`, or up to its end."""
+    output, end = b"", time.monotonic() + DEADLINE_S
+    while text not in output and (more := os.read(stream.fileno(), 4096)):
+        output += more
+        assert time.monotonic() < end, output
+    return output.decode()
 
 
 def stopped_at(reports: Path, cycles: int, by: signal.Signals) -> str:
-    """Run the soak and end it with a signal once so many cycles are done; what it said."""
+    """Run the soak and end it with a signal after `cycles` cycles; its output."""
     with soak(reports) as run:
         assert run.stdout
-        said = read_until(run.stdout, f"{cycles} cycles of {CYCLES}x".encode())
+        output = read_until(run.stdout, f"{cycles} cycles of {CYCLES}x".encode())
         run.send_signal(by)
-        said += read_until(run.stdout, b"no such text")
+        output += read_until(run.stdout, b"no such text")
     assert run.returncode != 0
-    return said
+    return output
 
 
-def test_a_soak_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
-    """SIGKILL in mid-soak, then Ctrl-C in mid-soak: the third run does the cycles that are left, no more.
+def test_an_interrupted_soak_resumes(tmp_path: Path) -> None:
+    """After SIGKILL and then SIGINT during a soak, the third run does exactly the remaining cycles.
 
-    Its record holds the time series of all of them.
+    Its record holds the time series of all cycles.
     """
     journal = tmp_path / "soak/virtual-mp25-m33-test_crash_recovery_soak.jsonl"
     stopped_at(tmp_path, 2, signal.SIGKILL)
     done = len(journal.read_text().splitlines()) - 1
     assert done >= 2
-    said = stopped_at(tmp_path, done + 2, signal.SIGINT)
-    assert f"soak m33: {done} cycles of {CYCLES}x, {100 * done // CYCLES}%, resumed" in said
+    output = stopped_at(tmp_path, done + 2, signal.SIGINT)
+    assert f"soak m33: {done} cycles of {CYCLES}x, {100 * done // CYCLES}%, resumed" in output
     done = len(journal.read_text().splitlines()) - 1
     assert 4 <= done < CYCLES
     with soak(tmp_path) as run:
         assert run.stdout
-        said = read_until(run.stdout, b"no such text")
-    assert run.returncode == 0, said
-    assert f"soak m33: {done} cycles of {CYCLES}x, {100 * done // CYCLES}%, resumed" in said
-    assert f"soak m33: {CYCLES} cycles of {CYCLES}x, 100%" in said
+        output = read_until(run.stdout, b"no such text")
+    assert run.returncode == 0, output
+    assert f"soak m33: {done} cycles of {CYCLES}x, {100 * done // CYCLES}%, resumed" in output
+    assert f"soak m33: {CYCLES} cycles of {CYCLES}x, 100%" in output
     lines = [json.loads(line) for line in journal.read_text().splitlines()]
     assert [line["n"] for line in lines[1:-1]] == list(range(1, CYCLES + 1))
     assert lines[-1] == {"complete": True}

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """python -m testcases.performance [--lg-env FILE] [--only P1,P5]: every benchmark, as ratios to its peer.
 
-Each module perf_*.py with NUMBERS beside this one has `benchmarks(board)`, which yields a Row per
-benchmark; `board` is a Board, or None without --lg-env: a benchmark that needs one then yields nothing.
+README.md lists all benchmarks. Each module perf_*.py with NUMBERS has `benchmarks(board)`, which yields a Row
+per benchmark; `board` is a Board, or None without --lg-env: a benchmark that needs one then yields nothing.
 """
 
 import argparse
@@ -43,7 +43,7 @@ def _measure(environment: str, only: set[str]) -> Iterator[Row]:
         for module in _modules():
             if only and not only & set(module.NUMBERS):
                 continue
-            for row in _said(module.benchmarks(board)):
+            for row in _reported(module.benchmarks(board)):
                 if not only or row.number in only:
                     yield row
     finally:
@@ -51,7 +51,7 @@ def _measure(environment: str, only: set[str]) -> Iterator[Row]:
             board.close()
 
 
-def _said(rows: Iterable[Row]) -> Iterator[Row]:
+def _reported(rows: Iterable[Row]) -> Iterator[Row]:
     for row in rows:
         print(f"{row.number}: {row.what}: {row.ratio_text}", file=sys.stderr, flush=True)
         yield row

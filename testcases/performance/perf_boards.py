@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""P12: how many boards a lab host can drive. A run is a process of its own for each board, as in a night."""
+"""P12: number of boards per lab host. Each board has a process of its own, as in a nightly run."""
 
 import multiprocessing
 import tempfile
@@ -23,14 +23,14 @@ SPEED_UP = 0.9
 
 
 def benchmarks(board: Board | None) -> Iterator[Row]:
-    """The idle board is the target's; the many are commands over SSH that take as long as a board's do."""
+    """CPU time with one idle board, and the rate of commands with many boards, played by one SSH server."""
     if board is not None:
         yield _idle(board)
     yield _many()
 
 
 def _idle(board: Board) -> Row:
-    """CPU time of a run that has consoles, kernel log and session of a board open, and waits."""
+    """CPU time of a run that has consoles, kernel log and session of a board open and is idle."""
     log = KernelLogFollower(board.session)
     try:
         before, begin = time.process_time(), time.perf_counter()
@@ -43,7 +43,7 @@ def _idle(board: Board) -> Row:
 
 
 def _many() -> Row:
-    """The same work on one board, and on many at once."""
+    """Commands on one board, and on many at once."""
     with tempfile.TemporaryDirectory(prefix="mpbench-perf-") as directory:
         root = Path(directory)
         with openssh(root, options=f"MaxStartups {2 * BOARDS}\n") as server:
@@ -59,7 +59,7 @@ def _many() -> Row:
 
 
 def _drive(server: Server, boards: int) -> float:
-    """Seconds that all together need, connections not counted."""
+    """Seconds until the commands on all boards are done, without the time to connect."""
     context = multiprocessing.get_context("spawn")
     barrier = context.Barrier(boards + 1)
     runs = [

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""P3, P4: how soon Python knows what the board said, and how much a console may say at once."""
+"""P3, P4: delay from a kernel log line to Python, and throughput of a flooded console."""
 
 import contextlib
 import random
@@ -29,18 +29,18 @@ RATE_MIB_S = 20
 LINEAR = 2.0
 """Time per byte of the whole flood, over that of its quarter: 1 if linear, 4 if quadratic."""
 
-SAYS = """
+UART = """
 import socket, sys
 socket.setdefaulttimeout(300)
 with socket.create_server(("127.0.0.1", 0)) as server:
     print(server.getsockname()[1], flush=True)
-    line = b"[    1.234567] what a kernel says when something is wrong with it\\r\\n"
+    line = b"[    1.234567] a line as a kernel logs it when something goes wrong\\r\\n"
     board, _ = server.accept()
     board.recv(1)
     board.sendall(line * (int(sys.argv[1]) // len(line)) + b"login: ")
     board.recv(1)
 """
-"""A UART, in a process of its own: floods when it is spoken to."""
+"""A UART in a process of its own: floods when it receives a byte."""
 
 
 def benchmarks(board: Board | None) -> Iterator[Row]:
@@ -51,7 +51,7 @@ def benchmarks(board: Board | None) -> Iterator[Row]:
 
 
 def _event(board: Board) -> Row:
-    """A line in the kernel log. Ours is measured from before the command that causes it."""
+    """Delay of a line in the kernel log; ours starts before the command that writes it."""
     session, log = board.session, KernelLogFollower(board.session)
     try:
         mark, taken = log.mark(), []
@@ -71,7 +71,7 @@ def _event(board: Board) -> Row:
 
 
 def _polled(board: Board, text: str) -> float:
-    """Seconds from an event until labgrid's wait_for() returns, which sleeps a second between looks."""
+    """Seconds from an event until labgrid's wait_for() returns, which polls once a second."""
     session, peer, done = board.session, board.peer, []
 
     def wait() -> None:
@@ -88,7 +88,7 @@ def _polled(board: Board, text: str) -> float:
 
 
 def _flood() -> Row:
-    """Until expect() has found the prompt; labgrid's time per byte grows, but is scaled as if it did not."""
+    """Time until expect() finds the prompt; labgrid's is scaled linearly, though its time per byte grows."""
     taken = [[_expected(ConsoleRecorder, size) for size in (FLOOD, PART)] for _ in range(7)]
     ours_s, part_s = map(min, zip(*taken, strict=True))
     peer_s = _expected(None, PEER_FLOOD) * FLOOD / PEER_FLOOD
@@ -103,8 +103,8 @@ def _flood() -> Row:
 
 @contextlib.contextmanager
 def _uart(size: int) -> Iterator[int]:
-    """Port of a UART that floods."""
-    command = [sys.executable, "-c", SAYS, str(size)]
+    """TCP port of a UART that floods `size` bytes."""
+    command = [sys.executable, "-c", UART, str(size)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -114,7 +114,7 @@ def _uart(size: int) -> Iterator[int]:
 
 
 def _expected(recorder: Any, size: int) -> float:
-    """Seconds from a word to the UART until the prompt behind its answer is found."""
+    """Seconds from a byte to the UART until the prompt after the flood is found."""
     with _uart(size) as port:
         target = Target("flood")
         NetworkSerialPort(target, "uart", "127.0.0.1", port=port, protocol="raw")

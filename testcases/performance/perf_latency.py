@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""P7: times of many notifications, counted by the board's kernel, beside the raw ring buffer of the same run.
+"""P7: times of many notifications by hist triggers in the kernel, beside the raw ring buffer of one run.
 
 The peer is what `trace-cmd record` moves, the pages of trace_pipe_raw by CPU: the guest has no trace-cmd, and
 with it they would be the same pages of the same events. What it would move for 10⁶ is extrapolated; what
@@ -34,7 +34,7 @@ PEER = "raw ring buffer, as trace-cmd takes it"
 
 
 def benchmarks(board: Board | None) -> Iterator[Row]:
-    """Nothing without a board, or where its notifications can't be timed by its kernel."""
+    """Nothing without a board, or without hist triggers in its kernel."""
     if board is None:
         return
     session: Any = board.session
@@ -64,7 +64,7 @@ def benchmarks(board: Board | None) -> Iterator[Row]:
 
 @frozen
 class Both:
-    """A run by both methods, and how long each took to read."""
+    """A run measured by both methods, and the seconds to read each."""
 
     counted: Result
     raw: RawEvents
@@ -84,14 +84,14 @@ def _both(session: Any, trace: FtraceSession, found: Facilities, send: Callable[
 
 
 def _whole(found: Result, ours_s: float) -> Row:
-    """What a long run moves, and whether it adds up."""
+    """Bytes that a long run moves, and whether every interrupt is explained."""
     words = f"{found.counts.ended} notifications: {found.moved / 1024:.1f} KiB moved, {found.balance.line}"
     good = found.moved <= MOST_BYTES and found.balance.holds
     return Row("P7", words, "", None, ours_s, "≤ 64 KiB, all explained", good)
 
 
 def _beside(both: Both) -> Row:
-    """The histograms' error by exact times, and what those cost."""
+    """Error of the histograms against exact times, and the time to read both."""
     each, error = both.raw.moved / both.counted.counts.ended, bucket_error(both.counted, both.samples)
     peer = f"{PEER}: {each:.0f} B each, for 10⁶ {each * MILLION / 1e6:.0f} MB (extrapolated)"
     words = f"{len(both.samples)} by both: bucket error {error:.2%}; to read"
@@ -99,7 +99,7 @@ def _beside(both: Both) -> Row:
 
 
 def bucket_error(counted: Result, samples: Sequence[Sample]) -> float:
-    """Largest difference of a percentile by the histograms from the same by exact times, as a share."""
+    """Largest relative error of the histograms' percentiles against those of exact times."""
     worst = 0.0
     for name in SEGMENTS:
         exact = sorted(sample.durations[name] for sample in samples)

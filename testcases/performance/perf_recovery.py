@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""P11: what the bench adds to a crash-recovery cycle, against the time that the board itself takes.
+"""P11: time that the bench adds to a crash-recovery cycle, against the time that the board itself takes.
 
-The board's own time is that of a script on the board which makes the firmware fail and does nothing but
-wait until its next life has beaten once: tick of the firmware, expiry of its watchdog, recovery with
-authentication and load, first beat. It is measured as a command, less the round trip of an empty one.
-The bench's is that of the same crash as a test case has it: predicted, provoked, observed, compared. Both
-in turns, so the difference of the medians is what the bench adds; reads that fall into the wait for the
-first beat add nothing, because the board needs that wait anyway.
+The board's own time is that of a script on the board which makes the firmware fail and then only waits for
+the first beat after the next boot: tick of the firmware, expiry of its watchdog, recovery with authentication
+and load, first beat. It is measured as a command, minus the round trip of an empty one. The bench's time is
+that of a crash in a test case: predicted, provoked, observed, compared. Both are taken in turns, and the
+difference of the medians is what the bench adds; reads during the wait for the first beat add nothing.
 """
 
 import statistics
@@ -31,7 +30,7 @@ look; was=$boot
 $fail
 until look && [ "$boot" != "$was" ] && [ "$beat" != 00000000 ]; do read -r -t 0.001 a <&9; done
 """
-"""Looks every millisecond, without starting a program."""
+"""Polls every millisecond, without starting a program."""
 
 
 def benchmarks(board: Board | None) -> Iterator[Row]:
@@ -52,7 +51,7 @@ def _cycle(crashes: Crashes, core: str) -> Row:
     ours_s, command_s = medians(lambda: _whole(crashes, core), lambda: session.execute(alone, LONG_S), CYCLES)
     session.execute(f"rm {PACE}")
     board_s = command_s - _seconds(lambda: session.execute(f"exec 9<>{PACE}"))
-    what = f"{core}: crash until a new life has beaten, {(ours_s / board_s - 1):.1%} more"
+    what = f"{core}: crash until the first beat after recovery, {(ours_s / board_s - 1):.1%} more"
     return Row("P11", what, "board alone", board_s, ours_s, "≤ 10 % more", ours_s <= (1 + SHARE) * board_s)
 
 

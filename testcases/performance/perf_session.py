@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""P1, P2, P5, P10: the session and the boot, against labgrid's SSHDriver on the same board."""
+"""P1, P2, P5, P10: session and boot, against labgrid's SSHDriver on one board."""
 
 import os
 import tempfile
@@ -25,7 +25,7 @@ def benchmarks(board: Board | None) -> Iterator[Row]:
 
 
 def _command(board: Board) -> Row:
-    """Ours twenty times in a row: behind one of the peer's, which starts processes, the first is slower."""
+    """Ours twenty times in a row: directly after the peer, which starts processes, the first is slower."""
     session, peer = board.session, board.peer
     ours_s, peer_s = medians(lambda: session.run("true"), lambda: peer.run("true"), 40, repeat=20)
     return Row("P1", "one command", PEER, peer_s, ours_s, "≥ 12 x", peer_s / ours_s >= 12)
@@ -47,7 +47,7 @@ def _reads(board: Board) -> Row:
 
 
 def _is_text(data: bytes | str) -> bool:
-    """labgrid's SSHDriver can't read anything else."""
+    """Whether labgrid's SSHDriver can read the file: it supports text only."""
     return isinstance(data, bytes) and data.isascii()
 
 

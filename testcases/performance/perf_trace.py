@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
 """P8: decoding a raw trace buffer, against trace-cmd report and parsing its text. Needs no board.
 
-Times are those of the CPU, ours and the peer's: all of it is computing, and what else runs on the machine is
-no matter of a decoder.
+Times are CPU times, since decoding is computation only: other load of the host does not matter.
 """
 
 import resource
@@ -25,7 +24,7 @@ PEER = "trace-cmd report + parsing"
 
 
 def benchmarks(board: Board | None) -> Iterator[Row]:  # noqa: ARG001 - it needs no board
-    """Recorded events, thousands of times; both read every event's time, type and process."""
+    """Captured events, repeated; both methods read every event's time, type and process."""
     header = (CAPTURE / "header_page").read_text()
     formats = (CAPTURE / "formats").read_text().split("@@\n")
     data = _repeated((CAPTURE / "cpu0.raw").read_bytes(), header, formats)
@@ -39,7 +38,7 @@ def benchmarks(board: Board | None) -> Iterator[Row]:  # noqa: ARG001 - it needs
 
 
 def _repeated(page: bytes, header: str, formats: list[str]) -> bytes:
-    """Pages full of the events of a recorded one, without their texts, a microsecond apart."""
+    """Full pages of the events of a captured page, without their texts, a microsecond apart."""
     kinds = {f.id: f for f in map(event_format, formats)}
     (events,) = decode(page, layout(header), kinds)
     data = b""
@@ -65,7 +64,7 @@ def _ours(data: bytes, header: str, formats: list[str]) -> tuple[int, float]:
 
 
 def _cpu_s() -> float:
-    """Of this process and of the processes that it has waited for."""
+    """CPU seconds of this process and of its children that have ended."""
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)
     return time.process_time() + ended.ru_utime + ended.ru_stime
 

@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: MIT
 """P6: verdict of the twin on a 260 KiB image, beside pyelftools and pycryptodomex doing the same checks.
 
-All see the same bytes, in turns, in one process. Of ten runs in a row the fastest counts, because whatever
-else runs on the machine can only add to it; figures are the median of a hundred such turns. Timed are
-  peer    the checks as one would write them with the libraries of OP-TEE's script, RSA included
-  known   the twin on an image whose signature it has met: how the bench uses it, where a thousand spoiled
-          payloads share one signature. P6's target is this verdict's: >= 10 x, >= 85 % in SHA-256
-  new     the twin on an image whose signature it meets for the first time: one RSA-2048 verification more
-  SHA     hashlib alone on the bytes that a verdict hashes: the floor of both
-  RSA     one verification alone: what a new signature adds to the floor
-A new signature can't have P6's share: RSA alone takes 10 % of such a verdict (19 us beside 158 us of SHA-256;
-18 us in `openssl speed`), so that 85 % would leave 9 us for everything else, which takes 25. Its row has the
-floor that it does have, SHA-256 and RSA: >= 85 %. Its distance from the peer is the same verdict's plus RSA,
-9.4 to 9.8 x where the known one has 10.5 to 10.9 x; the bound says 9 x because 10 x is missed by 2 to 6 %.
+All verify one image, in turns, in one process. Of ten runs in a row the fastest counts, because other load of
+the machine can only add to it; figures are the median of a hundred such turns. Timed are
+  peer    the checks written with the libraries of OP-TEE's script, RSA included
+  known   the twin on an image whose signature it has verified before: how the bench uses it, where a thousand
+          damaged payloads share one signature. P6's target is for this verdict: >= 10 x, >= 85 % in SHA-256
+  new     the twin on an image whose signature is new: one RSA-2048 verification more
+  SHA     hashlib alone on the bytes that a verdict hashes: the lower bound of both
+  RSA     one verification alone: what a new signature adds to the lower bound
+A new signature cannot reach P6's share: RSA alone takes 10 % of such a verdict (19 us beside 158 us of
+SHA-256; 18 us in `openssl speed`), so that 85 % would leave 9 us for the rest, which takes 25. Its row has
+SHA-256 and RSA as its lower bound: >= 85 %. Against the peer it is 9.4 to 9.8 x, where the known one is 10.5
+to 10.9 x; its bound is 9 x because 10 x is missed by 2 to 6 %.
 """
 
 import hashlib
@@ -49,12 +49,12 @@ KNOWN_RATIO, NEW_RATIO = 10, 9
 SHARE = 0.85
 
 Memory = Sequence[tuple[int, int]]
-"""Begin and end of every region of the core, as the core sees them."""
+"""Start and end (exclusive) of every region of the core, in device addresses."""
 
 
 @frozen
 class Figures:
-    """Microseconds of the works above and of one RSA verification; bytes the twin allocates at most."""
+    """Microseconds of the five measurements above, and the peak of bytes that the twin allocates."""
 
     peer_us: float
     new_us: float
@@ -65,7 +65,7 @@ class Figures:
 
 
 def firmware() -> bytes:
-    """260 KiB in segments and sections as the linker makes them of our own firmware."""
+    """An ELF file of 260 KiB with segments and sections as the linker makes them of our own firmware."""
     base, table = 0x80100000, resource_table()
     vectors, code, data = (os.urandom(size) for size in (64, 200 * 1024 - 64, 60 * 1024))
     segments = [
@@ -78,7 +78,7 @@ def firmware() -> bytes:
 
 
 def peer_verdict(image: bytes, key: RSA.RsaKey, memory: Memory) -> bool:
-    """The loader's checks as one would write them with the libraries of OP-TEE's script."""
+    """The loader's checks, written with the libraries of OP-TEE's script."""
     magic, version, tlv_len, sign_len, img_len = layout.HEADER.unpack_from(image)
     start = layout.HEADER.size + layout.pad8(tlv_len)
     images = start + layout.pad8(sign_len)
@@ -108,7 +108,7 @@ def peer_records(image: bytes, tlv_len: int) -> dict[int, bytes]:
 
 
 def peer_segments(elf: ELFFile, hashes: bytes, memory: Memory) -> bool:
-    """The table of hashes as the script's SegmentHash makes it, and every PT_LOAD in the core's memory."""
+    """Whether the table of hashes is as the script's SegmentHash makes it, and every PT_LOAD in memory."""
     table = b""
     for index in range(elf.num_segments()):
         segment = elf.get_segment(index)
@@ -124,7 +124,7 @@ def peer_segments(elf: ELFFile, hashes: bytes, memory: Memory) -> bool:
 
 
 def peer_table(elf: ELFFile, memory: Memory) -> bool:
-    """A resource table that the loader would take."""
+    """Whether the loader would accept the resource table."""
     section = elf.get_section_by_name(layout.RESOURCE_SECTION.decode())
     if section is None:
         return True
@@ -135,25 +135,25 @@ def peer_table(elf: ELFFile, memory: Memory) -> bool:
 
 
 def placed(da: int, size: int, memory: Memory) -> bool:
-    """Whether one region holds it."""
+    """Whether one region holds these bytes."""
     return any(begin <= da and da + size <= end for begin, end in memory)
 
 
 def typical_us(*works: Callable[[], object]) -> list[float]:
-    """Median over ROUNDS of each work's fastest run; they take turns, REPEAT runs in a row each."""
+    """Median over ROUNDS of each work's fastest of REPEAT runs, in microseconds; the works take turns."""
     fastest = [[min(timed_us(work) for _ in range(REPEAT)) for work in works] for _ in range(ROUNDS)]
     return [statistics.median(times) for times in zip(*fastest, strict=True)]
 
 
 def timed_us(work: Callable[[], object]) -> float:
-    """One run."""
+    """Microseconds of one run."""
     begin = time.perf_counter_ns()
     work()
     return (time.perf_counter_ns() - begin) / 1000
 
 
 def peak_bytes(verdict: Callable[[], object]) -> int:
-    """Most memory a verdict holds at once."""
+    """Peak of bytes that a verdict allocates."""
     tracemalloc.start()
     try:
         verdict()
@@ -163,7 +163,7 @@ def peak_bytes(verdict: Callable[[], object]) -> int:
 
 
 def measure() -> Figures:
-    """Everything of P6."""
+    """All measurements of P6."""
     private = rsa.generate_private_key(65537, 2048)
     public = private.public_key()
     image = sign([firmware()], private)
@@ -198,24 +198,24 @@ def measure() -> Figures:
 
 
 def benchmarks(board: Board | None) -> Iterator[Row]:  # noqa: ARG001 - it needs no board
-    """A signature met before, one met for the first time, and how much of each verdict is its floor."""
+    """A known and a new signature, and the share of the lower bound in each verdict."""
     found = measure()
-    yield verdict("signature met before", found.peer_us, found.known_us, KNOWN_RATIO)
+    yield verdict("known signature", found.peer_us, found.known_us, KNOWN_RATIO)
     yield share("SHA-256", found.sha_us, found.known_us)
-    yield verdict("signature met for the first time", found.peer_us, found.new_us, NEW_RATIO)
+    yield verdict("new signature", found.peer_us, found.new_us, NEW_RATIO)
     yield share("SHA-256 and RSA", found.sha_us + found.rsa_us, found.new_us)
     what = f"SHA-256 alone in it: {found.sha_us / found.new_us:.1%}; {found.peak_bytes} bytes held"
     yield Row("P6", what, "SHA-256", found.sha_us / 1e6, found.new_us / 1e6, "", None)
 
 
 def verdict(what: str, peer_us: float, ours_us: float, ratio: int) -> Row:
-    """A verdict beside the peer's."""
+    """Row of a verdict and the peer's."""
     met = peer_us / ours_us >= ratio
     return Row("P6", f"verdict, {what}", PEER, peer_us / 1e6, ours_us / 1e6, f"≥ {ratio} x", met)
 
 
 def share(what: str, floor_us: float, ours_us: float) -> Row:
-    """How much of a verdict its floor is."""
+    """Row of the share of a verdict that its lower bound takes."""
     part = floor_us / ours_us
     text = f"of which {what}: {part:.1%}"
     return Row("P6", text, what, floor_us / 1e6, ours_us / 1e6, f"≥ {SHARE:.0%}", part >= SHARE)

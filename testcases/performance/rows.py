@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a benchmark gives, and how two ways of doing the same are timed side by side."""
+"""Results of benchmarks, the board they run on, and timing of our action beside the peer's."""
 
 import statistics
 import time
@@ -17,7 +17,7 @@ Action = Callable[[], object]
 
 @frozen
 class Row:
-    """One benchmark: median times in seconds; `met`: whether the target is reached."""
+    """One benchmark: times in seconds; met: whether the target is reached, None for a row without target."""
 
     number: str
     what: str
@@ -44,9 +44,9 @@ class Row:
 
 
 def medians(ours: Action, peer: Action, rounds: int, repeat: int = 1) -> tuple[float, float]:
-    """Median seconds of each, taken in turns so that both see the same machine; the first round warms up.
+    """Median seconds of ours and the peer's, in turns, so that both meet the host's load; round 0 warms up.
 
-    repeat: ours is timed that many times per round; a short action's median needs more samples.
+    repeat: times that ours is timed per round, since a short action's median needs more samples.
     """
     times: tuple[list[float], list[float]] = [], []
     for number in range(rounds + 1):
@@ -61,7 +61,7 @@ def medians(ours: Action, peer: Action, rounds: int, repeat: int = 1) -> tuple[f
 
 @define
 class Board:
-    """The board with our session and labgrid's SSHDriver on the same server."""
+    """The board, with our session and labgrid's SSHDriver to one SSH server."""
 
     target: Target
     _peer: SSHDriver | None = field(default=None)
@@ -73,13 +73,13 @@ class Board:
 
     @property
     def session(self) -> SessionDriver:
-        """Our session, on a board that is up."""
+        """Our session; the board is booted if necessary."""
         self.strategy.transition("shell")
         return self.target.get_driver("SessionDriver")
 
     @property
     def peer(self) -> SSHDriver:
-        """labgrid's own, with the same key."""
+        """labgrid's SSHDriver, with the key of our session."""
         if self._peer is None:
             keyfile = self.target.get_driver("SessionDriver", activate=False).address().keyfile
             self.target.set_binding_map({"networkservice": "ssh"})
@@ -88,10 +88,10 @@ class Board:
         return self._peer
 
     def release_peer(self) -> None:
-        """Deactivate the peer: it does not survive a power cycle."""
+        """Deactivate the peer, whose connection ends with a power cycle."""
         if self._peer is not None:
             self.target.deactivate(self._peer)
 
     def close(self) -> None:
-        """Deactivate everything; a virtual board of this run ends with it."""
+        """Deactivate everything; a virtual board of this run is stopped."""
         self.target.cleanup()

@@ -29,7 +29,7 @@ RUNNING = DeployFacts("OK", "running", 0, "", True, "alive m33")
     ],
 )
 def test_a_field_agrees_differs_or_is_undecided(predicted, observed, expected):
-    """A value nobody predicted or nobody observed is undecided, and types must match."""
+    """A value that was not predicted or not observed is undecided, and types must match."""
     assert agreement(predicted, observed) is expected
 
 
@@ -40,20 +40,20 @@ def test_every_field_is_compared_in_its_order():
 
 
 def test_one_differing_field_fails_the_step():
-    """One field that differs decides, however many agree."""
+    """One field that differs makes the step FAIL, although others agree."""
     observed = DeployFacts("OK", "running", 0, "", False, "alive m33")
     found = compare(RUNNING, observed)
     assert found.verdict is Verdict.FAIL
     assert [f.name for f in found.fields if f.agreement is Agreement.DIFFERS] == ["beating"]
 
 
-def test_a_step_nobody_observed_is_invalid():
-    """Only undecided fields are no green."""
+def test_a_step_without_observation_is_invalid():
+    """A step whose fields are all undecided is INVALID."""
     assert compare(RUNNING, DeployFacts()).verdict is Verdict.INVALID
 
 
 def test_what_was_observed_and_agrees_passes():
-    """Fields that nobody observed do not spoil those that agree."""
+    """Fields that were not observed do not change the verdict of those that agree."""
     assert compare(RUNNING, DeployFacts(state="running")).verdict is Verdict.PASS
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Firmware put together anew for the board's cases: what the twin says of it, for every kind of core."""
+"""Firmware that was changed after linking, and what the twin predicts of it, for every kind of core."""
 
 import pytest
 
@@ -29,27 +29,27 @@ def shown(core, *elfs):
     return expect(load(image, profile, core), identity=f"alive {core}", profile=profile)
 
 
-def test_rebuilt_firmware_still_lives(core, alive):
-    """With its own segments, and with more behind them."""
+def test_rebuilt_firmware_runs(core, alive):
+    """With its own segments only, and with one more, the prediction is that it runs."""
     assert shown(core, rebuild(alive)) == shown(core, alive)
     more = shown(core, rebuild(alive, Segment(end_address(alive), b"more")))
     assert (more.state, more.beating, more.identity) == ("running", True, f"alive {core}")
     assert len(more.memory.split("; ")) == len(shown(core, alive).memory.split("; ")) + 1
 
 
-def test_without_its_table_nobody_hears_it(core, alive):
-    """It is accepted all the same."""
+def test_without_its_table_there_is_no_heartbeat(core, alive):
+    """Without a resource table it is accepted, and its heartbeat is undecided."""
     facts = shown(core, rebuild(alive, with_table=False))
     assert (facts.errno, facts.beating) == ("OK", None)
 
 
 def test_a_second_elf_is_loaded_beside_it(core, alive):
-    """Two files in one signed image."""
+    """Two ELF files in one signed image are both loaded."""
     assert shown(core, alive, data_only(Segment(end_address(alive), b"second"))).state == "running"
 
 
 def test_a_changed_table_is_signed_with_its_segment(core, alive):
-    """One word of the table changes in the file's one copy, so that TEE and Linux see the same."""
+    """One word of the table changes in the file's only copy, which both TEE and Linux read."""
     changed = patch_table(alive, 0x14, 77)
     assert table(changed)[0][0x14] == 77
     assert table(changed)[1] == table(alive)[1]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which room may import which, and which role of a file what: two tables, held against the code."""
+"""Import rules: which room may import which, and which role of a file what, compared with the code."""
 
 import ast
 from pathlib import Path
@@ -30,7 +30,7 @@ ROOMS: dict[str, set[str]] = {
     "plugin": GROUND | {"board", "harness", "report"},
     "commands": PHENOMENON | {"recovery", "notification", "tee", "knowledge", "report", "lab"},
 }
-"""Rooms that a room may import beside itself. Rooms of phenomena never import each other but `deployment`."""
+"""Rooms that a room may import besides itself. A room of a phenomenon imports no other but `deployment`."""
 
 ROLES: dict[str, set[str]] = {
     "facts": set(),
@@ -39,7 +39,7 @@ ROLES: dict[str, set[str]] = {
     "measure": {"facts", "measure"},
     "figures": {"facts", "figures"},
 }
-"""Pure roles: files whose name begins so import core, layout and these roles; nothing touches a board."""
+"""Roles by the start of a file's name: they import core, layout and these roles, nothing of a board."""
 
 PURE_FILES = {
     "board/trace/ring_buffer.py": "parse",
@@ -138,7 +138,7 @@ def test_twin_and_signer_share_nothing_but_the_layout():
 
 
 def test_the_virtual_board_imports_core_only():
-    """mpbench_virtual is a board like others: it shares errors, directories and files with the bench."""
+    """mpbench_virtual imports only core of the bench: errors, directories and files."""
     wrong = [
         f"{path.relative_to(VIRTUAL)} imports {name}"
         for path in sorted(VIRTUAL.rglob("*.py"))
