@@ -18,7 +18,7 @@ from mpbench.layout import TA_UUID
 
 def result(check):
     """The finding of one check."""
-    (finding,) = doctor.examine([("check", check)], independent=True)
+    (finding,) = doctor.examine([doctor.HealthCheck("check", check)])
     return finding
 
 
@@ -29,19 +29,45 @@ def raising(error):
     return check
 
 
-def test_after_a_failing_check_the_others_are_skipped():
-    """A skipped check names the one that must pass first; independent checks are all run."""
-    checks = [("a", lambda: "fine"), ("b", raising(InfrastructureError("no power"))), ("c", lambda: "fine")]
-    found = list(doctor.examine(checks, independent=False))
+def test_what_needs_a_failed_check_is_skipped():
+    """A skipped check names the failed one, at any distance; all others are run."""
+    checks = [
+        doctor.HealthCheck("a", lambda: "fine"),
+        doctor.HealthCheck("b", raising(InfrastructureError("no power")), ("a",)),
+        doctor.HealthCheck("c", lambda: "fine", ("a", "b")),
+        doctor.HealthCheck("d", lambda: "fine", ("c",)),
+        doctor.HealthCheck("e", lambda: "fine", ("a",)),
+    ]
+    found = list(doctor.examine(checks))
     assert [(f.name, f.ok, f.tried) for f in found] == [
         ("a", True, True),
         ("b", False, True),
         ("c", False, False),
+        ("d", False, False),
+        ("e", True, True),
     ]
     assert found[1].found == "no power"
     assert found[1].remedy == "see `b` in targets/README.md, When something is wrong"
-    assert found[2].found == "skipped: `b` must pass first"
-    assert [f.ok for f in doctor.examine(checks, independent=True)] == [True, False, True]
+    assert found[2].found == found[3].found == "skipped: `b` must pass first"
+
+
+def test_every_check_needs_earlier_ones():
+    """So that each is reached after what it needs."""
+    names = list[str]()
+    for check in doctor.BoardCheck("x.yaml").checks():
+        assert set(check.needs) <= set(names), check.name
+        names.append(check.name)
+
+
+def test_a_dead_switch_leaves_a_board_that_is_up(checked):
+    """Consoles and SSH are tried whatever the switch does; OP-TEE's log since power on is not."""
+    board = checked(power="dead", strategy="used")
+    before = ("environment", "profile", "place", "signing key", "firmware")
+    checks = [check for check in board.checks() if check.name not in before]
+    found = {finding.name: finding for finding in doctor.examine(checks)}
+    assert found["power"].found == "the switch does not answer"
+    assert found["secure console"].found == "skipped: `power` must pass first"
+    assert {f.name for f in found.values() if not f.ok} == {"power", "secure console"}
 
 
 def test_a_broken_strategy_is_reported_by_its_cause():
@@ -53,10 +79,10 @@ def test_a_broken_strategy_is_reported_by_its_cause():
 
 
 def test_a_mistake_in_the_target_file_is_corrected_there():
-    """The message names file and mistake; the guide would not help."""
+    """The message names file and mistake, which is no fault of board or lab."""
     finding = result(raising(UsageError("x.yaml: unknown driver 'NoSuchDriver'")))
     assert finding.found == "x.yaml: unknown driver 'NoSuchDriver'"
-    assert finding.remedy == "correct the target file"
+    assert finding.remedy.startswith("correct the target file, or set its variables; see `")
 
 
 @pytest.mark.parametrize(
@@ -125,15 +151,26 @@ class PlayedTarget:
         self.drivers = [SimpleNamespace(name="console"), SimpleNamespace(name="secure")]
         self.files = {doctor.TRACING[0]: b"hist:keys=\n", doctor.TRACING[1]: "ENOENT"}
 
-    def get_driver(self, _cls, name=None):
+    def get_driver(self, cls, name=None):
+        if cls == "SessionDriver":
+            return self
         return SimpleNamespace(
             name=name,
+            get=lambda: self.fail("power"),
+            transition=lambda _: self.fail("strategy"),
             cores=lambda: self.wrong.get("cores", ["m33", "m0"]),
             core_state=lambda _: self.wrong.get("state", "offline"),
             manager=lambda _: SimpleNamespace(name=self.wrong.get("manager", "TEE")),
             firmware_path=lambda name: f"/lib/firmware/{name}",
             since=lambda _: self.wrong.get("output", b"I/TC: OP-TEE version: 4.10\r\nI/TC: Primary CPU\r\n"),
         )
+
+    boot_id = "b-1"
+
+    def fail(self, part):
+        if part in self.wrong:
+            raise InfrastructureError("the switch does not answer")
+        return True
 
     def execute(self, command, _timeout_s=None):
         text = self.wrong.get("tee", f"/dev/tee0\n/sys/bus/tee/devices/optee-ta-{TA_UUID}\n")
@@ -213,7 +250,7 @@ def test_an_unknown_driver_is_a_mistake_in_the_target_file(tmp_path):
     finding = result(board.place)
     assert "NoSuchDriver" in finding.found
     assert finding.found.startswith(f"{path}: ")
-    assert finding.remedy == "correct the target file"
+    assert finding.remedy.startswith("correct the target file, or set its variables; see `")
 
 
 def test_a_missing_target_file_skips_all_checks_of_the_board(tmp_path, capsys):

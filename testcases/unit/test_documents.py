@@ -93,7 +93,7 @@ def test_the_guide_has_a_row_for_each_check_of_the_doctor():
     """The doctor sends its reader to the name of a check in targets/README.md."""
     section = DOCUMENTS[doctor.GUIDE].split(f"\n## {doctor.SECTION}\n")[1].split("\n## ")[0]
     checks = [*doctor.host_checks(ROOT), *doctor.BoardCheck("").checks()]
-    names = {re.sub("^tool .*", "tool ...", name) for name, _ in checks}
+    names = {re.sub("^tool .*", "tool ...", check.name) for check in checks}
     assert {name for name in names if f"`{name}`" not in section} == set()
 
 

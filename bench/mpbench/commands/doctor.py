@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Checks of this host and of a board, each with a remedy.
 
-A check of the board needs those before it: after the first failing check the others are skipped. Nothing is
-deployed. The board is switched on, and stays on.
+What needs a failed check is skipped, all others are run. Nothing is deployed. The board is switched on,
+and stays on.
 """
 
 import re
@@ -10,7 +10,8 @@ import shutil
 import stat
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import IO, Any
@@ -69,25 +70,32 @@ class Finding:
         return self.tried and not self.remedy
 
 
-Check = tuple[str, Callable[[], str]]
-"""Name of a check, and a function that returns what it found or raises CheckFailed."""
+@frozen
+class HealthCheck:
+    """A check. run: returns what it found, or raises; needs: names of the checks that must pass before it."""
+
+    name: str
+    run: Callable[[], str]
+    needs: tuple[str, ...] = ()
 
 
-def examine(checks: Sequence[Check], *, independent: bool) -> Iterator[Finding]:
-    """Run checks in order. independent: run all of them; else skip those after the first failing check."""
-    failed = ""
-    for name, check in checks:
-        if failed and not independent:
-            yield Finding(name, f"skipped: `{failed}` must pass first", tried=False)
+def examine(checks: Iterable[HealthCheck]) -> Iterator[Finding]:
+    """Run checks in order; one that needs a failed check, or needs one that was skipped, is skipped."""
+    reasons: dict[str, str] = {}  # check that did not pass → the failed check that is the reason
+    for check in checks:
+        if failed := next((reasons[name] for name in check.needs if name in reasons), ""):
+            reasons[check.name] = failed
+            yield Finding(check.name, f"skipped: `{failed}` must pass first", tried=False)
             continue
-        finding = _run(name, check)
-        failed = failed or ("" if finding.ok else name)
+        finding = _run(check.name, check.run)
+        if not finding.ok:
+            reasons[check.name] = check.name
         yield finding
 
 
-def _run(name: str, check: Callable[[], str]) -> Finding:
+def _run(name: str, run: Callable[[], str]) -> Finding:
     try:
-        return Finding(name, check())
+        return Finding(name, run())
     except CheckFailed as failure:
         return Finding(name, failure.found, failure.remedy)
     except Exception as e:
@@ -95,8 +103,8 @@ def _run(name: str, check: Callable[[], str]) -> Finding:
         found = cause(e)
         ours = isinstance(found, InfrastructureError | BoardFailure | UsageError)
         text = str(found).strip() if ours else f"{type(found).__name__}: {found}".strip()
-        remedy = "correct the target file" if isinstance(found, UsageError) else f"see `{name}` in {where()}"
-        return Finding(name, text, remedy)
+        mend = "correct the target file, or set its variables; " if isinstance(found, UsageError) else ""
+        return Finding(name, text, f"{mend}see `{name}` in {where()}")
 
 
 def where() -> str:
@@ -107,14 +115,14 @@ def where() -> str:
 # --- the host ---------------------------------------------------------------------------------------------
 
 
-def host_checks(reports: Path, find: Callable[[str], str | None] = shutil.which) -> list[Check]:
+def host_checks(reports: Path, find: Callable[[str], str | None] = shutil.which) -> list[HealthCheck]:
     """Checks of a lab host, independent of each other."""
     return [
-        ("python", python),
-        ("serial library", serial_library),
-        *[(f"tool {tool}", lambda tool=tool: program(tool, find)) for tool in TOOLS],
-        ("configuration", lambda: configuration(directories.config_dir())),
-        ("disk", lambda: disk(reports)),
+        HealthCheck("python", python),
+        HealthCheck("serial library", serial_library),
+        *[HealthCheck(f"tool {tool}", partial(program, tool, find)) for tool in TOOLS],
+        HealthCheck("configuration", lambda: configuration(directories.config_dir())),
+        HealthCheck("disk", lambda: disk(reports)),
     ]
 
 
@@ -186,25 +194,26 @@ class BoardCheck:
     _session: Session = field(init=False)
     _host_lock: IO[str] | None = field(init=False, default=None)
     _place_lock: place_lock.PlaceLock | None = field(init=False, default=None)
+    _switched: bool = field(init=False, default=False)
 
-    def checks(self) -> list[Check]:
-        """Checks in the order in which they need each other."""
+    def checks(self) -> list[HealthCheck]:
+        """All of them, in order."""
         return [
-            ("environment", self.environment),
-            ("profile", self.profile),
-            ("place", self.place),
-            ("signing key", self.signing_key),
-            ("firmware", self.firmware),
-            ("power", self.power),
-            ("console", self.console),
-            ("ssh", self.ssh),
-            ("clock", self.clock),
-            ("tee", self.tee),
-            ("cores", self.cores),
-            ("manager", self.manager),
-            ("tracing", self.tracing),
-            ("firmware directory", self.firmware_directory),
-            ("secure console", self.optee_console),
+            HealthCheck("environment", self.environment),
+            HealthCheck("profile", self.profile, ("environment",)),
+            HealthCheck("place", self.place, ("environment",)),
+            HealthCheck("signing key", self.signing_key, ("place",)),
+            HealthCheck("firmware", self.firmware, ("environment",)),
+            HealthCheck("power", self.power, ("place",)),
+            HealthCheck("console", self.console, ("place",)),
+            HealthCheck("ssh", self.ssh, ("place",)),
+            HealthCheck("clock", self.clock, ("ssh",)),
+            HealthCheck("tee", self.tee, ("ssh",)),
+            HealthCheck("cores", self.cores, ("ssh", "profile")),
+            HealthCheck("manager", self.manager, ("cores",)),
+            HealthCheck("tracing", self.tracing, ("ssh",)),
+            HealthCheck("firmware directory", self.firmware_directory, ("ssh",)),
+            HealthCheck("secure console", self.optee_console, ("power", "console", "ssh")),
         ]
 
     def close(self) -> None:
@@ -251,7 +260,9 @@ class BoardCheck:
     def power(self) -> str:
         """The power switch answers."""
         driver = self._target.get_driver("PowerProtocol")
-        return f"{type(driver).__name__}: the board is {'on' if driver.get() else 'off'}"
+        state = "on" if driver.get() else "off"
+        self._switched = True
+        return f"{type(driver).__name__}: the board is {state}"
 
     def console(self) -> str:
         """The consoles can be opened."""
@@ -259,8 +270,9 @@ class BoardCheck:
         return ", ".join(str(self._target.get_driver("ConsoleRecorder", name=name).name) for name in names)
 
     def ssh(self) -> str:
-        """The board boots, and login works with the pinned host key."""
-        self._target.get_driver("Strategy").transition("shell")
+        """The board boots, and login works with the pinned host key; without a power switch it must be up."""
+        if self._switched:
+            self._target.get_driver("Strategy").transition("shell")
         self._session = self._target.get_driver("SessionDriver")
         return f"boot_id {self._session.boot_id}"
 

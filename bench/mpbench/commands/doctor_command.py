@@ -21,11 +21,11 @@ def _doctor(args: argparse.Namespace) -> int:
     from mpbench.commands import doctor  # noqa: PLC0415 - labgrid takes half a second that no other command should wait for
 
     reports = Path(os.environ.get("MPBENCH_REPORTS", "reports/runs"))
-    ok = _print("host", doctor.examine(doctor.host_checks(reports), independent=True))
+    ok = _print("host", doctor.examine(doctor.host_checks(reports)))
     if args.lg_env:
         board = doctor.BoardCheck(args.lg_env)
         try:
-            ok = _print(args.lg_env, doctor.examine(board.checks(), independent=False)) and ok
+            ok = _print(args.lg_env, doctor.examine(board.checks())) and ok
         finally:
             board.close()
     return 0 if ok else 3
