@@ -1,23 +1,27 @@
 # SPDX-License-Identifier: MIT
 """The page for those who write tests lists every fixture, mark and option of the plug-in, with a sentence."""
 
+import importlib
 import inspect
+import pkgutil
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from _pytest.fixtures import FixtureFunctionDefinition
 
+import mpbench
 from mpbench.deployment.parse import beat, identity
 from mpbench.harness.cores import shipped_cores
 from mpbench.harness.environment import check_environment, profile_of
 
 EXAMPLE = Path(__file__).parents[2] / "targets" / "own-repository"
 PAGE = (EXAMPLE / "README.md").read_text()
-OF_OTHERS = "lg_|hypothesis|filterwarnings|skip|xfail|parametrize|usefixtures|try|anyio|timeout"
-"""Beginnings of the names of pytest's, labgrid's and hypothesis' marks."""
+OF_OTHERS = "slow|lg_|hypothesis|filterwarnings|skip|xfail|parametrize|usefixtures|try|anyio|timeout"
+"""Beginnings of the names of the marks of pytest, labgrid, hypothesis and the bench's own tests."""
+PLACEHOLDERS = ".without_board"
+"""Module with fixtures that are not set up."""
 
 
 def rows(heading: str) -> dict[str, str]:
@@ -28,10 +32,11 @@ def rows(heading: str) -> dict[str, str]:
 
 def test_every_fixture_is_listed():
     """Name by name; and each has a docstring whose first line is a sentence, for `pytest --fixtures`."""
-    modules = [module for name, module in sys.modules.items() if name.startswith("mpbench.")]
+    names = [found.name for found in pkgutil.walk_packages(mpbench.__path__, "mpbench.")]
+    modules = [importlib.import_module(name) for name in names if not name.endswith(PLACEHOLDERS)]
     found = [value for module in modules for value in vars(module).values()]
     ours = {fixture.name: fixture for fixture in found if isinstance(fixture, FixtureFunctionDefinition)}
-    assert set(rows("Fixtures")) == set(ours)
+    assert set(rows("Fixtures")) == {*ours, "core"}
     for name, fixture in ours.items():
         first = (inspect.getdoc(fixture._get_wrapped_function()) or "").partition("\n")[0]
         assert re.fullmatch(r".{15,}[.:]", first), f"{name}: {first!r}"
