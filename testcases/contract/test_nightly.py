@@ -62,7 +62,7 @@ def test_flaky(answers, bench):
     assert summary["verdict"] == "FAIL"
     assert summary["counts"] == {"PASS": 5, "FAIL": 1, "INFRA": 3}
     assert {run["provenance"].get("place") for run in summary["runs"]} >= {"played-1", "played-2"}
-    assert "place played-3 is taken out until" in lab.page(plan)
+    assert "place played-3 is quarantined until" in lab.page(plan)
     assert set(lab.who().values()) == {"None"}
     assert "Traceback" not in said
 
@@ -70,10 +70,10 @@ def test_flaky(answers, bench):
     (lab.directory / "nights-next").symlink_to(lab.directory / "nights-three")
     code, said = lab.nightly(quick)
     assert code == 0, said
-    assert "job on played-3: in quarantine: taken out" in said
+    assert "job on played-3: in quarantine: since " in said
     assert "no SSH server answers" in said
     code, said = lab.nightly(quick, "--readmit", "played-3")
-    assert (code, said) == (0, "place played-3 is used again\n")
+    assert (code, said) == (0, "place played-3 is readmitted\n")
     assert lab.nightly(quick, "--readmit", "played-3")[0] == 2
 
 
@@ -101,7 +101,7 @@ def test_a_disk_that_is_almost_full_takes_no_work(lab):
     plan = lab.plan("def test_good(bench): pass\n", name="full", free_mb=1_000_000_000)
     code, said = lab.nightly(plan)
     assert code == 3, said
-    assert "MB left, `free_mb` is 1000000000: no more work" in said
+    assert "MB left, `free_mb` is 1000000000: no further job" in said
 
 
 def test_a_lab_without_a_coordinator_is_told(lab):
@@ -111,5 +111,5 @@ def test_a_lab_without_a_coordinator_is_told(lab):
     plan.write_text(json.dumps(content))
     code, said = lab.nightly(plan)
     assert code == 3, said
-    assert "the night was broken off: coordinator 127.0.0.1:1" in said
+    assert "the night was aborted: coordinator 127.0.0.1:1" in said
     assert "Traceback" not in said

@@ -21,9 +21,8 @@ from mpbench.core.record import Clock, Record, in_order, new_directory, read
 from mpbench.harness.resume import of_runs
 from mpbench.lab import night
 from mpbench.lab.history import History
-from mpbench.lab.journal import FILE, NightJournal
-from mpbench.lab.night import outdated
-from mpbench.lab.plan import Job, Plan, Window
+from mpbench.lab.journal import FILE, NightJournal, outdated
+from mpbench.lab.plan import Job, NightPlan, TimeWindow
 from mpbench.report.trend import Point, trends
 from testcases.contract.test_plugin import Place, key  # noqa: F401 - a fixture
 from testcases.unit.test_lab_night import PlayedCoordinator
@@ -136,7 +135,7 @@ def test_29_the_night_that_did_not_end_goes_on(chance: random.Random, tmp_path: 
 def test_29_the_night_that_goes_on_is_never_thrown_away(chance: random.Random, tmp_path: Path) -> None:
     """However old its name makes it look; of the others as many stay as the plan says."""
     jumping, keep = Jumping(chance), chance.randint(1, 4)
-    plan = Plan(tmp_path / "p.yaml", "plan", tmp_path / "nights", (), keep_nights=keep)
+    plan = NightPlan(tmp_path / "p.yaml", "plan", tmp_path / "nights", (), keep_nights=keep)
     for _ in range(10):
         journal = NightJournal.open(plan.reports, "plan", jumping.wall_s)
         journal.add("end")
@@ -179,11 +178,11 @@ def test_29_40_a_window_is_never_exceeded(
 
     Nothing further is begun; the page says why.
     """
-    monkeypatch.setattr(night, "LOOK_S", 0.05)
+    monkeypatch.setattr(night, "CLOCK_POLL_S", 0.05)
     monkeypatch.setattr(night, "command", lambda *_: ["python3", "-c", SLEEPS])
     jobs = tuple(Job(f"job{n}", tmp_path / "t.yaml", {"board": "x"}, ("t",)) for n in range(2))
-    window = Window(datetime.time(22), datetime.time(6))
-    plan = Plan(tmp_path / "p.yaml", "plan", tmp_path / "nights", jobs, window=window, free_mb=0)
+    window = TimeWindow(datetime.time(22), datetime.time(6))
+    plan = NightPlan(tmp_path / "p.yaml", "plan", tmp_path / "nights", jobs, window=window, free_mb=0)
     journal, said = NightJournal.open(plan.reports, "plan", NOW_S), list[str]()
     begin = datetime.datetime(2026, 3, 4, 5, 59, 58) + datetime.timedelta(seconds=chance.uniform(0, 1.5))
     jump = chance.choice([datetime.timedelta(hours=h) for h in (-5, -3, 0, 1, 5, 24 * 400)])

@@ -2,7 +2,7 @@
 """Fault 28: the lab host's disk is full, at any byte of what the bench writes; on a small tmpfs.
 
 Each time: what does not fit is the lab's fault, in one line, and not there; what was there is whole, can be
-read and goes on once there is room; a night takes no more work and says so.
+read and goes on once there is room; a night takes no further job and says so.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from mpbench.core.record import LOG, Clock, Record, new_directory, read
 from mpbench.lab import night
 from mpbench.lab.history import History
 from mpbench.lab.journal import FILE, NightJournal
-from mpbench.lab.plan import Job, Plan
+from mpbench.lab.plan import Job, NightPlan
 from mpbench.report.trend import Point
 from testcases.unit.test_lab_night import PlayedCoordinator
 
@@ -163,11 +163,11 @@ def test_28_a_journal_holds_what_fitted(disk: Disk, chance: random.Random) -> No
     """The next night, on the full disk as well, takes up what was written, and never half a line."""
     journal = NightJournal.open(disk.path, "plan", NOW_S)
     path, kinds = journal.directory / FILE, ["begun"]
-    journal.add("begun", unit=words(chance, 3000))
+    journal.add("begun", job_run=words(chance, 3000))
     disk.leave(0)
     for number in range(400):
         kind = f"{chance.choice(['attempt', 'done'])}-{number}"
-        if fits(partial(journal.add, kind, unit=words(chance, 80))):
+        if fits(partial(journal.add, kind, job_run=words(chance, 80))):
             kinds.append(kind)
     assert len(kinds) < 400
     journal.close()
@@ -194,13 +194,13 @@ def test_28_a_history_remembers_all_of_a_night_or_nothing(disk: Disk, chance: ra
         Point(f"new{n}", words(chance, 300), "2026", {"FAIL": n}, {}) for n in range(chance.randrange(1, 60))
     ]
     history.remember(old)
-    history.take_out("a", "2026", "no SSH")
+    history.quarantine("a", "2026", "no SSH")
     disk.leave(chance.randrange(12))
     remembered = fits(lambda: history.remember(new))
-    out = fits(lambda: history.take_out("b", "2026", words(chance, 3 * PAGE)))
+    out = fits(lambda: history.quarantine("b", "2026", words(chance, 3 * PAGE)))
     disk.empty()
     assert history.points() == old + new * remembered
-    assert set(history.sick()) == {"a", *(["b"] if out else [])}
+    assert set(history.quarantined()) == {"a", *(["b"] if out else [])}
     with contextlib.closing(sqlite3.connect(history.path)) as db:
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
@@ -243,7 +243,9 @@ def test_28_a_night_takes_no_more_work(
     jobs = tuple(
         Job(f"job{n}", disk.path / "t.yaml", {"board": "x"}, ("t",)) for n in range(chance.randint(2, 4))
     )
-    plan = Plan(disk.path / "p.yaml", "plan", reports, jobs, retry_after_s=0.01, free_mb=1 if checks else 0)
+    plan = NightPlan(
+        disk.path / "p.yaml", "plan", reports, jobs, retry_after_s=0.01, free_mb=1 if checks else 0
+    )
     journal, said = NightJournal.open(reports, "plan", NOW_S), list[str]()
     history = History(reports / "history.sqlite")
     coordinator = PlayedCoordinator()
@@ -256,9 +258,11 @@ def test_28_a_night_takes_no_more_work(
     words = " ".join(said)
     if checks:
         assert coordinator.said.count("acquire") == 1
-        assert words.count("the lab host's disk has 0 MB left, `free_mb` is 1: no more work") == len(jobs) - 1
+        assert (
+            words.count("the lab host's disk has 0 MB left, `free_mb` is 1: no further job") == len(jobs) - 1
+        )
     else:
-        assert "not complete" in words or "broken off" in words
+        assert "not complete" in words or "aborted" in words
     first = read(next((journal.directory / "runs/job0-p").glob(f"*/{LOG}")).parent)
     assert first.notes == ()
     disk.empty()

@@ -190,7 +190,7 @@ def test_a_killed_night_over_three_boards_goes_on(lab: BoardLab, dice: random.Ra
         killed(night, lab.runs_alive() if dice.random() < 0.5 else [])
     before = lab.ends(plan)
     code, said = finished(night) if late else lab.nightly(plan)
-    assert late or "goes on with " in said
+    assert late or "resuming " in said
     ends, summary = lab.ends(plan), lab.summary(plan)
     for key, found in before.items():
         assert found[-1] not in JUDGED or ends[key] == found, f"{key} was done, and asked again: {ends[key]}"

@@ -81,7 +81,7 @@ def test_a_killed_night_goes_on_where_it_was(lab):
     lab.until(lambda: lab.ends(plan).get(("job-killed-a", "test_middle")), "the end of its pytest")
     lab.open("killed-a", "middle")
     code, said = lab.nightly(plan)
-    assert "goes on with " in said
+    assert "resuming " in said
     assert code == 3, said
     ends = lab.ends(plan)
     assert ends["job-killed-a", "test_before"] == ["PASS"]

@@ -23,8 +23,8 @@ def test_a_night_that_did_not_end_goes_on(tmp_path):
     first.add("held", place="a", token="T1")
     first.add("held", place="b", token="T2")
     first.add("released", place="b", token="T2")
-    first.add("attempt", unit="u")
-    first.add("done", unit="v")
+    first.add("attempt", job_run="u")
+    first.add("done", job_run="v")
     first.close()
     again = NightJournal.open(tmp_path, "plan", NOW_S + 60)
     assert again.resumed
@@ -44,14 +44,14 @@ def test_a_kill_at_any_byte_leaves_whole_lines(tmp_path):
     """However far the last write got, the night goes on with the lines before it."""
     journal = NightJournal.open(tmp_path, "plan", NOW_S)
     journal.add("held", place="a", token="T1")
-    journal.add("attempt", unit="u")
+    journal.add("attempt", job_run="u")
     journal.close()
     path = journal.directory / FILE
     whole = path.read_bytes()
     for length in range(len(whole)):
         path.write_bytes(whole[:length])
         again = NightJournal.open(tmp_path, "plan", NOW_S)
-        again.add("attempt", unit="x")
+        again.add("attempt", job_run="x")
         again.close()
         lines = path.read_text().splitlines()
         assert [json.loads(line)["kind"] for line in lines][-1] == "attempt"
@@ -75,11 +75,11 @@ def test_history_remembers_points_and_sick_places(tmp_path):
     history.remember(points)
     history.remember(points[:1])
     assert history.points() == points
-    history.take_out("mp25-1", "2026-11-02 03:00", "no SSH")
-    assert history.sick() == {"mp25-1": "taken out 2026-11-02 03:00: no SSH"}
+    history.quarantine("mp25-1", "2026-11-02 03:00", "no SSH")
+    assert history.quarantined() == {"mp25-1": "since 2026-11-02 03:00: no SSH"}
     assert history.readmit("mp25-1")
     assert not history.readmit("mp25-1")
-    assert history.sick() == {}
+    assert history.quarantined() == {}
 
 
 def test_a_history_that_is_none_is_the_labs_fault(tmp_path):

@@ -10,11 +10,11 @@ import pytest
 
 from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.lab import night
-from mpbench.lab.child import Child, outlived
-from mpbench.lab.coordinator import Offer
+from mpbench.lab.child import Child, wait_for_orphan
+from mpbench.lab.coordinator import PlaceInfo
 from mpbench.lab.history import History
-from mpbench.lab.journal import NightJournal
-from mpbench.lab.plan import Job, Plan, Window
+from mpbench.lab.journal import NightJournal, only_night
+from mpbench.lab.plan import Job, NightPlan, TimeWindow
 from testcases.stand_in import StandIn
 
 SLEEPER = "import time; time.sleep(60)"
@@ -42,7 +42,7 @@ class PlayedCoordinator(StandIn):
 
     async def places(self):
         await self._ask("places")
-        return [Offer("p", {"board": "x"}, "", "")]
+        return [PlaceInfo("p", {"board": "x"}, "", "")]
 
     async def reserve(self, _place, _tags):
         await self._ask("reserve")
@@ -74,7 +74,9 @@ def make(tmp_path, monkeypatch):
     def maker(script="", fails="", minutes=1.0, **more):
         monkeypatch.setattr(night, "command", lambda *_: [sys.executable, "-c", script])
         job = Job("job", tmp_path / "t.yaml", {"board": "x"}, ("t",), minutes=minutes)
-        plan = Plan(tmp_path / "plan.yaml", "plan", tmp_path / "nights", (job,), retry_after_s=0.01, **more)
+        plan = NightPlan(
+            tmp_path / "plan.yaml", "plan", tmp_path / "nights", (job,), retry_after_s=0.01, **more
+        )
         journals.append(NightJournal.open(plan.reports, plan.name, 1_795_000_000.0))
         said: list[str] = []
         history = History(plan.reports / "history.sqlite")
@@ -102,18 +104,18 @@ def test_a_place_whose_exporter_stays_away_is_no_sick_board(make):
     found, said = make(wait_minutes=0.5)
     found.coordinator.lacks = "*/p/*"
     assert asyncio.run(found.run()) == 3
-    words = "place p: nothing is exported for */p/*: its exporter was not there within 0.5 min"
+    words = "place p: nothing is exported for */p/*: exporter offline for 0.5 min"
     assert f"job-p: not complete: {words}" in said
     assert "acquire" not in found.coordinator.said
     assert found.coordinator.said.count("reserve") == found.coordinator.said.count("release") == 1
-    assert found.history.sick() == {}
+    assert found.history.quarantined() == {}
 
 
 def test_a_coordinator_that_stays_away_is_waited_for(make):
     """One that is started again in the night is there after seconds; here it never comes."""
     found, said = make(fails="there", wait_minutes=0.5)
     assert asyncio.run(found.run()) == 3
-    assert "job-p: not complete: the coordinator was not there within 0.5 min" in said
+    assert "job-p: not complete: the coordinator did not answer within 0.5 min" in said
     assert "reserve" not in found.coordinator.said
 
 
@@ -136,7 +138,7 @@ def test_only_a_board_that_was_asked_to_the_end_is_taken_out(make, monkeypatch, 
     found, _ = make(fails=fails)
     monkeypatch.setattr(night, "command", lambda _job, runs: [sys.executable, "-c", RECORD, str(runs)])
     assert asyncio.run(found.run()) == 3
-    assert ("p" in found.history.sick()) is sick
+    assert ("p" in found.history.quarantined()) is sick
 
 
 def test_a_place_that_cannot_be_released_is_said(make):
@@ -175,7 +177,7 @@ def test_a_run_has_a_deadline(make):
 def test_the_end_of_the_window_ends_what_runs(make):
     """When the window closes, runs are asked to end, nothing new begins, and the page says why."""
     early = datetime.datetime(2026, 3, 4, 5, 59, 59, 500_000)
-    found, said = make(script=SLEEPER, window=Window(datetime.time(22), datetime.time(6)))
+    found, said = make(script=SLEEPER, window=TimeWindow(datetime.time(22), datetime.time(6)))
     found.now = lambda: early
     assert asyncio.run(found.run()) == 3
     assert found.coordinator.said.count("reserve") == 1
@@ -212,12 +214,12 @@ def test_a_run_that_outlived_its_night_is_waited_for(tmp_path):
 
     async def run() -> int | None:
         child = await Child.start(["sh", "-c", f"read x <'{end}'"], {}, tmp_path / "log", mark)
-        waits = asyncio.create_task(outlived(mark, 60))
+        waits = asyncio.create_task(wait_for_orphan(mark, 60))
         await asyncio.sleep(0)  # it has found the lock held
         end.write_text("\n")
         assert await waits == child.process.pid
         await child.wait()
-        return await outlived(mark, 60)
+        return await wait_for_orphan(mark, 60)
 
     assert asyncio.run(run()) is None
 
@@ -233,7 +235,7 @@ def test_a_run_that_outlived_its_night_and_does_not_end_is_killed(make):
         while not (found.directory / "log").read_text():
             await asyncio.sleep(0.01)
         await found.run()
-        assert said[0] == f"job-p: process {child.process.pid} of the night that was killed has ended"
+        assert said[0] == f"job-p: process {child.process.pid} of a killed night has ended"
         assert not mark.exists()
         return await child.wait()
 
@@ -254,16 +256,16 @@ def test_two_nights_never_share_a_directory(make):
     """A second one is refused in one line."""
     found, _ = make()
     with (
-        night.alone(found.plan),
+        only_night(found.plan),
         pytest.raises(UsageError, match="another nightly writes to"),
-        night.alone(found.plan),
+        only_night(found.plan),
     ):
         pass
 
 
 def test_outside_of_its_window_a_night_does_nothing(make, monkeypatch):
     """Code 5, with the hours."""
-    found, said = make(window=Window(datetime.time(22), datetime.time(6)))
-    monkeypatch.setattr(Window, "left_s", lambda *_: None)
+    found, said = make(window=TimeWindow(datetime.time(22), datetime.time(6)))
+    monkeypatch.setattr(TimeWindow, "left_s", lambda *_: None)
     assert night.run(found.plan, said.append) == 5
-    assert said == ["outside of the window, 22:00 to 06:00: nothing was run"]
+    assert said == ["outside the window, 22:00 to 06:00: nothing was run"]

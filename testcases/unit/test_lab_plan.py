@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mpbench.core.errors import UsageError
-from mpbench.lab.coordinator import Offer
-from mpbench.lab.night import assign, outdated
-from mpbench.lab.plan import ALL, Window, load
+from mpbench.lab.assignment import assign
+from mpbench.lab.coordinator import PlaceInfo
+from mpbench.lab.journal import outdated
+from mpbench.lab.plan import ALL, TimeWindow, load
 
 GOOD = """\
 coordinator: lab:20408
@@ -158,7 +159,7 @@ def test_any_text_is_a_plan_or_refused(tmp_path_factory, text):
 )
 def test_a_window_over_midnight(now, left):
     """Open from its begin until its end on the next day, which is outside."""
-    window = Window(datetime.time(22), datetime.time(6))
+    window = TimeWindow(datetime.time(22), datetime.time(6))
     assert (
         window.left_s(datetime.datetime.combine(datetime.date(2026, 3, 4), datetime.time.fromisoformat(now)))
         == left
@@ -167,13 +168,13 @@ def test_a_window_over_midnight(now, left):
 
 def test_a_window_in_the_day():
     """A window that ends later than it begins is one of the same day."""
-    window, day = Window(datetime.time(9), datetime.time(17)), datetime.date(2026, 3, 4)
+    window, day = TimeWindow(datetime.time(9), datetime.time(17)), datetime.date(2026, 3, 4)
     hours = [window.left_s(datetime.datetime.combine(day, datetime.time(h))) for h in (8, 9, 17)]
     assert hours == [None, 8 * 3600, None]
 
 
 def offer(name, acquired="", **tags):
-    return Offer(name, tags or {"board": "mp25"}, acquired, "")
+    return PlaceInfo(name, tags or {"board": "mp25"}, acquired, "")
 
 
 def test_jobs_go_to_the_places_that_fit(plan):
@@ -188,7 +189,7 @@ def test_jobs_go_to_the_places_that_fit(plan):
         offer("mp15-1", board="mp15"),
     ]
     assigned = assign(found, offers, {"mp25-5": "taken out"})
-    assert [u.place for u in assigned.units] == ["mp25-2", "mp25-4"]
+    assert [u.place for u in assigned.runs] == ["mp25-2", "mp25-4"]
     assert assigned.skipped == (
         "all on mp25-3: in quarantine: its switch sticks",
         "all on mp25-5: in quarantine: taken out",
@@ -199,9 +200,9 @@ def test_too_few_places_are_said(plan):
     """A job that wants more boards than there are runs on those, and the lack is told."""
     found = load(plan(GOOD))
     assigned = assign(found, [offer("mp25-1")], {})
-    assert [u.place for u in assigned.units] == ["mp25-1"]
-    assert assigned.skipped == ("all: 1 usable places have the tags board=mp25",)
-    assert assign(found, [], {}).units == ()
+    assert [u.place for u in assigned.runs] == ["mp25-1"]
+    assert assigned.skipped == ("all: 1 usable places with tags board=mp25, 2 needed",)
+    assert assign(found, [], {}).runs == ()
 
 
 def test_old_nights_go_signed_ones_stay(plan, tmp_path):

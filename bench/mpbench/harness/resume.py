@@ -28,6 +28,7 @@ class Resumed:
     run:     id of the last run, None without one
     judged:  whether any test gave a verdict on the board
     ended:   whether the last run ended regularly; if not, the tests it had still to run are unknown
+    reason:  first line of the last run's first reason for a test without a PASS, "" for none
     """
 
     settled: frozenset[str] = frozenset()
@@ -35,6 +36,12 @@ class Resumed:
     run: str | None = None
     judged: bool = False
     ended: bool = False
+    reason: str = ""
+
+    @property
+    def unusable(self) -> bool:
+        """Whether the board prevented every verdict: there was a run, no test was judged, some are open."""
+        return self.run is not None and not self.judged and bool(self.open)
 
 
 def of_runs(directory: Path) -> Resumed:
@@ -45,9 +52,9 @@ def of_runs(directory: Path) -> Resumed:
 def of_records(runs: Iterable[Run]) -> Resumed:
     """State after `runs`; the last result of a test counts."""
     state: dict[str, bool] = {}
-    last, judged, ended = None, False, False
+    last, judged, ended, reason = None, False, False, ""
     for run in runs:
-        ended = False
+        ended, reason = False, ""
         for line in run.lines:
             last = str(line["run"])
             if line["kind"] == "test-start":
@@ -55,9 +62,10 @@ def of_records(runs: Iterable[Run]) -> Resumed:
             elif line["kind"] == "test-end":
                 state[str(line["test"])] = not _is_open(line)
                 judged = judged or line["verdict"] in _JUDGED
+                reason = reason or str(line["reason"]).partition("\n")[0]
             ended = ended or line["kind"] == "run-end"
     settled = frozenset(name for name, done in state.items() if done)
-    return Resumed(settled, frozenset(state) - settled, last, judged, ended)
+    return Resumed(settled, frozenset(state) - settled, last, judged, ended, reason)
 
 
 _JUDGED = frozenset(v.value for v in (Verdict.PASS, Verdict.FAIL, Verdict.MARGINAL))

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The pytest of one place, as a process that ends in an orderly way when the night does, killed or not."""
+"""Runs pytest in a child process that is interrupted, and tears down, when its parent ends."""
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import signal
 import sys
@@ -13,20 +12,21 @@ from pathlib import Path
 from attrs import frozen
 
 from mpbench.core.errors import InfrastructureError
+from mpbench.core.files import lock
 from mpbench.core.shared_files import CHECKOUT, board_case
 from mpbench.lab.plan import Job
 
 HERE = CHECKOUT or Path.cwd()
 """Where tests are run: own ones are relative to it."""
 WRAPPER = ("env", "--default-signal=INT", "setpriv", "--pdeathsig", "INT")
-"""SIGINT works in the child (a shell's background job ignores it), and comes when the night is killed.
+"""The child accepts SIGINT, which a shell's background job ignores, and receives it if the parent dies.
 
-Not by a function between fork and exec: with gRPC's threads a fork that runs Python ends in a crash.
+Not set by a function between fork and exec: Python code in a fork of a process with gRPC's threads crashes.
 """
 
 
 def command(job: Job, runs: Path) -> list[str]:
-    """The command line of a run that records into `runs`, and takes up what is there."""
+    """Command line of a pytest that records into `runs` and resumes the runs in it."""
     where = [f"--bench-reports={runs}", f"--bench-resume={runs}"]
     tests = [
         test if (HERE / test.partition("::")[0]).exists() else board_case(test) or test for test in job.tests
@@ -35,13 +35,13 @@ def command(job: Job, runs: Path) -> list[str]:
     return [*pytest, *where, *job.options, *tests]
 
 
-ROOM = " " * 20
-"""Where a process id will stand."""
+PID_PLACEHOLDER = " " * 20
+"""Reserves the space of a process id."""
 
 
 @frozen
 class Child:
-    """A process in a group of its own, so that a Ctrl-C for the night is not one for it."""
+    """A process in a group of its own, which a Ctrl-C for the night does not reach."""
 
     process: asyncio.subprocess.Process
 
@@ -55,9 +55,9 @@ class Child:
         """
         try:
             with log.open("ab") as file, mark.open("w") as held:
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                held.write(ROOM)
-                held.flush()  # a disk that is full says so before anything runs
+                lock(held, wait=False)
+                held.write(PID_PLACEHOLDER)
+                held.flush()  # a full disk is an error before anything runs
                 process = await asyncio.create_subprocess_exec(
                     *WRAPPER,
                     *arguments,
@@ -75,11 +75,11 @@ class Child:
         return cls(process)
 
     async def wait(self) -> int:
-        """Its exit code, when it has ended."""
+        """Wait for its end; returns its exit code."""
         return await self.process.wait()
 
     async def end(self, grace_s: float) -> int:
-        """Ask it to end as Ctrl-C does, which runs its teardowns; kill it and its children if it does not."""
+        """Interrupt it as Ctrl-C does, so that it tears down; kill it and its children after `grace_s`."""
         with contextlib.suppress(ProcessLookupError):
             self.process.send_signal(signal.SIGINT)
         try:
@@ -90,20 +90,19 @@ class Child:
             return await self.process.wait()
 
 
-async def outlived(mark: Path, grace_s: float) -> int | None:
-    """Wait for the process of a night that was killed, which the kernel told to end; kill it if it does not.
+async def wait_for_orphan(mark: Path, grace_s: float) -> int | None:
+    """Wait for the child of a killed night, which the kernel has interrupted; kill it after `grace_s`.
 
-    Its process id, 0 if the night did not live to write it down; None if there was none any more.
+    mark: see Child.start(). Its process id, 0 if the night was killed before it was written; None without one.
     """
     with mark.open("r+") as held:
-        with contextlib.suppress(BlockingIOError):
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if lock(held, wait=False):
             return None
-        free = asyncio.create_task(asyncio.to_thread(fcntl.flock, held, fcntl.LOCK_EX))
-        ended, _ = await asyncio.wait([free], timeout=grace_s)
+        released = asyncio.create_task(asyncio.to_thread(lock, held))
+        ended, _ = await asyncio.wait([released], timeout=grace_s)
         pid = int(held.read().strip() or 0)  # it holds the lock, so the number is still its own
         if not ended and pid:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)
-            await free
+            await released
         return pid

@@ -13,12 +13,12 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     nightly = commands.add_parser(
         "nightly",
         help="run a plan on the places of a lab, one pytest per place, one page",
-        description="Run a plan on the places of a labgrid coordinator; a killed night goes on where "
-        "it was. Example: targets/nightly/example.yaml",
+        description="Run a plan on the places of a labgrid coordinator; an interrupted night "
+        "is resumed. Example: targets/nightly/example.yaml",
     )
     nightly.add_argument("plan", type=Path, metavar="PLAN", help="YAML file")
-    nightly.add_argument("--check", action="store_true", help="check the plan, and run nothing")
-    nightly.add_argument("--readmit", metavar="PLACE", help="a place that was taken out is used again")
+    nightly.add_argument("--check", action="store_true", help="check the plan, run nothing")
+    nightly.add_argument("--readmit", metavar="PLACE", help="clear the quarantine of PLACE")
     nightly.set_defaults(run=_nightly)
 
 
@@ -29,14 +29,14 @@ def _nightly(args: argparse.Namespace) -> int:
     found = plan.load(args.plan)
     if args.readmit:
         if not history.History(found.reports / "history.sqlite").readmit(args.readmit):
-            raise UsageError(f"place {args.readmit} was not taken out")
-        print(f"place {args.readmit} is used again")
+            raise UsageError(f"place {args.readmit} is not quarantined")
+        print(f"place {args.readmit} is readmitted")
         return 0
     if args.check:
         print(f"{args.plan}: {len(found.jobs)} jobs, reports in {found.reports}")
         return 0
-    return night.run(found, _tell)
+    return night.run(found, _log)
 
 
-def _tell(line: str) -> None:
+def _log(line: str) -> None:
     print(f"{datetime.datetime.now():%H:%M:%S} {line}", flush=True)

@@ -19,15 +19,15 @@ from labgrid.remote.generated import labgrid_coordinator_pb2 as pb
 from mpbench.core.errors import InfrastructureError
 
 ANSWER_S = 30.0
-"""A coordinator that has not answered by then is gone."""
+"""A coordinator that has not answered within this time is offline."""
 POLL_S = 2.0
-"""Nothing tells that a reservation was allocated; this also keeps it from expiring."""
+"""Polling period of a reservation: no event announces its allocation, and polls keep it alive."""
 ERRORS = (grpc.aio.AioRpcError, ServerError, TimeoutError, OSError)
 
 
 @frozen
-class Offer:
-    """A place as the coordinator has it now; `acquired`: host/user, "" for nobody."""
+class PlaceInfo:
+    """Current state of a place. acquired: host/user, "" if free; reservation: token, "" for none."""
 
     name: str
     tags: Mapping[str, str]
@@ -35,16 +35,16 @@ class Offer:
     reservation: str
 
 
-class Session(ClientSession):  # type: ignore[misc]
-    """labgrid's, which tells when an exporter's resources come and go."""
+class CoordinatorSession(ClientSession):  # type: ignore[misc]
+    """labgrid's session, with an event for every change of an exporter's resources."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self.news = asyncio.Event()
+        self.changed = asyncio.Event()
 
     @classmethod
-    async def opened(cls, address: str, patience_s: float) -> "Session":
-        """A session that stands; a coordinator that is not there is waited for, or not."""
+    async def opened(cls, address: str, patience_s: float) -> "CoordinatorSession":
+        """A connected session; waits at most `patience_s` for an offline coordinator."""
         session = cls(address, asyncio.get_running_loop())
         try:
             if patience_s:
@@ -56,20 +56,20 @@ class Session(ClientSession):  # type: ignore[misc]
         return session
 
     async def end(self) -> None:
-        """Whatever state it is in."""
+        """End the session in any state."""
         self.stopping.set()
         if self.pump_task is not None:
             with contextlib.suppress(*ERRORS, AssertionError):
                 await asyncio.wait_for(self.stop(), ANSWER_S)
         await self.close()
 
-    async def on_resource_changed(self, *news: Any) -> None:
+    async def on_resource_changed(self, *arguments: Any) -> None:
         """labgrid's callback."""
-        await super().on_resource_changed(*news)
-        self.news.set()
+        await super().on_resource_changed(*arguments)
+        self.changed.set()
 
     def lacks(self, place: str) -> str:
-        """The first pattern of the place that matches nothing which is exported now, "" if all do."""
+        """The first pattern of the place without an exported resource, "" for none."""
         exported = [
             (exporter, group, str(entry.cls), name)
             for exporter, groups in self.resources.items()
@@ -86,30 +86,30 @@ class Coordinator:
     """A connection to labgrid's coordinator, renewed after a failure. All methods raise InfrastructureError."""
 
     address: str
-    _session: Session | None = None
+    _session: CoordinatorSession | None = None
     _opening: asyncio.Lock = field(factory=asyncio.Lock)
 
     async def await_there(self, deadline_s: float) -> bool:
-        """Whether it answers in time: one that is started again does so after seconds."""
+        """Whether it answers within `deadline_s`: after a restart that takes seconds."""
         try:
             await self._opened(deadline_s)
         except ERRORS:
             return False
         return True
 
-    async def places(self) -> list[Offer]:
+    async def places(self) -> list[PlaceInfo]:
         """Every place of the lab."""
         async with self._asking("places") as session:
             answer = await asyncio.wait_for(session.stub.GetPlaces(pb.GetPlacesRequest()), ANSWER_S)
             found = [Place.from_pb2(place) for place in answer.places]
-            return [Offer(p.name, dict(p.tags), p.acquired or "", p.reservation or "") for p in found]
+            return [PlaceInfo(p.name, dict(p.tags), p.acquired or "", p.reservation or "") for p in found]
 
-    async def place(self, name: str) -> Offer | None:
-        """One place, None if there is none of that name."""
-        return next((offer for offer in await self.places() if offer.name == name), None)
+    async def place(self, name: str) -> PlaceInfo | None:
+        """The place of that name, None if unknown."""
+        return next((info for info in await self.places() if info.name == name), None)
 
     async def reserve(self, place: str, tags: Mapping[str, str]) -> str:
-        """Ask for a place by its name and tags; returns the reservation's token."""
+        """Reserve a place by name and tags; returns the token."""
         async with self._asking("reservation") as session:
             filters = {"main": pb.Reservation.Filter(filter={"name": place, **tags})}
             request = pb.CreateReservationRequest(filters=filters, prio=0.0)
@@ -117,7 +117,7 @@ class Coordinator:
             return str(Reservation.from_pb2(answer.reservation).token)
 
     async def await_allocated(self, token: str, deadline_s: float) -> bool:
-        """Whether the reservation was allocated in time; it is kept alive while it waits."""
+        """Whether the reservation was allocated within `deadline_s`; it is kept alive while waiting."""
         end = asyncio.get_running_loop().time() + deadline_s
         while (state := await self._poll(token)) is ReservationState.waiting:
             left = end - asyncio.get_running_loop().time()
@@ -127,20 +127,20 @@ class Coordinator:
         return bool(state is ReservationState.allocated)
 
     async def await_exported(self, place: str, token: str, deadline_s: float) -> str:
-        """Wait until everything that a place consists of is exported; what is not by then, else "".
+        """Wait until all resources of a place are exported; the missing pattern after `deadline_s`, else "".
 
-        An exporter that was started again is there after seconds; the reservation is kept alive meanwhile.
+        A restarted exporter is back after seconds; the reservation is kept alive while waiting.
         """
         end = asyncio.get_running_loop().time() + deadline_s
         while True:
             async with self._asking(f"place {place}") as session:
-                session.news.clear()
+                session.changed.clear()
                 lacks = session.lacks(place)
                 left = end - asyncio.get_running_loop().time()
                 if not lacks or left <= 0:
                     return lacks
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(session.news.wait(), min(POLL_S, left))
+                    await asyncio.wait_for(session.changed.wait(), min(POLL_S, left))
             await self._poll(token)
 
     async def renew(self, token: str) -> bool:
@@ -154,20 +154,20 @@ class Coordinator:
             return Reservation.from_pb2(answer.reservation).state
 
     async def acquire(self, place: str) -> None:
-        """Acquire a place that is reserved for us; the resources of its exporters are there."""
+        """Acquire a place that is reserved for us and whose resources are exported."""
         async with self._asking(f"place {place}") as session:
             request = pb.AcquirePlaceRequest(placename=place)
             await asyncio.wait_for(session.stub.AcquirePlace(request), ANSWER_S)
 
     async def release(self, place: str, token: str) -> None:
-        """Release what was acquired under this reservation, and nothing else; then give it up."""
-        offer = await self.place(place)
-        if offer and offer.acquired and offer.reservation == token:
+        """Release the place if it was acquired under this reservation, then cancel the reservation."""
+        info = await self.place(place)
+        if info and info.acquired and info.reservation == token:
             async with self._asking(f"place {place}") as session:
-                request = pb.ReleasePlaceRequest(placename=place, fromuser=offer.acquired)
+                request = pb.ReleasePlaceRequest(placename=place, fromuser=info.acquired)
                 await asyncio.wait_for(session.stub.ReleasePlace(request), ANSWER_S)
         async with self._asking("reservation") as session:
-            with contextlib.suppress(grpc.aio.AioRpcError):  # it may have gone with a coordinator's restart
+            with contextlib.suppress(grpc.aio.AioRpcError):  # a restarted coordinator has forgotten it
                 await asyncio.wait_for(
                     session.stub.CancelReservation(pb.CancelReservationRequest(token=token)), ANSWER_S
                 )
@@ -179,7 +179,7 @@ class Coordinator:
             await session.end()
 
     @contextlib.asynccontextmanager
-    async def _asking(self, what: str) -> AsyncIterator[Session]:
+    async def _asking(self, what: str) -> AsyncIterator[CoordinatorSession]:
         try:
             yield await self._opened()
         except grpc.aio.AioRpcError as e:
@@ -191,10 +191,10 @@ class Coordinator:
             text = str(e) or f"no answer within {ANSWER_S:g} s"
             raise InfrastructureError(f"coordinator {self.address}: {what}: {text}") from e
 
-    async def _opened(self, patience_s: float = 0.0) -> Session:
+    async def _opened(self, patience_s: float = 0.0) -> CoordinatorSession:
         async with self._opening:
             if self._session is not None and self._session.stopping.is_set():
                 await self.close()
             if self._session is None:
-                self._session = await Session.opened(self.address, patience_s)
+                self._session = await CoordinatorSession.opened(self.address, patience_s)
             return self._session

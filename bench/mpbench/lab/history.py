@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a lab remembers of its nights: points of the trends, and places that were taken out. SQLite."""
+"""History of a lab's nights in SQLite: points of the trends, and quarantined places."""
 
 import contextlib
 import json
@@ -15,23 +15,25 @@ from mpbench.report.trend import Point
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS point (
   run TEXT PRIMARY KEY, label TEXT NOT NULL, utc TEXT NOT NULL, counts TEXT NOT NULL, measured TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS sick (place TEXT PRIMARY KEY, utc TEXT NOT NULL, reason TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS quarantine (place TEXT PRIMARY KEY, utc TEXT NOT NULL, reason TEXT NOT NULL);
 """
 REMEMBER = """
 INSERT INTO point VALUES (?, ?, ?, ?, ?) ON CONFLICT (run) DO UPDATE SET
   label = excluded.label, utc = excluded.utc, counts = excluded.counts, measured = excluded.measured
 """
+OLD = "SELECT 1 FROM sqlite_master WHERE name = 'sick'"
+"""Whether an earlier version wrote the file, with another name of the table."""
 BUSY_S = 10.0
 
 
 @frozen
 class History:
-    """A file that outlives the nights. All methods raise InfrastructureError if it can't be used."""
+    """The history in a file. All methods raise InfrastructureError if it cannot be used."""
 
     path: Path
 
     def points(self) -> list[Point]:
-        """Every run that was remembered, in the order of that: the wall clock may have been set between."""
+        """All runs in the order in which they were added: the wall clock may have been set in between."""
         with self._open() as db:
             rows = db.execute("SELECT run, label, utc, counts, measured FROM point ORDER BY rowid").fetchall()
         return [
@@ -39,28 +41,28 @@ class History:
         ]
 
     def remember(self, points: Iterable[Point]) -> None:
-        """Add runs; one that is there is replaced."""
+        """Add runs; known ones are replaced."""
         rows = [
             (p.run, p.label, p.utc, json.dumps(dict(p.counts)), json.dumps(dict(p.values))) for p in points
         ]
         with self._open() as db:
             db.executemany(REMEMBER, rows)
 
-    def sick(self) -> dict[str, str]:
-        """Places that were taken out, and why."""
+    def quarantined(self) -> dict[str, str]:
+        """Quarantined places, with time and reason."""
         with self._open() as db:
-            rows = db.execute("SELECT place, utc, reason FROM sick ORDER BY place").fetchall()
-        return {place: f"taken out {utc}: {reason}" for place, utc, reason in rows}
+            rows = db.execute("SELECT place, utc, reason FROM quarantine ORDER BY place").fetchall()
+        return {place: f"since {utc}: {reason}" for place, utc, reason in rows}
 
-    def take_out(self, place: str, utc: str, reason: str) -> None:
-        """A place whose board is not usable."""
+    def quarantine(self, place: str, utc: str, reason: str) -> None:
+        """Quarantine a place, whose board is not usable."""
         with self._open() as db:
-            db.execute("INSERT OR REPLACE INTO sick VALUES (?, ?, ?)", (place, utc, reason))
+            db.execute("INSERT OR REPLACE INTO quarantine VALUES (?, ?, ?)", (place, utc, reason))
 
     def readmit(self, place: str) -> bool:
-        """A place that somebody repaired; whether it had been taken out."""
+        """Clear the quarantine of a place; whether it was quarantined."""
         with self._open() as db:
-            return db.execute("DELETE FROM sick WHERE place = ?", (place,)).rowcount > 0
+            return db.execute("DELETE FROM quarantine WHERE place = ?", (place,)).rowcount > 0
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
@@ -69,6 +71,8 @@ class History:
             db = sqlite3.connect(self.path, timeout=BUSY_S)
             try:
                 with db:
+                    if db.execute(OLD).fetchone():
+                        db.execute("ALTER TABLE sick RENAME TO quarantine")
                     db.executescript(SCHEMA)
                     yield db
             finally:

@@ -1,15 +1,20 @@
 # SPDX-License-Identifier: MIT
 """What a night started and ended, one line each, on the disk before it is relied on: it survives a kill."""
 
+import contextlib
 import datetime
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from attrs import define, field
 
-from mpbench.core.files import AppendFile, json_object, read_lines
+from mpbench.core.errors import UsageError
+from mpbench.core.files import AppendFile, json_object, lock, os_errors, read_lines
+from mpbench.lab.plan import NightPlan
 
 FILE = "journal.jsonl"
+SIGNED = "manifest.json"
 
 
 @define
@@ -47,11 +52,11 @@ class NightJournal:
 
     def attempts(self, job_run: str) -> int:
         """How many attempts of a job run were completed."""
-        return sum(line["kind"] == "attempt" and line["unit"] == job_run for line in self._lines)
+        return sum(line["kind"] == "attempt" and line.get("job_run") == job_run for line in self._lines)
 
     def is_done(self, job_run: str) -> bool:
         """Whether no further attempt follows."""
-        return any(line["kind"] == "done" and line["unit"] == job_run for line in self._lines)
+        return any(line["kind"] == "done" and line.get("job_run") == job_run for line in self._lines)
 
     def close(self) -> None:
         """Close the file."""
@@ -72,3 +77,22 @@ def _read(path: Path) -> list[dict[str, Any]]:
     """Lines of a night; what is not one of ours is ignored, so that one damaged file stops no later night."""
     entries = (json_object(line) for line in read_lines(path).whole)
     return [entry for entry in entries if entry is not None and isinstance(entry.get("kind"), str)]
+
+
+@contextlib.contextmanager
+def only_night(plan: NightPlan) -> Iterator[None]:
+    """Lock the plan's directory of nights for one `mpbench nightly`. UsageError if another one has it."""
+    with os_errors(f"cannot write {plan.reports}"):
+        plan.reports.mkdir(parents=True, exist_ok=True)
+        file = (plan.reports / ".lock").open("a+")
+    with file:
+        if not lock(file, wait=False):
+            raise UsageError(f"another nightly writes to {plan.reports}")
+        yield
+
+
+def outdated(plan: NightPlan, now: Path) -> list[Path]:
+    """Nights of a plan beyond those to keep; never `now`, whatever its name, nor a signed one."""
+    nights = [night for night in sorted(plan.reports.glob(f"*Z-{plan.name}")) if night != now]
+    old = nights[: max(0, len(nights) + 1 - plan.keep_nights)]
+    return [night for night in old if not (night / SIGNED).exists()]

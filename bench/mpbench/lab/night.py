@@ -1,106 +1,69 @@
 # SPDX-License-Identifier: MIT
-"""A night: every job of a plan on every place it fits, one pytest per place, one page.
+"""A night: every job of a plan on the places with its tags, one pytest per place, one page.
 
-<reports>/<utc>-<plan>/journal.jsonl    what was begun, held, released, and ended: a killed night goes on
-                       runs/<unit>/     records of the runs of one job on one place
-                       logs/<unit>.log  what its pytest said
+<reports>/<utc>-<plan>/journal.jsonl    what was started, held, released and ended: a killed night resumes
+                       runs/<job run>/     records of the runs of one job on one place
+                       logs/<job run>.log  output of its pytest
                        index.html ...   the merged report
-<reports>/history.sqlite                trends, and places that were taken out
+<reports>/history.sqlite                trends, and quarantined places
 """
 
 import asyncio
 import contextlib
 import datetime
-import fcntl
 import shutil
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from attrs import define, field, frozen
 
 from mpbench import report
-from mpbench.core.errors import InfrastructureError, UsageError
-from mpbench.core.facts import Verdict
-from mpbench.core.record import LOG, in_order, read, safe_name
+from mpbench.core.errors import InfrastructureError
+from mpbench.core.record import LOG, in_order, read
 from mpbench.harness.resume import Resumed, of_runs
-from mpbench.lab.child import Child, command, outlived
-from mpbench.lab.coordinator import Coordinator, Offer
+from mpbench.harness.verdicts import exit_code
+from mpbench.lab.assignment import JobRun, assign
+from mpbench.lab.child import Child, command, wait_for_orphan
+from mpbench.lab.coordinator import Coordinator
 from mpbench.lab.history import History
-from mpbench.lab.journal import NightJournal
-from mpbench.lab.plan import ALL, Job, Plan
+from mpbench.lab.journal import NightJournal, only_night, outdated
+from mpbench.lab.plan import NightPlan
 from mpbench.report.trend import point
 
 ATTEMPTS = 2
-"""The first one, and one more if the lab prevented a verdict."""
+"""One, and one more if the lab prevented a verdict."""
 RENEW_S = 20.0
-LOOK_S = 20.0
-"""So often is the wall clock looked at: asyncio hears of no change of it."""
+CLOCK_POLL_S = 20.0
+"""Polling period of the wall clock: asyncio does not notice when it is set."""
 STOP_S = 90.0
-"""A pytest that was asked to end has this long for its teardowns."""
-SIGNED = "manifest.json"
-CODES = {Verdict.PASS: 0, Verdict.MARGINAL: 0, Verdict.FAIL: 1, Verdict.ERROR: 1, Verdict.NOT_RUN: 5}
+"""Time for the teardowns of a pytest that was asked to end."""
 
-Tell = Callable[[str], None]
+Log = Callable[[str], None]
+"""Prints a line."""
 T = TypeVar("T")
 
 
 class Busy(InfrastructureError):
-    """Somebody else has the place, or a part of the lab is away: waited for long enough, not tried again."""
+    """Place acquired by another user, or coordinator or exporter offline: after waiting, no second attempt."""
 
 
 @frozen
-class Outcome:
-    """Of an attempt. open: why something is left, "" if nothing is; asked: the board was, to the end."""
+class AttemptResult:
+    """open: why tests are left without a verdict, "" for none; held: whether the place was ours to the end."""
 
     open: str = ""
-    asked: bool = False
-
-
-@frozen
-class Unit:
-    """One job on one place."""
-
-    job: Job
-    place: str
-
-    @property
-    def name(self) -> str:
-        return safe_name(f"{self.job.name}-{self.place}")
-
-
-@frozen
-class Assignment:
-    """units: what will be run; skipped: what will not, and why."""
-
-    units: tuple[Unit, ...]
-    skipped: tuple[str, ...]
-
-
-def assign(plan: Plan, offers: Sequence[Offer], sick: Mapping[str, str]) -> Assignment:
-    """Which job runs on which places, by their tags. Free places first. Pure."""
-    units, skipped = [], []
-    out = {**sick, **plan.quarantine}
-    for job in plan.jobs:
-        fit = [o for o in offers if job.tags.items() <= o.tags.items()]
-        skipped += [f"{job.name} on {o.name}: in quarantine: {out[o.name]}" for o in fit if o.name in out]
-        good = sorted((o for o in fit if o.name not in out), key=lambda o: (bool(o.acquired), o.name))
-        wanted = len(good) if job.boards == ALL else job.boards
-        if len(good) < wanted or not good:
-            tags = ", ".join(f"{k}={v}" for k, v in job.tags.items())
-            skipped.append(f"{job.name}: {len(good)} usable places have the tags {tags}")
-        units += [Unit(job, o.name) for o in good[:wanted]]
-    return Assignment(tuple(units), tuple(skipped))
+    held: bool = False
 
 
 @define
 class Night:
-    """A night that goes on. `now`: local time; `free_bytes`: of the disk below a directory."""
+    """A running night. now: local time; free_bytes: of the disk that holds a directory."""
 
-    plan: Plan
-    tell: Tell
+    plan: NightPlan
+    log: Log
     coordinator: Coordinator
     history: History
     journal: NightJournal
@@ -116,160 +79,160 @@ class Night:
         return self.journal.directory
 
     def remark(self, text: str) -> None:
-        """Said now, and at the page's top."""
+        """Print a line now, and show it at the top of the page."""
         self.remarks.append(text)
-        self.tell(text)
+        self.log(text)
 
     def end(self, why: str) -> None:
-        """No further work; what runs is asked to end. The first reason stands."""
+        """Start no further job, ask running ones to end. Of several reasons the first counts."""
         self.why = self.why or why
         self.stop.set()
 
     # --- the whole ------------------------------------------------------------------------------------------
 
     async def run(self) -> int:
-        """All of it; the exit code."""
+        """Run the night; returns the exit code of `mpbench`."""
         closing = asyncio.create_task(self._close_window())
         try:
             await self._await_orphans()
             await self._release_leftovers()
-            assigned = assign(self.plan, await self.coordinator.places(), self.history.sick())
+            assigned = assign(self.plan, await self.coordinator.places(), self.history.quarantined())
             for text in assigned.skipped:
                 self.remark(text)
-            await asyncio.gather(*(self._place(units) for units in _by_place(assigned.units)))
+            await asyncio.gather(*(self._place(runs) for runs in assigned.by_place()))
         except InfrastructureError as fault:
             self.incomplete = True
-            self.remark(f"the night was broken off: {fault}")
+            self.remark(f"the night was aborted: {fault}")
         finally:
             closing.cancel()
             await self.coordinator.close()
         return self._merge()
 
     async def _close_window(self) -> None:
-        """It closes when it has lasted as long as it should, or when a clock was set to a time outside."""
+        """End the night after the window's length, or when the clock was set to a time outside."""
         if self.plan.window is None:
             return
         loop = asyncio.get_running_loop()
         end_s = loop.time() + (self.plan.window.left_s(self.now()) or 0.0)
         while loop.time() < end_s and self.plan.window.left_s(self.now()) is not None:
-            await asyncio.sleep(min(LOOK_S, end_s - loop.time()))
+            await asyncio.sleep(min(CLOCK_POLL_S, end_s - loop.time()))
         self.end("the time window is over")
 
     async def _await_orphans(self) -> None:
-        """The runs of a night that was killed still tear down, and nobody else drives their boards then."""
+        """Wait for the runs of a killed night, which still tear down and use their boards."""
         marks = sorted((self.directory / "logs").glob("*.pid"))
-        pids = await asyncio.gather(*(outlived(mark, STOP_S) for mark in marks))
+        pids = await asyncio.gather(*(wait_for_orphan(mark, STOP_S) for mark in marks))
         for mark, pid in zip(marks, pids, strict=True):
             if pid is not None:
-                self.tell(f"{mark.stem}: process {pid} of the night that was killed has ended")
+                self.log(f"{mark.stem}: process {pid} of a killed night has ended")
             mark.unlink()
 
     async def _release_leftovers(self) -> None:
-        """Places that a night which was killed still holds."""
+        """Release the places that a killed night still holds."""
         for place, token in self.journal.held():
             with contextlib.suppress(InfrastructureError):
                 await self.coordinator.release(place, token)
             self.journal.add("released", place=place, token=token)
 
-    async def _place(self, units: Sequence[Unit]) -> None:
-        """The jobs of one place, one after the other. What the lab host can't write down is not begun."""
+    async def _place(self, runs: Sequence[JobRun]) -> None:
+        """The job runs of one place in order. None is started that cannot be written to the journal."""
         try:
-            for unit in units:
-                if not self.journal.is_done(unit.name):
-                    await self._unit(unit)
+            for run in runs:
+                if not self.journal.is_done(run.name):
+                    await self._unit(run)
         except (InfrastructureError, OSError) as fault:
             self.incomplete = True
-            self.remark(f"the night is broken off: {fault}")
+            self.remark(f"the night is aborted: {fault}")
             self.end(str(fault))
 
     # --- one job on one place -------------------------------------------------------------------------------
 
-    async def _unit(self, unit: Unit) -> None:
+    async def _unit(self, run: JobRun) -> None:
         try:
-            last = await self._tries(unit)
+            last = await self._tries(run)
         except Busy as busy:
-            last = Outcome(str(busy))
+            last = AttemptResult(str(busy))
         stopped = bool(last.open) and self.stop.is_set()
-        if last.asked and not stopped:
-            self._examine(unit, last.open)
+        if last.held and not stopped:
+            self._examine(run, last.open)
         if last.open:
             self.incomplete = True
-            self.remark(f"{unit.name}: not complete: {self.why if stopped else last.open}")
+            self.remark(f"{run.name}: not complete: {self.why if stopped else last.open}")
         if not stopped:
-            self.journal.add("done", unit=unit.name)
+            self.journal.add("done", job_run=run.name)
 
-    async def _tries(self, unit: Unit) -> Outcome:
-        """Every attempt there is; what came of the last one."""
-        last = Outcome("no verdict so far; a night that was killed tried it")
-        while not self.stop.is_set() and self.journal.attempts(unit.name) < ATTEMPTS:
-            if full := self._no_room():
-                return Outcome(full)
-            if self.journal.attempts(unit.name):
-                self.remark(f"{unit.name}: once more: {last.open}")
+    async def _tries(self, run: JobRun) -> AttemptResult:
+        """All attempts; the result of the last one."""
+        last = AttemptResult("no verdict from the attempts of a killed night")
+        while not self.stop.is_set() and self.journal.attempts(run.name) < ATTEMPTS:
+            if full := self._no_space():
+                return AttemptResult(full)
+            if self.journal.attempts(run.name):
+                self.remark(f"{run.name}: second attempt: {last.open}")
                 await self._pause()
-            last = await self._attempt(unit)
+            last = await self._attempt(run)
             if not last.open:
                 break
         return last
 
-    async def _attempt(self, unit: Unit) -> Outcome:
-        """One acquisition and one pytest. A place that was lost meanwhile says nothing about its board."""
+    async def _attempt(self, run: JobRun) -> AttemptResult:
+        """One acquisition and one pytest. A place that was lost on the way proves nothing about its board."""
         try:
-            async with self._holding(unit) as token:
-                code = await self._pytest(unit)
-                asked = await self._still_held(token)
+            async with self._holding(run) as token:
+                code = await self._pytest(run)
+                held = await self._still_held(token)
         except Busy:
             raise
         except InfrastructureError as fault:
-            self.journal.add("attempt", unit=unit.name)
-            return Outcome(str(fault))
+            self.journal.add("attempt", job_run=run.name)
+            return AttemptResult(str(fault))
         if not self.stop.is_set():
-            self.journal.add("attempt", unit=unit.name)
-        return Outcome(self._still_open(unit, code), asked)
+            self.journal.add("attempt", job_run=run.name)
+        return AttemptResult(self._still_open(run, code), held)
 
-    def _still_open(self, unit: Unit, code: int) -> str:
-        found = self._found(unit)
+    def _still_open(self, run: JobRun, code: int) -> str:
+        found = self._found(run)
         if found.run is None:
-            return f"pytest ended with {code} and without a record; see {self._log(unit)}"
+            return f"pytest ended with {code} and without a record; see {self._log_file(run)}"
         if not found.ended:
             return f"its pytest was killed (code {code})"
         return f"{len(found.open)} tests without a verdict" if found.open else ""
 
     @contextlib.asynccontextmanager
-    async def _holding(self, unit: Unit) -> AsyncIterator[str]:
-        """The place is ours inside, under this token, and released afterwards, whatever happens."""
+    async def _holding(self, run: JobRun) -> AsyncIterator[str]:
+        """Hold a place; gives the reservation's token. It is released on every way out."""
         if not await self._unless_stopped(self.coordinator.await_there(self._wait_s)):
-            raise Busy(f"the coordinator was not there within {self.plan.wait_minutes:g} min")
-        token = await self.coordinator.reserve(unit.place, unit.job.tags)
-        self.journal.add("held", place=unit.place, token=token)
+            raise Busy(f"the coordinator did not answer within {self.plan.wait_minutes:g} min")
+        token = await self.coordinator.reserve(run.place, run.job.tags)
+        self.journal.add("held", place=run.place, token=token)
         try:
-            await self._await_place(unit.place, token)
-            await self.coordinator.acquire(unit.place)
-            self.tell(f"{unit.name}: acquired")
+            await self._await_place(run.place, token)
+            await self.coordinator.acquire(run.place)
+            self.log(f"{run.name}: acquired")
             renewing = asyncio.create_task(self._renew(token))
             try:
                 yield token
             finally:
                 renewing.cancel()
         finally:
-            await self._release(unit.place, token)
+            await self._release(run.place, token)
 
     async def _await_place(self, place: str, token: str) -> None:
-        """Until nobody else has it and its exporters are there."""
+        """Wait until the place is free and its exporters are online. Busy if that takes too long."""
         if not await self._unless_stopped(self.coordinator.await_allocated(token, self._wait_s)):
-            offer = await self.coordinator.place(place)
-            by = f", it is acquired by {offer.acquired}" if offer and offer.acquired else ""
+            info = await self.coordinator.place(place)
+            by = f", it is acquired by {info.acquired}" if info and info.acquired else ""
             raise Busy(f"place {place} was not free within {self.plan.wait_minutes:g} min{by}")
         if lacks := await self._unless_stopped(self.coordinator.await_exported(place, token, self._wait_s)):
-            text = f"place {place}: nothing is exported for {lacks}: its exporter was not there"
-            raise Busy(f"{text} within {self.plan.wait_minutes:g} min")
+            text = f"place {place}: nothing is exported for {lacks}: exporter offline"
+            raise Busy(f"{text} for {self.plan.wait_minutes:g} min")
 
     @property
     def _wait_s(self) -> float:
         return self.plan.wait_minutes * 60
 
     async def _unless_stopped(self, waiting: Coroutine[Any, Any, T]) -> T:
-        """What comes of it. Busy if the night ends before."""
+        """The result of `waiting`. Busy if the night ends before."""
         task = asyncio.create_task(waiting)
         await _first(task, self.stop.wait())
         if not task.done():
@@ -278,7 +241,7 @@ class Night:
         return await task
 
     async def _renew(self, token: str) -> None:
-        """A coordinator that is gone is no matter here: pytest asks it before it touches the board."""
+        """Keep the reservation; ignore an offline coordinator, which pytest asks before it uses the board."""
         while True:
             await asyncio.sleep(RENEW_S)
             with contextlib.suppress(InfrastructureError):
@@ -297,59 +260,54 @@ class Night:
         except InfrastructureError as fault:
             self.remark(f"place {place} could not be released: {fault}")
 
-    async def _pytest(self, unit: Unit) -> int:
-        """One pytest; asked to end at its deadline and when the night ends. Its exit code."""
-        runs = self._runs(unit)
+    async def _pytest(self, run: JobRun) -> int:
+        """Run one pytest, stopped at its deadline and when the night ends; returns its exit code."""
+        runs = self._runs(run)
         runs.mkdir(parents=True, exist_ok=True)
-        self._log(unit).parent.mkdir(exist_ok=True)
-        variables = {"LG_PLACE": unit.place, "LG_COORDINATOR": self.plan.coordinator, **unit.job.variables}
-        mark = self._log(unit).with_suffix(".pid")
-        child = await Child.start(command(unit.job, runs), variables, self._log(unit), mark)
-        ended = await _first(child.wait(), self.stop.wait(), timeout_s=unit.job.minutes * 60)
+        self._log_file(run).parent.mkdir(exist_ok=True)
+        variables = {"LG_PLACE": run.place, "LG_COORDINATOR": self.plan.coordinator, **run.job.variables}
+        mark = self._log_file(run).with_suffix(".pid")
+        child = await Child.start(command(run.job, runs), variables, self._log_file(run), mark)
+        ended = await _first(child.wait(), self.stop.wait(), timeout_s=run.job.minutes * 60)
         if not ended:
-            self.remark(f"{unit.name}: stopped after {unit.job.minutes:g} min")
+            self.remark(f"{run.name}: stopped after {run.job.minutes:g} min")
         code = await child.end(STOP_S)
         mark.unlink(missing_ok=True)
-        self.tell(f"{unit.name}: pytest ended with {code}")
+        self.log(f"{run.name}: pytest ended with {code}")
         return code
 
     async def _pause(self) -> None:
         await _first(self.stop.wait(), timeout_s=self.plan.retry_after_s)
 
-    # --- what came of it ------------------------------------------------------------------------------------
+    # --- results --------------------------------------------------------------------------------------------
 
-    def _no_room(self) -> str:
+    def _no_space(self) -> str:
+        """Why the disk is too full for another job, "" if it is not."""
         free_mb = self.free_bytes(self.plan.reports) // 1_000_000
         if free_mb >= self.plan.free_mb:
             return ""
-        return f"the lab host's disk has {free_mb} MB left, `free_mb` is {self.plan.free_mb}: no more work"
+        return f"the lab host's disk has {free_mb} MB left, `free_mb` is {self.plan.free_mb}: no further job"
 
-    def _examine(self, unit: Unit, reason: str) -> None:
-        """A board that gave no verdict in two attempts is taken out, and said so."""
-        found = self._found(unit)
-        if found.run is not None and not found.judged and found.open:
-            why = self._first_cause(unit) or reason
-            self.history.take_out(unit.place, self.now().isoformat(" ", "minutes"), why)
-            words = f"mpbench nightly {self.plan.path} --readmit {unit.place}"
-            self.remark(f"place {unit.place} is taken out until `{words}`: {why}")
+    def _examine(self, run: JobRun, reason: str) -> None:
+        """Quarantine and report a board that gave no verdict in all attempts."""
+        found = self._found(run)
+        if found.unusable:
+            why = found.reason or reason
+            self.history.quarantine(run.place, self.now().isoformat(" ", "minutes"), why)
+            words = f"mpbench nightly {self.plan.path} --readmit {run.place}"
+            self.remark(f"place {run.place} is quarantined until `{words}`: {why}")
 
-    def _first_cause(self, unit: Unit) -> str:
-        logs = sorted(self._runs(unit).glob(f"*/{LOG}"))
-        lines = read(logs[-1].parent).lines if logs else ()
-        reasons = (str(line["reason"]) for line in lines if line["kind"] == "test-end" and line["reason"])
-        return next(reasons, "").partition("\n")[0]
+    def _found(self, run: JobRun) -> Resumed:
+        return of_runs(self._runs(run))
 
-    def _found(self, unit: Unit) -> Resumed:
-        return of_runs(self._runs(unit))
+    def _runs(self, run: JobRun) -> Path:
+        return self.directory / "runs" / run.name
 
-    def _runs(self, unit: Unit) -> Path:
-        return self.directory / "runs" / unit.name
-
-    def _log(self, unit: Unit) -> Path:
-        return self.directory / "logs" / f"{unit.name}.log"
+    def _log_file(self, run: JobRun) -> Path:
+        return self.directory / "logs" / f"{run.name}.log"
 
     def _merge(self) -> int:
-        """The page of the night, trends, retention; the exit code of the worst."""
+        """Write the page, remember trends, remove old nights; the exit code of the worst verdict."""
         runs = in_order([read(log.parent) for log in sorted((self.directory / "runs").glob(f"*/*/{LOG}"))])
         if self.stop.is_set():
             self.remarks.append(f"ended early: {self.why}")
@@ -360,14 +318,14 @@ class Night:
             self.journal.add("end")
         for night in outdated(self.plan, self.directory):
             shutil.rmtree(night, ignore_errors=True)
-        self.tell(f"verdict {page.verdict.value}: {', '.join(f'{n} {v.value}' for v, n in page.counts)}")
-        self.tell(f"report: {self.directory / report.INDEX}")
-        code = CODES.get(page.verdict, 3)
+        self.log(f"verdict {page.verdict.value}: {', '.join(f'{n} {v.value}' for v, n in page.counts)}")
+        self.log(f"report: {self.directory / report.INDEX}")
+        code = exit_code([page.verdict])
         return 3 if code in (0, 5) and self.incomplete else code
 
 
 async def _first(*waits: Awaitable[object], timeout_s: float | None = None) -> bool:
-    """Whether one of them ended in time; the others are left alone if they are tasks, else given up."""
+    """Whether one of them ended in time. Coroutines that did not are cancelled, tasks go on."""
     tasks = [asyncio.ensure_future(wait) for wait in waits]
     done, pending = await asyncio.wait(tasks, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
     for task, wait in zip(tasks, waits, strict=True):
@@ -376,55 +334,25 @@ async def _first(*waits: Awaitable[object], timeout_s: float | None = None) -> b
     return bool(done)
 
 
-def _by_place(units: Sequence[Unit]) -> list[list[Unit]]:
-    found: dict[str, list[Unit]] = {}
-    for unit in units:
-        found.setdefault(unit.place, []).append(unit)
-    return list(found.values())
-
-
-def outdated(plan: Plan, now: Path) -> list[Path]:
-    """Nights of this plan beyond those that are kept. A signed one stays, and `now`, whatever its name is."""
-    nights = [night for night in sorted(plan.reports.glob(f"*Z-{plan.name}")) if night != now]
-    old = nights[: max(0, len(nights) + 1 - plan.keep_nights)]
-    return [night for night in old if not (night / SIGNED).exists()]
-
-
-@contextlib.contextmanager
-def alone(plan: Plan) -> Iterator[None]:
-    """One nightly at a time for one directory of reports. UsageError if there is another."""
-    try:
-        plan.reports.mkdir(parents=True, exist_ok=True)
-        file = (plan.reports / ".lock").open("a+")
-    except OSError as e:
-        raise InfrastructureError(f"{plan.reports}: {e.strerror}") from e
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UsageError(f"another nightly writes to {plan.reports}") from None
-        yield
-
-
-def run(plan: Plan, tell: Tell) -> int:
-    """A night, or the rest of one that was killed. Exit code: see `mpbench`."""
+def run(plan: NightPlan, log: Log) -> int:
+    """Run a night, or the rest of a killed one. Exit code: see `mpbench`."""
     if plan.window and plan.window.left_s(datetime.datetime.now()) is None:
-        tell(f"outside of the window, {plan.window.begin:%H:%M} to {plan.window.end:%H:%M}: nothing was run")
+        log(f"outside the window, {plan.window.start:%H:%M} to {plan.window.end:%H:%M}: nothing was run")
         return 5
-    with alone(plan):
+    with only_night(plan):
         journal = NightJournal.open(plan.reports, plan.name, time.time())
         if journal.resumed:
-            tell(f"goes on with {journal.directory}")
+            log(f"resuming {journal.directory}")
         try:
             history = History(plan.reports / "history.sqlite")
-            return asyncio.run(_with_signals(plan, tell, history, journal))
+            return asyncio.run(_with_signals(plan, log, history, journal))
         finally:
             journal.close()
 
 
-async def _with_signals(plan: Plan, tell: Tell, history: History, journal: NightJournal) -> int:
-    """SIGINT and SIGTERM end the night in an orderly way, once; a second one changes nothing."""
-    night = Night(plan, tell, Coordinator(plan.coordinator), history, journal)
+async def _with_signals(plan: NightPlan, log: Log, history: History, journal: NightJournal) -> int:
+    """Run the night; SIGINT or SIGTERM ends it after teardown, a second one changes nothing."""
+    night = Night(plan, log, Coordinator(plan.coordinator), history, journal)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, night.end, f"{number.name} was received")

@@ -12,18 +12,18 @@ from attrs import field, frozen
 from mpbench.core.yaml_reader import YamlNode, read_yaml
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}")
-"""What may become part of a path."""
+"""Names that are safe as part of a path."""
 TAG = re.compile(r"[a-zA-Z][a-zA-Z0-9_]*=[a-zA-Z0-9_-]*")
 """Ref: labgrid remote/common.py, TAG_KEY, TAG_VAL"""
 TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
 ALL = 0
-"""Number of boards that means every one."""
+"""Value of `boards` for every place."""
 
 
 @frozen
 class Job:
-    """What is run on every place that has these tags, or on so many of them."""
+    """What is run on every place with these tags, or on `boards` of them; minutes: deadline of one run."""
 
     name: str
     target: Path
@@ -36,33 +36,33 @@ class Job:
 
 
 @frozen
-class Window:
-    """Hours of the day in local time; the end may be on the next day."""
+class TimeWindow:
+    """Hours of the day in local time; an end before the start is on the next day."""
 
-    begin: datetime.time
+    start: datetime.time
     end: datetime.time
 
     def left_s(self, now: datetime.datetime) -> float | None:
         """Seconds until the window closes; None if it is not open."""
         for day in (now.date() - datetime.timedelta(days=1), now.date()):
-            begin = datetime.datetime.combine(day, self.begin)
+            start = datetime.datetime.combine(day, self.start)
             end = datetime.datetime.combine(day, self.end)
-            end += datetime.timedelta(days=end <= begin)
-            if begin <= now < end:
+            end += datetime.timedelta(days=end <= start)
+            if start <= now < end:
                 return (end - now).total_seconds()
         return None
 
 
 @frozen
-class Plan:
-    """A night."""
+class NightPlan:
+    """A night: jobs, coordinator, time window, reasons by quarantined place, retries, retention."""
 
     path: Path
     name: str
     reports: Path
     jobs: tuple[Job, ...]
     coordinator: str = "127.0.0.1:20408"
-    window: Window | None = None
+    window: TimeWindow | None = None
     quarantine: Mapping[str, str] = field(factory=dict)
     wait_minutes: float = 30.0
     retry_after_s: float = 60.0
@@ -70,12 +70,12 @@ class Plan:
     keep_nights: int = 60
 
 
-def load(path: Path) -> Plan:
+def load(path: Path) -> NightPlan:
     """The plan in a file. UsageError with file and line for whatever is wrong with it."""
     return _plan(path, read_yaml(path, "the plan"))
 
 
-def _plan(path: Path, top: YamlNode) -> Plan:
+def _plan(path: Path, top: YamlNode) -> NightPlan:
     known = (
         "coordinator",
         "reports",
@@ -97,13 +97,13 @@ def _plan(path: Path, top: YamlNode) -> Plan:
         raise found["jobs"].wrong(f"has two jobs named {twice}")
     values: dict[str, Any] = {name: read(found[name]) for name, read in _READ.items() if name in found}
     reports = base / (found["reports"].text() if "reports" in found else "../reports/nightly")
-    return Plan(path, path.stem, reports, jobs, **values)
+    return NightPlan(path, path.stem, reports, jobs, **values)
 
 
-def _window(here: YamlNode) -> Window:
+def _window(here: YamlNode) -> TimeWindow:
     found = here.entries(("from", "to"), ("from", "to"))
     times = [datetime.time.fromisoformat(found[n].text(TIME, "'22:00', in quotes")) for n in ("from", "to")]
-    return Window(*times)
+    return TimeWindow(*times)
 
 
 def _quarantine(here: YamlNode) -> dict[str, str]:
