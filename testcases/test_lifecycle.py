@@ -242,8 +242,8 @@ def data_table(alive, da):
 @pytest.mark.parametrize("over", [0, 4], ids=["fits", "too-large"])
 def test_largest_image(bench, alive, room, over, signed):
     """An image may fill its memory region to the last byte; one word more is refused."""
-    core, begin, size = room
-    filled = Segment(begin, b"\xa5" * (size + over), size + over)
+    core, start, size = room
+    filled = Segment(start, b"\xa5" * (size + over), size + over)
     step = bench.deploy(core, signed(core, rebuild(alive, filled)), f"alive {core}")
     step.check(*OUTCOME)
     assert step.observed.tee_code == (Tee.ACCESS_DENIED if over else 0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The sample page in a real browser: search, sort, links, narrow and wide, light and dark, on paper."""
+"""The sample page in a browser: search, sorting, links, two widths, light and dark, printed."""
 
 import re
 import zlib
@@ -29,7 +29,7 @@ OVERFLOWING = """
     .map((e) => e.tagName + "." + e.getAttribute("class") + " " + e.textContent.slice(0, 40));
 })()
 """
-"""Elements that stand out to the right, but for those inside of something that scrolls."""
+"""Elements that are wider than the window, except those inside an element that scrolls."""
 
 FAINT = """
 (() => {
@@ -60,7 +60,7 @@ FAINT = """
   return [...faint];
 })()
 """
-"""Text with less contrast than people need. Ref: WCAG 2.2, 1.4.3 Contrast (Minimum), 4.5 : 1"""
+"""Text with too little contrast. Ref: WCAG 2.2, 1.4.3 Contrast (Minimum), 4.5 : 1"""
 
 UNNAMED = """
 [...document.querySelectorAll("svg")]
@@ -79,20 +79,20 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def sheet(chromium: Browser) -> Browser:
-    """The sample page, freshly loaded on a desk."""
+    """The sample page, loaded again at desktop width."""
     chromium.look(DESKTOP)
     chromium.open(SAMPLE)
     return chromium
 
 
 def rows(sheet: Browser) -> list[str]:
-    """Lines of the matrix that are shown."""
+    """Rows of the matrix that are visible."""
     script = '[...document.querySelectorAll("#verdicts tbody tr:not(.function)")]'
     return sheet.run(f"{script}.filter((r) => r.getClientRects().length).map((r) => r.cells[0].innerText)")
 
 
-def test_search_shows_what_was_searched_for(sheet: Browser):
-    """Words leave those lines that have them all, and how many they are; no words, all lines."""
+def test_search_filters_the_rows(sheet: Browser):
+    """A search shows the rows that have all its words, and their number; an empty search shows all rows."""
     everything = rows(sheet)
     script = 'search.value = "{}"; search.dispatchEvent(new Event("input")); found.textContent'
     assert sheet.run(script.format("flipped SIGNATURE last")) == f"1 of {len(everything)}"
@@ -105,7 +105,7 @@ def test_search_shows_what_was_searched_for(sheet: Browser):
 
 
 def test_a_click_on_a_heading_sorts(sheet: Browser):
-    """Measurements by value, smallest first, then largest first, and the heading says so."""
+    """A click on a heading sorts measurements by value, a second one in reverse; aria-sort has the order."""
     script = """
     (() => {
       const table = document.querySelector("table.measured");
@@ -125,7 +125,7 @@ def test_a_click_on_a_heading_sorts(sheet: Browser):
 
 
 def test_a_link_opens_the_case_it_leads_to(sheet: Browser):
-    """A verdict in the matrix leads to its test case, which opens and is in sight; evidence is text."""
+    """A verdict in the matrix links to its test case, which opens and is visible; evidence is plain text."""
     proven = '.filter((a) => document.querySelector(a.hash + " .proofs a"))'
     anchor = sheet.run(f'[...document.querySelectorAll("#verdicts a.PASS")]{proven}.at(-1).hash')
     script = """
@@ -144,7 +144,7 @@ def test_a_link_opens_the_case_it_leads_to(sheet: Browser):
 
 
 def test_the_page_is_complete_without_its_script(sheet: Browser):
-    """Without script there is no search field, and everything else is there and can be opened."""
+    """Without JavaScript there is no search field, and everything else is complete and can be opened."""
     sheet.ask("Emulation.setScriptExecutionDisabled", value=True)
     try:
         sheet.open(SAMPLE)
@@ -156,8 +156,8 @@ def test_the_page_is_complete_without_its_script(sheet: Browser):
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_nothing_stands_out_and_everything_can_be_read(sheet: Browser, width: int, dark: bool):
-    """With every case opened: nothing is wider than the window, and text has contrast 4.5 to 1 or more."""
+def test_nothing_overflows_and_all_text_has_contrast(sheet: Browser, width: int, dark: bool):
+    """With every test case open, nothing is wider than the window, and text has at least contrast 4.5."""
     sheet.look(width, dark=dark)
     sheet.run('for (const d of document.querySelectorAll("details")) d.open = true')
     assert sheet.run(OVERFLOWING) == []
@@ -166,7 +166,7 @@ def test_nothing_stands_out_and_everything_can_be_read(sheet: Browser, width: in
 
 
 def test_pictures_links_and_fields_have_names(sheet: Browser):
-    """Who doesn't see a picture is told what it says; headings have an order; no policy was broken."""
+    """Pictures, links and fields have names, headings are in order, and no content policy was violated."""
     assert sheet.run(UNNAMED) == 0
     levels = sheet.run('[...document.querySelectorAll("h1, h2, h3, h4")].map((h) => +h.tagName[1])')
     assert levels[0] == 1
@@ -175,7 +175,7 @@ def test_pictures_links_and_fields_have_names(sheet: Browser):
 
 
 def test_the_policy_stops_a_script_that_is_not_the_pages(sheet: Browser):
-    """An attribute or a script that somehow got in does nothing."""
+    """An injected attribute or script is not executed."""
     sheet.run("""
     document.body.insertAdjacentHTML("beforeend", "<img src=x onerror='window.hit = 1'>");
     const script = document.createElement("script");
@@ -187,7 +187,7 @@ def test_the_policy_stops_a_script_that_is_not_the_pages(sheet: Browser):
 
 
 def test_it_prints_on_paper(sheet: Browser):
-    """A PDF of some pages, with the verdict on the first one, and nothing wider than the paper."""
+    """The page prints to a PDF of 2 to 40 pages, and nothing is wider than the paper."""
     paper = sheet.pdf()
     assert paper.startswith(b"%PDF-")
     pages = len(re.findall(rb"/Type\s*/Page\b", paper + unpacked(paper)))
@@ -197,7 +197,7 @@ def test_it_prints_on_paper(sheet: Browser):
 
 
 def unpacked(paper: bytes) -> bytes:
-    """Streams of a PDF, as far as they are compressed the usual way."""
+    """All streams of a PDF that are compressed with deflate, decompressed."""
     found = b""
     for stream in re.findall(rb"stream\r?\n(.*?)\r?\nendstream", paper, re.DOTALL):
         try:

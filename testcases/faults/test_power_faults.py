@@ -179,7 +179,7 @@ def in_spite_of(failure: Answer, chance: random.Random) -> Answer:
 
 @pytest.fixture(scope="module")
 def board() -> Iterator[boards.StartedBoard]:
-    """A virtual board for all tests here, behind each test's own switch."""
+    """A virtual board for all tests here, powered through each test's own switch."""
     found = boards.start("mp25", "switched", lambda _step, _what: None, lifeline=True)
     power(found, True)
     yield found
@@ -230,13 +230,13 @@ def stm32mp(target_file: Path) -> Iterator[Any]:
 
 def lab_fault(stm32mp: Any, deadline_s: float, *way: str) -> str:
     """Text of the InfrastructureError that ends these transitions: one line, in time, raised again later."""
-    begin = time.monotonic()
+    start = time.monotonic()
     faults = []
     for _ in range(2):
         with pytest.raises(StrategyError) as raised:
             go(stm32mp, *way)
         faults.append(raised.value.__cause__)
-    assert time.monotonic() - begin < deadline_s * 1.1 + SLACK_S
+    assert time.monotonic() - start < deadline_s * 1.1 + SLACK_S
     assert isinstance(faults[0], InfrastructureError)
     assert faults[0] is faults[1]
     assert "\n" not in str(faults[0])
@@ -319,7 +319,7 @@ def test_26_a_switch_that_comes_late(stm32mp: Any, switch: Switch, chance: rando
     # A late `off` may switch off the board after its `on`: then it does not boot.
     doubtful = in_state in (hung, used_by_others)
     stm32mp.off_timeout_s = stm32mp.boot_timeout_s = 4.0 if doubtful else PATIENT_S
-    begin = time.monotonic()
+    start = time.monotonic()
     try:
         go(stm32mp, "off", "shell")
     except StrategyError:
@@ -327,7 +327,7 @@ def test_26_a_switch_that_comes_late(stm32mp: Any, switch: Switch, chance: rando
         assert switch.name in lab_fault(stm32mp, 1, "shell")
         return
     assert stm32mp.session.boot_id != before
-    assert age_s(stm32mp) < time.monotonic() - begin
+    assert age_s(stm32mp) < time.monotonic() - start
     assert is_on(switch.board)
 
 
@@ -348,11 +348,11 @@ def test_26_off_that_is_none(stm32mp: Any, switch: Switch, chance: random.Random
     in_state(stm32mp)
     switch.answers = [lie]
     stm32mp.off_timeout_s, stm32mp.boot_timeout_s = chance.uniform(0.5, 1.0), chance.uniform(2.0, 4.0)
-    begin = time.monotonic()
+    start = time.monotonic()
     if in_state is used_by_others:
         with contextlib.suppress(StrategyError):
             go(stm32mp, "off", "shell")
-            assert age_s(stm32mp) < time.monotonic() - begin
+            assert age_s(stm32mp) < time.monotonic() - start
             return
     message = lab_fault(stm32mp, 8, "off", "shell")
     assert switch.name in message

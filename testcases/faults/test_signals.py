@@ -30,7 +30,7 @@ import os, time
 def tidy(bench):
     yield
     with open(os.environ["TIDIED"], "a") as f:
-        f.write("begun ")
+        f.write("started ")
     time.sleep(0.05)  # a slow teardown: further signals arrive during it
     with open(os.environ["TIDIED"], "a") as f:
         f.write("ended ")
@@ -84,6 +84,6 @@ def test_signals_at_random_points_end_a_run_once(tmp_path: Path, chance: random.
     assert place.lines()[-1]["kind"] == "run-end"
     assert json.loads(next((place.path / "runs").glob("*/summary.json")).read_text())["verdict"]
     tidied = (place.path / "tidied").read_text().split() if (place.path / "tidied").exists() else []
-    assert tidied == ["begun", "ended"] * (len(tidied) // 2), "a teardown was interrupted"
+    assert tidied == ["started", "ended"] * (len(tidied) // 2), "a teardown was interrupted"
     assert code in (0, 2), output
     assert (code == 0) == (ends == ["PASS"] * 6), output

@@ -33,9 +33,9 @@ def _idle(board: Board) -> Row:
     """CPU time of a run that has consoles, kernel log and session of a board open and is idle."""
     log = KernelLogFollower(board.session)
     try:
-        before, begin = time.process_time(), time.perf_counter()
+        before, start = time.process_time(), time.perf_counter()
         time.sleep(IDLE_S)
-        used_s = (time.process_time() - before) / (time.perf_counter() - begin)
+        used_s = (time.process_time() - before) / (time.perf_counter() - start)
     finally:
         log.close()
     what = f"CPU of a second with an idle board, {used_s:.2%}"
@@ -69,9 +69,9 @@ def _drive(server: Server, boards: int) -> float:
     for run in runs:
         run.start()
     barrier.wait(120)
-    begin = time.perf_counter()
+    start = time.perf_counter()
     barrier.wait(120)
-    taken_s = time.perf_counter() - begin
+    taken_s = time.perf_counter() - start
     for run in runs:
         run.join()
     return taken_s

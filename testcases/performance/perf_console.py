@@ -56,10 +56,10 @@ def _event(board: Board) -> Row:
     try:
         mark, taken = log.mark(), []
         for number in range(EVENTS):
-            begin = time.perf_counter()
+            start = time.perf_counter()
             session.execute(f"echo '<15>mpbench perf {number};' >/dev/kmsg")
             assert log.wait_for(re.compile(b"perf %d;" % number), mark, 10)
-            taken.append(time.perf_counter() - begin)
+            taken.append(time.perf_counter() - start)
             mark = log.mark()
     finally:
         log.close()
@@ -81,10 +81,10 @@ def _polled(board: Board, text: str) -> float:
     waiting = threading.Thread(target=wait)
     waiting.start()
     time.sleep(1 + random.random())
-    begin = time.perf_counter()
+    start = time.perf_counter()
     session.execute(f"echo '<15>{text}' >/dev/kmsg")
     waiting.join()
-    return done[0] - begin
+    return done[0] - start
 
 
 def _flood() -> Row:
@@ -124,9 +124,9 @@ def _expected(recorder: Any, size: int) -> float:
             console = recorder(target, "console")
         target.activate(console)
         try:
-            begin = time.perf_counter()
+            start = time.perf_counter()
             console.write(b"\n")
             console.expect("login: ", timeout=600)
-            return time.perf_counter() - begin
+            return time.perf_counter() - start
         finally:
             target.cleanup()

@@ -2,7 +2,7 @@
 """P7: times of many notifications by hist triggers in the kernel, beside the raw ring buffer of one run.
 
 The peer is what `trace-cmd record` moves, the pages of trace_pipe_raw by CPU: the guest has no trace-cmd, and
-with it they would be the same pages of the same events. What it would move for 10⁶ is extrapolated; what
+with it they would be identical pages. What it would move for 10⁶ is extrapolated; what
 the histograms move is bounded by their tables.
 """
 
@@ -48,9 +48,9 @@ def benchmarks(board: Board | None) -> Iterator[Row]:
 
     with timing(session, found, run.BUCKETS) as trace:
         whole = run.measure(trace, found, send, SAMPLES, at_end=trace.worst)
-        begin = time.perf_counter()
+        start = time.perf_counter()
         trace.read()
-        yield _whole(whole, time.perf_counter() - begin)
+        yield _whole(whole, time.perf_counter() - start)
     for _ in range(TRIES):
         with timing(session, found, run.BUCKETS, record=True, context=False) as trace:
             both = _both(session, trace, found, send)
@@ -58,7 +58,7 @@ def benchmarks(board: Board | None) -> Iterator[Row]:
             yield _beside(both)
             return
     raise InfrastructureError(
-        f"{TRIES} runs, and in none did histograms and ring buffer time the same notifications"
+        f"{TRIES} runs, and none in which histograms and ring buffer timed equal notifications"
     )
 
 
@@ -75,11 +75,11 @@ class Both:
 
 def _both(session: Any, trace: FtraceSession, found: Facilities, send: Callable[[int], int | None]) -> Both:
     before, after, sent = run.recorded(trace, found, send, BESIDE)
-    begin = time.perf_counter()
+    start = time.perf_counter()
     trace.read()
     between = time.perf_counter()
     raw = RawEvents(session, trace.instance, trace.plan.recorded)
-    times = between - begin, time.perf_counter() - between
+    times = between - start, time.perf_counter() - between
     return Both(run.result(found, before, after, sent, 0), raw, follow(raw.trace_events()).samples, *times)
 
 

@@ -63,7 +63,7 @@ def _seconds(action: Action) -> float:
     """Median time."""
     taken = []
     for _ in range(CYCLES):
-        begin = time.perf_counter()
+        start = time.perf_counter()
         action()
-        taken.append(time.perf_counter() - begin)
+        taken.append(time.perf_counter() - start)
     return statistics.median(taken)

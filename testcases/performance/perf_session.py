@@ -74,13 +74,13 @@ def _boot(board: Board) -> Row:
         ours = number % 2 == 0
         board.release_peer()
         board.strategy.transition("off")
-        begin = time.perf_counter()
+        start = time.perf_counter()
         if ours:
             board.session.run("true")
         else:
             board.strategy.power.on()
             board.peer.run("true")
-        taken[ours].append(time.perf_counter() - begin)
+        taken[ours].append(time.perf_counter() - start)
         board.strategy.force("shell")
     ours_s, peer_s = min(taken[True]), min(taken[False])
     what = "power on → first command, best of 3"

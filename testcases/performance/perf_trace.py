@@ -55,12 +55,12 @@ def _repeated(page: bytes, header: str, formats: list[str]) -> bytes:
 
 
 def _ours(data: bytes, header: str, formats: list[str]) -> tuple[int, float]:
-    begin, number = time.process_time(), 0
+    start, number = time.process_time(), 0
     by_id = {f.id: f for f in map(event_format, formats)}
     pid = next(iter(by_id.values())).fields["common_pid"]
     for events in decode(data, layout(header), by_id):
         number += len(events.numbers(pid))
-    return number, time.process_time() - begin
+    return number, time.process_time() - start
 
 
 def _cpu_s() -> float:
@@ -73,5 +73,5 @@ def _peer(data: bytes, header: str, formats: list[str]) -> tuple[int, float]:
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "trace.dat"
         trace_cmd_file.write(path, header, formats, {0: data}, 8)
-        begin = _cpu_s()
-        return len(trace_cmd_file.report(path)), _cpu_s() - begin
+        start = _cpu_s()
+        return len(trace_cmd_file.report(path)), _cpu_s() - start

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""P6: verdict of the twin on a 260 KiB image, beside pyelftools and pycryptodomex doing the same checks.
+"""P6: verdict of the twin on a 260 KiB image, beside equal checks by pyelftools and pycryptodomex.
 
 All verify one image, in turns, in one process. Of ten runs in a row the fastest counts, because other load of
 the machine can only add to it; figures are the median of a hundred such turns. Timed are
@@ -136,7 +136,7 @@ def peer_table(elf: ELFFile, memory: Memory) -> bool:
 
 def placed(da: int, size: int, memory: Memory) -> bool:
     """Whether one region holds these bytes."""
-    return any(begin <= da and da + size <= end for begin, end in memory)
+    return any(start <= da and da + size <= end for start, end in memory)
 
 
 def typical_us(*works: Callable[[], object]) -> list[float]:
@@ -147,9 +147,9 @@ def typical_us(*works: Callable[[], object]) -> list[float]:
 
 def timed_us(work: Callable[[], object]) -> float:
     """Microseconds of one run."""
-    begin = time.perf_counter_ns()
+    start = time.perf_counter_ns()
     work()
-    return (time.perf_counter_ns() - begin) / 1000
+    return (time.perf_counter_ns() - start) / 1000
 
 
 def peak_bytes(verdict: Callable[[], object]) -> int:

@@ -52,10 +52,10 @@ def medians(ours: Action, peer: Action, rounds: int, repeat: int = 1) -> tuple[f
     for number in range(rounds + 1):
         for action, taken, count in ((ours, times[0], repeat), (peer, times[1], 1)):
             for _ in range(count):
-                begin = time.perf_counter()
+                start = time.perf_counter()
                 action()
                 if number:
-                    taken.append(time.perf_counter() - begin)
+                    taken.append(time.perf_counter() - start)
     return statistics.median(times[0]), statistics.median(times[1])
 
 
