@@ -89,6 +89,13 @@ def _file(module: str) -> Path | None:
 SOURCES = [p for p in sorted(ROOT.rglob("*.py")) if p != ROOT / "__init__.py"]
 
 
+def test_the_tables_are_of_these_files():
+    """Every room has its line in ROOMS and files, every file of PURE_FILES exists."""
+    assert {room_of(path) for path in SOURCES} == set(ROOMS)
+    assert [name for name in PURE_FILES if not (ROOT / name).exists()] == []
+    assert any(VIRTUAL.rglob("*.py"))
+
+
 def test_rooms_import_only_what_the_table_allows():
     """A room imports itself and the rooms that ROOMS names."""
     wrong = []
