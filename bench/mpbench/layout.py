@@ -17,7 +17,7 @@ HEADER_MAGIC: Final = 0x3543A468
 HEADER_VERSION: Final = 1
 HEADER: Final = struct.Struct("<5I")  # magic, version, tlv_len, sign_len, img_len
 HEADER_FIELDS: Final = ("magic", "version", "tlv_len", "sign_len", "img_len")
-CHUNK_ALIGN: Final = 8  # every chunk behind the header is padded to this
+CHUNK_ALIGN: Final = 8  # every chunk after the header is padded to this
 LENGTH_LIMIT: Final = 1 << 31  # header lengths from here on are outside anything we promise
 
 

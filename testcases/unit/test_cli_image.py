@@ -224,7 +224,7 @@ def test_explain_narrows_the_causes_to_the_one_the_image_has(desk, capsys):
     (desk / "bad.bin").write_bytes(faults.apply("header-version", image()))
     assert main(["explain", "TEE err: ffff0006", "bad.bin"]) == 0
     causes = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  cause:")]
-    assert causes == ["  cause: the version of the image format isn't 1 (bad-version)"]
+    assert causes == ["  cause: the version of the image format is not 1 (bad-version)"]
     assert main(["explain", "TEE err: ffff0006", "fw.sign.bin"]) == 0
     out = capsys.readouterr().out
     assert (

@@ -70,7 +70,7 @@ def test_an_ecdsa_signature_is_raw_r_and_s():
         (b"\x7fELF\x02" + firmware()[5:], "64-bit ELF"),
         (firmware()[:18] + b"\x03" + firmware()[19:], "offset 0x12: machine EM_386; EM_ARM is needed"),
         (Elf([]).build(), "offset 0x2c: no program headers"),
-        (firmware()[:42] + b"\x38" + firmware()[43:], "program headers of 56 bytes don't fit"),
+        (firmware()[:42] + b"\x38" + firmware()[43:], "program headers of 56 bytes do not fit"),
         (
             firmware()[:56] + b"\xff\xff\xff\x00" + firmware()[60:],
             "program header 0 takes 80 bytes at offset 0xffffff",
@@ -116,7 +116,7 @@ def test_an_encrypted_key_wants_its_pass_phrase(tmp_path):
         load_private_key(path)
     with pytest.raises(UsageError, match="wrong pass phrase"):
         load_private_key(path, b"wrong")
-    with pytest.raises(UsageError, match="isn't encrypted"):
+    with pytest.raises(UsageError, match="is not encrypted"):
         load_private_key(write_key(tmp_path / "p.pem", key()), b"x")
 
 
@@ -283,5 +283,5 @@ def test_broken_section_headers_are_refused_by_strip():
     """The error names the file and the offset of the section headers."""
     broken = bytearray(firmware())
     broken[48:50] = b"\xff\xff"
-    with pytest.raises(UsageError, match=r"fw: offset 0x[0-9a-f]+: 65535 section headers don't fit"):
+    with pytest.raises(UsageError, match=r"fw: offset 0x[0-9a-f]+: 65535 section headers do not fit"):
         strip(bytes(broken), "fw")

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """What a night leaves on the disk, and what the next one makes of it."""
 
+import contextlib
 import json
+import sqlite3
 
 import pytest
 
@@ -80,6 +82,17 @@ def test_history_remembers_points_and_sick_places(tmp_path):
     assert history.readmit("mp25-1")
     assert not history.readmit("mp25-1")
     assert history.quarantined() == {}
+
+
+def test_quarantines_of_an_older_history_are_kept(tmp_path):
+    """Its table had another name."""
+    path = tmp_path / "history.sqlite"
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE sick (place TEXT PRIMARY KEY, utc TEXT NOT NULL, reason TEXT NOT NULL)")
+        db.execute("INSERT INTO sick VALUES ('mp25-1', '2026-11-02 03:00', 'no SSH')")
+        db.commit()
+    for _ in range(2):
+        assert History(path).quarantined() == {"mp25-1": "since 2026-11-02 03:00: no SSH"}
 
 
 def test_a_history_that_is_none_is_the_labs_fault(tmp_path):

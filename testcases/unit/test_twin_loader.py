@@ -3,8 +3,10 @@
 
 import hashlib
 import random
+import re
 import tracemalloc
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mpbench import layout
+from mpbench import layout, twin
 from mpbench.core.errors import UsageError
 from mpbench.deployment.predict import expect
 from mpbench.image import faults
@@ -566,3 +568,16 @@ def test_inspect_shows_cipher_vector_and_whose_hash_the_data_have():
     assert row["hash"] == row["encrypted_hash"] != row["signed_hash"]
     assert "hash matches, encrypted, IV 000102" in as_text(report)
     assert "unknown cipher" in as_text(inspect(encrypted(cipher=b"\7"), "x.bin"))
+
+
+TWIN = Path(twin.__file__).parent
+
+
+@pytest.mark.parametrize("name", REASONS)
+def test_a_reason_leads_to_the_check_that_decides_it(name):
+    """reasons.py names the C function; one other file of the twin has both the reason and the function."""
+    files = [path.read_text() for path in sorted(TWIN.glob("*.py")) if path.name != "reasons.py"]
+    deciding = [text for text in files if f'"{name}"' in text]
+    functions = re.findall(r"\w{3,}", REASONS[name].where)
+    assert deciding
+    assert not functions or any(function in text for function in functions for text in deciding)

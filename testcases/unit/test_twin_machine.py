@@ -308,7 +308,7 @@ def test_the_boards_key_is_read_from_either_half_and_must_be_rsa(tmp_path):
         ("Fails to clear segment, res = 0xffff0001", "TEE_ERROR_ACCESS_DENIED", "memory regions"),
         ("remoteproc remoteproc0: Image is corrupted (bad magic)", "managed by Linux", "compatible ...-tee"),
         ("remoteproc remoteproc0: Boot failed: -22", "managed by Linux", "plain ELF"),
-        ("remoteproc remoteproc0: Boot failed: -2", "wasn't found", "firmware"),
+        ("remoteproc remoteproc0: Boot failed: -2", "was not found", "firmware"),
         ("remoteproc remoteproc0: Boot failed: -5", "the TEE refused", "explain that line"),
         (
             "remoteproc remoteproc0: Direct firmware load for fw failed with error -2",
@@ -317,7 +317,7 @@ def test_the_boards_key_is_read_from_either_half_and_must_be_rsa(tmp_path):
         ),
         (
             "E/LD:  init_elf:486 sys_open_ta_bin(80a4c275-0a47-4905-8285-1486a9771a08)",
-            "can't find",
+            "cannot find",
             "early TA",
         ),
         ("remoteproc remoteproc0: bad phdr da 0x80000000 mem 0x1000", "outside the core's memory", "readelf"),

@@ -149,8 +149,8 @@ _TAMPERED: tuple[FaultRow, ...] = (
     ("rsc-nameless", "elf0.rschead.sh_name", set_to(0), "no section is named .resource_table"),
     ("rsc-version", "elf0.rsc.ver", set_to(2), "resource table of version 2"),
     ("rsc-num", "elf0.rsc.num", set_to(0x10000), "more entries than room"),
-    ("rsc-reserved", "elf0.rsc.reserved0", set_to(1), "a reserved word isn't 0"),
-    ("rsc-reserved-second", "elf0.rsc.reserved1", set_to(1), "the other reserved word isn't 0"),
+    ("rsc-reserved", "elf0.rsc.reserved0", set_to(1), "a reserved word is not 0"),
+    ("rsc-reserved-second", "elf0.rsc.reserved1", set_to(1), "the other reserved word is not 0"),
 )
 """The signature is not renewed: faults of an attacker or of a transfer."""
 
@@ -176,9 +176,9 @@ _BUILT: tuple[FaultRow, ...] = (
     ("imgsize-long", "tlv.IMGSIZE.length", set_to(8), "IMGSIZE of 8 bytes for one image"),
     ("imgsize-zero", "tlv.IMGSIZE.value", set_to(0), "IMGSIZE 0"),
     ("imgsize-small", "tlv.IMGSIZE.value", set_to(64), "IMGSIZE smaller than the ELF"),
-    ("hash-wrong", "hash0.sha256", flip, "a signed hash that doesn't fit the data"),
+    ("hash-wrong", "hash0.sha256", flip, "a signed hash that does not fit the data"),
     ("hash-type", "hash0.p_type", set_to(layout.PT_ARM_EXIDX), "PT_ARM_EXIDX hides a PT_LOAD"),
-    ("hash-paddr", "hash0.p_paddr", add(4), "the hash table doesn't know the segment"),
+    ("hash-paddr", "hash0.p_paddr", add(4), "the hash table does not know the segment"),
 )
 """Signed again: faults of a build."""
 
@@ -188,7 +188,7 @@ _REMADE: tuple[FaultRow, ...] = (
     ("rsc-version-signed", "elf0.rsc.ver", set_to(2), "a resource table of version 2, signed"),
     ("rsc-num-signed", "elf0.rsc.num", set_to(0x10000), "more entries than room, signed"),
     ("rsc-num-huge", "elf0.rsc.num", set_to(0xFFFFFFFF), "2^32 - 1 entries, signed"),
-    ("rsc-reserved-signed", "elf0.rsc.reserved1", set_to(1), "a reserved word isn't 0, signed"),
+    ("rsc-reserved-signed", "elf0.rsc.reserved1", set_to(1), "a reserved word is not 0, signed"),
 )
 """Hash table and signature made again: faults of a linker script or of the source."""
 

@@ -4,7 +4,7 @@
 Names: header.magic; tlv.SIGNTYPE.type, .length, .value, .padding; hash0.p_paddr, hash0.sha256; enc0.iv
 (ST's ENCTABLE); signature, signature.padding; elf0.e_phoff; elf0.ph1.p_filesz; elf0.data1 (file data of
 program header 1); elf0.sh2.sh_name; elf0.rsc.ver; elf0.rschead.sh_addr (section header of
-the resource table). Fields that don't fit the file are left out; nothing raises.
+the resource table). Fields that do not fit the file are left out; nothing raises.
 """
 
 from collections.abc import Iterator

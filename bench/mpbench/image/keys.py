@@ -53,7 +53,7 @@ def parse_private_key(pem: bytes, passphrase: bytes | None, name: str) -> object
     except TypeError as error:
         if passphrase is None:
             raise PassphraseNeeded(f"{name}: the key is encrypted; give its pass phrase") from error
-        raise UsageError(f"{name}: the key isn't encrypted, but a pass phrase was given") from error
+        raise UsageError(f"{name}: the key is not encrypted, but a pass phrase was given") from error
     except UnsupportedAlgorithm as error:
         raise UsageError(f"{name}: {error}") from error
     except ValueError as error:

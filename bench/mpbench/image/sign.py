@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Signed images, byte for byte what OP-TEE's scripts/sign_rproc_fw.py makes of the same RSA input.
+"""Signed images, byte for byte those of OP-TEE's scripts/sign_rproc_fw.py for equal RSA input.
 
 Ref: OP-TEE 4.10 scripts/sign_rproc_fw.py, `main`, `TLV`, `SegmentHash`. Unlike it, machine `ARM` is the only
 one we take, big-endian ELF files are refused, and errors name file and offset.
@@ -120,11 +120,11 @@ def program_headers(elf: bytes, name: str) -> list[tuple[int, ...]]:
         raise UsageError(f"{name}: offset 0: {error}") from error
     if count == 0:
         raise UsageError(
-            f"{name}: offset 0x2c: no program headers (e_phnum is 0); link it, don't sign an object file"
+            f"{name}: offset 0x2c: no program headers (e_phnum is 0); link it, do not sign an object file"
         )
     if size != layout.PHDR.size or at + count * size > len(elf):
         raise UsageError(
-            f"{name}: offset {at:#x}: {count} program headers of {size} bytes don't fit the file"
+            f"{name}: offset {at:#x}: {count} program headers of {size} bytes do not fit the file"
         )
     return [layout.PHDR.unpack_from(elf, at + i * size) for i in range(count)]
 

@@ -2,7 +2,7 @@
 """An ELF without symbols and debug information, everything the loader reads left where it is.
 
 Program headers and segment data keep their offsets; of the sections only those that occupy memory stay, with
-a name table and section headers of their own behind the data: the loader refuses an ELF without them.
+a name table and section headers of their own after the data: the loader refuses an ELF without them.
 """
 
 from mpbench import layout
@@ -21,7 +21,7 @@ def strip(elf: bytes, name: str) -> bytes:
     if shnum == 0:
         return elf
     if shoff + shnum * layout.SHDR.size > len(elf) or shstrndx >= shnum:
-        raise UsageError(f"{name}: offset {shoff:#x}: {shnum} section headers don't fit the file")
+        raise UsageError(f"{name}: offset {shoff:#x}: {shnum} section headers do not fit the file")
     rows = [layout.SHDR.unpack_from(elf, shoff + i * layout.SHDR.size) for i in range(shnum)]
     end = max([layout.EHDR.size, phoff + phnum * layout.PHDR.size, *(h[1] + h[4] for h in heads)])
     kept = [row for row in rows if row[2] & SHF_ALLOC]
@@ -33,7 +33,7 @@ def strip(elf: bytes, name: str) -> bytes:
 def names_and_headers(
     elf: bytes, strtab: tuple[int, ...], kept: list[tuple[int, ...]], end: int
 ) -> tuple[bytes, bytes]:
-    """Name table (padded to 4 bytes) and section headers for the kept sections, to stand at `end`."""
+    """Name table (padded to 4 bytes) and section headers for the kept sections, for position `end`."""
     old = elf[strtab[4] : strtab[4] + strtab[5]]
     text = b"\0"
     table = bytes(layout.SHDR.size)

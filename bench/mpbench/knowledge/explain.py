@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Lines that people have in hand, and what they mean: kernel log, secure console, sysfs, signing tools."""
+"""Meaning of known lines of kernel log, secure console, sysfs and signing tools: causes, and what to try."""
 
 import re
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from mpbench.twin.reasons import REASONS, Reason
 
 @frozen
 class Explanation:
-    """line: the text it belongs to; meaning; causes: what leads there; advice: what to try, in this order."""
+    """line: the text that is explained; meaning; causes; advice: what to try, in this order."""
 
     line: str
     meaning: str
@@ -29,7 +29,7 @@ ADVICE: dict[int, tuple[str, ...]] = {
     ),
     Tee.SIGNATURE_INVALID: (
         "sign with the private half of the key that is built into this board's OP-TEE (RPROC_SIGN_KEY)",
-        "`mpbench inspect FILE --key PUBLIC.pem` tells whether a key made the signature",
+        "`mpbench inspect FILE --key PUBLIC.pem` shows whether this key made the signature",
         "rebuild and reflash OP-TEE after a change of RPROC_SIGN_KEY: the public key is compiled in",
     ),
     Tee.SECURITY: (
@@ -57,9 +57,9 @@ ADVICE: dict[int, tuple[str, ...]] = {
     Tee.BAD_STATE: (
         "stop the core first (`echo stop` to its state file); if it is stopped, unbind and bind the driver",
     ),
-    Tee.NOT_IMPLEMENTED: ("OP-TEE of this board and the TA of this board don't fit together",),
+    Tee.NOT_IMPLEMENTED: ("this board's OP-TEE and its remoteproc TA have different versions",),
     Tee.CORRUPT_OBJECT: ("align .resource_table to 4 bytes in the linker script",),
-    Tee.ITEM_NOT_FOUND: ("the remoteproc TA isn't installed: /lib/optee_armtz, or built into OP-TEE",),
+    Tee.ITEM_NOT_FOUND: ("the remoteproc TA is not installed: /lib/optee_armtz, or built into OP-TEE",),
     Tee.TARGET_DEAD: (
         "the TA panicked; only a reboot brings it back when it is a single instance",
         "an ELF whose e_phoff points outside the file does that: `mpbench predict` answers `reads-outside`",
@@ -68,7 +68,7 @@ ADVICE: dict[int, tuple[str, ...]] = {
 
 
 def of_code(code: int, line: str) -> Explanation:
-    """All reasons that end in a TEE result; where the line names the load, only those that a load has."""
+    """All reasons with a TEE result; for a line that names LOAD_FW, only those of that command."""
     same = [r for r in REASONS.values() if r.code == code and not r.name.startswith("platform")]
     if "LOAD_FW" in line:
         same = [r for r in same if r.name not in NOT_OF_A_LOAD] or same
@@ -83,7 +83,7 @@ NOT_OF_A_LOAD = {
 
 
 def of_reasons(*names: str) -> Callable[[str, re.Match[str]], Explanation]:
-    """A line that only certain reasons print."""
+    """Explains a line that only certain reasons print."""
 
     def make(line: str, _: re.Match[str]) -> Explanation:
         reasons = [REASONS[n] for n in names]
@@ -110,7 +110,7 @@ def _linux_elf(line: str, _: re.Match[str]) -> Explanation:
     return Explanation(
         line,
         "Linux's own ELF loader found no ELF in the file: this core is managed by Linux, not by OP-TEE",
-        ("a signed image met the plain remoteproc driver", "the file isn't an ELF at all"),
+        ("a signed image was given to the plain remoteproc driver", "the file is not an ELF at all"),
         (
             "to load signed images, the core's device tree node must be the TEE variant (compatible ...-tee)",
             "to load without OP-TEE, give the plain ELF instead of the signed image",
@@ -124,11 +124,11 @@ def _boot_failed(line: str, found: re.Match[str]) -> Explanation:
         return _linux_elf(line, found)
     known = {
         2: (
-            "the firmware file wasn't found below /lib/firmware",
+            "the firmware file was not found below /lib/firmware",
             "check the name in /sys/class/remoteproc/*/firmware",
         ),
         5: (
-            "the TEE refused the firmware; its code stands in the line before (`TEE err: ...`)",
+            "the TEE refused the firmware; its code is in the line before (`TEE err: ...`)",
             "explain that line",
         ),
         12: (
@@ -142,7 +142,7 @@ def _boot_failed(line: str, found: re.Match[str]) -> Explanation:
         517: ("the driver waits for another one", "is OP-TEE's driver loaded, and tee-supplicant running?"),
     }
     meaning_, advice = known.get(
-        number, (f"errno {number} from the remoteproc driver", "look at the lines before")
+        number, (f"errno {number} from the remoteproc driver", "read the lines before")
     )
     return Explanation(line, meaning_, (), (advice,))
 
@@ -150,7 +150,7 @@ def _boot_failed(line: str, found: re.Match[str]) -> Explanation:
 def known(
     meaning: str, causes: tuple[str, ...] = (), advice: tuple[str, ...] = ()
 ) -> Callable[[str, re.Match[str]], Explanation]:
-    """A line whose meaning doesn't depend on its numbers."""
+    """Explains a line whose meaning does not depend on its numbers."""
 
     def make(line: str, _: re.Match[str]) -> Explanation:
         return Explanation(line, meaning, causes, advice)
@@ -160,7 +160,7 @@ def known(
 
 _NO_FILE = known(
     "the kernel found no firmware file of this name",
-    ("the file isn't below /lib/firmware, or its file system isn't mounted yet",),
+    ("the file is not below /lib/firmware, or its file system is not mounted yet",),
     ("write its name, relative to /lib/firmware, to the core's `firmware` file in /sys/class/remoteproc",),
 )
 _EIO = known(
@@ -169,8 +169,8 @@ _EIO = known(
     ("`dmesg | tail`: explain the line with `TEE err: ...`",),
 )
 _NO_TA = known(
-    "OP-TEE can't find the remoteproc trusted application",
-    ("the image has no 80a4c275-0a47-4905-8285-1486a9771a08.ta (ST's opteemin layouts don't)",),
+    "OP-TEE cannot find the remoteproc trusted application",
+    ("the image has no 80a4c275-0a47-4905-8285-1486a9771a08.ta (ST's opteemin layouts do not)",),
     (
         "install the TA in /lib/optee_armtz, or build it into OP-TEE as an early TA",
         "is tee-supplicant running?",
@@ -193,7 +193,7 @@ def _missing_table(line: str, _: re.Match[str]) -> Explanation:
     return Explanation(
         line,
         "the firmware has no .resource_table section",
-        ("the linker script doesn't keep it, or --gc-sections dropped it",),
+        ("the linker script does not keep it, or --gc-sections dropped it",),
         ("harmless unless trace or rpmsg are wanted; else KEEP(*(.resource_table)) in a PT_LOAD",),
     )
 
@@ -203,7 +203,7 @@ def _already(line: str, _: re.Match[str]) -> Explanation:
         line,
         "the core crashed and the kernel starts it again; the TEE authenticates signed firmware again",
         ("the core's watchdog fired, or the firmware reported a fault",),
-        ("read the firmware's trace (debugfs trace0) and the core dump before it is gone",),
+        ("read the firmware's trace (debugfs trace0) and the core dump before they are gone",),
     )
 
 
@@ -243,7 +243,7 @@ PATTERNS: tuple[tuple[str, Callable[[str, re.Match[str]], Explanation]], ...] = 
 
 
 def explain(text: str) -> list[Explanation]:
-    """Explanations of the lines that are known, each meaning once, in the order of the text.
+    """Explanations of the known lines, each meaning once, in the order of the text.
 
     "Boot failed: -5" only points to the line with the TEE's code: it is left out where that is explained.
     """
@@ -255,5 +255,5 @@ def explain(text: str) -> list[Explanation]:
                 one = make(line.strip(), match)
                 found.setdefault(one.meaning, one)
                 break
-    told = any(re.search(PATTERNS[0][0], one.line) for one in found.values())
-    return [one for one in found.values() if not (told and one.line.endswith("Boot failed: -5"))]
+    has_code = any(re.search(PATTERNS[0][0], one.line) for one in found.values())
+    return [one for one in found.values() if not (has_code and one.line.endswith("Boot failed: -5"))]

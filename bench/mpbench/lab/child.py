@@ -93,7 +93,7 @@ class Child:
 async def wait_for_orphan(mark: Path, grace_s: float) -> int | None:
     """Wait for the child of a killed night, which the kernel has interrupted; kill it after `grace_s`.
 
-    mark: see Child.start(). Its process id, 0 if the night was killed before it was written; None without one.
+    mark: see Child.start(). Returns its process id, 0 if that was not written, None without a child.
     """
     with mark.open("r+") as held:
         if lock(held, wait=False):

@@ -83,7 +83,7 @@ class CoordinatorSession(ClientSession):  # type: ignore[misc]
 
 @define
 class Coordinator:
-    """A connection to labgrid's coordinator, renewed after a failure. All methods raise InfrastructureError."""
+    """A connection to labgrid's coordinator, renewed after a failure. Methods raise InfrastructureError."""
 
     address: str
     _session: CoordinatorSession | None = None

@@ -47,12 +47,12 @@ T = TypeVar("T")
 
 
 class Busy(InfrastructureError):
-    """Place acquired by another user, or coordinator or exporter offline: after waiting, no second attempt."""
+    """Place acquired by another user, or lab offline, for the whole waiting time: no second attempt."""
 
 
 @frozen
 class AttemptResult:
-    """open: why tests are left without a verdict, "" for none; held: whether the place was ours to the end."""
+    """open: why tests are left without a verdict, "" for none; held: whether the place stayed ours."""
 
     open: str = ""
     held: bool = False

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What OP-TEE's remoteproc loader answers to any bytes, and why.
+"""Model of OP-TEE's remoteproc loader: its answer to any bytes, and the reason.
 
 Pure; shares only mpbench.layout with the signer.
 """

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What one flipped bit does, for every byte of an image: the expectation behind a tamper matrix.
+"""Flip map: the loader's answers to a flipped bit, for every byte of an image.
 
-Bytes whose flips give the same answer are put together. Where the eight bits of a byte give different
-answers, all are named. The data of segments are hashed as a whole, so one byte stands for all of them; every
+Neighbours with equal answers form a span. Where the eight bits of a byte give different answers, all are
+named. The data of segments are hashed as a whole, so one byte of them is tried for all; every
 other byte is tried, bit by bit, with the hashes of untouched data remembered.
 """
 
@@ -23,7 +23,7 @@ Answer = tuple[str, int | None]
 
 @frozen
 class Span:
-    """Bytes `start` .. `end` of the file and what flips of one bit there lead to, most frequent first."""
+    """Bytes `start` .. `end` (exclusive) of the file and the answers to a flip there, most frequent first."""
 
     start: int
     end: int
@@ -48,20 +48,20 @@ def _bytes(
 ) -> Iterator[tuple[int, int, tuple[Answer, ...]]]:
     """(start, end, answers) for stretches of data, the signature, and single bytes of everything else."""
     signature, images = places(image)
-    spoiled = bytearray(image)
+    changed = bytearray(image)
     at = 0
     for start, end in whole_stretches(signature, sorted((o, o + s) for o, s in hashed), images):
         for position in range(at, start):
-            yield position, position + 1, flips(spoiled, position, profile, core, hashed)
+            yield position, position + 1, flips(changed, position, profile, core, hashed)
         touched = {k: v for k, v in hashed.items() if k[0] + k[1] <= start or end <= k[0]}
-        yield start, end, flips(spoiled, start, profile, core, touched)
+        yield start, end, flips(changed, start, profile, core, touched)
         at = end
     for position in range(at, len(image)):
-        yield position, position + 1, flips(spoiled, position, profile, core, hashed)
+        yield position, position + 1, flips(changed, position, profile, core, hashed)
 
 
 def places(image: bytes) -> tuple[tuple[int, int], int]:
-    """Where the signature lies (start, end) and where the images begin; nothing if there is no header."""
+    """The signature (start, end), and the start of the images; zeros without a header."""
     if len(image) < layout.HEADER.size:
         return (0, 0), 0
     _, _, tlv_len, sign_len, _ = layout.HEADER.unpack_from(image)
@@ -98,17 +98,17 @@ def flips(
 def judge(
     image: bytes | bytearray, profile: Profile, core: int, hashed: dict[tuple[int, int], bytes]
 ) -> Outcome:
-    """Verdict with hashes that are known already: (offset, size) → SHA-256 of bytes nobody touched."""
-    return load_off(image, Remembering(profile, core, hashed), contexts=1)
+    """Verdict with hashes that are known already: (offset, size) → SHA-256 of unchanged bytes."""
+    return load_off(image, CachedPlatform(profile, core, hashed), contexts=1)
 
 
-class Remembering(Platform):
-    """A platform that is told the hashes of bytes nobody touched: (offset, size) → SHA-256."""
+class CachedPlatform(Platform):
+    """A platform that knows hashes of unchanged bytes: (offset, size) → SHA-256."""
 
     def __init__(self, profile: Profile, core: int, hashed: dict[tuple[int, int], bytes]) -> None:
         super().__init__(profile, core)
         self.hashed = hashed
 
     def digest(self, view: View, offset: int, size: int) -> bytes:
-        """The hash that is known, or a new one."""
+        """The known hash, or a new one."""
         return self.hashed.get((offset, size)) or super().digest(view, offset, size)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The bytes of an image as the loader's C code sees them: bounded reads, TLV look-up."""
+"""The bytes of an image as the loader's C code reads them: bounded reads, TLV look-up."""
 
 import struct
 from typing import Protocol
@@ -10,7 +10,7 @@ UNROUNDABLE = 0xFFFFFFF9
 """From this length on ROUNDUP_64 of a uint32_t wraps to 0 (lib/libutils/ext/include/util.h, ROUNDUP)."""
 
 WORK_FACTOR = 16
-"""How many times its own size an image may make us hash; beyond that an answer would take unbounded time."""
+"""Bytes hashed per byte of image before the twin gives up: overlapping segments have no bound otherwise."""
 
 
 class Stop(Exception):
@@ -43,7 +43,7 @@ class View:
             raise Stop("reads-outside", f"{size} bytes at {at:#x} of a file of {self.size:#x} bytes")
 
     def starts(self, at: int, wanted: bytes) -> bool:
-        """Whether these bytes stand there, read one by one; Stop(reads-outside) if that leaves the buffer."""
+        """Whether `wanted` is at `at`, read byte by byte; Stop(reads-outside) if that leaves the buffer."""
         for i, byte in enumerate(wanted):
             self.inside(at + i, 1)
             if self.data[at + i] != byte:
@@ -61,7 +61,7 @@ class View:
 
 
 class Members(Protocol):
-    """Numbers of a structure, in its order."""
+    """The numbers of a structure, in its order."""
 
     def __getitem__(self, index: int, /) -> int:
         """One of them."""
@@ -90,7 +90,7 @@ class CutStruct:
 def tlv_index(data: memoryview, start: int, size: int, word_bits: int) -> dict[int, memoryview]:
     """Value of the record that a look-up of each type finds, as remoteproc_get_tlv walks.
 
-    The first record of a type that ends inside the area wins. One that doesn't is skipped, and in 64-bit
+    The first record of a type that ends inside the area wins. One that does not is skipped, and in 64-bit
     builds a length so large that its rounding wraps to 0 is skipped by nothing at all. A type of more than
     16 bits is never looked up: the C function's parameter has no more.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What Linux makes of the resource table it finds in memory once the TEE has loaded an image.
+"""Linux' handling of the resource table in memory after the TEE has loaded an image.
 
 The TEE checks the table in the file, at a place that an unsigned section header names; Linux reads what lies
 at the address that another field of the same header gives.
@@ -21,7 +21,7 @@ _U32 = struct.Struct("<I")
 
 
 def table_in_memory(outcome: Outcome) -> bytes:
-    """What stands where GET_RSC_TABLE points: loaded bytes, and zeros, as RELEASE has cleared the rest."""
+    """The bytes at GET_RSC_TABLE's address: loaded ones, else zeros, as RELEASE has cleared the memory."""
     pa, size = outcome.table.pa, outcome.table.size
     found = bytearray(size)
     for write in flatten(outcome.writes):
@@ -37,7 +37,7 @@ def _piece(outcome: Outcome, write: Write, start: int, end: int) -> bytes:
 
 
 def is_sound(table: bytes) -> bool:
-    """Version 1, nothing reserved, and room for as many offsets as it says."""
+    """Whether it has version 1, reserved words of 0, and space for its number of offsets."""
     if len(table) < layout.RESOURCE_HEAD.size:
         return False
     version, count, *reserved = layout.RESOURCE_HEAD.unpack_from(table)
@@ -48,9 +48,9 @@ def is_sound(table: bytes) -> bool:
 def errno(table: bytes) -> str | None:
     """Answer to the resources of a sound table: OK, EINVAL, or None where more than it decides.
 
-    A vendor's resource that no driver takes is passed over, but if it is the last one that anybody is asked
-    about, rproc_handle_resources() returns RSC_IGNORED, 1: the start fails, sysfs takes the 1 for a short
-    write, and whoever writes the rest ("tart") gets EINVAL.
+    A vendor's resource that no driver takes is skipped, but if it is the last that a handler is asked about,
+    rproc_handle_resources() returns RSC_IGNORED, 1: the start fails, sysfs takes the 1 for a short write,
+    and the write of the rest ("tart") gets EINVAL.
     """
     ignored = False
     for at in _offsets(table):
@@ -62,7 +62,7 @@ def errno(table: bytes) -> str | None:
 
 
 def has_trace(table: bytes) -> bool:
-    """Whether a sound table, or none, names a trace buffer, which is where a firmware can be heard."""
+    """Whether a sound table, or none, names a trace buffer, which a firmware needs to be observed."""
     return bool(table) and any(
         at + 4 <= len(table) and _U32.unpack_from(table, at)[0] == TRACE for at in _offsets(table)
     )

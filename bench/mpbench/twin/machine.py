@@ -18,7 +18,7 @@ from mpbench.twin.values import NO_TABLE, Call, Outcome, ResourceTable, State, o
 
 @define
 class _Core:
-    """What the TA keeps for a core once LOAD_FW named it."""
+    """State that the TA keeps for a core from its first LOAD_FW on."""
 
     state: State = State.OFF
     table: ResourceTable = NO_TABLE
@@ -43,7 +43,7 @@ class Loader:
         return known.state if known else State.OFF
 
     def put(self, core: str | int, state: str) -> None:
-        """Puts a core into a state ("off", "loaded", "started") without asking how it got there."""
+        """Put a core into a state ("off", "loaded", "started")."""
         number = self.number(core)
         self.cores[number] = _Core(State(state))
         if state == State.STARTED.value:
@@ -83,30 +83,30 @@ class Loader:
     def load(
         self, core: str | int, image: bytes | bytearray | memoryview, *, aligned: bool = True
     ) -> Outcome:
-        """LOAD_FW."""
+        """LOAD_FW, remoteproc_load_fw."""
         number = self.number(core)
         if number not in self.cores and not self._room_for_core():
             return outcome("heap", State.OFF)
         known = self.cores.setdefault(number, _Core())
         if known.state is State.LOADED:
-            return self._said("already-loaded", known)
+            return self._answer("already-loaded", known)
         if known.state is State.STARTED:
-            return self._said("core-is-running", known)
+            return self._answer("core-is-running", known)
         platform = Platform(self.profile, number, running=self.busy(number))
         answer = load_off(image, platform, len(self.cores), aligned=aligned)
         known.state, known.table = answer.state, answer.table
         return answer
 
     def start(self, core: str | int) -> Outcome:
-        """START_FW."""
+        """START_FW, remoteproc_start_fw."""
         number = self.number(core)
         known = self.cores.get(number)
         if known is None:
             return outcome("never-loaded", State.OFF)
         if known.state is State.OFF:
-            return self._said("nothing-loaded", known)
+            return self._answer("nothing-loaded", known)
         if known.state is State.STARTED:
-            return self._said("already-started", known)
+            return self._answer("already-started", known)
         refusal = "platform-busy" if self.busy(number) else ""
         answer = self._asked("started", known, (PtaCommand.FIRMWARE_START, number), refusal, State.STARTED)
         if answer.accepted:
@@ -114,28 +114,28 @@ class Loader:
         return answer
 
     def stop(self, core: str | int) -> Outcome:
-        """STOP_FW."""
+        """STOP_FW, remoteproc_stop_fw."""
         number = self.number(core)
         known = self.cores.get(number)
         if known is None:
             return outcome("never-loaded", State.OFF)
         if known.state is State.LOADED:
-            return self._said("not-running", known)
+            return self._answer("not-running", known)
         if known.state is State.OFF:
-            return self._said("already-off", known)
+            return self._answer("already-off", known)
         answer = self._asked("stopped", known, (PtaCommand.FIRMWARE_STOP, number), "", State.OFF)
         if answer.accepted:
             self.running.discard(number)
         return answer
 
     def release(self, core: str | int) -> Outcome:
-        """RELEASE_FW: clears all memories of the core."""
+        """RELEASE_FW, remoteproc_release_fw, stm32_rproc_clean_up_memories: clear all memories."""
         number = self.number(core)
         known = self.cores.get(number)
         if known is None:
             return outcome("never-loaded", State.OFF)
         if known.state is State.STARTED:
-            return self._said("core-is-running", known)
+            return self._answer("core-is-running", known)
         there = self.profile.has_core(number)
         refusal = "platform-busy" if self.busy(number) else "" if there else "release-unknown-core"
         answer = self._asked("released", known, (PtaCommand.RELEASE, number), refusal, State.OFF)
@@ -145,13 +145,13 @@ class Loader:
         return evolve(answer, written=tuple((r.pa, r.size, None) for r in regions))
 
     def get_rsc_table(self, core: str | int) -> Outcome:
-        """GET_RSC_TABLE: `table` of the outcome."""
+        """GET_RSC_TABLE, remoteproc_get_rsc_table: `table` of the outcome."""
         known = self.cores.get(self.number(core))
         if known is None:
             return outcome("never-loaded", State.OFF)
         if known.state is State.OFF:
             return outcome("nothing-loaded", State.OFF)
-        return self._said("table", known)
+        return self._answer("table", known)
 
     def get_coredump(self) -> Outcome:
         """GET_COREDUMP."""
@@ -163,7 +163,7 @@ class Loader:
         heap = Heap(profile.word_bits, profile.heap_bytes, profile.sessions, len(self.cores))
         return heap.take(SIZES[profile.word_bits].context)
 
-    def _said(self, name: str, known: _Core) -> Outcome:
+    def _answer(self, name: str, known: _Core) -> Outcome:
         return outcome(name, known.state, table=shown(known))
 
     def _asked(
@@ -175,12 +175,14 @@ class Loader:
         code = fault or (REASONS[refusal].code if refusal else 0) or 0
         if not code:
             known.state = state
-        said = outcome(refusal or name, known.state, table=shown(known), asked=(Call(*command, result=code),))
-        return evolve(said, code=code)
+        answer = outcome(
+            refusal or name, known.state, table=shown(known), asked=(Call(*command, result=code),)
+        )
+        return evolve(answer, code=code)
 
 
 def shown(core: _Core) -> ResourceTable:
-    """What GET_RSC_TABLE would say."""
+    """Answer of GET_RSC_TABLE."""
     return NO_TABLE if core.state is State.OFF else core.table
 
 

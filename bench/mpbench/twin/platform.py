@@ -55,6 +55,7 @@ class Platform:
             raise Stop(name, "", f"Failed to verify signature, res = {code:#x}", code=code)
 
     def _verdict(self, algorithm: int, digest: bytes, signature: bytes) -> str:
+        """Name of the reason for a refusal, "" for none; the last check is rproc_pta_verify_rsa_signature."""
         if self.running:
             return "platform-busy"
         if algorithm != layout.ALG_RSASSA_PKCS1_V1_5_SHA256:
@@ -64,7 +65,7 @@ class Platform:
         return "" if self.profile.verify(digest, signature) else "signature-invalid"
 
     def to_pa(self, da: int, size: int) -> int | None:
-        """stm32_rproc_da_to_pa of a size that isn't 0: physical address; None outside the core's memory."""
+        """stm32_rproc_da_to_pa of a size that is not 0: physical address; None outside the core's memory."""
         for start, end, shift in self.windows:
             if start <= da and da + size <= end:
                 return da + shift
@@ -107,7 +108,7 @@ class Platform:
         self.written.append((pa, size, None))
 
     def translate(self, da: int, size: int) -> int:
-        """rproc_pta_da_to_pa for the resource table; the TA makes ACCESS_DENIED of every failure."""
+        """rproc_pta_da_to_pa for remoteproc_parse_rsc_table, whose failures are all ACCESS_DENIED."""
         pa, code = self._placed(_TRANSLATE, da, size)
         if code:
             line = f"Failed to translate device address {hex(da) if da else 0}"  # as C prints %#x of 0

@@ -55,11 +55,11 @@ class Profile:
     word_bits: 64 or 32, word size of the TA; heap_bytes: heap of the TA;
     sessions: how many sessions the operating system holds open (each takes heap), one per core by default;
     pta_state: "shared" if the platform keeps one running state for all cores, "per-core" otherwise;
-    hash_type_required: whether HASHTYPE is looked at (OpenSTLinux); plat_tlvs: length by number, None if
-    the loader doesn't look at platform TLVs; image_types: IMGTYPE values it loads;
+    hash_type_required: whether HASHTYPE is checked (OpenSTLinux); plat_tlvs: length by number, None if
+    the loader ignores platform TLVs; image_types: IMGTYPE values it loads;
     formats, protection: capabilities of the platform (bit masks);
     faults: platform commands that fail, with their TEE result (a stop that times out, a region not mapped);
-    errno: what the operating system's driver makes of every refusal;
+    errno: of the operating system's driver for every refusal;
     checks_table: whether that driver looks at the resource table in memory before it starts the core;
     verify: the platform's key, None until `with_key`; windows: the regions by processor id.
     """

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""Every way the loader can answer, by name: OP-TEE's codes are few, the reasons behind them many.
+"""Every reason for an answer of the loader, by name: OP-TEE has few codes, and many reasons for each.
 
-A check is "<number> <subject>"; the numbers are the order in which the loader looks.
+A check is "<number> <subject>"; the numbers are the order of the loader's checks. A reason is decided in the
+method of twin/upstream.py (P, D: twin/platform.py) that is named after its C function, or says so.
 Ref: OP-TEE 4.10 ta/remoteproc/src/remoteproc_core.c (C), ta/remoteproc/src/elf_parser.c (E),
-     core/pta/stm32mp/remoteproc_pta.c (P), core/drivers/remoteproc/stm32_remoteproc.c (D).
+     core/pta/stm32mp/remoteproc_pta.c (P), core/drivers/remoteproc/stm32_remoteproc.c (D);
+     S: not public, twin/openstlinux.py.
 """
 
 from attrs import frozen
@@ -13,7 +15,9 @@ from mpbench.layout import Tee
 
 @frozen
 class Reason:
-    """name: kebab case; check: which check decided; code: its TEE result, None for undefined behaviour."""
+    """name: in kebab case; check: number and subject; code: TEE result, None for undefined behaviour;
+    text: the reason in words; where: the C function that decides, by the letters above.
+    """
 
     name: str
     check: str
@@ -33,10 +37,10 @@ def _add(check: str, code: Tee | None, where: str, rows: dict[str, str]) -> None
 _add(
     "0 state",
     Tee.SUCCESS,
-    "C remoteproc_load_fw",
+    "C remoteproc_load_fw, TA_InvokeCommandEntryPoint",
     {
         "loaded": "every check passed; the segments are in the core's memory",
-        "already-loaded": "a firmware is loaded already: the new image is not looked at",
+        "already-loaded": "a firmware is loaded already: the new image is not read",
         "started": "the core runs",
         "already-started": "the core runs already: nothing is done",
         "stopped": "the core is held in reset",
@@ -49,7 +53,7 @@ _add(
 _add(
     "0 state",
     Tee.BAD_STATE,
-    "C remoteproc_load_fw, _start_fw, _stop_fw, _release_fw, _get_rsc_table",
+    "C remoteproc_load_fw, remoteproc_start_fw, remoteproc_stop_fw, remoteproc_release_fw",
     {
         "core-is-running": "the core runs: stop it first",
         "nothing-loaded": "no firmware is loaded for this core",
@@ -61,9 +65,9 @@ _add(
     Tee.BAD_PARAMETERS,
     "C remoteproc_find_firmware, TA_InvokeCommandEntryPoint",
     {
-        "never-loaded": "nothing was ever loaded for this processor id",
+        "never-loaded": "nothing was loaded for this processor id since boot",
         "unknown-command": "no such command",
-        "wrong-parameters": "the parameter types aren't those of the command",
+        "wrong-parameters": "the parameter types are not those of the command",
     },
 )
 _add(
@@ -71,7 +75,7 @@ _add(
     Tee.BAD_PARAMETERS,
     "D stm32_rproc_clean_up_memories",
     {
-        "release-unknown-core": "the platform knows no core with this processor id",
+        "release-unknown-core": "the platform has no core with this processor id",
     },
 )
 _add(
@@ -95,7 +99,7 @@ _add(
     Tee.NOT_SUPPORTED,
     "P rproc_pta_capabilities, rproc_pta_open_session",
     {
-        "unknown-core": "the platform knows no core with this processor id",
+        "unknown-core": "the platform has no core with this processor id",
     },
 )
 _add(
@@ -103,7 +107,7 @@ _add(
     Tee.NOT_IMPLEMENTED,
     "C remoteproc_verify_firmware",
     {
-        "capabilities": "the platform can't load ELF files protected by a hash table",
+        "capabilities": "the platform cannot load ELF files protected by a hash table",
     },
 )
 _add(
@@ -112,8 +116,8 @@ _add(
     "C remoteproc_save_fw_header_and_tlvs",
     {
         "lengths-overflow": "TLV and signature lengths overflow 32 bits",
-        "unaligned-buffer": "the image doesn't lie at a multiple of 4 bytes",
-        "too-short": "the file ends before the firmware images begin",
+        "unaligned-buffer": "the image is not aligned to 4 bytes",
+        "too-short": "the file ends before the firmware images",
         "zero-length": "the header gives no TLV area or no signature",
     },
 )
@@ -122,8 +126,8 @@ _add(
     Tee.BAD_PARAMETERS,
     "C remoteproc_verify_header",
     {
-        "bad-magic": "the file doesn't begin with the magic number of a signed image",
-        "bad-version": "the version of the image format isn't 1",
+        "bad-magic": "the file does not start with the magic number of a signed image",
+        "bad-version": "the version of the image format is not 1",
         "wrong-size": "the file is longer or shorter than its header says",
     },
 )
@@ -148,7 +152,7 @@ _add(
     Tee.NOT_SUPPORTED,
     "P rproc_pta_verify_digest",
     {
-        "algorithm-unsupported": "the platform verifies RSA only; the image says ECDSA",
+        "algorithm-unsupported": "the platform verifies RSA only; the image is signed with ECDSA",
     },
 )
 _add(
@@ -156,7 +160,7 @@ _add(
     Tee.BAD_STATE,
     "P rproc_pta_verify_digest",
     {
-        "platform-busy": "the platform runs another core, and it keeps one state for all",
+        "platform-busy": "another core runs, and the platform keeps one state for all cores",
     },
 )
 _add(
@@ -167,26 +171,26 @@ _add(
         "signature-invalid": "header or TLVs were changed, or another key signed them",
     },
 )
-_add("5b hash type", Tee.NO_DATA, "OpenSTLinux", {"no-hashtype": "the HASHTYPE TLV is missing"})
-_add("5b hash type", Tee.BAD_PARAMETERS, "OpenSTLinux", {"hashtype-length": "HASHTYPE isn't one byte"})
-_add("5b hash type", Tee.NOT_SUPPORTED, "OpenSTLinux", {"hashtype-unknown": "HASHTYPE isn't 1 (SHA-256)"})
+_add("5b hash type", Tee.NO_DATA, "S hash_type", {"no-hashtype": "the HASHTYPE TLV is missing"})
+_add("5b hash type", Tee.BAD_PARAMETERS, "S hash_type", {"hashtype-length": "HASHTYPE is not one byte"})
+_add("5b hash type", Tee.NOT_SUPPORTED, "S hash_type", {"hashtype-unknown": "HASHTYPE is not 1 (SHA-256)"})
 _add(
     "9 image types and sizes",
     Tee.NOT_SUPPORTED,
-    "OpenSTLinux",
+    "S not_elf",
     {"encrypted-without-key": "the image is encrypted and the platform has no key for it"},
 )
 _add(
     "5c platform TLV",
     Tee.CORRUPT_OBJECT,
-    "OpenSTLinux",
+    "S plat_tlvs",
     {"plat-tlv-length": "a platform TLV has the wrong length"},
 )
 _add(
     "5c platform TLV",
     Tee.NOT_IMPLEMENTED,
-    "OpenSTLinux",
-    {"plat-tlv-unknown": "the platform doesn't know this TLV"},
+    "S plat_tlvs",
+    {"plat-tlv-unknown": "this TLV is unknown to the platform"},
 )
 _add(
     "6 ELF header",
@@ -195,7 +199,7 @@ _add(
     {
         "elf-too-small": "the images are smaller than an ELF header",
         "elf-sections-outside": "the section headers lie outside the file (e_shoff)",
-        "elf-ident": "this isn't a 32-bit ELF of version 1, or its table entries have a wrong size",
+        "elf-ident": "this is not a 32-bit ELF of version 1, or its table entries have a wrong size",
         "elf-no-segments": "the ELF has no program headers",
     },
 )
@@ -206,7 +210,7 @@ _add(
     "7 hash table",
     Tee.BAD_PARAMETERS,
     "C get_hash_table",
-    {"hashtable-length": "the hash table isn't a multiple of 64 bytes"},
+    {"hashtable-length": "the hash table is not a multiple of 64 bytes"},
 )
 _add(
     "8 number of images",
@@ -221,7 +225,7 @@ _add(
     "8 number of images",
     Tee.BAD_FORMAT,
     "C remoteproc_load_elf",
-    {"num-img-length": "NUM_IMG isn't one byte"},
+    {"num-img-length": "NUM_IMG is not one byte"},
 )
 _add(
     "9 image types and sizes",
@@ -237,15 +241,15 @@ _add(
     Tee.BAD_PARAMETERS,
     "C get_tlv_images_type, get_tlv_images_size",
     {
-        "imgtype-length": "IMGTYPE isn't one byte per image",
-        "imgsize-length": "IMGSIZE isn't four bytes per image",
+        "imgtype-length": "IMGTYPE is not one byte per image",
+        "imgsize-length": "IMGSIZE is not four bytes per image",
     },
 )
 _add(
     "9 image types and sizes",
     Tee.BAD_FORMAT,
     "C remoteproc_load_elf",
-    {"imgtype-not-elf": "an image isn't of type 1 (ELF)"},
+    {"imgtype-not-elf": "an image is not of type 1 (ELF)"},
 )
 _add(
     "10 program headers",
@@ -258,7 +262,7 @@ _add(
     Tee.BAD_FORMAT,
     "E e32_parser_load_elf_image",
     {
-        "phdr-unaligned": "the program headers aren't aligned to 4 bytes",
+        "phdr-unaligned": "the program headers are not aligned to 4 bytes",
         "phdr-outside": "a program header lies outside its image",
         "segment-outside-image": "the data of a segment lie outside their image",
     },
@@ -267,14 +271,14 @@ _add(
     "11 signed segments",
     Tee.NO_DATA,
     "C get_segment_hash",
-    {"segment-not-signed": "the hash table knows no segment at this p_paddr"},
+    {"segment-not-signed": "the hash table has no entry for this p_paddr"},
 )
 _add(
     "11 signed segments",
     Tee.BAD_PARAMETERS,
     "C get_segment_hash",
     {
-        "hash-entry-not-load": "the first hash entry at this p_paddr isn't a PT_LOAD (often PT_ARM_EXIDX)",
+        "hash-entry-not-load": "the first hash entry at this p_paddr is not a PT_LOAD (often PT_ARM_EXIDX)",
         "segment-sizes-differ": "p_filesz or p_memsz differ from the signed ones",
         "segment-outside-images": "the data of a segment run past the length in the header",
     },
@@ -308,23 +312,23 @@ _add(
     Tee.BAD_FORMAT,
     "E e32_parser_find_rsc_table",
     {
-        "sections-unaligned": "the section headers aren't aligned to 4 bytes",
+        "sections-unaligned": "the section headers are not aligned to 4 bytes",
         "sections-outside": "the section headers lie outside their image",
         "no-section-names": "there is no section name table; a stripped ELF must keep its sections",
         "names-outside": "the section name table lies outside its image",
         "name-outside": "a section's name lies outside the name table",
         "table-truncated": "the resource table runs past its image",
         "table-too-small": "the resource table is smaller than its own header",
-        "table-version": "the resource table's version isn't 1",
-        "table-reserved": "the resource table's reserved words aren't 0",
-        "table-incomplete": "the resource table has more entries than room",
+        "table-version": "the resource table's version is not 1",
+        "table-reserved": "the resource table's reserved words are not 0",
+        "table-incomplete": "the resource table has more entries than fit its size",
     },
 )
 _add(
     "14 resource table",
     Tee.CORRUPT_OBJECT,
     "E e32_parser_find_rsc_table",
-    {"table-unaligned": "the resource table isn't aligned to 4 bytes"},
+    {"table-unaligned": "the resource table is not aligned to 4 bytes"},
 )
 _add(
     "14 resource table",
@@ -341,7 +345,7 @@ _add(
 _add(
     "heap",
     Tee.OUT_OF_MEMORY,
-    "C TEE_Malloc",
+    "C TEE_Malloc in remoteproc_save_fw_header_and_tlvs, get_hash_table, remoteproc_pta_verify",
     {"heap": "the TA's heap is too small for this many segments or TLVs"},
 )
 _add("platform", Tee.GENERIC, "P", {"platform-fault": "the platform itself failed"})
@@ -350,7 +354,7 @@ _add(
     None,
     "C, E",
     {
-        "length-limit": "a header length of 2 GiB or more: nobody should send this to a board",
+        "length-limit": "a header length of 2 GiB or more: may hang the board; not sent",
         "reads-outside": "the loader reads memory outside the image",
         "work-limit": "the loader would hash many times the image's size",
     },

@@ -129,7 +129,7 @@ class UpstreamLoad:
         if images_at >> 32:
             raise Stop("lengths-overflow", f"{tlv_len:#x} + {sign_len:#x}")
         if size <= images_at:
-            raise Stop("too-short", f"{size:#x} bytes, images would begin at {images_at:#x}")
+            raise Stop("too-short", f"{size:#x} bytes, images would start at {images_at:#x}")
         if not sign_len or not tlv_len:
             raise Stop("zero-length", f"tlv_len {tlv_len}, sign_len {sign_len}")
         if not self.heap.take(images_at):
@@ -278,9 +278,8 @@ class UpstreamLoad:
             signed = f"{entry[P_FILESZ]:#x}/{entry[P_MEMSZ]:#x}"
             raise Stop("segment-sizes-differ", f"{size:#x}/{mem_size:#x}, signed {signed} at {da:#x}")
         if at < self.images_at or at + size > self.images_end:
-            raise Stop(
-                "segment-outside-images", f"{size:#x} bytes at {at:#x}, images end at {self.images_end:#x}"
-            )
+            what = f"{size:#x} bytes at {at:#x}, images end at {self.images_end:#x}"
+            raise Stop("segment-outside-images", what)
         if size:
             write = self.platform.load_segment(self.view, at, da, size, entry[DIGEST])
             if not entry[P_FLAGS] & _PF_W:
@@ -362,7 +361,7 @@ def section_called_table(view: View, table: tuple[int, int], names: int, names_s
 
 
 def _at_the_edge(view: View, table: tuple[int, int], names: int, names_size: int) -> int | None:
-    """The same where names or headers leave the file: every byte counts."""
+    """As section_called_table(), but byte by byte: names or headers leave the file."""
     headers, count = table
     for index in range(count):
         name = view.row(NAME, headers + index * _SHDR_SIZE)[0]
@@ -376,7 +375,7 @@ def _at_the_edge(view: View, table: tuple[int, int], names: int, names_size: int
 def check_table(
     view: View, image: tuple[int, int], section: tuple[int, int, int]
 ) -> tuple[int, int, int] | None:
-    """The checks behind the name: size, bounds, alignment, version, reserved words, number of entries."""
+    """The checks after the name: size, bounds, alignment, version, reserved words, number of entries."""
     (at, size), (da, offset, length) = image, section
     if not length:
         return None

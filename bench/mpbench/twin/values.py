@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the twin says: outcome of a command, with everything the platform was asked to do."""
+"""Results of the twin: outcome of a command, with all commands to the platform and their effects."""
 
 import hashlib
 from collections.abc import Mapping
@@ -44,11 +44,11 @@ class Call(NamedTuple):
 
 
 Asked = tuple[PtaCommand, int, int, int, bytes, bytes, bytes, int, int, int]
-"""A Call before it gets names: making a named tuple costs several plain ones."""
+"""Raw tuple form of Call: a named tuple takes several times as long to make."""
 
 
 class ResourceTable(NamedTuple):
-    """Where GET_RSC_TABLE says the resource table is: physical address and bytes; (0, 0): none."""
+    """The resource table by GET_RSC_TABLE: physical address and bytes; (0, 0) for none."""
 
     pa: int = 0
     size: int = 0
@@ -69,7 +69,7 @@ HashEntry = tuple[int, int, int, int, int, int, int, int, bytes]
 """layout.HASH_ENTRY: words of a program header, SHA-256 of its data."""
 
 Written = tuple[int, int, int | None]
-"""A Write before it gets names."""
+"""Raw tuple form of Write."""
 
 
 @frozen
@@ -88,10 +88,10 @@ class Outcome:
 
     reason: see mpbench.twin.reasons; code: TEE result, None where the loader's behaviour is undefined;
     detail: the numbers of the case in words; state: of the core afterwards;
-    table: what GET_RSC_TABLE would say now; console: lines on the secure console, without prefix;
+    table: answer of GET_RSC_TABLE afterwards; console: lines on the secure console, without prefix;
     table_offset: where in the file the resource table was read.
     signed: entries of the hash table by p_paddr.
-    What the platform did has its names in `calls`, `writes`, `constant`, made when somebody looks.
+    What the platform did is in `calls`, `writes`, `constant`, named tuples made on first access.
     """
 
     reason: Reason
@@ -129,7 +129,7 @@ class Outcome:
 
     @cached_property
     def constant(self) -> tuple[Write, ...]:
-        """The copies among them that the firmware can't write to, by the signed program headers."""
+        """The copies among them that the firmware cannot write to, by the signed program headers."""
         return tuple(map(Write._make, self.kept))
 
     @property
@@ -141,20 +141,20 @@ class Outcome:
 
     @cached_property
     def memory(self) -> tuple[Range, ...]:
-        """Memory that this command wrote, as it stands afterwards: disjoint ranges in order of address."""
+        """Content of the memory that this command wrote: disjoint ranges in order of address."""
         return tuple(hashed(w, self.image) for w in flatten(self.writes))
 
 
 def outcome(
     name: str, state: State, *, table: ResourceTable = NO_TABLE, asked: tuple[Asked, ...] = ()
 ) -> Outcome:
-    """Outcome of a command that looks at no image."""
+    """Outcome of a command that reads no image."""
     reason = REASONS[name]
     return Outcome(reason, reason.code, reason.text, asked, state, table)
 
 
 def flatten(writes: tuple[Write, ...]) -> list[Write]:
-    """Disjoint writes that leave the same memory: a later one covers the earlier."""
+    """Disjoint writes with the effect of `writes`: a later one covers the earlier."""
     kept: list[Write] = []
     for new in writes:
         kept = [part for old in kept for part in uncovered(old, new)]
