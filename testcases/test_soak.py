@@ -9,6 +9,7 @@ from attrs import asdict
 
 from mpbench.core.errors import BoardFailure, InvalidRun
 from mpbench.core.facts import Verdict
+from mpbench.core.lines import SeriesLine
 from mpbench.deployment.leaks import persistent_leaks
 from mpbench.recovery.facts import Timeline
 from mpbench.recovery.measure import INTERVALS, disagreements, durations, measurements
@@ -67,5 +68,7 @@ def record_times(crashes, core, timelines):
         bench.measure(measurement)
     values = durations(timelines)
     for interval in INTERVALS:
-        bench.series(interval.name, values[interval.name], "ms", interval.source, {"core": core})
+        bench.add(
+            SeriesLine(interval.name, tuple(values[interval.name]), "ms", interval.source, {"core": core})
+        )
     assert [m for m in found if m.verdict is Verdict.FAIL] == [], "outside the target's limits"

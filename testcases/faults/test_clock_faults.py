@@ -17,6 +17,7 @@ from attrs import define, field
 
 from mpbench import report
 from mpbench.core.facts import Verdict
+from mpbench.core.lines import RunEnd, RunStart, TestEnd, TestStart
 from mpbench.core.record import Clock, Record, in_order, new_directory, read
 from mpbench.harness.resume import of_runs
 from mpbench.lab import night
@@ -56,15 +57,15 @@ class Jumping:
 def run_of(root: Path, jumping: Jumping, run: str, continues: str | None, **verdicts: str) -> Path:
     """A record of tests with these verdicts; the clock jumps in each."""
     record = Record(new_directory(root, "t", jumping.clock()), run, jumping.clock())
-    record.append("run-start", target="t", command=[], bench="", continues=continues)
+    record.append(RunStart(target="t", command=(), bench="", continues=continues))
     for test, verdict in verdicts.items():
-        record.append("test-start", test=test, core=None, title="", requirements=[])
+        record.append(TestStart(test=test, core=None, title="", requirements=()))
         begin = jumping.mono_ns
         jumping.passes(jumping.chance.uniform(0.0, 5.0))
         took = jumping.mono_ns - begin
         jumping.spent_ns.append(took)
-        record.append("test-end", test=test, verdict=verdict, reason="", duration_ns=took)
-    record.append("run-end", counts={})
+        record.append(TestEnd(test=test, verdict=verdict, reason="", duration_ns=took))
+    record.append(RunEnd(counts={}))
     record.close()
     return record.directory
 
@@ -75,8 +76,8 @@ def test_29_a_record_keeps_durations_and_order(chance: random.Random, tmp_path: 
     names = {f"test_{n}": "PASS" for n in range(chance.randint(2, 9))}
     directory = run_of(tmp_path, jumping, "r", None, **names)
     lines = read(directory).lines
-    assert all(a["n"] + 1 == b["n"] and a["mono_ns"] <= b["mono_ns"] for a, b in pairwise(lines))
-    assert {datetime.datetime.fromisoformat(line["utc"]).tzinfo for line in lines} == {datetime.UTC}
+    assert all(a.head.n + 1 == b.head.n and a.head.mono_ns <= b.head.mono_ns for a, b in pairwise(lines))
+    assert {datetime.datetime.fromisoformat(line.head.utc).tzinfo for line in lines} == {datetime.UTC}
     page = report.write_runs([read(directory)], tmp_path / "page")
     assert [case.duration_ms for case in page.cases] == pytest.approx([ns / 1e6 for ns in jumping.spent_ns])
     assert page.verdict is Verdict.PASS
@@ -95,7 +96,7 @@ def test_29_the_last_word_is_the_last_run_s(chance: random.Random, tmp_path: Pat
     assert (found.run, found.open, found.settled) == (ids[-1], frozenset(), frozenset(tests))
     assert found.ended
     runs = [read(directory) for directory in sorted((tmp_path / "runs").iterdir())]
-    assert [run.lines[0]["run"] for run in in_order(runs)] == ids
+    assert [run.id for run in in_order(runs)] == ids
     page = report.write_runs(in_order(runs), tmp_path / "page")
     assert (page.verdict, dict(page.counts)) == (Verdict.PASS, {Verdict.PASS: len(tests)})
 
@@ -106,7 +107,7 @@ def test_29_runs_that_claim_to_continue_each_other_are_read_once(
     """No order of a wrong record is waited for: every run is there once."""
     jumping, ids = Jumping(chance), [f"r{n}" for n in range(5)]
     runs = [read(run_of(tmp_path, jumping, run, chance.choice(ids), a="PASS")) for run in ids]
-    assert sorted(str(run.lines[0]["run"]) for run in in_order(runs)) == ids
+    assert sorted(run.id for run in in_order(runs)) == ids
 
 
 def test_29_the_night_that_did_not_end_goes_on(chance: random.Random, tmp_path: Path) -> None:

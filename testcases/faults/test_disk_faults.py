@@ -22,6 +22,7 @@ import pytest
 from mpbench import report
 from mpbench.core.errors import InfrastructureError
 from mpbench.core.evidence import Artefact
+from mpbench.core.lines import ProvenanceLine, RunEnd, RunStart, TestEnd, TestStart
 from mpbench.core.record import LOG, Clock, Record, new_directory, read
 from mpbench.lab import night
 from mpbench.lab.history import History
@@ -92,9 +93,9 @@ def tree(place: Path) -> dict[str, bytes]:
 def a_run(root: Path, chance: random.Random, name: str = "r1") -> Record:
     """A record that has begun, of a test that passed."""
     record = Record(new_directory(root, "t", CLOCK), name, CLOCK)
-    record.append("run-start", target="t", command=[], bench="", continues=None)
-    record.append("test-start", test="t", core=None, title=words(chance, 200), requirements=[])
-    record.append("test-end", test="t", verdict="PASS", reason="", duration_ns=1)
+    record.append(RunStart(target="t", command=(), bench="", continues=None))
+    record.append(TestStart(test="t", core=None, title=words(chance, 200), requirements=()))
+    record.append(TestEnd(test="t", verdict="PASS", reason="", duration_ns=1))
     return record
 
 
@@ -112,7 +113,7 @@ def test_28_a_record_holds_what_fitted_and_nothing_of_the_rest(disk: Disk, chanc
     disk.leave(chance.randrange(8))
 
     def keep(artefact: Artefact) -> None:
-        kept[str(record.keep([artefact])[0]["file"])] = artefact.data
+        kept[str(record.keep([artefact])[0].file)] = artefact.data
 
     while refused < 4:
         if chance.random() < 0.3:
@@ -120,18 +121,20 @@ def test_28_a_record_holds_what_fitted_and_nothing_of_the_rest(disk: Disk, chanc
             if fits(partial(keep, artefact)):
                 continue
         elif fits(
-            lambda: record.append("provenance", entries={"x": words(chance, PAGE)}, virtual=True, evidence=[])
+            lambda: record.append(
+                ProvenanceLine(entries={"x": words(chance, PAGE)}, virtual=True, evidence=())
+            )
         ):
             written += 1
             continue
         refused += 1
     found = read(record.directory)
-    assert [line["n"] for line in found.lines] == list(range(written))
+    assert [line.head.n for line in found.lines] == list(range(written))
     assert found.notes == ("the run did not end: it was killed, or it is still going on",)
     assert {f.name: f.read_bytes() for f in (record.directory / "evidence").iterdir()} == kept
     assert tree(before.directory) == old
     disk.empty()
-    record.append("run-end", counts={})
+    record.append(RunEnd(counts={}))
     record.close()
     assert read(record.directory).notes == ()
 
@@ -153,7 +156,7 @@ def test_28_a_report_is_the_old_one_or_the_new_one(disk: Disk, chance: random.Ra
     assert new[report.INDEX] == old[report.INDEX]
     disk.empty()
     report.write([record.directory], output, remarks=[remark])
-    assert read(record.directory).lines[0]["run"] == "r1"
+    assert read(record.directory).id == "r1"
 
 
 # --- what a night writes --------------------------------------------------------------------------------
@@ -207,13 +210,14 @@ def test_28_a_history_remembers_all_of_a_night_or_nothing(disk: Disk, chance: ra
 
 EATS = """
 import sys, pathlib
+from mpbench.core.lines import RunEnd, RunStart, TestEnd, TestStart
 from mpbench.core.record import Clock, Record, new_directory
 directory = new_directory(pathlib.Path(sys.argv[1]), "t", Clock())
 record = Record(directory, directory.name)
-record.append("run-start", target="t", command=[], bench="", continues=None)
-record.append("test-start", test="t", core=None, title="", requirements=[])
-record.append("test-end", test="t", verdict="PASS", reason="", duration_ns=1)
-record.append("run-end", counts={})
+record.append(RunStart(target="t", command=(), bench="", continues=None))
+record.append(TestStart(test="t", core=None, title="", requirements=()))
+record.append(TestEnd(test="t", verdict="PASS", reason="", duration_ns=1))
+record.append(RunEnd(counts={}))
 record.close()
 with open(sys.argv[2], "ab", buffering=0) as file:
     try:

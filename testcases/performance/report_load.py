@@ -2,6 +2,7 @@
 """A run of many tests, as a board would have left it: what the report is measured on."""
 
 import random
+from collections.abc import Mapping
 from pathlib import Path
 from unittest import mock
 
@@ -15,6 +16,8 @@ from mpbench.core.evidence import (
     TRACE_SECOND,
     Artefact,
 )
+from mpbench.core.facts import Agreement, FieldVerdict, Value
+from mpbench.core.lines import ProvenanceLine, RunEnd, RunStart, SeriesLine, StepLine, TestEnd, TestStart
 from mpbench.core.record import Clock, Record, new_directory
 
 CORES = ("m33", "m0")
@@ -25,7 +28,7 @@ KERNEL = """6,{n}1,{t}01,-;remoteproc remoteproc0: powering up {core}
 3,{n}4,{t}09,-;remoteproc remoteproc0: Boot failed: -5
 """
 SECURE = "E/TA:  remoteproc_verify_signature:{n} signature verification failed\r\n"
-FIELDS = {
+FIELDS: Mapping[str, Value] = {
     "errno": "EIO",
     "state": "offline",
     "tee_code": 0xFFFF3072,
@@ -42,15 +45,17 @@ def make(root: Path, tests: int, samples: int) -> Path:
     clock = Clock(utc_s=lambda: 1_795_000_000.0, mono_ns=lambda: 42)
     record = Record(new_directory(root, "virtual-mp25", clock), "load", clock)
     record.board, record.boot = "SN-1", "7b0a5a52-26a5-4a0e-bd1f-8b8f0a4c1f57"
-    command = ["pytest", "--lg-env", "targets/virtual-mp25.yaml"]
-    record.append("run-start", target="virtual-mp25", command=command, bench="0.1.0", continues=None)
+    command = ("pytest", "--lg-env", "targets/virtual-mp25.yaml")
+    record.append(RunStart(target="virtual-mp25", command=command, bench="0.1.0", continues=None))
     record.append(
-        "provenance", entries={"kernel": "Linux 6.12.107", "boot_id": record.boot}, virtual=True, evidence=[]
+        ProvenanceLine(
+            entries={"kernel": "Linux 6.12.107", "boot_id": record.boot}, virtual=True, evidence=()
+        )
     )
     with mock.patch("os.fsync"):  # what is made here needs to survive nothing, and a disk is slow
         for number in range(tests):
             _one(record, number, samples // SERIES if number < SERIES else 0)
-    record.append("run-end", counts={"PASS": tests})
+    record.append(RunEnd(counts={"PASS": tests}))
     record.close()
     return record.directory
 
@@ -61,15 +66,15 @@ def _one(record: Record, number: int, samples: int) -> None:
     title = (
         "An image with one named fault gets the answer that the twin predicted: code, reason, state, memory."
     )
-    record.append("test-start", test=test, core=core, title=title, requirements=["SEC-1"])
-    fields = [{"name": n, "predicted": v, "observed": v, "agreement": "agrees"} for n, v in FIELDS.items()]
+    record.append(TestStart(test=test, core=core, title=title, requirements=("SEC-1",)))
+    fields = tuple(FieldVerdict(name, value, value, Agreement.AGREES) for name, value in FIELDS.items())
     kept = record.keep(_artefacts(number, core))
     record.append(
-        "step", test=test, name="deploy", core=core, fields=fields, evidence=kept, duration_ns=8_400_000
+        StepLine(test=test, name="deploy", core=core, fields=fields, evidence=kept, duration_ns=8_400_000)
     )
     if samples:
         _samples(record, test, core, number, samples)
-    record.append("test-end", test=test, verdict="PASS", reason="", duration_ns=12_000_000 + number)
+    record.append(TestEnd(test=test, verdict="PASS", reason="", duration_ns=12_000_000 + number))
 
 
 def _artefacts(number: int, core: str) -> list[Artefact]:
@@ -88,13 +93,14 @@ def _artefacts(number: int, core: str) -> list[Artefact]:
 
 def _samples(record: Record, test: str, core: str, number: int, samples: int) -> None:
     chance = random.Random(number)
-    values = [round(chance.lognormvariate(3, 0.4), 3) for _ in range(samples)]
+    values = tuple([round(chance.lognormvariate(3, 0.4), 3) for _ in range(samples)])
     record.append(
-        "series",
-        test=test,
-        name=f"{core} first heartbeat",
-        values=values,
-        unit="ms",
-        source="watcher",
-        conditions={},
+        SeriesLine(
+            test=test,
+            name=f"{core} first heartbeat",
+            values=values,
+            unit="ms",
+            source="watcher",
+            conditions={},
+        )
     )

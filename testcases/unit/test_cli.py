@@ -11,6 +11,7 @@ import pytest
 import mpbench.report
 from mpbench.commands import main
 from mpbench.core.errors import BoardFailure, InfrastructureError, UsageError
+from mpbench.core.lines import RunEnd, TestEnd, TestStart
 from mpbench.core.record import Clock, Record, new_directory
 
 CLOCK = Clock(utc_s=lambda: 1_795_000_000.0, mono_ns=lambda: 42)
@@ -19,9 +20,9 @@ CLOCK = Clock(utc_s=lambda: 1_795_000_000.0, mono_ns=lambda: 42)
 @pytest.fixture
 def run(tmp_path):
     record = Record(new_directory(tmp_path, "virtual-mp25", CLOCK), "r1", CLOCK)
-    record.append("test-start", test="t", core="m33", title="It works.", requirements=[])
-    record.append("test-end", test="t", verdict="PASS", reason="", duration_ns=5)
-    record.append("run-end", counts={"PASS": 1})
+    record.append(TestStart(test="t", core="m33", title="It works.", requirements=()))
+    record.append(TestEnd(test="t", verdict="PASS", reason="", duration_ns=5))
+    record.append(RunEnd(counts={"PASS": 1}))
     record.close()
     return record.directory
 

@@ -12,7 +12,8 @@ from mpbench.board.identification import BOOT_ID, about
 from mpbench.board.protocols import Board
 from mpbench.core.errors import BoardFailure, InfrastructureError, InvalidRun
 from mpbench.core.evidence import KMSG, NO_TRACE, SECURE_CONSOLE, TRACE_SECOND, Artefact
-from mpbench.core.facts import Verdict
+from mpbench.core.facts import Agreement, FieldVerdict, Verdict
+from mpbench.core.lines import StepLine
 from mpbench.core.record import Clock, Record, new_directory, read
 from mpbench.core.step import Step, best, with_proof
 from mpbench.deployment import collect, run
@@ -281,16 +282,11 @@ def test_a_step_is_recorded_whole(board, tmp_path):
     record = Record(new_directory(tmp_path, "x", CLOCK), "r1", CLOCK)
     append_step(record, "t", step)
     record.close()
-    line = read(record.directory).lines[0]
-    assert line["fields"][2] == {
-        "name": "tee_code",
-        "predicted": 0xFFFF000F,
-        "observed": 0xFFFF000F,
-        "agreement": "agrees",
-    }
-    assert [e["name"] for e in line["evidence"]] == [a.name for a in step.evidence.artefacts]
-    assert NO_TRACE in [e["name"] for e in line["evidence"]]
-    kept = {e["name"]: read(record.directory).evidence(e["file"]) for e in line["evidence"]}
+    (line,) = read(record.directory).of(StepLine)
+    assert line.fields[2] == FieldVerdict("tee_code", 0xFFFF000F, 0xFFFF000F, Agreement.AGREES)
+    assert [ref.name for ref in line.evidence] == [a.name for a in step.evidence.artefacts]
+    assert NO_TRACE in [ref.name for ref in line.evidence]
+    kept = {ref.name: read(record.directory).evidence(ref.file) for ref in line.evidence}
     assert kept["image"] == FLIPPED
 
 

@@ -8,6 +8,7 @@ import sqlite3
 import pytest
 
 from mpbench.core.errors import InfrastructureError, UsageError
+from mpbench.core.lines import TestEnd, TestStart
 from mpbench.core.record import Clock, Record, new_directory
 from mpbench.harness.resume import ENDED, of_runs
 from mpbench.lab.history import History
@@ -106,10 +107,10 @@ def run_of(root, name, verdicts, begun=()):
     """A record of tests with (verdict, reason), and of tests that began and did not end."""
     record = Record(new_directory(root, name, CLOCK), name, CLOCK)
     for test in (*verdicts, *begun):
-        record.append("test-start", test=test, core=None, title="", requirements=[])
+        record.append(TestStart(test=test, core=None, title="", requirements=()))
         if test in verdicts:
             verdict, reason = verdicts[test]
-            record.append("test-end", test=test, verdict=verdict, reason=reason, duration_ns=1)
+            record.append(TestEnd(test=test, verdict=verdict, reason=reason, duration_ns=1))
     record.close()
 
 

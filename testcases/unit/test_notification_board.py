@@ -13,6 +13,7 @@ from mpbench.board.stimulus import PassiveStimulus, RtcAlarmStimulus, SecureCons
 from mpbench.board.trace import raw_trace
 from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.histogram import Histogram, of_values
+from mpbench.core.lines import HistogramLine, ProvenanceLine
 from mpbench.core.record import Record
 from mpbench.notification import command
 from mpbench.notification.capabilities import parse
@@ -385,9 +386,9 @@ def test_without_a_terminal_progress_is_a_few_lines():
 
 def timed(made: Record, conditions: dict[str, str]) -> None:
     """A histogram of notifications."""
-    buckets = [[16, 32, 7]]
+    buckets = ((16, 32, 7),)
     made.append(
-        "histogram", test="t", name=LATENCY, buckets=buckets, unit="ns", source="s", conditions=conditions
+        HistogramLine(test="t", name=LATENCY, buckets=buckets, unit="ns", source="s", conditions=conditions)
     )
 
 
@@ -395,7 +396,7 @@ def test_a_baseline_is_of_the_same_board(tmp_path):
     """Distributions of an earlier run are read from its record; another kernel, or no timing, is refused."""
     (tmp_path / "1" / "evidence").mkdir(parents=True)
     made = Record(tmp_path / "1", "r")
-    made.append("provenance", entries={"kernel": "6.12"}, virtual=True, evidence=[])
+    made.append(ProvenanceLine(entries={"kernel": "6.12"}, virtual=True, evidence=()))
     with pytest.raises(UsageError, match="no notification was timed in this run, or by an older version"):
         baseline(str(tmp_path / "1"), {"kernel": "6.12"})
     timed(made, {"segment": SEGMENTS["total"]})

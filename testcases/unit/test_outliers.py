@@ -11,6 +11,7 @@ from attrs import evolve
 from mpbench.board.session.shell_protocol import Reply
 from mpbench.board.trace.ring_buffer import decode, event_format, layout
 from mpbench.core.errors import InfrastructureError, InvalidRun
+from mpbench.core.lines import OutliersLine
 from mpbench.notification import ftrace_plan, run
 from mpbench.notification.capabilities import parse
 from mpbench.notification.cpu_activity import (
@@ -32,7 +33,7 @@ from mpbench.notification.facts import CpuActivity, Outlier
 from mpbench.notification.fixture import Notifications
 from mpbench.notification.ftrace_session import FtraceSession
 from mpbench.notification.live_histogram import Live
-from mpbench.notification.measure import OUTLIERS, Counts, Result, row, worst
+from mpbench.notification.measure import OUTLIERS, Counts, Result, as_sample, row, worst
 from mpbench.notification.parse import Readout
 from mpbench.notification.run import BUCKETS
 from mpbench.notification.trace_events import Role, follow, of_raw, of_text
@@ -273,9 +274,8 @@ class _Capture:
 
 def test_the_page_has_a_row_for_each():
     """The table below the histogram: total, longest part, CPU, what ran when for how long."""
-    ran_rows = [[r.cpu, r.start_ns, r.ns, r.what] for r in ONE.ran]
-    sample = {"total_ns": 80_000, "longest": "start: 70 µs", "irq_cpu": 0, "cpu": 1}
-    line = {"kind": "outliers", "name": "slowest", "source": "s", "samples": [sample | {"ran": ran_rows}]}
+    sample = evolve(as_sample(ONE), longest="start: 70 µs")
+    line = OutliersLine("slowest", (sample,), "s")
     assert figure(line).rows == (
         (
             "80 µs",
@@ -284,9 +284,9 @@ def test_the_page_has_a_row_for_each():
             "+0 µs CPU 0: irq 17 n for 1 µs; +0 µs CPU 1: dd (7) for 80 µs",
         ),
     )
-    same = figure(line | {"samples": [sample | {"cpu": 0, "ran": []}]})
+    same = figure(evolve(line, samples=(evolve(sample, cpu=0, ran=()),)))
     assert same.rows[0][2:] == ("0", "not recorded")
-    assert figure(line | {"samples": []}).alt == "none was recorded by itself"
+    assert figure(evolve(line, samples=())).alt == "none was recorded by itself"
 
 
 # --- without histograms -----------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from mpbench.core.compare import compare
 from mpbench.core.errors import BoardFailure, UsageError
 from mpbench.core.evidence import Evidence
 from mpbench.core.facts import Provenance
+from mpbench.core.lines import MapLine
 from mpbench.core.step import Step
 from mpbench.deployment import run
 from mpbench.deployment.facts import DeployFacts
@@ -36,7 +37,7 @@ class PlayedBench:
     asked: list[Asked] = field(factory=list)
     sent: list[bytes] = field(factory=list)
     running: bool = False
-    maps: list[tuple] = field(factory=list)
+    maps: list[MapLine] = field(factory=list)
     about: About = field(factory=lambda: About(Provenance({"kernel": "Linux 6.12"}), True, Evidence()))
 
     def deploy(self, core, data, identity, *, original, name):
@@ -55,8 +56,8 @@ class PlayedBench:
     def stop(self, _core):
         self.running = False
 
-    def image_map(self, *what):
-        self.maps.append(what)
+    def add(self, line):
+        self.maps.append(line)
 
 
 @pytest.fixture
@@ -77,12 +78,12 @@ def test_a_board_that_agrees_is_counted(reported):
     assert bench.asked[3].name.startswith("seed 7:m33:3: byte ")
     assert not bench.running
     assert reported == ["m33: 20 of 30 flips, 0 differ from the twin"]
-    ((name, size, ranges, marks),) = bench.maps
-    assert (name, size) == ("signed image of m33", len(image()))
-    assert ranges[0][0] == 0
-    assert ranges[-1][1] == size
-    assert len(marks) >= 30
-    assert all(good and 0 <= at < size for at, good in marks)
+    (line,) = bench.maps
+    assert (line.name, line.size) == ("signed image of m33", len(image()))
+    assert line.ranges[0][0] == 0
+    assert line.ranges[-1][1] == line.size
+    assert len(line.marks) >= 30
+    assert all(good and 0 <= at < line.size for at, good in line.marks)
 
 
 def test_nothing_undefined_is_sent(reported):

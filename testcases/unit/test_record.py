@@ -7,22 +7,35 @@ import json
 import resource
 
 import pytest
+from attrs import evolve
 
+from mpbench.core.codec import encode
 from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.evidence import Artefact
-from mpbench.core.record import (
-    COMMON,
-    LOG,
-    SCHEMA,
-    SINCE,
+from mpbench.core.facts import Agreement, FieldVerdict, Verdict
+from mpbench.core.lines import (
+    KINDS,
     VERSION,
-    Clock,
-    Record,
-    json_schema,
-    new_directory,
-    read,
-    safe_name,
+    EvidenceRef,
+    HistogramLine,
+    LineHead,
+    MapLine,
+    MeasurementLine,
+    OutlierSample,
+    OutliersLine,
+    ProvenanceLine,
+    RecordLine,
+    RunEnd,
+    RunStart,
+    SegmentsLine,
+    SeriesLine,
+    StepLine,
+    TestEnd,
+    TestStart,
+    TimelineLine,
 )
+from mpbench.core.record import LOG, Clock, Record, new_directory, read, safe_name
+from mpbench.core.schema import json_schema
 
 CLOCK = Clock(utc_s=lambda: 1_795_000_000.25, mono_ns=lambda: 42)
 
@@ -36,9 +49,9 @@ def record(tmp_path):
 
 def ended(record: Record) -> Record:
     """A record of one test that passed."""
-    record.append("test-start", test="t", core="m33", title="It works.", requirements=[])
-    record.append("test-end", test="t", verdict="PASS", reason="", duration_ns=5)
-    record.append("run-end", counts={"PASS": 1})
+    record.append(TestStart(test="t", core="m33", title="It works.", requirements=()))
+    record.append(TestEnd(test="t", verdict="PASS", reason="", duration_ns=5))
+    record.append(RunEnd(counts={"PASS": 1}))
     record.close()
     return record
 
@@ -77,10 +90,8 @@ def test_every_line_says_which_run_board_and_boot_it_is_about(record):
     record.board, record.boot, record.epoch = "SN1", "b-1", "7"
     ended(record)
     for number, line in enumerate(read(record.directory).lines):
-        assert line.keys() >= COMMON.keys()
-        assert (line["n"], line["run"], line["board"]) == (number, "r1", "SN1")
-        assert (line["boot"], line["epoch"], line["mono_ns"]) == ("b-1", "7", 42)
-        assert line["utc"] == "2026-11-18T11:06:40.250000+00:00"
+        utc = "2026-11-18T11:06:40.250000+00:00"
+        assert line.head == LineHead(VERSION, number, utc, 42, "r1", "SN1", "b-1", "7")
 
 
 def test_a_kill_at_any_byte_leaves_complete_lines(record):
@@ -98,8 +109,8 @@ def test_a_kill_at_any_byte_leaves_complete_lines(record):
 
 def test_a_run_that_did_not_end_is_said_to_be_killed_or_going_on(record):
     """Nobody takes the record of half a run for a whole one."""
-    record.append("provenance", entries={}, virtual=True, evidence=[])
-    assert read(record.directory).notes == ("the run did not end: it was killed, or it is still going on",)
+    record.append(ProvenanceLine(entries={}, virtual=True, evidence=()))
+    assert read(record.directory).notes == ("the run did not end: it was killed, or it is still running",)
     ended(record)
     assert read(record.directory).notes == ()
 
@@ -118,12 +129,12 @@ def disk_of(size: int):
 @pytest.mark.parametrize("room", [0, 1, 100])
 def test_a_full_disk_stops_the_run_and_spoils_no_line(record, room):
     """A line that does not fit is a lab fault and leaves nothing of itself behind."""
-    record.append("provenance", entries={"kernel": "6.12"}, virtual=True, evidence=[])
+    record.append(ProvenanceLine(entries={"kernel": "6.12"}, virtual=True, evidence=()))
     before = (record.directory / LOG).read_bytes()
     with disk_of(len(before) + room), pytest.raises(InfrastructureError, match=r"record\.jsonl"):
-        record.append("provenance", entries={"long": "x" * 1000}, virtual=True, evidence=[])
+        record.append(ProvenanceLine(entries={"long": "x" * 1000}, virtual=True, evidence=()))
     assert (record.directory / LOG).read_bytes() == before
-    record.append("provenance", entries={"kernel": "again"}, virtual=True, evidence=[])
+    record.append(ProvenanceLine(entries={"kernel": "again"}, virtual=True, evidence=()))
     assert len(read(record.directory).lines) == 2
 
 
@@ -138,15 +149,15 @@ def test_evidence_is_kept_once_under_its_hash(record):
     """Equal bytes are one file; text and binary are told apart so that a browser never runs them."""
     html, binary = Artefact("secure-console", b"<script>x()</script>"), Artefact("image", b"\x00\xff")
     refs = record.keep([html, binary, Artefact("again", html.data)])
-    assert [r["file"] for r in refs] == [f"{html.sha256}.txt", f"{binary.sha256}.bin", f"{html.sha256}.txt"]
+    assert [r.file for r in refs] == [f"{html.sha256}.txt", f"{binary.sha256}.bin", f"{html.sha256}.txt"]
     assert len(list((record.directory / "evidence").iterdir())) == 2
     ended(record)
-    assert read(record.directory).evidence(str(refs[1]["file"])) == binary.data
+    assert read(record.directory).evidence(str(refs[1].file)) == binary.data
 
 
 def test_evidence_that_was_changed_is_not_shown(record):
     """A file that no longer has the hash in its name counts as gone."""
-    ref = str(record.keep([Artefact("kmsg", b"true")])[0]["file"])
+    ref = str(record.keep([Artefact("kmsg", b"true")])[0].file)
     ended(record)
     run = read(record.directory)
     (record.directory / "evidence" / ref).write_bytes(b"false")
@@ -169,13 +180,57 @@ def test_a_second_writer_is_refused(record):
         Record(record.directory, "r2", CLOCK)
 
 
-def test_a_line_has_exactly_the_fields_of_its_kind(record):
-    """A missing or unknown field is the caller's mistake, found before anything is written."""
-    with pytest.raises(UsageError, match=r"kind run-end has exactly \['counts'\].*\['count'"):
-        record.append("run-end", count={})
-    with pytest.raises(UsageError, match="cannot be written as JSON"):
-        record.append("run-end", counts={"PASS": float("nan")})
+@pytest.mark.parametrize(
+    "line",
+    [
+        RunEnd({"PASS": float("nan")}),  # type: ignore[dict-item]
+        RunEnd({"PASS": object()}),  # type: ignore[dict-item]
+        StepLine("deploy", "m33", ("no field verdict",), (), 1),  # type: ignore[arg-type]
+    ],
+)
+def test_what_cannot_be_written_is_refused(record, line):
+    """A value of another type is the caller's mistake, and nothing of the line is written."""
+    with pytest.raises(UsageError, match=f"a line of kind {line.kind} cannot be written as JSON"):
+        record.append(line)
     assert (record.directory / LOG).read_bytes() == b""
+
+
+EVERY = [
+    RunStart("t", ("pytest",), "0.1.0", "r0"),
+    ProvenanceLine({"kernel": "6.12"}, True, (EvidenceRef("kmsg", "0" * 64, 1, "f"),)),
+    TestStart("m33", "It works.", ("R-1",), test="t"),
+    StepLine("deploy", "m33", (FieldVerdict("state", None, True, Agreement.UNDECIDED),), (), 5, test="t"),
+    TimelineLine("crash", (("irq", 5),), "s", test="t"),
+    MeasurementLine("x", 1, "ms", "s", None, 2.5, 0.1, "p99", 500, {"core": "m33"}, Verdict.PASS, test="t"),
+    MeasurementLine("x", 1, "", "s", test="t"),
+    SeriesLine("x", (1, 2.5), "ms", "s", test="t"),
+    HistogramLine("x", ((1, 2, 3), (2.5, 4, 5)), "ns", "s", {"load": "cpu"}, test="t"),
+    SegmentsLine("x", (("a", 1.5),), "µs", "s", test="t"),
+    OutliersLine("x", (OutlierSample(1, "start", 0, 1, ((0, 1, 2, "dd"),)),), "s", test="t"),
+    MapLine("image", 4096, ((0, 24, "header"),), ((3, True),), test="t"),
+    TestEnd(Verdict.INFRA, "no power", 5, test="t"),
+    RunEnd({"INFRA": 1}),
+]
+
+
+def test_every_kind_of_line_is_read_as_it_was_written(record):
+    """All fields of all kinds come back, in classes that are equal."""
+    for line in EVERY:
+        record.append(line)
+    record.close()
+    found = read(record.directory)
+    assert [evolve(line, head=LineHead()) for line in found.lines] == EVERY
+    assert {type(line) for line in found.lines} == set(KINDS.values())
+    assert (found.id, found.ended, [ref.name for ref in found.refs()]) == ("r1", True, ["kmsg"])
+
+
+def test_the_schema_fits_the_lines(record):
+    """Every line that is written has exactly the properties that the schema requires."""
+    for line in EVERY:
+        record.append(line)
+    required = {kind["title"]: set(kind["required"]) for kind in json_schema()["oneOf"]}
+    for text in (record.directory / LOG).read_text().splitlines():
+        assert json.loads(text).keys() == required[json.loads(text)["kind"]]
 
 
 def good_line() -> dict:
@@ -193,6 +248,11 @@ def good_line() -> dict:
     }
 
 
+def line_of(line: RecordLine, **changed: object) -> bytes:
+    """A written line with other values."""
+    return json.dumps(encode(line) | changed).encode()
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
@@ -201,13 +261,48 @@ def good_line() -> dict:
         (b"[1]", "no version"),
         (b'{"v": true}', "no version"),
         (json.dumps(good_line() | {"v": 99}).encode(), "version 99 is newer"),
-        (json.dumps(good_line() | {"counts": []}).encode(), r"`counts` is \[\]; right would be object"),
-        (json.dumps(good_line() | {"n": True}).encode(), "`n` is True; right would be int"),
-        (json.dumps(good_line() | {"run": None}).encode(), "`run` is None; right would be str"),
-        (json.dumps(good_line() | {"kind": "x"}).encode(), "kind 'x' is unknown"),
+        (
+            json.dumps(good_line() | {"counts": []}).encode(),
+            r"record\.jsonl:2: `counts` is \[\]; right would be an object: verdict → number of tests",
+        ),
+        (
+            json.dumps(good_line() | {"counts": {"PASS": "1"}}).encode(),
+            "`counts` is '1'; right would be an int",
+        ),
+        (
+            json.dumps(good_line() | {"n": True}).encode(),
+            "`n` is True; right would be an integer: number of the",
+        ),
+        (
+            json.dumps(good_line() | {"run": None}).encode(),
+            "`run` is None; right would be a string: id of the run",
+        ),
+        (
+            json.dumps(good_line() | {"kind": "x"}).encode(),
+            "kind 'x' is unknown; known: run-start, provenance",
+        ),
         (
             json.dumps(good_line() | {"kind": "provenance"}).encode(),
-            "'entries', .* missing",
+            "`entries` is missing; it is: name → text",
+        ),
+        (
+            line_of(TestEnd(Verdict.PASS, "", 1, test="t"), verdict="GOOD"),
+            "`verdict` is 'GOOD'; right would be one of PASS, FAIL, MARGINAL, INFRA, INVALID, BLOCKED",
+        ),
+        (
+            line_of(SeriesLine("x", (), "", ""), values=[1, "2"]),
+            "`values` is '2'; right would be a number: one per",
+        ),
+        (line_of(SeriesLine("x", (), "", ""), values="12"), "`values` is '12'; right would be a list"),
+        (
+            line_of(HistogramLine("x", (), "", ""), buckets=[[1, 2]]),
+            r"`buckets` is \[1, 2\]; right would be a list of 3: \[low, high, count\]",
+        ),
+        (
+            line_of(
+                StepLine("x", "m33", (), (), 1), fields=[{"name": "state", "predicted": [], "observed": 1}]
+            ),
+            r"`fields.predicted` is \[\]; right would be a string, an integer, true, false or null: pred",
         ),
     ],
 )
@@ -228,10 +323,11 @@ def test_an_older_record_is_read_as_of_today(tmp_path):
     """A line of version 1 lacks what version 2 brought, and is read with what that means."""
     old = good_line() | {"v": 1, "kind": "test-start", "test": "t", "core": None, "title": "It works."}
     (tmp_path / LOG).write_text(json.dumps(old) + "\n")
-    assert read(tmp_path).lines[0]["requirements"] == SINCE[2]["test-start"]["requirements"]
+    (line,) = read(tmp_path).of(TestStart)
+    assert (line.requirements, line.head.v) == ((), 1)
     newer = old | {"v": 2}
     (tmp_path / LOG).write_text(json.dumps(newer) + "\n")
-    with pytest.raises(UsageError, match=r"\['requirements'\] missing"):
+    with pytest.raises(UsageError, match="`requirements` is missing"):
         read(tmp_path)
 
 
@@ -248,22 +344,24 @@ def test_an_older_measurement_gets_its_fields(tmp_path, name, high, expected):
     old = good_line() | {"v": 3, "kind": "measurement", "test": "t", "name": name, "value": 5, "unit": "ms"}
     old |= {"source": "s", "low": None, "high": high, "margin": 0.0, "verdict": "PASS"}
     (tmp_path / LOG).write_text(json.dumps(old) + "\n")
-    (line,) = read(tmp_path).lines
-    assert (line["name"], line["statistic"], line["samples"], line["verdict"]) == expected
-    assert line["conditions"] == {}
+    (line,) = read(tmp_path).of(MeasurementLine)
+    assert (line.name, line.statistic, line.samples, line.verdict and line.verdict.value) == expected
+    assert line.conditions == {}
 
 
 def test_the_schema_is_printed_with_a_sentence_for_every_field():
     """Other programs get a JSON Schema: each kind with all its fields, their types and what they mean."""
     kinds = {kind["title"]: kind for kind in json_schema()["oneOf"]}
-    assert kinds.keys() == SCHEMA.keys()
-    start = kinds["test-start"]
-    assert set(start["required"]) == COMMON.keys() | SCHEMA["test-start"].keys()
-    assert start["properties"]["kind"] == {"const": "test-start"}
-    assert start["properties"]["core"] == {
-        "type": ["string", "null"],
-        "description": "the core it runs on",
-    }
+    assert kinds.keys() == KINDS.keys()
+    start = kinds["test-start"]["properties"]
+    assert start["kind"] == {"const": "test-start"}
+    assert start["core"] == {"type": ["string", "null"], "description": "the core it runs on"}
+    assert kinds["test-end"]["properties"]["verdict"]["enum"] == [verdict.value for verdict in Verdict]
+    buckets = kinds["histogram"]["properties"]["buckets"]["items"]
+    assert [item["type"] for item in buckets["prefixItems"]] == ["number", "number", "integer"]
+    assert kinds["step"]["properties"]["fields"]["items"]["properties"]["agreement"]["enum"][0] == "agrees"
+    assert kinds["provenance"]["properties"]["entries"]["additionalProperties"] == {"type": "string"}
+    assert {"type": "null"} in kinds["measurement"]["properties"]["verdict"]["anyOf"]
     assert all(
         p.get("description") for k in kinds.values() for name, p in k["properties"].items() if name != "kind"
     )

@@ -12,18 +12,36 @@ import xml.etree.ElementTree as ET
 from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mpbench import report
 from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.evidence import KMSG, SECURE_CONSOLE, Artefact
-from mpbench.core.facts import Verdict
+from mpbench.core.facts import Agreement, FieldVerdict, Verdict
+from mpbench.core.lines import (
+    HistogramLine,
+    MapLine,
+    MeasurementLine,
+    OutlierSample,
+    OutliersLine,
+    ProvenanceLine,
+    RunEnd,
+    RunStart,
+    SegmentsLine,
+    SeriesLine,
+    StepLine,
+    TestEnd,
+    TestStart,
+    TimelineLine,
+)
 from mpbench.core.record import Clock, Record, new_directory, read
 from mpbench.core.sanitize import decoded, visible
 from mpbench.report import exports, page
 from mpbench.report.excerpt import MAX_LINES, MAX_WIDTH, excerpt
-from mpbench.report.model import ASKED, shown, summarize, without_core
+from mpbench.report.model import ASKED, without_core
+from mpbench.report.summarize import shown, summarize
 from mpbench.report.tables import UNREPORTED, table
 from mpbench.report.trend import Point, trends
 
@@ -37,25 +55,22 @@ KERNEL = (
 SECURE = b"E/TA:  remoteproc_load_segment:759 Fails to load segment, res = 0x0xffff000f\r\n"
 
 
-FIGURE = {"statistic": "", "samples": None, "conditions": {}}
-
-
-def field(name="errno", predicted="EIO", observed="EIO", agreement="agrees") -> dict:
-    return {"name": name, "predicted": predicted, "observed": observed, "agreement": agreement}
+def field(name="errno", predicted="EIO", observed="EIO", agreement=Agreement.AGREES) -> FieldVerdict:
+    return FieldVerdict(name, predicted, observed, agreement)
 
 
 def sample(tmp_path, *, target="virtual-mp25", virtual=True, hostile="", verdicts=("PASS", "FAIL"), end=True):
     """A record of one test on two cores; `hostile` is put wherever text comes from outside."""
     record = Record(new_directory(tmp_path, target, CLOCK), "r1", CLOCK)
-    command = ["pytest", "--lg-env", f"targets/{target}.yaml{hostile}"]
-    record.append("run-start", target=target + hostile, command=command, bench="0.1.0", continues=None)
+    command = ("pytest", "--lg-env", f"targets/{target}.yaml{hostile}")
+    record.append(RunStart(target=target + hostile, command=command, bench="0.1.0", continues=None))
     record.append(
-        "provenance", entries={"kernel" + hostile: "Linux 6.12.107" + hostile}, virtual=virtual, evidence=[]
+        ProvenanceLine(entries={"kernel" + hostile: "Linux 6.12.107" + hostile}, virtual=virtual, evidence=())
     )
     for core, verdict in zip(("m33", "m0"), verdicts, strict=True):
         one_test(record, core, verdict, hostile)
     if end:
-        record.append("run-end", counts=dict(Counter(verdicts)))
+        record.append(RunEnd(counts=dict(Counter(verdicts))))
     record.close()
     return record.directory
 
@@ -64,51 +79,46 @@ def one_test(record, core, verdict, hostile) -> None:
     name = f"testcases/test_deploy.py::test_flip[{core}]{hostile}"
     record.boot = "b-1" + hostile
     title = "A flipped byte is refused." + hostile
-    record.append(
-        "test-start", test=name, core=core + hostile, title=title, requirements=["BOOT-1" + hostile]
-    )
+    record.append(TestStart(test=name, core=core + hostile, title=title, requirements=("BOOT-1" + hostile,)))
     kept = record.keep(
         [
             Artefact(KMSG + hostile, KERNEL + hostile.encode("utf-8", "surrogatepass")),
             Artefact(SECURE_CONSOLE, SECURE),
         ]
     )
-    fields = [
-        field("tee_code", 0xFFFF000F, 0xFFFF3072, "differs"),
-        field("secure_log", "" + hostile, hostile or None, "undecided"),
+    fields = (
+        field("tee_code", 0xFFFF000F, 0xFFFF3072, Agreement.DIFFERS),
+        field("secure_log", "" + hostile, hostile or None, Agreement.UNDECIDED),
         field(),
-    ]
+    )
     record.append(
-        "step",
-        test=name,
-        name="deploy",
-        core=core + hostile,
-        fields=fields,
-        evidence=kept,
-        duration_ns=8_400_000,
+        StepLine(
+            test=name, name="deploy", core=core + hostile, fields=fields, evidence=kept, duration_ns=8_400_000
+        )
     )
     pictures(record, name, hostile)
-    record.append("test-end", test=name, verdict=verdict, reason="because" + hostile, duration_ns=12_000_000)
+    record.append(TestEnd(test=name, verdict=verdict, reason="because" + hostile, duration_ns=12_000_000))
 
 
 def pictures(record, name, hostile) -> None:
     """One line of each kind that the page draws, and a measurement."""
-    said = {"test": name, "name": "latency" + hostile, "source": "hist" + hostile}
-    dated = dict(said)
-    said["conditions"] = {"load" + hostile: "cpu" + hostile}
-    unit = {"unit": "µs" + hostile}
-    bounds = {"low": None, "high": 10, "margin": 0.05, "verdict": "PASS"}
-    record.append("measurement", **said, **unit, value=3.5, **bounds, statistic="p50" + hostile, samples=7)
-    record.append("series", **said, **unit, values=[1, 5, 2.5])
-    record.append("histogram", **said, **unit, buckets=[[1, 2, 1000], [2, 4, 10], [100, 200, 1]])
-    record.append("segments", **said, **unit, parts=[["entry" + hostile, 2.5], ["exit", 0]])
-    record.append("timeline", **dated, events=[["crash" + hostile, 5], ["up", 2_000_005]])
-    ran = [[0, 0, 3_000, "dd (7)" + hostile]]
-    sample = {"total_ns": 3_000, "longest": "start" + hostile, "irq_cpu": 0, "cpu": 0, "ran": ran}
-    record.append("outliers", **said, samples=[sample])
-    ranges = [[0, 24, "header" + hostile], [24, 4096, "payload"]]
-    marks = [[3, True], [100, False]]
-    record.append("map", test=name, name="image" + hostile, size=4096, ranges=ranges, marks=marks)
+    said: Any = {"test": name, "name": "latency" + hostile, "source": "hist" + hostile}
+    more: Any = {"conditions": {"load" + hostile: "cpu" + hostile}, **said}
+    unit = "µs" + hostile
+    ran = ((0, 0, 3_000, "dd (7)" + hostile),)
+    sample = OutlierSample(3_000, "start" + hostile, irq_cpu=0, cpu=0, ran=ran)
+    ranges = ((0, 24, "header" + hostile), (24, 4096, "payload"))
+    bounds: Any = {"high": 10, "margin": 0.05, "verdict": "PASS", "statistic": "p50" + hostile, "samples": 7}
+    for line in (
+        MeasurementLine(value=3.5, unit=unit, **more, **bounds),
+        SeriesLine(values=(1, 5, 2.5), unit=unit, **more),
+        HistogramLine(buckets=((1, 2, 1000), (2, 4, 10), (100, 200, 1)), unit=unit, **more),
+        SegmentsLine(parts=(("entry" + hostile, 2.5), ("exit", 0)), unit=unit, **more),
+        TimelineLine(events=(("crash" + hostile, 5), ("up", 2_000_005)), **said),
+        OutliersLine(samples=(sample,), **more),
+        MapLine("image" + hostile, 4096, ranges, ((3, True), (100, False)), test=name),
+    ):
+        record.append(line)
 
 
 class Elements(HTMLParser):
@@ -286,13 +296,13 @@ def test_a_killed_run_is_not_green_even_if_all_its_tests_are(tmp_path):
     """Nobody knows what a run that did not end still meant to test."""
     directory = sample(tmp_path, verdicts=("PASS", "PASS"), end=False)
     assert summarize([read(directory)]).verdict is Verdict.INVALID
-    assert "it was killed, or it is still going on" in html_of(directory, tmp_path)
+    assert "it was killed, or it is still running" in html_of(directory, tmp_path)
 
 
 def test_a_run_of_nothing_is_not_green(tmp_path):
     """A record without tests gives NOT-RUN."""
     record = Record(new_directory(tmp_path, "x", CLOCK), "r1", CLOCK)
-    record.append("run-end", counts={})
+    record.append(RunEnd(counts={}))
     record.close()
     assert summarize([read(record.directory)]).verdict is Verdict.NOT_RUN
     assert "No test was executed." in html_of(record.directory, tmp_path)
@@ -400,8 +410,7 @@ def test_hostile_text_calculates_nothing_in_a_spreadsheet(tmp_path, hostile):
 def test_a_formula_is_quoted(tmp_path, formula):
     """What a spreadsheet would calculate is text with an apostrophe before it."""
     record = Record(new_directory(tmp_path, "x", CLOCK), "r1", CLOCK)
-    limits = {"low": None, "high": None, "margin": 0.0, "verdict": None, **FIGURE}
-    record.append("measurement", test="t", name=formula, value=-1, unit="", source="", **limits)
+    record.append(MeasurementLine(formula, -1, "", "", test="t"))
     record.close()
     report.write([record.directory], tmp_path / "out")
     (line,) = list(csv.reader((tmp_path / "out" / report.CSV).read_text().splitlines()))[1:]
@@ -412,25 +421,17 @@ def test_a_formula_is_quoted(tmp_path, formula):
 def run_of(tmp_path, name, verdicts, *, continues=None, target="mp25", ends=True, entries=None, value=5.0):
     """A record of tests t0, t1, ... with these verdicts; a verdict that is empty: killed in that test."""
     record = Record(new_directory(tmp_path, target, CLOCK), name, CLOCK)
-    record.append("run-start", target=target, command=[], bench="0.1.0", continues=continues)
-    record.append("provenance", entries=entries or {}, virtual=False, evidence=[])
+    record.append(RunStart(target=target, command=(), bench="0.1.0", continues=continues))
+    record.append(ProvenanceLine(entries=entries or {}, virtual=False, evidence=()))
     for test, verdict in verdicts.items():
-        needs = [f"REQ-{test[1:]}", "REQ-ALL"]
-        record.append("test-start", test=f"a.py::{test}", core=None, title="", requirements=needs)
-        limits = {"low": None, "high": 10, "margin": 0.0, "verdict": "PASS", **FIGURE}
-        record.append(
-            "measurement",
-            test=f"a.py::{test}",
-            name=f"time of {test}",
-            value=value,
-            unit="ms",
-            source="",
-            **limits,
-        )
+        needs = (f"REQ-{test[1:]}", "REQ-ALL")
+        name = f"a.py::{test}"
+        record.append(TestStart(test=name, core=None, title="", requirements=needs))
+        record.append(MeasurementLine(f"time of {test}", value, "ms", "", high=10, verdict="PASS", test=name))
         if verdict:
-            record.append("test-end", test=f"a.py::{test}", verdict=verdict, reason="", duration_ns=1)
+            record.append(TestEnd(test=f"a.py::{test}", verdict=verdict, reason="", duration_ns=1))
     if ends:
-        record.append("run-end", counts={})
+        record.append(RunEnd(counts={}))
     record.close()
     return read(record.directory)
 
@@ -544,11 +545,10 @@ def test_the_committed_sample_shows_what_a_page_can(tmp_path):
 def test_two_boards_and_two_tests_lose_no_measurement(tmp_path):
     """Equal names of two tests, or of one test twice, have a row each; limits are those of each run."""
     record = Record(new_directory(tmp_path, "mp25", CLOCK), "r1", CLOCK)
-    record.append("run-start", target="mp25", command=[], bench="0.1.0", continues=None)
+    record.append(RunStart(target="mp25", command=(), bench="0.1.0", continues=None))
     rows = [("t0", 5, 10, "PASS"), ("t0", 6, 10, "PASS"), ("t1", 99, 10, "FAIL"), ("t1", 7, None, None)]
     for test, value, high, verdict in rows:
-        what = {"test": test, "name": "latency", "unit": "ms", "source": "", **FIGURE}
-        record.append("measurement", **what, value=value, low=None, high=high, margin=0.0, verdict=verdict)
+        record.append(MeasurementLine("latency", value, "ms", "", high=high, verdict=verdict, test=test))
     record.close()
     found = table(summarize([read(record.directory)])).measurements
     assert [(m.test, m.values[0].text, m.limits, m.verdict and m.verdict.value) for m in found] == [
@@ -564,9 +564,8 @@ def test_limits_that_differ_are_shown_with_their_values(tmp_path):
     runs = []
     for name, high, verdict in (("r1", 10, "PASS"), ("r2", None, None)):
         record = Record(new_directory(tmp_path, name, CLOCK), name, CLOCK)
-        record.append("run-start", target=name, command=[], bench="0.1.0", continues=None)
-        what = {"test": "t", "name": "latency", "unit": "ms", "source": "", **FIGURE}
-        record.append("measurement", **what, value=5, low=None, high=high, margin=0.0, verdict=verdict)
+        record.append(RunStart(target=name, command=(), bench="0.1.0", continues=None))
+        record.append(MeasurementLine("latency", 5, "ms", "", high=high, verdict=verdict, test="t"))
         record.close()
         runs.append(read(record.directory))
     (row,) = table(summarize(runs)).measurements

@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: MIT
 """The page's pictures: where things stand on the canvas, and what is said to those who don't see it."""
 
-import pytest
+from typing import Any
 
+import pytest
+from attrs import evolve
+
+from mpbench.core.lines import HistogramLine, MapLine, SegmentsLine, SeriesLine, TimelineLine
 from mpbench.notification.measure import EMULATED
 from mpbench.report.figures import COLUMNS, LEFT, MAX_BUCKETS, PLOT, WIDTH, figure, number
 
-SAID = {"name": "latency", "source": "hist", "unit": "µs"}
+SAID: Any = {"name": "latency", "source": "hist", "unit": "µs"}
 
 
 def points(found) -> list[tuple[int, ...]]:
@@ -15,7 +19,7 @@ def points(found) -> list[tuple[int, ...]]:
 
 def test_a_short_series_has_every_value():
     """From the left edge to the right one, higher values higher up, the extremes inside the canvas."""
-    found = points(figure({"kind": "series", **SAID, "values": [1, 9, 5]}))
+    found = points(figure(SeriesLine(**SAID, values=(1, 9, 5))))
     assert [x for x, _ in found] == [LEFT, LEFT + (WIDTH - LEFT) // 2, WIDTH]
     heights = [y for _, y in found]
     assert heights[0] > heights[2] > heights[1]
@@ -26,7 +30,7 @@ def test_a_long_series_loses_no_extreme():
     """Of a million samples one outlier is still seen, and the picture stays small."""
     values = [5.0] * 1_000_000
     values[123_456] = 500.0
-    found = figure({"kind": "series", **SAID, "values": values})
+    found = figure(SeriesLine(**SAID, values=tuple(values)))
     assert len(points(found)) <= 2 * COLUMNS + 2
     assert min(y for _, y in points(found)) == pytest.approx(PLOT * 0.05, abs=2)
     assert found.alt == "1000000 samples: min 5, mean 5, max 500 µs"
@@ -35,16 +39,16 @@ def test_a_long_series_loses_no_extreme():
 @pytest.mark.parametrize("values", [[3.0], [2, 2, 2], [0, 0], [-1, -1]])
 def test_a_series_that_never_changes_is_drawn(values):
     """One value, or the same all the time: a line in the middle."""
-    assert {y for _, y in points(figure({"kind": "series", **SAID, "values": values}))} == {PLOT // 2}
+    assert {y for _, y in points(figure(SeriesLine(**SAID, values=tuple(values))))} == {PLOT // 2}
 
 
 @pytest.mark.parametrize(
-    ("kind", "what"),
-    [("series", {"values": []}), ("histogram", {"buckets": []}), ("timeline", {"events": []})],
+    "line",
+    [SeriesLine(**SAID, values=()), HistogramLine(**SAID, buckets=()), TimelineLine("crash", (), "log")],
 )
-def test_nothing_measured_is_said(kind, what):
+def test_nothing_measured_is_a_sentence(line):
     """No samples is a sentence, no empty picture."""
-    found = figure({"kind": kind, **SAID, **what})
+    found = figure(line)
     assert found.alt in ("no samples", "no time stamps recorded")
     assert not found.bars
     assert not found.points
@@ -52,8 +56,8 @@ def test_nothing_measured_is_said(kind, what):
 
 def test_a_histogram_has_a_log_scale():
     """A bucket of one is seen beside one of a million; the quantiles are said as far as samples reach."""
-    buckets = [[1, 2, 1_000_000], [2, 4, 2000], [512, 1024, 1]]
-    found = figure({"kind": "histogram", **SAID, "buckets": buckets})
+    buckets = ((1, 2, 1_000_000), (2, 4, 2000), (512, 1024, 1))
+    found = figure(HistogramLine(**SAID, buckets=buckets))
     heights = [bar.height for bar in found.bars]
     assert heights[0] == PLOT
     assert 0 < heights[2] < heights[1] < heights[0]
@@ -67,23 +71,23 @@ def test_a_histogram_has_a_log_scale():
 
 def test_few_samples_promise_no_tail():
     """Three samples have a median and no p99."""
-    found = figure({"kind": "histogram", **SAID, "buckets": [[10, 11, 2], [11, 12, 1]]})
+    found = figure(HistogramLine(**SAID, buckets=((10, 11, 2), (11, 12, 1))))
     assert found.alt == "3 samples from 10 to 12 µs; p50 ≤ 11 µs"
-    found = figure({"kind": "histogram", **SAID, "buckets": [[10, 11, 1000], [11, 12, 1]]})
+    found = figure(HistogramLine(**SAID, buckets=((10, 11, 1000), (11, 12, 1))))
     assert found.alt.endswith("p50 ≤ 11, p90 ≤ 11, p99 ≤ 11 µs")
 
 
 def test_narrow_buckets_share_a_column():
     """Ten thousand buckets make a picture of a hundred columns, and no sample is lost in the sum."""
-    found = figure({"kind": "histogram", **SAID, "buckets": [[n, n + 1, 1] for n in range(1, 10_001)]})
+    found = figure(HistogramLine(**SAID, buckets=tuple((n, n + 1, 1) for n in range(1, 10_001))))
     assert len(found.bars) <= MAX_BUCKETS + 1
     assert found.alt.startswith("10000 samples")
 
 
 def test_segments_fill_the_width():
     """Parts stand side by side in order; one too short to see is still in the list."""
-    parts = [["entry", 30.0], ["secure", 70.0], ["exit", 0.001]]
-    found = figure({"kind": "segments", **SAID, "parts": parts})
+    parts = (("entry", 30.0), ("secure", 70.0), ("exit", 0.001))
+    found = figure(SegmentsLine(**SAID, parts=parts))
     assert [bar.label for bar in found.bars] == ["entry", "secure", "exit"]
     assert found.bars[1].x == found.bars[0].width == 192
     assert found.bars[2].width == 1
@@ -92,8 +96,8 @@ def test_segments_fill_the_width():
 
 def test_a_timeline_dates_events_from_the_first():
     """Each bar is as long as what went before the event took."""
-    events = [["irq", 1_000_000], ["detected", 1_500_000], ["up", 11_000_000]]
-    found = figure({"kind": "timeline", "name": "crash", "source": "log", "events": events})
+    events = (("irq", 1_000_000), ("detected", 1_500_000), ("up", 11_000_000))
+    found = figure(TimelineLine("crash", events, "log"))
     assert found.rows == (("irq", "+0 ms"), ("detected", "+0.5 ms"), ("up", "+10 ms"))
     assert found.bars[1].x + found.bars[1].width == pytest.approx(found.bars[2].x, abs=2)
     assert found.bars[2].width == pytest.approx(19 * found.bars[1].width, rel=0.1)
@@ -101,15 +105,8 @@ def test_a_timeline_dates_events_from_the_first():
 
 def test_an_image_map_shows_small_ranges():
     """A header of 24 bytes is as visible as a payload of 40000; marks stand in their range."""
-    ranges = [[0, 24, "header (0xffff0007)"], [24, 40_000, "hash"], [40_000, 40_100, "header (0xffff0007)"]]
-    line = {
-        "kind": "map",
-        "name": "image",
-        "size": 40_100,
-        "ranges": ranges,
-        "marks": [[3, True], [50, False]],
-    }
-    found = figure(line)
+    ranges = ((0, 24, "header (0xffff0007)"), (24, 40_000, "hash"), (40_000, 40_100, "header (0xffff0007)"))
+    found = figure(MapLine("image", 40_100, ranges, ((3, True), (50, False))))
     header, payload, again = found.bars
     assert header.width > WIDTH // 8
     assert payload.x == header.x + header.width
@@ -130,6 +127,12 @@ def test_numbers_have_four_digits_that_count(value, text):
 
 def test_emulated_numbers_say_so_inside_the_picture():
     """A picture that is taken out of its page still says that it is not silicon's."""
-    buckets = {"kind": "histogram", **SAID, "buckets": [[10, 11, 2], [11, 12, 1]]}
-    assert figure(buckets).stamp == ""
-    assert figure(buckets | {"source": f"histograms; {EMULATED}"}).stamp == "emulated, not silicon"
+    line = HistogramLine(**SAID, buckets=((10, 11, 2), (11, 12, 1)))
+    assert figure(line).stamp == ""
+    assert figure(evolve(line, source=f"hist triggers; {EMULATED}")).stamp == "emulated, not silicon"
+
+
+def test_conditions_are_part_of_a_pictures_name():
+    """Pictures of one quantity under several conditions are told apart by their names."""
+    line = SeriesLine(**SAID, values=(1.0,), conditions={"core": "m33", "load": "cpu"})
+    assert figure(line).name == "latency (core m33, load cpu)"

@@ -12,6 +12,7 @@ from mpbench import report
 from mpbench.commands import main
 from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.evidence import Artefact
+from mpbench.core.lines import ProvenanceLine, RunEnd, RunStart, TestEnd, TestStart
 from mpbench.core.record import Clock, Record, new_directory
 from mpbench.report import signoff
 
@@ -22,12 +23,12 @@ CLOCK = Clock(utc_s=lambda: 1_795_000_000.0, mono_ns=lambda: 42)
 def page(tmp_path):
     """Directory of a run with evidence and page."""
     record = Record(new_directory(tmp_path / "runs", "mp25", CLOCK), "r1", CLOCK)
-    record.append("run-start", target="mp25", command=[], bench="0.1.0", continues=None)
+    record.append(RunStart(target="mp25", command=(), bench="0.1.0", continues=None))
     kept = record.keep([Artefact("console", b"U-Boot 2025.01\n")])
-    record.append("provenance", entries={}, virtual=False, evidence=kept)
-    record.append("test-start", test="t", core=None, title="It works.", requirements=[])
-    record.append("test-end", test="t", verdict="PASS", reason="", duration_ns=5)
-    record.append("run-end", counts={"PASS": 1})
+    record.append(ProvenanceLine(entries={}, virtual=False, evidence=kept))
+    record.append(TestStart(test="t", core=None, title="It works.", requirements=()))
+    record.append(TestEnd(test="t", verdict="PASS", reason="", duration_ns=5))
+    record.append(RunEnd(counts={"PASS": 1}))
     record.close()
     report.write([record.directory], record.directory)
     return record.directory
@@ -102,7 +103,7 @@ def test_a_manifest_without_signature_is_not_enough(page, key, trusted):
     """Somebody has to have signed."""
     signoff.sign(page, key, "Ann", "tested", CLOCK)
     (page / signoff.SIGNATURES).unlink()
-    assert signoff.verify(page, trusted).wrong == ("nobody has signed it",)
+    assert signoff.verify(page, trusted).wrong == ("not signed",)
 
 
 def test_a_page_that_is_not_the_records_is_not_signed(page, key):

@@ -15,6 +15,7 @@ from attrs import define, field
 from mpbench.core.errors import BoardFailure, UsageError
 from mpbench.core.facts import Verdict
 from mpbench.core.files import AppendFile, read_lines
+from mpbench.core.lines import MapLine
 from mpbench.core.step import Step
 from mpbench.deployment.facts import DeployFacts
 from mpbench.deployment.fixture import DeployBench
@@ -87,8 +88,8 @@ class Flips:
                 differing.append(f"seed {seed}: {in_words(least)}: {fault}")
             if n % REPORT_EVERY == 0 and self.number > REPORT_EVERY:
                 self.report(f"{core}: {n} of {self.number} flips, {len(differing)} differ from the twin")
-        ranges = [(s.start, s.end, in_answers(s.answers)) for s in self.spans(core, image)]
-        self.bench.image_map(f"signed image of {core}", len(image), ranges, sorted(marks))
+        ranges = tuple((s.start, s.end, in_answers(s.answers)) for s in self.spans(core, image))
+        self.bench.add(MapLine(f"signed image of {core}", len(image), ranges, tuple(sorted(marks))))
         if differing:
             raise BoardFailure("; ".join(differing))
         return counts

@@ -2,8 +2,6 @@
 """Bench: what a test does with a board, without any phenomenon; rooms derive classes with more."""
 
 import shlex
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -14,12 +12,10 @@ from mpbench.board.protocols import Board, Remoteproc
 from mpbench.board.session.shell_protocol import Reply
 from mpbench.core.errors import BoardFailure, InfrastructureError
 from mpbench.core.facts import Measurement
+from mpbench.core.lines import TestLine
 from mpbench.core.step import Step
 from mpbench.harness.run_state import RunState
 from mpbench.twin.profile import Profile
-
-Conditions = Mapping[str, str]
-NONE: Conditions = MappingProxyType({})
 
 RECONNECT_S = 30.0
 WRITE_S = 20.0
@@ -103,62 +99,9 @@ class Bench:
         """Record a measurement: outside its limits it fails the test, close to one the test is MARGINAL."""
         self._state.measurement(self._item, measurement)
 
-    def series(
-        self, name: str, values: Sequence[float], unit: str, source: str, conditions: Conditions = NONE
-    ) -> None:
-        """Record a value per cycle of a test."""
-        self._add(
-            "series", name=name, values=list(values), unit=unit, source=source, conditions=dict(conditions)
-        )
-
-    def histogram(
-        self,
-        name: str,
-        buckets: Sequence[tuple[float, float, int]],
-        unit: str,
-        source: str,
-        conditions: Conditions = NONE,
-    ) -> None:
-        """Record a histogram of buckets (low, high, count), each without its high end."""
-        rows = [list(bucket) for bucket in buckets]
-        self._add("histogram", name=name, buckets=rows, unit=unit, source=source, conditions=dict(conditions))
-
-    def segments(
-        self,
-        name: str,
-        parts: Sequence[tuple[str, float]],
-        unit: str,
-        source: str,
-        conditions: Conditions = NONE,
-    ) -> None:
-        """Record the parts of a value in order, (name, value), e.g. the segments of a latency."""
-        rows = [list(part) for part in parts]
-        self._add("segments", name=name, parts=rows, unit=unit, source=source, conditions=dict(conditions))
-
-    def outliers(
-        self,
-        name: str,
-        samples: Sequence[Mapping[str, Any]],
-        source: str,
-        conditions: Conditions = NONE,
-    ) -> None:
-        """Record the slowest samples of something; for their fields see the record's schema."""
-        self._add("outliers", name=name, samples=list(samples), source=source, conditions=dict(conditions))
-
-    def image_map(
-        self,
-        name: str,
-        size: int,
-        ranges: Sequence[tuple[int, int, str]],
-        marks: Sequence[tuple[int, bool]],
-    ) -> None:
-        """Record a map of an image: ranges (start, end, label), marks (offset, whether as predicted)."""
-        self._add(
-            "map", name=name, size=size, ranges=[list(r) for r in ranges], marks=[list(m) for m in marks]
-        )
-
-    def _add(self, kind: str, **values: Any) -> None:
-        self._state.add(self._item, kind, **values)
+    def add(self, line: TestLine) -> None:
+        """Record a line of this test: a SeriesLine, HistogramLine, SegmentsLine, OutliersLine or MapLine."""
+        self._state.add(self._item, line)
 
     @property
     def reachable(self) -> bool:

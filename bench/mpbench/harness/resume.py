@@ -5,19 +5,19 @@ A test with a verdict is not run again, nor is a test in which a run was killed:
 lab prevented (INFRA, BLOCKED) and tests that never started are open.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from attrs import frozen
 
 from mpbench.core.facts import Verdict
+from mpbench.core.lines import TestEnd, TestLine, TestStart
 from mpbench.core.record import LOG, Run, in_order, read
 
 ENDED = "not started: the run was stopped"
 """Reason of the NOT-RUN of a test that never started."""
 
-OPEN = frozenset({Verdict.INFRA.value, Verdict.BLOCKED.value})
+OPEN = frozenset({Verdict.INFRA, Verdict.BLOCKED})
 
 
 @frozen
@@ -52,25 +52,24 @@ def of_runs(directory: Path) -> Resumed:
 def of_records(runs: Iterable[Run]) -> Resumed:
     """State after `runs`; the last result of a test counts."""
     state: dict[str, bool] = {}
-    last, judged, ended, reason = None, False, False, ""
+    last: str | None = None
+    judged, ended, reason = False, False, ""
     for run in runs:
-        ended, reason = False, ""
-        for line in run.lines:
-            last = str(line["run"])
-            if line["kind"] == "test-start":
-                state[str(line["test"])] = True
-            elif line["kind"] == "test-end":
-                state[str(line["test"])] = not _is_open(line)
-                judged = judged or line["verdict"] in _JUDGED
-                reason = reason or str(line["reason"]).partition("\n")[0]
-            ended = ended or line["kind"] == "run-end"
+        last, ended, reason = run.id or last, run.ended, ""
+        for line in run.of(TestLine):
+            if isinstance(line, TestStart):
+                state[line.test] = True
+            elif isinstance(line, TestEnd):
+                state[line.test] = not _is_open(line)
+                judged = judged or line.verdict in _JUDGED
+                reason = reason or line.reason.partition("\n")[0]
     settled = frozenset(name for name, done in state.items() if done)
     return Resumed(settled, frozenset(state) - settled, last, judged, ended, reason)
 
 
-_JUDGED = frozenset(v.value for v in (Verdict.PASS, Verdict.FAIL, Verdict.MARGINAL))
+_JUDGED = frozenset({Verdict.PASS, Verdict.FAIL, Verdict.MARGINAL})
 
 
-def _is_open(end: Mapping[str, Any]) -> bool:
-    not_started = end["verdict"] == Verdict.NOT_RUN.value and end["reason"] == ENDED
-    return end["verdict"] in OPEN or not_started
+def _is_open(end: TestEnd) -> bool:
+    not_started = end.verdict is Verdict.NOT_RUN and end.reason == ENDED
+    return end.verdict in OPEN or not_started

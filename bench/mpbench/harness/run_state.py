@@ -10,14 +10,25 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import pytest
-from attrs import asdict, define, field
+from attrs import define, evolve, field
 
 from mpbench.board.identification import About
 from mpbench.core.evidence import Evidence
 from mpbench.core.facts import Measurement, Verdict
+from mpbench.core.lines import (
+    MeasurementLine,
+    ProvenanceLine,
+    RunEnd,
+    RunStart,
+    StepLine,
+    TestEnd,
+    TestLine,
+    TestStart,
+    TimelineLine,
+)
 from mpbench.core.provenance import is_virtual, provenance
 from mpbench.core.record import Clock, Record, new_directory
 from mpbench.core.secrets import secret_values
@@ -81,13 +92,7 @@ class RunState:
         """Start the record of a run on `target`; `continues`: id of the run that it resumes."""
         directory, secrets = new_directory(root, target, self.clock), secret_values(self.variables)
         self.record = Record(directory, uuid.uuid4().hex[:12], self.clock, secrets)
-        self.record.append(
-            "run-start",
-            target=target,
-            command=["pytest", *sys.argv[1:]],
-            bench=bench_version(),
-            continues=continues,
-        )
+        self.record.append(RunStart(target, ("pytest", *sys.argv[1:]), bench_version(), continues))
 
     def identified(self, found: About, more: Mapping[str, str]) -> None:
         """Record the board's identification and `more`; every later line carries its id and boot_id."""
@@ -107,7 +112,7 @@ class RunState:
     def _provenance(self, entries: Mapping[str, str], virtual: bool, evidence: Evidence) -> None:
         if self.record:
             kept = self.record.keep(evidence.artefacts)
-            self.record.append("provenance", entries=dict(entries), virtual=virtual, evidence=kept)
+            self.record.append(ProvenanceLine(dict(entries), virtual, kept))
 
     def begin(self, item: pytest.Item) -> None:
         """Record that a test starts."""
@@ -115,27 +120,14 @@ class RunState:
         self.phases = []
         self.call_ns = 0
         self.on_event(item, "")
-        if self.record:
-            self.record.append(
-                "test-start",
-                test=id_of(item),
-                core=core_of(item),
-                title=title_of(item),
-                requirements=requirements_of(item),
-            )
+        self.add(item, TestStart(core_of(item), title_of(item), requirements_of(item)))
 
     def end(self, item: pytest.Item) -> None:
         """Record that a test has ended; its lines are synced to the disk."""
         found = of_test(self.phases)
         self.found[item.nodeid] = found
         if self.record:
-            self.record.append(
-                "test-end",
-                test=id_of(item),
-                verdict=found.verdict.value,
-                reason=found.reason,
-                duration_ns=self.call_ns,
-            )
+            self.add(item, TestEnd(found.verdict, found.reason, self.call_ns))
             self.record.sync()
         self.on_event(None, found.verdict.value)
 
@@ -156,13 +148,12 @@ class RunState:
         """Record a measurement of a test. One outside its limits, or close to them, decides the verdict."""
         if found := of_measurement(m):
             self.phases.append(found)
-        values = asdict(m) | {"verdict": m.verdict.value if m.verdict else None}
-        self.add(item, "measurement", samples=values.pop("n"), **values)
+        self.add(item, MeasurementLine.of(m))
 
-    def add(self, item: pytest.Item, kind: str, **values: Any) -> None:
-        """Record any other line of a test."""
+    def add(self, item: pytest.Item, line: TestLine) -> None:
+        """Record a line of a test."""
         if self.record:
-            self.record.append(kind, test=id_of(item), **values)
+            self.record.append(evolve(line, test=id_of(item)))
 
     def close(self) -> None:
         """End the record."""
@@ -170,29 +161,17 @@ class RunState:
             if self.board and self.uploaded:
                 self._provenance(self.uploaded, self.board.virtual, Evidence())
             counts = Counter(v.value for v in self.verdicts())
-            self.record.append("run-end", counts=dict(counts))
+            self.record.append(RunEnd(dict(counts)))
             self.record.close()
 
 
 def append_step(record: Record, test: str, step: Step) -> None:
     """Append a step to the record: its evidence first, then its timeline."""
-    record.append(
-        "step",
-        test=test,
-        name=step.name,
-        core=step.core,
-        fields=[asdict(f) | {"agreement": f.agreement.value} for f in step.comparison.fields],
-        evidence=record.keep(step.evidence.artefacts),
-        duration_ns=step.duration_ns,
-    )
+    kept = record.keep(step.evidence.artefacts)
+    record.append(StepLine(step.name, step.core, step.comparison.fields, kept, step.duration_ns, test=test))
     if step.events:
-        record.append(
-            "timeline",
-            test=test,
-            name=f"{step.name} on {step.core}",
-            events=[list(event) for event in step.events],
-            source="the board's clock: kernel log and trace buffer",
-        )
+        source = "the board's clock: kernel log and trace buffer"
+        record.append(TimelineLine(f"{step.name} on {step.core}", step.events, source, test=test))
 
 
 RUN = pytest.StashKey[RunState]()
@@ -228,10 +207,10 @@ def title_of(item: pytest.Item) -> str:
     return " ".join(text.split("\n\n")[0].split())
 
 
-def requirements_of(item: pytest.Item) -> list[str]:
+def requirements_of(item: pytest.Item) -> tuple[str, ...]:
     """Ids of the requirements that a test names, without duplicates, in order."""
     named = [str(name) for mark in item.iter_markers(MARKER) for name in mark.args]
-    return list(dict.fromkeys(named))
+    return tuple(dict.fromkeys(named))
 
 
 def bench_version() -> str:

@@ -311,7 +311,7 @@ class Night:
         runs = in_order([read(log.parent) for log in sorted((self.directory / "runs").glob(f"*/*/{LOG}"))])
         if self.stop.is_set():
             self.remarks.append(f"ended early: {self.why}")
-        past = [p for p in self.history.points() if p.run not in {r.lines[0]["run"] for r in runs if r.lines}]
+        past = [p for p in self.history.points() if p.run not in {run.id for run in runs}]
         page = report.write_runs(runs, self.directory, past, self.remarks)
         self.history.remember(point(run) for run in page.runs)
         if not self.stop.is_set():

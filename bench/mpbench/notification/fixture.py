@@ -15,10 +15,11 @@ from attrs import define, evolve, field
 
 from mpbench.board.protocols import Board
 from mpbench.board.stimulus import PassiveStimulus, Stimulus
-from mpbench.core import record
 from mpbench.core.errors import InvalidRun, UsageError
 from mpbench.core.facts import Measurement, measured
 from mpbench.core.histogram import Histogram, interval
+from mpbench.core.lines import HistogramLine, OutliersLine, ProvenanceLine, SegmentsLine
+from mpbench.core.record import read
 from mpbench.deployment.fixture import DeployBench
 from mpbench.notification import collect, run
 from mpbench.notification.capabilities import Facilities, read_facilities
@@ -223,12 +224,12 @@ class Notifications:
         source += f"; {EMULATED}" if self.bench.about.virtual else "; normal-world latency"
         self._histograms(found, conditions, source)
         self._outliers(found, conditions, source)
-        medians = [
+        medians = tuple(
             (words, found.segments[name].quantile(50) / 1e3)
             for name, words in SEGMENTS.items()
             if name in found.segments and name != "total"
-        ]
-        self.bench.segments(f"{LATENCY}, medians", medians, "µs", source, conditions)
+        )
+        self.bench.add(SegmentsLine(f"{LATENCY}, medians", medians, "µs", source, dict(conditions)))
         if self.baseline is not None and not conditions:
             for shift in shifts(self.baseline, found.segments):
                 self.bench.measure(shift.measurement(self.slower))
@@ -241,16 +242,18 @@ class Notifications:
         by_segment = [({"segment": SEGMENTS[name]}, h) for name, h in found.segments.items()]
         by_cpu = [({"segment": SEGMENTS["total"], "CPU": f"{cpu}"}, h) for cpu, h in found.by_cpu.items()]
         for own, histogram in (*by_segment, *by_cpu):
-            self.bench.histogram(LATENCY, list(histogram.buckets()), "ns", source, own | dict(conditions))
+            buckets = tuple(histogram.buckets())
+            self.bench.add(HistogramLine(LATENCY, buckets, "ns", source, own | dict(conditions)))
 
     def _outliers(self, found: Result, conditions: Mapping[str, str], source: str) -> None:
+        samples = tuple(as_sample(outlier) for outlier in found.outliers)
         if found.method == run.HISTOGRAM and not self.found.snapshots:
-            self.bench.outliers("slowest notifications", (), f"{source}; {NO_SNAPSHOTS}", conditions)
-        if found.outliers:
-            samples = [as_sample(outlier) for outlier in found.outliers]
-            self.bench.outliers("slowest notifications", samples, source, conditions)
-            if self.live is not None and not conditions:
-                self.live.outliers(row(outlier) for outlier in found.outliers)
+            source = f"{source}; {NO_SNAPSHOTS}"
+        elif not samples:
+            return
+        self.bench.add(OutliersLine("slowest notifications", samples, source, dict(conditions)))
+        if samples and self.live is not None and not conditions:
+            self.live.outliers(row(outlier) for outlier in found.outliers)
 
     def cost(self, once: Histogram, twice: Histogram) -> None:
         """Record what one set of probes costs: the total's median with two sets, less that with one."""
@@ -347,20 +350,18 @@ def baselines(directories: Sequence[str], here: Mapping[str, str]) -> Mapping[st
 
 def baseline(directory: str, here: Mapping[str, str]) -> Mapping[str, Histogram]:
     """Distributions of an earlier run, by segment. UsageError: of another board, or without any."""
-    lines = record.read(Path(directory)).lines
-    there: Mapping[str, str] = next((line["entries"] for line in lines if line["kind"] == "provenance"), {})
+    recorded = read(Path(directory))
+    there: Mapping[str, str] = next((line.entries for line in recorded.of(ProvenanceLine)), {})
     for name in SAME:
         if there.get(name) != here.get(name):
             raise UsageError(f"{directory}: {name} was {there.get(name)!r}, it is {here.get(name)!r} now")
     wanted = {words: name for name, words in SEGMENTS.items()}
     found = {
-        wanted[line["conditions"]["segment"]]: Histogram(
-            {(low, high - low): n for low, high, n in line["buckets"]}
+        wanted[line.conditions["segment"]]: Histogram(
+            {(int(low), int(high - low)): n for low, high, n in line.buckets}
         )
-        for line in lines
-        if line["kind"] == "histogram"
-        and line["name"] == LATENCY
-        and line["conditions"].keys() == {"segment"}
+        for line in recorded.of(HistogramLine)
+        if line.name == LATENCY and line.conditions.keys() == {"segment"}
     }
     if not found:
         raise UsageError(f"{directory}: no notification was timed in this run, or by an older version")

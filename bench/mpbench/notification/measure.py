@@ -7,12 +7,12 @@ Ref: Linux drivers/tee/optee/smc_abi.c (notif_pcpu_irq_handler, notif_irq_handle
 
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any
 
 from attrs import evolve, field, frozen
 
 from mpbench.core.facts import Measurement
 from mpbench.core.histogram import Histogram, interval
+from mpbench.core.lines import OutlierSample
 from mpbench.core.statistics import PERCENTILES, Z_99, least_n
 from mpbench.notification.facts import SEGMENTS, Outlier
 
@@ -175,15 +175,10 @@ def longest(o: Outlier) -> str:
     return f"{SEGMENTS[o.segment]}: {_us(o.durations_ns[o.segment])} µs"
 
 
-def as_sample(o: Outlier) -> dict[str, Any]:
+def as_sample(o: Outlier) -> OutlierSample:
     """An outlier as the record keeps it."""
-    return {
-        "total_ns": o.total_ns,
-        "longest": longest(o),
-        "irq_cpu": o.irq_cpu,
-        "cpu": o.cpu,
-        "ran": [[r.cpu, r.start_ns, r.ns, r.what] for r in o.ran],
-    }
+    ran = tuple((r.cpu, r.start_ns, r.ns, r.what) for r in o.ran)
+    return OutlierSample(o.total_ns, longest(o), o.irq_cpu, o.cpu, ran)
 
 
 def _us(ns: int) -> str:

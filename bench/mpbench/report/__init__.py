@@ -11,7 +11,8 @@ from pathlib import Path
 from mpbench.core.files import os_errors, replacing, write_whole
 from mpbench.core.record import EVIDENCE, Run, read
 from mpbench.report import exports, junit, page
-from mpbench.report.model import Page, summarize
+from mpbench.report.model import Page
+from mpbench.report.summarize import summarize
 from mpbench.report.trend import Point
 
 INDEX = "index.html"

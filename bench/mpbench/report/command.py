@@ -9,7 +9,8 @@ from typing import TypeAlias
 import mpbench.report
 from mpbench.core import directories
 from mpbench.core.errors import UsageError
-from mpbench.core.record import EVIDENCE, Run, json_schema, read
+from mpbench.core.record import EVIDENCE, Run, read
+from mpbench.core.schema import json_schema
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -89,9 +90,9 @@ def _record(args: argparse.Namespace) -> int:
 
 def _check(run: Run) -> bool:
     """Print what a record holds and what is wrong with it; whether nothing is."""
-    refs = {ref["file"]: ref for line in run.lines for ref in line.get("evidence", ())}
-    wrong = [f"{EVIDENCE}/{file} is missing or was changed" for file in refs if run.evidence(file) is None]
-    print(f"{run.directory}: {len(run.lines)} lines, {len(refs)} files of evidence")
+    files = dict.fromkeys(ref.file for ref in run.refs())
+    wrong = [f"{EVIDENCE}/{file} is missing or was changed" for file in files if run.evidence(file) is None]
+    print(f"{run.directory}: {len(run.lines)} lines, {len(files)} files of evidence")
     for text in (*run.notes, *wrong):
         print(f"  {text}")
     return not run.notes and not wrong

@@ -5,8 +5,8 @@ import csv
 import io
 import json
 from collections.abc import Iterator
-from typing import Any
 
+from mpbench.core.lines import MeasurementLine
 from mpbench.core.sanitize import visible
 from mpbench.report.model import Case, Page, RunView
 from mpbench.report.tables import NO_LIMIT
@@ -30,17 +30,17 @@ def measurements(page: Page) -> str:
     return text.getvalue()
 
 
-def _line(run: RunView, case: Case, m: Any) -> list[object]:
+def _line(run: RunView, case: Case, m: MeasurementLine) -> list[object]:
     who = (run.id, run.provenance.get("serial", ""), run.provenance.get("place", ""), case.name, case.core)
     what = (
-        m["name"],
-        m["statistic"],
-        m["samples"],
-        "; ".join(f"{k}={v}" for k, v in m["conditions"].items()),
+        m.name,
+        m.statistic,
+        m.samples,
+        "; ".join(f"{k}={v}" for k, v in m.conditions.items()),
     )
-    verdict = NO_LIMIT if m["verdict"] is None else m["verdict"]
-    numbers = (m["value"], m["unit"], m["low"], m["high"])
-    return [_harmless(cell) for cell in (*who, *what, *numbers, verdict, m["source"])]
+    verdict = m.verdict.value if m.verdict else NO_LIMIT
+    numbers = (m.value, m.unit, m.low, m.high)
+    return [_harmless(cell) for cell in (*who, *what, *numbers, verdict, m.source)]
 
 
 def _harmless(cell: object) -> object:

@@ -11,9 +11,17 @@ from typing import Any
 from attrs import evolve, frozen
 
 from mpbench.core.facts import measured
+from mpbench.core.lines import (
+    HistogramLine,
+    MapLine,
+    OutlierSample,
+    OutliersLine,
+    SegmentsLine,
+    SeriesLine,
+    TestLine,
+    TimelineLine,
+)
 from mpbench.core.statistics import PERCENTILES, least_n, quantile
-
-Line = Mapping[str, Any]
 
 WIDTH = 640
 PLOT = 120
@@ -69,10 +77,12 @@ EMULATED = "emulated: "
 STAMP = "emulated, not silicon"
 
 
-def figure(line: Line) -> Figure:
+def figure(line: TestLine) -> Figure:
     """The picture of a line of the record; one of emulated numbers is marked inside of the picture."""
-    found = evolve(FIGURES[line["kind"]](line), name=measured(line["name"], "", line.get("conditions", {})))
-    return evolve(found, stamp=STAMP) if EMULATED in str(line.get("source", "")) else found
+    found = FIGURES[type(line)](line)
+    emulated = EMULATED in found.source
+    name = measured(found.name, "", getattr(line, "conditions", {}))
+    return evolve(found, name=name, stamp=STAMP if emulated else "")
 
 
 def number(value: float) -> str:
@@ -83,11 +93,11 @@ def number(value: float) -> str:
 # --- time series -------------------------------------------------------------------------------------------
 
 
-def series(line: Line) -> Figure:
+def series(line: SeriesLine) -> Figure:
     """How a value developed: the line, or of many samples the range in each column."""
-    values, unit = [float(v) for v in line["values"]], str(line["unit"])
+    values, unit = line.values, line.unit
     if not values:
-        return Figure("series", line["name"], line["source"], "no samples")
+        return Figure("series", line.name, line.source, "no samples")
     low, high = min(values), max(values)
     scale = _scale(*_widened(low, high))
     middle = math.fsum(values) / len(values)
@@ -96,7 +106,7 @@ def series(line: Line) -> Figure:
     points = (_thin if step > 1 else _every)(values, step, scale)
     y = tuple(Tick(scale(v), f"{number(v)} {unit}") for v in dict.fromkeys((low, middle, high)))
     x = (Tick(LEFT, "1"), Tick(WIDTH, str(len(values))))
-    return Figure("series", line["name"], line["source"], alt, points=points, x=x, y=_apart(y))
+    return Figure("series", line.name, line.source, alt, points=points, x=x, y=_apart(y))
 
 
 def _widened(low: float, high: float) -> tuple[float, float]:
@@ -132,12 +142,12 @@ def _apart(ticks: Sequence[Tick], least: int = 13) -> tuple[Tick, ...]:
 # --- histogram ---------------------------------------------------------------------------------------------
 
 
-def histogram(line: Line) -> Figure:
+def histogram(line: HistogramLine) -> Figure:
     """How often a value was in which bucket; counts on a log scale, values too if they span much."""
-    buckets = [(float(a), float(b), int(n)) for a, b, n in line["buckets"] if n]
-    unit, total = str(line["unit"]), sum(int(b[2]) for b in line["buckets"])
+    buckets = [bucket for bucket in line.buckets if bucket[2]]
+    unit, total = line.unit, sum(n for _, _, n in buckets)
     if not buckets:
-        return Figure("histogram", line["name"], line["source"], "no samples")
+        return Figure("histogram", line.name, line.source, "no samples")
     low, high = buckets[0][0], buckets[-1][1]
     place = _axis(low, high)
     merged = _merged(buckets, place)
@@ -146,7 +156,7 @@ def histogram(line: Line) -> Figure:
     alt = f"{total} samples from {number(low)} to {number(high)} {unit}; {quantiles(buckets, unit)}"
     x = tuple(Tick(place(v), f"{number(v)} {unit}") for v in _decades(low, high))
     y = tuple(Tick(_log_height(n, most), f"{n:,}".replace(",", " ")) for n in _powers(most))
-    return Figure("histogram", line["name"], line["source"], alt, bars, x=_apart(x, 70), y=_apart(y))
+    return Figure("histogram", line.name, line.source, alt, bars, x=_apart(x, 70), y=_apart(y))
 
 
 def quantiles(buckets: Sequence[tuple[float, float, int]], unit: str) -> str:
@@ -207,9 +217,9 @@ def _decades(low: float, high: float) -> list[float]:
 # --- what a value is made of -------------------------------------------------------------------------------
 
 
-def segments(line: Line) -> Figure:
+def segments(line: SegmentsLine) -> Figure:
     """Parts side by side, as long as they are; those too short to see are in the list."""
-    parts, unit = [(str(n), float(v)) for n, v in line["parts"]], str(line["unit"])
+    parts, unit = line.parts, line.unit
     total = sum(v for _, v in parts) or 1.0
     bars, x = [], 0.0
     for n, (name, value) in enumerate(parts):
@@ -218,24 +228,24 @@ def segments(line: Line) -> Figure:
         x += width
     rows = tuple((name, f"{number(v)} {unit}", f"{v / total:.0%}") for name, v in parts)
     alt = f"{number(total)} {unit} in {len(parts)} parts"
-    return Figure("segments", line["name"], line["source"], alt, tuple(bars), height=22, rows=rows)
+    return Figure("segments", line.name, line.source, alt, tuple(bars), height=22, rows=rows)
 
 
 # --- the slowest samples -----------------------------------------------------------------------------------
 
 
-def outliers(line: Line) -> Figure:
+def outliers(line: OutliersLine) -> Figure:
     """A row per sample: how long it took, which part of it, on which CPU, and what ran there meanwhile."""
-    rows = tuple(_outlier(sample) for sample in line["samples"])
+    rows = tuple(_outlier(sample) for sample in line.samples)
     alt = f"the {len(rows)} slowest, with CPU activity" if rows else "none was recorded by itself"
-    return Figure("outliers", line["name"], line["source"], alt, rows=rows)
+    return Figure("outliers", line.name, line.source, alt, rows=rows)
 
 
-def _outlier(sample: Line) -> tuple[str, ...]:
-    irq_cpu, cpu = sample["irq_cpu"], sample["cpu"]
-    ran = "; ".join(f"+{_us(begin)} CPU {on}: {what} for {_us(ns)}" for on, begin, ns, what in sample["ran"])
+def _outlier(sample: OutlierSample) -> tuple[str, ...]:
+    irq_cpu, cpu = sample.irq_cpu, sample.cpu
+    ran = "; ".join(f"+{_us(begin)} CPU {on}: {what} for {_us(ns)}" for on, begin, ns, what in sample.ran)
     where = f"{cpu}" if irq_cpu == cpu else f"{irq_cpu}, bottom half on {cpu}"
-    return _us(sample["total_ns"]), str(sample["longest"]), where, ran or "not recorded"
+    return _us(sample.total_ns), sample.longest, where, ran or "not recorded"
 
 
 def _us(ns: int) -> str:
@@ -247,11 +257,11 @@ def _us(ns: int) -> str:
 ROW = 20
 
 
-def timeline(line: Line) -> Figure:
+def timeline(line: TimelineLine) -> Figure:
     """Events below each other, each bar as long as what went before it took."""
-    events = [(str(name), int(ns)) for name, ns in line["events"]]
+    events = line.events
     if not events:
-        return Figure("timeline", line["name"], line["source"], "no time stamps recorded")
+        return Figure("timeline", line.name, line.source, "no time stamps recorded")
     first, last = events[0][1], events[-1][1]
     span, left = (last - first) or 1, 2 * LEFT
 
@@ -264,21 +274,18 @@ def timeline(line: Line) -> Figure:
         before = ns
     rows = tuple((name, f"+{number((ns - first) / 1e6)} ms") for name, ns in events)
     alt = ", ".join(f"{name} {at}" for name, at in rows)
-    return Figure(
-        "timeline", line["name"], line["source"], alt, tuple(bars), height=len(events) * ROW, rows=rows
-    )
+    return Figure("timeline", line.name, line.source, alt, tuple(bars), height=len(events) * ROW, rows=rows)
 
 
 # --- the bytes of an image ---------------------------------------------------------------------------------
 
 
-def image_map(line: Line) -> Figure:
+def image_map(line: MapLine) -> Figure:
     """The image's byte ranges; wide ones are narrowed, so that the header's can be seen."""
-    ranges = [(int(a), int(b), str(label)) for a, b, label in line["ranges"]]
-    weights = [math.log2(2 + b - a) for a, b, _ in ranges]
+    weights = [math.log2(2 + b - a) for a, b, _ in line.ranges]
     unit, x, bars, edges = WIDTH / (sum(weights) or 1.0), 0.0, [], []
-    labels = list(dict.fromkeys(label for _, _, label in ranges))
-    for (a, b, label), weight in zip(ranges, weights, strict=True):
+    labels = list(dict.fromkeys(label for _, _, label in line.ranges))
+    for (a, b, label), weight in zip(line.ranges, weights, strict=True):
         width = weight * unit
         hue = labels.index(label) % HUES
         bars.append(
@@ -286,16 +293,18 @@ def image_map(line: Line) -> Figure:
         )
         edges.append((a, b, x, width))
         x += width
-    marks = tuple(_mark(offset, bool(good), edges) for offset, good in line["marks"])
-    wrong = sum(1 for _, good in line["marks"] if not good)
-    alt = f"{line['size']} bytes in {len(ranges)} ranges; {len(marks)} changed, {wrong} answered otherwise"
-    rows = tuple((f"{a:#08x}", f"{b - a} bytes", label, str(_hits(line, a, b))) for a, b, label in ranges)
+    marks = tuple(_mark(offset, good, edges) for offset, good in line.marks)
+    wrong = sum(1 for _, good in line.marks if not good)
+    alt = f"{line.size} bytes in {len(line.ranges)} ranges; {len(marks)} changed, {wrong} answered otherwise"
+    rows = tuple(
+        (f"{a:#08x}", f"{b - a} bytes", label, str(_hits(line, a, b))) for a, b, label in line.ranges
+    )
     merged = tuple(dict.fromkeys(marks))
-    return Figure("map", line["name"], alt, alt, tuple(bars), height=54, marks=merged, rows=rows)
+    return Figure("map", line.name, alt, alt, tuple(bars), height=54, marks=merged, rows=rows)
 
 
-def _hits(line: Line, start: int, end: int) -> int:
-    return sum(1 for offset, _ in line["marks"] if start <= offset < end)
+def _hits(line: MapLine, start: int, end: int) -> int:
+    return sum(1 for offset, _ in line.marks if start <= offset < end)
 
 
 def _mark(offset: int, good: bool, edges: Sequence[tuple[int, int, float, float]]) -> Tick:
@@ -304,11 +313,11 @@ def _mark(offset: int, good: bool, edges: Sequence[tuple[int, int, float, float]
     return Tick(round(x + (offset - a + 0.5) / (b - a) * width), "good" if good else "bad")
 
 
-FIGURES: Mapping[str, Callable[[Line], Figure]] = {
-    "series": series,
-    "histogram": histogram,
-    "segments": segments,
-    "outliers": outliers,
-    "timeline": timeline,
-    "map": image_map,
+FIGURES: Mapping[type[TestLine], Callable[[Any], Figure]] = {
+    SeriesLine: series,
+    HistogramLine: histogram,
+    SegmentsLine: segments,
+    OutliersLine: outliers,
+    TimelineLine: timeline,
+    MapLine: image_map,
 }

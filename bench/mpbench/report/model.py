@@ -1,34 +1,27 @@
 # SPDX-License-Identifier: MIT
-"""What a page shows, as frozen values made from records. No markup here, and no claim beyond the record."""
+"""What a page shows, as frozen values; summarize.py makes them from records. No markup here. Pure."""
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import groupby
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
-from attrs import define, evolve, field, frozen
+from attrs import frozen
 
 from mpbench.core.facts import Agreement, Verdict, overall
-from mpbench.core.record import Run
-from mpbench.layout import tee_name
-from mpbench.report.excerpt import Excerpt, excerpt
-from mpbench.report.figures import FIGURES, Figure, figure
-
-Line = Mapping[str, Any]
+from mpbench.core.lines import MeasurementLine
+from mpbench.report.excerpt import Excerpt
+from mpbench.report.figures import Figure
 
 BOARD = "board"
 """Column of the tests that concern no single core."""
 
 ASKED = ("model", "compatible", "serial", "soc_id", "soc_revision", "soc_serial", "boot_id",
          "tf-a", "op-tee", "u-boot", "kernel")  # fmt: skip
-"""What every board is asked of itself; some say less than others."""
-
-_FIRST = (*ASKED[:7], "place", *ASKED[7:])
+"""Identification that is read on every board; not every board has all of it."""
 
 
 @frozen
-class Field:
+class ShownField:
     """One field, predicted against observed, as text."""
 
     name: str
@@ -48,10 +41,12 @@ class Proof:
 
 
 @frozen
-class Step:
+class ShownStep:
+    """One step, with its fields and evidence."""
+
     name: str
     duration_ms: float
-    fields: tuple[Field, ...]
+    fields: tuple[ShownField, ...]
     proofs: tuple[Proof, ...]
 
 
@@ -59,7 +54,7 @@ class Step:
 class Case:
     """One test case on one core of one board. `anchor` is its place on the page.
 
-    superseded: a later run took it up again, and that one's verdict counts
+    superseded: a later run repeated it, and that one's verdict counts
     """
 
     anchor: str
@@ -72,8 +67,8 @@ class Case:
     duration_ms: float
     boot: str
     epoch: str
-    steps: tuple[Step, ...]
-    measurements: tuple[Line, ...]
+    steps: tuple[ShownStep, ...]
+    measurements: tuple[MeasurementLine, ...]
     figures: tuple[Figure, ...]
     superseded: bool = False
 
@@ -90,7 +85,11 @@ class Case:
 
 @frozen
 class RunView:
-    """One run: what was tested and what came of it. `column`: number of the first run of its lineage."""
+    """One run: what was tested and what came of it.
+
+    column:    number of the first run of its lineage
+    continues: id of the run that it continues, "" for none
+    """
 
     id: str
     label: str
@@ -104,6 +103,7 @@ class RunView:
     provenance: Mapping[str, str]
     proofs: tuple[Proof, ...]
     tests: tuple[Case, ...]
+    continues: str = ""
 
     @property
     def counts(self) -> tuple[tuple[Verdict, int], ...]:
@@ -111,8 +111,8 @@ class RunView:
 
 
 @frozen
-class Row:
-    """One line of the matrix: parameters of a test case, and its case in every column (None: not asked)."""
+class MatrixRow:
+    """Parameters of a test case, and its case in every column (None: not run there)."""
 
     parameters: str
     cells: tuple[Case | None, ...]
@@ -124,7 +124,7 @@ class Group:
 
     function: str
     title: str
-    rows: tuple[Row, ...]
+    rows: tuple[MatrixRow, ...]
     cases: tuple[tuple[RunView, Case], ...]
 
     @property
@@ -141,7 +141,7 @@ class Requirement:
 
     @property
     def verdict(self) -> Verdict:
-        """Verified only if every case that was asked passed: NOT-RUN is no pass."""
+        """Verified only if every case passed: NOT-RUN is no pass."""
         found = [case.verdict for case in self.cases]
         return Verdict.NOT_RUN if _only_some_ran(found) else overall(found)
 
@@ -172,13 +172,12 @@ class Page:
     @property
     def measured(self) -> tuple[tuple[Verdict | None, int], ...]:
         """How often each verdict was given to a measurement; last those without limits, which have none."""
-        found = Counter(m["verdict"] for case in self.cases for m in case.measurements)
-        words = (*Verdict, None)
-        return tuple((v, n) for v in words if (n := found[v.value if v else None]))
+        found = Counter(m.verdict for case in self.cases for m in case.measurements)
+        return tuple((v, found[v]) for v in (*Verdict, None) if found[v])
 
     @property
     def attention(self) -> tuple[Case, ...]:
-        """What a reader has to look at before he signs."""
+        """What a reader has to look at before signing."""
         return tuple(case for case in self.cases if case.verdict is not Verdict.PASS)
 
     @property
@@ -191,215 +190,10 @@ def _only_some_ran(verdicts: Sequence[Verdict]) -> bool:
     return set(verdicts) <= {Verdict.PASS, Verdict.MARGINAL, Verdict.NOT_RUN} and Verdict.NOT_RUN in verdicts
 
 
-def summarize(runs: Iterable[Run]) -> Page:
-    """One page about several runs; the worst verdict that counts is the page's."""
-    views = _superseding(_labelled(tuple(_run(number, run) for number, run in enumerate(runs))))
-    columns = tuple(dict.fromkeys((v.column, views[v.column].label, t.core) for v in views for t in v.tests))
-    ends = [v.verdict for v in views]
-    return Page(overall(ends), views, columns, _groups(views, columns), _requirements(views))
-
-
 def count(verdicts: Iterable[Verdict]) -> tuple[tuple[Verdict, int], ...]:
     """How often each verdict was given, in the order of the enumeration, zeros left out."""
     found = Counter(verdicts)
     return tuple((v, found[v]) for v in Verdict if found[v])
-
-
-def shown(name: str, value: object) -> str:
-    """A field's value as people read it: TEE codes in hexadecimal, nothing as a word."""
-    if value is None:
-        return "unknown"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if name == "tee_code" and isinstance(value, int):
-        return (
-            f"{value:#010x} {tee_name(value).removeprefix('TEE_ERROR_')}" if value else "0 (nothing refused)"
-        )
-    return str(value) or "(none)"
-
-
-@define
-class Proofs:
-    """The artefacts of a run; the same bytes under the same name are looked at once."""
-
-    run: Run
-    _seen: dict[tuple[str, str], Proof] = field(factory=dict)
-
-    def of(self, line: Line) -> tuple[Proof, ...]:
-        """Those of a line."""
-        return tuple(
-            self._proof(str(ref["name"]), str(ref["file"]), int(ref["size"])) for ref in line["evidence"]
-        )
-
-    def _proof(self, name: str, file: str, size: int) -> Proof:
-        if (name, file) not in self._seen:
-            data = self.run.evidence(file)
-            self._seen[name, file] = Proof(name, "" if data is None else file, size, excerpt(name, data))
-        return self._seen[name, file]
-
-
-def _run(number: int, run: Run) -> RunView:
-    start = next((line for line in run.lines if line["kind"] == "run-start"), {})
-    proofs = Proofs(run)
-    tests = tuple(_test(f"r{number}t{n}", proofs, lines) for n, lines in enumerate(_by_test(run)))
-    about = [line for line in run.lines if line["kind"] == "provenance"]
-    entries = {str(k): str(v) for line in about for k, v in line["entries"].items()}
-    return RunView(
-        id=str(run.lines[0]["run"]) if run.lines else "",
-        label=str(start.get("target") or run.directory.name),
-        column=number,
-        utc=str(start.get("utc", ""))[:19].replace("T", " "),
-        command=" ".join(map(str, start.get("command", ()))),
-        bench=str(start.get("bench", "")),
-        virtual=any(line["virtual"] for line in about),
-        verdict=overall([t.verdict for t in tests] + ([] if _ended(run) else [Verdict.INVALID])),
-        notes=run.notes + ((f"continues run {start['continues']}",) if start.get("continues") else ()),
-        provenance=dict(sorted(entries.items(), key=_order)),
-        proofs=tuple(p for line in about for p in proofs.of(line) if _is_log(p)),
-        tests=tests,
-    )
-
-
-def _ended(run: Run) -> bool:
-    return any(line["kind"] == "run-end" for line in run.lines)
-
-
-def _labelled(views: tuple[RunView, ...]) -> tuple[RunView, ...]:
-    """Runs of the same target are told apart by their place, else their board, else their time."""
-    for more in ("place", "serial", ""):
-        often = Counter(view.label for view in views)
-        views = tuple(_with_label(view, more) if often[view.label] > 1 else view for view in views)
-    return views
-
-
-def _with_label(view: RunView, more: str) -> RunView:
-    text = view.provenance.get(more, "") if more else view.utc
-    return evolve(view, label=f"{view.label} {text}") if text else view
-
-
-def _superseding(views: tuple[RunView, ...]) -> tuple[RunView, ...]:
-    """A run that continues another stands in its column; what it asked again counts there no more."""
-    number_of = {view.id: n for n, view in enumerate(views)}
-    found = list(views)
-    for n, view in enumerate(views):
-        first = number_of.get(_continues(view), n)
-        if first < n:
-            found[n] = evolve(view, column=found[first].column)
-            again = {test.name for test in view.tests}
-            for earlier in range(n):
-                if found[earlier].column == found[n].column:
-                    found[earlier] = _without(found[earlier], again)
-    return tuple(found)
-
-
-def _continues(view: RunView) -> str:
-    notes = (note.removeprefix("continues run ") for note in view.notes if note.startswith("continues run "))
-    return next(notes, "")
-
-
-def _without(view: RunView, again: set[str]) -> RunView:
-    tests = tuple(evolve(t, superseded=True) if t.name in again else t for t in view.tests)
-    return evolve(view, tests=tests, verdict=overall(t.verdict for t in tests if not t.superseded))
-
-
-def _order(entry: tuple[str, str]) -> tuple[int, str]:
-    """The board first, then what runs on it from the first boot stage on, then the rest by name."""
-    known = _FIRST.index(entry[0]) if entry[0] in _FIRST else len(_FIRST)
-    return known, entry[0]
-
-
-def _is_log(proof: Proof) -> bool:
-    """Single files of the board stand in the list already; consoles are worth a link."""
-    return not proof.name.startswith("about.")
-
-
-def _by_test(run: Run) -> list[list[Line]]:
-    """The lines of each test, in the order in which the tests began."""
-    found: dict[str, list[Line]] = {}
-    for line in run.lines:
-        if "test" in line:
-            found.setdefault(line["test"], []).append(line)
-    return list(found.values())
-
-
-def _test(anchor: str, proofs: Proofs, lines: list[Line]) -> Case:
-    first = lines[0]
-    end = next((line for line in lines if line["kind"] == "test-end"), None)
-    return Case(
-        anchor=anchor,
-        name=str(first["test"]),
-        core=str(first.get("core") or BOARD),
-        title=str(first.get("title", "")),
-        requirements=tuple(str(name) for name in first.get("requirements", ())),
-        verdict=Verdict(end["verdict"]) if end else Verdict.INVALID,
-        reason=str(end["reason"]) if end else "aborted: the run was killed in this test, there is no verdict",
-        duration_ms=end["duration_ns"] / 1e6 if end else 0.0,
-        boot=str(lines[-1].get("boot") or ""),
-        epoch=str(lines[-1].get("epoch") or ""),
-        steps=tuple(_step(proofs, line) for line in lines if line["kind"] == "step"),
-        measurements=tuple(line for line in lines if line["kind"] == "measurement"),
-        figures=tuple(figure(line) for line in lines if line["kind"] in FIGURES),
-    )
-
-
-def _step(proofs: Proofs, line: Line) -> Step:
-    return Step(
-        name=f"{line['name']} on {line['core']}",
-        duration_ms=line["duration_ns"] / 1e6,
-        fields=tuple(_field(f) for f in line["fields"]),
-        proofs=proofs.of(line),
-    )
-
-
-def _field(f: Line) -> Field:
-    name = str(f["name"])
-    values = (shown(name, f["predicted"]), shown(name, f["observed"]))
-    return Field(name, *values, Agreement(f["agreement"]))
-
-
-Column = tuple[int, str, str]
-
-
-def _groups(views: tuple[RunView, ...], columns: Sequence[Column]) -> tuple[Group, ...]:
-    """The functions in the order in which they were met."""
-    cases: dict[str, list[tuple[RunView, Case]]] = {}
-    for view in views:
-        for test in view.tests:
-            cases.setdefault(test.function, []).append((view, test))
-    return tuple(
-        Group(function, found[0][1].title, tuple(_rows(found, columns)), tuple(found))
-        for function, found in cases.items()
-    )
-
-
-def _rows(cases: Sequence[tuple[RunView, Case]], columns: Sequence[Column]) -> Iterator[Row]:
-    cells: dict[str, dict[tuple[int, str], Case]] = {}
-    for view, test in cases:
-        cells.setdefault(test.parameters, {})[view.column, test.core] = test
-    for parameters, by_column in cells.items():
-        yield Row(parameters, tuple(by_column.get((number, core)) for number, _, core in columns))
-
-
-def _requirements(views: Iterable[RunView]) -> tuple[Requirement, ...]:
-    pairs = sorted(
-        (
-            (name, case)
-            for view in views
-            for case in view.tests
-            if not case.superseded
-            for name in case.requirements
-        ),
-        key=lambda pair: natural(pair[0]),
-    )
-    return tuple(
-        Requirement(name, tuple(case for _, case in found))
-        for name, found in groupby(pairs, key=lambda pair: pair[0])
-    )
-
-
-def natural(text: str) -> list[tuple[int, str]]:
-    """Order in which REQ-9 stands before REQ-10."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", text)]
 
 
 def without_core(name: str, core: str) -> str:

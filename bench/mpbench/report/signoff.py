@@ -147,7 +147,7 @@ def verify(directory: Path, trusted: Mapping[str, Ed25519PublicKey]) -> Checked:
         raise UsageError(f"{directory / MANIFEST}: no manifest of ours: {e!r}") from e
     signed = _signatures(directory)
     wrong += [text for s in signed if (text := _doubt(s, manifest, trusted))]
-    return Checked(verdict, files, signed, tuple(wrong if signed else [*wrong, "nobody has signed it"]))
+    return Checked(verdict, files, signed, tuple(wrong if signed else [*wrong, "not signed"]))
 
 
 def _doubt(s: Signature, manifest: bytes, trusted: Mapping[str, Ed25519PublicKey]) -> str:
@@ -169,12 +169,7 @@ def _check_page(directory: Path) -> None:
     run = read_record(directory)
     if run.notes:
         raise UsageError(f"{directory}: {'; '.join(run.notes)}: nothing to sign")
-    gone = {
-        ref["file"]
-        for line in run.lines
-        for ref in line.get("evidence", ())
-        if run.evidence(ref["file"]) is None
-    }
+    gone = {ref.file for ref in run.refs() if run.evidence(ref.file) is None}
     if gone:
         raise UsageError(f"{directory}: evidence is missing or was changed: {', '.join(sorted(gone)[:3])}")
     with tempfile.TemporaryDirectory(prefix="signoff-") as fresh:

@@ -3,11 +3,11 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from attrs import frozen
 
 from mpbench.core.facts import Verdict, overall
+from mpbench.core.lines import MeasurementLine
 from mpbench.report.figures import number
 from mpbench.report.model import ASKED, Case, Page, RunView
 
@@ -21,7 +21,7 @@ NO_LIMIT = "no limit"
 
 
 @frozen
-class Entry:
+class ProvenanceRow:
     """One name of the provenance, its text in every run ("" where it is unknown)."""
 
     name: str
@@ -66,27 +66,27 @@ class MeasuredRow:
 
 
 @frozen
-class Table:
+class SideBySide:
     """labels: of the columns of `measurements`, one for each lineage of runs."""
 
     labels: tuple[str, ...]
-    provenance: tuple[Entry, ...]
+    provenance: tuple[ProvenanceRow, ...]
     measurements: tuple[MeasuredRow, ...]
 
 
-def table(page: Page) -> Table:
+def table(page: Page) -> SideBySide:
     """All comparisons of a page."""
     columns = tuple(dict.fromkeys(run.column for run in page.runs))
     labels = tuple(page.runs[n].label for n in columns)
-    return Table(labels, tuple(_entries(page.runs)), tuple(_measured(page.runs, columns)))
+    return SideBySide(labels, tuple(_entries(page.runs)), tuple(_measured(page.runs, columns)))
 
 
-def _entries(runs: Sequence[RunView]) -> Iterable[Entry]:
+def _entries(runs: Sequence[RunView]) -> Iterable[ProvenanceRow]:
     names = [name for run in runs if run.provenance for name in (*ASKED, *run.provenance)]
     for name in dict.fromkeys(names):
-        yield Entry(name, tuple(run.provenance.get(name, _unknown(run, name)) for run in runs))
-    yield Entry("bench", tuple(run.bench for run in runs))
-    yield Entry("command", tuple(run.command for run in runs))
+        yield ProvenanceRow(name, tuple(run.provenance.get(name, _unknown(run, name)) for run in runs))
+    yield ProvenanceRow("bench", tuple(run.bench for run in runs))
+    yield ProvenanceRow("command", tuple(run.command for run in runs))
 
 
 def _unknown(run: RunView, name: str) -> str:
@@ -94,16 +94,16 @@ def _unknown(run: RunView, name: str) -> str:
     return UNREPORTED if run.provenance and name in ASKED else ""
 
 
-Found = tuple[Case, Mapping[str, Any]]
+Measured = tuple[Case, MeasurementLine]
 
 
 def _measured(runs: Sequence[RunView], columns: Sequence[int]) -> Iterable[MeasuredRow]:
     """Runs meet by name, statistic, unit and conditions; by test too, where one run has several of these."""
-    found: dict[tuple[object, ...], dict[int, list[Found]]] = {}
+    found: dict[tuple[object, ...], dict[int, list[Measured]]] = {}
     for run in runs:
         for case in (case for case in run.tests if not case.superseded):
             for m in case.measurements:
-                key = (m["name"], m["statistic"], m["unit"], tuple(sorted(m["conditions"].items())))
+                key = (m.name, m.statistic, m.unit, tuple(sorted(m.conditions.items())))
                 found.setdefault(key, {}).setdefault(run.column, []).append((case, m))
     for by_column in found.values():
         if all(len(several) == 1 for several in by_column.values()):
@@ -112,9 +112,9 @@ def _measured(runs: Sequence[RunView], columns: Sequence[int]) -> Iterable[Measu
             yield from (_row(one, columns, test) for test, one in _by_test(by_column).items())
 
 
-def _by_test(by_column: Mapping[int, Sequence[Found]]) -> Mapping[str, Mapping[int, Found]]:
+def _by_test(by_column: Mapping[int, Sequence[Measured]]) -> Mapping[str, Mapping[int, Measured]]:
     """By the test's name, numbered if one test measured it several times."""
-    found: dict[str, dict[int, Found]] = {}
+    found: dict[str, dict[int, Measured]] = {}
     for column, several in by_column.items():
         often: Counter[str] = Counter()
         for case, m in several:
@@ -124,16 +124,16 @@ def _by_test(by_column: Mapping[int, Sequence[Found]]) -> Mapping[str, Mapping[i
     return found
 
 
-def _row(found: Mapping[int, Found], columns: Sequence[int], test: str) -> MeasuredRow:
+def _row(found: Mapping[int, Measured], columns: Sequence[int], test: str) -> MeasuredRow:
     measured = [m for _, m in found.values()]
     first, ranges = measured[0], {limits(m) for m in measured}
-    verdicts = [Verdict(m["verdict"]) for m in measured if m["verdict"] is not None]
+    verdicts = [m.verdict for m in measured if m.verdict is not None]
     values = [_value(found.get(column), first, own_limits=len(ranges) > 1) for column in columns]
     return MeasuredRow(
-        name=first["name"],
-        statistic=first["statistic"],
+        name=first.name,
+        statistic=first.statistic,
         conditions=conditions(first),
-        unit=first["unit"],
+        unit=first.unit,
         test=test,
         limits=ranges.pop() if len(ranges) == 1 else "",
         values=tuple(values),
@@ -141,26 +141,23 @@ def _row(found: Mapping[int, Found], columns: Sequence[int], test: str) -> Measu
     )
 
 
-def _value(found: Found | None, base: Mapping[str, Any], *, own_limits: bool) -> MeasuredValue | None:
+def _value(found: Measured | None, base: MeasurementLine, *, own_limits: bool) -> MeasuredValue | None:
     if found is None:
         return None
     case, m = found
-    ratio = (
-        "" if m is base or not base["value"] or m["value"] == base["value"] else m["value"] / base["value"]
-    )
-    return MeasuredValue(
-        number(m["value"]), case.anchor, ratio and f"x {ratio:.3g}", limits(m) if own_limits else ""
-    )
+    equal = m is base or not base.value or m.value == base.value
+    ratio = "" if equal else f"x {m.value / base.value:.3g}"
+    return MeasuredValue(number(m.value), case.anchor, ratio, limits(m) if own_limits else "")
 
 
-def conditions(m: Mapping[str, Any]) -> str:
+def conditions(m: MeasurementLine) -> str:
     """Conditions in one line, "" without any."""
-    return ", ".join(f"{name} {text}" for name, text in m["conditions"].items())
+    return ", ".join(f"{name} {text}" for name, text in m.conditions.items())
 
 
-def limits(m: Mapping[str, Any]) -> str:
+def limits(m: MeasurementLine) -> str:
     """The good range."""
-    if m["low"] is None and m["high"] is None:
+    if not m.limited:
         return NO_LIMIT
-    low = "" if m["low"] is None else f"{number(m['low'])} "
-    return f"{low}…" + ("" if m["high"] is None else f" {number(m['high'])}")
+    low = "" if m.low is None else f"{number(m.low)} "
+    return f"{low}…" + ("" if m.high is None else f" {number(m.high)}")

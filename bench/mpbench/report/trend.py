@@ -2,11 +2,11 @@
 """How runs of the same kind developed, from points that a page or a lab's history remembers. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from attrs import frozen
 
 from mpbench.core.facts import Verdict, measured
+from mpbench.core.lines import MeasurementLine
 from mpbench.report.figures import WIDTH, Bar, number
 from mpbench.report.model import Page, RunView
 
@@ -29,7 +29,7 @@ class Point:
 
 
 @frozen
-class Series:
+class TrendSeries:
     """A measurement over the runs."""
 
     name: str
@@ -48,7 +48,7 @@ class Trend:
     last: str
     words: str
     bars: tuple[Bar, ...]
-    lines: tuple[Series, ...]
+    lines: tuple[TrendSeries, ...]
 
 
 def points(page: Page) -> list[Point]:
@@ -61,8 +61,8 @@ def point(run: RunView) -> Point:
     found: dict[str, list[tuple[str, float]]] = {}
     for case in (case for case in run.tests if not case.superseded):
         for m in case.measurements:
-            if m["low"] is not None or m["high"] is not None:
-                found.setdefault(_name(m), []).append((case.name, float(m["value"])))
+            if m.limited:
+                found.setdefault(_name(m), []).append((case.name, float(m.value)))
     values = {
         name if len(several) == 1 else f"{name}, {test}": value
         for name, several in found.items()
@@ -72,9 +72,8 @@ def point(run: RunView) -> Point:
     return Point(run.id, label, run.utc, {v.value: n for v, n in run.counts}, values)
 
 
-def _name(m: Mapping[str, Any]) -> str:
-    label = measured(m["name"], m["statistic"], m["conditions"])
-    return f"{label} in {m['unit']}" if m["unit"] else label
+def _name(m: MeasurementLine) -> str:
+    return measured(m.name, m.statistic, m.conditions) + (f" in {m.unit}" if m.unit else "")
 
 
 def trends(own: Iterable[Point], past: Iterable[Point] = ()) -> tuple[Trend, ...]:
@@ -91,7 +90,7 @@ def trends(own: Iterable[Point], past: Iterable[Point] = ()) -> tuple[Trend, ...
 
 def _trend(label: str, runs: Sequence[Point]) -> Trend:
     names = dict.fromkeys(name for p in runs for name in p.values)
-    lines = tuple(_course(name, runs) for name in names if sum(name in p.values for p in runs) >= LEAST)
+    lines = tuple(_series(name, runs) for name in names if sum(name in p.values for p in runs) >= LEAST)
     words = ", ".join(f"{n} {word}" for word, n in runs[-1].counts.items())
     return Trend(label, len(runs), runs[0].utc, runs[-1].utc, words, tuple(_bars(runs)), lines)
 
@@ -107,9 +106,9 @@ def _bars(runs: Sequence[Point]) -> Iterable[Bar]:
                 yield Bar(n * width, bottom, max(1, width - 2), height, verdict.value)
 
 
-def _course(name: str, runs: Sequence[Point]) -> Series:
+def _series(name: str, runs: Sequence[Point]) -> TrendSeries:
     values = [(n, p.values[name]) for n, p in enumerate(runs) if name in p.values]
     low, high = min(v for _, v in values), max(v for _, v in values)
     span, last = (high - low) or 1.0, max(1, len(runs) - 1)
     drawn = " ".join(f"{2 + round(n / last * 156)},{21 - round((v - low) / span * 18)}" for n, v in values)
-    return Series(name, number(values[0][1]), number(values[-1][1]), drawn)
+    return TrendSeries(name, number(values[0][1]), number(values[-1][1]), drawn)
