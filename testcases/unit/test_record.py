@@ -287,7 +287,7 @@ def line_of(line: RecordLine, **changed: object) -> bytes:
         ),
         (
             line_of(TestEnd(Verdict.PASS, "", 1, test="t"), verdict="GOOD"),
-            "`verdict` is 'GOOD'; right would be one of PASS, FAIL, MARGINAL, INFRA, INVALID, BLOCKED",
+            "`verdict` is 'GOOD'; right would be one of PASS, FAIL, MARGINAL, ERROR, ",
         ),
         (
             line_of(SeriesLine("x", (), "", ""), values=[1, "2"]),
