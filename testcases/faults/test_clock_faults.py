@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 from attrs import define, field
 
-from mpbench import report
 from mpbench.core.facts import Verdict
 from mpbench.core.lines import RunEnd, RunStart, TestEnd, TestStart
 from mpbench.core.record import Clock, Record, in_order, new_directory, read
@@ -24,6 +23,7 @@ from mpbench.lab import night
 from mpbench.lab.history import History
 from mpbench.lab.journal import FILE, NightJournal, outdated
 from mpbench.lab.plan import Job, NightPlan, TimeWindow
+from mpbench.report import publish as report
 from mpbench.report.trend import Point, trends
 from testcases.contract.test_plugin import Place, key  # noqa: F401 - a fixture
 from testcases.unit.test_lab_night import PlayedCoordinator

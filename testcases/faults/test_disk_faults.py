@@ -19,7 +19,6 @@ from pathlib import Path
 
 import pytest
 
-from mpbench import report
 from mpbench.core.errors import InfrastructureError
 from mpbench.core.evidence import Artefact
 from mpbench.core.lines import ProvenanceLine, RunEnd, RunStart, TestEnd, TestStart
@@ -28,6 +27,7 @@ from mpbench.lab import night
 from mpbench.lab.history import History
 from mpbench.lab.journal import FILE, NightJournal
 from mpbench.lab.plan import Job, NightPlan
+from mpbench.report import publish as report
 from mpbench.report.trend import Point
 from testcases.unit.test_lab_night import PlayedCoordinator
 

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from mpbench import report
+from mpbench.report import publish as report
 from testcases.performance import report_load
 from testcases.performance.rows import Board, Row
 

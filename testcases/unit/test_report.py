@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 
-from mpbench import report
 from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.evidence import KMSG, SECURE_CONSOLE, Artefact
 from mpbench.core.facts import Agreement, FieldVerdict, Verdict
@@ -39,6 +38,7 @@ from mpbench.core.lines import (
 from mpbench.core.record import Clock, Record, new_directory, read
 from mpbench.core.sanitize import decoded, visible
 from mpbench.report import exports, page
+from mpbench.report import publish as report
 from mpbench.report.excerpt import MAX_LINES, MAX_WIDTH, excerpt
 from mpbench.report.model import ASKED, without_core
 from mpbench.report.summarize import shown, summarize

@@ -20,7 +20,6 @@ from typing import Any, TypeVar
 
 from attrs import define, field, frozen
 
-from mpbench import report
 from mpbench.core.errors import InfrastructureError
 from mpbench.core.record import LOG, in_order, read
 from mpbench.harness.resume import Resumed, of_runs
@@ -31,6 +30,7 @@ from mpbench.lab.coordinator import Coordinator
 from mpbench.lab.history import History
 from mpbench.lab.journal import NightJournal, only_night, outdated
 from mpbench.lab.plan import NightPlan
+from mpbench.report import publish
 from mpbench.report.trend import point
 
 ATTEMPTS = 2
@@ -312,14 +312,14 @@ class Night:
         if self.stop.is_set():
             self.remarks.append(f"ended early: {self.why}")
         past = [p for p in self.history.points() if p.run not in {run.id for run in runs}]
-        page = report.write_runs(runs, self.directory, past, self.remarks)
+        page = publish.write_runs(runs, self.directory, past, self.remarks)
         self.history.remember(point(run) for run in page.runs)
         if not self.stop.is_set():
             self.journal.add("end")
         for night in outdated(self.plan, self.directory):
             shutil.rmtree(night, ignore_errors=True)
         self.log(f"verdict {page.verdict.value}: {', '.join(f'{n} {v.value}' for v, n in page.counts)}")
-        self.log(f"report: {self.directory / report.INDEX}")
+        self.log(f"report: {self.directory / publish.INDEX}")
         code = exit_code([page.verdict])
         return 3 if code in (0, 5) and self.incomplete else code
 

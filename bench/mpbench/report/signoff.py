@@ -28,12 +28,12 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
-from mpbench import report
 from mpbench.core.errors import UsageError
 from mpbench.core.files import check_private, read_bounded, write_whole
 from mpbench.core.record import LOG, Clock
 from mpbench.core.record import read as read_record
 from mpbench.image.keys import parse_private_key
+from mpbench.report import publish
 
 MANIFEST = "manifest.json"
 SIGNATURES = "signatures.json"
@@ -173,9 +173,9 @@ def _check_page(directory: Path) -> None:
     if gone:
         raise UsageError(f"{directory}: evidence is missing or was changed: {', '.join(sorted(gone)[:3])}")
     with tempfile.TemporaryDirectory(prefix="signoff-") as fresh:
-        report.write([directory], Path(fresh))
+        publish.write([directory], Path(fresh))
         differing = [
-            name for name in report.WRITTEN if _bytes(Path(fresh) / name) != _bytes(directory / name)
+            name for name in publish.WRITTEN if _bytes(Path(fresh) / name) != _bytes(directory / name)
         ]
     if differing:
         raise UsageError(
@@ -190,9 +190,9 @@ def _bytes(path: Path) -> bytes | None:
 
 def _manifest(directory: Path) -> dict[str, object]:
     try:
-        verdict = json.loads((directory / report.SUMMARY).read_text())["verdict"]
+        verdict = json.loads((directory / publish.SUMMARY).read_text())["verdict"]
     except (OSError, ValueError, KeyError) as e:
-        raise UsageError(f"{directory}: no {report.SUMMARY}; `mpbench report` makes it") from e
+        raise UsageError(f"{directory}: no {publish.SUMMARY}; `mpbench report` makes it") from e
     return {"version": VERSION, "verdict": verdict, "files": dict(_hashes(directory))}
 
 
