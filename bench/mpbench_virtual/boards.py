@@ -21,14 +21,13 @@ from mpbench.core.files import lock
 from mpbench_virtual import keys
 from mpbench_virtual.memory import RAM_NAME, ram_offset
 from mpbench_virtual.models import KINDS
-from mpbench_virtual.paths import run_dir
+from mpbench_virtual.paths import BASE_PORT, run_dir
 from mpbench_virtual.process import Spec
 from mpbench_virtual.qemu import Parts
 from mpbench_virtual.recipes import steps_of, write_cpio
 from mpbench_virtual.steps import Report, build
 from mpbench_virtual.tools import require
 
-BASE_PORT = 7000
 START_S = 20.0
 KERNEL_ARGUMENTS = "console=ttyAMA0,115200 quiet rdinit=/init mem=256M"
 

@@ -15,40 +15,9 @@ from contextlib import contextmanager
 
 from mpbench.core.errors import UsageError
 from mpbench_virtual import boards, keys
-from mpbench_virtual.models import KINDS
 
 ESCAPE = b"\x1d"
 """Ctrl-] ends `console`, as in telnet."""
-
-
-def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `virtual` and its subcommands."""
-    virtual = subparsers.add_parser("virtual", help="virtual boards: build, up, down, status, console")
-    commands = virtual.add_subparsers(metavar="COMMAND", required=True)
-
-    build = commands.add_parser("build", help="build every part of a kind of board (cached by content)")
-    build.add_argument("kind", nargs="?", default="mp25", choices=sorted(KINDS))
-    build.set_defaults(run=_build)
-
-    up = commands.add_parser("up", help="start a board, powered on; it runs until `down`")
-    up.add_argument("name")
-    up.add_argument("--kind", default="mp25", choices=sorted(KINDS))
-    up.add_argument("--address", help="address to listen on (default: a loopback address of the board's own)")
-    up.add_argument("--base-port", type=int, default=boards.BASE_PORT, help="default: %(default)s")
-    up.add_argument("--off", action="store_true", help="leave it powered off")
-    up.set_defaults(run=_up)
-
-    down = commands.add_parser("down", help="stop a board")
-    down.add_argument("name")
-    down.set_defaults(run=_down)
-
-    status = commands.add_parser("status", help="list the boards that are up, with their addresses")
-    status.set_defaults(run=_status)
-
-    console = commands.add_parser("console", help="connect the terminal to a UART of a board; Ctrl-] ends it")
-    console.add_argument("name")
-    console.add_argument("uart", nargs="?", default="console", choices=["console", "secure"])
-    console.set_defaults(run=_console)
 
 
 class BuildProgress:
@@ -61,14 +30,14 @@ class BuildProgress:
         print(f"[{time.monotonic() - self._started:5.0f} s] {step:<12} {what}", flush=True)
 
 
-def _build(args: argparse.Namespace) -> int:
+def run_build(args: argparse.Namespace) -> int:
     parts = boards.build_parts(args.kind, BuildProgress())
     for name in ("firmware", "kernel", "initrd", "device_tree", "environment"):
         print(f"{name:<12} {getattr(parts, name)}")
     return 0
 
 
-def _up(args: argparse.Namespace) -> int:
+def run_up(args: argparse.Namespace) -> int:
     board = boards.start(
         args.kind, args.name, BuildProgress(), lifeline=False, address=args.address, base_port=args.base_port
     )
@@ -91,12 +60,12 @@ def is_on(board: boards.StartedBoard) -> bool:
         return bool(answer.read() == b"1")
 
 
-def _down(args: argparse.Namespace) -> int:
+def run_down(args: argparse.Namespace) -> int:
     boards.stop(boards.find(args.name))
     return 0
 
 
-def _status(_: argparse.Namespace) -> int:
+def run_status(_: argparse.Namespace) -> int:
     for board in boards.boards():
         _print(board)
     return 0
@@ -112,7 +81,7 @@ def _print(board: boards.StartedBoard) -> None:
     print(f"  ssh      {ssh} root@{board.address}")
 
 
-def _console(args: argparse.Namespace) -> int:
+def run_console(args: argparse.Namespace) -> int:
     board = boards.find(args.name)
     if not sys.stdin.isatty():
         raise UsageError(

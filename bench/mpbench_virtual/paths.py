@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""Where the virtual board keeps things outside the checkout.
-
-Ref: XDG Base Directory Specification 0.8.
-"""
+"""Where virtual boards that run are found: directory of their state, first port."""
 
 import os
 from pathlib import Path
 
 from mpbench.core.directories import runtime_dir
+
+BASE_PORT = 7000
+"""First TCP port of a board, unless another is chosen."""
 
 
 def run_dir() -> Path:

@@ -8,11 +8,11 @@ import sys
 
 import pytest
 
-import mpbench.report
 from mpbench.commands import main
 from mpbench.core.errors import BoardFailure, InfrastructureError, UsageError
 from mpbench.core.lines import RunEnd, TestEnd, TestStart
 from mpbench.core.record import Clock, Record, new_directory
+from mpbench.report import publish
 
 CLOCK = Clock(utc_s=lambda: 1_795_000_000.0, mono_ns=lambda: 42)
 
@@ -84,7 +84,7 @@ def test_a_fault_is_one_line_and_a_code(monkeypatch, capsys, fault, code, line):
     def fail(_):
         raise fault
 
-    monkeypatch.setattr(mpbench.report, "write", lambda *_: fail(None))
+    monkeypatch.setattr(publish, "write", lambda *_: fail(None))
     assert main.main(["report", "x"]) == code
     assert capsys.readouterr().err == line
 
@@ -95,7 +95,7 @@ def test_a_mistake_of_the_bench_is_not_hidden(monkeypatch):
     def fail(*_):
         raise BoardFailure("not for the command line")
 
-    monkeypatch.setattr(mpbench.report, "write", fail)
+    monkeypatch.setattr(publish, "write", fail)
     with pytest.raises(BoardFailure):
         main.main(["report", "x"])
 

@@ -10,15 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-import mpbench.board.command
-import mpbench.commands.doctor_command
-import mpbench.commands.explain
-import mpbench.commands.predict
-import mpbench.image.command
-import mpbench.lab.command
-import mpbench.notification.command
-import mpbench.report.command
-import mpbench_virtual.cli
+from mpbench.core import rooms
 from mpbench.core.errors import InfrastructureError, UsageError
 
 USAGE = 2
@@ -30,7 +22,7 @@ PIPE_CLOSED = 141
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line, as all others are."""
+    """A parser whose errors are one line."""
 
     def error(self, message: str) -> NoReturn:
         """Ends the process."""
@@ -38,13 +30,17 @@ class Parser(argparse.ArgumentParser):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one subcommand; whatever is the caller's or the lab's fault becomes one line and a code."""
-    args = parser().parse_args(argv)
+    """Run one subcommand; a UsageError or InfrastructureError becomes one line and an exit code."""
+    top = parser()
+    args, more = top.parse_known_args(argv)
+    if more and not hasattr(args, "more"):
+        top.error(f"unrecognized arguments: {' '.join(more)}")
+    args.more = more
     try:
         code = int(args.run(args))
         sys.stdout.flush()
         return code
-    except BrokenPipeError:  # whoever read the output has seen enough, as `head` has
+    except BrokenPipeError:  # the reader has closed the pipe, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
     except UsageError as e:
@@ -58,20 +54,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def parser() -> argparse.ArgumentParser:
-    """The parser with every module's subcommands."""
-    top: argparse.ArgumentParser = Parser(
-        prog="mpbench", description="Test bench for STM32MP boards, real and virtual."
-    )
+def parser() -> Parser:
+    """The parser with the subcommands of all rooms."""
+    top = Parser(prog="mpbench", description="Test bench for STM32MP boards, real and virtual.")
+    top.add_argument("--version", action=Version, nargs=0, help="version, and in a checkout its commit")
     commands = top.add_subparsers(metavar="COMMAND", required=True)
-    mpbench_virtual.cli.add_commands(commands)
-    predict = mpbench.commands.predict
-    mpbench.image.command.add_commands(commands, predict.memory_of, predict.DEFAULT_PROFILE)
-    predict.add_commands(commands)
-    mpbench.commands.explain.add_commands(commands)
-    mpbench.board.command.add_commands(commands)
-    mpbench.notification.command.add_commands(commands)
-    mpbench.report.command.add_commands(commands)
-    mpbench.lab.command.add_commands(commands)
-    mpbench.commands.doctor_command.add_commands(commands)
+    for module in rooms.modules("command"):
+        module.add_commands(commands)
     return top
+
+
+class Version(argparse.Action):
+    """Prints the version when it is asked for: git is not started for anything else."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        """Ends the process."""
+        from mpbench.core.version import bench_version  # noqa: PLC0415 - takes time that only this needs
+
+        print(f"mpbench {bench_version()}")
+        parser.exit()

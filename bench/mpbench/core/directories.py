@@ -5,7 +5,6 @@ Ref: XDG Base Directory Specification 0.8.
 """
 
 import os
-import tempfile
 from pathlib import Path
 
 VARIABLE = "MPBENCH_CONFIG"
@@ -30,4 +29,8 @@ def cache_dir() -> Path:
 
 def runtime_dir() -> Path:
     """What lasts no longer than the runs of this user on this host, under names that bear the user."""
-    return Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
+    if found := os.environ.get("XDG_RUNTIME_DIR"):
+        return Path(found)
+    import tempfile  # noqa: PLC0415 - every pytest imports this module
+
+    return Path(tempfile.gettempdir())

@@ -5,7 +5,6 @@ In a checkout they are its directories; a wheel has copies of them in mpbench/sh
 beside those copies: what is built from them goes to the user's cache.
 """
 
-import hashlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -42,6 +41,8 @@ def firmware_build() -> Path:
 
 def content_hash(directory: Path) -> str:
     """First 16 hexadecimal digits of a SHA-256 over names and contents of all files in a directory."""
+    import hashlib  # noqa: PLC0415 - every pytest imports this module
+
     digest = hashlib.sha256()
     for path in sorted(p for p in directory.rglob("*") if p.is_file()):
         content = hashlib.sha256(path.read_bytes()).hexdigest()

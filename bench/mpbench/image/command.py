@@ -71,7 +71,6 @@ def _add_sign(
 
 
 # Imports in the functions: cryptography and pyelftools take longer to import than `--help` may take.
-# ruff: noqa: PLC0415
 
 
 def _sign(args: argparse.Namespace, memory_of: MemoryOf) -> int:

@@ -24,7 +24,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def _nightly(args: argparse.Namespace) -> int:
     # Here, not above: labgrid's client takes half a second that no other command should wait for.
-    from mpbench.lab import history, night, plan  # noqa: PLC0415
+    from mpbench.lab import history, night, plan
 
     found = plan.load(args.plan)
     if args.readmit:

@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""`mpbench report`, `record`, `signoff`, `verify`: what runs left behind."""
+"""`mpbench report`, `record`, `signoff`, `verify`: pages, checks and signatures of runs."""
 
 import argparse
-import json
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-import mpbench.report
 from mpbench.core import directories
 from mpbench.core.errors import UsageError
-from mpbench.core.record import EVIDENCE, Run, read
-from mpbench.core.schema import json_schema
+
+if TYPE_CHECKING:
+    from mpbench.core.record import Run
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -75,11 +74,18 @@ def _add_runs(parser: argparse.ArgumentParser, number: str) -> None:
 def _report(args: argparse.Namespace) -> int:
     if args.output is None and len(args.runs) > 1:
         raise UsageError("several runs on one page need a directory for it: -o DIR")
-    print(mpbench.report.write(args.runs, args.output or args.runs[0]))
+    from mpbench.report import publish
+
+    print(publish.write(args.runs, args.output or args.runs[0]))
     return 0
 
 
 def _record(args: argparse.Namespace) -> int:
+    import json
+
+    from mpbench.core.record import read
+    from mpbench.core.schema import json_schema
+
     if args.schema:
         print(json.dumps(json_schema(), indent=2, ensure_ascii=False))
     elif not args.runs:
@@ -88,8 +94,10 @@ def _record(args: argparse.Namespace) -> int:
     return 0 if all(checked) else 1
 
 
-def _check(run: Run) -> bool:
+def _check(run: "Run") -> bool:
     """Print what a record holds and what is wrong with it; whether nothing is."""
+    from mpbench.core.record import EVIDENCE
+
     files = dict.fromkeys(ref.file for ref in run.refs())
     wrong = [f"{EVIDENCE}/{file} is missing or was changed" for file in files if run.evidence(file) is None]
     print(f"{run.directory}: {len(run.lines)} lines, {len(files)} files of evidence")
@@ -99,7 +107,7 @@ def _check(run: Run) -> bool:
 
 
 def _signoff(args: argparse.Namespace) -> int:
-    from mpbench.report import signoff  # noqa: PLC0415 - only these two commands need the cryptography library
+    from mpbench.report import signoff
 
     if args.new_key:
         print(f"key {signoff.new_key(args.new_key)}; give {args.new_key.with_suffix('.pub')} to who verifies")
@@ -112,7 +120,7 @@ def _signoff(args: argparse.Namespace) -> int:
 
 
 def _verify(args: argparse.Namespace) -> int:
-    from mpbench.report import signoff  # noqa: PLC0415
+    from mpbench.report import signoff
 
     found = signoff.verify(args.report, signoff.load_trusted(args.trust))
     print(f"{args.report}: verdict {found.verdict}, {found.files} files")
