@@ -19,13 +19,13 @@ from mpbench.notification import command
 from mpbench.notification.capabilities import parse
 from mpbench.notification.facts import PER_CPU, SEGMENTS, THREADED
 from mpbench.notification.fixture import baseline, baselines
-from mpbench.notification.fixture_options import limits, slower
 from mpbench.notification.ftrace_plan import plan
 from mpbench.notification.ftrace_session import FtraceSession
 from mpbench.notification.live_histogram import Live, bars
 from mpbench.notification.measure import LATENCY
 from mpbench.notification.run import BUCKETS
 from mpbench.notification.stimulus import best_stimulus
+from mpbench.notification.target_options import limits, slower
 from testcases.stand_in import StandIn
 
 INTERRUPTS = """           CPU0       CPU1

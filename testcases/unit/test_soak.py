@@ -18,7 +18,8 @@ from mpbench.core.facts import Verdict
 from mpbench.core.files import AppendFile
 from mpbench.deployment.heartbeat import watched
 from mpbench.deployment.leaks import Snapshot, leaks, snapshot, steady
-from mpbench.harness.soak import Goal, Soak, SoakJournal, goal, goal_option
+from mpbench.harness.options import goal_text
+from mpbench.harness.soak import Goal, Soak, SoakJournal, goal
 from mpbench.recovery.facts import RecoveryFacts, Timeline
 from mpbench.recovery.measure import disagreements, distribution, durations, measurements
 from mpbench.recovery.run import Crash
@@ -40,7 +41,7 @@ def test_goals_are_cycles_or_a_time():
         with pytest.raises(UsageError, match="is not a length of a soak: 500x for cycles"):
             goal(wrong)
     with pytest.raises(argparse.ArgumentTypeError, match="'500' is not a length of a soak"):
-        goal_option("500")
+        goal_text("500")
 
 
 # --- the journal

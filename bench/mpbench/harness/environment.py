@@ -15,11 +15,9 @@ from labgrid.pytestplugin.hooks import LABGRID_ENV_KEY
 
 from mpbench.core import directories
 from mpbench.core.errors import UsageError
-from mpbench.core.shared_files import example_target, reports_dir
-from mpbench.twin.profile import Profile, load_profile, profile_names
-
-NO_BOARD = f"no board given: pytest --lg-env {example_target(Path.cwd())}"
-
+from mpbench.core.shared_files import reports_dir
+from mpbench.twin.profile import Profile, load_profile
+from mpbench.twin.profiles import profile_names
 
 MAIN = "main"
 
@@ -41,20 +39,31 @@ def target_of(path: str) -> Any:
         raise UsageError(f"{path}: {_one_line(e)}") from e
 
 
-def lab_environment(option: str | None) -> str | None:
-    """Path of the target file as labgrid finds it: the option, else LG_ENV."""
-    return option if option is not None else os.environ.get("LG_ENV")
-
-
 def check_environment(path: str) -> Config:
-    """Read the target file as labgrid does. UsageError of one line if anything is wrong with it.
+    """Read a target file for the bench. UsageError of one line if anything is wrong with it."""
+    config = read_environment(path)
+    targets = config.get_targets()
+    if not isinstance(targets, dict) or not isinstance(targets.get(MAIN), dict):
+        raise UsageError(f"{path}: no target `{MAIN}`; the bench tests `targets: {MAIN}: ...`")
+    for resource, attribute in empty_attributes(targets[MAIN].get("resources")):
+        raise UsageError(f"{path}: `{attribute}` of {resource} is empty: give its variable a value")
+    return config
+
+
+def has_profile(config: Config) -> bool:
+    """Whether a target file is for the bench: it, or MPBENCH_PROFILE, names a profile of the twin."""
+    return bool(os.environ.get(PROFILE) or config.get_option("bench_profile", ""))
+
+
+def read_environment(path: str) -> Config:
+    """Read a target file as labgrid does. UsageError of one line if labgrid could not.
 
     labgrid expands variables in its paths; MPBENCH_CONFIG gets its default here.
     """
     os.environ.setdefault(directories.VARIABLE, str(directories.config_dir()))
     try:
         config = Config(path)
-        targets = config.get_targets()
+        config.get_targets()
         for name in config.get_imports():
             _try_import(name)
     except NoConfigFoundError:
@@ -63,10 +72,6 @@ def check_environment(path: str) -> Config:
         raise UsageError(f"{path}{_line_of(e)}: {_one_line(e)}") from e
     except (OSError, ValueError, KeyError, ImportError, SyntaxError, AttributeError, TypeError) as e:
         raise UsageError(f"{path}: {_one_line(e)}") from e
-    if not isinstance(targets, dict) or not isinstance(targets.get(MAIN), dict):
-        raise UsageError(f"{path}: no target `{MAIN}`; the bench tests `targets: {MAIN}: ...`")
-    for resource, attribute in empty_attributes(targets[MAIN].get("resources")):
-        raise UsageError(f"{path}: `{attribute}` of {resource} is empty: give its variable a value")
     return config
 
 

@@ -18,10 +18,11 @@ from mpbench.board.kernel_log import KernelLogFollower
 from mpbench.board.protocols import Board
 from mpbench.core.errors import UsageError
 from mpbench.core.secrets import is_secret_name, redact, secret_values
+from mpbench.core.version import commit_of
 from mpbench.harness import place_lock
 from mpbench.harness.environment import profile_of
 from mpbench.harness.firmware import FirmwareFiles
-from mpbench.harness.run_state import commit_of, of
+from mpbench.harness.run_state import of
 from mpbench.harness.signer import OPTION, Signer, records_of
 from mpbench.image.keys import fingerprint, is_default_key, load_private_key
 from mpbench.twin.profile import Profile

@@ -3,12 +3,10 @@
 
 import inspect
 import os
-import subprocess
 import sys
 import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import IO
 
@@ -32,8 +30,10 @@ from mpbench.core.lines import (
 from mpbench.core.provenance import is_virtual, provenance
 from mpbench.core.record import Clock, Record, new_directory
 from mpbench.core.secrets import secret_values
-from mpbench.core.shared_files import CHECKOUT, SHARED
+from mpbench.core.shared_files import SHARED
 from mpbench.core.step import Step
+from mpbench.core.version import bench_version
+from mpbench.harness.fixtures_used import LABGRID, OURS, uses
 from mpbench.harness.verdicts import PhaseVerdict, of_measurement, of_test
 
 MARKER = "requirement"
@@ -183,8 +183,8 @@ def of(config: pytest.Config) -> RunState:
 
 
 def is_board_test(item: pytest.Item) -> bool:
-    """Whether a test uses a board, i.e. labgrid's fixture `env`."""
-    return "env" in getattr(item, "fixturenames", ())
+    """Whether a test uses a fixture of the bench, or of labgrid."""
+    return uses(item, OURS, LABGRID)
 
 
 def id_of(item: pytest.Item) -> str:
@@ -211,24 +211,3 @@ def requirements_of(item: pytest.Item) -> tuple[str, ...]:
     """Ids of the requirements that a test names, without duplicates, in order."""
     named = [str(name) for mark in item.iter_markers(MARKER) for name in mark.args]
     return tuple(dict.fromkeys(named))
-
-
-def bench_version() -> str:
-    """Version of mpbench, and commit of its checkout if it is used from one."""
-    version, commit = metadata.version("mpbench"), commit_of(CHECKOUT) if CHECKOUT else ""
-    return f"{version} ({commit})" if commit else version
-
-
-def commit_of(directory: Path) -> str:
-    """Commit of the git repository around a directory, with "+" if files differ from it; "" without one."""
-    try:
-        described = subprocess.run(
-            ["git", "describe", "--always", "--abbrev=12", "--dirty=+"],
-            cwd=directory,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-    return described.stdout.strip()

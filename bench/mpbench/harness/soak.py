@@ -1,37 +1,20 @@
 # SPDX-License-Identifier: MIT
 """`--bench-soak 500x` or `2h`: the length of soak tests, their progress, and how they are resumed."""
 
-import argparse
-import re
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import pytest
 from attrs import define, field, frozen
 
 from mpbench.core.errors import UsageError
 from mpbench.core.files import AppendFile, json_object, os_errors, read_lines
-from mpbench.harness.environment import reports, target_name
+from mpbench.harness.options import GOAL, NO_GOAL
 
-DEFAULT = "3x"
 UNITS_S = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
-GOAL = re.compile(r"([1-9]\d*)(x|s|m|min|h|d)")
 LINES = 20
 """Without a terminal, progress is at most this many lines."""
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.getgroup("mpbench").addoption(
-        "--bench-soak",
-        metavar="GOAL",
-        type=goal_option,
-        default=goal(DEFAULT),
-        help="length of a soak test per core: cycles (500x) or a time (90m, 2h); an interrupted soak resumes "
-        f"(default: {DEFAULT})",
-    )
 
 
 @frozen
@@ -52,17 +35,9 @@ def goal(text: str) -> Goal:
     """Goal of `text`: a count of cycles or a time. UsageError for anything else."""
     found = GOAL.fullmatch(text.strip())
     if not found:
-        raise UsageError(f"{text!r} is not a length of a soak: 500x for cycles, 90s, 30m or 2h for a time")
+        raise UsageError(NO_GOAL.format(text))
     number, unit = int(found[1]), found[2]
     return Goal(text, number, None) if unit == "x" else Goal(text, None, float(number * UNITS_S[unit]))
-
-
-def goal_option(text: str) -> Goal:
-    """goal() for argparse."""
-    try:
-        return goal(text)
-    except UsageError as e:
-        raise argparse.ArgumentTypeError(str(e)) from e
 
 
 @define
@@ -151,31 +126,3 @@ class Soak:
 def _time(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
-
-
-@pytest.fixture
-def soak(request: Any, core: str) -> Iterator[Soak]:
-    """A soak of one core: cycles until `--bench-soak` is reached, resumed if one was interrupted."""
-    config: pytest.Config = request.config
-    target, wanted = target_name(config), config.option.bench_soak
-    name = f"{target} {core} {request.node.originalname}"
-    path = reports(config) / "soak" / f"{name.replace(' ', '-')}.jsonl"
-    journal = SoakJournal(path, f"{name} {wanted.text}")
-    journal.open()
-    yield Soak(wanted, core, journal, _display(config))
-    journal.close()
-
-
-def _display(config: pytest.Config) -> Callable[[str, bool], None]:
-    """Write past pytest's capture: one line kept up to date on a terminal, else the lines worth one."""
-    capture: Any = config.pluginmanager.getplugin("capturemanager")
-
-    def show(line: str, worth_a_line: bool) -> None:
-        with capture.global_and_fixture_disabled():
-            if sys.stdout.isatty():
-                sys.stdout.write(f"\r\033[K{line}")
-            elif worth_a_line:
-                sys.stdout.write(f"\n{line}")
-            sys.stdout.flush()
-
-    return show

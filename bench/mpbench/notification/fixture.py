@@ -25,7 +25,6 @@ from mpbench.notification import collect, run
 from mpbench.notification.capabilities import Facilities, read_facilities
 from mpbench.notification.cpu_activity import of_snapshot
 from mpbench.notification.facts import EVENTS, SEGMENTS, Outlier
-from mpbench.notification.fixture_options import limits, slower
 from mpbench.notification.ftrace_session import FtraceSession, timing
 from mpbench.notification.live_histogram import Live
 from mpbench.notification.measure import (
@@ -41,6 +40,7 @@ from mpbench.notification.measure import (
 )
 from mpbench.notification.parse import unpacked
 from mpbench.notification.stimulus import best_stimulus
+from mpbench.notification.target_options import limits, slower
 
 SHOW_EVERY_S = 2.0
 PARTS, LEAST_PART = 2, 200

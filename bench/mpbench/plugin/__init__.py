@@ -1,20 +1,83 @@
 # SPDX-License-Identifier: MIT
-"""The bench inside pytest: hooks, options, progress; it judges nothing.
+"""The bench inside pytest: options, and what they switch on; it judges nothing.
 
-Options are `--bench-*` and variables `MPBENCH_*`; `--lg-*` and `LG_*` belong to labgrid. Everything here
-concerns only tests that ask for a board, i.e. that use labgrid's fixture `env`, mostly through `bench`.
+pytest imports this module in every run of an environment that has the bench, so it is light: the plug-in
+proper (collection, hooks, signals, fixtures of all rooms) is registered only for a target file that is for
+the bench, and to list fixtures. Otherwise without_board stands for it, and a test run that uses no fixture of
+the bench is as if the bench were not installed.
+
+Options are `--bench-*` and variables `MPBENCH_*`; `--lg-*` and `LG_*` belong to labgrid.
 """
 
-pytest_plugins = [
-    "mpbench.plugin.collection",
-    "mpbench.plugin.hooks",
-    "mpbench.plugin.signals",
-    "mpbench.harness.fixture",
-    "mpbench.harness.soak",
-    "mpbench.deployment.fixture",
-    "mpbench.deployment.fixture_flips",
-    "mpbench.recovery.fixture",
-    "mpbench.notification.fixture_options",
-    "mpbench.notification.fixture",
-    "mpbench.tee.fixture",
-]
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from mpbench.core import rooms
+from mpbench.core.shared_files import SHARED, TESTCASES
+
+PLUGIN = ("mpbench.plugin.collection", "mpbench.plugin.hooks", "mpbench.plugin.signals")
+MARKS = (
+    "requirement(id, ...): ids of the requirements that a test case traces to",
+    "cores(name, ...): cores for which a test with `core` is run, default: all",
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options of all rooms."""
+    group = parser.getgroup("mpbench", "test bench for STM32MP boards")
+    for module in rooms.modules("options"):
+        module.add_options(group)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> None:
+    """From a directory without tests, `pytest --lg-env ...` means the bench's own board cases."""
+    known = early_config.known_args_namespace
+    if not target_file(known):
+        return
+    sys.path.append(str(SHARED))  # the board cases import helpers as testcases.NAME
+    if not known.file_or_dir and not _has_tests(early_config.invocation_params.dir):
+        args.append(str(TESTCASES))
+        known.file_or_dir = [str(TESTCASES)]
+
+
+def target_file(option: object) -> str | None:
+    """Path of the target file as labgrid finds it: its option, else LG_ENV."""
+    path: str | None = getattr(option, "lg_env", None)
+    return os.environ.get("LG_ENV") if path is None else path
+
+
+def _has_tests(directory: Path) -> bool:
+    names = ("test_*.py", "*/test_*.py", "testcases")
+    return any(next(directory.glob(name), None) for name in names)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the plug-in proper, or what stands for it; before labgrid reads the target file."""
+    for mark in MARKS:
+        config.addinivalue_line("markers", mark)
+    option = config.option
+    path, listing = target_file(option), option.showfixtures or option.show_fixtures_per_test
+    if listing or (path and _is_for_the_bench(path)):
+        for name in (*PLUGIN, *rooms.names("fixture")):
+            config.pluginmanager.import_plugin(name)
+    else:
+        config.pluginmanager.import_plugin("mpbench.plugin.without_board")
+
+
+def _is_for_the_bench(path: str) -> bool:
+    """Whether a target file names a profile: others belong to tests that use labgrid alone.
+
+    pytest.UsageError in one line if labgrid could not read it.
+    """
+    from mpbench.core.errors import UsageError  # noqa: PLC0415 - a run without a target file needs none of it
+    from mpbench.harness.environment import has_profile, read_environment  # noqa: PLC0415
+
+    try:
+        return has_profile(read_environment(path))
+    except UsageError as e:
+        raise pytest.UsageError(str(e)) from e

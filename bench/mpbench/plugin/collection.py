@@ -1,92 +1,34 @@
 # SPDX-License-Identifier: MIT
-"""Which tests a run has: options, the environment's check, cores as parameters."""
+"""Which tests a run has: the target file is checked, cores are parameters, settled tests are left out."""
 
 import os
-import sys
 from pathlib import Path
 
 import pytest
 
 from mpbench.core.errors import InfrastructureError, UsageError
-from mpbench.core.shared_files import SHARED, TESTCASES
+from mpbench.core.shared_files import TESTCASES
 from mpbench.harness.cores import select_cores
 from mpbench.harness.environment import (
     check_environment,
     env_of,
-    lab_environment,
     profile_of,
     reports,
     target_name,
 )
+from mpbench.harness.fixtures_used import OURS, is_of
 from mpbench.harness.resume import Resumed, of_runs
-from mpbench.harness.run_state import MARKER, RUN, RunState, id_of, is_board_test, of
-from mpbench.plugin import progress
+from mpbench.harness.run_state import RUN, RunState, id_of, is_board_test, of
+from mpbench.plugin import progress, target_file
 
 OWN = frozenset(TESTCASES / name for name in ("unit", "contract", "peer", "performance", "faults", "virtual"))
 """The bench's own tests: with a board they are collected only if they are named."""
 
-FLIPS = 20
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    group = parser.getgroup("mpbench")
-    group.addoption(
-        "--bench-reports",
-        metavar="DIR",
-        default=os.environ.get("MPBENCH_REPORTS"),
-        help="where runs are recorded (default: reports/runs of the checkout; MPBENCH_REPORTS)",
-    )
-    group.addoption(
-        "--bench-progress",
-        choices=("auto", "no"),
-        default="auto",
-        help="how far the run is: a line kept up to date on a terminal, some lines elsewhere (auto)",
-    )
-    group.addoption(
-        "--bench-resume",
-        metavar="DIR",
-        help="take up the runs that are recorded below DIR: only tests without a verdict there are run",
-    )
-    group.addoption(
-        "--bench-flips", type=int, metavar="N", default=FLIPS, help=f"random bit flips per core ({FLIPS})"
-    )
-    group.addoption("--bench-seed", metavar="TEXT", default="1", help="first part of their seeds (1)")
-    group.addoption(
-        "--bench-corpus",
-        metavar="FILE",
-        help="JSON Lines of flips that this board answered as predicted: they are not tried again",
-    )
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> None:
-    """From a directory without tests, `pytest --lg-env ...` means the bench's own board cases."""
-    known = early_config.known_args_namespace
-    here = early_config.invocation_params.dir
-    if lab_environment(known.lg_env) and not known.file_or_dir and not _has_tests(here):
-        args.append(str(TESTCASES))
-        known.file_or_dir = [str(TESTCASES)]
-    if lab_environment(known.lg_env):
-        sys.path.append(str(SHARED))  # the board cases import helpers as testcases.NAME
-
-
-def _has_tests(directory: Path) -> bool:
-    names = ("test_*.py", "*/test_*.py", "testcases")
-    return any(next(directory.glob(name), None) for name in names)
-
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Check the environment before labgrid does: one line instead of a traceback."""
-    config.addinivalue_line("markers", "slow: takes more than a second")
-    config.addinivalue_line(
-        "markers", "cores(name, ...): cores for which a test with `core` is run, default: all"
-    )
-    config.addinivalue_line(
-        "markers", f"{MARKER}(id, ...): ids of the requirements that a test case traces to"
-    )
+    """Check the target file before labgrid does: one line instead of a traceback."""
     config.stash[RUN] = RunState()
-    path = lab_environment(config.option.lg_env)
-    if path:
+    if path := target_file(config.option):
         try:
             profile_of(check_environment(path))
         except UsageError as e:
@@ -94,7 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """With a board, the bench's own tests stand back unless they are asked for."""
+    """With a board, the bench's own tests are collected only if they are named."""
     if collection_path.resolve() not in OWN or not env_of(config):
         return None
     return True if not _is_named(collection_path, config) else None
@@ -106,29 +48,34 @@ def _is_named(path: Path, config: pytest.Config) -> bool:
     return any(name.is_relative_to(path) for name in named)
 
 
+@pytest.fixture(scope="session")
+def core() -> str:
+    """Name of the core under test: each core of the board in turn, or those that the mark `cores` names."""
+    raise UsageError("`core` has to be an argument of the test, or of a fixture that is one")
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """In a test that uses a board, `core` is every core of the target, or those of the mark `cores`."""
-    if not {"core", "env"} <= set(metafunc.fixturenames):
-        return
+    """`core` is every core of the target, or those of the mark `cores`."""
     env = env_of(metafunc.config)
-    profile = profile_of(env.config) if env else None
+    if not env or not is_of(metafunc._arg2fixturedefs, "core", OURS):
+        return
     try:
-        wanted, why_not = select_cores(metafunc.definition.iter_markers("cores"), profile)
+        wanted, why_not = select_cores(metafunc.definition.iter_markers("cores"), profile_of(env.config))
     except UsageError as e:
         pytest.fail(f"{metafunc.definition.nodeid}: {e}", pytrace=False)
     skip = [pytest.mark.skip(reason=why_not)] if why_not else []
-    found = [pytest.param(name, marks=skip) for name in wanted]
-    metafunc.parametrize("core", found if env else [pytest.param(None, id="no-board")])
+    metafunc.parametrize("core", [pytest.param(name, marks=skip) for name in wanted])
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Open the record as soon as it is known that a board will be tested."""
-    found = [item for item in session.items if is_board_test(item)]
-    if session.config.option.collectonly:
+    option = session.config.option
+    if option.collectonly or option.showfixtures or option.show_fixtures_per_test:
         return
+    found = [item for item in session.items if is_board_test(item)]
     state = of(session.config)
     state.waiting = {item.nodeid: item for item in found}
-    if found and env_of(session.config):
+    if found:
         try:
             continues = resumed(session.config).run
             state.open(reports(session.config), target_name(session.config), continues)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What happens while tests run: verdicts, the record, and what the run says at its end."""
+"""What happens while tests run: verdicts, the record, and the last lines of the run."""
 
 import contextlib
 from collections import Counter
@@ -8,13 +8,12 @@ from typing import Any
 
 import pytest
 
-import mpbench.report
 from mpbench.board import ownership
 from mpbench.core.errors import InfrastructureError
 from mpbench.core.evidence import SECURE_CONSOLE, Artefact, Evidence
 from mpbench.core.facts import Verdict, overall
 from mpbench.harness import place_lock
-from mpbench.harness.environment import MAIN, NO_BOARD, env_of
+from mpbench.harness.environment import MAIN, env_of
 from mpbench.harness.resume import ENDED
 from mpbench.harness.run_state import RunState, is_board_test, of
 from mpbench.harness.verdicts import (
@@ -28,6 +27,7 @@ from mpbench.harness.verdicts import (
     of_test,
 )
 from mpbench.plugin import progress
+from mpbench.report import publish
 
 _BROKEN = "is in broken state"
 """How labgrid's skip of a test with a broken strategy ends."""
@@ -74,14 +74,11 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
-    """Ask nothing of a board that nobody named, or that is known to be unusable.
+    """Skip tests of a board that is known to be unusable.
 
-    The innermost wrapper: inside pytest's own, but before labgrid's hook, which trips over the one and tries
-    the other again for each test.
+    The innermost wrapper: inside pytest's own, but before labgrid's hook, which would try the board again.
     """
     if is_board_test(item):
-        if not env_of(item.config):
-            pytest.skip(NO_BOARD)
         state = of(item.config)
         if state.blocked:
             pytest.skip(BLOCKED + state.blocked)
@@ -115,7 +112,7 @@ def _ask_for(state: RunState) -> None:
 
 
 def _make_targets(config: pytest.Config) -> None:
-    """Have labgrid make its targets where people can read along: a virtual board may be built first."""
+    """Have labgrid make its targets, with output shown: a virtual board may be built first."""
     env = env_of(config)
     capture = config.pluginmanager.getplugin("capturemanager")
     shown = capture.global_and_fixture_disabled() if capture else contextlib.nullcontext()
@@ -160,7 +157,7 @@ def _unusable(call: pytest.CallInfo[None], report: pytest.TestReport, state: Run
 
 
 def _consoles(config: pytest.Config) -> Evidence:
-    """The end of what each console said; a board that does not come up says nothing anywhere else."""
+    """The end of each console's log: the only trace of a board that does not boot."""
     target = env_of(config).targets.get(MAIN)
     recorders = [d for d in (target.drivers if target else ()) if type(d).__name__ == "ConsoleRecorder"]
     return Evidence(
@@ -213,7 +210,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         state.skip_rest(ENDED)
         state.close()
         if state.directory:
-            state.page = mpbench.report.write([state.directory], state.directory)
+            state.page = publish.write([state.directory], state.directory)
     state.release()
     session.exitstatus = _exit_code(session, state, int(exitstatus))
 
@@ -229,29 +226,27 @@ def _exit_code(session: pytest.Session, state: RunState, exitstatus: int) -> int
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """The last lines of a run: what to do without a board; else verdicts and where the page is."""
+    """The last lines of a run: verdicts, and the path of the page."""
     state = of(config)
     if not state.found:
         return
-    tell = terminalreporter.write_line
+    write = terminalreporter.write_line
     terminalreporter.section("mpbench")
     if state.blocked:
-        tell(f"the board is not usable: {state.blocked}")
+        write(f"the board is not usable: {state.blocked}")
     counts = Counter(state.verdicts())
     worst = overall(counts)
     text = ", ".join(f"{counts[v]} {v.value}" for v in Verdict if counts[v])
-    tell(f"verdict {worst.value}: {text}", **{_COLOURS.get(worst, "purple"): True, "bold": True})
-    if not env_of(config):
-        tell(f"{len(state.found)} board tests did not run; {NO_BOARD}")
+    write(f"verdict {worst.value}: {text}", **{_COLOURS.get(worst, "purple"): True, "bold": True})
     if state.trouble:
-        tell(state.trouble, red=True)
+        write(state.trouble, red=True)
     if state.page:
-        tell(f"report: {state.page}")
+        write(f"report: {state.page}")
 
 
 @contextlib.contextmanager
 def _recording(state: RunState) -> Generator[None]:
-    """A record that can't be written spoils no teardown: the run says so at its end, and ends with 3."""
+    """A failed write of the record does not break teardown: the run reports it, and ends with 3."""
     try:
         yield
     except InfrastructureError as fault:

@@ -21,16 +21,6 @@ HEAP, HEAP_STATISTICS = 1, 1
 STATISTICS_BYTES = 64
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.getgroup("mpbench").addoption(
-        "--bench-xtest",
-        metavar="WHICH",
-        default="",
-        help="cases of OP-TEE's own test suite: `all`, or those whose names contain one of these parts, "
-        "as in 4006,60 (default: a few)",
-    )
-
-
 def chosen(which: str, cases: Sequence[str], usual: Sequence[str]) -> list[str]:
     """The cases that the option selects, in the order of the suite. pytest.UsageError if it selects none."""
     if not which or which == "all":

@@ -1,41 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""Options of the measurements of notifications: of pytest, and of the target file."""
+"""Options of a target file for measurements of notifications."""
 
 from collections.abc import Mapping
 from typing import Any
 
-import pytest
-
 from mpbench.core.errors import UsageError
 from mpbench.notification.facts import SEGMENTS
-
-SAMPLES, RATE_HZ = 500, 200.0
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    group = parser.getgroup("mpbench")
-    group.addoption(
-        "--bench-samples",
-        type=int,
-        metavar="N",
-        default=SAMPLES,
-        help=f"notifications per measurement ({SAMPLES})",
-    )
-    group.addoption("--bench-live", action="store_true", help="live histogram of notifications")
-    group.addoption(
-        "--bench-baseline",
-        metavar="RUN",
-        action="append",
-        default=[],
-        help="baseline: directory of a run on this board and kernel (repeatable; samples are pooled)",
-    )
-    group.addoption(
-        "--bench-rate",
-        type=float,
-        metavar="HZ",
-        default=RATE_HZ,
-        help=f"notifications per second ({RATE_HZ})",
-    )
 
 
 def slower(config: Any) -> float:

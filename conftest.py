@@ -1,2 +1,0 @@
-# SPDX-License-Identifier: MIT
-pytest_plugins = ["mpbench.plugin"]
