@@ -16,8 +16,7 @@ from labgrid.pytestplugin.hooks import LABGRID_ENV_KEY
 from mpbench.core import directories
 from mpbench.core.errors import UsageError
 from mpbench.core.shared_files import reports_dir
-from mpbench.twin.profile import Profile, load_profile
-from mpbench.twin.profiles import profile_names
+from mpbench.twin.profile import Profile, load_profile, profile_names
 
 MAIN = "main"
 
