@@ -216,6 +216,7 @@ def test_the_record_says_which_run_board_and_boot_each_line_is_about(place):
     assert entries["u-boot"] == "2025.01-3"
     assert entries["signing key"].startswith("sha256 ")
     assert entries["target file"].startswith("played.yaml sha256 ")
+    assert entries["tests"] == f"{place.path.name} without git"
     assert lines[0]["command"][0] == "pytest"
     assert lines[-1]["counts"] == {"PASS": 2}
 
