@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Makers of sessions: every kind of server, and every userland, that the contract is tried on."""
+"""Fixtures for sessions on every kind of server and userland."""
 
 import contextlib
 import shutil
@@ -28,7 +28,7 @@ KINDS = {
 
 
 def need(kind: str) -> None:
-    """Skip where the machine lacks the server: it is a tool of the test, not of the bench."""
+    """Skip the test if the host lacks the server, which only the tests need."""
     tool = servers.SSHD if kind.startswith("openssh") else servers.DROPBEAR
     if not Path(tool).exists():
         pytest.skip(f"{tool} is not installed")
@@ -51,7 +51,7 @@ def session_on(server: servers.Server, **attributes: Any) -> SessionDriver:
 
 @contextlib.contextmanager
 def active(driver: SessionDriver | SSHDriver) -> Iterator[SessionDriver | SSHDriver]:
-    """The driver, activated and in the end deactivated."""
+    """The activated driver; deactivated when the block ends."""
     try:
         driver.target.activate(driver)
         yield driver

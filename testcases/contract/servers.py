@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Real SSH servers on loopback with throw-away keys: what the session is tried against."""
+"""Real SSH servers on loopback with temporary keys, for tests of the session."""
 
 import base64
 import contextlib
@@ -48,7 +48,7 @@ class Server:
 
 
 def children(pid: int) -> list[int]:
-    """Direct children of a process, from /proc; its threads may end while they are looked at."""
+    """Direct children of a process, from /proc; its threads may end during the search."""
     found: list[int] = []
     for task in Path(f"/proc/{pid}/task").glob("*"):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
@@ -74,7 +74,7 @@ def busybox_path(root: Path) -> str:
 
 
 def client_key(root: Path) -> Path:
-    """A private key; its public half is written beside it."""
+    """A private key; the public key is written next to it."""
     path = root / "id"
     if not path.exists():
         key = paramiko.ECDSAKey.generate()
@@ -113,7 +113,7 @@ def openssh(
 
 @contextlib.contextmanager
 def dropbear(root: Path, *, port: int = 0, path: str = "", sftp: bool = True) -> Iterator[Server]:
-    """dropbear; a forced command gives it `path` and takes sftp away, which it has no settings for."""
+    """dropbear; a forced command sets `path` and disables sftp, for which it has no settings."""
     host_key = root / "dropbear_host"
     if not host_key.exists():
         subprocess.run(
@@ -142,7 +142,7 @@ def dropbear(root: Path, *, port: int = 0, path: str = "", sftp: bool = True) ->
 
 
 def _with_home(root: Path, command: list[str]) -> list[str]:
-    """`command` in a mount name space where the user's home is ours: dropbear looks nowhere else for keys."""
+    """`command` in a mount name space with a temporary home: dropbear reads keys only there."""
     home = root / "home" / ".ssh"
     home.mkdir(parents=True, exist_ok=True)
     home.parent.chmod(0o700)
@@ -169,7 +169,7 @@ def _serve(kind: str, command: list[str], root: Path, port: int, key: paramiko.P
 
 
 def _await_port(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    """A listener announces itself on no channel of ours: short tries until it accepts."""
+    """Wait until the server accepts connections."""
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         assert process.poll() is None, log.read_text()
@@ -180,7 +180,7 @@ def _await_port(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """End the server and whatever serves its connections."""
+    """Kill the server and the processes that serve its connections."""
     for pid in [*children(process.pid), process.pid]:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)

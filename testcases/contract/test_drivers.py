@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The drivers behind the session, on real servers with made-up trees and power ports."""
+"""The drivers on top of the session, on real SSH servers with artificial sysfs trees and power ports."""
 
 import re
 import threading
@@ -29,7 +29,7 @@ from testcases.contract.conftest import Serve, active, session_on
 
 @pytest.fixture
 def sysfs(tmp_path: Path) -> Path:
-    """Two cores as a kernel shows them: m0 comes first here, m33 second."""
+    """A sysfs tree with two cores, m0 as remoteproc0 and m33 as remoteproc1."""
     for index, name in enumerate(("m0", "m33")):
         core = tmp_path / f"class/remoteproc/remoteproc{index}"
         (core / "device/of_node").mkdir(parents=True)
@@ -44,7 +44,7 @@ def sysfs(tmp_path: Path) -> Path:
 
 @pytest.fixture(params=["openssh", "dropbear-busybox-no-sftp"])
 def remoteproc(request: pytest.FixtureRequest, serve: Serve, sysfs: Path) -> Iterator[RemoteprocDriver]:
-    """A RemoteprocDriver on the made-up tree."""
+    """A RemoteprocDriver on the artificial tree."""
     with active(session_on(serve(request.param))) as session:
         driver = RemoteprocDriver(  # type: ignore[misc]  # labgrid's own two are not seen
             session.target,
@@ -58,7 +58,7 @@ def remoteproc(request: pytest.FixtureRequest, serve: Serve, sysfs: Path) -> Ite
 
 
 def test_cores_are_found_by_name(remoteproc: RemoteprocDriver, sysfs: Path):
-    """Names decide, whatever the index; a swap of indices between two looks is noticed."""
+    """Cores are found by name; swapped indices are detected."""
     assert remoteproc.cores() == ["m0", "m33"]
     assert remoteproc.index("m33") == "remoteproc1"
     (sysfs / "class/remoteproc/remoteproc0/name").write_text("m33\n")
@@ -70,8 +70,8 @@ def test_cores_are_found_by_name(remoteproc: RemoteprocDriver, sysfs: Path):
         remoteproc.core_state("m4")
 
 
-def test_writes_tell_their_errno(remoteproc: RemoteprocDriver, sysfs: Path):
-    """OK for a write that the kernel takes; the errno's name for one it refuses or a file it lacks."""
+def test_writes_return_their_errno(remoteproc: RemoteprocDriver, sysfs: Path):
+    """OK for a write that the kernel accepts, the errno's name for a refusal or a missing file."""
     assert remoteproc.write("m33", "firmware", "x", 5) == "ENOENT"
     assert remoteproc.write("m33", "state", "start", 5) == "OK"
     assert (sysfs / "class/remoteproc/remoteproc1/state").read_text().startswith("start")
@@ -82,7 +82,7 @@ def test_writes_tell_their_errno(remoteproc: RemoteprocDriver, sysfs: Path):
 
 
 def test_what_is_meant_for_one_core_never_reaches_another(remoteproc: RemoteprocDriver, sysfs: Path):
-    """Indices change when drivers are bound anew: a write and a look at the trace find their core again."""
+    """When indices change, a write and a read of the trace find the core by its name again."""
     assert remoteproc.index("m33") == "remoteproc1"
     trees = [sysfs / f"class/remoteproc/remoteproc{n}" for n in (0, 1)]
     for tree, name in zip(trees, ("m33", "m0"), strict=True):
@@ -95,10 +95,10 @@ def test_what_is_meant_for_one_core_never_reaches_another(remoteproc: Remoteproc
     assert remoteproc.trace("m33") == b"mpbench alive m33 1\n"
 
 
-def test_a_core_that_is_never_where_it_was_is_given_up(
+def test_a_directory_that_changes_twice_is_an_error(
     remoteproc: RemoteprocDriver, monkeypatch: pytest.MonkeyPatch
 ):
-    """Two looks find another core in its place: nothing is written, and it is said."""
+    """If the directory belongs to another core twice, nothing is written and an error names it."""
     monkeypatch.setattr(remoteproc, "index", lambda _core: "remoteproc0")
     with pytest.raises(BoardFailure, match="changed while it was written to"):
         remoteproc.write("m33", "state", "start", 5)
@@ -107,7 +107,7 @@ def test_a_core_that_is_never_where_it_was_is_given_up(
 
 
 def test_transitions_are_read_back(remoteproc: RemoteprocDriver, sysfs: Path):
-    """A write that succeeded proves nothing: the state is what is read afterwards."""
+    """The state is read back after a write, and awaited."""
     state = sysfs / "class/remoteproc/remoteproc1/state"
     assert remoteproc.transition("m33", "start", "running", 0.2) == Transition("OK", "startne")
     timer = threading.Timer(0.1, state.write_text, ["running\n"])
@@ -116,14 +116,14 @@ def test_transitions_are_read_back(remoteproc: RemoteprocDriver, sysfs: Path):
     timer.join()
 
 
-def test_attributes_of_one_core_take_one_look(remoteproc: RemoteprocDriver):
-    """Several files at once; what is missing shows its errno in brackets."""
+def test_attributes_of_one_core_take_one_round_trip(remoteproc: RemoteprocDriver):
+    """Several files are read at once; an unreadable one has its errno in brackets."""
     found = remoteproc.attributes("m0", "state", "fw_format")
     assert found == {"state": "offline", "fw_format": "[ENOENT]"}
 
 
 def test_the_trace_is_bytes_or_none(remoteproc: RemoteprocDriver, sysfs: Path):
-    """A trace buffer's bytes are kept; a core without one has None."""
+    """trace() returns the buffer's bytes, None for a core without a buffer."""
     (sysfs / "debug/remoteproc/remoteproc1/trace0").write_bytes(b"mpbench\0\xff")
     assert remoteproc.trace("m33") == b"mpbench\0\xff"
     assert remoteproc.trace("m0") is None
@@ -139,7 +139,7 @@ def test_the_firmware_directory_is_where_the_kernel_looks(remoteproc: Remoteproc
 
 
 def test_a_read_only_firmware_directory_is_replaced(remoteproc: RemoteprocDriver, sysfs: Path):
-    """Where /lib/firmware can't be written, the kernel is told of a directory of ours."""
+    """If /lib/firmware is not writable, a new directory is set in firmware_class.path."""
     (sysfs / "firmware").write_text("a file in its place: no directory can be made there")
     assert remoteproc.firmware_path("a.fw") == "/run/mpbench-firmware/a.fw"
     assert (sysfs / "module/firmware_class/parameters/path").read_text() == "/run/mpbench-firmware"
@@ -162,12 +162,12 @@ def test_a_read_only_firmware_directory_is_replaced(remoteproc: RemoteprocDriver
     ],
 )
 def test_who_manages_a_core(fw_format: str, compatible: list[str], ta: bool, manager: Manager):
-    """ST's fw_format decides where there is one, else the compatible and the TA together."""
+    """fw_format decides if the kernel has it, else compatible and TA together."""
     assert manager_of(fw_format, compatible, ta) is manager
 
 
 def test_the_tee_is_seen_by_its_files():
-    """Devices and trusted applications are told apart; UUIDs compare whatever their case."""
+    """Devices and trusted applications are distinguished; UUIDs are compared without case."""
     found = tee.parse(["/dev/tee0", f"{tee.BUS}/optee-ta-80A4C275-0a47-4905-8285-1486a9771a08", "/x"])
     assert found.present
     assert found.has("80a4c275-0A47-4905-8285-1486a9771a08")
@@ -176,13 +176,13 @@ def test_the_tee_is_seen_by_its_files():
 
 
 def test_looking_for_a_tee_takes_one_command(serve: Serve):
-    """The look at the board itself works in its shell."""
+    """The command that lists the TEE's devices works in the board's shell."""
     with active(session_on(serve())) as session:
         assert tee.tee(session).devices <= set(tee.DEVICES)
 
 
-def test_a_kernel_log_that_can_not_be_followed_is_told(serve: Serve, tmp_path: Path, monkeypatch):
-    """Without /dev/kmsg the follower says so, marks fall back, and nothing waits for ever."""
+def test_a_kernel_log_that_cannot_be_followed(serve: Serve, tmp_path: Path, monkeypatch):
+    """Without /dev/kmsg the follower has the reason, and marks fall back without waiting."""
     monkeypatch.setattr("mpbench.board.kernel_log.MARKER_TIMEOUT_S", 0.1)
     monkeypatch.setattr("mpbench.board.kernel_log.PRINTK_DEVKMSG", str(tmp_path / "limit"))
     with active(session_on(serve())) as session:
@@ -203,7 +203,7 @@ class ServerPower(Driver, PowerProtocol):
 
     root: Path = attr.ib()
     port: int = attr.ib()
-    obeys: bool = attr.ib(default=True)
+    works: bool = attr.ib(default=True)
 
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
@@ -215,7 +215,7 @@ class ServerPower(Driver, PowerProtocol):
             self.server = self.board.__enter__()
 
     def off(self) -> None:
-        if self.obeys and self.board is not None:
+        if self.works and self.board is not None:
             servers.stop(self.server.process)
             self.board = None
 
@@ -226,7 +226,7 @@ class ServerPower(Driver, PowerProtocol):
 
 @pytest.fixture
 def stm32mp(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[STM32MPStrategy]:
-    """A strategy whose board boots with a new boot_id each time, and has just begun to run."""
+    """A strategy whose board has a new boot_id after each boot, and an uptime of 0."""
     (tmp_path / "uptime").write_text("0.00 0.00\n")
     monkeypatch.setattr(strategy, "UPTIME", str(tmp_path / "uptime"))
     server = serve("openssh")
@@ -238,13 +238,13 @@ def stm32mp(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     hello = FramedShell.hello
     monkeypatch.setattr(FramedShell, "hello", lambda shell, t: hello(shell, t) and f"boot {next(boots)}")
     yield made
-    power.obeys = True
+    power.works = True
     power.off()
     target.cleanup()
 
 
 def test_off_and_shell(stm32mp: STM32MPStrategy):
-    """A board comes up, goes down and comes up again, each time another boot."""
+    """The board is switched on, off and on again; each boot has another boot_id."""
     session: SessionDriver = stm32mp.session
     stm32mp.transition("shell")
     assert stm32mp.status is Status.shell
@@ -258,17 +258,17 @@ def test_off_and_shell(stm32mp: STM32MPStrategy):
     assert session.boot_id != first
 
 
-def test_a_power_port_that_lies_is_found_out(stm32mp: STM32MPStrategy):
-    """Power off that leaves SSH answering breaks the strategy, and it stays broken with the first cause."""
+def test_a_power_port_that_misreports_is_detected(stm32mp: STM32MPStrategy):
+    """If SSH answers after power off, the strategy is broken and keeps the first cause."""
     stm32mp.transition("shell")
-    stm32mp.power.obeys = False
+    stm32mp.power.works = False
     for _ in range(2):
         with pytest.raises(StrategyError) as raised:
             stm32mp.transition("off")
         assert "SSH still answers" in str(raised.value.__cause__)
 
 
-def test_the_same_boot_after_a_power_cycle_is_found_out(
+def test_the_same_boot_after_a_power_cycle_is_detected(
     stm32mp: STM32MPStrategy, monkeypatch: pytest.MonkeyPatch
 ):
     """A power cycle must change boot_id."""
@@ -280,8 +280,8 @@ def test_the_same_boot_after_a_power_cycle_is_found_out(
     assert "boot_id is always the same as before" in str(raised.value.__cause__)
 
 
-def test_a_board_that_runs_for_longer_than_it_is_on_is_found_out(stm32mp: STM32MPStrategy, tmp_path: Path):
-    """Whatever its boot_id was: what ran before power on was not switched off."""
+def test_an_uptime_longer_than_the_power_on_time_is_detected(stm32mp: STM32MPStrategy, tmp_path: Path):
+    """An uptime longer than the time since power on means that the board was not switched off."""
     (tmp_path / "uptime").write_text("4711.05 9000.00\n")
     with pytest.raises(StrategyError) as raised:
         stm32mp.transition("shell")
@@ -292,8 +292,8 @@ def test_a_board_that_runs_for_longer_than_it_is_on_is_found_out(stm32mp: STM32M
     )
 
 
-def test_a_board_that_does_not_say_how_long_it_runs_is_no_board(stm32mp: STM32MPStrategy, tmp_path: Path):
-    """Without its uptime nobody knows whether power was cycled."""
+def test_an_unreadable_uptime_is_an_error(stm32mp: STM32MPStrategy, tmp_path: Path):
+    """An unreadable uptime is an error: a power cycle cannot be verified without it."""
     (tmp_path / "uptime").unlink()
     with pytest.raises(StrategyError) as raised:
         stm32mp.transition("shell")
@@ -307,7 +307,7 @@ def test_a_board_that_does_not_say_how_long_it_runs_is_no_board(stm32mp: STM32MP
 def test_whatever_a_power_port_raises_is_its_fault(
     stm32mp: STM32MPStrategy, monkeypatch: pytest.MonkeyPatch, error: Exception, words: str
 ):
-    """An error of labgrid's backends, an assertion too, is the lab's, with the switch's name, on one line."""
+    """Every exception of labgrid's backends is a one-line InfrastructureError that names the switch."""
 
     def fail(_power: ServerPower) -> None:
         raise error
@@ -347,7 +347,7 @@ def test_an_error_of_a_switch_shows_no_password():
 
 
 def test_a_board_that_never_answers_is_given_up(stm32mp: STM32MPStrategy, monkeypatch: pytest.MonkeyPatch):
-    """No SSH by the boot deadline: InfrastructureError behind the strategy's error, with the time."""
+    """Without SSH after boot_timeout_s the strategy fails with an InfrastructureError as cause."""
     monkeypatch.setattr(ServerPower, "on", lambda _power: None)
     with pytest.raises(StrategyError) as raised:
         stm32mp.transition("shell")
@@ -359,7 +359,7 @@ def test_a_board_that_never_answers_is_given_up(stm32mp: STM32MPStrategy, monkey
 def test_a_board_that_is_busy_with_booting_is_tried_again(
     stm32mp: STM32MPStrategy, monkeypatch: pytest.MonkeyPatch, fault: type[InfrastructureError]
 ):
-    """A server that greets and then stalls gets another try; the boot's deadline ends them."""
+    """If the server greets and then stalls, the login is repeated until boot_timeout_s."""
     hello, stalls = FramedShell.hello, iter([True, True, False])
 
     def stalling(shell: FramedShell, timeout_s: float) -> str:
@@ -377,14 +377,14 @@ def test_a_board_that_is_busy_with_booting_is_tried_again(
 
 
 @pytest.mark.parametrize("status", ["unknown", "bootloader"])
-def test_what_can_not_be_reached_is_refused(stm32mp: STM32MPStrategy, status: str):
-    """There is no way to `unknown`, nor to the boot loader without a UBootDriver."""
+def test_unreachable_states_are_refused(stm32mp: STM32MPStrategy, status: str):
+    """`unknown` cannot be reached, nor the boot loader without a UBootDriver."""
     with pytest.raises(StrategyError) as raised:
         stm32mp.transition(status)
     assert "cannot" in str(raised.value.__cause__)
 
 
-def test_force_believes_and_connects(stm32mp: STM32MPStrategy):
+def test_force_assumes_the_state_and_connects(stm32mp: STM32MPStrategy):
     """--lg-initial-state shell connects to a board that is up already; off touches nothing."""
     stm32mp.force("off")
     assert stm32mp.status is Status.off
@@ -395,8 +395,8 @@ def test_force_believes_and_connects(stm32mp: STM32MPStrategy):
         stm32mp.force("unknown")
 
 
-def test_force_asks_for_no_new_boot(stm32mp: STM32MPStrategy):
-    """Believed is believed, of a board as well that this strategy itself switched on before."""
+def test_force_needs_no_new_boot(stm32mp: STM32MPStrategy):
+    """force() does not check for a new boot, even if this strategy switched the board on before."""
     stm32mp.transition("shell")
     before = stm32mp.session.boot_id
     stm32mp.force("shell")

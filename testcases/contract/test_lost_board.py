@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A board that is not this run's any more: nothing is done to it, whoever asks for it."""
+"""Nothing is done to a board that no longer belongs to this run."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -22,7 +22,7 @@ WORDS = "the lock of place p is lost"
 
 
 class Lock:
-    """Of a place that somebody else may release."""
+    """The lock of a place that another user may release."""
 
     def __init__(self) -> None:
         self.lost = False
@@ -34,7 +34,7 @@ class Lock:
 
 @pytest.fixture
 def lost(stm32mp: STM32MPStrategy) -> Iterator[Target]:
-    """A board that is up, with a session that stands, and was released by somebody else a moment ago."""
+    """A running board with a connected session, whose place another user has just released."""
     lock = Lock()
     stm32mp.transition("shell")
     ownership.guard(stm32mp.target, lock)
@@ -62,13 +62,13 @@ ACTIONS: dict[str, Callable[[Target], object]] = {
 
 @pytest.mark.parametrize("action", ACTIONS)
 def test_nothing_is_done_to_a_lost_board(lost: Target, action: str):
-    """Commands, files, power: the very next action is refused in one line."""
+    """Commands, files and power: the next action fails with one line."""
     with pytest.raises(InfrastructureError, match=WORDS):
         ACTIONS[action](lost)
 
 
 def test_a_strategy_drives_no_lost_board(lost: Target):
-    """Neither off nor on: the power port is not asked."""
+    """The strategy does not use the power port."""
     strategy: STM32MPStrategy = lost.get_driver("Strategy")
     with pytest.raises(StrategyError) as raised:
         strategy.transition("off")
@@ -77,7 +77,7 @@ def test_a_strategy_drives_no_lost_board(lost: Target):
 
 
 def test_nothing_is_written_to_a_lost_boards_console():
-    """The recorder refuses, and so does the serial driver below it; what the board says is still read."""
+    """Recorder and serial driver refuse to write; the console is still recorded."""
     target, lock = Target("lost"), Lock()
     NetworkSerialPort(target, "uart", "127.0.0.1", 1, protocol="raw")
     serial = SerialDriver(target, "port")
@@ -92,7 +92,7 @@ def test_nothing_is_written_to_a_lost_boards_console():
     assert recorder.since(0) == b""
 
 
-def test_a_target_that_nobody_guards_is_as_it_was(stm32mp: STM32MPStrategy):
-    """A board on the desk has no lock, and asks nobody."""
+def test_a_target_without_guard_is_not_checked(stm32mp: STM32MPStrategy):
+    """A board without a guard is not checked."""
     stm32mp.transition("shell")
     assert stm32mp.session.execute("echo up").stdout == b"up\n"

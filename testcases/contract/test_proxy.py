@@ -32,7 +32,7 @@ UserKnownHostsFile {known_hosts}
 
 @pytest.fixture
 def lab_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[servers.Server]:
-    """The proxy, as labgrid's ssh finds it: by name, in the user's own configuration."""
+    """The proxy, which labgrid's ssh finds by name in a user's configuration."""
     root = tmp_path / "lab-host"
     root.mkdir()
     with servers.openssh(root) as server:
@@ -54,14 +54,14 @@ def lab_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[server
 
 
 def forget_lab_host() -> None:
-    """labgrid keeps its connections for the life of the process."""
+    """Close labgrid's connection, which it keeps until the process ends."""
     found = sshmanager._connections.pop(LAB_HOST, None)
     if found is not None and found.isconnected():
         found.disconnect()
 
 
-def behind(server: servers.Server) -> SessionDriver:
-    """A session whose board can be reached through the lab host only, as an exporter says of it."""
+def through_proxy(server: servers.Server) -> SessionDriver:
+    """A session whose board is reached through the lab host, as an exporter configures it."""
     driver = session_on(server, connect_timeout_s=5.0)
     driver.networkservice.extra = {"proxy_required": True, "proxy": LAB_HOST}
     return driver
@@ -69,8 +69,8 @@ def behind(server: servers.Server) -> SessionDriver:
 
 @pytest.mark.usefixtures("lab_host")
 def test_a_session_goes_through_the_proxy(serve: Serve, tmp_path: Path):
-    """Commands and files pass; the host key is pinned under the board's own address."""
-    with active(behind(serve("openssh"))) as session:
+    """Commands and files pass through the proxy; the host key is pinned under the board's address."""
+    with active(through_proxy(serve("openssh"))) as session:
         address = session.address()
         assert (address.host, address.tcp_port != address.port) == ("localhost", True)
         assert session.execute("echo through").stdout == b"through\n"
@@ -80,8 +80,8 @@ def test_a_session_goes_through_the_proxy(serve: Serve, tmp_path: Path):
 
 
 def test_a_proxy_that_goes_away_is_a_lost_link(serve: Serve, lab_host: servers.Server):
-    """When the lab host is gone every call says so; once it is back, the session can reconnect."""
-    with active(behind(serve("dropbear"))) as session:
+    """When the lab host ends, every call fails; when it is back, the session can reconnect."""
+    with active(through_proxy(serve("dropbear"))) as session:
         servers.stop(lab_host.process)
         with pytest.raises(InfrastructureError, match=r"connection lost|the shell ended"):
             session.execute("true", timeout_s=20)
@@ -96,10 +96,10 @@ def test_a_proxy_that_goes_away_is_a_lost_link(serve: Serve, lab_host: servers.S
 
 
 def test_no_proxy_is_one_line(serve: Serve, lab_host: servers.Server):
-    """If the lab host never answers, one line of InfrastructureError names the board."""
+    """If the lab host does not answer, a one-line InfrastructureError names the board."""
     server = serve("openssh")
     servers.stop(lab_host.process)
-    session = behind(server)
+    session = through_proxy(server)
     with pytest.raises(
         InfrastructureError, match=rf"127\.0\.0\.1 port {server.port}: cannot connect through the proxy"
     ) as raised:

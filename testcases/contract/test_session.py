@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What every session must do, on every server and userland."""
+"""The contract of a session, on every kind of server and userland."""
 
 import os
 import stat
@@ -18,13 +18,13 @@ from mpbench.core.errors import InfrastructureError, UsageError
 
 
 def test_a_command_gives_its_exit_code_and_both_streams(session: SessionDriver):
-    """Exit code, stdout and stderr arrive apart and unchanged."""
+    """Exit code, stdout and stderr are separate and unchanged."""
     reply = session.execute("echo out; echo err >&2; exit 3")
     assert (reply.code, reply.stdout, reply.stderr) == (3, b"out\n", b"err\n")
 
 
 def test_labgrids_run_gives_lines(session: SessionDriver):
-    """run() speaks labgrid's CommandProtocol: lists of lines and the exit code."""
+    """run() implements labgrid's CommandProtocol: lists of lines and the exit code."""
     assert isinstance(session, CommandProtocol)
     assert session.run("printf 'a\\nb'; echo c >&2; false") == (["a", "b"], ["c"], 1)
     assert session.run_check("echo fine") == ["fine"]
@@ -41,19 +41,19 @@ def test_every_byte_survives(session: SessionDriver):
 
 
 def test_bytes_that_are_no_text_are_kept_by_run(session: SessionDriver):
-    """Invalid UTF-8 comes back as surrogates, which encode to the same bytes again."""
+    """Invalid UTF-8 becomes surrogates, which encode to the original bytes."""
     lines, _, _ = session.run("printf '\\377\\300'")
     assert lines[0].encode("utf-8", "surrogateescape") == b"\xff\xc0"
 
 
 def test_large_output_on_both_streams_does_not_block(session: SessionDriver):
-    """Megabytes on stdout and stderr at once arrive whole."""
+    """Megabytes on stdout and stderr at once arrive completely."""
     reply = session.execute("head -c 3000000 /dev/zero >&2 & head -c 3000000 /dev/zero; wait")
     assert (len(reply.stdout), len(reply.stderr)) == (3000000, 3000000)
 
 
 def test_a_command_leaves_no_trace_in_the_next(session: SessionDriver):
-    """Working directory, variables, options and exit stay inside their command."""
+    """Working directory, variables, options and exit have no effect on later commands."""
     session.execute("cd /; X=1; set -e; trap 'echo late' EXIT; exit 9")
     reply = session.execute('echo "$X"; false; pwd')
     assert reply.code == 0
@@ -68,7 +68,7 @@ def test_quotes_newlines_and_odd_characters_pass(session: SessionDriver):
 
 
 def test_a_command_reads_an_empty_stdin(session: SessionDriver):
-    """A command that reads stdin meets its end at once instead of eating the next command."""
+    """A command that reads stdin gets end of file, not the next command."""
     assert session.execute("cat; echo end").stdout == b"end\n"
 
 
@@ -80,8 +80,8 @@ def test_output_of_a_forgotten_background_job_is_not_the_next_commands(session: 
     assert session.execute("echo mine").stdout == b"mine\n"
 
 
-def test_output_that_comes_unasked_is_not_the_next_commands(session: SessionDriver, tmp_path: Path):
-    """A program that puts itself into the background is noticed by its first byte; nobody gets its output."""
+def test_unsolicited_output_is_not_the_next_commands(session: SessionDriver, tmp_path: Path):
+    """Output of a daemon is detected by its first byte and belongs to no command."""
     (tmp_path / "daemon").write_text("#!/bin/sh\n(sleep 0.05; echo stray; sleep 0.2; echo stray) &\n")
     (tmp_path / "daemon").chmod(0o700)
     shell = session._shell()
@@ -93,24 +93,24 @@ def test_output_that_comes_unasked_is_not_the_next_commands(session: SessionDriv
 
 
 def test_a_plain_command_keeps_its_streams_apart(session: SessionDriver, tmp_path: Path):
-    """One program with its arguments, which needs no shell of its own: exit code and both streams as ever."""
-    (tmp_path / "tells").write_text("#!/bin/sh\ncat; echo out; printf 'err\\0' >&2; exit 4\n")
-    (tmp_path / "tells").chmod(0o700)
+    """A plain command, which runs without a subshell, has its exit code and both streams."""
+    (tmp_path / "prints").write_text("#!/bin/sh\ncat; echo out; printf 'err\\0' >&2; exit 4\n")
+    (tmp_path / "prints").chmod(0o700)
     for _ in range(3):
-        reply = session.execute(f"{tmp_path}/tells")
+        reply = session.execute(f"{tmp_path}/prints")
         assert (reply.code, reply.stdout, reply.stderr) == (4, b"out\n", b"err\0")
         assert session.execute("true").stderr == b""
         assert session.execute("true; echo else >&2").stderr == b"else\n"
 
 
 def test_a_command_with_nul_is_misuse(session: SessionDriver):
-    """NUL can't be part of a command line; the caller is told."""
+    """NUL in a command line is a UsageError."""
     with pytest.raises(UsageError, match="NUL"):
         session.execute("echo \0")
 
 
 def test_a_command_that_kills_its_shell_is_a_lab_fault_and_the_next_works(session: SessionDriver):
-    """The shell of a session can be lost; the transport goes on with a new one."""
+    """If a command kills the shell, the session opens a new one on the same transport."""
     with pytest.raises(InfrastructureError, match="shell ended"):
         session.execute("kill -KILL $$")
     assert session.execute("echo again").stdout == b"again\n"
@@ -127,7 +127,7 @@ def test_a_hanging_command_ends_at_its_deadline_and_is_killed(session: SessionDr
 
 
 def test_a_hanging_call_does_not_stop_other_work(session: SessionDriver):
-    """call() has a shell of its own: commands beside it are answered while it hangs."""
+    """call() has a shell of its own: other commands are answered while it hangs."""
     raised = []
 
     def hang() -> None:
@@ -147,7 +147,7 @@ def test_a_hanging_call_does_not_stop_other_work(session: SessionDriver):
 
 
 def test_endless_output_is_cut_off(session: SessionDriver):
-    """A command whose output does not end stops at the limit, not at the lab host's memory."""
+    """A command with endless output fails at the limit of its output."""
     session._shell()._limit = 1 << 20
     with pytest.raises(InfrastructureError, match="exceeds 1048576 bytes"):
         session.execute("cat /dev/zero")
@@ -164,14 +164,14 @@ def test_spawned_output_arrives_while_it_runs_and_dies_with_its_channel(session:
     await_none("sleep", "4713")
 
 
-def test_a_spawned_command_that_ends_tells_its_exit_code(session: SessionDriver):
-    """A spawned command's rest and exit code are to be had, stderr apart."""
+def test_a_spawned_command_has_its_exit_code(session: SessionDriver):
+    """finish() of a spawned command returns the rest of stdout, stderr and the exit code."""
     reply = session.spawn("printf 'a\\0b'; echo e >&2; exit 7").finish(5.0)
     assert (reply.code, reply.stdout, reply.stderr) == (7, b"a\0b", b"e\n")
 
 
 def test_boot_id_is_known(session: SessionDriver):
-    """The session remembers which boot it talks to."""
+    """The session has the boot_id of the board."""
     assert session.boot_id == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
@@ -179,7 +179,7 @@ def test_boot_id_is_known(session: SessionDriver):
 
 
 def test_read_many_gives_bytes_and_errno_names(session: SessionDriver, tmp_path: Path):
-    """Contents are exact, whatever they hold; what can't be read is named by its errno."""
+    """Contents are exact; an unreadable file has its errno's name."""
     files = {
         "text": b"enabled\n",
         "binary": bytes(range(256)) * 3,
@@ -201,7 +201,7 @@ def test_read_many_gives_bytes_and_errno_names(session: SessionDriver, tmp_path:
 
 
 def test_fifty_reads_take_one_round_trip(session: SessionDriver):
-    """50 files that exist, or do not exist, are one command for the board."""
+    """50 files, existing or not, are read by one command."""
     paths = [f"/proc/sys/kernel/{p.name}" for p in Path("/proc/sys/kernel").iterdir() if p.is_file()]
     readable = [p for p in paths if os.access(p, os.R_OK)][:45] + [f"/nowhere/{i}" for i in range(5)]
     session.execute("true")
@@ -213,7 +213,7 @@ def test_fifty_reads_take_one_round_trip(session: SessionDriver):
 
 
 def test_a_look_is_one_round_trip_in_order(session: SessionDriver, tmp_path: Path):
-    """One command before the files are read and one after it; their errors are nobody's output."""
+    """look() runs one command before and one after the reads; their stderr is dropped."""
     (tmp_path / "seen").write_bytes(b"0\n")
     paths = [str(tmp_path / "seen"), str(tmp_path / "missing")]
     seq = session._shell()._seq
@@ -228,7 +228,7 @@ def test_a_look_is_one_round_trip_in_order(session: SessionDriver, tmp_path: Pat
 
 
 def test_files_that_look_like_many_files_are_one(session: SessionDriver, tmp_path: Path):
-    """Content that has the form of the lines between files is content."""
+    """File content that looks like a header line is content."""
     (tmp_path / "log").write_bytes(b"\n==> /dev/null <==\n\n==> //./dev/null <==\n")
     paths = [str(tmp_path / "log"), "/proc/self/environ", "/dev/null"]
     found = session.read_many(paths)
@@ -238,7 +238,7 @@ def test_files_that_look_like_many_files_are_one(session: SessionDriver, tmp_pat
 
 
 def test_relative_paths_are_misuse(session: SessionDriver):
-    """A path is absolute, so that it can't be an option of some tool."""
+    """A relative path is a UsageError: a tool might take it as an option."""
     for call in (session.read, session.get_bytes, lambda p: session.put_bytes(b"", p)):
         with pytest.raises(UsageError, match="absolute"):
             call("-n")
@@ -249,7 +249,7 @@ def test_relative_paths_are_misuse(session: SessionDriver):
 
 @pytest.mark.parametrize("size", [0, 1, 65537, 1 << 20])
 def test_upload_and_download_keep_every_byte(session: SessionDriver, tmp_path: Path, size: int):
-    """A file is the same on both sides, empty and large ones too, and nothing else is left."""
+    """Uploaded and downloaded bytes are equal for all sizes; no temporary file remains."""
     data = os.urandom(size)
     path = tmp_path / "to" / "firm ware's.bin"
     path.parent.mkdir()
@@ -261,7 +261,7 @@ def test_upload_and_download_keep_every_byte(session: SessionDriver, tmp_path: P
 
 
 def test_labgrids_put_and_get(session: SessionDriver, tmp_path: Path):
-    """put() and get() speak labgrid's FileTransferProtocol, with files and with directories."""
+    """put() and get() implement labgrid's FileTransferProtocol, with files and directories."""
     assert isinstance(session, FileTransferProtocol)
     (tmp_path / "source").write_bytes(b"content")
     (tmp_path / "there").mkdir()
@@ -277,7 +277,7 @@ def test_labgrids_put_and_get(session: SessionDriver, tmp_path: Path):
 
 
 def test_an_upload_replaces_at_once(session: SessionDriver, tmp_path: Path):
-    """Whoever has the old file open keeps the old bytes: the new file is another one."""
+    """A process that has the old file open reads the old bytes: the new file replaces it."""
     path = tmp_path / "f"
     path.write_bytes(b"old")
     with path.open("rb") as reader:
@@ -286,8 +286,8 @@ def test_an_upload_replaces_at_once(session: SessionDriver, tmp_path: Path):
     assert path.read_bytes() == b"new"
 
 
-def test_what_can_not_be_written_is_told_with_its_errno(session: SessionDriver, tmp_path: Path):
-    """A missing directory and a directory in the file's place are LabFaults with the errno's name."""
+def test_a_failed_write_has_its_errno(session: SessionDriver, tmp_path: Path):
+    """A missing directory, or a directory at the path, is an error with the errno's name."""
     with pytest.raises(InfrastructureError, match="ENOENT"):
         session.put_bytes(b"x", str(tmp_path / "no" / "where"))
     (tmp_path / "dir").mkdir()
@@ -299,13 +299,13 @@ def test_what_can_not_be_written_is_told_with_its_errno(session: SessionDriver, 
 
 
 def test_a_download_of_a_changing_file_is_refused(session: SessionDriver):
-    """A file that differs between hash and bytes is not passed on."""
+    """A file that changes between its hash and its bytes is an error."""
     with pytest.raises(InfrastructureError, match="file changed"):
         session.get_bytes("/proc/sys/kernel/random/uuid")
 
 
 def test_upload_through_the_only_channel(session: SessionDriver, tmp_path: Path):
-    """Where the server allows one channel only, files travel as text through the shell, as safely."""
+    """If the server allows only one channel, files are sent as text through the shell, hash-verified."""
     session._one_channel = True
     data = os.urandom(20000) + b"\0\\%'"
     session.put_bytes(data, str(tmp_path / "f"))
@@ -321,7 +321,7 @@ def test_upload_through_the_only_channel(session: SessionDriver, tmp_path: Path)
 
 
 def processes(*arguments: str) -> list[str]:
-    """Processes whose command line is just these arguments (a shell's own name aside)."""
+    """Ids of processes whose command line ends with these arguments."""
     wanted = "\0".join(arguments).encode() + b"\0"
     found = []
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
@@ -334,7 +334,7 @@ def processes(*arguments: str) -> list[str]:
 
 
 def await_none(*arguments: str) -> None:
-    """A kill is done when the kernel gets to it, and tells nobody: look until there is no such process."""
+    """Wait until there is no such process: the kernel completes a kill later, without an event."""
     deadline = time.monotonic() + 5
     while found := processes(*arguments):
         assert time.monotonic() < deadline, f"{arguments} lives on as {found}"
@@ -342,7 +342,7 @@ def await_none(*arguments: str) -> None:
 
 
 def await_gone(pid: int) -> None:
-    """A process that somebody else kills sends us no event: look until it is gone."""
+    """Wait until a process is gone that is not a child of this one."""
     deadline = time.monotonic() + 5
     while Path(f"/proc/{pid}").exists():
         assert time.monotonic() < deadline, f"process {pid} lives on"

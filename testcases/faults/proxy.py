@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A TCP proxy that does to a connection what bad networks and bad cables do."""
+"""A TCP proxy that damages, delays and cuts connections."""
 
 import contextlib
 import random
@@ -12,11 +12,11 @@ from typing import Any
 from attrs import define, field
 
 Harm = Callable[[bytes, int], bytes]
-"""Bytes towards one side and how many went there before → the bytes that arrive."""
+"""Bytes in one direction, and the number sent before → the bytes that arrive."""
 
 
 def unharmed(data: bytes, _at: int) -> bytes:
-    """Everything arrives as it was sent."""
+    """No damage."""
     return data
 
 
@@ -124,7 +124,7 @@ def proxy_to(port: int, **harms: Any) -> Iterator[Proxy]:
 
 
 def flip_bits(chance: random.Random, from_byte: int, every: int) -> Harm:
-    """Flip one bit about every so many bytes, from some byte on."""
+    """Flip one bit in about one of `every` bytes, from byte `from_byte` on."""
 
     def harm(data: bytes, at: int) -> bytes:
         harmed = bytearray(data)
@@ -137,7 +137,7 @@ def flip_bits(chance: random.Random, from_byte: int, every: int) -> Harm:
 
 
 def lose_and_double(chance: random.Random, from_byte: int, every: int) -> Harm:
-    """Lose or double a byte about every so many bytes, from some byte on."""
+    """Lose or double about one of `every` bytes, from byte `from_byte` on."""
 
     def harm(data: bytes, at: int) -> bytes:
         harmed = bytearray()
@@ -161,7 +161,7 @@ def cut_after(count: int) -> Harm:
 
 
 def eat_first(count: int) -> Harm:
-    """The first bytes never arrive."""
+    """The first `count` bytes are lost."""
 
     def harm(data: bytes, at: int) -> bytes:
         return data[max(0, count - at) :]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Faults of a serial line, numbers as in the fault matrix: a real shell on a terminal, behind bad wire."""
+"""Faults of a serial line: a real shell on a terminal, damaged bytes; numbers as in the fault matrix."""
 
 import contextlib
 import os
@@ -30,7 +30,7 @@ from testcases.faults import proxy
 
 @define
 class Board:
-    """A program on a terminal, its other end a raw TCP console; both directions may be harmed."""
+    """A program on a terminal that is a raw TCP console; both directions may be damaged."""
 
     program: list[str]
     up: proxy.Harm = proxy.unharmed
@@ -44,7 +44,7 @@ class Board:
     _sent: int = 0
 
     def power_on(self) -> None:
-        """Start the program once somebody listens to the console."""
+        """Start the program when a client has connected to the console."""
         self.listener.settimeout(5)
         self.peer, _ = self.listener.accept()
         self.terminal, end = pty.openpty()
@@ -54,7 +54,7 @@ class Board:
         threading.Thread(target=self._forward, name="board", daemon=True).start()
 
     def say(self, data: bytes) -> None:
-        """Bytes that come out of the UART beside the program's, as the kernel's log does."""
+        """Send bytes between the program's, as the kernel's log does."""
         assert self.peer is not None
         with self._sending, contextlib.suppress(OSError):
             self.peer.sendall(data)
@@ -76,7 +76,7 @@ class Board:
                     received += len(data)
 
     def power_off(self) -> None:
-        """Everything ends."""
+        """End the program and its connections."""
         self._ended.set()
         if self.process is not None:
             self.process.kill()
@@ -120,7 +120,7 @@ SHELL = ["setsid", "-c", "sh", "-i"]
 
 
 def test_a_healthy_line_works(chance: random.Random):
-    """Without faults every command is answered at the first try, bytes unchanged."""
+    """Without faults every command is answered at the first try, unchanged."""
     with shell_on(Board(SHELL)) as shell:
         number = chance.randrange(1000)
         assert shell.execute(f"printf '\\0\\377%s' {number}; exit 3", once=True).code == 3
@@ -134,7 +134,7 @@ def test_a_healthy_line_works(chance: random.Random):
 @pytest.mark.parametrize("harm", [proxy.flip_bits, proxy.lose_and_double])
 @pytest.mark.parametrize("direction", ["up", "down"])
 def test_1_garbled_bytes_are_resent_or_told(chance: random.Random, harm, direction: str):
-    """Damage in either direction gives the right answer or an InfrastructureError: never another answer."""
+    """With damage in either direction the answer is right, or an InfrastructureError."""
     board = Board(SHELL, **{direction: harm(chance, 200, chance.choice([300, 1500]))})
     with shell_on(board, try_timeout_s=0.4, tries=3) as shell:
         for number in range(6):
@@ -143,7 +143,7 @@ def test_1_garbled_bytes_are_resent_or_told(chance: random.Random, harm, directi
 
 
 def test_2_a_kernel_log_flood_inside_replies(chance: random.Random):
-    """Kernel lines that burst into the replies damage some; those are asked again until one is whole."""
+    """Kernel lines inside replies damage some; the commands are sent again until one arrives undamaged."""
     board = Board(SHELL)
     stop = threading.Event()
 
@@ -166,7 +166,7 @@ def test_2_a_kernel_log_flood_inside_replies(chance: random.Random):
 
 
 def test_3_bytes_of_any_kind_and_no_line_end_are_kept(chance: random.Random):
-    """Invalid UTF-8, NUL and a line of a megabyte are kept as they came, and expect() stays bounded."""
+    """Invalid UTF-8, NUL and a line of 1 MB are recorded unchanged, and expect() stays bounded."""
     data = chance.randbytes(1 << 20).replace(b"\n", b"")
     board = Board(["sleep", "60"])
     with console_of(board) as recorder:
@@ -179,7 +179,7 @@ def test_3_bytes_of_any_kind_and_no_line_end_are_kept(chance: random.Random):
 
 
 def test_2_a_flood_of_ten_mebibytes_takes_linear_time(chance: random.Random):
-    """Ten times the flood takes about ten times as long to search, not a hundred times."""
+    """Searching ten times the output takes about ten times as long, not a hundred times."""
     board = Board(["sleep", "60"])
     looked = []
     with console_of(board) as recorder:
@@ -216,7 +216,7 @@ exec env PS1='root@board:~# ' PATH="{tools}:$PATH" sh -i
 
 
 def test_4_login_races_converge_or_are_told(chance: random.Random, tmp_path: Path):
-    """A respawned getty and late prompts: labgrid's ShellDriver logs in, or its time-out says so."""
+    """With a respawned getty and late prompts, labgrid's ShellDriver logs in or times out."""
     (tmp_path / "dmesg").symlink_to("/bin/true")  # ShellDriver silences the kernel: not this machine's
     respawn = chance.choice(["", "printf '\\n\\nboard login: '"])
     script = GETTY.format(pause=f"sleep {chance.uniform(0, 0.3):.2f}", respawn=respawn, tools=tmp_path)
@@ -242,7 +242,7 @@ def test_4_login_races_converge_or_are_told(chance: random.Random, tmp_path: Pat
 
 
 def test_5_eaten_first_characters_are_sent_again(chance: random.Random):
-    """When the line eats what comes first, the request is not believed to have arrived; the next one is."""
+    """If the line loses its first bytes, the request is sent again and answered."""
     board = Board(SHELL, up=proxy.eat_first(chance.randrange(1, 400)))
     with shell_on(board, try_timeout_s=10.0) as shell:
         assert shell.execute("echo heard").stdout == b"heard\n"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Faults between lab host and board that a session meets: numbers as in the fault matrix.
+"""Faults between lab host and board; numbers as in the fault matrix.
 
 Each time: no wrong answer, an InfrastructureError in one line by the deadline, nothing left behind.
 """
@@ -54,7 +54,7 @@ def through(server: servers.Server, **harms: proxy.Harm) -> Iterator[tuple[Sessi
 
 
 def lab_fault_or(wanted: object, action: Callable[[], object]) -> bool:
-    """Whether the action returned `wanted`; the only other outcome is a one-line InfrastructureError in time."""
+    """Whether the action returned `wanted`; else it raised a one-line InfrastructureError in time."""
     begin = time.monotonic()
     fault = None
     try:
@@ -75,7 +75,7 @@ def echoed(session: SessionDriver, number: int) -> bytes:
 
 @pytest.mark.parametrize("harm", [proxy.flip_bits, proxy.lose_and_double])
 def test_1_damaged_bytes_never_give_a_wrong_answer(serve: Serve, chance: random.Random, harm):
-    """A connection that changes bytes ends; no reply is ever different from what the board said."""
+    """A connection that damages bytes ends; no reply differs from the board's output."""
     with through(serve(), down=harm(chance, chance.randrange(2000, 20000), 3000)) as (session, _):
         good = lab_fault_or(None, lambda: session.target.activate(session))
         number = 0
@@ -102,7 +102,7 @@ def test_6_an_upload_cut_off_shows_no_part_of_a_file(serve: Serve, chance: rando
 
 
 def await_files(directory: Path, wanted: set[str]) -> None:
-    """The board cleans up when its side of the connection ends, which it tells nobody."""
+    """Wait until the board has cleaned up, which it does when its side of the connection ends."""
     deadline = time.monotonic() + 5
     while {p.name for p in directory.iterdir()} != wanted:
         assert time.monotonic() < deadline, list(directory.iterdir())
@@ -112,7 +112,7 @@ def await_files(directory: Path, wanted: set[str]) -> None:
 def test_7_a_half_open_connection_is_noticed_within_15_s(
     serve: Serve, chance: random.Random, monkeypatch: pytest.MonkeyPatch
 ):
-    """When the network just goes silent, the link counts as lost within 15 s, in the middle of a command."""
+    """If the network becomes silent during a command, the link counts as lost within 15 s."""
     if chance.random() < 0.8:  # what is tried is the same with shorter times
         monkeypatch.setattr(link, "PING_EVERY_S", chance.uniform(0.05, 0.3))
         monkeypatch.setattr(link, "SILENT_AFTER_S", chance.uniform(0.5, 1.5))
@@ -128,7 +128,7 @@ def test_7_a_half_open_connection_is_noticed_within_15_s(
 
 
 def test_7_a_command_on_a_silent_network_keeps_its_deadline(serve: Serve, chance: random.Random):
-    """A deadline shorter than that is kept as well."""
+    """A command's timeout below 15 s is kept on a silent network."""
     deadline_s = chance.uniform(0.1, 0.4)
     with through(serve()) as (session, network):
         session.target.activate(session)
@@ -149,7 +149,7 @@ def test_7_a_slow_network_is_only_slow(serve: Serve, chance: random.Random):
 
 
 def test_8_a_lost_connection_is_not_redialled_in_silence(serve: Serve, chance: random.Random):
-    """After the connection was cut, every call fails until reconnect(); then the same boot goes on."""
+    """After the connection was cut, every call fails until reconnect(); the boot is unchanged."""
     server = serve(chance.choice(["openssh", "dropbear"]))
     told = []
     with active(session_on(server)) as session:
@@ -174,7 +174,7 @@ def test_8_a_lost_connection_is_not_redialled_in_silence(serve: Serve, chance: r
 
 
 def test_11_a_reboot_is_told_from_a_lost_connection(serve: Serve, chance: random.Random):
-    """A new boot_id after a reconnect is InvalidRun for who needs the same boot, else a plain fact."""
+    """A new boot_id after reconnect() is InvalidRun with same_boot, else the returned value."""
     with active(session_on(serve(chance.choice(["openssh", "dropbear"])))) as session:
         session.boot_id = "of the boot before"
         assert session.reconnect(10) is True
@@ -184,7 +184,7 @@ def test_11_a_reboot_is_told_from_a_lost_connection(serve: Serve, chance: random
 
 
 def test_8_a_server_that_stands_still_never_answers_for_another_command(serve: Serve, chance: random.Random):
-    """A connection whose server is stopped is slow, or ends at the deadline; nothing is mixed up after."""
+    """With a stopped server commands are slow or end at the deadline; later replies are right."""
     server = serve(chance.choice(["openssh", "dropbear"]))
     deadline_s = chance.uniform(0.3, 0.6)
     still_s = chance.choice([chance.uniform(0.0, 0.2), deadline_s + chance.uniform(0.2, 0.5)])
@@ -201,7 +201,7 @@ def test_8_a_server_that_stands_still_never_answers_for_another_command(serve: S
 
 
 def lost(session: SessionDriver) -> bool:
-    """Whether the connection has ended, by its own word."""
+    """Whether the session reports that its connection has ended."""
     try:
         session.execute("true")
     except LinkLost:
@@ -211,7 +211,7 @@ def lost(session: SessionDriver) -> bool:
 
 @contextlib.contextmanager
 def standing_still(server: servers.Server, time_s: float) -> Iterator[None]:
-    """The processes that serve connections are stopped for some time, of which this is the begin."""
+    """Stop the processes that serve connections; they continue after some time."""
     serving = servers.children(server.process.pid)
     assert serving
 
@@ -235,12 +235,12 @@ def nobody(_port: int) -> contextlib.AbstractContextManager[object]:
 
 
 def mute(port: int) -> contextlib.AbstractContextManager[object]:
-    """Connections are taken by the kernel, and nobody says a word."""
+    """Connections are accepted, but no greeting is sent."""
     return listener_at(port)
 
 
 def listener_at(port: int) -> socket.socket:
-    """A listener in the place of a server whose last process may take a moment to go."""
+    """A listener on the port of a server whose last process may still be ending."""
     deadline = time.monotonic() + FAULT_DEADLINE_S
     while True:
         try:
@@ -252,7 +252,7 @@ def listener_at(port: int) -> socket.socket:
 
 @contextlib.contextmanager
 def babble(port: int) -> Iterator[None]:
-    """Something else listens there, as a boot loader's console would."""
+    """Another service, such as a boot loader's console, listens on the port."""
     listener = listener_at(port)
 
     def serve() -> None:
@@ -272,11 +272,11 @@ def babble(port: int) -> Iterator[None]:
 
 
 MEANWHILE = (nobody, mute, babble)
-"""Who is at the board's port while it is not up."""
+"""What listens on the board's port while it is down."""
 
 
 def test_8_reconnect_waits_for_a_booting_board(serve: Serve, chance: random.Random, tmp_path: Path):
-    """reconnect() tries until the server is up, whoever answers meanwhile; then commands work again."""
+    """reconnect() retries until the SSH server is up, whatever else answers before."""
     server, meanwhile, boot_s = serve(), chance.choice(MEANWHILE), chance.uniform(0.05, 0.6)
     with active(session_on(server)) as session, contextlib.ExitStack() as later:
         servers.stop(server.process)
@@ -297,7 +297,7 @@ def test_8_reconnect_waits_for_a_booting_board(serve: Serve, chance: random.Rand
 
 
 def test_8_reconnect_gives_up_in_time(serve: Serve, chance: random.Random):
-    """When the board never answers again, the last reason is told at the deadline, on one line."""
+    """If the board never answers, reconnect() fails at the deadline with the last reason, in one line."""
     server, deadline_s = serve(chance.choice(["openssh", "dropbear"])), chance.uniform(0.2, 0.8)
     with active(session_on(server)) as session:
         servers.stop(server.process)
@@ -314,7 +314,7 @@ def test_8_reconnect_gives_up_in_time(serve: Serve, chance: random.Random):
 def test_9_one_channel_only_is_enough_and_said_once(
     serve: Serve, chance: random.Random, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ):
-    """A server with MaxSessions 1 and no sftp: calls and uploads share the one shell, with one warning."""
+    """With MaxSessions 1 and no sftp, calls and uploads share one shell; one warning is logged."""
     server = serve("openssh", options="MaxSessions 1\n", sftp=False)
     data = chance.randbytes(5000)
     with active(session_on(server)) as session, caplog.at_level(logging.WARNING):
@@ -342,7 +342,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_13_a_full_disk_is_told_with_its_numbers(
     serve: Serve, chance: random.Random, small_disk: Path, size: int
 ):
-    """An upload that has no room names both numbers and leaves the old file and nothing else."""
+    """An upload without space reports both sizes, and leaves only the old file."""
     server = serve(chance.choice(["openssh", "dropbear", "openssh-busybox"]))
     (small_disk / "fw").write_bytes(b"old")
     with active(session_on(server)) as session:
@@ -358,7 +358,7 @@ def test_13_a_full_disk_is_told_with_its_numbers(
 
 
 def test_14_a_read_only_file_system_is_told(serve: Serve, chance: random.Random, small_disk: Path):
-    """Uploads to a read-only place fail with EROFS; nothing else does."""
+    """Uploads to a read-only file system fail with EROFS; reads work."""
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     with active(session_on(serve(chance.choice(["openssh", "dropbear", "openssh-busybox"])))) as session:
         session._one_channel = chance.choice([True, False])
@@ -372,12 +372,12 @@ NEEDED = ("sha256sum", "cat", "mv", "head", "df", "sync", "setsid", "rm")
 
 @pytest.mark.parametrize("missing", NEEDED)
 def test_14_a_missing_tool_is_named_or_not_needed(serve: Serve, tmp_path: Path, missing: str):
-    """On a userland without one of the tools, things work, or fail with the tool's name; never half."""
+    """Without one of the tools, operations work or fail completely with the tool's name."""
     works_without(serve, tmp_path, [missing])
 
 
 def test_14_missing_tools_are_named_or_not_needed(serve: Serve, chance: random.Random, tmp_path: Path):
-    """The same without several of them, gone or not executable, on each kind of server."""
+    """Without several tools, missing or not executable, operations work or fail with a tool's name."""
     works_without(serve, tmp_path, chance.sample(NEEDED, chance.randint(1, 4)), chance)
 
 
@@ -406,7 +406,7 @@ def works_without(
 
 
 def spoil(tool: Path, chance: random.Random | None) -> None:
-    """Without chance: gone. Else gone, a dangling link, or without permission to execute it."""
+    """Remove a tool; with `chance`: remove it, make it a dangling link, or not executable."""
     tool.unlink()
     left = chance.choice(["nothing", "link", "file"]) if chance else "nothing"
     if left == "link":
@@ -429,7 +429,7 @@ def named(tools: str) -> Iterator[None]:
 def test_15_a_write_that_never_returns_keeps_its_deadline(
     serve: Serve, chance: random.Random, tmp_path: Path
 ):
-    """A sysfs write that hangs is given up at its deadline; the session answers meanwhile and afterwards."""
+    """A hanging sysfs write fails at its deadline; the session answers during and after it."""
     core = tmp_path / "class/remoteproc/remoteproc0"
     core.mkdir(parents=True)
     (core / "name").write_text("m33\n")
@@ -452,7 +452,7 @@ def test_15_a_write_that_never_returns_keeps_its_deadline(
 
 
 def after(session: SessionDriver) -> Reply:
-    """A command when another has just been killed; once in 800 runs the server ended the connection too."""
+    """Run a command after another was killed; in 1 of 800 runs the server ended the connection too."""
     try:
         return session.call("echo after", 5)
     except LinkLost:
@@ -461,7 +461,7 @@ def after(session: SessionDriver) -> Reply:
 
 
 def activate(driver: SessionDriver) -> None:
-    """Connect, and leave nothing behind if that fails."""
+    """Connect; clean up if that fails."""
     try:
         driver.target.activate(driver)
     finally:
@@ -472,7 +472,7 @@ def activate(driver: SessionDriver) -> None:
 
 
 def test_36_an_unknown_host_key_is_refused(serve: Serve, chance: random.Random, tmp_path: Path):
-    """Without a pinned key nobody logs in; the message has the file and the command that pins it."""
+    """Without a pinned key there is no login; the error has the file and the command that pins it."""
     server = serve(chance.choice(["openssh", "dropbear"]))
     nowhere = tmp_path / "empty"
     with pytest.raises(InfrastructureError, match=rf"is not pinned.*{nowhere}.*mpbench enrol 127\.0\.0\.1"):
@@ -498,7 +498,7 @@ def strangers(kind: str) -> tuple[Callable[[], paramiko.PKey], ...]:
 def test_36_a_changed_host_key_is_refused_until_enrolled(
     serve: Serve, chance: random.Random, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    """Another key than the pinned one is refused; only --replace pins it, and then the board is reached."""
+    """A key other than the pinned one is refused; after `enrol --replace` the login works."""
     kind = chance.choice(["openssh", "dropbear"])
     server = serve(kind)
     key = chance.choice(strangers(kind))()
@@ -519,7 +519,7 @@ def test_36_a_changed_host_key_is_refused_until_enrolled(
 
 
 def test_36_enrolment_of_a_silent_address(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    """Nobody there: exit code 3, one line, no file."""
+    """Without a server: exit code 3, one line, no file."""
     assert main.main(["enrol", "127.0.0.1", str(servers.free_port()), str(tmp_path / "pins")]) == 3
     assert capsys.readouterr().err.count("\n") == 1
     assert not (tmp_path / "pins").exists()
@@ -543,13 +543,13 @@ def somebody_else(server: servers.Server, chance: random.Random) -> bytes:
 
 
 def cut_short(server: servers.Server, chance: random.Random) -> bytes:
-    """The right line, its end lost."""
+    """The right line, truncated."""
     whole = line(server)
     return whole[: chance.randrange(len(whole) - 4)]
 
 
 def flipped(server: servers.Server, chance: random.Random) -> bytes:
-    """The right line with some bits of its key turned over."""
+    """The right line with flipped bits in its key."""
     spoilt = bytearray(line(server))
     begin = spoilt.rindex(b" ") + 1
     for at in chance.sample(range(begin + 4, len(spoilt) - 4), chance.randint(1, 3)):
@@ -573,7 +573,7 @@ NO_PIN = (stranger_line, somebody_else, cut_short, flipped, revoked, noise)
 def test_36_only_a_whole_line_with_the_boards_own_key_lets_it_in(
     serve: Serve, chance: random.Random, tmp_path: Path
 ):
-    """A pin file of several lines, garbled ones too: without the right line nobody is let in, in one line.
+    """A known_hosts file with damaged lines: without the right line the login fails, in one line.
 
     With it among lines of other hosts, the board is reached.
     """
@@ -598,7 +598,7 @@ def a_directory(path: Path) -> None:
 
 
 def a_pipe(path: Path) -> None:
-    """A pipe that nobody writes to: who reads it waits for ever."""
+    """A pipe without a writer, on which a read blocks."""
     os.mkfifo(path, 0o600)
 
 
@@ -618,7 +618,7 @@ NO_FILE = (a_directory, a_pipe, a_socket, a_loop)
 
 
 def test_36_an_unreadable_pin_file_is_told(serve: Serve, chance: random.Random, tmp_path: Path):
-    """What is no file is no empty list of keys, and is not waited for."""
+    """A path that is not a regular file is an error, not an empty list of keys, and does not block."""
     chance.choice(NO_FILE)(tmp_path / "pins")
     begin = time.monotonic()
     with pytest.raises(InfrastructureError, match="invalid known_hosts file") as raised:
@@ -628,7 +628,7 @@ def test_36_an_unreadable_pin_file_is_told(serve: Serve, chance: random.Random, 
 
 
 def test_37_a_private_key_open_to_others_is_refused(serve: Serve, chance: random.Random, tmp_path: Path):
-    """A key that others can touch is not used, wherever and whose it is; what helps is said, and helps."""
+    """A key that others can access is not used; the error has the command that helps, and it does."""
     server = serve(chance.choice(["openssh", "dropbear"]))
     place = tmp_path / "keys"
     place.mkdir()
@@ -676,7 +676,7 @@ def test_37_a_key_that_is_no_key_is_told(serve: Serve, tmp_path: Path, content: 
 
 
 def test_a_refused_login_and_a_closed_port_are_lab_faults(serve: Serve, tmp_path: Path):
-    """A key that the board does not know, and a port where nobody listens, are told in one line each."""
+    """A key that the board does not accept, and a closed port, are one-line errors."""
     server = serve()
     (tmp_path / "stranger").mkdir()
     stranger = servers.client_key(tmp_path / "stranger")
@@ -687,7 +687,7 @@ def test_a_refused_login_and_a_closed_port_are_lab_faults(serve: Serve, tmp_path
 
 
 def test_a_server_that_never_greets_is_given_up(serve: Serve):
-    """Bytes that are no SSH greeting, or none at all, end at the connection time-out."""
+    """Bytes that are no SSH greeting, or no bytes, end at the connection timeout."""
     server = serve()
     with through(server, down=lambda _data, _at: b"") as (session, _):
         session.connect_timeout_s = 0.5

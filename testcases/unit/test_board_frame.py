@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Frames, marked reads and errno names: the pure parts of the session."""
+"""Frames, batch reads and errno names: the pure parts of the session."""
 
 import errno
 import os
@@ -30,7 +30,7 @@ def run_shell(shell: list[str], text: bytes) -> subprocess.CompletedProcess[byte
 
 BOOTSTRAP = shell_protocol.bootstrap(NONCE)
 ROOMS = {"nameless file": BOOTSTRAP, "no room": BOOTSTRAP.replace(b"/dev/shm /run /tmp", b"/nowhere")}
-"""What a fresh shell is told, on a board with room for stderr and on one without."""
+"""The first input of a shell, on a board with space for the stderr file and on one without."""
 
 
 @pytest.mark.parametrize("bootstrap", ROOMS.values(), ids=ROOMS)
@@ -48,11 +48,11 @@ def test_every_shell_speaks_the_frame(shell: list[str], bootstrap: bytes):
 @pytest.mark.parametrize("bootstrap", ROOMS.values(), ids=ROOMS)
 @pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
 def test_plain_commands_answer_apart(shell: list[str], bootstrap: bytes, headed: bool, tmp_path: Path):
-    """One program after the other: each has its own exit code, stdout and stderr, whatever went before."""
-    (tmp_path / "tells").write_text("#!/bin/sh\nprintf 'out\\0'; printf 'two\\nlines\\0' >&2; exit 9\n")
-    (tmp_path / "tells").chmod(0o700)
-    tells = (f"{tmp_path}/tells", 9, b"out\0", b"two\nlines\0")
-    asked = [("true", 0, b"", b""), tells, tells, ("echo a  b", 0, b"a b\n", b""), ("cat", 0, b"", b"")]
+    """Plain commands in sequence: each has its own exit code, stdout and stderr."""
+    (tmp_path / "prints").write_text("#!/bin/sh\nprintf 'out\\0'; printf 'two\\nlines\\0' >&2; exit 9\n")
+    (tmp_path / "prints").chmod(0o700)
+    prints = (f"{tmp_path}/prints", 9, b"out\0", b"two\nlines\0")
+    asked = [("true", 0, b"", b""), prints, prints, ("echo a  b", 0, b"a b\n", b""), ("cat", 0, b"", b"")]
     text = b"".join(
         shell_protocol.request(i, command, headed=headed) for i, (command, *_) in enumerate(asked)
     )
@@ -73,7 +73,7 @@ def test_plain_commands_answer_apart(shell: list[str], bootstrap: bytes, headed:
 
 @pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
 def test_no_file_is_left_for_stderr(shell: list[str], tmp_path: Path):
-    """The file that holds stderr has no name, and is used again."""
+    """The file for stderr is unlinked, and reused by later commands."""
     bootstrap = BOOTSTRAP.replace(b"/dev/shm", bytes(tmp_path))
     text = b"".join(shell_protocol.request(i, "cat /nowhere") for i in range(3)) + shell_protocol.request(
         3, "ls -l /proc/self/fd/2"
@@ -95,14 +95,14 @@ def test_no_file_is_left_for_stderr(shell: list[str], tmp_path: Path):
         ("a & b && c", True),
     ],
 )
-def test_what_may_leave_a_process_behind(command: str, leaves: bool):
-    """A lone & starts a job that may go on writing; && and redirections start none."""
+def test_commands_that_may_start_a_background_process(command: str, leaves: bool):
+    """A single & starts a background job; && and redirections do not."""
     assert shell_protocol.starts_background(command) is leaves
 
 
 @pytest.mark.parametrize("end", [b"x\n", b"\n", b"1 f\n", b"1 e \n", b"-1\n"])
-def test_a_last_line_that_is_none_is_told(end: bytes):
-    """A last line with something else than an exit code is an InfrastructureError that shows it."""
+def test_a_last_line_without_exit_code_is_an_error(end: bytes):
+    """A last line without an exit code is an InfrastructureError that contains the line."""
     with pytest.raises(InfrastructureError, match="instead of its exit code"):
         ReplyReader(NONCE, 3, 1000, headed=False).feed_stdout(f"{NONCE} 3 ".encode() + end)
 
@@ -118,7 +118,7 @@ def test_a_last_line_that_is_none_is_told(end: bytes):
 def test_a_reply_is_the_same_however_it_is_cut(
     *, out: bytes, err: bytes, code: int, cuts: list[int], stray: bytes, told: bool
 ):
-    """Pieces of any size give the reply; what came before its first line is dropped."""
+    """A reply is assembled from pieces of any size; output before its first line is dropped."""
     stdout = stray + f"{NONCE} 3\n".encode() + out + f"{NONCE} 3 {code}{' e' * told}\n".encode()
     reader = ReplyReader(NONCE, 3, 10000)
     err = err if told else b""
@@ -134,7 +134,7 @@ def test_a_reply_is_the_same_however_it_is_cut(
 
 @pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
 def test_only_commands_that_can_not_change_the_shell_run_in_it(shell: list[str]):
-    """Plain commands are spared the fork; whatever might leave a trace gets its subshell."""
+    """Plain commands run without a fork; commands that might change the shell run in a subshell."""
     commands = [
         "true",
         "echo a-b",
@@ -174,7 +174,7 @@ def test_only_commands_that_can_not_change_the_shell_run_in_it(shell: list[str])
 
 
 def test_output_beyond_the_limit_is_refused():
-    """A reader holds no more than its limit."""
+    """Output beyond the reader's limit is an error."""
     reader = ReplyReader(NONCE, 1, 100)
     with pytest.raises(InfrastructureError, match="exceeds 100 bytes"):
         reader.feed_stderr(b"x" * 101)
@@ -182,8 +182,8 @@ def test_output_beyond_the_limit_is_refused():
 
 @pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
 @pytest.mark.parametrize("command", ["printf 'a\\0\\377b\\n\\n'; exit 9", "true", "echo out; echo err >&2"])
-def test_checked_frames_survive_the_wire_whole_or_not_at_all(shell: list[str], command: str):
-    """A checked frame gives the output and exit code; with any byte changed it gives nothing."""
+def test_checked_frames_arrive_undamaged_or_not_at_all(shell: list[str], command: str):
+    """A checked frame yields output and exit code; if any byte is changed, it yields nothing."""
     line = shell_protocol.checked_request(4, command)
     done = run_shell(shell, line + b"\n")
     body = done.stdout.strip().removeprefix(b"<").removesuffix(b">")
@@ -201,7 +201,7 @@ def test_checked_frames_survive_the_wire_whole_or_not_at_all(shell: list[str], c
 
 @pytest.mark.parametrize("at", range(30, 400, 17))
 def test_a_damaged_request_runs_nothing(at: int, tmp_path: Path):
-    """A serial line that changes the command in mid-way gets no reply, and no other command is run."""
+    """A command that was damaged on the serial line has no reply, and runs nothing."""
     line = shell_protocol.checked_request(4, f"echo x >>{tmp_path}/ran")
     damaged = line[:at] + bytes([line[at] ^ 2]) + line[at + 1 :]
     done = run_shell(["sh"], damaged + b"\n")
@@ -209,7 +209,7 @@ def test_a_damaged_request_runs_nothing(at: int, tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_no_line_can_carry_is_misuse():
+def test_commands_that_no_line_can_carry_are_refused():
     """NUL in any command, and a newline in one for a serial line, are refused."""
     with pytest.raises(UsageError, match="NUL"):
         shell_protocol.request(1, "a\0")
@@ -218,7 +218,7 @@ def test_what_no_line_can_carry_is_misuse():
 
 
 def test_one_line_shows_controls_and_cuts():
-    """Text of a device is shown on one line, control characters escaped, long text cut visibly."""
+    """Text of a device becomes one line with control characters escaped; long text ends with an ellipsis."""
     assert shell_protocol.one_line("a\n b\x1b[0m") == "a b\\x1b[0m"
     assert shell_protocol.one_line("x" * 400).endswith("…")
 
@@ -228,7 +228,7 @@ def test_one_line_shows_controls_and_cuts():
 
 @pytest.mark.parametrize("code", sorted(errno.errorcode))
 def test_every_strerror_is_understood(code: int):
-    """Each error that this C library knows is named, in the messages of busybox, GNU and bash."""
+    """Every error of this C library is recognized in the messages of busybox, GNU and bash."""
     text = os.strerror(code)
     wanted = errno.errorcode[code]
     for message in (
@@ -251,12 +251,12 @@ def test_every_strerror_is_understood(code: int):
     ],
 )
 def test_words_of_musl_and_of_small_shells(text: str, name: str):
-    """musl and the small shells word some errors in their own way."""
+    """The different wording of musl and small shells is recognized."""
     assert errnos.errno_name(text) == name
 
 
 def test_text_without_an_error_names_none():
-    """Statistics and unknown words are no errno."""
+    """Statistics and unknown text yield no errno."""
     assert errnos.errno_name("0+1 records in\n0+1 records out\n") is None
     assert errnos.errno_name("") is None
 
@@ -270,7 +270,7 @@ READERS = [["sh"], *([["busybox", "sh"]] if shutil.which("busybox") else [])]
 @pytest.mark.parametrize("tool", batch_read.TOOLS, ids=["head", "cat"])
 @pytest.mark.parametrize("shell", READERS, ids=" ".join)
 def test_files_come_apart_again(shell: list[str], tool: str, tmp_path: Path):
-    """Contents are exact, even lines that look like those between files; what can't be opened is None."""
+    """Contents are exact, even if they look like header lines; a file that cannot be opened is None."""
     contents = [b"one\n", b"", b"\n==> /dev/null <==\n", b"\0\0", b"\n", b"no end"]
     paths = [tmp_path / f"it's {number}\n" for number in range(len(contents))]
     for path, content in zip(paths, contents, strict=True):
@@ -283,8 +283,8 @@ def test_files_come_apart_again(shell: list[str], tool: str, tmp_path: Path):
     assert rest == b"rest\n"
 
 
-def test_an_answer_that_is_unclear_is_nobodys_content():
-    """Anything but the files' lines in their order is an InfrastructureError."""
+def test_output_that_cannot_be_parsed_is_an_error():
+    """Output without all headers in their order is an InfrastructureError."""
     asked = batch_read.BatchRead(("/a", "/b"), prefix="//./")
 
     def answer(*paths: str) -> bytes:
@@ -302,7 +302,7 @@ def test_an_answer_that_is_unclear_is_nobodys_content():
 
 
 def test_each_reading_has_a_prefix_of_its_own():
-    """The prefix is the same place for the kernel and another text each time."""
+    """The prefix differs for each batch and always denotes the root directory."""
     prefixes = {batch_read.BatchRead(("/a",)).prefix for _ in range(100)}
     assert len(prefixes) > 90
     assert {os.path.normpath(prefix + "/sys") for prefix in prefixes} <= {"/sys", "//sys"}
@@ -326,6 +326,6 @@ def test_each_reading_has_a_prefix_of_its_own():
     ],
 )
 def test_whose_error_it_is(stderr: bytes, failures: dict[str, str] | None):
-    """cat's messages name the file or they do not; an unclear one is not guessed."""
+    """An error belongs to the file that the message names; without a clear name there is no guess."""
     asked = batch_read.BatchRead(("/a", "/a b"), prefix="//./.")
     assert asked.failures(Reply(1, b"", stderr)) == failures

@@ -32,7 +32,7 @@ def test_positions_and_pieces():
 
 
 def test_find_looks_once_without_time():
-    """A deadline of 0 s is one look, not a wait."""
+    """With a deadline of 0 s, find() searches once and does not wait."""
     log = ByteLog("test")
     log.append(b"hello world")
     found = log.find(re.compile(rb"wor(.)"), 3, 0.0)
@@ -42,7 +42,7 @@ def test_find_looks_once_without_time():
 
 
 def test_a_waiter_wakes_on_news():
-    """A wait ends with the bytes that it is about, and does not see those before its mark."""
+    """A wait ends when matching bytes arrive, and ignores bytes before its mark."""
     log = ByteLog("test")
     log.append(b"ready\n")
     mark = log.mark()
@@ -54,7 +54,7 @@ def test_a_waiter_wakes_on_news():
 
 
 def test_searching_takes_a_quarter_of_the_time_at_most():
-    """Under a flood the next look waits three times as long as the last one took: no quadratic searching."""
+    """While bytes keep arriving, a search waits three times as long as the previous one took."""
     now_s, paused_s = 0.0, 0.0
 
     def pause(time_s: float) -> None:
@@ -75,7 +75,7 @@ def test_searching_takes_a_quarter_of_the_time_at_most():
 
 
 def test_a_full_disk_is_a_lab_fault_for_readers(monkeypatch: pytest.MonkeyPatch):
-    """Bytes that the lab host can't keep are not passed over in silence."""
+    """If the host cannot store bytes, readers get an InfrastructureError."""
     log = ByteLog("console x")
 
     def full(descriptor: int, data: memoryview) -> int:
@@ -102,7 +102,7 @@ class Uart:
         self.listener.settimeout(5)
         self.peer, _ = self.listener.accept()
 
-    def say(self, data: bytes) -> None:
+    def send(self, data: bytes) -> None:
         assert self.peer is not None
         self.peer.sendall(data)
 
@@ -114,7 +114,7 @@ class Uart:
 
 @pytest.fixture
 def uart() -> Iterator[Uart]:
-    """A raw TCP console with nobody on it."""
+    """A raw TCP console without a client."""
     end = Uart()
     yield end
     end.close()
@@ -134,30 +134,30 @@ def recorder(uart: Uart) -> Iterator[ConsoleRecorder]:
     target.cleanup()
 
 
-def test_expect_behaves_as_labgrids(uart: Uart, recorder: ConsoleRecorder):
-    """Index, bytes before, match and matched bytes, and the rest stays for the next call."""
-    uart.say(b"boot\r\nlogin: rest=> ")
+def test_expect_behaves_as_in_labgrid(uart: Uart, recorder: ConsoleRecorder):
+    """expect() returns index, bytes before, match and matched bytes; the rest stays for the next call."""
+    uart.send(b"boot\r\nlogin: rest=> ")
     index, before, match, after = recorder.expect([pexpect.TIMEOUT, "=> ", r"log(\w+): "], timeout=5)
     assert (index, before, match[1], after) == (2, b"boot\r\n", b"in", b"login: ")
     assert recorder.expect("=> ", timeout=5)[1] == b"rest"
 
 
 def test_expect_times_out_in_both_ways(uart: Uart, recorder: ConsoleRecorder):
-    """TIMEOUT in the list is a match, without it an exception that shows the last bytes; nothing is lost."""
-    uart.say(b"half a pro")
+    """TIMEOUT in the list is a match, otherwise an exception with the last bytes; no bytes are lost."""
+    uart.send(b"half a pro")
     assert recorder.wait_for(re.compile(b"pro"), 0, 5)
     index, before, match, _ = recorder.expect(["prompt", pexpect.TIMEOUT], timeout=0.05)
     assert (index, before, match) == (1, b"half a pro", pexpect.TIMEOUT)
     with pytest.raises(pexpect.TIMEOUT, match="half a pro"):
         recorder.expect("prompt", timeout=0.05)
-    uart.say(b"mpt")
+    uart.send(b"mpt")
     assert recorder.expect("prompt", timeout=5)[1] == b"half a "
 
 
-def test_everything_is_kept_whoever_reads(uart: Uart, recorder: ConsoleRecorder):
-    """Evidence is the same whether somebody expects, reads, or nobody does; every byte value survives."""
+def test_everything_is_recorded(uart: Uart, recorder: ConsoleRecorder):
+    """All bytes are recorded, whether or not read() and expect() are used."""
     data = bytes(range(256)) * 50
-    uart.say(data)
+    uart.send(data)
     assert recorder.find(re.compile(re.escape(data[-256:])), len(data) - 256, 5) is not None
     assert recorder.read(timeout=1, max_size=3) == data[:3]
     recorder.forget()
@@ -168,7 +168,7 @@ def test_everything_is_kept_whoever_reads(uart: Uart, recorder: ConsoleRecorder)
 
 
 def test_sending(uart: Uart, recorder: ConsoleRecorder):
-    """Lines and control characters go out as they are."""
+    """Lines and control characters are sent unchanged."""
     assert uart.peer is not None
     recorder.sendline("reset")
     recorder.sendcontrol("c")
@@ -183,14 +183,14 @@ def test_sending(uart: Uart, recorder: ConsoleRecorder):
 
 
 def test_settle(uart: Uart, recorder: ConsoleRecorder):
-    """settle() ends when the console has been quiet, and gives up on one that never is."""
-    uart.say(b"last words")
+    """settle() returns True when the console was quiet, False if it never is."""
+    uart.send(b"last words")
     assert recorder.settle(0.05, timeout=5)
     stop = threading.Event()
 
     def chatter() -> None:
         while not stop.wait(0.01):
-            uart.say(b".")
+            uart.send(b".")
 
     thread = threading.Thread(target=chatter)
     thread.start()
@@ -202,16 +202,16 @@ def test_settle(uart: Uart, recorder: ConsoleRecorder):
 def test_a_lost_console_is_opened_again_and_the_gap_is_marked(
     uart: Uart, recorder: ConsoleRecorder, monkeypatch: pytest.MonkeyPatch
 ):
-    """When the UART goes away and comes back, recording goes on; where bytes may be missing is known."""
+    """When the UART's connection is lost and comes back, recording continues and the gap is marked."""
     monkeypatch.setattr(console_module, "REOPEN_EVERY_S", 0.01)
-    uart.say(b"before")
+    uart.send(b"before")
     assert recorder.wait_for(re.compile(b"before"), 0, 5)
     assert uart.peer is not None
     uart.peer.close()
     uart.accept()
     while not recorder.port.serial.is_open:  # pyserial drops what comes before open() has returned
         threading.Event().wait(0.001)
-    uart.say(b"after")
+    uart.send(b"after")
     assert recorder.wait_for(re.compile(b"after"), 0, 5)
     assert recorder.gaps == [6]
     assert recorder.since(0) == b"beforeafter"
@@ -220,7 +220,7 @@ def test_a_lost_console_is_opened_again_and_the_gap_is_marked(
 def test_writing_to_a_lost_console_is_a_lab_fault(
     uart: Uart, recorder: ConsoleRecorder, monkeypatch: pytest.MonkeyPatch
 ):
-    """A console that is gone is the lab's fault, in one line."""
+    """Writing to a lost console is an InfrastructureError of one line."""
     monkeypatch.setattr(console_module, "REOPEN_EVERY_S", 0.01)
     uart.close()
     assert uart.peer is not None
@@ -263,5 +263,5 @@ def test_records_pass_once_and_gaps_are_counted():
 
 
 def test_the_first_record_may_have_any_number():
-    """What was overwritten before the bench looked is no gap of the run."""
+    """Records that were overwritten before the run are not counted as missing."""
     assert RecordFilter().feed(b"6,500,1,-;x\n") == (b"6,500,1,-;x\n", 0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a board can do decides what the bench does, never what the board is called."""
+"""The bench depends on what a board can do, never on its name."""
 
 import ast
 import re
@@ -14,11 +14,11 @@ ROOT = Path(mpbench.__file__).parent
 BOARD = re.compile(r"mp[12]\d", re.IGNORECASE)
 """A board's or a SoC's name."""
 DATA = {ROOT / "twin/profiles"}
-"""Where boards are described."""
+"""Directories that describe boards."""
 
 
 def words(source: str) -> Iterator[str]:
-    """Names and strings of a module, but not what it says for people: a string that stands alone."""
+    """Names and strings of a module, without docstrings (strings that are a statement)."""
     tree = ast.parse(source)
     prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):

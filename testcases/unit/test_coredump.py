@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Core dumps taken apart, predicted, and collected from where boards leave them."""
+"""Core dumps: parsed, predicted, and collected from the board."""
 
 import struct
 from typing import Any
@@ -55,7 +55,7 @@ def predicted(**kind: Any) -> DumpFacts:
 
 
 def test_a_dump_is_compared_with_what_the_loader_wrote():
-    """Segments, code, vector table, who ran and in which life: all predicted, all seen, in words as well."""
+    """Segments, code, vector table, firmware and boot are predicted, observed and in the summary."""
     step = dumped("m33", predicted(), crashed(), 1)
     step.check("segments", "unchanged", "vectors", "identity", "boot")
     assert step.comparison.verdict is Verdict.PASS
@@ -66,7 +66,7 @@ def test_a_dump_is_compared_with_what_the_loader_wrote():
 
 
 def test_changed_code_is_found():
-    """One byte of the code differs from what was authenticated: the dump tells."""
+    """One byte of the code that differs from the authenticated image is detected in the dump."""
     found = bytearray(crashed())
     place = predicted().unchanged.split(" ")[0].partition("+")[0]
     found[52 + 64 + int(place, 16) - CORE.regions[0].da] ^= 1
@@ -75,7 +75,7 @@ def test_changed_code_is_found():
 
 
 def test_a_dump_without_memory_or_trace_says_so():
-    """What is not in the dump is missing, not assumed."""
+    """A memory range that the dump lacks is reported as missing."""
     step: Any = dumped("m33", predicted(), elf((0x1000, bytes(16))), 1)
     assert "missing" in step.observed.unchanged
     assert step.observed.vectors.endswith("missing")
@@ -94,13 +94,13 @@ def test_a_dump_without_memory_or_trace_says_so():
     ],
 )
 def test_a_broken_dump_is_the_boards_fault(data, words):
-    """A dump that is cut, of another machine or inconsistent is named, never guessed at."""
+    """A truncated or inconsistent dump, or one of another machine, is an error that names the reason."""
     with pytest.raises(BoardFailure, match=words):
         segments(data)
 
 
 def test_no_dump_is_predicted_for_what_would_not_run():
-    """Asking for the dump of a refused image is a mistake of the caller."""
+    """Predicting the dump of a refused image is a UsageError."""
     with pytest.raises(UsageError, match="m33 would not run this image"):
         dump(PROFILE, "m33", image()[:-1], identity="", boot=1)
 
@@ -134,7 +134,7 @@ BOTH = "/sys/class/devcoredump/devcd3/data ../../remoteproc1\n/var/crash/a_m4-fw
 
 
 def test_dumps_are_found_in_both_places_and_cleared_each_in_its_way():
-    """The kernel frees a dump that is written to; a file of ST's udev rule is removed."""
+    """A dump of the kernel is removed by a write, a file of ST's udev rule is deleted."""
     both = Board(BOTH)
     assert pending(both) == [
         Pending("/sys/class/devcoredump/devcd3/data", "remoteproc1"),
@@ -148,14 +148,14 @@ def test_dumps_are_found_in_both_places_and_cleared_each_in_its_way():
 
 
 def test_a_dump_of_another_core_is_not_taken():
-    """Only the device's own dump counts, or one whose file does not say; none in time is None."""
+    """Only a dump of the device, or one without a device, is returned; None without one in time."""
     board_ = Board(BOTH.splitlines()[0])
     assert await_dump(board_, "remoteproc0", 0) is None
     assert await_dump(board_, "remoteproc1", 0).device == "remoteproc1"
 
 
 def test_a_dump_that_cannot_be_read_is_cleared_all_the_same():
-    """A damaged download must not leave a dump that keeps the next one away."""
+    """A dump is removed even if its download fails: the kernel discards new ones while one is pending."""
     board_ = Board(BOTH, broken=True)
     with pytest.raises(InfrastructureError, match="damaged"):
         take(board_, pending(board_)[0])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The bench's client of the TEE: its lines, its driver, and the program itself where no TEE is."""
+"""The bench's TEE client: its output, its driver, and the program itself without a TEE."""
 
 import shutil
 import subprocess
@@ -24,7 +24,7 @@ SAID = """0 context errno=0
 
 
 def test_lines_are_read():
-    """Every line is a client, a word and numbers; Linux's answer and the TEE's are two things."""
+    """Every line has a client, a word and values; results of Linux and of the TEE are separate."""
     context, session, invoke, alloc, fill, show, rounds = answers(SAID)
     assert context.succeeded
     assert (session.errno, session.result, session.succeeded) == ("OK", (0xFFFF0008, 3), False)
@@ -38,7 +38,7 @@ def test_lines_are_read():
 
 
 def test_other_lines_are_refused():
-    """What the client never says is the lab's fault, and so is a number that a line doesn't have."""
+    """Unexpected output and a missing value are InfrastructureErrors."""
     with pytest.raises(InfrastructureError, match="unexpected output from tee-client: 'Segmentation fault'"):
         answers("0 context errno=0\nSegmentation fault\n")
     with pytest.raises(InfrastructureError, match="tee-client: result of 'context' has no ret, but errno"):
@@ -46,7 +46,7 @@ def test_other_lines_are_refused():
 
 
 class Running:
-    """A client that says these pieces, then ends."""
+    """A client that prints these pieces, then ends."""
 
     def __init__(self, pieces):
         self.pieces, self.closed = list(pieces), False
@@ -59,7 +59,7 @@ class Running:
 
 
 class Session(StandIn):
-    """A session whose commands give this."""
+    """A session whose commands have this result."""
 
     def __init__(self, reply=None, running=None):
         self.reply, self.running, self.asked = reply, running, []
@@ -75,8 +75,8 @@ class Session(StandIn):
         return self.running
 
 
-def test_words_reach_the_client():
-    """The words are quoted for the board's shell; what comes back are answers."""
+def test_arguments_reach_the_client():
+    """The commands are quoted for the board's shell; the output is parsed into answers."""
     session = Session(Reply(0, b"0 context errno=0\n", b""))
     assert TeeClient(session, "/tmp/tee client").run("context")[0].succeeded
     assert session.asked == ["'/tmp/tee client' context"]
@@ -91,13 +91,13 @@ def test_words_reach_the_client():
     ],
 )
 def test_a_client_that_fails(code, fault, words):
-    """Nonsense is the caller's fault, any other end the lab's."""
+    """Rejected arguments are a UsageError, any other failure an InfrastructureError."""
     with pytest.raises(fault, match=words):
         TeeClient(Session(Reply(code, b"", b"tee-client: no UUID\n")), "c").run("session,1")
 
 
-def test_a_client_that_goes_on():
-    """It is waited for until every one of its clients is so far, whatever pieces the lines come in."""
+def test_a_client_that_keeps_running():
+    """running() waits until every client has printed the word, however the output is split."""
     running = Running([b"1 rou", b"nds n=1\n2 con", b"text errno=0\n2 rounds n=1\n1 ro"])
     session = Session(running=running)
     with TeeClient(session, "c").running("fork,2", until="rounds", count=2) as said:
@@ -119,7 +119,7 @@ def test_a_load_of_several_sessions():
 
 
 def test_a_client_that_ends_early():
-    """A client that can't do its work is no load."""
+    """A client that ends early is an InfrastructureError."""
     running = Running([b"1 session errno=0 ret=ffff0008 origin=3 id=0\n"])
     with (
         pytest.raises(InfrastructureError, match=r"ended before 2 clients printed 'rounds': '1 session"),
@@ -146,7 +146,7 @@ def programs():
 
 @pytest.mark.parametrize("machine", EMULATORS)
 def test_without_a_tee(programs, machine):
-    """On a machine without a TEE every step says which errno Linux gave; several clients do so too."""
+    """On a machine without a TEE every command prints Linux's errno, with several clients too."""
     done = subprocess.run(
         [*programs[machine], "fork,2", "meet", "times,2", "context"],
         capture_output=True,
@@ -175,15 +175,15 @@ def test_without_a_tee(programs, machine):
         ("times context", "a number is missing"),
     ],
 )
-def test_words_it_does_not_know(programs, machine, words, why):
-    """Nonsense is refused with a sentence, and ends with 2."""
+def test_arguments_that_it_does_not_know(programs, machine, words, why):
+    """Unknown arguments are refused with a message and exit code 2."""
     done = subprocess.run([*programs[machine], *words.split()], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (2, f"tee-client: {why}\n")
 
 
 @pytest.mark.parametrize("machine", EMULATORS)
 def test_a_call_that_fails_ends_a_load(programs, machine):
-    """`forever` says nothing but rounds, until a call fails: that is said, and it ends with 1."""
+    """`forever` prints only rounds until a call fails; the failure is printed, the exit code is 1."""
     done = subprocess.run(
         [*programs[machine], "forever", "context"], capture_output=True, text=True, check=False
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""OP-TEE's own test suite: what it says, and the trusted applications that it brings."""
+"""OP-TEE's own test suite: its output, and its signed trusted applications."""
 
 import struct
 
@@ -55,7 +55,7 @@ TEE test application done!
 
 
 def test_cases_are_read():
-    """Each case by name: passed, its first error, or why it did nothing."""
+    """Each case by name: passed, its first error, or why it was skipped."""
     found = suite(SAID)
     assert found.left_out == 103
     assert found.cases["regression_1005"].error.endswith("has an unexpected value: 0xffff000f")
@@ -65,7 +65,7 @@ def test_cases_are_read():
 
 
 def test_a_failure_without_a_line_of_its_own():
-    """A case that only says where it failed has the place; one that doesn't has a word."""
+    """Without an error line the listed source line is the error; without that, it is "failed"."""
     line = (
         "./host/xtest/regression_1000.c:599: open_session(&sessions[i]) has an unexpected value: 0xffff000f\n"
     )
@@ -85,13 +85,13 @@ def test_a_failure_without_a_line_of_its_own():
     ],
 )
 def test_skipped_cases(line):
-    """xtest counts a case that it skips as one that passed; here it has a reason, and was not run."""
+    """xtest counts a skipped case as passed; here it has the reason of the skip."""
     said = SAID.replace("  skip test, pseudo TA not found", line)
     assert suite(said).cases["regression_1037"].skipped in line
 
 
 def test_nothing_chosen():
-    """A run of no case says how many there are."""
+    """A run without cases has the number of cases that were not selected."""
     text = "Result of testsuite regression:\n0 test cases of which 0 failed\n108 test cases were skipped\n"
     assert suite(text) == XtestSuite({}, 108)
     assert suite("Result of testsuite regression:\n0 test cases of which 0 failed\n") == XtestSuite({}, 0)
@@ -106,7 +106,7 @@ def test_nothing_chosen():
     ],
 )
 def test_cut_answers_are_refused(text, words):
-    """A run that was cut, or whose list and count differ, is an error and no result."""
+    """Truncated output, or a list and counts that differ, is an InfrastructureError."""
     with pytest.raises(InfrastructureError, match=words):
         suite(text)
 
@@ -115,7 +115,7 @@ NAMES = ("regression_1001", "regression_4007_dh", "pkcs11_1001")
 
 
 def test_which_cases_a_run_has():
-    """A few by default, all, or those whose names have a part; no case at all is a mistake in the command."""
+    """A few cases by default, all, or those that contain a part; no match is a UsageError."""
     assert chosen("", NAMES, NAMES[:1]) == ["regression_1001"]
     assert chosen("all", NAMES, ()) == list(NAMES)
     assert chosen("4007,1001,", NAMES, ()) == list(NAMES)
@@ -127,7 +127,7 @@ def test_which_cases_a_run_has():
 
 
 def test_the_program_inside_of_a_signed_application():
-    """Behind header, hash, signature and version stands the program; other kinds of images are left alone."""
+    """The program follows header, hash, signature and version; other images are not unpacked."""
     head = HEADER.pack(MAGIC, BOOTSTRAP, 4, 0, 32, 256) + bytes(32 + 256)
     signed = head + struct.pack("<16sI", b"u" * 16, 7) + b"\x7fELFmore"
     assert plain(signed) == (b"\x7fELF", 7)
