@@ -1,31 +1,18 @@
 # SPDX-License-Identifier: MIT
 """A board's facilities for notifications, the plan for its kernel, stimuli, options and live display."""
 
-import contextlib
 import re
-from pathlib import Path
 
 import pytest
 
-import mpbench.commands.main
 from mpbench.board.session.shell_protocol import Reply
-from mpbench.board.stimulus import PassiveStimulus, RtcAlarmStimulus, SecureConsoleStimulus, paced
 from mpbench.board.trace import raw_trace
-from mpbench.core.errors import InfrastructureError, UsageError
-from mpbench.core.histogram import Histogram, of_values
-from mpbench.core.lines import HistogramLine, ProvenanceLine
-from mpbench.core.record import Record
-from mpbench.notification import command
+from mpbench.core.errors import InfrastructureError
 from mpbench.notification.capabilities import parse
 from mpbench.notification.facts import PER_CPU, SEGMENTS, THREADED
-from mpbench.notification.fixture import baseline, baselines
 from mpbench.notification.ftrace_plan import plan
 from mpbench.notification.ftrace_session import FtraceSession
-from mpbench.notification.live_histogram import Live, bars
-from mpbench.notification.measure import LATENCY
 from mpbench.notification.run import BUCKETS
-from mpbench.notification.stimulus import best_stimulus
-from mpbench.notification.target_options import limits, slower
 from testcases.stand_in import StandIn
 
 INTERRUPTS = """           CPU0       CPU1
@@ -161,46 +148,6 @@ def test_a_32_bit_clock_may_wrap_within_a_duration(duration_ns):
     assert sum(plain) == 1
 
 
-# --- stimuli ----------------------------------------------------------------------------------------------
-
-
-class Time:
-    """A clock that only pauses move."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def clock(self) -> float:
-        return self.now
-
-    def pause(self, seconds: float) -> None:
-        self.now += seconds
-
-
-@pytest.mark.parametrize(("burst", "acts"), [(1, 10), (4, 3), (100, 1)])
-def test_stimuli_keep_their_rate(burst, acts):
-    """10 at 100 Hz take a tenth of a second, one by one or in bursts, and each is counted."""
-    sent: list[int] = []
-    time = Time()
-    number = paced(10, 100.0, burst, sent.append, lambda _: True, clock=time.clock, pause=time.pause)
-    assert number == sum(sent) == 10
-    assert len(sent) == acts
-    assert time.now == pytest.approx(0.1)
-
-
-def test_a_late_stimulus_is_made_up_for():
-    """One that takes too long does not delay later ones: the rate is kept on average."""
-    time = Time()
-    paced(10, 10.0, 1, lambda _: time.pause(0.3 if time.now == 0 else 0), lambda _: True, clock=time.clock,
-          pause=time.pause)  # fmt: skip
-    assert time.now == pytest.approx(1.0)
-
-
-def test_a_stimulus_ends_when_enough_came():
-    """Nothing more is sent then."""
-    assert paced(10, 1e9, 1, lambda _: None, lambda sent: sent < 4) == 4
-
-
 class Session(StandIn):
     """Answers by the first pattern that a command matches."""
 
@@ -223,31 +170,6 @@ class Session(StandIn):
 
     def close(self) -> None:
         self.closed += 1
-
-
-def bare(kind, **given):
-    """A driver outside of a labgrid target."""
-    made = object.__new__(kind)
-    vars(made).update(given)
-    return made
-
-
-def test_a_clock_of_the_secure_world_is_looked_for():
-    """An RTC alarm needs a clock that OP-TEE owns: without one the reason names what an image must enable."""
-    without = bare(RtcAlarmStimulus, session=Session({}))
-    assert "CONFIG_RTC_DRV_OPTEE" in without.unavailable()
-    found = bare(RtcAlarmStimulus, session=Session({"grep": Reply(0, b"/sys/class/rtc/rtc0/name\n", b"")}))
-    assert found.unavailable() == ""
-    found._set("/sys/class/rtc/rtc0/wakealarm")
-    assert found.session.commands[-1].endswith("echo +1 >/sys/class/rtc/rtc0/wakealarm")
-    broken = bare(RtcAlarmStimulus, session=Session({"wakealarm": Reply(1, b"", b"busy")}))
-    with pytest.raises(InfrastructureError, match="cannot set an alarm: busy"):
-        broken._set("x/wakealarm")
-
-
-def test_sources_that_the_target_file_promises():
-    """A byte on the secure console and listening need nothing of the board that could be asked for."""
-    assert bare(SecureConsoleStimulus).unavailable() == bare(PassiveStimulus).unavailable() == ""
 
 
 # --- what the board refuses -------------------------------------------------------------------------------
@@ -304,160 +226,3 @@ def test_a_board_that_does_not_describe_its_buffer():
         raw_trace.descriptions(Session({"": Reply(1, b"@@\n", b"gone")}), ["irq/irq_handler_entry"])
     stats = Session({"stats": Reply(0, b"entries: 5\noverrun: 3\ndropped events: 4\n", b"")})
     assert raw_trace.lost(stats, "/x") == 7
-
-
-# --- mpbench latency --------------------------------------------------------------------------------------
-
-
-def test_the_command_is_the_test_case():
-    """`mpbench latency` runs the test case with its options; exit codes and record are those of pytest."""
-    words = mpbench.commands.main.parser().parse_args(
-        ["latency", "--lg-env", "x.yaml", "--samples", "100000", "--rate", "200", "--baseline", "runs/1"]
-    )
-    made = command.command(words)
-    assert made[1:4] == ["-P", "-m", "pytest"]
-    file, test = made[4].split("::")
-    assert (Path(file).is_file(), test) == (True, "test_every_interrupt_is_explained")
-    wanted = [
-        "--lg-env",
-        "x.yaml",
-        "-q",
-        "--bench-samples",
-        "100000",
-        "--bench-rate",
-        "200.0",
-        "--bench-live",
-    ]
-    assert made[5:] == [*wanted, "--bench-baseline", "runs/1"]
-
-
-@pytest.mark.parametrize(
-    ("given", "words"),
-    [
-        (["--samples", "0"], "--samples 0"),
-        (["--rate", "0"], "--rate 0"),
-        (["--rate", "20000"], "up to 10000"),
-    ],
-)
-def test_numbers_that_are_none_are_refused(given, words, capsys):
-    """A count or a rate that can't be is one line and exit code 2."""
-    assert mpbench.commands.main.main(["latency", "--lg-env", "x.yaml", *given]) == 2
-    assert words in capsys.readouterr().err
-
-
-class Shown:
-    """A capture manager and a place to write to."""
-
-    def __init__(self) -> None:
-        self.text = ""
-
-    def write(self, text: str) -> None:
-        self.text += text
-
-    def global_and_fixture_disabled(self):
-        return contextlib.nullcontext()
-
-
-def test_the_live_histogram_draws_over_itself():
-    """A row per quarter octave between the first and the last duration, percentiles; drawn again in place."""
-    found = of_values([100_000] * 30 + [200_000] * 10)
-    rows = list(bars(found, 10))
-    assert len(rows) == 5
-    assert rows[0].split()[2:] == ["30", "█" * 10]
-    assert rows[-1].split()[2:] == ["10", "█" * 4]
-    shown = Shown()
-    live = Live(40, shown, out=shown.write, terminal=True)
-    live.show(found)
-    assert "40 of 40 notifications" in shown.text
-    assert "p50 99.8 µs" in shown.text
-    live.show(found)
-    assert "\033[7A" in shown.text
-    assert list(bars(Histogram())) == []
-
-
-def test_without_a_terminal_progress_is_a_few_lines():
-    """At every tenth of the way one line."""
-    shown = Shown()
-    live = Live(100, shown, out=shown.write)
-    for number in range(0, 101, 5):
-        live.show(of_values([1000] * number))
-    assert shown.text.count("notifications") == 11
-
-
-def timed(made: Record, conditions: dict[str, str]) -> None:
-    """A histogram of notifications."""
-    buckets = ((16, 32, 7),)
-    made.append(
-        HistogramLine(test="t", name=LATENCY, buckets=buckets, unit="ns", source="s", conditions=conditions)
-    )
-
-
-def test_a_baseline_is_of_the_same_board(tmp_path):
-    """Distributions of an earlier run are read from its record; another kernel, or no timing, is refused."""
-    (tmp_path / "1" / "evidence").mkdir(parents=True)
-    made = Record(tmp_path / "1", "r")
-    made.append(ProvenanceLine(entries={"kernel": "6.12"}, virtual=True, evidence=()))
-    with pytest.raises(UsageError, match="no notification was timed in this run, or by an older version"):
-        baseline(str(tmp_path / "1"), {"kernel": "6.12"})
-    timed(made, {"segment": SEGMENTS["total"]})
-    timed(made, {"segment": SEGMENTS["total"], "load": "cpu"})
-    made.close()
-    assert baseline(str(tmp_path / "1"), {"kernel": "6.12"}) == {"total": Histogram({(16, 16): 7})}
-    with pytest.raises(UsageError, match="it is '6\\.13' now"):
-        baseline(str(tmp_path / "1"), {"kernel": "6.13"})
-
-
-class Config:
-    """An environment with one option."""
-
-    def __init__(self, value: object) -> None:
-        self.value = value
-
-    def get_option(self, name: str, default: object) -> object:  # noqa: ARG002
-        return self.value
-
-
-def test_baselines_are_joined(tmp_path):
-    """Several earlier runs are one baseline; none is no baseline."""
-    for number in ("1", "2"):
-        (tmp_path / number / "evidence").mkdir(parents=True)
-        made = Record(tmp_path / number, "r")
-        timed(made, {"segment": SEGMENTS["smc"]})
-        made.close()
-    both = baselines([str(tmp_path / "1"), str(tmp_path / "2")], {})
-    assert both == {"smc": Histogram({(16, 16): 14})}
-    assert baselines([], {}) is None
-
-
-def test_how_much_slower_is_allowed():
-    """A number from 1 on; nothing that would call an equal run slower."""
-    assert slower(Config(1.1)) == 1.1
-    for wrong in (0.9, "10 %"):
-        with pytest.raises(UsageError, match="a number from 1 on"):
-            slower(Config(wrong))
-
-
-def test_limits_name_segments():
-    """Limits of a target file go by segment and statistic; an unknown name is refused."""
-    assert limits(Config({"total": {"p99": 900}})) == {"total": {"p99": 900}}
-    with pytest.raises(UsageError, match="segments are queue, start, smc, round, total"):
-        limits(Config({"totl": {"p99": 900}}))
-
-
-def test_the_best_stimulus_of_a_target():
-    """The first one that the board supports, or the reasons why there is none."""
-    assert best_stimulus(Target([])) == "the target file names no stimulus of notifications"
-    no_clock = bare(RtcAlarmStimulus, session=Session({}))
-    assert "CONFIG_RTC_DRV_OPTEE" in str(best_stimulus(Target([no_clock])))
-    listens = bare(PassiveStimulus)
-    assert best_stimulus(Target([no_clock, listens])) is listens
-
-
-class Target:
-    """A target with some drivers."""
-
-    def __init__(self, drivers: list[object]) -> None:
-        self.drivers = drivers
-
-    def activate(self, driver: object) -> None:
-        """Nothing to do."""

@@ -8,18 +8,14 @@ from typing import Any
 import pytest
 from attrs import evolve, frozen
 
-from mpbench.board.core_memory import CoreMemory, DmaRange, dma_ranges, translate
-from mpbench.board.interrupts import watchdog_line
-from mpbench.board.session.shell_protocol import Reply
 from mpbench.core.compare import compare
-from mpbench.core.errors import BoardFailure, InfrastructureError, InvalidRun, UsageError
+from mpbench.core.errors import BoardFailure, UsageError
 from mpbench.core.evidence import FTRACE, KMSG, TRACE_SECOND, Artefact, Evidence
 from mpbench.core.facts import Verdict
 from mpbench.deployment.facts import DeployFacts
 from mpbench.image import faults
 from mpbench.layout import Tee
 from mpbench.recovery import parse as see
-from mpbench.recovery.collect_trace import CLEAN, CrashTrace
 from mpbench.recovery.facts import INJECTED, NO_CRASH, WATCHDOG, RecoveryFacts
 from mpbench.recovery.predict import crash, recovery, started
 from mpbench.recovery.run import check_heartbeat, count_crashes
@@ -241,181 +237,6 @@ def test_a_heartbeat_that_stops_is_the_boards_fault():
         beating((2, 5), (2, 6), *[(2, 6)] * 9)
     with pytest.raises(BoardFailure, match="m33: the firmware restarted after beat 6 of boot 2: now boot 3"):
         beating((2, 5), (2, 6), (3, 0))
-
-
-# --- the board's files
-
-
-class Shell(StandIn):
-    """A session that knows some files and answers of commands."""
-
-    def __init__(self, files=None, **answers) -> None:
-        self.asked: list[str] = []
-        self.files, self.answers = files or {}, answers
-
-    def read_many(self, paths):
-        return {path: self.files.get(path, "ENOENT") for path in paths}
-
-    def read(self, path):
-        return self.files.get(path, "ENOENT")
-
-    def execute(self, command, _timeout_s=None):
-        self.asked.append(command)
-        code, out = next((a for word, a in self.answers.items() if word in command), (0, b""))
-        return Reply(code, out, b"x: No such file or directory\n" if code else b"")
-
-    def call(self, command, timeout_s):
-        return self.execute(command, timeout_s)
-
-    def path(self, core, file):
-        return f"/sys/{core}/{file}"
-
-
-M0 = bytes.fromhex("200c0000 00000000 81600000 00006000 200c6000 00000000 81800000 00002000")
-BUS = "/sys/m0/device/of_node/.."
-TREE = {
-    f"{BUS}/dma-ranges": M0,
-    f"{BUS}/#address-cells": b"\0\0\0\1",
-    f"{BUS}/#size-cells": b"\0\0\0\1",
-    f"{BUS}/../#address-cells": b"\0\0\0\2",
-}
-
-
-def test_device_addresses_are_translated_by_the_device_tree():
-    """The words of the M0's mailbox are written where its bus puts them, not where the core sees them."""
-    shell = Shell(TREE, devmem=(0, b"0x00000007\n0x00000008\n"))
-    memory = CoreMemory(shell, shell, "m0")
-    memory.write({0x200C7000: 0x4D420001})
-    assert shell.asked[-1] == "devmem 0x81801000 32 0x4d420001"
-    assert memory.read(0x200C7000, 2) == (7, 8)
-    with pytest.raises(
-        UsageError, match="4 bytes at 0x20000000 are outside of the core's memory: 0x200c0000"
-    ):
-        memory.read(0x20000000)
-
-
-def test_a_bus_without_ranges_translates_nothing():
-    """On a bus that has no dma-ranges, both sides use the same addresses."""
-    assert translate((), 0x81200000, 4) == 0x81200000
-    shell = Shell()
-    CoreMemory(shell, shell, "m33").write({0x81201000: 1})
-    assert shell.asked == ["devmem 0x81201000 32 0x1"]
-
-
-def test_a_malformed_device_tree_is_refused():
-    """dma-ranges of a wrong length, or cells that are no number, are named."""
-    assert dma_ranges(M0, 1, 2, 1)[1] == DmaRange(0x200C6000, 0x81800000, 0x2000)
-    with pytest.raises(UsageError, match="dma-ranges has 31 bytes, not a multiple of 16"):
-        dma_ranges(M0[1:], 1, 2, 1)
-    shell = Shell(TREE | {f"{BUS}/#size-cells": b"\1"})
-    with pytest.raises(InfrastructureError, match="#size-cells: not a number of cells"):
-        CoreMemory(shell, shell, "m0")
-
-
-def test_a_board_without_dev_mem_is_the_labs_fault():
-    """Without /dev/mem a firmware can't be given parameters, and the error names /dev/mem."""
-    shell = Shell(devmem=(1, b""))
-    with pytest.raises(InfrastructureError, match=r"/dev/mem access failed .* No such file or directory"):
-        CoreMemory(shell, shell, "m33").write({0: 0})
-
-
-def test_the_watchdog_line_is_named_like_the_cores_device():
-    """/proc/interrupts names the device that the core's sysfs directory links to."""
-    good = Shell(readlink=(0, b"../../../0.m33\n"))
-    assert watchdog_line(good, good, "m33") == "0.m33"
-    bad = Shell(readlink=(1, b""))
-    with pytest.raises(InfrastructureError, match="m33: cannot determine its device"):
-        watchdog_line(bad, bad, "m33")
-
-
-def test_a_kernel_that_cannot_trace_leaves_fields_undecided():
-    """Nothing is recorded, `missing` names what, and the fields are not decided as "no calls"."""
-    shell = Shell(mkdir=(1, b""))
-    trace = CrashTrace(shell, ["0.m33"])
-    trace.start()
-    assert trace.take() is None
-    assert {"ta", "queue_work", "irq"} <= trace.missing
-    assert shell.asked[0] == CLEAN
-
-
-class Recorder(Shell):
-    """A board whose trace_pipe gives these pieces, one per read; None: nothing comes in time."""
-
-    def __init__(self, *pieces) -> None:
-        super().__init__()
-        self.pieces = list(pieces)
-
-    def execute(self, command, _timeout_s=None):
-        super().execute(command)
-        if "trace_pipe" not in command:
-            return Reply(0, b"ta", b"")
-        piece = self.pieces.pop(0)
-        return Reply(int(piece is None), piece or b"", b"")
-
-
-def recorder(*pieces, now_s=lambda: 0.0):
-    trace = CrashTrace(Recorder(*pieces), [], now_s)
-    trace.start()
-    return trace
-
-
-OLD, NEW = b" 4.0: ta: old\n", b" 4.2: ta: new\n"
-FIRST, SECOND = (b" 4.%d: tracing_mark_write: mpbench mark %d\n" % (n, n) for n in (1, 2))
-STARTED = b" 4.1: workqueue_execute_start: work struct 00aa: function rproc_crash_handler_work\n"
-ENDED = STARTED.replace(b"start", b"end")
-OTHER = STARTED.replace(b"00aa", b"00bb")
-
-
-def test_a_recording_is_taken_up_to_a_mark():
-    """A long record comes in pieces; each mark is another, so that of an earlier crash ends nothing."""
-    trace = recorder(OLD, FIRST, NEW + SECOND)
-    assert trace.take() == OLD + FIRST
-    assert trace.take() == NEW + SECOND
-
-
-def test_events_after_the_mark_are_taken_too():
-    """An event between the mark and its reader is no reason to wait for one more."""
-    assert recorder(FIRST + NEW).take() == FIRST + NEW
-
-
-def test_a_handler_that_started_is_waited_for():
-    """A worker that waits for a CPU after the kernel's last line still has the end of its handler taken."""
-    trace = recorder(STARTED + FIRST, OTHER, ENDED, ENDED.replace(b"00aa", b"00bb"))
-    assert trace.take() == STARTED + FIRST + OTHER + ENDED + ENDED.replace(b"00aa", b"00bb")
-    assert not trace._session.pieces
-
-
-def test_a_handler_is_waited_for_until_the_deadline():
-    """The wait for a handler that an inline core dump blocks ends with its read, or at the deadline."""
-    assert recorder(STARTED + FIRST, None).take() == STARTED + FIRST
-    times = iter([0.0, 1.0, 99.0])
-    trace = recorder(STARTED + FIRST, OTHER, ENDED, now_s=lambda: next(times))
-    assert trace.take() == STARTED + FIRST + OTHER
-    assert "timeout 9 dd " in trace._session.asked[-1]
-
-
-@pytest.mark.parametrize(("lost", "words"), [(b"42 ", "lost 42 events of CPU 1"), (b"", "lost some events")])
-def test_lost_events_are_invalid(lost, words):
-    """A recording with lost events proves nothing: the step is INVALID, and the error says why."""
-    with pytest.raises(InvalidRun, match=words):
-        recorder(b"CPU:1 [LOST " + lost + b"EVENTS]\n" + NEW + FIRST).take()
-
-
-@pytest.mark.parametrize(("answer", "words"), [((1, b""), "can't be read"), ((0, b"x\n"), "no end after")])
-def test_a_trace_that_cannot_be_read_is_the_labs_fault(answer, words):
-    """A recorder that is gone, or floods, does not mean "no calls"."""
-    trace = CrashTrace(Shell(mkdir=(0, b"ta"), trace_pipe=answer), [])
-    trace.start()
-    with pytest.raises(InfrastructureError, match=words):
-        trace.take()
-
-
-def test_counts_of_probes_are_read_by_name():
-    """Only the counted functions are taken from the kernel's table of probes."""
-    shell = Shell(
-        {"/sys/kernel/tracing/kprobe_profile": b"  shm_in   3  0\n  foreign  9  0\n  shm_out  2  0\n"}
-    )
-    assert CrashTrace(shell, []).counts() == {"shm_in": 3, "shm_out": 2}
 
 
 def test_predictions_may_be_undefined(captured):
