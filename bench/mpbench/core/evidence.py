@@ -21,22 +21,22 @@ class Artefact:
 
 @frozen
 class Evidence:
-    """Everything gathered about one step: artefacts by name."""
+    """Everything collected about one step: artefacts by name."""
 
     artefacts: tuple[Artefact, ...] = ()
 
     def get(self, name: str) -> bytes | None:
-        """Bytes of the artefact `name`, or None if nobody gathered it."""
+        """Bytes of the artefact `name`, or None if not collected."""
         return next((a.data for a in self.artefacts if a.name == name), None)
 
 
-# Names of the artefacts of one deployment: gather writes them, observe reads them.
+# Names of the artefacts of one deployment: collect writes them, parse reads them.
 IMAGE = "image"
 """The bytes that were uploaded."""
 
 
 START_ERRNO = "sysfs.start"
-"""What the write of `start` returned: "OK" or an errno name."""
+"""Result of the write of `start`: "OK" or an errno name."""
 
 
 STATE = "sysfs.state"
@@ -57,11 +57,11 @@ TRACE_SECOND = "trace0.second"
 
 
 NO_TRACE = "trace0.absent"
-"""Gathered when the board has no trace0 for this core: why not."""
+"""Reason why there is no trace buffer for this core."""
 
 
 MEMORY = "memory"
-"""What the core's memory held when the board had answered: a line per range, as in MemoryRange.line."""
+"""Content of the core's memory after the board had answered: a line per range, as in MemoryRange.line."""
 
 
 # Names of the artefacts of one crash, beside KMSG, SECURE_CONSOLE, STATE and the trace samples.
@@ -80,11 +80,11 @@ INTERRUPTS_AFTER = "interrupts.after"
 
 
 WATCHDOG_LINE = "interrupts.watchdog"
-"""How /proc/interrupts calls the line of the core's watchdog."""
+"""Name of the core's watchdog in /proc/interrupts."""
 
 
 FTRACE = "ftrace"
-"""What the bench's tracing instance recorded: calls of the TA, the recovery's work, interrupts."""
+"""Text of the bench's tracing instance: calls of the TA, the recovery's work item, interrupts."""
 
 
 TAMPER = "tamper"
@@ -92,14 +92,14 @@ TAMPER = "tamper"
 
 
 DUMP = "coredump"
-"""A core dump of the core, as the board gave it, and what a person reads first of it."""
+"""A core dump of the core as the board gave it, and its summary for people."""
 
 
 DUMP_SUMMARY = "coredump.summary"
 
 
 def text_of(evidence: Evidence, name: str) -> str | None:
-    """Text of an artefact; bytes that are no UTF-8 stay visible and harm no pattern."""
+    """Text of an artefact; bytes that are not UTF-8 are escaped."""
     data = evidence.get(name)
     return None if data is None else data.decode("utf-8", "backslashreplace").replace("\r\n", "\n")
 
