@@ -218,7 +218,7 @@ class Notifications:
         conditions: what the run was made under, e.g. {"load": "cpu"}; limits and baseline are for a run
         without any
         """
-        for measurement in measurements(found, {} if conditions else self.limits_us, conditions):
+        for measurement in measurements(found, {} if conditions else self.limits_us, dict(conditions)):
             self.bench.measure(measurement)
         source = f"{found.source}: {EVENTS[found.path]}; {self.conditions}"
         source += f"; {EMULATED}" if self.bench.about.virtual else "; normal-world latency"
