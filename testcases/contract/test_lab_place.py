@@ -138,7 +138,7 @@ def test_a_place_that_does_not_exist_is_told_in_one_line(lab: Lab):
     """A misspelt place is named, with the command that lists those there are."""
     done = lab.bench.run("testcases/test_identity.py", LG_PLACE="none")
     assert done.returncode == 3, done.stdout + done.stderr
-    assert "place pattern none matches nothing; `labgrid-client places` lists what there is" in done.stdout
+    assert "place pattern none matches nothing; `labgrid-client places` lists all places" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
 
 

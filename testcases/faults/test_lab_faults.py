@@ -22,7 +22,7 @@ def test_middle(bench):
     bench.read("/proc/version")
     bench.act("m33", DeployFacts(), "touch", lambda: "OK")
 def test_after(bench): bench.read("/proc/version")
-from mpbench.core.facts import DeployFacts
+from mpbench.deployment.facts import DeployFacts
 """
 """A run that waits in its middle, and then looks at the board."""
 LOOPING = """
