@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A lab on loopback: labgrid's own coordinator and exporters, places with tags, and boards that are played.
 
-Every look at a played board is written down with place and process, so a test can tell who drove it when.
+Every read of a played board is recorded with place and process, which shows who used it and when.
 """
 
 import contextlib
@@ -59,7 +59,7 @@ def first_time(name):
         return False
     return True
 """
-"""A gate is a pipe: a test that comes to it waits until somebody opens it."""
+"""A gate is a pipe: a test that comes to it waits until it is opened."""
 
 
 class NightLab:
@@ -208,10 +208,10 @@ class NightLab:
         return path
 
     def begin(self, plan: Path, *arguments: str) -> "subprocess.Popen[str]":
-        """`mpbench nightly`, going on; told to end when this test does not live to do it."""
+        """`mpbench nightly`, started; it is interrupted if this test is killed."""
         code = "import sys; from mpbench.commands.main import main; sys.exit(main(sys.argv[1:]))"
-        told = ["setpriv", "--pdeathsig", "TERM"]
-        command = [*told, sys.executable, "-c", code, "nightly", str(plan), *arguments]
+        guard = ["setpriv", "--pdeathsig", "TERM"]
+        command = [*guard, sys.executable, "-c", code, "nightly", str(plan), *arguments]
         return subprocess.Popen(
             command,
             env=self.env(),
@@ -256,7 +256,7 @@ class NightLab:
         self.until((self.gates / f"{place}.{name}.reached").exists, f"the gate {name} of {place}")
 
     def open(self, place: str, name: str) -> None:
-        """Let the test go on; nobody else will wait there."""
+        """Let the test continue; no later test waits there."""
         path = self.gates / f"{place}.{name}"
         with contextlib.suppress(OSError), open(os.open(path, os.O_WRONLY | os.O_NONBLOCK), "w"):
             pass
@@ -277,7 +277,7 @@ class NightLab:
         return [pid for n, pid in enumerate(pids) if n == 0 or pids[n - 1] != pid]
 
     def until(self, condition, what: str, deadline_s: float = READY_S) -> None:
-        """Wait for what no event tells: files and answers of other processes."""
+        """Poll what has no event: files and answers of other processes."""
         end = time.monotonic() + deadline_s
         while not condition():
             assert time.monotonic() < end, f"{what} did not come within {deadline_s:g} s"

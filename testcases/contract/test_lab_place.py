@@ -34,7 +34,7 @@ class Lab:
         self.processes: list[subprocess.Popen[str]] = []
 
     def open(self) -> None:
-        """Start everything; the place is there, and nobody has acquired it."""
+        """Start everything; the place is there, and is not acquired."""
         self.coordinator = self.bench.variables["LG_COORDINATOR"] = self._coordinate()
         self._export()
         self.client("create")
@@ -56,7 +56,7 @@ class Lab:
         file = self.directory / "exporter.yaml"
         file.write_text(f"{PLACE}:{group}")
         self._start("labgrid-exporter", "-c", self.coordinator, "--name", "labhost", str(file))
-        for _ in range(20):  # nothing tells that an exporter's resources are known; each try is a process
+        for _ in range(20):  # no event announces an exporter's resources; each try is a process
             known = re.findall(rf"^labhost/{PLACE}/(\w+)", self.client("resources"), re.MULTILINE)
             if sorted(known) == EXPORTED:
                 return

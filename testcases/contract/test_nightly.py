@@ -26,10 +26,10 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NightLab]:
 
 
 def test_a_night_over_three_places_ends_with_one_page(lab):
-    """Three places side by side: INFRA is tried once more, a verdict never, a dead board is taken out.
+    """Three places side by side: INFRA is repeated once, a verdict never, a dead board is quarantined.
 
     The first place passes, the second has a FAIL and an INFRA that is gone the second time, the third never
-    answers: it is taken out, and said so. Afterwards every place is free.
+    answers: it is quarantined and reported. Afterwards every place is free.
     """
     plan = lab.plan(
         """
@@ -78,7 +78,7 @@ def test_flaky(answers, bench):
 
 
 def test_a_place_that_somebody_has_is_waited_for_in_vain(lab):
-    """Nobody's place is taken away: after a while it is said who has it, and the night is not green."""
+    """An acquired place stays its owner's: after the waiting time he is named, and the night is not green."""
     plan = lab.plan(
         "def test_good(bench): pass\n",
         name="busy",
@@ -105,8 +105,8 @@ def test_a_disk_that_is_almost_full_takes_no_work(lab):
 
 
 def test_a_lab_without_a_coordinator_is_told(lab):
-    """An address where nobody listens is one line and code 3; a plan that is none, one line and code 2."""
-    plan = lab.plan("def test_good(bench): pass\n", name="nobody", wait_minutes=1)
+    """An address without a server is one line and code 3; an invalid plan, one line and code 2."""
+    plan = lab.plan("def test_good(bench): pass\n", name="offline", wait_minutes=1)
     content = json.loads(plan.read_text()) | {"coordinator": "127.0.0.1:1"}
     plan.write_text(json.dumps(content))
     code, said = lab.nightly(plan)

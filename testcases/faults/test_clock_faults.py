@@ -34,7 +34,7 @@ YEAR_S = 365 * 86400
 
 @define
 class Jumping:
-    """A wall clock that is set from time to time; the monotonic one goes on."""
+    """A wall clock that is set from time to time; the monotonic one continues."""
 
     chance: random.Random
     wall_s: float = NOW_S
@@ -42,7 +42,7 @@ class Jumping:
     spent_ns: list[int] = field(factory=list)
 
     def passes(self, seconds: float) -> None:
-        """Time goes by, and somebody sets the clock."""
+        """Time passes, and the clock is set."""
         self.mono_ns += round(seconds * 1e9)
         self.wall_s += seconds + self.chance.choice(
             [0, 0, 0, 1, -1, 3600, -3600, -86400, YEAR_S, -30 * YEAR_S]
@@ -162,7 +162,7 @@ def test_29_a_trend_stands_in_the_order_of_the_nights(chance: random.Random, tmp
     nights = [point(n) for n in range(chance.randint(2, 9))]
     for night_point in nights:
         history.remember([night_point])
-    history.remember([chance.choice(nights)])  # a night that goes on is merged again
+    history.remember([chance.choice(nights)])  # a resumed night is merged again
     assert history.points() == nights
     (trend,) = trends([point(99)], history.points())
     assert (trend.lines[0].first, trend.lines[0].last) == ("0", "99")

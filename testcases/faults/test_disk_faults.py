@@ -2,7 +2,7 @@
 """Fault 28: the lab host's disk is full, at any byte of what the bench writes; on a small tmpfs.
 
 Each time: what does not fit is the lab's fault, in one line, and not there; what was there is whole, can be
-read and goes on once there is room; a night takes no further job and says so.
+read and continues once there is room; a night starts no further job and reports why.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ class Disk:
         self._ballast = path / "ballast"
 
     def leave(self, pages: int) -> None:
-        """Take all room but so many pages."""
+        """Take all room but `pages` pages."""
         self.empty()
         free = os.statvfs(self.path).f_bavail
         with self._ballast.open("wb") as file:
@@ -190,7 +190,7 @@ def test_28_a_journal_holds_what_fitted(disk: Disk, chance: random.Random) -> No
 
 
 def test_28_a_history_remembers_all_of_a_night_or_nothing(disk: Disk, chance: random.Random) -> None:
-    """SQLite on a full disk: points and sick places are as they were or as they should be, never between."""
+    """SQLite on a full disk: points and quarantines are the old or the new ones, never a mix."""
     history = History(disk.path / "history.sqlite")
     old = [Point(f"old{n}", "x", "2026", {"PASS": n}, {"p": 1.0}) for n in range(chance.randrange(1, 40))]
     new = [
@@ -225,15 +225,15 @@ with open(sys.argv[2], "ab", buffering=0) as file:
     except OSError:
         pass
 """
-"""A run that ends well, and leaves so many bytes beside."""
+"""A run that ends well, and writes sys.argv[3] bytes beside."""
 
 
-def test_28_a_night_takes_no_more_work(
+def test_28_a_night_starts_no_further_job(
     disk: Disk, chance: random.Random, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A disk that fills up in a run: what is after it is not begun, and the disk's numbers are the reason.
 
-    When nobody looks at the numbers and it is full to the last byte, nothing that is there is spoilt, no
+    Without that check and with a disk full to the last byte, no existing file is damaged, no
     process is left, and the night is no success.
     """
     checks = chance.random() < 0.5

@@ -2,7 +2,7 @@
 """Faults of a lab (22, 23, 25, 27) with three virtual boards as places and targets/mp25.yaml as it is.
 
 Exporter, coordinator, night and runs are killed at random points of a night over all three. Whatever happens:
-no board is driven by two runs, no fault becomes a verdict, done stays done, and nothing is left behind.
+no board is driven by two runs, no fault becomes a verdict, done stays done, and nothing is left over.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ from testcases.faults.conftest import SEEDS
 pytestmark = pytest.mark.slow
 
 KINDS = {"mp25-1": "mp25", "mp25-2": "mp25", "mp25-3": "mp25-spi"}
-"""Places and the boards behind them; the last one notifies through an interrupt that a thread serves."""
+"""Places and their boards; the last one notifies through an interrupt that a thread serves."""
 TARGET = labs.CHECKOUT / "targets" / "mp25.yaml"
 CASES = ["testcases/test_identity.py", "testcases/test_deploy.py::test_unsigned_elf_is_refused"]
 TESTS = 7
@@ -34,7 +34,7 @@ TESTS = 7
 JUDGED = {"PASS", "INVALID"}
 """Never asked again. No other verdict ends a test on a board that is as it should be."""
 LINES = 45
-"""The lab is touched before a night has recorded more than so many lines, of 135 or so."""
+"""The lab is touched before a night has recorded at most this number of lines, of about 135."""
 FEW = [0] if SEEDS <= 2 else range(SEEDS)
 seeded = pytest.mark.parametrize("dice", FEW, indirect=True, ids=lambda seed: f"seed{seed}")
 
@@ -81,7 +81,7 @@ class BoardLab(NightLab):
         return sorted(self.directory.glob(f"nights-{name}/*/runs/*/*/record.jsonl"))
 
     def reach(self, name: str, line: int) -> None:
-        """Wait until the runs of a plan have recorded so many lines."""
+        """Wait until the runs of a plan have recorded `lines` lines."""
         self.until(lambda: sum(log.read_bytes().count(b"\n") for log in self.logs(name)) >= line, f"{line}")
 
     def spans(self) -> dict[str, list[tuple[int, int, str]]]:
@@ -107,7 +107,7 @@ class BoardLab(NightLab):
                 if any(word.startswith(mine) for word in path.read_bytes().split(b"\0")):
                     found.append(int(path.parent.name))
             except OSError:
-                continue  # ended meanwhile
+                continue  # ended by itself
         return found
 
     def check_left(self) -> None:
@@ -173,7 +173,7 @@ def lab(tmp_path: Path, up: dict[str, boards.StartedBoard]) -> Iterator[BoardLab
 
 @seeded
 def test_a_killed_night_over_three_boards_goes_on(lab: BoardLab, dice: random.Random):
-    """An exporter is killed and comes back; then night or lab host are killed, and the night goes on.
+    """An exporter is killed and comes back; then night or lab host are killed, and the night is resumed.
 
     Done stays done, what ran is INVALID, the rest is run, and there is one page of all. A night that is
     killed takes its runs along: they tear down, and the next night waits for them.

@@ -36,7 +36,7 @@ def test_middle(bench):
 def test_after(bench): bench.read("/proc/version")
 import time
 """
-"""A test that goes on and on, and has only the session itself to ask whose board it is."""
+"""A test without end that reads through the session only, which checks the place's owner."""
 
 
 THOROUGH = pytest.mark.skipif(SEEDS <= 2, reason="MPBENCH_SEEDS=25 runs all faults of a lab")
@@ -68,7 +68,7 @@ def only(place: str) -> dict:
     return {"tags": {"board": "played", "name": place}}
 
 
-def test_a_killed_night_goes_on_where_it_was(lab):
+def test_a_killed_night_is_resumed(lab):
     """SIGKILL in mid-run: done stays done, the running test is INVALID, the rest is run, places come free."""
     lab.shut("killed-a", "middle")
     plan = lab.plan(GATED, "killed", job={"tags": {"board": "played", "what": "killed"}})
@@ -149,7 +149,7 @@ def test_two_nights_want_one_board(lab):
 
 @THOROUGH
 def test_an_exporter_that_dies_loses_no_place(lab):
-    """The run goes on, as its consoles don't go through the exporter; afterwards the place is free."""
+    """The run continues, as its consoles do not need the exporter; afterwards the place is free."""
     lab.shut("exporter", "middle")
     plan = lab.plan(GATED, "exporter", job=only("exporter"))
     night = lab.begin(plan)
@@ -186,7 +186,7 @@ def test_a_restarted_coordinator_gives_no_board_to_two_runs(lab):
     """It has forgotten who has what, and a second night gets the place: one drives, the other does not.
 
     The first run finds its lock lost and leaves the board alone; the second waits until the first has gone,
-    or is refused by the lab host's own lock. Nobody's looks at the board interleave.
+    or is refused by the lab host's own lock. Reads of two runs never interleave.
     """
     lab.shut("restart", "middle")
     first = lab.plan(GATED, name="first", job=only("restart"))
@@ -209,4 +209,4 @@ def test_a_restarted_coordinator_gives_no_board_to_two_runs(lab):
     assert verdicts <= {"PASS", "INFRA", "BLOCKED"}, said_two
     turns = lab.looks("restart")
     assert len(turns) == len(set(turns)), "two runs drove one board in turns"
-    lab.close()  # the last test of this lab: what it started anew is not left behind
+    lab.close()  # the last test of this lab: what it restarted is ended

@@ -5,7 +5,7 @@
 
 One comparison is one command: TEE result, platform calls in order with their arguments and answers, lines
 on the secure console, resource table, memory of all cores. The corpus keeps one case of every kind seen and
-the totals, and the next campaign goes on from there. A disagreement is made small and written to `found/`,
+the totals, and the next campaign continues from there. A disagreement is made small and written to `found/`,
 where the test suite replays it; exit code 1.
 """
 
@@ -180,12 +180,12 @@ def parts(batch: Sequence[tuple[list[Command], bytes]]) -> Iterator[list[tuple[l
 def explore(programs: dict[str, Path], seed: int, known: Sequence[Stored], until: float, queue: Any) -> None:
     """One process of the campaign: totals, new cases, disagreements about once a second."""
     explorer = Explorer(programs, seed, known)
-    totals, told = Totals(), time.monotonic()
+    totals, reported = Totals(), time.monotonic()
     while time.monotonic() < until and os.getppid() != 1:
         totals.add(explorer.batch())
-        if time.monotonic() - told > 1 or explorer.wrong:
+        if time.monotonic() - reported > 1 or explorer.wrong:
             queue.put((totals, explorer.fresh, explorer.wrong))
-            totals, explorer.fresh, explorer.wrong, told = Totals(), [], [], time.monotonic()
+            totals, explorer.fresh, explorer.wrong, reported = Totals(), [], [], time.monotonic()
     queue.put((totals, explorer.fresh, explorer.wrong))
     explorer.close()
 
@@ -240,8 +240,8 @@ def resume(corpus: Path) -> tuple[Totals, list[Stored]]:
     totals = Totals()
     state = corpus / "totals.json"
     if state.exists():
-        told = json.loads(state.read_text())
-        totals = Totals(**{**told, "reasons": Counter(told["reasons"])})
+        saved = json.loads(state.read_text())
+        totals = Totals(**{**saved, "reasons": Counter(saved["reasons"])})
     return totals, load_corpus(corpus)
 
 
@@ -281,7 +281,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--minutes", type=float, default=10, help="budget (default 10)")
     parser.add_argument(
-        "--comparisons", type=int, default=0, help="end earlier at so many, old ones included"
+        "--comparisons", type=int, default=0, help="stop at this total, earlier campaigns included"
     )
     parser.add_argument("--jobs", type=int, default=1, help="processes (default 1)")
     parser.add_argument("--seed", type=int, default=0, help="for a repeatable run; default: new each time")

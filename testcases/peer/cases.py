@@ -34,7 +34,7 @@ SCRIPTS = (
     *("LlSsPp", "LlSsRr", "LSlspP", "Ll", "LlGgR", "oLSp", "ooLxL", "oxoL", "LSPS", "UUUUUUUUUUUUL"),
 )
 """L load, S start, P stop, R release, G resource table, C core dump, o open and x close a session,
-U load on a core nobody knows.
+U load on an unknown core.
 
 Capitals: on one core; the rest on the other one.
 """
@@ -78,8 +78,8 @@ def random_base(rng: random.Random, key: rsa.RSAPrivateKey | None = None) -> Bas
     return base_of(image if key is None else resigned(image, key), rng)
 
 
-def spoiled(base: Base, rng: random.Random, faults: int) -> bytes:
-    """The image with so many faults; header lengths stay below 2^31 but for one case in a thousand."""
+def with_faults(base: Base, rng: random.Random, faults: int) -> bytes:
+    """The image with that number of faults; header lengths stay below 2^31 but for one case in a thousand."""
     image = bytearray(base.image)
     for _ in range(faults):
         _fault(image, base.targets[rng.getrandbits(8)], rng)
@@ -123,7 +123,7 @@ def _command(letter: str, core: int, base: Base, rng: random.Random) -> Command:
     if letter != "L":
         return LETTERS[letter], core, b""
     faults = (0, 1, 1, 1, 1, 2, 2, 3)[rng.getrandbits(3)]
-    return int(TaCommand.LOAD_FW), core, spoiled(base, rng, faults)
+    return int(TaCommand.LOAD_FW), core, with_faults(base, rng, faults)
 
 
 def _odd_command(letter: str, core: int, base: Base, rng: random.Random) -> Command:
@@ -157,7 +157,7 @@ def corners() -> list[Stored]:
         "TLV length overflows": _with(image, "header.tlv_len", 0xFFFFFFF0),
         "image length and TLVs overflow": _with(image, "header.img_len", (1 << 32) - 8 - 20 - 256),
         "data before the images": before_the_images(),
-        "data behind the images": _with(
+        "data after the images": _with(
             _with(image, "tlv.IMGSIZE.value", 0x7FFFFFF8), "elf0.ph0.p_offset", 0x01000000
         ),
     }
@@ -206,7 +206,7 @@ def section_at_the_edge(kept: int, named: bool, size: int) -> bytes:
 
 
 def name_at_the_edge() -> bytes:
-    """A table of names that leaves the file, behind a name that is still inside."""
+    """A table of names that leaves the file, after a name that is still inside."""
     elf = bytearray(
         Elf([Segment(BASE, b"data", 4)], tail=bytes(40) + b"\0.resource_table\0" + bytes(6)).build()
     )

@@ -60,14 +60,14 @@ def encode(stored: Stored) -> dict[str, Any]:
     return {"kind": list(stored.kind), "board": board, "commands": commands}
 
 
-def decode(told: dict[str, Any]) -> Stored:
+def decode(saved: dict[str, Any]) -> Stored:
     """The reverse."""
-    board = dict(told["board"])
+    board = dict(saved["board"])
     cores = [Core(c["name"], c["id"], tuple(Region(**r) for r in c["regions"])) for c in board["cores"]]
     board["cores"] = tuple(cores)
     board["fault"] = tuple(board["fault"])
-    commands = tuple((command, core, base64.b64decode(image)) for command, core, image in told["commands"])
-    return Stored(tuple(told["kind"]), Board(**board), commands)
+    commands = tuple((command, core, base64.b64decode(image)) for command, core, image in saved["commands"])
+    return Stored(tuple(saved["kind"]), Board(**board), commands)
 
 
 def load_corpus(folder: Path) -> list[Stored]:

@@ -127,7 +127,7 @@ def test_two_cores_walk_through_all_states_alike(worker, flavour, pta_state):
         def load(self, core: int, base: cases.Base, seed: int) -> None:
             """LOAD_FW with none to three faults."""
             rng = random.Random(seed)
-            self.history.append((LOAD, core, cases.spoiled(base, rng, seed % 4)))
+            self.history.append((LOAD, core, cases.with_faults(base, rng, seed % 4)))
 
         @rule(core=st.sampled_from((1, 2)))
         def load_sound(self, core: int) -> None:
@@ -186,18 +186,18 @@ def test_a_disagreement_is_made_small_and_kept(flavour, tmp_path, monkeypatch):
     assert load_corpus(tmp_path) == [small]
 
 
-def test_an_image_without_fields_can_be_spoiled():
+def test_an_image_without_fields_can_get_faults():
     """Even an empty image of the corpus is a base for new cases."""
     rng = random.Random(1)
     for image in (b"", b"abc"):
         base = cases.base_of(image, rng)
         assert len(base.targets) == 256
         for number in range(4):
-            cases.spoiled(base, rng, number)
+            cases.with_faults(base, rng, number)
 
 
 def test_an_unreached_branch_is_named_once_with_its_reason():
-    """Only what no build took counts; a line nobody explained is said to be missing from the corpus."""
+    """Only what no build took counts; an unexplained line is reported as missing from the corpus."""
     wide = Branches("a.c in 64 bits", 4, 2, ((7, "assert(pa);"), (9, "if (x)"), (11, "if (wrap)")))
     narrow = Branches("a.c in 32 bits", 4, 3, ((7, "assert(pa);"), (9, "if (x)")))
     assert never([[wide], [narrow]]) == [

@@ -36,7 +36,7 @@ _CALL = struct.Struct("<8I")
 
 @frozen
 class Board:
-    """What peer and twin are both told. verdict: scripted answer to a verification; None: the key does.
+    """Input of both peer and twin. verdict: scripted answer to a verification; None: the key does.
 
     modulus: of that RSA key; its exponent is 65537. fault: a platform command and the result it fails with.
     """
@@ -68,7 +68,7 @@ class Board:
         return plain.with_verifier(lambda _digest, _signature: verdict)
 
     def configuration(self, word_bits: int) -> bytes:
-        """The board as the worker is told."""
+        """The board in the worker's format."""
         modulus = self.modulus.to_bytes((self.modulus.bit_length() + 7) // 8, "big")
         verdict = Tee.SUCCESS if self.verdict else Tee.SIGNATURE_INVALID
         numbers = [self.formats, self.protection, self.pta_state == "shared", self.verdict is None, verdict]
@@ -93,7 +93,7 @@ PLACES = [(r.da, r.size) for core in SMALL for r in core.regions]
 
 
 class Worker:
-    """A running worker. Cases go in batches: `send`, predict meanwhile, `receive`."""
+    """A running worker. Cases go in batches: `send`, predict while they run, `receive`."""
 
     def __init__(self, program: Path, runner: Sequence[str] = ()) -> None:
         self.process = subprocess.Popen(
@@ -106,7 +106,7 @@ class Worker:
             fcntl.fcntl(stream, F_SETPIPE_SZ, PIPE_BYTES)
 
     def configure(self, board: Board, word_bits: int) -> None:
-        """Tell the worker about a board; the cases that follow run on it."""
+        """Send the worker a board; the cases that follow run on it."""
         body = board.configuration(word_bits)
         self.stdin.write(_WORD.pack(len(body)) + body)
         self.stdin.flush()
@@ -219,7 +219,7 @@ def predict(
 def dies(answer: Outcome, profile: Profile) -> bool:
     """Whether an undefined outcome must kill the worker: reads outside the image do, under AddressSanitizer.
 
-    The 32-bit build has none, and its compiler puts some reads behind the check that makes them needless.
+    The 32-bit build has none, and its compiler puts some reads after the check that makes them needless.
     """
     return answer.reason.name == "reads-outside" and profile.word_bits == 64
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Bits turned over at random: from a seed, in every group, and no more of them than needed."""
+"""Random bit flips: from a seed, in every group, and reduced to the smallest part that differs."""
 
 import random
 

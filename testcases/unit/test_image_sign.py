@@ -185,7 +185,7 @@ def test_a_pass_phrase_is_asked_for_when_nobody_gave_one(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("trouble", [EOFError(), getpass.GetPassWarning("no echo control")], ids=str)
 def test_without_a_terminal_nobody_is_asked(tmp_path, monkeypatch, trouble):
-    """A pass phrase that would be shown, or that nobody can type: one line says how to give it."""
+    """A pass phrase that would be shown, or that cannot be typed: one line names the options."""
 
     def fail(_prompt: str) -> str:
         raise trouble

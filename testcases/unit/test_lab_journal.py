@@ -19,7 +19,7 @@ NOW_S = 1_795_000_000.0
 CLOCK = Clock(utc_s=lambda: NOW_S, mono_ns=lambda: 42)
 
 
-def test_a_night_that_did_not_end_goes_on(tmp_path):
+def test_a_night_that_did_not_end_is_resumed(tmp_path):
     """Held places, attempts and what is done are known again; after its end a new night begins."""
     first = NightJournal.open(tmp_path, "plan", NOW_S)
     assert not first.resumed
@@ -44,7 +44,7 @@ def test_a_night_that_did_not_end_goes_on(tmp_path):
 
 
 def test_a_kill_at_any_byte_leaves_whole_lines(tmp_path):
-    """However far the last write got, the night goes on with the lines before it."""
+    """Whatever part of the last line was written, the night resumes with the lines before it."""
     journal = NightJournal.open(tmp_path, "plan", NOW_S)
     journal.add("held", place="a", token="T1")
     journal.add("attempt", job_run="u")
@@ -68,7 +68,7 @@ def test_a_journal_that_cannot_be_written_is_the_labs_fault(tmp_path):
         NightJournal.open(tmp_path / "file", "plan", NOW_S)
 
 
-def test_history_remembers_points_and_sick_places(tmp_path):
+def test_history_remembers_points_and_quarantined_places(tmp_path):
     """A run counts once, where it was remembered first; a place is out until it is readmitted."""
     history = History(tmp_path / "new" / "history.sqlite")
     points = [
@@ -147,7 +147,7 @@ def test_the_last_word_counts(tmp_path):
 
 
 def test_a_broken_record_is_not_taken_up(tmp_path):
-    """Nobody guesses what a broken record meant."""
+    """A broken record is an error with its line."""
     run_of(tmp_path, "r1", {"a": ("PASS", "")})
     log = next(tmp_path.glob("*/record.jsonl"))
     log.write_text("{\n" + log.read_text())

@@ -99,8 +99,8 @@ def test_a_coordinator_that_fails_is_tried_once_more(make, fails):
     assert found.coordinator.said[-1] == "close"
 
 
-def test_a_place_whose_exporter_stays_away_is_no_sick_board(make):
-    """Nothing of the board is exported: it is said, acquired by nobody, and not taken out."""
+def test_a_place_whose_exporter_stays_away_is_not_quarantined(make):
+    """Nothing of the board is exported: that is reported, the place is not acquired and not quarantined."""
     found, said = make(wait_minutes=0.5)
     found.coordinator.lacks = "*/p/*"
     assert asyncio.run(found.run()) == 3
@@ -133,17 +133,17 @@ record.close()
 """
 
 
-@pytest.mark.parametrize(("fails", "sick"), [("", True), ("renew", False)])
-def test_only_a_board_that_was_asked_to_the_end_is_taken_out(make, monkeypatch, fails, sick):
-    """No verdict in two attempts: the board is sick, unless the place was lost meanwhile."""
+@pytest.mark.parametrize(("fails", "quarantined"), [("", True), ("renew", False)])
+def test_only_a_board_that_was_asked_to_the_end_is_quarantined(make, monkeypatch, fails, quarantined):
+    """No verdict in two attempts: the board is quarantined, unless the place was lost before the end."""
     found, _ = make(fails=fails)
     monkeypatch.setattr(night, "command", lambda _job, runs: [sys.executable, "-c", RECORD, str(runs)])
     assert asyncio.run(found.run()) == 3
-    assert ("p" in found.history.quarantined()) is sick
+    assert ("p" in found.history.quarantined()) is quarantined
 
 
 def test_a_place_that_cannot_be_released_is_said(make):
-    """The night goes on, and the next one will release it: the journal knows."""
+    """The night continues; the journal has it, so that the next one releases it."""
     found, said = make(fails="release")
     assert asyncio.run(found.run()) == 3
     assert "place p could not be released: no answer to release" in said
@@ -208,8 +208,8 @@ def test_a_child_that_does_not_end_is_killed(tmp_path):
     assert asyncio.run(run()) == -9
 
 
-def test_a_run_that_outlived_its_night_is_waited_for(tmp_path):
-    """The lock that it holds as long as it lives tells of its end; there is nobody to ask for its code."""
+def test_a_run_that_survived_its_night_is_waited_for(tmp_path):
+    """Its lock is released when it ends; its exit code is not known."""
     mark, end = tmp_path / "pid", tmp_path / "end"
     os.mkfifo(end)
 
@@ -225,7 +225,7 @@ def test_a_run_that_outlived_its_night_is_waited_for(tmp_path):
     assert asyncio.run(run()) is None
 
 
-def test_a_run_that_outlived_its_night_and_does_not_end_is_killed(make):
+def test_a_run_that_survived_its_night_and_does_not_end_is_killed(make):
     """It had the time that any run has; then the board is free again, and it is said."""
     found, said = make(script="raise SystemExit(2)")
 

@@ -188,16 +188,16 @@ def test_jobs_go_to_the_places_that_fit(plan):
         offer("mp25-5"),
         offer("mp15-1", board="mp15"),
     ]
-    assigned = assign(found, offers, {"mp25-5": "taken out"})
+    assigned = assign(found, offers, {"mp25-5": "no SSH"})
     assert [u.place for u in assigned.runs] == ["mp25-2", "mp25-4"]
     assert assigned.skipped == (
         "all on mp25-3: in quarantine: its switch sticks",
-        "all on mp25-5: in quarantine: taken out",
+        "all on mp25-5: in quarantine: no SSH",
     )
 
 
 def test_too_few_places_are_said(plan):
-    """A job that wants more boards than there are runs on those, and the lack is told."""
+    """A job that wants more boards than there are runs on those, and the lack is reported."""
     found = load(plan(GOOD))
     assigned = assign(found, [offer("mp25-1")], {})
     assert [u.place for u in assigned.runs] == ["mp25-1"]
@@ -206,7 +206,7 @@ def test_too_few_places_are_said(plan):
 
 
 def test_old_nights_go_signed_ones_stay(plan, tmp_path):
-    """Of this plan's nights the last ones are kept, and those that somebody signed."""
+    """Of this plan's nights the last ones are kept, and signed ones."""
     found = load(plan(GOOD))
     for day in range(1, 6):
         (tmp_path / "nights" / f"2026110{day}T220000Z-plan").mkdir(parents=True)

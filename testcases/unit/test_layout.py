@@ -8,7 +8,7 @@ from mpbench import layout
 
 @pytest.mark.parametrize(("length", "padded"), [(0, 0), (1, 8), (8, 8), (9, 16), (0x7FFFFFFF, 0x80000000)])
 def test_chunks_are_padded_to_eight_bytes(length, padded):
-    """Each chunk behind the header takes a multiple of 8 bytes."""
+    """Each chunk after the header takes a multiple of 8 bytes."""
     assert layout.pad8(length) == padded
 
 

@@ -25,7 +25,7 @@ TRACE = entry(linux.TRACE, 0x81200000, 0x1000, 0)
 
 
 def table(*entries, offsets=None):
-    """A sound table, unless it is told where its entries are."""
+    """A sound table, unless `at` gives other offsets of its entries."""
     begin, places = 16 + 4 * len(entries), []
     for one in entries:
         places.append(begin)
@@ -79,7 +79,7 @@ def test_a_table_is_sound_by_its_head():
 
 
 def test_only_a_trace_entry_lets_the_firmware_be_heard():
-    """Without a table, or with one that names no trace buffer, nobody hears a heart."""
+    """Without a table, or with one that names no trace buffer, no heartbeat is observed."""
     assert linux.has_trace(table(TRACE))
     assert not linux.has_trace(table(entry(99, 7)))
     assert not linux.has_trace(b"")
@@ -93,7 +93,7 @@ def test_a_moved_table_is_refused_by_a_driver_that_looks_at_it():
 
 
 def test_of_a_driver_that_looks_at_nothing_a_moved_table_predicts_little():
-    """Without the driver's check nobody knows what Linux does with the bytes that stand there."""
+    """Without the driver's check, Linux' use of the bytes in memory is not predictable."""
     moved = faults.apply("rsc-moved", image())
     facts = expect(verdict(moved), identity="alive m33")
     assert (facts.errno, facts.state, facts.tee_code) == (None, None, 0)

@@ -55,7 +55,7 @@ def drafted(*elfs: bytes, **kind: Any) -> bytes:
 
 
 def header(tlv_len: int, sign_len: int, img_len: int, size: int = 64) -> bytes:
-    """A header with these lengths and zeros behind it."""
+    """A header with these lengths and zeros after it."""
     return layout.HEADER.pack(layout.HEADER_MAGIC, 1, tlv_len, sign_len, img_len).ljust(size, b"\0")
 
 
@@ -213,7 +213,7 @@ def test_the_first_record_of_a_type_wins():
 
 
 def test_a_record_that_runs_past_the_area_is_skipped_and_the_walk_ends_there():
-    """Its padding would lead outside as well, so nothing behind it is found."""
+    """Its padding would lead outside as well, so nothing after it is found."""
     assert verdict(drafted(before=[(0x77, b"")]), NARROW).accepted
     wild = changed("tlv.0x77.length", 0x1000, drafted(before=[(0x77, b"")]))
     assert verdict(wild).reason.name == "no-signtype"
@@ -314,7 +314,7 @@ def test_names_at_the_end_of_the_file_are_read_byte_by_byte():
 
 
 def test_a_name_that_leaves_the_file_as_a_prefix_is_read_outside():
-    """The last bytes of the file begin like `.resource_table`: the compare goes on behind the end."""
+    """The last bytes of the file begin like `.resource_table`: the comparison continues after the end."""
     elf_ = Elf([Segment(BASE)], tail=b".resourc").build()
     data = changed("tlv.IMGSIZE.value", 0x7FFFFFF8, drafted(elf_))
     found = fields(drafted(elf_))
@@ -360,7 +360,7 @@ def test_a_platform_command_that_fails_ends_the_load(command, reason):
 
 
 def test_openstlinux_takes_its_own_records():
-    """BOOTADDR and BOOTSEC of four bytes are fine; IMGTYPE 7 is nobody's."""
+    """BOOTADDR and BOOTSEC of four bytes are fine; IMGTYPE 7 is unknown."""
     records = [(0x10001, bytes(4)), (0x10002, bytes(4))]
     assert verdict(drafted(extra=records), ST).accepted
     assert verdict(changed("tlv.IMGTYPE.value", 7), ST).reason.name == "imgtype-not-elf"
@@ -399,7 +399,7 @@ def test_a_verdict_copies_no_segment_data():
 @given(st.binary(max_size=400))
 @settings(max_examples=300, deadline=None)
 def test_no_bytes_make_the_twin_raise(data):
-    """Any bytes, bare and behind a sound beginning, in both word sizes."""
+    """Any bytes, bare and after a sound start, in both word sizes."""
     for profile in (TRUSTING, NARROW, ST):
         for prefix in (b"", image()[:20], image()[:300]):
             assert verdict(prefix + data, profile).reason.name in REASONS
@@ -409,8 +409,8 @@ def test_random_faults_never_make_the_twin_raise():
     """Structured faults reach the deeper checks; the state is OFF unless the image was loaded."""
     rng = random.Random(7)
     for _ in range(1500):
-        spoiled, _ = faults.mutate(image(), rng)
-        outcome = verdict(spoiled)
+        changed, _ = faults.mutate(image(), rng)
+        outcome = verdict(changed)
         assert (outcome.state is State.LOADED) == (outcome.code == 0)
 
 
@@ -472,7 +472,7 @@ def test_overlapping_writes_leave_what_was_written_last():
 
 
 def test_a_refusal_shows_on_the_board():
-    """errno of the driver, offline, the code, the TA's last line, nobody running."""
+    """errno of the driver, offline, the code, the TA's last line, no identity."""
     facts = expect(verdict(changed("elf0.data0", 0)), identity="alive m33", profile=TRUSTING)
     assert (facts.errno, facts.state, facts.tee_code) == ("EIO", "offline", 0xFFFF000F)
     assert facts.secure_log == "Fails to load segment, res = 0x0xffff000f"
@@ -551,7 +551,7 @@ def encrypted(cipher: bytes = b"\1", cut: int = 0) -> bytes:
     ids=["sound", "cipher", "table", "nothing"],
 )
 def test_an_encrypted_image_is_refused_with_what_it_holds(data, words):
-    """Nobody here has the key; upstream doesn't know the type at all."""
+    """The platform's key is not known; upstream does not know the type at all."""
     outcome = verdict(data, ST)
     assert outcome.reason.name == "encrypted-without-key"
     assert outcome.detail.endswith(words)

@@ -366,7 +366,7 @@ def test_every_line_the_twin_can_print_is_known_to_explain():
 
 
 def test_every_code_of_a_refusal_has_advice():
-    """Nobody is left with a number."""
+    """Every code is explained in words."""
     codes = {r.code for r in REASONS.values() if r.code and not r.name.startswith("platform")}
     assert codes <= set(ADVICE)
     assert len(PATTERNS) > 15
