@@ -18,7 +18,7 @@ from testcases.contract.test_drivers import stm32mp
 
 __all__ = ["stm32mp"]
 
-WORDS = "the lock of place p is lost"
+WORDS = "lost the lock of place p"
 
 
 class Lock:

@@ -81,7 +81,7 @@ class BoardLab(NightLab):
         return sorted(self.directory.glob(f"nights-{name}/*/runs/*/*/record.jsonl"))
 
     def reach(self, name: str, line: int) -> None:
-        """Wait until the runs of a plan have recorded `lines` lines."""
+        """Wait until the runs of a plan have recorded `line` lines."""
         self.until(lambda: sum(log.read_bytes().count(b"\n") for log in self.logs(name)) >= line, f"{line}")
 
     def spans(self) -> dict[str, list[tuple[int, int, str]]]:

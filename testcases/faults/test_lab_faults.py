@@ -130,7 +130,7 @@ def test_a_place_released_by_somebody_else_is_left_alone(lab):
     assert code == 0, said
     assert lab.ends(plan)["job-released", "test_middle"] == ["INFRA", "PASS"]
     assert lab.ends(plan)["job-released", "test_after"][-1] == "PASS"
-    assert "the lock of place released is lost" in lab.page(plan)
+    assert "lost the lock of place released: it was released during the run" in lab.page(plan)
     first, second = lab.looks("released")
     assert second != first
 
