@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import json
 import resource
+from pathlib import Path
 
 import pytest
 from attrs import evolve
@@ -347,6 +348,17 @@ def test_an_older_measurement_gets_its_fields(tmp_path, name, high, expected):
     (line,) = read(tmp_path).of(MeasurementLine)
     assert (line.name, line.statistic, line.samples, line.verdict and line.verdict.value) == expected
     assert line.conditions == {}
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_record_of_an_older_bench_is_read(version):
+    """Records of versions 2 and 3 are complete, and their measurements have the present fields."""
+    run = read(Path(__file__).parents[1] / "captures" / f"record-v{version}")
+    assert {line.head.v for line in run.lines} == {version}
+    assert (run.notes, run.ended) == ((), True)
+    measured = list(run.of(MeasurementLine))
+    assert {(m.statistic, m.samples) for m in measured} == {("min", 5), ("p50", 5), ("max", 5)}
+    assert all(m.verdict is None or m.limited for m in measured)
 
 
 def test_the_schema_is_printed_with_a_sentence_for_every_field():

@@ -184,7 +184,7 @@ def test_a_refused_call_leaves_the_state_as_the_ta_has_it():
 
 def test_facts_of_different_kinds_are_not_compared():
     """A deployment's prediction against a crash's observation is a mistake of the bench."""
-    with pytest.raises(TypeError, match="DeployFacts can't be compared with RecoveryFacts"):
+    with pytest.raises(TypeError, match="DeployFacts cannot be compared with RecoveryFacts"):
         compare(DeployFacts(), RecoveryFacts())
 
 

@@ -113,7 +113,7 @@ def test_an_image_map_shows_small_ranges():
     assert header.hue == again.hue != payload.hue
     assert [m.label for m in found.marks] == ["good", "bad"]
     assert header.x <= found.marks[0].at < payload.x <= found.marks[1].at < again.x
-    assert found.alt == "40100 bytes in 3 ranges; 2 changed, 1 answered otherwise"
+    assert found.alt == "40100 bytes in 3 ranges; 2 changed, 1 answered differently"
     assert found.rows[0] == ("0x000000", "24 bytes", "header (0xffff0007)", "1")
 
 

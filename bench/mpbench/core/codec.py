@@ -61,7 +61,7 @@ def encode(line: RecordLine) -> dict[str, Any]:
 
 
 def decode(text: bytes) -> RecordLine:
-    """The line in a JSON text. ValueError says what is wrong with it, and what would be right."""
+    """The line in a JSON text. ValueError names what is wrong, and what would be right."""
     try:
         raw = json.loads(text)
     except ValueError as e:

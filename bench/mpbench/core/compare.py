@@ -7,7 +7,7 @@ from mpbench.core.facts import Agreement, Comparison, FieldVerdict, Value
 
 
 def agreement(predicted: Value, observed: Value) -> Agreement:
-    """Verdict of one field: undecided as soon as one side has nothing to say."""
+    """Verdict of one field: undecided if one side is unknown."""
     if predicted is None or observed is None:
         return Agreement.UNDECIDED
     # True == 1 in Python, but a heartbeat is not a TEE code.
@@ -18,7 +18,7 @@ def agreement(predicted: Value, observed: Value) -> Agreement:
 def compare(predicted: AttrsInstance, observed: AttrsInstance) -> Comparison:
     """Every field in its order of declaration; none is left out. TypeError for facts of different kinds."""
     if type(predicted) is not type(observed):
-        raise TypeError(f"{type(predicted).__name__} can't be compared with {type(observed).__name__}")
+        raise TypeError(f"{type(predicted).__name__} cannot be compared with {type(observed).__name__}")
     names = [f.name for f in fields(type(predicted))]
     return Comparison(tuple(_field(n, getattr(predicted, n), getattr(observed, n)) for n in names))
 

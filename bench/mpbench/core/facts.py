@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The values every stage speaks. Frozen, without behaviour beyond their own arithmetic."""
+"""Value types that all stages share: frozen, with nothing but their own arithmetic."""
 
 import enum
 import math
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from attrs import field, frozen
 
 Value = str | int | bool | None
-"""What a field of a prediction or an observation may hold; None: nobody looked."""
+"""What a field of a prediction or an observation may hold; None: not observed."""
 
 
 class Verdict(enum.Enum):

@@ -2,7 +2,7 @@
 """Durations in buckets at most 1.6 % wide: a bucket's middle is within 0.8 % of every value. Pure.
 
 The buckets are those that the board's kernel counts in by itself (hist triggers with `.buckets=`), and
-samples that were read one by one go into the same ones: what three methods saw can be compared.
+samples that are read one by one are counted in these buckets too, so that methods can be compared.
 
 Ref: Linux Documentation/trace/histogram.rst, "buckets=size"
 """

@@ -54,7 +54,7 @@ class RecordLine:
     """Any line; its head is filled in when it is written."""
 
     kind: ClassVar[str]
-    __test__: ClassVar[bool] = False  # no test case, whatever the class's name begins with
+    __test__: ClassVar[bool] = False  # pytest takes no class here for a test case
 
     head: LineHead = field(default=LineHead(), kw_only=True, repr=False)
 

@@ -8,7 +8,7 @@ from mpbench.core.evidence import Evidence, text_of
 from mpbench.core.facts import Provenance
 
 BANNERS = {
-    "tf-a": re.compile(r"BL(?:2|31): (v\d\S*)"),  # a 32-bit OP-TEE stands where BL31 would: BL2 is last
+    "tf-a": re.compile(r"BL(?:2|31): (v\d\S*)"),  # a 32-bit OP-TEE replaces BL31: BL2 is the last
     "u-boot": re.compile(r"U-Boot (\d{4}\.\d\d\S*)"),
     "op-tee": re.compile(r"OP-TEE version: (.+?)(?: #|$)", re.MULTILINE),
 }
@@ -19,7 +19,7 @@ Ref: TF-A bl2/bl2_main.c, bl31/bl31_main.c, U-Boot include/version.h, OP-TEE cor
 
 
 def provenance(evidence: Evidence) -> Provenance:
-    """Who the board is: what its files say, and the versions that boot loaders and TEE printed."""
+    """Identification of the board: from its files, and the versions that boot loaders and TEE printed."""
     entries = {
         a.name.removeprefix("about."): _plain(a.data) for a in evidence.artefacts if "about." in a.name
     }
@@ -30,7 +30,7 @@ def provenance(evidence: Evidence) -> Provenance:
 
 
 def _banners(text: str) -> Iterator[tuple[str, str]]:
-    """(name, version) of every banner; of several boots the last one stands."""
+    """(name, version) of every banner; of several boots the last one."""
     for name, pattern in BANNERS.items():
         if found := pattern.findall(text):
             yield name, found[-1].strip()
@@ -42,5 +42,5 @@ def _plain(data: bytes) -> str:
 
 
 def is_virtual(found: Provenance) -> bool:
-    """Whether the board says of itself that it is emulated."""
+    """Whether the board identifies itself as emulated."""
     return "mpbench,virt" in found.entries.get("compatible", "")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The record of a run: append-only JSON Lines, and the evidence by hash beside it.
 
-One line is one write, so a process killed at any byte leaves complete lines and at most one stump at the end,
-which the reader names and ignores. Lines reach the disk at the end of every test.
+One line is one write, so a process that is killed leaves complete lines and at most one torn line at the end,
+which the reader reports and ignores. Lines reach the disk at the end of every test.
 
     reports/runs/<utc>-<target>/record.jsonl
                                 evidence/<sha256>.txt or .bin
@@ -166,7 +166,7 @@ class Run:
         return (line for line in self.lines if isinstance(line, kind))
 
     def evidence(self, file: str) -> bytes | None:
-        """Bytes of an evidence file; None if it is gone or no longer what its name says."""
+        """Bytes of an evidence file; None if it is missing or its hash is not that in its name."""
         found = _FILE.fullmatch(file)
         if not found:
             return None

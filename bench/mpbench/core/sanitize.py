@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Bytes from a device are data: what cannot be seen is shown, what could act is disarmed.
+"""Control and bidirectional characters in device output are escaped.
 
 Escaping of markup is the template's part (autoescape); this is for what escaping leaves alone: terminal
 control, text that runs backwards, marks that pile up on others, characters without a shape.
@@ -29,7 +29,7 @@ def _symbol(found: re.Match[str]) -> str:
     character = found[0]
     code = ord(character)
     if code < 0x20:
-        return chr(0x2400 + code)  # the control pictures stand in the same order
+        return chr(0x2400 + code)  # the control pictures have the order of the control characters
     if code == 0x7F:
         return "␡"
     return f"⟨U+{code:04X}⟩" if unicodedata.category(character) in _DISARMED else character

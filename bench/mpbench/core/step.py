@@ -13,7 +13,7 @@ from mpbench.core.facts import Agreement, Comparison, FieldVerdict
 
 @frozen
 class Step:
-    """One step: what was predicted, what was seen, how they agree."""
+    """One step of a test, with its evidence and how long it took."""
 
     name: str
     core: str

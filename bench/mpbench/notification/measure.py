@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a run of notifications says: whether every interrupt is explained, and how long each part took. Pure.
+"""Conservation of interrupts and durations of notifications. Pure.
 
 Ref: Linux drivers/tee/optee/smc_abi.c (notif_pcpu_irq_handler, notif_irq_handler), kernel/irq/handle.c
      (__irq_wake_thread), kernel/workqueue.c (queue_work_on)
@@ -25,15 +25,15 @@ EMULATED = "emulated: functional check only; timing is not representative"
 
 @frozen
 class Counts:
-    """What was counted in a run, by CPU or in all; None: this board can't count it.
+    """What was counted in a run, by CPU or in all; None: this board cannot count it.
 
     table:     interrupts by /proc/interrupts, by CPU
     irqs:      interrupts by the handler's trace event, by CPU
-    requests:  handlers that found a bottom half to run, and asked for it
+    requests:  handlers that found a bottom half to run, and requested it
     queued:    requests that made something run: work that was queued
     started, ended: bottom halves
-    samples:   bottom halves with all times; one that follows another at once may have been asked for by an
-               interrupt whose time is gone
+    samples:   bottom halves with all times; one that follows another at once may have been requested by
+               an interrupt whose time was overwritten
     dropped:   what the kernel could not record, anywhere on the way
     """
 
@@ -51,7 +51,7 @@ class Counts:
 class Balance:
     """Where every interrupt went.
 
-    coalesced: asked for a bottom half that was about to run anyway
+    coalesced: requested a bottom half that was about to run anyway
     spurious:  found nothing to do: another CPU had fetched the notification's value already
     unexplained: in words, whatever does not add up; empty for a run that counts
     """
@@ -71,7 +71,7 @@ class Balance:
     def line(self) -> str:
         """In one line."""
         if self.coalesced is None or self.spurious is None:
-            rest = "coalesced and spurious ones can't be told apart on this board"
+            rest = "coalesced and spurious ones cannot be distinguished on this board"
         else:
             rest = f"{self.coalesced} coalesced + {self.spurious} spurious"
         wrong = "; ".join(self.unexplained) or "0 unexplained"
@@ -94,11 +94,11 @@ def _wrong(c: Counts, irqs: int, coalesced: int | None, spurious: int | None) ->
         if listed != traced:
             yield f"CPU {cpu}: /proc/interrupts counts {listed}, the handler ran {traced} times"
     if c.started != c.ended:
-        yield f"{c.started} bottom halves began, {c.ended} ended"
+        yield f"{c.started} bottom halves started, {c.ended} ended"
     if c.queued is not None and c.queued > c.started:
-        yield f"{c.queued} bottom halves were asked for, {c.started} began"
+        yield f"{c.queued} bottom halves were requested, {c.started} started"
     if coalesced is not None and coalesced < 0:
-        yield f"{c.started} bottom halves began, but only {c.requests} were asked for"
+        yield f"{c.started} bottom halves started, but only {c.requests} were requested"
     if spurious is not None and spurious < 0:
         yield f"{c.requests} requests came from {irqs} interrupts"
     if c.samples > c.ended:
@@ -113,7 +113,7 @@ class Result:
 
     sent:  notifications that the bench provoked; None if they come by themselves
     moved: bytes that were read from the board for the result
-    outliers: the slowest ones, as far as somebody saw them one by one
+    outliers: the slowest ones, as far as they were recorded one by one
     """
 
     method: str
@@ -153,7 +153,7 @@ def merged(a: Result, b: Result) -> Result:
 
 
 OUTLIERS = 5
-"""So many of the slowest notifications are told one by one."""
+"""The slowest notifications that are listed, at most."""
 
 
 def worst(found: Iterable[Outlier], number: int = OUTLIERS) -> tuple[Outlier, ...]:

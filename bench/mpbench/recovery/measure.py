@@ -15,10 +15,10 @@ KERNEL_LOG, WORKQUEUE, WATCHER = "kernel log", "workqueue tracepoints", "watcher
 
 @frozen
 class Interval:
-    """A duration: from one time of a Timeline to another, and who saw them."""
+    """A duration: from one time of a Timeline to another, and what dated them."""
 
     name: str
-    begin: str
+    start: str
     end: str
     source: str
 
@@ -58,9 +58,9 @@ def durations(timelines: Iterable[Timeline]) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {interval.name: [] for interval in INTERVALS}
     for t in timelines:
         for interval in INTERVALS:
-            begin, end = getattr(t, interval.begin), getattr(t, interval.end)
-            if begin is not None and end is not None:
-                found[interval.name].append((end - begin) / 1e6)
+            start, end = getattr(t, interval.start), getattr(t, interval.end)
+            if start is not None and end is not None:
+                found[interval.name].append((end - start) / 1e6)
     return found
 
 

@@ -16,7 +16,7 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def add_commands(commands: Commands) -> None:
     """Add `report`, `record`, `signoff` and `verify`."""
-    report = commands.add_parser("report", help="make the page and its companions from the records of runs")
+    report = commands.add_parser("report", help="make the page and its exports from the records of runs")
     _add_runs(report, "+")
     report.add_argument("-o", "--output", type=Path, metavar="DIR", help="default: the run's own directory")
     report.set_defaults(run=_report)

@@ -19,9 +19,9 @@ from mpbench.core.sanitize import decoded
 
 MAX_LINES = 16
 MAX_WIDTH = 240
-"""Characters; a longer line is cut and says so."""
+"""Characters; a longer line is cut, and the rest is counted."""
 SHORT = 32
-"""An artefact of so few bytes is shown whole, in its place; no link leads to more."""
+"""Bytes; a shorter artefact is shown whole, without a link."""
 
 _OURS = re.compile(r"CPU0|\bm\d+\b|rproc|notif")
 _RELEVANT = {
@@ -38,7 +38,7 @@ _KMSG = re.compile(r"\d+,\d+,(\d+),[^;]*;(.*)", re.DOTALL)
 
 @frozen
 class Excerpt:
-    """Lines to show and how many were left out; `missing` says why there is nothing to show.
+    """Lines to show and how many were left out; `missing`: why there is nothing to show.
 
     whole: all there is, if it is a word
     """
@@ -76,7 +76,7 @@ def _word(name: str, data: bytes) -> str:
 
 
 def _readable(name: str, line: str) -> str:
-    """A line of /dev/kmsg as dmesg shows it: seconds since boot and the message; of hashes the begin."""
+    """A line of /dev/kmsg as dmesg shows it: seconds since boot and the message; of hashes the start."""
     if name == TAMPER:
         return _HASH.sub(r"\1…", line)
     found = _KMSG.fullmatch(line) if name == KMSG else None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The page's companions for programs: CSV of the measurements, and a summary in JSON."""
+"""Exports for programs: CSV of the measurements, and a summary in JSON."""
 
 import csv
 import io
@@ -14,7 +14,7 @@ from mpbench.report.tables import NO_LIMIT
 COLUMNS = ("run", "board", "place", "test", "core", "name", "statistic", "n", "conditions", "value", "unit",
            "low", "high", "verdict", "source")  # fmt: skip
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet takes for the begin of a formula. Ref: OWASP, CSV Injection"""
+"""What a spreadsheet takes for the start of a formula. Ref: OWASP, CSV Injection"""
 
 SUMMARY_VERSION = 1
 

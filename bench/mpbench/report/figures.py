@@ -25,13 +25,13 @@ from mpbench.core.statistics import PERCENTILES, least_n, quantile
 
 WIDTH = 640
 PLOT = 120
-"""Height of what is plotted; labels stand below and to the left of it."""
+"""Height of what is plotted; labels are below and to the left of it."""
 LEFT = 58
 COLUMNS = 240
-"""A longer series is drawn as the range of its values in so many columns."""
+"""Most columns of a series; a longer one is drawn as the range of its values in each."""
 MAX_BUCKETS = 120
 HUES = 6
-"""So many parts are told apart by colour; their labels tell all of them apart."""
+"""Colours of parts; with more parts they repeat, and labels tell parts apart."""
 
 
 @frozen
@@ -56,7 +56,7 @@ class Tick:
 
 @frozen
 class Figure:
-    """What a template draws. kind: the line's kind; alt: what it says, for those who don't see it."""
+    """What a template draws. kind: the line's kind; alt: its content as text."""
 
     kind: str
     name: str
@@ -73,7 +73,7 @@ class Figure:
 
 
 EMULATED = "emulated: "
-"""How a source begins to say that its numbers are no silicon's."""
+"""Start of the part of a source which declares that its numbers are not from silicon."""
 STAMP = "emulated, not silicon"
 
 
@@ -134,7 +134,7 @@ def _thin(values: Sequence[float], step: int, scale: Callable[[float], int]) -> 
 
 
 def _apart(ticks: Sequence[Tick], least: int = 13) -> tuple[Tick, ...]:
-    """Those whose labels don't stand on each other; the extremes win."""
+    """Those whose labels do not overlap; the extremes have priority."""
     ends = {ticks[0].at, ticks[-1].at} if ticks else set()
     return tuple(t for t in ticks if t.at in ends or all(abs(t.at - end) >= least for end in ends))
 
@@ -170,7 +170,7 @@ def quantiles(buckets: Sequence[tuple[float, float, int]], unit: str) -> str:
 
 
 def _axis(low: float, high: float) -> Callable[[float], int]:
-    """Where a value stands; logarithmic over more than a decade."""
+    """x of a value; logarithmic over more than a decade."""
     if low >= 0 and high > 10 * max(low, 1e-12):
         shift = max(low, high / 1e4, 1e-12)
         span = math.log(high / shift) or 1.0
@@ -235,7 +235,7 @@ def segments(line: SegmentsLine) -> Figure:
 
 
 def outliers(line: OutliersLine) -> Figure:
-    """A row per sample: how long it took, which part of it, on which CPU, and what ran there meanwhile."""
+    """A row per sample: total, longest segment, CPU, and CPU activity in that time."""
     rows = tuple(_outlier(sample) for sample in line.samples)
     alt = f"the {len(rows)} slowest, with CPU activity" if rows else "none was recorded by itself"
     return Figure("outliers", line.name, line.source, alt, rows=rows)
@@ -295,7 +295,9 @@ def image_map(line: MapLine) -> Figure:
         x += width
     marks = tuple(_mark(offset, good, edges) for offset, good in line.marks)
     wrong = sum(1 for _, good in line.marks if not good)
-    alt = f"{line.size} bytes in {len(line.ranges)} ranges; {len(marks)} changed, {wrong} answered otherwise"
+    alt = (
+        f"{line.size} bytes in {len(line.ranges)} ranges; {len(marks)} changed, {wrong} answered differently"
+    )
     rows = tuple(
         (f"{a:#08x}", f"{b - a} bytes", label, str(_hits(line, a, b))) for a, b, label in line.ranges
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The page that people sign: one self-contained HTML file, the same bytes for the same records."""
+"""The page that people sign: one self-contained HTML file, reproducible to the byte."""
 
 import base64
 import functools
@@ -19,7 +19,7 @@ from mpbench.report.trend import Point, points, trends
 
 _HERE = resources.files("mpbench.report")
 ATTENTION_LINES = 50
-"""Cases named at the page's top; more of them no one reads there."""
+"""Most cases that are named at the page's top."""
 
 
 def render(page: Page, history: Iterable[Point] = (), remarks: Iterable[str] = ()) -> str:

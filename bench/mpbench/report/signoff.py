@@ -4,8 +4,8 @@
     DIR/manifest.json     what was signed: size and SHA-256 of each file, and the verdict
     DIR/signatures.json   who signed it: name, role, time, key, signature (Ed25519, RFC 8032)
 
-A signature covers the manifest's hash and what the signer says of himself. Checking needs the signers' public
-keys from somewhere else than DIR: whoever can change the report could bring his own.
+A signature covers the manifest's hash and what the signer states about themselves. Checking needs the
+signers' public keys from somewhere else than DIR: who can change the report could replace keys in it.
 """
 
 import base64
@@ -53,9 +53,9 @@ class Signature:
 
     def covers(self, manifest: bytes) -> bytes:
         """What is signed."""
-        said = asdict(self) | {"manifest": hashlib.sha256(manifest).hexdigest()}
-        del said["signature"]
-        return json.dumps(said, sort_keys=True, ensure_ascii=True).encode()
+        stated = asdict(self) | {"manifest": hashlib.sha256(manifest).hexdigest()}
+        del stated["signature"]
+        return json.dumps(stated, sort_keys=True, ensure_ascii=True).encode()
 
 
 @frozen
@@ -92,7 +92,7 @@ def load_key(path: Path) -> Ed25519PrivateKey:
 
 
 def load_trusted(paths: Iterable[Path]) -> dict[str, Ed25519PublicKey]:
-    """Public keys by fingerprint; a directory stands for its *.pub. UsageError for what is no such key."""
+    """Public keys by fingerprint; a directory for its *.pub. UsageError for any other file."""
     files = (file for path in paths for file in (sorted(path.glob("*.pub")) if path.is_dir() else [path]))
     return {fingerprint(key): key for key in map(_public, files)}
 
@@ -163,7 +163,7 @@ def _doubt(s: Signature, manifest: bytes, trusted: Mapping[str, Ed25519PublicKey
 
 
 def _check_page(directory: Path) -> None:
-    """What is signed is complete, and the page says what the record says. UsageError if not."""
+    """UsageError unless the record is complete and gives this very page."""
     if not (directory / LOG).exists():
         return  # a page about several runs: its records stand elsewhere, and are signed there
     run = read_record(directory)
@@ -208,7 +208,7 @@ def _hashes(directory: Path) -> Iterator[tuple[str, dict[str, object]]]:
 
 
 def _differences(directory: Path, content: Mapping[str, Any]) -> Iterator[str]:
-    """A line for each file that is missing, was changed, or that nobody signed."""
+    """A line for each file that is missing, was changed or was added."""
     signed, now = content["files"], dict(_hashes(directory))
     yield from (f"{name} is missing" for name in sorted(signed.keys() - now.keys()))
     yield from (

@@ -61,7 +61,7 @@ def shown(name: str, value: object) -> str:
 
 @define
 class Proofs:
-    """The artefacts of a run; the same bytes under the same name are looked at once."""
+    """The artefacts of a run; equal bytes under one name are read once."""
 
     run: Run
     _seen: dict[tuple[str, str], Proof] = field(factory=dict)
@@ -100,7 +100,7 @@ def _run(number: int, run: Run) -> RunView:
 
 
 def _labelled(views: tuple[RunView, ...]) -> tuple[RunView, ...]:
-    """Runs of the same target are told apart by their place, else their board, else their time."""
+    """Runs of one target are labelled by their place, else their board, else their time."""
     for more in ("place", "serial", ""):
         often = Counter(view.label for view in views)
         views = tuple(_with_label(view, more) if often[view.label] > 1 else view for view in views)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How runs of the same kind developed, from points that a page or a lab's history remembers. Pure."""
+"""Trends over runs of one target, from points of a page or of a lab's history. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -57,7 +57,7 @@ def points(page: Page) -> list[Point]:
 
 
 def point(run: RunView) -> Point:
-    """What is remembered of a run."""
+    """The point of a run."""
     found: dict[str, list[tuple[str, float]]] = {}
     for case in (case for case in run.tests if not case.superseded):
         for m in case.measurements:
@@ -79,7 +79,7 @@ def _name(m: MeasurementLine) -> str:
 def trends(own: Iterable[Point], past: Iterable[Point] = ()) -> tuple[Trend, ...]:
     """A trend for every label with enough runs: what a history remembers, in its order, then the page's own.
 
-    Only these are put in order by the wall clock, which is all that is known of them.
+    Page points are sorted by wall clock, the only order available.
     """
     by_label: dict[str, dict[str, Point]] = {}
     for p in [*past, *sorted(own, key=lambda p: (p.utc, p.run))]:
