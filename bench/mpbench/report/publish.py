@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""From records to what people and servers read: offline, with no board, the same bytes every time."""
+"""From records to what people and servers read: offline, with no board, reproducible to the byte."""
 
 import gc
 import os
@@ -24,9 +24,7 @@ WRITTEN = (INDEX, JUNIT, CSV, SUMMARY)
 
 @contextmanager
 def _keeping() -> Iterator[None]:
-    """Without the collector of cycles: there are none here, and to look for them again and again in a growing
-    heap costs 30,000 tests half as much per test again as 1,000.
-    """
+    """Disable the cyclic garbage collector: there are no cycles, and 30,000 tests take 33 % less time."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -53,7 +51,7 @@ def write(
 def write_runs(
     runs: Sequence[Run], output: Path, history: Iterable[Point] = (), remarks: Iterable[str] = ()
 ) -> Page:
-    """The same for runs that were read already; returns what the page shows."""
+    """Report on runs that were read already; as write(), but returns what the page shows."""
     shown = summarize(runs)
     with os_errors(f"cannot write the report to {output}"):
         for run in runs:
