@@ -102,3 +102,9 @@ def test_every_room_is_described():
     rows = set(re.findall(r"^\| `(\w+)/` \|", DOCUMENTS["bench/README.md"], re.MULTILINE))
     rooms = {path.parent.name for path in (ROOT / "bench/mpbench").glob("*/__init__.py")}
     assert rows == rooms | {"mpbench_virtual"}
+
+
+def test_docstrings_stand_alone():
+    """No docstring of the bench opens with "The same": a reader would have to find what it refers to."""
+    found = [path.name for path in (ROOT / "bench").rglob("*.py") if '"""The same' in path.read_text()]
+    assert found == []
