@@ -5,18 +5,26 @@
 # make check  lint, types, unit tests: no board, no root
 # make perf   measure against labgrid's own drivers
 # make mp15   all tests of a board on the virtual STM32MP15
+# make test-all  what does not fit into make test: all board cases on all virtual boards, 25 seeds of faults
+# make lock   write requirements.lock, the versions that were tested, from the current environment
 # make peer   a long campaign: the twin against OP-TEE's own TA, and which branches of both it reached
 # make coverage  branches of the twin that its unit tests reach
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PACKAGES := bc binutils bison bzip2 cpio device-tree-compiler dropbear-bin flex gcc gcc-aarch64-linux-gnu \
-	gcc-arm-linux-gnueabihf gcc-arm-none-eabi libc6-dev libc6-dev-armhf-cross libssl-dev lz4 make openssh-client openssh-server \
-	python3-dev python3-venv qemu-system-arm qemu-user trace-cmd u-boot-tools util-linux xz-utils
+# The tested versions; `make LOCK=` installs the newest that pyproject.toml allows.
+LOCK ?= --constraint requirements.lock
+PACKAGES := bc binutils bison bzip2 cpio device-tree-compiler flex gcc gcc-aarch64-linux-gnu gcc-arm-linux-gnueabihf \
+	gcc-arm-none-eabi libc6-dev libc6-dev-armhf-cross libssl-dev lz4 make openssh-client python3-dev python3-venv \
+	qemu-system-arm qemu-user u-boot-tools util-linux xz-utils
+# Servers, a user space and a browser that tests run against; a test whose program is missing is skipped.
+TEST_PACKAGES := busybox chromium dropbear-bin openssh-server trace-cmd
 TARGET ?= targets/virtual-mp25.yaml
 
-.PHONY: demo test check faults perf peer coverage mp15 board boards firmware setup packages clean
+.PHONY: demo test test-all check faults perf peer coverage mp15 board boards firmware setup packages lock clean
+
+test test-all faults perf mp15: PACKAGES += $(TEST_PACKAGES)
 
 # A minute of it; all board cases: pytest --lg-env $(TARGET)
 demo: board firmware
@@ -30,6 +38,9 @@ test: check boards
 		-k "explained or agree or one_cpu or goes_and_comes"
 	$(BIN)/pytest testcases/unit -m slow
 	$(BIN)/pytest testcases/contract testcases/peer testcases/faults
+
+test-all: test mp15 faults
+	$(BIN)/pytest --lg-env targets/virtual-mp25-spi.yaml
 
 # Every fault with SEEDS seeds; about an hour
 SEEDS ?= 25
@@ -48,12 +59,12 @@ perf: board firmware
 		'pytest-html>=4,<5' 'pytest-metadata>=3,<4' || echo "without pytest-html: P9 has no peer" >&2
 	$(BIN)/python -m testcases.performance --lg-env $(TARGET)
 
-# The twin against OP-TEE's own TA; e.g. make peer MINUTES=60. Goes on with the corpus of the last one.
+# The twin against OP-TEE's own TA; e.g. make peer MINUTES=60. Continues with the corpus of the last one.
 MINUTES ?= 10
 peer: setup
 	$(BIN)/python -m testcases.peer.campaign --minutes $(MINUTES) --jobs $$(nproc) --coverage
 
-# All of it on the virtual STM32MP15, of which `make test` runs a part, and what a lab and a desk are in tests.
+# All board cases on the virtual STM32MP15, of which `make test` runs a part, and the tests of a lab and a desk.
 mp15: boards firmware
 	$(BIN)/pytest --lg-env targets/virtual-mp15.yaml
 	MPBENCH_KIND=mp15 $(BIN)/pytest testcases/contract/test_lab_place.py testcases/contract/test_desk.py
@@ -85,11 +96,16 @@ packages:
 			apt-get install -q -y --no-install-recommends $$missing; \
 	fi
 
-$(VENV)/ready: pyproject.toml
+# No hosts, no paths: names and versions, without the bench itself.
+lock: $(VENV)/ready
+	{ echo '# SPDX-License-Identifier: MIT'; echo '# Versions that were tested; made by `make lock`'; \
+		$(BIN)/pip freeze --disable-pip-version-check --exclude-editable --exclude mpbench; } >requirements.lock
+
+$(VENV)/ready: pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "mpbench needs Python 3.11 or newer; $(PYTHON) is older (set PYTHON=...)" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[test]'
+	$(BIN)/pip install --quiet --disable-pip-version-check $(LOCK) -e '.[test]'
 	touch $@
 
 clean:

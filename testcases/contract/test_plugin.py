@@ -512,3 +512,58 @@ def test_collecting_writes_nothing(place):
     done = place.run("def test_one(bench): pass", "--lg-env=played.yaml", "--co")
     assert not (place.path / "runs").exists()
     assert "verdict" not in done.stdout
+
+
+LABGRID_ALONE = """
+def test_theirs(target):
+    assert target.name == "main"
+"""
+
+
+def test_tests_that_use_labgrid_alone_are_left_alone(place):
+    """A target file without a profile is another project's: no record, pytest's own results."""
+    (place.path / "played.yaml").write_text("targets: {main: {resources: {}}}\n")
+    (place.path / "test_theirs.py").write_text(LABGRID_ALONE)
+    done = pytest_in(place.path, "--lg-env=played.yaml", "test_theirs.py")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "mpbench" not in done.stdout.partition("collected")[2]
+    assert not (place.path / "reports").exists()
+
+
+def test_the_fixtures_of_a_user_make_no_board_test(tmp_path):
+    """Fixtures named env, board, core and image are common; theirs are theirs, and nothing is skipped."""
+    names = ("env", "board", "core", "image", "firmware")
+    own = "".join(f"@pytest.fixture\ndef {name}(): return '{name}'\n" for name in names)
+    test = f"def test_own({', '.join(names)}): assert (env, core) == ('env', 'core')\n"
+    (tmp_path / "test_own.py").write_text(f"import pytest\n{own}{test}")
+    done = pytest_in(tmp_path, "-q", "-W", "error", "--strict-markers")
+    assert (done.returncode, done.stdout.splitlines()[-1].partition(" in ")[0]) == (0, "1 passed")
+
+
+def test_a_directory_called_bench_does_no_harm(tmp_path):
+    """A user's repository may have a package of that name, with tests that import it."""
+    (tmp_path / "bench").mkdir()
+    (tmp_path / "bench" / "__init__.py").write_text("THEIRS = True\n")
+    (tmp_path / "bench" / "test_own.py").write_text("import bench\ndef test_own(): assert bench.THEIRS\n")
+    done = pytest_in(tmp_path, "-q")
+    assert (done.returncode, done.stdout.splitlines()[-1].partition(" in ")[0]) == (0, "1 passed")
+
+
+@pytest.mark.parametrize(
+    "option", ["--collect-only", "--help", "--fixtures", "--fixtures-per-test", "--markers"]
+)
+def test_listing_touches_no_board(place, option):
+    """No run is opened, no page is written, no transition is asked for, although a board is named."""
+    done = place.run("def test_one(bench, core): pass\n", "--lg-env=played.yaml", option)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "\nreport: " not in done.stdout
+    assert not (place.path / "runs").exists()
+    assert not (place.path / "tries").exists()
+
+
+def test_reports_are_written_where_the_user_is(place):
+    """Outside of the checkout a run is recorded in reports/runs of the current directory."""
+    (place.path / "test_played.py").write_text(HEADER + "def test_one(bench): pass\n")
+    done = pytest_in(place.path, "--lg-env=played.yaml", TRIES=str(place.path / "tries"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(list((place.path / "reports" / "runs").glob("*/index.html"))) == 1

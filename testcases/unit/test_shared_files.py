@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 
 from mpbench.core import shared_files
-from mpbench.core.shared_files import CHECKOUT, TESTCASES, board_case, board_cases, checkout_of, content_hash
+from mpbench.core.shared_files import (
+    CHECKOUT,
+    SHARED,
+    TESTCASES,
+    board_case,
+    board_cases,
+    checkout_of,
+    content_hash,
+)
 
 
 @pytest.fixture
@@ -76,11 +84,11 @@ def test_a_board_case_is_named_as_in_the_checkout(word, path):
 
 
 def test_the_board_cases_run_in_the_directory_of_the_user(tmp_path):
-    """All cases unless some are named; outside of the checkout the root is where the user is."""
-    pytest_ = [sys.executable, "-P", "-m", "pytest"]
-    assert board_cases(CHECKOUT, ["-k", "x"]) == [*pytest_, "-k", "x", str(TESTCASES)]
-    named = [f"{TESTCASES}/test_deploy.py"]
-    assert board_cases(tmp_path, ["test_deploy.py"]) == [*pytest_, f"--rootdir={tmp_path}", *named]
+    """All cases unless some are named; nothing is written beside the cases."""
+    words = [sys.executable, "-P", "-m", "pytest", f"--rootdir={SHARED}"]
+    words += [f"--override-ini=cache_dir={tmp_path}/.pytest_cache"]
+    assert board_cases(tmp_path, ["-k", "x"]) == [*words, "-k", "x", str(TESTCASES)]
+    assert board_cases(tmp_path, ["test_deploy.py"]) == [*words, f"{TESTCASES}/test_deploy.py"]
 
 
 def test_an_example_target_is_named_so_that_it_is_found(tmp_path):

@@ -56,10 +56,13 @@ def reports_dir(here: Path) -> Path:
 
 
 def board_cases(here: Path, arguments: Sequence[str]) -> list[str]:
-    """Command line of a pytest in `here` on the board cases: all, or those that `arguments` name."""
+    """Command line of a pytest in `here` on the board cases: all, or those that `arguments` name.
+
+    Its root is where the cases are, so that their ids are those of the record; its cache stays with the user.
+    """
     words = [board_case(word) or word for word in arguments]
     cases = [] if words != list(arguments) else [str(TESTCASES)]
-    root = [] if CHECKOUT and here.is_relative_to(CHECKOUT) else [f"--rootdir={here}"]
+    root = [f"--rootdir={SHARED}", f"--override-ini=cache_dir={here / '.pytest_cache'}"]
     return [sys.executable, "-P", "-m", "pytest", *root, *words, *cases]
 
 

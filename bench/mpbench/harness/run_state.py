@@ -116,7 +116,7 @@ class RunState:
 
     def begin(self, item: pytest.Item) -> None:
         """Record that a test starts."""
-        self.waiting.pop(item.nodeid, None)
+        self.waiting.pop(id_of(item), None)
         self.phases = []
         self.call_ns = 0
         self.on_event(item, "")
@@ -125,7 +125,7 @@ class RunState:
     def end(self, item: pytest.Item) -> None:
         """Record that a test has ended; its lines are synced to the disk."""
         found = of_test(self.phases)
-        self.found[item.nodeid] = found
+        self.found[id_of(item)] = found
         if self.record:
             self.add(item, TestEnd(found.verdict, found.reason, self.call_ns))
             self.record.sync()

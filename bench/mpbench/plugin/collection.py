@@ -74,7 +74,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         return
     found = [item for item in session.items if is_board_test(item)]
     state = of(session.config)
-    state.waiting = {item.nodeid: item for item in found}
+    state.waiting = {id_of(item): item for item in found}
     if found:
         try:
             continues = resumed(session.config).run
