@@ -8,21 +8,22 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from inspect import getsource
 from pathlib import Path
+from typing import Any
 
 from mpbench.core.shared_files import FIRMWARE
-from mpbench_virtual.fetch import fetch, source_tree, unpack_deb
+from mpbench_virtual.fetch import GUEST_ARCHITECTURES, fetch, source_tree, unpack_deb
 from mpbench_virtual.keys import signing_public_key
 from mpbench_virtual.models import MP25, BoardKind, Soc
 from mpbench_virtual.steps import BuildStep, Place, hash_files
 from mpbench_virtual.tools import run_logged
 
 JOBS = f"-j{os.cpu_count() or 1}"
-NATIVE_GUEST = "arm64"
-"""Packages of other architectures carry the architecture as a suffix in sources.yaml."""
+Inputs = Callable[[Any], list[str]]
+"""Texts that decide a result besides the recipe's own: sources, tools, settings."""
 
 GUEST_FILES = {
     "busybox": ("usr/bin/busybox",),
@@ -39,7 +40,6 @@ GUEST_FILES = {
 }
 """Files of the root file system by package: a path, or a library by its soname."""
 
-
 EMPTY_DIRECTORIES = "bin dev proc sys tmp run root sbin usr/bin usr/sbin lib/firmware var/log"
 
 
@@ -47,22 +47,18 @@ def steps_of(kind: BoardKind) -> list[BuildStep]:
     """Steps of a board, each after those it needs. Boards of one SoC share all but OP-TEE and TF-A."""
     soc = kind.soc
 
-    def step(
-        name: str,
-        inputs: Callable[[], Iterable[str]],
-        make: Callable[[Place], None],
-        needs: tuple[str, ...] = (),
-    ) -> BuildStep:
-        return BuildStep(name, inputs, make, needs, work=name if soc is MP25 else f"{name}-{soc.name}")
+    def step(name: str, inputs: Inputs, make: Callable[..., None], *needs: str, of: Any = soc) -> BuildStep:
+        work = name if soc is MP25 else f"{name}-{soc.name}"
+        return BuildStep(name, lambda: [getsource(make), *inputs(of)], partial(make, of), needs, work)
 
     return [
-        step("linux", lambda: _linux_inputs(soc), lambda place: _make_linux(soc, place)),
-        step("optee", lambda: _optee_inputs(kind), lambda place: _make_optee(kind, place)),
-        step("uboot", lambda: _uboot_inputs(soc), lambda place: UBOOTS[soc.uboot](soc, place)),
-        step("tfa", lambda: _tfa_inputs(soc), lambda place: _make_tfa(soc, place), ("optee", "uboot")),
-        step("rootfs", lambda: _rootfs_inputs(soc), lambda place: _make_rootfs(soc, place)),
-        step("uboot-env", lambda: _uboot_env_inputs(soc), lambda place: _make_uboot_env(soc, place)),
-        step("device-tree", lambda: _device_tree_inputs(soc), lambda place: _make_device_tree(soc, place)),
+        step("linux", _linux_inputs, _make_linux),
+        step("optee", _optee_inputs, _make_optee, of=kind),
+        step("uboot", _uboot_inputs, UBOOTS[soc.uboot]),
+        step("tfa", _tfa_inputs, _make_tfa, "optee", "uboot"),
+        step("rootfs", _rootfs_inputs, _make_rootfs),
+        step("uboot-env", lambda soc: [hash_files(FIRMWARE / f"boot/{soc.name}.env")], _make_uboot_env),
+        step("device-tree", _device_tree_inputs, _make_device_tree),
     ]
 
 
@@ -81,14 +77,13 @@ def _source_id(name: str) -> str:
     return f"{package.package} {package.version} {package.sha256}"
 
 
-def _linux_inputs(soc: Soc) -> Iterable[str]:
-    return [
-        getsource(_make_linux),
-        _source_id("linux"),
-        version_of(soc.cross + "gcc", "--version"),
-        hash_files(FIRMWARE / "linux/mpbench_remoteproc.c", FIRMWARE / f"linux/{soc.name}.config"),
-        *soc.linux,
-    ]
+def _gcc(soc: Soc) -> str:
+    return version_of(soc.cross + "gcc", "--version")
+
+
+def _linux_inputs(soc: Soc) -> list[str]:
+    ours = hash_files(FIRMWARE / "linux/mpbench_remoteproc.c", FIRMWARE / f"linux/{soc.name}.config")
+    return [_source_id("linux"), _gcc(soc), ours, *soc.linux]
 
 
 def _make_linux(soc: Soc, place: Place) -> None:
@@ -118,15 +113,9 @@ def _make_linux(soc: Soc, place: Place) -> None:
     shutil.copy(tree / ".config", place.out / "config")
 
 
-def _optee_inputs(kind: BoardKind) -> Iterable[str]:
-    return [
-        getsource(_make_optee),
-        _source_id("optee"),
-        version_of(kind.soc.cross + "gcc", "--version"),
-        hash_files(FIRMWARE / "optee"),
-        signing_public_key().read_text(),
-        f"{kind.soc.name} {kind.notification_intid}",
-    ]
+def _optee_inputs(kind: BoardKind) -> list[str]:
+    settings = [signing_public_key().read_text(), f"{kind.soc.name} {kind.notification_intid}"]
+    return [_source_id("optee"), _gcc(kind.soc), hash_files(FIRMWARE / "optee"), *settings]
 
 
 def platform_settings(soc: Soc) -> list[str]:
@@ -170,10 +159,9 @@ def _make_optee(kind: BoardKind, place: Place) -> None:
         shutil.copy(found, place.out)
 
 
-def _uboot_inputs(soc: Soc) -> Iterable[str]:
-    recipe = UBOOTS[soc.uboot]
-    own = [version_of(soc.cross + "gcc", "--version"), hash_files(_uboot_config(soc))]
-    return [getsource(recipe), _source_id(soc.uboot), *(own if recipe is _build_uboot else [])]
+def _uboot_inputs(soc: Soc) -> list[str]:
+    own = [_gcc(soc), hash_files(_uboot_config(soc))] if UBOOTS[soc.uboot] is _build_uboot else []
+    return [_source_id(soc.uboot), *own]
 
 
 def _uboot_config(soc: Soc) -> Path:
@@ -205,13 +193,8 @@ def _build_uboot(soc: Soc, place: Place) -> None:
 UBOOTS: dict[str, Callable[[Soc, Place], None]] = {"uboot": _take_uboot, "uboot-source": _build_uboot}
 
 
-def _tfa_inputs(soc: Soc) -> Iterable[str]:
-    return [
-        getsource(_make_tfa),
-        _source_id("tfa"),
-        version_of(soc.cross + "gcc", "--version"),
-        *soc.tfa,
-    ]
+def _tfa_inputs(soc: Soc) -> list[str]:
+    return [_source_id("tfa"), _gcc(soc), *soc.tfa]
 
 
 def _make_tfa(soc: Soc, place: Place) -> None:
@@ -237,19 +220,14 @@ def _make_tfa(soc: Soc, place: Place) -> None:
 
 
 def _guest_package(soc: Soc, name: str) -> str:
-    """Name of a package for this SoC's architecture in sources.yaml."""
+    """Name of a package in sources.yaml: one for another than the default architecture has it as a suffix."""
     architecture, _ = soc.guest
-    return name if architecture == NATIVE_GUEST else f"{name}-{architecture}"
+    return name if architecture == GUEST_ARCHITECTURES[0] else f"{name}-{architecture}"
 
 
-def _rootfs_inputs(soc: Soc) -> Iterable[str]:
-    return [
-        getsource(_make_rootfs),
-        *(_source_id(_guest_package(soc, name)) for name in GUEST_FILES),
-        hash_files(FIRMWARE / "boot/rootfs"),
-        repr(GUEST_FILES),
-        *soc.guest,
-    ]
+def _rootfs_inputs(soc: Soc) -> list[str]:
+    packages = [_source_id(_guest_package(soc, name)) for name in GUEST_FILES]
+    return [*packages, hash_files(FIRMWARE / "boot/rootfs"), repr(GUEST_FILES), *soc.guest]
 
 
 def _make_rootfs(soc: Soc, place: Place) -> None:
@@ -295,10 +273,6 @@ def write_cpio(root: Path, archive: Path, log: Path) -> None:
     run_logged(["sh", "-c", script, "sh", root, names, archive], log)
 
 
-def _uboot_env_inputs(soc: Soc) -> Iterable[str]:
-    return [getsource(_make_uboot_env), hash_files(FIRMWARE / f"boot/{soc.name}.env")]
-
-
 def _make_uboot_env(soc: Soc, place: Place) -> None:
     """Image of U-Boot's environment for QEMU's second flash: 0x40000 bytes, padded to the flash's 64 MiB."""
     image = place.out / "env.bin"
@@ -307,13 +281,9 @@ def _make_uboot_env(soc: Soc, place: Place) -> None:
         file.truncate(64 << 20)
 
 
-def _device_tree_inputs(soc: Soc) -> Iterable[str]:
-    return [
-        getsource(_make_device_tree),
-        hash_files(FIRMWARE / f"boot/{soc.name}.dtso"),
-        version_of("qemu-system-aarch64", "--version"),
-        " ".join(soc.machine),
-    ]
+def _device_tree_inputs(soc: Soc) -> list[str]:
+    qemu = version_of("qemu-system-aarch64", "--version")
+    return [hash_files(FIRMWARE / f"boot/{soc.name}.dtso"), qemu, " ".join(soc.machine)]
 
 
 VIRTIO_PA, VIRTIO_SIZE, VIRTIO_SLOTS, VIRTIO_USED = 0x0A00_0000, 0x200, 32, 2
