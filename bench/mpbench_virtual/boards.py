@@ -23,7 +23,7 @@ from mpbench_virtual.memory import RAM_NAME, ram_offset
 from mpbench_virtual.models import KINDS
 from mpbench_virtual.paths import BASE_PORT, run_dir
 from mpbench_virtual.process import Spec
-from mpbench_virtual.qemu import Parts
+from mpbench_virtual.qemu import Parts, last_line
 from mpbench_virtual.recipes import steps_of, write_cpio
 from mpbench_virtual.steps import Report, build
 from mpbench_virtual.tools import require
@@ -174,20 +174,11 @@ def _launch(spec: Spec, lock_fd: int) -> StartedBoard:
 def _await_ready(process: "subprocess.Popen[bytes]", spec: Spec) -> None:
     assert process.stdout is not None
     answered, _, _ = select.select([process.stdout], [], [], START_S)
-    line = (
-        process.stdout.readline().decode().strip() if answered else f"failed no answer within {START_S:.0f} s"
-    )
+    line = process.stdout.readline().decode().strip() if answered else f"no answer within {START_S:.0f} s"
     if line != "ready":
-        raise InfrastructureError(
-            f"virtual board {spec.name}: {line.removeprefix('failed ') or _last_log_line(spec)}"
-        )
-
-
-def _last_log_line(spec: Spec) -> str:
-    """The end of the traceback of a process that printed no message, if its log still exists."""
-    log = spec.directory / "board.log"
-    lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
-    return lines[-1] if lines else "its process ended without a message"
+        # A process that printed no message ended with a traceback, unless its log is gone already.
+        logged = last_line(spec.directory / "board.log") or "its process ended without a message"
+        raise InfrastructureError(f"virtual board {spec.name}: {line.removeprefix('failed ') or logged}")
 
 
 def _read_board(file: Path, process: "subprocess.Popen[bytes] | None" = None) -> StartedBoard:

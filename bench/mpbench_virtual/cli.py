@@ -15,23 +15,20 @@ from contextlib import contextmanager
 
 from mpbench.core.errors import UsageError
 from mpbench_virtual import boards, keys
+from mpbench_virtual.steps import Report
 
 ESCAPE = b"\x1d"
 """Ctrl-] ends `console`, as in telnet."""
 
 
-class BuildProgress:
+def progress() -> Report:
     """Prints one line per change of a build step, with the seconds since the start."""
-
-    def __init__(self) -> None:
-        self._started = time.monotonic()
-
-    def __call__(self, step: str, what: str) -> None:
-        print(f"[{time.monotonic() - self._started:5.0f} s] {step:<12} {what}", flush=True)
+    start_s = time.monotonic()
+    return lambda step, what: print(f"[{time.monotonic() - start_s:5.0f} s] {step:<12} {what}", flush=True)
 
 
 def run_build(args: argparse.Namespace) -> int:
-    parts = boards.build_parts(args.kind, BuildProgress())
+    parts = boards.build_parts(args.kind, progress())
     for name in ("firmware", "kernel", "initrd", "device_tree", "environment"):
         print(f"{name:<12} {getattr(parts, name)}")
     return 0
@@ -39,7 +36,7 @@ def run_build(args: argparse.Namespace) -> int:
 
 def run_up(args: argparse.Namespace) -> int:
     board = boards.start(
-        args.kind, args.name, BuildProgress(), lifeline=False, address=args.address, base_port=args.base_port
+        args.kind, args.name, progress(), lifeline=False, address=args.address, base_port=args.base_port
     )
     if not args.off:
         power(board, True)

@@ -13,10 +13,11 @@ import enum
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 from mpbench_virtual.machine import Machine
 from mpbench_virtual.memory import CoreSpec, SharedRam
-from mpbench_virtual.peripherals.bus import BoardClock, NowNs
+from mpbench_virtual.peripherals.bus import NS_PER_S, BoardClock, NowNs
 from mpbench_virtual.peripherals.ipcc import Ipcc
 
 POLL_S = 0.002
@@ -28,10 +29,6 @@ end it. Code that mostly accesses registers is a hundred times slower, so long s
 
 SLICE_S = 0.004
 JOIN_S = 5.0
-NS_PER_S = 1_000_000_000
-
-LineSetter = Callable[[bool], None]
-Log = Callable[[str], None]
 
 
 class SLOT(enum.IntEnum):
@@ -56,8 +53,8 @@ class Coprocessor:
         self,
         core: CoreSpec,
         ram: SharedRam,
-        on_line: LineSetter,
-        log: Log,
+        on_line: Callable[[bool], None],
+        log: Callable[[str], None],
         *,
         monotonic_ns: NowNs = time.monotonic_ns,
     ) -> None:
@@ -103,25 +100,23 @@ class Coprocessor:
     def _serve_one_release(self) -> None:
         generation = self._get(SLOT.GENERATION)
         self._set(SLOT.ACK, 1)
-        line = _Line(self._on_line)
         try:
             if self._get(SLOT.RUN) == 1:  # the PTA may have timed out since and reuse the memory
-                self._execute(generation, line)
+                self._execute(generation)
         finally:
-            line.set(False)
             self._set(SLOT.ACK, 0)
 
-    def _execute(self, generation: int, line: "_Line") -> None:
+    def _execute(self, generation: int) -> None:
         clock = BoardClock(self._monotonic_ns)
         vector_da = self._get(SLOT.VECTOR_DA)
         instructions = SLICE_INSTRUCTIONS[-1]
         machine = Machine(self.core, self._ram, clock.now_ns, self._log, vector_da)
-        machine.add(Ipcc(self.core.ipcc_da, self._occupied, self._set_occupied, machine.refuse))
+        mailbox = partial(self._get, SLOT.IPCC), partial(self._set, SLOT.IPCC)
+        machine.add(Ipcc(self.core.ipcc_da, *mailbox, machine.refuse))
         self._log(f"{self.core.name}: released, generation {generation}, vectors at 0x{vector_da:08x}")
         while self._released(generation):
             if machine.watchdog.expired():
                 self._log(f"{self.core.name}: {machine.watchdog.name} expired, core held in reset")
-                line.set(True)
                 self._hold(generation)
             elif (wakes_in_ns := machine.wakes_in_ns()) == 0:
                 instructions = self._run_slice(machine, instructions)
@@ -137,8 +132,13 @@ class Coprocessor:
         return min(max(wanted, SLICE_INSTRUCTIONS[0]), SLICE_INSTRUCTIONS[-1])
 
     def _hold(self, generation: int) -> None:
-        while self._released(generation):
-            self._idle(POLL_S)
+        """The watchdog's interrupt is raised until the core is put into reset."""
+        try:
+            self._on_line(True)
+            while self._released(generation):
+                self._idle(POLL_S)
+        finally:
+            self._on_line(False)
 
     def _released(self, generation: int) -> bool:
         self._beat()
@@ -155,27 +155,8 @@ class Coprocessor:
     def _beat(self) -> None:
         self._set(SLOT.BEAT, self._get(SLOT.BEAT) + 1)
 
-    def _occupied(self) -> int:
-        return self._get(SLOT.IPCC)
-
-    def _set_occupied(self, channels: int) -> None:
-        self._set(SLOT.IPCC, channels)
-
     def _get(self, word: SLOT) -> int:
         return self._ram.word(self.core.slot_pa + word)
 
     def _set(self, word: SLOT, value: int) -> None:
         self._ram.set_word(self.core.slot_pa + word, value)
-
-
-class _Line:
-    """An interrupt line that calls its setter on changes only."""
-
-    def __init__(self, on_line: LineSetter) -> None:
-        self._on_line = on_line
-        self._level = False
-
-    def set(self, level: bool) -> None:
-        if level != self._level:
-            self._level = level
-            self._on_line(level)

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from functools import cache
+from functools import cache, cmp_to_key
 from pathlib import Path
 
 import yaml
@@ -41,14 +41,13 @@ class Package:
     @property
     def qualified(self) -> str:
         """Name for apt, with the architecture unless it is the default."""
-        own = self.architecture == GUEST_ARCHITECTURES[0]
-        return self.package if own else f"{self.package}:{self.architecture}"
+        suffix = "" if self.architecture == GUEST_ARCHITECTURES[0] else f":{self.architecture}"
+        return self.package + suffix
 
     @property
     def directory(self) -> Path:
         """Directory that holds the fetched file and nothing else."""
-        name = f"{self.qualified}_{self.version}"
-        return cache_dir() / "downloads" / name.replace(":", "%3a")
+        return cache_dir() / "downloads" / f"{self.qualified}_{self.version}".replace(":", "%3a")
 
 
 @cache
@@ -149,22 +148,21 @@ class Apt:
 
     def update(self) -> None:
         """Fetch the lists; InfrastructureError when the mirror cannot be reached."""
-        log = self.home / "update.log"
-        log.unlink(missing_ok=True)
         # Without this option apt-get ends with 0 although a list could not be fetched.
-        run_logged(["apt-get", *self.options, "-oAPT::Update::Error-Mode=any", "update"], log)
+        self._get("update", "-oAPT::Update::Error-Mode=any", "update")
 
-    def _ask(self, *words: str) -> str:
-        return subprocess.run(
-            ["apt-cache", *self.options, *words], capture_output=True, text=True, check=False
-        ).stdout
+    def _get(self, log_name: str, *words: str, cwd: Path | None = None) -> None:
+        log = self.home / f"{log_name}.log"
+        log.unlink(missing_ok=True)
+        run_logged(["apt-get", *self.options, *words], log, cwd=cwd)
 
     def versions(self, package: Package) -> list[str]:
         """Versions in the archive, newest last."""
         words = ("showsrc", "--only-source") if package.kind == "source" else ("show",)
-        lines = self._ask(*words, package.qualified).splitlines()
+        command = ["apt-cache", *self.options, *words, package.qualified]
+        lines = subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
         found = {line.removeprefix("Version: ") for line in lines if line.startswith("Version: ")}
-        return sorted(found, key=_DebianVersion)
+        return sorted(found, key=cmp_to_key(_compare_versions))
 
     def has(self, package: Package) -> bool:
         """Whether the archive still has this version."""
@@ -179,26 +177,16 @@ class Apt:
 
     def download(self, package: Package, into: Path) -> Path:
         """Fetch one package into `into`; returns its file."""
-        name = f"{package.qualified}={package.version}"
-        words = ["source", "--download-only", "--only-source", name]
-        if package.kind == "binary":
-            words = ["download", name]
-        log = self.home / f"{package.qualified}.log"
-        log.unlink(missing_ok=True)
-        run_logged(["apt-get", *self.options, *words], log, cwd=into)
-        pattern = "*.orig.tar.?z*" if package.kind == "source" else "*.deb"
+        source = package.kind == "source"
+        words = ("source", "--download-only", "--only-source") if source else ("download",)
+        self._get(package.qualified, *words, f"{package.qualified}={package.version}", cwd=into)
+        pattern = "*.orig.tar.?z*" if source else "*.deb"
         return next(file for file in into.glob(pattern) if file.suffix != ".asc")
 
 
-class _DebianVersion:
-    """Orders versions as dpkg does."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-    def __lt__(self, other: "_DebianVersion") -> bool:
-        done = subprocess.run(["dpkg", "--compare-versions", self.text, "lt", other.text], check=False)
-        return done.returncode == 0
+def _compare_versions(one: str, other: str) -> int:
+    done = subprocess.run(["dpkg", "--compare-versions", one, "lt", other], check=False)
+    return -1 if done.returncode == 0 else 1
 
 
 def mirror() -> str:
@@ -206,11 +194,9 @@ def mirror() -> str:
     if named := os.environ.get("MPBENCH_MIRROR"):
         return named
     require("apt-get")
-    form = "$(REPO_URI) $(LABEL)"
-    done = subprocess.run(
-        ["apt-get", "indextargets", "--format", form], capture_output=True, text=True, check=False
-    )
-    uris = [line.split(" ", 1)[0] for line in done.stdout.splitlines() if line.endswith(" Debian")]
+    command = ["apt-get", "indextargets", "--format", "$(REPO_URI) $(LABEL)"]
+    lines = subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
+    uris = [line.split(" ", 1)[0] for line in lines if line.endswith(" Debian")]
     if not uris:
         raise UsageError(
             "apt on this machine has no Debian mirror; run apt-get update, or set MPBENCH_MIRROR to a mirror"
@@ -229,8 +215,7 @@ def source_tree(name: str) -> Path:
     tree = cache_dir() / "sources" / package.directory.name
     if not tree.is_dir():
         with tempfile.TemporaryDirectory(dir=_made(tree.parent)) as scratch:
-            unpacked = unpack_source(file, Path(scratch))
-            unpacked.rename(tree)
+            unpack_source(file, Path(scratch)).rename(tree)
     return tree
 
 
@@ -248,5 +233,4 @@ def unpack_source(file: Path, scratch: Path) -> Path:
 
 def unpack_deb(name: str, into: Path, log: Path) -> None:
     """Unpack a binary package below a directory, as dpkg -x does."""
-    _, file = fetch(name)
-    run_logged(["dpkg-deb", "-x", file, into], log)
+    run_logged(["dpkg-deb", "-x", fetch(name)[1], into], log)

@@ -6,6 +6,7 @@ Ref: dropbear src/ed25519.c, buf_put_ed25519_priv_key; PROTOCOL.key of OpenSSH; 
 
 import contextlib
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
@@ -20,11 +21,8 @@ SIGNING_KEY_BITS = 2048
 
 def signing_key() -> Path:
     """PEM of the private RSA key that signs firmware for this user's virtual boards."""
-    path = config_dir() / "firmware_key.pem"
-    if not path.exists():
-        key = rsa.generate_private_key(public_exponent=65537, key_size=SIGNING_KEY_BITS)
-        _write(path, _private_pem(key, serialization.PrivateFormat.PKCS8))
-    return path
+    form = serialization.PrivateFormat.PKCS8
+    return _made_once("firmware_key.pem", form, lambda: rsa.generate_private_key(65537, SIGNING_KEY_BITS))
 
 
 def signing_public_key() -> Path:
@@ -40,11 +38,7 @@ def signing_public_key() -> Path:
 
 def ssh_key() -> Path:
     """OpenSSH private key with which this user logs in to the boards."""
-    path = config_dir() / "ssh_key"
-    if not path.exists():
-        key = Ed25519PrivateKey.generate()
-        _write(path, _private_pem(key, serialization.PrivateFormat.OpenSSH))
-    return path
+    return _made_once("ssh_key", serialization.PrivateFormat.OpenSSH, Ed25519PrivateKey.generate)
 
 
 def ssh_public_line(key_file: Path) -> bytes:
@@ -56,10 +50,7 @@ def ssh_public_line(key_file: Path) -> bytes:
 
 def host_key() -> Path:
     """OpenSSH private key that is the host key of this user's boards; pinned in known_hosts files."""
-    path = config_dir() / "host_key"
-    if not path.exists():
-        _write(path, _private_pem(Ed25519PrivateKey.generate(), serialization.PrivateFormat.OpenSSH))
-    return path
+    return _made_once("host_key", serialization.PrivateFormat.OpenSSH, Ed25519PrivateKey.generate)
 
 
 def dropbear_host_key() -> bytes:
@@ -70,12 +61,14 @@ def dropbear_host_key() -> bytes:
     return b"".join(struct.pack(">I", len(part)) + part for part in (b"ssh-ed25519", both))
 
 
-def _private_pem(key: rsa.RSAPrivateKey | Ed25519PrivateKey, form: serialization.PrivateFormat) -> bytes:
-    return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write a private key, readable by this user only; if two runs make a key at once, the first is kept."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with contextlib.suppress(FileExistsError):
-        write_whole(path, data, mode=0o600, exclusive=True)
+def _made_once(
+    name: str, form: serialization.PrivateFormat, make: Callable[[], rsa.RSAPrivateKey | Ed25519PrivateKey]
+) -> Path:
+    """PEM of a private key, readable by this user only; if two runs make it at once, the first is kept."""
+    path = config_dir() / name
+    if not path.exists():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        data = make().private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
+        with contextlib.suppress(FileExistsError):
+            write_whole(path, data, mode=0o600, exclusive=True)
+    return path

@@ -18,8 +18,8 @@ import unicorn
 from unicorn import arm_const as arm
 from unicorn.unicorn_py3 import Uc, UcError
 
-from mpbench_virtual.memory import CoreSpec, SharedRam, WatchdogSpec
-from mpbench_virtual.peripherals.bus import NowNs, Peripheral, Refuse, Watchdog
+from mpbench_virtual.memory import CoreSpec, SharedRam
+from mpbench_virtual.peripherals.bus import NowNs, Peripheral, Watchdog
 from mpbench_virtual.peripherals.gate import PAGE, ClockGate, always_on
 from mpbench_virtual.peripherals.iwdg import Iwdg
 from mpbench_virtual.peripherals.systick import SysTick
@@ -38,10 +38,7 @@ SPURIOUS_WAKE_NS = 2_000_000
 
 WFI = b"\x30\xbf"
 
-WATCHDOGS: dict[str, Callable[[WatchdogSpec, NowNs, Refuse, Callable[[], bool]], Watchdog]] = {
-    "iwdg": Iwdg,
-    "wwdg": Wwdg,
-}
+WATCHDOGS: dict[str, type[Watchdog]] = {"iwdg": Iwdg, "wwdg": Wwdg}
 
 REFUSALS = 100
 
@@ -69,7 +66,6 @@ class Machine:
     ) -> None:
         self._core = core
         self._log = log
-        self._ram = ram
         self._vector_da = vector_da
         self._uc: Any = Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
         self._uc.ctl_set_cpu_model(CPU_MODELS[core.cpu])
@@ -109,14 +105,11 @@ class Machine:
             self._fault(f"exception {self._exception}")
             return
         self._resume_at = self._register(arm.UC_ARM_REG_PC)
-        self._asleep = self._after_wfi()
-
-    def _after_wfi(self) -> bool:
-        """Unicorn returns after a WFI without an event. A slice that happens to end there costs one sleep."""
+        # Unicorn returns after a WFI without an event. A slice that happens to end there costs one sleep.
         try:
-            return bytes(self._uc.mem_read(self._resume_at - 2, 2)) == WFI
+            self._asleep = bytes(self._uc.mem_read(self._resume_at - 2, 2)) == WFI
         except UcError:  # the first instruction of a region has nothing before it
-            return False
+            self._asleep = False
 
     def refuse(self, line: str) -> None:
         """Log an access that hardware refuses: each line once per release, at most REFUSALS lines."""

@@ -45,8 +45,7 @@ class Gate:
 @frozen
 class WatchdogSpec:
     """The SoC's watchdog of a core: `kind` is "iwdg" or "wwdg", `clock_hz` feeds its prescaler.
-
-    `spi` is the interrupt on the virtual board, `soc_line` the one on the SoC.
+    Its interrupt on the virtual board is `spi`; MP25_CORES and MP15_CORES name the SoC's.
     """
 
     kind: str
@@ -54,7 +53,6 @@ class WatchdogSpec:
     da: int = field(repr=hex)
     clock_hz: int
     spi: int
-    soc_line: str
     gate: Gate | None = None
 
 
@@ -111,7 +109,6 @@ MP25_CORES: dict[str, CoreSpec] = {
             da=0x4403_0000,
             clock_hz=32_000,
             spi=176,
-            soc_line="GIC_SPI 4",
             gate=Gate(da=0x4420_0890, mask=1 << 1),
         ),
         ipcc_da=0x4049_0000,
@@ -125,9 +122,7 @@ MP25_CORES: dict[str, CoreSpec] = {
             MemoryRegion("firmware", 0x200C_0000, 0x8160_0000, 0x6000),
             MemoryRegion("ipc", 0x200C_6000, 0x8180_0000, 0x2000),
         ),
-        watchdog=WatchdogSpec(
-            kind="iwdg", name="iwdg5", da=0x4609_0000, clock_hz=32_000, spi=177, soc_line="GIC_SPI 7"
-        ),
+        watchdog=WatchdogSpec(kind="iwdg", name="iwdg5", da=0x4609_0000, clock_hz=32_000, spi=177),
         ipcc_da=0x4625_0000,
     ),
 }
@@ -164,7 +159,6 @@ MP15_CORES: dict[str, CoreSpec] = {
             da=0x4000_A000,
             clock_hz=104_438_965,
             spi=176,
-            soc_line="EXTI 68",
             gate=Gate(da=0x5000_0A80, mask=1 << 28, sets_only=True),
         ),
         ipcc_da=0x4C00_1000,
@@ -185,13 +179,12 @@ Ref: Linux arch/arm/boot/dts/st/stm32mp151.dtsi (mlahb), stm32mp15xx-dkx.dtsi (m
 """
 
 
-def ram_offset(pa: int, size: int, base_pa: int = RAM_PA, ram_size: int = RAM_SIZE) -> int:
+def ram_offset(pa: int, size: int) -> int:
     """Offset of `size` bytes at `pa` in the RAM's file; UsageError outside."""
-    offset = pa - base_pa
-    if offset < 0 or offset + size > ram_size:
-        end = base_pa + ram_size
-        raise UsageError(f"{size} bytes at 0x{pa:08x} are outside the RAM 0x{base_pa:08x}..0x{end:08x}")
-    return offset
+    end = RAM_PA + RAM_SIZE
+    if pa < RAM_PA or pa + size > end:
+        raise UsageError(f"{size} bytes at 0x{pa:08x} are outside the RAM 0x{RAM_PA:08x}..0x{end:08x}")
+    return pa - RAM_PA
 
 
 class SharedRam:
@@ -201,36 +194,30 @@ class SharedRam:
     written in one access, as the other side expects of a register. `fd` stays open until close().
     """
 
-    def __init__(self, fd: int, size: int = RAM_SIZE, base_pa: int = RAM_PA) -> None:
+    def __init__(self, fd: int) -> None:
         self.fd = os.dup(fd)
-        self.size = size
-        self.base_pa = base_pa
-        self._map = mmap.mmap(self.fd, size)
+        self._map = mmap.mmap(self.fd, RAM_SIZE)
         self._words = memoryview(self._map).cast("I")
         self._first = ctypes.c_char.from_buffer(self._map)
 
     @classmethod
-    def create(cls, size: int = RAM_SIZE, base_pa: int = RAM_PA) -> Self:
+    def create(cls) -> Self:
         """New, zeroed RAM in a memory file, which the kernel frees after its last user."""
         fd = os.memfd_create(RAM_NAME, os.MFD_CLOEXEC)
         try:
-            os.ftruncate(fd, size)
-            return cls(fd, size, base_pa)
+            os.ftruncate(fd, RAM_SIZE)
+            return cls(fd)
         finally:
             os.close(fd)
 
-    def offset(self, pa: int, size: int = 1) -> int:
-        """Offset of `size` bytes at `pa`, checked."""
-        return ram_offset(pa, size, self.base_pa, self.size)
-
     def read(self, pa: int, size: int) -> bytes:
         """Bytes at `pa`."""
-        start = self.offset(pa, size)
+        start = ram_offset(pa, size)
         return self._map[start : start + size]
 
     def write(self, pa: int, data: bytes) -> None:
         """Put `data` at `pa`."""
-        start = self.offset(pa, len(data))
+        start = ram_offset(pa, len(data))
         self._map[start : start + len(data)] = data
 
     def word(self, pa: int) -> int:
@@ -243,7 +230,7 @@ class SharedRam:
 
     def address(self, pa: int, size: int) -> int:
         """Address in this process of `size` bytes at `pa`; valid until close()."""
-        return ctypes.addressof(self._first) + self.offset(pa, size)
+        return ctypes.addressof(self._first) + ram_offset(pa, size)
 
     def close(self) -> None:
         """Unmap; no emulator may use the RAM after this. A second call does nothing."""
@@ -257,4 +244,4 @@ class SharedRam:
     def _word_index(self, pa: int) -> int:
         if pa % 4:
             raise UsageError(f"a word at 0x{pa:08x} is not aligned to 4")
-        return self.offset(pa, 4) // 4
+        return ram_offset(pa, 4) // 4

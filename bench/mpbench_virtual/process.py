@@ -24,9 +24,9 @@ from mpbench.core.errors import InfrastructureError
 from mpbench.core.files import write_whole
 from mpbench_virtual import keys
 from mpbench_virtual.coprocessor import Coprocessor
-from mpbench_virtual.memory import RAM_SIZE, SharedRam
+from mpbench_virtual.memory import SharedRam
 from mpbench_virtual.models import KINDS
-from mpbench_virtual.qemu import Parts, Qemu, command_line, ram_path
+from mpbench_virtual.qemu import Parts, Qemu, command_line
 from mpbench_virtual.uart import Uart
 
 PORTS = {"console": 1, "secure": 2, "power": 3, "ssh": 22}
@@ -88,9 +88,9 @@ class Supply:
 
     def _on(self) -> None:
         spec = self.spec
-        self.ram = SharedRam.create(RAM_SIZE)
+        self.ram = SharedRam.create()
         ssh = f"{self.address}:{spec.port('ssh')}"
-        argv = command_line(spec.parts, spec.directory, ram_path(self.ram.fd), RAM_SIZE, ssh)
+        argv = command_line(spec.parts, spec.directory, self.ram.fd, ssh)
         self.qemu = Qemu(argv, spec.directory, self.ram.fd)
         for core in KINDS[spec.kind].soc.cores.values():
             line = partial(self.qemu.set_spi, core.watchdog.spi)
@@ -160,7 +160,10 @@ async def serve(spec: Spec) -> None:
     def switch(on: bool) -> None:
         # In the loop's thread: one switch at a time, and QEMU ends with the thread that started it.
         # No deadline here: each wait for QEMU and for a core has its own.
-        asyncio.run_coroutine_threadsafe(_call(supply.switch, on), loop).result()
+        async def switch_in_loop() -> None:
+            supply.switch(on)
+
+        asyncio.run_coroutine_threadsafe(switch_in_loop(), loop).result()
 
     uarts = {name: Uart(name, spec.directory) for name in ("console", "secure")}
     for name, uart in uarts.items():
@@ -174,10 +177,6 @@ async def serve(spec: Spec) -> None:
     supply.switch(False)
     for uart in uarts.values():
         await uart.close()
-
-
-async def _call(action: Callable[[bool], None], argument: bool) -> None:
-    action(argument)
 
 
 def _end_at_eof(ended: asyncio.Event) -> None:

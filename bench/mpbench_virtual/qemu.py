@@ -13,6 +13,7 @@ from typing import Any
 from attrs import frozen
 
 from mpbench.core.errors import InfrastructureError
+from mpbench_virtual.memory import RAM_SIZE
 
 GIC_TYPE = "arm_gic"
 MONITOR = "qmp.sock"
@@ -36,17 +37,14 @@ class Parts:
     append: str
 
 
-def command_line(parts: Parts, directory: Path, ram: Path, ram_bytes: int, ssh: str) -> list[str]:
-    """QEMU's argv. ssh: ADDRESS:PORT that leads to the guest's port 22."""
-    backend = f"memory-backend-file,id=ram,size={ram_bytes},mem-path={ram},share=on"
+def command_line(parts: Parts, directory: Path, ram_fd: int, ssh: str) -> list[str]:
+    """QEMU's argv. ram_fd: inherited file of the RAM; ssh: ADDRESS:PORT that leads to the guest's port 22."""
+    backend = f"memory-backend-file,id=ram,size={RAM_SIZE},mem-path=/proc/self/fd/{ram_fd},share=on"
     return [
         "qemu-system-aarch64",
         *parts.machine,
         "-object", backend,
-        "-nodefaults",
-        "-display", "none",
-        "-no-shutdown",
-        "-S",
+        "-nodefaults", "-display", "none", "-no-shutdown", "-S",
         "-bios", str(parts.firmware),
         "-kernel", str(parts.kernel),
         "-initrd", str(parts.initrd),
@@ -58,13 +56,17 @@ def command_line(parts: Parts, directory: Path, ram: Path, ram_bytes: int, ssh: 
         "-chardev", f"socket,id=secure,path={directory / 'secure.sock'}",
         "-serial", "chardev:secure",
         "-netdev", f"user,id=net,hostfwd=tcp:{ssh}-:22",
-        "-device", "virtio-net-device,netdev=net",
-        "-device", "virtio-rng-device",
+        "-device", "virtio-net-device,netdev=net", "-device", "virtio-rng-device",
         "-chardev", f"socket,id=qmp,path={directory / MONITOR},server=on,wait=off",
         "-mon", "chardev=qmp,mode=control",
-        "-qtest", f"unix:{directory / 'qtest.sock'}",
-        "-qtest-log", "none",
+        "-qtest", f"unix:{directory / 'qtest.sock'}", "-qtest-log", "none",
     ]  # fmt: skip
+
+
+def last_line(log: Path) -> str:
+    """The last line of a log; "" for an empty or missing one."""
+    lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+    return lines[-1] if lines else ""
 
 
 class Qemu:
@@ -75,17 +77,12 @@ class Qemu:
         self.directory = directory
         self._irq_lock = threading.Lock()
         (directory / "qtest.sock").unlink(missing_ok=True)
-        self._log = directory / "qemu.log"
-        with socket.socket(socket.AF_UNIX) as listener, self._log.open("wb") as log:
+        with socket.socket(socket.AF_UNIX) as listener, (directory / "qemu.log").open("wb") as log:
             listener.bind(str(directory / "qtest.sock"))
             listener.listen(1)
             listener.settimeout(0.1)
             self.process = subprocess.Popen(
-                [*DIE_WITH_PARENT, *argv],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                pass_fds=[ram_fd],
+                [*DIE_WITH_PARENT, *argv], stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[ram_fd]
             )
             # QEMU may find a busy port or a missing file only after it has connected here.
             try:
@@ -94,16 +91,12 @@ class Qemu:
                 self._gic = self._find_gic()
                 # Started paused: output on consoles that are not read yet would block the monitor as well.
                 qmp(directory / MONITOR, "cont")
-            except OSError as error:
+            except BaseException as error:
                 self.kill()
-                raise InfrastructureError(f"QEMU did not start: {self._last_words() or error}") from error
-            except BaseException:
-                self.kill()
+                if isinstance(error, OSError):
+                    reason = last_line(directory / "qemu.log") or error
+                    raise InfrastructureError(f"QEMU did not start: {reason}") from error
                 raise
-
-    def _last_words(self) -> str:
-        lines = self._log.read_text(errors="replace").strip().splitlines()
-        return lines[-1] if lines else ""
 
     def _accept(self, listener: socket.socket) -> socket.socket:
         for _ in range(int(ANSWER_S / 0.1)):
@@ -171,8 +164,3 @@ def version(monitor: Path) -> str:
     found = qmp(monitor, "query-version")
     number = ".".join(str(found["qemu"][part]) for part in ("major", "minor", "micro"))
     return f"{number} ({found['package']})" if found["package"] else number
-
-
-def ram_path(fd: int) -> Path:
-    """Name under which a child finds an inherited descriptor."""
-    return Path(f"/proc/self/fd/{fd}")

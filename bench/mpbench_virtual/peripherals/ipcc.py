@@ -8,24 +8,22 @@ The direction to Linux (IPCC_C2TOC1SR) is not modelled: firmware of this bench s
 
 from collections.abc import Callable
 
+from attrs import define
+
 from mpbench_virtual.peripherals.bus import Refuse
 
 C1TOC2SR, C2SCR = 0x0C, 0x18
 CHANNELS = 0xFFFF
 
 
+@define
 class Ipcc:
     """`occupied` and `set_occupied` read and write the shared word: bit n is channel n, counted from 0."""
 
-    name = "ipcc"
-
-    def __init__(
-        self, da: int, occupied: Callable[[], int], set_occupied: Callable[[int], None], refuse: Refuse
-    ) -> None:
-        self.da = da
-        self._occupied = occupied
-        self._set_occupied = set_occupied
-        self._refuse = refuse
+    da: int
+    _occupied: Callable[[], int]
+    _set_occupied: Callable[[int], None]
+    _refuse: Refuse
 
     def read(self, offset: int, size: int) -> int:
         """Channels occupied by processor 1; C2SCR reads 0."""

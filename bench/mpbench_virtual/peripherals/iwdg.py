@@ -7,70 +7,49 @@ PVU, RVU, WVU; the model uses the new value at once and only sets these bits for
 Not modelled: the early interrupt (EWCR, ICR); an access to them is reported.
 """
 
-from collections.abc import Callable
+from typing import ClassVar
 
-from mpbench_virtual.memory import WatchdogSpec
-from mpbench_virtual.peripherals.bus import NowNs, Refuse
+from attrs import define, field
+
+from mpbench_virtual.peripherals.bus import NS_PER_S, Watchdog
 
 KR, PR, RLR, SR, WINR = 0x00, 0x04, 0x08, 0x0C, 0x10
 KEY_RELOAD, KEY_UNLOCK, KEY_START = 0xAAAA, 0x5555, 0xCCCC
 UPDATE_BIT = {PR: 1 << 0, RLR: 1 << 1, WINR: 1 << 2}
 SR_ONF = 1 << 8
-NAMES = {KR: "KR", PR: "PR", RLR: "RLR", SR: "SR", WINR: "WINR"}
 MASK = {PR: 0xF, RLR: 0xFFF, WINR: 0xFFF}
 RESET = {PR: 0xF, RLR: 0xFFF, WINR: 0xFFF}
 UPDATE_PERIODS = 6
-NS_PER_S = 1_000_000_000
 
 
-class Iwdg:
-    """One IWDG in board time; a new object is in reset state. `clocked`: whether RCC feeds its bus."""
+@define
+class Iwdg(Watchdog):
+    """One IWDG in board time."""
 
-    def __init__(
-        self, spec: WatchdogSpec, now_ns: NowNs, refuse: Refuse, clocked: Callable[[], bool]
-    ) -> None:
-        self.name = spec.name
-        self.da = spec.da
-        self._now_ns = now_ns
-        self._refuse = refuse
-        self._clock_hz = spec.clock_hz
-        self._clocked = clocked
-        self._values = dict(RESET)
-        self._updated_ns = dict.fromkeys(RESET, 0)
-        self._unlocked = False
-        self._running = False
-        self._counter = RESET[RLR]
-        self._counter_ns = 0
-        self._early = False
+    registers: ClassVar = {KR: "KR", PR: "PR", RLR: "RLR", SR: "SR", WINR: "WINR"}
 
-    def read(self, offset: int, size: int) -> int:
-        """Value of a register; KR reads 0."""
-        if reason := self._no_access(offset, size):
-            self._refuse(f"{self.name}: {size}-byte read at 0x{offset:03x} refused: {reason}")
-            return 0
-        if offset == SR:
-            return self._status()
-        return self._values.get(offset, 0)
+    _values: dict[int, int] = field(factory=lambda: dict(RESET))
+    _updated_ns: dict[int, int] = field(factory=lambda: dict.fromkeys(RESET, 0))
+    _unlocked: bool = False
+    _running: bool = False
+    _counter: int = RESET[RLR]
+    _early: bool = False
+
+    def _value(self, offset: int) -> int:
+        return self._status() if offset == SR else self._values.get(offset, 0)
 
     def write(self, offset: int, size: int, value: int) -> None:
-        """Write a register; what hardware ignores is ignored and reported."""
         if reason := self._no_access(offset, size):
             self._refuse(f"{self.name}: {size}-byte write at 0x{offset:03x} refused: {reason}")
         elif offset == KR:
             self._key(value & 0xFFFF)
         elif reason := self._why_not(offset):
-            self._refuse(f"{self.name}: write of 0x{value:x} to {NAMES[offset]} refused: {reason}")
+            self._refuse(f"{self.name}: write of 0x{value:x} to {self.registers[offset]} refused: {reason}")
         else:
             self._set(offset, value & MASK[offset])
 
     def expired(self) -> bool:
-        """True once the counter ran out, or a refresh came before the window."""
         return self._running and (self._early or self._count() < 0)
-
-    def _no_access(self, offset: int, size: int) -> str | None:
-        if offset not in NAMES or size not in (2, 4):
-            return "registers are KR 0x00, PR 0x04, RLR 0x08, SR 0x0c, WINR 0x10, 2 or 4 bytes wide"
-        return None if self._clocked() else "its clock is off in RCC"
 
     def _status(self) -> int:
         now_ns = self._now_ns()
@@ -99,16 +78,8 @@ class Iwdg:
         now_ns = self._now_ns()
         count = self._count()
         self._values[offset] = value
-        self._updated_ns[offset] = now_ns + UPDATE_PERIODS * NS_PER_S // self._clock_hz
+        self._updated_ns[offset] = now_ns + UPDATE_PERIODS * NS_PER_S // self.spec.clock_hz
         self._load(self._values[RLR] if offset == WINR else count)
 
-    def _load(self, count: int) -> None:
-        self._counter, self._counter_ns = count, self._now_ns()
-
     def _count(self) -> int:
-        """The down-counter; negative once it ran out."""
-        if not self._running:
-            return self._counter
-        divider = min(4 << self._values[PR], 1024)
-        elapsed_ns = self._now_ns() - self._counter_ns
-        return self._counter - elapsed_ns * self._clock_hz // (divider * NS_PER_S)
+        return self._left(min(4 << self._values[PR], 1024)) if self._running else self._counter

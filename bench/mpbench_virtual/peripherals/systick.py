@@ -5,31 +5,33 @@ Ref: Arm v7-M Architecture Reference Manual (DDI 0403), B3.3 SysTick, B3.2.4 ICS
 exist in Armv6-M and Armv8-M. The count is exact in board time: `cpu_hz` cycles are a second.
 """
 
-from mpbench_virtual.peripherals.bus import NowNs, Refuse
+from typing import ClassVar
+
+from attrs import define
+
+from mpbench_virtual.peripherals.bus import NS_PER_S, NowNs, Refuse
 
 SCS_DA = 0xE000_E000
 CSR, RVR, CVR, ICSR = 0x010, 0x014, 0x018, 0xD04
 CSR_ENABLE, CSR_TICKINT, CSR_CLKSOURCE, CSR_COUNTFLAG = 1 << 0, 1 << 1, 1 << 2, 1 << 16
 ICSR_PENDSTCLR, ICSR_PENDSTSET = 1 << 25, 1 << 26
-NS_PER_S = 1_000_000_000
 
 
+@define
 class SysTick:
     """SYST_CSR, SYST_RVR, SYST_CVR and the SysTick bits of ICSR; the rest of the space is refused."""
 
-    name = "scs"
-    da = SCS_DA
+    da: ClassVar = SCS_DA
 
-    def __init__(self, cpu_hz: int, now_ns: NowNs, refuse: Refuse) -> None:
-        self._cpu_hz = cpu_hz
-        self._now_ns = now_ns
-        self._refuse = refuse
-        self._control = 0
-        self._reload = 0
-        self._wrapped = False
-        self._pending = False
-        self._started_ns = 0
-        self._wraps = 0
+    _cpu_hz: int
+    _now_ns: NowNs
+    _refuse: Refuse
+    _control: int = 0
+    _reload: int = 0
+    _wrapped: bool = False
+    _pending: bool = False
+    _started_ns: int = 0
+    _wraps: int = 0
 
     def read(self, offset: int, size: int) -> int:
         """Value of a register; COUNTFLAG is cleared by reading it."""
