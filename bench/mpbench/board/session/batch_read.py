@@ -94,8 +94,3 @@ def _content(piece: bytes, path: str) -> bytes | None:
     """Content after the header line of `path`; None if the header names another file."""
     header = encode(f"{path} <==\n")
     return piece.removeprefix(header) if piece.startswith(header) else None
-
-
-def command_for_one(path: str) -> str:
-    """The command line that reads one file, so that an error is this file's."""
-    return f"cat {shlex.quote(path)}"

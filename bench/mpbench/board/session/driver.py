@@ -7,6 +7,7 @@ host keys, many reads in one round trip, deadlines, atomic uploads, and boot_id.
 
 import contextlib
 import secrets
+import shlex
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -76,8 +77,6 @@ class SessionDriver(CommandForms, FileForms, Driver):
         self._lock = threading.RLock()
         self._listeners: list[Callable[[], None]] = []
         self.boot_id = ""
-
-    # --- life cycle -----------------------------------------------------------------------------
 
     def on_activate(self) -> None:
         self._connect(self.connect_timeout_s)
@@ -181,8 +180,6 @@ class SessionDriver(CommandForms, FileForms, Driver):
                     raise
             pause.wait(0.05)
 
-    # --- commands -------------------------------------------------------------------------------
-
     @active
     def execute(self, command: str, timeout_s: float | None = None) -> Reply:
         """Run a command line in the board's shell; the reply holds its output unchanged.
@@ -204,7 +201,7 @@ class SessionDriver(CommandForms, FileForms, Driver):
             return SshProcess(self._alive(), command)
 
     @active
-    def read_many(self, paths: Iterable[str], timeout_s: float | None = None) -> dict[str, Read]:
+    def read_many(self, paths: Iterable[str]) -> dict[str, Read]:
         """Content of files: bytes, or the errno's name where reading failed.
 
         One round trip for up to 512 files; if the board's tool does not name the file of an error, each file
@@ -213,7 +210,8 @@ class SessionDriver(CommandForms, FileForms, Driver):
         wanted = list(dict.fromkeys(paths))
         found: dict[str, Read] = {}
         for at in range(0, len(wanted), batch_read.PATHS_PER_COMMAND):
-            found |= self._read(wanted[at : at + batch_read.PATHS_PER_COMMAND], timeout_s)
+            batch = BatchRead(tuple(wanted[at : at + batch_read.PATHS_PER_COMMAND]))
+            found |= self._named(batch, *self._read_at_once(batch))
         return found
 
     @active
@@ -223,43 +221,36 @@ class SessionDriver(CommandForms, FileForms, Driver):
         stderr and exit codes of both commands are dropped.
         """
         batch, end = BatchRead(tuple(paths)), secrets.token_hex(16)
-        read = batch.command(self._read_tool)
-        reply = self.execute(f"{_quiet(first)}; echo {end}; {read}; {_quiet(then)}")
+        one, two = (f"{{ {command or ':'}\n}} 2>/dev/null" for command in (first, then))
+        reply = self.execute(f"{one}; echo {end}; {batch.command(self._read_tool)}; {two}")
         before, _, rest = reply.stdout.partition(f"{end}\n".encode())
         reply = evolve(reply, stdout=rest)
         pieces, after = batch.split(reply)
-        return Look(before, self._named(batch, pieces, reply, None), after)
+        return Look(before, self._named(batch, pieces, reply), after)
 
-    def read(self, path: str, timeout_s: float | None = None) -> Read:
+    def read(self, path: str) -> Read:
         """One file: its bytes, or the errno's name."""
-        return self.read_many([path], timeout_s)[path]
+        return self.read_many([path])[path]
 
-    def _read(self, paths: Sequence[str], timeout_s: float | None) -> dict[str, Read]:
-        batch = BatchRead(tuple(paths))
-        pieces, reply = self._read_at_once(batch, timeout_s)
-        return self._named(batch, pieces, reply, timeout_s)
-
-    def _named(
-        self, batch: BatchRead, pieces: Sequence[bytes | None], reply: Reply, timeout_s: float | None
-    ) -> dict[str, Read]:
+    def _named(self, batch: BatchRead, pieces: Sequence[bytes | None], reply: Reply) -> dict[str, Read]:
         failed = batch.failures(reply)
         if failed is None:
-            return {path: self._read_alone(path, timeout_s) for path in batch.paths}
+            return {path: self._read_alone(path) for path in batch.paths}
         found = ((path, failed.get(path, data)) for path, data in zip(batch.paths, pieces, strict=True))
-        return {path: self._read_alone(path, timeout_s) if data is None else data for path, data in found}
+        return {path: self._read_alone(path) if data is None else data for path, data in found}
 
-    def _read_at_once(self, batch: BatchRead, timeout_s: float | None) -> tuple[list[bytes | None], Reply]:
-        reply = self.execute(batch.command(self._read_tool), timeout_s)
+    def _read_at_once(self, batch: BatchRead) -> tuple[list[bytes | None], Reply]:
+        reply = self.execute(batch.command(self._read_tool))
         try:
             return batch.split(reply)[0], reply
         except InfrastructureError:
             if self._read_tool == batch_read.TOOLS[-1]:
                 raise
         self._read_tool = batch_read.TOOLS[-1]  # head of a small busybox lacks the options
-        return self._read_at_once(batch, timeout_s)
+        return self._read_at_once(batch)
 
-    def _read_alone(self, path: str, timeout_s: float | None) -> Read:
-        reply = self.execute(batch_read.command_for_one(path), timeout_s)
+    def _read_alone(self, path: str) -> Read:
+        reply = self.execute(f"cat {shlex.quote(path)}")
         if reply.code == 0:
             return reply.stdout
         if reply.errno is None:
@@ -334,25 +325,18 @@ class SessionDriver(CommandForms, FileForms, Driver):
                 f"{self._where}: {what}: the server refuses a channel ({one_line(e)})"
             ) from e
 
-    # --- files ----------------------------------------------------------------------------------
-
     @active
     def put_bytes(self, data: bytes, path: str, timeout_s: float = 60.0) -> None:
         """Write `data` to the board's file `path`, atomically and verified by hash."""
-        tag = secrets.token_hex(8)
+        new = transfer.Upload(data, path)
         if not self._one_channel:
             try:
-                return transfer.upload(self._alive(), data, path, tag, timeout_s)
+                return new.send(self._alive(), timeout_s)
             except paramiko.ChannelException as e:
                 self._use_one_channel(e)
-        return transfer.upload_as_text(self.execute, data, path, tag, timeout_s)
+        return new.send_as_text(self.execute, timeout_s)
 
     @active
     def get_bytes(self, path: str, timeout_s: float = 60.0) -> bytes:
         """Bytes of a file on the board, verified by hash; the file must not change during the download."""
         return transfer.download(self.execute, path, timeout_s)
-
-
-def _quiet(command: str) -> str:
-    """`command` (may be empty) with its stderr dropped."""
-    return f"{{ {command or ':'}\n}} 2>/dev/null"

@@ -6,10 +6,13 @@ needs an sftp-server.
 """
 
 import contextlib
+import secrets
 import shlex
 import time
 from collections.abc import Callable
 from hashlib import sha256
+
+from attrs import evolve, field, frozen
 
 from mpbench.board.session.channel import RemoteCommand
 from mpbench.board.session.link import Link
@@ -22,7 +25,6 @@ _ROOM = (
     'room() { df -Pk "$d" 2>/dev/null | { read -r _; read -r _ _ _ free _; '
     '[ "${free:-$need}" -ge "$need" ] || { echo "room $free"; exit 1; }; }; }; '
 )
-_CHECK_ROOM = "room || exit 28; "
 _ENTER = (
     "LC_ALL=C; export LC_ALL; echo %s >&2; d=%s; f=%s; need=%d; t=$d/.mpbench.%s.tmp; "
     "trap '' PIPE HUP; trap 'room; rm -f \"$t\"' EXIT; "  # a lost connection must not skip the clean-up
@@ -46,70 +48,71 @@ def split(path: str) -> tuple[str, str]:
     return directory or "/", name
 
 
-def upload(link: Link, data: bytes, path: str, tag: str, timeout_s: float) -> None:
-    """Write `data` to `path`: first to a temporary file in the same directory, which then replaces `path`.
+@frozen
+class Upload:
+    """`data` for the board's file `path`; it goes to a temporary file in the same directory first.
 
-    tag: unique part of the temporary name. InfrastructureError with the reason: no space, lost link, ...
+    tag: unique part of the temporary file's name
     """
-    digest = sha256(data).hexdigest()
-    script = _enter(path, len(data), tag) + 'cat >"$t" ' + _COMMIT % digest
-    deadline = time.monotonic() + timeout_s
-    remote = RemoteCommand(link, script)
-    try:
-        remote.feed(data, deadline)
-        reply = remote.finish(deadline)
-        stderr = reply.stderr.partition(tag.encode() + b"\n")[2]  # without the login shell's own
-        _check(Reply(reply.code, reply.stdout, stderr), path, data, digest)
-    finally:
-        remote.close()
 
+    data: bytes = field(repr=False)
+    path: str
+    tag: str = field(factory=lambda: secrets.token_hex(8))
 
-def upload_as_text(execute: Execute, data: bytes, path: str, tag: str, timeout_s: float) -> None:
-    """As upload(), but through the shell's printf. Slow: for servers that allow only one channel."""
-    deadline = time.monotonic() + timeout_s
-    digest = sha256(data).hexdigest()
-    directory, _ = split(path)
-    temporary = shlex.quote(f"{directory}/.mpbench.{tag}.tmp")
-    try:
-        _check(
-            execute(_enter(path, len(data), tag) + "room || exit 28; trap - EXIT", timeout_s),
-            path,
-            data,
-            digest,
-        )
-        for at in range(0, max(1, len(data)), OCTAL_PIECE):
-            octal = "".join(f"\\{byte:03o}" for byte in data[at : at + OCTAL_PIECE])
-            piece = execute(f"printf '{octal}' {'>>' if at else '>'}{temporary}", deadline - time.monotonic())
-            _check(piece, path, data, digest)
-        script = _enter(path, len(data), tag) + ": " + _COMMIT % digest
-        _check(execute(script, deadline - time.monotonic()), path, data, digest)
-    except InfrastructureError:
-        with contextlib.suppress(InfrastructureError):
-            execute(f"rm -f {temporary}", timeout_s)
-        raise
+    def send(self, link: Link, timeout_s: float) -> None:
+        """Upload on a channel. InfrastructureError with the reason: no space, lost link, ..."""
+        deadline = time.monotonic() + timeout_s
+        remote = RemoteCommand(link, f'{self._enter()}cat >"$t" {_COMMIT % self._digest}')
+        try:
+            remote.feed(self.data, deadline)
+            reply = remote.finish(deadline)
+        finally:
+            remote.close()
+        # without what the login shell printed
+        self._check(evolve(reply, stderr=reply.stderr.partition(self.tag.encode() + b"\n")[2]))
 
+    def send_as_text(self, execute: Execute, timeout_s: float) -> None:
+        """As send(), but through the shell's printf. Slow: for servers that allow only one channel."""
+        deadline = time.monotonic() + timeout_s
+        temporary = shlex.quote(f"{split(self.path)[0]}/.mpbench.{self.tag}.tmp")
+        try:
+            self._check(execute(f"{self._enter()}room || exit 28; trap - EXIT", timeout_s))
+            for at in range(0, max(1, len(self.data)), OCTAL_PIECE):
+                octal = "".join(f"\\{byte:03o}" for byte in self.data[at : at + OCTAL_PIECE])
+                piece = f"printf '{octal}' {'>>' if at else '>'}{temporary}"
+                self._check(execute(piece, deadline - time.monotonic()))
+            self._check(execute(f"{self._enter()}: {_COMMIT % self._digest}", deadline - time.monotonic()))
+        except InfrastructureError:
+            with contextlib.suppress(InfrastructureError):
+                execute(f"rm -f {temporary}", timeout_s)
+            raise
 
-def _enter(path: str, size: int, tag: str) -> str:
-    directory, name = split(path)
-    enter = _ENTER % (tag, shlex.quote(directory), shlex.quote(name), size // 1024 + 1, tag)
-    return _ROOM + enter + (_CHECK_ROOM if size >= CHECK_ROOM_FROM else "")
+    @property
+    def _digest(self) -> str:
+        return sha256(self.data).hexdigest()
 
+    def _enter(self) -> str:
+        directory, name = (shlex.quote(part) for part in split(self.path))
+        enter = _ENTER % (self.tag, directory, name, len(self.data) // 1024 + 1, self.tag)
+        return _ROOM + enter + ("room || exit 28; " if len(self.data) >= CHECK_ROOM_FROM else "")
 
-def _check(reply: Reply, path: str, data: bytes, digest: str) -> None:
-    if reply.code == 0:
-        return
-    printed = dict(line.split(" ", 1) for line in reply.stdout.decode().splitlines() if " " in line)
-    if "room" in printed:
+    def _check(self, reply: Reply) -> None:
+        if reply.code == 0:
+            return
+        printed = dict(line.split(" ", 1) for line in reply.stdout.decode().splitlines() if " " in line)
+        if "room" in printed:
+            raise InfrastructureError(
+                f"{self.path}: no space: {len(self.data)} bytes to write, {printed['room']} KiB free on the "
+                "board (ENOSPC)"
+            )
+        if printed.get("hash", self._digest) != self._digest:
+            raise InfrastructureError(
+                f"{self.path}: upload damaged: SHA-256 {printed['hash']} on the board, {self._digest} on the "
+                "host"
+            )
         raise InfrastructureError(
-            f"{path}: no space: {len(data)} bytes to write, {printed['room']} KiB free on the board (ENOSPC)"
+            f"{self.path}: upload failed ({reply.errno or f'exit code {reply.code}'}): {reply.error}"
         )
-    if printed.get("hash", digest) != digest:
-        raise InfrastructureError(
-            f"{path}: upload damaged: SHA-256 {printed['hash']} on the board, {digest} on the host"
-        )
-    raise InfrastructureError(
-        f"{path}: upload failed ({reply.errno or f'exit code {reply.code}'}): {reply.error}"
-    )
 
 
 def download(execute: Execute, path: str, timeout_s: float) -> bytes:
