@@ -17,6 +17,7 @@ SEARCH_SHARE = 4
 """At most one part in this many of a wait is spent on searching: see `search`."""
 
 _pause = threading.Event().wait
+Search = Callable[[bytes], re.Match[bytes] | None]
 
 
 @frozen
@@ -91,13 +92,7 @@ class ByteLog:
         """First match from `mark` on; None if there is none within deadline_s (0: search once)."""
         return self.search(pattern.search, mark, deadline_s)
 
-    def search(
-        self,
-        find_in: Callable[[bytes], re.Match[bytes] | None],
-        mark: int,
-        deadline_s: float,
-        window: int = 0,
-    ) -> LogMatch | None:
+    def search(self, find_in: Search, mark: int, deadline_s: float, window: int = 0) -> LogMatch | None:
         """As find(), with any search function; window: search the last bytes only, 0 for all since `mark`.
 
         A pattern may span everything since `mark`, so all of it is searched again when more has come.
@@ -113,10 +108,6 @@ class ByteLog:
             now = self._clock()
             if started >= deadline or not self.await_beyond(end, deadline - now):
                 return None
-            self._rest((SEARCH_SHARE - 1) * (now - started), deadline)
-
-    def _rest(self, rest_s: float, deadline: float) -> None:
-        """Wait for more bytes before the next search."""
-        left_s = min(rest_s, deadline - self._clock())
-        if left_s > 0.0002:
-            self._pause(left_s)
+            rest_s = min((SEARCH_SHARE - 1) * (now - started), deadline - self._clock())
+            if rest_s > 0.0002:
+                self._pause(rest_s)

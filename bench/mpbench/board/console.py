@@ -76,8 +76,6 @@ class ConsoleRecorder(Driver, ConsoleProtocol):
             if other is not client:
                 self.target.deactivate(other)
 
-    # --- the run's evidence ---------------------------------------------------------------------
-
     def mark(self) -> int:
         """Position of the next byte."""
         return self._log.mark()
@@ -102,20 +100,15 @@ class ConsoleRecorder(Driver, ConsoleProtocol):
         """Release the log at the end of the run."""
         self._log.close()
 
-    # --- labgrid's ConsoleProtocol ----------------------------------------------------------------
-
     @active
     def read(self, size: int = 1, timeout: float = 0.0, max_size: int | None = None) -> bytes:
         """Bytes not read yet, at least one; pexpect.TIMEOUT if none arrive within timeout (seconds)."""
         self._log.await_beyond(self._cursor + size - 1, timeout)
-        data = self._log.since(self._cursor, self._upto(max_size))
+        data = self._log.since(self._cursor, min(self._log.mark(), self._cursor + (max_size or CHUNK)))
         if not data:
             raise pexpect.TIMEOUT(f"console {self.name}: no bytes within {timeout:.2f} s")
         self._cursor += len(data)
         return data
-
-    def _upto(self, max_size: int | None) -> int:
-        return min(self._log.mark(), self._cursor + (max_size or CHUNK))
 
     @active
     @stepped(args=["data"])
@@ -146,14 +139,19 @@ class ConsoleRecorder(Driver, ConsoleProtocol):
         timeout: seconds; -1 for 30. Without pexpect.TIMEOUT among the patterns it is raised.
         """
         compiled = self._compiler.compile_pattern_list(pattern)
+        searched = [p for p in compiled if p not in (pexpect.TIMEOUT, pexpect.EOF)]
         start = max(self._cursor, self._log.mark() - WINDOW)
-        first = FirstOf(compiled)
+
+        def first(data: bytes) -> re.Match[bytes] | None:
+            """The leftmost match, then the list's order, as in pexpect."""
+            return min(filter(None, (p.search(data) for p in searched)), key=re.Match.start, default=None)
+
         found = self._log.search(first, start, 30.0 if timeout == -1 else timeout, WINDOW)
         if found is None:
             return self._timed_out(compiled, timeout)
         before = self._log.since(max(start, found.end - WINDOW), found.start)
         self._cursor = found.end
-        return first.index, before, found.match, found.match.group()
+        return compiled.index(found.match.re), before, found.match, found.match.group()
 
     def _timed_out(self, compiled: Sequence[Any], timeout: float) -> tuple[int, bytes, Any, Any]:
         before = self._log.since(max(self._cursor, self._log.mark() - WINDOW))
@@ -180,8 +178,6 @@ class ConsoleRecorder(Driver, ConsoleProtocol):
         finally:
             timer.cancel()
 
-    # --- the reader ---------------------------------------------------------------------------------
-
     def _pump(self) -> None:
         while not self._stop.is_set():
             try:
@@ -196,7 +192,9 @@ class ConsoleRecorder(Driver, ConsoleProtocol):
         try:
             descriptor = self.port.serial.fileno()
         except (AttributeError, NotImplementedError, OSError):
-            return self._take_by_driver()
+            with contextlib.suppress(pexpect.TIMEOUT):
+                return bytes(self.port._read(size=1, timeout=0.1, max_size=CHUNK))
+            return b""
         ready, _, _ = select.select([descriptor, self._wake_read], [], [])
         if self._wake_read in ready:
             return b""
@@ -205,41 +203,15 @@ class ConsoleRecorder(Driver, ConsoleProtocol):
             raise OSError("the other end closed the connection")
         return data
 
-    def _take_by_driver(self) -> bytes:
-        with contextlib.suppress(pexpect.TIMEOUT):
-            return bytes(self.port._read(size=1, timeout=0.1, max_size=CHUNK))
-        return b""
-
     def _reopen(self, why: Exception) -> None:
         """Log that the UART's connection is lost, and reopen it until that succeeds or recording stops."""
         self.gaps.append(self._log.mark())
         self.logger.warning("console %s lost (%s): reopening", self.name, one_line(why))
         while not self._stop.wait(REOPEN_EVERY_S):
             with contextlib.suppress(OSError, ValueError):
-                self._close_port()
+                connection = getattr(self.port.serial, "_socket", None)
+                self.port.close()
+                if connection is not None:
+                    connection.close()  # pyserial does not close a socket whose peer has closed it
                 self.port.open()
                 return
-
-    def _close_port(self) -> None:
-        """pyserial does not close a socket whose peer has closed it, so it is closed here as well."""
-        connection = getattr(self.port.serial, "_socket", None)
-        self.port.close()
-        if connection is not None:
-            connection.close()
-
-
-class FirstOf:
-    """Which of several patterns matches first: the leftmost match, then the list's order, as in pexpect."""
-
-    def __init__(self, patterns: Sequence[Any]) -> None:
-        self._patterns = [(i, p) for i, p in enumerate(patterns) if p not in (pexpect.TIMEOUT, pexpect.EOF)]
-        self.index = -1
-
-    def __call__(self, data: bytes) -> re.Match[bytes] | None:
-        """The first match in `data`; `index` is then the index of its pattern."""
-        found = [(m.start(), i, m) for i, p in self._patterns if (m := p.search(data)) is not None]
-        if not found:
-            return None
-        _, self.index, first = min(found, key=lambda f: f[:2])
-        match: re.Match[bytes] = first
-        return match
