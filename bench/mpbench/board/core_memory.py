@@ -7,7 +7,6 @@ Ref: Devicetree Specification v0.4, 2.3.9 dma-ranges; busybox devmem.
 """
 
 import shlex
-import struct
 from collections.abc import Mapping, Sequence
 
 from attrs import frozen
@@ -15,7 +14,8 @@ from attrs import frozen
 from mpbench.board.protocols import Remoteproc, Session
 from mpbench.core.errors import InfrastructureError, UsageError
 
-CELLS = {"child": "#address-cells", "size": "#size-cells", "parent": "../#address-cells"}
+CELLS = ("#address-cells", "../#address-cells", "#size-cells")
+"""Files of dma_ranges()' child, parent and size."""
 
 
 @frozen
@@ -35,12 +35,10 @@ def dma_ranges(ranges: bytes, child: int, parent: int, size: int) -> tuple[DmaRa
     step = 4 * (child + parent + size)
     if not step or len(ranges) % step:
         raise UsageError(f"dma-ranges has {len(ranges)} bytes, not a multiple of {step}")
-    return tuple(_dma_range(ranges[at : at + step], child, parent) for at in range(0, len(ranges), step))
-
-
-def _dma_range(entry: bytes, child: int, parent: int) -> DmaRange:
     a, b = 4 * child, 4 * (child + parent)
-    return DmaRange(*(int.from_bytes(part, "big") for part in (entry[:a], entry[a:b], entry[b:])))
+    entries = (ranges[at : at + step] for at in range(0, len(ranges), step))
+    cells = ((entry[:a], entry[a:b], entry[b:]) for entry in entries)
+    return tuple(DmaRange(*(int.from_bytes(value, "big") for value in values)) for values in cells)
 
 
 def translate(ranges: Sequence[DmaRange], da: int, size: int) -> int:
@@ -62,13 +60,12 @@ class CoreMemory:
         self._ranges = self._read_ranges(remoteproc.path(core, "device/of_node/.."))
 
     def _read_ranges(self, bus: str) -> tuple[DmaRange, ...]:
-        paths = {name: f"{bus}/{file}" for name, file in {**CELLS, "ranges": "dma-ranges"}.items()}
-        found = self._session.read_many(list(paths.values()))
-        ranges = found[paths["ranges"]]
+        paths = [f"{bus}/{file}" for file in CELLS]
+        found = self._session.read_many([*paths, f"{bus}/dma-ranges"])
+        ranges = found[f"{bus}/dma-ranges"]
         if not isinstance(ranges, bytes) or not ranges:
             return ()
-        cells = {name: _cells(found, paths[name]) for name in CELLS}
-        return dma_ranges(ranges, cells["child"], cells["parent"], cells["size"])
+        return dma_ranges(ranges, *(_cells(path, found[path]) for path in paths))
 
     def write(self, words: Mapping[int, int]) -> None:
         """Write 32-bit words by device address. InfrastructureError if /dev/mem rejects them."""
@@ -86,14 +83,10 @@ class CoreMemory:
         return tuple(int(word, 16) for word in output.split())
 
     def _run(self, command: str) -> str:
-        reply = self._session.execute(command)
-        if reply.code != 0:
-            raise InfrastructureError(f"/dev/mem access failed ({shlex.quote(command)}): {reply.error}")
-        return reply.stdout.decode("ascii", "replace")
+        return self._session.execute(command).checked(f"/dev/mem access failed ({shlex.quote(command)})").text
 
 
-def _cells(found: Mapping[str, bytes | str], path: str) -> int:
-    data = found[path]
+def _cells(path: str, data: bytes | str) -> int:
     if not isinstance(data, bytes) or len(data) != 4:
         raise InfrastructureError(f"{path}: not a number of cells: {data!r}")
-    return int(struct.unpack(">I", data)[0])
+    return int.from_bytes(data, "big")

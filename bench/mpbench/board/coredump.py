@@ -34,12 +34,9 @@ class Pending:
 
 def pending(session: Session) -> list[Pending]:
     """All pending dumps of the board, in both places."""
-    rows = [line.split() for line in session.execute(LIST).stdout.decode("utf-8", "replace").splitlines()]
-    return [Pending(row[0], _device(row[1])) for row in rows if len(row) == 2]
-
-
-def _device(link: str) -> str:
-    return "" if link == "-" else link.rpartition("/")[2]
+    rows = (line.split() for line in session.execute(LIST).text.splitlines())
+    found = (row for row in rows if len(row) == 2)
+    return [Pending(path, "" if link == "-" else link.rpartition("/")[2]) for path, link in found]
 
 
 def await_dump(session: Session, device: str, deadline_s: float) -> Pending | None:

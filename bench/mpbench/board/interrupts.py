@@ -17,7 +17,7 @@ def watchdog_line(session: Session, remoteproc: Remoteproc, core: str) -> str:
     InfrastructureError if the core has no device.
     """
     reply = session.execute(f"readlink {shlex.quote(remoteproc.path(core, 'device'))}")
-    name = reply.stdout.decode("utf-8", "backslashreplace").strip().rpartition("/")[2]
+    name = reply.text.strip().rpartition("/")[2]
     if reply.code != 0 or not name:
         raise InfrastructureError(f"{core}: cannot determine its device: {reply.error}")
     return name

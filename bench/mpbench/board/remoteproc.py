@@ -69,8 +69,6 @@ class RemoteprocDriver(Driver):
         self._firmware_directory = ""
         self._boot_id = ""
 
-    # --- which cores ------------------------------------------------------------------------------
-
     @active
     def cores(self) -> list[str]:
         """Names of the cores that the kernel knows now."""
@@ -81,8 +79,8 @@ class RemoteprocDriver(Driver):
             f"for d in {shlex.quote(self.sysfs)}/class/remoteproc/*; do "
             '[ -e "$d/name" ] && read -r n <"$d/name" && echo "${d##*/} $n"; done; :'
         )
-        lines = found.stdout.decode("utf-8", "replace").splitlines()
-        self._directories = {name: index for index, name in (line.split(" ", 1) for line in lines)}
+        lines = (line.split(" ", 1) for line in found.text.splitlines())
+        self._directories = {name: index for index, name in lines}
         self._boot_id = self.session.boot_id
         return self._directories
 
@@ -100,19 +98,20 @@ class RemoteprocDriver(Driver):
         """Path of a core's sysfs file."""
         return f"{self.sysfs}/class/remoteproc/{self.index(core)}/{file}"
 
-    # --- its files ------------------------------------------------------------------------------------
-
     @active
     def attributes(self, core: str, *files: str) -> dict[str, str]:
         """Text of some of a core's sysfs files, in one round trip; "[ENOENT]" or the like if unreadable."""
+        found = self._read(core, lambda: [self.path(core, file) for file in files], "it was")
+        return {file: _text(data) for file, data in zip(files, found, strict=True)}
+
+    def _read(self, core: str, paths_now: Callable[[], list[str]], what: str) -> list[bytes | str]:
         for _ in range(2):
-            paths = {file: self.path(core, file) for file in ("name", *files)}
-            found = self.session.read_many(paths.values())
-            texts = {file: _text(found[path]) for file, path in paths.items()}
-            if texts.pop("name") == core:
-                return texts
+            name, *paths = self.path(core, "name"), *paths_now()
+            found = self.session.read_many([name, *paths])
+            if _text(found[name]) == core:
+                return [found[path] for path in paths]
             self._directories = {}  # the index belongs to another core now, or is unused
-        raise BoardFailure(f"{core}: its sysfs directory changed while it was read, twice")
+        raise BoardFailure(f"{core}: its sysfs directory changed while {what} read, twice")
 
     def core_state(self, core: str) -> str:
         """The core's state, e.g. "offline", "running", "crashed"."""
@@ -130,11 +129,16 @@ class RemoteprocDriver(Driver):
 
     def _write(self, core: str, path_now: Callable[[], str], text: str, deadline_s: float) -> str:
         for _ in range(2):
-            reply = self._write_once(core, path_now(), text, deadline_s)
+            path = path_now()
+            reply = self._write_once(core, path, text, deadline_s)
             if reply.code == 0:
                 return errnos.OK
             if reply.code != MOVED:
-                return self._errno_of(reply, path_now(), text)
+                if reply.errno is None:
+                    raise InfrastructureError(
+                        f"{path}: writing {one_line(text)!r} failed for an unknown reason: {reply.error}"
+                    )
+                return reply.errno
             self._directories = {}  # the index belongs to another core now
         raise BoardFailure(f"{core}: its sysfs directory changed while it was written to, twice")
 
@@ -148,15 +152,6 @@ class RemoteprocDriver(Driver):
             f"printf %s {shlex.quote(text)} | dd of={quoted} bs=65536 conv=notrunc",
             deadline_s,
         )
-
-    def _errno_of(self, reply: Reply, path: str, text: str) -> str:
-        if reply.errno is None:
-            raise InfrastructureError(
-                f"{path}: writing {one_line(text)!r} failed for an unknown reason: {reply.error}"
-            )
-        return reply.errno
-
-    # --- transitions ----------------------------------------------------------------------------------
 
     @active
     def await_state(self, core: str, wanted: str, deadline_s: float) -> str:
@@ -180,38 +175,27 @@ class RemoteprocDriver(Driver):
         """Report a crash through debugfs: 0 mmufault, 1 watchdog, 2 fatal error. "OK" or the errno's name."""
         return self._write(core, lambda: self.debug_path(core, "crash"), str(kind), deadline_s)
 
-    # --- its trace, who manages it --------------------------------------------------------------------
-
     @active
     def trace(self, core: str, buffer: int = 0) -> bytes | None:
         """Content of a trace buffer; None if the core has none now."""
-        found = self._read_trace(core, buffer)
+
+        def read() -> bytes | str:
+            return self._read(core, lambda: [self.debug_path(core, f"trace{buffer}")], "its trace was")[0]
+
+        found = read()
         if isinstance(found, bytes):
             return found
         if found != "ENOENT":
             raise InfrastructureError(f"{core}: cannot read trace{buffer}: {found}")
-        self._mount_debugfs()
-        again = self._read_trace(core, buffer)
+        quoted = shlex.quote(self.debugfs)
+        mount = f"[ -d {quoted}/remoteproc ] || mount -t debugfs none {quoted}"
+        self.session.execute(mount).checked(f"cannot mount debugfs on {self.debugfs}")
+        again = read()
         return again if isinstance(again, bytes) else None
-
-    def _read_trace(self, core: str, buffer: int) -> bytes | str:
-        for _ in range(2):
-            name, trace = self.path(core, "name"), self.debug_path(core, f"trace{buffer}")
-            found = self.session.read_many([name, trace])
-            if _text(found[name]) == core:
-                return found[trace]
-            self._directories = {}
-        raise BoardFailure(f"{core}: its sysfs directory changed while its trace was read, twice")
 
     def debug_path(self, core: str, file: str) -> str:
         """Path of a core's debugfs file."""
         return f"{self.debugfs}/remoteproc/{self.index(core)}/{file}"
-
-    def _mount_debugfs(self) -> None:
-        quoted = shlex.quote(self.debugfs)
-        reply = self.session.execute(f"[ -d {quoted}/remoteproc ] || mount -t debugfs none {quoted}")
-        if reply.code != 0:
-            raise InfrastructureError(f"cannot mount debugfs on {self.debugfs}: {reply.error}")
 
     @active
     def manager(self, core: str) -> Manager:
@@ -222,8 +206,6 @@ class RemoteprocDriver(Driver):
             found["device/of_node/compatible"].split("\0"),
             tee.tee(self.session).has(TA_UUID),
         )
-
-    # --- firmware files -----------------------------------------------------------------------------------
 
     def firmware_path(self, name: str) -> str:
         """Path at which the kernel finds the firmware file `name`."""

@@ -21,7 +21,7 @@ workers, whose number varies with its needs. Ref: Linux Documentation/core-api/w
 
 def resource_counters(session: Session) -> str:
     """`name=number` lines, then /proc/slabinfo if the kernel has it. InfrastructureError without /proc."""
-    text = session.execute(READ_COUNTERS).stdout.decode("utf-8", "replace")
+    text = session.execute(READ_COUNTERS).text
     if "processes=" not in text:
         raise InfrastructureError("cannot read resource counters: /proc missing?")
     return text

@@ -132,7 +132,7 @@ class RtcAlarmStimulus(Driver):
         )
 
     def _clock(self) -> str:
-        found = self.session.execute(f"grep -l optee {RTC}/*/name").stdout.decode("ascii", "replace").split()
+        found = self.session.execute(f"grep -l optee {RTC}/*/name").text.split()
         return found[0].removesuffix("/name") if found else ""
 
     @active
@@ -143,5 +143,4 @@ class RtcAlarmStimulus(Driver):
 
     def _set(self, alarm: str) -> None:
         reply = self.session.execute(f"echo 0 >{alarm}; echo +1 >{alarm}")
-        if reply.code != 0:
-            raise InfrastructureError(f"{alarm}: cannot set an alarm: {reply.error}")
+        reply.checked(f"{alarm}: cannot set an alarm")

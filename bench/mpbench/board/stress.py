@@ -60,7 +60,7 @@ def _receive(sender: RemoteProcess) -> None:
 def affinity(session: Session, irq: int, cpu_number: int) -> Iterator[None]:
     """Move an interrupt to one CPU. InfrastructureError if it has no affinity (a per-CPU interrupt)."""
     path = f"/proc/irq/{irq}/smp_affinity_list"
-    before = session.execute(f"cat {path}").stdout.decode("ascii", "replace").strip()
+    before = session.execute(f"cat {path}").text.strip()
     _set(session, path, str(cpu_number))
     try:
         yield
@@ -74,6 +74,4 @@ def online(session: Session, cpu_number: int, wanted: bool) -> None:
 
 
 def _set(session: Session, path: str, value: str) -> None:
-    reply = session.execute(f"echo {value} >{path}")
-    if reply.code != 0:
-        raise InfrastructureError(f"{path}: writing {value!r} failed: {reply.error}")
+    session.execute(f"echo {value} >{path}").checked(f"{path}: writing {value!r} failed")

@@ -29,7 +29,7 @@ class TeeDevices:
 def tee(session: Session) -> TeeDevices:
     """Read them from the board in one round trip. Ref: Linux drivers/tee/optee/device.c"""
     listed = session.execute(f'for f in {" ".join(DEVICES)} {BUS}/*; do [ -e "$f" ] && echo "$f"; done; :')
-    return parse(listed.stdout.decode("utf-8", "replace").splitlines())
+    return parse(listed.text.splitlines())
 
 
 def parse(paths: list[str]) -> TeeDevices:

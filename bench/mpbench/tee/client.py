@@ -14,7 +14,6 @@ from attrs import field, frozen
 
 from mpbench.board import stress
 from mpbench.board.protocols import RemoteProcess, Session
-from mpbench.board.session.shell_protocol import Reply
 from mpbench.core.errors import InfrastructureError, UsageError
 
 LINE = re.compile(r"([0-9a-f]+) ([a-z]+)((?: [a-z_]+[0-9]?=[0-9a-f]*)*)")
@@ -71,8 +70,7 @@ def answers(text: str) -> tuple[Answer, ...]:
 
 
 def _answer(line: str) -> Answer:
-    found = LINE.fullmatch(line)
-    if not found:
+    if not (found := LINE.fullmatch(line)):
         raise InfrastructureError(f"unexpected output from tee-client: {line[:200]!r}")
     values = dict(part.split("=") for part in found[3].split())
     data = bytes.fromhex(values.pop("bytes", ""))
@@ -91,18 +89,10 @@ class TeeClient:
 
         UsageError for unknown commands, InfrastructureError if the client does not end within timeout_s.
         """
-        reply = self.session.call(self._command(words), timeout_s)
-        self._check(reply)
-        return answers(reply.stdout.decode("ascii", "replace"))
-
-    def _command(self, words: tuple[str, ...]) -> str:
-        return shlex.join([self.path, *words])
-
-    def _check(self, reply: Reply) -> None:
+        reply = self.session.call(shlex.join([self.path, *words]), timeout_s)
         if reply.code == REJECTED:
             raise UsageError(f"tee-client rejected its arguments: {reply.error}")
-        if reply.code != 0:
-            raise InfrastructureError(f"tee-client ended with exit code {reply.code}: {reply.error}")
+        return answers(reply.checked(f"tee-client ended with exit code {reply.code}").text)
 
     @contextlib.contextmanager
     def running(self, *words: str, until: str, count: int) -> Iterator[tuple[Answer, ...]]:
@@ -110,7 +100,7 @@ class TeeClient:
 
         It is killed when the block ends, with all its clients. InfrastructureError if it ends before.
         """
-        with stress.running(self.session, f"exec {self._command(words)}") as client:
+        with stress.running(self.session, f"exec {shlex.join([self.path, *words])}") as client:
             yield _answers_until(client, until, count)
 
     @contextlib.contextmanager

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Fixture `tee_client`: the bench's own TEE client on the board; and the resource counters of its TEE."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 from attrs import evolve
@@ -38,7 +38,7 @@ def chosen(which: str, cases: Sequence[str], usual: Sequence[str]) -> list[str]:
 def tee_client(bench: DeployBench) -> Iterator[TeeClient]:
     """tee-client, uploaded to the board and removed afterwards. Skips the test without /dev/tee0."""
     session = bench.board.session
-    machine = session.execute("[ -c /dev/tee0 ] && uname -m").stdout.decode("ascii", "replace").strip()
+    machine = session.execute("[ -c /dev/tee0 ] && uname -m").text.strip()
     if not machine:
         pytest.skip("no access to the TEE from user space: no /dev/tee0 (kernel needs CONFIG_OPTEE)")
     program = make(goal="userland") / machine / "tee-client"
@@ -58,8 +58,7 @@ def tee_counters(client: TeeClient) -> Snapshot:
     number: sessions and memory that stay open change the numbers of the next ones.
     Ref: OP-TEE core/kernel/tee_ta_manager.c new_session_id(), Linux drivers/tee/tee_shm.c (idr_alloc)
     """
-    found = [snapshot(resource_counters(client.session), {}) for _ in range(SNAPSHOTS)]
-    board = steady(found)
+    board = steady([snapshot(resource_counters(client.session), {}) for _ in range(SNAPSHOTS)])
     return evolve(board, exact={**board.exact, **numbers(client)})
 
 
@@ -71,15 +70,11 @@ def numbers(client: TeeClient) -> dict[str, int]:
     ask = f"invoke,0,{HEAP_STATISTICS},v:{HEAP}:0,mo:0:0:{STATISTICS_BYTES}"
     found = client.run("context", f"session,{STATS}", "alloc,4096", ask, f"show,0,0,{STATISTICS_BYTES}")
     if wrong := [a for a in found if not a.succeeded]:
-        failed = ", ".join(f"{a.word} {_in_words(a.values)}" for a in wrong)
-        raise InfrastructureError(f"no statistics of OP-TEE: {failed}")
+        failed = (" ".join([a.word, *(f"{k}={v:#x}" for k, v in a.values.items() if v)]) for a in wrong)
+        raise InfrastructureError(f"no statistics of OP-TEE: {', '.join(failed)}")
     _, session, shared, _, shown = found
     return {
         "number of a new session": session["id"],
         "number of new shared memory": shared["id"],
         "bytes of OP-TEE's heap": allocated(shown.data),
     }
-
-
-def _in_words(values: Mapping[str, int]) -> str:
-    return " ".join(f"{name}={value:#x}" for name, value in values.items() if value)

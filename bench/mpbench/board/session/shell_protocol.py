@@ -111,6 +111,11 @@ class Reply:
     stderr: bytes = field(repr=False)
 
     @property
+    def text(self) -> str:
+        """stdout as text."""
+        return self.stdout.decode("utf-8", "backslashreplace")
+
+    @property
     def errno(self) -> str | None:
         """errno name found in stderr, None if there is none."""
         return errno_name(self.stderr.decode("utf-8", "backslashreplace"))
@@ -119,6 +124,12 @@ class Reply:
     def error(self) -> str:
         """stderr in one line, for messages."""
         return one_line(self.stderr.decode("utf-8", "backslashreplace"))
+
+    def checked(self, failure: str) -> "Reply":
+        """This reply. InfrastructureError, with `failure` and stderr, unless the exit code is 0."""
+        if self.code != 0:
+            raise InfrastructureError(f"{failure}: {self.error}")
+        return self
 
 
 def one_line(text: object, limit: int = 300) -> str:
@@ -246,8 +257,6 @@ class ReplyReader:
             )
 
 
-# --- frames with length and checksum, for serial lines that lose or change bytes -----------------------
-
 _CHECKED = (
     r"""( set -- "$( { ( eval %s ); printf '\n%%s' "$?"; } 2>&1 </dev/null | od -An -v -tx1)"; """
     r"""set -- "$(echo $1)"; set -- "$1" "$(printf %%s "$1" | sha256sum)"; """
@@ -270,13 +279,8 @@ def checked_request(seq: int, command: str) -> bytes:
 
 def checked_reply(seq: int, frame: bytes) -> Reply | None:
     """The reply in `frame` (the text between < and >), None if it is damaged or not number `seq`."""
-    number, _, rest = frame.partition(b" ")
-    length, _, rest = rest.partition(b" ")
-    digest, _, body = rest.partition(b" ")
-    intact = (
-        number == b"%d" % seq and length == b"%d" % len(body) and digest == sha256(body).hexdigest().encode()
-    )
-    if not intact:
+    body = frame.split(b" ", 3)[-1]
+    if frame != b"%d %d %s %s" % (seq, len(body), sha256(body).hexdigest().encode(), body):
         return None
     output, _, code = bytes.fromhex(body.decode()).rpartition(b"\n")
     return Reply(int(code), output, b"")

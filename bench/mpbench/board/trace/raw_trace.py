@@ -23,7 +23,7 @@ dd if=trace_pipe_raw bs={page} count=$n 2>/dev/null || exit; done
 """Reads the pages in the buffer without waiting for more: a page has at most 4080 bytes, so there are at
 least bytes / 4080. With dd instead of cat: see recorder.TAKE."""
 
-STATS = re.compile(r"^(overrun|commit overrun|dropped events): (\d+)$", re.M)
+STATS = re.compile(r"^(?:overrun|commit overrun|dropped events): (\d+)$", re.M)
 
 
 @frozen
@@ -39,41 +39,31 @@ def descriptions(session: Session, events: Sequence[str]) -> Descriptions:
     files = ["header_page", *(f"{event}/format" for event in events)]
     script = "; ".join(f"cat {TRACING}/events/{file}; echo '@@'" for file in files)
     reply = session.execute(script)
-    parts = reply.stdout.decode("utf-8", "replace").split("@@\n")[:-1]
+    parts = reply.text.split("@@\n")[:-1]
     if len(parts) != len(files) or not all(parts):
         raise InfrastructureError(f"cannot read the formats of the trace buffer: {reply.error}")
     return Descriptions(parts[0], tuple(parts[1:]))
 
 
-def cpus(session: Session, instance: str) -> list[int]:
-    """CPUs that have a buffer, including offline ones."""
-    found = session.execute(f"ls {instance}/per_cpu").stdout.decode("ascii", "replace")
-    return sorted(int(name.removeprefix("cpu")) for name in found.split())
-
-
 def pages(session: Session, instance: str, cpu: int, page: int) -> bytes:
     """All pages of a CPU that were not read yet. InfrastructureError if they cannot be read."""
     reply = session.spawn(RAW.format(instance=instance, cpu=cpu, page=page)).finish(TAKE_S)
-    if reply.code != 0:
-        raise InfrastructureError(f"{instance}: cannot read pages of CPU {cpu}: {reply.error}")
-    return reply.stdout
+    return reply.checked(f"{instance}: cannot read pages of CPU {cpu}").stdout
 
 
 def text(session: Session, instance: str) -> bytes:
     """All recorded events as text; they stay in the buffer for `pages`."""
     reply = session.spawn(f"cat {instance}/trace").finish(TAKE_S)
-    if reply.code != 0:
-        raise InfrastructureError(f"cannot read {instance}/trace: {reply.error}")
-    return reply.stdout
+    return reply.checked(f"cannot read {instance}/trace").stdout
 
 
 def lost(session: Session, instance: str) -> int:
     """Number of events that the buffers had no space for."""
-    found = session.execute(f"cat {instance}/per_cpu/cpu*/stats").stdout.decode("ascii", "replace")
-    return sum(int(n) for _, n in STATS.findall(found))
+    return sum(int(n) for n in STATS.findall(session.execute(f"cat {instance}/per_cpu/cpu*/stats").text))
 
 
 def each(session: Session, instance: str, page: int) -> Iterator[tuple[int, bytes]]:
-    """(CPU, its pages) of all CPUs."""
-    for cpu in cpus(session, instance):
+    """(CPU, its pages) of all CPUs that have a buffer, including offline ones."""
+    names = session.execute(f"ls {instance}/per_cpu").text.split()
+    for cpu in sorted(int(name.removeprefix("cpu")) for name in names):
         yield cpu, pages(session, instance, cpu, page)

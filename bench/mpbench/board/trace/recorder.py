@@ -135,7 +135,7 @@ class TraceRecorder:
         if self._name:
             name, self._name = self._name, ""
             reply = self._session.execute(f"{REMOVE} mpb_remove {name}; {LEFT}", SET_UP_S)
-            if name.encode() in reply.stdout.split():
+            if name in reply.text.split():
                 raise InfrastructureError(
                     f"tracing of this run can't be removed from the board: {name}: {reply.error}"
                 )
@@ -146,4 +146,4 @@ class TraceRecorder:
 
 def leftovers(session: Session) -> list[str]:
     """Names of all recorders, of this run or others, that anything on the board belongs to."""
-    return session.execute(LEFT).stdout.decode("ascii", "backslashreplace").split()
+    return session.execute(LEFT).text.split()
