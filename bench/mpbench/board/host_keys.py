@@ -32,8 +32,7 @@ def pinned(path: Path, names: list[str]) -> list[paramiko.PKey]:
         return []
     except Exception as e:  # paramiko's parser raises many kinds of exceptions for a malformed line
         raise InfrastructureError(f"{path}: invalid known_hosts file: {one_line(e)}") from e
-    found = [known.lookup(name) for name in names]
-    return [key for entry in found if entry is not None for key in entry.values()]
+    return [key for name in names for key in (known.lookup(name) or {}).values()]
 
 
 def check(key: paramiko.PKey, pins: list[paramiko.PKey], path: Path, address: str, port: int) -> None:
@@ -44,13 +43,8 @@ def check(key: paramiko.PKey, pins: list[paramiko.PKey], path: Path, address: st
     raise InfrastructureError(
         f"{address} port {port}: the host key {what}: {key.get_name()} {key.fingerprint}, pinned in {path}: "
         f"{', '.join(str(p.fingerprint) for p in pins) or 'none'}; for a new or re-installed board: "
-        f"{enrol_command(path, address, port, bool(pins))}"
+        f"mpbench enrol {'--replace ' if pins else ''}{address} {port} {path}"
     )
-
-
-def enrol_command(path: Path, address: str, port: int, replace: bool) -> str:
-    """Command line that pins the key which the board presents now."""
-    return f"mpbench enrol {'--replace ' if replace else ''}{address} {port} {path}"
 
 
 def _check_file(mode: int) -> None:

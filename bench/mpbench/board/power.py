@@ -5,6 +5,7 @@ Its answers are no evidence. A board is off when SSH and every console are silen
 since; see STM32MPStrategy.
 """
 
+import contextlib
 import inspect
 import threading
 import time
@@ -83,17 +84,10 @@ def _active_outputs(consoles: Sequence[ConsoleRecorder], answers: Callable[[], b
         return "SSH still answers"
     marks = [console.mark() for console in consoles]
     for console in consoles:
-        _press_return(console)
+        if console.name == CONSOLE:  # a waiting shell, login or U-Boot prints only after a key is pressed
+            with contextlib.suppress(InfrastructureError):  # a USB serial port may lose its power too
+                console.write(b"\r")
     if consoles:
         _pause(quiet_s)
     active = [c.name for c, mark in zip(consoles, marks, strict=True) if c.mark() > mark]
     return f"{', '.join(active)} still prints" if active else ""
-
-
-def _press_return(console: ConsoleRecorder) -> None:
-    """A waiting shell, login or U-Boot prints only after a key is pressed."""
-    if console.name == CONSOLE:
-        try:
-            console.write(b"\r")
-        except InfrastructureError:
-            return  # a USB serial port that lost its power with the board

@@ -24,6 +24,7 @@ BETWEEN_TRIES_S = 0.02
 FIRST_TRY_S, TRY_GROWTH, LONGEST_TRY_S = 0.2, 1.1, 2.0
 """A connection to a board that does not listen yet may wait for a lost SYN: short tries, growing."""
 KEY_EVERY_S = 0.02
+_pause = threading.Event().wait
 UPTIME = "/proc/uptime"
 """Seconds since the kernel started, suspended time included. Ref: proc(5)"""
 
@@ -95,7 +96,7 @@ class STM32MPStrategy(Strategy):
         if status is Status.bootloader:
             self.target.activate(self._bootloader_driver())
         elif status is Status.shell:
-            self._connect(self.boot_timeout_s)
+            self._connect()
         elif status is not Status.off:
             raise StrategyError(f"cannot force {status.name}")
         self.status = status
@@ -114,10 +115,6 @@ class STM32MPStrategy(Strategy):
         if self.uboot is not None:
             self.target.deactivate(self.uboot)
         power.switch(self.power, "off", self.power_timeout_s)
-        self._await_silence()
-
-    def _await_silence(self) -> None:
-        """A power switch may misreport or delay: the board is off when SSH and all consoles are silent."""
 
         def answers() -> bool:
             ownership.check(self.target)
@@ -126,11 +123,8 @@ class STM32MPStrategy(Strategy):
         active = power.await_silence(self._consoles(), answers, self.quiet_s, self.off_timeout_s)
         if active:
             raise InfrastructureError(
-                f"{self._switch()} reports off, but {active} after {self.off_timeout_s:g} s"
+                f"{power.name_of(self.power)} reports off, but {active} after {self.off_timeout_s:g} s"
             )
-
-    def _switch(self) -> str:
-        return power.name_of(self.power)
 
     def _power_on(self) -> None:
         if self.status is not Status.off:
@@ -142,17 +136,13 @@ class STM32MPStrategy(Strategy):
         power.switch(self.power, "on", self.power_timeout_s)
 
     def _bootloader(self) -> None:
-        uboot = self._bootloader_driver()
-        self._power_on()
-        self._interrupt_autoboot(uboot, self._power_on_marks[uboot.console.name])
-        self.target.activate(uboot)
-
-    def _interrupt_autoboot(self, uboot: Any, since: int) -> None:
         """Press the key until U-Boot prompts: with bootdelay=0 only keys sent before the countdown count.
 
         Ref: U-Boot common/autoboot.c, abortboot_single_key
         """
-        prompt = re.compile(uboot.prompt.encode())
+        uboot = self._bootloader_driver()
+        self._power_on()
+        prompt, since = re.compile(uboot.prompt.encode()), self._power_on_marks[uboot.console.name]
         deadline = time.monotonic() + self.boot_timeout_s
         while not uboot.console.wait_for(prompt, since, KEY_EVERY_S):
             if time.monotonic() > deadline:
@@ -160,6 +150,7 @@ class STM32MPStrategy(Strategy):
                     f"no U-Boot prompt {self.boot_timeout_s:g} s after power on{self._console_ends()}"
                 )
             uboot.console.write(uboot.interrupt.encode())
+        self.target.activate(uboot)
 
     def _bootloader_driver(self) -> Any:
         if self.uboot is None:
@@ -172,56 +163,49 @@ class STM32MPStrategy(Strategy):
             self.target.deactivate(self.uboot)
         else:
             self._power_on()
-        self._connect(self.boot_timeout_s)
+        self._connect()
 
-    def _connect(self, deadline_s: float) -> None:
+    def _connect(self) -> None:
         """Wait for the SSH server, which sends no event when it is up, then activate the session."""
-        deadline = time.monotonic() + deadline_s
-        pause = threading.Event()
+        deadline = time.monotonic() + self.boot_timeout_s
         try_s = FIRST_TRY_S
         while not self.session.answers(try_s):
             ownership.check(self.target)
             try_s = min(try_s * TRY_GROWTH, LONGEST_TRY_S)
             if time.monotonic() > deadline:
                 raise InfrastructureError(
-                    f"no SSH server answers {deadline_s:g} s after power on{self._console_ends()}"
+                    f"no SSH server answers {self.boot_timeout_s:g} s after power on{self._console_ends()}"
                 )
-            pause.wait(BETWEEN_TRIES_S)
-        self._activate(deadline, pause)
-        self._check_boot()
-        self.session.notify_listeners()
-
-    def _activate(self, deadline: float, pause: threading.Event) -> None:
-        """A server that greets may still be too busy to log in while the board boots; a refusal is final."""
+            _pause(BETWEEN_TRIES_S)
         while True:
             try:
                 self.target.activate(self.session)
-                return
-            except (Unanswered, CommandHangs):
+                break
+            except (Unanswered, CommandHangs):  # too busy to log in while the board boots; a refusal is final
                 if time.monotonic() > deadline:
                     raise
-            pause.wait(BETWEEN_TRIES_S)
+            _pause(BETWEEN_TRIES_S)
+        self._check_boot()
+        self.session.notify_listeners()
 
     def _check_boot(self) -> None:
         """InfrastructureError if the board still runs what it ran before power on: the switch misreported."""
-        if self._on_since is not None:
-            if self.session.boot_id == self._last_boot:
-                raise InfrastructureError(
-                    f"power was cycled, but boot_id is {self._last_boot} as before: "
-                    f"{self._switch()} did not reach the board"
-                )
-            self._check_uptime(self._on_since)
-        self._last_boot = self.session.boot_id
-
-    def _check_uptime(self, since: float) -> None:
+        before, self._last_boot = self._last_boot, self.session.boot_id
+        if self._on_since is None:
+            return
+        if self.session.boot_id == before:
+            raise InfrastructureError(
+                f"power was cycled, but boot_id is {before} as before: "
+                f"{power.name_of(self.power)} did not reach the board"
+            )
         text = self.session.read(UPTIME)
-        on_for_s = time.monotonic() - since  # taken second, so that the uptime cannot be longer
+        on_for_s = time.monotonic() - self._on_since  # taken second, so that the uptime cannot be longer
         if not isinstance(text, bytes):
             raise InfrastructureError(f"cannot read {UPTIME}: {text}")
         if (uptime_s := float(text.split()[0])) > on_for_s:
             raise InfrastructureError(
                 f"Linux has been running for {uptime_s:.2f} s, {on_for_s:.2f} s after power on: "
-                f"{self._switch()} did not switch the board off"
+                f"{power.name_of(self.power)} did not switch the board off"
             )
 
     def _console_ends(self) -> str:
@@ -231,5 +215,5 @@ class STM32MPStrategy(Strategy):
         if printed and not parts:
             parts = [", and all consoles were silent"]
         if self._on_since is not None:
-            parts.append(f"; does {self._switch()} switch the board on?")
+            parts.append(f"; does {power.name_of(self.power)} switch the board on?")
         return "".join(parts)

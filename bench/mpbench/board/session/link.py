@@ -18,6 +18,7 @@ from mpbench.board.session.shell_protocol import one_line
 from mpbench.core.errors import InfrastructureError
 
 PING_EVERY_S = 5.0
+CHANNEL_S = 10.0
 SILENT_AFTER_S = 8.0
 """A keepalive unanswered for this long ends the link: a half-open connection is detected within 13 s."""
 
@@ -140,19 +141,19 @@ class Link:
             why = self._ended_why or one_line(self._transport.get_exception() or "the peer closed it")
             raise LinkLost(f"{self.address}: connection lost ({why}); reconnect() is needed")
 
-    def channel(self, timeout_s: float = 10.0) -> paramiko.Channel:
+    def channel(self) -> paramiko.Channel:
         """A new session channel. paramiko.ChannelException if the server refuses one more."""
         try:
-            return self._open(timeout_s)
+            return self._open()
         except InfrastructureError:
             self.check()
         # dropbear 2022.83 closes a channel that is opened while it reaps another channel's process
-        return self._open(timeout_s)
+        return self._open()
 
-    def _open(self, timeout_s: float) -> paramiko.Channel:
+    def _open(self) -> paramiko.Channel:
         self.check()
         try:
-            return self._transport.open_session(timeout=timeout_s)
+            return self._transport.open_session(timeout=CHANNEL_S)
         except paramiko.ChannelException:
             raise
         except LOST as e:
@@ -187,28 +188,20 @@ def _authenticate(transport: paramiko.Transport, address: Address, timeout_s: fl
         key = transport.get_remote_server_key()
     host_keys.check(key, pins, address.known_hosts, address.name, address.port)
     with lab_faults(f"{address}: login refused"):
-        _log_in(transport, address)
+        if address.keyfile is not None:
+            transport.auth_publickey(address.username, _private_key(address.keyfile))
+        elif address.password is not None:
+            transport.auth_password(address.username, address.password)
+        else:
+            transport.auth_none(address.username)
 
 
 def _prefer(transport: paramiko.Transport, pins: list[paramiko.PKey]) -> None:
     """Prefer host keys of the pinned types: a server usually has several."""
     types = {pin.get_name() for pin in pins}
     options = transport.get_security_options()
-    first = [k for k in options.key_types if _family(k) in types]
-    options.key_types = tuple(first + [k for k in options.key_types if k not in first])
-
-
-def _family(key_type: str) -> str:
-    return "ssh-rsa" if key_type.startswith("rsa-sha2") else key_type
-
-
-def _log_in(transport: paramiko.Transport, address: Address) -> None:
-    if address.keyfile is not None:
-        transport.auth_publickey(address.username, _private_key(address.keyfile))
-    elif address.password is not None:
-        transport.auth_password(address.username, address.password)
-    else:
-        transport.auth_none(address.username)
+    families = {k: "ssh-rsa" if k.startswith("rsa-sha2") else k for k in options.key_types}
+    options.key_types = tuple(sorted(options.key_types, key=lambda k: families[k] not in types))
 
 
 def _private_key(path: Path) -> paramiko.PKey:
