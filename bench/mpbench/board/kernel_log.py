@@ -52,20 +52,14 @@ class RecordFilter:
         self._rest = lines.pop()
         kept, missing = bytearray(), 0
         for line in lines:
-            missing += self._count_missing(line)
+            if head := HEAD.match(line):  # a continuation line belongs to its record
+                number = int(head[2])
+                self._passing = number > self.last
+                missing += number - self.last - 1 if self._passing and self.last >= 0 else 0
+                self.last = max(self.last, number)
             if self._passing:
                 kept += line + b"\n"
         return bytes(kept), missing
-
-    def _count_missing(self, line: bytes) -> int:
-        head = HEAD.match(line)
-        if head is None:  # a continuation line belongs to its record
-            return 0
-        number = int(head[2])
-        self._passing = number > self.last
-        missing = number - self.last - 1 if self._passing and self.last >= 0 else 0
-        self.last = max(self.last, number)
-        return missing
 
 
 class KernelLogFollower:
@@ -83,12 +77,10 @@ class KernelLogFollower:
         self._markers = 0
         self._exact = True
         self._printk_devkmsg = ""
-        self._process: SshProcess | None = None
-        self._ended = threading.Event()
         self.gaps: list[Gap] = []
         self.ended_why = ""
-        session.on_reconnect(self._start)
         self._start()
+        session.on_reconnect(self._restart)
 
     def mark(self) -> int:
         """Current end of the log."""
@@ -124,17 +116,16 @@ class KernelLogFollower:
 
     def close(self) -> None:
         """Stop following and restore the board's printk_devkmsg; what was read stays readable."""
-        self._end()
+        self._process.close()
         before = self._printk_devkmsg
         with contextlib.suppress(InfrastructureError):
             self._session.execute(f"[ -z '{before}' ] || echo '{before}' >{PRINTK_DEVKMSG}")
 
-    def _end(self) -> None:
-        if self._process is not None:
-            self._process.close()
+    def _restart(self) -> None:
+        self._process.close()
+        self._start()
 
     def _start(self) -> None:
-        self._end()
         # without "on" the kernel drops markers after ten in 5 s
         before = self._session.execute(f"cat {PRINTK_DEVKMSG}; echo on >{PRINTK_DEVKMSG}").stdout
         self._printk_devkmsg = before.decode("ascii", "replace").strip()

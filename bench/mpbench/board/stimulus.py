@@ -25,6 +25,10 @@ WATCHDOG_HZ = 1.0
 
 RTC = "/sys/class/rtc"
 BYTE = b"."
+NO_CLOCK = (
+    "no real-time clock of the secure world: Linux needs CONFIG_RTC_DRV_OPTEE, OP-TEE CFG_RTC_PTA=y and a "
+    "driver with alarms"
+)
 
 
 class Stimulus(Protocol):
@@ -62,8 +66,7 @@ def paced(
         number = min(burst, count - sent)
         act(number)
         sent += number
-        left_s = start + sent / rate_hz - clock()
-        if left_s > 0:
+        if (left_s := start + sent / rate_hz - clock()) > 0:
             pause(left_s)
     return sent
 
@@ -124,12 +127,7 @@ class RtcAlarmStimulus(Driver):
 
     def unavailable(self) -> str:
         """What the board's kernel and OP-TEE need for such a clock, "" if present."""
-        if self._clock():
-            return ""
-        return (
-            "no real-time clock of the secure world: Linux needs CONFIG_RTC_DRV_OPTEE, OP-TEE "
-            "CFG_RTC_PTA=y and a driver with alarms"
-        )
+        return "" if self._clock() else NO_CLOCK
 
     def _clock(self) -> str:
         found = self.session.execute(f"grep -l optee {RTC}/*/name").text.split()

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from attrs import field, frozen
 
 from mpbench.board import stress
-from mpbench.board.protocols import RemoteProcess, Session
+from mpbench.board.protocols import Session
 from mpbench.core.errors import InfrastructureError, UsageError
 
 LINE = re.compile(r"([0-9a-f]+) ([a-z]+)((?: [a-z_]+[0-9]?=[0-9a-f]*)*)")
@@ -101,7 +101,16 @@ class TeeClient:
         It is killed when the block ends, with all its clients. InfrastructureError if it ends before.
         """
         with stress.running(self.session, f"exec {shlex.join([self.path, *words])}") as client:
-            yield _answers_until(client, until, count)
+            text, seen = "", set[int]()
+            while len(seen) < count:
+                if not (data := client.read(START_S)):
+                    raise InfrastructureError(
+                        f"tee-client ended before {count} clients printed {until!r}: {text[-200:]!r}"
+                    )
+                text += data.decode("ascii", "replace")
+                found = answers(text[: text.rfind("\n") + 1])
+                seen = {a.client for a in found if a.word == until}
+            yield found
 
     @contextlib.contextmanager
     def busy(self, clients: int = 3, sessions: int = 2) -> Iterator[None]:
@@ -120,17 +129,3 @@ STATS = "d96a5b40-e2c7-b1af-8794-1002a5d5c61b"
 GET_TIME = 4
 """OP-TEE's pseudo TA for statistics (CFG_WITH_STATS=y, the default of ST's platforms), and one of its
 commands. Ref: OP-TEE lib/libutee/include/pta_stats.h"""
-
-
-def _answers_until(client: RemoteProcess, until: str, count: int) -> tuple[Answer, ...]:
-    """The client's lines until `count` different clients have printed the word `until`."""
-    text, seen = "", set[int]()
-    while len(seen) < count:
-        data = client.read(START_S)
-        if not data:
-            raise InfrastructureError(
-                f"tee-client ended before {count} clients printed {until!r}: {text[-200:]!r}"
-            )
-        text += data.decode("ascii", "replace")
-        seen = {a.client for a in answers(text[: text.rfind("\n") + 1]) if a.word == until}
-    return answers(text[: text.rfind("\n") + 1])

@@ -4,6 +4,7 @@
 Ref: optee_test 4.5 host/xtest/adbg/src/adbg_run.c (Do_ADBG_AppendToSuite, the list at the end)
 """
 
+import itertools
 import re
 from collections.abc import Mapping
 
@@ -12,7 +13,7 @@ from attrs import frozen
 from mpbench.core.errors import InfrastructureError
 
 CASE = re.compile(r"^([a-z0-9]+_\d+\w*) (OK|FAILED)(?: first error at (.*))?$", re.M)
-PART = re.compile(r"^ *([a-z0-9]+_\d+\w*)\.\d+ (OK|FAILED)(?: first error at (.*))?$", re.M)
+PART = re.compile(r"^ *[a-z0-9]+_\d+\w*\.\d+ (OK|FAILED)(?: first error at .*)?$", re.M)
 ERROR = re.compile(r"^(\./host/\S+:\d+: .*)$", re.M)
 SKIP = re.compile(r"^[ \-]*(?:\d+ *-)? *(.*\bskip.*)$", re.M | re.I)
 END = re.compile(r"^(\d+) test cases? of which (\d+) failed$", re.M)
@@ -60,18 +61,11 @@ def _output_of(name: str, text: str) -> str:
 
 
 def _case(state: str, at: str, output: str) -> XtestCase:
-    parts, skip = PART.findall(output), SKIP.search(output)
-    if state == "FAILED":
-        return XtestCase(error=_first_error(at, output))
-    if skip and not any(how == "OK" for _, how, _ in parts):
+    if state == "FAILED":  # the error line of the listed source line `at`, else the first one of the case
+        lines = ERROR.findall(output)
+        listed = (x for x in lines if at and x.removeprefix("./").startswith(at.removeprefix("./") + ":"))
+        return XtestCase(error=next(itertools.chain(listed, lines), at or "failed"))
+    skip = SKIP.search(output)
+    if skip and not any(how == "OK" for how in PART.findall(output)):
         return XtestCase(skipped=skip[1].strip())
     return XtestCase()
-
-
-def _first_error(at: str, output: str) -> str:
-    """The error line of the listed source line `at`, else the first error line of the case."""
-    lines = ERROR.findall(output)
-    listed = [
-        line for line in lines if at and line.removeprefix("./").startswith(at.removeprefix("./") + ":")
-    ]
-    return next(iter(listed or lines), at or "failed")

@@ -13,6 +13,7 @@ from mpbench.core.errors import InfrastructureError
 
 CHUNK = 65536
 STDERR_KEPT = 65536
+START_S = 10.0
 
 
 class ChannelWaiter:
@@ -111,25 +112,18 @@ class SshProcess:
     pid: process id of its shell on the board.
     """
 
-    def __init__(self, link: Link, command: str, timeout_s: float = 10.0) -> None:
+    def __init__(self, link: Link, command: str) -> None:
         self._nonce = secrets.token_hex(16).encode()
         self._remote = RemoteCommand(link, lifeline_command(command, self._nonce.decode()))
-        self._rest = b""
-        self.pid = int(
-            self._first_line(f"{link.address}: did not start: {one_line(command, 120)}", timeout_s)
-        )
-
-    def _first_line(self, failure: str, timeout_s: float) -> bytes:
-        deadline, head = time.monotonic() + timeout_s, b""
-        while True:
-            _, found, after = head.partition(self._nonce + b" ")
-            if found and b"\n" in after:
-                first, _, self._rest = after.partition(b"\n")
-                return first
-            data = self._remote.read(deadline)
-            if not data:
-                raise InfrastructureError(failure)
+        deadline, after = time.monotonic() + START_S, b""
+        head = b""
+        while b"\n" not in after:
+            if not (data := self._remote.read(deadline)):
+                raise InfrastructureError(f"{link.address}: did not start: {one_line(command, 120)}")
             head += data
+            after = head.partition(self._nonce + b" ")[2]
+        pid, _, self._rest = after.partition(b"\n")
+        self.pid = int(pid)
 
     def read(self, timeout_s: float) -> bytes:
         """Next bytes of stdout; empty at its end. InfrastructureError if none arrive within timeout_s."""

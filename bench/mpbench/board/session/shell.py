@@ -8,8 +8,11 @@ import time
 from mpbench.board.session import shell_protocol
 from mpbench.board.session.channel import CHUNK, ChannelWaiter
 from mpbench.board.session.link import LOST, Link, lab_faults
-from mpbench.board.session.shell_protocol import Reply
+from mpbench.board.session.shell_protocol import Reply, one_line
 from mpbench.core.errors import InfrastructureError
+
+LIMIT_BYTES = 64 << 20
+"""Most bytes of output of one command."""
 
 
 class CommandHangs(InfrastructureError):
@@ -19,13 +22,12 @@ class CommandHangs(InfrastructureError):
 class FramedShell:
     """Runs one command at a time over one channel; may be shared between threads.
 
-    limit:       most bytes of output of one command
     kill_target: argument of `kill` that ends the shell and its children
     """
 
-    def __init__(self, link: Link, limit: int = 64 << 20) -> None:
+    def __init__(self, link: Link) -> None:
         self._link = link
-        self._limit = limit
+        self._limit = LIMIT_BYTES
         self._nonce = secrets.token_hex(16)
         self._lock = threading.RLock()
         self._seq = 0
@@ -46,10 +48,10 @@ class FramedShell:
             "echo $$ $3 $n; read -r b </proc/sys/kernel/random/boot_id; echo $b",
             timeout_s,
         )
-        lines = reply.stdout.decode("ascii", "replace").splitlines()
+        lines = reply.text.splitlines()
         if len(lines) != 2 or len(lines[0].split()) != 3:
             raise InfrastructureError(
-                f"{self._link.address}: no usable shell: {shell_protocol.one_line(lines)} {reply.error}"
+                f"{self._link.address}: no usable shell: {one_line(lines)} {reply.error}"
             )
         pid, group, stdin = lines[0].split()
         self.kill_target = f"-{pid}" if pid == group else pid
@@ -117,26 +119,21 @@ class FramedShell:
             if reader.done:
                 return reader.reply
             if ended and not took:
-                self._ended(f"running {shell_protocol.one_line(command, 120)}", None)
+                self._ended(f"running {one_line(command, 120)}", None)
             left_s = deadline - time.monotonic()
             if left_s <= 0 or not (took or self._waiter.wait(left_s)):
                 raise CommandHangs(
-                    f"{self._link.address}: timeout after {timeout_s:g} s: "
-                    f"{shell_protocol.one_line(command, 120)}"
+                    f"{self._link.address}: timeout after {timeout_s:g} s: {one_line(command, 120)}"
                 )
 
     def _drain(self, reader: shell_protocol.ReplyReader) -> bool:
-        took = False
-        if self._channel.recv_ready():
+        if stdout := self._channel.recv_ready():
             reader.feed_stdout(self._channel.recv(CHUNK))
-            took = True
-        if self._channel.recv_stderr_ready():
+        if stderr := self._channel.recv_stderr_ready():
             reader.feed_stderr(self._channel.recv_stderr(CHUNK))
-            took = True
-        return took
+        return stdout or stderr
 
     def _ended(self, doing: str, cause: Exception | None) -> None:
         self._usable = False
-        if not self._link.alive:
-            self._link.check()
+        self._link.check()
         raise InfrastructureError(f"{self._link.address}: the shell ended while {doing}") from cause
