@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-import attrs
-from attrs import frozen
+import cattrs
+from attrs import evolve, frozen
 
 from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.files import lock
@@ -93,7 +93,7 @@ def start(
     directory, held = _claim(name)
     with held:
         try:
-            parts = attrs.evolve(parts, initrd=_with_keys(parts.initrd, directory))
+            parts = evolve(parts, initrd=_with_keys(parts.initrd, directory))
             return _launch(
                 Spec(name, kind_name, directory, address, base_port, parts, lifeline), held.fileno()
             )
@@ -151,7 +151,7 @@ def _with_keys(rootfs: Path, directory: Path) -> Path:
 
 
 def _launch(spec: Spec, lock_fd: int) -> StartedBoard:
-    text = json.dumps(attrs.asdict(spec), default=str)
+    text = json.dumps(cattrs.unstructure(spec))
     with (spec.directory / "board.log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "mpbench_virtual.process", text],

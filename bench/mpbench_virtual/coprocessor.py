@@ -15,6 +15,8 @@ import time
 from collections.abc import Callable
 from functools import partial
 
+from attrs import define, field
+
 from mpbench_virtual.machine import Machine
 from mpbench_virtual.memory import CoreSpec, SharedRam
 from mpbench_virtual.peripherals.bus import NS_PER_S, BoardClock, NowNs
@@ -42,6 +44,7 @@ class SLOT(enum.IntEnum):
     IPCC = 0x14
 
 
+@define(eq=False)
 class Coprocessor:
     """One core, emulated in a thread of its own.
 
@@ -49,23 +52,18 @@ class Coprocessor:
     Both are called from the core's thread. Power off: stop(); power on: a new object with the new RAM.
     """
 
-    def __init__(
-        self,
-        core: CoreSpec,
-        ram: SharedRam,
-        on_line: Callable[[bool], None],
-        log: Callable[[str], None],
-        *,
-        monotonic_ns: NowNs = time.monotonic_ns,
-    ) -> None:
-        self.core = core
-        self._ram = ram
-        self._on_line = on_line
-        self._log = log
-        self._monotonic_ns = monotonic_ns
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._serve, name=f"coprocessor-{core.name}", daemon=True)
-        self.failure: Exception | None = None
+    core: CoreSpec
+    _ram: SharedRam
+    _on_line: Callable[[bool], None]
+    _log: Callable[[str], None]
+    _monotonic_ns: NowNs = field(default=time.monotonic_ns, kw_only=True)
+    _stopping: threading.Event = field(factory=threading.Event, init=False)
+    _thread: threading.Thread = field(init=False)
+    failure: Exception | None = field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        name = f"coprocessor-{self.core.name}"
+        self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
 
     def start(self) -> None:
         """Start the core's thread."""

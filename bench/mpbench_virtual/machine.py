@@ -42,16 +42,7 @@ WATCHDOGS: dict[str, type[Watchdog]] = {"iwdg": Iwdg, "wwdg": Wwdg}
 
 REFUSALS = 100
 
-FRAME = (
-    arm.UC_ARM_REG_R0,
-    arm.UC_ARM_REG_R1,
-    arm.UC_ARM_REG_R2,
-    arm.UC_ARM_REG_R3,
-    arm.UC_ARM_REG_R12,
-    arm.UC_ARM_REG_LR,
-    arm.UC_ARM_REG_PC,
-    arm.UC_ARM_REG_XPSR,
-)
+FRAME = [getattr(arm, f"UC_ARM_REG_{name}") for name in ("R0", "R1", "R2", "R3", "R12", "LR", "PC", "XPSR")]
 HARD_FAULT = 3
 STACK_OVERFLOW = 19
 """QEMU's EXCP_STKOF (target/arm/cpu.h): the v8-M stack limit was reached; no frame is pushed then."""
@@ -126,7 +117,7 @@ class Machine:
             gate = ClockGate(spec.gate, self.refuse)
             clocked = gate.enabled
             self.add(gate)
-        watchdog = WATCHDOGS[spec.kind](spec, now_ns, self.refuse, clocked)
+        watchdog = WATCHDOGS[spec.name.rstrip("0123456789")](spec, now_ns, self.refuse, clocked)
         self.add(watchdog)
         return watchdog
 

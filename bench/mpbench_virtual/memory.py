@@ -20,7 +20,11 @@ RAM_NAME = "mpbench-ram"
 CONTROL_PA = 0x8140_0000
 CONTROL_SIZE = 0x1000
 SLOT_SIZE = 0x100
-"""Control page: one slot per core, at SLOT_SIZE times its processor id."""
+"""Control page: one slot per core, at SLOT_SIZE times its processor id.
+
+It is instead of RCC, for release and reset, and of Linux's half of the mailbox (IPCC), whose other half the
+co-processor has: a word with which Linux asks for a shutdown. It doesn't exist on silicon.
+"""
 
 
 @frozen
@@ -44,11 +48,8 @@ class Gate:
 
 @frozen
 class WatchdogSpec:
-    """The SoC's watchdog of a core: `kind` is "iwdg" or "wwdg", `clock_hz` feeds its prescaler.
-    Its interrupt on the virtual board is `spi`; MP25_CORES and MP15_CORES name the SoC's.
-    """
+    """The SoC's watchdog of a core: `clock_hz` feeds its prescaler, `spi` is its interrupt in QEMU."""
 
-    kind: str
     name: str
     da: int = field(repr=hex)
     clock_hz: int
@@ -104,12 +105,7 @@ MP25_CORES: dict[str, CoreSpec] = {
             MemoryRegion("ipc", 0x8120_0000, 0x8120_0000, 0x10_0000),
         ),
         watchdog=WatchdogSpec(
-            kind="iwdg",
-            name="iwdg3",
-            da=0x4403_0000,
-            clock_hz=32_000,
-            spi=176,
-            gate=Gate(da=0x4420_0890, mask=1 << 1),
+            name="iwdg3", da=0x4403_0000, clock_hz=32_000, spi=176, gate=Gate(da=0x4420_0890, mask=1 << 1)
         ),
         ipcc_da=0x4049_0000,
     ),
@@ -122,25 +118,24 @@ MP25_CORES: dict[str, CoreSpec] = {
             MemoryRegion("firmware", 0x200C_0000, 0x8160_0000, 0x6000),
             MemoryRegion("ipc", 0x200C_6000, 0x8180_0000, 0x2000),
         ),
-        watchdog=WatchdogSpec(kind="iwdg", name="iwdg5", da=0x4609_0000, clock_hz=32_000, spi=177),
+        watchdog=WatchdogSpec(name="iwdg5", da=0x4609_0000, clock_hz=32_000, spi=177),
         ipcc_da=0x4625_0000,
     ),
 }
-"""The virtual STM32MP25. All its differences from ST's board:
+"""The virtual STM32MP25. All its differences from ST's board, besides the control page:
 
 - The watchdogs' interrupts are SPI 176 and 177, not 4 and 7: QEMU's virt machine uses those itself.
 - The M0's memory is LPSRAM at 0x200c0000 on silicon; here it is RAM at another physical address
   (0x81600000, 0x81800000), because virt has no memory there. The core sees ST's addresses.
-- Release and reset go through the control page at 0x81400000 instead of RCC; it doesn't exist on silicon.
 - ST gives the M33 a second data area (cm33_cube_data); the firmware here needs none.
 - No public source names a processor id for the M0: 2 is ours. The M33's 1 is ST's.
 - The M33 is in one world only: IWDG3 answers it, whereas silicon asks RIFSC first.
-- The mailbox (IPCC) has the co-processor's half only; Linux's half is a word in the control page, with which
-  it asks for a shutdown.
 - No cache.
 
 Ref: the headers in firmware/coprocessor/soc name ST's documents for each address.
 """
+
+RCC_MC_APB1ENSETR_WWDG1 = Gate(da=0x5000_0A80, mask=1 << 28, sets_only=True)
 
 MP15_CORES: dict[str, CoreSpec] = {
     "m4": CoreSpec(
@@ -154,25 +149,17 @@ MP15_CORES: dict[str, CoreSpec] = {
             MemoryRegion("ipc", 0x1004_0000, 0x8120_0000, 0x2000),
         ),
         watchdog=WatchdogSpec(
-            kind="wwdg",
-            name="wwdg1",
-            da=0x4000_A000,
-            clock_hz=104_438_965,
-            spi=176,
-            gate=Gate(da=0x5000_0A80, mask=1 << 28, sets_only=True),
+            name="wwdg1", da=0x4000_A000, clock_hz=104_438_965, spi=176, gate=RCC_MC_APB1ENSETR_WWDG1
         ),
         ipcc_da=0x4C00_1000,
     ),
 }
-"""The virtual STM32MP15. All its differences from ST's board:
+"""The virtual STM32MP15. All its differences from ST's board, besides the control page:
 
 - RETRAM and MCUSRAM are RAM at other physical addresses, because QEMU's virt machine has no memory at
   0x38000000 and 0x10000000. The M4 sees them where it does on silicon: RETRAM at 0, MCUSRAM at 0x10000000.
 - The last region is vdev0vring0 and vdev0vring1 of ST's boards in one; the buffers after them are missing.
 - The watchdog's interrupt is SPI 176; on silicon WWDG1 resets the M4 and reaches Linux through EXTI 68.
-- Release and reset go through the control page at 0x81400000 instead of RCC; it doesn't exist on silicon.
-- The mailbox (IPCC) has the co-processor's half only; Linux's half is a word in the control page, with which
-  it asks for a shutdown.
 - The Cortex-A cores are A15, not A7: TF-A's qemu platform knows no other of 32 bit. No cache.
 
 Ref: Linux arch/arm/boot/dts/st/stm32mp151.dtsi (mlahb), stm32mp15xx-dkx.dtsi (memory-region of m4_rproc).

@@ -18,6 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import cattrs
 from attrs import define, field, frozen
 
 from mpbench.core.errors import InfrastructureError
@@ -48,15 +49,6 @@ class Spec:
     def port(self, name: str) -> int:
         """TCP port of one of PORTS."""
         return self.base_port + PORTS[name]
-
-    @classmethod
-    def from_json(cls, text: str) -> "Spec":
-        """Inverse of attrs.asdict and json.dumps."""
-        data = json.loads(text)
-        parts = data.pop("parts")
-        others = {"append": parts.pop("append"), "machine": tuple(parts.pop("machine"))}
-        files: dict[str, Any] = {name: Path(file) for name, file in parts.items()}
-        return cls(**{**data, "directory": Path(data["directory"])}, parts=Parts(**files, **others))
 
 
 @define
@@ -204,7 +196,7 @@ def _announce(spec: Spec, address: str) -> None:
 
 def main() -> int:
     """Run one board; its spec is argv[1]."""
-    spec = Spec.from_json(sys.argv[1])
+    spec = cattrs.structure(json.loads(sys.argv[1]), Spec)
     try:
         asyncio.run(serve(spec))
     except (OSError, InfrastructureError) as error:

@@ -13,22 +13,14 @@ PACKAGE_OF = {
     "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu",
     "arm-linux-gnueabihf-gcc": "gcc-arm-linux-gnueabihf",
     "arm-none-eabi-gcc": "gcc-arm-none-eabi",
-    "bc": "bc",
-    "bison": "bison",
-    "bzip2": "bzip2",
-    "cpio": "cpio",
     "dpkg-deb": "dpkg",
     "dtc": "device-tree-compiler",
     "fdtoverlay": "device-tree-compiler",
-    "flex": "flex",
-    "lz4": "lz4",
-    "make": "make",
     "mkenvimage": "u-boot-tools",
     "qemu-system-aarch64": "qemu-system-arm",
-    "tar": "tar",
     "xz": "xz-utils",
 }
-"""Debian package of each program that building or running a virtual board needs."""
+"""Debian packages of programs whose name is not that of their package."""
 
 
 def require(*programs: str) -> None:

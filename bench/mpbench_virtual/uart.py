@@ -44,7 +44,10 @@ class Uart:
         while data := await _read(reader):
             self._log.write(data)
             for client in list(self._clients):
-                self._send(client, data)
+                client.write(data)
+                if client.transport.get_write_buffer_size() > MAX_PENDING_BYTES:
+                    self._clients.discard(client)
+                    client.transport.abort()
         self._board = None
         writer.close()
 
@@ -55,12 +58,6 @@ class Uart:
                 self._board.write(data)
         self._clients.discard(writer)
         writer.close()
-
-    def _send(self, client: asyncio.StreamWriter, data: bytes) -> None:
-        client.write(data)
-        if client.transport.get_write_buffer_size() > MAX_PENDING_BYTES:
-            self._clients.discard(client)
-            client.transport.abort()
 
 
 async def _read(reader: asyncio.StreamReader) -> bytes:

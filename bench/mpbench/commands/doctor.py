@@ -43,17 +43,13 @@ TRACING = ("/sys/kernel/tracing/README", "/sys/kernel/debug/tracing/README")
 GUIDE = "targets/README.md"
 SECTION = "When something is wrong"
 """Section of the guide with a row for every check of a board."""
+WHERE = f"{GUIDE}, {SECTION}"
 OPTEE_LINE = re.compile(rb"[A-Z]/T[CA]: ?[^\n]")
 """A line of OP-TEE's log. Ref: OP-TEE lib/libutils/ext/trace.c trace_printf()."""
 
 
 class CheckFailed(Exception):
-    """A failed check: what was found, and the remedy."""
-
-    def __init__(self, found: str, remedy: str) -> None:
-        super().__init__(found)
-        self.found = found
-        self.remedy = remedy
+    """A failed check. args: what was found, and the remedy."""
 
 
 @frozen
@@ -97,22 +93,14 @@ def _run(name: str, run: Callable[[], str]) -> Finding:
     try:
         return Finding(name, run())
     except CheckFailed as failure:
-        return Finding(name, failure.found, failure.remedy)
+        return Finding(name, *failure.args)
     except Exception as e:
         # labgrid's drivers raise exceptions of any type; all of them mean that the check failed.
         found = cause(e)
         ours = isinstance(found, InfrastructureError | BoardFailure | UsageError)
         text = str(found).strip() if ours else f"{type(found).__name__}: {found}".strip()
         mend = "correct the target file, or set its variables; " if isinstance(found, UsageError) else ""
-        return Finding(name, text, f"{mend}see `{name}` in {where()}")
-
-
-def where() -> str:
-    """The section of the guide that explains the checks."""
-    return f"{GUIDE}, {SECTION}"
-
-
-# --- the host ---------------------------------------------------------------------------------------------
+        return Finding(name, text, f"{mend}see `{name}` in {WHERE}")
 
 
 def host_checks(reports: Path, find: Callable[[str], str | None] = shutil.which) -> list[HealthCheck]:
@@ -173,15 +161,10 @@ def disk(reports: Path, usage: Callable[[Path], Any] = shutil.disk_usage) -> str
     """There is space for records."""
     existing = next(p for p in (reports, *reports.resolve().parents) if p.exists())
     free_mb = usage(existing).free // 1_000_000
+    found = f"{free_mb} MB free below {existing}"
     if free_mb < LEAST_FREE_MB:
-        raise CheckFailed(
-            f"{free_mb} MB free below {existing}",
-            f"free {LEAST_FREE_MB} MB, or set MPBENCH_REPORTS to another disk",
-        )
-    return f"{free_mb} MB free below {existing}"
-
-
-# --- the board --------------------------------------------------------------------------------------------
+        raise CheckFailed(found, f"free {LEAST_FREE_MB} MB, or set MPBENCH_REPORTS to another disk")
+    return found
 
 
 @define
@@ -245,9 +228,8 @@ class BoardCheck:
         """The private key whose public half is in the board's OP-TEE is there, readable by its owner only."""
         path = signing_key_path(self._target.env, self._target)
         if not path.is_file():
-            raise CheckFailed(
-                f"no {path}", "put the key there, or change `bench_signing_key` in the target file"
-            )
+            remedy = "put the key there, or change `bench_signing_key` in the target file"
+            raise CheckFailed(f"no {path}", remedy)
         if stat.S_IMODE(path.stat().st_mode) & 0o077:
             raise CheckFailed(f"private key {path} is readable by others", f"chmod 600 {path}")
         return str(path)
@@ -287,14 +269,13 @@ class BoardCheck:
         """OP-TEE and its remoteproc application are there."""
         found = tee(self._session)
         if not found.present:
-            raise CheckFailed(
-                "no /dev/tee0", "CONFIG_OPTEE in the kernel, and the node `optee` in the device tree"
-            )
+            remedy = "CONFIG_OPTEE in the kernel, and the node `optee` in the device tree"
+            raise CheckFailed("no /dev/tee0", remedy)
         if not found.has(layout.TA_UUID):
-            raise CheckFailed(
-                f"no application {layout.TA_UUID} on the TEE bus",
-                f"OP-TEE with CFG_REMOTEPROC_PTA=y and CFG_IN_TREE_EARLY_TAS+=remoteproc/{layout.TA_UUID}",
+            remedy = (
+                f"OP-TEE with CFG_REMOTEPROC_PTA=y and CFG_IN_TREE_EARLY_TAS+=remoteproc/{layout.TA_UUID}"
             )
+            raise CheckFailed(f"no application {layout.TA_UUID} on the TEE bus", remedy)
         return "OP-TEE, with its remoteproc application"
 
     def cores(self) -> str:
@@ -302,15 +283,13 @@ class BoardCheck:
         remoteproc = self._target.get_driver("RemoteprocDriver")
         wanted, there = [core.name for core in profile_of(self._config).cores], remoteproc.cores()
         if missing := [name for name in wanted if name not in there]:
-            raise CheckFailed(
-                f"Linux has {', '.join(there) or 'no core'}; missing: {', '.join(missing)}",
-                'status = "okay" in the device tree, or another profile: MPBENCH_PROFILE',
-            )
+            remedy = 'status = "okay" in the device tree, or another profile: MPBENCH_PROFILE'
+            found = f"Linux has {', '.join(there) or 'no core'}; missing: {', '.join(missing)}"
+            raise CheckFailed(found, remedy)
         states = {name: remoteproc.core_state(name) for name in wanted}
         if busy := [f"{name} is {state}" for name, state in states.items() if state != "offline"]:
-            raise CheckFailed(
-                ", ".join(busy), "stop it: echo stop >/sys/class/remoteproc/remoteprocN/state; no auto-boot"
-            )
+            remedy = "stop it: echo stop >/sys/class/remoteproc/remoteprocN/state; no auto-boot"
+            raise CheckFailed(", ".join(busy), remedy)
         return ", ".join(f"{name} offline" for name in wanted)
 
     def manager(self) -> str:
@@ -318,10 +297,8 @@ class BoardCheck:
         remoteproc = self._target.get_driver("RemoteprocDriver")
         found = {core.name: remoteproc.manager(core.name).name for core in profile_of(self._config).cores}
         if bare := [name for name, manager in found.items() if manager != "TEE"]:
-            raise CheckFailed(
-                f"Linux manages {', '.join(bare)} itself",
-                f"a compatible that ends in -tee: see `manager` in {where()}",
-            )
+            remedy = f"a compatible that ends in -tee: see `manager` in {WHERE}"
+            raise CheckFailed(f"Linux manages {', '.join(bare)} itself", remedy)
         return ", ".join(f"{name} by {manager}" for name, manager in found.items())
 
     def tracing(self) -> str:
@@ -343,8 +320,6 @@ class BoardCheck:
         output = recorder.since(0)
         lines = len(OPTEE_LINE.findall(output))
         if not lines:
-            raise CheckFailed(
-                f"{len(output)} bytes since power on, no line of OP-TEE",
-                "check its wiring and speed; build OP-TEE with CFG_TEE_CORE_LOG_LEVEL=2 or more",
-            )
+            remedy = "check its wiring and speed; build OP-TEE with CFG_TEE_CORE_LOG_LEVEL=2 or more"
+            raise CheckFailed(f"{len(output)} bytes since power on, no line of OP-TEE", remedy)
         return f"{lines} lines of OP-TEE since power on"

@@ -19,8 +19,6 @@ from mpbench.core.shared_files import reports_dir
 from mpbench.twin.profile import Profile, load_profile, profile_names
 
 MAIN = "main"
-
-
 PROFILE = "MPBENCH_PROFILE"
 """Environment variable: name or file of a profile, instead of the target file's."""
 
@@ -64,7 +62,10 @@ def read_environment(path: str) -> Config:
         config = Config(path)
         config.get_targets()
         for name in config.get_imports():
-            _try_import(name)
+            if name.endswith(".py"):  # only compiled: labgrid executes it itself
+                compile(Path(name).read_bytes(), name, "exec")
+            else:
+                importlib.import_module(name)
     except NoConfigFoundError:
         raise UsageError(f"{path}: no such file (looked in {Path.cwd()})") from None
     except InvalidConfigError as e:
@@ -77,22 +78,15 @@ def read_environment(path: str) -> Config:
 def empty_attributes(resources: Any) -> list[tuple[str, str]]:
     """(class, attribute) of every empty text, the result of a variable that is set to nothing. Pure."""
     entries = resources if isinstance(resources, list) else [resources]
-    found = [item for entry in entries if isinstance(entry, dict) for item in entry.items()]
     return [
         (str(cls), str(name))
-        for cls, attributes in found
+        for entry in entries
+        if isinstance(entry, dict)
+        for cls, attributes in entry.items()
         if isinstance(attributes, dict)
         for name, value in attributes.items()
         if value == "" and name != "password"
     ]
-
-
-def _try_import(name: str) -> None:
-    """Import a module; a file is only compiled, since labgrid executes it itself."""
-    if name.endswith(".py"):
-        compile(Path(name).read_bytes(), name, "exec")
-    else:
-        importlib.import_module(name)
 
 
 def _line_of(error: BaseException) -> str:

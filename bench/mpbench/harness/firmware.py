@@ -23,9 +23,8 @@ def make(directory: Path = FIRMWARE, goal: str = "all") -> Path:
     except FileNotFoundError as e:
         raise InfrastructureError("make is not installed; it builds the firmware") from e
     if made.returncode:
-        raise InfrastructureError(
-            f"make -C {directory} failed: {' / '.join(made.stderr.strip().splitlines()[-3:])}"
-        )
+        last = " / ".join(made.stderr.strip().splitlines()[-3:])
+        raise InfrastructureError(f"make -C {directory} failed: {last}")
     return built
 
 
@@ -47,21 +46,15 @@ class FirmwareFiles:
         """
         if core is not None:
             self._built = self._built or make()
-            data = _read_elf(self._built / core / f"{name}.elf")
-            self.hashes[f"firmware {name} {core}"] = f"sha256 {hashlib.sha256(data).hexdigest()}"
-            return data
-        path = self.root / Path(name).expanduser()
-        data = _read_elf(path)
-        shown = path.relative_to(self.root) if path.is_relative_to(self.root) else path
-        self.hashes[f"firmware {shown.as_posix()}"] = f"sha256 {hashlib.sha256(data).hexdigest()}"
+            path, shown = self._built / core / f"{name}.elf", f"{name} {core}"
+        else:
+            path = self.root / Path(name).expanduser()
+            shown = (path.relative_to(self.root) if path.is_relative_to(self.root) else path).as_posix()
+        try:
+            data = path.read_bytes()
+        except OSError as e:
+            raise UsageError(f"firmware {path}: {e.strerror}") from e
+        if not data.startswith(b"\x7fELF"):
+            raise UsageError(f"firmware {path}: not an ELF file")
+        self.hashes[f"firmware {shown}"] = f"sha256 {hashlib.sha256(data).hexdigest()}"
         return data
-
-
-def _read_elf(path: Path) -> bytes:
-    try:
-        data = path.read_bytes()
-    except OSError as e:
-        raise UsageError(f"firmware {path}: {e.strerror}") from e
-    if not data.startswith(b"\x7fELF"):
-        raise UsageError(f"firmware {path}: not an ELF file")
-    return data

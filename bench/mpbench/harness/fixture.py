@@ -75,9 +75,8 @@ def board(strategy: Any, target: Any, signing_key: rsa.RSAPrivateKey, request: A
     )
     more = {"profile": profile_of(target.env.config).name} | sources(target.env.config_file, signing_key)
     more |= place_lock.place_entry(target) | operator(state.variables)
-    more["tests"] = " ".join(
-        (request.config.rootpath.name, commit_of(request.config.rootpath) or "without git")
-    )
+    root: Path = request.config.rootpath
+    more["tests"] = f"{root.name} {commit_of(root) or 'without git'}"
     state.identified(about(found), more | versions(target.resources))
     return found
 
@@ -108,16 +107,16 @@ def versions(resources: Iterable[Any]) -> dict[str, str]:
 
 def sources(target_file: str, key: rsa.RSAPrivateKey) -> dict[str, str]:
     """Target file and signing key, by hash."""
-    name = fingerprint(key.public_key())
-    warning = " (OP-TEE's public default key: anybody can sign)" if is_default_key(key.public_key()) else ""
+    public = key.public_key()
+    warning = " (OP-TEE's public default key: anybody can sign)" if is_default_key(public) else ""
     digest = hashlib.sha256(Path(target_file).read_bytes()).hexdigest()
     return {
         "target file": f"{Path(target_file).name} sha256 {digest}",
-        "signing key": f"sha256 {name}{warning}",
+        "signing key": f"sha256 {fingerprint(public)}{warning}",
     }
 
 
 @pytest.fixture(scope="session")
 def signed(env: Any, signing_key: rsa.RSAPrivateKey) -> Signer:
-    """`signed(core, elf, ...)` signs firmware with the board's key and the the target file's records."""
+    """`signed(core, elf, ...)` signs firmware with the board's key and the target file's records."""
     return Signer(signing_key, records_of(env.config.get_option(OPTION, {})))

@@ -52,18 +52,15 @@ def coordinator_errors(config: Config) -> Iterator[None]:
             raise
         text = " ".join(str(part) for part in e.args)
         text = ORPHANED.sub(r"place \1: its exporter \2 is not connected; start it on its host", text)
-        raise InfrastructureError(f"coordinator {_coordinator(config)}: {text}{advice(text)}") from e
+        default = os.environ.get("LG_COORDINATOR", "127.0.0.1:20408")
+        address = config.get_option("coordinator_address", default)
+        raise InfrastructureError(f"coordinator {address}: {text}{advice(text)}") from e
 
 
 def advice(text: str) -> str:
     """What to do about an error of labgrid's client, "" if its message says so itself. Pure."""
     found = ((re.search(pattern, text), words) for pattern, words in ADVICE)
     return next((match.expand(words) for match, words in found if match), "")
-
-
-def _coordinator(config: Config) -> str:
-    default = os.environ.get("LG_COORDINATOR", "127.0.0.1:20408")
-    return str(config.get_option("coordinator_address", default))
 
 
 @define
@@ -155,10 +152,6 @@ def host_lock(target: Any) -> IO[str] | None:
         file = (directory / f"{name}.lock").open("a+")
     except OSError as e:
         raise InfrastructureError(f"cannot lock the board: {directory}: {e.strerror}") from e
-    return _locked(file, name)
-
-
-def _locked(file: IO[str], name: str) -> IO[str]:
     if not lock(file, wait=False):
         file.seek(0)
         pid = file.read().strip()

@@ -18,6 +18,7 @@ ENDED = "not started: the run was stopped"
 """Reason of the NOT-RUN of a test that never started."""
 
 OPEN = frozenset({Verdict.INFRA, Verdict.BLOCKED})
+JUDGED = frozenset({Verdict.PASS, Verdict.FAIL, Verdict.MARGINAL})
 
 
 @frozen
@@ -60,16 +61,9 @@ def of_records(runs: Iterable[Run]) -> Resumed:
             if isinstance(line, TestStart):
                 state[line.test] = True
             elif isinstance(line, TestEnd):
-                state[line.test] = not _is_open(line)
-                judged = judged or line.verdict in _JUDGED
+                never_started = line.verdict is Verdict.NOT_RUN and line.reason == ENDED
+                state[line.test] = line.verdict not in OPEN and not never_started
+                judged = judged or line.verdict in JUDGED
                 reason = reason or line.reason.partition("\n")[0]
     settled = frozenset(name for name, done in state.items() if done)
     return Resumed(settled, frozenset(state) - settled, last, judged, ended, reason)
-
-
-_JUDGED = frozenset({Verdict.PASS, Verdict.FAIL, Verdict.MARGINAL})
-
-
-def _is_open(end: TestEnd) -> bool:
-    not_started = end.verdict is Verdict.NOT_RUN and end.reason == ENDED
-    return end.verdict in OPEN or not_started

@@ -43,20 +43,13 @@ BOARD_IDS = ("serial", "soc_serial", "model")
 """Provenance entries that identify a board, best first."""
 
 
-def _ignore_event(item: pytest.Item | None, what: str) -> None:
-    """Default of RunState.on_event: no progress is displayed."""
-
-
-def _no_lock() -> None:
-    """Default of RunState.lock and release: no coordinator manages the board."""
-
-
 @define
 class RunState:
     """The tests that ask for a board, from collection to the end of the session.
 
     blocked:   why no further test can run, "" while the board is usable
-    lock:      raises InfrastructureError when the board is no longer this run's; release: gives it up
+    lock:      raises InfrastructureError when the board is no longer this run's; release: gives it up;
+               without a coordinator both do nothing
     variables: the environment variables with which the run was started
     on_event:  called when a test starts, when a step of it is done, and with None when it has ended
     host_lock: this host's own lock of the board, held until the process ends
@@ -74,12 +67,12 @@ class RunState:
     trouble: str = ""
     failed_reports: int = 0
     call_ns: int = 0
-    lock: Callable[[], None] = _no_lock
-    release: Callable[[], None] = _no_lock
+    lock: Callable[[], None] = lambda: None
+    release: Callable[[], None] = lambda: None
     uploaded: dict[str, str] = field(factory=dict)
     variables: dict[str, str] = field(factory=lambda: dict(os.environ))
     host_lock: IO[str] | None = None
-    on_event: Callable[[pytest.Item | None, str], None] = _ignore_event
+    on_event: Callable[[pytest.Item | None, str], None] = lambda _item, _what: None
 
     @property
     def directory(self) -> Path | None:

@@ -33,9 +33,7 @@ _BY_FAULT: tuple[tuple[type[BaseException], Verdict, str], ...] = (
     (KeyboardInterrupt, Verdict.INVALID, "interrupted: "),
 )
 
-_LAB_PACKAGES = frozenset(
-    ("labgrid", "paramiko", "pexpect", "serial", "requests", "urllib3", "grpc", "subprocess")
-)
+_LAB_PACKAGES = {"labgrid", "paramiko", "pexpect", "serial", "requests", "urllib3", "grpc", "subprocess"}
 """Packages that reach the board; what they raise is the lab's fault, and so are OSError and EOFError."""
 
 _FAILED: tuple[type[BaseException], ...] = (AssertionError, pytest.fail.Exception)
@@ -97,13 +95,10 @@ def of_exception(exception: BaseException, when: str) -> PhaseVerdict:
 
 def _location(exception: BaseException) -> str:
     """Where the test or its fixture made a mistake, as " (FILE:LINE)"; "" if only packages were involved."""
-    frames = traceback.extract_tb(exception.__traceback__)
-    own = [
-        f
-        for f in frames
-        if not f.filename.startswith((str(PACKAGE), "<")) and "site-packages" not in f.filename
-    ]
-    return f" ({Path(own[-1].filename).name}:{own[-1].lineno})" if own else ""
+    for frame in reversed(traceback.extract_tb(exception.__traceback__)):
+        if not frame.filename.startswith((str(PACKAGE), "<")) and "site-packages" not in frame.filename:
+            return f" ({Path(frame.filename).name}:{frame.lineno})"
+    return ""
 
 
 def of_skip(reason: str) -> PhaseVerdict:
@@ -133,7 +128,5 @@ def of_test(phases: Iterable[PhaseVerdict]) -> PhaseVerdict:
 
 def exit_code(verdicts: Iterable[Verdict]) -> int:
     """Exit code of a run: 0 pass, 1 fail or a mistake in a test, 3 no verdict, 5 nothing executed."""
-    worst = overall(verdicts)
-    return {Verdict.FAIL: 1, Verdict.ERROR: 1, Verdict.PASS: 0, Verdict.MARGINAL: 0, Verdict.NOT_RUN: 5}.get(
-        worst, 3
-    )
+    codes = {Verdict.FAIL: 1, Verdict.ERROR: 1, Verdict.PASS: 0, Verdict.MARGINAL: 0, Verdict.NOT_RUN: 5}
+    return codes.get(overall(verdicts), 3)
