@@ -8,6 +8,7 @@ from pathlib import Path
 from attrs import define
 
 from mpbench.core.errors import InfrastructureError, UsageError
+from mpbench.core.files import os_errors
 from mpbench.core.shared_files import FIRMWARE, firmware_build
 
 
@@ -50,10 +51,8 @@ class FirmwareFiles:
         else:
             path = self.root / Path(name).expanduser()
             shown = (path.relative_to(self.root) if path.is_relative_to(self.root) else path).as_posix()
-        try:
+        with os_errors(f"firmware {path}", UsageError):
             data = path.read_bytes()
-        except OSError as e:
-            raise UsageError(f"firmware {path}: {e.strerror}") from e
         if not data.startswith(b"\x7fELF"):
             raise UsageError(f"firmware {path}: not an ELF file")
         self.hashes[f"firmware {shown}"] = f"sha256 {hashlib.sha256(data).hexdigest()}"

@@ -22,7 +22,7 @@ from labgrid.config import Config
 
 from mpbench.core.directories import runtime_dir
 from mpbench.core.errors import InfrastructureError
-from mpbench.core.files import lock
+from mpbench.core.files import lock, os_errors
 from mpbench.core.record import safe_name
 
 CLIENT = "labgrid.remote.client"
@@ -147,11 +147,9 @@ def host_lock(target: Any) -> IO[str] | None:
         return None
     name = safe_name(f"{services[0].address}-{services[0].port}")
     directory = runtime_dir() / f".mpbench-locks-{os.getuid()}"
-    try:
+    with os_errors(f"cannot lock the board: {directory}"):
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = (directory / f"{name}.lock").open("a+")
-    except OSError as e:
-        raise InfrastructureError(f"cannot lock the board: {directory}: {e.strerror}") from e
     if not lock(file, wait=False):
         file.seek(0)
         pid = file.read().strip()

@@ -36,8 +36,6 @@ _BY_FAULT: tuple[tuple[type[BaseException], Verdict, str], ...] = (
 _LAB_PACKAGES = {"labgrid", "paramiko", "pexpect", "serial", "requests", "urllib3", "grpc", "subprocess"}
 """Packages that reach the board; what they raise is the lab's fault, and so are OSError and EOFError."""
 
-_FAILED: tuple[type[BaseException], ...] = (AssertionError, pytest.fail.Exception)
-
 
 @frozen
 class PhaseVerdict:
@@ -82,7 +80,7 @@ def of_exception(exception: BaseException, when: str) -> PhaseVerdict:
     reason = str(exception).strip() or type(exception).__name__
     if isinstance(exception, pytest.skip.Exception):
         return of_skip(reason)
-    if when == "call" and isinstance(exception, _FAILED):
+    if when == "call" and isinstance(exception, (AssertionError, pytest.fail.Exception)):
         return PhaseVerdict(Verdict.FAIL, reason)
     for kind, verdict, prefix in _BY_FAULT:
         if isinstance(exception, kind):
