@@ -3,8 +3,8 @@
 
 pytest imports this module in every run of an environment that has the bench, so it is light: the plug-in
 proper (collection, hooks, signals, fixtures of all rooms) is registered only for a target file that is for
-the bench, and to list fixtures. Otherwise without_board stands for it, and a test run that uses no fixture of
-the bench is as if the bench were not installed.
+the bench, and to list fixtures. Otherwise without_board takes its place, and a test run that uses no fixture
+of the bench is as if the bench were not installed.
 
 Options are `--bench-*` and variables `MPBENCH_*`; `--lg-*` and `LG_*` belong to labgrid.
 """
@@ -57,7 +57,7 @@ def _has_tests(directory: Path) -> bool:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the plug-in proper, or what stands for it; before labgrid reads the target file."""
+    """Register the plug-in proper, or without_board; before labgrid reads the target file."""
     for mark in MARKS:
         config.addinivalue_line("markers", mark)
     option = config.option

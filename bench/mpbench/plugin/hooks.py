@@ -56,7 +56,7 @@ _COLOURS = {Verdict.PASS: "green", Verdict.MARGINAL: "yellow", Verdict.FAIL: "re
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Begin and end of a board test in the record, whatever happens between."""
+    """Record start and end of a board test, whatever happens between."""
     if not is_board_test(item):
         return (yield)
     state = of(item.config)
@@ -90,7 +90,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
 
 
 def _lock(config: pytest.Config, state: RunState) -> None:
-    """From now on the board is this run's, as far as coordinator and host can tell."""
+    """Take the locks of coordinator and host, so that no other run has the board."""
     if state.host_lock is not None:
         return
     target = env_of(config).get_target(MAIN)

@@ -19,7 +19,7 @@ from mpbench.core.facts import Verdict
 from mpbench.harness.run_state import RunState, id_of
 
 LINES = 20
-"""Without a terminal, a run is so many lines."""
+"""Without a terminal, progress is at most this many lines."""
 LEAST = 3
 """Tests after which the time that is left can be guessed, and fewer of which need no lines."""
 
@@ -29,7 +29,7 @@ PROGRESS = pytest.StashKey["Progress"]()
 
 @define
 class Progress:
-    """The line about a run; `note` is told of everything that happens in it."""
+    """The progress line of a run; `note` receives every event."""
 
     state: RunState
     write: Callable[[str], None]
@@ -52,7 +52,7 @@ class Progress:
         self._show(self.line(), item is None)
 
     def line(self) -> str:
-        """Tests that are done, verdicts other than PASS, what goes on, the board, the time that is left."""
+        """Tests done, verdicts other than PASS, the board, the time left, the current test."""
         done = len(self.state.found)
         bad: Counter[Verdict] = Counter(v for v in self.state.verdicts() if v is not Verdict.PASS)
         parts = [f"{done}/{self._total} tests", *(f"{bad[v]} {v.value}" for v in Verdict if bad[v])]
@@ -79,13 +79,13 @@ class Progress:
             self.write(f"\n{text}")
 
     def clear(self) -> None:
-        """Make room for what pytest says at the end."""
+        """Remove the line before pytest prints its summary."""
         if self.terminal and self._began_s is not None:
             self.write("\r\033[K")
 
 
 def attach(config: pytest.Config, state: RunState) -> None:
-    """Have the run's events told. Not with -v or -s, where every test has its line."""
+    """Display the events of a run; not with -v or -s, where every test has its line."""
     if config.option.bench_progress == "no" or config.option.verbose > 0 or config.option.capture == "no":
         return
     capture: Any = config.pluginmanager.getplugin("capturemanager")
@@ -104,7 +104,7 @@ def on_terminal(config: pytest.Config) -> bool:
 
 
 def clear(config: pytest.Config) -> None:
-    """Make room for what pytest says at the end."""
+    """Remove the line before pytest prints its summary."""
     if live := config.stash.get(PROGRESS, None):
         live.clear()
 

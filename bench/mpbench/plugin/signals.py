@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Signals that end a run: the first one as Ctrl-C does, with every teardown; further ones change nothing.
+"""Signals that end a run on a board: the first one as Ctrl-C does, with every teardown; others are ignored.
 
-Without this a SIGTERM would end the process at once and leave the board as it is, and a second Ctrl-C would
-break off the teardown that the first one began.
+Without this a SIGTERM would end the process without teardown, and a second Ctrl-C would interrupt it.
 """
 
 import contextlib
@@ -16,42 +15,42 @@ from attrs import define, field
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM)
 TERMINAL = "/dev/tty"
-PATIENCE = b"\nmpbench: the run is ending already, and leaves the board as it should be\n"
+SHUTTING_DOWN = b"\nmpbench: already shutting down; waiting for teardown\n"
 
 
 @define
-class Ending:
-    """Handler of both signals. over: nothing is left that could be broken off."""
+class SignalHandler:
+    """Handler of both signals. over: only teardown is left, which is not interrupted."""
 
     over: bool = False
     _before: dict[int, Any] = field(factory=dict)
 
-    def begin(self) -> None:
-        """From now on. Only a process's main thread may say what signals do."""
+    def install(self) -> None:
+        """Handle the signals; Python allows that in the main thread only."""
         if threading.current_thread() is threading.main_thread():
             self._before = {number: signal.signal(number, self) for number in NUMBERS}
 
-    def end(self) -> None:
-        """As it was."""
+    def restore(self) -> None:
+        """Restore the handlers that were there before."""
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
     def __call__(self, number: int, _frame: FrameType | None) -> None:
         if self.over:
             with contextlib.suppress(OSError), open(TERMINAL, "wb") as terminal:  # pytest has captured stderr
-                terminal.write(PATIENCE)
+                terminal.write(SHUTTING_DOWN)
             return
         self.over = True
         raise KeyboardInterrupt(f"{signal.Signals(number).name} was received")
 
 
-ENDING = pytest.StashKey[Ending]()
+HANDLER = pytest.StashKey[SignalHandler]()
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Every run, with or without a board: a board may be asked for by any test."""
-    session.config.stash[ENDING] = Ending()
-    session.config.stash[ENDING].begin()
+    """Before the first test."""
+    session.config.stash[HANDLER] = SignalHandler()
+    session.config.stash[HANDLER].install()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -70,11 +69,11 @@ def pytest_keyboard_interrupt(excinfo: pytest.ExceptionInfo[BaseException]) -> N
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """The record is closed and the page written, whatever comes."""
-    session.config.stash[ENDING].over = True
+    """Closing the record and writing the page is not interrupted."""
+    session.config.stash[HANDLER].over = True
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """What comes after the run is not ours."""
-    if ENDING in config.stash:
-        config.stash[ENDING].end()
+    """After the run."""
+    if HANDLER in config.stash:
+        config.stash[HANDLER].restore()
