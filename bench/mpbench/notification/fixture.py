@@ -187,14 +187,9 @@ class Notifications:
                 trace, self.found, lambda n: self._send_during(n, burst, while_sending), count
             )
             method = run.RAW if collect.layout_is_known(self.bench.board.session) else run.TEXT
-            return self._collected(method, trace, after.since(before).table, sent)
-
-    def _collected(
-        self, method: str, trace: FtraceSession, table: Mapping[int, int], sent: int | None
-    ) -> Result:
-        take = collect.raw if method == run.RAW else collect.text
-        found = take(self.bench.board.session, trace)
-        return run.followed(self.found, found, table, method=method, sent=sent)
+            take = collect.raw if method == run.RAW else collect.text
+            found = take(self.bench.board.session, trace)
+            return run.followed(self.found, found, after.since(before).table, method=method, sent=sent)
 
     def _send_during(self, count: int, burst: int, while_sending: Callable[[], object]) -> int | None:
         """Send in a second thread while the action runs; afterwards both have ended, whatever was raised."""
@@ -202,15 +197,6 @@ class Notifications:
             sending = pool.submit(self.send, count, burst)
             while_sending()
             return sending.result()
-
-    def recorded(self, trace: FtraceSession, samples: int | None = None) -> dict[str, Result]:
-        """Record notifications event by event; results by each method that the trace is set up for."""
-        before, after, sent = run.recorded(trace, self.found, self.send, samples or self.samples)
-        table = after.since(before).table
-        found = {m: self._collected(m, trace, table, sent) for m in (run.TEXT, run.RAW)}
-        if after.durations:
-            found[run.HISTOGRAM] = run.result(self.found, before, after, sent, trace.moved)
-        return found
 
     def record(self, found: Result, conditions: Mapping[str, str] = MappingProxyType({})) -> None:
         """Record measurements and figures; InvalidRun if not every interrupt is explained.
