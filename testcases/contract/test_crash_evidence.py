@@ -65,7 +65,7 @@ class Late(Log):
         return super().wait_for(pattern, mark, deadline_s)
 
 
-class Recorder:
+class Recorder(StandIn):
     """A recorder with one recorded TA call, or one that can't record."""
 
     def __init__(self, can: bool) -> None:

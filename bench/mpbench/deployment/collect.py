@@ -13,21 +13,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from attrs import frozen
 
 from mpbench.board.protocols import Board, Log, Memory
+from mpbench.core import evidence as artefact
 from mpbench.core.errors import InfrastructureError, UsageError
-from mpbench.core.evidence import (
-    IMAGE,
-    KMSG,
-    MEMORY,
-    NO_TRACE,
-    SECURE_CONSOLE,
-    START_ERRNO,
-    STATE,
-    TAMPER,
-    TRACE_FIRST,
-    TRACE_SECOND,
-    Artefact,
-    Evidence,
-)
+from mpbench.core.evidence import Artefact, Evidence
 from mpbench.deployment.facts import ZEROS, MemoryRange
 
 START_LOGGED = re.compile(rb"remote processor \S+ is now up|Boot failed|TEE err")
@@ -86,7 +74,7 @@ def deployment(
     before.kmsg.wait_for(START_LOGGED, before.kmsg_mark, KERNEL_DEADLINE_S)
     if errno != "OK":
         _await_secure_error(before, secure_deadline_s, now_s)
-    artefacts = [*_answer(board, before, core, errno, now_s), Artefact(IMAGE, image)]
+    artefacts = [*_answer(board, before, core, errno, now_s), Artefact(artefact.IMAGE, image)]
     if board.memory is not None and look_at:
         artefacts.append(memory(board.memory, look_at))
     return Evidence(tuple(artefacts))
@@ -102,17 +90,17 @@ def command(
 def _answer(
     board: Board, before: LogMarks, core: str, errno: str, now_s: Callable[[], float]
 ) -> Iterator[Artefact]:
-    yield Artefact(START_ERRNO, errno.encode())
-    yield Artefact(STATE, board.remoteproc.core_state(core).encode())
+    yield Artefact(artefact.START_ERRNO, errno.encode())
+    yield Artefact(artefact.STATE, board.remoteproc.core_state(core).encode())
     yield from trace_samples(lambda: board.remoteproc.trace(core), now_s)
-    yield Artefact(KMSG, before.kmsg.since(before.kmsg_mark))
-    yield Artefact(SECURE_CONSOLE, before.secure.since(before.secure_mark))
+    yield Artefact(artefact.KMSG, before.kmsg.since(before.kmsg_mark))
+    yield Artefact(artefact.SECURE_CONSOLE, before.secure.since(before.secure_mark))
 
 
 def memory(board: Memory, places: Iterable[tuple[int, int]]) -> Artefact:
     """Hashes of the memory at some places (physical address, size)."""
     ranges = [MemoryRange(pa, size, _content(board.read_memory(pa, size))) for pa, size in places]
-    return Artefact(MEMORY, "".join(f"{r.line}\n" for r in ranges).encode())
+    return Artefact(artefact.MEMORY, "".join(f"{r.line}\n" for r in ranges).encode())
 
 
 def _content(data: bytes) -> str:
@@ -126,7 +114,7 @@ def trace_samples(read: Callable[[], bytes | None], now_s: Callable[[], float]) 
     """
     first = read()
     if first is None:
-        yield Artefact(NO_TRACE, b"the core has no trace0\n")
+        yield Artefact(artefact.NO_TRACE, b"the core has no trace0\n")
         return
     deadline = now_s() + BEAT_DEADLINE_S
     second = read() or b""
@@ -134,8 +122,8 @@ def trace_samples(read: Callable[[], bytes | None], now_s: Callable[[], float]) 
     while not _beaten(first, second) and now_s() < deadline:
         first = second
         second = read() or b""
-    yield Artefact(TRACE_FIRST, first)
-    yield Artefact(TRACE_SECOND, second)
+    yield Artefact(artefact.TRACE_FIRST, first)
+    yield Artefact(artefact.TRACE_SECOND, second)
 
 
 def _beaten(first: bytes, second: bytes) -> bool:
@@ -162,4 +150,4 @@ def tamper_proof(original: bytes, tampered: bytes, on_board: str) -> Artefact:
         raise UsageError(f"the image is unchanged: SHA-256 {before} before and after tampering")
     if on_board != after:
         raise InfrastructureError(f"the board's file has SHA-256 {on_board}, the tampered image {after}")
-    return Artefact(TAMPER, f"before {before}\nafter {after}\nboard {on_board}\n".encode())
+    return Artefact(artefact.TAMPER, f"before {before}\nafter {after}\nboard {on_board}\n".encode())

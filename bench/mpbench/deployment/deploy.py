@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Upload an image and start a core with it. Judges nothing: a refusal is a value."""
 
-from attrs import frozen
-
 from mpbench.board.protocols import Remoteproc, Session
 from mpbench.core.errors import InfrastructureError
 
@@ -10,19 +8,10 @@ START_DEADLINE_S = 20.0
 """The write of `start` blocks for milliseconds, until the core runs or is refused. This long is a hang."""
 
 
-@frozen
-class Deployed:
-    """A core, the name of its firmware file, and the result of writing `start`: "OK" or an errno name."""
-
-    core: str
-    file: str
-    errno: str
-
-
-def deploy(session: Session, remoteproc: Remoteproc, core: str, image: bytes) -> Deployed:
+def deploy(session: Session, remoteproc: Remoteproc, core: str, image: bytes) -> str:
     """Upload the image, set it as the core's firmware, write `start`. The core has to be offline.
 
-    InfrastructureError if the kernel refuses the firmware's name.
+    Returns "OK", or the errno name of writing `start`. InfrastructureError if the firmware's name is refused.
     """
     name = f"mpbench-{core}.fw"
     session.put_bytes(image, remoteproc.firmware_path(name))
@@ -31,4 +20,4 @@ def deploy(session: Session, remoteproc: Remoteproc, core: str, image: bytes) ->
         raise InfrastructureError(
             f"{core}: firmware name refused with {refused}; the core must be offline first"
         )
-    return Deployed(core, name, remoteproc.write(core, "state", "start", START_DEADLINE_S))
+    return remoteproc.write(core, "state", "start", START_DEADLINE_S)

@@ -8,19 +8,8 @@ Ref: Linux 6.12 drivers/remoteproc/remoteproc_core.c (kernel lines), OP-TEE 4.10
 
 import re
 
-from mpbench.core.evidence import (
-    KMSG,
-    MEMORY,
-    NO_TRACE,
-    SECURE_CONSOLE,
-    START_ERRNO,
-    STATE,
-    TRACE_FIRST,
-    TRACE_SECOND,
-    Evidence,
-    text_of,
-    word_of,
-)
+from mpbench.core import evidence as artefact
+from mpbench.core.evidence import Evidence, text_of, word_of
 from mpbench.deployment.facts import DeployFacts, memory_word
 
 TEE_ERROR = re.compile(r"TEE err: (?:0x)?([0-9a-f]{8})")
@@ -41,15 +30,15 @@ BEAT = re.compile(r"boot ([0-9a-f]{8}) beat ([0-9a-f]{8})")
 
 def deploy_facts(evidence: Evidence) -> DeployFacts:
     """Facts of a deployment; None for each field that the evidence does not decide."""
-    errno = word_of(evidence, START_ERRNO)
+    errno = word_of(evidence, artefact.START_ERRNO)
     return DeployFacts(
         errno=errno,
-        state=word_of(evidence, STATE),
-        tee_code=tee_code(text_of(evidence, KMSG), errno),
-        secure_log=reason(text_of(evidence, SECURE_CONSOLE)),
+        state=word_of(evidence, artefact.STATE),
+        tee_code=tee_code(text_of(evidence, artefact.KMSG), errno),
+        secure_log=reason(text_of(evidence, artefact.SECURE_CONSOLE)),
         beating=_beating(evidence),
         identity=_identity(evidence),
-        memory=memory_word((text_of(evidence, MEMORY) or "").splitlines()),
+        memory=memory_word((text_of(evidence, artefact.MEMORY) or "").splitlines()),
     )
 
 
@@ -83,29 +72,26 @@ def beat(trace: str) -> tuple[int, int] | None:
 
 
 def _beating(evidence: Evidence) -> bool | None:
-    if evidence.get(NO_TRACE) is not None:
+    if not _writes_trace(evidence):
         return None if _heartbeat_unreadable(evidence) else False
-    if _trace_is_empty(evidence):
-        return False
-    samples = [beat(text_of(evidence, name) or "") for name in (TRACE_FIRST, TRACE_SECOND)]
+    samples = [beat(text_of(evidence, n) or "") for n in (artefact.TRACE_FIRST, artefact.TRACE_SECOND)]
     return None if None in samples else samples[0] != samples[1]
+
+
+def _identity(evidence: Evidence) -> str | None:
+    if not _writes_trace(evidence):
+        return None if _heartbeat_unreadable(evidence) else ""
+    trace = text_of(evidence, artefact.TRACE_FIRST)
+    return None if trace is None else identity(trace)
 
 
 def _heartbeat_unreadable(evidence: Evidence) -> bool:
     """Whether the core runs but has no trace buffer to read its heartbeat from."""
-    return word_of(evidence, STATE) == "running"
+    return evidence.get(artefact.NO_TRACE) is not None and word_of(evidence, artefact.STATE) == "running"
 
 
-def _trace_is_empty(evidence: Evidence) -> bool:
-    """Whether the trace buffer was still empty at the deadline of its second sample."""
-    samples = [evidence.get(name) for name in (TRACE_FIRST, TRACE_SECOND)]
-    return all(data is not None and not data.strip(b"\0") for data in samples)
-
-
-def _identity(evidence: Evidence) -> str | None:
-    if evidence.get(NO_TRACE) is not None:
-        return None if _heartbeat_unreadable(evidence) else ""
-    if _trace_is_empty(evidence):
-        return ""
-    trace = text_of(evidence, TRACE_FIRST)
-    return None if trace is None else identity(trace)
+def _writes_trace(evidence: Evidence) -> bool:
+    """False without a trace buffer, and if it was still empty at the deadline of its second sample."""
+    samples = [evidence.get(name) for name in (artefact.TRACE_FIRST, artefact.TRACE_SECOND)]
+    empty = all(data is not None and not data.strip(b"\0") for data in samples)
+    return evidence.get(artefact.NO_TRACE) is None and not empty

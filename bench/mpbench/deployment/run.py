@@ -62,7 +62,7 @@ def deployment(
     start_ns = mono_ns()
     boot = boot_id(board)
     before = collect.mark_logs(board.kmsg, board.secure)
-    errno = start() if start else deploy.deploy(board.session, board.remoteproc, core, image).errno
+    errno = start() if start else deploy.deploy(board.session, board.remoteproc, core, image)
     no_line = predicted.secure_log == ""
     evidence = collect.deployment(
         board,

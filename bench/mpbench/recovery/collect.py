@@ -5,27 +5,17 @@ import re
 import shlex
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from attrs import define, frozen
 
 from mpbench.board.identification import BOOT_ID
 from mpbench.board.protocols import KernelLog, Log, Session
+from mpbench.core import evidence as artefact
 from mpbench.core.errors import InfrastructureError
-from mpbench.core.evidence import (
-    CORE,
-    FTRACE,
-    INTERRUPTS_AFTER,
-    INTERRUPTS_BEFORE,
-    KMSG,
-    SECURE_CONSOLE,
-    STATE,
-    TRACE_BEFORE,
-    WATCHDOG_LINE,
-    Artefact,
-    Evidence,
-)
+from mpbench.core.evidence import Artefact, Evidence
 from mpbench.deployment import collect
+from mpbench.recovery.collect_trace import CrashTrace
 
 INTERRUPTS = "/proc/interrupts"
 
@@ -59,19 +49,6 @@ RECOVERY_DEADLINE_S = 20.0
 """A recovery takes well below a second, also when the watchdog has to expire first."""
 
 
-class Tracing(Protocol):
-    """Recorder of TA calls, work items and interrupts."""
-
-    def take_command(self) -> str:
-        """Command that writes what was recorded."""
-
-    def complete(self, taken: bytes) -> bytes | None:
-        """Everything recorded since the last time, also before the crash. taken: output of that command.
-
-        None on a board that can't record: fields stay undecided.
-        """
-
-
 @frozen
 class Subject:
     """A core to crash, and the board's parts that show the crash.
@@ -87,7 +64,7 @@ class Subject:
     session: Session
     kmsg: KernelLog
     secure: Log
-    tracing: Tracing
+    tracing: CrashTrace
 
 
 @frozen
@@ -119,8 +96,13 @@ def before(subject: Subject, provoke: str = "") -> Before:
     if provoke and not output.endswith(b"done\n"):
         answer = output.decode("utf-8", "backslashreplace")
         raise InfrastructureError(f"{subject.core}: the command {provoke!r} failed on the board: {answer!r}")
-    artefacts = [Artefact(CORE, subject.core.encode()), Artefact(WATCHDOG_LINE, subject.line.encode())]
-    artefacts += _artefacts({INTERRUPTS_BEFORE: found[INTERRUPTS], TRACE_BEFORE: found[subject.trace]})
+    artefacts = [
+        Artefact(artefact.CORE, subject.core.encode()),
+        Artefact(artefact.WATCHDOG_LINE, subject.line.encode()),
+    ]
+    artefacts += _artefacts(
+        {artefact.INTERRUPTS_BEFORE: found[INTERRUPTS], artefact.TRACE_BEFORE: found[subject.trace]}
+    )
     logs = collect.LogMarks(subject.kmsg, subject.secure, subject.kmsg.position(flag), secure_mark)
     return Before(subject, logs, tuple(artefacts), found[BOOT_ID])
 
@@ -144,12 +126,12 @@ def after(
     reading = _Reading.at(subject)
     artefacts = [*earlier.artefacts, *collect.trace_samples(reading.trace, now_s)]
     artefacts += _artefacts(
-        {STATE: reading.found[subject.state], INTERRUPTS_AFTER: reading.found[INTERRUPTS]}
+        {artefact.STATE: reading.found[subject.state], artefact.INTERRUPTS_AFTER: reading.found[INTERRUPTS]}
     )
     traced = subject.tracing.complete(reading.recorded)
-    artefacts += [] if traced is None else [Artefact(FTRACE, traced)]
-    artefacts.append(Artefact(KMSG, _log(earlier, reading.flag, then)))
-    artefacts.append(Artefact(SECURE_CONSOLE, logs.secure.since(logs.secure_mark)))
+    artefacts += [] if traced is None else [Artefact(artefact.FTRACE, traced)]
+    artefacts.append(Artefact(artefact.KMSG, _log(earlier, reading.flag, then)))
+    artefacts.append(Artefact(artefact.SECURE_CONSOLE, logs.secure.since(logs.secure_mark)))
     return After(Evidence(tuple(artefacts)), reading.found[BOOT_ID])
 
 

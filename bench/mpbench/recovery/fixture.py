@@ -107,8 +107,6 @@ class Crashes:
     def _board(self) -> Board:
         return self.bench.board
 
-    # --- firmware ---------------------------------------------------------------------------------------
-
     def image(self, name: str, core: str) -> bytes:
         """Firmware `name`, signed with the board's key."""
         return self._signed(core, self._firmware(name, core))
@@ -159,8 +157,6 @@ class Crashes:
             board.session.execute(f"rm {path}")
         else:
             board.session.put_bytes(image, path)
-
-    # --- steps --------------------------------------------------------------------------------------------
 
     def watchdog(self, core: str, **changed: Any) -> Crash:
         """The firmware fails, its watchdog expires, Linux recovers. `changed`: see predict()."""
@@ -229,8 +225,6 @@ class Crashes:
         if record:
             self.bench.append(step)
         return step
-
-    # --- the board ------------------------------------------------------------------------------------------
 
     def write(self, core: str, file: str, text: str, deadline_s: float = WRITE_S) -> str:
         """Write one of the core's sysfs files; "OK" or the errno's name."""

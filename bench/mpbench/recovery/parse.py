@@ -11,24 +11,10 @@ from collections.abc import Iterator
 
 from attrs import frozen
 
-from mpbench.core.evidence import (
-    CORE,
-    FTRACE,
-    INTERRUPTS_AFTER,
-    INTERRUPTS_BEFORE,
-    KMSG,
-    SECURE_CONSOLE,
-    STATE,
-    TRACE_BEFORE,
-    TRACE_FIRST,
-    TRACE_SECOND,
-    WATCHDOG_LINE,
-    Evidence,
-    text_of,
-    word_of,
-)
+from mpbench.core import evidence as artefact
+from mpbench.core.evidence import Evidence, text_of, word_of
 from mpbench.core.proc_interrupts import by_cpu
-from mpbench.deployment.parse import TEE_ERROR, beat, identity, reason
+from mpbench.deployment.parse import beat, identity, reason, tee_code
 from mpbench.layout import TaCommand
 from mpbench.recovery.facts import RecoveryFacts, Timeline
 
@@ -85,29 +71,26 @@ def crash(evidence: Evidence, core_id: int | None = None) -> RecoveryFacts:
 
     core_id: the core's number in the TA; without it calls of the TA are ignored
     """
-    core, log = text_of(evidence, CORE) or "", text_of(evidence, KMSG)
+    core, log = text_of(evidence, artefact.CORE) or "", text_of(evidence, artefact.KMSG)
     logged = list(lines(log or "", core))
-    calls = ta_calls(text_of(evidence, FTRACE), core_id, logged[0].ns if logged else 0)
-    beats = [beat(text_of(evidence, name) or "") for name in (TRACE_BEFORE, TRACE_FIRST, TRACE_SECOND)]
+    calls = ta_calls(text_of(evidence, artefact.FTRACE), core_id, logged[0].ns if logged else 0)
+    beats = [
+        beat(text_of(evidence, name) or "")
+        for name in (artefact.TRACE_BEFORE, artefact.TRACE_FIRST, artefact.TRACE_SECOND)
+    ]
     return RecoveryFacts(
         cause=None if log is None else next((line.rest for line in logged if line.word == "detected"), ""),
         interrupts=interrupts(evidence),
         sequence=None if log is None else ", ".join(line.word for line in logged if line.word != "beat"),
         commands=None if calls is None else ", ".join(name for name, _ in calls),
         ta_states=None if calls is None else ", ".join(state for _, state in calls),
-        tee_code=None if log is None else tee_code(log),
-        secure_log=reason(text_of(evidence, SECURE_CONSOLE)),
-        state=word_of(evidence, STATE),
+        tee_code=tee_code(log, "OK"),
+        secure_log=reason(text_of(evidence, artefact.SECURE_CONSOLE)),
+        state=word_of(evidence, artefact.STATE),
         boots=None if beats[0] is None or beats[2] is None else beats[2][0] - beats[0][0],
         beating=beating(beats[1], beats[2]),
-        identity=identity(text_of(evidence, TRACE_SECOND) or ""),
+        identity=identity(text_of(evidence, artefact.TRACE_SECOND) or ""),
     )
-
-
-def tee_code(log: str) -> int:
-    """First TEE_Result in the kernel log as the driver reports it, 0 for none."""
-    found = TEE_ERROR.search(log)
-    return int(found[1], 16) if found else 0
 
 
 def beating(first: tuple[int, int] | None, second: tuple[int, int] | None) -> bool | None:
@@ -122,7 +105,7 @@ def lines(log: str, core: str) -> Iterator[KernelLine]:
 
     Lines without the core's name have that of its remoteproc device, which other lines show.
     """
-    records = [(int(usec) * 1000, *_split(text)) for _, usec, text in RECORD.findall(log)]
+    records = [(int(usec) * 1000, *PREFIX.findall(text)[0]) for _, usec, text in RECORD.findall(log)]
     ours = {device for _, device, text in records if text.endswith(f" {core}") or f" {core}: " in text} - {""}
     for ns, device, text in records:
         for word, pattern in KERNEL_LINES:
@@ -132,16 +115,12 @@ def lines(log: str, core: str) -> Iterator[KernelLine]:
                 break
 
 
-def _split(text: str) -> tuple[str, str]:
-    found = PREFIX.match(text)
-    return (found[1] or "", found[2]) if found else ("", text)
-
-
 def interrupts(evidence: Evidence) -> int | None:
     """Interrupts of the watchdog between both tables; None if it is not in both."""
-    action = word_of(evidence, WATCHDOG_LINE) or ""
+    action = word_of(evidence, artefact.WATCHDOG_LINE) or ""
     before, after = (
-        by_cpu(text_of(evidence, n) or "", action) for n in (INTERRUPTS_BEFORE, INTERRUPTS_AFTER)
+        by_cpu(text_of(evidence, n) or "", action)
+        for n in (artefact.INTERRUPTS_BEFORE, artefact.INTERRUPTS_AFTER)
     )
     return None if before is None or after is None else sum(after.values()) - sum(before.values())
 
@@ -168,11 +147,11 @@ def ta_calls(trace: str | None, core_id: int | None, since_ns: int = 0) -> list[
 
 def timeline(evidence: Evidence) -> Timeline:
     """Times of the crash that the evidence is about; of each event the first."""
-    core, log = text_of(evidence, CORE) or "", text_of(evidence, KMSG) or ""
+    core, log = text_of(evidence, artefact.CORE) or "", text_of(evidence, artefact.KMSG) or ""
     at: dict[str, int] = {}
     for line in lines(log, core):
         at.setdefault(line.word, line.ns)
-    trace, action = text_of(evidence, FTRACE) or "", word_of(evidence, WATCHDOG_LINE)
+    trace, action = text_of(evidence, artefact.FTRACE) or "", word_of(evidence, artefact.WATCHDOG_LINE)
     irqs = [_ns(t) for t, name in IRQ.findall(trace) if name == action]
     irq = max((t for t in irqs if t <= at.get("detected", FAR) + US), default=None)
     work = _work(trace, at.get("handling"))

@@ -100,25 +100,20 @@ def _vectors(found: tuple[Segment, ...], predicted: str | None) -> str | None:
         return None
     da = int(predicted.split(":")[0], 16)
     data = part(found, da, 8)
-    return f"{da:#x}: " + (
-        " ".join(f"{word:#010x}" for word in struct.unpack("<2I", data)) if data else "missing"
-    )
+    words = " ".join(f"{word:#010x}" for word in struct.unpack("<2I", data)) if data else "missing"
+    return f"{da:#x}: {words}"
 
 
 def summary(found: tuple[Segment, ...], seen: DumpFacts) -> str:
     """Text for people: memory, vector table, firmware, its boot and heartbeat, its last log lines."""
     trace = trace_of(found)
     boot_and_beat = beat(trace)
-    log = trace.splitlines()[2:][-LOG_LINES:]
-    return "\n".join(
-        [
-            *(f"memory   {s.da:#010x} .. {s.end:#010x}  {len(s.data):>9,} bytes" for s in found),
-            f"vectors  {seen.vectors or 'unknown'}  (initial stack, reset)",
-            f"firmware {seen.identity or 'unknown: no trace buffer'}",
-            f"heart    life {boot_and_beat[0]}, beat {boot_and_beat[1]}"
-            if boot_and_beat
-            else "heart    unknown",
-            *(f"log      {line}" for line in log),
-            "",
-        ]
-    )
+    heart = f"life {boot_and_beat[0]}, beat {boot_and_beat[1]}" if boot_and_beat else "unknown"
+    rows = [
+        *(f"memory   {s.da:#010x} .. {s.end:#010x}  {len(s.data):>9,} bytes" for s in found),
+        f"vectors  {seen.vectors or 'unknown'}  (initial stack, reset)",
+        f"firmware {seen.identity or 'unknown: no trace buffer'}",
+        f"heart    {heart}",
+        *(f"log      {line}" for line in trace.splitlines()[2:][-LOG_LINES:]),
+    ]
+    return "".join(f"{row}\n" for row in rows)

@@ -5,8 +5,6 @@ Ref: Linux 6.12 drivers/remoteproc/remoteproc_core.c: rproc_crash_handler_work()
      (stop, core dump, request_firmware, load, resource table, start); mpbench.twin.machine for the TA.
 """
 
-from attrs import evolve, frozen
-
 from mpbench.core.errors import UsageError
 from mpbench.deployment.predict import table_is_loaded
 from mpbench.recovery.facts import Cause, RecoveryFacts
@@ -16,25 +14,6 @@ from mpbench.twin.values import Outcome
 
 REPORTED = ("detected", "handling")
 REACHED = ("recovering", "stopped")
-
-
-@frozen
-class _Calls:
-    """Commands that Linux sends in order, with the TA's answers."""
-
-    names: tuple[str, ...]
-    answers: tuple[Outcome, ...]
-
-    @property
-    def facts(self) -> RecoveryFacts:
-        last = self.answers[-1] if self.answers else None
-        refused = next((a for a in self.answers if not a.accepted), None)
-        return RecoveryFacts(
-            commands=", ".join(self.names),
-            ta_states=", ".join(a.state.value for a in self.answers),
-            tee_code=(refused.code if refused else 0) if last is None or last.code is not None else None,
-            secure_log=refused.console[-1] if refused and refused.console else "",
-        )
 
 
 def crash(
@@ -67,22 +46,24 @@ def recovery(
     loader: Loader, core: str, cause: Cause, *, identity: str, image: bytes, reload: bytes | None
 ) -> RecoveryFacts:
     """Facts of the recovery alone, for a core that `loader` has started; arguments as in crash()."""
-    calls, end = _boot_again(loader, core, reload)
-    sequence = (REPORTED if cause.name else ()) + REACHED + (end,)
+    commands, answers, end = _boot_again(loader, core, reload)
     up = end == "up"
-    facts = evolve(
-        calls.facts,
+    refused = next((a for a in answers if not a.accepted), None)
+    undefined = answers[-1].code is None
+    other = up and reload != image  # its identity is known to the caller only
+    return RecoveryFacts(
         cause=cause.name,
         interrupts=cause.interrupts,
-        sequence=", ".join(sequence),
+        sequence=", ".join((*(REPORTED if cause.name else ()), *REACHED, end)),
+        commands=", ".join(commands),
+        ta_states=", ".join(a.state.value for a in answers),
+        tee_code=None if undefined else refused.code if refused else 0,
+        secure_log=refused.console[-1] if refused and refused.console else "",
         state="running" if up else "offline",
         boots=int(up),
         beating=up,
-        identity=identity,
+        identity=None if other or (undefined and not up) else identity,
     )
-    other = up and reload != image  # its identity is known to the caller only
-    undefined = not up and facts.tee_code is None
-    return evolve(facts, identity=None) if other or undefined else facts
 
 
 def started(profile: Profile, core: str, image: bytes) -> Loader:
@@ -94,14 +75,17 @@ def started(profile: Profile, core: str, image: bytes) -> Loader:
     return loader
 
 
-def _boot_again(loader: Loader, core: str, reload: bytes | None) -> tuple[_Calls, str]:
+def _boot_again(
+    loader: Loader, core: str, reload: bytes | None
+) -> tuple[tuple[str, ...], tuple[Outcome, ...], str]:
+    """Commands that Linux sends in order, the TA's answers, and the last word of the kernel's sequence."""
     stop = loader.stop(core)
     if reload is None:
-        return _Calls(("stop",), (stop,)), "missing"
+        return ("stop",), (stop,), "missing"
     load = loader.load(core, reload)
     if not load.accepted:
-        return _Calls(("stop", "load"), (stop, load)), "refused"
+        return ("stop", "load"), (stop, load), "refused"
     if not table_is_loaded(load):
         raise UsageError(f"{core}: the resource table of this image is not at the address of its section")
     table, start = loader.get_rsc_table(core), loader.start(core)
-    return _Calls(("stop", "load", "table", "start"), (stop, load, table, start)), "up"
+    return ("stop", "load", "table", "start"), (stop, load, table, start), "up"
