@@ -20,10 +20,12 @@ from mpbench.core.histogram import (
     of_values,
 )
 from mpbench.notification import run
+from mpbench.notification.cpu_activity import slowest
 from mpbench.notification.ftrace_hist import tables
 from mpbench.notification.measure import Counts, Result, balance, measurements, merged, shifts
 from mpbench.notification.parse import interrupts, readout, unpacked
-from mpbench.notification.trace_events import Role, TraceEvent, follow, lost_in_text, of_text, outliers
+from mpbench.notification.trace_events import Role, TraceEvent, follow, lost_in_text, of_text
+from testcases.stand_in import StandIn
 
 LINE = "optee_pcpu_notification"
 
@@ -430,13 +432,14 @@ def test_nothing_is_linked_twice():
     found = follow(steps)
     assert [s.irq for s in found.samples] == [1]
     assert found.hits["started"] == {0: 2}
-    assert [s.done for s in outliers(found.samples, 5)] == [6]
+    assert [(s.irq, s.done) for s in found.samples] == [(1, 6)]
+    assert [o.total_ns for o in slowest(found.samples, 5, lambda *_: ())] == [5]
 
 
 # --- the run ----------------------------------------------------------------------------------------------
 
 
-class Scripted:
+class Scripted(StandIn):
     """A trace whose readings are given."""
 
     def __init__(self, *texts: str) -> None:
@@ -452,7 +455,7 @@ class Scripted:
         return gzip.compress((self.texts.pop(0) if len(self.texts) > 1 else self.texts[0]).encode())
 
 
-class Place:
+class Place(StandIn):
     path, line = "per-CPU", LINE
 
 

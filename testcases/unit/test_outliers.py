@@ -12,7 +12,7 @@ from mpbench.board.session.shell_protocol import Reply
 from mpbench.board.trace.ring_buffer import decode, event_format, layout
 from mpbench.core.errors import InfrastructureError, InvalidRun
 from mpbench.core.lines import OutliersLine
-from mpbench.notification import ftrace_plan, run
+from mpbench.notification import collect, ftrace_plan, run
 from mpbench.notification.capabilities import parse
 from mpbench.notification.cpu_activity import (
     IRQ,
@@ -335,5 +335,8 @@ def test_a_buffer_of_an_unknown_layout_is_read_as_text(monkeypatch, known):
     readouts = type("Readout", (), {"since": lambda *_: Readout({}, {}, {}, 0, True)})
     monkeypatch.setattr(Notifications, "traced", lambda *_, **__: trace)
     monkeypatch.setattr(run, "recorded", lambda *_: (readouts(), readouts(), 1))
-    monkeypatch.setattr(Notifications, "_collected", lambda _, method, *__: method)
-    assert made._recording_of(1, 1, lambda: None) == (run.RAW if known else run.TEXT)
+    monkeypatch.setattr(collect, "raw", lambda *_: run.RAW)
+    monkeypatch.setattr(collect, "text", lambda *_: run.TEXT)
+    monkeypatch.setattr(run, "followed", lambda _, taken, __, method, sent: (taken, method, sent))
+    method = run.RAW if known else run.TEXT
+    assert made._recording_of(1, 1, lambda: None) == (method, method, 1)

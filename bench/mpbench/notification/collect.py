@@ -50,10 +50,8 @@ class RawEvents:
         self.formats: dict[str, Format] = {}
         self.pages: list[tuple[int, Events]] = []
         self.lost = self.moved = 0
-        if recorded:
-            self._take(session, instance)
-
-    def _take(self, session: Session, instance: str) -> None:
+        if not recorded:
+            return
         described = raw_trace.descriptions(session, list(self.roles))
         where, formats = layout(described.header_page), [event_format(text) for text in described.formats]
         self.formats = dict(zip(self.roles, formats, strict=True))

@@ -15,16 +15,7 @@ import numpy as np
 
 from mpbench.board.trace.ring_buffer import Events, Format
 from mpbench.notification.facts import END, RETURN, CpuActivity, Outlier
-from mpbench.notification.trace_events import (
-    Line,
-    Role,
-    Sample,
-    TraceEvent,
-    follow,
-    lines,
-    of_text,
-    outliers,
-)
+from mpbench.notification.trace_events import Line, Role, Sample, TraceEvent, follow, lines, of_text
 
 SWITCH, IRQ, IRQ_END = "sched/sched_switch", "irq/irq_handler_entry", "irq/irq_handler_exit"
 SOFTIRQ, SOFTIRQ_END = "irq/softirq_entry", "irq/softirq_exit"
@@ -103,9 +94,8 @@ def slowest(samples: Iterable[Sample], number: int, marks: Marks) -> tuple[Outli
 
     If the interrupt came to another CPU, also with the activity there until the bottom half was requested.
     """
-    return tuple(
-        _outlier(sample, list(marks(sample.irq, sample.done))) for sample in outliers(samples, number)
-    )
+    longest = sorted(samples, key=lambda s: s.irq - s.done)[:number]
+    return tuple(_outlier(sample, list(marks(sample.irq, sample.done))) for sample in longest)
 
 
 def _outlier(sample: Sample, marks: list[Mark]) -> Outlier:
@@ -116,8 +106,6 @@ def _outlier(sample: Sample, marks: list[Mark]) -> Outlier:
         parts += shortened(ran(marks, sample.cpu, sample.irq, sample.done))
     return Outlier(sample.durations, sample.irq_cpu, sample.cpu, parts)
 
-
-# --- from text --------------------------------------------------------------------------------------------
 
 SWITCHED = re.compile(r"prev_comm=(.*) prev_pid=(\d+) .*==> next_comm=(.*) next_pid=(\d+)")
 HANDLED = re.compile(r"irq=(\d+) name=(.*)")
@@ -150,9 +138,6 @@ def _mark(line: Line) -> Mark:
 
 def _task(comm: str, pid: int) -> str:
     return f"{comm} ({pid})" if pid else "idle"
-
-
-# --- from raw pages ---------------------------------------------------------------------------------------
 
 
 def marks_of_raw(pages: Iterable[tuple[int, Events]], formats: Mapping[str, Format]) -> Marks:
@@ -210,8 +195,6 @@ def _tasks(events: Events, kind: Format, side: str) -> list[str]:
 def _softirq(vec: int) -> str:
     return SOFTIRQS[vec] if vec < len(SOFTIRQS) else str(vec)
 
-
-# --- from a snapshot --------------------------------------------------------------------------------------
 
 TRIGGERED = re.compile(r"triggering value \{ onmax\(\$m\) \}: +(\d+)\s+triggered by .*\{ cpu: +(\d+) \}")
 """Duration in nanoseconds, and the CPU of its interrupt."""

@@ -21,23 +21,13 @@ from mpbench.core.histogram import Histogram, interval
 from mpbench.core.lines import HistogramLine, OutliersLine, ProvenanceLine, SegmentsLine
 from mpbench.core.record import read
 from mpbench.deployment.fixture import DeployBench
-from mpbench.notification import collect, run
+from mpbench.notification import collect, measure, run
 from mpbench.notification.capabilities import Facilities, read_facilities
 from mpbench.notification.cpu_activity import of_snapshot
 from mpbench.notification.facts import EVENTS, SEGMENTS, Outlier
 from mpbench.notification.ftrace_session import FtraceSession, timing
 from mpbench.notification.live_histogram import Live
-from mpbench.notification.measure import (
-    EMULATED,
-    LATENCY,
-    Result,
-    as_sample,
-    measurements,
-    merged,
-    row,
-    shifts,
-    worst,
-)
+from mpbench.notification.measure import Result
 from mpbench.notification.parse import unpacked
 from mpbench.notification.stimulus import best_stimulus
 from mpbench.notification.target_options import limits, slower
@@ -162,7 +152,7 @@ class Notifications:
             least,
             at_end=self._read_snapshot,
         )
-        return evolve(found, outliers=worst(self._slowest))
+        return evolve(found, outliers=measure.worst(self._slowest))
 
     def _recorded(self, wanted: int, burst: int, while_sending: Callable[[], object]) -> Result:
         """Recorded event by event, for kernels without histograms: per recording as many as its buffer holds.
@@ -178,7 +168,7 @@ class Notifications:
             whole += [found] if found.counts.started == found.counts.ended else []
         if not whole:
             raise InvalidRun(f"all {ROUNDS} recordings ended inside a bottom half")
-        return functools.reduce(merged, whole)
+        return functools.reduce(measure.merged, whole)
 
     def _recording_of(self, count: int, burst: int, while_sending: Callable[[], object]) -> Result:
         """Decoded from raw pages if the board's buffer has a known layout, else from text."""
@@ -204,10 +194,12 @@ class Notifications:
         conditions: what the run was made under, e.g. {"load": "cpu"}; limits and baseline are for a run
         without any
         """
-        for measurement in measurements(found, {} if conditions else self.limits_us, dict(conditions)):
+        for measurement in measure.measurements(
+            found, {} if conditions else self.limits_us, dict(conditions)
+        ):
             self.bench.measure(measurement)
         source = f"{found.source}: {EVENTS[found.path]}; {self.conditions}"
-        source += f"; {EMULATED}" if self.bench.about.virtual else "; normal-world latency"
+        source += f"; {measure.EMULATED}" if self.bench.about.virtual else "; normal-world latency"
         self._histograms(found, conditions, source)
         self._outliers(found, conditions, source)
         medians = tuple(
@@ -215,9 +207,9 @@ class Notifications:
             for name, words in SEGMENTS.items()
             if name in found.segments and name != "total"
         )
-        self.bench.add(SegmentsLine(f"{LATENCY}, medians", medians, "µs", source, dict(conditions)))
+        self.bench.add(SegmentsLine(f"{measure.LATENCY}, medians", medians, "µs", source, dict(conditions)))
         if self.baseline is not None and not conditions:
-            for shift in shifts(self.baseline, found.segments):
+            for shift in measure.shifts(self.baseline, found.segments):
                 self.bench.measure(shift.measurement(self.slower))
         if not found.balance.holds:
             run_of = measured("notifications", "", conditions)
@@ -229,17 +221,17 @@ class Notifications:
         by_cpu = [({"segment": SEGMENTS["total"], "CPU": f"{cpu}"}, h) for cpu, h in found.by_cpu.items()]
         for own, histogram in (*by_segment, *by_cpu):
             buckets = tuple(histogram.buckets())
-            self.bench.add(HistogramLine(LATENCY, buckets, "ns", source, own | dict(conditions)))
+            self.bench.add(HistogramLine(measure.LATENCY, buckets, "ns", source, own | dict(conditions)))
 
     def _outliers(self, found: Result, conditions: Mapping[str, str], source: str) -> None:
-        samples = tuple(as_sample(outlier) for outlier in found.outliers)
+        samples = tuple(measure.as_sample(outlier) for outlier in found.outliers)
         if found.method == run.HISTOGRAM and not self.found.snapshots:
             source = f"{source}; {NO_SNAPSHOTS}"
         elif not samples:
             return
         self.bench.add(OutliersLine("slowest notifications", samples, source, dict(conditions)))
         if samples and self.live is not None and not conditions:
-            self.live.outliers(row(outlier) for outlier in found.outliers)
+            self.live.outliers(measure.row(outlier) for outlier in found.outliers)
 
     def cost(self, once: Histogram, twice: Histogram) -> None:
         """Record what one set of probes costs: the total's median with two sets, less that with one."""
@@ -347,7 +339,7 @@ def baseline(directory: str, here: Mapping[str, str]) -> Mapping[str, Histogram]
             {(int(low), int(high - low)): n for low, high, n in line.buckets}
         )
         for line in recorded.of(HistogramLine)
-        if line.name == LATENCY and line.conditions.keys() == {"segment"}
+        if line.name == measure.LATENCY and line.conditions.keys() == {"segment"}
     }
     if not found:
         raise UsageError(f"{directory}: no notification was timed in this run, or by an older version")

@@ -22,19 +22,8 @@ from collections.abc import Iterator, Mapping
 
 from attrs import frozen
 
+from mpbench.notification import facts
 from mpbench.notification.capabilities import BOTTOM_HALVES, Facilities
-from mpbench.notification.facts import (
-    CALL,
-    END,
-    IRQ,
-    PER_CPU,
-    QUEUE,
-    REQUEST,
-    RETURN,
-    SEGMENTS,
-    START,
-    THREADED,
-)
 
 BY_CPU = "total"
 WAKE_THREAD = 2
@@ -102,7 +91,7 @@ class FtracePlan:
 
 def plan(found: Facilities, tag: str, bands: tuple[tuple[int, int, int], ...]) -> FtracePlan:
     """The plan for a board's path. bands: (from, to, width) of buckets, in nanoseconds."""
-    per_cpu = found.path == PER_CPU
+    per_cpu = found.path == facts.PER_CPU
     links = tuple(_per_cpu(found, tag) if per_cpu else _threaded(found, tag))
     ours = {link.event: link for link in links if link.role}
     return FtracePlan(
@@ -136,7 +125,7 @@ def _context(found: Facilities, ours: Mapping[str, Trigger]) -> Iterator[Recorde
 
 def _probes(found: Facilities, tag: str) -> Iterator[str]:
     bottom = BOTTOM_HALVES[found.path]
-    if found.path == THREADED:
+    if found.path == facts.THREADED:
         yield f"p:{tag}/begin {bottom} irq=%{'x' if found.bits == 64 else 'r'}0:s32"
         yield f"r:{tag}/end {bottom}"
     elif found.kprobes:
@@ -150,7 +139,7 @@ def _synthetic(found: Facilities, tag: str, key: str) -> Iterator[str]:
     yield f"{tag}_q {key} id; u64 ti; u64 tq; u32 cpu"
     yield f"{tag}_s u64 ti; u64 tq; u64 ts; u32 cpu"
     yield f"{tag}_b u64 ti; u64 tq; u64 ts; u64 tb; u32 cpu"
-    yield f"{tag}_n {' '.join(f'u64 {name};' for name in SEGMENTS)} u32 cpu"
+    yield f"{tag}_n {' '.join(f'u64 {name};' for name in facts.SEGMENTS)} u32 cpu"
 
 
 def _hist(keys: str, rest: str, condition: str = "") -> str:
@@ -161,10 +150,10 @@ NOW = "common_timestamp"
 
 
 def _per_cpu(found: Facilities, tag: str) -> Iterator[Trigger]:
-    ours = f"function==0x{found.symbols[BOTTOM_HALVES[PER_CPU]]:x}"
+    ours = f"function==0x{found.symbols[BOTTOM_HALVES[facts.PER_CPU]]:x}"
     yield _interrupt(found)
     if found.kprobes:
-        yield _count(f"{tag}/ask", REQUEST, "common_cpu", ours.replace("function", "func"))
+        yield _count(f"{tag}/ask", facts.REQUEST, "common_cpu", ours.replace("function", "func"))
     yield from _queue("workqueue/workqueue_queue_work", tag, "work", ours)
     yield Trigger(f"synthetic/{tag}_q", _hist("id", "i1=ti,q1=tq,c1=cpu"))
     yield from _start("workqueue/workqueue_execute_start", tag, "work", ours)
@@ -192,28 +181,28 @@ def _count(event: str, role: str, key: str, condition: str) -> Trigger:
 
 def _interrupt(found: Facilities) -> Trigger:
     text = _hist("common_cpu", f"ti={NOW}:clock={CLOCK}", f'name=="{found.line}"')
-    return Trigger("irq/irq_handler_entry", text, IRQ, counts=True)
+    return Trigger("irq/irq_handler_entry", text, facts.IRQ, counts=True)
 
 
 def _queue(event: str, tag: str, key: str, condition: str) -> Iterator[Trigger]:
-    yield _count(event, QUEUE, key, condition)
+    yield _count(event, facts.QUEUE, key, condition)
     keep = f"w0={key},x0={NOW}-$ti,i0=$ti,q0={NOW},c0=common_cpu:clock={CLOCK}"
     action = f"onmatch(irq.irq_handler_entry).trace({tag}_q,$w0,$i0,$q0,$c0)"
-    yield Trigger(event, _hist("common_cpu", f"{keep}:{action}", condition), QUEUE, key)
+    yield Trigger(event, _hist("common_cpu", f"{keep}:{action}", condition), facts.QUEUE, key)
 
 
 def _start(event: str, tag: str, key: str, condition: str) -> Iterator[Trigger]:
     """A work item that is queued again before it starts passes on the later times. That is rare; the earlier
     request then has no sample."""
-    yield _count(event, START, "common_cpu", condition)
+    yield _count(event, facts.START, "common_cpu", condition)
     keep = f"x2={NOW}-$q1,i2=$i1,q2=$q1,c2=$c1,s2={NOW}:clock={CLOCK}"
     action = f"onmatch(synthetic.{tag}_q).trace({tag}_s,$i2,$q2,$s2,$c2)"
-    yield Trigger(event, _hist(key, f"{keep}:{action}", condition), START, key)
+    yield Trigger(event, _hist(key, f"{keep}:{action}", condition), facts.START, key)
 
 
 def _caller(found: Facilities) -> str:
     """Filter of processes that can be bottom halves; calls of others would only fill the tables."""
-    return 'COMM ~ "kworker/*"' if found.path == PER_CPU else f"common_pid=={found.thread}"
+    return 'COMM ~ "kworker/*"' if found.path == facts.PER_CPU else f"common_pid=={found.thread}"
 
 
 def _call(found: Facilities, tag: str) -> Iterator[Trigger]:
@@ -222,22 +211,22 @@ def _call(found: Facilities, tag: str) -> Iterator[Trigger]:
     keep = f"x4={NOW}-$s3,i4=$i3,q4=$q3,s4=$s3,c4=$c3,b4={NOW}:clock={CLOCK}"
     action = f"onmatch(synthetic.{tag}_s).trace({tag}_b,$i4,$q4,$s4,$b4,$c4)"
     yield Trigger(
-        "optee/optee_invoke_fn_begin", _hist("common_pid", f"{keep}:{action}", _caller(found)), CALL
+        "optee/optee_invoke_fn_begin", _hist("common_pid", f"{keep}:{action}", _caller(found)), facts.CALL
     )
     yield Trigger(f"synthetic/{tag}_b", _hist("common_pid", "i5=ti,q5=tq,s5=ts,b5=tb,c5=cpu"))
     end, keep = "optee/optee_invoke_fn_end", f"e5={NOW}:clock={CLOCK}"
     if found.bits == 32:
         keep = f"x5={NOW}:clock={CLOCK}:onchange($x5).trace({tag}_e,$x5)"
-    yield Trigger(end, _hist("common_pid", keep, _caller(found)), RETURN)
+    yield Trigger(end, _hist("common_pid", keep, _caller(found)), facts.RETURN)
     if found.bits == 32:
         yield Trigger(f"synthetic/{tag}_e", _hist("common_pid", "e5=te"))
 
 
 def _end(event: str, tag: str, condition: str) -> Iterator[Trigger]:
-    yield _count(event, END, "common_cpu", condition)
+    yield _count(event, facts.END, "common_cpu", condition)
     spans = "dq=$q5-$i5,ds=$s5-$q5,db=$b5-$s5,dr=$e5-$b5,dt=$e5-$i5,c6=$c5"
     action = f"onmatch(synthetic.{tag}_b).trace({tag}_n,$dq,$ds,$db,$dr,$dt,$c6)"
-    yield Trigger(event, _hist("common_pid", f"{spans}:clock={CLOCK}:{action}", condition), END)
+    yield Trigger(event, _hist("common_pid", f"{spans}:clock={CLOCK}:{action}", condition), facts.END)
 
 
 WRAP = 1 << 32
@@ -248,7 +237,7 @@ LOST = (1 << 64) - WRAP
 def _durations(
     tag: str, bands: tuple[tuple[int, int | None, int], ...], *, wrapped: bool
 ) -> Iterator[Trigger]:
-    for name in SEGMENTS:
+    for name in facts.SEGMENTS:
         for low, high, width in bands:
             keys = f"cpu,{name}.buckets={width}" if name == BY_CPU else f"{name}.buckets={width}"
             size = 4 * ENTRIES if name == BY_CPU else ENTRIES

@@ -157,18 +157,12 @@ again, it starts with no slowest notification. What is not needed is not sent.""
 
 @contextlib.contextmanager
 def timing(
-    session: Session,
-    found: Facilities,
-    bands: Sequence[tuple[int, int, int]],
-    *,
-    count: bool = True,
-    record: bool = False,
-    context: bool = True,
+    session: Session, found: Facilities, bands: Sequence[tuple[int, int, int]], **wanted: bool
 ) -> Iterator[FtraceSession]:
-    """A started FtraceSession, removed from the board afterwards."""
+    """A started FtraceSession, removed from the board afterwards; `wanted`: see FtraceSession.start()."""
     trace = FtraceSession(session, found, bands)
     try:
-        trace.start(count=count, record=record, context=context)
+        trace.start(**wanted)
         yield trace
     finally:
         trace.stop()

@@ -44,7 +44,6 @@ class Live:
 
     wanted: int
     capture: Any
-    note: str = ""
     out: Callable[[str], object] = sys.stdout.write
     terminal: bool = False
     _drawn: int = 0
@@ -54,7 +53,7 @@ class Live:
         """Display the notifications so far."""
         with self.capture.global_and_fixture_disabled():
             if self.terminal:
-                lines = [f"{h.total} of {self.wanted} notifications{self.note}", *bars(h), summary(h)]
+                lines = [f"{h.total} of {self.wanted} notifications", *bars(h), summary(h)]
                 back = f"\033[{self._drawn}A" if self._drawn else "\n"
                 self.out(back + "".join(f"\033[K{line}\n" for line in lines) + "\033[J")
                 self._drawn = len(lines)

@@ -7,8 +7,9 @@ Ref: Linux drivers/tee/optee/smc_abi.c (notif_pcpu_irq_handler, notif_irq_handle
 
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
+from typing import Any
 
-from attrs import evolve, field, frozen
+from attrs import astuple, evolve, field, frozen
 
 from mpbench.core.facts import Measurement
 from mpbench.core.histogram import Histogram, interval
@@ -123,7 +124,6 @@ class Result:
     by_cpu: Mapping[int, Histogram] = field(repr=False)
     sent: int | None = None
     moved: int = 0
-    notes: tuple[str, ...] = ()
     outliers: tuple[Outlier, ...] = ()
 
     @property
@@ -141,13 +141,12 @@ def merged(a: Result, b: Result) -> Result:
     """Two runs of one board as one: counts are added, distributions joined."""
     return evolve(
         a,
-        counts=_sum(a.counts, b.counts),
+        counts=Counts(*map(_added, astuple(a.counts, recurse=False), astuple(b.counts, recurse=False))),
         segments={name: a.segments.get(name, Histogram()) + h for name, h in b.segments.items()},
         by_cpu={cpu: a.by_cpu.get(cpu, Histogram()) + b.by_cpu.get(cpu, Histogram())
                 for cpu in sorted(a.by_cpu.keys() | b.by_cpu.keys())},
-        sent=None if a.sent is None or b.sent is None else a.sent + b.sent,
+        sent=_added(a.sent, b.sent),
         moved=a.moved + b.moved,
-        notes=tuple(dict.fromkeys([*a.notes, *b.notes])),
         outliers=worst([*a.outliers, *b.outliers]),
     )  # fmt: skip
 
@@ -185,20 +184,11 @@ def _us(ns: int) -> str:
     return f"{ns / 1e3:.1f}"
 
 
-def _sum(a: Counts, b: Counts) -> Counts:
-    def each(x: Mapping[int, int], y: Mapping[int, int]) -> dict[int, int]:
-        return {cpu: x.get(cpu, 0) + y.get(cpu, 0) for cpu in sorted(x.keys() | y.keys())}
-
-    return Counts(
-        table=each(a.table, b.table),
-        irqs=each(a.irqs, b.irqs),
-        requests=None if a.requests is None or b.requests is None else a.requests + b.requests,
-        queued=None if a.queued is None or b.queued is None else a.queued + b.queued,
-        started=a.started + b.started,
-        ended=a.ended + b.ended,
-        samples=a.samples + b.samples,
-        dropped=a.dropped + b.dropped,
-    )
+def _added(a: Any, b: Any) -> Any:
+    """Sum of two counts, in all or by CPU; None if one is not known."""
+    if isinstance(a, Mapping):
+        return {cpu: a.get(cpu, 0) + b.get(cpu, 0) for cpu in sorted(a.keys() | b.keys())}
+    return None if a is None or b is None else a + b
 
 
 def measurements(

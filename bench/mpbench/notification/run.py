@@ -4,12 +4,13 @@
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Protocol
 
 from mpbench.core.errors import InfrastructureError, InvalidRun
 from mpbench.core.histogram import BANDS, Histogram, of_values
+from mpbench.notification.capabilities import Facilities
 from mpbench.notification.collect import Collected
 from mpbench.notification.facts import END, IRQ, QUEUE, REQUEST, SEGMENTS, START, THREADED
+from mpbench.notification.ftrace_session import FtraceSession
 from mpbench.notification.measure import Counts, Result
 from mpbench.notification.parse import ALL_CPUS, Readout, readout, unpacked
 
@@ -19,32 +20,11 @@ PAUSE_S = 0.2
 BUCKETS = tuple((band.low_ns, band.high_ns, band.width_ns) for band in BANDS)
 
 
-class NotificationInterrupt(Protocol):
-    """The interrupt of notifications; Facilities is one."""
-
-    @property
-    def path(self) -> str:
-        """PER_CPU or THREADED of mpbench.notification.capabilities."""
-
-    @property
-    def line(self) -> str:
-        """Name in /proc/interrupts."""
-
-
-class Trace(Protocol):
-    """Counts of the kernel; FtraceSession is one."""
-
-    moved: int
-
-    def read(self, *, durations: bool = True, restart: bool = False, halt: bool = False) -> bytes:
-        """Everything counted so far; without durations it is short. See FtraceSession.read()."""
-
-
 _pause = threading.Event().wait
 
 
 def consistent(
-    trace: Trace,
+    trace: FtraceSession,
     line: str,
     idle: int | None = None,
     *,
@@ -65,14 +45,14 @@ def consistent(
     raise InvalidRun(f"no consistent snapshot: notifications arrived during all {READS} reads")
 
 
-def totals_so_far(trace: Trace, found: NotificationInterrupt) -> Histogram:
+def totals_so_far(trace: FtraceSession, found: Facilities) -> Histogram:
     """Total durations so far, consistent or not: for the live display only."""
     segments, _ = histograms(readout(unpacked(trace.read()), found.line).durations)
     return segments.get("total", Histogram())
 
 
 def listen(
-    trace: Trace, found: NotificationInterrupt, seconds: float, pause: Callable[[float], object] = _pause
+    trace: FtraceSession, found: Facilities, seconds: float, pause: Callable[[float], object] = _pause
 ) -> int:
     """Number of interrupts that come by themselves within `seconds`."""
     before = sum(consistent(trace, found.line, durations=False).table.values())
@@ -85,9 +65,7 @@ def under_way(found: Readout) -> int:
     return sum(found.hits.get(START, {}).values()) - sum(found.hits.get(END, {}).values())
 
 
-def result(
-    found: NotificationInterrupt, before: Readout, after: Readout, sent: int | None, moved: int
-) -> Result:
+def result(found: Facilities, before: Readout, after: Readout, sent: int | None, moved: int) -> Result:
     """Result of the notifications between two consistent readouts."""
     came = after.since(before)
     segments, by_cpu = histograms(came.durations)
@@ -140,8 +118,8 @@ def histograms(
 
 
 def measure(
-    trace: Trace,
-    found: NotificationInterrupt,
+    trace: FtraceSession,
+    found: Facilities,
     send: Callable[[int], int | None],
     samples: int,
     least: int | None = None,
@@ -175,7 +153,7 @@ def measure(
 
 
 def recorded(
-    trace: Trace, found: NotificationInterrupt, send: Callable[[int], int | None], samples: int
+    trace: FtraceSession, found: Facilities, send: Callable[[int], int | None], samples: int
 ) -> tuple[Readout, Readout, int | None]:
     """Provoke `samples` notifications and record exactly those between two consistent readouts.
 
@@ -193,7 +171,7 @@ def recorded(
 
 
 def followed(
-    found: NotificationInterrupt,
+    found: Facilities,
     recording: Collected,
     table: Mapping[int, int],
     *,

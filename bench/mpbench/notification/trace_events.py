@@ -183,8 +183,3 @@ def follow(trace_events: Iterable[TraceEvent]) -> Followed:
             at, asked, on, began, call = called.pop(pid)
             found.samples.append(Sample(at, asked, began, call, returned[pid], on, cpu))
     return found
-
-
-def outliers(samples: Iterable[Sample], number: int) -> Iterator[Sample]:
-    """The longest samples, longest first."""
-    yield from sorted(samples, key=lambda s: s.irq - s.done)[:number]
