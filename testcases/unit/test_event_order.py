@@ -4,8 +4,8 @@
 import pytest
 
 from mpbench.notification.facts import CALL, QUEUE, START
-from mpbench.notification.trace_events import TraceEvent
-from testcases.event_order import interleaved
+from mpbench.notification.trace_events import Sample, TraceEvent
+from testcases.event_order import interleaved, text_is_early
 
 WORK, WORKER = "work", 7
 
@@ -34,3 +34,11 @@ def test_requests_one_after_another():
 def test_interleaved_requests(found):
     """Requests that overlap, and a recording that cuts a bottom half off from its request."""
     assert interleaved(events(*found))
+
+
+def test_text_with_an_early_time():
+    """Times of the text may differ by its resolution; one that is earlier by more is found."""
+    raw = Sample(10_400, 20_600, 30_000, 40_000, 50_000, 0, 0)
+    assert not text_is_early([raw], [Sample(10_000, 21_000, 30_000, 40_000, 50_000, 0, 0)])
+    assert text_is_early([raw], [Sample(10_000, 19_000, 30_000, 40_000, 50_000, 0, 0)])
+    assert not text_is_early([], [])
