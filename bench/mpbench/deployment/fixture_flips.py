@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Fixture `flips`: random bit flips of a signed image, as many as option --bench-flips gives."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +15,14 @@ def flips(bench: DeployBench, request: Any) -> Flips:
     """Deploys random bit flips of an image, each compared with the twin; see --bench-flips, --bench-seed."""
     options = request.config.option
     path = Path(options.bench_corpus) if options.bench_corpus else None
-    report = _reporter(request.config.pluginmanager.getplugin("capturemanager"))
-    return Flips(bench, options.bench_flips, options.bench_seed, Corpus.open(path), report)
-
-
-def _reporter(capture: Any) -> Callable[[str], None]:
-    """Prints a line although pytest captures the test's output."""
+    capture = request.config.pluginmanager.getplugin("capturemanager")
 
     def report(line: str) -> None:
+        """Print a line although pytest captures the test's output."""
         if capture is None:
             print(line, flush=True)
             return
         with capture.global_and_fixture_disabled():
             print(f"\n{line}", end="", flush=True)
 
-    return report
+    return Flips(bench, options.bench_flips, options.bench_seed, Corpus.open(path), report)

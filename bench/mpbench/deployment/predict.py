@@ -4,7 +4,7 @@
 from mpbench.deployment.facts import ZEROS, DeployFacts, MemoryRange, memory_word
 from mpbench.twin import linux
 from mpbench.twin.profile import Profile
-from mpbench.twin.values import Outcome, Write, flatten, hashed, zeros_sha256
+from mpbench.twin.values import Outcome, flatten, hashed, zeros_sha256
 
 Place = tuple[int, int]
 """Physical address and size."""
@@ -70,13 +70,8 @@ def has_vectors(outcome: Outcome, profile: Profile | None) -> bool:
 
 def constant(outcome: Outcome) -> list[MemoryRange]:
     """Memory that stays as it was loaded while the firmware runs."""
-    return [_range(write, outcome.image) for write in flatten(outcome.constant)]
-
-
-def _range(write: Write, image: bytes | memoryview) -> MemoryRange:
-    found = hashed(write, image)
-    zeros = found.sha256 == zeros_sha256(write.size)
-    return MemoryRange(write.pa, write.size, ZEROS if zeros else found.sha256)
+    found = [(w.pa, w.size, hashed(w, outcome.image).sha256) for w in flatten(outcome.constant)]
+    return [MemoryRange(pa, n, ZEROS if digest == zeros_sha256(n) else digest) for pa, n, digest in found]
 
 
 def to_look_at(outcome: Outcome, profile: Profile, core: str) -> tuple[Place, ...]:

@@ -5,7 +5,7 @@ import functools
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -76,11 +76,9 @@ class Notifications:
     _snapshot_bytes: int = 0
     _slowest: list[Outlier] = field(factory=list)
 
-    @contextmanager
-    def traced(self, **wanted: bool) -> Iterator[FtraceSession]:
+    def traced(self, **wanted: bool) -> AbstractContextManager[FtraceSession]:
         """A started FtraceSession, removed afterwards; `wanted`: see FtraceSession.start()."""
-        with timing(self.bench.board.session, self.found, run.BUCKETS, **wanted) as trace:
-            yield trace
+        return timing(self.bench.board.session, self.found, run.BUCKETS, **wanted)
 
     def send(self, count: int, burst: int = 1) -> int | None:
         """Provoke notifications at the rate of the run, in parts, with a live histogram if it is wanted.
@@ -88,12 +86,12 @@ class Notifications:
         Number of notifications sent, None if they come by themselves.
         """
         if self.trace is None:
-            return self._send(count, burst)
+            return self.stimulus.send(count, self.rate_hz, burst, lambda _: True)
         sent = []
         part = max(1, round(self.rate_hz * SHOW_EVERY_S) if self.live else self.samples // PARTS)
         for start in range(0, count, part):
             number = min(part, count - start)
-            sent.append(self._send(number, burst))
+            sent.append(self.stimulus.send(number, self.rate_hz, burst, lambda _: True))
             self._since_snapshot += number
             if self._since_snapshot >= max(LEAST_PART, self.samples // PARTS):
                 self._read_snapshot()
@@ -110,9 +108,6 @@ class Notifications:
         if self._snapshot_bytes < MOST_SNAPSHOT_BYTES and (packed := self.trace.worst()):
             self._snapshot_bytes += len(packed)
             self._slowest += of_snapshot(unpacked(packed), collect.roles_of(self.trace.plan.context))
-
-    def _send(self, count: int, burst: int) -> int | None:
-        return self.stimulus.send(count, self.rate_hz, burst, lambda _: True)
 
     def run(
         self,
@@ -290,6 +285,7 @@ def notifications(
         samples = min(samples, LISTENED)
         if notification_trace and not run.listen(notification_trace, notification_facilities, LISTEN_S):
             pytest.skip(NO_SOURCE.format(seconds=LISTEN_S))
+    capture = request.config.pluginmanager.getplugin("capturemanager")
     return Notifications(
         bench,
         notification_facilities,
@@ -298,19 +294,10 @@ def notifications(
         samples,
         option.bench_rate,
         notification_trace,
-        live(request.config),
+        Live(option.bench_samples, capture, terminal=sys.stdout.isatty()) if option.bench_live else None,
         baselines(option.bench_baseline, bench.about.provenance.entries),
         slower(target.env.config),
     )
-
-
-def live(config: Any) -> Live | None:
-    """Live histogram in the terminal, None without --bench-live."""
-    option = config.option
-    if not option.bench_live:
-        return None
-    capture = config.pluginmanager.getplugin("capturemanager")
-    return Live(option.bench_samples, capture, terminal=sys.stdout.isatty())
 
 
 SAME = ("model", "kernel", "op-tee")

@@ -39,18 +39,13 @@ def tables(text: str) -> Iterator[HistTable]:
     """The histograms of one event. InfrastructureError if a table is truncated."""
     starts = [*(found.start() for found in TRIGGER.finditer(text)), len(text)]
     for begin, end in pairwise(starts):
-        yield _table(text[begin:end])
-
-
-def _table(text: str) -> HistTable:
-    found = TRIGGER.match(text)
-    trigger = found[1] if found else ""
-    totals = {name: int(n) for name, n in TOTAL.findall(text)}
-    rows = tuple(
-        ({name: int(low) for name, low in KEY.findall(keys)}, int(hits)) for keys, hits in ROW.findall(text)
-    )
-    if totals.keys() != {"Hits", "Entries", "Dropped"}:
-        raise InfrastructureError(f"a histogram of the kernel is truncated: {trigger or text[:80]!r}")
-    counted = sum(hits for _, hits in rows)
-    consistent = len(rows) == totals["Entries"] and counted == totals["Hits"]
-    return HistTable(trigger, rows, totals["Hits"], totals["Dropped"], consistent)
+        table = text[begin:end]
+        trigger = TRIGGER.findall(table)[0]
+        totals = {name: int(n) for name, n in TOTAL.findall(table)}
+        found = ((KEY.findall(keys), int(hits)) for keys, hits in ROW.findall(table))
+        rows = tuple(({name: int(low) for name, low in keys}, hits) for keys, hits in found)
+        if totals.keys() != {"Hits", "Entries", "Dropped"}:
+            raise InfrastructureError(f"a histogram of the kernel is truncated: {trigger!r}")
+        counted = sum(hits for _, hits in rows)
+        consistent = len(rows) == totals["Entries"] and counted == totals["Hits"]
+        yield HistTable(trigger, rows, totals["Hits"], totals["Dropped"], consistent)

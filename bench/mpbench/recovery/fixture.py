@@ -116,14 +116,6 @@ class Crashes:
 
         live_ms, failures, beats: other words for its mailbox; None: no word.
         """
-        under_test = self._under_test(core, name)
-        names = {LIVE_MS: "live_ms", FAILURES: "failures", BEATS: "beats"}
-        under_test.write({at: mailbox.get(word, 0) for at, word in names.items()})
-        self._firmware_under_test[core] = under_test
-        self.bench.deploy(core, under_test.image, under_test.identity).check("errno", "state", "beating")
-        return under_test
-
-    def _under_test(self, core: str, name: str) -> FirmwareUnderTest:
         board = self._board
         subject = Subject(
             core=core,
@@ -137,7 +129,13 @@ class Crashes:
         )
         memory = CoreMemory(board.session, board.remoteproc, core)
         mailbox_da = trace_da(self._firmware(name, core)) + MAILBOX
-        return FirmwareUnderTest(name, self.image(name, core), mailbox_da, subject, memory, board.kmsg.mark())
+        image, mark = self.image(name, core), board.kmsg.mark()
+        under_test = FirmwareUnderTest(name, image, mailbox_da, subject, memory, mark)
+        names = {LIVE_MS: "live_ms", FAILURES: "failures", BEATS: "beats"}
+        under_test.write({at: mailbox.get(word, 0) for at, word in names.items()})
+        self._firmware_under_test[core] = under_test
+        self.bench.deploy(core, image, under_test.identity).check("errno", "state", "beating")
+        return under_test
 
     def fail(self, core: str, times: int = 1) -> None:
         """Have the running firmware fail now, in its own way; its watchdog reports it to Linux."""

@@ -10,7 +10,7 @@ from mpbench.core.errors import UsageError
 from mpbench.recovery.facts import DumpFacts
 from mpbench.twin.loader import load
 from mpbench.twin.profile import Core, Profile
-from mpbench.twin.values import Outcome, Write, flatten, hashed
+from mpbench.twin.values import Outcome, flatten, hashed
 
 VECTORS = struct.Struct("<2I")
 """Initial stack pointer and reset vector. Ref: Arm v7-M Architecture Reference Manual, B1.5.3"""
@@ -28,15 +28,14 @@ def dump(profile: Profile, core: str, image: bytes, *, identity: str, boot: int)
     known = profile.core(core)
     return DumpFacts(
         segments=" ".join(f"{r.da:#x}+{r.size:#x}" for r in known.regions),
-        unchanged=" ".join(_place(known, w, outcome) for w in flatten(outcome.constant)),
+        unchanged=" ".join(
+            f"{_da(known, w.pa):#x}+{w.size:#x}:{hashed(w, outcome.image).sha256}"
+            for w in flatten(outcome.constant)
+        ),
         vectors=_vectors(known, outcome),
         identity=identity,
         boot=boot,
     )
-
-
-def _place(core: Core, write: Write, outcome: Outcome) -> str:
-    return f"{_da(core, write.pa):#x}+{write.size:#x}:{hashed(write, outcome.image).sha256}"
 
 
 def _da(core: Core, pa: int) -> int:
