@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-OWN_TESTS = tuple(Path(__file__).with_name(name) for name in ("unit", "contract", "peer", "faults"))
+TESTCASES = Path(__file__).with_name("testcases")
+OWN_TESTS = tuple(TESTCASES / name for name in ("unit", "contract", "peer", "faults"))
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell without job control starts a background process like that, and children inherit it.
