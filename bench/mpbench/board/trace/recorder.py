@@ -50,7 +50,7 @@ LEFT = f"""
 {{ ls {TRACING}/instances | sed 's/c$//'; sed -n 's,^.:\\([^/]*\\)/.*,\\1,p' {TRACING}/kprobe_events
 sed 's/_.*//' {TRACING}/synthetic_events; }} 2>/dev/null | sort -u | sed -n '/^{PREFIX}[0-9a-f]*x[0-9]*$/p'
 """
-"""Names of recorders that anything on the board belongs to."""
+"""Names of recorders that own anything on the board."""
 
 ORPHANS = f"""
 for tag in $({LEFT}); do
@@ -145,5 +145,5 @@ class TraceRecorder:
 
 
 def leftovers(session: Session) -> list[str]:
-    """Names of all recorders, of this run or others, that anything on the board belongs to."""
+    """Names of all recorders, of this run or others, that own anything on the board."""
     return session.execute(LEFT).text.split()
