@@ -31,9 +31,6 @@ REOPEN_EVERY_S = 0.2
 WINDOW = 8 << 20
 """expect() searches at most this many bytes; older ones are skipped there, and stay in the log."""
 
-Pattern = Any
-"""What pexpect takes: str, bytes, compiled, pexpect.TIMEOUT, pexpect.EOF, or a list of these."""
-
 
 @target_factory.reg_driver
 @attr.s(eq=False)
@@ -133,9 +130,10 @@ class ConsoleRecorder(Driver, ConsoleProtocol):
 
     @active
     @stepped(args=["pattern"], result=True)
-    def expect(self, pattern: Pattern, timeout: float = -1) -> tuple[int, bytes, Any, Any]:
+    def expect(self, pattern: Any, timeout: float = -1) -> tuple[int, bytes, Any, Any]:
         """Wait for the first of some patterns; index, bytes before it, match, matched bytes.
 
+        pattern: str, bytes, compiled, pexpect.TIMEOUT, pexpect.EOF, or a list of these
         timeout: seconds; -1 for 30. Without pexpect.TIMEOUT among the patterns it is raised.
         """
         compiled = self._compiler.compile_pattern_list(pattern)

@@ -201,11 +201,8 @@ class RemoteprocDriver(Driver):
     def manager(self, core: str) -> Manager:
         """Who manages the core: fw_format where the kernel has it, else compatible and TA."""
         found = self.attributes(core, "fw_format", "device/of_node/compatible")
-        return manager_of(
-            found["fw_format"],
-            found["device/of_node/compatible"].split("\0"),
-            tee.tee(self.session).has(TA_UUID),
-        )
+        compatible = found["device/of_node/compatible"].split("\0")
+        return manager_of(found["fw_format"], compatible, tee.tee(self.session).has(TA_UUID))
 
     def firmware_path(self, name: str) -> str:
         """Path at which the kernel finds the firmware file `name`."""

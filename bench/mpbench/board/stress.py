@@ -4,6 +4,7 @@
 import contextlib
 import threading
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 
 from mpbench.board.protocols import RemoteProcess, Session
 from mpbench.core.errors import InfrastructureError
@@ -25,18 +26,14 @@ def running(session: Session, command: str) -> Iterator[RemoteProcess]:
         found.close()
 
 
-@contextlib.contextmanager
-def cpu(session: Session) -> Iterator[None]:
+def cpu(session: Session) -> AbstractContextManager[RemoteProcess]:
     """More busy processes than CPUs, niced so that the measuring shell is still scheduled."""
-    with running(session, BUSY):
-        yield
+    return running(session, BUSY)
 
 
-@contextlib.contextmanager
-def memory(session: Session) -> Iterator[None]:
+def memory(session: Session) -> AbstractContextManager[RemoteProcess]:
     """Memory writes in blocks larger than the caches of these SoCs."""
-    with running(session, MEMORY):
-        yield
+    return running(session, MEMORY)
 
 
 @contextlib.contextmanager

@@ -59,24 +59,16 @@ class BatchRead:
         mark = b"\n==> " + self.prefix.encode()
         before, *pieces = (b"\n" + reply.stdout).split(mark)
         first, rest = (_content(pieces[i], p) if pieces else None for i, p in ((0, _FIRST), (-1, _LAST)))
-        if before.strip(b"\n") or first != b"" or rest is None:
-            raise self._unparsed(reply)
-        return self._in_order(pieces[1:-1], reply), rest
-
-    def _in_order(self, pieces: list[bytes], reply: Reply) -> list[bytes | None]:
         found: list[bytes | None] = []
-        at = 0
+        at, last = 1, len(pieces) - 1
         for path in self.paths:
-            found.append(_content(pieces[at], path) if at < len(pieces) else None)
+            found.append(_content(pieces[at], path) if at < last else None)
             at += found[-1] is not None
-        if at != len(pieces):
-            raise self._unparsed(reply)
-        return found
-
-    def _unparsed(self, reply: Reply) -> InfrastructureError:
-        return InfrastructureError(
-            f"reading {len(self.paths)} files at once failed: exit code {reply.code} {reply.error}"
-        )
+        if before.strip(b"\n") or first != b"" or rest is None or at != last:
+            raise InfrastructureError(
+                f"reading {len(self.paths)} files at once failed: exit code {reply.code} {reply.error}"
+            )
+        return found, rest
 
     def failures(self, reply: Reply) -> dict[str, str] | None:
         """path → errno's name of each unreadable file; None if a message does not name its file."""

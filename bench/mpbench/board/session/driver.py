@@ -58,6 +58,7 @@ class SessionDriver(CommandForms, FileForms, Driver):
     Every failure between the lab host and the board raises InfrastructureError with a message of one line.
     """
 
+    skip_deactivate_on_export = True  # other clients may use the board's SSH server at the same time
     bindings = {"networkservice": "NetworkService"}  # noqa: RUF012 - labgrid's convention
     priorities = {CommandProtocol: 20, FileTransferProtocol: 20}  # noqa: RUF012 - labgrid's convention
 
@@ -83,11 +84,6 @@ class SessionDriver(CommandForms, FileForms, Driver):
 
     def on_deactivate(self) -> None:
         self._close()
-
-    @property
-    def skip_deactivate_on_export(self) -> bool:
-        """Other clients may use the board's SSH server at the same time."""
-        return True
 
     @property
     def _where(self) -> str:

@@ -61,8 +61,9 @@ class SerialShellDriver(CommandForms, Driver):
                 f"a command for a serial console has at most {LONGEST_LINE} bytes, not {len(line)}"
             )
         for number in range(1 if once else self.tries):
-            if number:
-                self._interrupt()
+            if number:  # ^C ends an open quote or a hanging command; the shell drops input right after it
+                self.console.write(b"\x03")
+                self.console.settle(SETTLED_AFTER_S, timeout=1.0)
             reply = self._try(line, timeout_s or self.try_timeout_s)
             if reply is not None:
                 return reply
@@ -81,8 +82,3 @@ class SerialShellDriver(CommandForms, Driver):
                 return reply
             position = found.start + 1
         return None
-
-    def _interrupt(self) -> None:
-        """^C ends an open quote or a hanging command; the shell drops input right after it, so wait."""
-        self.console.write(b"\x03")
-        self.console.settle(SETTLED_AFTER_S, timeout=1.0)

@@ -229,12 +229,9 @@ class ReplyReader:
     def _find_code(self, since: int) -> None:
         if self._out_end < 0:
             self._out_end = self._out.find(self._tail, max(self._start, since - len(self._tail)))
-        if self._out_end >= 0:
-            line_end = self._out.find(b"\n", self._out_end)
-            if line_end >= 0:
-                self._take_last_line(bytes(self._out[self._out_end + len(self._tail) : line_end]))
-
-    def _take_last_line(self, text: bytes) -> None:
+        if self._out_end < 0 or (line_end := self._out.find(b"\n", self._out_end)) < 0:
+            return
+        text = bytes(self._out[self._out_end + len(self._tail) : line_end])
         code, _, stderr = text.partition(b" ")
         if not code.isdigit() or stderr not in (b"", b"e"):
             raise InfrastructureError(f"a reply ends with {text[:40]!r} instead of its exit code")

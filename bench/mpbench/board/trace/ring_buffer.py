@@ -194,8 +194,7 @@ class _Walk:
         pages = data.reshape(-1, self.where.page_size)
         commit, lost = self._commits(pages)
         times = np.ascontiguousarray(pages[:, :8]).view("<u8")[:, 0]
-        found = self._walk(data, times.copy(), commit)
-        ids, stamps, at, self.lengths = found
+        ids, stamps, at, self.lengths = self._walk(data, times.copy(), commit)
         self._in_order(stamps, at, last_ns)
         return Events(ids, stamps, at, data, lost)
 
