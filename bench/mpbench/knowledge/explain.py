@@ -7,7 +7,7 @@ from collections.abc import Callable
 from attrs import frozen
 
 from mpbench.layout import Tee, tee_name
-from mpbench.twin.reasons import REASONS, Reason
+from mpbench.twin.reasons import REASONS
 
 
 @frozen
@@ -67,8 +67,31 @@ ADVICE: dict[int, tuple[str, ...]] = {
 }  # fmt: skip
 
 
-def of_code(code: int, line: str) -> Explanation:
+NOT_OF_A_LOAD = {
+    *("never-loaded", "unknown-command", "wrong-parameters", "release-unknown-core"),
+    *("nothing-loaded", "not-running", "no-core-dump"),
+}
+
+Explains = Callable[[str, re.Match[str]], Explanation]
+"""(line, match of the pattern in it) → its explanation."""
+
+
+def known(meaning: str, causes: tuple[str, ...] = (), advice: tuple[str, ...] = ()) -> Explains:
+    """Explains a line whose meaning does not depend on its numbers."""
+    return lambda line, _: Explanation(line, meaning, causes, advice)
+
+
+def of_reasons(*names: str) -> Explains:
+    """Explains a line that only certain reasons print."""
+    reasons = [REASONS[n] for n in names]
+    code = reasons[0].code or 0
+    meaning = f"{tee_name(code)} ({code:#010x}), check {reasons[0].check}"
+    return known(meaning, tuple(r.text for r in reasons), ADVICE.get(code, ()))
+
+
+def _coded(line: str, found: re.Match[str]) -> Explanation:
     """All reasons with a TEE result; for a line that names LOAD_FW, only those of that command."""
+    code = int(found[1], 16)
     same = [r for r in REASONS.values() if r.code == code and not r.name.startswith("platform")]
     if "LOAD_FW" in line:
         same = [r for r in same if r.name not in NOT_OF_A_LOAD] or same
@@ -76,86 +99,39 @@ def of_code(code: int, line: str) -> Explanation:
     return Explanation(line, f"{tee_name(code)} ({code:#010x})", causes, ADVICE.get(code, ()))
 
 
-NOT_OF_A_LOAD = {
-    *("never-loaded", "unknown-command", "wrong-parameters", "release-unknown-core"),
-    *("nothing-loaded", "not-running", "no-core-dump"),
+_LINUX_ELF = known(
+    "Linux's own ELF loader found no ELF in the file: this core is managed by Linux, not by OP-TEE",
+    ("a signed image was given to the plain remoteproc driver", "the file is not an ELF at all"),
+    (
+        "to load signed images, the core's device tree node must be the TEE variant (compatible ...-tee)",
+        "to load without OP-TEE, give the plain ELF instead of the signed image",
+    ),
+)
+_BOOT_ERRNO = {
+    2: (
+        "the firmware file was not found below /lib/firmware",
+        "check the name in /sys/class/remoteproc/*/firmware",
+    ),
+    5: ("the TEE refused the firmware; its code is in the line before (`TEE err: ...`)", "explain that line"),
+    12: (
+        "no memory: a carve-out or a resource is too large",
+        "check the resource table and the reserved memory",
+    ),
+    16: (
+        "the core is busy, or was left loaded by a failed recovery",
+        "unbind and bind the driver, or reboot",
+    ),
+    517: ("the driver waits for another one", "is OP-TEE's driver loaded, and tee-supplicant running?"),
 }
-
-
-def of_reasons(*names: str) -> Callable[[str, re.Match[str]], Explanation]:
-    """Explains a line that only certain reasons print."""
-
-    def make(line: str, _: re.Match[str]) -> Explanation:
-        reasons = [REASONS[n] for n in names]
-        return Explanation(line, meaning(reasons[0]), tuple(r.text for r in reasons), advice_for(reasons))
-
-    return make
-
-
-def meaning(reason: Reason) -> str:
-    """Code and check of a reason."""
-    return f"{tee_name(reason.code or 0)} ({reason.code or 0:#010x}), check {reason.check}"
-
-
-def advice_for(reasons: list[Reason]) -> tuple[str, ...]:
-    """Advice of the first reason's code."""
-    return ADVICE.get(reasons[0].code or 0, ())
-
-
-def _coded(line: str, found: re.Match[str]) -> Explanation:
-    return of_code(int(found[1], 16), line)
-
-
-def _linux_elf(line: str, _: re.Match[str]) -> Explanation:
-    return Explanation(
-        line,
-        "Linux's own ELF loader found no ELF in the file: this core is managed by Linux, not by OP-TEE",
-        ("a signed image was given to the plain remoteproc driver", "the file is not an ELF at all"),
-        (
-            "to load signed images, the core's device tree node must be the TEE variant (compatible ...-tee)",
-            "to load without OP-TEE, give the plain ELF instead of the signed image",
-        ),
-    )
 
 
 def _boot_failed(line: str, found: re.Match[str]) -> Explanation:
     number = int(found[1])
     if number == 22:
-        return _linux_elf(line, found)
-    known = {
-        2: (
-            "the firmware file was not found below /lib/firmware",
-            "check the name in /sys/class/remoteproc/*/firmware",
-        ),
-        5: (
-            "the TEE refused the firmware; its code is in the line before (`TEE err: ...`)",
-            "explain that line",
-        ),
-        12: (
-            "no memory: a carve-out or a resource is too large",
-            "check the resource table and the reserved memory",
-        ),
-        16: (
-            "the core is busy, or was left loaded by a failed recovery",
-            "unbind and bind the driver, or reboot",
-        ),
-        517: ("the driver waits for another one", "is OP-TEE's driver loaded, and tee-supplicant running?"),
-    }
-    meaning_, advice = known.get(
-        number, (f"errno {number} from the remoteproc driver", "read the lines before")
-    )
-    return Explanation(line, meaning_, (), (advice,))
-
-
-def known(
-    meaning: str, causes: tuple[str, ...] = (), advice: tuple[str, ...] = ()
-) -> Callable[[str, re.Match[str]], Explanation]:
-    """Explains a line whose meaning does not depend on its numbers."""
-
-    def make(line: str, _: re.Match[str]) -> Explanation:
-        return Explanation(line, meaning, causes, advice)
-
-    return make
+        return _LINUX_ELF(line, found)
+    unknown = (f"errno {number} from the remoteproc driver", "read the lines before")
+    meaning, advice = _BOOT_ERRNO.get(number, unknown)
+    return Explanation(line, meaning, (), (advice,))
 
 
 _NO_FILE = known(
@@ -187,29 +163,18 @@ _NO_CIPHER_KEY = known(
     (),
     ("write the key to the fuses, or load the firmware that is only signed",),
 )
+_MISSING_TABLE = known(
+    "the firmware has no .resource_table section",
+    ("the linker script does not keep it, or --gc-sections dropped it",),
+    ("harmless unless trace or rpmsg are wanted; else KEEP(*(.resource_table)) in a PT_LOAD",),
+)
+_CRASHED = known(
+    "the core crashed and the kernel starts it again; the TEE authenticates signed firmware again",
+    ("the core's watchdog fired, or the firmware reported a fault",),
+    ("read the firmware's trace (debugfs trace0) and the core dump before they are gone",),
+)
 
-
-def _missing_table(line: str, _: re.Match[str]) -> Explanation:
-    return Explanation(
-        line,
-        "the firmware has no .resource_table section",
-        ("the linker script does not keep it, or --gc-sections dropped it",),
-        ("harmless unless trace or rpmsg are wanted; else KEEP(*(.resource_table)) in a PT_LOAD",),
-    )
-
-
-def _already(line: str, _: re.Match[str]) -> Explanation:
-    return Explanation(
-        line,
-        "the core crashed and the kernel starts it again; the TEE authenticates signed firmware again",
-        ("the core's watchdog fired, or the firmware reported a fault",),
-        ("read the firmware's trace (debugfs trace0) and the core dump before they are gone",),
-    )
-
-
-_PARSE_REASONS = ("elf-ident", "elf-too-small", "elf-sections-outside", "elf-no-segments")
-
-PATTERNS: tuple[tuple[str, Callable[[str, re.Match[str]], Explanation]], ...] = (
+PATTERNS: tuple[tuple[str, Explains], ...] = (
     (r"TEE err: *(?:0x)?([0-9a-fA-F]{8})", _coded),
     (r"Unsupported signature type", of_reasons("unknown-signtype")),
     (r"Failed to verify signature, res = 0x([0-9a-fA-F]{8})", _coded),
@@ -229,15 +194,15 @@ PATTERNS: tuple[tuple[str, Callable[[str, re.Match[str]], Explanation]], ...] = 
         r"Failed to parse firmware",
         of_reasons("elf-ident", "elf-too-small", "elf-sections-outside", "elf-no-segments"),
     ),
-    (r"Image is corrupted \(bad magic\)|Image is too small|Unsupported class", _linux_elf),
+    (r"Image is corrupted \(bad magic\)|Image is too small|Unsupported class", _LINUX_ELF),
     (r"Direct firmware load for .* failed with error -2|request_firmware failed: -2", _NO_FILE),
     (r"sys_open_ta_bin\(80a4c275|80a4c275-0a47-4905-8285-1486a9771a08", _NO_TA),
     (r"bad phdr da|Failed to load program segments", _OUTSIDE),
     (r"null encrypted key|Can't find oem_rproc_enc_key", _NO_CIPHER_KEY),
     (r"write error: Input/output error", _EIO),
     (r"Boot failed: -(\d+)", _boot_failed),
-    (r"resource table (?:not found|header not found)|No resource table", _missing_table),
-    (r"crash detected in", _already),
+    (r"resource table (?:not found|header not found)|No resource table", _MISSING_TABLE),
+    (r"crash detected in", _CRASHED),
     (r"\b(?:0x)?([fF]{4}[0-9a-fA-F]{4}|[fF]010000[0-9a-fA-F])\b", _coded),
 )
 

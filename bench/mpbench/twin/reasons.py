@@ -26,19 +26,8 @@ class Reason:
     where: str
 
 
-REASONS: dict[str, Reason] = {}
-
-
-def _add(check: str, code: Tee | None, where: str, rows: dict[str, str]) -> None:
-    for name, text in rows.items():
-        REASONS[name] = Reason(name, check, None if code is None else int(code), text, where)
-
-
-_add(
-    "0 state",
-    Tee.SUCCESS,
-    "C remoteproc_load_fw, TA_InvokeCommandEntryPoint",
-    {
+_ROWS: dict[tuple[str, Tee | None, str], dict[str, str]] = {
+    ("0 state", Tee.SUCCESS, "C remoteproc_load_fw, TA_InvokeCommandEntryPoint"): {
         "loaded": "every check passed; the segments are in the core's memory",
         "already-loaded": "a firmware is loaded already: the new image is not read",
         "started": "the core runs",
@@ -49,269 +38,130 @@ _add(
         "session-open": "a session with the TA is open",
         "table": "address and size of the resource table, zero when there is none",
     },
-)
-_add(
-    "0 state",
-    Tee.BAD_STATE,
-    "C remoteproc_load_fw, remoteproc_start_fw, remoteproc_stop_fw, remoteproc_release_fw",
-    {
+    (
+        "0 state",
+        Tee.BAD_STATE,
+        "C remoteproc_load_fw, remoteproc_start_fw, remoteproc_stop_fw, remoteproc_release_fw",
+    ): {
         "core-is-running": "the core runs: stop it first",
         "nothing-loaded": "no firmware is loaded for this core",
         "not-running": "the firmware is loaded but was never started",
     },
-)
-_add(
-    "0 state",
-    Tee.BAD_PARAMETERS,
-    "C remoteproc_find_firmware, TA_InvokeCommandEntryPoint",
-    {
+    ("0 state", Tee.BAD_PARAMETERS, "C remoteproc_find_firmware, TA_InvokeCommandEntryPoint"): {
         "never-loaded": "nothing was loaded for this processor id since boot",
         "unknown-command": "no such command",
         "wrong-parameters": "the parameter types are not those of the command",
     },
-)
-_add(
-    "0 state",
-    Tee.BAD_PARAMETERS,
-    "D stm32_rproc_clean_up_memories",
-    {
-        "release-unknown-core": "the platform has no core with this processor id",
+    ("0 state", Tee.BAD_PARAMETERS, "D stm32_rproc_clean_up_memories"): {
+        "release-unknown-core": "the platform has no core with this processor id"
     },
-)
-_add(
-    "0 state",
-    Tee.NOT_IMPLEMENTED,
-    "C TA_InvokeCommandEntryPoint",
-    {
-        "no-core-dump": "the core dump command is not implemented",
+    ("0 state", Tee.NOT_IMPLEMENTED, "C TA_InvokeCommandEntryPoint"): {
+        "no-core-dump": "the core dump command is not implemented"
     },
-)
-_add(
-    "0 state",
-    Tee.BAD_PARAMETERS,
-    "C remoteproc_load_fw",
-    {
-        "empty-image": "the image has no bytes",
+    ("0 state", Tee.BAD_PARAMETERS, "C remoteproc_load_fw"): {"empty-image": "the image has no bytes"},
+    ("1 capabilities", Tee.NOT_SUPPORTED, "P rproc_pta_capabilities, rproc_pta_open_session"): {
+        "unknown-core": "the platform has no core with this processor id"
     },
-)
-_add(
-    "1 capabilities",
-    Tee.NOT_SUPPORTED,
-    "P rproc_pta_capabilities, rproc_pta_open_session",
-    {
-        "unknown-core": "the platform has no core with this processor id",
+    ("1 capabilities", Tee.NOT_IMPLEMENTED, "C remoteproc_verify_firmware"): {
+        "capabilities": "the platform cannot load ELF files protected by a hash table"
     },
-)
-_add(
-    "1 capabilities",
-    Tee.NOT_IMPLEMENTED,
-    "C remoteproc_verify_firmware",
-    {
-        "capabilities": "the platform cannot load ELF files protected by a hash table",
-    },
-)
-_add(
-    "2 lengths",
-    Tee.BAD_PARAMETERS,
-    "C remoteproc_save_fw_header_and_tlvs",
-    {
+    ("2 lengths", Tee.BAD_PARAMETERS, "C remoteproc_save_fw_header_and_tlvs"): {
         "lengths-overflow": "TLV and signature lengths overflow 32 bits",
         "unaligned-buffer": "the image is not aligned to 4 bytes",
         "too-short": "the file ends before the firmware images",
         "zero-length": "the header gives no TLV area or no signature",
     },
-)
-_add(
-    "3 header",
-    Tee.BAD_PARAMETERS,
-    "C remoteproc_verify_header",
-    {
+    ("3 header", Tee.BAD_PARAMETERS, "C remoteproc_verify_header"): {
         "bad-magic": "the file does not start with the magic number of a signed image",
         "bad-version": "the version of the image format is not 1",
         "wrong-size": "the file is longer or shorter than its header says",
     },
-)
-_add(
-    "4 signature type",
-    Tee.BAD_PARAMETERS,
-    "C remoteproc_verify_signature",
-    {
-        "no-signtype": "the SIGNTYPE TLV is missing, empty or not one byte",
+    ("4 signature type", Tee.BAD_PARAMETERS, "C remoteproc_verify_signature"): {
+        "no-signtype": "the SIGNTYPE TLV is missing, empty or not one byte"
     },
-)
-_add(
-    "4 signature type",
-    Tee.NOT_SUPPORTED,
-    "C remoteproc_verify_signature",
-    {
-        "unknown-signtype": "the SIGNTYPE is neither 1 (RSA) nor 2 (ECDSA)",
+    ("4 signature type", Tee.NOT_SUPPORTED, "C remoteproc_verify_signature"): {
+        "unknown-signtype": "the SIGNTYPE is neither 1 (RSA) nor 2 (ECDSA)"
     },
-)
-_add(
-    "5 signature",
-    Tee.NOT_SUPPORTED,
-    "P rproc_pta_verify_digest",
-    {
-        "algorithm-unsupported": "the platform verifies RSA only; the image is signed with ECDSA",
+    ("5 signature", Tee.NOT_SUPPORTED, "P rproc_pta_verify_digest"): {
+        "algorithm-unsupported": "the platform verifies RSA only; the image is signed with ECDSA"
     },
-)
-_add(
-    "5 signature",
-    Tee.BAD_STATE,
-    "P rproc_pta_verify_digest",
-    {
-        "platform-busy": "another core runs, and the platform keeps one state for all cores",
+    ("5 signature", Tee.BAD_STATE, "P rproc_pta_verify_digest"): {
+        "platform-busy": "another core runs, and the platform keeps one state for all cores"
     },
-)
-_add(
-    "5 signature",
-    Tee.SIGNATURE_INVALID,
-    "P rproc_pta_verify_rsa_signature",
-    {
-        "signature-invalid": "header or TLVs were changed, or another key signed them",
+    ("5 signature", Tee.SIGNATURE_INVALID, "P rproc_pta_verify_rsa_signature"): {
+        "signature-invalid": "header or TLVs were changed, or another key signed them"
     },
-)
-_add("5b hash type", Tee.NO_DATA, "S hash_type", {"no-hashtype": "the HASHTYPE TLV is missing"})
-_add("5b hash type", Tee.BAD_PARAMETERS, "S hash_type", {"hashtype-length": "HASHTYPE is not one byte"})
-_add("5b hash type", Tee.NOT_SUPPORTED, "S hash_type", {"hashtype-unknown": "HASHTYPE is not 1 (SHA-256)"})
-_add(
-    "9 image types and sizes",
-    Tee.NOT_SUPPORTED,
-    "S not_elf",
-    {"encrypted-without-key": "the image is encrypted and the platform has no key for it"},
-)
-_add(
-    "5c platform TLV",
-    Tee.CORRUPT_OBJECT,
-    "S plat_tlvs",
-    {"plat-tlv-length": "a platform TLV has the wrong length"},
-)
-_add(
-    "5c platform TLV",
-    Tee.NOT_IMPLEMENTED,
-    "S plat_tlvs",
-    {"plat-tlv-unknown": "this TLV is unknown to the platform"},
-)
-_add(
-    "6 ELF header",
-    Tee.BAD_FORMAT,
-    "E e32_parse_ehdr",
-    {
+    ("5b hash type", Tee.NO_DATA, "S hash_type"): {"no-hashtype": "the HASHTYPE TLV is missing"},
+    ("5b hash type", Tee.BAD_PARAMETERS, "S hash_type"): {"hashtype-length": "HASHTYPE is not one byte"},
+    ("5b hash type", Tee.NOT_SUPPORTED, "S hash_type"): {"hashtype-unknown": "HASHTYPE is not 1 (SHA-256)"},
+    ("9 image types and sizes", Tee.NOT_SUPPORTED, "S not_elf"): {
+        "encrypted-without-key": "the image is encrypted and the platform has no key for it"
+    },
+    ("5c platform TLV", Tee.CORRUPT_OBJECT, "S plat_tlvs"): {
+        "plat-tlv-length": "a platform TLV has the wrong length"
+    },
+    ("5c platform TLV", Tee.NOT_IMPLEMENTED, "S plat_tlvs"): {
+        "plat-tlv-unknown": "this TLV is unknown to the platform"
+    },
+    ("6 ELF header", Tee.BAD_FORMAT, "E e32_parse_ehdr"): {
         "elf-too-small": "the images are smaller than an ELF header",
         "elf-sections-outside": "the section headers lie outside the file (e_shoff)",
         "elf-ident": "this is not a 32-bit ELF of version 1, or its table entries have a wrong size",
         "elf-no-segments": "the ELF has no program headers",
     },
-)
-_add(
-    "7 hash table", Tee.NO_DATA, "C get_hash_table", {"no-hashtable": "the HASHTABLE TLV is missing or empty"}
-)
-_add(
-    "7 hash table",
-    Tee.BAD_PARAMETERS,
-    "C get_hash_table",
-    {"hashtable-length": "the hash table is not a multiple of 64 bytes"},
-)
-_add(
-    "8 number of images",
-    Tee.NO_DATA,
-    "C remoteproc_load_elf",
-    {
+    ("7 hash table", Tee.NO_DATA, "C get_hash_table"): {
+        "no-hashtable": "the HASHTABLE TLV is missing or empty"
+    },
+    ("7 hash table", Tee.BAD_PARAMETERS, "C get_hash_table"): {
+        "hashtable-length": "the hash table is not a multiple of 64 bytes"
+    },
+    ("8 number of images", Tee.NO_DATA, "C remoteproc_load_elf"): {
         "no-num-img": "the NUM_IMG TLV is missing or empty",
         "num-img-zero": "NUM_IMG is 0",
     },
-)
-_add(
-    "8 number of images",
-    Tee.BAD_FORMAT,
-    "C remoteproc_load_elf",
-    {"num-img-length": "NUM_IMG is not one byte"},
-)
-_add(
-    "9 image types and sizes",
-    Tee.NO_DATA,
-    "C get_tlv_images_type, get_tlv_images_size",
-    {
+    ("8 number of images", Tee.BAD_FORMAT, "C remoteproc_load_elf"): {
+        "num-img-length": "NUM_IMG is not one byte"
+    },
+    ("9 image types and sizes", Tee.NO_DATA, "C get_tlv_images_type, get_tlv_images_size"): {
         "no-imgtype": "the IMGTYPE TLV is missing or empty",
         "no-imgsize": "the IMGSIZE TLV is missing or empty",
     },
-)
-_add(
-    "9 image types and sizes",
-    Tee.BAD_PARAMETERS,
-    "C get_tlv_images_type, get_tlv_images_size",
-    {
+    ("9 image types and sizes", Tee.BAD_PARAMETERS, "C get_tlv_images_type, get_tlv_images_size"): {
         "imgtype-length": "IMGTYPE is not one byte per image",
         "imgsize-length": "IMGSIZE is not four bytes per image",
     },
-)
-_add(
-    "9 image types and sizes",
-    Tee.BAD_FORMAT,
-    "C remoteproc_load_elf",
-    {"imgtype-not-elf": "an image is not of type 1 (ELF)"},
-)
-_add(
-    "10 program headers",
-    Tee.BAD_PARAMETERS,
-    "E e32_parser_load_elf_image",
-    {"imgsize-zero": "IMGSIZE is 0, or so large that the address wraps"},
-)
-_add(
-    "10 program headers",
-    Tee.BAD_FORMAT,
-    "E e32_parser_load_elf_image",
-    {
+    ("9 image types and sizes", Tee.BAD_FORMAT, "C remoteproc_load_elf"): {
+        "imgtype-not-elf": "an image is not of type 1 (ELF)"
+    },
+    ("10 program headers", Tee.BAD_PARAMETERS, "E e32_parser_load_elf_image"): {
+        "imgsize-zero": "IMGSIZE is 0, or so large that the address wraps"
+    },
+    ("10 program headers", Tee.BAD_FORMAT, "E e32_parser_load_elf_image"): {
         "phdr-unaligned": "the program headers are not aligned to 4 bytes",
         "phdr-outside": "a program header lies outside its image",
         "segment-outside-image": "the data of a segment lie outside their image",
     },
-)
-_add(
-    "11 signed segments",
-    Tee.NO_DATA,
-    "C get_segment_hash",
-    {"segment-not-signed": "the hash table has no entry for this p_paddr"},
-)
-_add(
-    "11 signed segments",
-    Tee.BAD_PARAMETERS,
-    "C get_segment_hash",
-    {
+    ("11 signed segments", Tee.NO_DATA, "C get_segment_hash"): {
+        "segment-not-signed": "the hash table has no entry for this p_paddr"
+    },
+    ("11 signed segments", Tee.BAD_PARAMETERS, "C get_segment_hash"): {
         "hash-entry-not-load": "the first hash entry at this p_paddr is not a PT_LOAD (often PT_ARM_EXIDX)",
         "segment-sizes-differ": "p_filesz or p_memsz differ from the signed ones",
         "segment-outside-images": "the data of a segment run past the length in the header",
     },
-)
-_add(
-    "12 load",
-    Tee.ACCESS_DENIED,
-    "D stm32_rproc_da_to_pa",
-    {"segment-outside-memory": "a segment lies outside the core's memory"},
-)
-_add(
-    "12 load",
-    Tee.SECURITY,
-    "P rproc_pta_load_segment",
-    {"segment-hash": "the data of a segment differ from the signed hash"},
-)
-_add(
-    "13 clear",
-    Tee.ACCESS_DENIED,
-    "D stm32_rproc_da_to_pa",
-    {"clear-outside-memory": "the end of a segment, to be cleared, lies outside the core's memory"},
-)
-_add(
-    "14 resource table",
-    Tee.BAD_PARAMETERS,
-    "E e32_parser_find_rsc_table",
-    {"sections-wrap": "e_shoff is so large that the address wraps"},
-)
-_add(
-    "14 resource table",
-    Tee.BAD_FORMAT,
-    "E e32_parser_find_rsc_table",
-    {
+    ("12 load", Tee.ACCESS_DENIED, "D stm32_rproc_da_to_pa"): {
+        "segment-outside-memory": "a segment lies outside the core's memory"
+    },
+    ("12 load", Tee.SECURITY, "P rproc_pta_load_segment"): {
+        "segment-hash": "the data of a segment differ from the signed hash"
+    },
+    ("13 clear", Tee.ACCESS_DENIED, "D stm32_rproc_da_to_pa"): {
+        "clear-outside-memory": "the end of a segment, to be cleared, lies outside the core's memory"
+    },
+    ("14 resource table", Tee.BAD_PARAMETERS, "E e32_parser_find_rsc_table"): {
+        "sections-wrap": "e_shoff is so large that the address wraps"
+    },
+    ("14 resource table", Tee.BAD_FORMAT, "E e32_parser_find_rsc_table"): {
         "sections-unaligned": "the section headers are not aligned to 4 bytes",
         "sections-outside": "the section headers lie outside their image",
         "no-section-names": "there is no section name table; a stripped ELF must keep its sections",
@@ -323,39 +173,30 @@ _add(
         "table-reserved": "the resource table's reserved words are not 0",
         "table-incomplete": "the resource table has more entries than fit its size",
     },
-)
-_add(
-    "14 resource table",
-    Tee.CORRUPT_OBJECT,
-    "E e32_parser_find_rsc_table",
-    {"table-unaligned": "the resource table is not aligned to 4 bytes"},
-)
-_add(
-    "14 resource table",
-    Tee.ACCESS_DENIED,
-    "C remoteproc_parse_rsc_table",
-    {"table-outside-memory": "the resource table's address lies outside the core's memory"},
-)
-_add(
-    "14 resource table",
-    Tee.BAD_FORMAT,
-    "C remoteproc_load_elf",
-    {"second-table": "more than one image has a resource table"},
-)
-_add(
-    "heap",
-    Tee.OUT_OF_MEMORY,
-    "C TEE_Malloc in remoteproc_save_fw_header_and_tlvs, get_hash_table, remoteproc_pta_verify",
-    {"heap": "the TA's heap is too small for this many segments or TLVs"},
-)
-_add("platform", Tee.GENERIC, "P", {"platform-fault": "the platform itself failed"})
-_add(
-    "undefined",
-    None,
-    "C, E",
-    {
+    ("14 resource table", Tee.CORRUPT_OBJECT, "E e32_parser_find_rsc_table"): {
+        "table-unaligned": "the resource table is not aligned to 4 bytes"
+    },
+    ("14 resource table", Tee.ACCESS_DENIED, "C remoteproc_parse_rsc_table"): {
+        "table-outside-memory": "the resource table's address lies outside the core's memory"
+    },
+    ("14 resource table", Tee.BAD_FORMAT, "C remoteproc_load_elf"): {
+        "second-table": "more than one image has a resource table"
+    },
+    (
+        "heap",
+        Tee.OUT_OF_MEMORY,
+        "C TEE_Malloc in remoteproc_save_fw_header_and_tlvs, get_hash_table, remoteproc_pta_verify",
+    ): {"heap": "the TA's heap is too small for this many segments or TLVs"},
+    ("platform", Tee.GENERIC, "P"): {"platform-fault": "the platform itself failed"},
+    ("undefined", None, "C, E"): {
         "length-limit": "a header length of 2 GiB or more: may hang the board; not sent",
         "reads-outside": "the loader reads memory outside the image",
         "work-limit": "the loader would hash many times the image's size",
     },
-)
+}
+
+REASONS: dict[str, Reason] = {
+    name: Reason(name, check, None if code is None else int(code), text, where)
+    for (check, code, where), rows in _ROWS.items()
+    for name, text in rows.items()
+}
