@@ -2,7 +2,6 @@
 """The bytes of an image as the loader's C code reads them: bounded reads, TLV look-up."""
 
 import struct
-from typing import Protocol
 
 from mpbench import layout
 
@@ -60,13 +59,6 @@ class View:
         return CutStruct(self, form, at)
 
 
-class Members(Protocol):
-    """The numbers of a structure, in its order."""
-
-    def __getitem__(self, index: int, /) -> int:
-        """One of them."""
-
-
 class CutStruct:
     """A structure that leaves the file. What lies outside is a number that depends on the bytes there."""
 
@@ -85,6 +77,10 @@ class CutStruct:
         if self.if_zeros[index] != self.if_ones[index]:
             raise Stop("reads-outside", f"structure at {self.at:#x} of a file of {self.view.size:#x} bytes")
         return self.if_zeros[index]
+
+
+Members = tuple[int, ...] | CutStruct
+"""The numbers of a structure, in its order."""
 
 
 def tlv_index(data: memoryview, start: int, size: int, word_bits: int) -> dict[int, memoryview]:

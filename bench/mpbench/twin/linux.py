@@ -10,7 +10,7 @@ Ref: Linux 6.12 drivers/remoteproc/remoteproc_core.c, rproc_handle_resources(), 
 import struct
 
 from mpbench import layout
-from mpbench.twin.values import Outcome, Write, flatten
+from mpbench.twin.values import Outcome, flatten
 
 CARVEOUT, DEVMEM, TRACE, VDEV = range(4)
 VENDOR = range(128, 513)
@@ -27,13 +27,9 @@ def table_in_memory(outcome: Outcome) -> bytes:
     for write in flatten(outcome.writes):
         start, end = max(pa, write.pa), min(pa + size, write.pa + write.size)
         if start < end and write.offset is not None:
-            found[start - pa : end - pa] = _piece(outcome, write, start, end)
+            offset = write.offset + start - write.pa
+            found[start - pa : end - pa] = outcome.image[offset : offset + end - start]
     return bytes(found)
-
-
-def _piece(outcome: Outcome, write: Write, start: int, end: int) -> bytes:
-    offset = (write.offset or 0) + start - write.pa
-    return bytes(outcome.image[offset : offset + end - start])
 
 
 def is_sound(table: bytes) -> bool:

@@ -5,6 +5,8 @@ Ref: OP-TEE 4.10 ta/remoteproc/src/remoteproc_core.c (TA_InvokeCommandEntryPoint
      core/pta/stm32mp/remoteproc_pta.c (rproc_ta_state: one for all cores upstream, see Profile.pta_state).
 """
 
+from collections.abc import Mapping
+
 from attrs import define, evolve
 
 from mpbench.layout import PtaCommand, TaCommand
@@ -22,6 +24,11 @@ class _Core:
 
     state: State = State.OFF
     table: ResourceTable = NO_TABLE
+
+    @property
+    def shown(self) -> ResourceTable:
+        """Answer of GET_RSC_TABLE."""
+        return NO_TABLE if self.state is State.OFF else self.table
 
 
 class Loader:
@@ -70,7 +77,7 @@ class Loader:
     ) -> Outcome:
         """TA_InvokeCommandEntryPoint: any command number. typed: whether the parameter types are right."""
         if command == TaCommand.GET_COREDUMP:
-            return self.get_coredump()
+            return outcome("no-core-dump", State.OFF)
         if command not in _COMMANDS:
             return outcome("unknown-command", self.state(core))
         if not typed:
@@ -100,13 +107,9 @@ class Loader:
     def start(self, core: str | int) -> Outcome:
         """START_FW, remoteproc_start_fw."""
         number = self.number(core)
-        known = self.cores.get(number)
-        if known is None:
-            return outcome("never-loaded", State.OFF)
-        if known.state is State.OFF:
-            return self._answer("nothing-loaded", known)
-        if known.state is State.STARTED:
-            return self._answer("already-started", known)
+        known = self._known(number, {State.OFF: "nothing-loaded", State.STARTED: "already-started"})
+        if isinstance(known, Outcome):
+            return known
         refusal = "platform-busy" if self.busy(number) else ""
         answer = self._asked("started", known, (PtaCommand.FIRMWARE_START, number), refusal, State.STARTED)
         if answer.accepted:
@@ -116,13 +119,9 @@ class Loader:
     def stop(self, core: str | int) -> Outcome:
         """STOP_FW, remoteproc_stop_fw."""
         number = self.number(core)
-        known = self.cores.get(number)
-        if known is None:
-            return outcome("never-loaded", State.OFF)
-        if known.state is State.LOADED:
-            return self._answer("not-running", known)
-        if known.state is State.OFF:
-            return self._answer("already-off", known)
+        known = self._known(number, {State.LOADED: "not-running", State.OFF: "already-off"})
+        if isinstance(known, Outcome):
+            return known
         answer = self._asked("stopped", known, (PtaCommand.FIRMWARE_STOP, number), "", State.OFF)
         if answer.accepted:
             self.running.discard(number)
@@ -131,11 +130,9 @@ class Loader:
     def release(self, core: str | int) -> Outcome:
         """RELEASE_FW, remoteproc_release_fw, stm32_rproc_clean_up_memories: clear all memories."""
         number = self.number(core)
-        known = self.cores.get(number)
-        if known is None:
-            return outcome("never-loaded", State.OFF)
-        if known.state is State.STARTED:
-            return self._answer("core-is-running", known)
+        known = self._known(number, {State.STARTED: "core-is-running"})
+        if isinstance(known, Outcome):
+            return known
         there = self.profile.has_core(number)
         refusal = "platform-busy" if self.busy(number) else "" if there else "release-unknown-core"
         answer = self._asked("released", known, (PtaCommand.RELEASE, number), refusal, State.OFF)
@@ -146,16 +143,8 @@ class Loader:
 
     def get_rsc_table(self, core: str | int) -> Outcome:
         """GET_RSC_TABLE, remoteproc_get_rsc_table: `table` of the outcome."""
-        known = self.cores.get(self.number(core))
-        if known is None:
-            return outcome("never-loaded", State.OFF)
-        if known.state is State.OFF:
-            return outcome("nothing-loaded", State.OFF)
-        return self._answer("table", known)
-
-    def get_coredump(self) -> Outcome:
-        """GET_COREDUMP."""
-        return outcome("no-core-dump", State.OFF)
+        known = self._known(self.number(core), {State.OFF: "nothing-loaded"})
+        return known if isinstance(known, Outcome) else self._answer("table", known)
 
     def _room_for_core(self) -> bool:
         """remoteproc_add_firmware: any processor id takes heap, known to the platform or not, for ever."""
@@ -163,8 +152,15 @@ class Loader:
         heap = Heap(profile.word_bits, profile.heap_bytes, profile.sessions, len(self.cores))
         return heap.take(SIZES[profile.word_bits].context)
 
+    def _known(self, number: int, answers: Mapping[State, str]) -> _Core | Outcome:
+        """A core's state; the outcome where the TA answers without the platform. answers: reason by state."""
+        known = self.cores.get(number)
+        if known is None:
+            return outcome("never-loaded", State.OFF)
+        return self._answer(answers[known.state], known) if known.state in answers else known
+
     def _answer(self, name: str, known: _Core) -> Outcome:
-        return outcome(name, known.state, table=shown(known))
+        return outcome(name, known.state, table=known.shown)
 
     def _asked(
         self, name: str, known: _Core, command: tuple[PtaCommand, int], refusal: str, state: State
@@ -175,15 +171,8 @@ class Loader:
         code = fault or (REASONS[refusal].code if refusal else 0) or 0
         if not code:
             known.state = state
-        answer = outcome(
-            refusal or name, known.state, table=shown(known), asked=(Call(*command, result=code),)
-        )
-        return evolve(answer, code=code)
-
-
-def shown(core: _Core) -> ResourceTable:
-    """Answer of GET_RSC_TABLE."""
-    return NO_TABLE if core.state is State.OFF else core.table
+        answer = self._answer(refusal or name, known)
+        return evolve(answer, asked=(Call(*command, result=code),), code=code)
 
 
 _COMMANDS = {
