@@ -99,7 +99,6 @@ RESOURCE_TYPES: Final = {0: "carveout", 1: "devmem", 2: "trace", 3: "vdev"}  # e
 
 # ---------------------------------------------------------------- the TA and the PTA
 TA_UUID: Final = "80a4c275-0a47-4905-8285-1486a9771a08"
-PTA_UUID: Final = "54af4a68-19be-40d7-bbe6-8950350a8744"
 
 
 class TaCommand(IntEnum):

@@ -87,10 +87,8 @@ def to_the_end(image: bytearray, field: ImageField) -> None:
     put(image, field, (len(image) - start - 16) & ~3)
 
 
-def without_tlv(image: bytearray, field: ImageField) -> None:
-    """The record's type becomes one that is never looked up."""
-    put(image, field, 0x7FFF)
-
+without_tlv = set_to(0x7FFF)
+"""The record's type becomes one that is never looked up."""
 
 FaultRow = tuple[str, str, Change, str]
 
@@ -209,7 +207,7 @@ def apply(name: str, image: bytes, key: PrivateKey | None = None) -> bytes:
     if fault is None:
         raise UsageError(f"unknown fault {name!r}; known: {', '.join(FAULTS)}")
     field = fields(image).get(fault.field)
-    if field is None or (field.size == 0):
+    if field is None or not field.size:
         raise UsageError(f"fault {name}: the image has no {fault.field}")
     if fault.signs and key is None:
         raise UsageError(f"fault {name} needs the signing key")
@@ -249,8 +247,6 @@ def resigned(image: bytes, key: PrivateKey) -> bytes:
     return image[:start] + made + image[start + length :]
 
 
-# --------------------------------------------------------------------------------- random mutation
-
 INTERESTING = (
     *(0, 1, 2, 3, 4, 7, 8, 16, 31, 32, 39, 40, 51, 52, 63, 64, 0x7F, 0x80, 0xFF, 0x100, 0x7FFF, 0x8000),
     *(0xFFFF, 0x10000, 0x7FFFFFF0, 0x7FFFFFFF, 0x80000000, 0xFFFFFFD8, 0xFFFFFFF0, 0xFFFFFFF8),
@@ -272,11 +268,8 @@ def mutate(
     """
     known = known if known is not None else fields(image)
     changed = bytearray(image)
-    what = (
-        _mutate_length(changed, rng)
-        if rng.random() < 0.03 or not known
-        else _mutate_field(changed, rng, known)
-    )
+    of_length = rng.random() < 0.03 or not known
+    what = _mutate_length(changed, rng) if of_length else _mutate_field(changed, rng, known)
     safe = within_domain(bytes(changed), image)
     if key is not None and rng.random() < 0.5:
         return resigned(safe, key), what + ", signed again"

@@ -44,8 +44,7 @@ def fields(image: bytes) -> dict[str, ImageField]:
 def header(image: bytes) -> tuple[int, int, int, int, int]:
     """magic, version, tlv_len, sign_len, img_len; zeros where the file is too short."""
     filled = image[: layout.HEADER.size].ljust(layout.HEADER.size, b"\0")
-    magic, version, tlv_len, sign_len, img_len = layout.HEADER.unpack(filled)
-    return magic, version, tlv_len, sign_len, img_len
+    return layout.HEADER.unpack(filled)
 
 
 def signature_at(image: bytes) -> int:
@@ -161,11 +160,8 @@ def _resource(name: str, at: int, size: int) -> Iterator[ImageField]:
 
 def _struct(name: str, form: Struct, names: tuple[str, ...], at: int) -> Iterator[ImageField]:
     """One field per member of a packed structure."""
-    for member, part in zip(names, _members(form), strict=True):
-        yield ImageField(f"{name}.{member}", at, part)
-        at += part
-
-
-def _members(form: Struct) -> list[int]:
     ehdr = [16, 2, 2, 4, 4, 4, 4, 4, 2, 2, 2, 2, 2, 2]
-    return ehdr if form is layout.EHDR else [4] * (form.size // 4)
+    sizes = ehdr if form is layout.EHDR else [4] * (form.size // 4)
+    for member, size in zip(names, sizes, strict=True):
+        yield ImageField(f"{name}.{member}", at, size)
+        at += size

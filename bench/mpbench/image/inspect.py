@@ -118,13 +118,8 @@ def image_type(image: bytes, known: dict[str, ImageField], index: int) -> str:
 
 def segment(image: bytes, known: dict[str, ImageField], name: str, index: int) -> Report:
     """One program header; hash: SHA-256 of its data; signed_hash: that in the hash table at its p_paddr."""
-    head = dict(
-        zip(
-            layout.PHDR_FIELDS,
-            layout.PHDR.unpack_from(image, known[f"{name}.ph{index}.p_type"].at),
-            strict=True,
-        )
-    )
+    at = known[f"{name}.ph{index}.p_type"].at
+    head = dict(zip(layout.PHDR_FIELDS, layout.PHDR.unpack_from(image, at), strict=True))
     data = known.get(f"{name}.data{index}")
     digest = hashlib.sha256(image[data.at : data.end] if data else b"").hexdigest()
     row = {**head, "hash": digest, "signed_hash": signed(image, known, head["p_paddr"], "hash", "sha256")}
@@ -185,8 +180,8 @@ def _claims(image: bytes, known: dict[str, ImageField]) -> list[tuple[int, int, 
     claims = [
         (0, layout.HEADER.size, "header", SIGNED),
         (layout.HEADER.size, signature_at(image), "TLVs", SIGNED),
+        (signature_at(image), known["signature"].end, "signature", "itself"),
     ]
-    claims.append((signature_at(image), known["signature"].end, "signature", "itself"))
     if (padding := known.get("signature.padding")) is not None:
         claims.append((padding.at, padding.end, "padding of the signature", NONE))
     for index in range(count(known)):
@@ -202,8 +197,8 @@ def _claims_of(image: bytes, known: dict[str, ImageField], name: str) -> list[tu
         if head is None:
             break
         loads = head.number(image) == layout.PT_LOAD
-        by = PARTLY if loads else NONE
-        claims.append((head.at, head.at + layout.PHDR.size, f"{name}: program header {i}", by))
+        what = f"{name}: program header {i}"
+        claims.append((head.at, head.at + layout.PHDR.size, what, PARTLY if loads else NONE))
         if loads and data is not None:
             claims.append((data.at, data.end, f"{name}: data of segment {i}", HASHED))
     sections = [f.at for n, f in known.items() if n.startswith(f"{name}.sh") and n.endswith(".sh_name")]
@@ -217,25 +212,17 @@ def as_text(report: Report) -> str:
     lines = [f"{report['file']}: {report['size']} bytes, sha256 {report['sha256']}", ""]
     lines += [f"  {field:<10} {value:#010x}" for field, value in report["header"].items()]
     made = report["signature"]
-    keys = (
-        ", ".join(f"{m['key']} ({m['fingerprint'][:16]})" for m in made["made_by"])
-        or "none of the given keys"
-    )
-    lines += [
-        "",
-        f"signature: {made['algorithm']}, {made['length']} bytes at {made['offset']:#x}, made by {keys}",
-        "",
-    ]
+    keys = [f"{m['key']} ({m['fingerprint'][:16]})" for m in made["made_by"]] or ["none of the given keys"]
+    where = f"{made['length']} bytes at {made['offset']:#x}"
+    lines += ["", f"signature: {made['algorithm']}, {where}, made by {', '.join(keys)}", ""]
     lines += [
         f"  {t['name']:<10} {t['length']:>5} bytes at {t['offset']:#06x}  {t['value']}"
         + (f" = {t['number']:#x}" if "number" in t else "")
         for t in report["tlvs"]
     ]
     for index, image in enumerate(report["images"]):
-        lines += [
-            "",
-            f"image {index + 1} at {image['offset']:#x}, {image['type']}, entry {image['entry']:#x}",
-        ]
+        what = f"{image['type']}, entry {image['entry']:#x}"
+        lines += ["", f"image {index + 1} at {image['offset']:#x}, {what}"]
         lines += [_segment_text(s) for s in image["segments"]]
         lines += _table_text(image["resource_table"])
     lines += ["", "integrity coverage by byte range:"]
@@ -244,10 +231,9 @@ def as_text(report: Report) -> str:
 
 
 def _segment_text(row: Report) -> str:
-    fits = (
-        "hash matches" if row["hash"] in (row["signed_hash"], row.get("encrypted_hash")) else "HASH DIFFERS"
-    )
-    fits = fits if row["signed_hash"] or "iv" in row else "NOT SIGNED"
+    fits = "HASH DIFFERS" if row["signed_hash"] or "iv" in row else "NOT SIGNED"
+    if row["hash"] in (row["signed_hash"], row.get("encrypted_hash")):
+        fits = "hash matches"
     fits += f", encrypted, IV {row['iv']}" if "iv" in row else ""
     sizes = f"{row['p_filesz']:#x} bytes of {row['p_memsz']:#x}"
     return (

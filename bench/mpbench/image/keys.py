@@ -40,10 +40,7 @@ def load_private_key(path: Path | str, passphrase: bytes | None = None) -> Priva
     if b"PRIVATE KEY" not in pem:
         raise UsageError(f"{path}: no private key in PEM form")
     check_private(path)
-    key = parse_private_key(pem, passphrase, str(path))
-    check_kind(key, str(path))
-    assert isinstance(key, PrivateKey)
-    return key
+    return check_kind(parse_private_key(pem, passphrase, str(path)), str(path))
 
 
 def parse_private_key(pem: bytes, passphrase: bytes | None, name: str) -> object:
@@ -61,8 +58,8 @@ def parse_private_key(pem: bytes, passphrase: bytes | None, name: str) -> object
         raise UsageError(f"{name}: {what}") from error
 
 
-def check_kind(key: object, name: str) -> None:
-    """UsageError unless the key is RSA 2048 to 4096 or ECDSA P-256."""
+def check_kind(key: object, name: str) -> PrivateKey:
+    """The key if it is RSA 2048 to 4096 or ECDSA P-256, else UsageError."""
     if isinstance(key, rsa.RSAPrivateKey):
         if not RSA_MIN_BITS <= key.key_size <= RSA_MAX_BITS or key.key_size % 8:
             raise UsageError(
@@ -73,6 +70,7 @@ def check_kind(key: object, name: str) -> None:
             raise UsageError(f"{name}: ECDSA key on {key.curve.name}; only P-256 (secp256r1) is allowed")
     else:
         raise UsageError(f"{name}: {type(key).__name__}; RSA or ECDSA P-256 is needed")
+    return key
 
 
 def fingerprint(key: PublicKey) -> str:
@@ -98,10 +96,7 @@ def load_public_key(path: Path | str) -> PublicKey:
     pem = read_bounded(path)
     try:
         if b"PRIVATE KEY" in pem:
-            key = parse_private_key(pem, None, str(path))
-            check_kind(key, str(path))
-            assert isinstance(key, PrivateKey)
-            return key.public_key()
+            return check_kind(parse_private_key(pem, None, str(path)), str(path)).public_key()
         public = load_pem_public_key(pem)
     except ValueError as error:
         raise UsageError(f"{path}: no key in PEM form") from error

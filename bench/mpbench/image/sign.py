@@ -17,10 +17,8 @@ from elftools.elf.elffile import ELFFile
 
 from mpbench import layout
 from mpbench.core.errors import UsageError
-from mpbench.image.keys import PrivateKey, load_private_key
+from mpbench.image.keys import PrivateKey
 from mpbench.layout import SignType, Tlv
-
-__all__ = ["load_private_key", "sign"]
 
 
 def sign(
@@ -114,7 +112,12 @@ def program_headers(elf: bytes, name: str) -> list[tuple[int, ...]]:
         )
     try:
         file = ELFFile(io.BytesIO(elf))
-        refuse_foreign(file, name)
+        if file.elfclass != 32 or not file.little_endian:
+            raise UsageError(
+                f"{name}: offset 0x4: {file.elfclass}-bit ELF; a 32-bit little-endian one is needed"
+            )
+        if file["e_machine"] != "EM_ARM":
+            raise UsageError(f"{name}: offset 0x12: machine {file['e_machine']}; EM_ARM is needed")
         at, size, count = file["e_phoff"], file["e_phentsize"], file["e_phnum"]
     except ELFError as error:
         raise UsageError(f"{name}: offset 0: {error}") from error
@@ -127,14 +130,6 @@ def program_headers(elf: bytes, name: str) -> list[tuple[int, ...]]:
             f"{name}: offset {at:#x}: {count} program headers of {size} bytes do not fit the file"
         )
     return [layout.PHDR.unpack_from(elf, at + i * size) for i in range(count)]
-
-
-def refuse_foreign(file: ELFFile, name: str) -> None:
-    """UsageError unless the ELF is 32-bit little-endian ARM."""
-    if file.elfclass != 32 or not file.little_endian:
-        raise UsageError(f"{name}: offset 0x4: {file.elfclass}-bit ELF; a 32-bit little-endian one is needed")
-    if file["e_machine"] != "EM_ARM":
-        raise UsageError(f"{name}: offset 0x12: machine {file['e_machine']}; EM_ARM is needed")
 
 
 def sign_type(key: PrivateKey) -> SignType:

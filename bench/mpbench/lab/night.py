@@ -169,7 +169,7 @@ class Night:
                 return AttemptResult(full)
             if self.journal.attempts(run.name):
                 self.remark(f"{run.name}: second attempt: {last.open}")
-                await self._pause()
+                await _first(self.stop.wait(), timeout_s=self.plan.retry_after_s)
             last = await self._attempt(run)
             if not last.open:
                 break
@@ -275,9 +275,6 @@ class Night:
         mark.unlink(missing_ok=True)
         self.log(f"{run.name}: pytest ended with {code}")
         return code
-
-    async def _pause(self) -> None:
-        await _first(self.stop.wait(), timeout_s=self.plan.retry_after_s)
 
     # --- results --------------------------------------------------------------------------------------------
 

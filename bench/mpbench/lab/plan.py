@@ -76,18 +76,7 @@ def load(path: Path) -> NightPlan:
 
 
 def _plan(path: Path, top: YamlNode) -> NightPlan:
-    known = (
-        "coordinator",
-        "reports",
-        "window",
-        "quarantine",
-        "wait_minutes",
-        "retry_after_s",
-        "free_mb",
-        "keep_nights",
-        "jobs",
-    )
-    found = top.entries(known, ("jobs",))
+    found = top.entries((*_READ, "jobs"), ("jobs",))
     base = path.resolve().parent
     jobs = tuple(_job(here, base) for here in found["jobs"].items())
     if not jobs:
@@ -96,7 +85,7 @@ def _plan(path: Path, top: YamlNode) -> NightPlan:
     if twice := next((n for n in names if names.count(n) > 1), None):
         raise found["jobs"].wrong(f"has two jobs named {twice}")
     values: dict[str, Any] = {name: read(found[name]) for name, read in _READ.items() if name in found}
-    reports = base / (found["reports"].text() if "reports" in found else "../reports/nightly")
+    reports = base / values.pop("reports", "../reports/nightly")
     return NightPlan(path, path.stem, reports, jobs, **values)
 
 
@@ -106,14 +95,11 @@ def _window(here: YamlNode) -> TimeWindow:
     return TimeWindow(*times)
 
 
-def _quarantine(here: YamlNode) -> dict[str, str]:
-    return {name: reason.text() for name, reason in here.entries().items()}
-
-
 _READ: Mapping[str, Callable[[YamlNode], Any]] = {
     "coordinator": lambda here: here.text(re.compile(r"\S+:\d+"), "HOST:PORT"),
+    "reports": lambda here: here.text(),
     "window": _window,
-    "quarantine": _quarantine,
+    "quarantine": lambda here: {name: reason.text() for name, reason in here.entries().items()},
     "wait_minutes": lambda here: float(here.number(0, 1440)),
     "retry_after_s": lambda here: float(here.number(0, 3600)),
     "free_mb": lambda here: int(here.number(0, 1e9)),
