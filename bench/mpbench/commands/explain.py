@@ -99,9 +99,8 @@ def narrowed(one: "Explanation", outcome: "Outcome") -> "Explanation":
     if own in one.causes:
         return evolve(one, causes=(own,))
     if outcome.accepted and len(one.causes) > MANY_CAUSES:
-        return evolve(
-            one, causes=("none found in this image: it should be accepted",), advice=(COMPARE, *one.advice)
-        )
+        none = "none found in this image: it should be accepted"
+        return evolve(one, causes=(none,), advice=(COMPARE, *one.advice))
     return one
 
 

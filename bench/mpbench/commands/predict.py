@@ -24,12 +24,8 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     one = subparsers.add_parser("predict", help="a board's answer to an image, and the check that decides it")
     one.add_argument("image", type=Path)
     add_board(one)
-    one.add_argument(
-        "--state",
-        choices=("off", "loaded", "started"),
-        default="off",
-        help="state of the core before (default: off)",
-    )
+    states, what = ("off", "loaded", "started"), "state of the core before (default: off)"
+    one.add_argument("--state", choices=states, default="off", help=what)
     one.add_argument("--map", action="store_true", help="add the result of a flipped bit for every byte")
     one.add_argument("--json", action="store_true", help="print JSON")
     one.set_defaults(run=_predict)
@@ -89,9 +85,8 @@ def _predict(args: argparse.Namespace) -> int:
     outcome = loader.load(core.id, image)
     spans = expectations(image, profile, core.id) if args.map else []
     if args.json:
-        print(
-            json.dumps({**as_json(outcome, profile, core), "map": [_span_json(s) for s in spans]}, indent=2)
-        )
+        found = {**as_json(outcome, profile, core), "map": [_span_json(s) for s in spans]}
+        print(json.dumps(found, indent=2))
     else:
         print("\n".join([*as_lines(outcome, profile, core), *map(_span_line, spans)]))
     return 0

@@ -38,11 +38,8 @@ def warnings(
         lines.append(
             "this is OP-TEE's public default key: anybody can sign firmware for a board that accepts it"
         )
-    headers = [
-        (name, head, elf)
-        for elf, name in zip(elfs, names, strict=True)
-        for head in program_headers(elf, name)
-    ]
+    named = list(zip(elfs, names, strict=True))
+    headers = [(name, head, elf) for elf, name in named for head in program_headers(elf, name)]
     lines += hidden(headers)
     lines += [line for name, head, _ in headers for line in outside(name, head, memory)]
     if len(headers) > SEGMENTS_IN_4_KIB:
@@ -61,9 +58,8 @@ def hidden(headers: Sequence[tuple[str, tuple[int, ...], bytes]]) -> list[str]:
         own = (kind, filesz, memsz, hashlib.sha256(elf[offset : offset + filesz]).digest())
         found = first.setdefault(paddr, own)
         if kind == layout.PT_LOAD and found != own:
-            what = (
-                "PT_ARM_EXIDX" if found[0] == layout.PT_ARM_EXIDX else f"program header of type {found[0]:#x}"
-            )
+            exidx = found[0] == layout.PT_ARM_EXIDX
+            what = "PT_ARM_EXIDX" if exidx else f"program header of type {found[0]:#x}"
             lines.append(
                 f"{name}: a {what} at {paddr:#x} precedes the PT_LOAD at the same address: "
                 "the loader will refuse the image; discard it in the linker script"

@@ -21,17 +21,11 @@ def add_commands(
 ) -> None:
     """Add `sign` and `inspect`; memory_of: looks up `sign --core`; profile: default of `sign --profile`."""
     _add_sign(subparsers, profile, memory_of)
-    one = subparsers.add_parser(
-        "inspect", help="content of a signed image, and integrity coverage by byte range"
-    )
+    what = "content of a signed image, and integrity coverage by byte range"
+    one = subparsers.add_parser("inspect", help=what)
     one.add_argument("image", type=Path)
-    one.add_argument(
-        "--key",
-        type=Path,
-        action="append",
-        default=[],
-        help="public key to check the signature with; repeatable",
-    )
+    what = "public key to check the signature with; repeatable"
+    one.add_argument("--key", type=Path, action="append", default=[], help=what)
     one.add_argument("--json", action="store_true", help="print JSON")
     one.set_defaults(run=_inspect)
 
@@ -87,9 +81,8 @@ def _sign(args: argparse.Namespace, memory_of: MemoryOf) -> int:
         elfs = [strip(elf, name) for elf, name in zip(elfs, names, strict=True)]
     info = read_bounded(args.key_info) if args.key_info else None
     image = sign(elfs, key, key_info=info, plat_tlvs=plat_tlvs(args.plat_tlv), names=names)
-    memory = (
-        [advice.LoadableMemory(*part) for part in memory_of(args.profile, args.core)] if args.core else []
-    )
+    parts = memory_of(args.profile, args.core) if args.core else []
+    memory = [advice.LoadableMemory(*part) for part in parts]
     for line in advice.warnings(elfs, names, key.public_key(), memory):
         print(f"mpbench: warning: {line}", file=sys.stderr)
     write_whole(args.output, image, UsageError)

@@ -27,10 +27,8 @@ def asked(path: Path | str) -> bytes:
         try:
             return getpass.getpass(f"Pass phrase of {path}: ").encode()
         except (getpass.GetPassWarning, EOFError) as error:
-            where = "--passphrase-file (/dev/stdin for a pipe) or --passphrase-env"
-            raise UsageError(
-                f"{path}: the key is encrypted, no terminal to ask for it; give {where}"
-            ) from error
+            give = "give --passphrase-file (/dev/stdin for a pipe) or --passphrase-env"
+            raise UsageError(f"{path}: the key is encrypted, no terminal to ask for it; {give}") from error
 
 
 def passphrase(file: Path | None, env: str | None) -> bytes | None:
@@ -40,9 +38,8 @@ def passphrase(file: Path | None, env: str | None) -> bytes | None:
         if not lines:
             raise UsageError(f"{file}: no pass phrase in it")
         return lines[0]
-    if env is not None:
-        value = os.environ.get(env)
-        if value is None:
-            raise UsageError(f"environment variable {env} is not set; it should hold the pass phrase")
-        return value.encode()
-    return None
+    if env is None:
+        return None
+    if env not in os.environ:
+        raise UsageError(f"environment variable {env} is not set; it should hold the pass phrase")
+    return os.environ[env].encode()

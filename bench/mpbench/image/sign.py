@@ -107,9 +107,8 @@ def program_headers(elf: bytes, name: str) -> list[tuple[int, ...]]:
     """Program headers as numbers, in the order of layout.PHDR_FIELDS. UsageError: unsupported ELF."""
     if not elf.startswith(layout.ELF_MAGIC):
         signed = elf.startswith(layout.HEADER_MAGIC.to_bytes(4, "little"))
-        raise UsageError(
-            f"{name}: offset 0: {'a signed image already; sign the ELF in it' if signed else 'no ELF'}"
-        )
+        what = "a signed image already; sign the ELF in it" if signed else "no ELF"
+        raise UsageError(f"{name}: offset 0: {what}")
     try:
         file = ELFFile(io.BytesIO(elf))
         if file.elfclass != 32 or not file.little_endian:

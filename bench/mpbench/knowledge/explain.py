@@ -141,8 +141,7 @@ _NO_FILE = known(
 )
 _EIO = known(
     "the write of `start` failed: the TEE refused the firmware",
-    (),
-    ("`dmesg | tail`: explain the line with `TEE err: ...`",),
+    advice=("`dmesg | tail`: explain the line with `TEE err: ...`",),
 )
 _NO_TA = known(
     "OP-TEE cannot find the remoteproc trusted application",
@@ -160,8 +159,7 @@ _OUTSIDE = known(
 )
 _NO_CIPHER_KEY = known(
     "the firmware is encrypted, and this chip's fuses hold no key for it (oem_rproc_enc_key)",
-    (),
-    ("write the key to the fuses, or load the firmware that is only signed",),
+    advice=("write the key to the fuses, or load the firmware that is only signed",),
 )
 _MISSING_TABLE = known(
     "the firmware has no .resource_table section",
@@ -215,8 +213,7 @@ def explain(text: str) -> list[Explanation]:
     found: dict[str, Explanation] = {}
     for line in text.splitlines():
         for pattern, make in PATTERNS:
-            match = re.search(pattern, line)
-            if match:
+            if match := re.search(pattern, line):
                 one = make(line.strip(), match)
                 found.setdefault(one.meaning, one)
                 break

@@ -168,9 +168,8 @@ class Coordinator:
                 await asyncio.wait_for(session.stub.ReleasePlace(request), ANSWER_S)
         async with self._asking("reservation") as session:
             with contextlib.suppress(grpc.aio.AioRpcError):  # a restarted coordinator has forgotten it
-                await asyncio.wait_for(
-                    session.stub.CancelReservation(pb.CancelReservationRequest(token=token)), ANSWER_S
-                )
+                cancel = pb.CancelReservationRequest(token=token)
+                await asyncio.wait_for(session.stub.CancelReservation(cancel), ANSWER_S)
 
     async def close(self) -> None:
         """End the session."""

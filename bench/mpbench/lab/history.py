@@ -36,9 +36,7 @@ class History:
         """All runs in the order in which they were added: the wall clock may have been set in between."""
         with self._open() as db:
             rows = db.execute("SELECT run, label, utc, counts, measured FROM point ORDER BY rowid").fetchall()
-        return [
-            Point(run, label, utc, json.loads(counts), json.loads(v)) for run, label, utc, counts, v in rows
-        ]
+        return [Point(run, label, utc, json.loads(n), json.loads(v)) for run, label, utc, n, v in rows]
 
     def remember(self, points: Iterable[Point]) -> None:
         """Add runs; known ones are replaced."""

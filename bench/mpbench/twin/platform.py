@@ -87,9 +87,8 @@ class Platform:
             self.written.append(write)
             return write
         self.asked.append((_LOAD, self.core, da, size, expected, b"", b"", 0, offset, code))
-        raise Stop(
-            name, f"{size:#x} bytes at {da:#x}", f"Fails to load segment, res = 0x{code:#x}", code=code
-        )
+        line = f"Fails to load segment, res = 0x{code:#x}"
+        raise Stop(name, f"{size:#x} bytes at {da:#x}", line, code=code)
 
     def digest(self, view: View, offset: int, size: int) -> bytes:
         """SHA-256 of a part of the image; Stop(work-limit) if parts overlap absurdly."""

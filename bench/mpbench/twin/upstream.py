@@ -380,9 +380,8 @@ def check_table(
     if not length:
         return None
     if offset + length > size:
-        raise Stop(
-            "table-truncated", f"{length:#x} bytes at {offset:#x} of {size:#x}", "Resource table truncated"
-        )
+        what = f"{length:#x} bytes at {offset:#x} of {size:#x}"
+        raise Stop("table-truncated", what, "Resource table truncated")
     if length < layout.RESOURCE_HEAD.size:
         raise Stop("table-too-small", f"{length} bytes", "No header found in resource table")
     if (at + offset) % 4:
