@@ -110,9 +110,6 @@ class Profile:
         return evolve(self, verify=verify)
 
 
-# ------------------------------------------------------------------------------------------- reading
-
-
 def load_profile(name_or_path: str | Path, key: "rsa.RSAPublicKey | Path | str | None" = None) -> Profile:
     """Profile by name (see `profile_names`) or from a file; `key` is the public key in its TEE.
 
