@@ -46,8 +46,12 @@ def test_a_waiter_wakes_on_news():
     log = ByteLog("test")
     log.append(b"ready\n")
     mark = log.mark()
-    threading.Timer(0.05, log.append, [b"re"]).start()
-    threading.Timer(0.1, log.append, [b"ady\n"]).start()
+
+    def arrive() -> None:
+        for part in (b"re", b"ady\n"):
+            log.append(part)
+
+    threading.Timer(0.05, arrive).start()
     found = log.find(re.compile(rb"ready\n"), mark, 5.0)
     assert found is not None
     assert found.start == mark
