@@ -130,7 +130,7 @@ def test_28_a_record_holds_what_fitted_and_nothing_of_the_rest(disk: Disk, chanc
         refused += 1
     found = read(record.directory)
     assert [line.head.n for line in found.lines] == list(range(written))
-    assert found.notes == ("the run did not end: it was killed, or it is still going on",)
+    assert found.notes == ("the run did not end: it was killed, or it is still running",)
     assert {f.name: f.read_bytes() for f in (record.directory / "evidence").iterdir()} == kept
     assert tree(before.directory) == old
     disk.empty()
