@@ -34,7 +34,10 @@ def test_no_board_is_named_in_the_bench():
     for path in sorted(p for p in ROOT.rglob("*") if p.suffix in {".py", ".j2", ".js", ".css"}):
         if any(path.is_relative_to(data) for data in DATA):
             continue
-        said = words(path.read_text()) if path.suffix == ".py" else [path.read_text()]
+        text = path.read_text()
+        if not BOARD.search(text):
+            continue  # nothing to parse
+        said = words(text) if path.suffix == ".py" else [text]
         found += [f"{path.relative_to(ROOT)}: {m[0]}" for word in said for m in BOARD.finditer(word)]
     assert found == []
 

@@ -2,6 +2,7 @@
 """Import rules: which room may import which, and which role of a file what, compared with the code."""
 
 import ast
+import functools
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,7 @@ def role_of(path: Path) -> str:
     return known or next((role for role in ROLES if path.stem.split("_")[0] == role), "")
 
 
+@functools.cache
 def imports_of(path: Path) -> set[str]:
     """Every module that a file imports, at any depth, by its absolute name."""
     found: set[str] = set()
