@@ -230,6 +230,7 @@ def test_a_regression_has_a_verdict(now_us, allowed, verdict):
     assert {m.verdict for m in found} == {verdict}
 
 
+@pytest.mark.slow
 def test_equal_runs_are_rarely_called_slower():
     """Of 200 pairs of runs of the same board at most one has a percentile that is called slower."""
     rng = random.Random(4)

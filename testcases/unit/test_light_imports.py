@@ -97,6 +97,7 @@ def test_kinds_of_virtual_boards_are_those_of_the_models():
     assert tuple(sorted(KINDS)) == KIND_NAMES
 
 
+@pytest.mark.slow
 def test_the_placeholders_are_the_fixtures_of_the_bench(tmp_path):
     """`pytest --fixtures` lists each fixture with a sentence; without a board each has its placeholder."""
     command = [sys.executable, "-m", "pytest", "--fixtures", "-p", "no:cacheprovider"]
@@ -133,6 +134,7 @@ def desk(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_commands_of_a_desk_need_no_linux(desk):
     """sign, inspect, predict, explain, report, signoff and verify run without modules that only Linux has."""
     (run,) = map(str, (desk / "runs").iterdir())
