@@ -168,3 +168,12 @@ def test_a_measurement_names_its_limits():
     assert close == PhaseVerdict(Verdict.MARGINAL, "latency: 9.9 ms is close to a limit of 1 … 10")
     assert of_test([close, PhaseVerdict(Verdict.PASS)]).verdict is Verdict.MARGINAL
     assert exit_code([Verdict.PASS, Verdict.MARGINAL]) == 0
+
+
+def test_an_exception_inside_a_package_of_the_lab_is_infra():
+    """labgrid's own KeyError, with no line of a test in its traceback, is the lab's fault."""
+    code = compile("{}['params']", "/usr/lib/python3/site-packages/labgrid/remote/x.py", "exec")
+    with pytest.raises(KeyError) as raised:
+        exec(code)
+    error = raised.value.with_traceback(raised.tb.tb_next)
+    assert of_exception(error, "setup") == PhaseVerdict(Verdict.INFRA, "KeyError: 'params'")

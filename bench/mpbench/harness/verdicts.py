@@ -58,8 +58,13 @@ def is_broken_strategy(exception: BaseException) -> bool:
 
 
 def is_of_lab(exception: BaseException) -> bool:
-    """Whether the lab is at fault: network, console, power, host."""
+    """Whether the lab is at fault: network, console, power, host.
+
+    So is any exception inside a package that reaches the board, as labgrid's KeyError for a lost resource.
+    """
     packages = {kind.__module__.partition(".")[0] for kind in type(exception).__mro__}
+    frames = traceback.extract_tb(exception.__traceback__)
+    packages |= set(Path(frames[-1].filename).parts) if frames and not _location(exception) else set()
     return isinstance(exception, (InfrastructureError, OSError, EOFError)) or bool(packages & _LAB_PACKAGES)
 
 
