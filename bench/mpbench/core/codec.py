@@ -192,7 +192,7 @@ def _converter(detailed: bool) -> Converter:
 
 
 def _origin(kind: Any) -> Any:
-    return get_origin(kind)
+    return get_origin(kind)  # the stubs of get_origin() deny that it returns `tuple` for a tuple type
 
 
 def _list(value: Any) -> list[Any]:

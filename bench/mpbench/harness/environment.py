@@ -122,4 +122,4 @@ def reports(config: pytest.Config) -> Path:
 
 def target_name(config: pytest.Config) -> str:
     """Name of the kind of board: the environment's file without its suffix."""
-    return Path(config.stash[LABGRID_ENV_KEY].config_file).stem
+    return Path(env_of(config).config_file).stem
