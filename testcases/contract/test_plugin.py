@@ -234,8 +234,8 @@ def test_slow(bench): bench.measure(Measurement("latency", 11.0, "ms", "hist", N
     )
     assert place.ends() == {
         "test_fast": ("PASS", ""),
-        "test_close": ("MARGINAL", "latency: 9.9 ms is close to a limit of -∞ … 10"),
-        "test_slow": ("FAIL", "latency: 11 ms is outside -∞ … 10"),
+        "test_close": ("MARGINAL", "latency: 9.9 ms is close to its limit ≤ 10"),
+        "test_slow": ("FAIL", "latency: 11 ms is outside its limit ≤ 10"),
     }
     assert done.returncode == 1
     assert "1 failed, 2 passed" in done.stdout

@@ -163,9 +163,9 @@ def test_a_measurement_close_to_its_limit_is_marginal(value, low, high, margin, 
 def test_a_measurement_names_its_limits():
     """The reason of a test names value, unit and limits."""
     found = of_measurement(Measurement("latency", 12.5, "ms", "hist", None, 10))
-    assert found == PhaseVerdict(Verdict.FAIL, "latency: 12.5 ms is outside -∞ … 10")
+    assert found == PhaseVerdict(Verdict.FAIL, "latency: 12.5 ms is outside its limit ≤ 10")
     close = of_measurement(Measurement("latency", 9.9, "ms", "hist", 1, 10, 0.05))
-    assert close == PhaseVerdict(Verdict.MARGINAL, "latency: 9.9 ms is close to a limit of 1 … 10")
+    assert close == PhaseVerdict(Verdict.MARGINAL, "latency: 9.9 ms is close to its limit 1 … 10")
     assert of_test([close, PhaseVerdict(Verdict.PASS)]).verdict is Verdict.MARGINAL
     assert exit_code([Verdict.PASS, Verdict.MARGINAL]) == 0
 

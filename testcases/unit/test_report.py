@@ -486,7 +486,7 @@ def test_boards_stand_side_by_side(tmp_path):
     assert [e.name for e in found.provenance if e.differs] == ["soc_revision"]
     (measured,) = found.measurements
     assert [(v.text, v.ratio) for v in measured.values] == [("5", ""), ("10", "x 2")]
-    assert measured.limits == "… 10"
+    assert measured.limits == "≤ 10"
 
 
 def test_what_a_board_does_not_say_is_on_its_page(tmp_path):
@@ -552,9 +552,9 @@ def test_two_boards_and_two_tests_lose_no_measurement(tmp_path):
     record.close()
     found = table(summarize([read(record.directory)])).measurements
     assert [(m.test, m.values[0].text, m.limits, m.verdict and m.verdict.value) for m in found] == [
-        ("t0", "5", "… 10", "PASS"),
-        ("t0 (2)", "6", "… 10", "PASS"),
-        ("t1", "99", "… 10", "FAIL"),
+        ("t0", "5", "≤ 10", "PASS"),
+        ("t0 (2)", "6", "≤ 10", "PASS"),
+        ("t1", "99", "≤ 10", "FAIL"),
         ("t1 (2)", "7", "no limit", None),
     ]
 
@@ -570,7 +570,7 @@ def test_limits_that_differ_are_shown_with_their_values(tmp_path):
         runs.append(read(record.directory))
     (row,) = table(summarize(runs)).measurements
     assert (row.limits, row.verdict) == ("", Verdict.PASS)
-    assert [value.limits for value in row.values] == ["… 10", "no limit"]
+    assert [value.limits for value in row.values] == ["≤ 10", "no limit"]
 
 
 @pytest.mark.parametrize("good", [True, False])

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from attrs import evolve
 
+from mpbench.core.facts import limits, number
 from mpbench.core.lines import HistogramLine, MapLine, SegmentsLine, SeriesLine, TimelineLine
 from mpbench.notification.measure import EMULATED
-from mpbench.report.figures import COLUMNS, LEFT, MAX_BUCKETS, PLOT, WIDTH, figure, number
+from mpbench.report.figures import COLUMNS, LEFT, MAX_BUCKETS, PLOT, WIDTH, figure
 
 SAID: Any = {"name": "latency", "source": "hist", "unit": "µs"}
 
@@ -123,6 +124,21 @@ def test_an_image_map_shows_small_ranges():
 def test_numbers_have_four_digits_that_count(value, text):
     """Short, and large ones in groups of three."""
     assert number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [
+        (None, None, "no limit"),
+        (None, 10, "≤ 10"),
+        (512, None, "≥ 512"),
+        (1, 10.5, "1 … 10.5"),
+        (None, 0, "≤ 0"),
+    ],
+)
+def test_limits_have_one_form(low, high, text):
+    """A side that is open is not written; page, reasons and messages share this form."""
+    assert limits(low, high) == text
 
 
 def test_emulated_numbers_say_so_inside_the_picture():

@@ -135,6 +135,22 @@ def measured(name: str, statistic: str, conditions: Mapping[str, str]) -> str:
     return name + (f", {statistic}" if statistic else "") + (f" ({more})" if more else "")
 
 
+NO_LIMIT = "no limit"
+"""Limits of a figure that nothing bounds, and the word in place of its verdict."""
+
+
+def number(value: float) -> str:
+    """A value with four digits that count."""
+    return f"{value:.4g}" if abs(value) < 10_000 else f"{value:,.0f}".replace(",", " ")
+
+
+def limits(low: float | None, high: float | None) -> str:
+    """The good range, in one form everywhere: "≤ 10", "≥ 512", "1 … 10"."""
+    if low is None:
+        return NO_LIMIT if high is None else f"≤ {number(high)}"
+    return f"≥ {number(low)}" if high is None else f"{number(low)} … {number(high)}"
+
+
 @frozen
 class Provenance:
     """Who and what was tested: name → text, e.g. "kernel" → "Linux version 6.12.107 ..."."""

@@ -10,7 +10,7 @@ from attrs import frozen
 from labgrid.strategy import StrategyError
 
 from mpbench.core.errors import BoardFailure, InfrastructureError, InvalidRun, UsageError
-from mpbench.core.facts import Measurement, Verdict, overall
+from mpbench.core.facts import Measurement, Verdict, limits, overall
 from mpbench.core.shared_files import PACKAGE
 
 BLOCKED = "BLOCKED: "
@@ -115,10 +115,9 @@ def of_measurement(m: Measurement) -> PhaseVerdict | None:
     """Verdict of a measurement, reason with value, unit and limits; None for a PASS, and without limits."""
     if m.verdict is None or m.verdict is Verdict.PASS:
         return None
-    low = "-∞" if m.low is None else f"{m.low:g}"
-    high = "∞" if m.high is None else f"{m.high:g}"
-    where = "outside" if m.verdict is Verdict.FAIL else "close to a limit of"
-    return PhaseVerdict(m.verdict, f"{m.label}: {m.value:g} {m.unit} is {where} {low} … {high}")
+    where = "outside its limit" if m.verdict is Verdict.FAIL else "close to its limit"
+    value = f"{m.value:g} {m.unit}".rstrip()
+    return PhaseVerdict(m.verdict, f"{m.label}: {value} is {where} {limits(m.low, m.high)}")
 
 
 def of_test(phases: Iterable[PhaseVerdict]) -> PhaseVerdict:

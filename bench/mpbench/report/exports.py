@@ -6,10 +6,10 @@ import io
 import json
 from collections.abc import Iterator
 
+from mpbench.core.facts import NO_LIMIT
 from mpbench.core.lines import MeasurementLine
 from mpbench.core.sanitize import visible
 from mpbench.report.model import Case, Page, RunView
-from mpbench.report.tables import NO_LIMIT
 
 COLUMNS = ("run", "board", "place", "test", "core", "name", "statistic", "n", "conditions", "value", "unit",
            "low", "high", "verdict", "source")  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from mpbench.core.facts import measured
+from mpbench.core.facts import measured, number
 from mpbench.core.lines import (
     HistogramLine,
     MapLine,
@@ -83,11 +83,6 @@ def figure(line: TestLine) -> Figure:
     emulated = EMULATED in found.source
     name = measured(found.name, "", getattr(line, "conditions", {}))
     return evolve(found, name=name, stamp=STAMP if emulated else "")
-
-
-def number(value: float) -> str:
-    """A value with four digits that count."""
-    return f"{value:.4g}" if abs(value) < 10_000 else f"{value:,.0f}".replace(",", " ")
 
 
 # --- time series -------------------------------------------------------------------------------------------

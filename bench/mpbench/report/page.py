@@ -11,10 +11,10 @@ from importlib import resources
 from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
 from markupsafe import Markup
 
+from mpbench.core.facts import NO_LIMIT, limits, number
 from mpbench.core.sanitize import visible
-from mpbench.report.figures import number
 from mpbench.report.model import Page
-from mpbench.report.tables import NO_LIMIT, conditions, limits, table
+from mpbench.report.tables import conditions, table
 from mpbench.report.trend import Point, points, trends
 
 _HERE = resources.files("mpbench.report")
@@ -64,7 +64,7 @@ def _template() -> Template:
     environment.filters |= {
         "breakable": breakable,
         "conditions": conditions,
-        "limits": limits,
+        "limits": lambda m: limits(m.low, m.high),
         "ms": duration,
         "number": number,
     }

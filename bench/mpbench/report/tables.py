@@ -6,18 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from attrs import frozen
 
-from mpbench.core.facts import Verdict, overall
+from mpbench.core.facts import Verdict, limits, number, overall
 from mpbench.core.lines import MeasurementLine
-from mpbench.report.figures import number
 from mpbench.report.model import ASKED, Case, Page, RunView
 
 _OWN = frozenset({"boot_id", "operator"})
 """What differs between any two runs and explains nothing."""
 
 UNREPORTED = "not reported by the board"
-
-NO_LIMIT = "no limit"
-"""Limits of a figure that nothing bounds, and the word in place of its verdict."""
 
 
 @frozen
@@ -126,7 +122,7 @@ def _by_test(by_column: Mapping[int, Sequence[Measured]]) -> Mapping[str, Mappin
 
 def _row(found: Mapping[int, Measured], columns: Sequence[int], test: str) -> MeasuredRow:
     measured = [m for _, m in found.values()]
-    first, ranges = measured[0], {limits(m) for m in measured}
+    first, ranges = measured[0], {limits(m.low, m.high) for m in measured}
     verdicts = [m.verdict for m in measured if m.verdict is not None]
     values = [_value(found.get(column), first, own_limits=len(ranges) > 1) for column in columns]
     return MeasuredRow(
@@ -147,17 +143,9 @@ def _value(found: Measured | None, base: MeasurementLine, *, own_limits: bool) -
     case, m = found
     equal = m is base or not base.value or m.value == base.value
     ratio = "" if equal else f"x {m.value / base.value:.3g}"
-    return MeasuredValue(number(m.value), case.anchor, ratio, limits(m) if own_limits else "")
+    return MeasuredValue(number(m.value), case.anchor, ratio, limits(m.low, m.high) if own_limits else "")
 
 
 def conditions(m: MeasurementLine) -> str:
     """Conditions in one line, "" without any."""
     return ", ".join(f"{name} {text}" for name, text in m.conditions.items())
-
-
-def limits(m: MeasurementLine) -> str:
-    """The good range."""
-    if not m.limited:
-        return NO_LIMIT
-    low = "" if m.low is None else f"{number(m.low)} "
-    return f"{low}…" + ("" if m.high is None else f" {number(m.high)}")

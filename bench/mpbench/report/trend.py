@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from attrs import frozen
 
-from mpbench.core.facts import Verdict, measured
+from mpbench.core.facts import Verdict, measured, number
 from mpbench.core.lines import MeasurementLine
-from mpbench.report.figures import WIDTH, Bar, number
+from mpbench.report.figures import WIDTH, Bar
 from mpbench.report.model import Page, RunView
 
 LEAST = 2
