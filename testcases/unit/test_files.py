@@ -3,6 +3,7 @@
 
 import errno
 import os
+import socket
 import subprocess
 import sys
 from io import FileIO
@@ -10,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from mpbench.core import files
 from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.files import (
+    CHUNK,
     AppendFile,
     Lines,
     check_private,
@@ -193,10 +196,123 @@ def test_a_read_has_a_bound(tmp_path: Path):
     assert read_bounded(tmp_path / "x", limit_bytes=5) == b"12345"
     with pytest.raises(UsageError, match=r"cannot read .*x: larger than 4 bytes"):
         read_bounded(tmp_path / "x", limit_bytes=4)
-    with pytest.raises(InfrastructureError, match="cannot read /dev/zero: larger than 10 bytes"):
-        read_bounded("/dev/zero", InfrastructureError, 10)
+    with open(tmp_path / "sparse", "wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(InfrastructureError, match=r"cannot read .*sparse: larger than 10 bytes"):
+        read_bounded(tmp_path / "sparse", InfrastructureError, 10)
     with pytest.raises(UsageError, match=r"cannot read .*none: No such file or directory"):
         read_bounded(tmp_path / "none")
+
+
+@pytest.fixture
+def others(tmp_path: Path):
+    """One of each kind that is no regular file, by name, below tmp_path; `link` leads to the file `real`."""
+    (tmp_path / "real").write_bytes(b"precious")
+    (tmp_path / "link").symlink_to("real")
+    (tmp_path / "directory").mkdir()
+    os.mkfifo(tmp_path / "fifo")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "socket"))
+        yield tmp_path
+
+
+NO_FILE = "; a regular file is needed"
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("fifo", f"it is a FIFO{NO_FILE}"),
+        ("socket", f"it is a socket{NO_FILE}"),
+        ("directory", "Is a directory"),
+        ("/dev/zero", f"it is a device{NO_FILE}"),
+        ("/dev/fd/999", "Bad file descriptor"),
+        ("a\0b", "embedded null byte"),
+    ],
+)
+def test_only_regular_files_are_read(others: Path, name: str, why: str):
+    """Nothing else is even opened: a FIFO would be waited for, a device has no end."""
+    with pytest.raises(UsageError) as found:
+        read_bounded(others / name)
+    assert str(found.value) == f"cannot read {others / name}: {why}"
+
+
+def test_a_link_is_read_unless_it_may_not_be(others: Path):
+    """Keys and plans may be links; evidence may not, it would publish any file of the host."""
+    assert read_bounded(others / "link") == b"precious"
+    with pytest.raises(UsageError) as found:
+        read_bounded(others / "link", follow=False)
+    assert str(found.value) == f"cannot read {others}/link: it is a symbolic link{NO_FILE}"
+
+
+def test_a_stream_that_is_named_is_read():
+    """`<(...)` of a shell and /dev/stdin are pipes, and have the same bound."""
+    read_end, write_end = os.pipe()
+    os.write(write_end, b"phrase\n")
+    os.close(write_end)
+    assert read_bounded(f"/dev/fd/{read_end}") == b"phrase\n"
+    os.close(read_end)
+    code = "from mpbench.core.files import read_bounded; read_bounded('/dev/stdin', limit_bytes=4)"
+    with open("/dev/zero", "rb") as zero:
+        done = subprocess.run([sys.executable, "-c", code], stdin=zero, stderr=subprocess.PIPE, check=False)
+    assert done.stderr.endswith(b"UsageError: cannot read /dev/stdin: larger than 4 bytes\n")
+
+
+def test_a_file_without_an_end_is_not_waited_for(monkeypatch):
+    """/proc/kmsg is a regular file by its mode, and blocks whoever reads it."""
+    read_end, write_end = os.pipe()
+    os.set_blocking(read_end, False)
+    monkeypatch.setattr(files, "open_input", lambda *_, **__: os.fdopen(read_end, "rb"))
+    with pytest.raises(UsageError, match=r"^cannot read /proc/kmsg: it has no end yet$"):
+        read_bounded("/proc/kmsg")
+    os.close(write_end)
+
+
+REPLACED = "; only regular files are replaced"
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("fifo", f"it is a FIFO{REPLACED}"),
+        ("socket", f"it is a socket{REPLACED}"),
+        ("directory", "Is a directory"),
+        ("link", "it is a symbolic link to real; give that path"),
+        ("/dev/null", f"it is a device{REPLACED}"),
+        ("a\0b", "embedded null byte"),
+    ],
+)
+def test_only_regular_files_are_replaced_and_appended_to(others: Path, name: str, why: str):
+    """What a link leads to is intact, and nothing of another kind is taken away."""
+    before = sorted((p.name, p.lstat().st_mode) for p in others.iterdir())
+    for write in (lambda path: write_whole(path, b"x"), AppendFile.resume):
+        with pytest.raises(InfrastructureError) as found:
+            write(others / name)
+        assert str(found.value) == f"cannot write {others / name}: {why}"
+    assert sorted((p.name, p.lstat().st_mode) for p in others.iterdir()) == before
+    assert (others / "real").read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o644, 0o755])
+def test_a_file_that_is_replaced_keeps_its_mode(tmp_path: Path, mode: int):
+    """What its owner alone may read is not opened to others by a new version."""
+    (tmp_path / "out").write_bytes(b"old")
+    (tmp_path / "out").chmod(mode)
+    write_whole(tmp_path / "out", b"new")
+    assert (tmp_path / "out").stat().st_mode & 0o777 == mode
+    assert (tmp_path / "out").read_bytes() == b"new"
+
+
+def test_a_torn_line_of_any_length_is_removed(tmp_path: Path):
+    """It is found from the end, in pieces."""
+    path = tmp_path / "log"
+    for torn in (b"", b"x", b"x" * (CHUNK - 1), b"x" * (3 * CHUNK)):
+        path.write_bytes(b"{}\n" + torn)
+        AppendFile.resume(path).close()
+        assert path.read_bytes() == b"{}\n"
+    path.write_bytes(b"x" * (CHUNK + 1))
+    AppendFile.resume(path).close()
+    assert path.read_bytes() == b""
 
 
 def test_no_module_of_linux_is_imported():

@@ -162,7 +162,7 @@ def test_a_difference_is_not_kept_in_the_corpus(tmp_path, reported, monkeypatch)
     assert not path.exists()
 
 
-@pytest.mark.parametrize("text", ["no json\n", "[]\n", '{"other": 1}\n'])
+@pytest.mark.parametrize("text", ["no json\n", "[]\n", '{"other": 1}\n', "no line end"])
 def test_a_file_that_is_no_corpus_is_refused(tmp_path, text):
     """Its line is named, and nothing is appended to it."""
     path = tmp_path / "notes.txt"

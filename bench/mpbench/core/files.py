@@ -1,20 +1,23 @@
 # SPDX-License-Identifier: MIT
-"""Files: replaced whole, appended by whole lines, locked, private keys' modes, reads with a bound.
+"""Files: read with a bound, replaced whole, appended by whole lines, locked; private keys' modes.
 
-Errors are one line with path and reason. `error` is the class to raise: InfrastructureError where the bench's
-own disk fails, UsageError where a user named the file. Only locks need a module that Windows lacks.
+Every file that the bench reads or writes for a user goes through here: only regular files are read, replaced
+or appended to, and no command writes over one of its inputs. Errors are one line with path and reason.
+`error` is the class to raise: InfrastructureError where the bench's own disk fails, UsageError where a user
+named the file. Only locks need a module that Windows lacks.
 """
 
 import contextlib
 import errno
 import json
 import os
+import re
 import stat
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from io import FileIO
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, BinaryIO
 
 from attrs import define, frozen
 
@@ -23,41 +26,173 @@ from mpbench.core.errors import InfrastructureError, UsageError
 ErrorClass = type[UsageError] | type[InfrastructureError]
 READ_LIMIT_BYTES = 64 * 2**20
 """More than any firmware image or key; /dev/zero must not fill the memory."""
+LINES_LIMIT_BYTES = 256 * 2**20
+"""Of a record, a journal, an artefact of evidence."""
+CHUNK = 1 << 16
+KINDS = {
+    stat.S_IFDIR: "a directory",
+    stat.S_IFLNK: "a symbolic link",
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+STREAMS = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
+_DESCRIPTOR = re.compile(r"/(?:dev|proc/self)/fd/([0-9]{1,4})")
+SINK = "/dev/null"
+_NO_FOLLOW, _NO_WAIT = getattr(os, "O_NOFOLLOW", 0), getattr(os, "O_NONBLOCK", 0)
+_BINARY = getattr(os, "O_BINARY", 0)
 
 
 @contextlib.contextmanager
 def os_errors(action: str, error: ErrorClass = InfrastructureError) -> Iterator[None]:
-    """Raise `error` for an OSError inside; `action` is what failed, e.g. "cannot write x"."""
+    """Raise `error` for an OSError inside, or a path that no file can have.
+
+    action: what failed, e.g. "cannot write x"
+    """
     try:
         yield
     except OSError as e:
         raise error(f"{action}: {e.strerror or e}") from e
+    except ValueError as e:  # a path with a NUL in it
+        if "null byte" not in str(e) and "null character" not in str(e):
+            raise
+        raise error(f"{action}: {e}") from e
+
+
+def stream_of(path: Path | str) -> int | None:
+    """Descriptor that a path names: /dev/stdin, /dev/stdout, /dev/fd/63 of a shell's `<(...)`; else None."""
+    found = _DESCRIPTOR.fullmatch(str(path))
+    return int(found[1]) if found else STREAMS.get(str(path))
+
+
+# --- reading
+
+
+def open_input(path: Path | str, error: ErrorClass = UsageError, *, follow: bool = True) -> BinaryIO:
+    """A regular file, or a stream that is named as one (see stream_of), open for reading.
+
+    follow: whether a symbolic link is followed. Raises `error` for FIFOs, devices, sockets, directories.
+    """
+    with os_errors(f"cannot read {path}", error):
+        number = stream_of(path)
+        if number is not None:
+            return open(os.dup(number), "rb")
+        found = os.stat(path, follow_symlinks=follow).st_mode
+        if not stat.S_ISREG(found):  # before it is opened: that alone can start a watchdog, or wait for ever
+            raise _other_kind(found, "a regular file is needed")
+        flags = os.O_RDONLY | _NO_WAIT | _BINARY | (0 if follow else _NO_FOLLOW)
+        file = open(os.open(path, flags), "rb")  # noqa: SIM115 - returned, for the caller to close
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            file.close()
+            raise OSError("it was replaced by something that is no file")
+        return file
+
+
+def _other_kind(mode: int, needed: str) -> OSError:
+    """The error for what is not a regular file."""
+    if stat.S_ISDIR(mode):
+        return IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    return OSError(f"it is {KINDS.get(stat.S_IFMT(mode), 'no regular file')}; {needed}")
 
 
 def read_bounded(
-    path: Path | str, error: ErrorClass = UsageError, limit_bytes: int = READ_LIMIT_BYTES
+    path: Path | str,
+    error: ErrorClass = UsageError,
+    limit_bytes: int = READ_LIMIT_BYTES,
+    *,
+    follow: bool = True,
 ) -> bytes:
-    """Content of a file. Raises `error` if it cannot be read or has more than `limit_bytes`."""
-    with os_errors(f"cannot read {path}", error), open(path, "rb") as file:
-        data = file.read(limit_bytes + 1)
-    if len(data) > limit_bytes:
+    """Content of a file. Raises `error` if it cannot be read or has more than `limit_bytes`.
+
+    See open_input() for what is a file.
+    """
+    with open_input(path, error, follow=follow) as file, os_errors(f"cannot read {path}", error):
+        size = os.fstat(file.fileno()).st_size
+        data = file.read(limit_bytes + 1) if size <= limit_bytes else None
+        if data is None and size <= limit_bytes:
+            raise OSError("it has no end yet")  # as /proc/kmsg, which would be waited for
+    if data is None or len(data) > limit_bytes:
         raise error(f"cannot read {path}: larger than {limit_bytes} bytes")
     return data
 
 
+# --- writing
+
+
+def check_output(path: Path, inputs: Iterable[Path | None] = (), error: ErrorClass = UsageError) -> None:
+    """Raise `error` unless a user may name `path` as output: a new or regular file that is no input.
+
+    A stream (see stream_of) and /dev/null may be named as well. inputs: what the command reads. A file is
+    known by device and inode: a hard link, a symbolic link or another spelling of an input is the input.
+    """
+    for one in inputs:
+        if one is not None and _same(path, one):
+            raise error(f"cannot write {path}: it is the input {one}; give another output")
+    if not _is_written_to(path):
+        check_replaceable(path, error)
+
+
+def check_replaceable(path: Path, error: ErrorClass = InfrastructureError) -> None:
+    """Raise `error` unless `path` is a regular file, or nothing yet."""
+    try:
+        found = os.lstat(path).st_mode
+    except OSError:
+        return  # nothing there to be lost; why it cannot be made, its creation reports
+    except ValueError as e:  # a NUL in it
+        raise error(f"cannot write {path}: {e}") from e
+    if stat.S_ISLNK(found):
+        raise error(f"cannot write {path}: it is a symbolic link to {os.readlink(path)}; give that path")
+    if not stat.S_ISREG(found):
+        why = _other_kind(found, "only regular files are replaced")
+        raise error(f"cannot write {path}: {why.strerror or why}")
+
+
+def _is_written_to(path: Path) -> bool:
+    """Whether an output is written to, not replaced."""
+    return stream_of(path) is not None or str(path) == SINK
+
+
+def _same(a: Path, b: Path) -> bool:
+    """Whether two paths lead to one file."""
+    try:
+        return os.path.samestat(os.stat(a), os.stat(b))
+    except (OSError, ValueError):  # one of them does not exist
+        return False
+
+
+def write_output(
+    path: Path, data: bytes, inputs: Iterable[Path | None] = (), error: ErrorClass = UsageError
+) -> None:
+    """Write a file that a user named: replaced whole, see check_output() and write_whole().
+
+    A stream (see stream_of) and /dev/null are written to.
+    """
+    check_output(path, inputs, error)
+    if not _is_written_to(path):
+        write_whole(path, data, error)
+        return
+    number = stream_of(path)
+    with os_errors(f"cannot write {path}", error):
+        descriptor = os.open(SINK, os.O_WRONLY) if number is None else os.dup(number)
+        with open(descriptor, "wb") as file:
+            file.write(data)
+
+
 @contextlib.contextmanager
 def replacing(
-    path: Path, error: ErrorClass = InfrastructureError, mode: int = 0o666, exclusive: bool = False
+    path: Path, error: ErrorClass = InfrastructureError, mode: int | None = None, exclusive: bool = False
 ) -> Iterator[Path]:
     """An empty file beside `path`: synced and renamed to it after the block, removed if anything fails.
 
-    mode: of the file, less the umask. exclusive: never replace a file; FileExistsError if there is one.
+    mode: of the file, less the umask; None: that of the file it replaces, else 0666.
+    exclusive: never replace a file; FileExistsError if there is one.
     """
+    if not exclusive:
+        check_replaceable(path, error)
     fresh = path.parent / f".{path.name}.{os.getpid()}-{time.monotonic_ns()}.part"
     try:
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        os.close(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
+        _create(fresh, path, mode)
         yield fresh
         with fresh.open("rb+") as file:
             os.fsync(file.fileno())
@@ -74,11 +209,23 @@ def replacing(
             fresh.unlink()
 
 
+def _create(fresh: Path, path: Path, mode: int | None) -> None:
+    """Make the empty file that will replace `path`."""
+    old = None
+    if mode is None:
+        with contextlib.suppress(OSError):  # a new file
+            old = stat.S_IMODE(os.lstat(path).st_mode)
+    first = mode if mode is not None else 0o666 if old is None else 0o600
+    os.close(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, first))
+    if old is not None:
+        fresh.chmod(old)
+
+
 def write_whole(
     path: Path,
     data: bytes,
     error: ErrorClass = InfrastructureError,
-    mode: int = 0o666,
+    mode: int | None = None,
     exclusive: bool = False,
 ) -> None:
     """Make `path` a file with this content, or leave it as it was; see replacing()."""
@@ -107,8 +254,7 @@ class Lines:
 
 def read_lines(path: Path, error: ErrorClass = InfrastructureError) -> Lines:
     """Lines of a file that AppendFile wrote: a killed writer may have left a part of the last one."""
-    with os_errors(f"cannot read {path}", error):
-        return Lines.split(path.read_bytes())
+    return Lines.split(read_bounded(path, error, LINES_LIMIT_BYTES, follow=False))
 
 
 def json_object(line: bytes) -> dict[str, Any] | None:
@@ -138,9 +284,9 @@ class AppendFile:
         """A file that may exist: a torn last line is removed, which needs no room on the disk."""
         with os_errors(f"cannot write {path}"):
             path.parent.mkdir(parents=True, exist_ok=True)
+            check_replaceable(path)
             file = FileIO(path, "ab+")
-            file.seek(0)
-            file.truncate(file.readall().rfind(b"\n") + 1)
+            file.truncate(_end_of_lines(file))
             return cls(path, file)
 
     def append(self, entry: Mapping[str, Any]) -> None:
@@ -171,6 +317,18 @@ class AppendFile:
         return self._file.closed
 
 
+def _end_of_lines(file: FileIO) -> int:
+    """Offset after the last newline of a file, read from its end in pieces."""
+    at = file.seek(0, os.SEEK_END)
+    while at > 0:
+        start = max(0, at - CHUNK)
+        file.seek(start)
+        if newline := (file.read(at - start) or b"").rfind(b"\n") + 1:
+            return start + newline
+        at = start
+    return 0
+
+
 def lock(file: IO[Any], wait: bool = True) -> bool:
     """Take the exclusive lock of an open file; False if another process has it and `wait` is False.
 
@@ -185,9 +343,12 @@ def lock(file: IO[Any], wait: bool = True) -> bool:
     return True
 
 
-def check_private(path: Path, error: ErrorClass = UsageError) -> None:
-    """Raise `error` if group or others may read the private key `path`. Windows has no such modes."""
+def check_private(path: Path, error: ErrorClass = UsageError, what: str = "private key") -> None:
+    """Raise `error` if group or others may read the private key `path`. Windows has no such modes.
+
+    what: its name in the message
+    """
     with os_errors(f"cannot read {path}", error):
         mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o077 and os.name != "nt":
-        raise error(f"private key {path}: mode {mode:04o} lets others read it; run `chmod 600 {path}`")
+        raise error(f"{what} {path}: mode {mode:04o} lets others read it; run `chmod 600 {path}`")

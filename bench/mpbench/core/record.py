@@ -9,6 +9,7 @@ which the reader reports and ignores. Lines reach the disk at the end of every t
 """
 
 import datetime
+import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,7 +21,7 @@ from attrs import define, evolve, field, frozen
 from mpbench.core.codec import decode, encode
 from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.evidence import Artefact
-from mpbench.core.files import AppendFile, Lines, write_whole
+from mpbench.core.files import LINES_LIMIT_BYTES, AppendFile, read_bounded, read_lines, write_whole
 from mpbench.core.lines import EvidenceRef, LineHead, ProvenanceLine, RecordLine, RunEnd, RunStart, StepLine
 from mpbench.core.secrets import redact_all
 
@@ -171,8 +172,8 @@ class Run:
         if not found:
             return None
         try:
-            data = (self.directory / EVIDENCE / file).read_bytes()
-        except OSError:
+            data = read_evidence(self.directory / EVIDENCE / file)
+        except UsageError:
             return None
         return data if Artefact(file, data).sha256 == found[1] else None
 
@@ -180,6 +181,16 @@ class Run:
         """Everything that the lines refer to in evidence/."""
         known = (line for line in self.lines if isinstance(line, StepLine | ProvenanceLine))
         return (ref for line in known for ref in line.evidence)
+
+
+def read_evidence(path: Path) -> bytes:
+    """An artefact as it lies in a run. UsageError: not a file, larger than LINES_LIMIT_BYTES, or a link.
+
+    A link could lead to any file of this host, which a page would then publish.
+    """
+    if path.parent.is_symlink():
+        raise UsageError(f"cannot read {path}: {path.parent} is a symbolic link; a directory is needed")
+    return read_bounded(path, limit_bytes=LINES_LIMIT_BYTES, follow=False)
 
 
 def in_order(runs: Sequence[Run]) -> list[Run]:
@@ -202,13 +213,11 @@ def in_order(runs: Sequence[Run]) -> list[Run]:
 def read(directory: Path) -> Run:
     """Read a record. UsageError if there is none, or with the number of a line that is wrong."""
     path = directory / LOG
-    try:
-        data = path.read_bytes()
-    except OSError as e:
+    if not os.path.lexists(path):
         raise UsageError(
-            f"no record at {path}: {e.strerror}; give a run's directory, reports/runs/..."
-        ) from e
-    found = Lines.split(data)
+            f"no record at {path}: No such file or directory; give a run's directory, reports/runs/..."
+        )
+    found = read_lines(path, UsageError)
     run = Run(directory, tuple([_line(path, number, line) for number, line in enumerate(found.whole, 1)]))
     notes = [found.note] if found.note else []
     if not run.ended:

@@ -14,7 +14,7 @@ from attrs import define, field
 
 from mpbench.core.errors import BoardFailure, UsageError
 from mpbench.core.facts import Verdict
-from mpbench.core.files import AppendFile, read_lines
+from mpbench.core.files import AppendFile, Lines, read_lines
 from mpbench.core.lines import MapLine
 from mpbench.core.step import Step
 from mpbench.deployment.facts import DeployFacts
@@ -33,6 +33,10 @@ BUILDS = ("model", "serial", "kernel", "op-tee")
 """Provenance entries that an answer depends on: it is not reused for another board or build."""
 
 
+BEGIN = b'{"key": '
+"""Of each line of a corpus."""
+
+
 @define
 class Corpus:
     """Answers to flips that were as predicted, by key; kept in a JSON Lines file if a path is given."""
@@ -44,8 +48,10 @@ class Corpus:
     def open(cls, path: Path | None) -> "Corpus":
         """Read the file; an incomplete last line is ignored. UsageError if it is no corpus of flips."""
         corpus = cls(path)
-        lines = read_lines(path, UsageError).whole if path is not None and path.exists() else ()
-        for number, line in enumerate(lines, 1):
+        found = read_lines(path, UsageError) if path is not None and path.exists() else Lines(())
+        if not (found.torn.startswith(BEGIN) or BEGIN.startswith(found.torn)):  # add() will remove it
+            raise UsageError(f"{path}:{len(found.whole) + 1}: not a line of a corpus of flips")
+        for number, line in enumerate(found.whole, 1):
             try:
                 entry = json.loads(line)
                 corpus.known[entry["key"]] = entry["answer"]

@@ -68,12 +68,15 @@ def _add_sign(
 
 
 def _sign(args: argparse.Namespace, memory_of: MemoryOf) -> int:
-    from mpbench.core.files import read_bounded, write_whole
+    from mpbench.core.files import check_output, read_bounded, stream_of, write_output
     from mpbench.image import advice
     from mpbench.image.files import open_key
     from mpbench.image.sign import sign
     from mpbench.image.strip import strip
 
+    inputs = [*args.elf, args.key, args.key_info, args.passphrase_file]
+    inputs += [Path(args.profile)] if args.core else []
+    check_output(args.output, inputs)  # before the pass phrase is asked for
     key = open_key(args.key, args.passphrase_file, args.passphrase_env)
     names = [str(path) for path in args.elf]
     elfs = [read_bounded(path) for path in args.elf]
@@ -85,8 +88,9 @@ def _sign(args: argparse.Namespace, memory_of: MemoryOf) -> int:
     memory = [advice.LoadableMemory(*part) for part in parts]
     for line in advice.warnings(elfs, names, key.public_key(), memory):
         print(f"mpbench: warning: {line}", file=sys.stderr)
-    write_whole(args.output, image, UsageError)
-    print(f"{args.output}: {len(image)} bytes")
+    write_output(args.output, image, inputs)
+    place = sys.stderr if stream_of(args.output) == 1 else sys.stdout
+    print(f"{args.output}: {len(image)} bytes", file=place)
     return 0
 
 

@@ -76,7 +76,9 @@ def _report(args: argparse.Namespace) -> int:
         raise UsageError("several runs on one page need a directory for it: -o DIR")
     from mpbench.report import publish
 
-    print(publish.write(args.runs, args.output or args.runs[0]))
+    output = args.output or args.runs[0]
+    publish.check_output(args.runs, output)
+    print(publish.write(args.runs, output))
     return 0
 
 
@@ -107,6 +109,7 @@ def _check(run: "Run") -> bool:
 
 
 def _signoff(args: argparse.Namespace) -> int:
+    from mpbench.core.files import check_output
     from mpbench.report import signoff
 
     if args.new_key:
@@ -114,6 +117,8 @@ def _signoff(args: argparse.Namespace) -> int:
         return 0
     if args.report is None:
         raise UsageError("which report? Give its directory, or --new-key FILE")
+    for name in sorted(signoff.OWN):
+        check_output(args.report / name, [args.key])
     signed = signoff.sign(args.report, signoff.load_key(args.key), args.by, args.role)
     print(f"signed by {signed.by} ({signed.role}) at {signed.utc} with key {signed.key}")
     return 0

@@ -3,13 +3,15 @@
 
 import gc
 import os
-import shutil
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from mpbench.core.files import os_errors, replacing, write_whole
-from mpbench.core.record import EVIDENCE, Run, read
+from mpbench.core import files
+from mpbench.core.errors import UsageError
+from mpbench.core.files import os_errors, write_whole
+from mpbench.core.record import EVIDENCE, LOG, Run, read
 from mpbench.report import exports, junit, page
 from mpbench.report.model import Page
 from mpbench.report.summarize import summarize
@@ -70,15 +72,37 @@ def _bring_evidence(run: Run, output: Path) -> None:
     source = run.directory / EVIDENCE
     if target.resolve() == source.resolve():
         return
-    for file in sorted(source.glob("*.txt")) + sorted(source.glob("*.bin")):
-        if not (target / file.name).exists():
-            _put(file, target / file.name)
+    for name in sorted({ref.file for ref in run.refs()}):
+        data = run.evidence(name)  # None: missing, changed or a link, as the page says
+        if data is not None and not os.path.lexists(target / name):
+            _put(source / name, data, target / name)
 
 
-def _put(file: Path, to: Path) -> None:
-    """The file under a second name where the disk can do that, else a copy of it."""
+def _put(file: Path, data: bytes, to: Path) -> None:
+    """The file under a second name where the disk can do that, else a copy: with its mode, in both cases."""
     try:
-        os.link(file, to)
+        os.link(file, to, follow_symlinks=False)
     except OSError:
-        with replacing(to) as part:
-            shutil.copyfile(file, part)
+        write_whole(to, data, mode=stat.S_IMODE(file.stat().st_mode))
+
+
+def check_output(directories: Sequence[Path], output: Path) -> None:
+    """UsageError unless the report on these runs can be written to `output` and replaces none of its inputs.
+
+    Checked before anything is written.
+    """
+    if os.path.lexists(output) and not output.is_dir():
+        raise UsageError(f"cannot write the report to {output}: it is no directory")
+    if os.path.lexists(output / LOG) and not any(_same_directory(output, one) for one in directories):
+        raise UsageError(f"cannot write the report to {output}: it is the directory of another run")
+    evidence = output / EVIDENCE
+    if evidence.is_symlink() or (evidence.exists() and not evidence.is_dir()):
+        raise UsageError(f"cannot write the report to {output}: {evidence} is no directory")
+    inputs = [directory / LOG for directory in directories]
+    inputs += [file for directory in directories for file in (directory / EVIDENCE).glob("*")]
+    for name in WRITTEN:
+        files.check_output(output / name, inputs)
+
+
+def _same_directory(a: Path, b: Path) -> bool:
+    return b.is_dir() and a.samefile(b)

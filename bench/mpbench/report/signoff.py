@@ -12,6 +12,7 @@ import base64
 import datetime
 import hashlib
 import json
+import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -69,7 +70,13 @@ class Checked:
 
 
 def new_key(path: Path) -> str:
-    """Make a private key that only its owner can read; its fingerprint. UsageError if the file exists."""
+    """Make a private key that only its owner can read; its fingerprint. UsageError if a file exists."""
+    public_path = path.with_suffix(".pub")
+    if path == public_path:
+        raise UsageError(f"cannot write {path}: .pub is the suffix of its public key; give another name")
+    for file in (path, public_path):
+        if os.path.lexists(file):
+            raise UsageError(f"cannot write {file}: File exists; a key is never replaced")
     key = Ed25519PrivateKey.generate()
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
@@ -78,7 +85,7 @@ def new_key(path: Path) -> str:
         write_whole(path, pem, UsageError, mode=0o600, exclusive=True)
     except OSError as e:
         raise UsageError(f"cannot write {path}: {e.strerror}") from e
-    write_whole(path.with_suffix(".pub"), public, UsageError)
+    write_whole(public_path, public, UsageError, mode=0o644)
     return fingerprint(key.public_key())
 
 
