@@ -7,7 +7,6 @@ import selectors
 import socket
 import sys
 import termios
-import time
 import tty
 import urllib.request
 from collections.abc import Iterator
@@ -15,20 +14,14 @@ from contextlib import contextmanager
 
 from mpbench.core.errors import UsageError
 from mpbench_virtual import boards, keys
-from mpbench_virtual.steps import Report
+from mpbench_virtual.progress import BuildProgress
 
 ESCAPE = b"\x1d"
 """Ctrl-] ends `console`, as in telnet."""
 
 
-def progress() -> Report:
-    """Prints one line per change of a build step, with the seconds since the start."""
-    start_s = time.monotonic()
-    return lambda step, what: print(f"[{time.monotonic() - start_s:5.0f} s] {step:<12} {what}", flush=True)
-
-
 def run_build(args: argparse.Namespace) -> int:
-    parts = boards.build_parts(args.kind, progress())
+    parts = boards.build_parts(args.kind, BuildProgress())
     for name in ("firmware", "kernel", "initrd", "device_tree", "environment"):
         print(f"{name:<12} {getattr(parts, name)}")
     return 0
@@ -36,7 +29,7 @@ def run_build(args: argparse.Namespace) -> int:
 
 def run_up(args: argparse.Namespace) -> int:
     board = boards.start(
-        args.kind, args.name, progress(), lifeline=False, address=args.address, base_port=args.base_port
+        args.kind, args.name, BuildProgress(), lifeline=False, address=args.address, base_port=args.base_port
     )
     if not args.off:
         power(board, True)

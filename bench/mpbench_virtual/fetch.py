@@ -9,7 +9,6 @@ import hashlib
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from functools import cache, cmp_to_key
 from pathlib import Path
@@ -50,6 +49,12 @@ class Package:
         return cache_dir() / "downloads" / f"{self.qualified}_{self.version}".replace(":", "%3a")
 
 
+FETCHED: list[Package] = []
+"""Downloaded by this process, until steps.build() has reported them."""
+REPLACED: list[tuple[Package, Package]] = []
+"""Packages that have left the archive, and those taken instead, until left_archive() has reported them."""
+
+
 @cache
 def packages() -> dict[str, Package]:
     """The packages of sources.yaml by name."""
@@ -59,7 +64,7 @@ def packages() -> dict[str, Package]:
 def fetch(name: str) -> tuple[Package, Path]:
     """The package and its file; from the cache if there, else from the machine's mirror.
 
-    If the recorded version has left the archive, the newest one is taken, with a warning.
+    If the recorded version has left the archive, the newest one is taken, and left_archive() reports it.
     InfrastructureError when the mirror cannot be reached or a file's hash is not the recorded one.
     """
     package = packages()[name]
@@ -80,11 +85,6 @@ def _download(wanted: Package, apt: "Apt") -> Package:
     found = wanted
     if not apt.has(wanted):
         found = evolve(wanted, version=apt.newest(wanted))
-        print(
-            f"warning: {wanted.package} {wanted.version} has left {wanted.suite}; taking {found.version}, "
-            "with which the virtual board was not tested",
-            file=sys.stderr,
-        )
     with tempfile.TemporaryDirectory(dir=_made(cache_dir() / "downloads")) as scratch:
         file = apt.download(found, Path(scratch))
         sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
@@ -97,9 +97,22 @@ def _download(wanted: Package, apt: "Apt") -> Package:
         keep.mkdir()
         file.rename(keep / file.name)
         keep.rename(found.directory)
+    FETCHED.append(found)
     if found != wanted:
+        REPLACED.append((wanted, found))
         _successor_file(wanted).write_text(yaml.safe_dump({"version": found.version, "sha256": found.sha256}))
     return found
+
+
+def left_archive() -> str:
+    """One sentence about all packages that were replaced since the last call, "" if none was."""
+    taken = ", ".join(f"{new.package} {new.version} (tested: {old.version})" for old, new in REPLACED)
+    REPLACED.clear()
+    return taken and (
+        f"the archive no longer has the tested versions, so newer packages are taken: {taken}; if the "
+        "virtual board does not work with them, build in an empty MPBENCH_CACHE with an MPBENCH_MIRROR that "
+        "has the tested ones, such as a date of snapshot.debian.org"
+    )
 
 
 def _made(directory: Path) -> Path:

@@ -40,6 +40,17 @@ GUEST_FILES = {
 }
 """Files of the root file system by package: a path, or a library by its soname."""
 
+OBJECTS = {
+    "linux": 925,
+    "linux-mp15": 960,
+    "optee": 779,
+    "optee-mp15": 919,
+    "tfa": 226,
+    "tfa-mp15": 138,
+    "uboot-mp15": 227,
+}
+"""About how many objects a step compiles, by its directory: counted in the logs of a complete build."""
+
 EMPTY_DIRECTORIES = "bin dev proc sys tmp run root sbin usr/bin usr/sbin lib/firmware var/log"
 
 
@@ -49,7 +60,15 @@ def steps_of(kind: BoardKind) -> list[BuildStep]:
 
     def step(name: str, inputs: Inputs, make: Callable[..., None], *needs: str, of: Any = soc) -> BuildStep:
         work = name if soc is MP25 else f"{name}-{soc.name}"
-        return BuildStep(name, lambda: [getsource(make), *inputs(of)], partial(make, of), needs, work)
+        return BuildStep(
+            name,
+            lambda: [getsource(make), *inputs(of)],
+            partial(make, of),
+            needs,
+            work,
+            OBJECTS.get(work, 0),
+            resumes=make is _make_linux,
+        )
 
     return [
         step("linux", _linux_inputs, _make_linux),

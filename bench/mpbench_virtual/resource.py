@@ -16,6 +16,10 @@ from labgrid.resource.common import ManagedResource, ResourceManager
 from mpbench.core.errors import InfrastructureError
 from mpbench_virtual import application, boards, keys, qemu, xtest
 from mpbench_virtual.models import KINDS
+from mpbench_virtual.progress import BuildProgress
+
+LINE = "virtual board: {step}: {what}"
+"""Layout of a line of a build."""
 
 
 @attr.s(eq=False)
@@ -64,7 +68,8 @@ class VirtualBoard(ManagedResource):  # type: ignore[misc]
         self.avail = True
 
     def _start(self) -> boards.StartedBoard:
-        board = boards.start(self.kind, f"run-{os.getpid()}-{self.name or self.kind}", _report, lifeline=True)
+        name, report = f"run-{os.getpid()}-{self.name or self.kind}", BuildProgress(LINE, cached=False)
+        board = boards.start(self.kind, name, report, lifeline=True)
         atexit.register(boards.stop, board)
         return board
 
@@ -110,9 +115,3 @@ class VirtualBoard(ManagedResource):  # type: ignore[misc]
     def firmware_key(self) -> Path:
         """PEM of the private key whose public part is inside this board's OP-TEE."""
         return keys.signing_key()
-
-
-def _report(step: str, what: str) -> None:
-    """Print one line for each part that is built, none for a cached one."""
-    if what != "cached":
-        print(f"virtual board: {step}: {what}", flush=True)

@@ -3,7 +3,9 @@
 
 import hashlib
 import os
+import re
 import shutil
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -11,17 +13,27 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
 
-from attrs import frozen
+from attrs import define, field, frozen
 
 from mpbench.core.directories import cache_dir
 from mpbench.core.files import lock
+from mpbench_virtual import fetch
+from mpbench_virtual.progress import span
 from mpbench_virtual.tools import require_space
 
 BUILD_BYTES = 6 << 30
 """Sources, a kernel tree twice and its objects take 4 GiB."""
 
-Report = Callable[[str, str], None]
-"""Called with a step's name and its state: `cached`, `building`, `built in 12 s`, `failed`."""
+TICK_S = 1.0
+"""How often a build reports what it does."""
+OBJECT = re.compile(rb"^  (?:CC|AS) ", re.MULTILINE)
+"""What the Makefiles of Linux, U-Boot, TF-A and OP-TEE print for every object."""
+
+Report = Callable[..., None]
+"""Called with a step's name and its state: `cached`, `building`, `built in 12 s`, `failed`.
+
+Every second with what is being done, which a third argument, True, marks. Several threads call it.
+"""
 
 
 @frozen
@@ -42,6 +54,8 @@ class BuildStep:
     make:   fills `place.out`; may keep intermediate files in `place.work` for the next build.
     needs:  names of the steps that must be complete first.
     work:   name of the directory `place.work`, for steps of one name that must not share it.
+    objects: number of object files that it compiles, about; 0: not known.
+    resumes: an interrupted `make` continues in `place.work`; others start again.
     """
 
     name: str
@@ -49,6 +63,13 @@ class BuildStep:
     make: Callable[[Place], None]
     needs: tuple[str, ...] = ()
     work: str = ""
+    objects: int = 0
+    resumes: bool = False
+
+    @property
+    def log(self) -> Path:
+        """What its tools print in the latest build."""
+        return cache_dir() / "logs" / f"{self.work or self.name}.log"
 
 
 # application.py and xtest.py are inputs of what they build: this name changes with their next rebuild.
@@ -83,7 +104,7 @@ def built(name: str, key: str) -> Path:
 
 def build(steps: list[BuildStep], report: Report) -> dict[str, Path]:
     """Build what is not in the cache, independent steps in parallel; returns each step's result directory."""
-    keys = keys_of(steps)
+    keys = _fetched(steps, report)
     results = {s.name: built(s.name, keys[s.name]) for s in steps}
     missing = [s for s in steps if not results[s.name].is_dir()]
     for step in steps:
@@ -97,21 +118,64 @@ def build(steps: list[BuildStep], report: Report) -> dict[str, Path]:
     return results
 
 
+def _fetched(steps: list[BuildStep], report: Report) -> dict[str, str]:
+    """Content addresses of the steps; what they are made of is fetched for it, and that may take minutes."""
+    started_s = time.monotonic()
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        future = pool.submit(keys_of, steps)
+        while not wait([future], TICK_S).done:
+            report("sources", f"fetching, {span(time.monotonic() - started_s)}", True)
+    if fetch.FETCHED:
+        report("sources", f"{len(fetch.FETCHED)} fetched in {span(time.monotonic() - started_s)}")
+        fetch.FETCHED.clear()
+    if future.exception() is not None:
+        report("sources", "failed")
+    if text := fetch.left_archive():
+        print(f"warning: {text}", file=sys.stderr, flush=True)
+    return future.result()
+
+
+@define
+class _Running:
+    """A step that is being built."""
+
+    step: BuildStep
+    started_s: float = field(factory=time.monotonic)
+
+    def doing(self) -> str:
+        """Objects done of all where it compiles, and the time."""
+        text = span(time.monotonic() - self.started_s)
+        try:
+            done = len(OBJECT.findall(self.step.log.read_bytes()))
+        except FileNotFoundError:  # not started yet
+            done = 0
+        if done:
+            of_all = f" of about {self.step.objects}" if done <= self.step.objects else ""
+            return f"{done}{of_all} objects, {text}"
+        return text
+
+
 def _build_missing(missing: list[BuildStep], results: Mapping[str, Path], report: Report) -> None:
     waiting = {s.name: s for s in missing}
-    running: dict[Future[None], str] = {}
+    running: dict[Future[None], _Running] = {}
     stop = threading.Event()
     with ThreadPoolExecutor(max_workers=3) as pool:
         try:
             while waiting or running:
                 for step in [s for s in waiting.values() if all(results[n].is_dir() for n in s.needs)]:
                     del waiting[step.name]
-                    running[pool.submit(_make, step, results, report, stop)] = step.name
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    running[pool.submit(_make, step, results, report, stop)] = _Running(step)
+                done = wait(running, TICK_S, return_when=FIRST_COMPLETED).done
+                if not done:
+                    now = [(found.step.name, found.doing()) for found in running.values()]
+                    report(*(now[0] if len(now) == 1 else ("building", "; ".join(map(": ".join, now)))), True)
+                for future in done:
                     del running[future]
                     future.result()
-        except BaseException:
+        except BaseException as e:
             stop.set()
+            if isinstance(e, KeyboardInterrupt):
+                report("build", "interrupted; the next one continues with what is complete")
             raise
 
 
@@ -121,21 +185,21 @@ def _make(step: BuildStep, results: Mapping[str, Path], report: Report, stop: th
         return
     work = cache_dir() / "work" / (step.work or step.name)
     fresh = out.with_name(out.name + ".partial")
+    again = "" if not fresh.exists() else "; continues where it was interrupted" if step.resumes else " again"
     shutil.rmtree(fresh, ignore_errors=True)
     for directory in (work, fresh):
         directory.mkdir(parents=True, exist_ok=True)
-    log = cache_dir() / "logs" / f"{step.work or step.name}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    log.write_bytes(b"")
-    report(step.name, "building")
-    started = time.monotonic()
+    step.log.parent.mkdir(parents=True, exist_ok=True)
+    step.log.write_bytes(b"")
+    report(step.name, f"building{again}")
+    started_s = time.monotonic()
     try:
-        step.make(Place(fresh, work, log, results))
+        step.make(Place(fresh, work, step.log, results))
     except BaseException:
-        report(step.name, "failed")
+        report(step.name, "stopped" if stop.is_set() else "failed")
         raise
     fresh.rename(out)
-    report(step.name, f"built in {time.monotonic() - started:.0f} s")
+    report(step.name, f"built in {span(time.monotonic() - started_s)}")
 
 
 @contextmanager
@@ -144,5 +208,8 @@ def _build_lock(report: Report) -> Iterator[None]:
     with (cache_dir() / "build.lock").open("w") as file:
         if not lock(file, wait=False):
             report("build", "another build is running; waiting for it")
-            lock(file)
+            started_s = time.monotonic()
+            while not lock(file, wait=False):  # flock(2) has no deadline
+                time.sleep(TICK_S)
+                report("build", f"waiting for the other build, {span(time.monotonic() - started_s)}", True)
         yield
