@@ -22,6 +22,7 @@ from mpbench.core.lines import (
     LineHead,
     MapLine,
     MeasurementLine,
+    NotesLine,
     OutlierSample,
     OutliersLine,
     ProvenanceLine,
@@ -30,10 +31,12 @@ from mpbench.core.lines import (
     RunStart,
     SegmentsLine,
     SeriesLine,
+    SignaturesLine,
     StepLine,
     TestEnd,
     TestStart,
     TimelineLine,
+    WaiverLine,
 )
 from mpbench.core.record import LOG, Clock, Record, new_directory, read, safe_name
 from mpbench.core.schema import json_schema
@@ -198,6 +201,8 @@ def test_what_cannot_be_written_is_refused(record, line):
 
 EVERY = [
     RunStart("t", ("pytest",), "0.1.0", "r0"),
+    SignaturesLine(("tested", "reviewed")),
+    NotesLine({"supply": "5.0 V"}, "Ann"),
     ProvenanceLine({"kernel": "6.12"}, True, (EvidenceRef("kmsg", "0" * 64, 1, "f"),)),
     TestStart("m33", "It works.", ("R-1",), test="t"),
     StepLine("deploy", "m33", (FieldVerdict("state", None, True, Agreement.UNDECIDED),), (), 5, test="t"),
@@ -211,6 +216,7 @@ EVERY = [
     MapLine("image", 4096, ((0, 24, "header"),), ((3, True),), test="t"),
     TestEnd(Verdict.INFRA, "no power", 5, test="t"),
     RunEnd({"INFRA": 1}),
+    WaiverLine("t", "Ann", "known erratum"),
 ]
 
 
@@ -280,7 +286,7 @@ def line_of(line: RecordLine, **changed: object) -> bytes:
         ),
         (
             json.dumps(good_line() | {"kind": "x"}).encode(),
-            "kind 'x' is unknown; known: run-start, provenance",
+            "kind 'x' is unknown; known: run-start, signatures, notes, provenance",
         ),
         (
             json.dumps(good_line() | {"kind": "provenance"}).encode(),

@@ -12,7 +12,7 @@ from attrs.converters import optional
 
 from mpbench.core.facts import FieldVerdict, Measurement, Verdict
 
-VERSION = 4
+VERSION = 5
 """Version of the lines; a reader takes older ones too and refuses newer ones."""
 
 ABOUT = "about"
@@ -92,6 +92,35 @@ class ProvenanceLine(RecordLine):
     evidence: tuple[EvidenceRef, ...] = field(
         default=(), metadata=about("board identification, logs of its boot")
     )
+
+
+@frozen
+class NotesLine(RecordLine):
+    """What the operator knows of board and test: conditions and remarks; of several, the last one counts."""
+
+    kind = "notes"
+    entries: Mapping[str, str] = field(metadata=about("name → text, e.g. temperature, supply, silicon lot"))
+    by: str = field(
+        default="", metadata=about("who noted it after the run; empty: the target file or the command line")
+    )
+
+
+@frozen
+class SignaturesLine(RecordLine):
+    """Signatures that the report needs, as the target file asks for them."""
+
+    kind = "signatures"
+    roles: tuple[str, ...] = field(metadata=about("role of each; a role twice: by two people"))
+
+
+@frozen
+class WaiverLine(RecordLine):
+    """A person accepts the FAIL of a test, which stays a FAIL; its time is the line's."""
+
+    kind = "waiver"
+    test: str = field(metadata=about("id of the test case"))
+    by: str = field(metadata=about("who accepts it"))
+    reason: str = field(metadata=about("why"))
 
 
 @frozen
@@ -275,8 +304,9 @@ class RunEnd(RecordLine):
 KINDS: Mapping[str, type[RecordLine]] = {
     line.kind: line
     for line in (
-        RunStart, ProvenanceLine, TestStart, StepLine, TimelineLine, MeasurementLine, SeriesLine,
-        HistogramLine, SegmentsLine, OutliersLine, MapLine, TestEnd, RunEnd,
+        RunStart, SignaturesLine, NotesLine, ProvenanceLine, TestStart, StepLine, TimelineLine,
+        MeasurementLine, SeriesLine, HistogramLine, SegmentsLine, OutliersLine, MapLine, TestEnd, RunEnd,
+        WaiverLine,
     )
 }  # fmt: skip
 """Every kind of line, in the order of the schema."""

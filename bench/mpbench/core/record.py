@@ -9,6 +9,7 @@ which the reader reports and ignores. Lines reach the disk at the end of every t
 """
 
 import datetime
+import hashlib
 import os
 import re
 import time
@@ -141,11 +142,12 @@ def _suffix(data: bytes) -> str:
 
 @frozen
 class Run:
-    """A record as read back: its complete lines, and what was wrong with the rest."""
+    """A record as read back: its complete lines, and what was wrong with the rest; sha256: of its file."""
 
     directory: Path
     lines: tuple[RecordLine, ...]
     notes: tuple[str, ...] = ()
+    sha256: str = ""
 
     @property
     def id(self) -> str:
@@ -222,7 +224,7 @@ def read(directory: Path) -> Run:
     notes = [found.note] if found.note else []
     if not run.ended:
         notes.append("the run did not end: it was killed, or it is still running")
-    return evolve(run, notes=tuple(notes))
+    return evolve(run, notes=tuple(notes), sha256=hashlib.sha256(data).hexdigest())
 
 
 def _line(path: Path, number: int, text: bytes) -> RecordLine:

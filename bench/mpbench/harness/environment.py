@@ -3,6 +3,7 @@
 
 import importlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from labgrid.pytestplugin.hooks import LABGRID_ENV_KEY
 
 from mpbench.core import directories
 from mpbench.core.errors import UsageError
+from mpbench.core.lines import NotesLine, RecordLine, SignaturesLine
+from mpbench.core.notes import NOTES, SIGNATURES, notes_in, notes_of, signatures_of
 from mpbench.core.shared_files import reports_dir
 from mpbench.twin.profile import Profile, load_profile, profile_names
 
@@ -111,6 +114,21 @@ def profile_of(config: Config) -> Profile:
         return load_profile(path if path.is_file() else name)
     except UsageError as e:
         raise UsageError(f"{PROFILE if override else f'{config.filename}: bench_profile'} {e}") from e
+
+
+def asked_lines(config: Config, words: Sequence[str]) -> list[RecordLine]:
+    """Notes and signatures that the target file asks for; `words`: notes of the command line, NAME=TEXT.
+
+    UsageError for any other form.
+    """
+    given = notes_in(words, "--bench-note")
+    try:
+        notes = notes_of(config.get_option(NOTES, {})) | given
+        roles = signatures_of(config.get_option(SIGNATURES, []))
+    except UsageError as e:
+        raise UsageError(f"{config.filename}: {e}") from e
+    lines: list[RecordLine] = [SignaturesLine(roles)] if roles else []
+    return [*lines, NotesLine(notes)] if notes else lines
 
 
 def reports(config: pytest.Config) -> Path:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Options of pytest for soak tests."""
+"""Options of pytest for soak tests and for notes of the operator."""
 
 import argparse
 import re
@@ -19,6 +19,14 @@ def add_options(group: Any) -> None:
         default=DEFAULT_GOAL,
         help="length of a soak test per core: cycles (500x) or a time (90m, 2h); an interrupted soak resumes "
         f"({DEFAULT_GOAL})",
+    )
+    group.addoption(
+        "--bench-note",
+        metavar="NAME=TEXT",
+        action="append",
+        default=[],
+        help="what the operator knows of board and test, e.g. 'supply=5.0 V': recorded, shown and signed; "
+        "repeatable, overrides the target file's bench_notes",
     )
 
 

@@ -6,7 +6,7 @@ import os
 import sys
 import uuid
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import IO
 
@@ -19,6 +19,7 @@ from mpbench.core.facts import Measurement, Verdict
 from mpbench.core.lines import (
     MeasurementLine,
     ProvenanceLine,
+    RecordLine,
     RunEnd,
     RunStart,
     StepLine,
@@ -81,11 +82,18 @@ class RunState:
     def verdicts(self) -> list[Verdict]:
         return [f.verdict for f in self.found.values()]
 
-    def open(self, root: Path, target: str, continues: str | None = None) -> None:
-        """Start the record of a run on `target`; `continues`: id of the run that it resumes."""
+    def open(
+        self, root: Path, target: str, continues: str | None = None, asked: Iterable[RecordLine] = ()
+    ) -> None:
+        """Start the record of a run on `target`; `continues`: id of the run that it resumes.
+
+        asked: lines of what target file and command line add, as notes
+        """
         directory, secrets = new_directory(root, target, self.clock), secret_values(self.variables)
         self.record = Record(directory, uuid.uuid4().hex[:12], self.clock, secrets)
         self.record.append(RunStart(target, ("pytest", *sys.argv[1:]), bench_version(), continues))
+        for line in asked:
+            self.record.append(line)
 
     def identified(self, found: About, more: Mapping[str, str]) -> None:
         """Record the board's identification and `more`; every later line carries its id and boot_id."""

@@ -10,6 +10,7 @@ from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.shared_files import TESTCASES
 from mpbench.harness.cores import select_cores
 from mpbench.harness.environment import (
+    asked_lines,
     check_environment,
     env_of,
     profile_of,
@@ -30,7 +31,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[RUN] = RunState()
     if path := target_file(config.option):
         try:
-            profile_of(check_environment(path))
+            env = check_environment(path)
+            profile_of(env)
+            asked_lines(env, config.option.bench_note)
         except UsageError as e:
             raise pytest.UsageError(str(e)) from e
 
@@ -78,7 +81,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if found:
         try:
             continues = resumed(session.config).run
-            state.open(reports(session.config), target_name(session.config), continues)
+            asked = asked_lines(env_of(session.config).config, option.bench_note)
+            state.open(reports(session.config), target_name(session.config), continues, asked)
             progress.attach(session.config, state)
         except InfrastructureError as e:
             raise pytest.UsageError(str(e)) from e

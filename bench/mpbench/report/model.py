@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from attrs import frozen
 
 from mpbench.core.facts import Agreement, Verdict, overall
-from mpbench.core.lines import MeasurementLine
+from mpbench.core.lines import MeasurementLine, WaiverLine
 from mpbench.report.excerpt import Excerpt
 from mpbench.report.figures import Figure
 
@@ -55,6 +55,7 @@ class Case:
     """One test case on one core of one board. `anchor` is its place on the page.
 
     superseded: a later run repeated it, and that one's verdict counts
+    waivers:    who accepts its FAIL, and why
     """
 
     anchor: str
@@ -71,6 +72,7 @@ class Case:
     measurements: tuple[MeasurementLine, ...]
     figures: tuple[Figure, ...]
     superseded: bool = False
+    waivers: tuple[WaiverLine, ...] = ()
 
     @property
     def function(self) -> str:
@@ -84,11 +86,24 @@ class Case:
 
 
 @frozen
+class OperatorNote:
+    """What the operator knows; by: who noted it after the run, "" for target file and command line."""
+
+    name: str
+    text: str
+    by: str
+
+
+@frozen
 class RunView:
     """One run: what was tested and what came of it.
 
     column:    number of the first run of its lineage
     continues: id of the run that it continues, "" for none
+    end, duration_s: when it ended, and how long it took; "" and None for a run that did not end
+    sha256:    of the record, as it was read
+    operator:  notes of the operator
+    roles:     of the signatures that its target file asks for
     """
 
     id: str
@@ -104,6 +119,11 @@ class RunView:
     proofs: tuple[Proof, ...]
     tests: tuple[Case, ...]
     continues: str = ""
+    end: str = ""
+    duration_s: float | None = None
+    sha256: str = ""
+    operator: tuple[OperatorNote, ...] = ()
+    roles: tuple[str, ...] = ()
 
     @property
     def counts(self) -> tuple[tuple[Verdict, int], ...]:

@@ -13,7 +13,9 @@ from mpbench.core.lines import (
     EvidenceRef,
     MeasurementLine,
     ProvenanceLine,
+    RunEnd,
     RunStart,
+    SignaturesLine,
     StepLine,
     TestEnd,
     TestLine,
@@ -36,6 +38,7 @@ from mpbench.report.model import (
     ShownField,
     ShownStep,
 )
+from mpbench.report.signing import operator_notes, waived
 
 
 def summarize(runs: Iterable[Run]) -> Page:
@@ -79,14 +82,17 @@ class Proofs:
 
 def _run(number: int, run: Run) -> RunView:
     start, proofs = run.start or RunStart("", (), "", None), Proofs(run)
-    tests = tuple(_test(f"r{number}t{n}", proofs, lines) for n, lines in enumerate(_by_test(run)))
+    end = next(run.of(RunEnd), None)
+    tests = waived(
+        run, tuple(_test(f"r{number}t{n}", proofs, lines) for n, lines in enumerate(_by_test(run)))
+    )
     about = list(run.of(ProvenanceLine))
     entries = {name: text for line in about for name, text in line.entries.items()}
     return RunView(
         id=run.id,
-        label=start.target or run.directory.name,
+        label=start.target or run.id or "run",
         column=number,
-        utc=start.head.utc[:19].replace("T", " "),
+        utc=_seconds(start.head.utc),
         command=" ".join(start.command),
         bench=start.bench,
         virtual=any(line.virtual for line in about),
@@ -96,7 +102,16 @@ def _run(number: int, run: Run) -> RunView:
         proofs=tuple(p for line in about for p in proofs.of(line.evidence) if _is_log(p)),
         tests=tests,
         continues=start.continues or "",
+        end=_seconds(end.head.utc) if end else "",
+        duration_s=(end.head.mono_ns - start.head.mono_ns) / 1e9 if end else None,
+        sha256=run.sha256,
+        operator=operator_notes(run),
+        roles=tuple(role for line in run.of(SignaturesLine) for role in line.roles),
     )
+
+
+def _seconds(utc: str) -> str:
+    return utc[:19].replace("T", " ")
 
 
 def _labelled(views: tuple[RunView, ...]) -> tuple[RunView, ...]:
