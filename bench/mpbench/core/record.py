@@ -22,7 +22,7 @@ from attrs import define, evolve, field, frozen
 from mpbench.core.codec import decode, encode
 from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.evidence import Artefact
-from mpbench.core.files import LINES_LIMIT_BYTES, AppendFile, read_bounded, read_lines, write_whole
+from mpbench.core.files import LINES_LIMIT_BYTES, AppendFile, Lines, read_bounded, write_whole
 from mpbench.core.lines import EvidenceRef, LineHead, ProvenanceLine, RecordLine, RunEnd, RunStart, StepLine
 from mpbench.core.secrets import redact_all
 
@@ -219,7 +219,8 @@ def read(directory: Path) -> Run:
         raise UsageError(
             f"no record at {path}: No such file or directory; give a run's directory, reports/runs/..."
         )
-    found = read_lines(path, UsageError)
+    data = read_bounded(path, limit_bytes=LINES_LIMIT_BYTES, follow=False)
+    found = Lines.split(data)
     run = Run(directory, tuple([_line(path, number, line) for number, line in enumerate(found.whole, 1)]))
     notes = [found.note] if found.note else []
     if not run.ended:

@@ -14,6 +14,7 @@ from markupsafe import Markup
 from mpbench.core.facts import NO_LIMIT, limits, number
 from mpbench.core.sanitize import visible
 from mpbench.report.model import Page
+from mpbench.report.signing import evidence, signing
 from mpbench.report.tables import conditions, table
 from mpbench.report.trend import Point, points, trends
 
@@ -32,6 +33,7 @@ def render(page: Page, history: Iterable[Point] = (), remarks: Iterable[str] = (
         page=page,
         title=", ".join(dict.fromkeys(page.runs[run.column].label for run in page.runs)),
         table=table(page),
+        signing=signing(page),
         trends=trends(points(page), history),
         remarks=list(remarks),
         attention_lines=ATTENTION_LINES,
@@ -64,6 +66,7 @@ def _template() -> Template:
     environment.filters |= {
         "breakable": breakable,
         "conditions": conditions,
+        "evidence": evidence,
         "limits": lambda m: limits(m.low, m.high),
         "ms": duration,
         "number": number,

@@ -26,6 +26,25 @@ class NotRun:
     cases: tuple[tuple[RunView, Case], ...]
 
 
+@frozen
+class Signing:
+    """What the page shows for signers. lines: roles with a line to sign on paper."""
+
+    document: str
+    roles: tuple[str, ...]
+    waivers: tuple[tuple[RunView, Case, WaiverLine], ...]
+    not_run: tuple[NotRun, ...]
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        return self.roles or USUAL
+
+
+def signing(page: Page) -> Signing:
+    """All of it."""
+    return Signing(document_id(page), roles(page), waivers(page), not_run(page))
+
+
 def document_id(page: Page) -> str:
     """Id of what is signed, for paper and for programs: from the hashes of the records, in order."""
     digest = hashlib.sha256("\n".join(run.sha256 for run in page.runs).encode()).hexdigest()
