@@ -230,8 +230,8 @@ def test_hostile_text_leaves_the_junit_file_well_formed(tmp_path, hostile):
     assert tags == {
         "testsuites": 1,
         "testsuite": 1,
-        "properties": 1,
-        "property": 1,
+        "properties": 3,
+        "property": 6,
         "testcase": 2,
         "failure": 1,
     }
