@@ -444,7 +444,10 @@ def test_without_a_board_nothing_looks_green(place):
         ("targets: {}\n", "no target `main`"),
         ("targets: {main: }\n", "no target `main`"),
         ("targets: {main: {drivers: {}}}\n", "no profile; e.g. `options: {bench_profile: virtual-mp25}`"),
-        ("targets: {main: {}}\noptions: {bench_profile: mp99}\n", "mp99"),
+        (
+            ENVIRONMENT.replace("virtual-mp25", "mp99"),
+            "bench_profile mp99: neither a profile file nor one of",
+        ),
         ("targets: {main: {}}\nimports: [no.such.module]\n", "No module named 'no'"),
         ("targets: {main: {}}\nimports: text\n", "imports needs to be list"),
         ("targets: {main: {}}\nimports: [none.py]\n", "No such file or directory: '/"),
@@ -456,7 +459,7 @@ def test_a_wrong_environment_is_one_line(place, text, message):
     """YAML errors, missing targets and profiles are a usage error in one line, before anything is touched."""
     (place.path / "played.yaml").write_text(text)
     done = place.run("def test_one(bench): pass", "--lg-env=played.yaml")
-    assert done.returncode == pytest.ExitCode.USAGE_ERROR, done.stdout + done.stderr
+    assert done.returncode == 2, done.stdout + done.stderr
     assert message in done.stderr
     assert done.stderr.strip().count("\n") == 0
     assert done.stderr.startswith("ERROR: played.yaml")
@@ -469,20 +472,30 @@ def test_a_missing_environment_is_one_line(place):
 
 
 def test_a_driver_nobody_knows_is_one_line(place):
-    """What labgrid finds wrong only when it makes the target is INFRA in one line, once."""
+    """A class that labgrid would miss only when it makes the target is a usage error before the run."""
     text = ENVIRONMENT.replace("- PlayedStrategy: {}", "- NoSuchDriver: {}")
     (place.path / "played.yaml").write_text(text)
     done = place.run("def test_one(bench): pass\ndef test_two(bench): pass\n", "--lg-env=played.yaml")
-    assert done.returncode == 3
-    assert [v for v, _ in place.ends().values()] == ["INFRA", "BLOCKED"]
-    assert "NoSuchDriver" in place.ends()["test_one"][1]
+    assert done.returncode == 2
+    words = "no driver class `NoSuchDriver`; if it is yours, add its module to `imports`"
+    assert done.stderr == f"ERROR: played.yaml: {words}\n"
+    assert not (place.path / "runs").exists()
+
+
+def test_a_mistake_that_is_found_at_the_board_ends_with_2(place):
+    """A missing signing key is configuration: the first test names it, the others are BLOCKED by it."""
+    (place.path / "key.pem").unlink()
+    done = place.run("def test_one(bench): pass\ndef test_two(bench): pass\n", "--lg-env=played.yaml")
+    assert done.returncode == 2
+    reason = f"cannot read {place.path / 'key.pem'}: No such file or directory"
+    assert place.ends() == {"test_one": ("ERROR", reason), "test_two": ("BLOCKED", reason)}
 
 
 def test_reports_that_cannot_be_written_are_a_usage_error(place):
     """No record, no run: it is said in one line before the board is touched."""
     (place.path / "file").write_text("")
     done = place.run("def test_one(bench): pass", "--lg-env=played.yaml", "--bench-reports=file/x")
-    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert done.returncode == 2
     assert "cannot make the report's directory" in done.stderr
     assert not (place.path / "tries").exists()
 

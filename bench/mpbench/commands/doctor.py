@@ -54,12 +54,16 @@ class CheckFailed(Exception):
 
 @frozen
 class Finding:
-    """Result of a check. found: what it saw; remedy: what to do, "" if it passed; tried: False if skipped."""
+    """Result of a check. found: what it saw; remedy: what to do, "" if it passed; tried: False if skipped.
+
+    usage: the configuration is wrong, neither board nor lab
+    """
 
     name: str
     found: str
     remedy: str = ""
     tried: bool = True
+    usage: bool = False
 
     @property
     def ok(self) -> bool:
@@ -99,8 +103,9 @@ def _run(name: str, run: Callable[[], str]) -> Finding:
         found = cause(e)
         ours = isinstance(found, InfrastructureError | BoardFailure | UsageError)
         text = str(found).strip() if ours else f"{type(found).__name__}: {found}".strip()
-        mend = "correct the target file, or set its variables; " if isinstance(found, UsageError) else ""
-        return Finding(name, text, f"{mend}see `{name}` in {WHERE}")
+        usage = isinstance(found, UsageError)
+        mend = "correct the target file, or set its variables; " if usage else ""
+        return Finding(name, text, f"{mend}see `{name}` in {WHERE}", usage=usage)
 
 
 def host_checks(reports: Path, find: Callable[[str], str | None] = shutil.which) -> list[HealthCheck]:

@@ -21,24 +21,26 @@ def _doctor(args: argparse.Namespace) -> int:
     from mpbench.commands import doctor  # noqa: PLC0415 - labgrid takes half a second that no other command should wait for
 
     reports = Path(os.environ.get("MPBENCH_REPORTS", "reports/runs"))
-    ok = _print("host", doctor.examine(doctor.host_checks(reports)))
+    found = _print("host", doctor.examine(doctor.host_checks(reports)))
     if args.lg_env:
         board = doctor.BoardCheck(args.lg_env)
         try:
-            ok = _print(args.lg_env, doctor.examine(board.checks())) and ok
+            found += _print(args.lg_env, doctor.examine(board.checks()))
         finally:
             board.close()
-    return 0 if ok else 3
+    if all(f.ok for f in found):
+        return 0
+    return 2 if any(f.usage for f in found) else 3
 
 
-def _print(title: str, findings: Iterable[Any]) -> bool:
-    """Print findings as they come. Returns whether all checks passed."""
+def _print(title: str, findings: Iterable[Any]) -> list[Any]:
+    """Print findings as they come; returns them."""
     print(title)
-    ok = True
+    found = []
     for f in findings:
         mark = "ok  " if f.ok else "WRONG" if f.tried else "-   "
         print(f"  {mark:5} {f.name}: {f.found}", flush=True)
         if f.remedy:
             print(f"        → {f.remedy}", flush=True)
-        ok = ok and f.ok
-    return ok
+        found.append(f)
+    return found

@@ -19,6 +19,7 @@ from mpbench.core.errors import UsageError
 from mpbench.core.lines import NotesLine, RecordLine, SignaturesLine
 from mpbench.core.notes import NOTES, SIGNATURES, notes_in, notes_of, signatures_of
 from mpbench.core.shared_files import reports_dir
+from mpbench.harness import target_file
 from mpbench.twin.profile import Profile, load_profile, profile_names
 
 MAIN = "main"
@@ -32,11 +33,10 @@ def env_of(config: pytest.Config) -> Any:
 
 
 def target_of(path: str) -> Any:
-    """Target `main` of a target file, with its resources and drivers. UsageError: an unknown class."""
-    try:
-        return Environment(path).get_target(MAIN)
-    except InvalidConfigError as e:
-        raise UsageError(f"{path}: {_one_line(e)}") from e
+    """Target `main` of a target file, with its resources and drivers. UsageError: labgrid cannot make it."""
+    found = Environment(path)
+    with target_file.target_errors(found.config):
+        return found.get_target(MAIN)
 
 
 def check_environment(path: str) -> Config:
@@ -47,6 +47,7 @@ def check_environment(path: str) -> Config:
         raise UsageError(f"{path}: no target `{MAIN}`; the bench tests `targets: {MAIN}: ...`")
     for resource, attribute in empty_attributes(targets[MAIN].get("resources")):
         raise UsageError(f"{path}: `{attribute}` of {resource} is empty: give its variable a value")
+    target_file.check(config, for_the_bench=has_profile(config))
     return config
 
 

@@ -49,6 +49,7 @@ class RunState:
     """The tests that ask for a board, from collection to the end of the session.
 
     blocked:   why no further test can run, "" while the board is usable
+    misconfigured: the board was never reached, because of a mistake in the configuration
     lock:      raises InfrastructureError when the board is no longer this run's; release: gives it up;
                without a coordinator both do nothing
     variables: the environment variables with which the run was started
@@ -60,6 +61,7 @@ class RunState:
     record: Record | None = None
     clock: Clock = field(factory=Clock)
     blocked: str = ""
+    misconfigured: bool = False
     board: About | None = None
     waiting: dict[str, pytest.Item] = field(factory=dict)
     phases: list[PhaseVerdict] = field(factory=list)

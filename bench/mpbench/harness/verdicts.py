@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Verdict of a test from the outcome of its phases, by whose fault it is. Pure."""
 
+import sysconfig
 import traceback
 from collections.abc import Iterable
 from pathlib import Path
@@ -35,6 +36,10 @@ _BY_FAULT: tuple[tuple[type[BaseException], Verdict, str], ...] = (
 
 _LAB_PACKAGES = {"labgrid", "paramiko", "pexpect", "serial", "requests", "urllib3", "grpc", "subprocess"}
 """Packages that reach the board; what they raise is the lab's fault, and so are OSError and EOFError."""
+
+
+_NOT_A_TEST = (str(PACKAGE), sysconfig.get_path("stdlib"), "<")
+"""Starts of file names that are no test's; contextlib is in many tracebacks."""
 
 
 @frozen
@@ -99,7 +104,7 @@ def of_exception(exception: BaseException, when: str) -> PhaseVerdict:
 def _location(exception: BaseException) -> str:
     """Where the test or its fixture made a mistake, as " (FILE:LINE)"; "" if only packages were involved."""
     for frame in reversed(traceback.extract_tb(exception.__traceback__)):
-        if not frame.filename.startswith((str(PACKAGE), "<")) and "site-packages" not in frame.filename:
+        if not frame.filename.startswith(_NOT_A_TEST) and "site-packages" not in frame.filename:
             return f" ({Path(frame.filename).name}:{frame.lineno})"
     return ""
 

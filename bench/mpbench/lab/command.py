@@ -24,7 +24,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def _nightly(args: argparse.Namespace) -> int:
     # Here, not above: labgrid's client takes half a second that no other command should wait for.
-    from mpbench.lab import history, night, plan
+    from mpbench.lab import history, night, plan, targets
 
     found = plan.load(args.plan)
     if args.readmit:
@@ -32,6 +32,8 @@ def _nightly(args: argparse.Namespace) -> int:
             raise UsageError(f"place {args.readmit} is not quarantined")
         print(f"place {args.readmit} is readmitted")
         return 0
+    for job in found.jobs:
+        targets.check(job, found.coordinator)
     if args.check:
         print(f"{args.plan}: {len(found.jobs)} jobs, reports in {found.reports}")
         return 0

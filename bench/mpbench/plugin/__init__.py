@@ -11,11 +11,13 @@ Options are `--bench-*` and variables `MPBENCH_*`; `--lg-*` and `LG_*` belong to
 
 import os
 import sys
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
 from mpbench.core import rooms
+from mpbench.core.errors import UsageError
 from mpbench.core.shared_files import SHARED, TESTCASES
 
 PLUGIN = ("mpbench.plugin.collection", "mpbench.plugin.hooks", "mpbench.plugin.signals")
@@ -23,6 +25,23 @@ MARKS = (
     "requirement(id, ...): ids of the requirements that a test case traces to",
     "cores(name, ...): cores for which a test with `core` is run, default: all",
 )
+
+
+USAGE = 2
+"""Exit code of the bench for a mistake in arguments or configuration; pytest's own is 4."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_cmdline_main(config: pytest.Config) -> Generator[None, object, object]:
+    """A mistake in arguments or target file of a board's run ends as in every command of the bench."""
+    try:
+        return (yield)
+    except pytest.UsageError as e:
+        if not isinstance(e.__cause__, UsageError) and not config.pluginmanager.has_plugin(PLUGIN[0]):
+            raise
+        for text in e.args:
+            print(f"ERROR: {text}", file=sys.stderr)
+        return USAGE
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -74,8 +93,7 @@ def _is_for_the_bench(path: str) -> bool:
 
     pytest.UsageError in one line if labgrid could not read it.
     """
-    from mpbench.core.errors import UsageError  # noqa: PLC0415 - a run without a target file needs none of it
-    from mpbench.harness.environment import has_profile, read_environment  # noqa: PLC0415
+    from mpbench.harness.environment import has_profile, read_environment  # noqa: PLC0415 - with a target file only
 
     try:
         return has_profile(read_environment(path))

@@ -9,16 +9,18 @@ from typing import Any
 import pytest
 
 from mpbench.board import ownership
-from mpbench.core.errors import InfrastructureError
+from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.evidence import SECURE_CONSOLE, Artefact, Evidence
 from mpbench.core.facts import Verdict, overall
 from mpbench.harness import place_lock
 from mpbench.harness.environment import MAIN, env_of
 from mpbench.harness.resume import ENDED
 from mpbench.harness.run_state import RunState, is_board_test, of
+from mpbench.harness.target_file import target_errors
 from mpbench.harness.verdicts import (
     BLOCKED,
     PhaseVerdict,
+    cause,
     exit_code,
     is_broken_strategy,
     needs_no_traceback,
@@ -26,7 +28,7 @@ from mpbench.harness.verdicts import (
     of_skip,
     of_test,
 )
-from mpbench.plugin import progress
+from mpbench.plugin import USAGE, progress
 from mpbench.report import publish
 
 _BROKEN = "is in broken state"
@@ -112,13 +114,20 @@ def _ask_for(state: RunState) -> None:
 
 
 def _make_targets(config: pytest.Config) -> None:
-    """Have labgrid make its targets, with output shown: a virtual board may be built first."""
+    """Have labgrid make its targets, with output shown: a virtual board may be built first.
+
+    A mistake in the target file that only labgrid finds ends the run, as one that is found before.
+    """
     env = env_of(config)
     capture = config.pluginmanager.getplugin("capturemanager")
     shown = capture.global_and_fixture_disabled() if capture else contextlib.nullcontext()
-    with shown, place_lock.coordinator_errors(env.config):
-        for name in env.config.get_targets():
-            env.get_target(name)
+    try:
+        with shown, place_lock.coordinator_errors(env.config), target_errors(env.config):
+            for name in env.config.get_targets():
+                env.get_target(name)
+    except UsageError as e:
+        of(config).phases.append(PhaseVerdict(Verdict.ERROR, str(e)))
+        pytest.exit(str(e), USAGE)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -141,6 +150,7 @@ def pytest_runtest_makereport(
             report.longrepr = f"{found.verdict.value}: {found.reason}"
     if found and not state.blocked and _unusable(call, report, state):
         state.blocked = found.reason
+        state.misconfigured = call.excinfo is not None and isinstance(cause(call.excinfo.value), UsageError)
         with _recording(state):
             state.record_consoles(_consoles(item.config))
     if report.when == "call" and report.passed:
@@ -216,9 +226,11 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 
 def _exit_code(session: pytest.Session, state: RunState, exitstatus: int) -> int:
-    """The code of the worst: pytest's own about itself, then FAIL, then no verdict, then nothing executed."""
+    """The code of the worst: pytest's own about itself, configuration, FAIL, no verdict, nothing executed."""
     if exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) or not state.found:
         return exitstatus
+    if state.misconfigured:
+        return USAGE
     if state.trouble:
         return 3
     others_failed = session.testsfailed > state.failed_reports
