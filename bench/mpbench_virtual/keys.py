@@ -32,7 +32,7 @@ def signing_public_key() -> Path:
     form = serialization.PublicFormat.SubjectPublicKeyInfo
     public = private.public_key().public_bytes(serialization.Encoding.PEM, form)
     if not path.exists() or path.read_bytes() != public:
-        write_whole(path, public, mode=0o600)
+        write_whole(path, public, mode=0o644)
     return path
 
 

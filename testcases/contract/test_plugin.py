@@ -443,7 +443,10 @@ def test_without_a_board_nothing_looks_green(place):
         ("", "played.yaml: Configuration file is empty"),
         ("targets: {}\n", "no target `main`"),
         ("targets: {main: }\n", "no target `main`"),
-        ("targets: {main: {drivers: {}}}\n", "no profile; e.g. `options: {bench_profile: virtual-mp25}`"),
+        (
+            "targets: {main: {drivers: {}}}\n",
+            "no profile; put `options: {bench_profile: NAME}`: openstlinux, ",
+        ),
         (
             ENVIRONMENT.replace("virtual-mp25", "mp99"),
             "bench_profile mp99: neither a profile file nor one of",

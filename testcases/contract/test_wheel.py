@@ -62,9 +62,9 @@ def test_the_board_cases_are_collected(wheel_env: WheelEnvironment, tmp_path):
 @pytest.mark.parametrize(
     "words",
     [
-        "sign --key k.pem --core m33 -o i.bin fw.elf",
+        "sign --key k.pem --core m33 --profile virtual-mp25 -o i.bin fw.elf",
         "inspect {signed} --key p.pem",
-        "predict {signed} --key p.pem",
+        "predict {signed} --key p.pem --profile virtual-mp25",
         "explain ffff0006",
         "report {run}",
         "record {run}",

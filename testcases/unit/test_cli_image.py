@@ -10,7 +10,9 @@ import pytest
 
 from mpbench.commands.explain import printable
 from mpbench.commands.main import main
+from mpbench.core import colour
 from mpbench.image import faults
+from mpbench.image.command import of_script
 from mpbench.image.fields import fields
 from testcases.peer.elves import Elf, Segment
 from testcases.unit.image_rig import firmware, image, key, write_key, write_public
@@ -18,8 +20,9 @@ from testcases.unit.image_rig import firmware, image, key, write_key, write_publ
 
 @pytest.fixture
 def desk(tmp_path, monkeypatch):
-    """A directory with an ELF, a signed image, the key and its public half."""
+    """A directory with an ELF, a signed image, the key and its public half; the profile of the board."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPBENCH_PROFILE", "virtual-mp25")
     (tmp_path / "fw.elf").write_bytes(firmware())
     (tmp_path / "fw.sign.bin").write_bytes(image())
     write_key(tmp_path / "k.pem", key())
@@ -103,6 +106,15 @@ def test_sign_warns_of_what_the_loader_would_refuse(desk, capsys):
             ],
             "0x10002 is given twice",
         ),
+        (["sign", "--key", "k.pem", "-o", "o"], "no ELF file to sign; `mpbench sign --help` shows how"),
+        (
+            ["sign", "--key", "k.pem", "--key_type", "ECC", "-o", "o", "fw.elf"],
+            "k.pem: a key of type RSA, not ECC as --key-type has it",
+        ),
+        (
+            ["sign", "--key", "k.pem", "--plat-tlv", "SBOOTADDR", "0x80000000", "-o", "o", "fw.elf"],
+            "--plat-tlv SBOOTADDR=0x80000000: 'SBOOTADDR' is neither a number nor one of BOOTADDR, BOOTSEC",
+        ),
         (["inspect", "fw.elf"], "fw.elf: offset 0x0: magic"),
         (["predict", "fw.sign.bin", "--trust-signature", "--core", "0x"], "no core '0x'; it has"),
         (["inspect", "fw.sign.bin", "--key", "fw.elf"], "fw.elf: no key in PEM form"),
@@ -122,6 +134,140 @@ def test_every_error_is_one_line_and_exit_code_two(desk, capsys, arguments, comp
     assert complaint in err
     assert err.count("\n") == 1
     assert not (desk / "o").exists()
+
+
+SCRIPT = "--in fw.elf --out script.bin --key k.pem --key_info info --key_type RSA"
+"""Options of OP-TEE's scripts/sign_rproc_fw.py, as it spells them; --plat-tlv is added by the tests."""
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"{SCRIPT} --plat-tlv BOOTADDR 0x80100000 --plat-tlv 0x10011 text",
+        f"sign --plat-tlv BOOTADDR 0x80100000 {SCRIPT} --plat-tlv 0x10011 text",
+        f"--plat-tlv BOOTADDR 0x80100000 --plat-tlv 0x10011=text {SCRIPT}",
+    ],
+)
+def test_command_lines_of_optees_script_work_as_they_are(desk, line):
+    """Every option of it, and the command `sign` of older versions: the image is that of our own spelling."""
+    (desk / "info").write_bytes(b"slot 3")
+    assert main(["sign", *line.split()]) == 0
+    ours = "fw.elf -o ours.bin --key k.pem --key-info info --plat-tlv BOOTADDR=0x80100000 --plat-tlv"
+    assert main(["sign", *ours.split(), "0x10011=text"]) == 0
+    assert (desk / "script.bin").read_bytes() == (desk / "ours.bin").read_bytes()
+
+
+def test_several_inputs_of_the_script_are_several_images(desk):
+    """`--in` may be repeated, and stands beside bare names."""
+    assert main(["sign", "--in", "fw.elf", "--in", "fw.elf", "--out", "a", "--key", "k.pem"]) == 0
+    assert main(["sign", "fw.elf", "--in=fw.elf", "-o", "b", "--key", "k.pem"]) == 0
+    assert main(["sign", "fw.elf", "fw.elf", "-o", "c", "--key", "k.pem"]) == 0
+    assert (desk / "a").read_bytes() == (desk / "b").read_bytes() == (desk / "c").read_bytes()
+
+
+def test_words_that_are_no_value_are_left_alone():
+    """An option, one word with `=`, or the last word."""
+    for line in (
+        "--plat-tlv BOOTADDR --key k",
+        "--plat-tlv A=1 fw.elf",
+        "fw.elf --plat-tlv BOOTADDR",
+        "sign",
+    ):
+        assert of_script(line.split()) == line.split()
+    assert of_script(["--plat-tlv", "BOOTSEC", "1", "x"]) == ["--plat-tlv=BOOTSEC=1", "x"]
+
+
+def test_every_command_with_a_public_key_takes_one_that_others_may_read(desk, capsys):
+    """A public key is no secret: mode 0664, as ST's; a private key with that mode is refused."""
+    (desk / "p.pem").chmod(0o664)
+    for words in ("inspect fw.sign.bin", "predict fw.sign.bin", "explain ffff0006 fw.sign.bin"):
+        assert main([*words.split(), "--key", "p.pem"]) == 0
+    capsys.readouterr()
+    (desk / "k.pem").chmod(0o664)
+    assert main(["sign", "fw.elf", "-o", "o", "--key", "k.pem"]) == 2
+    assert capsys.readouterr().err == (
+        "mpbench: error: private key k.pem: mode 0664 lets others read it; run `chmod 600 k.pem`\n"
+    )
+
+
+NO_PROFILE = (
+    "mpbench: error: which board? give its profile, --profile NAME|FILE or MPBENCH_PROFILE: openstlinux, "
+    "openstlinux-mp25-dk, optee-4.10, optee-4.10-32, optee-4.10-mp15, virtual-mp15, virtual-mp25\n"
+)
+
+
+@pytest.mark.usefixtures("desk")
+@pytest.mark.parametrize(
+    "words",
+    [
+        "predict fw.sign.bin --key p.pem",
+        "explain ffff0006 fw.sign.bin",
+        "sign fw.elf --key k.pem -o o --core m33",
+    ],
+)
+def test_no_board_is_taken_for_the_users(capsys, monkeypatch, words):
+    """Without a profile it is asked for; the virtual board is none by default."""
+    monkeypatch.delenv("MPBENCH_PROFILE")
+    assert main(words.split()) == 2
+    assert capsys.readouterr() == ("", NO_PROFILE)
+    assert main([*words.split(), "--profile", "openstlinux-mp25-dk"]) == 0
+    output = capsys.readouterr().out
+    assert words.startswith("sign") or output.count("on profile openstlinux-mp25-dk, core m33 (id 1)\n") == 1
+
+
+@pytest.mark.usefixtures("desk")
+def test_sign_with_a_profile_alone_asks_for_the_core(capsys):
+    """A profile that is named is used: with one core that is it."""
+    words = ["sign", "fw.elf", "--key", "k.pem", "-o", "o", "--profile"]
+    assert main([*words, "virtual-mp25"]) == 2
+    assert "profile virtual-mp25: which core? --core m33|m0\n" in capsys.readouterr().err
+    assert main([*words, "optee-4.10-mp15"]) == 0
+    assert "is outside the core's memory (retram 0x0" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("desk")
+@pytest.mark.parametrize(
+    ("variables", "coloured"),
+    [({}, False), ({"FORCE_COLOR": "1"}, True), ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, False)],
+)
+def test_verdicts_have_colours(capsys, monkeypatch, variables, coloured):
+    """Not in a pipe, but for FORCE_COLOR; never with NO_COLOR. JSON has none."""
+    for name in ("FORCE_COLOR", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert main(["predict", "fw.sign.bin", "--key", "p.pem"]) == 0
+    green, end = ("\x1b[32m", "\x1b[0m") if coloured else ("", "")
+    assert capsys.readouterr().out.startswith(f"{green}accepted{end}: loaded, TEE_SUCCESS")
+    assert main(["explain", "TEE err: ffff0006", "fw.sign.bin"]) == 0
+    out = capsys.readouterr().out
+    assert f"this image: {green}accepted{end}, loaded" in out
+    assert out.startswith("\x1b[1mTEE err: ffff0006\x1b[0m\n" if coloured else "TEE err: ffff0006\n")
+    assert main(["predict", "fw.sign.bin", "--key", "p.pem", "--json"]) == 0
+    assert "\x1b" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("terminal", "variables", "expected"),
+    [
+        (True, {}, True),
+        (True, {"NO_COLOR": "1"}, False),
+        (True, {"NO_COLOR": ""}, True),
+        (True, {"TERM": "dumb"}, False),
+        (False, {}, False),
+        (False, {"FORCE_COLOR": "1"}, True),
+        (False, {"FORCE_COLOR": ""}, False),
+    ],
+)
+def test_colours_are_for_a_terminal(monkeypatch, terminal, variables, expected):
+    """NO_COLOR and FORCE_COLOR count unless they are empty; a dumb terminal has no colours."""
+    for name in ("FORCE_COLOR", "NO_COLOR", "TERM"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    stream = io.StringIO()
+    monkeypatch.setattr(stream, "isatty", lambda: terminal)
+    assert colour.wanted(stream) is expected
 
 
 @pytest.mark.usefixtures("desk")
@@ -151,7 +297,7 @@ def test_predict_of_a_sound_image_shows_table_and_memory(capsys):
     assert main(["predict", "fw.sign.bin", "--key", "p.pem", "--core", "m33"]) == 0
     out = capsys.readouterr().out
     assert out.startswith("accepted: loaded, TEE_SUCCESS")
-    assert out.splitlines()[1] == "  on profile virtual-mp25, core m33 (id 1)"
+    assert out.splitlines()[1] == "  on profile virtual-mp25 (MPBENCH_PROFILE), core m33 (id 1)"
     assert "resource table at 0x80100100" in out
     assert "zeros" in out
 
@@ -206,7 +352,8 @@ def test_explain_with_an_image_adds_what_the_twin_thinks(capsys):
     assert main(["explain", "TEE err: 0xffff3072", "fw.sign.bin"]) == 0
     out = capsys.readouterr().out
     assert "this image: accepted, loaded" in out
-    assert out.splitlines()[-1] == "  on profile virtual-mp25, core m33 (id 1)"
+    named = "profile virtual-mp25 (MPBENCH_PROFILE), core m33 (id 1), the first of m33, m0: --core"
+    assert out.splitlines()[-1] == f"  on {named}"
     assert main(["explain", "nothing known", "fw.sign.bin", "--core", "m0", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["image"] == {
         "profile": "virtual-mp25",

@@ -141,8 +141,8 @@ def test_commands_of_a_desk_need_no_linux(desk):
     for words in (
         "sign --key k.pem -o i.bin fw.elf",
         "inspect i.bin --key p.pem",
-        "predict i.bin --key p.pem --map",
-        "explain ffff0006 i.bin",
+        "predict i.bin --key p.pem --profile virtual-mp25 --map",
+        "explain ffff0006 i.bin --profile virtual-mp25",
         f"report {run}",
         f"record {run}",
         "signoff --new-key s.pem",

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from labgrid import target_factory
 from labgrid.exceptions import NoResourceFoundError
 
 from mpbench.commands import main
@@ -105,8 +106,9 @@ MISTAKES = {
 
 @pytest.fixture
 def write(tmp_path, monkeypatch):
-    """Writes a target file; returns its path."""
+    """Writes a target file; returns its path. Other tests may have imported the virtual board."""
     monkeypatch.delenv("MPBENCH_PROFILE", raising=False)
+    monkeypatch.delitem(target_factory.resources, "VirtualBoard", raising=False)
 
     def written(text: str) -> str:
         path = tmp_path / "x.yaml"

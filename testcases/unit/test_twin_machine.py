@@ -183,7 +183,7 @@ def test_all_profiles_that_come_with_the_bench_are_sound():
     assert set(profile_names()) >= {"optee-4.10", "optee-4.10-32", "virtual-mp25", "openstlinux"}
     for name in profile_names():
         profile = load_profile(name)
-        assert profile.name == (name if name != "default" else "virtual-mp25")
+        assert profile.name == name
         assert profile.sessions == len(profile.cores)
     assert load_profile("optee-4.10-32").word_bits == 32
     assert load_profile("virtual-mp25").core(2).regions[0].pa == 0x81600000

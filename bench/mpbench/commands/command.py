@@ -19,7 +19,7 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 def add_commands(subparsers: Commands) -> None:
     """Add all of them."""
     # The signer and the twin do not import each other; `sign --core` looks up memory in the twin's profiles.
-    mpbench.image.command.add_commands(subparsers, predict.memory_of, predict.DEFAULT_PROFILE)
+    mpbench.image.command.add_commands(subparsers, predict.memory_of)
     predict.add_commands(subparsers)
     explain.add_commands(subparsers)
     _add_test(subparsers)

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from mpbench.core import colour
+
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `doctor`."""
@@ -38,8 +40,8 @@ def _print(title: str, findings: Iterable[Any]) -> list[Any]:
     print(title)
     found = []
     for f in findings:
-        mark = "ok  " if f.ok else "WRONG" if f.tried else "-   "
-        print(f"  {mark:5} {f.name}: {f.found}", flush=True)
+        mark = colour.verdict("ok" if f.ok else "WRONG", 5) if f.tried else "-    "
+        print(f"  {mark} {f.name}: {f.found}", flush=True)
         if f.remedy:
             print(f"        → {f.remedy}", flush=True)
         found.append(f)

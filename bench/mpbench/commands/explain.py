@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mpbench.commands.predict import add_board, board_json, board_line, board_of, verdict
+from mpbench.core import colour
 from mpbench.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -51,7 +52,10 @@ def _explain(args: argparse.Namespace) -> int:
     if prediction is not None:
         found = [narrowed(one, prediction[0]) for one in found]
     lines = [line for one in found for line in explained(one)]
-    print("\n".join([*lines, *(_image_lines(*prediction) if prediction else ())]))
+    if prediction is not None:
+        outcome, profile, core = prediction
+        lines += _image_lines(outcome, board_line(args, profile, core))
+    print("\n".join(lines))
     return 0
 
 
@@ -78,9 +82,9 @@ def _image_json(outcome: "Outcome", profile: "Profile", core: "Core") -> dict[st
     return {**board_json(profile, core), "verdict": verdict(outcome), "reason": outcome.reason.name}
 
 
-def _image_lines(outcome: "Outcome", profile: "Profile", core: "Core") -> list[str]:
-    on = f"  on {board_line(profile, core)}"
-    return [f"this image: {verdict(outcome)}, {outcome.reason.name}: {outcome.detail}", on]
+def _image_lines(outcome: "Outcome", board: str) -> list[str]:
+    on = f"  on {board}"
+    return [f"this image: {colour.verdict(verdict(outcome))}, {outcome.reason.name}: {outcome.detail}", on]
 
 
 def explained(one: "Explanation") -> list[str]:
@@ -88,7 +92,7 @@ def explained(one: "Explanation") -> list[str]:
     causes = [f"  cause: {cause}" for cause in one.causes]
     steps = [f"  try:   {step}" for step in one.advice]
     parts = (steps, causes) if len(causes) > MANY_CAUSES else (causes, steps)
-    return [printable(one.line), f"  means: {one.meaning}", *parts[0], *parts[1]]
+    return [colour.paint(printable(one.line), "bold"), f"  means: {one.meaning}", *parts[0], *parts[1]]
 
 
 def narrowed(one: "Explanation", outcome: "Outcome") -> "Explanation":

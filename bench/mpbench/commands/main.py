@@ -8,7 +8,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from mpbench.core import rooms
 from mpbench.core.errors import InfrastructureError, UsageError
@@ -27,6 +27,11 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Ends the process."""
         self.exit(USAGE, f"mpbench: error: {message}; `{self.prog} --help` shows how\n")
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As ArgumentParser's, after the command's own `translate` of its arguments."""
+        translate = self.get_default("translate")
+        return super().parse_known_args(translate(args) if translate else args, namespace)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -3,17 +3,17 @@
 
 import argparse
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mpbench.core import colour
 from mpbench.core.errors import UsageError
 
 if TYPE_CHECKING:
     from mpbench.twin.flip_map import Span
     from mpbench.twin.profile import Core, Profile
     from mpbench.twin.values import Call, Outcome
-
-DEFAULT_PROFILE = "default"
 
 # Imports in the functions: the twin takes longer to import than `--help` may take.
 # ruff: noqa: PLC0415
@@ -35,8 +35,8 @@ def add_board(one: argparse.ArgumentParser) -> None:
     """Add the options that name a board: --profile, --core, --key, --trust-signature."""
     one.add_argument(
         "--profile",
-        default=DEFAULT_PROFILE,
-        help=f"name or file of the board's profile (default: {DEFAULT_PROFILE})",
+        metavar="NAME|FILE",
+        help="the board's profile (default: $MPBENCH_PROFILE; there is no other)",
     )
     one.add_argument("--core", default=None, help="name or processor id (default: the profile's first core)")
     which = one.add_mutually_exclusive_group()
@@ -45,10 +45,8 @@ def add_board(one: argparse.ArgumentParser) -> None:
 
 
 def board_of(args: argparse.Namespace) -> "tuple[Profile, Core]":
-    """Profile with its key, and the core. UsageError: neither a key nor trust, no such profile or core."""
-    from mpbench.twin.profile import load_profile
-
-    profile = load_profile(args.profile)
+    """Profile with its key, and the core. UsageError: no profile, neither a key nor trust, no such core."""
+    profile = profile_of(args.profile)
     core = profile.cores[0] if args.core is None else profile.core(name_or_id(args.core))
     if args.trust_signature:
         return profile.with_verifier(lambda _digest, _signature: True), core
@@ -57,11 +55,23 @@ def board_of(args: argparse.Namespace) -> "tuple[Profile, Core]":
     return profile.with_key(args.key), core
 
 
-def memory_of(profile: str, core: str) -> list[tuple[str, int, int]]:
-    """Memory of a core as (name, device address, bytes). UsageError: no such profile or core."""
-    from mpbench.twin.profile import load_profile
+def profile_of(given: str | None) -> "Profile":
+    """The profile that is given, else MPBENCH_PROFILE. UsageError: none; no board is taken for the user's."""
+    from mpbench.twin.profile import VARIABLE, load_profile, profile_names
 
-    return [(r.name, r.da, r.size) for r in load_profile(profile).core(name_or_id(core)).regions]
+    if name := given or os.environ.get(VARIABLE):
+        return load_profile(name)
+    known = ", ".join(profile_names())
+    raise UsageError(f"which board? give its profile, --profile NAME|FILE or {VARIABLE}: {known}")
+
+
+def memory_of(profile: str | None, core: str | None) -> list[tuple[str, int, int]]:
+    """Memory of a core as (name, device address, bytes). UsageError: no such profile or core, or which?"""
+    found = profile_of(profile)
+    if core is None and len(found.cores) > 1:
+        raise UsageError(f"profile {found.name}: which core? --core {'|'.join(c.name for c in found.cores)}")
+    one = found.cores[0] if core is None else found.core(name_or_id(core))
+    return [(r.name, r.da, r.size) for r in one.regions]
 
 
 def name_or_id(core: str) -> int | str:
@@ -88,7 +98,9 @@ def _predict(args: argparse.Namespace) -> int:
         found = {**as_json(outcome, profile, core), "map": [_span_json(s) for s in spans]}
         print(json.dumps(found, indent=2))
     else:
-        print("\n".join([*as_lines(outcome, profile, core), *map(_span_line, spans)]))
+        print(
+            "\n".join([*as_lines(outcome, profile, board_line(args, profile, core)), *map(_span_line, spans)])
+        )
     return 0
 
 
@@ -97,9 +109,12 @@ def board_json(profile: "Profile", core: "Core") -> dict[str, Any]:
     return {"profile": profile.name, "core": core.name, "core_id": core.id}
 
 
-def board_line(profile: "Profile", core: "Core") -> str:
-    """The board that a prediction is for, in words."""
-    return f"profile {profile.name}, core {core.name} (id {core.id})"
+def board_line(args: argparse.Namespace, profile: "Profile", core: "Core") -> str:
+    """The board that a prediction is for, in words; what the command line does not name has its origin."""
+    origin = "" if args.profile else " (MPBENCH_PROFILE)"
+    names = [one.name for one in profile.cores]
+    choice = f", the first of {', '.join(names)}: --core" if args.core is None and len(names) > 1 else ""
+    return f"profile {profile.name}{origin}, core {core.name} (id {core.id}){choice}"
 
 
 def as_json(outcome: "Outcome", profile: "Profile", core: "Core") -> dict[str, Any]:
@@ -141,16 +156,16 @@ def kernel_line(outcome: "Outcome") -> str:
     return f"TEE err: {outcome.code:#010x}" if outcome.code else ""
 
 
-def as_lines(outcome: "Outcome", profile: "Profile", core: "Core") -> list[str]:
-    """A prediction for a person."""
+def as_lines(outcome: "Outcome", profile: "Profile", board: str) -> list[str]:
+    """A prediction for a person; `board` is the one that it is for."""
     from mpbench.deployment.predict import expect
     from mpbench.layout import tee_name
 
     facts = expect(outcome, profile=profile)
     code = "" if outcome.code is None else f", {tee_name(outcome.code)} ({outcome.code:#010x})"
     lines = [
-        f"{verdict(outcome)}: {outcome.reason.name}{code}",
-        f"  on {board_line(profile, core)}",
+        f"{colour.verdict(verdict(outcome))}: {outcome.reason.name}{code}",
+        f"  on {board}",
         f"  check {outcome.check}: {outcome.detail}",
     ]
     if outcome.table.size:

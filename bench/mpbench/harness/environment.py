@@ -20,11 +20,10 @@ from mpbench.core.lines import NotesLine, RecordLine, SignaturesLine
 from mpbench.core.notes import NOTES, SIGNATURES, notes_in, notes_of, signatures_of
 from mpbench.core.shared_files import reports_dir
 from mpbench.harness import target_file
+from mpbench.twin.profile import VARIABLE as PROFILE
 from mpbench.twin.profile import Profile, load_profile, profile_names
 
 MAIN = "main"
-PROFILE = "MPBENCH_PROFILE"
-"""Environment variable: name or file of a profile, instead of the target file's."""
 
 
 def env_of(config: pytest.Config) -> Any:
@@ -107,9 +106,8 @@ def profile_of(config: Config) -> Profile:
     override = os.environ.get(PROFILE)
     name = override or str(config.get_option("bench_profile", ""))
     if not name:
-        raise UsageError(
-            f"{config.filename}: no profile; e.g. `options: {{bench_profile: {profile_names()[-1]}}}`"
-        )
+        known = ", ".join(profile_names())
+        raise UsageError(f"{config.filename}: no profile; put `options: {{bench_profile: NAME}}`: {known}")
     path = Path(name).expanduser() if override else Path(config.resolve_path(name))
     try:
         return load_profile(path if path.is_file() else name)

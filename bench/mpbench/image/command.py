@@ -4,23 +4,25 @@
 import argparse
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mpbench.core.errors import UsageError
-from mpbench.layout import Tlv
+from mpbench.layout import SignType, Tlv
 
+KEY_TYPES = {"RSA": SignType.RSASSA_PKCS1_V1_5_SHA256, "ECC": SignType.ECDSA_P256_SHA256}
+"""The script's names of key types. Ref: OP-TEE scripts/sign_rproc_fw.py, ENUM_SIGNATURE_TYPE"""
 PLAT_NAMES = {"BOOTADDR": int(Tlv.BOOTADDR), "BOOTSEC": int(Tlv.BOOTSEC)}
 
-MemoryOf = Callable[[str, str], list[tuple[str, int, int]]]
+MemoryOf = Callable[[str | None, str | None], list[tuple[str, int, int]]]
 """(profile, core) → memory of that core as (name, device address, bytes); UsageError for unknown ones."""
 
 
 def add_commands(
-    subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]", memory_of: MemoryOf, profile: str
+    subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]", memory_of: MemoryOf
 ) -> None:
-    """Add `sign` and `inspect`; memory_of: looks up `sign --core`; profile: default of `sign --profile`."""
-    _add_sign(subparsers, profile, memory_of)
+    """Add `sign` and `inspect`; memory_of: looks up `sign --core`."""
+    _add_sign(subparsers, memory_of)
     what = "content of a signed image, and integrity coverage by byte range"
     one = subparsers.add_parser("inspect", help=what)
     one.add_argument("image", type=Path)
@@ -30,28 +32,38 @@ def add_commands(
     one.set_defaults(run=_inspect)
 
 
-def _add_sign(
-    subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]", profile: str, memory_of: MemoryOf
-) -> None:
-    one = subparsers.add_parser("sign", help="sign ELF files for OP-TEE's remoteproc loader")
+def _add_sign(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]", memory_of: MemoryOf) -> None:
+    one = subparsers.add_parser(
+        "sign",
+        help="sign ELF files for OP-TEE's remoteproc loader",
+        description="Sign ELF files for OP-TEE's remoteproc loader. Command lines of OP-TEE's "
+        "scripts/sign_rproc_fw.py work as they are.",
+    )
     one.add_argument(
-        "elf", type=Path, nargs="+", help="one or several ELF files (TF-M, then the application)"
+        "elf", type=Path, nargs="*", help="ELF files, one or several (TF-M, then the application)"
+    )
+    one.add_argument(
+        "--in", type=Path, action="append", default=[], dest="ins", metavar="ELF", help="as a bare argument"
     )
     one.add_argument(
         "--key", type=Path, required=True, help="private key, RSA 2048 to 4096 or ECDSA P-256, PEM"
     )
-    one.add_argument("-o", "--output", type=Path, required=True, help="signed image to write")
+    what = "check that the key is of this type; it decides the type itself"
+    one.add_argument("--key-type", "--key_type", choices=tuple(KEY_TYPES), help=what)
+    one.add_argument("-o", "--output", "--out", type=Path, required=True, help="signed image to write")
     one.add_argument("--core", help="check that the segments lie in this core's memory")
+    what = "the board's profile, for --core (default: $MPBENCH_PROFILE; there is no other)"
+    one.add_argument("--profile", metavar="NAME|FILE", help=what)
     one.add_argument(
-        "--profile", default=profile, help=f"profile of the board for --core (default: {profile})"
+        "--key-info", "--key_info", type=Path, metavar="FILE", help="content of the PKEYINFO TLV"
     )
-    one.add_argument("--key-info", type=Path, metavar="FILE", help="content of the PKEYINFO TLV")
     one.add_argument(
         "--plat-tlv",
         action="append",
         default=[],
         metavar="ID=VALUE",
-        help="platform TLV, repeatable: BOOTADDR=0x80100000, BOOTSEC=1, 0x10003=0x12, 0x10004=text",
+        help="platform TLV, repeatable: BOOTADDR=0x80100000, BOOTSEC=1, 0x10003=0x12, 0x10004=text; "
+        "or two words, BOOTADDR 0x80100000",
     )
     one.add_argument("--strip", action="store_true", help="remove symbols and debug information first")
     phrase = one.add_mutually_exclusive_group()
@@ -61,7 +73,26 @@ def _add_sign(
     phrase.add_argument(
         "--passphrase-env", metavar="NAME", help="pass phrase of the key: environment variable NAME"
     )
-    one.set_defaults(run=lambda args: _sign(args, memory_of))
+    one.set_defaults(run=lambda args: _sign(args, memory_of), translate=of_script)
+
+
+def of_script(words: Sequence[str]) -> list[str]:
+    """Arguments of OP-TEE's script as ours: `--plat-tlv NAME VALUE`, the word `sign` before `--in`. Pure."""
+    left = list(words)
+    if left[:1] == ["sign"] and any(word.split("=")[0] == "--in" for word in left):
+        del left[0]
+    found = []
+    while left:
+        word = left.pop(0)
+        if (
+            word == "--plat-tlv"
+            and len(left) > 1
+            and "=" not in left[0]
+            and "-" not in (left[0][:1], left[1][:1])
+        ):
+            word = f"--plat-tlv={left.pop(0)}={left.pop(0)}"
+        found.append(word)
+    return found
 
 
 # Imports in the functions: cryptography and pyelftools take longer to import than `--help` may take.
@@ -71,20 +102,26 @@ def _sign(args: argparse.Namespace, memory_of: MemoryOf) -> int:
     from mpbench.core.files import check_output, read_bounded, stream_of, write_output
     from mpbench.image import advice
     from mpbench.image.files import open_key
-    from mpbench.image.sign import sign
+    from mpbench.image.sign import sign, sign_type
     from mpbench.image.strip import strip
 
-    inputs = [*args.elf, args.key, args.key_info, args.passphrase_file]
-    inputs += [Path(args.profile)] if args.core else []
+    files = [*args.elf, *args.ins]
+    if not files:
+        raise UsageError("no ELF file to sign; `mpbench sign --help` shows how")
+    inputs = [*files, args.key, args.key_info, args.passphrase_file]
+    inputs += [Path(args.profile)] if args.profile else []
     check_output(args.output, inputs)  # before the pass phrase is asked for
     key = open_key(args.key, args.passphrase_file, args.passphrase_env)
-    names = [str(path) for path in args.elf]
-    elfs = [read_bounded(path) for path in args.elf]
+    if args.key_type and KEY_TYPES[args.key_type] is not sign_type(key):
+        (found,) = set(KEY_TYPES) - {args.key_type}
+        raise UsageError(f"{args.key}: a key of type {found}, not {args.key_type} as --key-type has it")
+    names = [str(path) for path in files]
+    elfs = [read_bounded(path) for path in files]
     if args.strip:
         elfs = [strip(elf, name) for elf, name in zip(elfs, names, strict=True)]
     info = read_bounded(args.key_info) if args.key_info else None
     image = sign(elfs, key, key_info=info, plat_tlvs=plat_tlvs(args.plat_tlv), names=names)
-    parts = memory_of(args.profile, args.core) if args.core else []
+    parts = memory_of(args.profile, args.core) if args.core or args.profile else []
     memory = [advice.LoadableMemory(*part) for part in parts]
     for line in advice.warnings(elfs, names, key.public_key(), memory):
         print(f"mpbench: warning: {line}", file=sys.stderr)

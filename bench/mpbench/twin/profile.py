@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric import rsa
 
 PROFILES = Path(__file__).with_name("profiles")
+VARIABLE = "MPBENCH_PROFILE"
+"""Environment variable: name or file of the board's profile."""
 
 Verifier = Callable[[bytes, bytes], bool]
 """(SHA-256 of header and TLVs, signature) → whether the platform's key made it."""
