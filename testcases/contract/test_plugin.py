@@ -219,6 +219,8 @@ def test_the_record_says_which_run_board_and_boot_each_line_is_about(place):
     assert entries["tests"] == f"{place.path.name} without git"
     assert lines[0]["command"][0] == "pytest"
     assert lines[-1]["counts"] == {"PASS": 2}
+    assert lines[1]["kind"] == "plan"
+    assert lines[1]["tests"] == ["test_played.py::test_good[m33]", "test_played.py::test_good[m0]"]
 
 
 def test_a_measurement_decides_the_verdict(place):
@@ -391,7 +393,7 @@ def test_an_interrupted_test_has_no_verdict(place):
     """Ctrl-C: the test that ran is INVALID, the rest NOT-RUN, and the page is written."""
     tests = "def test_one(bench): raise KeyboardInterrupt\ndef test_two(bench): pass\n"
     done = place.run(tests, "--lg-env=played.yaml")
-    assert done.returncode == 2
+    assert done.returncode == 3
     ends = place.ends()
     assert (ends["test_one"][0], ends["test_two"][0]) == ("INVALID", "NOT-RUN")
     assert "interrupted" in place.page()

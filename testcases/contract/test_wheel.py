@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mpbench.core.lines import RunEnd, TestEnd, TestStart
+from mpbench.core.lines import PlanLine, RunEnd, TestEnd, TestStart
 from mpbench.core.record import Clock, Record, new_directory
 from mpbench_virtual.models import KINDS
 from mpbench_virtual.recipes import steps_of
@@ -22,6 +22,7 @@ def finished_run(directory: Path) -> Path:
     """Directory of a run with one test."""
     clock = Clock(utc_s=lambda: 1_795_000_000.0, mono_ns=lambda: 42)
     record = Record(new_directory(directory, "x", clock), "r1", clock)
+    record.append(PlanLine(("t",), 1))
     record.append(TestStart(test="t", core="m33", title="It works.", requirements=()))
     record.append(TestEnd(test="t", verdict="PASS", reason="", duration_ns=5))
     record.append(RunEnd(counts={"PASS": 1}))

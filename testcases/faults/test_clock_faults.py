@@ -16,7 +16,7 @@ import pytest
 from attrs import define, field
 
 from mpbench.core.facts import Verdict
-from mpbench.core.lines import RunEnd, RunStart, TestEnd, TestStart
+from mpbench.core.lines import PlanLine, RunEnd, RunStart, TestEnd, TestStart
 from mpbench.core.record import Clock, Record, in_order, new_directory, read
 from mpbench.harness.resume import of_runs
 from mpbench.lab import night
@@ -58,6 +58,7 @@ def run_of(root: Path, jumping: Jumping, run: str, continues: str | None, **verd
     """A record of tests with these verdicts; the clock jumps in each."""
     record = Record(new_directory(root, "t", jumping.clock()), run, jumping.clock())
     record.append(RunStart(target="t", command=(), bench="", continues=continues))
+    record.append(PlanLine(tuple(verdicts), len(verdicts)))
     for test, verdict in verdicts.items():
         record.append(TestStart(test=test, core=None, title="", requirements=()))
         begin = jumping.mono_ns

@@ -21,7 +21,7 @@ import pytest
 
 from mpbench.core.errors import InfrastructureError
 from mpbench.core.evidence import Artefact
-from mpbench.core.lines import ProvenanceLine, RunEnd, RunStart, TestEnd, TestStart
+from mpbench.core.lines import PlanLine, ProvenanceLine, RunEnd, RunStart, TestEnd, TestStart
 from mpbench.core.record import LOG, Clock, Record, new_directory, read
 from mpbench.lab import night
 from mpbench.lab.history import History
@@ -94,6 +94,7 @@ def a_run(root: Path, chance: random.Random, name: str = "r1") -> Record:
     """A record that has begun, of a test that passed."""
     record = Record(new_directory(root, "t", CLOCK), name, CLOCK)
     record.append(RunStart(target="t", command=(), bench="", continues=None))
+    record.append(PlanLine(("t",), 1))
     record.append(TestStart(test="t", core=None, title=words(chance, 200), requirements=()))
     record.append(TestEnd(test="t", verdict="PASS", reason="", duration_ns=1))
     return record
@@ -109,7 +110,7 @@ def test_28_a_record_holds_what_fitted_and_nothing_of_the_rest(disk: Disk, chanc
     before.close()
     old = tree(before.directory)
     record = a_run(disk.path, chance)
-    written, kept, refused = 3, dict[str, bytes](), 0
+    written, kept, refused = 4, dict[str, bytes](), 0
     disk.leave(chance.randrange(8))
 
     def keep(artefact: Artefact) -> None:
@@ -210,11 +211,12 @@ def test_28_a_history_remembers_all_of_a_night_or_nothing(disk: Disk, chance: ra
 
 EATS = """
 import sys, pathlib
-from mpbench.core.lines import RunEnd, RunStart, TestEnd, TestStart
+from mpbench.core.lines import PlanLine, RunEnd, RunStart, TestEnd, TestStart
 from mpbench.core.record import Clock, Record, new_directory
 directory = new_directory(pathlib.Path(sys.argv[1]), "t", Clock())
 record = Record(directory, directory.name)
 record.append(RunStart(target="t", command=(), bench="", continues=None))
+record.append(PlanLine(("t",), 1))
 record.append(TestStart(test="t", core=None, title="", requirements=()))
 record.append(TestEnd(test="t", verdict="PASS", reason="", duration_ns=1))
 record.append(RunEnd(counts={}))

@@ -17,7 +17,16 @@ from mpbench.core.evidence import (
     Artefact,
 )
 from mpbench.core.facts import Agreement, FieldVerdict, Value
-from mpbench.core.lines import ProvenanceLine, RunEnd, RunStart, SeriesLine, StepLine, TestEnd, TestStart
+from mpbench.core.lines import (
+    PlanLine,
+    ProvenanceLine,
+    RunEnd,
+    RunStart,
+    SeriesLine,
+    StepLine,
+    TestEnd,
+    TestStart,
+)
 from mpbench.core.record import Clock, Record, new_directory
 
 CORES = ("m33", "m0")
@@ -47,6 +56,7 @@ def make(root: Path, tests: int, samples: int) -> Path:
     record.board, record.boot = "SN-1", "7b0a5a52-26a5-4a0e-bd1f-8b8f0a4c1f57"
     command = ("pytest", "--lg-env", "targets/virtual-mp25.yaml")
     record.append(RunStart(target="virtual-mp25", command=command, bench="0.1.0", continues=None))
+    record.append(PlanLine(tuple(_name(number) for number in range(tests)), tests))
     record.append(
         ProvenanceLine(
             entries={"kernel": "Linux 6.12.107", "boot_id": record.boot}, virtual=True, evidence=()
@@ -60,9 +70,12 @@ def make(root: Path, tests: int, samples: int) -> Path:
     return record.directory
 
 
+def _name(number: int) -> str:
+    return f"testcases/test_tamper.py::test_named_fault[{CORES[number % 2]}-header-bit-{number // 2}]"
+
+
 def _one(record: Record, number: int, samples: int) -> None:
-    core = CORES[number % 2]
-    test = f"testcases/test_tamper.py::test_named_fault[{core}-header-bit-{number // 2}]"
+    core, test = CORES[number % 2], _name(number)
     title = (
         "An image with one named fault gets the answer that the twin predicted: code, reason, state, memory."
     )

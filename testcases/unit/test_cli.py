@@ -10,7 +10,7 @@ import pytest
 
 from mpbench.commands import main
 from mpbench.core.errors import BoardFailure, InfrastructureError, UsageError
-from mpbench.core.lines import RunEnd, TestEnd, TestStart
+from mpbench.core.lines import PlanLine, RunEnd, TestEnd, TestStart
 from mpbench.core.record import Clock, Record, new_directory
 from mpbench.report import publish
 
@@ -20,6 +20,7 @@ CLOCK = Clock(utc_s=lambda: 1_795_000_000.0, mono_ns=lambda: 42)
 @pytest.fixture
 def run(tmp_path):
     record = Record(new_directory(tmp_path, "virtual-mp25", CLOCK), "r1", CLOCK)
+    record.append(PlanLine(("t",), 1))
     record.append(TestStart(test="t", core="m33", title="It works.", requirements=()))
     record.append(TestEnd(test="t", verdict="PASS", reason="", duration_ns=5))
     record.append(RunEnd(counts={"PASS": 1}))
@@ -55,7 +56,7 @@ def test_what_is_no_run_is_a_usage_error(tmp_path, capsys):
 def test_a_record_is_checked(run, capsys):
     """`mpbench record RUN` counts lines and evidence, and says what is incomplete or was changed."""
     assert main.main(["record", str(run)]) == 0
-    assert capsys.readouterr().out == f"{run}: 3 lines, 0 files of evidence\n"
+    assert capsys.readouterr().out == f"{run}: 4 lines, 0 files of evidence\n"
     log = run / "record.jsonl"
     log.write_bytes(log.read_bytes()[:-3])
     assert main.main(["record", str(run)]) == 1

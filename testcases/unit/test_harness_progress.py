@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from mpbench.core.facts import Verdict
+from mpbench.core.verdict import Execution
 from mpbench.harness.run_state import RunState
-from mpbench.harness.verdicts import PhaseVerdict
 from mpbench.plugin.progress import Progress
 
 
@@ -32,15 +32,15 @@ def run(tmp_path):
         items: list[Any] = [
             SimpleNamespace(nodeid=f"t.py::test_{n}[m33]", path=tmp_path / "t.py") for n in range(total)
         ]
-        state.waiting = {item.nodeid: item for item in items}
+        state.waiting = list(items)
 
         def test(verdict=Verdict.PASS, seconds=2.0):
-            item = items[len(state.found)]
-            state.waiting.pop(item.nodeid)
+            item = items[len(state.executions)]
+            state.waiting.remove(item)
             live.note(item, "")
             live.note(item, "deploy on m33")
             clock.now_s += seconds
-            state.found[item.nodeid] = PhaseVerdict(verdict)
+            state.executions.append(Execution(item.nodeid, verdict))
             live.note(None, verdict.value)
 
         return SimpleNamespace(state=state, written=written, live=live, test=test)

@@ -12,9 +12,9 @@ from pexpect import TIMEOUT
 
 from mpbench.core.errors import BoardFailure, InfrastructureError, InvalidRun, UsageError
 from mpbench.core.facts import Measurement, Verdict, overall
+from mpbench.core.verdict import Judgement
 from mpbench.harness.verdicts import (
     PhaseVerdict,
-    exit_code,
     needs_no_traceback,
     of_exception,
     of_measurement,
@@ -134,7 +134,7 @@ def test_a_test_has_the_verdict_of_its_strongest_phase(phases, expected):
 def test_a_run_has_its_worst_verdict_and_its_code(verdicts, worst, code):
     """0 pass, 1 fail, 3 no verdict, 5 nothing executed."""
     found = [Verdict(v) for v in verdicts]
-    assert (overall(found), exit_code(found)) == (worst, code)
+    assert (overall(found), Judgement(overall(found)).exit_code) == (worst, code)
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_a_measurement_names_its_limits():
     close = of_measurement(Measurement("latency", 9.9, "ms", "hist", 1, 10, 0.05))
     assert close == PhaseVerdict(Verdict.MARGINAL, "latency: 9.9 ms is close to its limit 1 … 10")
     assert of_test([close, PhaseVerdict(Verdict.PASS)]).verdict is Verdict.MARGINAL
-    assert exit_code([Verdict.PASS, Verdict.MARGINAL]) == 0
+    assert Judgement(Verdict.MARGINAL).exit_code == 0
 
 
 def test_an_exception_inside_a_package_of_the_lab_is_infra():

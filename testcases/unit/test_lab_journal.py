@@ -10,7 +10,8 @@ import pytest
 from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.lines import TestEnd, TestStart
 from mpbench.core.record import Clock, Record, new_directory
-from mpbench.harness.resume import ENDED, of_runs
+from mpbench.core.verdict import NOT_STARTED
+from mpbench.harness.resume import of_runs
 from mpbench.lab.history import History
 from mpbench.lab.journal import FILE, NightJournal
 from mpbench.report.trend import Point
@@ -125,7 +126,7 @@ def test_only_what_has_no_verdict_is_open(tmp_path):
             "infra": ("INFRA", "x"),
             "blocked": ("BLOCKED", "x"),
             "skipped": ("NOT-RUN", "no RTC"),
-            "never": ("NOT-RUN", ENDED),
+            "never": ("NOT-RUN", NOT_STARTED),
             "reset": ("INVALID", "the board was reset"),
         },
         begun=["killed"],

@@ -121,11 +121,12 @@ def test_a_coordinator_that_stays_away_is_waited_for(make):
 
 RECORD = """
 import pathlib, sys
-from mpbench.core.lines import RunEnd, RunStart, TestEnd, TestStart
+from mpbench.core.lines import PlanLine, RunEnd, RunStart, TestEnd, TestStart
 from mpbench.core.record import Clock, Record, new_directory
 directory = new_directory(pathlib.Path(sys.argv[1]), "t", Clock())
 record = Record(directory, directory.name)
 record.append(RunStart(target="t", command=(), bench="", continues=None))
+record.append(PlanLine(("t",), 1))
 record.append(TestStart(test="t", core=None, title="", requirements=()))
 record.append(TestEnd(test="t", verdict="INFRA", reason="no SSH server answers", duration_ns=0))
 record.append(RunEnd(counts={}))

@@ -13,7 +13,7 @@ import pytest
 
 from mpbench.commands.main import parser
 from mpbench.core import rooms
-from mpbench.core.lines import RunEnd, TestEnd, TestStart
+from mpbench.core.lines import PlanLine, RunEnd, TestEnd, TestStart
 from mpbench.core.record import Clock, Record, new_directory
 from mpbench.core.shared_files import PACKAGE
 from mpbench.plugin import without_board
@@ -127,6 +127,7 @@ def desk(tmp_path):
     write_public(tmp_path / "p.pem", key())
     clock = Clock(utc_s=lambda: 1_795_000_000.0, mono_ns=lambda: 42)
     record = Record(new_directory(tmp_path / "runs", "x", clock), "r1", clock)
+    record.append(PlanLine(("t",), 1))
     record.append(TestStart(test="t", core="m33", title="It works.", requirements=()))
     record.append(TestEnd(test="t", verdict="PASS", reason="", duration_ns=5))
     record.append(RunEnd(counts={"PASS": 1}))

@@ -25,6 +25,7 @@ from mpbench.core.lines import (
     NotesLine,
     OutlierSample,
     OutliersLine,
+    PlanLine,
     ProvenanceLine,
     RecordLine,
     RunEnd,
@@ -53,6 +54,7 @@ def record(tmp_path):
 
 def ended(record: Record) -> Record:
     """A record of one test that passed."""
+    record.append(PlanLine(("t",), 1))
     record.append(TestStart(test="t", core="m33", title="It works.", requirements=()))
     record.append(TestEnd(test="t", verdict="PASS", reason="", duration_ns=5))
     record.append(RunEnd(counts={"PASS": 1}))
@@ -201,6 +203,7 @@ def test_what_cannot_be_written_is_refused(record, line):
 
 EVERY = [
     RunStart("t", ("pytest",), "0.1.0", "r0"),
+    PlanLine(("t", "t"), 5, ("R-1",), 2),
     SignaturesLine(("tested", "reviewed")),
     NotesLine({"supply": "5.0 V"}, "Ann"),
     ProvenanceLine({"kernel": "6.12"}, True, (EvidenceRef("kmsg", "0" * 64, 1, "f"),)),
@@ -215,7 +218,7 @@ EVERY = [
     OutliersLine("x", (OutlierSample(1, "start", 0, 1, ((0, 1, 2, "dd"),)),), "s", test="t"),
     MapLine("image", 4096, ((0, 24, "header"),), ((3, True),), test="t"),
     TestEnd(Verdict.INFRA, "no power", 5, test="t"),
-    RunEnd({"INFRA": 1}),
+    RunEnd({"INFRA": 1}, "SIGTERM was received", 2),
     WaiverLine("t", "Ann", "known erratum"),
 ]
 
@@ -252,6 +255,8 @@ def good_line() -> dict:
         "boot": None,
         "epoch": None,
         "counts": {},
+        "why": "",
+        "others_failed": 0,
     }
 
 
@@ -286,7 +291,7 @@ def line_of(line: RecordLine, **changed: object) -> bytes:
         ),
         (
             json.dumps(good_line() | {"kind": "x"}).encode(),
-            "kind 'x' is unknown; known: run-start, signatures, notes, provenance",
+            "kind 'x' is unknown; known: run-start, plan, signatures, notes, provenance",
         ),
         (
             json.dumps(good_line() | {"kind": "provenance"}).encode(),

@@ -25,6 +25,7 @@ from mpbench.core.lines import (
     MeasurementLine,
     OutlierSample,
     OutliersLine,
+    PlanLine,
     ProvenanceLine,
     RunEnd,
     RunStart,
@@ -64,6 +65,8 @@ def sample(tmp_path, *, target="virtual-mp25", virtual=True, hostile="", verdict
     record = Record(new_directory(tmp_path, target, CLOCK), "r1", CLOCK)
     command = ("pytest", "--lg-env", f"targets/{target}.yaml{hostile}")
     record.append(RunStart(target=target + hostile, command=command, bench="0.1.0", continues=None))
+    tests = tuple(f"testcases/test_deploy.py::test_flip[{core}]{hostile}" for core in ("m33", "m0"))
+    record.append(PlanLine(tests, 2, ("BOOT-1" + hostile,)))
     record.append(
         ProvenanceLine(entries={"kernel" + hostile: "Linux 6.12.107" + hostile}, virtual=virtual, evidence=())
     )
@@ -295,13 +298,14 @@ def test_a_test_without_an_end_is_invalid(tmp_path):
 def test_a_killed_run_is_not_green_even_if_all_its_tests_are(tmp_path):
     """Nobody knows what a run that did not end still meant to test."""
     directory = sample(tmp_path, verdicts=("PASS", "PASS"), end=False)
-    assert summarize([read(directory)]).verdict is Verdict.INVALID
+    assert summarize([read(directory)]).verdict is Verdict.INCOMPLETE
     assert "it was killed, or it is still running" in html_of(directory, tmp_path)
 
 
 def test_a_run_of_nothing_is_not_green(tmp_path):
     """A record without tests gives NOT-RUN."""
     record = Record(new_directory(tmp_path, "x", CLOCK), "r1", CLOCK)
+    record.append(PlanLine((), 0))
     record.append(RunEnd(counts={}))
     record.close()
     assert summarize([read(record.directory)]).verdict is Verdict.NOT_RUN
@@ -422,6 +426,7 @@ def run_of(tmp_path, name, verdicts, *, continues=None, target="mp25", ends=True
     """A record of tests t0, t1, ... with these verdicts; a verdict that is empty: killed in that test."""
     record = Record(new_directory(tmp_path, target, CLOCK), name, CLOCK)
     record.append(RunStart(target=target, command=(), bench="0.1.0", continues=continues))
+    record.append(PlanLine(tuple(f"a.py::{test}" for test in verdicts), len(verdicts)))
     record.append(ProvenanceLine(entries=entries or {}, virtual=False, evidence=()))
     for test, verdict in verdicts.items():
         needs = (f"REQ-{test[1:]}", "REQ-ALL")

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from mpbench.commands import main
 from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.evidence import Artefact
-from mpbench.core.lines import ProvenanceLine, RunEnd, RunStart, TestEnd, TestStart
+from mpbench.core.lines import PlanLine, ProvenanceLine, RunEnd, RunStart, TestEnd, TestStart
 from mpbench.core.record import Clock, Record, new_directory
 from mpbench.report import publish as report
 from mpbench.report import signoff
@@ -26,6 +26,7 @@ def page(tmp_path):
     record.append(RunStart(target="mp25", command=(), bench="0.1.0", continues=None))
     kept = record.keep([Artefact("console", b"U-Boot 2025.01\n")])
     record.append(ProvenanceLine(entries={}, virtual=False, evidence=kept))
+    record.append(PlanLine(("t",), 1))
     record.append(TestStart(test="t", core=None, title="It works.", requirements=()))
     record.append(TestEnd(test="t", verdict="PASS", reason="", duration_ns=5))
     record.append(RunEnd(counts={"PASS": 1}))

@@ -28,6 +28,9 @@ SINCE: Mapping[int, Mapping[str, Mapping[str, Any]]] = {
         "segments": {"conditions": {}},
         "outliers": {"conditions": {}},
     },
+    5: {
+        "run-end": {"why": "", "others_failed": 0},
+    },
 }
 """Fields that older lines lack, by the version that added them, and what they are read as."""
 

@@ -12,7 +12,10 @@ Value = str | int | bool | None
 
 
 class Verdict(enum.Enum):
-    """Verdict of a test case; the words are those of the report."""
+    """Verdict of a test case, a run or a page; the words are those of the report.
+
+    INCOMPLETE is of runs and pages only: something that was planned did not run.
+    """
 
     PASS = "PASS"
     FAIL = "FAIL"
@@ -20,6 +23,7 @@ class Verdict(enum.Enum):
     ERROR = "ERROR"
     INFRA = "INFRA"
     INVALID = "INVALID"
+    INCOMPLETE = "INCOMPLETE"
     BLOCKED = "BLOCKED"
     NOT_RUN = "NOT-RUN"
 
@@ -30,13 +34,14 @@ _WORST_FIRST = (
     Verdict.INFRA,
     Verdict.BLOCKED,
     Verdict.INVALID,
+    Verdict.INCOMPLETE,
     Verdict.MARGINAL,
     Verdict.PASS,
 )
 
 
 def overall(verdicts: Iterable[Verdict]) -> Verdict:
-    """Verdict of a run: its worst; NOT-RUN only if nothing was executed at all."""
+    """The worst of several verdicts; NOT-RUN only if nothing was executed. Of a run: see core.verdict."""
     found = set(verdicts)
     return next((v for v in _WORST_FIRST if v in found), Verdict.NOT_RUN)
 

@@ -83,6 +83,26 @@ class RunStart(RecordLine):
 
 
 @frozen
+class PlanLine(RecordLine):
+    """What the run will execute, of how much; written after collection, before the first test starts."""
+
+    kind = "plan"
+    SINCE: ClassVar[int] = 5  # version of the lines
+    tests: tuple[str, ...] = field(
+        metadata=about("ids of the selected test cases in order; one that is selected twice is there twice")
+    )
+    cases: int = field(
+        metadata=about("test cases that were there to select from: in the same directories, for this target")
+    )
+    requirements: tuple[str, ...] = field(
+        default=(), metadata=about("ids of all requirements that those test cases trace to")
+    )
+    settled: int = field(
+        default=0, metadata=about("test cases left out because the run that is continued has their verdict")
+    )
+
+
+@frozen
 class ProvenanceLine(RecordLine):
     """What is tested, and with what; of several lines, the last one with a name counts."""
 
@@ -299,13 +319,19 @@ class RunEnd(RecordLine):
 
     kind = "run-end"
     counts: Mapping[str, int] = field(metadata=about("verdict → number of tests"))
+    why: str = field(
+        default="", metadata=about("why it ended before everything planned had run, empty for a regular end")
+    )
+    others_failed: int = field(
+        default=0, metadata=about("failed tests of the same pytest session that use no board")
+    )
 
 
 KINDS: Mapping[str, type[RecordLine]] = {
     line.kind: line
     for line in (
-        RunStart, SignaturesLine, NotesLine, ProvenanceLine, TestStart, StepLine, TimelineLine,
-        MeasurementLine, SeriesLine, HistogramLine, SegmentsLine, OutliersLine, MapLine, TestEnd, RunEnd,
+        RunStart, PlanLine, SignaturesLine, NotesLine, ProvenanceLine, TestStart, StepLine,
+        TimelineLine, MeasurementLine, SeriesLine, HistogramLine, SegmentsLine, OutliersLine, MapLine, TestEnd, RunEnd,
         WaiverLine,
     )
 }  # fmt: skip

@@ -23,7 +23,17 @@ from mpbench.core.codec import decode, encode
 from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.evidence import Artefact
 from mpbench.core.files import LINES_LIMIT_BYTES, AppendFile, Lines, read_bounded, write_whole
-from mpbench.core.lines import EvidenceRef, LineHead, ProvenanceLine, RecordLine, RunEnd, RunStart, StepLine
+from mpbench.core.lines import (
+    EvidenceRef,
+    LineHead,
+    PlanLine,
+    ProvenanceLine,
+    RecordLine,
+    RunEnd,
+    RunStart,
+    StepLine,
+    WaiverLine,
+)
 from mpbench.core.secrets import redact_all
 
 L = TypeVar("L", bound=RecordLine)
@@ -160,9 +170,15 @@ class Run:
         return next(self.of(RunStart), None)
 
     @property
+    def plan(self) -> PlanLine | None:
+        """What the run was to execute; None for a record that does not hold it, or is older than plans."""
+        return next(self.of(PlanLine), None)
+
+    @property
     def ended(self) -> bool:
-        """Whether the run came to its end."""
-        return any(self.of(RunEnd))
+        """Whether the run came to its end, after which only people add lines."""
+        last = next((line for line in reversed(self.lines) if not isinstance(line, WaiverLine)), None)
+        return isinstance(last, RunEnd)
 
     def of(self, kind: type[L]) -> Iterator[L]:
         """The lines of a class, in order."""

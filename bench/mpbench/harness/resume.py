@@ -10,15 +10,8 @@ from pathlib import Path
 
 from attrs import frozen
 
-from mpbench.core.facts import Verdict
-from mpbench.core.lines import TestEnd, TestLine, TestStart
 from mpbench.core.record import LOG, Run, in_order, read
-
-ENDED = "not started: the run was stopped"
-"""Reason of the NOT-RUN of a test that never started."""
-
-OPEN = frozenset({Verdict.INFRA, Verdict.BLOCKED})
-JUDGED = frozenset({Verdict.PASS, Verdict.FAIL, Verdict.MARGINAL})
+from mpbench.core.verdict import EVIDENCE, outcome
 
 
 @frozen
@@ -57,13 +50,12 @@ def of_records(runs: Iterable[Run]) -> Resumed:
     judged, ended, reason = False, False, ""
     for run in runs:
         last, ended, reason = run.id or last, run.ended, ""
-        for line in run.of(TestLine):
-            if isinstance(line, TestStart):
-                state[line.test] = True
-            elif isinstance(line, TestEnd):
-                never_started = line.verdict is Verdict.NOT_RUN and line.reason == ENDED
-                state[line.test] = line.verdict not in OPEN and not never_started
-                judged = judged or line.verdict in JUDGED
-                reason = reason or line.reason.partition("\n")[0]
+        found = outcome(run)
+        state |= dict.fromkeys((name for name in found.planned or () if name not in state), False)
+        open_now = {execution.test for execution in found.executions if execution.is_open}
+        for execution in found.executions:
+            state[execution.test] = execution.test not in open_now
+            judged = judged or execution.verdict in EVIDENCE
+            reason = reason or execution.reason.partition("\n")[0]
     settled = frozenset(name for name, done in state.items() if done)
     return Resumed(settled, frozenset(state) - settled, last, judged, ended, reason)

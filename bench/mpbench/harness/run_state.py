@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The current run: its record, its tests, why the board is unusable if it is."""
 
+import contextlib
 import inspect
 import os
 import sys
@@ -18,6 +19,7 @@ from mpbench.core.evidence import Evidence
 from mpbench.core.facts import Measurement, Verdict
 from mpbench.core.lines import (
     MeasurementLine,
+    PlanLine,
     ProvenanceLine,
     RecordLine,
     RunEnd,
@@ -33,12 +35,18 @@ from mpbench.core.record import Clock, Record, new_directory
 from mpbench.core.secrets import secret_values
 from mpbench.core.shared_files import SHARED
 from mpbench.core.step import Step
+from mpbench.core.verdict import EVIDENCE, Execution, Judgement, RunOutcome, of_unit, selection
 from mpbench.core.version import bench_version
 from mpbench.harness.fixtures_used import LABGRID, OURS, uses
 from mpbench.harness.verdicts import PhaseVerdict, of_measurement, of_test
 
 MARKER = "requirement"
 """`@pytest.mark.requirement("ID", ...)`: which requirements a test case traces to."""
+
+NOTHING_SEEN = PhaseVerdict(
+    Verdict.INVALID, "no phase of this test ran in this process: another plug-in ran it elsewhere"
+)
+"""Of a test that pytest started and that has no result."""
 
 BOARD_IDS = ("serial", "soc_serial", "model")
 """Provenance entries that identify a board, best first."""
@@ -50,9 +58,12 @@ class RunState:
 
     blocked:   why no further test can run, "" while the board is usable
     misconfigured: the board was never reached, because of a mistake in the configuration
+    waiting:   planned tests that have not started; executions: those that have ended
+    why:       why the session ends before everything planned has run, "" for a regular end
     lock:      raises InfrastructureError when the board is no longer this run's; release: gives it up;
                without a coordinator both do nothing
     variables: the environment variables with which the run was started
+    evidenced: requirements that have a verdict on the board
     on_event:  called when a test starts, when a step of it is done, and with None when it has ended
     host_lock: this host's own lock of the board, held until the process ends
     uploaded:  hashes of what the run uploaded, by name; they become provenance when the run ends
@@ -63,11 +74,16 @@ class RunState:
     blocked: str = ""
     misconfigured: bool = False
     board: About | None = None
-    waiting: dict[str, pytest.Item] = field(factory=dict)
+    waiting: list[pytest.Item] = field(factory=list)
     phases: list[PhaseVerdict] = field(factory=list)
-    found: dict[str, PhaseVerdict] = field(factory=dict)
+    executions: list[Execution] = field(factory=list)
+    evidenced: set[str] = field(factory=set)
+    why: str = ""
+    others_failed: int = 0
     page: Path | None = None
     trouble: str = ""
+    plan: PlanLine | None = None
+    summarized: bool = False
     failed_reports: int = 0
     call_ns: int = 0
     lock: Callable[[], None] = lambda: None
@@ -82,20 +98,48 @@ class RunState:
         return self.record.directory if self.record else None
 
     def verdicts(self) -> list[Verdict]:
-        return [f.verdict for f in self.found.values()]
+        return [e.verdict for e in self.executions]
+
+    def judgement(self) -> Judgement:
+        """The verdict of the run as it is now: that which a reader of its record finds."""
+        return of_unit([self._outcome()])
+
+    def _outcome(self) -> RunOutcome:
+        return RunOutcome(
+            planned=self.plan.tests if self.plan else None,
+            executions=tuple(self.executions),
+            why=self.why or self.trouble,
+            others=self.others_failed,
+            cases=self.plan.cases if self.plan else 0,
+            settled=self.plan.settled if self.plan else 0,
+        )
+
+    def remarks(self) -> list[str]:
+        """What was not selected, and which requirements have no evidence, a line each."""
+        selected = selection([self._outcome()])
+        found = [f"partial: {selected}"] if selected and selected.partial else []
+        left = [name for name in (self.plan.requirements if self.plan else ()) if name not in self.evidenced]
+        return found + ([f"requirements without evidence: {'; '.join(left)}"] if left else [])
 
     def open(
-        self, root: Path, target: str, continues: str | None = None, asked: Iterable[RecordLine] = ()
+        self,
+        root: Path,
+        target: str,
+        plan: PlanLine,
+        continues: str | None = None,
+        asked: Iterable[RecordLine] = (),
     ) -> None:
-        """Start the record of a run on `target`; `continues`: id of the run that it resumes.
+        """Start the record of a run on `target` with its plan; `continues`: id of the run that it resumes.
 
         asked: lines of what target file and command line add, as notes
         """
+        self.plan = plan
         directory, secrets = new_directory(root, target, self.clock), secret_values(self.variables)
         self.record = Record(directory, uuid.uuid4().hex[:12], self.clock, secrets)
         self.record.append(RunStart(target, ("pytest", *sys.argv[1:]), bench_version(), continues))
-        for line in asked:
+        for line in (plan, *asked):
             self.record.append(line)
+        self.record.sync()
 
     def identified(self, found: About, more: Mapping[str, str]) -> None:
         """Record the board's identification and `more`; every later line carries its id and boot_id."""
@@ -119,7 +163,8 @@ class RunState:
 
     def begin(self, item: pytest.Item) -> None:
         """Record that a test starts."""
-        self.waiting.pop(id_of(item), None)
+        with contextlib.suppress(ValueError):  # not planned: another plug-in added or repeats it
+            self.waiting.remove(item)
         self.phases = []
         self.call_ns = 0
         self.on_event(item, "")
@@ -127,8 +172,10 @@ class RunState:
 
     def end(self, item: pytest.Item) -> None:
         """Record that a test has ended; its lines are synced to the disk."""
-        found = of_test(self.phases)
-        self.found[id_of(item)] = found
+        found = of_test(self.phases or [NOTHING_SEEN])
+        self.executions.append(Execution(id_of(item), found.verdict, found.reason))
+        if found.verdict in EVIDENCE:
+            self.evidenced |= set(requirements_of(item))
         if self.record:
             self.add(item, TestEnd(found.verdict, found.reason, self.call_ns))
             self.record.sync()
@@ -136,7 +183,7 @@ class RunState:
 
     def skip_rest(self, reason: str) -> None:
         """Record every collected test that never started as NOT-RUN."""
-        for item in list(self.waiting.values()):
+        for item in list(self.waiting):
             self.begin(item)
             self.phases = [PhaseVerdict(Verdict.NOT_RUN, reason)]
             self.end(item)
@@ -164,7 +211,7 @@ class RunState:
             if self.board and self.uploaded:
                 self._provenance(self.uploaded, self.board.virtual, Evidence())
             counts = Counter(v.value for v in self.verdicts())
-            self.record.append(RunEnd(dict(counts)))
+            self.record.append(RunEnd(dict(counts), self.why, self.others_failed))
             self.record.close()
 
 

@@ -131,9 +131,3 @@ def of_test(phases: Iterable[PhaseVerdict]) -> PhaseVerdict:
     verdict = next((v for v in _STRONGEST_FIRST if v in {f.verdict for f in found}), None)
     reasons = "\n".join(f.reason for f in found if f.reason)
     return PhaseVerdict(verdict or overall(f.verdict for f in found), reasons)
-
-
-def exit_code(verdicts: Iterable[Verdict]) -> int:
-    """Exit code of a run: 0 pass, 1 fail or a mistake in a test, 3 no verdict, 5 nothing executed."""
-    codes = {Verdict.FAIL: 1, Verdict.ERROR: 1, Verdict.PASS: 0, Verdict.MARGINAL: 0, Verdict.NOT_RUN: 5}
-    return codes.get(overall(verdicts), 3)

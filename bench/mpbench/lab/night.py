@@ -22,8 +22,8 @@ from attrs import define, field, frozen
 
 from mpbench.core.errors import InfrastructureError
 from mpbench.core.record import LOG, in_order, read
+from mpbench.core.verdict import Judgement
 from mpbench.harness.resume import Resumed, of_runs
-from mpbench.harness.verdicts import exit_code
 from mpbench.lab.assignment import JobRun, assign
 from mpbench.lab.child import Child, command, wait_for_orphan
 from mpbench.lab.coordinator import Coordinator
@@ -317,7 +317,7 @@ class Night:
             shutil.rmtree(night, ignore_errors=True)
         self.log(f"verdict {page.verdict.value}: {', '.join(f'{n} {v.value}' for v, n in page.counts)}")
         self.log(f"report: {self.directory / publish.INDEX}")
-        code = exit_code([page.verdict])
+        code = Judgement(page.verdict).exit_code
         return 3 if code in (0, 5) and self.incomplete else code
 
 

@@ -2,6 +2,7 @@
 """Which tests a run has: the target file is checked, cores are parameters, settled tests are left out."""
 
 import os
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from mpbench.harness.fixtures_used import OURS, is_of
 from mpbench.harness.resume import Resumed, of_runs
 from mpbench.harness.run_state import RUN, RunState, id_of, is_board_test, of
 from mpbench.plugin import progress, target_file
+from mpbench.plugin.scope import SCOPE, Scope, neighbours
 
 OWN = frozenset(TESTCASES / name for name in ("unit", "contract", "peer", "performance", "faults", "virtual"))
 """The bench's own tests: with a board they are collected only if they are named."""
@@ -77,24 +79,35 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         return
     found = [item for item in session.items if is_board_test(item)]
     state = of(session.config)
-    state.waiting = {id_of(item): item for item in found}
+    state.waiting = list(found)
     if found:
+        scope = session.config.stash[SCOPE]
+        scope.add(neighbours(session, session.items))
         try:
             continues = resumed(session.config).run
             asked = asked_lines(env_of(session.config).config, option.bench_note)
-            state.open(reports(session.config), target_name(session.config), continues, asked)
+            plan = scope.plan(found)
+            state.open(reports(session.config), target_name(session.config), plan, continues, asked)
             progress.attach(session.config, state)
         except InfrastructureError as e:
             raise pytest.UsageError(str(e)) from e
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """A run that takes others up leaves out what has a verdict there."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> Generator[None, object, object]:
+    """Note what there is before options deselect; a run that takes others up leaves out what they settled."""
+    config.stash[SCOPE] = scope = Scope()
+    scope.add(items)
+    result = yield
     settled = resumed(config).settled
     done = [item for item in items if is_board_test(item) and id_of(item) in settled]
+    scope.settled = {id_of(item) for item in done}
     if done:
         config.hook.pytest_deselected(items=done)
         items[:] = [item for item in items if item not in done]
+    return result
 
 
 def resumed(config: pytest.Config) -> Resumed:

@@ -11,17 +11,16 @@ import pytest
 from mpbench.board import ownership
 from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.evidence import SECURE_CONSOLE, Artefact, Evidence
-from mpbench.core.facts import Verdict, overall
+from mpbench.core.facts import Verdict
+from mpbench.core.verdict import NOT_STARTED
 from mpbench.harness import place_lock
 from mpbench.harness.environment import MAIN, env_of
-from mpbench.harness.resume import ENDED
 from mpbench.harness.run_state import RunState, is_board_test, of
 from mpbench.harness.target_file import target_errors
 from mpbench.harness.verdicts import (
     BLOCKED,
     PhaseVerdict,
     cause,
-    exit_code,
     is_broken_strategy,
     needs_no_traceback,
     of_exception,
@@ -212,44 +211,67 @@ def pytest_report_teststatus(
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Close the record, write the page, decide the exit code."""
+def pytest_keyboard_interrupt(excinfo: pytest.ExceptionInfo[BaseException], config: pytest.Config) -> None:
+    """Ctrl-C, a signal, pytest.exit(), or a plug-in that stops the session."""
+    state = of(config)
+    state.why = state.why or str(excinfo.value) or excinfo.typename
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_internalerror(excinfo: pytest.ExceptionInfo[BaseException], config: pytest.Config) -> None:
+    """A hook of pytest or of a plug-in failed."""
+    state = of(config)
+    state.why = state.why or f"internal error of pytest or a plug-in: {excinfo.exconly()}"
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[None, object, object]:
+    """Close the record, write the page, decide the exit code; print the last lines where pytest does not."""
     state = of(session.config)
     progress.clear(session.config)
+    state.why = state.why or _why(session, int(exitstatus))
+    state.others_failed = max(0, session.testsfailed - state.failed_reports)
     with _recording(state):
-        state.skip_rest(ENDED)
+        state.skip_rest(NOT_STARTED)
         state.close()
         if state.directory:
             state.page = publish.write([state.directory], state.directory)
     state.release()
-    session.exitstatus = _exit_code(session, state, int(exitstatus))
+    if state.record:
+        session.exitstatus = USAGE if state.misconfigured else state.judgement().exit_code
+    result = yield
+    reporter: Any = session.config.pluginmanager.getplugin("terminalreporter")
+    if reporter is not None and not state.summarized:
+        pytest_terminal_summary(reporter, session.config)
+    return result
 
 
-def _exit_code(session: pytest.Session, state: RunState, exitstatus: int) -> int:
-    """The code of the worst: pytest's own about itself, configuration, FAIL, no verdict, nothing executed."""
-    if exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) or not state.found:
-        return exitstatus
-    if state.misconfigured:
-        return USAGE
-    if state.trouble:
-        return 3
-    others_failed = session.testsfailed > state.failed_reports
-    return 1 if others_failed else exit_code(state.verdicts())
+def _why(session: pytest.Session, exitstatus: int) -> str:
+    """Why the session ends early, "" for a regular end."""
+    if asked := session.shouldfail or session.shouldstop:
+        return str(asked)
+    regular = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
+    return "" if exitstatus in regular else f"pytest ended with code {exitstatus}"
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """The last lines of a run: verdicts, and the path of the page."""
+    """The last lines of a run: verdicts, what did not run, and the path of the page."""
     state = of(config)
-    if not state.found:
+    if not state.record:
         return
+    state.summarized = True
     write = terminalreporter.write_line
     terminalreporter.section("mpbench")
     if state.blocked:
         write(f"the board is not usable: {state.blocked}")
-    counts = Counter(state.verdicts())
-    worst = overall(counts)
-    text = ", ".join(f"{counts[v]} {v.value}" for v in Verdict if counts[v])
-    write(f"verdict {worst.value}: {text}", **{_COLOURS.get(worst, "purple"): True, "bold": True})
+    found, counts = state.judgement(), Counter(state.verdicts())
+    text = ", ".join(f"{counts[v]} {v.value}" for v in Verdict if counts[v]) or "no test was started"
+    write(
+        f"verdict {found.verdict.value}: {text}",
+        **{_COLOURS.get(found.verdict, "purple"): True, "bold": True},
+    )
+    for cause in (*found.causes, *state.remarks()):
+        write(cause)
     if state.trouble:
         write(state.trouble, red=True)
     if state.page:
@@ -261,5 +283,5 @@ def _recording(state: RunState) -> Generator[None]:
     """A failed write of the record does not break teardown: the run reports it, and ends with 3."""
     try:
         yield
-    except InfrastructureError as fault:
-        state.trouble = f"the record is incomplete: {fault}"
+    except (InfrastructureError, UsageError) as fault:
+        state.trouble = state.trouble or f"the record is incomplete: {fault}"

@@ -45,7 +45,9 @@ class Progress:
         """A test began (what is ""), a step was done, or a test ended (item is None)."""
         if self._began_s is None:
             self._began_s = self.clock_s()
-        self._total = max(self._total, len(self.state.found) + len(self.state.waiting) + (item is not None))
+        self._total = max(
+            self._total, len(self.state.executions) + len(self.state.waiting) + (item is not None)
+        )
         if item is not None:
             name = id_of(item).rpartition("/")[2]
             self._doing = f"{name}: {what}" if what else name
@@ -53,7 +55,7 @@ class Progress:
 
     def line(self) -> str:
         """Tests done, verdicts other than PASS, the board, the time left, the current test."""
-        done = len(self.state.found)
+        done = len(self.state.executions)
         bad: Counter[Verdict] = Counter(v for v in self.state.verdicts() if v is not Verdict.PASS)
         parts = [f"{done}/{self._total} tests", *(f"{bad[v]} {v.value}" for v in Verdict if bad[v])]
         parts += [f"board {self._board()}", *([self._left(done)] if done >= LEAST else []), self._doing]
@@ -73,7 +75,7 @@ class Progress:
         if self.terminal:
             self.write(f"\r\033[K{text[: self.columns() - 1]}")
             return
-        share = len(self.state.found) * LINES // self._total
+        share = len(self.state.executions) * LINES // self._total
         if ended and share > self._said and self._total >= LEAST:
             self._said = share
             self.write(f"\n{text}")

@@ -7,6 +7,7 @@ Without this a SIGTERM would end the process without teardown, and a second Ctrl
 import contextlib
 import signal
 import threading
+from collections.abc import Generator
 from types import FrameType
 from typing import Any
 
@@ -67,10 +68,11 @@ def pytest_keyboard_interrupt(excinfo: pytest.ExceptionInfo[BaseException]) -> N
             entry = entry.tb_next
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Closing the record and writing the page is not interrupted."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, object]:
+    """Closing the record and writing the page is not interrupted; the outermost wrapper of all."""
     session.config.stash[HANDLER].over = True
+    return (yield)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

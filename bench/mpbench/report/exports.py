@@ -16,7 +16,7 @@ COLUMNS = ("run", "board", "place", "test", "core", "name", "statistic", "n", "c
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for the start of a formula. Ref: OWASP, CSV Injection"""
 
-SUMMARY_VERSION = 1
+SUMMARY_VERSION = 2
 
 
 def measurements(page: Page) -> str:
@@ -55,7 +55,13 @@ def summary(page: Page) -> str:
     found = {
         "version": SUMMARY_VERSION,
         "verdict": page.verdict.value,
+        "causes": list(page.causes),
         "counts": {v.value: n for v, n in page.counts},
+        "selected": [
+            {"label": label, "selected": found.selected, "cases": found.cases}
+            for label, found in page.selections
+        ],
+        "without_evidence": list(page.without_evidence),
         "runs": [_run(run) for run in page.runs],
         "requirements": {
             r.id: {"verdict": r.verdict.value, "tests": [c.name for c in r.cases]} for r in page.requirements
@@ -86,4 +92,5 @@ def _tests(run: RunView) -> Iterator[dict[str, object]]:
             "reason": case.reason,
             "duration_ms": case.duration_ms,
             "superseded": case.superseded,
+            "execution": case.execution,
         }

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """The record as JUnit XML, for the servers that read nothing else.
 
-FAIL is a failure; ERROR, INFRA, INVALID and BLOCKED are errors; NOT-RUN is skipped. `type` is the verdict,
-the element's text the reason.
+FAIL is a failure; ERROR, INFRA, INVALID and BLOCKED are errors; NOT-RUN is skipped, but a planned test that
+the end of the run prevented is an error. `type` is the verdict, the element's text the reason. An INCOMPLETE run
+has an error of that type.
 
 Servers know a test by `classname` and `name` alone, over all suites of a file. A class name starts with the
 run's label, as in `mp25 place-1.testcases.test_deploy`: the target, and what distinguishes runs of one target
@@ -63,12 +64,15 @@ class Keys:
 
 def _suite(run: RunView, name: str, keys: Keys) -> ET.Element:
     tests = [test for test in run.tests if not test.superseded]
-    kinds = [_ELEMENT.get(test.verdict) for test in tests]
+    cases = [_case(test, name, keys) for test in tests]
+    if run.verdict is Verdict.INCOMPLETE:
+        cases.append(_incomplete(run, name, keys))
+    kinds = [child.tag for case in cases for child in case]
     suite = _element(
         "testsuite",
         name=name,
         timestamp=run.utc.replace(" ", "T"),
-        tests=str(len(kinds)),
+        tests=str(len(cases)),
         failures=str(kinds.count("failure")),
         errors=str(kinds.count("error")),
         skipped=str(kinds.count("skipped")),
@@ -76,8 +80,18 @@ def _suite(run: RunView, name: str, keys: Keys) -> ET.Element:
     )
     notes = ((f"note: {note.name}", note.text) for note in run.operator)
     suite.append(_properties([("run", run.id), *run.provenance.items(), *notes]))
-    suite.extend(_case(test, name, keys) for test in tests)
+    suite.extend(cases)
     return suite
+
+
+def _incomplete(run: RunView, suite: str, keys: Keys) -> ET.Element:
+    """A case for the run as a whole: servers look at cases, never at suites."""
+    name = keys.own(suite, "everything planned ran")
+    case = _element("testcase", classname=suite, name=name, time="0.000")
+    result = _element("error", type=run.verdict.value, message="; ".join(run.notes))
+    result.text = visible("\n".join(run.notes))
+    case.append(result)
+    return case
 
 
 def _case(test: Case, suite: str, keys: Keys) -> ET.Element:
@@ -87,7 +101,7 @@ def _case(test: Case, suite: str, keys: Keys) -> ET.Element:
     case = _element("testcase", classname=group, name=keys.own(group, name), file=file, time=seconds)
     if properties := list(_about(test)):
         case.append(_properties(properties))
-    if kind := _ELEMENT.get(test.verdict):
+    if kind := _ELEMENT.get(test.verdict) if test.started else "error":
         result = _element(kind, type=test.verdict.value, message=test.reason.partition("\n")[0])
         result.text = visible(test.reason)
         case.append(result)

@@ -9,6 +9,7 @@ from attrs import frozen
 
 from mpbench.core.facts import Agreement, Verdict, overall
 from mpbench.core.lines import MeasurementLine, WaiverLine
+from mpbench.core.verdict import EVIDENCE, Execution, RunOutcome, Selection
 from mpbench.report.excerpt import Excerpt
 from mpbench.report.figures import Figure
 
@@ -56,6 +57,7 @@ class Case:
 
     superseded: a later run repeated it, and that one's verdict counts
     waivers:    who accepts its FAIL, and why
+    execution:  number of this execution of the test in its run, from 1
     """
 
     anchor: str
@@ -73,6 +75,12 @@ class Case:
     figures: tuple[Figure, ...]
     superseded: bool = False
     waivers: tuple[WaiverLine, ...] = ()
+    execution: int = 1
+
+    @property
+    def started(self) -> bool:
+        """False for a planned test that the end of the run prevented."""
+        return Execution(self.name, self.verdict, self.reason).started
 
     @property
     def function(self) -> str:
@@ -98,14 +106,17 @@ class OperatorNote:
 class RunView:
     """One run: what was tested and what came of it.
 
+    number:    of the run on the page, from 0
     column:    number of the first run of its lineage
     continues: id of the run that it continues, "" for none
     end, duration_s: when it ended, and how long it took; "" and None for a run that did not end
     sha256:    of the record, as it was read
     operator:  notes of the operator
     roles:     of the signatures that its target file asks for
+    outcome:   plan, executions and end, for the verdict
     """
 
+    number: int
     id: str
     label: str
     column: int
@@ -118,6 +129,7 @@ class RunView:
     provenance: Mapping[str, str]
     proofs: tuple[Proof, ...]
     tests: tuple[Case, ...]
+    outcome: RunOutcome
     continues: str = ""
     end: str = ""
     duration_s: float | None = None
@@ -166,15 +178,26 @@ class Requirement:
         return Verdict.NOT_RUN if _only_some_ran(found) else overall(found)
 
     @property
+    def evidenced(self) -> bool:
+        """Whether any of its cases was executed to a verdict on the board."""
+        return any(case.verdict in EVIDENCE for case in self.cases)
+
+    @property
     def counts(self) -> tuple[tuple[Verdict, int], ...]:
         return count(case.verdict for case in self.cases)
 
 
 @frozen
 class Page:
-    """All of it. columns: (number of the lineage, its label, core)."""
+    """All of it. columns: (number of the lineage, its label, core).
+
+    causes:     a line for everything that was planned and did not run
+    selections: label of a lineage, how much was selected there
+    """
 
     verdict: Verdict
+    causes: tuple[str, ...]
+    selections: tuple[tuple[str, Selection], ...]
     runs: tuple[RunView, ...]
     columns: tuple[tuple[int, str, str], ...]
     groups: tuple[Group, ...]
@@ -203,6 +226,21 @@ class Page:
     @property
     def virtual(self) -> bool:
         return any(run.virtual for run in self.runs)
+
+    @property
+    def partial(self) -> tuple[str, ...]:
+        """A line for every lineage in which only some of the test cases were selected."""
+        several = len({run.column for run in self.runs}) > 1
+        return tuple(
+            f"{label}: {found}" if several else str(found)
+            for label, found in self.selections
+            if found.partial
+        )
+
+    @property
+    def without_evidence(self) -> tuple[str, ...]:
+        """Requirements of which no test case was executed."""
+        return tuple(r.id for r in self.requirements if not r.evidenced)
 
 
 def _only_some_ran(verdicts: Sequence[Verdict]) -> bool:

@@ -22,6 +22,18 @@ from mpbench.core.lines import (
     TestStart,
 )
 from mpbench.core.record import Run
+from mpbench.core.verdict import (
+    NOT_STARTED,
+    RunOutcome,
+    by_execution,
+    counting,
+    execution,
+    missing,
+    of_several,
+    of_unit,
+    outcome,
+    selection,
+)
 from mpbench.layout import tee_name
 from mpbench.report.excerpt import excerpt
 from mpbench.report.figures import FIGURES, figure
@@ -41,12 +53,26 @@ from mpbench.report.model import (
 from mpbench.report.signing import operator_notes, waived
 
 
-def summarize(runs: Iterable[Run]) -> Page:
-    """One page about several runs; the worst verdict that counts is the page's."""
-    views = _superseding(_labelled(tuple(_run(number, run) for number, run in enumerate(runs))))
+def summarize(runs: Iterable[Run], causes: Iterable[str] = ()) -> Page:
+    """One page about several runs. causes: what else was planned and did not run; see core.verdict."""
+    known = tuple(runs)
+    views = _in_columns(_labelled(tuple(_run(number, run) for number, run in enumerate(known))))
+    units = _units(views)
+    whole = of_several((of_unit([v.outcome for v in unit]) for unit in units), causes)
+    judged = {v.number: v for unit in units for v in _judged(unit)}
+    views = tuple(judged[v.number] for v in views)
     columns = tuple(dict.fromkeys((v.column, views[v.column].label, t.core) for v in views for t in v.tests))
-    ends = [v.verdict for v in views]
-    return Page(overall(ends), views, columns, _groups(views, columns), _requirements(views))
+    selections = ((unit[0].label, selection(v.outcome for v in unit)) for unit in units)
+    planned = {name for run in known if run.plan for name in run.plan.requirements}
+    return Page(
+        verdict=whole.verdict,
+        causes=whole.causes,
+        selections=tuple((label, found) for label, found in selections if found),
+        runs=views,
+        columns=columns,
+        groups=_groups(views, columns),
+        requirements=_requirements(views, planned),
+    )
 
 
 def shown(name: str, value: object) -> str:
@@ -84,11 +110,12 @@ def _run(number: int, run: Run) -> RunView:
     start, proofs = run.start or RunStart("", (), "", None), Proofs(run)
     end = next(run.of(RunEnd), None)
     tests = waived(
-        run, tuple(_test(f"r{number}t{n}", proofs, lines) for n, lines in enumerate(_by_test(run)))
+        run, tuple(_test(f"r{number}t{n}", proofs, lines) for n, lines in enumerate(by_execution(run)))
     )
     about = list(run.of(ProvenanceLine))
     entries = {name: text for line in about for name, text in line.entries.items()}
     return RunView(
+        number=number,
         id=run.id,
         label=start.target or run.id or "run",
         column=number,
@@ -96,11 +123,12 @@ def _run(number: int, run: Run) -> RunView:
         command=" ".join(start.command),
         bench=start.bench,
         virtual=any(line.virtual for line in about),
-        verdict=overall([t.verdict for t in tests] + ([] if run.ended else [Verdict.INVALID])),
+        verdict=Verdict.NOT_RUN,  # until the runs that continue it are known
         notes=run.notes + ((f"continues run {start.continues}",) if start.continues else ()),
         provenance=dict(sorted(entries.items(), key=_order)),
         proofs=tuple(p for line in about for p in proofs.of(line.evidence) if _is_log(p)),
-        tests=tests,
+        tests=_numbered(tests),
+        outcome=outcome(run),
         continues=start.continues or "",
         end=_seconds(end.head.utc) if end else "",
         duration_s=(end.head.mono_ns - start.head.mono_ns) / 1e9 if end else None,
@@ -127,24 +155,59 @@ def _with_label(view: RunView, more: str) -> RunView:
     return evolve(view, label=f"{view.label} {text}") if text else view
 
 
-def _superseding(views: tuple[RunView, ...]) -> tuple[RunView, ...]:
-    """A run that continues another has its column; a repeated test supersedes the earlier one."""
+def _in_columns(views: tuple[RunView, ...]) -> tuple[RunView, ...]:
+    """A run that continues another one has its column."""
     number_of = {view.id: n for n, view in enumerate(views)}
     found = list(views)
     for n, view in enumerate(views):
         first = number_of.get(view.continues, n)
         if first < n:
             found[n] = evolve(view, column=found[first].column)
-            again = {test.name for test in view.tests}
-            for earlier in range(n):
-                if found[earlier].column == found[n].column:
-                    found[earlier] = _without(found[earlier], again)
     return tuple(found)
 
 
-def _without(view: RunView, again: set[str]) -> RunView:
-    tests = tuple(evolve(t, superseded=True) if t.name in again else t for t in view.tests)
-    return evolve(view, tests=tests, verdict=overall(t.verdict for t in tests if not t.superseded))
+def _units(views: Sequence[RunView]) -> list[list[RunView]]:
+    """The runs of each column."""
+    return [[v for v in views if v.column == n] for n in dict.fromkeys(v.column for v in views)]
+
+
+def _judged(unit: Sequence[RunView]) -> Iterator[RunView]:
+    """The runs of a unit with what counts of them; what the whole unit lacks is noted at its last run."""
+    whole = of_unit([view.outcome for view in unit])
+    for view, counts in zip(unit, counting([view.outcome for view in unit]), strict=True):
+        tests = [evolve(t, superseded=not c) for t, c in zip(view.tests, counts, strict=True)]
+        causes, missed = (
+            ((), ()) if view is not unit[-1] else (whole.causes, missing(v.outcome for v in unit))
+        )
+        verdicts = [t.verdict for t in tests if t.started and not t.superseded]
+        verdicts += [Verdict.FAIL] * bool(view.outcome.others) + [Verdict.INCOMPLETE] * bool(causes)
+        notes = dict.fromkeys([*view.notes, *causes, *_remarks(view.outcome)])
+        known = {test.name for each in unit for test in each.tests} if missed else set()
+        tests += [_never_started(f"r{view.number}m{n}", t) for n, t in enumerate(missed) if t not in known]
+        yield evolve(view, tests=tuple(tests), verdict=overall(verdicts), notes=tuple(notes))
+
+
+def _never_started(anchor: str, name: str) -> Case:
+    """The case of a planned test of which the record has no line, because the run was killed."""
+    return Case(anchor, name, BOARD, "", (), Verdict.NOT_RUN, NOT_STARTED, 0.0, "", "", (), (), ())
+
+
+def _remarks(found: RunOutcome) -> Iterator[str]:
+    """What a reader has to know of a run beside its tests."""
+    if found.old:
+        yield "plan unknown: this record is older than plans, and does not say which tests were selected"
+    if found.others:
+        yield f"{found.others} tests of the same session that use no board failed; see the output of pytest"
+
+
+def _numbered(tests: Iterable[Case]) -> tuple[Case, ...]:
+    """A test that was executed several times in one run has several cases, which are numbered."""
+    often: Counter[str] = Counter()
+    found = []
+    for test in tests:
+        often[test.name] += 1
+        found.append(evolve(test, execution=often[test.name]))
+    return tuple(found)
 
 
 _FIRST = (*ASKED[:7], "place", *ASKED[7:])
@@ -161,30 +224,19 @@ def _is_log(proof: Proof) -> bool:
     return not proof.name.startswith("about.")
 
 
-def _by_test(run: Run) -> list[list[TestLine]]:
-    """The lines of each test, in the order in which the tests started."""
-    found: dict[str, list[TestLine]] = {}
-    for line in run.of(TestLine):
-        found.setdefault(line.test, []).append(line)
-    return list(found.values())
-
-
-KILLED = "aborted: the run was killed in this test, there is no verdict"
-
-
 def _test(anchor: str, proofs: Proofs, lines: list[TestLine]) -> Case:
     first, last = lines[0], lines[-1]
     start = first if isinstance(first, TestStart) else TestStart(None, "")
-    end = next((line for line in lines if isinstance(line, TestEnd)), TestEnd(Verdict.INVALID, KILLED, 0))
+    found = execution(lines)
     return Case(
         anchor=anchor,
         name=first.test,
         core=start.core or BOARD,
         title=start.title,
         requirements=start.requirements,
-        verdict=end.verdict,
-        reason=end.reason,
-        duration_ms=end.duration_ns / 1e6,
+        verdict=found.verdict,
+        reason=found.reason,
+        duration_ms=last.duration_ns / 1e6 if isinstance(last, TestEnd) else 0.0,
         boot=last.head.boot or "",
         epoch=last.head.epoch or "",
         steps=tuple([_step(proofs, line) for line in lines if isinstance(line, StepLine)]),
@@ -221,12 +273,22 @@ def _groups(views: tuple[RunView, ...], columns: Sequence[Column]) -> tuple[Grou
 def _rows(cases: Sequence[tuple[RunView, Case]], columns: Sequence[Column]) -> Iterator[MatrixRow]:
     cells: dict[str, dict[tuple[int, str], Case]] = {}
     for view, test in cases:
-        cells.setdefault(test.parameters, {})[view.column, test.core] = test
+        row = cells.setdefault(test.parameters, {})
+        shown_now = row.get((view.column, test.core))
+        row[view.column, test.core] = test if shown_now is None else _worse(shown_now, test)
     for parameters, by_column in cells.items():
         yield MatrixRow(parameters, tuple(by_column.get((number, core)) for number, _, core in columns))
 
 
-def _requirements(views: Iterable[RunView]) -> tuple[Requirement, ...]:
+def _worse(a: Case, b: Case) -> Case:
+    """Of several executions of a test the one that decides; of equal ones the later."""
+    counted = [case for case in (a, b) if not case.superseded]
+    worst = overall(case.verdict for case in counted)
+    return next((case for case in reversed(counted) if case.verdict is worst), b)
+
+
+def _requirements(views: Iterable[RunView], planned: Iterable[str]) -> tuple[Requirement, ...]:
+    """Those that the cases trace to, and those of `planned` to which none does."""
     pairs = sorted(
         (
             (name, case)
@@ -237,10 +299,9 @@ def _requirements(views: Iterable[RunView]) -> tuple[Requirement, ...]:
         ),
         key=lambda pair: natural(pair[0]),
     )
-    return tuple(
-        Requirement(name, tuple(case for _, case in found))
-        for name, found in groupby(pairs, key=lambda pair: pair[0])
-    )
+    traced = {name: tuple(case for _, case in found) for name, found in groupby(pairs, lambda pair: pair[0])}
+    names = sorted({*traced, *planned}, key=natural)
+    return tuple(Requirement(name, traced.get(name, ())) for name in names)
 
 
 def natural(text: str) -> list[tuple[int, str]]:

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: MIT
+"""What a run's tests were selected from: all board cases of the directories of its test files.
+
+Options such as -k and -m deselect collected tests, but a path or an id on the command line leaves the rest
+uncollected; those files are collected here without running them, so that a partial run can be called one.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+from attrs import define, field
+
+from mpbench.core.lines import PlanLine
+from mpbench.harness.run_state import id_of, is_board_test, requirements_of
+
+
+@define
+class Scope:
+    """Requirements of every case that there was to select from, by id. settled: ids left out by a resume."""
+
+    cases: dict[str, tuple[str, ...]] = field(factory=dict)
+    settled: set[str] = field(factory=set)
+
+    def add(self, items: Iterable[pytest.Item]) -> None:
+        """Add the board tests of `items`."""
+        self.cases |= {id_of(item): requirements_of(item) for item in items if is_board_test(item)}
+
+    def plan(self, selected: Sequence[pytest.Item]) -> PlanLine:
+        """The plan of a run that executes `selected`."""
+        self.add(selected)
+        traced = (name for names in self.cases.values() for name in names)
+        tests = tuple(id_of(item) for item in selected)
+        return PlanLine(tests, len(self.cases), tuple(dict.fromkeys(traced)), len(self.settled))
+
+
+SCOPE = pytest.StashKey[Scope]()
+
+
+def neighbours(session: pytest.Session, items: Sequence[pytest.Item]) -> Iterator[pytest.Item]:
+    """The cases of files that the command line left out, or named a part of; a broken file has none."""
+    named = [_path(session.config, arg) for arg in session.config.args]
+    if all(path.is_dir() and not part for path, part in named):
+        return
+    whole = {path for path, part in named if not part}
+    complete = {item.path for item in items if whole & {item.path, *item.path.parents}}
+    patterns = session.config.getini("python_files")
+    for directory in dict.fromkeys(item.path.parent for item in items if is_board_test(item)):
+        for file in sorted(directory.glob("*.py")):
+            if file not in complete and any(fnmatch(file.name, pattern) for pattern in patterns):
+                yield from _cases(pytest.Module.from_parent(session, path=file))
+
+
+def _path(config: pytest.Config, arg: str) -> tuple[Path, str]:
+    """File or directory of an argument, and what it names in there."""
+    path, _, part = arg.partition("::")
+    return (config.invocation_params.dir / path).resolve(), part
+
+
+def _cases(node: pytest.Collector) -> Iterator[pytest.Item]:
+    try:
+        children = list(node.collect())
+    except Exception:  # whatever a test file that was not selected does when it is imported
+        return
+    for child in children:
+        if isinstance(child, pytest.Item):
+            yield child
+        elif isinstance(child, pytest.Collector):
+            yield from _cases(child)
