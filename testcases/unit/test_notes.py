@@ -5,7 +5,7 @@ import pytest
 from attrs import evolve
 
 from mpbench.core.errors import UsageError
-from mpbench.core.lines import LineHead, NotesLine, SignaturesLine
+from mpbench.core.lines import LineHead, NotesLine, PlanLine, SignaturesLine
 from mpbench.core.notes import notes_in, notes_of, signatures_of
 from mpbench.core.record import Clock, read
 from mpbench.harness.environment import asked_lines, read_environment
@@ -88,12 +88,13 @@ def test_a_run_records_notes_and_roles_of_its_target_file(tmp_path):
     """The command line overrides the target file; the lines follow the start of the run."""
     config = target(tmp_path, "{bench_notes: {supply: 5.0 V, lot: A7}, bench_signatures: [tested, reviewed]}")
     state = RunState(clock=CLOCK)
-    state.open(tmp_path / "runs", "mp25", asked=asked_lines(config, ["supply=4.75 V"]))
+    plan = PlanLine((), 0)
+    state.open(tmp_path / "runs", "mp25", plan, asked=asked_lines(config, ["supply=4.75 V"]))
     state.close()
     assert state.directory
     lines = read(state.directory).lines
-    assert [line.kind for line in lines] == ["run-start", "signatures", "notes", "run-end"]
-    assert [evolve(line, head=LineHead()) for line in lines[1:3]] == [
+    assert [line.kind for line in lines] == ["run-start", "plan", "signatures", "notes", "run-end"]
+    assert [evolve(line, head=LineHead()) for line in lines[2:4]] == [
         SignaturesLine(("tested", "reviewed")),
         NotesLine({"supply": "4.75 V", "lot": "A7"}, by=""),
     ]

@@ -12,6 +12,7 @@ from mpbench.core.facts import Measurement, Verdict
 from mpbench.core.lines import (
     MeasurementLine,
     NotesLine,
+    PlanLine,
     ProvenanceLine,
     RecordLine,
     RunEnd,
@@ -40,6 +41,8 @@ def run_of(
     clock = Clock(utc_s=lambda: 1_795_000_000.0, mono_ns=lambda: 42)
     record = Record(new_directory(tmp_path / "runs", "run", clock), run, clock)
     record.append(RunStart(target, (), "0.1.0", continues))
+    names = tuple(tests or {DEPLOY: "PASS"})
+    record.append(PlanLine(names, len(names)))
     record.append(ProvenanceLine({"place": place} if place else {}, virtual=False))
     for test, verdict in (tests or {DEPLOY: "PASS"}).items():
         record.append(TestStart("m33", "It starts.", ("REQ-1", "REQ-2"), test=test))

@@ -11,6 +11,7 @@ from mpbench.core.evidence import Artefact
 from mpbench.core.facts import Agreement, FieldVerdict, Verdict
 from mpbench.core.lines import (
     NotesLine,
+    PlanLine,
     RecordLine,
     RunEnd,
     RunStart,
@@ -34,6 +35,7 @@ def run_with(tmp_path, *more: RecordLine, run="r1", target="mp25", verdicts=("PA
     clock = Clock(utc_s=lambda: UTC_S + now[0], mono_ns=lambda: now[0] * 10**9)
     record = Record(new_directory(tmp_path, target, clock), run, clock)
     record.append(RunStart(target, (), "0.1.0"))
+    record.append(PlanLine(tuple(f"a.py::t{n}" for n in range(len(verdicts))), len(verdicts)))
     for line in (line for line in more if not isinstance(line, WaiverLine)):
         record.append(line)
     for n, verdict in enumerate(verdicts):

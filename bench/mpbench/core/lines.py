@@ -330,8 +330,8 @@ class RunEnd(RecordLine):
 KINDS: Mapping[str, type[RecordLine]] = {
     line.kind: line
     for line in (
-        RunStart, PlanLine, SignaturesLine, NotesLine, ProvenanceLine, TestStart, StepLine,
-        TimelineLine, MeasurementLine, SeriesLine, HistogramLine, SegmentsLine, OutliersLine, MapLine, TestEnd, RunEnd,
+        RunStart, PlanLine, SignaturesLine, NotesLine, ProvenanceLine, TestStart, StepLine, TimelineLine,
+        MeasurementLine, SeriesLine, HistogramLine, SegmentsLine, OutliersLine, MapLine, TestEnd, RunEnd,
         WaiverLine,
     )
 }  # fmt: skip

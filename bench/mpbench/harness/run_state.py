@@ -35,7 +35,7 @@ from mpbench.core.record import Clock, Record, new_directory
 from mpbench.core.secrets import secret_values
 from mpbench.core.shared_files import SHARED
 from mpbench.core.step import Step
-from mpbench.core.verdict import EVIDENCE, Execution, Judgement, RunOutcome, of_unit, selection
+from mpbench.core.verdict import EVIDENCE, Execution, Judgement, RunOutcome, of_several, of_unit, selection
 from mpbench.core.version import bench_version
 from mpbench.harness.fixtures_used import LABGRID, OURS, uses
 from mpbench.harness.verdicts import PhaseVerdict, of_measurement, of_test
@@ -102,13 +102,13 @@ class RunState:
 
     def judgement(self) -> Judgement:
         """The verdict of the run as it is now: that which a reader of its record finds."""
-        return of_unit([self._outcome()])
+        return of_several([of_unit([self._outcome()])], [self.trouble] if self.trouble else [])
 
     def _outcome(self) -> RunOutcome:
         return RunOutcome(
             planned=self.plan.tests if self.plan else None,
             executions=tuple(self.executions),
-            why=self.why or self.trouble,
+            why=self.why,
             others=self.others_failed,
             cases=self.plan.cases if self.plan else 0,
             settled=self.plan.settled if self.plan else 0,
@@ -211,7 +211,7 @@ class RunState:
             if self.board and self.uploaded:
                 self._provenance(self.uploaded, self.board.virtual, Evidence())
             counts = Counter(v.value for v in self.verdicts())
-            self.record.append(RunEnd(dict(counts), self.why, self.others_failed))
+            self.record.append(RunEnd(dict(counts), self.why or self.trouble, self.others_failed))
             self.record.close()
 
 

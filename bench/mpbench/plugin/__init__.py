@@ -20,7 +20,12 @@ from mpbench.core import rooms
 from mpbench.core.errors import UsageError
 from mpbench.core.shared_files import SHARED, TESTCASES
 
-PLUGIN = ("mpbench.plugin.collection", "mpbench.plugin.hooks", "mpbench.plugin.signals")
+PLUGIN = (
+    "mpbench.plugin.collection",
+    "mpbench.plugin.hooks",
+    "mpbench.plugin.early_end",
+    "mpbench.plugin.signals",
+)
 MARKS = (
     "requirement(id, ...): ids of the requirements that a test case traces to",
     "cores(name, ...): cores for which a test with `core` is run, default: all",

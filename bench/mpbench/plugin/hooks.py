@@ -28,6 +28,7 @@ from mpbench.harness.verdicts import (
     of_test,
 )
 from mpbench.plugin import USAGE, progress
+from mpbench.plugin.early_end import why
 from mpbench.report import publish
 
 _BROKEN = "is in broken state"
@@ -210,26 +211,12 @@ def pytest_report_teststatus(
     return _STATUS.get(verdict)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_keyboard_interrupt(excinfo: pytest.ExceptionInfo[BaseException], config: pytest.Config) -> None:
-    """Ctrl-C, a signal, pytest.exit(), or a plug-in that stops the session."""
-    state = of(config)
-    state.why = state.why or str(excinfo.value) or excinfo.typename
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_internalerror(excinfo: pytest.ExceptionInfo[BaseException], config: pytest.Config) -> None:
-    """A hook of pytest or of a plug-in failed."""
-    state = of(config)
-    state.why = state.why or f"internal error of pytest or a plug-in: {excinfo.exconly()}"
-
-
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[None, object, object]:
     """Close the record, write the page, decide the exit code; print the last lines where pytest does not."""
     state = of(session.config)
     progress.clear(session.config)
-    state.why = state.why or _why(session, int(exitstatus))
+    state.why = why(session, int(exitstatus))
     state.others_failed = max(0, session.testsfailed - state.failed_reports)
     with _recording(state):
         state.skip_rest(NOT_STARTED)
@@ -244,14 +231,6 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[
     if reporter is not None and not state.summarized:
         pytest_terminal_summary(reporter, session.config)
     return result
-
-
-def _why(session: pytest.Session, exitstatus: int) -> str:
-    """Why the session ends early, "" for a regular end."""
-    if asked := session.shouldfail or session.shouldstop:
-        return str(asked)
-    regular = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
-    return "" if exitstatus in regular else f"pytest ended with code {exitstatus}"
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
@@ -270,10 +249,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         f"verdict {found.verdict.value}: {text}",
         **{_COLOURS.get(found.verdict, "purple"): True, "bold": True},
     )
-    for cause in (*found.causes, *state.remarks()):
-        write(cause)
-    if state.trouble:
-        write(state.trouble, red=True)
+    for text in (*found.causes, *state.remarks()):
+        write(text)
     if state.page:
         write(f"report: {state.page}")
 

@@ -2,8 +2,8 @@
 """The record as JUnit XML, for the servers that read nothing else.
 
 FAIL is a failure; ERROR, INFRA, INVALID and BLOCKED are errors; NOT-RUN is skipped, but a planned test that
-the end of the run prevented is an error. `type` is the verdict, the element's text the reason. An INCOMPLETE run
-has an error of that type.
+the end of the run prevented is an error. `type` is the verdict, the element's text the reason. An INCOMPLETE
+run has an error of that type.
 
 Servers know a test by `classname` and `name` alone, over all suites of a file. A class name starts with the
 run's label, as in `mp25 place-1.testcases.test_deploy`: the target, and what distinguishes runs of one target
