@@ -13,6 +13,7 @@ from mpbench.board.kernel_log import KernelLogFollower
 from mpbench.board.protocols import Board
 from mpbench.deployment.fixture import DeployBench
 from mpbench.harness.firmware import make
+from mpbench.harness.fixture import optee_log
 from mpbench.harness.run_state import RunState
 from mpbench.harness.signer import Signer
 from mpbench.image.keys import load_private_key
@@ -32,7 +33,7 @@ def opened(target: Target) -> Iterator[Board]:
         session=session,
         remoteproc=target.get_driver("RemoteprocDriver"),
         kmsg=kmsg,
-        secure=target.get_driver("ConsoleRecorder", name="secure"),
+        secure=optee_log(target, session),
         console=target.get_driver("ConsoleRecorder", name="console"),
     )
     session.call("true", 30.0)  # the second shell, which is kept

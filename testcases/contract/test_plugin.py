@@ -37,6 +37,9 @@ class SessionDriver(Driver):
     listeners = ()
     def on_reconnect(self, _): pass
     def get_status(self): return int(self.alive)
+    def execute(self, command):
+        from mpbench.board.session.shell_protocol import Reply
+        return Reply(1, b"", b"")
     def reconnect(self, deadline_s, *, same_boot):
         type(self).alive = True
         from mpbench.core.errors import InvalidRun
@@ -63,8 +66,9 @@ class RemoteprocDriver(Driver):
 @target_factory.reg_driver
 @attr.s(eq=False)
 class ConsoleRecorder(Driver):
+    losses, away = [], ""
     def mark(self): return 0
-    def since(self, mark): return b"U-Boot 2025.01-3 (Apr)\\n"
+    def since(self, mark, until=None): return b"U-Boot 2025.01-3 (Apr)\\n"
     def wait_for(self, *_): return False
 
 class Status(enum.Enum):

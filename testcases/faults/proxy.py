@@ -26,13 +26,18 @@ class Cut(Exception):
 
 @define
 class Proxy:
-    """Listens on loopback, forwards to `port`; both directions may be harmed or held back."""
+    """Listens on loopback, forwards to `port`; both directions may be harmed or held back.
+
+    frozen: nothing is forwarded, connections stay open; refusing: new connections are reset
+    """
 
     port: int
     up: Harm = unharmed
     down: Harm = unharmed
     listener: socket.socket = field(factory=lambda: socket.create_server(("127.0.0.1", 0)))
     frozen: threading.Event = field(factory=threading.Event)
+    refusing: threading.Event = field(factory=threading.Event)
+    host: str = "127.0.0.1"
     delay_s: float = 0.0
     connections: list[socket.socket] = field(factory=list)
     _ended: threading.Event = field(factory=threading.Event)
@@ -53,8 +58,10 @@ class Proxy:
         with (
             client,
             contextlib.suppress(OSError, Cut),
-            socket.create_connection(("127.0.0.1", self.port)) as server,
+            socket.create_connection((self.host, self.port)) as server,
         ):
+            if self.refusing.is_set():
+                raise Cut
             self.connections += [client, server]
             passed = {client: 0, server: 0}
             while not self._ended.is_set():
@@ -147,6 +154,16 @@ def lose_and_double(chance: random.Random, from_byte: int, every: int) -> Harm:
         return bytes(harmed)
 
     return harm
+
+
+def lose(chance: random.Random, every: int) -> Harm:
+    """Lose about one of `every` bytes."""
+    return lambda data, _at: bytes(byte for byte in data if chance.randrange(every))
+
+
+def swallow(_data: bytes, _at: int) -> bytes:
+    """Lose everything."""
+    return b""
 
 
 def cut_after(count: int) -> Harm:

@@ -168,7 +168,7 @@ def test_everything_is_recorded(uart: Uart, recorder: ConsoleRecorder):
     with pytest.raises(pexpect.TIMEOUT):
         recorder.read(timeout=0.01)
     assert recorder.since(0) == data
-    assert recorder.gaps == []
+    assert (recorder.losses, recorder.away) == ([], "")
 
 
 def test_sending(uart: Uart, recorder: ConsoleRecorder):
@@ -217,8 +217,32 @@ def test_a_lost_console_is_opened_again_and_the_gap_is_marked(
         threading.Event().wait(0.001)
     uart.send(b"after")
     assert recorder.wait_for(re.compile(b"after"), 0, 5)
-    assert recorder.gaps == [6]
+    assert recorder.losses == [(6, "the other end closed the connection")]
+    assert recorder.away == ""
     assert recorder.since(0) == b"beforeafter"
+
+
+def test_a_console_is_connected_anew_on_request(uart: Uart, recorder: ConsoleRecorder):
+    """What the old connection still carries is dropped, and the loss is recorded with its reason."""
+    old = uart.peer
+    assert old is not None
+    waiting = threading.Thread(target=recorder.reopen)
+    waiting.start()
+    uart.accept()
+    waiting.join()
+    assert uart.peer is not old
+    old.close()
+    assert recorder.losses == [(0, "a marker did not arrive")]
+    assert recorder.away == ""
+    uart.send(b"new")
+    assert recorder.wait_for(re.compile(b"new"), 0, 5)
+
+
+def test_a_dead_terminal_server_is_probed_by_the_kernel(uart: Uart, recorder: ConsoleRecorder):  # noqa: ARG001
+    """The connection has keepalive probes: a peer without power would be as silent as a quiet one."""
+    connection = recorder.port.serial._socket
+    assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+    assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 5
 
 
 def test_writing_to_a_lost_console_is_a_lab_fault(

@@ -35,6 +35,8 @@ GOOD, FLIPPED = b"good image", b"flipped image"
 class Stream(StandIn):
     """A log of the board in memory; nothing comes after what is there."""
 
+    proves_silence = True
+
     def __init__(self) -> None:
         self.data = (
             b"6,1,1,-;remoteproc remoteproc0: remote processor m33 is now up\nE/TA:  old:1 old reason\n"
@@ -257,10 +259,23 @@ def test_a_core_that_is_not_offline_is_the_labs_fault(board):
 
 def test_a_refusal_waits_for_the_secure_console_and_a_start_does_not(board):
     """The secure console is waited for when there is a reason to expect, and only then."""
+    deployed(board, FLIPPED, REFUSED)
+    board.secure.proves_silence = False
     deployed(board, GOOD, RUNNING)
     assert board.secure.waits == []
     deployed(board, FLIPPED, REFUSED)
     assert board.secure.waits == [collect.SECURE_ERROR.pattern, collect.ANY_BYTE.pattern]
+
+
+def test_an_empty_log_of_a_console_that_may_be_away_is_no_observation(board):
+    """Without a sign of life the field is undecided, whether or not a line was predicted."""
+    board.secure.data, board.secure.proves_silence = b"", False
+    step = deployed(board, GOOD, RUNNING)
+    assert step.evidence.get(SECURE_CONSOLE) is None
+    assert [f.agreement for f in step.comparison.fields if f.name == "secure_log"] == [Agreement.UNDECIDED]
+    step.check("errno", "state", "tee_code")
+    with pytest.raises(InvalidRun, match="not observed: secure_log"):
+        step.check("secure_log")
 
 
 def test_a_core_that_does_not_stop_is_the_boards_fault(board):

@@ -9,6 +9,7 @@ import contextlib
 import os
 import re
 import select
+import socket
 import string
 import threading
 from collections.abc import Sequence
@@ -28,6 +29,9 @@ from mpbench.core.errors import InfrastructureError, UsageError
 
 CHUNK = 65536
 REOPEN_EVERY_S = 0.2
+REOPEN_S = 5.0
+KEEPALIVE = ((socket.TCP_KEEPIDLE, 5), (socket.TCP_KEEPINTVL, 2), (socket.TCP_KEEPCNT, 3))
+"""Seconds without a byte until the peer is probed, seconds between probes, probes that may be lost: tcp(7)"""
 WINDOW = 8 << 20
 """expect() searches at most this many bytes; older ones are skipped there, and stay in the log."""
 
@@ -37,7 +41,8 @@ WINDOW = 8 << 20
 class ConsoleRecorder(Driver, ConsoleProtocol):
     """Records all bytes of a UART; bind it to a SerialDriver by name, and ShellDriver and UBootDriver to it.
 
-    gaps: positions at which the connection to the UART was lost, so bytes may be missing there.
+    losses: position and reason of every loss of the connection to the UART: bytes may be missing there
+    away:   why the connection is lost at present, "" while there is one
     """
 
     bindings = {"port": Driver.NamedBinding(ConsoleProtocol)}  # noqa: RUF012 - labgrid's convention
@@ -51,10 +56,14 @@ class ConsoleRecorder(Driver, ConsoleProtocol):
         self._reader: threading.Thread | None = None
         self._stop = threading.Event()
         self._wake_read, self._wake_write = -1, -1
-        self.gaps: list[int] = []
+        self._reopen_wanted = threading.Event()
+        self._connected = threading.Event()
+        self.losses: list[tuple[int, str]] = []
+        self.away = ""
 
     def on_activate(self) -> None:
         self._stop.clear()
+        self._detect_dead_peer()
         self._wake_read, self._wake_write = os.pipe()
         self._reader = threading.Thread(target=self._pump, name=f"console {self.name}", daemon=True)
         self._reader.start()
@@ -92,6 +101,13 @@ class ConsoleRecorder(Driver, ConsoleProtocol):
     def forget(self) -> None:
         """Have read() and expect() skip what has been received so far; it stays in the log."""
         self._cursor = self._log.mark()
+
+    def reopen(self) -> None:
+        """Connect anew, within REOPEN_S; what the old connection still carries is dropped."""
+        self._connected.clear()
+        self._reopen_wanted.set()
+        os.write(self._wake_write, b"x")
+        self._connected.wait(REOPEN_S)
 
     def discard(self) -> None:
         """Release the log at the end of the run."""
@@ -179,6 +195,9 @@ class ConsoleRecorder(Driver, ConsoleProtocol):
     def _pump(self) -> None:
         while not self._stop.is_set():
             try:
+                if self._reopen_wanted.is_set():
+                    self._reopen_wanted.clear()
+                    raise OSError("a marker did not arrive")
                 data = self._take()
             except (OSError, ValueError, TypeError) as e:  # what pyserial's variants raise for a lost port
                 self._reopen(e)
@@ -195,6 +214,7 @@ class ConsoleRecorder(Driver, ConsoleProtocol):
             return b""
         ready, _, _ = select.select([descriptor, self._wake_read], [], [])
         if self._wake_read in ready:
+            os.read(self._wake_read, 1)
             return b""
         data = os.read(descriptor, CHUNK)
         if not data:
@@ -203,13 +223,29 @@ class ConsoleRecorder(Driver, ConsoleProtocol):
 
     def _reopen(self, why: Exception) -> None:
         """Log that the UART's connection is lost, and reopen it until that succeeds or recording stops."""
-        self.gaps.append(self._log.mark())
-        self.logger.warning("console %s lost (%s): reopening", self.name, one_line(why))
+        self.away = one_line(why)
+        self.losses.append((self._log.mark(), self.away))
+        self.logger.warning("console %s lost (%s): reopening", self.name, self.away)
         while not self._stop.wait(REOPEN_EVERY_S):
             with contextlib.suppress(OSError, ValueError):
-                connection = getattr(self.port.serial, "_socket", None)
+                connection = self._connection()
                 self.port.close()
                 if connection is not None:
                     connection.close()  # pyserial does not close a socket whose peer has closed it
                 self.port.open()
+                self._detect_dead_peer()
+                self.away = ""
+                self._connected.set()
                 return
+
+    def _connection(self) -> socket.socket | None:
+        """The socket of a raw TCP port; None for any other port."""
+        return getattr(getattr(self.port, "serial", None), "_socket", None)
+
+    def _detect_dead_peer(self) -> None:
+        """A terminal server without power is as silent as a quiet one: have the kernel probe it."""
+        connection = self._connection()
+        if connection is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            for option, value in KEEPALIVE:
+                connection.setsockopt(socket.IPPROTO_TCP, option, value)

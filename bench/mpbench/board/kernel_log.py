@@ -16,7 +16,7 @@ from mpbench.board.protocols import Marker
 from mpbench.board.session.channel import SshProcess
 from mpbench.board.session.driver import SessionDriver
 from mpbench.board.session.shell_protocol import one_line
-from mpbench.core.errors import InfrastructureError
+from mpbench.core.errors import InfrastructureError, InvalidRun
 
 KMSG = "/dev/kmsg"
 FOLLOW = (
@@ -67,6 +67,8 @@ class KernelLogFollower:
 
     gaps: records that the kernel overwrote before they were read
     ended_why: why the follower on the board ended, "" while it runs
+
+    InfrastructureError if the follower has ended, InvalidRun if records are missing in what was asked for.
     """
 
     def __init__(self, session: SessionDriver, path: str = KMSG) -> None:
@@ -77,6 +79,7 @@ class KernelLogFollower:
         self._markers = 0
         self._exact = True
         self._printk_devkmsg = ""
+        self._unlimited = self._seen_marker = self._lived = False
         self.gaps: list[Gap] = []
         self.ended_why = ""
         self._start()
@@ -88,6 +91,7 @@ class KernelLogFollower:
 
     def since(self, mark: int) -> bytes:
         """Raw records from `mark` until now, as /dev/kmsg gave them."""
+        self._check_follower()
         return self.until(self._write(self.marker()), mark)
 
     def marker(self) -> Marker:
@@ -104,11 +108,23 @@ class KernelLogFollower:
     def until(self, marker: Marker, mark: int) -> bytes:
         """Raw records from `mark` to a marker that was written."""
         found = self._find(marker)
-        return self._log.since(mark, found.start if found else None)
+        self._check_follower()
+        end = found.start if found else self._log.mark()
+        if missing := sum(gap.missing for gap in self.gaps if 0 < mark <= gap.position <= end):
+            raise InvalidRun(f"{self._path}: the kernel overwrote {missing} records before they were read")
+        return self._log.since(mark, end)
+
+    def _check_follower(self) -> None:
+        """A board without /dev/kmsg has no log; one that had one has lost it."""
+        if self.ended_why and self._lived:
+            raise InfrastructureError(f"the kernel log is not followed any more: {self.ended_why}")
 
     def find(self, pattern: re.Pattern[bytes], mark: int, deadline_s: float) -> LogMatch | None:
         """First match in the raw records from `mark` on; None if there is none within deadline_s."""
-        return self._log.find(pattern, mark, deadline_s)
+        found = self._log.find(pattern, mark, deadline_s)
+        if found is None:
+            self._check_follower()
+        return found
 
     def wait_for(self, pattern: re.Pattern[bytes], mark: int, deadline_s: float) -> bool:
         """Whether the log from `mark` on matched before the deadline."""
@@ -127,24 +143,30 @@ class KernelLogFollower:
 
     def _start(self) -> None:
         # without "on" the kernel drops markers after ten in 5 s
-        before = self._session.execute(f"cat {PRINTK_DEVKMSG}; echo on >{PRINTK_DEVKMSG}").stdout
-        self._printk_devkmsg = before.decode("ascii", "replace").strip()
+        switch = f"cat {PRINTK_DEVKMSG}; echo on >{PRINTK_DEVKMSG}; cat {PRINTK_DEVKMSG}"
+        states = self._session.execute(switch).stdout.decode("ascii", "replace").split()
+        self._printk_devkmsg = states[0] if states else ""
+        self._unlimited, self._seen_marker, self._lived = states[1:] == ["on"], False, False
         self._process = self._session.spawn(FOLLOW % (self._path, self._path))
         self._exact = True
+        self.ended_why = ""
         threading.Thread(target=self._pump, args=(self._process,), name="kmsg", daemon=True).start()
 
     def _pump(self, process: SshProcess) -> None:
         records = RecordFilter()
         try:
             while data := process.read(_NO_TIMEOUT_S):
+                self._lived = True
                 kept, missing = records.feed(data)
                 if missing:
                     self.gaps.append(Gap(self._log.mark(), missing))
                 if kept:
                     self._log.append(kept)
-            self.ended_why = one_line(f"{self._path}: the follower on the board ended")
+            why = one_line(f"{self._path}: the follower on the board ended")
         except InfrastructureError as e:
-            self.ended_why = one_line(e)
+            why = one_line(e)
+        if process is self._process:  # not one that a later one has replaced
+            self.ended_why = why
 
     def _write(self, marker: Marker) -> Marker:
         if self._exact:
@@ -156,9 +178,14 @@ class KernelLogFollower:
             return None
         line = re.compile(rb"^[^\n]*;" + marker.text.encode() + rb"\n", re.MULTILINE)
         found = self._log.find(line, marker.start, MARKER_TIMEOUT_S)
-        if found is None:
-            self._exact = False
-            self._session.logger.warning(
-                "no markers appear in %s: positions are only exact to a round trip", self._path
-            )
-        return found
+        if found is not None:
+            self._seen_marker = True
+            return found
+        self._check_follower()
+        if self._unlimited and self._seen_marker:  # a log that could carry them is away
+            raise InfrastructureError(f"{self._path}: a marker did not arrive within {MARKER_TIMEOUT_S:g} s")
+        self._exact = False
+        self._session.logger.warning(
+            "no markers appear in %s: positions are only exact to a round trip", self._path
+        )
+        return None

@@ -109,7 +109,10 @@ class Remoteproc(Protocol):
 
 
 class Log(Protocol):
-    """A reader that follows a stream of the board for the whole run."""
+    """A reader that follows a stream of the board for the whole run.
+
+    InfrastructureError or InvalidRun if bytes may be missing in what is asked for.
+    """
 
     def mark(self) -> int:
         """Position of the next byte."""
@@ -119,6 +122,17 @@ class Log(Protocol):
 
     def wait_for(self, pattern: re.Pattern[bytes], mark: int, deadline_s: float) -> bool:
         """Whether the stream from `mark` on matched within deadline_s."""
+
+
+class SecureLog(Log, Protocol):
+    """OP-TEE's log."""
+
+    @property
+    def proves_silence(self) -> bool:
+        """Whether no bytes mean that OP-TEE printed none, and not that the console was away."""
+
+    def check_quality(self) -> None:
+        """InfrastructureError if the console loses bytes."""
 
 
 @frozen
@@ -166,6 +180,6 @@ class Board:
     session: Session
     remoteproc: Remoteproc
     kmsg: KernelLog
-    secure: Log
+    secure: SecureLog
     console: Log
     memory: Memory | None = None

@@ -78,6 +78,10 @@ class Comparison:
             return Verdict.FAIL
         return Verdict.PASS if Agreement.AGREES in found else Verdict.INVALID
 
+    def differs(self, name: str) -> bool:
+        """Whether the field `name` differs."""
+        return any(f.name == name and f.agreement is Agreement.DIFFERS for f in self.fields)
+
     @property
     def differing(self) -> int:
         """How many fields differ."""

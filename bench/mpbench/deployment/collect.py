@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from attrs import frozen
 
-from mpbench.board.protocols import Board, Log, Memory
+from mpbench.board.protocols import Board, Log, Memory, SecureLog
 from mpbench.core import evidence as artefact
 from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.evidence import Artefact, Evidence
@@ -44,12 +44,12 @@ class LogMarks:
     """Kernel log and secure console, each with its position before a step."""
 
     kmsg: Log
-    secure: Log
+    secure: SecureLog
     kmsg_mark: int
     secure_mark: int
 
 
-def mark_logs(kmsg: Log, secure: Log) -> LogMarks:
+def mark_logs(kmsg: Log, secure: SecureLog) -> LogMarks:
     """Current position of both logs."""
     return LogMarks(kmsg, secure, kmsg.mark(), secure.mark())
 
@@ -72,7 +72,7 @@ def deployment(
     look_at: (physical address, size) of memory to read back, if the board's memory can be read from outside
     """
     before.kmsg.wait_for(START_LOGGED, before.kmsg_mark, KERNEL_DEADLINE_S)
-    if errno != "OK":
+    if errno != "OK" and not before.secure.proves_silence:
         _await_secure_error(before, secure_deadline_s, now_s)
     artefacts = [*_answer(board, before, core, errno, now_s), Artefact(artefact.IMAGE, image)]
     if board.memory is not None and look_at:
@@ -94,7 +94,14 @@ def _answer(
     yield Artefact(artefact.STATE, board.remoteproc.core_state(core).encode())
     yield from trace_samples(lambda: board.remoteproc.trace(core), now_s)
     yield Artefact(artefact.KMSG, before.kmsg.since(before.kmsg_mark))
-    yield Artefact(artefact.SECURE_CONSOLE, before.secure.since(before.secure_mark))
+    yield from secure_console(before)
+
+
+def secure_console(before: LogMarks) -> Iterator[Artefact]:
+    """What OP-TEE printed; nothing if it printed nothing as far as known, but its console may be away."""
+    printed = before.secure.since(before.secure_mark)
+    if printed or before.secure.proves_silence:
+        yield Artefact(artefact.SECURE_CONSOLE, printed)
 
 
 def memory(board: Memory, places: Iterable[tuple[int, int]]) -> Artefact:

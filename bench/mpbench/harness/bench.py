@@ -65,8 +65,10 @@ class Bench:
         return reply.stdout.split()[0].decode()
 
     def append(self, step: Step) -> None:
-        """Record a step."""
+        """Record a step. InfrastructureError if OP-TEE's log differs and its console loses bytes."""
         self._state.step(self._item, step)
+        if step.comparison.differs("secure_log"):
+            self.board.secure.check_quality()
 
     def power_cycle(self) -> None:
         """Switch the board off and on deliberately: the new boot does not invalidate the test."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from attrs import define
 
+from mpbench.board.protocols import Session
 from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.files import os_errors
 from mpbench.core.shared_files import FIRMWARE, firmware_build
@@ -27,6 +28,13 @@ def make(directory: Path = FIRMWARE, goal: str = "all") -> Path:
         last = " / ".join(made.stderr.strip().splitlines()[-3:])
         raise InfrastructureError(f"make -C {directory} failed: {last}")
     return built
+
+
+def tee_client_program(session: Session) -> bytes:
+    """tee-client for the board's user space; b"" if the board has no /dev/tee0, or is of another kind."""
+    machine = session.execute("[ -c /dev/tee0 ] && uname -m").text.strip()
+    program = make(goal="userland") / machine / "tee-client"
+    return program.read_bytes() if machine and program.is_file() else b""
 
 
 @define

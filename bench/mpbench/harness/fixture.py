@@ -5,7 +5,7 @@ import contextlib
 import getpass
 import hashlib
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,14 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from mpbench.board.identification import about
 from mpbench.board.kernel_log import KernelLogFollower
-from mpbench.board.protocols import Board
-from mpbench.core.errors import UsageError
+from mpbench.board.marked_console import MarkedConsole
+from mpbench.board.protocols import Board, Session
+from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.secrets import is_secret_name, redact, secret_values
 from mpbench.core.version import commit_of
 from mpbench.harness import place_lock
 from mpbench.harness.environment import profile_of
-from mpbench.harness.firmware import FirmwareFiles
+from mpbench.harness.firmware import FirmwareFiles, tee_client_program
 from mpbench.harness.run_state import of
 from mpbench.harness.signer import OPTION, Signer, records_of
 from mpbench.image.keys import fingerprint, is_default_key, load_private_key
@@ -60,16 +61,17 @@ def firmware(request: Any) -> FirmwareFiles:
 
 
 @pytest.fixture(scope="session")
-def board(strategy: Any, target: Any, signing_key: rsa.RSAPrivateKey, request: Any) -> Board:
+def board(strategy: Any, target: Any, signing_key: rsa.RSAPrivateKey, request: Any) -> Iterator[Board]:
     """The booted board; every console and the kernel log are read until the run ends."""
     state = of(request.config)
     strategy.transition("shell")
     session = target.get_driver("SessionDriver")
+    secure = optee_log(target, session)
     found = Board(
         session=session,
         remoteproc=target.get_driver("RemoteprocDriver"),
         kmsg=KernelLogFollower(session),
-        secure=target.get_driver("ConsoleRecorder", name=secure_console(target)),
+        secure=secure,
         console=target.get_driver("ConsoleRecorder", name="console"),
         memory=next((r for r in target.resources if hasattr(r, "read_memory")), None),
     )
@@ -78,7 +80,19 @@ def board(strategy: Any, target: Any, signing_key: rsa.RSAPrivateKey, request: A
     root: Path = request.config.rootpath
     more["tests"] = f"{root.name} {commit_of(root) or 'without git'}"
     state.identified(about(found), more | versions(target.resources))
-    return found
+    yield found
+    with contextlib.suppress(InfrastructureError):
+        secure.close()
+
+
+def optee_log(target: Any, session: Session) -> MarkedConsole:
+    """The console that carries OP-TEE's log, with markers if the board can print them."""
+    recorder = target.get_driver("ConsoleRecorder", name=secure_console(target))
+    try:
+        program = tee_client_program(session)
+    except InfrastructureError:  # this host cannot build it
+        program = b""
+    return MarkedConsole(recorder, session, program)
 
 
 def secure_console(target: Any) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from attrs import define, frozen
 
 from mpbench.board.identification import BOOT_ID
-from mpbench.board.protocols import KernelLog, Log, Session
+from mpbench.board.protocols import KernelLog, SecureLog, Session
 from mpbench.core import evidence as artefact
 from mpbench.core.errors import InfrastructureError
 from mpbench.core.evidence import Artefact, Evidence
@@ -63,7 +63,7 @@ class Subject:
     trace: str
     session: Session
     kmsg: KernelLog
-    secure: Log
+    secure: SecureLog
     tracing: CrashTrace
 
 
@@ -131,7 +131,7 @@ def after(
     traced = subject.tracing.complete(reading.recorded)
     artefacts += [] if traced is None else [Artefact(artefact.FTRACE, traced)]
     artefacts.append(Artefact(artefact.KMSG, _log(earlier, reading.flag, then)))
-    artefacts.append(Artefact(artefact.SECURE_CONSOLE, logs.secure.since(logs.secure_mark)))
+    artefacts += collect.secure_console(logs)
     return After(Evidence(tuple(artefacts)), reading.found[BOOT_ID])
 
 

@@ -10,7 +10,7 @@ from mpbench.board.resource_snapshot import resource_counters
 from mpbench.core.errors import InfrastructureError
 from mpbench.deployment.fixture import DeployBench
 from mpbench.deployment.leaks import Snapshot, snapshot, steady
-from mpbench.harness.firmware import make
+from mpbench.harness.firmware import tee_client_program
 from mpbench.tee.client import STATS, TeeClient
 from mpbench.tee.parse import allocated
 
@@ -38,13 +38,11 @@ def chosen(which: str, cases: Sequence[str], usual: Sequence[str]) -> list[str]:
 def tee_client(bench: DeployBench) -> Iterator[TeeClient]:
     """tee-client, uploaded to the board and removed afterwards. Skips the test without /dev/tee0."""
     session = bench.board.session
-    machine = session.execute("[ -c /dev/tee0 ] && uname -m").text.strip()
-    if not machine:
+    if session.execute("[ -c /dev/tee0 ]").code != 0:
         pytest.skip("no access to the TEE from user space: no /dev/tee0 (kernel needs CONFIG_OPTEE)")
-    program = make(goal="userland") / machine / "tee-client"
-    if not program.exists():
-        pytest.skip(f"no tee-client for {machine}: see firmware/Makefile, MACHINES")
-    session.put_bytes(program.read_bytes(), PATH)
+    if not (program := tee_client_program(session)):
+        pytest.skip("no tee-client for this machine: see firmware/Makefile, MACHINES")
+    session.put_bytes(program, PATH)
     session.execute(f"chmod 700 {PATH}")
     yield TeeClient(session, PATH)
     if bench.reachable:
