@@ -128,39 +128,6 @@ def test_a_coordinator_that_hangs_is_not_waited_for(lock, coordinator, monkeypat
         lock()
 
 
-def board_at(address: str) -> SimpleNamespace:
-    """A target with a board at an address."""
-    service = type("NetworkService", (), {"address": address, "port": 22})()
-    return SimpleNamespace(resources=[service])
-
-
-def test_one_host_drives_a_board_once(tmp_path, monkeypatch):
-    """A second run is refused with the process that has the board; when that ends, the board is free."""
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    first = place_lock.host_lock(board_at("192.0.2.1"))
-    other = place_lock.host_lock(board_at("192.0.2.2"))
-    with pytest.raises(
-        InfrastructureError, match=r"another run uses the board at 192\.0\.2\.1-22: process \d+"
-    ):
-        place_lock.host_lock(board_at("192.0.2.1"))
-    first.close()
-    place_lock.host_lock(board_at("192.0.2.1")).close()
-    other.close()
-
-
-def test_a_board_without_an_address_is_not_locked():
-    """Nothing to lock by."""
-    assert place_lock.host_lock(SimpleNamespace(resources=[])) is None
-
-
-def test_a_lock_that_cannot_be_made_is_the_labs_fault(tmp_path, monkeypatch):
-    """Without a lock there is no run."""
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "file"))
-    with pytest.raises(InfrastructureError, match="cannot lock the board"):
-        place_lock.host_lock(board_at("192.0.2.1"))
-
-
 def test_a_desk_has_no_place():
     """No coordinator, no lock of a place, and no entry in the provenance."""
     assert place_lock.lock_of(SimpleNamespace(resources=[])) is None

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from importlib import metadata
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from attrs import define, field, frozen
 
@@ -27,6 +27,7 @@ from mpbench.harness import place_lock
 from mpbench.harness.environment import check_environment, profile_of, target_of
 from mpbench.harness.firmware import make
 from mpbench.harness.fixture import secure_console, signing_key_path
+from mpbench.harness.host_lock import HostLock, host_lock
 from mpbench.harness.verdicts import cause
 
 TOOLS: Mapping[str, str] = {
@@ -180,7 +181,7 @@ class BoardCheck:
     _config: Any = field(init=False, default=None)
     _target: Any = field(init=False, default=None)
     _session: Session = field(init=False)
-    _host_lock: IO[str] | None = field(init=False, default=None)
+    _host_lock: HostLock | None = field(init=False, default=None)
     _place_lock: place_lock.PlaceLock | None = field(init=False, default=None)
     _switched: bool = field(init=False, default=False)
 
@@ -225,7 +226,7 @@ class BoardCheck:
         """labgrid has the board's resources, and no other run uses the board."""
         with place_lock.coordinator_errors(self._config):
             self._target = target_of(self.path)
-        self._host_lock = place_lock.host_lock(self._target)
+        self._host_lock = host_lock(self._target)
         self._place_lock = place_lock.lock_of(self._target)
         return self._place_lock.epoch if self._place_lock else "no coordinator: a board on the desk"
 

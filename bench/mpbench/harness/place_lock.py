@@ -15,15 +15,12 @@ import os
 import re
 import threading
 from collections.abc import Iterator
-from typing import IO, Any
+from typing import Any
 
 from attrs import define, field
 from labgrid.config import Config
 
-from mpbench.core.directories import runtime_dir
 from mpbench.core.errors import InfrastructureError
-from mpbench.core.files import lock, os_errors
-from mpbench.core.record import safe_name
 
 CLIENT = "labgrid.remote.client"
 """Compared by name: importing it would cost a run without a lab half a second."""
@@ -135,27 +132,3 @@ def place_entry(target: Any) -> dict[str, str]:
     """The place as an entry of the provenance; empty for a board on the desk."""
     found = [str(r.name) for r in target.resources if type(r).__name__ == "RemotePlace"]
     return {"place": ", ".join(found)} if found else {}
-
-
-def host_lock(target: Any) -> IO[str] | None:
-    """Lock the target's board on this host while the returned file is open; None if it has no address.
-
-    It survives a restart of the coordinator, whose lock does not. InfrastructureError if another run has it.
-    """
-    services = [r for r in target.resources if type(r).__name__ == "NetworkService"]
-    if not services:
-        return None
-    name = safe_name(f"{services[0].address}-{services[0].port}")
-    directory = runtime_dir() / f".mpbench-locks-{os.getuid()}"
-    with os_errors(f"cannot lock the board: {directory}"):
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = (directory / f"{name}.lock").open("a+")
-    if not lock(file, wait=False):
-        file.seek(0)
-        pid = file.read().strip()
-        file.close()
-        raise InfrastructureError(f"another run uses the board at {name}: process {pid}")
-    file.truncate(0)
-    file.write(str(os.getpid()))
-    file.flush()
-    return file

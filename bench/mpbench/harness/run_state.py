@@ -9,7 +9,6 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import IO
 
 import pytest
 from attrs import define, evolve, field
@@ -38,6 +37,7 @@ from mpbench.core.step import Step
 from mpbench.core.verdict import EVIDENCE, Execution, Judgement, RunOutcome, of_several, of_unit, selection
 from mpbench.core.version import bench_version
 from mpbench.harness.fixtures_used import LABGRID, OURS, uses
+from mpbench.harness.host_lock import HostLock
 from mpbench.harness.verdicts import PhaseVerdict, of_measurement, of_test
 
 MARKER = "requirement"
@@ -90,7 +90,7 @@ class RunState:
     release: Callable[[], None] = lambda: None
     uploaded: dict[str, str] = field(factory=dict)
     variables: dict[str, str] = field(factory=lambda: dict(os.environ))
-    host_lock: IO[str] | None = None
+    host_lock: HostLock | None = None
     on_event: Callable[[pytest.Item | None, str], None] = lambda _item, _what: None
 
     @property

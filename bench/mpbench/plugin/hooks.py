@@ -15,6 +15,7 @@ from mpbench.core.facts import Verdict
 from mpbench.core.verdict import NOT_STARTED
 from mpbench.harness import place_lock
 from mpbench.harness.environment import MAIN, env_of
+from mpbench.harness.host_lock import host_lock
 from mpbench.harness.run_state import RunState, is_board_test, of
 from mpbench.harness.target_file import target_errors
 from mpbench.harness.verdicts import (
@@ -96,7 +97,7 @@ def _lock(config: pytest.Config, state: RunState) -> None:
     if state.host_lock is not None:
         return
     target = env_of(config).get_target(MAIN)
-    state.host_lock = place_lock.host_lock(target)
+    state.host_lock = host_lock(target)
     if lock := place_lock.lock_of(target):
         state.lock, state.release = lock, lock.close
         ownership.guard(target, lock.check)
