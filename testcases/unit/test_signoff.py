@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""Sign-off: what is signed is what was seen, and every later change is found."""
+"""Sign-off: what is signed is what the record says, and every later change is found."""
 
+import contextlib
 import json
+import os
 import shutil
+import socket
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -11,28 +14,38 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from mpbench.commands import main
 from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.evidence import Artefact
-from mpbench.core.lines import PlanLine, ProvenanceLine, RunEnd, RunStart, TestEnd, TestStart
-from mpbench.core.record import Clock, Record, new_directory
-from mpbench.report import publish as report
-from mpbench.report import signoff
+from mpbench.core.facts import Verdict
+from mpbench.core.lines import PlanLine, ProvenanceLine, RunEnd, RunStart, SignaturesLine, TestEnd, TestStart
+from mpbench.core.record import LOG, Clock, Record, new_directory
+from mpbench.core.version import made_by
+from mpbench.report import publish, signoff
+from mpbench.report.manifest import MANIFEST, SIGNATURES, dump
+from mpbench.report.remake import remake
+from mpbench.report.tree import tree_of
 
 CLOCK = Clock(utc_s=lambda: 1_795_000_000.0, mono_ns=lambda: 42)
 
 
+def run_in(root, *, roles=(), verdict=Verdict.PASS, run="r1", continues=None, ends=True):
+    """Directory of a run with evidence and page."""
+    record = Record(new_directory(root, "mp25", CLOCK), run, CLOCK)
+    record.append(RunStart("mp25", (), "0.1.0", continues))
+    if roles:
+        record.append(SignaturesLine(tuple(roles)))
+    record.append(PlanLine(("t",), 1))
+    record.append(ProvenanceLine({}, False, record.keep([Artefact("console", b"U-Boot 2025.01\n")])))
+    record.append(TestStart(None, "It works.", test="t"))
+    record.append(TestEnd(verdict, "", 5, test="t"))
+    if ends:
+        record.append(RunEnd({"PASS": 1}))
+    record.close()
+    publish.write([record.directory], record.directory)
+    return record.directory
+
+
 @pytest.fixture
 def page(tmp_path):
-    """Directory of a run with evidence and page."""
-    record = Record(new_directory(tmp_path / "runs", "mp25", CLOCK), "r1", CLOCK)
-    record.append(RunStart(target="mp25", command=(), bench="0.1.0", continues=None))
-    kept = record.keep([Artefact("console", b"U-Boot 2025.01\n")])
-    record.append(ProvenanceLine(entries={}, virtual=False, evidence=kept))
-    record.append(PlanLine(("t",), 1))
-    record.append(TestStart(test="t", core=None, title="It works.", requirements=()))
-    record.append(TestEnd(test="t", verdict="PASS", reason="", duration_ns=5))
-    record.append(RunEnd(counts={"PASS": 1}))
-    record.close()
-    report.write([record.directory], record.directory)
-    return record.directory
+    return run_in(tmp_path / "runs")
 
 
 @pytest.fixture
@@ -42,18 +55,42 @@ def key(tmp_path):
 
 
 @pytest.fixture
-def trusted(tmp_path, key):
+def bob(tmp_path):
+    """A second person's key."""
+    signoff.new_key(tmp_path / "bob.pem")
+    return signoff.load_key(tmp_path / "bob.pem")
+
+
+@pytest.fixture
+def trusted(tmp_path, key, bob):
     assert key
+    assert bob
     return signoff.load_trusted([tmp_path])
 
 
-def test_a_signed_report_is_verified(page, key, trusted):
+def refusal(directory, key, role="tested") -> str:
+    """Why a report is not signed; nothing was written."""
+    before = sorted(p.name for p in directory.iterdir())
+    with pytest.raises(UsageError) as refused:
+        signoff.sign(directory, key, "Ann", role, CLOCK)
+    assert sorted(p.name for p in directory.iterdir()) == before
+    return str(refused.value)
+
+
+def test_a_signed_report_is_verified(page, key, bob, trusted):
     """Files, verdict and signature are as they were; a second person signs the same manifest."""
     signoff.sign(page, key, "Ann", "tested", CLOCK)
-    signoff.sign(page, key, "Bob", "reviewed", CLOCK)
+    signoff.sign(page, bob, "Bob", "reviewed", CLOCK)
     found = signoff.verify(page, trusted)
     assert found.wrong == ()
-    assert (found.verdict, found.files) == ("PASS", 6)
+    assert (found.manifest.verdict, found.manifest.made_by) == ("PASS", made_by())
+    assert sorted(found.manifest.files)[1:] == [
+        "index.html",
+        "junit.xml",
+        "measurements.csv",
+        "record.jsonl",
+        "summary.json",
+    ]
     assert [(s.by, s.role, s.utc) for s in found.signed] == [
         ("Ann", "tested", "2026-11-18T11:06:40+00:00"),
         ("Bob", "reviewed", "2026-11-18T11:06:40+00:00"),
@@ -75,21 +112,131 @@ def test_every_byte_of_every_file_counts(page, key, trusted):
     assert signoff.verify(page, trusted).wrong == ("evidence/new.txt was added",)
 
 
+def link(path):
+    path.symlink_to("/etc/hostname")
+
+
+def unix_socket(path):
+    with contextlib.closing(socket.socket(socket.AF_UNIX)) as made:
+        made.bind(str(path))
+
+
+def device(path):
+    try:
+        os.mknod(path, 0o20666, os.makedev(1, 3))
+    except PermissionError:
+        pytest.skip("needs root: a device file")
+
+
+ADDED = [
+    (os.mkfifo, "x is a FIFO"),
+    (unix_socket, "x is a socket"),
+    (device, "x is a device"),
+    (link, "x is a symbolic link"),
+    (os.mkdir, "directory x was added"),
+]
+
+
+@pytest.mark.parametrize(("make", "expected"), ADDED)
+def test_what_is_no_file_is_found_and_never_signed(tmp_path, key, trusted, make, expected):
+    """FIFO, socket, device, link, empty directory: verify names it, signoff refuses, nothing is opened."""
+    page = run_in(tmp_path / "runs")
+    signoff.sign(page, key, "Ann", "tested", CLOCK)
+    make(page / "x")
+    assert signoff.verify(page, trusted).wrong == (expected,)
+    other = run_in(tmp_path / "other")
+    make(other / "x")
+    said = refusal(other, key)
+    assert said.endswith(("what is signed are files", "x/ is no part of the report"))
+
+
+@pytest.mark.parametrize("name", [LOG, "index.html", "evidence"])
+def test_a_link_in_place_of_a_part_is_found(tmp_path, page, key, trusted, name):
+    """Also if it leads to the same bytes."""
+    signoff.sign(page, key, "Ann", "tested", CLOCK)
+    moved = tmp_path / "moved"
+    (page / name).rename(moved)
+    (page / name).symlink_to(moved)
+    assert signoff.verify(page, trusted).wrong[0] == f"{name} is a symbolic link"
+    for own in signoff.OWN:
+        (page / own).unlink()
+    assert f"{name} is a symbolic link; what is signed are files" in refusal(page, key)
+
+
+def test_an_empty_directory_that_was_signed_counts_too(tmp_path, key, trusted):
+    """A run without evidence has an empty directory for it."""
+    record = Record(new_directory(tmp_path / "runs", "mp25", CLOCK), "r1", CLOCK)
+    record.append(RunStart("mp25", (), "0.1.0"))
+    record.append(RunEnd({}))
+    record.close()
+    publish.write([record.directory], record.directory)
+    signoff.sign(record.directory, key, "Ann", "tested", CLOCK)
+    assert signoff.verify(record.directory, trusted).wrong == ()
+    (record.directory / "evidence").rmdir()
+    assert signoff.verify(record.directory, trusted).wrong == ("directory evidence is missing",)
+
+
 def test_a_changed_manifest_or_signature_is_not_genuine(page, key, trusted):
     """Neither the list nor who signed it, as what and when, can be changed."""
     signoff.sign(page, key, "Ann", "tested", CLOCK)
-    manifest, signatures = page / signoff.MANIFEST, page / signoff.SIGNATURES
+    manifest, signatures = page / MANIFEST, page / SIGNATURES
     good = manifest.read_text()
     manifest.write_text(good.replace('"PASS"', '"FAIL"'))
-    assert "is not genuine" in signoff.verify(page, trusted).wrong[0]
+    assert signoff.verify(page, trusted).wrong == (
+        "verdict: the manifest has 'FAIL', the record 'PASS'",
+        "the signature of Ann (tested) is not genuine: manifest or signature were changed",
+    )
     manifest.write_text(good)
-    for field, value in (("by", "Eve"), ("role", "released"), ("utc", "2027"), ("signature", "AAAA")):
-        entries = json.loads(signatures.read_text())
-        changed = [entries[0] | {field: value}]
-        signatures.write_text(json.dumps(changed))
+    (entry,) = json.loads(signatures.read_text())
+    for field, value in (
+        ("by", "Eve"),
+        ("role", "released"),
+        ("utc", "2027-11-18T11:06:40+00:00"),
+        ("signature", "A" * 86 + "=="),
+    ):
+        signatures.write_bytes(dump([entry | {field: value}]))
         assert "is not genuine" in signoff.verify(page, trusted).wrong[0]
-        signatures.write_text(json.dumps(entries))
+    signatures.write_bytes(dump([entry]))
     assert signoff.verify(page, trusted).wrong == ()
+
+
+def test_a_removed_signature_is_missed(tmp_path, key, bob, trusted):
+    """By the roles that the target file asks for, and by the signatures after it."""
+    page = run_in(tmp_path / "asked", roles=("tested", "reviewed", "reviewed"))
+    signoff.sign(page, key, "Ann", "tested", CLOCK)
+    assert signoff.verify(page, trusted).wrong == ("no signature as reviewed", "no signature as reviewed")
+    signoff.sign(page, bob, "Bob", "reviewed", CLOCK)
+    assert signoff.verify(page, trusted).wrong == ("no signature as reviewed",)
+    first, second = json.loads((page / SIGNATURES).read_text())
+    (page / SIGNATURES).write_bytes(dump([second]))
+    assert signoff.verify(page, trusted).wrong == (
+        "the signature of Bob (reviewed): the signatures before it were changed, or one was removed",
+        "no signature as reviewed",
+        "no signature as tested",
+    )
+    (page / SIGNATURES).write_bytes(dump([first, first]))
+    assert "the signature of Ann (tested): its key has signed twice" in signoff.verify(page, trusted).wrong
+    (page / SIGNATURES).unlink()
+    assert signoff.verify(page, trusted).wrong[-1] == "not signed"
+
+
+def test_a_key_signs_once(page, key):
+    """Two roles need two people."""
+    signoff.sign(page, key, "Ann", "tested", CLOCK)
+    with pytest.raises(UsageError, match=r"^this key has signed as tested \(Ann\): one key, one signature$"):
+        signoff.sign(page, key, "Bob", "reviewed", CLOCK)
+
+
+def test_roles_that_are_asked_for_cannot_be_dropped(tmp_path, key, trusted):
+    """A manifest without them is not that of the record, whoever signed it."""
+    page = run_in(tmp_path / "asked", roles=("tested", "reviewed"))
+    signoff.sign(page, key, "Ann", "tested", CLOCK)
+    text = (page / MANIFEST).read_text()
+    (page / MANIFEST).write_text(text.replace('[\n  "tested",\n  "reviewed"\n ]', "[]"))
+    assert (
+        "signatures: the manifest has (), the record ('tested', 'reviewed')"
+        in signoff.verify(page, trusted).wrong
+    )
 
 
 def test_a_strangers_signature_is_not_trusted(page, key, tmp_path):
@@ -103,50 +250,153 @@ def test_a_strangers_signature_is_not_trusted(page, key, tmp_path):
 def test_a_manifest_without_signature_is_not_enough(page, key, trusted):
     """Somebody has to have signed."""
     signoff.sign(page, key, "Ann", "tested", CLOCK)
-    (page / signoff.SIGNATURES).unlink()
+    (page / SIGNATURES).unlink()
     assert signoff.verify(page, trusted).wrong == ("not signed",)
 
 
-def test_a_page_that_is_not_the_records_is_not_signed(page, key):
-    """A page somebody improved, changed evidence, and a run that was killed are refused."""
-    index = page / report.INDEX
-    good = index.read_text()
-    index.write_text(good.replace("It works.", "It works well."))
-    with pytest.raises(UsageError, match=r"index\.html is not what this mpbench makes from the record"):
-        signoff.sign(page, key, "Ann", "tested", CLOCK)
-    index.write_text(good)
+@pytest.mark.parametrize("name", publish.WRITTEN)
+def test_a_forged_part_is_not_signed(page, key, name):
+    """Page, summary, JUnit and CSV are made again from the record, and each has to be that."""
+    (page / name).write_bytes((page / name).read_bytes().replace(b"PASS", b"pass") + b" ")
+    again = f"`mpbench report {page}` makes it again, then look at it"
+    assert refusal(page, key) == (
+        f"{page}: not signed: {name}: not what {made_by()} makes from the record; {again}"
+    )
+
+
+def test_a_forged_page_with_its_manifest_is_not_signed(page, key, bob):
+    """A manifest that lies there already, of forged files, is no reason to sign them."""
+    signoff.sign(page, bob, "Eve", "tested", CLOCK)
+    digest = tree_of(page).files["index.html"]
+    (page / "index.html").write_text("<p>all good")
+    forged = tree_of(page).files["index.html"]
+    text = (page / MANIFEST).read_text()
+    text = text.replace(digest.sha256, forged.sha256).replace(
+        f'"size": {digest.size}', f'"size": {forged.size}'
+    )
+    (page / MANIFEST).write_text(text)
+    for own in ((SIGNATURES,), ()):
+        for name in own:
+            (page / name).unlink()
+        assert "index.html: made by an unknown version, this is" in refusal(page, key, "reviewed")
+
+
+def test_a_manifest_with_another_verdict_is_not_signed(tmp_path, key):
+    """What the record says decides."""
+    page = run_in(tmp_path / "fail", verdict=Verdict.FAIL)
+    good = signoff.manifest_of(remake(page, tree_of(page)).page, tree_of(page))
+    assert good.verdict == "FAIL"
+    (page / MANIFEST).write_bytes(good.text().replace(b'"FAIL"', b'"PASS"'))
+    assert refusal(page, key) == (
+        f"{page}: manifest.json is not that of this report; remove it if nobody signed it"
+    )
+
+
+def test_signatures_without_a_manifest_are_of_another_report(page, key, bob):
+    """They are not kept under a new manifest."""
+    signoff.sign(page, bob, "Bob", "tested", CLOCK)
+    (page / MANIFEST).unlink()
+    assert (
+        refusal(page, key) == f"{page}: signatures.json without a manifest.json: they are of another report"
+    )
+
+
+def test_without_a_record_nothing_is_signed(tmp_path, page, key):
+    """A page alone, a directory that does not exist, another run's record."""
+    other = run_in(tmp_path / "others", verdict=Verdict.FAIL)
+    (page / LOG).rename(tmp_path / "kept")
+    assert "no record at" in refusal(page, key)
+    shutil.copy(other / LOG, page / LOG)
+    assert "not what mpbench" in refusal(page, key)
+    with pytest.raises(UsageError, match=r"cannot lock .*nowhere: No such file or directory"):
+        signoff.sign(tmp_path / "nowhere", key, "Ann", "tested", CLOCK)
+
+
+def test_a_page_of_another_version_is_said_to_be_one(page, key):
+    """One line with both versions, and how to make it again."""
+    for name in publish.WRITTEN:
+        text = (page / name).read_text()
+        (page / name).write_text(text.replace(made_by(), "mpbench 0.0.9"))
+    again = f"`mpbench report {page}` makes it again, then look at it"
+    assert refusal(page, key) == (
+        f"{page}: not signed: index.html, summary.json: made by mpbench 0.0.9, this is {made_by()}; {again}"
+    )
+
+
+def test_only_what_belongs_to_the_report_is_signed(page, key):
+    """A file that the record does not give is no part of it, wherever it is."""
+    for name in ("notes.txt", "evidence/more.txt", "sub/index.html", "logs/x.log", "journal.jsonl"):
+        (page / name).parent.mkdir(exist_ok=True)
+        (page / name).write_text("x")
+        assert f"{name} is no part of the report" in refusal(page, key)
+        (page / name).unlink()
+        if name.split("/")[0] in ("sub", "logs"):
+            (page / name).parent.rmdir()
+
+
+def test_changed_evidence_and_a_run_that_was_killed_are_not_signed(tmp_path, page, key):
+    """What the page refers to is there, and the run came to its end."""
     (evidence,) = (page / "evidence").iterdir()
+    good = evidence.read_bytes()
     evidence.write_text("other")
-    with pytest.raises(UsageError, match="evidence is missing or was changed"):
-        signoff.sign(page, key, "Ann", "tested", CLOCK)
-    log = page / "record.jsonl"
+    assert f"evidence/{evidence.name} was changed" in refusal(page, key)
+    evidence.unlink()
+    assert f"evidence/{evidence.name} is missing" in refusal(page, key)
+    evidence.write_bytes(good)
+    killed = run_in(tmp_path / "killed", ends=False)
+    assert "record.jsonl: the run did not end" in refusal(killed, key)
+    log = page / LOG
     log.write_bytes(log.read_bytes()[:-2])
-    with pytest.raises(UsageError, match="nothing to sign"):
-        signoff.sign(page, key, "Ann", "tested", CLOCK)
-    assert not (page / signoff.MANIFEST).exists()
+    publish.write([page], page)
+    assert "the last line is incomplete" in refusal(page, key)
 
 
-def test_a_second_signature_needs_what_the_first_one_saw(page, key):
+def test_a_second_signature_needs_what_the_first_one_saw(page, key, bob):
     """Changed since the first signature: the second is refused, with the file's name."""
     signoff.sign(page, key, "Ann", "tested", CLOCK)
     (page / "junit.xml").write_text("")
-    with pytest.raises(UsageError, match=r"junit\.xml was changed"):
-        signoff.sign(page, key, "Bob", "reviewed", CLOCK)
+    with pytest.raises(UsageError, match=r"junit\.xml: not what mpbench"):
+        signoff.sign(page, bob, "Bob", "reviewed", CLOCK)
 
 
-def test_a_merged_page_is_signed_by_its_files(page, key, trusted, tmp_path):
-    """A page about several runs has no record of its own; a link in it, or no summary, is refused."""
-    merged = tmp_path / "merged"
-    report.write([page], merged)
+def test_a_page_about_several_runs_has_its_records(tmp_path, page, key, trusted):
+    """They are beside it, so that it is made again and compared; a forged summary is not signed."""
+    other, merged = run_in(tmp_path / "others", run="r2"), tmp_path / "merged"
+    publish.write([page, other], merged, remarks=["place b was busy"])
+    assert publish.write_again(merged) == merged / "index.html"
+    shutil.rmtree(page)
+    shutil.rmtree(other)
+    good = (merged / "summary.json").read_text()
+    (merged / "summary.json").write_text(good + " ")
+    assert "summary.json: not what" in refusal(merged, key)
+    (merged / "summary.json").write_text(good)
     signoff.sign(merged, key, "Ann", "tested", CLOCK)
-    assert signoff.verify(merged, trusted).wrong == ()
-    (merged / "link").symlink_to(page)
-    with pytest.raises(UsageError, match="link is a link"):
-        signoff.verify(merged, trusted)
-    shutil.rmtree(merged)
-    merged.mkdir()
-    with pytest.raises(UsageError, match=r"no summary\.json"):
-        signoff.sign(merged, key, "Ann", "tested", CLOCK)
+    found = signoff.verify(merged, trusted)
+    assert (found.wrong, found.manifest.verdict) == ((), "PASS")
+    (record, _) = (merged / "records").iterdir()
+    record.write_bytes(record.read_bytes().replace(b"works", b"fails"))
+    assert signoff.verify(merged, trusted).wrong == (f"records/{record.name} was changed",)
+
+
+def test_a_night_is_signed_with_its_runs(tmp_path, key, trusted):
+    """A killed run that another continues, its logs and its journal; each run's own page is checked too."""
+    night = tmp_path / "night"
+    killed = run_in(night / "runs" / "job", ends=False)
+    (killed / "index.html").unlink()
+    run = run_in(night / "runs" / "job", run="r2", continues="r1")
+    (night / "logs").mkdir()
+    (night / "logs" / "job.log").write_text("pytest\n")
+    (night / "journal.jsonl").write_text("{}\n")
+    publish.write([killed, run], night, remarks=["job: second attempt"])
+    good = (run / "index.html").read_text()
+    (run / "index.html").write_text(good + " ")
+    name = run.relative_to(night)
+    assert f"{name}/index.html: not what" in refusal(night, key)
+    (run / "index.html").write_text(good)
+    signoff.sign(night, key, "Ann", "tested", CLOCK)
+    assert signoff.verify(night, trusted).wrong == ()
+    (night / "logs" / "job.log").write_text("")
+    assert signoff.verify(night, trusted).wrong == ("logs/job.log was changed",)
 
 
 def test_keys_are_guarded(page, key, tmp_path):
@@ -173,33 +423,205 @@ def test_keys_are_guarded(page, key, tmp_path):
         signoff.load_trusted([tmp_path / "none.pub"])
 
 
-@pytest.mark.parametrize("name", [signoff.MANIFEST, signoff.SIGNATURES])
-@pytest.mark.parametrize("text", ["[1]", "{", '{"a": 1}'])
-def test_what_is_no_manifest_is_said(page, key, trusted, name, text):
-    """Broken files are an error in one line, and no verdict."""
+def good_manifest(page, key) -> dict:
     signoff.sign(page, key, "Ann", "tested", CLOCK)
-    (page / name).write_text(text)
-    with pytest.raises(UsageError, match=r"of ours"):
+    return json.loads((page / MANIFEST).read_text())
+
+
+DIGEST = "0" * 64
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"version": 3}, "`version` is 3; expected 2"),
+        ({"version": 1}, "a manifest of version 1: verify it with the mpbench that signed it"),
+        ({"version": True}, "a manifest of version 1: verify it with the mpbench that signed it"),
+        ({"version": 2.0}, "`version` is 2.0; expected 2"),
+        ({"version": None}, "`version` is None; expected 2"),
+        ({"verdict": "GOOD"}, "`verdict` is 'GOOD'; expected one of BLOCKED, ERROR, FAIL,"),
+        ({"verdict": ["PASS"]}, "`verdict` is a list; expected one of"),
+        ({"document": "1"}, "`document` is '1'; expected four groups of four hex digits"),
+        ({"made_by": ""}, "`made_by` is ''; expected the name and version of the program"),
+        ({"signatures": "tested"}, "`signatures` is 'tested'; expected a list of roles"),
+        ({"signatures": ["t"] * 21}, "`signatures` is a list; expected a list of roles"),
+        ({"directories": ["../x"]}, "`directories` is a list; expected a sorted list of paths"),
+        ({"directories": ["b", "a"]}, "`directories` is a list; expected a sorted list of paths"),
+        ({"directories": [[]]}, "`directories` is a list; expected a sorted list of paths"),
+        ({"files": []}, "`files` is a list; expected size and sha256 of each file"),
+        (
+            {"files": {"/etc/x": {"size": 1, "sha256": DIGEST}}},
+            "`files` is an object; expected size and sha256",
+        ),
+        ({"files": {"x": {"size": -1, "sha256": DIGEST}}}, "`files` is an object; expected size and sha256"),
+        (
+            {"files": {"x": {"size": True, "sha256": DIGEST}}},
+            "`files` is an object; expected size and sha256",
+        ),
+        ({"files": {"x": {"size": 1, "sha256": "0"}}}, "`files` is an object; expected size and sha256"),
+        ({"files": {"x": {"sha256": DIGEST, "size": 1}}}, "`files` is an object; expected size and sha256"),
+        ({"files": {"x": {"size": 1}}}, "`files` is an object; expected size and sha256"),
+        ({"more": 1}, "no manifest of ours: it has other fields or blanks than `signoff` writes"),
+    ],
+)
+def test_a_manifest_is_a_closed_list_with_types(page, key, trusted, changed, message):
+    """Each wrong value is named with what is right; nothing more may be in it."""
+    (page / MANIFEST).write_bytes(dump(good_manifest(page, key) | changed))
+    with pytest.raises(UsageError) as refused:
+        signoff.verify(page, trusted)
+    assert message in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "field", ["version", "document", "verdict", "made_by", "signatures", "directories", "files"]
+)
+def test_every_field_of_a_manifest_is_needed(page, key, trusted, field):
+    """A missing one is named."""
+    found = good_manifest(page, key)
+    del found[field]
+    (page / MANIFEST).write_bytes(dump(found))
+    with pytest.raises(UsageError, match=f"no manifest of ours: `{field}` is missing; expected "):
         signoff.verify(page, trusted)
 
 
-def test_a_disk_that_takes_no_signature_is_the_labs_fault(page, monkeypatch):
+@pytest.mark.parametrize(
+    ("field", "value", "expected"),
+    [
+        ("by", "", "a name"),
+        ("by", 1, "a name"),
+        ("role", "x" * 2001, "a role"),
+        ("utc", "2027", "a time such as 2026-11-18T11:06:40+00:00"),
+        ("key", "x", "64 hex digits"),
+        ("earlier", None, "64 hex digits"),
+        ("signature", "AAAA", "a signature in base64"),
+    ],
+)
+def test_a_signature_has_types_too(tmp_path, key, field, value, expected):
+    """A value of another form is named with what is right."""
+    page = run_in(tmp_path / "runs")
+    signoff.sign(page, key, "Ann", "tested", CLOCK)
+    (entry,) = json.loads((page / SIGNATURES).read_text())
+    (page / SIGNATURES).write_bytes(dump([entry | {field: value}]))
+    with pytest.raises(UsageError, match=f"no signatures of ours: `{field}` is .*; expected ") as refused:
+        signoff.verify(page, {})
+    assert str(refused.value).endswith(f"; expected {expected}")
+
+
+@pytest.mark.parametrize("name", [MANIFEST, SIGNATURES])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[1]",
+        "{",
+        '{"a": 1}',
+        "",
+        "\0",
+        "\udcff",
+        "[" * 100_000,
+        '{"a":' * 5000,
+        "1" * 5000,
+        "NaN",
+        '"x"',
+        "null",
+    ],
+    ids=lambda text: repr(text[:8]),
+)
+def test_what_is_no_manifest_is_said(page, key, trusted, name, text):
+    """Broken files are an error in one line, and no verdict."""
+    signoff.sign(page, key, "Ann", "tested", CLOCK)
+    (page / name).write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(UsageError, match=r"of ours") as refused:
+        signoff.verify(page, trusted)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", [MANIFEST, SIGNATURES])
+def test_a_manifest_is_bounded_and_a_file(page, key, trusted, name):
+    """A huge one, a link, a FIFO and a directory are refused before they are read."""
+    signoff.sign(page, key, "Ann", "tested", CLOCK)
+    good = (page / name).read_bytes()
+    (page / name).write_bytes(good[:-1] + b" " * (17 << 20))
+    with pytest.raises(UsageError, match="larger than"):
+        signoff.verify(page, trusted)
+    for make, kind in ((link, "symbolic link"), (os.mkfifo, "a FIFO"), (os.mkdir, "Is a directory")):
+        (page / name).unlink()
+        make(page / name)
+        with pytest.raises(UsageError, match=f"cannot read .*{name}: .*{kind}"):
+            signoff.verify(page, trusted)
+        if make is os.mkdir:
+            (page / name).rmdir()
+
+
+@pytest.mark.parametrize("change", [b" ", b"\n"])
+def test_a_manifest_has_one_text(page, key, trusted, change):
+    """A blank more is another text for the same content."""
+    signoff.sign(page, key, "Ann", "tested", CLOCK)
+    for name in (MANIFEST, SIGNATURES):
+        good = (page / name).read_bytes()
+        (page / name).write_bytes(good + change)
+        with pytest.raises(UsageError, match="other fields or blanks than `signoff` writes"):
+            signoff.verify(page, trusted)
+        (page / name).write_bytes(good)
+
+
+def test_a_disk_that_takes_no_signature_is_the_labs_fault(page, key, monkeypatch):
     """Nothing half-written stays."""
 
     def full(*_args, **_options):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("pathlib.Path.replace", full)
+    before = sorted(page.iterdir())
     with pytest.raises(InfrastructureError, match=r"cannot write .*manifest\.json: No space left"):
-        signoff._write(page / signoff.MANIFEST, {})
+        signoff.sign(page, key, "Ann", "tested", CLOCK)
+    assert sorted(page.iterdir()) == before
 
 
-def test_signing_and_verifying_as_commands(page, tmp_path, capsys):
+def test_names_are_printed_escaped(page, tmp_path, capsys):
+    """Escape codes, line breaks and bytes that are no UTF-8, in names of files and of signers."""
+    pem = tmp_path / "ann.pem"
+    signoff.new_key(pem)
+    assert main.main(["signoff", str(page), "--key", str(pem), "--by", "Ann\x1b[2J"]) == 0
+    (page / "evil\x1b[31m\nWRONG").write_text("")
+    os.close(os.open(os.fsencode(page) + b"/\xff", os.O_CREAT))
+    (page / "d\u202e").mkdir()
+    assert main.main(["verify", str(page), "--trust", str(pem.with_suffix(".pub"))]) == 1
+    out = capsys.readouterr().out
+    assert "tested: Ann␛[2J, " in out
+    assert "WRONG: evil␛[31m␊WRONG was added\n" in out
+    assert "WRONG: ⟨U+DCFF⟩ was added\n" in out
+    assert "WRONG: directory d⟨U+202E⟩ was added\n" in out
+    assert main.main(["signoff", str(page), "--key", str(pem), "--by", "Ann"]) == 2
+    err = capsys.readouterr().err
+    assert "\x1b" not in err
+    assert err.count("\n") == 1
+
+
+def test_a_signed_report_is_not_written_over(page, key, tmp_path, capsys):
+    """`mpbench report` would invalidate the signatures."""
+    signoff.sign(page, key, "Ann", "tested", CLOCK)
+    assert main.main(["report", str(page)]) == 2
+    assert "it is signed, it has manifest.json; give -o DIR" in capsys.readouterr().err
+    assert main.main(["report", str(page), "-o", str(tmp_path / "out")]) == 0
+
+
+def test_signing_and_verifying_as_commands(tmp_path, capsys):
     """`mpbench signoff` and `verify`: 0 for a good report, 1 for a changed one, 2 without a report."""
-    pem = tmp_path / "keys" / "lab.pem"
+    page, pem = run_in(tmp_path / "runs", roles=("tested", "reviewed")), tmp_path / "keys" / "lab.pem"
+    assert main.main(["signoff", str(page), "--key", str(pem), "--by", "Ann"]) == 2
+    assert f"no key at {pem}: `mpbench signoff --new-key {pem}` makes one" in capsys.readouterr().err
+    assert main.main(["verify", str(page), "--trust", str(pem)]) == 2
+    assert f"no public keys at {pem}: give those of the signers, --trust PUB" in capsys.readouterr().err
     assert main.main(["signoff", "--new-key", str(pem)]) == 0
     assert main.main(["signoff", str(page), "--key", str(pem), "--by", "Ann"]) == 0
-    assert main.main(["verify", str(page), "--trust", str(pem.with_suffix(".pub"))]) == 0
+    assert "not yet signed: reviewed\n" in capsys.readouterr().out
+    second = tmp_path / "keys" / "bob.pem"
+    assert main.main(["signoff", "--new-key", str(second)]) == 0
+    words = ["signoff", str(page), "--key", str(second), "--by", "Bob", "--role", "reviewed"]
+    assert main.main(words) == 0
+    assert "not yet signed" not in capsys.readouterr().out
+    assert main.main(["verify", str(page), "--trust", str(pem.parent)]) == 0
     assert "tested: Ann" in capsys.readouterr().out
     (page / "index.html").write_text("")
     assert main.main(["verify", str(page), "--trust", str(pem.parent)]) == 1

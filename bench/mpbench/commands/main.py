@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 from mpbench.core import rooms
 from mpbench.core.errors import InfrastructureError, UsageError
+from mpbench.core.sanitize import one_line
 
 USAGE = 2
 INFRASTRUCTURE = 3
@@ -26,7 +27,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Ends the process."""
-        self.exit(USAGE, f"mpbench: error: {message}; `{self.prog} --help` shows how\n")
+        self.exit(USAGE, f"mpbench: error: {one_line(message)}; `{self.prog} --help` shows how\n")
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """As ArgumentParser's, after the command's own `translate` of its arguments."""
@@ -49,10 +50,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
     except UsageError as e:
-        print(f"mpbench: error: {e}", file=sys.stderr)
+        print(f"mpbench: error: {one_line(str(e))}", file=sys.stderr)
         return USAGE
     except InfrastructureError as e:
-        print(f"mpbench: infrastructure: {e}", file=sys.stderr)
+        print(f"mpbench: infrastructure: {one_line(str(e))}", file=sys.stderr)
         return INFRASTRUCTURE
     except KeyboardInterrupt:
         print("mpbench: interrupted", file=sys.stderr)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from enum import Enum
 from types import NoneType
-from typing import Any, get_args, get_origin
+from typing import Any, TypeVar, get_args, get_origin
 
 from attrs import fields
 from cattrs import BaseValidationError, Converter
@@ -14,6 +14,8 @@ from cattrs.errors import AttributeValidationNote
 
 from mpbench.core.facts import Value
 from mpbench.core.lines import ABOUT, KINDS, VERSION, LineHead, RecordLine
+
+T = TypeVar("T")
 
 SINCE: Mapping[int, Mapping[str, Mapping[str, Any]]] = {
     2: {
@@ -85,6 +87,21 @@ def decode(text: bytes) -> RecordLine:
         return _FAST.structure(raw, kind)
     except Exception as e:
         raise ValueError(_complaint(raw, kind)) from e
+
+
+def structure(raw: Any, kind: type[T]) -> T:
+    """JSON as a value of an attrs class, with the types of its fields. ValueError for any others."""
+    try:
+        return _FAST.structure(raw, kind)
+    except Exception as e:
+        raise ValueError(f"not of the types of {kind.__name__}: {_brief(e)}") from e
+
+
+def _brief(error: Exception) -> str:
+    """A Mismatch in words; of any other error its kind."""
+    if isinstance(error, Mismatch):
+        return f"{error.args[0]!r:.40}; expected {error.args[1]}"
+    return f"{type(error).__name__} {error!s:.60}"
 
 
 def _raised(raw: dict[str, Any], kind: str) -> dict[str, Any]:

@@ -329,8 +329,8 @@ def _end_of_lines(file: FileIO) -> int:
     return 0
 
 
-def lock(file: IO[Any], wait: bool = True) -> bool:
-    """Take the exclusive lock of an open file; False if another process has it and `wait` is False.
+def lock(file: IO[Any] | int, wait: bool = True) -> bool:
+    """Take the exclusive lock of an open file or descriptor; False if another process has it, without `wait`.
 
     Held until the last copy of its descriptor is closed, in children too. Ref: flock(2).
     """
@@ -341,6 +341,27 @@ def lock(file: IO[Any], wait: bool = True) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+@contextlib.contextmanager
+def locked_directory(directory: Path) -> Iterator[None]:
+    """Hold the lock of a directory; waits for it. Windows has no such lock: there the block runs without."""
+    try:
+        import fcntl  # noqa: F401, PLC0415 - see lock()
+    except ImportError:
+        yield
+        return
+    with os_errors(f"cannot lock {directory}", UsageError):
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            lock(descriptor)
+        except OSError:
+            os.close(descriptor)
+            raise
+    try:
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def check_private(path: Path, error: ErrorClass = UsageError, what: str = "private key") -> None:

@@ -24,6 +24,7 @@ from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.evidence import Artefact
 from mpbench.core.files import LINES_LIMIT_BYTES, AppendFile, Lines, read_bounded, write_whole
 from mpbench.core.lines import (
+    VERSION,
     EvidenceRef,
     LineHead,
     PlanLine,
@@ -152,12 +153,16 @@ def _suffix(data: bytes) -> str:
 
 @frozen
 class Run:
-    """A record as read back: its complete lines, and what was wrong with the rest; sha256: of its file."""
+    """A record as read back: its complete lines, and what was wrong with the rest.
+
+    sha256: of its file, which is `log` in the directory
+    """
 
     directory: Path
     lines: tuple[RecordLine, ...]
     notes: tuple[str, ...] = ()
     sha256: str = ""
+    log: str = LOG
 
     @property
     def id(self) -> str:
@@ -228,9 +233,12 @@ def in_order(runs: Sequence[Run]) -> list[Run]:
     return list(found.values())
 
 
-def read(directory: Path) -> Run:
-    """Read a record. UsageError if there is none, or with the number of a line that is wrong."""
-    path = directory / LOG
+def read(directory: Path, log: str = LOG) -> Run:
+    """Read a record. UsageError if there is none, or with the number of a line that is wrong.
+
+    log: its file in the directory, which also has the evidence
+    """
+    path = directory / log
     if not os.path.lexists(path):
         raise UsageError(
             f"no record at {path}: No such file or directory; give a run's directory, reports/runs/..."
@@ -241,7 +249,29 @@ def read(directory: Path) -> Run:
     notes = [found.note] if found.note else []
     if not run.ended:
         notes.append("the run did not end: it was killed, or it is still running")
-    return evolve(run, notes=tuple(notes), sha256=hashlib.sha256(data).hexdigest())
+    return evolve(run, notes=tuple(notes), sha256=hashlib.sha256(data).hexdigest(), log=log)
+
+
+def append_to(
+    directory: Path, lines: Iterable[RecordLine], clock: Clock, secrets: frozenset[str] = frozenset()
+) -> None:
+    """Append lines to the record of a run that ended; their heads are of the same run and board.
+
+    UsageError: no complete record.
+    """
+    run = read(directory)
+    if run.notes:
+        raise UsageError(f"{directory / LOG}: {'; '.join(run.notes)}; nothing is added to it")
+    last = run.lines[-1].head
+    log = AppendFile.resume(directory / LOG)
+    try:
+        for n, line in enumerate(lines, len(run.lines)):
+            now = iso(clock.utc_s(), "microseconds")
+            head = evolve(last, v=VERSION, n=n, utc=now, mono_ns=clock.mono_ns())
+            log.append(redact_all(encode(evolve(line, head=head)), secrets))
+        log.sync()
+    finally:
+        log.close()
 
 
 def _line(path: Path, number: int, text: bytes) -> RecordLine:

@@ -20,6 +20,11 @@ def visible(text: str) -> str:
     return _NOT_PLAIN.sub(_symbol, text)
 
 
+def one_line(text: str) -> str:
+    """`text` as visible() has it, and on one line: what a message quotes prints no line of its own."""
+    return visible(text).replace("\n", "␊")
+
+
 def decoded(data: bytes) -> str:
     """Device bytes as visible text: UTF-8, and `\\xNN` for what is none; CR LF counts as a line end."""
     return visible(data.decode("utf-8", "backslashreplace").replace("\r\n", "\n"))

@@ -8,6 +8,11 @@ from pathlib import Path
 from mpbench.core.shared_files import CHECKOUT
 
 
+def made_by() -> str:
+    """Name and version of the program, for what it makes: two commits of one version make the same."""
+    return f"mpbench {metadata.version('mpbench')}"
+
+
 def bench_version() -> str:
     """Version of mpbench, and commit of its checkout if it is used from one."""
     version, commit = metadata.version("mpbench"), commit_of(CHECKOUT) if CHECKOUT else ""

@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from mpbench.core.facts import NO_LIMIT
 from mpbench.core.lines import MeasurementLine
 from mpbench.core.sanitize import visible
+from mpbench.core.version import made_by
 from mpbench.report.model import Case, Page, RunView
+from mpbench.report.signing import document_id
 
 COLUMNS = ("run", "board", "place", "test", "core", "name", "statistic", "n", "conditions", "value", "unit",
            "low", "high", "verdict", "source")  # fmt: skip
@@ -54,6 +56,8 @@ def summary(page: Page) -> str:
     """Verdicts for other programs: of the page, of each run, test case and requirement."""
     found = {
         "version": SUMMARY_VERSION,
+        "made_by": made_by(),
+        "document": document_id(page),
         "verdict": page.verdict.value,
         "causes": list(page.causes),
         "counts": {v.value: n for v, n in page.counts},
@@ -75,10 +79,14 @@ def _run(run: RunView) -> dict[str, object]:
         "id": run.id,
         "label": run.label,
         "utc": run.utc,
+        "end": run.end,
+        "duration_s": run.duration_s,
         "virtual": run.virtual,
         "verdict": run.verdict.value,
         "provenance": dict(run.provenance),
         "notes": list(run.notes),
+        "operator_notes": {note.name: note.text for note in run.operator},
+        "signatures_asked": list(run.roles),
         "tests": list(_tests(run)),
     }
 
@@ -93,4 +101,7 @@ def _tests(run: RunView) -> Iterator[dict[str, object]]:
             "duration_ms": case.duration_ms,
             "superseded": case.superseded,
             "execution": case.execution,
+            "waivers": [
+                {"by": line.by, "utc": line.head.utc, "reason": line.reason} for line in case.waivers
+            ],
         }

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from mpbench.core.facts import NO_LIMIT, limits, number
 from mpbench.core.sanitize import visible
+from mpbench.core.version import made_by
 from mpbench.report.model import Page
 from mpbench.report.signing import evidence, signing
 from mpbench.report.tables import conditions, table
@@ -34,6 +35,7 @@ def render(page: Page, history: Iterable[Point] = (), remarks: Iterable[str] = (
         title=", ".join(dict.fromkeys(page.runs[run.column].label for run in page.runs)),
         table=table(page),
         signing=signing(page),
+        made_by=made_by(),
         trends=trends(points(page), history),
         remarks=list(remarks),
         attention_lines=ATTENTION_LINES,

@@ -13,7 +13,9 @@ from mpbench.core.errors import UsageError
 from mpbench.core.files import os_errors, write_whole
 from mpbench.core.record import EVIDENCE, LOG, Run, read
 from mpbench.report import exports, junit, page
+from mpbench.report.manifest import MANIFEST, SIGNATURES
 from mpbench.report.model import Page
+from mpbench.report.sources import SOURCES, read_sources, write_sources
 from mpbench.report.summarize import summarize
 from mpbench.report.trend import Point
 
@@ -49,20 +51,43 @@ def write(
     return output / INDEX
 
 
+def write_again(directory: Path) -> Path:
+    """Make the page about several runs again from what is in its directory; returns its path."""
+    sources = read_sources(directory)
+    runs = sources.runs(directory)
+    check_output([run.directory for run in runs], directory)
+    write_runs(runs, directory, sources.history, sources.remarks)
+    return directory / INDEX
+
+
 @_keeping()
 def write_runs(
     runs: Sequence[Run], output: Path, history: Iterable[Point] = (), remarks: Iterable[str] = ()
 ) -> Page:
     """Report on runs that were read already; as write(), but returns what the page shows."""
-    shown = summarize(runs)
+    history, remarks = list(history), list(remarks)
+    shown, made = rendered(runs, history, remarks)
     with os_errors(f"cannot write the report to {output}"):
         for run in runs:
             _bring_evidence(run, output)
-        write_whole(output / CSV, exports.measurements(shown).encode())
-        write_whole(output / SUMMARY, exports.summary(shown).encode())
-        write_whole(output / JUNIT, junit.render(shown).encode())
-        write_whole(output / INDEX, page.render(shown, history, remarks).encode())
+        write_sources(runs, output, history, remarks)
+        for name, content in made.items():
+            write_whole(output / name, content)
     return shown
+
+
+def rendered(
+    runs: Sequence[Run], history: Iterable[Point] = (), remarks: Iterable[str] = ()
+) -> tuple[Page, dict[str, bytes]]:
+    """What the page shows, and the content of every file that is made of it, by name, the page last."""
+    shown = summarize(runs)
+    texts = {
+        CSV: exports.measurements(shown),
+        SUMMARY: exports.summary(shown),
+        JUNIT: junit.render(shown),
+        INDEX: page.render(shown, history, remarks),
+    }
+    return shown, {name: text.encode() for name, text in texts.items()}
 
 
 def _bring_evidence(run: Run, output: Path) -> None:
@@ -95,12 +120,15 @@ def check_output(directories: Sequence[Path], output: Path) -> None:
         raise UsageError(f"cannot write the report to {output}: it is no directory")
     if os.path.lexists(output / LOG) and not any(_same_directory(output, one) for one in directories):
         raise UsageError(f"cannot write the report to {output}: it is the directory of another run")
+    for name in (MANIFEST, SIGNATURES):
+        if os.path.lexists(output / name):
+            raise UsageError(f"cannot write the report to {output}: it is signed, it has {name}; give -o DIR")
     evidence = output / EVIDENCE
     if evidence.is_symlink() or (evidence.exists() and not evidence.is_dir()):
         raise UsageError(f"cannot write the report to {output}: {evidence} is no directory")
     inputs = [directory / LOG for directory in directories]
     inputs += [file for directory in directories for file in (directory / EVIDENCE).glob("*")]
-    for name in WRITTEN:
+    for name in (*WRITTEN, SOURCES):
         files.check_output(output / name, inputs)
 
 

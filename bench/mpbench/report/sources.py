@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: MIT
+"""What a page is made of, beside the page: from it the page can be made again.
+
+A page in its run's own directory needs no more than the record. Any other page, about several runs or with
+trends, has DIR/sources.json: its records in order, the remarks and the history. Records outside of DIR are
+copied into DIR/records, under their SHA-256.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from attrs import asdict, frozen
+
+from mpbench.core.codec import structure
+from mpbench.core.errors import UsageError
+from mpbench.core.files import LINES_LIMIT_BYTES, read_bounded, write_whole
+from mpbench.core.record import LOG, Run, read
+from mpbench.report.trend import Point
+
+SOURCES = "sources.json"
+RECORDS = "records"
+VERSION = 1
+LIMIT_BYTES = 16 * 2**20
+
+
+@frozen
+class Sources:
+    """Records below the page's directory by name, with what else the page shows."""
+
+    records: tuple[str, ...] = (LOG,)
+    remarks: tuple[str, ...] = ()
+    history: tuple[Point, ...] = ()
+
+    def runs(self, directory: Path) -> list[Run]:
+        """The records, read. UsageError: missing, or broken."""
+        return [self._run(directory, name) for name in self.records]
+
+    def _run(self, directory: Path, name: str) -> Run:
+        below = PurePosixPath(name)
+        if below.parts[:-1] == (RECORDS,):
+            return read(directory, name)
+        return read(directory / below.parent)
+
+
+def read_sources(directory: Path) -> Sources:
+    """Those of a page's directory. UsageError: neither a record nor sources, or not in the form of ours."""
+    path = directory / SOURCES
+    if not path.exists() and not path.is_symlink():
+        return Sources()
+    try:
+        return _sources(load_json(path, LIMIT_BYTES))
+    except ValueError as e:
+        raise UsageError(f"{path}: not written by `mpbench report`: {e!s:.100}") from e
+
+
+def load_json(path: Path, limit_bytes: int) -> Any:
+    """JSON of a regular file. UsageError: too large, too deep, not JSON."""
+    data = read_bounded(path, limit_bytes=limit_bytes, follow=False)
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as e:
+        raise UsageError(f"{path}: not JSON: {e!s:.100}") from e
+
+
+def write_sources(
+    runs: Sequence[Run], output: Path, history: Iterable[Point], remarks: Iterable[str]
+) -> None:
+    """Bring records that are elsewhere, and write the sources where the record alone is not enough."""
+    found = Sources(tuple(_bring(run, output) for run in runs), tuple(remarks), tuple(history))
+    path = output / SOURCES
+    if found == Sources():
+        path.unlink(missing_ok=True)
+        return
+    content = {"version": VERSION} | asdict(found)
+    write_whole(path, (json.dumps(content, indent=1, ensure_ascii=True) + "\n").encode())
+
+
+def _bring(run: Run, output: Path) -> str:
+    """Name of the run's record below `output`, to which it is copied if it is elsewhere."""
+    log, top = (run.directory / run.log).resolve(), output.resolve()
+    if log.is_relative_to(top):
+        return log.relative_to(top).as_posix()
+    name = f"{RECORDS}/{run.sha256}.jsonl"
+    (output / RECORDS).mkdir(exist_ok=True)
+    if not (output / name).exists():
+        write_whole(output / name, read_bounded(log, limit_bytes=LINES_LIMIT_BYTES, follow=False))
+    return name
+
+
+def _sources(content: Any) -> Sources:
+    """ValueError unless `content` is what write_sources() writes, with the types of Sources."""
+    if type(content) is not dict or content.get("version") != VERSION:
+        raise ValueError(f"expected an object of version {VERSION}")
+    found = structure(content, Sources)
+    if json.loads(json.dumps({"version": VERSION} | asdict(found))) != content:
+        raise ValueError("it has other fields")
+    for name in found.records:
+        parts = PurePosixPath(name).parts
+        below = parts and ".." not in parts and parts[0] != "/" and "/".join(parts) == name
+        if not below or (parts[-1] != LOG and parts[:-1] != (RECORDS,)):
+            raise ValueError(f"record {name!r:.60} is none below the page's directory")
+    return found
