@@ -27,6 +27,7 @@ from mpbench.core.lines import (
     VERSION,
     EvidenceRef,
     LineHead,
+    NotesLine,
     PlanLine,
     ProvenanceLine,
     RecordLine,
@@ -182,7 +183,9 @@ class Run:
     @property
     def ended(self) -> bool:
         """Whether the run came to its end, after which only people add lines."""
-        last = next((line for line in reversed(self.lines) if not isinstance(line, WaiverLine)), None)
+        last = next(
+            (line for line in reversed(self.lines) if not isinstance(line, NotesLine | WaiverLine)), None
+        )
         return isinstance(last, RunEnd)
 
     def of(self, kind: type[L]) -> Iterator[L]:

@@ -10,7 +10,6 @@ run's label, as in `mp25 place-1.testcases.test_deploy`: the target, and what di
 in this file. The run's id is part of it only where labels are equal, so that a server finds earlier results.
 """
 
-import itertools
 import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -51,14 +50,15 @@ def render(page: Page) -> str:
 class Keys:
     """Keys that were given: a class name and a name, or "" and a suite's name."""
 
-    _given: set[tuple[str, str]] = field(factory=set)
+    _given: dict[tuple[str, str], int] = field(factory=dict)
 
     def own(self, group: str, name: str) -> str:
         """`name` as it is shown, numbered from 2 on until its group has it only once."""
-        name = visible(name)
-        numbers = itertools.chain([name], (f"{name} ({n})" for n in itertools.count(2)))
-        found = next(each for each in numbers if (group, each) not in self._given)
-        self._given.add((group, found))
+        found = name = visible(name)
+        while (group, found) in self._given:
+            self._given[group, name] += 1
+            found = f"{name} ({self._given[group, name]})"
+        self._given[group, found] = 1
         return found
 
 
