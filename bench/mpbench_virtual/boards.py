@@ -121,7 +121,6 @@ def _claim(name: str) -> tuple[Path, IO[str]]:
 @contextlib.contextmanager
 def _cleanup_lock() -> Iterator[None]:
     """Excludes other runs of this user from removing stale directories: one without its lock looks stale."""
-    run_dir().mkdir(mode=0o700, parents=True, exist_ok=True)
     with (run_dir() / ".lock").open("a") as file:
         lock(file)
         yield
@@ -238,9 +237,8 @@ def _reap(process: "subprocess.Popen[bytes]") -> None:
 
 def remove_stale() -> None:
     """Remove the directories of killed boards: those whose lock is free."""
-    if run_dir().is_dir():
-        with _cleanup_lock():
-            _remove_stale()
+    with _cleanup_lock():
+        _remove_stale()
 
 
 def _remove_stale() -> None:

@@ -4,12 +4,15 @@
 import os
 from pathlib import Path
 
-from mpbench.core.directories import runtime_dir
+from mpbench.core.directories import private_directory, runtime_dir
 
 BASE_PORT = 7000
 """First TCP port of a board, unless another is chosen."""
 
 
 def run_dir() -> Path:
-    """State of the boards that are up: one directory each, gone when the board goes down."""
-    return runtime_dir() / f"mpbench-{os.getuid()}"
+    """State of the boards that are up: one directory each, gone when the board goes down; made if missing.
+
+    InfrastructureError unless it is this user's alone: processes are ended by what is written there.
+    """
+    return private_directory(runtime_dir() / f"mpbench-{os.getuid()}")

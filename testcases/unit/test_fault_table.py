@@ -14,7 +14,7 @@ FAULTS = TESTCASES / "faults"
 ROW = re.compile(r"^\| (\d+) \|.*\| (.*) \|$", re.MULTILINE)
 NUMBERS = re.compile(r"test_((?:\d+_)+)")
 NONE = "no test yet"
-UNTESTED = [12, 39, 41, 43, 44, *range(46, 67)]
+UNTESTED = "12 39 41 43 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63 64 65 66"
 
 
 def rows() -> dict[int, str]:
@@ -38,8 +38,8 @@ def test_the_table_has_every_fault_once():
 
 def test_faults_without_a_test_are_listed():
     """A fault leaves this list when its test is written; none may come back to it."""
-    untested = [number for number, tests in rows().items() if tests == NONE]
-    assert untested == UNTESTED
+    untested = [str(number) for number, tests in rows().items() if tests == NONE]
+    assert " ".join(untested) == UNTESTED
 
 
 @pytest.mark.parametrize("number", rows())
