@@ -11,7 +11,7 @@ from labgrid import target_factory
 from labgrid.exceptions import NoResourceFoundError
 
 from mpbench.commands import main
-from mpbench.core.errors import UsageError
+from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.harness.environment import check_environment, target_of
 from mpbench.harness.target_file import target_errors
 
@@ -194,13 +194,17 @@ def test_what_only_labgrid_finds_is_a_usage_error_too(write, here, there, messag
 
 
 def test_what_an_exporter_lacks_is_no_mistake_of_the_file(write):
-    """The resources of a place are the exporter's, so labgrid's own error stays."""
+    """The resources of a place are the exporter's: one that is missing is a fault of the lab."""
     text = GOOD.replace(
         "      - NetworkPowerPort", "      - RemotePlace: {name: x}\n      - NetworkPowerPort"
     )
     config = check_environment(write(text))
-    with pytest.raises(NoResourceFoundError), target_errors(config):
+    with pytest.raises(InfrastructureError) as raised, target_errors(config):
         raise NoResourceFoundError("binding NetworkPowerDriver failed: no NetworkPowerPort resource")
+    assert str(raised.value) == (
+        "the place lacks a resource: binding NetworkPowerDriver failed: no NetworkPowerPort resource; "
+        "start its exporter, then release and acquire the place; or correct its match"
+    )
 
 
 def test_doctor_ends_with_2(write, capsys):

@@ -15,6 +15,7 @@ from typing import Any
 from mpbench.board import ownership
 from mpbench.board.console import ConsoleRecorder
 from mpbench.board.session.shell_protocol import one_line
+from mpbench.core import causes
 from mpbench.core.errors import InfrastructureError
 from mpbench.core.secrets import redact, secret_values
 
@@ -39,17 +40,28 @@ def _redacted(power: Any, text: str) -> str:
 
 
 def switch(power: Any, command: str, timeout_s: float) -> None:
-    """Send `on` or `off` to the switch. InfrastructureError if that fails or takes more than timeout_s.
+    """Send `on` or `off` to the switch. InfrastructureError if that fails or takes more than timeout_s."""
+    _ask(power, command, timeout_s)
+
+
+def state(power: Any, timeout_s: float) -> bool:
+    """Whether the switch reports `on`. InfrastructureError if it does not answer within timeout_s."""
+    return bool(_ask(power, "get", timeout_s))
+
+
+def _ask(power: Any, command: str, timeout_s: float) -> Any:
+    """Result of a method of the switch.
 
     In a thread, because labgrid's REST model has no timeout. Without labgrid's decorators, because their one
     stack of steps belongs to the main thread, which continues after the timeout.
     """
     ownership.check(power.target)
     action, failure = inspect.unwrap(getattr(type(power), command)), list[BaseException]()
+    answer = list[Any]()
 
     def act() -> None:
         try:
-            action(power)
+            answer.append(action(power))
         except BaseException as e:  # an AssertionError of labgrid's is no failed test
             failure.append(e)
 
@@ -59,9 +71,11 @@ def switch(power: Any, command: str, timeout_s: float) -> None:
     if thread.is_alive():
         raise InfrastructureError(f"{name_of(power)}: no answer to `{command}` within {timeout_s:g} s")
     if failure:
-        why = one_line(_redacted(power, str(failure[0]))) or type(failure[0]).__name__
+        why = causes.known(failure[0]) or str(failure[0])
+        why = one_line(_redacted(power, why)) or type(failure[0]).__name__
         # from None: a traceback would show the error as it was, with the switch's password
         raise InfrastructureError(f"{name_of(power)}: power command `{command}` failed: {why}") from None
+    return answer[0]
 
 
 def await_silence(

@@ -2,12 +2,20 @@
 """`mpbench doctor`: checks this host and a board, and prints a remedy for every failed check."""
 
 import argparse
+import logging
 import os
+import traceback
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from mpbench.core import colour
+from mpbench.core.shared_files import reports_dir
+
+if TYPE_CHECKING:
+    from mpbench.commands.doctor import Finding
+
+# ruff: noqa: PLC0415
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -16,18 +24,23 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     doctor.add_argument(
         "--lg-env", default=os.environ.get("LG_ENV"), metavar="FILE", help="target file of the board"
     )
+    doctor.add_argument("--traceback", action="store_true", help="show what failed checks raised")
     doctor.set_defaults(run=_doctor)
 
 
 def _doctor(args: argparse.Namespace) -> int:
-    from mpbench.commands import doctor  # noqa: PLC0415 - labgrid takes half a second that no other command should wait for
+    # Here, not above: labgrid takes half a second that no other command should wait for.
+    from mpbench.commands import doctor_board, doctor_host
+    from mpbench.commands.doctor import examine
 
-    reports = Path(os.environ.get("MPBENCH_REPORTS", "reports/runs"))
-    found = _print("host", doctor.examine(doctor.host_checks(reports)))
+    if not args.traceback:
+        logging.getLogger().addHandler(logging.NullHandler())  # else Python prints what libraries log
+    reports = Path(os.environ.get("MPBENCH_REPORTS") or reports_dir(Path.cwd()))
+    found = _print("host", examine(doctor_host.host_checks(reports)), args.traceback)
     if args.lg_env:
-        board = doctor.BoardCheck(args.lg_env)
+        board = doctor_board.BoardCheck(args.lg_env)
         try:
-            found += _print(args.lg_env, doctor.examine(board.checks()))
+            found += _print(args.lg_env, examine(board.checks()), args.traceback)
         finally:
             board.close()
     if all(f.ok for f in found):
@@ -35,14 +48,18 @@ def _doctor(args: argparse.Namespace) -> int:
     return 2 if any(f.usage for f in found) else 3
 
 
-def _print(title: str, findings: Iterable[Any]) -> list[Any]:
+def _print(title: str, findings: "Iterable[Finding]", with_traceback: bool) -> "list[Finding]":
     """Print findings as they come; returns them."""
+    from mpbench.commands.doctor import guide
+
     print(title)
     found = []
     for f in findings:
         mark = colour.verdict("ok" if f.ok else "WRONG", 5) if f.tried else "-    "
         print(f"  {mark} {f.name}: {f.found}", flush=True)
         if f.remedy:
-            print(f"        → {f.remedy}", flush=True)
+            print(f"        → {f.remedy}; see {guide(Path.cwd())}#{f.section.value}", flush=True)
+        if with_traceback and f.error is not None:
+            traceback.print_exception(f.error)
         found.append(f)
     return found

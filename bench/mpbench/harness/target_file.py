@@ -21,7 +21,7 @@ from labgrid.exceptions import InvalidConfigError, NoSupplierFoundError
 from labgrid.factory import TargetFactory
 
 import mpbench.board  # noqa: F401 - registers the bench's drivers
-from mpbench.core.errors import UsageError
+from mpbench.core.errors import InfrastructureError, UsageError
 
 Bases = Mapping[str, frozenset[str]]
 """Name of each class that a target file can use → names of the class and of all its bases."""
@@ -146,14 +146,15 @@ def _is_of_labgrid(name: str) -> bool:
 def target_errors(config: Config) -> Iterator[None]:
     """Turn what labgrid finds wrong when it makes a target into a UsageError of one line.
 
-    The resources of a place are the exporter's: if one is missing there, it is no mistake of the file.
+    The resources of a place are the exporter's: one that is missing there is an InfrastructureError.
     """
     remote = "RemotePlace" in TargetFactory.normalize_config(config.get_targets()["main"])[0]
     try:
         yield
     except (NoSupplierFoundError, BindingError) as e:
         if remote:
-            raise
+            do = "start its exporter, then release and acquire the place; or correct its match"
+            raise InfrastructureError(f"the place lacks a resource: {_one_line(e)}; {do}") from e
         raise UsageError(f"{config.filename}: {_one_line(e)}") from e
     except (InvalidConfigError, ValueError, TypeError) as e:
         raise UsageError(f"{config.filename}: {_one_line(e)}") from e
