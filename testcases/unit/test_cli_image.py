@@ -122,7 +122,7 @@ def test_sign_warns_of_what_the_loader_would_refuse(desk, capsys):
         (["predict", "fw.sign.bin", "--key", "fw.elf"], "fw.elf: no public key in PEM form"),
         (["predict", "fw.sign.bin", "--profile", "none"], "neither a profile file nor one of"),
         (["predict", "none", "--trust-signature"], "none: No such file"),
-        (["explain", "hello"], "no known line in this text"),
+        (["explain", "hello"], "no known message in 1 line. What would help"),
         (["explain", "@none"], "none: No such file"),
     ],
 )
@@ -337,7 +337,7 @@ def test_explain_takes_a_line_a_file_or_standard_input(desk, capsys, monkeypatch
     """The same text in three ways gives the same answer."""
     text = "remoteproc0: TEE err: ffff0006"
     (desk / "log").write_text(text)
-    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
     answers = []
     for given in (text, "@log", "-"):
         assert main(["explain", given, *form]) == 0

@@ -7,11 +7,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from mpbench.core.errors import UsageError
 from mpbench.image import faults
-from mpbench.knowledge.explain import ADVICE, PATTERNS, explain
 from mpbench.layout import PtaCommand, TaCommand, Tee
 from mpbench.twin.machine import Loader
 from mpbench.twin.profile import load_profile, profile_names
-from mpbench.twin.reasons import REASONS
 from mpbench.twin.values import ResourceTable, State
 from testcases.unit.image_rig import board, ec_key, image, key, write_key, write_public
 
@@ -292,81 +290,3 @@ def test_the_boards_key_is_read_from_either_half_and_must_be_rsa(tmp_path):
     with pytest.raises(UsageError, match="No such file"):
         load_profile("virtual-mp25", tmp_path / "none")
     assert isinstance(ec_key(), ec.EllipticCurvePrivateKey)
-
-
-# ------------------------------------------------------------------------------------------- explain
-
-
-@pytest.mark.parametrize(
-    ("line", "meaning", "hint"),
-    [
-        ("stm32-rproc m33: TEE err: ffff0006", "TEE_ERROR_BAD_PARAMETERS", "this is not a wrong key"),
-        ("TEE err: 0xFFFF3072", "TEE_ERROR_SIGNATURE_INVALID", "RPROC_SIGN_KEY"),
-        ("E/TA: Fails to load segment, res = 0x0xffff000f", "TEE_ERROR_SECURITY", "sign again"),
-        ("Failed to verify signature, res = 0xffff000a", "TEE_ERROR_NOT_SUPPORTED", "RSA only"),
-        ("Can't Authenticate the firmware (res = 0xffff000c)", "TEE_ERROR_OUT_OF_MEMORY", "HEAP_SIZE"),
-        ("Fails to clear segment, res = 0xffff0001", "TEE_ERROR_ACCESS_DENIED", "memory regions"),
-        ("remoteproc remoteproc0: Image is corrupted (bad magic)", "managed by Linux", "compatible ...-tee"),
-        ("remoteproc remoteproc0: Boot failed: -22", "managed by Linux", "plain ELF"),
-        ("remoteproc remoteproc0: Boot failed: -2", "was not found", "firmware"),
-        ("remoteproc remoteproc0: Boot failed: -5", "the TEE refused", "explain that line"),
-        (
-            "remoteproc remoteproc0: Direct firmware load for fw failed with error -2",
-            "no firmware file",
-            "write its name",
-        ),
-        (
-            "E/LD:  init_elf:486 sys_open_ta_bin(80a4c275-0a47-4905-8285-1486a9771a08)",
-            "cannot find",
-            "early TA",
-        ),
-        ("remoteproc remoteproc0: bad phdr da 0x80000000 mem 0x1000", "outside the core's memory", "readelf"),
-        ("E/TC:0 0 rproc_pta_decrypt_aes:195 null encrypted key not supported", "is encrypted", "fuses"),
-        ("sh: write error: Input/output error", "the TEE refused", "dmesg"),
-        ("remoteproc remoteproc0: Boot failed: -12", "no memory", "reserved memory"),
-        ("remoteproc remoteproc0: Boot failed: -16", "busy", "unbind"),
-        ("remoteproc remoteproc0: Boot failed: -517", "waits for another", "tee-supplicant"),
-        ("remoteproc remoteproc0: Boot failed: -99", "errno 99", "lines before"),
-        ("Unsupported firmware version 2", "check 14", "readelf"),
-        ("Unsupported signature type 3", "check 4", "RSA"),
-        ("More than one resource table found", "check 14", "readelf"),
-        ("Failed to translate device address 0x0", "TEE_ERROR_ACCESS_DENIED", "device tree"),
-        ("Failed to parse firmware, res = 0xffff0005", "check 6", "readelf"),
-        ("remoteproc remoteproc0: No resource table found", "no .resource_table", "KEEP"),
-        ("crash detected in m33: type watchdog", "starts it again", "trace0"),
-        ("got ffff3024 from somewhere", "TEE_ERROR_TARGET_DEAD", "panicked"),
-        ("some 0xffff1234", "TEE result 0xffff1234", ""),
-    ],
-)
-def test_lines_that_people_have_in_hand_are_explained(line, meaning, hint):
-    """The meaning and what to try, for the lines users ask about."""
-    (found,) = explain(line)
-    assert meaning in found.meaning
-    assert not hint or hint in " ".join(found.advice)
-
-
-def test_a_log_is_explained_line_by_line_and_each_meaning_once():
-    """Unknown lines are passed over, a repeated code is explained once."""
-    log = "boot\nTEE err: ffff000f\nnoise\nTEE err: ffff000f\ncrash detected in m33\n"
-    assert [e.line for e in explain(log)] == ["TEE err: ffff000f", "crash detected in m33"]
-
-
-def test_boot_failed_is_left_out_where_the_code_of_the_tee_is_explained():
-    """It would only point to the line above."""
-    log = "remoteproc0: TEE err: ffff000f\nremoteproc remoteproc0: Boot failed: -5"
-    assert [e.line for e in explain(log)] == ["remoteproc0: TEE err: ffff000f"]
-
-
-def test_every_line_the_twin_can_print_is_known_to_explain():
-    """What a prediction shows on the secure console can be asked about."""
-    for name in faults.FAULTS:
-        outcome = Loader(board()).load("m33", faults.apply(name, image(), key()))
-        for line in outcome.console:
-            assert explain(line), line
-
-
-def test_every_code_of_a_refusal_has_advice():
-    """Every code is explained in words."""
-    codes = {r.code for r in REASONS.values() if r.code and not r.name.startswith("platform")}
-    assert codes <= set(ADVICE)
-    assert len(PATTERNS) > 15

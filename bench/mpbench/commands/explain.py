@@ -3,7 +3,9 @@
 
 import argparse
 import json
+import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +14,24 @@ from mpbench.core import colour
 from mpbench.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from mpbench.knowledge.explain import Explanation
+    from mpbench.knowledge.explain import Answer, Explanation
     from mpbench.twin.profile import Core, Profile
     from mpbench.twin.values import Outcome
 
 MANY_CAUSES = 5
 """Above this number, advice is printed before the causes."""
 
+MANY_CONSEQUENCES = 5
+LOG_LIMIT_BYTES = 256 << 20
+LOGS = ("kmsg", "secure-console", "console")
+"""Evidence of a run in which messages are looked for."""
+
 COMPARE = "compare sha256sum on board and host; check that --profile, --core and --key are the board's"
+WOULD_HELP = (
+    "the kernel log from `powering up` to the end (`dmesg`)",
+    "OP-TEE's console of the same time, at CFG_TEE_CORE_LOG_LEVEL=2 or more",
+    "`mpbench doctor --lg-env TARGET`, if the board is at hand",
+)
 
 # Imports in the functions: the twin takes longer to import than `--help` may take.
 # ruff: noqa: PLC0415
@@ -27,8 +39,11 @@ COMPARE = "compare sha256sum on board and host; check that --profile, --core and
 
 def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `explain`."""
-    one = subparsers.add_parser("explain", help="meaning of a line or a log, causes, and what to try")
-    one.add_argument("text", help="a line, @FILE for a log, - for standard input")
+    one = subparsers.add_parser("explain", help="what a line or a log means: the cause, and what to try")
+    one.add_argument(
+        "text",
+        help="a line, a log's file (or @FILE), a run's directory, or - for standard input",
+    )
     one.add_argument("image", type=Path, nargs="?", help="the image that was loaded")
     add_board(one)
     one.add_argument("--json", action="store_true", help="print JSON")
@@ -36,27 +51,46 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
 
 
 def _explain(args: argparse.Namespace) -> int:
-    from mpbench.knowledge.explain import explain
-
-    found = explain(text_of(args.text))
     prediction = _of_image(args) if args.image else None
-    if not found and prediction is None:
-        raise UsageError(
-            "no known line in this text; give the line with the TEE's code, e.g. 'TEE err: ffff0006'"
-        )
+    answers = [(title, _narrowed(answer, prediction)) for title, answer in _answers(args.text)]
+    if prediction is None and not any(a.explained or a.states for _, a in answers):
+        raise UsageError(_nothing_known(answers))
     if args.json:
-        rows = [{"line": e.line, "meaning": e.meaning, "causes": e.causes, "try": e.advice} for e in found]
         image = _image_json(*prediction) if prediction else None
-        print(json.dumps({"lines": rows, "image": image}, indent=2))
-        return 0
-    if prediction is not None:
-        found = [narrowed(one, prediction[0]) for one in found]
-    lines = [line for one in found for line in explained(one)]
-    if prediction is not None:
-        outcome, profile, core = prediction
-        lines += _image_lines(outcome, board_line(args, profile, core))
-    print("\n".join(lines))
+        print(json.dumps({"logs": [_answer_json(*a) for a in answers], "image": image}, indent=2))
+    else:
+        lines = [line for title, answer in answers for line in _printed(title, answer)]
+        if prediction is not None:
+            outcome, profile, core = prediction
+            lines += _image_lines(outcome, board_line(args, profile, core))
+        print("\n".join(lines))
     return 0
+
+
+def _answers(given: str) -> "list[tuple[str, Answer]]":
+    """(title, answer) of the text, or of each test of a run that did not pass."""
+    from mpbench.knowledge.explain import answer
+
+    if os.path.isdir(given):
+        return [(title, answer(text)) for title, text in _logs_of_run(Path(given))]
+    return [("", answer(text_of(given)))]
+
+
+def _logs_of_run(directory: Path) -> Iterator[tuple[str, str]]:
+    """(test and verdict, its logs) of each test of a run that is not green."""
+    from mpbench.core.facts import Verdict
+    from mpbench.core.lines import StepLine, TestEnd
+    from mpbench.core.record import read, read_evidence
+
+    run = read(directory)
+    ends = [end for end in run.of(TestEnd) if end.verdict not in (Verdict.PASS, Verdict.NOT_RUN)]
+    if not ends:
+        raise UsageError(f"every test of {directory} passed or was not run: nothing to explain")
+    for end in ends:
+        steps = [step for step in run.of(StepLine) if step.test == end.test]
+        files = dict.fromkeys(ref.file for step in steps for ref in step.evidence if ref.name in LOGS)
+        logs = b"\n".join(read_evidence(directory / "evidence" / file) for file in files)
+        yield f"{end.test}: {end.verdict.value}", logs.decode(errors="backslashreplace")
 
 
 def text_of(given: str) -> str:
@@ -64,8 +98,58 @@ def text_of(given: str) -> str:
     from mpbench.core.files import read_bounded
 
     if given == "-":
-        return sys.stdin.read()
-    return read_bounded(given[1:]).decode(errors="backslashreplace") if given.startswith("@") else given
+        return sys.stdin.buffer.read(LOG_LIMIT_BYTES).decode(errors="backslashreplace")
+    path = given.removeprefix("@")
+    if given.startswith("@") or _is_file(path):
+        return read_bounded(path, limit_bytes=LOG_LIMIT_BYTES).decode(errors="backslashreplace")
+    return given
+
+
+def _is_file(given: str) -> bool:
+    """A line of a log may be too long for a path, or hold what no path may."""
+    try:
+        return os.path.exists(given)
+    except ValueError:
+        return False
+
+
+def _nothing_known(answers: "list[tuple[str, Answer]]") -> str:
+    """One line: what looks wrong in the text, and what would help."""
+    suspects = [s for _, answer in answers for s in answer.suspects]
+    count = sum(answer.lines for _, answer in answers)
+    wrong = "; ".join(f"line {number}: {printable(line)[:120]}" for number, line in suspects[:3])
+    looks = f"; what looks wrong in it: {wrong}" if suspects else ""
+    lines = f"{count} line{'s' * (count != 1)}"
+    return f"no known message in {lines}{looks}. What would help: {'; '.join(WOULD_HELP)}"
+
+
+def _answer_json(title: str, answer: "Answer") -> dict[str, Any]:
+    def row(e: "Explanation") -> dict[str, Any]:
+        return {
+            **{"line": e.line, "number": e.number, "times": e.times, "id": e.id, "level": e.level},
+            **{"meaning": e.meaning, "causes": e.causes, "try": e.advice},
+            **{"proof": e.prove, "source": e.source},
+            "consequences": [{"number": n, "line": line} for n, line in e.consequences],
+        }
+
+    return {
+        "test": title or None,
+        "lines": answer.lines,
+        "explained": [row(e) for e in answer.explained],
+        "states": [row(e) for e in answer.states],
+        "suspects": [{"number": n, "line": line} for n, line in answer.suspects],
+    }
+
+
+def _printed(title: str, answer: "Answer") -> Iterator[str]:
+    if title:
+        yield f"== {printable(title)}"
+    for one in answer.explained or answer.states:
+        yield from explained(one, numbered=answer.lines > 1)
+    if not answer.explained and not answer.states:
+        yield "no known message in its logs"
+    for number, line in answer.suspects if not answer.explained else ():
+        yield f"not known, looks wrong: line {number}: {printable(line)}"
 
 
 def _of_image(args: argparse.Namespace) -> "tuple[Outcome, Profile, Core]":
@@ -87,12 +171,32 @@ def _image_lines(outcome: "Outcome", board: str) -> list[str]:
     return [f"this image: {colour.verdict(verdict(outcome))}, {outcome.reason.name}: {outcome.detail}", on]
 
 
-def explained(one: "Explanation") -> list[str]:
+def explained(one: "Explanation", *, numbered: bool = False) -> list[str]:
     """An explanation for a person, without the control characters of a device's output."""
     causes = [f"  cause: {cause}" for cause in one.causes]
     steps = [f"  try:   {step}" for step in one.advice]
     parts = (steps, causes) if len(causes) > MANY_CAUSES else (causes, steps)
-    return [colour.paint(printable(one.line), "bold"), f"  means: {one.meaning}", *parts[0], *parts[1]]
+    where = f"line {one.number}: " if numbered and one.number else ""
+    times = f"  ({one.times} times)" if one.times > 1 else ""
+    proof = [f"  proof: {one.prove}"] if one.prove else []
+    first = colour.paint(f"{where}{printable(one.line)}{times}", "bold")
+    return [first, f"  means: {one.meaning}", *parts[0], *parts[1], *proof, *_consequences(one)]
+
+
+def _consequences(one: "Explanation") -> Iterator[str]:
+    """Lines that only follow from the explained one."""
+    for number, line in one.consequences[:MANY_CONSEQUENCES]:
+        yield f"  hence line {number}: {printable(line)}"
+    if (more := len(one.consequences) - MANY_CONSEQUENCES) > 0:
+        yield f"  hence {more} more"
+
+
+def _narrowed(answer: "Answer", prediction: "tuple[Outcome, Profile, Core] | None") -> "Answer":
+    from attrs import evolve
+
+    if prediction is None:
+        return answer
+    return evolve(answer, explained=tuple(narrowed(one, prediction[0]) for one in answer.explained))
 
 
 def narrowed(one: "Explanation", outcome: "Outcome") -> "Explanation":
