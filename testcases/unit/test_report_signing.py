@@ -35,7 +35,8 @@ def run_with(tmp_path, *more: RecordLine, run="r1", target="mp25", verdicts=("PA
     clock = Clock(utc_s=lambda: UTC_S + now[0], mono_ns=lambda: now[0] * 10**9)
     record = Record(new_directory(tmp_path, target, clock), run, clock)
     record.append(RunStart(target, (), "0.1.0"))
-    record.append(PlanLine(tuple(f"a.py::t{n}" for n in range(len(verdicts))), len(verdicts)))
+    if not any(isinstance(line, PlanLine) for line in more):
+        record.append(PlanLine(tuple(f"a.py::t{n}" for n in range(len(verdicts))), len(verdicts)))
     for line in (line for line in more if not isinstance(line, WaiverLine)):
         record.append(line)
     for n, verdict in enumerate(verdicts):
@@ -150,6 +151,14 @@ def test_each_requirement_has_all_its_evidence(tmp_path):
     assert f"a.py::t0 PASS 2 0 kmsg {one[:12]} , image {image[:12]}" in text_of(run)
     (run.directory / "evidence" / f"{image}.bin").unlink()
     assert f"a.py::t0 PASS 2 0 kmsg {one[:12]} , image (missing)" in text_of(run)
+
+
+def test_what_was_not_selected_is_said_too(tmp_path):
+    """How many of how many, and which requirements have no evidence for that reason."""
+    run = run_with(tmp_path, PlanLine(("a.py::t0", "a.py::t1"), 9, ("REQ-1", "REQ-2")))
+    shown = text_of(run)
+    assert "Not run 2 of 9 test cases were selected; the others are not on this page." in shown
+    assert "REQ-2 Test Verdict Steps Figures with limits Evidence No test case of this requirement" in shown
 
 
 def test_the_roles_of_a_target_file_have_a_line_each(tmp_path):
