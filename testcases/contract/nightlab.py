@@ -19,6 +19,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from mpbench.lab.unit import DIGITS
 from testcases.contract import labs
 from testcases.contract.test_plugin import HEADER, PLAYED
 
@@ -231,7 +232,7 @@ class NightLab:
         for log in sorted((self.directory / f"nights-{plan.stem}").glob("*/runs/*/*/record.jsonl")):
             for line in map(json.loads, log.read_text().splitlines()):
                 if line["kind"] == "test-end":
-                    key = (log.parents[1].name, line["test"].rpartition("::")[2])
+                    key = (log.parents[1].name[: -DIGITS - 1], line["test"].rpartition("::")[2])
                     found.setdefault(key, []).append(line["verdict"])
         return found
 

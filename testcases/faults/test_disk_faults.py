@@ -210,12 +210,12 @@ def test_28_a_history_remembers_all_of_a_night_or_nothing(disk: Disk, chance: ra
 
 
 EATS = """
-import sys, pathlib
+import os, sys, pathlib
 from mpbench.core.lines import PlanLine, RunEnd, RunStart, TestEnd, TestStart
 from mpbench.core.record import Clock, Record, new_directory
 directory = new_directory(pathlib.Path(sys.argv[1]), "t", Clock())
 record = Record(directory, directory.name)
-record.append(RunStart(target="t", command=(), bench="", continues=None))
+record.append(RunStart("t", (), "", None, os.environ["MPBENCH_UNIT"]))
 record.append(PlanLine(("t",), 1))
 record.append(TestStart(test="t", core=None, title="", requirements=()))
 record.append(TestEnd(test="t", verdict="PASS", reason="", duration_ns=1))
@@ -269,7 +269,7 @@ def test_28_a_night_starts_no_further_job(
         )
     else:
         assert "not complete" in words or "aborted" in words
-    first = read(next((journal.directory / "runs/job0-p").glob(f"*/{LOG}")).parent)
+    first = read(next((journal.directory / "runs").glob(f"job0-p-*/*/{LOG}")).parent)
     assert first.notes == ()
     disk.empty()
     assert history.points()[0] == OLD

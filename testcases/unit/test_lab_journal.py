@@ -12,6 +12,7 @@ from mpbench.core.lines import TestEnd, TestStart
 from mpbench.core.record import Clock, Record, new_directory
 from mpbench.core.verdict import NOT_STARTED
 from mpbench.harness.resume import of_runs
+from mpbench.lab import history as history_of_nights
 from mpbench.lab.history import History
 from mpbench.lab.journal import FILE, NightJournal
 from mpbench.report.trend import Point
@@ -95,6 +96,56 @@ def test_quarantines_of_an_older_history_are_kept(tmp_path):
         db.commit()
     for _ in range(2):
         assert History(path).quarantined() == {"mp25-1": "since 2026-11-02 03:00: no SSH"}
+
+
+@pytest.mark.parametrize("damage", ["text", "point", "lock"])
+def test_a_history_that_cannot_be_used_is_set_aside(tmp_path, monkeypatch, damage):
+    """Damaged or locked: it stays beside the new one under another name, and the night's page says so."""
+    path = tmp_path / "history.sqlite"
+    monkeypatch.setattr(history_of_nights, "BUSY_S", 0.01)
+    History(path).remember([Point("r1", "x", "2026-11-01", {}, {})])
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        if damage == "text":
+            path.write_text("no database" * 100)
+        elif damage == "point":
+            db.execute("UPDATE point SET counts = '{'")
+            db.commit()
+        else:
+            db.execute("BEGIN EXCLUSIVE")
+        kept = path.read_bytes()
+        found, note = History.opened(path, NOW_S)
+        assert found.points() == []
+    why = {"text": "file is not a database", "point": "a point is damaged: ", "lock": "database is locked"}
+    assert note.startswith(f"the history of earlier nights is not used, because {path}: {why[damage]}")
+    assert note.endswith(
+        "; it is set aside as history.sqlite.20261118T110640Z.unusable: "
+        "trends start anew, and no place is quarantined"
+    )
+    assert (tmp_path / "history.sqlite.20261118T110640Z.unusable").read_bytes() == kept
+    assert History.opened(path, NOW_S) == (found, "")
+
+
+def test_a_journal_that_cannot_be_read_stops_no_later_night(tmp_path):
+    """A new night begins, and says which one is not resumed."""
+    broken = tmp_path / "20260101T000000Z-plan" / FILE
+    broken.mkdir(parents=True)
+    journal = NightJournal.open(tmp_path, "plan", NOW_S)
+    journal.close()
+    assert not journal.resumed
+    assert journal.note.startswith(f"an earlier night is not resumed: cannot read {broken}: ")
+
+
+def test_damaged_lines_of_a_journal_are_counted(tmp_path):
+    """What they said is unknown, so their units run again; the page says how many there were."""
+    journal = NightJournal.open(tmp_path, "plan", NOW_S)
+    journal.add("done", job_run="u")
+    journal.close()
+    path = journal.directory / FILE
+    path.write_text('{"kind": "held", "token": "T"}\n{"kind"\n[]\n' + path.read_text())
+    again = NightJournal.open(tmp_path, "plan", NOW_S)
+    again.close()
+    assert again.note == "2 damaged lines of journal.jsonl are ignored: units without a line run again"
+    assert (again.held(), again.is_done("u")) == ([], True)
 
 
 def test_a_history_that_is_none_is_the_labs_fault(tmp_path):

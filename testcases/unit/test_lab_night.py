@@ -2,19 +2,27 @@
 """A night whose coordinator is played: deadlines, a lab that fails on the way, and children that end."""
 
 import asyncio
+import contextlib
 import datetime
+import json
 import os
+import re
+import signal
+import subprocess
 import sys
 
 import pytest
 
 from mpbench.core.errors import InfrastructureError, UsageError
+from mpbench.core.lines import PlanLine, RunEnd, RunStart, TestEnd
+from mpbench.core.record import Record
 from mpbench.lab import night
 from mpbench.lab.child import Child, wait_for_orphan
 from mpbench.lab.coordinator import PlaceInfo
 from mpbench.lab.history import History
 from mpbench.lab.journal import NightJournal, only_night
 from mpbench.lab.plan import Job, NightPlan, TimeWindow
+from mpbench.lab.unit import unit_name
 from testcases.stand_in import StandIn
 
 SLEEPER = "import time; time.sleep(60)"
@@ -71,11 +79,11 @@ def make(tmp_path, monkeypatch):
     """A night with one job on one place, which runs this Python script instead of pytest."""
     journals = []
 
-    def maker(script="", fails="", minutes=1.0, **more):
+    def maker(script="", fails="", minutes=1.0, jobs=("job",), **more):
         monkeypatch.setattr(night, "command", lambda *_: [sys.executable, "-c", script])
-        job = Job("job", tmp_path / "t.yaml", {"board": "x"}, ("t",), minutes=minutes)
+        made = (Job(name, tmp_path / "t.yaml", {"board": "x"}, ("t",), minutes=minutes) for name in jobs)
         plan = NightPlan(
-            tmp_path / "plan.yaml", "plan", tmp_path / "nights", (job,), retry_after_s=0.01, **more
+            tmp_path / "plan.yaml", "plan", tmp_path / "nights", tuple(made), retry_after_s=0.01, **more
         )
         journals.append(NightJournal.open(plan.reports, plan.name, 1_795_000_000.0))
         said: list[str] = []
@@ -95,7 +103,7 @@ def test_a_coordinator_that_fails_is_tried_once_more(make, fails):
     assert asyncio.run(found.run()) == 3
     assert found.coordinator.said.count("reserve") == night.ATTEMPTS
     assert found.coordinator.said.count("release") == (0 if fails == "reserve" else night.ATTEMPTS)
-    assert f"job-p: not complete: no answer to {fails}" in said
+    assert f"job on p: not complete: no answer to {fails}" in said
     assert found.coordinator.said[-1] == "close"
 
 
@@ -105,7 +113,7 @@ def test_a_place_whose_exporter_stays_away_is_not_quarantined(make):
     found.coordinator.lacks = "*/p/*"
     assert asyncio.run(found.run()) == 3
     words = "place p: nothing is exported for */p/*: exporter offline for 0.5 min"
-    assert f"job-p: not complete: {words}" in said
+    assert f"job on p: not complete: {words}" in said
     assert "acquire" not in found.coordinator.said
     assert found.coordinator.said.count("reserve") == found.coordinator.said.count("release") == 1
     assert found.history.quarantined() == {}
@@ -115,17 +123,17 @@ def test_a_coordinator_that_stays_away_is_waited_for(make):
     """One that is started again in the night is there after seconds; here it never comes."""
     found, said = make(fails="there", wait_minutes=0.5)
     assert asyncio.run(found.run()) == 3
-    assert "job-p: not complete: the coordinator did not answer within 0.5 min" in said
+    assert "job on p: not complete: the coordinator did not answer within 0.5 min" in said
     assert "reserve" not in found.coordinator.said
 
 
 RECORD = """
-import pathlib, sys
+import os, pathlib, sys
 from mpbench.core.lines import PlanLine, RunEnd, RunStart, TestEnd, TestStart
 from mpbench.core.record import Clock, Record, new_directory
 directory = new_directory(pathlib.Path(sys.argv[1]), "t", Clock())
 record = Record(directory, directory.name)
-record.append(RunStart(target="t", command=(), bench="", continues=None))
+record.append(RunStart("t", (), "", None, os.environ["MPBENCH_UNIT"]))
 record.append(PlanLine(("t",), 1))
 record.append(TestStart(test="t", core=None, title="", requirements=()))
 record.append(TestEnd(test="t", verdict="INFRA", reason="no SSH server answers", duration_ns=0))
@@ -171,8 +179,8 @@ def test_a_run_has_a_deadline(make):
     """At its deadline it is asked to end as by Ctrl-C, and said so; the place is released."""
     found, said = make(script=SLEEPER, minutes=0.005)
     asyncio.run(found.run())
-    assert "job-p: stopped after 0.005 min" in said
-    assert any(line.startswith("job-p: pytest ended with ") for line in said)
+    assert "job on p: stopped after 0.005 min" in said
+    assert any(line.startswith("job on p: pytest ended with ") for line in said)
     assert found.coordinator.said.count("release") == night.ATTEMPTS
 
 
@@ -183,7 +191,7 @@ def test_the_end_of_the_window_ends_what_runs(make):
     found.now = lambda: early
     assert asyncio.run(found.run()) == 3
     assert found.coordinator.said.count("reserve") == 1
-    assert "job-p: not complete: the time window is over" in said
+    assert "job on p: not complete: the time window is over" in said
     assert "ended early: the time window is over" in (found.directory / "index.html").read_text()
 
 
@@ -271,3 +279,148 @@ def test_outside_of_its_window_a_night_does_nothing(make, monkeypatch):
     monkeypatch.setattr(TimeWindow, "left_s", lambda *_: None)
     assert night.run(found.plan, said.append) == 5
     assert said == ["outside the window, 22:00 to 06:00: nothing was run"]
+
+
+PASSED = RECORD.replace('"INFRA", reason="no SSH server answers"', '"PASS", reason=""')
+
+
+def passing(_job, runs):
+    """In place of a pytest: a record of one test that passed, of the unit that the night named."""
+    return [sys.executable, "-c", PASSED, str(runs)]
+
+
+def summary_of(found) -> dict:
+    return json.loads((found.directory / "summary.json").read_text())
+
+
+def test_a_night_in_which_everything_ran_and_passed_is_green(make, monkeypatch):
+    """PASS on console, page and summary, and in the journal; the exit code is 0."""
+    found, said = make()
+    monkeypatch.setattr(night, "command", passing)
+    assert asyncio.run(found.run()) == 0
+    assert "verdict PASS: 1 PASS" in said
+    assert (summary_of(found)["verdict"], summary_of(found)["causes"]) == ("PASS", [])
+    lines = [json.loads(line) for line in (found.directory / "journal.jsonl").read_text().splitlines()]
+    assert {"kind": "verdict", "verdict": "PASS", "causes": ""} in lines
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ("{\n", "a record of an earlier attempt is damaged: "),
+        (None, "record.jsonl is a record of another unit: job on q"),
+    ],
+)
+def test_a_record_that_cannot_be_trusted_makes_its_unit_invalid(make, monkeypatch, text, cause):
+    """A damaged record, or one of another unit, is not resumed; the rest of the night goes on."""
+    found, said = make(jobs=("job", "other"))
+    monkeypatch.setattr(night, "command", passing)
+    directory = found.directory / "runs" / unit_name("job", "p") / "run"
+    (directory / "evidence").mkdir(parents=True)
+    if text:
+        (directory / "record.jsonl").write_text(text)
+    else:
+        record = Record(directory, "r1")
+        record.append(RunStart("t", (), "", None, "job on q"))
+        record.append(PlanLine(("t",), 1))
+        record.append(TestEnd("PASS", "", 1, test="t"))
+        record.append(RunEnd({}))
+        record.close()
+    assert asyncio.run(found.run()) == 3
+    summary = summary_of(found)
+    assert summary["verdict"] == "INVALID"
+    (named,) = summary["causes"]
+    assert named.startswith("job on p: ")
+    assert cause in named
+    assert named in said
+    assert "Traceback" not in named
+    assert summary["counts"] == {"PASS": 1}
+    assert found.coordinator.said.count("acquire") == 1, "the other job ran"
+
+
+def test_a_unit_that_ran_nothing_stays_incomplete_when_the_night_is_resumed(make):
+    """The journal says that it is done, its directory has no record: no later process calls that green."""
+    found, _ = make()
+    found.journal.add("done", job_run=unit_name("job", "p"))
+    assert asyncio.run(found.run()) == 3
+    assert summary_of(found)["causes"] == ["job on p: nothing was run"]
+    assert summary_of(found)["verdict"] == "INCOMPLETE"
+
+
+def test_a_board_in_quarantine_leaves_the_night_incomplete(make):
+    """Nothing was run for a job of the plan: the night says so, and is not green."""
+    found, said = make()
+    found.history.quarantine("p", "2026-11-02 03:00", "no SSH")
+    assert asyncio.run(found.run()) == 3
+    cause = "job on p: in quarantine: since 2026-11-02 03:00: no SSH"
+    assert summary_of(found)["causes"] == [cause, "job: 0 usable places with tags board=x, 1 needed"]
+    assert cause in said
+
+
+LONG = "x" * 90
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (("job", f"{LONG}1"), ("job", f"{LONG}2")),
+        (("job", "board/1"), ("job", "board:1")),
+        (("job-a", "b"), ("job", "a-b")),
+        (("job", "Ä"), ("job", "Ö")),
+    ],
+)
+def test_units_never_share_a_directory(one, other):
+    """Names that are equal in their first characters, or after replacing odd ones, have another hash."""
+    assert unit_name(*one) != unit_name(*other)
+    assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}-[0-9a-f]{16}", unit_name(*one))
+
+
+def test_a_place_is_released_after_its_pytest_whatever_happens(make):
+    """A night that is cancelled ends its pytest first."""
+    found, _ = make(script=SLEEPER)
+    ended = []
+
+    async def release(_place, _token):
+        pids = [int(mark.read_text()) for mark in (found.directory / "logs").glob("*.pid")]
+        ended.append([pid for pid in pids if os.path.exists(f"/proc/{pid}")])
+
+    found.coordinator.release = release
+
+    async def run() -> None:
+        running = asyncio.create_task(found.run())
+        while not list((found.directory / "logs").glob("*.pid")):
+            await asyncio.sleep(0.01)
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+
+    asyncio.run(run())
+    assert ended == [[]]
+
+
+@pytest.mark.parametrize("signal_name", ["SIGTERM", "SIGHUP"])
+def test_a_signal_ends_a_night_after_its_teardown(make, signal_name):
+    """A terminal that is closed ends a night as SIGTERM does."""
+    found, said = make(script=SLEEPER)
+    found.journal.close()
+    program = (
+        "import sys; from pathlib import Path; from mpbench.lab import night, plan; "
+        "from testcases.unit.test_lab_night import PlayedCoordinator; "
+        "night.command = lambda *_: [sys.executable, '-c', sys.argv[2]]; "
+        "night.Coordinator = lambda _: PlayedCoordinator(); "
+        "sys.exit(night.run(plan.load(Path(sys.argv[1])), lambda line: print(line, flush=True)))"
+    )
+    (found.plan.path.parent / "t.yaml").write_text("")
+    found.plan.path.write_text(
+        "reports: nights\nwait_minutes: 1\njobs:\n"
+        "- {name: job, target: t.yaml, tags: {board: x}, tests: [t]}\n"
+    )
+    command = [sys.executable, "-c", program, str(found.plan.path), SLEEPER]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout:
+            said.append(line.strip())
+            if line.endswith(": acquired\n"):
+                process.send_signal(getattr(signal, signal_name))
+    assert process.returncode == 3
+    assert f"job on p: not complete: {signal_name} was received" in said
+    assert any(line.startswith("verdict INCOMPLETE") for line in said)

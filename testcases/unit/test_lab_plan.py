@@ -190,10 +190,8 @@ def test_jobs_go_to_the_places_that_fit(plan):
     ]
     assigned = assign(found, offers, {"mp25-5": "no SSH"})
     assert [u.place for u in assigned.runs] == ["mp25-2", "mp25-4"]
-    assert assigned.skipped == (
-        "all on mp25-3: in quarantine: its switch sticks",
-        "all on mp25-5: in quarantine: no SSH",
-    )
+    assert assigned.declared == ("all on mp25-3: in quarantine: its switch sticks",)
+    assert assigned.missing == ("all on mp25-5: in quarantine: no SSH",)
 
 
 def test_too_few_places_are_said(plan):
@@ -201,7 +199,7 @@ def test_too_few_places_are_said(plan):
     found = load(plan(GOOD))
     assigned = assign(found, [offer("mp25-1")], {})
     assert [u.place for u in assigned.runs] == ["mp25-1"]
-    assert assigned.skipped == ("all: 1 usable places with tags board=mp25, 2 needed",)
+    assert assigned.missing == ("all: 1 usable places with tags board=mp25, 2 needed",)
     assert assign(found, [], {}).runs == ()
 
 

@@ -202,7 +202,7 @@ def test_what_cannot_be_written_is_refused(record, line):
 
 
 EVERY = [
-    RunStart("t", ("pytest",), "0.1.0", "r0"),
+    RunStart("t", ("pytest",), "0.1.0", "r0", "job on place"),
     PlanLine(("t", "t"), 5, ("R-1",), 2),
     SignaturesLine(("tested", "reviewed")),
     NotesLine({"supply": "5.0 V"}, "Ann"),

@@ -8,8 +8,9 @@ import pytest
 from mpbench.commands import main
 from mpbench.core.errors import UsageError
 from mpbench.core.facts import Verdict
-from mpbench.core.lines import RunEnd, RunStart, TestEnd, TestStart
-from mpbench.core.record import Clock, Record, new_directory
+from mpbench.core.lines import PlanLine, RunEnd, RunStart, TestEnd, TestStart
+from mpbench.core.record import Clock, Record, new_directory, read
+from mpbench.core.verdict import Judgement
 from mpbench.report import publish
 from mpbench.report.sources import SOURCES, Sources, read_sources
 from mpbench.report.trend import Point
@@ -21,6 +22,7 @@ POINT = Point("r0", "mp25", "2026-11-17 11:06:40", {"PASS": 1}, {"recovery in ms
 def run_in(root, run):
     record = Record(new_directory(root, "mp25", CLOCK), run, CLOCK)
     record.append(RunStart("mp25", (), "0.1.0"))
+    record.append(PlanLine(("t",), 1))
     record.append(TestStart(None, "It works.", test="t"))
     record.append(TestEnd(Verdict.PASS, "", 5, test="t"))
     record.append(RunEnd({}))
@@ -36,11 +38,12 @@ def test_a_page_is_made_again_from_what_is_beside_it(tmp_path, capsys):
     """Records inside are named where they are, others are copied; remarks and trends come back."""
     night = tmp_path / "night"
     inside, outside = run_in(night / "runs" / "job", "r1"), run_in(tmp_path / "else", "r2")
-    publish.write([inside, outside], night, [POINT], ["place b was busy"])
+    lacks = Judgement(Verdict.INCOMPLETE, ("job on b: nothing was run",))
+    publish.write_runs([read(inside), read(outside)], night, [POINT], ["place b was busy"], [lacks])
     found = read_sources(night)
     assert found.records[0] == f"runs/job/{inside.name}/record.jsonl"
     assert found.records[1].startswith("records/")
-    assert (found.remarks, found.history) == (("place b was busy",), (POINT,))
+    assert (found.remarks, found.history, found.others) == (("place b was busy",), (POINT,), (lacks,))
     before = contents(night)
     (night / "index.html").unlink()
     assert main.main(["report", str(night)]) == 0
@@ -58,7 +61,7 @@ def test_a_page_beside_its_record_needs_no_sources(tmp_path):
     assert read_sources(run) == Sources()
 
 
-GOOD = {"version": 1, "records": ["record.jsonl"], "remarks": [], "history": []}
+GOOD = {"version": 1, "records": ["record.jsonl"], "remarks": [], "history": [], "others": []}
 
 
 @pytest.mark.parametrize(
@@ -77,6 +80,7 @@ GOOD = {"version": 1, "records": ["record.jsonl"], "remarks": [], "history": []}
         GOOD | {"records": ["x.jsonl"]},
         GOOD | {"remarks": [None]},
         GOOD | {"history": [1]},
+        GOOD | {"others": [{"verdict": "GREEN", "causes": []}]},
         GOOD | {"history": [{"run": "r"}]},
         GOOD | {"history": [{"run": "r", "label": "l", "utc": "u", "counts": [], "values": {}}]},
         GOOD | {"history": [{"run": "r", "label": "l", "utc": "u", "counts": {"PASS": "x"}, "values": {}}]},

@@ -31,6 +31,7 @@ SINCE: Mapping[int, Mapping[str, Mapping[str, Any]]] = {
         "outliers": {"conditions": {}},
     },
     5: {
+        "run-start": {"unit": ""},
         "run-end": {"why": "", "others_failed": 0},
     },
 }

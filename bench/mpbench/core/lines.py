@@ -80,6 +80,7 @@ class RunStart(RecordLine):
     continues: str | None = field(
         default=None, metadata=about("id of the run whose tests without a verdict this one repeats")
     )
+    unit: str = field(default="", metadata=about("job and place of a night; empty for a run of its own"))
 
 
 @frozen

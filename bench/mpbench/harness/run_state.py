@@ -48,6 +48,9 @@ NOTHING_SEEN = PhaseVerdict(
 )
 """Of a test that pytest started and that has no result."""
 
+UNIT = "MPBENCH_UNIT"
+"""Environment variable by which a night names the job and the place of a run."""
+
 BOARD_IDS = ("serial", "soc_serial", "model")
 """Provenance entries that identify a board, best first."""
 
@@ -136,7 +139,8 @@ class RunState:
         self.plan = plan
         directory, secrets = new_directory(root, target, self.clock), secret_values(self.variables)
         self.record = Record(directory, uuid.uuid4().hex[:12], self.clock, secrets)
-        self.record.append(RunStart(target, ("pytest", *sys.argv[1:]), bench_version(), continues))
+        unit = self.variables.get(UNIT, "")
+        self.record.append(RunStart(target, ("pytest", *sys.argv[1:]), bench_version(), continues, unit))
         for line in (plan, *asked):
             self.record.append(line)
         self.record.sync()

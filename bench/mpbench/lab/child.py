@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from pathlib import Path
 
 from attrs import frozen
@@ -106,3 +106,13 @@ async def wait_for_orphan(mark: Path, grace_s: float) -> int | None:
                 os.killpg(pid, signal.SIGKILL)
             await released
         return pid
+
+
+async def first_of(*waits: Awaitable[object], timeout_s: float | None = None) -> bool:
+    """Whether one of them ended in time. Coroutines that did not are cancelled, tasks go on."""
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    done, pending = await asyncio.wait(tasks, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+    for task, wait in zip(tasks, waits, strict=True):
+        if task in pending and task is not wait:
+            task.cancel()
+    return bool(done)

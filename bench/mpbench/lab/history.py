@@ -2,6 +2,7 @@
 """History of a lab's nights in SQLite: points of the trends, and quarantined places."""
 
 import contextlib
+import datetime
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 from attrs import frozen
 
 from mpbench.core.errors import InfrastructureError
+from mpbench.core.files import os_errors
 from mpbench.report.trend import Point
 
 SCHEMA = """
@@ -32,11 +34,46 @@ class History:
 
     path: Path
 
+    @classmethod
+    def opened(cls, path: Path, now_s: float) -> tuple["History", str]:
+        """The history, and what became of an earlier one: a damaged or locked file is set aside, "" for none.
+
+        InfrastructureError if no file can be made there.
+        """
+        history = cls(path)
+        try:
+            history.check()
+            return history, ""
+        except InfrastructureError as fault:
+            stamp = datetime.datetime.fromtimestamp(now_s, datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
+            aside = path.with_name(f"{path.name}.{stamp}.unusable")
+            with os_errors(f"cannot set {path} aside"):
+                path.rename(aside)
+                for side in ("-journal", "-wal", "-shm"):
+                    path.with_name(path.name + side).unlink(missing_ok=True)
+            history.check()
+            return history, (
+                f"the history of earlier nights is not used, because {fault}; "
+                f"it is set aside as {aside.name}: trends start anew, and no place is quarantined"
+            )
+
+    def check(self) -> None:
+        """InfrastructureError if the file is damaged, or locked by another program."""
+        self.points()
+        with self._open() as db:
+            found = db.execute("PRAGMA quick_check").fetchone()[0]
+            db.execute("DELETE FROM point WHERE run = ''")  # a lock of another program shows here
+        if found != "ok":
+            raise InfrastructureError(f"{self.path}: {found}")
+
     def points(self) -> list[Point]:
         """All runs in the order in which they were added: the wall clock may have been set in between."""
         with self._open() as db:
             rows = db.execute("SELECT run, label, utc, counts, measured FROM point ORDER BY rowid").fetchall()
-        return [Point(run, label, utc, json.loads(n), json.loads(v)) for run, label, utc, n, v in rows]
+        try:
+            return [Point(run, label, utc, json.loads(n), json.loads(v)) for run, label, utc, n, v in rows]
+        except (ValueError, TypeError) as e:
+            raise InfrastructureError(f"{self.path}: a point is damaged: {e}") from e
 
     def remember(self, points: Iterable[Point]) -> None:
         """Add runs; known ones are replaced."""

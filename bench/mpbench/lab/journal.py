@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import define, field
 
-from mpbench.core.errors import UsageError
+from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.files import AppendFile, json_object, lock, os_errors, read_lines
 from mpbench.lab.plan import NightPlan
 
@@ -19,12 +19,16 @@ SIGNED = "manifest.json"
 
 @define
 class NightJournal:
-    """Lines of one night. `resumed`: an earlier process started the night and did not end it."""
+    """Lines of one night. `resumed`: an earlier process started the night and did not end it.
+
+    note: what was damaged in journals, "" for nothing
+    """
 
     directory: Path
     resumed: bool
     _file: AppendFile
     _lines: list[dict[str, Any]] = field(factory=list)
+    note: str = ""
 
     @classmethod
     def open(cls, reports: Path, plan: str, now_s: float) -> "NightJournal":
@@ -32,11 +36,19 @@ class NightJournal:
 
         The open night need not be the last by name: names are wall clock times, and clocks are set.
         """
-        nights = {path.parent: _read(path) for path in sorted(reports.glob(f"*Z-{plan}/{FILE}"))}
-        unfinished = [night for night, lines in nights.items() if all(n["kind"] != "end" for n in lines)]
+        nights, notes = {}, []
+        for path in sorted(reports.glob(f"*Z-{plan}/{FILE}")):
+            try:
+                nights[path.parent] = _read(path)
+            except InfrastructureError as fault:  # no later night depends on it
+                notes.append(f"an earlier night is not resumed: {fault}")
+        unfinished = [night for night, (lines, _) in nights.items() if all(n["kind"] != "end" for n in lines)]
         directory = unfinished[-1] if unfinished else _new_night(reports, plan, now_s)
         file = AppendFile.resume(directory / FILE)
-        return cls(directory, bool(unfinished), file, nights.get(directory, []))
+        lines, damaged = nights.get(directory, ([], 0))
+        if damaged:
+            notes.append(f"{damaged} damaged lines of {FILE} are ignored: units without a line run again")
+        return cls(directory, bool(unfinished), file, lines, "; ".join(notes))
 
     def add(self, kind: str, **values: str) -> None:
         """Add a line, synced to the disk. InfrastructureError if the disk fails; then none of it remains."""
@@ -47,7 +59,8 @@ class NightJournal:
 
     def held(self) -> list[tuple[str, str]]:
         """Places and reservation tokens that were held and not released."""
-        found = {(line["place"], line["token"]): line["kind"] for line in self._lines if "token" in line}
+        known = (line for line in self._lines if isinstance(line.get("place"), str))
+        found = {(line["place"], line["token"]): line["kind"] for line in known if "token" in line}
         return [key for key, kind in found.items() if kind == "held"]
 
     def attempts(self, job_run: str) -> int:
@@ -73,10 +86,11 @@ def _new_night(reports: Path, plan: str, now_s: float) -> Path:
         now_s += 1
 
 
-def _read(path: Path) -> list[dict[str, Any]]:
-    """Lines of a night; what is not one of ours is ignored, so that one damaged file stops no later night."""
-    entries = (json_object(line) for line in read_lines(path).whole)
-    return [entry for entry in entries if entry is not None and isinstance(entry.get("kind"), str)]
+def _read(path: Path) -> tuple[list[dict[str, Any]], int]:
+    """Lines of a night, and how many are none of ours: one damaged file stops no later night."""
+    entries = [json_object(line) for line in read_lines(path).whole]
+    ours = [entry for entry in entries if entry is not None and isinstance(entry.get("kind"), str)]
+    return ours, len(entries) - len(ours)
 
 
 @contextlib.contextmanager

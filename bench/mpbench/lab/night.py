@@ -14,24 +14,26 @@ import datetime
 import shutil
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from attrs import define, field, frozen
 
 from mpbench.core.errors import InfrastructureError
-from mpbench.core.record import LOG, in_order, read
+from mpbench.core.facts import Verdict
+from mpbench.core.record import in_order
 from mpbench.core.verdict import Judgement
-from mpbench.harness.resume import Resumed, of_runs
+from mpbench.harness.run_state import UNIT
 from mpbench.lab.assignment import JobRun, assign
-from mpbench.lab.child import Child, command, wait_for_orphan
+from mpbench.lab.child import Child, command, first_of, wait_for_orphan
 from mpbench.lab.coordinator import Coordinator
 from mpbench.lab.history import History
 from mpbench.lab.journal import NightJournal, only_night, outdated
 from mpbench.lab.plan import NightPlan
+from mpbench.lab.unit import UnitRecords
 from mpbench.report import publish
-from mpbench.report.trend import point
+from mpbench.report.trend import Point, point
 
 ATTEMPTS = 2
 """One, and one more if the lab prevented a verdict."""
@@ -72,7 +74,8 @@ class Night:
     now: Callable[[], datetime.datetime] = datetime.datetime.now
     free_bytes: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free
     remarks: list[str] = field(factory=list)
-    incomplete: bool = False
+    others: list[Judgement] = field(factory=list)
+    runs: tuple[JobRun, ...] = ()
 
     @property
     def directory(self) -> Path:
@@ -81,6 +84,11 @@ class Night:
     def remark(self, text: str) -> None:
         """Print a line now, and show it at the top of the page."""
         self.remarks.append(text)
+        self.log(text)
+
+    def lacks(self, text: str) -> None:
+        """As remark(), of something that was planned and did not run."""
+        self.others.append(Judgement(Verdict.INCOMPLETE, (text,)))
         self.log(text)
 
     def end(self, why: str) -> None:
@@ -96,13 +104,16 @@ class Night:
         try:
             await self._await_orphans()
             await self._release_leftovers()
-            assigned = assign(self.plan, await self.coordinator.places(), self.history.quarantined())
-            for text in assigned.skipped:
+            quarantined = self._kept(self.history.quarantined, dict[str, str]())
+            assigned = assign(self.plan, await self.coordinator.places(), quarantined)
+            for text in assigned.declared:
                 self.remark(text)
+            for text in assigned.missing:
+                self.lacks(text)
+            self.runs = assigned.runs
             await asyncio.gather(*(self._place(runs) for runs in assigned.by_place()))
         except InfrastructureError as fault:
-            self.incomplete = True
-            self.remark(f"the night was aborted: {fault}")
+            self.lacks(f"the night was aborted: {fault}")
         finally:
             closing.cancel()
             await self.coordinator.close()
@@ -141,13 +152,14 @@ class Night:
                 if not self.journal.is_done(run.name):
                     await self._unit(run)
         except (InfrastructureError, OSError) as fault:
-            self.incomplete = True
-            self.remark(f"the night is aborted: {fault}")
+            self.lacks(f"the night is aborted: {fault}")
             self.end(str(fault))
 
     # --- one job on one place -------------------------------------------------------------------------------
 
     async def _unit(self, run: JobRun) -> None:
+        if self._damaged(run):
+            return
         try:
             last = await self._tries(run)
         except Busy as busy:
@@ -156,9 +168,8 @@ class Night:
         if last.held and not stopped:
             self._examine(run, last.open)
         if last.open:
-            self.incomplete = True
-            self.remark(f"{run.name}: not complete: {self.why if stopped else last.open}")
-        if not stopped:
+            self.lacks(f"{run.title}: not complete: {self.why if stopped else last.open}")
+        if not stopped and not self._damaged(run):
             self.journal.add("done", job_run=run.name)
 
     async def _tries(self, run: JobRun) -> AttemptResult:
@@ -168,8 +179,8 @@ class Night:
             if full := self._no_space():
                 return AttemptResult(full)
             if self.journal.attempts(run.name):
-                self.remark(f"{run.name}: second attempt: {last.open}")
-                await _first(self.stop.wait(), timeout_s=self.plan.retry_after_s)
+                self.remark(f"{run.title}: second attempt: {last.open}")
+                await first_of(self.stop.wait(), timeout_s=self.plan.retry_after_s)
             last = await self._attempt(run)
             if not last.open:
                 break
@@ -190,8 +201,16 @@ class Night:
             self.journal.add("attempt", job_run=run.name)
         return AttemptResult(self._still_open(run, code), held)
 
+    def _damaged(self, run: JobRun) -> bool:
+        """Whether records of the unit cannot be trusted: it is INVALID, and the rest of the night goes on."""
+        found = self._records(run)
+        if found.damaged:
+            self.log(found.judgement.causes[0])
+            self.journal.add("done", job_run=run.name)
+        return bool(found.damaged)
+
     def _still_open(self, run: JobRun, code: int) -> str:
-        found = self._found(run)
+        found = self._records(run).state
         if found.run is None:
             return f"pytest ended with {code} and without a record; see {self._log_file(run)}"
         if not found.ended:
@@ -208,7 +227,7 @@ class Night:
         try:
             await self._await_place(run.place, token)
             await self.coordinator.acquire(run.place)
-            self.log(f"{run.name}: acquired")
+            self.log(f"{run.title}: acquired")
             renewing = asyncio.create_task(self._renew(token))
             try:
                 yield token
@@ -234,7 +253,7 @@ class Night:
     async def _unless_stopped(self, waiting: Coroutine[Any, Any, T]) -> T:
         """The result of `waiting`. Busy if the night ends before."""
         task = asyncio.create_task(waiting)
-        await _first(task, self.stop.wait())
+        await first_of(task, self.stop.wait())
         if not task.done():
             task.cancel()
             raise Busy(self.why)
@@ -266,14 +285,16 @@ class Night:
         runs.mkdir(parents=True, exist_ok=True)
         self._log_file(run).parent.mkdir(exist_ok=True)
         variables = {"LG_PLACE": run.place, "LG_COORDINATOR": self.plan.coordinator, **run.job.variables}
-        mark = self._log_file(run).with_suffix(".pid")
+        variables[UNIT] = run.title
+        mark = self._log_file(run).with_name(f"{run.name}.pid")
         child = await Child.start(command(run.job, runs), variables, self._log_file(run), mark)
-        ended = await _first(child.wait(), self.stop.wait(), timeout_s=run.job.minutes * 60)
-        if not ended:
-            self.remark(f"{run.name}: stopped after {run.job.minutes:g} min")
-        code = await child.end(STOP_S)
+        try:
+            if not await first_of(child.wait(), self.stop.wait(), timeout_s=run.job.minutes * 60):
+                self.remark(f"{run.title}: stopped after {run.job.minutes:g} min")
+        finally:  # whatever happens to the night, a place is released after its pytest
+            code = await child.end(STOP_S)
         mark.unlink(missing_ok=True)
-        self.log(f"{run.name}: pytest ended with {code}")
+        self.log(f"{run.title}: pytest ended with {code}")
         return code
 
     # --- results --------------------------------------------------------------------------------------------
@@ -287,15 +308,16 @@ class Night:
 
     def _examine(self, run: JobRun, reason: str) -> None:
         """Quarantine and report a board that gave no verdict in all attempts."""
-        found = self._found(run)
+        found = self._records(run).state
         if found.unusable:
             why = found.reason or reason
-            self.history.quarantine(run.place, self.now().isoformat(" ", "minutes"), why)
+            utc = self.now().isoformat(" ", "minutes")
+            self._kept(lambda: self.history.quarantine(run.place, utc, why), None)
             words = f"mpbench nightly {self.plan.path} --readmit {run.place}"
             self.remark(f"place {run.place} is quarantined until `{words}`: {why}")
 
-    def _found(self, run: JobRun) -> Resumed:
-        return of_runs(self._runs(run))
+    def _records(self, run: JobRun) -> UnitRecords:
+        return UnitRecords.read(self._runs(run), run.title)
 
     def _runs(self, run: JobRun) -> Path:
         return self.directory / "runs" / run.name
@@ -304,31 +326,40 @@ class Night:
         return self.directory / "logs" / f"{run.name}.log"
 
     def _merge(self) -> int:
-        """Write the page, remember trends, remove old nights; the exit code of the worst verdict."""
-        runs = in_order([read(log.parent) for log in sorted((self.directory / "runs").glob(f"*/*/{LOG}"))])
+        """Write the page, remember trends, remove old nights; the exit code of the verdict."""
+        units = self._units()
+        runs = in_order([run for unit in units for run in unit.runs])
         if self.stop.is_set():
             self.remarks.append(f"ended early: {self.why}")
-        past = [p for p in self.history.points() if p.run not in {run.id for run in runs}]
-        page = publish.write_runs(runs, self.directory, past, self.remarks)
-        self.history.remember(point(run) for run in page.runs)
+        others = [*self.others, *(unit.judgement for unit in units if unit.damaged or not unit.runs)]
+        known = {run.id for run in runs}
+        past = [p for p in self._kept(self.history.points, list[Point]()) if p.run not in known]
+        page = publish.write_runs(runs, self.directory, past, self.remarks, others)
+        self._kept(lambda: self.history.remember(point(run) for run in page.runs), None)
+        self.journal.add("verdict", verdict=page.verdict.value, causes="\n".join(page.causes))
         if not self.stop.is_set():
             self.journal.add("end")
         for night in outdated(self.plan, self.directory):
             shutil.rmtree(night, ignore_errors=True)
         self.log(f"verdict {page.verdict.value}: {', '.join(f'{n} {v.value}' for v, n in page.counts)}")
         self.log(f"report: {self.directory / publish.INDEX}")
-        code = Judgement(page.verdict).exit_code
-        return 3 if code in (0, 5) and self.incomplete else code
+        return Judgement(page.verdict).exit_code
 
+    def _units(self) -> list[UnitRecords]:
+        """The units of the plan, and those of which a killed night left records."""
+        found = {run.name: self._records(run) for run in self.runs}
+        for directory in sorted((self.directory / "runs").glob("*")):
+            if directory.name not in found:
+                found[directory.name] = UnitRecords.read(directory, "")
+        return list(found.values())
 
-async def _first(*waits: Awaitable[object], timeout_s: float | None = None) -> bool:
-    """Whether one of them ended in time. Coroutines that did not are cancelled, tasks go on."""
-    tasks = [asyncio.ensure_future(wait) for wait in waits]
-    done, pending = await asyncio.wait(tasks, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
-    for task, wait in zip(tasks, waits, strict=True):
-        if task in pending and task is not wait:
-            task.cancel()
-    return bool(done)
+    def _kept(self, use: Callable[[], T], otherwise: T) -> T:
+        """The result of a use of the history; a history that fails costs its trends, and not the night."""
+        try:
+            return use()
+        except InfrastructureError as fault:
+            self.remark(f"the history of the nights cannot be used: {fault}")
+            return otherwise
 
 
 def run(plan: NightPlan, log: Log) -> int:
@@ -341,16 +372,22 @@ def run(plan: NightPlan, log: Log) -> int:
         if journal.resumed:
             log(f"resuming {journal.directory}")
         try:
-            history = History(plan.reports / "history.sqlite")
-            return asyncio.run(_with_signals(plan, log, history, journal))
+            history, lost = History.opened(plan.reports / "history.sqlite", time.time())
+            return asyncio.run(_with_signals(plan, log, history, journal, lost))
         finally:
             journal.close()
 
 
-async def _with_signals(plan: NightPlan, log: Log, history: History, journal: NightJournal) -> int:
-    """Run the night; SIGINT or SIGTERM ends it after teardown, a second one changes nothing."""
+async def _with_signals(plan: NightPlan, log: Log, history: History, journal: NightJournal, lost: str) -> int:
+    """Run the night; SIGINT, SIGTERM or SIGHUP ends it after teardown, a second one changes nothing.
+
+    lost: what became of an earlier history, "" for nothing
+    """
     night = Night(plan, log, Coordinator(plan.coordinator), history, journal)
+    for text in filter(None, (lost, journal.note)):
+        night.remark(text)
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, night.end, f"{number.name} was received")
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+            loop.add_signal_handler(number, night.end, f"{number.name} was received")
     return await night.run()

@@ -12,6 +12,7 @@ from mpbench.core import files
 from mpbench.core.errors import UsageError
 from mpbench.core.files import os_errors, write_whole
 from mpbench.core.record import EVIDENCE, LOG, Run, read
+from mpbench.core.verdict import Judgement
 from mpbench.report import exports, junit, page
 from mpbench.report.manifest import MANIFEST, SIGNATURES
 from mpbench.report.model import Page
@@ -56,31 +57,41 @@ def write_again(directory: Path) -> Path:
     sources = read_sources(directory)
     runs = sources.runs(directory)
     check_output([run.directory for run in runs], directory)
-    write_runs(runs, directory, sources.history, sources.remarks)
+    write_runs(runs, directory, sources.history, sources.remarks, sources.others)
     return directory / INDEX
 
 
 @_keeping()
 def write_runs(
-    runs: Sequence[Run], output: Path, history: Iterable[Point] = (), remarks: Iterable[str] = ()
+    runs: Sequence[Run],
+    output: Path,
+    history: Iterable[Point] = (),
+    remarks: Iterable[str] = (),
+    others: Iterable[Judgement] = (),
 ) -> Page:
-    """Report on runs that were read already; as write(), but returns what the page shows."""
-    history, remarks = list(history), list(remarks)
-    shown, made = rendered(runs, history, remarks)
+    """Report on runs that were read already; as write(), but returns what the page shows.
+
+    others: what counts for the verdict beside the runs, as units without a run
+    """
+    history, remarks, others = list(history), list(remarks), list(others)
+    shown, made = rendered(runs, history, remarks, others)
     with os_errors(f"cannot write the report to {output}"):
         for run in runs:
             _bring_evidence(run, output)
-        write_sources(runs, output, history, remarks)
+        write_sources(runs, output, history, remarks, others)
         for name, content in made.items():
             write_whole(output / name, content)
     return shown
 
 
 def rendered(
-    runs: Sequence[Run], history: Iterable[Point] = (), remarks: Iterable[str] = ()
+    runs: Sequence[Run],
+    history: Iterable[Point] = (),
+    remarks: Iterable[str] = (),
+    others: Iterable[Judgement] = (),
 ) -> tuple[Page, dict[str, bytes]]:
     """What the page shows, and the content of every file that is made of it, by name, the page last."""
-    shown = summarize(runs)
+    shown = summarize(runs, others)
     texts = {
         CSV: exports.measurements(shown),
         SUMMARY: exports.summary(shown),

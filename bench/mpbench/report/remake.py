@@ -38,7 +38,7 @@ def remake(directory: Path, tree: Tree) -> Remade:
     """The report again. UsageError: no record, or one that cannot be read."""
     sources = read_sources(directory)
     runs = dict(zip(sources.records, sources.runs(directory), strict=True))
-    page, made = publish.rendered(list(runs.values()), sources.history, sources.remarks)
+    page, made = publish.rendered(list(runs.values()), sources.history, sources.remarks, sources.others)
     files = {name: _sha256(content) for name, content in made.items()}
     for name, run in runs.items():
         files |= _of_run(name, run, tree)

@@ -231,7 +231,8 @@ def _changes(manifest: Manifest, tree: Tree) -> Iterator[str]:
 def _against_record(directory: Path, manifest: Manifest) -> Iterator[str]:
     """A line for everything that the manifest states and the record does not."""
     try:
-        page = summarize(read_sources(directory).runs(directory))
+        sources = read_sources(directory)
+        page = summarize(sources.runs(directory), sources.others)
     except UsageError as e:
         yield f"the record cannot be read: {e}"
         return

@@ -15,8 +15,10 @@ from attrs import asdict, frozen
 
 from mpbench.core.codec import structure
 from mpbench.core.errors import UsageError
+from mpbench.core.facts import Verdict
 from mpbench.core.files import LINES_LIMIT_BYTES, read_bounded, write_whole
 from mpbench.core.record import LOG, Run, read
+from mpbench.core.verdict import Judgement
 from mpbench.report.trend import Point
 
 SOURCES = "sources.json"
@@ -32,6 +34,7 @@ class Sources:
     records: tuple[str, ...] = (LOG,)
     remarks: tuple[str, ...] = ()
     history: tuple[Point, ...] = ()
+    others: tuple[Judgement, ...] = ()
 
     def runs(self, directory: Path) -> list[Run]:
         """The records, read. UsageError: missing, or broken."""
@@ -65,16 +68,25 @@ def load_json(path: Path, limit_bytes: int) -> Any:
 
 
 def write_sources(
-    runs: Sequence[Run], output: Path, history: Iterable[Point], remarks: Iterable[str]
+    runs: Sequence[Run],
+    output: Path,
+    history: Iterable[Point],
+    remarks: Iterable[str],
+    others: Iterable[Judgement],
 ) -> None:
     """Bring records that are elsewhere, and write the sources where the record alone is not enough."""
-    found = Sources(tuple(_bring(run, output) for run in runs), tuple(remarks), tuple(history))
+    found = Sources(tuple(_bring(run, output) for run in runs), tuple(remarks), tuple(history), tuple(others))
     path = output / SOURCES
     if found == Sources():
         path.unlink(missing_ok=True)
         return
-    content = {"version": VERSION} | asdict(found)
-    write_whole(path, (json.dumps(content, indent=1, ensure_ascii=True) + "\n").encode())
+    write_whole(path, (json.dumps(_content(found), indent=1, ensure_ascii=True) + "\n").encode())
+
+
+def _content(found: Sources) -> dict[str, Any]:
+    return {"version": VERSION} | asdict(
+        found, value_serializer=lambda _, __, value: value.value if isinstance(value, Verdict) else value
+    )
 
 
 def _bring(run: Run, output: Path) -> str:
@@ -94,7 +106,7 @@ def _sources(content: Any) -> Sources:
     if type(content) is not dict or content.get("version") != VERSION:
         raise ValueError(f"expected an object of version {VERSION}")
     found = structure(content, Sources)
-    if json.loads(json.dumps({"version": VERSION} | asdict(found))) != content:
+    if json.loads(json.dumps(_content(found))) != content:
         raise ValueError("it has other fields")
     for name in found.records:
         parts = PurePosixPath(name).parts

@@ -24,6 +24,7 @@ from mpbench.core.lines import (
 from mpbench.core.record import Run
 from mpbench.core.verdict import (
     NOT_STARTED,
+    Judgement,
     RunOutcome,
     by_execution,
     counting,
@@ -53,12 +54,12 @@ from mpbench.report.model import (
 from mpbench.report.signing import operator_notes, waived
 
 
-def summarize(runs: Iterable[Run], causes: Iterable[str] = ()) -> Page:
-    """One page about several runs. causes: what else was planned and did not run; see core.verdict."""
+def summarize(runs: Iterable[Run], others: Iterable[Judgement] = ()) -> Page:
+    """One page about several runs. others: of what counts beside them, as units without a run."""
     known = tuple(runs)
     views = _in_columns(_labelled(tuple(_run(number, run) for number, run in enumerate(known))))
     units = _units(views)
-    whole = of_several((of_unit([v.outcome for v in unit]) for unit in units), causes)
+    whole = of_several([*(of_unit([v.outcome for v in unit]) for unit in units), *others])
     judged = {v.number: v for unit in units for v in _judged(unit)}
     views = tuple(judged[v.number] for v in views)
     columns = tuple(dict.fromkeys((v.column, views[v.column].label, t.core) for v in views for t in v.tests))
