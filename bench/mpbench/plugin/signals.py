@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Signals that end a run on a board: the first one as Ctrl-C does, with every teardown; others are ignored.
 
-Without this a SIGTERM would end the process without teardown, and a second Ctrl-C would interrupt it.
+Without this SIGTERM, and SIGHUP of a terminal that is closed, would end the process without teardown, and a
+second Ctrl-C would interrupt it.
 """
 
 import contextlib
@@ -14,22 +15,24 @@ from typing import Any
 import pytest
 from attrs import define, field
 
-NUMBERS = (signal.SIGINT, signal.SIGTERM)
+NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 TERMINAL = "/dev/tty"
 SHUTTING_DOWN = b"\nmpbench: already shutting down; waiting for teardown\n"
 
 
 @define
 class SignalHandler:
-    """Handler of both signals. over: only teardown is left, which is not interrupted."""
+    """Handler of the signals. over: only teardown is left, which is not interrupted."""
 
     over: bool = False
     _before: dict[int, Any] = field(factory=dict)
 
     def install(self) -> None:
-        """Handle the signals; Python allows that in the main thread only."""
+        """Handle the signals; Python allows that in the main thread only. nohup: SIGHUP stays ignored."""
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self) for number in NUMBERS}
+            ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+            numbers = [number for number in NUMBERS if number != signal.SIGHUP or not ignored]
+            self._before = {number: signal.signal(number, self) for number in numbers}
 
     def restore(self) -> None:
         """Restore the handlers that were there before."""
