@@ -18,6 +18,7 @@ from attrs import asdict, evolve
 from mpbench.board import stress
 from mpbench.board.trace import raw_trace
 from mpbench.board.trace.recorder import leftovers
+from mpbench.core.facts import METHOD
 from mpbench.core.histogram import BUCKET_ERROR, interval
 from mpbench.core.shared_files import SHARED
 from mpbench.notification import collect, run
@@ -70,7 +71,7 @@ def test_three_methods_agree(notifications):
         found = comparable(notifications, trace, 300)
     by_kernel, by_raw, by_text = (found[name] for name in (HISTOGRAM, RAW, TEXT))
     for result in found.values():
-        notifications.record(result, {"method": result.method})
+        notifications.record(result, {METHOD: result.method})
     for result in (by_raw, by_text):
         explained = [o for o in result.outliers if o.ran]
         assert explained
@@ -115,7 +116,7 @@ def test_without_histograms(notifications):
     """Without hist triggers, events are recorded one by one, and every interrupt is explained."""
     other = evolve(notifications, found=evolve(notifications.found, histograms=False), trace=None)
     found = other.run(UNDER_LOAD)
-    other.record(found, {"method": found.method})
+    other.record(found, {METHOD: found.method})
     assert found.method == RAW
     assert found.balance.holds
     assert found.counts.ended >= UNDER_LOAD

@@ -43,7 +43,7 @@ from mpbench.report import publish as report
 from mpbench.report.excerpt import MAX_LINES, MAX_WIDTH, excerpt
 from mpbench.report.model import ASKED, without_core
 from mpbench.report.summarize import shown, summarize
-from mpbench.report.tables import UNREPORTED, table
+from mpbench.report.tables import UNREPORTED, provenance
 from mpbench.report.trend import Point, trends
 
 CLOCK = Clock(utc_s=lambda: 1_795_000_000.0, mono_ns=lambda: 42)
@@ -155,7 +155,7 @@ def test_the_page_shows_verdict_provenance_fields_and_evidence(tmp_path):
     text = Elements(html_of(sample(tmp_path), tmp_path)).text
     for expected in ("FAIL", "Linux 6.12.107", "A flipped byte is refused.", "0xffff000f", "0xffff3072",
                      "[    1.500002] stm32-rproc m33: TA load failed", "Fails to load segment", "differs",
-                     "testcases/test_deploy.py::test_flip"):  # fmt: skip
+                     "testcases/test_deploy.py", "test_flip"):  # fmt: skip
         assert expected in text
     assert "crng init" not in text
     assert "SUBSYSTEM" not in text
@@ -479,28 +479,28 @@ def test_requirements_are_traced_to_verdicts(tmp_path):
 
 
 def test_boards_stand_side_by_side(tmp_path):
-    """What differs between two boards is marked, and their measurements stand beside each other."""
+    """What differs between two boards is marked, in the group of its kind."""
     runs = [
-        run_of(
-            tmp_path, f"r{n}", {"t0": "PASS"}, entries={"soc_revision": rev, "kernel": "6.12"}, value=value
-        )
-        for n, rev, value in ((1, "REV.A", 5.0), (2, "REV.B", 10.0))
+        run_of(tmp_path, f"r{n}", {"t0": "PASS"}, entries={"soc_revision": rev, "kernel": "6.12"})
+        for n, rev in ((1, "REV.A"), (2, "REV.B"))
     ]
-    found = table(summarize(runs))
-    assert {"kernel", "soc_revision", "bench", "command"} <= {e.name for e in found.provenance}
-    assert [e.name for e in found.provenance if e.differs] == ["soc_revision"]
-    (measured,) = found.measurements
-    assert [(v.text, v.ratio) for v in measured.values] == [("5", ""), ("10", "x 2")]
-    assert measured.limits == "≤ 10"
+    groups = provenance(summarize(runs))
+    assert [(group.name, [row.name for row in group.rows]) for group in groups] == [
+        ("Board", ["soc_revision"]),
+        ("Software", ["kernel"]),
+        ("Run", ["bench", "command"]),
+    ]
+    assert [row.name for group in groups for row in group.rows if row.differs] == ["soc_revision"]
 
 
 def test_what_a_board_does_not_say_is_on_its_page(tmp_path):
-    """Whoever signs sees that a board named no serial number, no revision, no TF-A."""
+    """Whoever signs sees that a board named no serial number, no revision, no TF-A; once per group."""
     run = run_of(tmp_path, "r1", {"t0": "PASS"}, entries={"model": "a board", "place": "p"})
-    said = {e.name: e.values[0] for e in table(summarize([run])).provenance}
+    groups = provenance(summarize([run]))
+    said = {row.name: row.values[0] for group in groups for row in group.rows}
     assert (said["model"], said["place"]) == ("a board", "p")
-    assert {n for n, text in said.items() if text == UNREPORTED} == set(ASKED) - {"model"}
-    assert page.render(summarize([run])).count(UNREPORTED) == len(ASKED) - 1
+    assert {name for group in groups for name in group.unreported} == set(ASKED) - {"model"}
+    assert page.render(summarize([run])).count(UNREPORTED) == 2
 
 
 def test_trends_need_runs_of_the_same_kind():
@@ -545,37 +545,6 @@ def test_the_committed_sample_shows_what_a_page_can(tmp_path):
     links = {v for v in text.values if v.startswith("evidence/")}
     assert links
     assert all((tmp_path / link).is_file() for link in links)
-
-
-def test_two_boards_and_two_tests_lose_no_measurement(tmp_path):
-    """Equal names of two tests, or of one test twice, have a row each; limits are those of each run."""
-    record = Record(new_directory(tmp_path, "mp25", CLOCK), "r1", CLOCK)
-    record.append(RunStart(target="mp25", command=(), bench="0.1.0", continues=None))
-    rows = [("t0", 5, 10, "PASS"), ("t0", 6, 10, "PASS"), ("t1", 99, 10, "FAIL"), ("t1", 7, None, None)]
-    for test, value, high, verdict in rows:
-        record.append(MeasurementLine("latency", value, "ms", "", high=high, verdict=verdict, test=test))
-    record.close()
-    found = table(summarize([read(record.directory)])).measurements
-    assert [(m.test, m.values[0].text, m.limits, m.verdict and m.verdict.value) for m in found] == [
-        ("t0", "5", "≤ 10", "PASS"),
-        ("t0 (2)", "6", "≤ 10", "PASS"),
-        ("t1", "99", "≤ 10", "FAIL"),
-        ("t1 (2)", "7", "no limit", None),
-    ]
-
-
-def test_limits_that_differ_are_shown_with_their_values(tmp_path):
-    """Two runs with other limits share a row; each value has its own limits, the verdict is the worst."""
-    runs = []
-    for name, high, verdict in (("r1", 10, "PASS"), ("r2", None, None)):
-        record = Record(new_directory(tmp_path, name, CLOCK), name, CLOCK)
-        record.append(RunStart(target=name, command=(), bench="0.1.0", continues=None))
-        record.append(MeasurementLine("latency", 5, "ms", "", high=high, verdict=verdict, test="t"))
-        record.close()
-        runs.append(read(record.directory))
-    (row,) = table(summarize(runs)).measurements
-    assert (row.limits, row.verdict) == ("", Verdict.PASS)
-    assert [value.limits for value in row.values] == ["≤ 10", "no limit"]
 
 
 @pytest.mark.parametrize("good", [True, False])

@@ -57,7 +57,7 @@ def run_with(tmp_path, *more: RecordLine, run="r1", target="mp25", verdicts=("PA
 
 def text_of(*runs: Run) -> str:
     """The page without its tags, on one line."""
-    html = page.render(summarize(runs))
+    html = page.render(summarize(runs)).replace("<wbr>", "")
     return " ".join(re.sub(r"<[^>]*>", " ", html[html.index("<body>") :]).split())
 
 

@@ -144,6 +144,12 @@ def measured(name: str, statistic: str, conditions: Mapping[str, str]) -> str:
     return name + (f", {statistic}" if statistic else "") + (f" ({more})" if more else "")
 
 
+METHOD = "method"
+"""Condition of figures that several methods took of the same: they are compared with each other."""
+
+BY_BASELINE = ", by the baseline's"
+"""End of the name of a figure that is a multiple of the same figure of an earlier run."""
+
 NO_LIMIT = "no limit"
 """Limits of a figure that nothing bounds, and the word in place of its verdict."""
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from attrs import astuple, evolve, field, frozen
 
-from mpbench.core.facts import Measurement
+from mpbench.core.facts import BY_BASELINE, Measurement
 from mpbench.core.histogram import Histogram, interval
 from mpbench.core.lines import OutlierSample
 from mpbench.core.statistics import PERCENTILES, Z_99, least_n
@@ -261,7 +261,7 @@ class Shift:
         """
         source = f"{self.word}: lower bound of the 99 % interval by the upper bound of the baseline's"
         return Measurement(
-            f"{LATENCY}, by the baseline's", self.now_ns[0] / self.baseline_ns[1], "x", source,
+            LATENCY + BY_BASELINE, self.now_ns[0] / self.baseline_ns[1], "x", source,
             None, slower, (slower - 1) / slower,
             statistic=self.statistic, n=self.n, conditions={"segment": SEGMENTS[self.segment]},
         )  # fmt: skip

@@ -144,13 +144,13 @@ def histogram(line: HistogramLine) -> Figure:
     if not buckets:
         return Figure("histogram", line.name, line.source, "no samples")
     low, high = buckets[0][0], buckets[-1][1]
-    place = _axis(low, high)
-    merged = _merged(buckets, place)
-    most = max(n for _, _, n in merged)
-    bars = tuple(_column(a, b, n, most) for a, b, n in merged)
+    place = axis(low, high)
+    columns = merged(buckets, place, (WIDTH - LEFT) // MAX_BUCKETS)
+    most = max(n for _, _, n in columns)
+    bars = tuple(_column(a, b, n, most) for a, b, n in columns)
     alt = f"{total} samples from {number(low)} to {number(high)} {unit}; {quantiles(buckets, unit)}"
     x = tuple(Tick(place(v), f"{number(v)} {unit}") for v in _decades(low, high))
-    y = tuple(Tick(_log_height(n, most), f"{n:,}".replace(",", " ")) for n in _powers(most))
+    y = tuple(Tick(log_height(n, most), f"{n:,}".replace(",", " ")) for n in _powers(most))
     return Figure("histogram", line.name, line.source, alt, bars, x=_apart(x, 70), y=_apart(y))
 
 
@@ -164,20 +164,20 @@ def quantiles(buckets: Sequence[tuple[float, float, int]], unit: str) -> str:
     return ", ".join(found) + f" {unit}"
 
 
-def _axis(low: float, high: float) -> Callable[[float], int]:
+def axis(low: float, high: float, left: int = LEFT, right: int = WIDTH) -> Callable[[float], int]:
     """x of a value; logarithmic over more than a decade."""
     if low >= 0 and high > 10 * max(low, 1e-12):
         shift = max(low, high / 1e4, 1e-12)
         span = math.log(high / shift) or 1.0
-        return lambda v: LEFT + round(math.log(max(v, shift) / shift) / span * (WIDTH - LEFT))
-    return lambda v: LEFT + round((v - low) / ((high - low) or 1.0) * (WIDTH - LEFT))
+        return lambda v: left + round(math.log(max(v, shift) / shift) / span * (right - left))
+    return lambda v: left + round((v - low) / ((high - low) or 1.0) * (right - left))
 
 
-def _merged(
-    buckets: Sequence[tuple[float, float, int]], place: Callable[[float], int]
+def merged(
+    buckets: Sequence[tuple[float, float, int]], place: Callable[[float], int], least: int
 ) -> list[tuple[int, int, int]]:
-    """Buckets as columns (from, to, count); those narrower than a column share one."""
-    least, found = (WIDTH - LEFT) // MAX_BUCKETS, list[tuple[int, int, int]]()
+    """Buckets as columns (from, to, count); those narrower than `least` share one."""
+    found = list[tuple[int, int, int]]()
     for low, high, n in buckets:
         a, b = place(low), max(place(high), place(low) + 1)
         if found and a < found[-1][0] + least:
@@ -188,13 +188,13 @@ def _merged(
 
 
 def _column(a: int, b: int, n: int, most: int) -> Bar:
-    top = _log_height(n, most)
+    top = log_height(n, most)
     return Bar(a, top, max(1, b - a), PLOT - top)
 
 
-def _log_height(n: int, most: int) -> int:
-    """One is seen as well: it has a tenth of a decade."""
-    return round(PLOT - (math.log10(n) + 0.1) / (math.log10(most) + 0.1) * PLOT)
+def log_height(n: int, most: int, tall: int = PLOT) -> int:
+    """y of a count; one is seen as well: it has a tenth of a decade."""
+    return round(tall - (math.log10(n) + 0.1) / (math.log10(most) + 0.1) * tall)
 
 
 def _powers(most: int) -> list[int]:

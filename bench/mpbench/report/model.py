@@ -12,6 +12,7 @@ from mpbench.core.lines import MeasurementLine, WaiverLine
 from mpbench.core.verdict import EVIDENCE, Execution, RunOutcome, Selection
 from mpbench.report.excerpt import Excerpt
 from mpbench.report.figures import Figure
+from mpbench.report.quantities import Quantity
 
 BOARD = "board"
 """Column of the tests that concern no single core."""
@@ -73,6 +74,7 @@ class Case:
     steps: tuple[ShownStep, ...]
     measurements: tuple[MeasurementLine, ...]
     figures: tuple[Figure, ...]
+    quantities: tuple[Quantity, ...] = ()
     superseded: bool = False
     waivers: tuple[WaiverLine, ...] = ()
     execution: int = 1
@@ -163,6 +165,10 @@ class Group:
     def verdict(self) -> Verdict:
         return overall(case.verdict for _, case in self.cases if not case.superseded)
 
+    @property
+    def counts(self) -> tuple[tuple[Verdict, int], ...]:
+        return count(case.verdict for _, case in self.cases if not case.superseded)
+
 
 @frozen
 class Requirement:
@@ -211,6 +217,11 @@ class Page:
     @property
     def counts(self) -> tuple[tuple[Verdict, int], ...]:
         return count(test.verdict for test in self.cases)
+
+    @property
+    def ran(self) -> int:
+        """Test cases that were executed."""
+        return sum(case.verdict not in (Verdict.NOT_RUN, Verdict.BLOCKED) for case in self.cases)
 
     @property
     def measured(self) -> tuple[tuple[Verdict | None, int], ...]:

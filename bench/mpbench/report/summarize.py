@@ -51,6 +51,8 @@ from mpbench.report.model import (
     ShownField,
     ShownStep,
 )
+from mpbench.report.prose import prose
+from mpbench.report.quantities import quantities
 from mpbench.report.signing import operator_notes, waived
 
 
@@ -233,16 +235,17 @@ def _test(anchor: str, proofs: Proofs, lines: list[TestLine]) -> Case:
         anchor=anchor,
         name=first.test,
         core=start.core or BOARD,
-        title=start.title,
+        title=prose(start.title),
         requirements=start.requirements,
         verdict=found.verdict,
-        reason=found.reason,
+        reason=prose(found.reason),
         duration_ms=last.duration_ns / 1e6 if isinstance(last, TestEnd) else 0.0,
         boot=last.head.boot or "",
         epoch=last.head.epoch or "",
         steps=tuple([_step(proofs, line) for line in lines if isinstance(line, StepLine)]),
         measurements=tuple([line for line in lines if isinstance(line, MeasurementLine)]),
         figures=tuple([figure(line) for line in lines if type(line) in FIGURES]),
+        quantities=quantities(lines),
     )
 
 
