@@ -115,7 +115,7 @@ def test_sign_warns_of_what_the_loader_would_refuse(desk, capsys):
             ["sign", "--key", "k.pem", "--plat-tlv", "SBOOTADDR", "0x80000000", "-o", "o", "fw.elf"],
             "--plat-tlv SBOOTADDR=0x80000000: 'SBOOTADDR' is neither a number nor one of BOOTADDR, BOOTSEC",
         ),
-        (["inspect", "fw.elf"], "fw.elf: offset 0x0: magic"),
+        (["inspect", "p.pem"], "p.pem: offset 0x0: magic"),
         (["predict", "fw.sign.bin", "--trust-signature", "--core", "0x"], "no core '0x'; it has"),
         (["inspect", "fw.sign.bin", "--key", "fw.elf"], "fw.elf: no key in PEM form"),
         (["predict", "fw.sign.bin"], "--key FILE, or --trust-signature"),

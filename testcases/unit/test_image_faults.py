@@ -149,7 +149,7 @@ def test_inspect_shows_segments_hashes_and_resource_table():
     assert elf["segments"][0]["p_paddr"] == BASE
     assert elf["segments"][0]["hash"] == elf["segments"][0]["signed_hash"]
     assert elf["resource_table"]["entries"] == [
-        {"type": "trace", "offset": 20, "da": 0x81200000, "size": 0x100}
+        {"type": "trace", "number": 2, "offset": 20, "da": 0x81200000, "len": 0x100, "name": "trace0"}
     ]
     assert json.loads(json.dumps(report)) == report
 

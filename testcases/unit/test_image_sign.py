@@ -23,6 +23,7 @@ from mpbench.image.keys import (
 )
 from mpbench.image.sign import sign
 from mpbench.image.strip import strip
+from mpbench.image.table_advice import LoadableMemory
 from testcases.peer.elves import Elf, Segment, resource_table
 from testcases.unit.image_rig import BASE, ec_key, firmware, image, key, write_key, write_public
 
@@ -207,7 +208,7 @@ def test_an_empty_or_missing_pass_phrase_is_an_error(tmp_path):
 
 # -------------------------------------------------------------------------------------------- advice
 
-MEMORY = [advice.LoadableMemory("firmware", BASE, 0x1000)]
+MEMORY = [LoadableMemory("firmware", BASE, 0x1000), LoadableMemory("ipc", 0x81200000, 0x1000)]
 
 
 def warn(*segments: Segment, table: bytes | None = resource_table(), **kind: Any) -> list[str]:
@@ -229,16 +230,17 @@ def test_an_exidx_that_hides_a_load_is_warned_of():
 
 def test_two_loads_at_one_address_are_warned_of():
     """The second is compared with the first one's hash."""
-    (line,) = warn(Segment(BASE, b"1", 1), Segment(BASE, b"22", 2))
+    line, overlap = warn(Segment(BASE, b"1", 1), Segment(BASE, b"22", 2))
     assert "a program header of type 0x1" in line
+    assert "overlap: the later one in the file wins" in overlap
 
 
 def test_segments_outside_the_memory_are_warned_of():
     """The line names the segment and the memory there is."""
     (line,) = warn(Segment(BASE + 0xFFF, b"12", 2))
-    assert (
-        line
-        == "fw: segment 0x80100fff..0x80101001 is outside the core's memory (firmware 0x80100000..0x80101000)"
+    assert line == (
+        "fw: segment 0x80100fff..0x80101001 is outside the core's memory "
+        "(firmware 0x80100000..0x80101000, ipc 0x81200000..0x81201000)"
     )
 
 

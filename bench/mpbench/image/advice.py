@@ -7,36 +7,37 @@ counts), elf_parser.c (e32_parser_find_rsc_table: no section headers, no firmwar
 
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from attrs import frozen
+from cryptography.hazmat.primitives.asymmetric import ec
 from elftools.elf.elffile import ELFFile
 
 from mpbench import layout
 from mpbench.image.keys import PublicKey, is_default_key
 from mpbench.image.sign import program_headers
+from mpbench.image.table_advice import LoadableMemory, overlaps, table_warnings, vector_warnings
 
 SEGMENTS_IN_4_KIB = 24
 """Program headers that fit the TA's default heap of 4 KiB (measured on the virtual board)."""
 
 
-@frozen
-class LoadableMemory:
-    """A range of the core's memory: name, device address, bytes."""
-
-    name: str
-    da: int
-    size: int
-
-
 def warnings(
-    elfs: Sequence[bytes], names: Sequence[str], key: PublicKey, memory: Sequence[LoadableMemory] = ()
+    elfs: Sequence[bytes],
+    names: Sequence[str],
+    key: PublicKey,
+    memory: Sequence[LoadableMemory] = (),
+    plat_tlvs: Mapping[int, bytes] | None = None,
 ) -> list[str]:
     """One line per problem, empty for none."""
     lines = []
     if is_default_key(key):
         lines.append(
             "this is OP-TEE's public default key: anybody can sign firmware for a board that accepts it"
+        )
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        lines.append(
+            "an ECDSA key: upstream's OP-TEE verifies RSA only on STM32MP and answers 0xffff000a; "
+            "ST's takes ECDSA with a key in PKEYINFO"
         )
     named = list(zip(elfs, names, strict=True))
     headers = [(name, head, elf) for elf, name in named for head in program_headers(elf, name)]
@@ -47,7 +48,10 @@ def warnings(
             f"{len(headers)} program headers: more than {SEGMENTS_IN_4_KIB} may need a larger heap in the TA "
             "(CFG_REMOTEPROC_TA_HEAP_SIZE)"
         )
-    return lines + resource_tables(elfs, names)
+    lines += resource_tables(elfs, names)
+    for elf, name in named:
+        lines += [*table_warnings(elf, name, memory), *overlaps(elf, name)]
+    return lines + list(vector_warnings(elfs[-1], names[-1], memory, plat_tlvs or {}))
 
 
 def hidden(headers: Sequence[tuple[str, tuple[int, ...], bytes]]) -> list[str]:

@@ -2,13 +2,18 @@
 """Commands about signed images: sign, inspect."""
 
 import argparse
+import hashlib
 import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from mpbench.core.errors import UsageError
 from mpbench.layout import SignType, Tlv
+
+if TYPE_CHECKING:
+    from mpbench.image.keys import PrivateKey, Signer
 
 KEY_TYPES = {"RSA": SignType.RSASSA_PKCS1_V1_5_SHA256, "ECC": SignType.ECDSA_P256_SHA256}
 """The script's names of key types. Ref: OP-TEE scripts/sign_rproc_fw.py, ENUM_SIGNATURE_TYPE"""
@@ -23,9 +28,10 @@ def add_commands(
 ) -> None:
     """Add `sign` and `inspect`; memory_of: looks up `sign --core`."""
     _add_sign(subparsers, memory_of)
-    what = "content of a signed image, and integrity coverage by byte range"
+    what = "content of a signed image with its integrity coverage, of an ELF, or of a core dump"
     one = subparsers.add_parser("inspect", help=what)
     one.add_argument("image", type=Path)
+    one.add_argument("--against", type=Path, metavar="FILE", help="show what differs from this file instead")
     what = "public key to check the signature with; repeatable"
     one.add_argument("--key", type=Path, action="append", default=[], help=what)
     one.add_argument("--json", action="store_true", help="print JSON")
@@ -50,7 +56,15 @@ def _add_sign(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]",
     )
     what = "check that the key is of this type; it decides the type itself"
     one.add_argument("--key-type", "--key_type", choices=tuple(KEY_TYPES), help=what)
-    one.add_argument("-o", "--output", "--out", type=Path, required=True, help="signed image to write")
+    one.add_argument("-o", "--output", "--out", type=Path, help="signed image to write")
+    elsewhere = one.add_mutually_exclusive_group()
+    what = "write the SHA-256 that a signer elsewhere has to sign; --key is the public key"
+    elsewhere.add_argument("--digest-out", type=Path, metavar="FILE", help=what)
+    what = (
+        "the signature that was made elsewhere (RSA PKCS #1 v1.5; ECDSA raw or DER); --key is the public key"
+    )
+    elsewhere.add_argument("--signature-in", type=Path, metavar="FILE", help=what)
+    one.add_argument("--strict", action="store_true", help="a warning is an error: nothing is written")
     one.add_argument("--core", help="check that the segments lie in this core's memory")
     what = "the board's profile, for --core (default: $MPBENCH_PROFILE; there is no other)"
     one.add_argument("--profile", metavar="NAME|FILE", help=what)
@@ -101,34 +115,67 @@ def of_script(words: Sequence[str]) -> list[str]:
 def _sign(args: argparse.Namespace, memory_of: MemoryOf) -> int:
     from mpbench.core.files import check_output, read_bounded, stream_of, write_output
     from mpbench.image import advice
-    from mpbench.image.files import open_key
-    from mpbench.image.sign import sign, sign_type
+    from mpbench.image.sign import sign
     from mpbench.image.strip import strip
+    from mpbench.image.table_advice import LoadableMemory
 
     files = [*args.elf, *args.ins]
     if not files:
         raise UsageError("no ELF file to sign; `mpbench sign --help` shows how")
-    inputs = [*files, args.key, args.key_info, args.passphrase_file]
+    output = args.digest_out or args.output
+    if output is None or (args.digest_out and args.output):
+        raise UsageError("give the file to write: -o IMAGE for a signed image, or --digest-out FILE alone")
+    inputs = [*files, args.key, args.key_info, args.passphrase_file, args.signature_in]
     inputs += [Path(args.profile)] if args.profile else []
-    check_output(args.output, inputs)  # before the pass phrase is asked for
-    key = open_key(args.key, args.passphrase_file, args.passphrase_env)
-    if args.key_type and KEY_TYPES[args.key_type] is not sign_type(key):
-        (found,) = set(KEY_TYPES) - {args.key_type}
-        raise UsageError(f"{args.key}: a key of type {found}, not {args.key_type} as --key-type has it")
+    check_output(output, inputs)  # before the pass phrase is asked for
+    key = _signer(args)
     names = [str(path) for path in files]
     elfs = [read_bounded(path) for path in files]
     if args.strip:
         elfs = [strip(elf, name) for elf, name in zip(elfs, names, strict=True)]
     info = read_bounded(args.key_info) if args.key_info else None
-    image = sign(elfs, key, key_info=info, plat_tlvs=plat_tlvs(args.plat_tlv), names=names)
+    what: dict[str, Any] = {"key_info": info, "plat_tlvs": plat_tlvs(args.plat_tlv), "names": names}
+    made = _digest(elfs, key, what) if args.digest_out else sign(elfs, key, **what)
     parts = memory_of(args.profile, args.core) if args.core or args.profile else []
-    memory = [advice.LoadableMemory(*part) for part in parts]
-    for line in advice.warnings(elfs, names, key.public_key(), memory):
-        print(f"mpbench: warning: {line}", file=sys.stderr)
-    write_output(args.output, image, inputs)
-    place = sys.stderr if stream_of(args.output) == 1 else sys.stdout
-    print(f"{args.output}: {len(image)} bytes", file=place)
+    memory = [LoadableMemory(*part) for part in parts]
+    _warn(advice.warnings(elfs, names, key.public_key(), memory, what["plat_tlvs"]), strict=args.strict)
+    write_output(output, made, inputs)
+    place = sys.stderr if stream_of(output) == 1 else sys.stdout
+    print(f"{output}: {len(made)} bytes", file=place)
     return 0
+
+
+def _signer(args: argparse.Namespace) -> "PrivateKey | Signer":
+    """The private key of --key, or the public one with a signature that is or will be made elsewhere."""
+    from mpbench.core.files import read_bounded
+    from mpbench.image.detached import DetachedSignature
+    from mpbench.image.files import open_key
+    from mpbench.image.keys import load_public_key
+    from mpbench.image.sign import sign_type
+
+    if args.digest_out or args.signature_in:
+        made = read_bounded(args.signature_in) if args.signature_in else b""
+        key: PrivateKey | Signer = DetachedSignature(load_public_key(args.key), made, str(args.signature_in))
+    else:
+        key = open_key(args.key, args.passphrase_file, args.passphrase_env)
+    if args.key_type and KEY_TYPES[args.key_type] is not sign_type(key.public_key()):
+        (found,) = set(KEY_TYPES) - {args.key_type}
+        raise UsageError(f"{args.key}: a key of type {found}, not {args.key_type} as --key-type has it")
+    return key
+
+
+def _digest(elfs: Sequence[bytes], key: "PrivateKey | Signer", what: dict[str, Any]) -> bytes:
+    """SHA-256 of what the signature covers."""
+    from mpbench.image.sign import unsigned
+
+    return hashlib.sha256(unsigned(elfs, key.public_key(), **what)[0]).digest()
+
+
+def _warn(lines: Sequence[str], *, strict: bool) -> None:
+    if strict and lines:
+        raise UsageError(f"{lines[0]} (--strict: {len(lines)} in all, nothing was written)")
+    for line in lines:
+        print(f"mpbench: warning: {line}", file=sys.stderr)
 
 
 def plat_tlvs(given: list[str]) -> dict[int, bytes]:
@@ -167,11 +214,32 @@ def _plat_value(name: str, value: str, text: str) -> bytes:
 
 
 def _inspect(args: argparse.Namespace) -> int:
+    from mpbench.image.difference import as_text, differences
+
+    report, text = _report(args.image, args.key)
+    if args.against is None:
+        print(json.dumps(report, indent=2) if args.json else text)
+        return 0
+    found = list(differences(_report(args.against, args.key)[0], report))
+    if args.json:
+        print(json.dumps([{"path": p, "against": a, "image": b} for p, a, b in found], indent=2))
+    else:
+        print(f"{args.against} -> {args.image}: {len(found)} values differ")
+        print("\n".join(as_text(*row) for row in found))
+    return 0
+
+
+def _report(path: Path, keys: Sequence[Path]) -> tuple[dict[str, Any], str]:
+    """A file's report, as values and as text: a signed image's, or that of an ELF or core dump."""
     from mpbench.core.files import read_bounded
+    from mpbench.image import elf_report
     from mpbench.image.inspect import as_text, inspect
     from mpbench.image.keys import load_public_key
+    from mpbench.layout import ELF_MAGIC
 
-    keys = [(str(path), load_public_key(path)) for path in args.key]
-    report = inspect(read_bounded(args.image), str(args.image), keys)
-    print(json.dumps(report, indent=2) if args.json else as_text(report))
-    return 0
+    data = read_bounded(path)
+    if data.startswith(ELF_MAGIC):
+        report = elf_report.elf_report(data, str(path))
+        return report, elf_report.as_text(report)
+    report = inspect(data, str(path), [(str(key), load_public_key(key)) for key in keys])
+    return report, as_text(report)

@@ -10,6 +10,8 @@ from mpbench.core.errors import UsageError
 from mpbench.image.default_key import default_key
 from mpbench.image.fields import MAX_ENTRIES, ImageField, fields, header, images_at, signature_at, tlv_name
 from mpbench.image.keys import PublicKey, fingerprint, made_by
+from mpbench.image.resource_table import as_text as entry_text
+from mpbench.image.resource_table import entries
 from mpbench.layout import SignType
 
 SIGNED, HASHED, PARTLY, NONE = "signature", "hash", "hash table, in part", "none"
@@ -149,14 +151,9 @@ def resource_table(image: bytes, known: dict[str, ImageField], name: str) -> Rep
         return None
     row = dict(zip(layout.SHDR_FIELDS, layout.SHDR.unpack_from(image, head.at), strict=True))
     content = image[first.at : first.at + row["sh_size"]]
-    version, number, *_ = layout.RESOURCE_HEAD.unpack_from(content)
-    entries = []
-    for i in range(min(number, (len(content) - layout.RESOURCE_HEAD.size) // 4)):
-        offset = int.from_bytes(content[16 + 4 * i : 20 + 4 * i], "little")
-        words = [int.from_bytes(content[offset + 4 * k : offset + 4 * k + 4], "little") for k in range(3)]
-        kind = layout.RESOURCE_TYPES.get(words[0], f"type {words[0]}")
-        entries.append({"type": kind, "offset": offset, "da": words[1], "size": words[2]})
-    return {"da": row["sh_addr"], "size": row["sh_size"], "version": version, "entries": entries}
+    version = layout.RESOURCE_HEAD.unpack_from(content)[0]
+    found = {"da": row["sh_addr"], "size": row["sh_size"], "version": version}
+    return {**found, "entries": entries(content)}
 
 
 def ranges(image: bytes, known: dict[str, ImageField]) -> list[Report]:
@@ -236,8 +233,9 @@ def _segment_text(row: Report) -> str:
         fits = "hash matches"
     fits += f", encrypted, IV {row['iv']}" if "iv" in row else ""
     sizes = f"{row['p_filesz']:#x} bytes of {row['p_memsz']:#x}"
+    virtual = f" (p_vaddr {row['p_vaddr']:#010x})" if row["p_vaddr"] != row["p_paddr"] else ""
     return (
-        f"  type {row['p_type']:#x} at {row['p_paddr']:#010x}, {sizes}, "
+        f"  type {row['p_type']:#x} at {row['p_paddr']:#010x}{virtual}, {sizes}, "
         f"offset {row['p_offset']:#x}, sha256 {row['hash'][:16]}, {fits}"
     )
 
@@ -246,4 +244,4 @@ def _table_text(table: Report | None) -> list[str]:
     if table is None:
         return ["  no resource table"]
     lines = [f"  resource table at {table['da']:#010x}, {table['size']} bytes, version {table['version']}"]
-    return lines + [f"    {e['type']} at {e['da']:#010x}, {e['size']:#x}" for e in table["entries"]]
+    return lines + [f"    {line}" for e in table["entries"] for line in entry_text(e)]

@@ -6,6 +6,7 @@ An image key is RSA of 2048 to 4096 bits, as `scripts/sign_rproc_fw.py` of OP-TE
 
 import hashlib
 from pathlib import Path
+from typing import Protocol
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
@@ -24,6 +25,17 @@ from mpbench.core.files import check_private, read_bounded
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
+
+
+class Signer(Protocol):
+    """A key whose private half is not in this process."""
+
+    def public_key(self) -> PublicKey:
+        """Its public half."""
+
+    def signature(self, data: bytes) -> bytes:
+        """Raw signature of data: RSA PKCS #1 v1.5, or r and s of ECDSA P-256, over its SHA-256."""
+
 
 RSA_MIN_BITS = 2048
 RSA_MAX_BITS = 4096

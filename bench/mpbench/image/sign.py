@@ -17,13 +17,13 @@ from elftools.elf.elffile import ELFFile
 
 from mpbench import layout
 from mpbench.core.errors import UsageError
-from mpbench.image.keys import PrivateKey
+from mpbench.image.keys import PrivateKey, PublicKey, Signer
 from mpbench.layout import SignType, Tlv
 
 
 def sign(
     elfs: Sequence[bytes],
-    key: PrivateKey,
+    key: PrivateKey | Signer,
     *,
     key_info: bytes | None = None,
     plat_tlvs: Mapping[int, bytes] | None = None,
@@ -34,21 +34,29 @@ def sign(
     key_info: content of the PKEYINFO TLV; plat_tlvs: value by number, in this order, from 0x10000 on;
     names: of the ELF files in errors. UsageError: not a 32-bit little-endian ARM ELF, bad TLV.
     """
+    head, images = unsigned(elfs, key.public_key(), key_info=key_info, plat_tlvs=plat_tlvs, names=names)
+    return head + padded(signature(key, head)) + images
+
+
+def unsigned(
+    elfs: Sequence[bytes],
+    public: PublicKey,
+    *,
+    key_info: bytes | None = None,
+    plat_tlvs: Mapping[int, bytes] | None = None,
+    names: Sequence[str] | None = None,
+) -> tuple[bytes, bytes]:
+    """(header and padded TLVs, which a signature by this key covers; the images after the signature)."""
     names = names or [f"image {i + 1}" for i in range(len(elfs))]
     if not 1 <= len(elfs) <= 255:
         raise UsageError(f"{len(elfs)} ELF files; a signed image holds 1 to 255 (NUM_IMG is one byte)")
     tables = [hash_table(elf, name) for elf, name in zip(elfs, names, strict=True)]
     images = b"".join(padded(elf) for elf in elfs)
-    tlvs = tlv_area(elfs, tables, sign_type(key), key_info, plat_tlvs or {})
-    return seal(tlvs, images, key)
-
-
-def seal(tlvs: bytes, images: bytes, key: PrivateKey) -> bytes:
-    """Header, TLVs and signature put before the images; the signature covers header and padded TLVs."""
+    tlvs = tlv_area(elfs, tables, sign_type(public), key_info, plat_tlvs or {})
     header = layout.HEADER.pack(
-        layout.HEADER_MAGIC, layout.HEADER_VERSION, len(tlvs), signature_length(key), len(images)
+        layout.HEADER_MAGIC, layout.HEADER_VERSION, len(tlvs), signature_length(public), len(images)
     )
-    return header + padded(tlvs) + padded(signature(key, header + padded(tlvs))) + images
+    return header + padded(tlvs), images
 
 
 def padded(chunk: bytes) -> bytes:
@@ -131,20 +139,27 @@ def program_headers(elf: bytes, name: str) -> list[tuple[int, ...]]:
     return [layout.PHDR.unpack_from(elf, at + i * size) for i in range(count)]
 
 
-def sign_type(key: PrivateKey) -> SignType:
+def sign_type(key: PrivateKey | PublicKey) -> SignType:
     """Value of SIGNTYPE for a key."""
-    rsa_key = isinstance(key, rsa.RSAPrivateKey)
+    rsa_key = isinstance(key, rsa.RSAPrivateKey | rsa.RSAPublicKey)
     return SignType.RSASSA_PKCS1_V1_5_SHA256 if rsa_key else SignType.ECDSA_P256_SHA256
 
 
-def signature_length(key: PrivateKey) -> int:
+def signature_length(key: PublicKey) -> int:
     """Bytes of the raw signature: the RSA modulus, or r and s of P-256."""
-    return key.key_size // 8 if isinstance(key, rsa.RSAPrivateKey) else layout.ECDSA_P256_SIGN_LEN
+    return key.key_size // 8 if isinstance(key, rsa.RSAPublicKey) else layout.ECDSA_P256_SIGN_LEN
 
 
-def signature(key: PrivateKey, data: bytes) -> bytes:
+def signature(key: PrivateKey | Signer, data: bytes) -> bytes:
     """Raw signature of header and TLVs."""
     if isinstance(key, rsa.RSAPrivateKey):
         return key.sign(data, padding.PKCS1v15(), hashes.SHA256())
-    r, s = decode_dss_signature(key.sign(data, ec.ECDSA(hashes.SHA256())))
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        return raw_ecdsa(key.sign(data, ec.ECDSA(hashes.SHA256())))
+    return key.signature(data)
+
+
+def raw_ecdsa(der: bytes) -> bytes:
+    """r and s, 32 bytes each, of a DER signature. ValueError: it is none."""
+    r, s = decode_dss_signature(der)
     return r.to_bytes(32, "big") + s.to_bytes(32, "big")
