@@ -114,6 +114,9 @@ mpbench.harness.fixture.KernelLogFollower = Quiet
 """
 
 
+PYTEST = (sys.executable, "-m", "pytest", "-p", "mpbench.plugin", "-p", "no:cacheprovider")
+
+
 @pytest.fixture(scope="module")
 def key() -> bytes:
     private = rsa.generate_private_key(65537, 2048)
@@ -149,11 +152,20 @@ class Place:
 
 
 def pytest_in(cwd: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess:
-    env = {k: v for k, v in os.environ.items() if not k.startswith(("LG_", "MPBENCH_", "PYTEST_"))}
-    command = [sys.executable, "-m", "pytest", "-p", "mpbench.plugin", "-p", "no:cacheprovider", *arguments]
     return subprocess.run(
-        command, cwd=cwd, env=env | variables, capture_output=True, text=True, check=False, timeout=120
+        [*PYTEST, *arguments],
+        cwd=cwd,
+        env=plain_environment() | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
     )
+
+
+def plain_environment() -> dict[str, str]:
+    """The environment without variables that change what a pytest does."""
+    return {k: v for k, v in os.environ.items() if not k.startswith(("LG_", "MPBENCH_", "PYTEST_"))}
 
 
 @pytest.fixture
@@ -572,13 +584,24 @@ def test_a_directory_called_bench_does_no_harm(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "option", ["--collect-only", "--help", "--fixtures", "--fixtures-per-test", "--markers"]
+    "option",
+    [
+        "--collect-only",
+        "--help",
+        "--fixtures",
+        "--fixtures-per-test",
+        "--markers",
+        "--version",
+        "-VV",
+        "--setup-plan",
+    ],
 )
 def test_listing_touches_no_board(place, option):
     """No run is opened, no page is written, no transition is asked for, although a board is named."""
     done = place.run("def test_one(bench, core): pass\n", "--lg-env=played.yaml", option)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "\nreport: " not in done.stdout
+    assert "\nverdict " not in done.stdout
     assert not (place.path / "runs").exists()
     assert not (place.path / "tries").exists()
 

@@ -9,7 +9,6 @@ import pytest
 from mpbench.core import shared_files
 from mpbench.core.shared_files import (
     CHECKOUT,
-    SHARED,
     TESTCASES,
     board_case,
     board_cases,
@@ -84,9 +83,10 @@ def test_a_board_case_is_named_as_in_the_checkout(word, path):
 
 
 def test_the_board_cases_run_in_the_directory_of_the_user(tmp_path):
-    """All cases unless some are named; nothing is written beside the cases."""
-    words = [sys.executable, "-P", "-m", "pytest", f"--rootdir={SHARED}"]
-    words += [f"--override-ini=cache_dir={tmp_path}/.pytest_cache"]
+    """All cases unless some are named; the root is the user's directory, or the checkout that it is in."""
+    words = [sys.executable, "-P", "-m", "pytest", f"--rootdir={tmp_path}"]
+    below = board_cases(CHECKOUT / "targets", [])
+    assert below == [*words[:-1], f"--rootdir={CHECKOUT}", str(TESTCASES)]
     assert board_cases(tmp_path, ["-k", "x"]) == [*words, "-k", "x", str(TESTCASES)]
     assert board_cases(tmp_path, ["test_deploy.py"]) == [*words, f"{TESTCASES}/test_deploy.py"]
 

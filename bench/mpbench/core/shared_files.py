@@ -58,12 +58,12 @@ def reports_dir(here: Path) -> Path:
 def board_cases(here: Path, arguments: Sequence[str]) -> list[str]:
     """Command line of a pytest in `here` on the board cases: all, or those that `arguments` name.
 
-    Its root is where the cases are, so that their ids are those of the record; its cache stays with the user.
+    Its root and its cache are in `here`, in a checkout where its own are.
     """
     words = [board_case(word) or word for word in arguments]
     cases = [] if words != list(arguments) else [str(TESTCASES)]
-    root = [f"--rootdir={SHARED}", f"--override-ini=cache_dir={here / '.pytest_cache'}"]
-    return [sys.executable, "-P", "-m", "pytest", *root, *words, *cases]
+    root = CHECKOUT if CHECKOUT and here.is_relative_to(CHECKOUT) else here
+    return [sys.executable, "-P", "-m", "pytest", f"--rootdir={root}", *words, *cases]
 
 
 def board_case(word: str) -> str:

@@ -237,8 +237,8 @@ def of(config: pytest.Config) -> RunState:
 
 
 def is_board_test(item: pytest.Item) -> bool:
-    """Whether a test uses a fixture of the bench, or of labgrid."""
-    return uses(item, OURS, LABGRID)
+    """Whether a test uses a fixture of the bench, or of labgrid; with --setup-plan nothing is set up."""
+    return not item.config.option.setupplan and uses(item, OURS, LABGRID)
 
 
 def id_of(item: pytest.Item) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mpbench.core.errors import InfrastructureError, UsageError
-from mpbench.core.shared_files import TESTCASES
+from mpbench.core.shared_files import SHARED, TESTCASES
 from mpbench.harness.cores import select_cores
 from mpbench.harness.environment import (
     asked_lines,
@@ -45,6 +45,26 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if collection_path.resolve() not in OWN or not env_of(config):
         return None
     return True if not _is_named(collection_path, config) else None
+
+
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
+    """Ids of the board cases are those of a checkout (testcases/...), whichever directory is the root."""
+    if parent.config.rootpath == SHARED or not module_path.is_relative_to(TESTCASES):
+        return None
+    return pytest.Module.from_parent(
+        parent, path=module_path, nodeid=module_path.relative_to(SHARED).as_posix()
+    )
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """pytest looks for its root also where the word after `--lg-env` is; what to write instead."""
+    here, root = config.invocation_params.dir, config.rootpath
+    if "--lg-env" not in config.invocation_params.args or config.inipath or config.option.rootdir:
+        return None
+    if root == here or not here.is_relative_to(root):
+        return None
+    why = "pytest takes the file after --lg-env for a test"
+    return f"mpbench: rootdir is not {here}: {why}; write --lg-env=FILE"
 
 
 def _is_named(path: Path, config: pytest.Config) -> bool:

@@ -202,11 +202,11 @@ def _found(call: pytest.CallInfo[None], report: pytest.TestReport, state: RunSta
 def pytest_report_teststatus(
     report: pytest.CollectReport | pytest.TestReport, config: pytest.Config
 ) -> tuple[str, str, str] | None:
-    """The word of the verdict in pytest's own output; its letter where no line is kept up to date."""
+    """The word of the verdict in pytest's own output; its letter where no progress is shown."""
     verdict = getattr(report, _VERDICT, None)
     if not verdict:
         return None
-    if progress.on_terminal(config):
+    if progress.is_shown(config):
         category, _, word = _STATUS.get(verdict, ("passed", "", "PASSED"))
         return category, "", word
     return _STATUS.get(verdict)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """How far a run is: one line that is kept up to date on a terminal, some lines elsewhere.
 
-On a terminal pytest's own dots make room for it; with -v, or `--bench-progress=no`, they stay and it goes.
+pytest's own letters make room for it; with -v, or `--bench-progress=no`, they stay and it goes.
 """
 
 import contextlib
@@ -58,7 +58,8 @@ class Progress:
         done = len(self.state.executions)
         bad: Counter[Verdict] = Counter(v for v in self.state.verdicts() if v is not Verdict.PASS)
         parts = [f"{done}/{self._total} tests", *(f"{bad[v]} {v.value}" for v in Verdict if bad[v])]
-        parts += [f"board {self._board()}", *([self._left(done)] if done >= LEAST else []), self._doing]
+        left = [self._left(done)] if LEAST <= done < self._total else []
+        parts += [f"board {self._board()}", *left, self._doing]
         return " · ".join(parts)
 
     def _board(self) -> str:
@@ -78,7 +79,7 @@ class Progress:
         share = len(self.state.executions) * LINES // self._total
         if ended and share > self._said and self._total >= LEAST:
             self._said = share
-            self.write(f"\n{text}")
+            self.write(text)
 
     def clear(self) -> None:
         """Remove the line before pytest prints its summary."""
@@ -90,19 +91,22 @@ def attach(config: pytest.Config, state: RunState) -> None:
     """Display the events of a run; not with -v or -s, where every test has its line."""
     if config.option.bench_progress == "no" or config.option.verbose > 0 or config.option.capture == "no":
         return
+    terminal = sys.stdout.isatty()
+    if not terminal and len(state.waiting) < LEAST:
+        return
     capture: Any = config.pluginmanager.getplugin("capturemanager")
-    live = Progress(state, _writer(capture), bool(sys.stdout.isatty()))
+    write = _writer(capture) if terminal else _line_writer(config)
+    live = Progress(state, write, terminal)
     state.on_event = live.note
     config.stash[PROGRESS] = live
     reporter: Any = config.pluginmanager.getplugin("terminalreporter")
-    if live.terminal and reporter is not None:
-        reporter.showfspath = False
+    if reporter is not None:
+        reporter.showfspath = reporter._show_progress_info = False
 
 
-def on_terminal(config: pytest.Config) -> bool:
-    """Whether the line is kept up to date, so that pytest's own dots would spoil it."""
-    live = config.stash.get(PROGRESS, None)
-    return live is not None and live.terminal
+def is_shown(config: pytest.Config) -> bool:
+    """Whether the run has such lines, which pytest's own letters would spoil."""
+    return PROGRESS in config.stash
 
 
 def clear(config: pytest.Config) -> None:
@@ -118,5 +122,18 @@ def _writer(capture: Any) -> Callable[[str], None]:
         with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
             sys.stdout.write(text)
             sys.stdout.flush()
+
+    return write
+
+
+def _line_writer(config: pytest.Config) -> Callable[[str], None]:
+    """Writes a line between two tests, after what others have written without an end of line."""
+    writer = config.get_terminal_writer()
+
+    def write(text: str) -> None:
+        if writer.width_of_current_line:
+            writer.line()
+        writer.line(text)
+        writer.flush()
 
     return write
