@@ -30,14 +30,9 @@ test test-all faults perf mp15: PACKAGES += $(TEST_PACKAGES)
 demo: board firmware
 	$(BIN)/pytest --lg-env $(TARGET) testcases/test_identity.py testcases/test_deploy.py testcases/test_recovery.py
 
-test: check boards
-	$(BIN)/pytest --lg-env $(TARGET)
-	$(BIN)/pytest --lg-env targets/virtual-mp15.yaml -k 'not test_recovery or watchdog' \
-		$(addprefix testcases/test_,identity.py deploy.py addresses.py recovery.py tee.py)
-	$(BIN)/pytest --lg-env targets/virtual-mp25-spi.yaml testcases/test_notification.py \
-		-k "explained or agree or one_cpu or goes_and_comes"
-	$(BIN)/pytest testcases/unit -m slow
-	$(BIN)/pytest testcases/contract testcases/peer testcases/faults
+# Every stage is run, whatever failed before; stages, skips by reason and a verdict are the last lines.
+test: boards firmware
+	$(BIN)/python -m testcases.suite test --lg-env $(TARGET)
 
 test-all: test mp15 faults
 	$(BIN)/pytest --lg-env targets/virtual-mp25-spi.yaml
@@ -48,10 +43,7 @@ faults: board firmware
 	MPBENCH_SEEDS=$(SEEDS) $(BIN)/pytest testcases/faults
 
 check: $(VENV)/ready firmware
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/pytest -q testcases/unit -m 'not slow'
+	$(BIN)/python -m testcases.suite check
 
 # pytest-html is the peer of P9; beside the environment, since it is a plugin that every pytest would load.
 perf: board firmware

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: MIT
+"""The stages of `make test`, and what is printed about them; only result_of() reads a file."""
+
+import xml.etree.ElementTree as ET
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from attrs import field, frozen
+
+from mpbench_virtual.progress import span
+
+BESIDE = "beside"
+"""Lane of the stages that run beside those of `main`, one after the other."""
+SHOWN = 20
+"""At most this number of failed tests is listed."""
+
+
+@frozen
+class Stage:
+    """Words for pytest, or the command of another program; all stages of a lane run one after the other."""
+
+    name: str
+    command: tuple[str, ...]
+    lane: str = "first"
+    pytest: bool = True
+
+
+def stages(target: str) -> list[Stage]:
+    """All of `make test`: checks first, then board cases, and beside them what has boards of its own."""
+    mp15 = [f"testcases/test_{name}.py" for name in ("identity", "deploy", "addresses", "recovery", "tee")]
+    spi = "explained or agree or one_cpu or goes_and_comes"
+    return [
+        *checks(),
+        Stage("board cases", (f"--lg-env={target}",), "main"),
+        Stage(
+            "STM32MP15",
+            ("--lg-env=targets/virtual-mp15.yaml", "-k", "not test_recovery or watchdog", *mp15),
+            "main",
+        ),
+        Stage(
+            "shared interrupt",
+            ("--lg-env=targets/virtual-mp25-spi.yaml", "-k", spi, "testcases/test_notification.py"),
+            "main",
+        ),
+        Stage("slow unit tests", ("-m", "slow", "testcases/unit"), BESIDE),
+        *(Stage(name, (f"testcases/{name}",), BESIDE) for name in ("peer", "contract", "faults")),
+    ]
+
+
+def checks() -> list[Stage]:
+    """`make check`: no board, no root."""
+    return [
+        Stage("lint", ("ruff", "check", "."), pytest=False),
+        Stage("format", ("ruff", "format", "--check", "."), pytest=False),
+        Stage("types", ("mypy",), pytest=False),
+        Stage("unit tests", ("-q", "-m", "not slow", "testcases/unit"), pytest=True),
+    ]
+
+
+@frozen
+class Result:
+    """How a stage ended: None for a number that is not known, as of a program that counts nothing."""
+
+    name: str
+    code: int
+    seconds: float
+    passed: int | None = None
+    failed: int | None = None
+    skipped: Mapping[str, int] = field(factory=dict)
+    failures: Sequence[str] = ()
+
+    @property
+    def word(self) -> str:
+        """PASS, or how the stage failed."""
+        return "PASS" if self.code == 0 else f"FAIL ({self.code})"
+
+
+def result_of(name: str, code: int, seconds: float, junit: Path | None) -> Result:
+    """A stage's result, with the numbers of the JUnit file that pytest wrote, if it did."""
+    if junit is None or not junit.is_file():
+        return Result(name, code, seconds)
+    cases = [(test_id(case), case) for case in ET.parse(junit).getroot().iter("testcase")]
+    bad = {name for name, case in cases if case.find("failure") is not None or case.find("error") is not None}
+    skips = {
+        name: one.get("message", "") for name, case in cases if (one := case.find("skipped")) is not None
+    }
+    passed = len({name for name, _ in cases} - bad - set(skips))
+    return Result(name, code, seconds, passed, len(bad), Counter(skips.values()), sorted(bad))
+
+
+def test_id(case: ET.Element) -> str:
+    """`testcases/unit/test_x.py::test_y[z]` of a <testcase>."""
+    return f"{case.get('classname', '').replace('.', '/')}.py::{case.get('name', '')}"
+
+
+def summary(results: Sequence[Result], seconds: float) -> list[str]:
+    """The last lines: each stage, failed tests, skips by reason, and one line about the whole."""
+    lines = [f"{'stage':<18} {'result':<10} {'passed':>7} {'failed':>7} {'skipped':>8}  time"]
+    for one in results:
+        numbers = ["-"] * 3 if one.passed is None else [one.passed, one.failed, sum(one.skipped.values())]
+        counts = "{:>7} {:>7} {:>8}".format(*numbers)
+        lines.append(f"{one.name:<18} {one.word:<10} {counts}  {span(one.seconds)}")
+    failures = [f"  {name}: {test}" for name, test in _failures(results)]
+    if failures:
+        lines += ["failed:", *failures[:SHOWN]]
+        lines += [f"  and {len(failures) - SHOWN} more"] if len(failures) > SHOWN else []
+    if skips := skips_by_reason(results):
+        lines += ["skipped:", *(f"{count:>5} {reason}" for reason, count in skips)]
+    bad = [one.name for one in results if one.code]
+    passed, skipped = sum(one.passed or 0 for one in results), sum(count for _, count in skips)
+    verdict = f"FAIL in {', '.join(bad)}" if bad else "PASS"
+    return [*lines, f"{verdict}: {passed} passed, {len(failures)} failed, {skipped} skipped, {span(seconds)}"]
+
+
+def _failures(results: Sequence[Result]) -> list[tuple[str, str]]:
+    return [(one.name, test) for one in results for test in one.failures]
+
+
+def skips_by_reason(results: Sequence[Result]) -> list[tuple[str, int]]:
+    """Reasons of skipped tests with their number over all stages, the most frequent first."""
+    found: Counter[str] = Counter()
+    for one in results:
+        found.update(one.skipped)
+    return sorted(found.items(), key=lambda entry: (-entry[1], entry[0]))
