@@ -13,7 +13,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
 
-from attrs import define, field, frozen
+from attrs import frozen
 
 from mpbench.core.directories import cache_dir
 from mpbench.core.files import lock
@@ -26,6 +26,8 @@ BUILD_BYTES = 6 << 30
 
 TICK_S = 1.0
 """How often a build reports what it does."""
+clock_s = time.monotonic
+"""The clock of builds; tests have their own."""
 OBJECT = re.compile(rb"^  (?:CC|AS) ", re.MULTILINE)
 """What the Makefiles of Linux, U-Boot, TF-A and OP-TEE print for every object."""
 
@@ -120,13 +122,13 @@ def build(steps: list[BuildStep], report: Report) -> dict[str, Path]:
 
 def _fetched(steps: list[BuildStep], report: Report) -> dict[str, str]:
     """Content addresses of the steps; what they are made of is fetched for it, and that may take minutes."""
-    started_s = time.monotonic()
+    started_s = clock_s()
     with ThreadPoolExecutor(max_workers=1) as pool:
         future = pool.submit(keys_of, steps)
         while not wait([future], TICK_S).done:
-            report("sources", f"fetching, {span(time.monotonic() - started_s)}", True)
+            report("sources", f"fetching, {span(clock_s() - started_s)}", True)
     if fetch.FETCHED:
-        report("sources", f"{len(fetch.FETCHED)} fetched in {span(time.monotonic() - started_s)}")
+        report("sources", f"{len(fetch.FETCHED)} fetched in {span(clock_s() - started_s)}")
         fetch.FETCHED.clear()
     if future.exception() is not None:
         report("sources", "failed")
@@ -135,16 +137,16 @@ def _fetched(steps: list[BuildStep], report: Report) -> dict[str, str]:
     return future.result()
 
 
-@define
+@frozen
 class _Running:
     """A step that is being built."""
 
     step: BuildStep
-    started_s: float = field(factory=time.monotonic)
+    started_s: float
 
     def doing(self) -> str:
         """Objects done of all where it compiles, and the time."""
-        text = span(time.monotonic() - self.started_s)
+        text = span(clock_s() - self.started_s)
         try:
             done = len(OBJECT.findall(self.step.log.read_bytes()))
         except FileNotFoundError:  # not started yet
@@ -164,7 +166,7 @@ def _build_missing(missing: list[BuildStep], results: Mapping[str, Path], report
             while waiting or running:
                 for step in [s for s in waiting.values() if all(results[n].is_dir() for n in s.needs)]:
                     del waiting[step.name]
-                    running[pool.submit(_make, step, results, report, stop)] = _Running(step)
+                    running[pool.submit(_make, step, results, report, stop)] = _Running(step, clock_s())
                 done = wait(running, TICK_S, return_when=FIRST_COMPLETED).done
                 if not done:
                     now = [(found.step.name, found.doing()) for found in running.values()]
@@ -192,14 +194,14 @@ def _make(step: BuildStep, results: Mapping[str, Path], report: Report, stop: th
     step.log.parent.mkdir(parents=True, exist_ok=True)
     step.log.write_bytes(b"")
     report(step.name, f"building{again}")
-    started_s = time.monotonic()
+    started_s = clock_s()
     try:
         step.make(Place(fresh, work, step.log, results))
     except BaseException:
         report(step.name, "stopped" if stop.is_set() else "failed")
         raise
     fresh.rename(out)
-    report(step.name, f"built in {span(time.monotonic() - started_s)}")
+    report(step.name, f"built in {span(clock_s() - started_s)}")
 
 
 @contextmanager
@@ -208,8 +210,8 @@ def _build_lock(report: Report) -> Iterator[None]:
     with (cache_dir() / "build.lock").open("w") as file:
         if not lock(file, wait=False):
             report("build", "another build is running; waiting for it")
-            started_s = time.monotonic()
+            started_s = clock_s()
             while not lock(file, wait=False):  # flock(2) has no deadline
                 time.sleep(TICK_S)
-                report("build", f"waiting for the other build, {span(time.monotonic() - started_s)}", True)
+                report("build", f"waiting for the other build, {span(clock_s() - started_s)}", True)
         yield
