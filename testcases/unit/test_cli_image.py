@@ -332,6 +332,17 @@ def test_predict_maps_every_byte(capsys):
     assert "segment-hash (0xffff000f)" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("desk")
+def test_boards_are_compared(capsys):
+    """One answer for each profile, in the order given; as JSON a list of them."""
+    boards = ["--profile", "virtual-mp25", "--profile", "virtual-mp15", "--trust-signature"]
+    assert main(["predict", "fw.sign.bin", *boards]) == 0
+    out = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("  ")]
+    assert [line.split(":")[0] for line in out] == ["accepted", "refused"]
+    assert main(["predict", "fw.sign.bin", *boards, "--json"]) == 0
+    assert [row["profile"] for row in json.loads(capsys.readouterr().out)] == ["virtual-mp25", "virtual-mp15"]
+
+
 @pytest.mark.parametrize("form", [[], ["--json"]])
 def test_explain_takes_a_line_a_file_or_standard_input(desk, capsys, monkeypatch, form):
     """The same text in three ways gives the same answer."""

@@ -23,7 +23,7 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     """Add `predict`."""
     one = subparsers.add_parser("predict", help="a board's answer to an image, and the check that decides it")
     one.add_argument("image", type=Path)
-    add_board(one)
+    add_board(one, several=True)
     states, what = ("off", "loaded", "started"), "state of the core before (default: off)"
     one.add_argument("--state", choices=states, default="off", help=what)
     one.add_argument("--map", action="store_true", help="add the result of a flipped bit for every byte")
@@ -31,12 +31,16 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     one.set_defaults(run=_predict)
 
 
-def add_board(one: argparse.ArgumentParser) -> None:
-    """Add the options that name a board: --profile, --core, --key, --trust-signature."""
+def add_board(one: argparse.ArgumentParser, *, several: bool = False) -> None:
+    """Add the options that name a board: --profile, --core, --key, --trust-signature; several: --profile may
+    be given for more than one board.
+    """
     one.add_argument(
         "--profile",
         metavar="NAME|FILE",
-        help="the board's profile (default: $MPBENCH_PROFILE; there is no other)",
+        action="append" if several else "store",
+        help="the board's profile (default: $MPBENCH_PROFILE; there is no other)"
+        + ("; repeatable: boards are compared" if several else ""),
     )
     one.add_argument("--core", default=None, help="name or processor id (default: the profile's first core)")
     which = one.add_mutually_exclusive_group()
@@ -84,24 +88,31 @@ def name_or_id(core: str) -> int | str:
 
 def _predict(args: argparse.Namespace) -> int:
     from mpbench.core.files import read_bounded
+
+    image = read_bounded(args.image)
+    answers = [_answer(args, image, profile) for profile in args.profile or [None]]
+    if args.json:
+        found = [values for values, _ in answers]
+        print(json.dumps(found if len(found) > 1 else found[0], indent=2))
+    else:
+        print("\n".join(line for _, lines in answers for line in lines))
+    return 0
+
+
+def _answer(args: argparse.Namespace, image: bytes, name: str | None) -> tuple[dict[str, Any], list[str]]:
+    """The answer of one board to an image: as plain values, and for a person."""
     from mpbench.twin.flip_map import expectations
     from mpbench.twin.machine import Loader
 
-    profile, core = board_of(args)
-    image = read_bounded(args.image)
+    one = argparse.Namespace(**{**vars(args), "profile": name})
+    profile, core = board_of(one)
     loader = Loader(profile)
     if args.state != "off":
         loader.put(core.id, args.state)
     outcome = loader.load(core.id, image)
     spans = expectations(image, profile, core.id) if args.map else []
-    if args.json:
-        found = {**as_json(outcome, profile, core), "map": [_span_json(s) for s in spans]}
-        print(json.dumps(found, indent=2))
-    else:
-        print(
-            "\n".join([*as_lines(outcome, profile, board_line(args, profile, core)), *map(_span_line, spans)])
-        )
-    return 0
+    values = {**as_json(outcome, profile, core), "map": [_span_json(s) for s in spans]}
+    return values, [*as_lines(outcome, profile, board_line(one, profile, core)), *map(_span_line, spans)]
 
 
 def board_json(profile: "Profile", core: "Core") -> dict[str, Any]:
