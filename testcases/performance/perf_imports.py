@@ -27,8 +27,7 @@ def benchmarks(board: Board | None) -> Iterator[Row]:  # noqa: ARG001 - it needs
     with tempfile.TemporaryDirectory(prefix="mpbench-perf-") as name:
         Path(name, "test_one.py").write_text("def test_one(): pass\n")
         pairs = [
-            (_cpu_s(name, *pytest), _cpu_s(name, *pytest, "-p", "no:mpbench.plugin"))
-            for _ in range(ROUNDS + 1)
+            (cpu_s(name, *pytest), cpu_s(name, *pytest, "-p", "no:mpbench.plugin")) for _ in range(ROUNDS + 1)
         ][1:]
         cost_s = statistics.median(ours - peer for ours, peer in pairs)
         words = f"pytest of one test, {cost_s * 1e3:.0f} ms more with the plug-in (CPU)"
@@ -38,7 +37,7 @@ def benchmarks(board: Board | None) -> Iterator[Row]:  # noqa: ARG001 - it needs
         )
         mpbench = str(Path(sys.executable).with_name("mpbench"))
         found = {
-            words: statistics.median(_cpu_s(name, mpbench, *words) for _ in range(ROUNDS))
+            words: statistics.median(cpu_s(name, mpbench, *words) for _ in range(ROUNDS))
             for words in COMMANDS
         }
         slowest = max(found, key=lambda words: found[words])
@@ -53,7 +52,7 @@ def benchmarks(board: Board | None) -> Iterator[Row]:  # noqa: ARG001 - it needs
         )
 
 
-def _cpu_s(directory: str, *command: str) -> float:
+def cpu_s(directory: str, *command: str) -> float:
     """User and system time of a command in seconds, with what it starts."""
     env = {k: v for k, v in os.environ.items() if not k.startswith(("LG_", "MPBENCH_", "PYTEST_"))}
     before = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -10,9 +10,12 @@ import pytest
 from mpbench import layout
 from mpbench.core.errors import UsageError
 from mpbench.image import faults
-from mpbench.image.fields import MAX_ENTRIES, fields, header, image_sizes
+from mpbench.image.advice import warnings
+from mpbench.image.bounds import MAX_ENTRIES
+from mpbench.image.fields import fields, header, image_sizes
 from mpbench.image.inspect import as_text, inspect
 from mpbench.image.sign import sign
+from mpbench.image.table_advice import LoadableMemory
 from mpbench.twin.loader import load
 from testcases.peer.elves import Elf, Segment
 from testcases.unit.image_rig import BASE, board, ec_key, firmware, image, key, write_public
@@ -191,3 +194,69 @@ def test_inspect_refuses_what_is_no_signed_image(data, complaint):
 def test_public_keys_are_written_for_the_tests(tmp_path):
     """The rig's public key file is what `--key` reads."""
     assert b"PUBLIC KEY" in write_public(tmp_path / "p.pem", key()).read_bytes()
+
+
+def many_headers(number: int) -> bytes:
+    return Elf([Segment(BASE + 16 * i) for i in range(number)], sections=False).build()
+
+
+def test_inspect_refuses_what_it_cannot_list():
+    """The count and the bound are named, whichever of them is too large; none of it is shown in part."""
+    last = inspect(sign([many_headers(MAX_ENTRIES)], key()), "fw")["images"][0]["segments"]
+    assert len(last) == MAX_ENTRIES
+    too_many = sign([many_headers(MAX_ENTRIES + 1)], key())
+    with pytest.raises(UsageError, match=r"^fw: 4097 program headers; at most 4096 can be shown$"):
+        inspect(too_many, "fw")
+    tlvs = sign([firmware()], key(), plat_tlvs={0x10000 + i: b"" for i in range(MAX_ENTRIES)})
+    with pytest.raises(UsageError, match=r"^fw: 4102 TLVs; at most 4096 can be shown$"):
+        inspect(tlvs, "fw")
+    sections = Elf([Segment(BASE)], others=[b"x"] * MAX_ENTRIES).build()
+    with pytest.raises(UsageError, match=r"^fw: 4099 section headers; at most 4096 can be shown$"):
+        inspect(sign([sections], key()), "fw")
+
+
+def overlapping() -> bytes:
+    """40 program headers that all have the same 4 KiB of data."""
+    elf = bytearray(Elf([Segment(BASE + 16 * i, b"", 0) for i in range(40)]).build() + bytes(4096))
+    for i in range(40):
+        at = 52 + 32 * i
+        elf[at + 4 : at + 8], elf[at + 16 : at + 20] = bytes(4), (len(elf)).to_bytes(4, "little")
+    return bytes(elf)
+
+
+def test_program_headers_that_overlap_are_not_hashed_for_ever():
+    """Neither signed nor shown: the bytes and the bound are named."""
+    elf = overlapping()
+    words = rf"fw: the program headers overlap: {40 * len(elf)} bytes of data in {len(elf)} bytes of file; "
+    with pytest.raises(UsageError, match=f"^{words}at most 16 times the file are hashed$"):
+        sign([elf], key(), names=["fw"])
+    made = bytearray(sign([many_headers(40) + bytes(len(elf) - len(many_headers(40)))], key()))
+    made[-len(elf) - (-len(elf) % 8) :] = elf + bytes(-len(elf) % 8)
+    with pytest.raises(UsageError, match=r"^fw: the program headers overlap: "):
+        inspect(bytes(made), "fw")
+
+
+def test_a_range_beyond_the_512th_is_still_what_it_is():
+    """Every header and every segment has its own range, however many there are."""
+    elf = Elf([Segment(BASE + 16 * i, b"data", 4) for i in range(600)]).build()
+    rows = inspect(sign([elf], key()), "fw")["ranges"]
+    assert sum(row["what"].startswith("elf0: data of segment") for row in rows) == 600
+    assert sum(row["what"].startswith("elf0: program header") for row in rows) == 600
+
+
+def test_warnings_of_one_kind_are_cut():
+    """Twenty lines and the number of the rest."""
+    elf = Elf([Segment(0x1000 + 16 * i, b"data", 4) for i in range(30)]).build()
+    lines = warnings([elf], ["fw"], key().public_key(), [LoadableMemory("ram", BASE, 16)])
+    assert lines[19].startswith("fw: segment 0x1130..0x1134 is outside the core's memory")
+    assert lines[20] == "and 10 more of these"
+
+
+@pytest.mark.parametrize("at", [32, 48, 50])
+def test_section_headers_that_do_not_fit_are_none(at):
+    """e_shoff, e_shnum, e_shstrndx that lead outside: the warning of an ELF without sections."""
+    elf = bytearray(firmware())
+    elf[at : at + 2] = b"\xff\xff"
+    assert warnings([bytes(elf)], ["fw"], key().public_key())[0].startswith(
+        "fw: no section headers: the loader"
+    )

@@ -22,7 +22,7 @@ from mpbench.image.fields import fields
 from mpbench.image.inspect import as_text, inspect
 from mpbench.image.sign import sign
 from mpbench.layout import PtaCommand, Tee
-from mpbench.twin.flip_map import expectations, judge, places
+from mpbench.twin.flip_map import MAX_STEPS, expectations, judge, signature_of
 from mpbench.twin.heap import Heap
 from mpbench.twin.loader import load
 from mpbench.twin.machine import Loader
@@ -468,6 +468,29 @@ def test_overlapping_writes_leave_what_was_written_last():
     assert flatten((Write(0, 8), Write(0, 8, 4), Write(20, 0))) == [Write(0, 8, 4)]
 
 
+def test_writes_that_overlap_at_random_leave_what_the_last_one_wrote():
+    """Address by address: the last write there, or none; the ranges are disjoint and in order."""
+    rng = random.Random(7)
+    for _ in range(300):
+        some = tuple(
+            Write(rng.randrange(40), rng.randrange(12), rng.choice([None, 100 * i]))
+            for i in range(rng.randrange(9))
+        )
+        memory = {
+            at: (w.offset is not None and w.offset + at - w.pa)
+            for w in some
+            for at in range(w.pa, w.pa + w.size)
+        }
+        left = flatten(some)
+        found = {
+            at: (w.offset is not None and w.offset + at - w.pa)
+            for w in left
+            for at in range(w.pa, w.pa + w.size)
+        }
+        assert found == memory
+        assert all(a.pa + a.size <= b.pa for a, b in pairwise(left))
+
+
 # ------------------------------------------------------------------------------- expect and flips
 
 
@@ -496,26 +519,60 @@ def test_nothing_is_predicted_where_nobody_can_know():
     assert expect(verdict(elf())).state == "running"
 
 
-def test_the_map_says_for_every_byte_what_each_of_its_bits_does():
-    """Every byte outside the data, tried one bit at a time, agrees with the map."""
-    spans = expectations(image(), board(), 1)
-    assert (spans[0].start, spans[-1].end) == (0, len(image()))
+def over_its_headers() -> bytes:
+    """A PT_LOAD that holds its own ELF and program headers, as linkers like to make them; then symbols."""
+    elf_ = bytearray(firmware() + b"symbols that nobody reads")
+    head = layout.EHDR.size
+    layout.PHDR.pack_into(elf_, head, 1, 0, BASE, BASE, 300, 300, 5, 4)
+    return sign([bytes(elf_)], key())
+
+
+MAPPED = {
+    "sound": (image(), board()),
+    "signature not checked": (image(), TRUSTING),
+    "headers in a segment": (over_its_headers(), board()),
+    "wrong hash": (faults.apply("payload-last", image()), board()),
+    "wrong size": (image() + bytes(8), board()),
+    "no image": (bytes(range(256)), board()),
+}
+
+
+@pytest.mark.parametrize("name", MAPPED)
+def test_the_map_says_for_every_byte_what_each_of_its_bits_does(name):
+    """Bytes of every span, tried bit by bit with a whole load, agree with the map."""
+    data, profile = MAPPED[name]
+    spans = expectations(data, profile, 1)
+    assert (spans[0].start, spans[-1].end) == (0, len(data))
+    assert all(a.end == b.start and a.answers != b.answers for a, b in pairwise(spans))
     for span in spans:
-        for at in {span.start, (span.start + span.end) // 2, span.end - 1}:
-            answers = set()
-            for bit in range(8):
-                flipped = bytearray(image())
-                flipped[at] ^= 1 << bit
-                outcome = load(flipped, board(), "m33")
-                answers.add((outcome.reason.name, outcome.code))
-            assert answers == set(span.answers), hex(at)
+        for at in {span.start, span.start + 1, (span.start + span.end) // 2, span.end - 1}:
+            if at < span.end:
+                assert tried(data, profile, at) == set(span.answers), hex(at)
+
+
+def tried(data: bytes, profile: Profile, at: int) -> set[tuple[str, int | None]]:
+    """Answers to each flip of a byte."""
+    answers = set()
+    for bit in range(8):
+        flipped = bytearray(data)
+        flipped[at] ^= 1 << bit
+        outcome = load(flipped, profile, "m33")
+        answers.add((outcome.reason.name, outcome.code))
+    return answers
+
+
+def test_a_map_that_would_take_too_long_is_refused():
+    """Headers without end, each of which every flip would meet: the numbers are named."""
+    many = sign([Elf([Segment(BASE + 16 * i, b"x", 1) for i in range(500)]).build()], key())
+    with pytest.raises(UsageError, match=rf"^no map of this image: \d+ bytes .*at most {MAX_STEPS // 8} of"):
+        expectations(many, evolve(TRUSTING, heap_bytes=1 << 20), 1)
 
 
 def test_the_map_of_something_that_is_no_image_is_a_map_as_well():
     """Too short for a header, and lengths that lead outside."""
-    assert places(b"short") == ((0, 0), 0)
+    assert signature_of(b"short") == (0, 0)
     assert {a for s in expectations(b"short", TRUSTING, 1) for a, _ in s.answers} == {"too-short"}
-    assert places(header(8, 8000, 8)) == ((0, 0), 0)
+    assert signature_of(header(8, 8000, 8)) == (0, 0)
     assert judge(b"", TRUSTING, 1, {}).reason.name == "empty-image"
 
 

@@ -6,19 +6,22 @@ counts), elf_parser.c (e32_parser_find_rsc_table: no section headers, no firmwar
 """
 
 import hashlib
-import io
 from collections.abc import Mapping, Sequence
 
 from cryptography.hazmat.primitives.asymmetric import ec
-from elftools.elf.elffile import ELFFile
 
 from mpbench import layout
 from mpbench.image.keys import PublicKey, is_default_key
+from mpbench.image.sections import sections
 from mpbench.image.sign import program_headers
 from mpbench.image.table_advice import LoadableMemory, overlaps, table_warnings, vector_warnings
 
 SEGMENTS_IN_4_KIB = 24
 """Program headers that fit the TA's default heap of 4 KiB (measured on the virtual board)."""
+
+
+MOST_LINES = 20
+"""Of one kind of warning."""
 
 
 def warnings(
@@ -41,8 +44,8 @@ def warnings(
         )
     named = list(zip(elfs, names, strict=True))
     headers = [(name, head, elf) for elf, name in named for head in program_headers(elf, name)]
-    lines += hidden(headers)
-    lines += [line for name, head, _ in headers for line in outside(name, head, memory)]
+    lines += shortened(hidden(headers))
+    lines += shortened([line for name, head, _ in headers for line in outside(name, head, memory)])
     if len(headers) > SEGMENTS_IN_4_KIB:
         lines.append(
             f"{len(headers)} program headers: more than {SEGMENTS_IN_4_KIB} may need a larger heap in the TA "
@@ -50,8 +53,14 @@ def warnings(
         )
     lines += resource_tables(elfs, names)
     for elf, name in named:
-        lines += [*table_warnings(elf, name, memory), *overlaps(elf, name)]
+        lines += shortened(list(table_warnings(elf, name, memory))) + shortened(list(overlaps(elf, name)))
     return lines + list(vector_warnings(elfs[-1], names[-1], memory, plat_tlvs or {}))
+
+
+def shortened(lines: list[str]) -> list[str]:
+    """The first of many equal complaints, and how many more there are."""
+    more = len(lines) - MOST_LINES
+    return [*lines[:MOST_LINES], f"and {more} more of these"] if more > 0 else lines
 
 
 def hidden(headers: Sequence[tuple[str, tuple[int, ...], bytes]]) -> list[str]:
@@ -59,7 +68,7 @@ def hidden(headers: Sequence[tuple[str, tuple[int, ...], bytes]]) -> list[str]:
     first: dict[int, tuple[int, int, int, bytes]] = {}
     lines = []
     for name, (kind, offset, _, paddr, filesz, memsz, _, _), elf in headers:
-        own = (kind, filesz, memsz, hashlib.sha256(elf[offset : offset + filesz]).digest())
+        own = (kind, filesz, memsz, hashlib.sha256(memoryview(elf)[offset : offset + filesz]).digest())
         found = first.setdefault(paddr, own)
         if kind == layout.PT_LOAD and found != own:
             exidx = found[0] == layout.PT_ARM_EXIDX
@@ -87,10 +96,10 @@ def resource_tables(elfs: Sequence[bytes], names: Sequence[str]) -> list[str]:
     """No section headers, no resource table, or one too many."""
     lines, found = [], []
     for elf, name in zip(elfs, names, strict=True):
-        file = ELFFile(io.BytesIO(elf))
-        if file.num_sections() == 0:
+        found_names = [section for section, _ in sections(elf)]
+        if not found_names:
             lines.append(f"{name}: no section headers: the loader will refuse the image; do not strip them")
-        elif file.get_section_by_name(".resource_table") is not None:
+        elif layout.RESOURCE_SECTION in found_names:
             found.append(name)
     if not found:
         lines.append("no .resource_table: the firmware loads, but without trace buffer or rpmsg")

@@ -12,6 +12,7 @@ from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
 from mpbench.core.errors import UsageError
+from mpbench.image.bounds import refuse_overlaps
 from mpbench.image.resource_table import as_text as entry_text
 from mpbench.image.resource_table import entries
 
@@ -24,9 +25,13 @@ def elf_report(data: bytes, name: str) -> Report:
     """Header, segments and resource table. UsageError: no ELF, or one that cannot be read."""
     try:
         file = ELFFile(io.BytesIO(data))
-        segments = [
-            _segment(s.header, data) for _, s in zip(range(MAX_SEGMENTS), file.iter_segments(), strict=False)
-        ]
+        number = file.num_segments()
+        if number > MAX_SEGMENTS:
+            raise UsageError(f"{name}: {number} program headers; at most {MAX_SEGMENTS} can be shown")
+        heads = [s.header for s in file.iter_segments()]
+        held = (min(h["p_filesz"], max(0, len(data) - h["p_offset"])) for h in heads)
+        refuse_overlaps(sum(held), len(data), name)
+        segments = [_segment(head, data) for head in heads]
         section = file.get_section_by_name(".resource_table") if file.num_sections() else None
         table = None if section is None else _table(section.header["sh_addr"], section.data())
     except (ELFError, ValueError, KeyError, UnicodeError, OSError) as error:

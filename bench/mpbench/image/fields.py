@@ -13,9 +13,8 @@ from struct import Struct
 from attrs import frozen
 
 from mpbench import layout
+from mpbench.image.bounds import MAX_IMAGES, Room
 from mpbench.layout import Tlv
-
-MAX_ENTRIES = 4096  # program or section headers listed per image; a hostile count must not cost more
 
 
 @frozen
@@ -34,6 +33,9 @@ class ImageField:
     def number(self, image: bytes | bytearray) -> int:
         """The field as a little-endian number."""
         return int.from_bytes(image[self.at : self.end], "little")
+
+
+_NAME = layout.RESOURCE_SECTION + b"\0"  # or without the zero, where the names end
 
 
 def fields(image: bytes) -> dict[str, ImageField]:
@@ -66,16 +68,17 @@ def _all(image: bytes) -> Iterator[ImageField]:
     yield ImageField("signature", start, length)
     if layout.pad8(length) > length:
         yield ImageField("signature.padding", start + length, layout.pad8(length) - length)
-    at = images_at(image)
+    at, room = images_at(image), Room()
     for index, size in enumerate(image_sizes(image, found.get("tlv.IMGSIZE.value"))):
-        yield from elf(image, f"elf{index}", at, size)
+        yield from elf(image, f"elf{index}", (at, size), room)
         at += size
 
 
 def tlvs(image: bytes) -> Iterator[ImageField]:
     """The records of the TLV area and, inside HASHTABLE, its entries."""
     at, end = layout.HEADER.size, min(layout.HEADER.size + header(image)[2], len(image))
-    while at + layout.TLV_HEAD.size <= end:
+    room = Room()
+    while at + layout.TLV_HEAD.size <= end and room.take("tlv", 1):
         kind, length = layout.TLV_HEAD.unpack_from(image, at)
         name = f"tlv.{tlv_name(kind)}"
         yield ImageField(f"{name}.type", at, 4)
@@ -85,10 +88,21 @@ def tlvs(image: bytes) -> Iterator[ImageField]:
         if layout.pad8(length) > length:
             yield ImageField(f"{name}.padding", at + length, layout.pad8(length) - length)
         if kind == Tlv.HASHTABLE and at + length <= end:
-            yield from _hashes(at, length, "hash", layout.HASH_ENTRY)
+            yield from _hashes(
+                at, room.take("hash", length // layout.HASH_ENTRY.size), "hash", layout.HASH_ENTRY
+            )
         if kind == Tlv.ENCTABLE and at + length <= end:
-            yield from _hashes(at, length, "enc", layout.ENC_ENTRY)
+            yield from _hashes(at, room.take("enc", length // layout.ENC_ENTRY.size), "enc", layout.ENC_ENTRY)
         at += layout.pad8(length)
+
+
+def tlv_count(image: bytes) -> int:
+    """Number of records of the TLV area, also of those that are not listed."""
+    at, end, number = layout.HEADER.size, min(layout.HEADER.size + header(image)[2], len(image)), 0
+    while at + layout.TLV_HEAD.size <= end:
+        at += layout.TLV_HEAD.size + layout.pad8(layout.TLV_HEAD.unpack_from(image, at)[1])
+        number += 1
+    return number
 
 
 def tlv_name(kind: int) -> str:
@@ -96,8 +110,8 @@ def tlv_name(kind: int) -> str:
     return Tlv(kind).name if kind in Tlv._value2member_map_ else f"{kind:#x}"
 
 
-def _hashes(at: int, length: int, name: str, form: Struct) -> Iterator[ImageField]:
-    for index in range(min(length // form.size, MAX_ENTRIES)):
+def _hashes(at: int, count: int, name: str, form: Struct) -> Iterator[ImageField]:
+    for index in range(count):
         start = at + index * form.size
         yield from _struct(f"{name}{index}", layout.PHDR, layout.PHDR_FIELDS, start)
         yield ImageField(f"{name}{index}.sha256", start + layout.PHDR.size, layout.SHA256_SIZE)
@@ -110,17 +124,19 @@ def image_sizes(image: bytes, field: ImageField | None) -> list[int]:
     rest = max(len(image) - images_at(image), 0)
     if field is None or field.size % 4 or field.end > len(image):
         return [rest]
-    sizes = [int.from_bytes(image[i : i + 4], "little") for i in range(field.at, field.end, 4)]
+    end = min(field.end, field.at + 4 * MAX_IMAGES)
+    sizes = [int.from_bytes(image[i : i + 4], "little") for i in range(field.at, end, 4)]
     return sizes if sizes and sum(sizes) <= rest else [rest]
 
 
-def elf(image: bytes, name: str, at: int, size: int) -> Iterator[ImageField]:
-    """Headers, segment data and resource table of one ELF file."""
+def elf(image: bytes, name: str, place: tuple[int, int], room: Room) -> Iterator[ImageField]:
+    """Headers, segment data and resource table of one ELF file. place: its position and size."""
+    at, size = place
     if size < layout.EHDR.size or at + size > len(image):
         return
     yield from _struct(name, layout.EHDR, layout.EHDR_FIELDS, at)
     head = dict(zip(layout.EHDR_FIELDS, layout.EHDR.unpack_from(image, at), strict=True))
-    for index in range(min(head["e_phnum"], MAX_ENTRIES)):
+    for index in range(room.take("ph", head["e_phnum"])):
         start = at + head["e_phoff"] + index * layout.PHDR.size
         if start + layout.PHDR.size > at + size:
             break
@@ -128,12 +144,14 @@ def elf(image: bytes, name: str, at: int, size: int) -> Iterator[ImageField]:
         _, offset, _, _, filesz, *_ = layout.PHDR.unpack_from(image, start)
         if filesz and offset + filesz <= size:
             yield ImageField(f"{name}.data{index}", at + offset, filesz)
-    yield from _sections(image, name, (at, size), head)
+    yield from _sections(image, name, place, head, room.take("sh", head["e_shnum"]))
 
 
-def _sections(image: bytes, name: str, place: tuple[int, int], head: dict[str, int]) -> Iterator[ImageField]:
+def _sections(
+    image: bytes, name: str, place: tuple[int, int], head: dict[str, int], count: int
+) -> Iterator[ImageField]:
     at, size = place
-    start, count, step = at + head["e_shoff"], min(head["e_shnum"], MAX_ENTRIES), layout.SHDR.size
+    start, step = at + head["e_shoff"], layout.SHDR.size
     if head["e_shoff"] + count * step > size:
         return
     rows = [layout.SHDR.unpack_from(image, start + i * step) for i in range(count)]
@@ -147,7 +165,7 @@ def _sections(image: bytes, name: str, place: tuple[int, int], head: dict[str, i
     names = image[at + names_offset : at + names_offset + names_size]
     yield ImageField(f"{name}.names", at + names_offset, names_size)
     for index, row in enumerate(rows):
-        if names[row[0] :].split(b"\0", 1)[0] == layout.RESOURCE_SECTION and row[4] + row[5] <= size:
+        if names[row[0] : row[0] + len(_NAME)] in (_NAME, _NAME[:-1]) and row[4] + row[5] <= size:
             yield from _struct(f"{name}.rschead", layout.SHDR, layout.SHDR_FIELDS, start + index * step)
             yield from _resource(f"{name}.rsc", at + row[4], row[5])
 

@@ -2,20 +2,32 @@
 """Content of a signed image, and integrity coverage by byte range. Plain values, ready for JSON."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import count as count_up
+from itertools import takewhile
 from typing import Any
+
+from attrs import frozen
 
 from mpbench import layout
 from mpbench.core.errors import UsageError
+from mpbench.image.bounds import MAX_ENTRIES, refuse_overlaps
 from mpbench.image.default_key import default_key
-from mpbench.image.fields import MAX_ENTRIES, ImageField, fields, header, images_at, signature_at, tlv_name
+from mpbench.image.fields import (
+    ImageField,
+    fields,
+    header,
+    images_at,
+    signature_at,
+    tlv_count,
+    tlv_name,
+)
 from mpbench.image.keys import PublicKey, fingerprint, made_by
 from mpbench.image.resource_table import as_text as entry_text
 from mpbench.image.resource_table import entries
 from mpbench.layout import SignType
 
 SIGNED, HASHED, PARTLY, NONE = "signature", "hash", "hash table, in part", "none"
-MAX_RANGES = 512
 
 Report = dict[str, Any]
 
@@ -27,6 +39,8 @@ def inspect(image: bytes, name: str, keys: Sequence[tuple[str, PublicKey]] = ())
     """
     refuse_unsigned(image, name)
     known = fields(image)
+    refuse_too_much(image, known, name)
+    tables = Tables.of(image, known)
     return {
         "file": name,
         "size": len(image),
@@ -34,7 +48,7 @@ def inspect(image: bytes, name: str, keys: Sequence[tuple[str, PublicKey]] = ())
         "header": {field: known[f"header.{field}"].number(image) for field in layout.HEADER_FIELDS},
         "tlvs": tlvs(image, known),
         "signature": signature(image, known, keys),
-        "images": [elf(image, known, i) for i in range(count(known))],
+        "images": [elf(image, known, i, tables) for i in range(count(known))],
         "ranges": ranges(image, known),
     }
 
@@ -58,6 +72,31 @@ def refuse_unsigned(image: bytes, name: str) -> None:
         raise UsageError(
             f"{name}: offset {len(image):#x}: the header's lengths add up to {expected:#x} bytes"
         )
+
+
+def refuse_too_much(image: bytes, known: dict[str, ImageField], name: str) -> None:
+    """UsageError if there is more than is listed, or than can be hashed in linear time."""
+    elfs = [f"elf{i}" for i in range(count(known))]
+
+    def number(field: str) -> int:
+        return known[field].number(image) if field in known else 0
+
+    def headers(member: str, total: str) -> int:
+        """Number of headers, if those that are listed are not all."""
+        listed = sum(1 for field in known if field.startswith("elf") and field.endswith(f".{member}"))
+        return sum(number(f"{elf}.{total}") for elf in elfs) if listed >= MAX_ENTRIES else listed
+
+    counts = {
+        "TLVs": tlv_count(image),
+        "program headers": headers("p_type", "e_phnum"),
+        "section headers": headers("sh_name", "e_shnum"),
+        "entries in HASHTABLE": number("tlv.HASHTABLE.length") // layout.HASH_ENTRY.size,
+        "entries in ENCTABLE": number("tlv.ENCTABLE.length") // layout.ENC_ENTRY.size,
+    }
+    for what, found in counts.items():
+        if found > MAX_ENTRIES:
+            raise UsageError(f"{name}: {found} {what}; at most {MAX_ENTRIES} can be shown")
+    refuse_overlaps(sum(f.size for f in known.values() if ".data" in f.name), len(image), name)
 
 
 def count(known: dict[str, ImageField]) -> int:
@@ -94,11 +133,11 @@ def signature(image: bytes, known: dict[str, ImageField], keys: Sequence[tuple[s
     return {"algorithm": algorithm, "offset": field.at, "length": field.size, "made_by": made}
 
 
-def elf(image: bytes, known: dict[str, ImageField], index: int) -> Report:
+def elf(image: bytes, known: dict[str, ImageField], index: int, tables: "Tables") -> Report:
     """Segments with their hashes, and the resource table, of one ELF file."""
     name = f"elf{index}"
     at = known[f"{name}.e_ident"].at
-    segments = [segment(image, known, name, i) for i in range(MAX_ENTRIES) if f"{name}.ph{i}.p_type" in known]
+    segments = [segment(image, known, name, i, tables) for i in numbers(known, f"{name}.ph{{}}.p_type")]
     return {
         "offset": at,
         "type": image_type(image, known, index),
@@ -118,30 +157,48 @@ def image_type(image: bytes, known: dict[str, ImageField], index: int) -> str:
     return f"encrypted ELF ({'AES-CBC' if aes else 'unknown cipher'})"
 
 
-def segment(image: bytes, known: dict[str, ImageField], name: str, index: int) -> Report:
+def numbers(known: dict[str, ImageField], name: str) -> Iterator[int]:
+    """The numbers from 0 on for which there is a field of this name, e.g. "hash{}.p_paddr"."""
+    return takewhile(lambda i: name.format(i) in known, count_up())
+
+
+@frozen
+class Tables:
+    """HASHTABLE and ENCTABLE by p_paddr: number of the first entry for an address, which is what counts."""
+
+    hashes: dict[int, int]
+    encrypted: dict[int, int]
+
+    @classmethod
+    def of(cls, image: bytes, known: dict[str, ImageField]) -> "Tables":
+        """The tables of an image."""
+
+        def first(table: str) -> dict[int, int]:
+            found: dict[int, int] = {}
+            for i in numbers(known, f"{table}{{}}.p_paddr"):
+                found.setdefault(known[f"{table}{i}.p_paddr"].number(image), i)
+            return found
+
+        return cls(first("hash"), first("enc"))
+
+
+def segment(image: bytes, known: dict[str, ImageField], name: str, index: int, tables: Tables) -> Report:
     """One program header; hash: SHA-256 of its data; signed_hash: that in the hash table at its p_paddr."""
     at = known[f"{name}.ph{index}.p_type"].at
     head = dict(zip(layout.PHDR_FIELDS, layout.PHDR.unpack_from(image, at), strict=True))
     data = known.get(f"{name}.data{index}")
-    digest = hashlib.sha256(image[data.at : data.end] if data else b"").hexdigest()
-    row = {**head, "hash": digest, "signed_hash": signed(image, known, head["p_paddr"], "hash", "sha256")}
-    vector = signed(image, known, head["p_paddr"], "enc", "iv")
-    if vector is not None:
-        row["iv"] = vector
-        row["encrypted_hash"] = signed(image, known, head["p_paddr"], "enc", "sha256")
+    digest = hashlib.sha256(memoryview(image)[data.at : data.end] if data else b"").hexdigest()
+
+    def hexadecimal(field: str) -> str:
+        return image[known[field].at : known[field].end].hex()
+
+    entry, cipher = tables.hashes.get(head["p_paddr"]), tables.encrypted.get(head["p_paddr"])
+    signed = None if entry is None else hexadecimal(f"hash{entry}.sha256")
+    row = {**head, "hash": digest, "signed_hash": signed}
+    if cipher is not None:
+        row["iv"] = hexadecimal(f"enc{cipher}.iv")
+        row["encrypted_hash"] = hexadecimal(f"enc{cipher}.sha256")
     return row
-
-
-def signed(image: bytes, known: dict[str, ImageField], paddr: int, table: str, member: str) -> str | None:
-    """A member of the first entry for an address in HASHTABLE ("hash") or ENCTABLE ("enc"), hex."""
-    for i in range(MAX_ENTRIES):
-        field = known.get(f"{table}{i}.p_paddr")
-        if field is None:
-            return None
-        if field.number(image) == paddr:
-            found = known[f"{table}{i}.{member}"]
-            return image[found.at : found.end].hex()
-    return None
 
 
 def resource_table(image: bytes, known: dict[str, ImageField], name: str) -> Report | None:
@@ -183,24 +240,22 @@ def _claims(image: bytes, known: dict[str, ImageField]) -> list[tuple[int, int, 
         claims.append((padding.at, padding.end, "padding of the signature", NONE))
     for index in range(count(known)):
         claims += _claims_of(image, known, f"elf{index}")
-    return claims[:MAX_RANGES]
+    return claims
 
 
 def _claims_of(image: bytes, known: dict[str, ImageField], name: str) -> list[tuple[int, int, str, str]]:
     at = known[f"{name}.e_ident"].at
     claims = [(at, at + layout.EHDR.size, f"{name}: ELF header", NONE)]
-    for i in range(MAX_ENTRIES):
-        head, data = known.get(f"{name}.ph{i}.p_type"), known.get(f"{name}.data{i}")
-        if head is None:
-            break
+    for i in numbers(known, f"{name}.ph{{}}.p_type"):
+        head, data = known[f"{name}.ph{i}.p_type"], known.get(f"{name}.data{i}")
         loads = head.number(image) == layout.PT_LOAD
         what = f"{name}: program header {i}"
         claims.append((head.at, head.at + layout.PHDR.size, what, PARTLY if loads else NONE))
         if loads and data is not None:
             claims.append((data.at, data.end, f"{name}: data of segment {i}", HASHED))
-    sections = [f.at for n, f in known.items() if n.startswith(f"{name}.sh") and n.endswith(".sh_name")]
+    sections = [known[f"{name}.sh{i}.sh_name"].at for i in numbers(known, f"{name}.sh{{}}.sh_name")]
     if sections:
-        claims.append((min(sections), max(sections) + layout.SHDR.size, f"{name}: section headers", NONE))
+        claims.append((sections[0], sections[-1] + layout.SHDR.size, f"{name}: section headers", NONE))
     return claims
 
 

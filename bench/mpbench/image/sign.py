@@ -17,6 +17,7 @@ from elftools.elf.elffile import ELFFile
 
 from mpbench import layout
 from mpbench.core.errors import UsageError
+from mpbench.image.bounds import refuse_overlaps
 from mpbench.image.keys import PrivateKey, PublicKey, Signer
 from mpbench.layout import SignType, Tlv
 
@@ -98,8 +99,9 @@ def plat_type(kind: int) -> int:
 
 def hash_table(elf: bytes, name: str) -> bytes:
     """One entry per program header of every type: the header itself and the SHA-256 of its file data."""
-    entries = []
-    for index, head in enumerate(program_headers(elf, name)):
+    entries, heads = [], program_headers(elf, name)
+    refuse_overlaps(sum(head[4] for head in heads if head[1] + head[4] <= len(elf)), len(elf), name)
+    for index, head in enumerate(heads):
         offset, filesz = head[1], head[4]
         if offset + filesz > len(elf):
             raise UsageError(

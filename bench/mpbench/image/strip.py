@@ -35,13 +35,13 @@ def names_and_headers(
 ) -> tuple[bytes, bytes]:
     """Name table (padded to 4 bytes) and section headers for the kept sections, for position `end`."""
     old = elf[strtab[4] : strtab[4] + strtab[5]]
-    text = b"\0"
-    table = bytes(layout.SHDR.size)
+    text, table = bytearray(b"\0"), bytearray(layout.SHDR.size)
     for row in kept:
         table += layout.SHDR.pack(len(text), *row[1:6], 0, *row[7:])
-        text += old[row[0] :].split(b"\0", 1)[0] + b"\0"
+        end_of_name = old.find(b"\0", row[0])
+        text += old[row[0] : end_of_name if end_of_name >= 0 else len(old)] + b"\0"
     own = len(text)
     text += b".shstrtab\0"
     size = len(text)
     text += bytes(-(end + size) % 4)
-    return text, table + layout.SHDR.pack(own, SHT_STRTAB, 0, 0, end, size, 0, 0, 1, 0)
+    return bytes(text), bytes(table) + layout.SHDR.pack(own, SHT_STRTAB, 0, 0, end, size, 0, 0, 1, 0)

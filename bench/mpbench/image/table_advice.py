@@ -6,16 +6,15 @@ remoteproc_elf_loader.c (find_table); include/linux/remoteproc.h; Armv7-M and Ar
      Reference Manuals, vector table.
 """
 
-import io
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from attrs import frozen
-from elftools.elf.elffile import ELFFile
 
 from mpbench import layout
 from mpbench.image.resource_table import ANY_ADDRESS, Entry, entries
+from mpbench.image.sections import program_rows, sections
 from mpbench.layout import Tlv
 
 
@@ -39,16 +38,15 @@ class LoadedSegment:
     vaddr: int
     paddr: int
     memsz: int
-    data: bytes
+    data: memoryview
 
 
 def table_warnings(elf: bytes, name: str, memory: Sequence[LoadableMemory]) -> Iterator[str]:
     """About the resource table and the buffers that it names."""
-    file = ELFFile(io.BytesIO(elf))
-    section = file.get_section_by_name(".resource_table") if file.num_sections() else None
-    if section is None:
+    found = next((row for section, row in sections(elf) if section == layout.RESOURCE_SECTION), None)
+    if found is None:
         return
-    da, content = section.header["sh_addr"], section.data()
+    da, content = found[3], elf[found[4] : found[4] + found[5]]
     if len(content) >= 4 and content[:4] == bytes(4):
         yield (
             f"{name}: .resource_table is zeros: OP-TEE refuses it (`Unsupported firmware version 0`), "
@@ -129,11 +127,9 @@ def vector_warnings(
 
 def loaded(elf: bytes) -> list[LoadedSegment]:
     """The PT_LOADs of an ELF that has been checked."""
-    file = ELFFile(io.BytesIO(elf))
-    heads = [s.header for s in file.iter_segments() if s.header["p_type"] in ("PT_LOAD", layout.PT_LOAD)]
+    whole = memoryview(elf)
     return [
-        LoadedSegment(
-            h["p_vaddr"], h["p_paddr"], h["p_memsz"], elf[h["p_offset"] : h["p_offset"] + h["p_filesz"]]
-        )
-        for h in heads
+        LoadedSegment(vaddr, paddr, memsz, whole[offset : offset + filesz])
+        for kind, offset, vaddr, paddr, filesz, memsz, _, _ in program_rows(elf)
+        if kind == layout.PT_LOAD
     ]

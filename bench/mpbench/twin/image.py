@@ -9,7 +9,7 @@ UNROUNDABLE = 0xFFFFFFF9
 """From this length on ROUNDUP_64 of a uint32_t wraps to 0 (lib/libutils/ext/include/util.h, ROUNDUP)."""
 
 WORK_FACTOR = 16
-"""Bytes hashed per byte of image before the twin gives up: overlapping segments have no bound otherwise."""
+"""Bytes looked at per byte of image before the twin gives up: overlapping parts have no bound otherwise."""
 
 
 class Stop(Exception):
@@ -26,7 +26,7 @@ class Stop(Exception):
 class View:
     """Bytes of the shared buffer; a read outside is where the C code's behaviour ends.
 
-    work: how many bytes of them may still be hashed.
+    work: how many bytes of them may still be looked at.
     """
 
     __slots__ = ("data", "size", "work")
@@ -40,6 +40,16 @@ class View:
         """Stop(reads-outside) unless the buffer holds these bytes."""
         if at < 0 or at + size > self.size:
             raise Stop("reads-outside", f"{size} bytes at {at:#x} of a file of {self.size:#x} bytes")
+
+    def spend(self, size: int) -> None:
+        """Stop(work-limit) if these bytes are more than may still be looked at."""
+        self.work -= size
+        if self.work < 0:
+            raise Stop("work-limit", f"more than {WORK_FACTOR} times {self.size:#x} bytes")
+
+    def part(self, start: int, end: int) -> memoryview:
+        """Bytes `start` .. `end` (exclusive)."""
+        return self.data[start:end]
 
     def starts(self, at: int, wanted: bytes) -> bool:
         """Whether `wanted` is at `at`, read byte by byte; Stop(reads-outside) if that leaves the buffer."""

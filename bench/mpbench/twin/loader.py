@@ -22,14 +22,14 @@ def load(
 
 
 def load_off(
-    image: bytes | bytearray | memoryview, platform: Platform, contexts: int, *, aligned: bool = True
+    image: bytes | bytearray | memoryview | View, platform: Platform, contexts: int, *, aligned: bool = True
 ) -> Outcome:
     """Answer to LOAD_FW for a core that is off, given the platform's state; contexts: see load().
 
     aligned: whether the shared buffer starts at a multiple of 4 bytes.
     """
     loader = OpenStLinuxLoad if deviates(platform.profile) else UpstreamLoad
-    run = loader(View(image), platform, contexts, aligned)
+    run = loader(image if isinstance(image, View) else View(image), platform, contexts, aligned)
     try:
         run.all()
     except Stop as stop:

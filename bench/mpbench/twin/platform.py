@@ -10,7 +10,7 @@ import hashlib
 from mpbench import layout
 from mpbench.core.errors import UsageError
 from mpbench.layout import PtaCommand, Tee
-from mpbench.twin.image import WORK_FACTOR, Stop, View
+from mpbench.twin.image import Stop, View
 from mpbench.twin.profile import Profile
 from mpbench.twin.reasons import REASONS
 from mpbench.twin.values import Asked, Written
@@ -92,9 +92,7 @@ class Platform:
 
     def digest(self, view: View, offset: int, size: int) -> bytes:
         """SHA-256 of a part of the image; Stop(work-limit) if parts overlap absurdly."""
-        view.work -= size
-        if view.work < 0:
-            raise Stop("work-limit", f"more than {WORK_FACTOR} times {view.size:#x} bytes")
+        view.spend(size)
         return hashlib.sha256(view.data[offset : offset + size]).digest()
 
     def set_memory(self, da: int, size: int) -> None:

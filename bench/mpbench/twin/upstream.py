@@ -119,7 +119,9 @@ class UpstreamLoad:
             raise Stop("unaligned-buffer")
         if size < _HEADER_SIZE:  # the C code reads on, then refuses whatever it has read
             raise Stop("too-short", f"{size} bytes, the header alone has {layout.HEADER.size}")
-        self.magic, self.version, tlv_len, sign_len, img_len = layout.HEADER.unpack_from(self.view.data)
+        self.magic, self.version, tlv_len, sign_len, img_len = layout.HEADER.unpack(
+            self.view.part(0, _HEADER_SIZE)
+        )
         self.tlv_len, self.sign_len, self.img_len = tlv_len, sign_len, img_len
         if tlv_len | sign_len | img_len >= layout.LENGTH_LIMIT:
             raise Stop("length-limit", f"tlv_len {tlv_len:#x}, sign_len {sign_len:#x}, img_len {img_len:#x}")
@@ -147,7 +149,8 @@ class UpstreamLoad:
 
     def verify_signature(self) -> None:
         """remoteproc_verify_signature, remoteproc_pta_verify."""
-        self.tlvs = tlv_index(self.view.data, _HEADER_SIZE, self.tlv_len, self.profile.word_bits)
+        signed = self.view.part(0, self.signature_at)
+        self.tlvs = tlv_index(signed, _HEADER_SIZE, self.tlv_len, self.profile.word_bits)
         kind = self.value(_SIGNTYPE)
         if len(kind) != 1:
             raise Stop("no-signtype", f"{len(kind)} bytes")
@@ -157,8 +160,8 @@ class UpstreamLoad:
         info = self.value(_PKEYINFO)
         if not self.heap.can_verify(len(info)):
             raise Stop("heap", f"no room for {len(info)} bytes of key information and the digest")
-        digest = hashlib.sha256(self.view.data[: self.signature_at]).digest()
-        signature = bytes(self.view.data[self.signature_at : self.signature_at + self.sign_len])
+        digest = hashlib.sha256(signed).digest()
+        signature = bytes(self.view.part(self.signature_at, self.signature_at + self.sign_len))
         self.platform.verify(algorithm, bytes(info), digest, signature)
         self.after_signature()
 
@@ -246,6 +249,7 @@ class UpstreamLoad:
         if headers % 4:
             raise Stop("phdr-unaligned", f"offset {headers - at:#x}")
         end = at + size
+        view.spend(max(0, min(headers + head[E_PHNUM] * _PHDR_SIZE, end, view.size) - headers))
         for here in range(headers, headers + head[E_PHNUM] * _PHDR_SIZE, _PHDR_SIZE):
             if here + _PHDR_SIZE > end:
                 self.read_too_early(here)
@@ -303,8 +307,8 @@ def parse_header(view: View, at: int, size: int, word_bits: int) -> None:
     """e32_parse_ehdr, with the length that the header gives for all images."""
     if size < layout.EHDR.size:
         raise Stop("elf-too-small", f"{size} bytes", _PARSE)
-    ident, _, _, _, _, _, shoff, _, _, phentsize, phnum, shentsize, _, _ = layout.EHDR.unpack_from(
-        view.data, at
+    ident, _, _, _, _, _, shoff, _, _, phentsize, phnum, shentsize, _, _ = layout.EHDR.unpack(
+        view.part(at, at + layout.EHDR.size)
     )
     sections = shoff + _SHDR_SIZE
     if size < (sections if word_bits == 64 else sections % (1 << 32)):
@@ -351,8 +355,9 @@ def section_called_table(view: View, table: tuple[int, int], names: int, names_s
     end = headers + count * _SHDR_SIZE
     if names < 0 or headers < 0 or end > view.size or names + names_size > view.size:
         return _at_the_edge(view, table, names, names_size)
-    text = bytes(view.data[names : names + names_size])
-    for index, (name,) in enumerate(NAME.iter_unpack(view.data[headers:end])):
+    view.spend(end - headers + names_size)
+    text = bytes(view.part(names, names + names_size))
+    for index, (name,) in enumerate(NAME.iter_unpack(view.part(headers, end))):
         if name >= names_size:
             raise Stop("name-outside", f"section {index}: {name:#x} of {names_size:#x}")
         if _TABLE_NAME.startswith(text[name : name + _TABLE_NAME_SIZE]):
@@ -363,6 +368,7 @@ def section_called_table(view: View, table: tuple[int, int], names: int, names_s
 def _at_the_edge(view: View, table: tuple[int, int], names: int, names_size: int) -> int | None:
     """As section_called_table(), but byte by byte: names or headers leave the file."""
     headers, count = table
+    view.spend(min(count * _SHDR_SIZE, view.size))
     for index in range(count):
         name = view.row(NAME, headers + index * _SHDR_SIZE)[0]
         if name >= names_size:

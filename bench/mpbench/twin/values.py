@@ -2,9 +2,10 @@
 """Results of the twin: outcome of a command, with all commands to the platform and their effects."""
 
 import hashlib
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 from enum import Enum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from attrs import define, field, frozen
@@ -156,24 +157,27 @@ def outcome(
 def flatten(writes: tuple[Write, ...]) -> list[Write]:
     """Disjoint writes with the effect of `writes`: a later one covers the earlier."""
     kept: list[Write] = []
-    for new in writes:
-        kept = [part for old in kept for part in uncovered(old, new)]
-        kept.append(new)
-    return sorted((w for w in kept if w.size), key=lambda w: w.pa)
+    starts: list[int] = []  # of what later writes cover: disjoint ranges in order, `ends` are their ends
+    ends: list[int] = []
+    for write in reversed(writes):
+        if not write.size:
+            continue
+        at, end = write.pa, write.pa + write.size
+        first, last = bisect_left(ends, at), bisect_right(starts, end)
+        for covered_from, covered_to in zip(starts[first:last], ends[first:last], strict=True):
+            kept += part(write, at, covered_from)
+            at = max(at, covered_to)
+        kept += part(write, at, end)
+        joined = (min([write.pa, *starts[first:last]]), max([end, *ends[first:last]]))
+        starts[first:last], ends[first:last] = [joined[0]], [joined[1]]
+    return sorted(kept, key=lambda w: w.pa)
 
 
-def uncovered(old: Write, new: Write) -> list[Write]:
-    """What `new` leaves of `old`."""
-    if old.pa + old.size <= new.pa or new.pa + new.size <= old.pa:
-        return [old]
-    parts = []
-    if old.pa < new.pa:
-        parts.append(Write(old.pa, new.pa - old.pa, old.offset))
-    tail = old.pa + old.size - (new.pa + new.size)
-    if tail > 0:
-        skipped = old.size - tail
-        parts.append(Write(new.pa + new.size, tail, None if old.offset is None else old.offset + skipped))
-    return parts
+def part(write: Write, start: int, end: int) -> list[Write]:
+    """What a write does to the physical addresses `start` .. `end` (exclusive): one write, or none."""
+    if start >= end:
+        return []
+    return [Write(start, end - start, None if write.offset is None else write.offset + start - write.pa)]
 
 
 def hashed(write: Write, image: bytes | memoryview) -> Range:
@@ -184,6 +188,7 @@ def hashed(write: Write, image: bytes | memoryview) -> Range:
     return Range(write.pa, write.size, hashlib.sha256(data).hexdigest(), False)
 
 
+@lru_cache(maxsize=64)
 def zeros_sha256(size: int) -> str:
     """SHA-256 of `size` zeros, without holding them at once."""
     digest, block = hashlib.sha256(), bytes(65536)
