@@ -23,6 +23,7 @@ from mpbench.core.lines import (
     HistogramLine,
     MapLine,
     MeasurementLine,
+    NotesLine,
     OutlierSample,
     OutliersLine,
     PlanLine,
@@ -31,10 +32,12 @@ from mpbench.core.lines import (
     RunStart,
     SegmentsLine,
     SeriesLine,
+    SignaturesLine,
     StepLine,
     TestEnd,
     TestStart,
     TimelineLine,
+    WaiverLine,
 )
 from mpbench.core.record import Clock, Record, new_directory, read
 from mpbench.core.sanitize import decoded, visible
@@ -67,6 +70,8 @@ def sample(tmp_path, *, target="virtual-mp25", virtual=True, hostile="", verdict
     record.append(RunStart(target=target + hostile, command=command, bench="0.1.0", continues=None))
     tests = tuple(f"testcases/test_deploy.py::test_flip[{core}]{hostile}" for core in ("m33", "m0"))
     record.append(PlanLine(tests, 2, ("BOOT-1" + hostile,)))
+    record.append(SignaturesLine(("tested" + hostile,)))
+    record.append(NotesLine({"supply" + hostile: "5.0 V" + hostile}, "Ann" + hostile))
     record.append(
         ProvenanceLine(entries={"kernel" + hostile: "Linux 6.12.107" + hostile}, virtual=virtual, evidence=())
     )
@@ -74,6 +79,9 @@ def sample(tmp_path, *, target="virtual-mp25", virtual=True, hostile="", verdict
         one_test(record, core, verdict, hostile)
     if end:
         record.append(RunEnd(counts=dict(Counter(verdicts))))
+    for test, verdict in zip(tests, verdicts, strict=True):
+        if end and verdict == "FAIL":
+            record.append(WaiverLine(test, "Ann" + hostile, "erratum" + hostile))
     record.close()
     return record.directory
 
@@ -234,7 +242,7 @@ def test_hostile_text_leaves_the_junit_file_well_formed(tmp_path, hostile):
         "testsuites": 1,
         "testsuite": 1,
         "properties": 3,
-        "property": 6,
+        "property": 8,
         "testcase": 2,
         "failure": 1,
     }

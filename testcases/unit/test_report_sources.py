@@ -4,6 +4,7 @@
 import json
 
 import pytest
+from attrs import evolve
 
 from mpbench.commands import main
 from mpbench.core.errors import UsageError
@@ -59,6 +60,17 @@ def test_a_page_beside_its_record_needs_no_sources(tmp_path):
     publish.write([run], run)
     assert not (run / SOURCES).exists()
     assert read_sources(run) == Sources()
+
+
+def test_of_a_long_history_only_what_the_page_shows_is_kept(tmp_path):
+    """The last 60 runs of each label, and the page that is made again is the same."""
+    run = run_in(tmp_path, "r1")
+    past = [evolve(POINT, run=f"p{n}", label=label) for n in range(100) for label in ("mp25", "mp15")]
+    publish.write([run], run, past)
+    assert [p.run for p in read_sources(run).history] == [f"p{n}" for n in range(40, 100)] * 2
+    before = contents(run)
+    publish.write([run], run, read_sources(run).history)
+    assert contents(run) == before
 
 
 GOOD = {"version": 1, "records": ["record.jsonl"], "remarks": [], "history": [], "others": []}

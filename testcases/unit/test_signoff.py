@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import socket
+import subprocess
+import sys
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -429,6 +431,8 @@ def good_manifest(page, key) -> dict:
 
 
 DIGEST = "0" * 64
+GOOD = {"size": 1, "sha256": DIGEST}
+LINE = "no manifest of ours: line {}: expected the size and sha256 of a file, or the end"
 
 
 @pytest.mark.parametrize(
@@ -448,20 +452,25 @@ DIGEST = "0" * 64
         ({"directories": ["../x"]}, "`directories` is a list; expected a sorted list of paths"),
         ({"directories": ["b", "a"]}, "`directories` is a list; expected a sorted list of paths"),
         ({"directories": [[]]}, "`directories` is a list; expected a sorted list of paths"),
-        ({"files": []}, "`files` is a list; expected size and sha256 of each file"),
+        ({"files": []}, "`files` is a list; expected an object"),
+        ({"files": {}}, "no manifest of ours: `files` is empty, or in other blanks than `signoff` writes"),
         (
             {"files": {"/etc/x": {"size": 1, "sha256": DIGEST}}},
-            "`files` is an object; expected size and sha256",
+            "'/etc/x' is no path below the report's directory",
         ),
-        ({"files": {"x": {"size": -1, "sha256": DIGEST}}}, "`files` is an object; expected size and sha256"),
         (
-            {"files": {"x": {"size": True, "sha256": DIGEST}}},
-            "`files` is an object; expected size and sha256",
+            {"files": {"../x": {"size": 1, "sha256": DIGEST}}},
+            "'../x' is no path below the report's directory",
         ),
-        ({"files": {"x": {"size": 1, "sha256": "0"}}}, "`files` is an object; expected size and sha256"),
-        ({"files": {"x": {"sha256": DIGEST, "size": 1}}}, "`files` is an object; expected size and sha256"),
-        ({"files": {"x": {"size": 1}}}, "`files` is an object; expected size and sha256"),
-        ({"more": 1}, "no manifest of ours: it has other fields or blanks than `signoff` writes"),
+        ({"files": {"b": GOOD, "a": GOOD}}, "no manifest of ours: `files` is not sorted"),
+        ({"files": {"x": {"size": -1, "sha256": DIGEST}}}, LINE.format(11)),
+        ({"files": {"x": {"size": True, "sha256": DIGEST}}}, LINE.format(11)),
+        ({"files": {"a": GOOD, "x": {"size": 1, "sha256": "0"}}}, LINE.format(14)),
+        ({"files": {"x": {"sha256": DIGEST, "size": 1}}}, LINE.format(11)),
+        ({"files": {"x": {"size": 1}}}, LINE.format(11)),
+        ({"files": {"x": []}}, LINE.format(11)),
+        ({"files": {"a": GOOD}, "more": 1}, LINE.format(14)),
+        ({"verdict": "FAIL", "document": 0}, "`document` is 0; expected four groups of four hex digits"),
     ],
 )
 def test_a_manifest_is_a_closed_list_with_types(page, key, trusted, changed, message):
@@ -596,6 +605,50 @@ def test_names_are_printed_escaped(page, tmp_path, capsys):
     err = capsys.readouterr().err
     assert "\x1b" not in err
     assert err.count("\n") == 1
+
+
+def test_keys_in_the_report_itself_are_not_trusted(page, key, tmp_path, capsys):
+    """Who forges a report brings their own key."""
+    signoff.sign(page, key, "Eve", "tested", CLOCK)
+    shutil.copy(tmp_path / "ann.pub", page / "evidence")
+    for trust in (page / "evidence" / "ann.pub", page / "evidence", page):
+        assert main.main(["verify", str(page), "--trust", str(trust)]) == 2
+        assert "is in the report: who changed that could replace the keys" in capsys.readouterr().err
+
+
+def test_a_terminal_of_another_encoding_is_no_error(page, key, tmp_path):
+    """Characters that it lacks are escaped."""
+    signoff.sign(page, key, "Änn", "tested", CLOCK)
+    (page / "µ").write_text("")
+    words = [
+        sys.executable,
+        "-c",
+        "from mpbench.commands.main import main; raise SystemExit(main())",
+        "verify",
+        str(page),
+        "--trust",
+        str(tmp_path),
+    ]
+    done = subprocess.run(
+        words, env=os.environ | {"PYTHONIOENCODING": "ascii"}, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (1, b"")
+    assert b"tested: \\xc4nn, " in done.stdout
+    assert b"WRONG: \\xb5 was added" in done.stdout
+
+
+def test_a_path_that_is_too_long_is_one_line(page, key, trusted):
+    """A directory tree deeper than the kernel takes a path."""
+    signoff.sign(page, key, "Ann", "tested", CLOCK)
+    here = os.open(page, os.O_RDONLY)
+    for _ in range(30):
+        os.mkdir("d" * 200, dir_fd=here)
+        deeper = os.open("d" * 200, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = deeper
+    os.close(here)
+    with pytest.raises(UsageError, match=r"^cannot read .*: File name too long$"):
+        signoff.verify(page, trusted)
 
 
 def test_a_signed_report_is_not_written_over(page, key, tmp_path, capsys):

@@ -5,6 +5,7 @@ Exit codes: 0 pass, 1 fail, 2 usage or configuration, 3 infrastructure, 5 nothin
 """
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -37,6 +38,9 @@ class Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand; a UsageError or InfrastructureError becomes one line and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # an encoding that lacks a character is no reason to fail
+            stream.reconfigure(errors="backslashreplace")
     top = parser()
     args, more = top.parse_known_args(argv)
     if more and not hasattr(args, "more"):

@@ -121,6 +121,11 @@ def _verify(args: argparse.Namespace) -> int:
     from mpbench.core.sanitize import one_line
     from mpbench.report import signoff
 
+    for path in args.trust:
+        if path.resolve().is_relative_to(args.report.resolve()):
+            raise UsageError(
+                f"{path} is in the report: who changed that could replace the keys; give your own"
+            )
     found = signoff.verify(args.report, signoff.load_trusted(args.trust))
     manifest = found.manifest
     what = f"document {manifest.document}, verdict {manifest.verdict}, {len(manifest.files)} files"

@@ -19,12 +19,13 @@ from mpbench.core.facts import Verdict
 from mpbench.core.files import LINES_LIMIT_BYTES, read_bounded, write_whole
 from mpbench.core.record import LOG, Run, read
 from mpbench.core.verdict import Judgement
-from mpbench.report.trend import Point
+from mpbench.report.trend import Point, shown
 
 SOURCES = "sources.json"
 RECORDS = "records"
 VERSION = 1
-LIMIT_BYTES = 16 * 2**20
+LIMIT_BYTES = 6 * 2**20
+"""Of the sources: JSON takes up to 30 times as much memory."""
 
 
 @frozen
@@ -75,7 +76,9 @@ def write_sources(
     others: Iterable[Judgement],
 ) -> None:
     """Bring records that are elsewhere, and write the sources where the record alone is not enough."""
-    found = Sources(tuple(_bring(run, output) for run in runs), tuple(remarks), tuple(history), tuple(others))
+    found = Sources(
+        tuple(_bring(run, output) for run in runs), tuple(remarks), tuple(shown(history)), tuple(others)
+    )
     path = output / SOURCES
     if found == Sources():
         path.unlink(missing_ok=True)

@@ -88,6 +88,14 @@ def trends(own: Iterable[Point], past: Iterable[Point] = ()) -> tuple[Trend, ...
     return tuple(_trend(label, chosen) for label, chosen in runs if len(chosen) >= LEAST)
 
 
+def shown(past: Iterable[Point]) -> list[Point]:
+    """Those of a history that a page can show: the last ones of each label, in their order."""
+    by_label: dict[str, list[Point]] = {}
+    for p in past:
+        by_label.setdefault(p.label, []).append(p)
+    return [p for several in by_label.values() for p in several[-MOST:]]
+
+
 def _trend(label: str, runs: Sequence[Point]) -> Trend:
     names = dict.fromkeys(name for p in runs for name in p.values)
     lines = tuple(_series(name, runs) for name in names if sum(name in p.values for p in runs) >= LEAST)
