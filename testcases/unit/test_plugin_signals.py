@@ -2,9 +2,12 @@
 """Signals that end a run: what pytest prints of the interrupt."""
 
 import dis
+import signal
+import threading
 from contextlib import nullcontext
 from types import TracebackType
 
+import labgrid
 import pytest
 
 from mpbench.plugin import signals
@@ -39,3 +42,36 @@ def test_an_interrupt_between_two_lines_is_shown():
     shown = excinfo.getrepr(funcargs=True)
     assert "interrupted_between_lines" in str(shown)
     assert shown.reprcrash.message == "KeyboardInterrupt: SIGINT was received"
+
+
+class Target:
+    """Named as labgrid's, in whose binding a signal arrives."""
+
+    bound = False
+
+    def bind_driver(self):
+        signal.raise_signal(signal.SIGTERM)
+        self.bound = True
+
+
+def bound_and_waited_for(target: Target) -> None:
+    target.bind_driver()
+    threading.Event().wait(60)
+
+
+def test_a_driver_is_not_left_half_bound():
+    """A signal inside labgrid's binding, whose cleanup would end in a traceback, interrupts just after it."""
+    handler, target = signals.SignalHandler(), Target()
+    handler.install()
+    try:
+        with pytest.raises(KeyboardInterrupt, match="SIGTERM was received"):
+            bound_and_waited_for(target)
+    finally:
+        handler.restore()
+    assert target.bound
+
+
+def test_labgrid_has_the_functions_that_are_not_interrupted():
+    """Their names in this version of labgrid."""
+    names = {getattr(labgrid.Target, name.partition(".")[2]).__qualname__ for name in signals.WHOLE}
+    assert names == set(signals.WHOLE)

@@ -6,6 +6,7 @@ second Ctrl-C would interrupt it.
 """
 
 import contextlib
+import os
 import signal
 import threading
 from collections.abc import Generator
@@ -16,6 +17,9 @@ import pytest
 from attrs import define, field
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+WHOLE = ("Target.bind_driver", "Target.bind_resource")
+"""Functions of labgrid that are not interrupted: what is half bound ends its cleanup in a traceback."""
+LATER_S = 0.01
 TERMINAL = "/dev/tty"
 SHUTTING_DOWN = b"\nmpbench: already shutting down; waiting for teardown\n"
 
@@ -39,11 +43,16 @@ class SignalHandler:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def __call__(self, number: int, _frame: FrameType | None) -> None:
+    def __call__(self, number: int, frame: FrameType | None) -> None:
         if self.over:
             with contextlib.suppress(OSError), open(TERMINAL, "wb") as terminal:  # pytest has captured stderr
                 terminal.write(SHUTTING_DOWN)
             return
+        while frame is not None:
+            if frame.f_code.co_qualname in WHOLE:
+                threading.Timer(LATER_S, os.kill, (os.getpid(), number)).start()
+                return
+            frame = frame.f_back
         self.over = True
         raise KeyboardInterrupt(f"{signal.Signals(number).name} was received")
 
