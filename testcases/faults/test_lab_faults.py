@@ -40,7 +40,7 @@ import time
 
 
 THOROUGH = pytest.mark.skipif(SEEDS <= 2, reason="MPBENCH_SEEDS=25 runs all faults of a lab")
-PLACES = ("killed-a", "killed-b", "term", "released", "contested", "pytest", "exporter", "restart")
+PLACES = ("killed-a", "killed-b", "term", "released", "contested", "pytest", "exporter", "restart", "slow")
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +52,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NightLab]:
         found.coordinate()
         boards = {name: played(number) for number, name in enumerate(PLACES)}
         found.export({"exporter": boards.pop("exporter")}, "host-1")
+        found.export({"slow": boards.pop("slow")}, "host-3")
         found.export(boards, "host-2")
         yield found
     finally:
@@ -112,6 +113,23 @@ def test_sigterm_twice_ends_a_night_once(lab):
     assert "ended early: SIGTERM was received" in lab.page(plan)
     assert lab.who()["term"] == "None"
     assert "Traceback" not in said
+
+
+def test_an_exporter_that_answers_late_is_asked_again(lab):
+    """labgrid's coordinator gives up on it after ten seconds; the night asks until its own deadline."""
+    exporter = lab.processes["host-3"]
+    plan = lab.plan(GATED, "slow", job=only("slow"))
+    exporter.send_signal(signal.SIGSTOP)
+    try:
+        night = lab.begin(plan)
+        log = lab.directory / "coordinator.log"
+        lab.until(lambda: "failed to acquire" in log.read_text(), "the coordinator's own deadline")
+    finally:
+        exporter.send_signal(signal.SIGCONT)
+    code, said = finished(night)
+    assert code == 0, said
+    assert "second attempt" not in said
+    assert set(map(tuple, lab.ends(plan).values())) == {("PASS",)}
 
 
 def test_a_place_released_by_somebody_else_is_left_alone(lab):

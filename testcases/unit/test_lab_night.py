@@ -64,7 +64,7 @@ class PlayedCoordinator(StandIn):
         await self._ask("exported")
         return self.lacks
 
-    async def acquire(self, _place):
+    async def acquire(self, _place, _token, _deadline_s):
         await self._ask("acquire")
 
     async def release(self, _place, _token):

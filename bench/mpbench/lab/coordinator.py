@@ -20,6 +20,8 @@ from mpbench.core.errors import InfrastructureError
 
 ANSWER_S = 30.0
 """A coordinator that has not answered within this time is offline."""
+NO_ANSWER = "Failed to acquire resources"
+"""Of labgrid's coordinator: an exporter has not answered, or has taken the resources too late."""
 POLL_S = 2.0
 """Polling period of a reservation: no event announces its allocation, and polls keep it alive."""
 ERRORS = (grpc.aio.AioRpcError, ServerError, TimeoutError, OSError)
@@ -153,11 +155,23 @@ class Coordinator:
             answer = await asyncio.wait_for(session.stub.PollReservation(request), ANSWER_S)
             return Reservation.from_pb2(answer.reservation).state
 
-    async def acquire(self, place: str) -> None:
-        """Acquire a place that is reserved for us and whose resources are exported."""
-        async with self._asking(f"place {place}") as session:
-            request = pb.AcquirePlaceRequest(placename=place)
-            await asyncio.wait_for(session.stub.AcquirePlace(request), ANSWER_S)
+    async def acquire(self, place: str, token: str, deadline_s: float) -> None:
+        """Acquire a place that is reserved for us and whose resources are exported.
+
+        labgrid gives an exporter ten seconds to answer; one on a busy host is asked again until `deadline_s`.
+        """
+        end = asyncio.get_running_loop().time() + deadline_s
+        while True:
+            try:
+                async with self._asking(f"place {place}") as session:
+                    request = pb.AcquirePlaceRequest(placename=place)
+                    await asyncio.wait_for(session.stub.AcquirePlace(request), ANSWER_S)
+                return
+            except InfrastructureError as fault:
+                if NO_ANSWER not in str(fault) or asyncio.get_running_loop().time() >= end:
+                    raise
+            await asyncio.sleep(POLL_S)
+            await self._poll(token)
 
     async def release(self, place: str, token: str) -> None:
         """Release the place if it was acquired under this reservation, then cancel the reservation."""

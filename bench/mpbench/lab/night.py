@@ -226,7 +226,7 @@ class Night:
         self.journal.add("held", place=run.place, token=token)
         try:
             await self._await_place(run.place, token)
-            await self.coordinator.acquire(run.place)
+            await self._unless_stopped(self.coordinator.acquire(run.place, token, self._wait_s))
             self.log(f"{run.title}: acquired")
             renewing = asyncio.create_task(self._renew(token))
             try:
