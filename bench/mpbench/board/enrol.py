@@ -3,6 +3,8 @@
 
 from pathlib import Path
 
+import paramiko
+
 from mpbench.board import host_keys
 from mpbench.board.session.link import greet
 from mpbench.core.errors import UsageError
@@ -17,13 +19,20 @@ def enrol(address: str, port: int, path: Path, *, replace: bool = False) -> str:
     if no SSH server answers.
     """
     key = greet(address, port, timeout_s=ANSWER_S)
+    with host_keys.locked(path):
+        return _pin(path, address, port, key, replace=replace)
+
+
+def _pin(path: Path, address: str, port: int, key: paramiko.PKey, *, replace: bool) -> str:
     presented = f"{key.get_name()} {key.fingerprint}"
-    pins = host_keys.pinned(path, [host_keys.names_of(address, port)])
+    names = [host_keys.names_of(address, port)]
+    if host_keys.is_revoked(path, names, key):
+        raise UsageError(f"{path} revokes the key that the board presents, {presented}: not pinned")
+    pins = host_keys.pinned(path, names)
     if any(pin.asbytes() == key.asbytes() for pin in pins):
         return f"already pinned in {path}: {presented}"
     if pins and not replace:
         old = ", ".join(str(pin.fingerprint) for pin in pins)
         raise UsageError(f"{path} pins another key ({old}); the board presents {presented}: add --replace")
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     host_keys.pin(path, address, port, key)
     return f"pinned in {path}: {presented}"

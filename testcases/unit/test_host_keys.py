@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: MIT
+"""The file of pinned host keys: read as OpenSSH reads it, and written without losing anything."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import paramiko
+import pytest
+
+from mpbench.board import enrol, host_keys
+from mpbench.board.host_keys import KnownHost, names_of, pin, pinned
+from mpbench.core.errors import InfrastructureError, UsageError
+
+OLD, NEW, OTHER = (paramiko.ECDSAKey.generate() for _ in range(3))
+SK = "sk-ssh-ed25519@openssh.com AAAAGnNrLXNzaC1lZDI1NTE5QG9wZW5zc2guY29tAAAA"
+
+
+def text(key: paramiko.PKey) -> str:
+    """Kind and key as a line has them."""
+    return f"{key.get_name()} {key.get_base64()}"
+
+
+HASHED = paramiko.HostKeys.hash_host("192.0.2.1")
+KEPT = [
+    "# the lab's boards",
+    "",
+    f"@cert-authority *.lab {text(OTHER)} a comment with spaces",
+    f"@revoked * {text(OTHER)}",
+    f"board-2,192.0.2.2 {text(OLD)} installed in May",
+    f"board-3 {SK}",
+    f"[192.0.2.1]:2222 {text(OLD)}",
+    "too few",
+    "192.0.2.9 ssh-rsa not!base64",
+    "\udcff\udcfe bytes that are no text",
+]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A file with a bit of everything, and three lines of the board 192.0.2.1."""
+    path = tmp_path / "known_hosts"
+    mine = [f"{HASHED} {text(OLD)}", f"192.0.2.1 {SK}", f"192.0.2.1 {text(OTHER)}"]
+    path.write_bytes("\n".join([*KEPT, *mine, ""]).encode("utf-8", "surrogateescape"))
+    return path
+
+
+def lines(path: Path) -> list[str]:
+    return path.read_bytes().decode("utf-8", "surrogateescape").splitlines()
+
+
+def test_a_pin_replaces_the_boards_lines_only(file):
+    """Comments, markers, unknown kinds of keys, damaged lines, other hosts and ports stay byte by byte."""
+    pin(file, "192.0.2.1", 22, NEW)
+    assert lines(file) == [*KEPT, f"192.0.2.1 {text(NEW)}"]
+    assert pinned(file, ["192.0.2.1"]) == [NEW]
+    pin(file, "192.0.2.1", 2222, NEW)
+    assert pinned(file, [names_of("192.0.2.1", 2222)]) == [NEW]
+
+
+def test_a_line_of_several_names_keeps_the_others(tmp_path):
+    """One name is removed; a pattern gets it as an exception; comments stay."""
+    path = tmp_path / "pins"
+    path.write_text(f"a,192.0.2.1,b {text(OLD)} lab\n192.0.2.* {text(OTHER)}\n")
+    pin(path, "192.0.2.1", 22, NEW)
+    assert lines(path) == [
+        f"a,b {text(OLD)} lab",
+        f"192.0.2.*,!192.0.2.1 {text(OTHER)}",
+        f"192.0.2.1 {text(NEW)}",
+    ]
+    assert pinned(path, ["192.0.2.1"]) == [NEW]
+    assert pinned(path, ["192.0.2.7"]) == [OTHER]
+    assert pinned(path, ["B"]) == [OLD]
+
+
+def test_revoked_keys_and_authorities_pin_nothing(file):
+    """A key on a line @revoked is not accepted although it is pinned; an authority is no host key."""
+    assert pinned(file, ["192.0.2.1"]) == [OLD]
+    assert pinned(file, ["x.lab"]) == []
+    assert host_keys.is_revoked(file, ["192.0.2.1"], OTHER)
+    with pytest.raises(UsageError, match="revokes the key that the board presents"):
+        enrol._pin(file, "192.0.2.1", 22, OTHER, replace=True)
+
+
+def test_a_damaged_line_is_an_error_of_its_own_host(file):
+    """Its number is named; other hosts are not concerned."""
+    with pytest.raises(InfrastructureError, match=r"known_hosts:9: invalid known_hosts file"):
+        pinned(file, ["192.0.2.9"])
+
+
+def test_a_link_stays_a_link(file, tmp_path):
+    """The file behind it is written."""
+    link = tmp_path / "link"
+    link.symlink_to(file)
+    pin(link, "192.0.2.1", 22, NEW)
+    assert link.is_symlink()
+    assert pinned(file, ["192.0.2.1"]) == [NEW]
+
+
+def test_a_comment_or_marker_is_no_name():
+    """Words of lines that pin nothing."""
+    assert KnownHost.parse("# a b c") is None
+    assert KnownHost.parse("@") is None
+    assert KnownHost.parse("@revoked a b") is None
+    assert KnownHost.parse("!*,a b c").is_for("a") is False
+
+
+EIGHT = """
+import sys, time
+from pathlib import Path
+import paramiko
+from mpbench.board import enrol, host_keys
+path, number = Path(sys.argv[1]), int(sys.argv[2])
+key = paramiko.ECDSAKey.generate()
+print("ready", flush=True)
+sys.stdin.readline()
+with host_keys.locked(path):
+    enrol._pin(path, f"192.0.2.{number}", 22, key, replace=False)
+"""
+
+
+@pytest.mark.slow
+def test_eight_at_once_lose_no_key(file):
+    """Eight processes enrol a board each: the file has all eight keys, and all that it had."""
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", EIGHT, str(file), str(number)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(101, 109)
+    ]
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        process.stdin.write("go\n")
+        process.stdin.close()
+    assert [process.wait(60) for process in processes] == [0] * 8
+    for process in processes:
+        process.stdout.close()
+    assert all(len(pinned(file, [f"192.0.2.{number}"])) == 1 for number in range(101, 109))
+    assert lines(file)[: len(KEPT)] == KEPT
