@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mpbench.core.secrets import forget
 from mpbench_virtual.memory import SharedRam
 from testcases.unit.coprocessor_rig import CORES, Rig
 
@@ -50,3 +51,10 @@ def m33(ram: SharedRam) -> Iterator[Rig]:
     yield rig
     rig.coprocessor.stop()
     assert rig.coprocessor.failure is None
+
+
+@pytest.fixture(autouse=True)
+def no_secrets() -> Iterator[None]:
+    """Secrets that one test's command has learnt hide nothing in another test."""
+    yield
+    forget()

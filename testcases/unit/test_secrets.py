@@ -1,9 +1,20 @@
 # SPDX-License-Identifier: MIT
 """Secrets do not appear in what the bench records or prints."""
 
+import sys
+
 import pytest
 
-from mpbench.core.secrets import redact, redact_all, secret_values
+from mpbench.core.secrets import (
+    forget,
+    hidden_on_terminal,
+    is_secret_name,
+    learn,
+    learn_arguments,
+    redact,
+    redact_all,
+    secret_values,
+)
 
 CANARY = "c4n4ry-s3cret"
 
@@ -67,3 +78,64 @@ def test_every_string_of_a_line_is_redacted():
         CANARY: ["--key=***", 1, None, {"x": ["***", 2.5]}],
         "n": 7,
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "secret"),
+    [
+        ("MY_API_KEY", True),
+        ("api-key", True),
+        ("HTTP_AUTHORIZATION", True),
+        ("X-Auth", True),
+        ("password", True),
+        ("DB_PASS", True),
+        ("session_cookie", True),
+        ("SSH_AUTH_SOCK", False),
+        ("PASSPHRASE_FILE", False),
+        ("passphrase-env", False),
+        ("AUTHOR", False),
+        ("PASSAGE", False),
+        ("bench_signing_key", False),
+        ("OLDPWD", False),
+    ],
+)
+def test_names_of_secrets(name, secret):
+    """A name says that its value is one; names of places where a secret is do not."""
+    assert is_secret_name(name) is secret
+
+
+def test_what_was_learnt_is_hidden_everywhere():
+    """At any depth of a target file, from arguments in all their forms, and until it is forgotten."""
+    entries: dict = {"a": [{"password": CANARY, "n": 7, "flag": True}], "b": {"host": "http://u:short@h"}}
+    entries["c"] = entries
+    learn(entries)
+    learn_arguments(["--api-key=c4-equals", "--token", "c4-following", "relay_token=c4-named", "x"])
+    learn_arguments(["--note=lab_token=c4-nested", "--user-token"])
+    text = f"{CANARY} u:short@h c4-equals c4-following c4-named c4-nested"
+    assert redact(text) == "*** ***h *** *** *** ***"
+    assert redact_all({"x": [text]})["x"] == ["*** ***h *** *** *** ***"]
+    forget()
+    assert redact(text) == text
+
+
+def test_the_form_of_http_is_hidden():
+    """User and password as a header of HTTP has them."""
+    assert redact("Basic dTpsb25nLXdvcmQ=", secret_values({"X": "http://u:long-word@h"})) == "Basic ***"
+
+
+def test_a_token_as_user_of_a_url():
+    """A user without a password is a secret; that of another scheme is a name."""
+    found = secret_values({"A": "https://t0k3n-of-host@h/x", "B": "ssh://operator@h"})
+    assert redact("t0k3n-of-host operator", found) == "*** operator"
+
+
+def test_streams_hide_secrets(capsys):
+    """Standard output and error, lines and whole writes; the stream's other attributes are its own."""
+    learn({"TOKEN": CANARY})
+    with hidden_on_terminal():
+        print(f"out {CANARY}")
+        sys.stderr.writelines([f"err {CANARY}\n", "more\n"])
+        assert sys.stdout.encoding
+    forget()
+    print(CANARY)
+    assert capsys.readouterr() == (f"out ***\n{CANARY}\n", "err ***\nmore\n")

@@ -8,6 +8,7 @@ from mpbench.core.errors import InfrastructureError, InvalidRun
 from mpbench.core.evidence import SECURE_CONSOLE, Artefact, Evidence
 from mpbench.core.facts import Provenance
 from mpbench.core.provenance import is_virtual, provenance
+from mpbench.core.sanitize import decoded
 
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 _TREE = "/proc/device-tree"
@@ -44,7 +45,7 @@ def boot_id(board: Board) -> str:
     found = board.session.read(BOOT_ID)
     if isinstance(found, str):
         raise InfrastructureError(f"cannot read {BOOT_ID}: {found}")
-    return found.decode("ascii", "backslashreplace").strip()
+    return decoded(found).strip()
 
 
 def about(board: Board) -> About:

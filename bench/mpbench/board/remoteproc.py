@@ -24,6 +24,7 @@ from mpbench.board.protocols import Session
 from mpbench.board.session import errnos
 from mpbench.board.session.shell_protocol import Reply, one_line
 from mpbench.core.errors import BoardFailure, InfrastructureError
+from mpbench.core.sanitize import decoded
 from mpbench.layout import TA_UUID
 
 POLL_S = 0.01
@@ -244,4 +245,5 @@ def manager_of(fw_format: str, compatible: list[str], ta_present: bool) -> Manag
 def _text(found: bytes | str) -> str:
     if isinstance(found, str):
         return f"[{found}]"
-    return found.decode("utf-8", "backslashreplace").removesuffix("\n").removesuffix("\0")
+    strings = found.removesuffix(b"\n").removesuffix(b"\0").split(b"\0")
+    return "\0".join(decoded(part) for part in strings)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpbench.core import colour
+from mpbench.core.sanitize import visible
 from mpbench.core.shared_files import reports_dir
 
 if TYPE_CHECKING:
@@ -56,9 +57,9 @@ def _print(title: str, findings: "Iterable[Finding]", with_traceback: bool) -> "
     found = []
     for f in findings:
         mark = colour.verdict("ok" if f.ok else "WRONG", 5) if f.tried else "-    "
-        print(f"  {mark} {f.name}: {f.found}", flush=True)
+        print(f"  {mark} {f.name}: {visible(f.found)}", flush=True)
         if f.remedy:
-            print(f"        → {f.remedy}; see {guide(Path.cwd())}#{f.section.value}", flush=True)
+            print(f"        → {visible(f.remedy)}; see {guide(Path.cwd())}#{f.section.value}", flush=True)
         if with_traceback and f.error is not None:
             traceback.print_exception(f.error)
         found.append(f)

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from mpbench.core import rooms
 from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.sanitize import one_line
+from mpbench.core.secrets import hidden_on_terminal, learn, learn_arguments
 
 USAGE = 2
 INFRASTRUCTURE = 3
@@ -37,10 +38,20 @@ class Parser(argparse.ArgumentParser):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one subcommand; a UsageError or InfrastructureError becomes one line and an exit code."""
+    """Run one subcommand; a UsageError or InfrastructureError becomes one line and an exit code.
+
+    Secrets of the environment, of the arguments and of what is read later are hidden in all that is printed.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # an encoding that lacks a character is no reason to fail
             stream.reconfigure(errors="backslashreplace")
+    learn(os.environ)
+    learn_arguments(sys.argv[1:] if argv is None else argv)
+    with hidden_on_terminal():
+        return _main(argv)
+
+
+def _main(argv: Sequence[str] | None) -> int:
     top = parser()
     args, more = top.parse_known_args(argv)
     if more and not hasattr(args, "more"):

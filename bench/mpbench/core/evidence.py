@@ -5,6 +5,8 @@ import hashlib
 
 from attrs import field, frozen
 
+from mpbench.core.sanitize import decoded
+
 
 @frozen
 class Artefact:
@@ -99,9 +101,9 @@ DUMP_SUMMARY = "coredump.summary"
 
 
 def text_of(evidence: Evidence, name: str) -> str | None:
-    """Text of an artefact; bytes that are not UTF-8 are escaped."""
+    """Text of an artefact; what is not UTF-8, and control characters, are escaped: see decoded()."""
     data = evidence.get(name)
-    return None if data is None else data.decode("utf-8", "backslashreplace").replace("\r\n", "\n")
+    return None if data is None else decoded(data)
 
 
 def word_of(evidence: Evidence, name: str) -> str | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from mpbench.core.evidence import Evidence, text_of
 from mpbench.core.facts import Provenance
+from mpbench.core.sanitize import decoded
 
 BANNERS = {
     "tf-a": re.compile(r"BL(?:2|31): (v\d\S*)"),  # a 32-bit OP-TEE replaces BL31: BL2 is the last
@@ -38,7 +39,7 @@ def _banners(text: str) -> Iterator[tuple[str, str]]:
 
 def _plain(data: bytes) -> str:
     """A file's text on one line: device-tree strings end with NUL, lists are separated by it."""
-    return ", ".join(part for part in data.decode("utf-8", "backslashreplace").strip("\0\n").split("\0"))
+    return ", ".join(decoded(part) for part in data.strip(b"\0\n").split(b"\0"))
 
 
 def is_virtual(found: Provenance) -> bool:

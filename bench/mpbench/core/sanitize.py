@@ -9,6 +9,7 @@ import re
 import unicodedata
 
 _NOT_PLAIN = re.compile(r"[^\n\t\x20-\x7e]")
+_LINE_END = re.compile(r"\r+\n")
 _DISARMED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Mn", "Me"})
 """Unicode categories: control, format, surrogate, private, unassigned, separators, marks without width."""
 
@@ -26,8 +27,8 @@ def one_line(text: str) -> str:
 
 
 def decoded(data: bytes) -> str:
-    """Device bytes as visible text: UTF-8, and `\\xNN` for what is none; CR LF counts as a line end."""
-    return visible(data.decode("utf-8", "backslashreplace").replace("\r\n", "\n"))
+    """Device bytes as visible text: UTF-8, and `\\xNN` for what is none; CR LF is a line end."""
+    return visible(_LINE_END.sub("\n", data.decode("utf-8", "backslashreplace")))
 
 
 def _symbol(found: re.Match[str]) -> str:

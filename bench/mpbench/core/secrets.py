@@ -1,50 +1,143 @@
 # SPDX-License-Identifier: MIT
-"""Secrets are hidden by value in whatever is recorded or shown. Pure.
+"""Secrets are hidden by value in whatever is recorded or shown.
 
-A secret is the user part of a URL, the value of a variable whose name says so, and a password inside of any
-variable's value.
+A secret is the user part of a URL, the value of a variable, option or attribute whose name says so, and a
+password inside of any value. Whoever reads one calls learn(); redact() hides what this process has learnt,
+Redacting does so for a stream.
 """
 
+import base64
+import contextlib
 import re
-from collections.abc import Mapping
-from typing import Any
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
+from typing import Any, TextIO, cast
 from urllib.parse import quote, unquote
 
 HIDDEN = "***"
 SHORTEST = 6
 """Shorter values are hidden in URLs only: elsewhere they would hide parts of unrelated words."""
 
-_NAME = re.compile("TOKEN|PASS|SECRET|CREDENTIAL", re.IGNORECASE)
+_NAME = re.compile(
+    "TOKEN|PASSW|PASSPHRASE|PASS$|PASS_|_PASS|SECRET|CREDENTIAL|API[_-]?KEY|ACCESS[_-]?KEY|PRIVATE[_-]?KEY$|COOKIE|BEARER"
+    "|(?:^|[_-])AUTH(?:$|[_-]|ORIZATION)",
+    re.IGNORECASE,
+)
+_PLACE = re.compile("(?:FILE|PATH|DIR|SOCK|ENV|HOST|URL)$", re.IGNORECASE)
+"""The end of a name whose value only says where a secret is."""
 _USER_PART = re.compile(r"""(?<=://)(?:[^\s/"'<>]*|[^\s/@:"'<>]+:(?!\d+/)[^\s@"'<>]*)@""")
 """Of a URL. The second form is for a password with an unquoted slash; a port is no password."""
 _PASSWORD = re.compile(r"""(?:^|://)[^\s/@:]*:(?!//|\d+/)([^\s"'<>]+?)@(?=[^\s@/]*(?:[\s/]|$))""")
 """In `http://user:password@host/path` and `user:password@host`."""
 
 
+_PAIR = re.compile(r"""(?:^|://)([^\s/@:"'<>]+:(?!//|\d+/)[^\s"'<>]+?@)(?=[^\s@/]*(?:[\s/]|$))""")
+"""User and password together, with `@`: also without the scheme, and if the password alone is short."""
+_BEARER = re.compile(r"""https?://([^\s/@:"'<>]{6,})@""")
+"""A user without a password, which is a token."""
+
+_learnt: set[str] = set()
+
+
 def is_secret_name(name: str) -> bool:
-    """Whether a variable's name says that its value is a secret."""
-    return _NAME.search(name) is not None
+    """Whether the name of a variable, option or attribute says that its value is a secret."""
+    return _NAME.search(name) is not None and _PLACE.search(name) is None
 
 
-def secret_values(variables: Mapping[str, str]) -> frozenset[str]:
-    """Values to hide: those of variables with a secret name, and passwords in any value.
+def secret_values(variables: Mapping[str, object]) -> frozenset[str]:
+    """Values to hide: those with a secret name, and passwords in any value; in mappings and lists too.
 
-    Each also in the forms that URLs and Python's repr() give it.
+    Each also in the forms that URLs, HTTP and Python's repr() give it.
     """
-    found = {text for name, text in variables.items() if is_secret_name(name)}
-    found |= {password for text in variables.values() for password in _PASSWORD.findall(text)}
-    forms = {form for text in found for form in (text, quote(text, safe=""), unquote(text), repr(text)[1:-1])}
-    return frozenset(form for form in forms if len(form) >= SHORTEST)
+    found: set[str] = set()
+    for name, value in _leaves(variables):
+        if is_secret_name(name):
+            found |= {value, value.strip()}
+        for pattern in (_PASSWORD, _PAIR, _BEARER):
+            found |= set(pattern.findall(value))
+    forms = {form for text in found for form in _forms(text)}
+    return frozenset(form for form in forms if len(form) >= SHORTEST and not form.isspace())
+
+
+def _leaves(value: object, name: str = "") -> Iterator[tuple[str, str]]:
+    """(name, text) of every value in mappings and lists, one that contains itself once."""
+    stack: list[tuple[str, object]] = [(name, value)]
+    seen: set[int] = set()
+    while stack:
+        name, value = stack.pop()
+        if isinstance(value, str | int | float) and not isinstance(value, bool):
+            yield name, str(value)
+        elif isinstance(value, Mapping | list | tuple) and id(value) not in seen:
+            seen.add(id(value))
+            parts = value.items() if isinstance(value, Mapping) else ((name, part) for part in value)
+            stack += [(str(key), part) for key, part in parts]
+
+
+def _forms(text: str) -> Iterator[str]:
+    yield from (text, quote(text, safe=""), unquote(text), repr(text)[1:-1])
+    if len(text) >= SHORTEST:
+        yield base64.b64encode(text.rstrip("@").encode("utf-8", "surrogateescape")).decode()
+
+
+def learn(variables: Mapping[str, object]) -> None:
+    """Hide the secrets among these values from now on, whatever this process records or prints."""
+    _learnt.update(secret_values(variables))
+
+
+def learn_arguments(words: Sequence[str]) -> None:
+    """Learn the secrets in a command line: `--token=X`, `--token X`, `NAME=X`, URLs."""
+    for word, following in zip_longest(words, words[1:], fillvalue=""):
+        name, equals, value = word.lstrip("-").partition("=")
+        learn({name: value if equals else following if word.startswith("-") else "", "": word})
+        learn({name: value for name, _, value in [value.partition("=")]})
+
+
+def forget() -> None:
+    """Hide nothing that was learnt: for tests."""
+    _learnt.clear()
 
 
 def redact(text: str, secrets: frozenset[str] = frozenset()) -> str:
-    """`text` with `secrets` and the user part of every URL replaced by `***`."""
-    for secret in sorted(secrets, key=len, reverse=True):
-        text = text.replace(secret, HIDDEN)
+    """`text` with secrets, learnt or given, and the user part of every URL replaced by `***`."""
+    for secret in sorted(_learnt | secrets, key=len, reverse=True):
+        if secret in text:
+            text = text.replace(secret, HIDDEN)
     return _USER_PART.sub(f"{HIDDEN}@", text) if "://" in text else text
 
 
-def redact_all(value: Any, secrets: frozenset[str]) -> Any:
+class Redacting:
+    """A text stream that hides secrets in each write; anything else is that of `stream`."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write `text` without secrets."""
+        self._stream.write(redact(text))
+        return len(text)
+
+    def writelines(self, lines: Sequence[str]) -> None:
+        """Write each."""
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+@contextlib.contextmanager
+def hidden_on_terminal() -> Iterator[None]:
+    """Standard output and error hide what has been learnt, during the block."""
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = (cast(TextIO, Redacting(stream)) for stream in before)
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
+
+
+def redact_all(value: Any, secrets: frozenset[str] = frozenset()) -> Any:
     """`value` with every string in it redacted: in mappings (not their keys), lists and tuples."""
     if isinstance(value, str):
         return redact(value, secrets)

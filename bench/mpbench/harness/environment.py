@@ -18,6 +18,7 @@ from mpbench.core import directories
 from mpbench.core.errors import UsageError
 from mpbench.core.lines import NotesLine, RecordLine, SignaturesLine
 from mpbench.core.notes import NOTES, SIGNATURES, notes_in, notes_of, signatures_of
+from mpbench.core.secrets import learn
 from mpbench.core.shared_files import reports_dir
 from mpbench.harness import target_file
 from mpbench.twin.profile import VARIABLE as PROFILE
@@ -35,7 +36,15 @@ def target_of(path: str) -> Any:
     """Target `main` of a target file, with its resources and drivers. UsageError: labgrid cannot make it."""
     found = Environment(path)
     with target_file.target_errors(found.config):
-        return found.get_target(MAIN)
+        target = found.get_target(MAIN)
+    learn_resources(target)
+    return target
+
+
+def learn_resources(target: Any) -> None:
+    """Hide passwords in the attributes of the board's resources, which an exporter may have."""
+    for resource in target.resources:
+        learn({name: value for name, value in vars(resource).items() if isinstance(value, str | dict)})
 
 
 def check_environment(path: str) -> Config:
@@ -64,6 +73,7 @@ def read_environment(path: str) -> Config:
     try:
         config = Config(path)
         config.get_targets()
+        learn(config.data)
         for name in config.get_imports():
             if name.endswith(".py"):  # only compiled: labgrid executes it itself
                 compile(Path(name).read_bytes(), name, "exec")

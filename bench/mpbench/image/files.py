@@ -8,12 +8,14 @@ from pathlib import Path
 
 from mpbench.core.errors import UsageError
 from mpbench.core.files import read_bounded
+from mpbench.core.secrets import learn
 from mpbench.image.keys import PassphraseNeeded, PrivateKey, load_private_key
 
 
 def open_key(path: Path | str, passphrase_file: Path | None, passphrase_env: str | None) -> PrivateKey:
     """The signing key; its pass phrase from a file, an environment variable, or else a prompt."""
     given = passphrase(passphrase_file, passphrase_env)
+    learn({"passphrase": (given or b"").decode("utf-8", "replace")})
     try:
         return load_private_key(path, given)
     except PassphraseNeeded:

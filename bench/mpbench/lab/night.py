@@ -23,6 +23,8 @@ from attrs import define, field, frozen
 from mpbench.core.errors import InfrastructureError
 from mpbench.core.facts import Verdict
 from mpbench.core.record import in_order
+from mpbench.core.sanitize import visible
+from mpbench.core.secrets import redact
 from mpbench.core.verdict import Judgement
 from mpbench.harness.run_state import UNIT
 from mpbench.lab.assignment import JobRun, assign
@@ -83,8 +85,9 @@ class Night:
 
     def remark(self, text: str) -> None:
         """Print a line now, and show it at the top of the page."""
-        self.remarks.append(text)
-        self.log(text)
+        shown = visible(redact(text))
+        self.remarks.append(shown)
+        self.log(shown)
 
     def lacks(self, text: str) -> None:
         """As remark(), of something that was planned and did not run."""

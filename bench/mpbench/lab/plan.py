@@ -9,6 +9,7 @@ from typing import Any
 
 from attrs import field, frozen
 
+from mpbench.core.secrets import learn, learn_arguments
 from mpbench.core.yaml_reader import YamlNode, read_yaml
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}")
@@ -86,6 +87,9 @@ def _plan(path: Path, top: YamlNode) -> NightPlan:
         raise found["jobs"].wrong(f"has two jobs named {twice}")
     values: dict[str, Any] = {name: read(found[name]) for name, read in _READ.items() if name in found}
     reports = base / values.pop("reports", "../reports/nightly")
+    for job in jobs:
+        learn(job.variables)
+        learn_arguments(job.options)
     return NightPlan(path, path.stem, reports, jobs, **values)
 
 

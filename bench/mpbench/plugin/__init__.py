@@ -21,6 +21,7 @@ from mpbench.core.errors import UsageError
 from mpbench.core.shared_files import SHARED, TESTCASES
 
 PLUGIN = (
+    "mpbench.plugin.clean_output",
     "mpbench.plugin.collection",
     "mpbench.plugin.hooks",
     "mpbench.plugin.early_end",

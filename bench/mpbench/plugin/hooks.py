@@ -14,7 +14,7 @@ from mpbench.core.evidence import SECURE_CONSOLE, Artefact, Evidence
 from mpbench.core.facts import Verdict
 from mpbench.core.verdict import NOT_STARTED
 from mpbench.harness import place_lock
-from mpbench.harness.environment import MAIN, env_of
+from mpbench.harness.environment import MAIN, env_of, learn_resources
 from mpbench.harness.host_lock import host_lock
 from mpbench.harness.run_state import RunState, is_board_test, of
 from mpbench.harness.target_file import target_errors
@@ -125,7 +125,7 @@ def _make_targets(config: pytest.Config) -> None:
     try:
         with shown, place_lock.coordinator_errors(env.config), target_errors(env.config):
             for name in env.config.get_targets():
-                env.get_target(name)
+                learn_resources(env.get_target(name))
     except UsageError as e:
         of(config).phases.append(PhaseVerdict(Verdict.ERROR, str(e)))
         pytest.exit(str(e), USAGE)

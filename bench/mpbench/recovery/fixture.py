@@ -241,7 +241,7 @@ class Crashes:
 
     def board_shell(self, command: str) -> str:
         """Run a command line on the board; its output."""
-        return self._board.session.call(command, WRITE_S).stdout.decode("utf-8", "backslashreplace")
+        return self._board.session.call(command, WRITE_S).text
 
     def debug(self, core: str, file: str) -> str:
         """Path of one of the core's debugfs files."""

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from attrs import field, frozen
 
 from mpbench.core.errors import BoardFailure
+from mpbench.core.sanitize import decoded
 from mpbench.deployment.parse import BEAT, beat, identity
 from mpbench.recovery.facts import DumpFacts
 
@@ -69,7 +70,7 @@ def part(found: Iterable[Segment], da: int, size: int) -> bytes | None:
 def trace_of(found: Iterable[Segment]) -> str:
     """The firmware's trace buffer, which is at the start of a segment; "" if there is none."""
     for segment in found:
-        text = segment.data[:0x1000].split(b"\0")[0].decode("ascii", "backslashreplace")
+        text = decoded(segment.data[:0x1000].split(b"\0")[0])
         if identity(text) and BEAT.search(text):
             return text
     return ""

@@ -21,6 +21,7 @@ from mpbench.board.protocols import KernelLog
 from mpbench.core.compare import compare
 from mpbench.core.errors import BoardFailure, InfrastructureError
 from mpbench.core.evidence import DUMP, DUMP_SUMMARY, Artefact, Evidence
+from mpbench.core.sanitize import decoded
 from mpbench.core.step import Step
 from mpbench.recovery import collect, parse, parse_coredump
 from mpbench.recovery.facts import DumpFacts, RecoveryFacts, Timeline
@@ -79,7 +80,7 @@ def crash(
 def _boot(found: bytes | str) -> str:
     if isinstance(found, str):
         raise InfrastructureError(f"the board's boot_id can't be read: {found}")
-    return found.decode("ascii", "backslashreplace").strip()
+    return decoded(found).strip()
 
 
 def dumped(core: str, predicted: DumpFacts, dump: bytes, took_ns: int) -> Step:

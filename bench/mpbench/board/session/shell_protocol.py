@@ -36,6 +36,7 @@ from attrs import field, frozen
 
 from mpbench.board.session.errnos import errno_name
 from mpbench.core.errors import InfrastructureError, UsageError
+from mpbench.core.sanitize import decoded
 
 GROUP = "read -r s </proc/$$/stat; set -- ${s##*) }; "
 """Puts the shell's process group into $3. Ref: proc_pid_stat(5), field 5"""
@@ -112,8 +113,8 @@ class Reply:
 
     @property
     def text(self) -> str:
-        """stdout as text."""
-        return self.stdout.decode("utf-8", "backslashreplace")
+        """stdout as text, with what could control a terminal escaped."""
+        return decoded(self.stdout)
 
     @property
     def errno(self) -> str | None:
