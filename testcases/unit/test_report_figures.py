@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from mpbench.core.facts import limits, number
+from mpbench.core.facts import METHOD, limits, number
 from mpbench.core.lines import HistogramLine, MapLine, SegmentsLine, SeriesLine, TimelineLine
 from mpbench.notification.measure import EMULATED
-from mpbench.report.figures import COLUMNS, LEFT, MAX_BUCKETS, PLOT, WIDTH, figure
+from mpbench.report.figures import COLUMNS, LEFT, MAX_BUCKETS, PLOT, WIDTH, figure, pictures
 
 SAID: Any = {"name": "latency", "source": "hist", "unit": "µs"}
 
@@ -68,6 +68,32 @@ def test_a_histogram_has_a_log_scale():
     )
     assert found.bars[0].x == LEFT
     assert found.bars[-1].x + found.bars[-1].width == WIDTH
+
+
+def test_long_durations_are_in_microseconds():
+    """Nanoseconds of a kernel's histogram are shown as they are measured; few decades have ticks between."""
+    found = figure(HistogramLine("latency", ((400_000, 410_000, 9), (4_000_000, 4_100_000, 1)), "ns", "hist"))
+    assert found.alt == "10 samples from 400 to 4100 µs; p50 ≤ 410 µs"
+    assert [tick.label for tick in found.x] == ["500 µs", "2000 µs"]
+    short = figure(HistogramLine("latency", ((400, 410, 9),), "ns", "hist"))
+    assert short.alt.startswith("9 samples from 400 to 410 ns")
+
+
+def test_pictures_of_compared_methods_are_next_to_each_other():
+    """Segment by segment, its methods in a row; pictures that compare nothing keep their order."""
+    of = [
+        SeriesLine(**SAID, values=(1.0,), conditions={"segment": segment, METHOD: method})
+        for method in ("hist", "raw")
+        for segment in ("a", "b")
+    ]
+    found = pictures([*of, TimelineLine("crash", (("irq", 1),), "log")])
+    assert [drawn.name for drawn in found] == [
+        "latency (segment a, method hist)",
+        "latency (segment a, method raw)",
+        "latency (segment b, method hist)",
+        "latency (segment b, method raw)",
+        "crash",
+    ]
 
 
 def test_few_samples_promise_no_tail():

@@ -5,12 +5,12 @@ The canvas is WIDTH wide, in whole units, so that pages are small and stay equal
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from attrs import evolve, frozen
 
-from mpbench.core.facts import measured, number
+from mpbench.core.facts import METHOD, measured, number
 from mpbench.core.lines import (
     HistogramLine,
     MapLine,
@@ -77,6 +77,19 @@ EMULATED = "emulated: "
 STAMP = "emulated, not silicon"
 
 
+def pictures(lines: Iterable[TestLine]) -> tuple[Figure, ...]:
+    """The pictures of a test; those that several methods took of the same are next to each other."""
+    found: dict[object, list[Figure]] = {}
+    for n, line in enumerate(lines):
+        if type(line) in FIGURES:
+            conditions: Mapping[str, str] = getattr(line, "conditions", {})
+            same = [(name, text) for name, text in conditions.items() if name != METHOD]
+            drawn = figure(line)
+            key = (drawn.kind, line.kind, drawn.name.partition(" (")[0], *same) if METHOD in conditions else n
+            found.setdefault(key, []).append(drawn)
+    return tuple(drawn for several in found.values() for drawn in several)
+
+
 def figure(line: TestLine) -> Figure:
     """The picture of a line of the record; one of emulated numbers is marked inside of the picture."""
     found = FIGURES[type(line)](line)
@@ -131,7 +144,11 @@ def _thin(values: Sequence[float], step: int, scale: Callable[[float], int]) -> 
 def _apart(ticks: Sequence[Tick], least: int = 13) -> tuple[Tick, ...]:
     """Those whose labels do not overlap; the extremes have priority."""
     ends = {ticks[0].at, ticks[-1].at} if ticks else set()
-    return tuple(t for t in ticks if t.at in ends or all(abs(t.at - end) >= least for end in ends))
+    kept: list[int] = []
+    for tick in ticks:
+        if tick.at not in ends and all(abs(tick.at - at) >= least for at in (*ends, *kept)):
+            kept.append(tick.at)
+    return tuple(t for t in ticks if t.at in ends or t.at in kept)
 
 
 # --- histogram ---------------------------------------------------------------------------------------------
@@ -139,8 +156,8 @@ def _apart(ticks: Sequence[Tick], least: int = 13) -> tuple[Tick, ...]:
 
 def histogram(line: HistogramLine) -> Figure:
     """How often a value was in which bucket; counts on a log scale, values too if they span much."""
-    buckets = [bucket for bucket in line.buckets if bucket[2]]
-    unit, total = line.unit, sum(n for _, _, n in buckets)
+    buckets, unit = filled(line)
+    total = sum(n for _, _, n in buckets)
     if not buckets:
         return Figure("histogram", line.name, line.source, "no samples")
     low, high = buckets[0][0], buckets[-1][1]
@@ -151,7 +168,15 @@ def histogram(line: HistogramLine) -> Figure:
     alt = f"{total} samples from {number(low)} to {number(high)} {unit}; {quantiles(buckets, unit)}"
     x = tuple(Tick(place(v), f"{number(v)} {unit}") for v in _decades(low, high))
     y = tuple(Tick(log_height(n, most), f"{n:,}".replace(",", " ")) for n in _powers(most))
-    return Figure("histogram", line.name, line.source, alt, bars, x=_apart(x, 70), y=_apart(y))
+    return Figure("histogram", line.name, line.source, alt, bars, x=_apart(x, 180), y=_apart(y))
+
+
+def filled(line: HistogramLine) -> tuple[list[tuple[float, float, int]], str]:
+    """Buckets that are not empty, and their unit: long durations in microseconds, as they are measured."""
+    buckets = [bucket for bucket in line.buckets if bucket[2]]
+    if line.unit == "ns" and buckets and buckets[-1][1] >= 10_000:
+        return [(low / 1e3, high / 1e3, n) for low, high, n in buckets], "µs"
+    return buckets, line.unit
 
 
 def quantiles(buckets: Sequence[tuple[float, float, int]], unit: str) -> str:
@@ -204,8 +229,11 @@ def _powers(most: int) -> list[int]:
 def _decades(low: float, high: float) -> list[float]:
     if low >= 0 and high > 10 * max(low, 1e-12):
         first = math.floor(math.log10(max(low, high / 1e4, 1e-12)))
-        inside = [10.0**p for p in range(first, math.ceil(math.log10(high)) + 1)]
-        return [v for v in inside if low <= v <= high] or [low, high]
+        powers = [10.0**p for p in range(first, math.ceil(math.log10(high)) + 1)]
+        inside = [v for v in powers if low <= v <= high]
+        if len(inside) < 3:
+            inside = [v for power in powers for v in (power, 2 * power, 5 * power) if low <= v <= high]
+        return inside or [low, high]
     return [low, (low + high) / 2, high]
 
 

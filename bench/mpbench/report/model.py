@@ -85,6 +85,13 @@ class Case:
         return Execution(self.name, self.verdict, self.reason).started
 
     @property
+    def sources(self) -> tuple[str, ...]:
+        """What measured its figures, each once."""
+        drawn = (figure.source for figure in self.figures if figure.source != figure.alt)
+        told = (source for quantity in self.quantities for source in quantity.sources)
+        return tuple(dict.fromkeys(filter(None, (*drawn, *told))))
+
+    @property
     def function(self) -> str:
         """File and function of the test case."""
         return self.name.partition("[")[0]

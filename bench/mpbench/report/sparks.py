@@ -7,7 +7,7 @@ from attrs import frozen
 
 from mpbench.core.facts import number
 from mpbench.core.lines import HistogramLine, SeriesLine, TimelineLine
-from mpbench.report.figures import EMULATED, axis, log_height, merged, quantiles
+from mpbench.report.figures import EMULATED, axis, filled, log_height, merged, quantiles
 
 WIDTH, HEIGHT = 120, 22
 LEAST = 3
@@ -29,7 +29,7 @@ class Spark:
 
 def histogram(line: HistogramLine) -> Spark | None:
     """Counts on a log scale, as in the large picture."""
-    buckets = [bucket for bucket in line.buckets if bucket[2]]
+    buckets, unit = filled(line)
     if not buckets:
         return None
     columns = merged(buckets, axis(buckets[0][0], buckets[-1][1], 0, WIDTH), LEAST)
@@ -37,7 +37,7 @@ def histogram(line: HistogramLine) -> Spark | None:
     path = "".join(
         f"M{a} {HEIGHT}V{log_height(n, most, HEIGHT)}H{max(b, a + 1)}V{HEIGHT}" for a, b, n in columns
     )
-    return Spark("area", path, _said(f"histogram: {quantiles(buckets, line.unit)}", line.source))
+    return Spark("area", path, _said(f"histogram: {quantiles(buckets, unit)}", line.source))
 
 
 def series(line: SeriesLine) -> Spark | None:

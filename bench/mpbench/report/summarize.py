@@ -37,7 +37,7 @@ from mpbench.core.verdict import (
 )
 from mpbench.layout import tee_name
 from mpbench.report.excerpt import excerpt
-from mpbench.report.figures import FIGURES, figure
+from mpbench.report.figures import pictures
 from mpbench.report.model import (
     ASKED,
     BOARD,
@@ -244,7 +244,7 @@ def _test(anchor: str, proofs: Proofs, lines: list[TestLine]) -> Case:
         epoch=last.head.epoch or "",
         steps=tuple([_step(proofs, line) for line in lines if isinstance(line, StepLine)]),
         measurements=tuple([line for line in lines if isinstance(line, MeasurementLine)]),
-        figures=tuple([figure(line) for line in lines if type(line) in FIGURES]),
+        figures=pictures(lines),
         quantities=quantities(lines),
     )
 
