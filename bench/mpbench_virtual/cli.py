@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from mpbench.core.errors import UsageError
-from mpbench_virtual import boards, keys
+from mpbench_virtual import boards
+from mpbench_virtual.commands_shown import commands, write_target_file
 from mpbench_virtual.progress import BuildProgress
 
 ESCAPE = b"\x1d"
@@ -31,6 +32,7 @@ def run_up(args: argparse.Namespace) -> int:
     board = boards.start(
         args.kind, args.name, BuildProgress(), lifeline=False, address=args.address, base_port=args.base_port
     )
+    write_target_file(board, args.kind)
     if not args.off:
         power(board, True)
     _print(board)
@@ -52,23 +54,27 @@ def is_on(board: boards.StartedBoard) -> bool:
 
 def run_down(args: argparse.Namespace) -> int:
     boards.stop(boards.find(args.name))
+    print(f"{args.name} is down")
     return 0
 
 
 def run_status(_: argparse.Namespace) -> int:
-    for board in boards.boards():
+    up = list(boards.boards())
+    for board in up:
         _print(board)
+    if not up:
+        print("no virtual board is up; `mpbench virtual up NAME` starts one")
     return 0
 
 
 def _print(board: boards.StartedBoard) -> None:
-    ports = board.ports
-    print(f"{board.name}: {'on' if is_on(board) else 'off'}, process {board.pid}")
-    print(f"  console  {board.address}:{ports['console']} (raw TCP)")
-    print(f"  secure   {board.address}:{ports['secure']} (raw TCP)")
-    print(f"  power    {board.power_url.format(index=0)}")
-    ssh = f"ssh -i {keys.ssh_key()} -o UserKnownHostsFile={board.known_hosts} -p {ports['ssh']}"
-    print(f"  ssh      {ssh} root@{board.address}")
+    """State, addresses for other programs, and command lines to paste."""
+    on, address, ports = is_on(board), board.address, board.ports
+    print(f"{board.name}: {'on' if on else 'off'}, process {board.pid}")
+    print(f"  raw TCP    console {address}:{ports['console']}, secure {address}:{ports['secure']}")
+    print(f"  power port {board.power_url}")
+    for name, line in commands(board, on).items():
+        print(f"  {name:<10} {line}")
 
 
 def run_console(args: argparse.Namespace) -> int:
@@ -78,6 +84,7 @@ def run_console(args: argparse.Namespace) -> int:
             "mpbench virtual console needs a terminal; a script can connect to the TCP port of `status`"
         )
     with socket.create_connection((board.address, board.ports[args.uart])) as uart, _raw_terminal():
+        print(f"{args.uart} of {board.name}; Ctrl-] ends it", end="\r\n", flush=True)
         _pump(uart)
     return 0
 

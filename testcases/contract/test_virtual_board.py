@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import pexpect
 import pytest
 from labgrid import Environment
 from labgrid.strategy.common import StrategyError
@@ -223,6 +224,53 @@ def test_up_status_down_from_the_command_line(tmp_path, monkeypatch):
         assert refused.returncode == 2
         assert "needs a terminal" in refused.stderr
     finally:
-        mpbench("virtual", "down", "desk")
-    assert mpbench("virtual", "status").stdout == ""
+        assert mpbench("virtual", "down", "desk").stdout == "desk is down\n"
+    status = mpbench("virtual", "status").stdout
+    assert status == "no virtual board is up; `mpbench virtual up NAME` starts one\n"
     assert mpbench("virtual", "down", "desk", check=False).returncode == 2
+
+
+def shown(text):
+    """Command lines by what they are for, as `up` and `status` print them."""
+    return dict(re.findall(r"^  (\w[\w ]{1,9}\w) +(\S.*)$", text, re.MULTILINE))
+
+
+def pasted(line, cwd):
+    """What a shell makes of a line, with the programs of this environment not on its path."""
+    done = subprocess.run(
+        ["sh", "-c", line], capture_output=True, text=True, check=False, cwd=cwd, stdin=subprocess.DEVNULL
+    )
+    assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def test_commands_that_up_prints_work_when_pasted(tmp_path, monkeypatch):
+    """ssh, both consoles, the tests, the switch, and down, from a directory of the user's."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin")
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    (tmp_path / "here").mkdir()
+    lines = shown(mpbench("virtual", "up", "my desk").stdout)
+    try:
+        assert list(lines) == [
+            *("raw TCP", "power port", "console", "secure", "ssh", "power off", "tests", "down")
+        ]
+        assert shown(mpbench("virtual", "status").stdout) == lines
+        for uart in ("console", "secure"):
+            with pexpect.spawn("sh", ["-c", lines[uart]], timeout=BOOT_S, cwd=tmp_path) as terminal:
+                terminal.expect_exact(f"{uart} of my desk; Ctrl-] ends it\r\n")
+                if uart == "console":
+                    terminal.expect("login: ")
+                terminal.send(b"\x1d")
+                terminal.expect(pexpect.EOF)
+        assert pasted(f"{lines['ssh']} uname -n", tmp_path / "here") == "virtual-board\n"
+        tests = pasted(f"{lines['tests']} -k test_identity_is_recorded", tmp_path / "here")
+        assert "verdict PASS: 1 PASS" in tests
+        assert re.search(r"report: \S*/here/reports/runs/\d{8}T\d{6}Z-my_desk/index.html", tests)
+        pasted(lines["power off"], tmp_path)
+        after = mpbench("virtual", "status").stdout
+        assert after.startswith("my desk: off, process ")
+        pasted(shown(after)["power on"], tmp_path)
+        assert mpbench("virtual", "status").stdout.startswith("my desk: on, process ")
+    finally:
+        assert pasted(lines["down"], tmp_path) == "my desk is down\n"
