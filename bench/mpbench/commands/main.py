@@ -5,6 +5,7 @@ Exit codes: 0 pass, 1 fail, 2 usage or configuration, 3 infrastructure, 5 nothin
 """
 
 import argparse
+import contextlib
 import io
 import os
 import sys
@@ -53,6 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _main(argv: Sequence[str] | None) -> int:
     top = parser()
+    if "_ARGCOMPLETE" in os.environ:  # a shell completes a command line
+        _complete(top)
     args, more = top.parse_known_args(argv)
     if more and not hasattr(args, "more"):
         top.error(f"unrecognized arguments: {' '.join(more)}")
@@ -73,6 +76,14 @@ def _main(argv: Sequence[str] | None) -> int:
     except KeyboardInterrupt:
         print("mpbench: interrupted", file=sys.stderr)
         return INTERRUPTED
+
+
+def _complete(top: Parser) -> None:
+    """Answer the shell, if argcomplete is installed."""
+    with contextlib.suppress(ModuleNotFoundError):
+        from mpbench.commands.completion import complete  # noqa: PLC0415 - only for a shell
+
+        complete(top)
 
 
 def parser() -> Parser:
