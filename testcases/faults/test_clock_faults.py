@@ -19,9 +19,9 @@ from mpbench.core.facts import Verdict
 from mpbench.core.lines import PlanLine, RunEnd, RunStart, TestEnd, TestStart
 from mpbench.core.record import Clock, Record, in_order, new_directory, read
 from mpbench.harness.resume import of_runs
-from mpbench.lab import night
+from mpbench.lab import night, retention
 from mpbench.lab.history import History
-from mpbench.lab.journal import FILE, NightJournal, outdated
+from mpbench.lab.journal import FILE, NightJournal
 from mpbench.lab.plan import Job, NightPlan, TimeWindow
 from mpbench.report import publish as report
 from mpbench.report.trend import Point, trends
@@ -142,7 +142,7 @@ def test_29_the_night_that_goes_on_is_never_thrown_away(chance: random.Random, t
         journal = NightJournal.open(plan.reports, "plan", jumping.wall_s)
         journal.add("end")
         journal.close()
-        old = outdated(plan, journal.directory)
+        old = retention.outdated(plan, journal.directory)
         assert journal.directory not in old
         assert len(list(plan.reports.iterdir())) - len(old) <= keep
         for directory in old:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from mpbench.core.errors import UsageError
 from mpbench.lab.assignment import assign
 from mpbench.lab.coordinator import PlaceInfo
-from mpbench.lab.journal import outdated
 from mpbench.lab.plan import ALL, TimeWindow, load
+from mpbench.lab.retention import outdated
 
 GOOD = """\
 coordinator: lab:20408
@@ -208,6 +208,7 @@ def test_old_nights_go_signed_ones_stay(plan, tmp_path):
     found = load(plan(GOOD))
     for day in range(1, 6):
         (tmp_path / "nights" / f"2026110{day}T220000Z-plan").mkdir(parents=True)
+        (tmp_path / "nights" / f"2026110{day}T220000Z-plan" / "journal.jsonl").touch()
     (tmp_path / "nights" / "20261101T220000Z-other").mkdir()
     (tmp_path / "nights" / "20261102T220000Z-plan" / "manifest.json").write_text("{}")
     old = ["20261101T220000Z-plan", "20261103T220000Z-plan"]

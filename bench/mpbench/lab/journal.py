@@ -3,6 +3,7 @@
 
 import contextlib
 import datetime
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from mpbench.core.files import AppendFile, json_object, lock, os_errors, read_li
 from mpbench.lab.plan import NightPlan
 
 FILE = "journal.jsonl"
-SIGNED = "manifest.json"
+NAME = re.compile(r"(?!\.)[^/\0]+")
+"""A job run's name is one part of a path, and not hidden."""
 
 
 @define
@@ -105,8 +107,10 @@ def only_night(plan: NightPlan) -> Iterator[None]:
         yield
 
 
-def outdated(plan: NightPlan, now: Path) -> list[Path]:
-    """Nights of a plan beyond those to keep; never `now`, whatever its name, nor a signed one."""
-    nights = [night for night in sorted(plan.reports.glob(f"*Z-{plan.name}")) if night != now]
-    old = nights[: max(0, len(nights) + 1 - plan.keep_nights)]
-    return [night for night in old if not (night / SIGNED).exists()]
+def job_runs(night: Path) -> list[str]:
+    """Names of the job runs that a night's journal lists, those that are a single part of a path.
+
+    InfrastructureError if it cannot be read.
+    """
+    names = {line.get("job_run") for line in _read(night / FILE)[0]}
+    return sorted(name for name in names if isinstance(name, str) and NAME.fullmatch(name))

@@ -27,11 +27,12 @@ from mpbench.core.sanitize import visible
 from mpbench.core.secrets import redact
 from mpbench.core.verdict import Judgement
 from mpbench.harness.run_state import UNIT
+from mpbench.lab import retention
 from mpbench.lab.assignment import JobRun, assign
 from mpbench.lab.child import Child, command, first_of, wait_for_orphan
 from mpbench.lab.coordinator import Coordinator
 from mpbench.lab.history import History
-from mpbench.lab.journal import NightJournal, only_night, outdated
+from mpbench.lab.journal import NightJournal, only_night
 from mpbench.lab.plan import NightPlan
 from mpbench.lab.unit import UnitRecords
 from mpbench.report import publish
@@ -285,6 +286,7 @@ class Night:
     async def _pytest(self, run: JobRun) -> int:
         """Run one pytest, stopped at its deadline and when the night ends; returns its exit code."""
         runs = self._runs(run)
+        self.journal.add("started", job_run=run.name)
         runs.mkdir(parents=True, exist_ok=True)
         self._log_file(run).parent.mkdir(exist_ok=True)
         variables = {"LG_PLACE": run.place, "LG_COORDINATOR": self.plan.coordinator, **run.job.variables}
@@ -342,8 +344,9 @@ class Night:
         self.journal.add("verdict", verdict=page.verdict.value, causes="\n".join(page.causes))
         if not self.stop.is_set():
             self.journal.add("end")
-        for night in outdated(self.plan, self.directory):
-            shutil.rmtree(night, ignore_errors=True)
+        for night in retention.outdated(self.plan, self.directory):
+            if why := retention.remove(night):
+                self.log(why)
         self.log(f"verdict {page.verdict.value}: {', '.join(f'{n} {v.value}' for v, n in page.counts)}")
         self.log(f"report: {self.directory / publish.INDEX}")
         return Judgement(page.verdict).exit_code
