@@ -19,7 +19,7 @@ PACKAGES := bc binutils bison bzip2 cpio device-tree-compiler flex gcc gcc-aarch
 	gcc-arm-none-eabi libc6-dev libc6-dev-armhf-cross libssl-dev lz4 make openssh-client python3-dev python3-venv \
 	qemu-system-arm qemu-user u-boot-tools util-linux xz-utils
 # Servers, a user space, a browser and readers of PDF and traces that tests use; a test whose program is missing is skipped.
-TEST_PACKAGES := busybox chromium dropbear-bin openssh-server poppler-utils trace-cmd
+TEST_PACKAGES := busybox chromium dropbear-bin openssh-server poppler-utils softhsm2 trace-cmd
 TARGET ?= targets/virtual-mp25.yaml
 
 .PHONY: demo test test-all check faults perf peer coverage mp15 board boards firmware setup packages lock clean

@@ -51,9 +51,8 @@ def _add_sign(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]",
     one.add_argument(
         "--in", type=Path, action="append", default=[], dest="ins", metavar="ELF", help="as a bare argument"
     )
-    one.add_argument(
-        "--key", type=Path, required=True, help="private key, RSA 2048 to 4096 or ECDSA P-256, PEM"
-    )
+    what = "private key, RSA 2048 to 4096 or ECDSA P-256: a PEM file, or a key in hardware, pkcs11:..."
+    one.add_argument("--key", type=_key, required=True, metavar="FILE|URI", help=what)
     what = "check that the key is of this type; it decides the type itself"
     one.add_argument("--key-type", "--key_type", choices=tuple(KEY_TYPES), help=what)
     one.add_argument("-o", "--output", "--out", type=Path, help="signed image to write")
@@ -82,12 +81,20 @@ def _add_sign(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]",
     one.add_argument("--strip", action="store_true", help="remove symbols and debug information first")
     phrase = one.add_mutually_exclusive_group()
     phrase.add_argument(
-        "--passphrase-file", type=Path, metavar="FILE", help="pass phrase of the key: first line of FILE"
+        "--passphrase-file",
+        type=Path,
+        metavar="FILE",
+        help="pass phrase or PIN of the key: first line of FILE",
     )
     phrase.add_argument(
-        "--passphrase-env", metavar="NAME", help="pass phrase of the key: environment variable NAME"
+        "--passphrase-env", metavar="NAME", help="pass phrase or PIN of the key: variable NAME"
     )
     one.set_defaults(run=lambda args: _sign(args, memory_of), translate=of_script)
+
+
+def _key(text: str) -> Path | str:
+    """A path would lose parts of a URI."""
+    return text if text.startswith("pkcs11:") else Path(text)
 
 
 def of_script(words: Sequence[str]) -> list[str]:
@@ -125,7 +132,13 @@ def _sign(args: argparse.Namespace, memory_of: MemoryOf) -> int:
     output = args.digest_out or args.output
     if output is None or (args.digest_out and args.output):
         raise UsageError("give the file to write: -o IMAGE for a signed image, or --digest-out FILE alone")
-    inputs = [*files, args.key, args.key_info, args.passphrase_file, args.signature_in]
+    inputs = [
+        *files,
+        args.key if isinstance(args.key, Path) else None,
+        args.key_info,
+        args.passphrase_file,
+        args.signature_in,
+    ]
     inputs += [Path(args.profile)] if args.profile else []
     check_output(output, inputs)  # before the pass phrase is asked for
     key = _signer(args)

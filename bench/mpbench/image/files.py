@@ -9,11 +9,18 @@ from pathlib import Path
 from mpbench.core.errors import UsageError
 from mpbench.core.files import read_bounded
 from mpbench.core.secrets import learn
-from mpbench.image.keys import PassphraseNeeded, PrivateKey, load_private_key
+from mpbench.image.keys import PassphraseNeeded, PrivateKey, Signer, load_private_key
+from mpbench.image.token_key import SCHEME, TokenKey, parse_uri
 
 
-def open_key(path: Path | str, passphrase_file: Path | None, passphrase_env: str | None) -> PrivateKey:
-    """The signing key; its pass phrase from a file, an environment variable, or else a prompt."""
+def open_key(
+    path: Path | str, passphrase_file: Path | None, passphrase_env: str | None
+) -> PrivateKey | Signer:
+    """The signing key of a PEM file or of a token (a PKCS#11 URI); its pass phrase or PIN from a file, an
+    environment variable, or else a prompt.
+    """
+    if str(path).startswith(SCHEME):
+        return token_key(str(path), passphrase_file, passphrase_env)
     given = passphrase(passphrase_file, passphrase_env)
     learn({"passphrase": (given or b"").decode("utf-8", "replace")})
     try:
@@ -22,15 +29,26 @@ def open_key(path: Path | str, passphrase_file: Path | None, passphrase_env: str
         return load_private_key(path, asked(path))
 
 
-def asked(path: Path | str) -> bytes:
-    """The pass phrase from the terminal, never shown. UsageError if there is none."""
+def token_key(uri: str, pin_file: Path | None, pin_env: str | None) -> TokenKey:
+    """A token's key; the PIN is asked for once."""
+    found = parse_uri(uri)
+    if pin_file is None and pin_env is None and found.pin_file:
+        pin_file = Path(found.pin_file)
+    pin = passphrase(pin_file, pin_env) or asked(uri, "PIN")
+    learn({"pin": pin.decode("utf-8", "replace")})
+    return TokenKey.open(found, lambda: pin.decode(errors="surrogateescape"))
+
+
+def asked(path: Path | str, what: str = "Pass phrase") -> bytes:
+    """The pass phrase or PIN from the terminal, never shown. UsageError if there is none."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", getpass.GetPassWarning)
         try:
-            return getpass.getpass(f"Pass phrase of {path}: ").encode()
+            return getpass.getpass(f"{what} of {path}: ").encode()
         except (getpass.GetPassWarning, EOFError) as error:
             give = "give --passphrase-file (/dev/stdin for a pipe) or --passphrase-env"
-            raise UsageError(f"{path}: the key is encrypted, no terminal to ask for it; {give}") from error
+            why = "the key is encrypted" if what == "Pass phrase" else "the token wants its PIN"
+            raise UsageError(f"{path}: {why}, no terminal to ask for it; {give}") from error
 
 
 def passphrase(file: Path | None, env: str | None) -> bytes | None:
