@@ -14,6 +14,7 @@ from mpbench.core import colour
 from mpbench.image import faults
 from mpbench.image.command import of_script
 from mpbench.image.fields import fields
+from mpbench.lab import command as night_command
 from testcases.peer.elves import Elf, Segment
 from testcases.unit.image_rig import firmware, image, key, write_key, write_public
 
@@ -245,6 +246,20 @@ def test_verdicts_have_colours(capsys, monkeypatch, variables, coloured):
     assert out.startswith("\x1b[1mTEE err: ffff0006\x1b[0m\n" if coloured else "TEE err: ffff0006\n")
     assert main(["predict", "fw.sign.bin", "--key", "p.pem", "--json"]) == 0
     assert "\x1b" not in capsys.readouterr().out
+
+
+def test_the_verdict_of_a_night_has_a_colour(capsys, monkeypatch):
+    """In the last lines of `mpbench nightly`; a word that is no verdict has none."""
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    for line in ("verdict FAIL: 1 FAIL", "job@place: verdict PASS", "verdict UNKNOWN"):
+        night_command._log(line)
+    printed = [line.partition(" ")[2] for line in capsys.readouterr().out.splitlines()]
+    assert printed == [
+        "verdict \x1b[31mFAIL\x1b[0m: 1 FAIL",
+        "job@place: verdict PASS",
+        "verdict UNKNOWN",
+    ]
 
 
 @pytest.mark.parametrize(

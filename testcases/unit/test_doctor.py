@@ -467,6 +467,15 @@ def test_a_board_that_does_not_boot_is_still_asked(checked):
     assert {f.name for f in found.values() if not f.ok} == {"boot"}
 
 
+def test_a_switch_that_cannot_be_asked_passes():
+    """labgrid's ManualPowerDriver has no state to report."""
+    driver = SimpleNamespace(name=None)
+    board = doctor_board.BoardCheck("x.yaml")
+    target: Any = SimpleNamespace(get_driver=lambda _: driver)
+    board._target = target
+    assert result(board.power).found == "SimpleNamespace: cannot be asked for its state"
+
+
 def test_a_watchdog_may_be_in_the_device_tree_only(checked):
     """A node with an interrupt that the driver has not requested is found, and named as that."""
     finding = checked(session={**NO_INTERRUPT, NODE: b"\0\0\0\4"})["watchdog"]

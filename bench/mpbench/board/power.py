@@ -44,9 +44,12 @@ def switch(power: Any, command: str, timeout_s: float) -> None:
     _ask(power, command, timeout_s)
 
 
-def state(power: Any, timeout_s: float) -> bool:
-    """Whether the switch reports `on`. InfrastructureError if it does not answer within timeout_s."""
-    return bool(_ask(power, "get", timeout_s))
+def state(power: Any, timeout_s: float) -> bool | None:
+    """Whether the switch reports `on`; None if it reports nothing, as a person who switches.
+
+    InfrastructureError if it does not answer within timeout_s.
+    """
+    return bool(_ask(power, "get", timeout_s)) if hasattr(type(power), "get") else None
 
 
 def _ask(power: Any, command: str, timeout_s: float) -> Any:

@@ -127,8 +127,8 @@ class BoardCheck:
     def power(self) -> str:
         """The power switch answers."""
         driver = self._target.get_driver("PowerProtocol")
-        state = "on" if power.state(driver, POWER_S) else "off"
-        return f"{type(driver).__name__}: the board is {state}"
+        states = {True: "the board is on", False: "the board is off", None: "cannot be asked for its state"}
+        return f"{type(driver).__name__}: {states[power.state(driver, POWER_S)]}"
 
     def console(self) -> str:
         """Every console can be opened."""

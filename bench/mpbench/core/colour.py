@@ -28,5 +28,6 @@ def paint(text: str, colour: str, stream: TextIO | None = None) -> str:
 
 
 def verdict(word: str, width: int = 0) -> str:
-    """A verdict's word in its colour for standard output, padded to `width`."""
-    return paint(word, OF_VERDICT[word]) + " " * (width - len(word))
+    """A verdict's word in its colour, if it has one, for standard output, padded to `width`."""
+    painted = paint(word, OF_VERDICT[word]) if word in OF_VERDICT else word
+    return painted + " " * (width - len(word))

@@ -3,8 +3,10 @@
 
 import argparse
 import datetime
+import re
 from pathlib import Path
 
+from mpbench.core import colour
 from mpbench.core.errors import UsageError
 
 
@@ -41,4 +43,5 @@ def _nightly(args: argparse.Namespace) -> int:
 
 
 def _log(line: str) -> None:
+    line = re.sub("(?<=^verdict )[A-Z-]+", lambda word: colour.verdict(word[0]), line)
     print(f"{datetime.datetime.now():%H:%M:%S} {line}", flush=True)

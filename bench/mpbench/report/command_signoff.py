@@ -5,7 +5,7 @@ import argparse
 from pathlib import Path
 from typing import TypeAlias
 
-from mpbench.core import directories
+from mpbench.core import colour, directories
 from mpbench.core.errors import UsageError
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -110,7 +110,7 @@ def _signoff(args: argparse.Namespace) -> int:
     for name in sorted(signoff.OWN):
         check_output(args.report / name, [args.key])
     signed, manifest = signoff.sign(args.report, signoff.load_key(args.key), args.by, args.role)
-    print(f"document {manifest.document}, verdict {manifest.verdict}")
+    print(f"document {manifest.document}, verdict {colour.verdict(manifest.verdict)}")
     print(one_line(f"signed by {signed.by} ({signed.role}) at {signed.utc} with key {signed.key}"))
     for role in signoff.missing(manifest.roles, signoff.read_signatures(args.report)):
         print(one_line(f"not yet signed: {role}"))
@@ -128,7 +128,8 @@ def _verify(args: argparse.Namespace) -> int:
             )
     found = signoff.verify(args.report, signoff.load_trusted(args.trust))
     manifest = found.manifest
-    what = f"document {manifest.document}, verdict {manifest.verdict}, {len(manifest.files)} files"
+    verdict = colour.verdict(manifest.verdict)
+    what = f"document {manifest.document}, verdict {verdict}, {len(manifest.files)} files"
     lines = [f"{args.report}: {what}"]
     lines += [f"  {s.role}: {s.by}, {s.utc}, key {s.key[:16]}…" for s in found.signed]
     lines += [f"  WRONG: {text}" for text in found.wrong]
