@@ -16,8 +16,9 @@ BIN := $(VENV)/bin
 # The tested versions; `make LOCK=` installs the newest that pyproject.toml allows.
 LOCK ?= --constraint requirements.lock
 PACKAGES := bc binutils bison bzip2 cpio device-tree-compiler flex gcc gcc-aarch64-linux-gnu gcc-arm-linux-gnueabihf \
-	gcc-arm-none-eabi libc6-dev libc6-dev-armhf-cross libssl-dev lz4 make openssh-client python3-dev python3-venv \
-	qemu-system-arm qemu-user u-boot-tools util-linux xz-utils
+	gcc-arm-none-eabi libc6-dev libc6-dev-armhf-cross libfdt-dev libglib2.0-dev libslirp-dev libssl-dev lz4 make \
+	ninja-build openssh-client pkg-config python3-dev python3-venv qemu-system-arm qemu-user u-boot-tools util-linux \
+	xz-utils
 # Servers, a user space, a browser and readers of PDF and traces that tests use; a test whose program is missing is skipped.
 TEST_PACKAGES := busybox chromium dropbear-bin openssh-server poppler-utils softhsm2 trace-cmd
 TARGET ?= targets/virtual-mp25.yaml
@@ -56,8 +57,11 @@ MINUTES ?= 10
 peer: setup
 	$(BIN)/python -m testcases.peer.campaign --minutes $(MINUTES) --jobs $$(nproc) --coverage
 
-# All board cases on the virtual STM32MP15, of which `make test` runs a part, and the tests of a lab and a desk.
+# All board cases on the virtual STM32MP15, of which `make test` runs a part, and the tests of a lab and a desk;
+# the board with Debian's own kernel, whose QEMU takes ten minutes of CPU to build.
 mp15: boards firmware
+	$(BIN)/mpbench virtual build mp15-debian
+	$(BIN)/pytest testcases/contract/test_machine_board.py
 	$(BIN)/pytest --lg-env targets/virtual-mp15.yaml
 	MPBENCH_KIND=mp15 $(BIN)/pytest testcases/contract/test_lab_place.py testcases/contract/test_desk.py
 

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -20,16 +21,21 @@ from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.files import lock
 from mpbench_virtual import keys
 from mpbench_virtual.memory import RAM_NAME, ram_offset
-from mpbench_virtual.models import KINDS
+from mpbench_virtual.models import KINDS, MACHINE_KINDS, MachineKind
 from mpbench_virtual.paths import BASE_PORT, run_dir
 from mpbench_virtual.process import Spec
-from mpbench_virtual.qemu import Parts, last_line
+from mpbench_virtual.qemu import MONITOR, Parts, last_line, qmp
 from mpbench_virtual.recipes import steps_of, write_cpio
+from mpbench_virtual.recipes_machine import LIBRARIES, PROGRAM
+from mpbench_virtual.recipes_machine import steps_of as machine_steps_of
 from mpbench_virtual.steps import Report, build
-from mpbench_virtual.tools import require
+from mpbench_virtual.tools import require, require_libraries
 
 START_S = 20.0
 KERNEL_ARGUMENTS = "console=ttyAMA0,115200 quiet rdinit=/init mem=256M"
+
+DEBIAN_ARGUMENTS = "cryptomgr.notests initcall_blacklist=jent_mod_init,init_encrypted"
+"""Without self tests of ciphers, entropy from timing and encrypted keys, which take a third of the start."""
 
 
 @frozen
@@ -37,6 +43,7 @@ class StartedBoard:
     """A virtual board whose process runs: where it listens and where its files are."""
 
     name: str
+    kind: str
     pid: int
     address: str
     ports: dict[str, int]
@@ -56,8 +63,11 @@ class StartedBoard:
 
 def build_parts(kind_name: str, report: Report) -> Parts:
     """Build, or find in the cache, every part of a board of this kind. UsageError for an unknown kind."""
+    if kind_name in MACHINE_KINDS:
+        return _machine_parts(MACHINE_KINDS[kind_name], report)
     if kind_name not in KINDS:
-        raise UsageError(f"unknown kind of virtual board {kind_name!r}; known: {', '.join(KINDS)}")
+        known = ", ".join([*KINDS, *MACHINE_KINDS])
+        raise UsageError(f"unknown kind of virtual board {kind_name!r}; known: {known}")
     kind = KINDS[kind_name]
     require(
         f"{kind.soc.cross}gcc", "bc", "bison", "bzip2", "cpio", "dpkg-deb", "dtc", "fdtoverlay", "flex",
@@ -72,6 +82,20 @@ def build_parts(kind_name: str, report: Report) -> Parts:
         device_tree=made["device-tree"] / "board.dtb",
         environment=made["uboot-env"] / "env.bin",
         append=KERNEL_ARGUMENTS,
+    )
+
+
+def _machine_parts(kind: MachineKind, report: Report) -> Parts:
+    require("cpio", "dpkg-deb", "gcc", "ninja", "tar", "xz")
+    require_libraries(**LIBRARIES)
+    made = build(machine_steps_of(kind), report)
+    return Parts(
+        program=made["qemu"] / PROGRAM,
+        machine=("-M", kind.machine),
+        kernel=made["debian-kernel"] / "kernel",
+        initrd=made["debian-rootfs"] / "rootfs.cpio",
+        device_tree=made["debian-kernel"] / kind.device_tree,
+        append=f"console={kind.console},115200 quiet rdinit=/init {DEBIAN_ARGUMENTS}",
     )
 
 
@@ -202,10 +226,12 @@ def find(name: str) -> StartedBoard:
 def read_memory(board: StartedBoard, pa: int, size: int) -> bytes:
     """`size` bytes of a board's RAM at physical address `pa`. InfrastructureError if the board is off.
 
-    Read through the file that the board's process shares with QEMU.
+    Read through the file that the board's process shares with QEMU; by the monitor where QEMU has all of it.
 
-    Ref: memfd_create(2), proc_pid_fd(5)
+    Ref: memfd_create(2), proc_pid_fd(5); QMP reference, pmemsave
     """
+    if board.kind in MACHINE_KINDS:
+        return _read_by_monitor(board, pa, size)
     for link in Path(f"/proc/{board.pid}/fd").iterdir():
         try:
             if not os.readlink(link).startswith(f"/memfd:{RAM_NAME} "):
@@ -215,6 +241,15 @@ def read_memory(board: StartedBoard, pa: int, size: int) -> bytes:
         except FileNotFoundError:
             continue  # closed since it was listed
     raise InfrastructureError(f"virtual board {board.name} is off, so its memory cannot be read")
+
+
+def _read_by_monitor(board: StartedBoard, pa: int, size: int) -> bytes:
+    with tempfile.NamedTemporaryFile(dir=board.directory) as file:
+        try:
+            qmp(board.directory / MONITOR, "pmemsave", val=pa, size=size, filename=file.name)
+        except OSError as e:
+            raise InfrastructureError(f"virtual board {board.name}: its memory cannot be read: {e}") from e
+        return Path(file.name).read_bytes()
 
 
 def stop(board: StartedBoard) -> None:

@@ -23,8 +23,8 @@ ESCAPE = b"\x1d"
 
 def run_build(args: argparse.Namespace) -> int:
     parts = boards.build_parts(args.kind, BuildProgress())
-    for name in ("firmware", "kernel", "initrd", "device_tree", "environment"):
-        print(f"{name:<12} {getattr(parts, name)}")
+    for name, path in parts.files.items():
+        print(f"{name:<12} {path}")
     return 0
 
 
@@ -71,7 +71,8 @@ def _print(board: boards.StartedBoard) -> None:
     """State, addresses for other programs, and command lines to paste."""
     on, address, ports = is_on(board), board.address, board.ports
     print(f"{board.name}: {'on' if on else 'off'}, process {board.pid}")
-    print(f"  raw TCP    console {address}:{ports['console']}, secure {address}:{ports['secure']}")
+    uarts = [f"{name} {address}:{ports[name]}" for name in ("console", "secure") if name in ports]
+    print(f"  raw TCP    {', '.join(uarts)}")
     print(f"  power port {board.power_url}")
     for name, line in commands(board, on).items():
         print(f"  {name:<10} {line}")

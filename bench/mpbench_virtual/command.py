@@ -6,8 +6,8 @@ import argparse
 from mpbench.core.rooms import later
 from mpbench_virtual.paths import BASE_PORT
 
-KIND_NAMES = ("mp15", "mp15-spi", "mp25", "mp25-spi")
-"""Those of models.KINDS, whose import takes time."""
+KIND_NAMES = ("mp15", "mp15-debian", "mp15-spi", "mp25", "mp25-spi")
+"""Those of models.KINDS and MACHINE_KINDS, whose import takes time."""
 WORK = "mpbench_virtual.cli"
 
 

@@ -27,7 +27,10 @@ GUEST_ARCHITECTURES = ("arm64", "armhf")
 
 @frozen
 class Package:
-    """A Debian package: kind is `source` (upstream's tarball is wanted) or `binary`, for an architecture."""
+    """A Debian package: kind is `source` (upstream's tarball is wanted) or `binary`, for an architecture.
+
+    meta: package that depends on the current one of a series whose names have a version, such as kernels
+    """
 
     name: str
     kind: str
@@ -36,6 +39,7 @@ class Package:
     version: str
     sha256: str
     architecture: str = GUEST_ARCHITECTURES[0]
+    meta: str = ""
 
     @property
     def qualified(self) -> str:
@@ -84,11 +88,12 @@ def _successor_file(package: Package) -> Path:
 def _download(wanted: Package, apt: "Apt") -> Package:
     found = wanted
     if not apt.has(wanted):
-        found = evolve(wanted, version=apt.newest(wanted))
+        found = evolve(wanted, package=apt.current(wanted)) if wanted.meta else wanted
+        found = evolve(found, version=apt.newest(found))
     with tempfile.TemporaryDirectory(dir=_made(cache_dir() / "downloads")) as scratch:
         file = apt.download(found, Path(scratch))
         sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
-        if found.version == wanted.version and sha256 != wanted.sha256:
+        if found.directory == wanted.directory and sha256 != wanted.sha256:
             raise InfrastructureError(
                 f"{file.name}: SHA-256 is {sha256}, recorded is {wanted.sha256}; the mirror has wrong data"
             )
@@ -100,7 +105,8 @@ def _download(wanted: Package, apt: "Apt") -> Package:
     FETCHED.append(found)
     if found != wanted:
         REPLACED.append((wanted, found))
-        _successor_file(wanted).write_text(yaml.safe_dump({"version": found.version, "sha256": found.sha256}))
+        differs = {key: getattr(found, key) for key in ("package", "version", "sha256")}
+        _successor_file(wanted).write_text(yaml.safe_dump(differs))
     return found
 
 
@@ -187,6 +193,15 @@ class Apt:
         if not versions:
             raise InfrastructureError(f"the mirror has no package {package.package} in {package.suite}")
         return versions[-1]
+
+    def current(self, package: Package) -> str:
+        """Name of the package of a series that `meta` depends on; InfrastructureError if there is none."""
+        command = ["apt-cache", *self.options, "depends", evolve(package, package=package.meta).qualified]
+        lines = subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
+        names = [line.split("Depends: ")[1].split(":")[0] for line in lines if "Depends: " in line]
+        if not names:
+            raise InfrastructureError(f"the mirror has no package {package.meta} in {package.suite}")
+        return names[0]
 
     def download(self, package: Package, into: Path) -> Path:
         """Fetch one package into `into`; returns its file."""

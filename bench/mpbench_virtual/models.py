@@ -85,3 +85,37 @@ KINDS = {
         BoardKind("mp15-spi", MP15, SPI_INTID),
     )
 }
+
+
+@frozen
+class MachineKind:
+    """A virtual board on a QEMU machine of ours, whose kernel is a distribution's.
+
+    machine:     QEMU's name for it
+    kernel:      the kernel's package, a name in sources.yaml
+    device_tree: file of that package
+    guest:       Debian architecture of the root file system, and its dynamic linker
+    console:     Linux' name of the first UART
+    """
+
+    name: str
+    machine: str
+    kernel: str
+    device_tree: str
+    guest: tuple[str, str]
+    console: str
+
+
+MACHINE_KINDS = {
+    kind.name: kind
+    for kind in (
+        MachineKind(
+            name="mp15-debian",
+            machine="stm32mp157c-dk2",
+            kernel="kernel-armhf",
+            device_tree="stm32mp157c-dk2.dtb",
+            guest=("armhf", "ld-linux-armhf.so.3"),
+            console="ttySTM0",
+        ),
+    )
+}

@@ -26,8 +26,8 @@ from mpbench.core.files import write_whole
 from mpbench_virtual import keys
 from mpbench_virtual.coprocessor import Coprocessor
 from mpbench_virtual.memory import SharedRam
-from mpbench_virtual.models import KINDS
-from mpbench_virtual.qemu import Parts, Qemu, command_line
+from mpbench_virtual.models import KINDS, MACHINE_KINDS
+from mpbench_virtual.qemu import Parts, Qemu, command_line, virt_command_line
 from mpbench_virtual.uart import Uart
 
 PORTS = {"console": 1, "secure": 2, "power": 3, "ssh": 22}
@@ -45,6 +45,16 @@ class Spec:
     base_port: int
     parts: Parts
     lifeline: bool
+
+    @property
+    def uarts(self) -> tuple[str, ...]:
+        """Names of its UARTs: without OP-TEE there is no secure console."""
+        return ("console",) if self.kind in MACHINE_KINDS else ("console", "secure")
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """TCP ports by name."""
+        return {name: self.port(name) for name in (*self.uarts, "power", "ssh")}
 
     def port(self, name: str) -> int:
         """TCP port of one of PORTS."""
@@ -80,9 +90,12 @@ class Supply:
 
     def _on(self) -> None:
         spec = self.spec
-        self.ram = SharedRam.create()
         ssh = f"{self.address}:{spec.port('ssh')}"
-        argv = command_line(spec.parts, spec.directory, self.ram.fd, ssh)
+        if spec.kind in MACHINE_KINDS:  # QEMU has the whole board
+            self.qemu = Qemu(command_line(spec.parts, spec.directory, ssh), spec.directory)
+            return
+        self.ram = SharedRam.create()
+        argv = virt_command_line(spec.parts, spec.directory, self.ram.fd, ssh)
         self.qemu = Qemu(argv, spec.directory, self.ram.fd)
         for core in KINDS[spec.kind].soc.cores.values():
             line = partial(self.qemu.set_spi, core.watchdog.spi)
@@ -157,7 +170,7 @@ async def serve(spec: Spec) -> None:
 
         asyncio.run_coroutine_threadsafe(switch_in_loop(), loop).result()
 
-    uarts = {name: Uart(name, spec.directory) for name in ("console", "secure")}
+    uarts = {name: Uart(name, spec.directory) for name in spec.uarts}
     for name, uart in uarts.items():
         await uart.open(address, spec.port(name))
     handler = power_handler(switch, lambda: supply.is_on)
@@ -186,10 +199,12 @@ def own_address() -> str:
 
 def _announce(spec: Spec, address: str) -> None:
     """Write known_hosts and board.json, then print `ready`."""
-    ports = {name: spec.port(name) for name in PORTS}
+    ports = spec.ports
     host_key = keys.ssh_public_line(keys.host_key()).decode()
     (spec.directory / "known_hosts").write_text(f"[{address}]:{ports['ssh']} {host_key}\n")
-    text = json.dumps({"name": spec.name, "pid": os.getpid(), "address": address, "ports": ports})
+    text = json.dumps(
+        {"name": spec.name, "kind": spec.kind, "pid": os.getpid(), "address": address, "ports": ports}
+    )
     write_whole(spec.directory / "board.json", text.encode())
     print("ready", flush=True)
 

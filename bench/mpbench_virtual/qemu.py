@@ -26,37 +26,71 @@ DIE_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL")
 
 @frozen
 class Parts:
-    """What makes up a board: files, QEMU's first arguments, Linux's command line."""
+    """What makes up a board: files, QEMU's first arguments, Linux's command line.
+
+    program: QEMU itself, where it is built for the board
+    firmware, environment: TF-A with what it loads, and U-Boot's settings; None where QEMU starts Linux
+    """
 
     machine: tuple[str, ...]
-    firmware: Path
     kernel: Path
     initrd: Path
     device_tree: Path
-    environment: Path
     append: str
+    firmware: Path | None = None
+    environment: Path | None = None
+    program: Path | None = None
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """The files by what they are."""
+        named = {
+            "qemu": self.program,
+            "firmware": self.firmware,
+            "kernel": self.kernel,
+            "initrd": self.initrd,
+            "device_tree": self.device_tree,
+            "environment": self.environment,
+        }
+        return {name: path for name, path in named.items() if path is not None}
 
 
-def command_line(parts: Parts, directory: Path, ram_fd: int, ssh: str) -> list[str]:
-    """QEMU's argv. ram_fd: inherited file of the RAM; ssh: ADDRESS:PORT that leads to the guest's port 22."""
+def command_line(parts: Parts, directory: Path, ssh: str) -> list[str]:
+    """QEMU's argv on a machine of ours. ssh: ADDRESS:PORT that leads to the guest's port 22."""
+    return [
+        str(parts.program),
+        *parts.machine,
+        *_common(parts, directory, ssh),
+    ]
+
+
+def virt_command_line(parts: Parts, directory: Path, ram_fd: int, ssh: str) -> list[str]:
+    """QEMU's argv on its machine virt, the RAM an inherited file; ssh as above."""
     backend = f"memory-backend-file,id=ram,size={RAM_SIZE},mem-path=/proc/self/fd/{ram_fd},share=on"
     return [
         "qemu-system-aarch64",
         *parts.machine,
         "-object", backend,
-        "-nodefaults", "-display", "none", "-no-shutdown", "-S",
         "-bios", str(parts.firmware),
+        "-drive", f"if=pflash,index=1,format=raw,file={parts.environment},readonly=on",
+        *_common(parts, directory, ssh),
+        "-chardev", f"socket,id=secure,path={directory / 'secure.sock'}",
+        "-serial", "chardev:secure",
+        "-device", "virtio-rng-device",
+    ]  # fmt: skip
+
+
+def _common(parts: Parts, directory: Path, ssh: str) -> list[str]:
+    return [
+        "-nodefaults", "-display", "none", "-no-shutdown", "-S",
         "-kernel", str(parts.kernel),
         "-initrd", str(parts.initrd),
         "-dtb", str(parts.device_tree),
         "-append", parts.append,
-        "-drive", f"if=pflash,index=1,format=raw,file={parts.environment},readonly=on",
         "-chardev", f"socket,id=console,path={directory / 'console.sock'}",
         "-serial", "chardev:console",
-        "-chardev", f"socket,id=secure,path={directory / 'secure.sock'}",
-        "-serial", "chardev:secure",
         "-netdev", f"user,id=net,hostfwd=tcp:{ssh}-:22",
-        "-device", "virtio-net-device,netdev=net", "-device", "virtio-rng-device",
+        "-device", "virtio-net-device,netdev=net",
         "-chardev", f"socket,id=qmp,path={directory / MONITOR},server=on,wait=off",
         "-mon", "chardev=qmp,mode=control",
         "-qtest", f"unix:{directory / 'qtest.sock'}", "-qtest-log", "none",
@@ -72,8 +106,11 @@ def last_line(log: Path) -> str:
 class Qemu:
     """A running QEMU and its interrupt lines. Ends with the process (and its main thread) that started it."""
 
-    def __init__(self, argv: list[str], directory: Path, ram_fd: int) -> None:
-        """Start it and connect; InfrastructureError with QEMU's own words when it does not come up."""
+    def __init__(self, argv: list[str], directory: Path, ram_fd: int | None = None) -> None:
+        """Start it and connect; InfrastructureError with QEMU's own words when it does not come up.
+
+        ram_fd: its RAM, which co-processors outside of it share; they also drive its interrupts
+        """
         self.directory = directory
         self._irq_lock = threading.Lock()
         (directory / "qtest.sock").unlink(missing_ok=True)
@@ -81,14 +118,15 @@ class Qemu:
             listener.bind(str(directory / "qtest.sock"))
             listener.listen(1)
             listener.settimeout(0.1)
+            fds = [] if ram_fd is None else [ram_fd]
             self.process = subprocess.Popen(
-                [*DIE_WITH_PARENT, *argv], stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[ram_fd]
+                [*DIE_WITH_PARENT, *argv], stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=fds
             )
             # QEMU may find a busy port or a missing file only after it has connected here.
             try:
                 self._qtest = self._accept(listener)
                 self._answers = self._qtest.makefile("rb")
-                self._gic = self._find_gic()
+                self._gic = "" if ram_fd is None else self._find_gic()
                 # Started paused: output on consoles that are not read yet would block the monitor as well.
                 qmp(directory / MONITOR, "cont")
             except BaseException as error:

@@ -13,7 +13,7 @@ import attr
 from labgrid.factory import target_factory
 from labgrid.resource.common import ManagedResource, ResourceManager
 
-from mpbench.core.errors import InfrastructureError
+from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench_virtual import application, boards, keys, qemu, xtest
 from mpbench_virtual.models import KINDS
 from mpbench_virtual.progress import BuildProgress
@@ -61,7 +61,8 @@ class VirtualBoard(ManagedResource):  # type: ignore[misc]
         where = {"host": self.board.address, "protocol": "raw", "speed": 115200}
         ports = self.board.ports
         self._add("NetworkSerialPort", "console", {**where, "port": ports["console"]})
-        self._add("NetworkSerialPort", "secure", {**where, "port": ports["secure"]})
+        if "secure" in ports:
+            self._add("NetworkSerialPort", "secure", {**where, "port": ports["secure"]})
         self._add("NetworkPowerPort", "power", {"model": "rest", "host": self.board.power_url, "index": "0"})
         ssh = {"address": self.board.address, "port": ports["ssh"], "username": "root"}
         self._add("NetworkService", "ssh", ssh)
@@ -90,6 +91,8 @@ class VirtualBoard(ManagedResource):  # type: ignore[misc]
 
     def application(self) -> Path:
         """The bench's own trusted application (UUID.ta), signed for this board, built on the first call."""
+        if self.kind not in KINDS:
+            raise UsageError(f"a board of kind {self.kind!r} has no TEE, so no trusted application")
         return application.application(KINDS[self.kind])
 
     @property

@@ -17,6 +17,7 @@ PACKAGE_OF = {
     "dtc": "device-tree-compiler",
     "fdtoverlay": "device-tree-compiler",
     "mkenvimage": "u-boot-tools",
+    "ninja": "ninja-build",
     "qemu-system-aarch64": "qemu-system-arm",
     "xz": "xz-utils",
 }
@@ -30,6 +31,18 @@ def require(*programs: str) -> None:
         packages = " ".join(sorted({PACKAGE_OF.get(p, p) for p in missing}))
         raise UsageError(
             f"missing on this machine: {', '.join(missing)}; install with: apt-get install {packages}"
+        )
+
+
+def require_libraries(**package_of: str) -> None:
+    """UsageError naming every library that pkg-config does not know, and the command that installs them."""
+    require("pkg-config")
+    known = {name: subprocess.run(["pkg-config", "--exists", name], check=False) for name in package_of}
+    missing = {name: package_of[name] for name, done in known.items() if done.returncode != 0}
+    if missing:
+        raise UsageError(
+            f"missing on this machine: the libraries {', '.join(missing)}; "
+            f"install with: apt-get install {' '.join(missing.values())}"
         )
 
 

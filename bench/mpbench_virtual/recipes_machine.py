@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: MIT
+"""How the parts of a board on a QEMU machine of ours are made: QEMU, Debian's kernel, root file system.
+
+Ref: QEMU docs/devel/build-system.rst, docs/devel/kconfig.rst; modules.dep(5)
+"""
+
+import hashlib
+import lzma
+import shutil
+import sys
+from collections.abc import Callable, Iterable
+from functools import partial
+from inspect import getsource
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from elftools.elf.elffile import ELFFile
+
+from mpbench.core.errors import InfrastructureError
+from mpbench.core.shared_files import FIRMWARE
+from mpbench_virtual.fetch import fetch, source_tree, unpack_deb
+from mpbench_virtual.models import MachineKind
+from mpbench_virtual.recipes import (
+    EMPTY_DIRECTORIES,
+    GUEST_FILES,
+    JOBS,
+    Inputs,
+    _append_line,
+    _copy_if_changed,
+    _source_id,
+    _take,
+    version_of,
+    write_cpio,
+)
+from mpbench_virtual.steps import BuildStep, Place, hash_files
+from mpbench_virtual.tools import run_logged
+
+MACHINE = FIRMWARE / "machine"
+CONFIGURE = (
+    "--target-list=arm-softmmu", "--with-devices-arm=mpbench",
+    "--without-default-features", "--without-default-devices",
+    "--enable-system", "--enable-tcg", "--enable-slirp", "--enable-fdt=system", "--enable-trace-backends=nop",
+    "--disable-docs", "--disable-install-blobs", "--disable-debug-info", "--disable-qom-cast-debug",
+)  # fmt: skip
+"""Nothing but the machine, its translator, a user network and device trees."""
+
+LIBRARIES = {"glib-2.0": "libglib2.0-dev", "slirp": "libslirp-dev"}
+"""What QEMU is linked with, by pkg-config's name, and the Debian package."""
+PROGRAM = "qemu-system-arm"
+BLOBS = ("pc-bios/meson.build", "if unpack_edk2_blobs", "if false")
+"""Debian's tarball has no firmware of others, for which this file asks all the same."""
+
+MODULES = (
+    "stm32-rng", "virtio_mmio", "virtio_net",
+    "i2c-stm32f7-drv", "stpmic1", "stpmic1_regulator", "armmmci",
+    "stm32-ipcc", "stm32_rproc", "virtio_rpmsg_bus", "rpmsg_ns", "rpmsg_char", "rpmsg_ctrl", "rpmsg_tty",
+)  # fmt: skip
+"""Modules of the kernel's package that the root file system has, with those they need."""
+
+NOT_HERE = ("libteec", "supplicant")
+"""Packages of other boards' root file systems that this one has no use for: there is no TEE."""
+
+
+def steps_of(kind: MachineKind) -> list[BuildStep]:
+    """Steps of a board, each after those it needs."""
+
+    def step(name: str, inputs: Inputs, functions: tuple[Callable[..., Any], ...], *needs: str) -> BuildStep:
+        make = functions[0]
+        texts = lambda: [*map(getsource, functions), *inputs(kind)]  # noqa: E731
+        return BuildStep(name, texts, partial(make, kind), needs, resumes=make is _make_qemu)
+
+    return [
+        step("qemu", _qemu_inputs, (_make_qemu, _lay_over)),
+        step("debian-kernel", _kernel_inputs, (_make_kernel, _take_modules, _needed, _depends)),
+        step("debian-rootfs", _rootfs_inputs, (_make_rootfs,), "debian-kernel"),
+    ]
+
+
+def _qemu_inputs(_: MachineKind) -> list[str]:
+    sources = [_source_id(name) for name in ("qemu", "meson", "pycotap")]
+    return [*sources, version_of("gcc", "--version"), hash_files(MACHINE), *CONFIGURE, *BLOBS]
+
+
+def _make_qemu(_: MachineKind, place: Place) -> None:
+    """The tree and its objects stay in `work`: a changed device is compiled alone."""
+    origin = source_tree("qemu")
+    tree, out = place.work / origin.name, place.work / f"build-{_short_hash(*CONFIGURE)}"
+    if not tree.is_dir():
+        shutil.rmtree(place.work)
+        place.work.mkdir()
+        shutil.copytree(origin, place.work / "copying", symlinks=True)
+        (place.work / "copying").rename(tree)
+    _lay_over(tree)
+    tools = place.work / "tools"
+    for package in ("meson", "pycotap"):
+        unpack_deb(package, tools, place.log)
+    env = {"PYTHONPATH": str(tools / "usr/lib/python3/dist-packages")}
+    if not (out / "build.ninja").is_file():
+        shutil.rmtree(out, ignore_errors=True)
+        out.mkdir()
+        run_logged(
+            [tree / "configure", f"--python={sys.executable}", *CONFIGURE], place.log, cwd=out, env=env
+        )
+    run_logged(["ninja", JOBS, PROGRAM], place.log, cwd=out, env=env)
+    shutil.copy(out / PROGRAM, place.out)
+
+
+def _short_hash(*words: str) -> str:
+    return hashlib.sha256("\0".join(words).encode()).hexdigest()[:8]
+
+
+def _lay_over(tree: Path) -> None:
+    """Our files into QEMU's tree; of its own, two get a line and one loses a condition."""
+    ours = {path.relative_to(MACHINE) for path in MACHINE.rglob("*") if path.is_file()}
+    for path in (tree / "hw/stm32mp").glob("*"):
+        if path.relative_to(tree) not in ours:
+            path.unlink()
+    for path in sorted(ours):
+        (tree / path).parent.mkdir(parents=True, exist_ok=True)
+        _copy_if_changed(MACHINE / path, tree / path)
+    _append_line(tree / "hw/Kconfig", "source stm32mp/Kconfig")
+    _append_line(tree / "hw/meson.build", "subdir('stm32mp')")
+    name, before, after = BLOBS
+    text = (tree / name).read_text()
+    if text.count(before):
+        (tree / name).write_text(text.replace(before, after, 1))
+
+
+def _kernel_inputs(kind: MachineKind) -> list[str]:
+    return [_source_id(kind.kernel), kind.device_tree, *MODULES]
+
+
+def _make_kernel(kind: MachineKind, place: Place) -> None:
+    """Kernel, device tree and modules as they lie in the package, with the package's own checksums."""
+    unpacked = place.work / "deb"
+    shutil.rmtree(unpacked, ignore_errors=True)
+    unpack_deb(kind.kernel, unpacked, place.log)
+    control = place.work / "control"
+    run_logged(["dpkg-deb", "-e", fetch(kind.kernel)[1], control], place.log)
+    shutil.copy(control / "md5sums", place.out)
+    kernel = next((unpacked / "boot").glob("vmlinuz-*"))
+    shutil.copy(kernel, place.out / "kernel")
+    release = kernel.name.removeprefix("vmlinuz-")
+    (place.out / "release").write_text(f"{release}\n")
+    shutil.copy(unpacked / f"usr/lib/linux-image-{release}" / kind.device_tree, place.out)
+    _take_modules(unpacked / "usr/lib/modules" / release, place.out / "modules" / release)
+
+
+def _take_modules(package: Path, to: Path) -> None:
+    """The wanted modules and what they need, and a modules.dep of them: depmod is not for other machines."""
+    files = {_module(path.name.split(".ko")[0]): path for path in package.rglob("*.ko*")}
+    lines, wanted = [], [*map(_module, MODULES)]
+    for name in wanted:
+        if name not in files:
+            raise InfrastructureError(f"the kernel's package has no module {name}; is it built in now?")
+        needs = _needed(name, files)
+        wanted += [n for n in needs if n not in wanted]
+        lines.append(
+            f"{files[name].relative_to(package)}:"
+            + "".join(f" {files[n].relative_to(package)}" for n in needs)
+            + "\n"
+        )
+        target = to / files[name].relative_to(package)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(files[name], target)
+    (to / "modules.dep").write_text("".join(lines))
+
+
+def _needed(name: str, files: dict[str, Path]) -> list[str]:
+    """All modules that one needs, in depmod's order: each before those that it needs itself."""
+    found: list[str] = []
+    for direct in _depends(files[name]):
+        for other in (direct, *_needed(direct, files)):
+            found = [n for n in found if n != other] + [other]
+    return found
+
+
+def _module(name: str) -> str:
+    return name.replace("-", "_")
+
+
+def _depends(module: Path) -> Iterable[str]:
+    """What a module says that it needs. Ref: Linux scripts/mod/modpost.c, add_depends()"""
+    elf = ELFFile(BytesIO(lzma.decompress(module.read_bytes())))
+    section = elf.get_section_by_name(".modinfo")
+    info = section.data().split(b"\0") if section else []
+    text = next((line for line in info if line.startswith(b"depends=")), b"depends=").decode()
+    return [_module(name) for name in text.removeprefix("depends=").split(",") if name]
+
+
+def _guest_files() -> dict[str, tuple[str, ...]]:
+    return {name: files for name, files in GUEST_FILES.items() if name not in NOT_HERE}
+
+
+def _rootfs_inputs(kind: MachineKind) -> list[str]:
+    packages = [_source_id(f"{name}-{kind.guest[0]}") for name in _guest_files()]
+    trees = hash_files(FIRMWARE / "boot/rootfs", FIRMWARE / "boot/rootfs-debian")
+    return [*packages, trees, repr(_guest_files()), *kind.guest]
+
+
+def _make_rootfs(kind: MachineKind, place: Place) -> None:
+    root, unpacked = place.work / "root", place.work / "unpacked"
+    for stale in (root, unpacked):
+        shutil.rmtree(stale, ignore_errors=True)
+    shutil.copytree(FIRMWARE / "boot/rootfs", root)
+    shutil.copytree(FIRMWARE / "boot/rootfs-debian", root, dirs_exist_ok=True)
+    unpacked.mkdir()
+    for name, wanted in _guest_files().items():
+        unpack_deb(f"{name}-{kind.guest[0]}", unpacked / name, place.log)
+        for file in wanted:
+            _take(unpacked / name, file, root)
+    _take(unpacked / "libc", kind.guest[1], root)
+    for directory in EMPTY_DIRECTORIES.split():
+        (root / directory).mkdir(parents=True, exist_ok=True)
+    shutil.copytree(place.needs["debian-kernel"] / "modules", root / "lib/modules")
+    (root / "usr/bin/busybox").rename(root / "bin/busybox")
+    (root / "bin/sh").symlink_to("busybox")
+    (root / "usr/lib/sftp-server").symlink_to("openssh/sftp-server")
+    write_cpio(root, place.out / "rootfs.cpio", place.log)

@@ -1,0 +1,146 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * ST STM32MP157C-DK2, started as its secure firmware and boot loader would:
+ * QEMU's loader puts kernel, device tree and initramfs into memory, QEMU
+ * itself answers PSCI.
+ *
+ * Beside ST's hardware there are virtio transports, which the loader adds to
+ * the device tree.
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/error-report.h"
+#include "qemu/units.h"
+#include "qapi/error.h"
+#include "exec/address-spaces.h"
+#include "hw/arm/boot.h"
+#include "hw/boards.h"
+#include "hw/i2c/i2c.h"
+#include "hw/qdev-properties.h"
+#include "hw/sd/sd.h"
+#include "hw/stm32mp/stm32mp.h"
+#include "hw/stm32mp/stm32mp15_soc.h"
+#include "system/block-backend.h"
+#include "system/blockdev.h"
+#include "system/device_tree.h"
+#include <libfdt.h>
+
+#define TYPE_STM32MP157C_DK2 MACHINE_TYPE_NAME("stm32mp157c-dk2")
+OBJECT_DECLARE_SIMPLE_TYPE(Stm32mp157cDk2, STM32MP157C_DK2)
+
+#define VIRTIOS 4
+#define VIRTIO_SIZE 0x200
+#define STPMIC1_ADDRESS 0x33
+#define GIC_NODE "/interrupt-controller@a0021000"
+
+struct Stm32mp157cDk2 {
+    MachineState parent_obj;
+
+    Stm32mp15Soc soc;
+    struct arm_boot_info boot;
+};
+
+/* Adds nodes of the virtio transports; refuses the tree of another SoC */
+static void stm32mp157c_dk2_modify_dtb(const struct arm_boot_info *info,
+                                       void *fdt)
+{
+    int gic = fdt_path_offset(fdt, GIC_NODE);
+    uint32_t phandle = gic < 0 ? 0 : fdt_get_phandle(fdt, gic);
+
+    if (!phandle) {
+        error_report("-dtb: no interrupt controller %s with a phandle: not a "
+                     "tree of an STM32MP15", GIC_NODE);
+        exit(1);
+    }
+    for (int i = VIRTIOS - 1; i >= 0; i--) {
+        uint32_t base = STM32MP15_FREE + i * VIRTIO_SIZE;
+        g_autofree char *name = g_strdup_printf("/virtio_mmio@%x", base);
+
+        qemu_fdt_add_subnode(fdt, name);
+        qemu_fdt_setprop_string(fdt, name, "compatible", "virtio,mmio");
+        qemu_fdt_setprop_cells(fdt, name, "reg", base, VIRTIO_SIZE);
+        qemu_fdt_setprop_cells(fdt, name, "interrupts", 0,
+                               STM32MP15_FREE_SPI + i, 1);
+        qemu_fdt_setprop_cell(fdt, name, "interrupt-parent", phandle);
+    }
+}
+
+static void stm32mp157c_dk2_card(Stm32mp157cDk2 *s)
+{
+    DriveInfo *drive = drive_get(IF_SD, 0, 0);
+    DeviceState *card;
+
+    if (!drive) {
+        return;
+    }
+    card = qdev_new(TYPE_SD_CARD);
+    qdev_prop_set_drive_err(card, "drive", blk_by_legacy_dinfo(drive),
+                            &error_fatal);
+    qdev_realize_and_unref(card, qdev_get_child_bus(s->soc.sdmmc1, "sd-bus"),
+                           &error_fatal);
+}
+
+static void stm32mp157c_dk2_init(MachineState *machine)
+{
+    Stm32mp157cDk2 *s = STM32MP157C_DK2(machine);
+
+    if (!machine->kernel_filename || !machine->dtb) {
+        error_report("stm32mp157c-dk2 wants -kernel and -dtb: it has no boot "
+                     "ROM");
+        exit(1);
+    }
+    object_initialize_child(OBJECT(s), "soc", &s->soc, TYPE_STM32MP15_SOC);
+    qdev_prop_set_bit(DEVICE(&s->soc), "loaded", true);
+    sysbus_realize(SYS_BUS_DEVICE(&s->soc), &error_fatal);
+    memory_region_add_subregion(get_system_memory(), STM32MP15_DDR,
+                                machine->ram);
+    i2c_slave_create_simple(I2C_BUS(qdev_get_child_bus(s->soc.i2c4, "i2c")),
+                            TYPE_STPMIC1, STPMIC1_ADDRESS);
+    stm32mp157c_dk2_card(s);
+    for (int i = 0; i < VIRTIOS; i++) {
+        DeviceState *dev = qdev_new("virtio-mmio");
+
+        qdev_prop_set_bit(dev, "force-legacy", false);
+        sysbus_realize_and_unref(SYS_BUS_DEVICE(dev), &error_fatal);
+        sysbus_mmio_map(SYS_BUS_DEVICE(dev), 0,
+                        STM32MP15_FREE + i * VIRTIO_SIZE);
+        sysbus_connect_irq(SYS_BUS_DEVICE(dev), 0,
+                           stm32mp15_soc_spi(&s->soc,
+                                             STM32MP15_FREE_SPI + i));
+    }
+
+    s->boot.ram_size = machine->ram_size;
+    s->boot.loader_start = STM32MP15_DDR;
+    s->boot.board_id = -1;
+    s->boot.psci_conduit = QEMU_PSCI_CONDUIT_SMC;
+    s->boot.modify_dtb = stm32mp157c_dk2_modify_dtb;
+    arm_load_kernel(&s->soc.cpu[0], machine, &s->boot);
+    stm32mp15_soc_add_m4(&s->soc);
+}
+
+static void stm32mp157c_dk2_class_init(ObjectClass *klass, void *data)
+{
+    MachineClass *mc = MACHINE_CLASS(klass);
+
+    mc->desc = "ST STM32MP157C-DK2 (two Cortex-A7, Cortex-M4)";
+    mc->init = stm32mp157c_dk2_init;
+    mc->min_cpus = mc->max_cpus = mc->default_cpus = STM32MP15_CPUS + 1;
+    mc->default_ram_size = 512 * MiB;
+    mc->default_ram_id = "ddr";
+    mc->block_default_type = IF_SD;
+    mc->no_floppy = 1;
+    mc->no_cdrom = 1;
+    mc->no_parallel = 1;
+}
+
+static const TypeInfo stm32mp157c_dk2_types[] = {
+    {
+        .name = TYPE_STM32MP157C_DK2,
+        .parent = TYPE_MACHINE,
+        .instance_size = sizeof(Stm32mp157cDk2),
+        .class_init = stm32mp157c_dk2_class_init,
+    }
+};
+
+DEFINE_TYPES(stm32mp157c_dk2_types)

@@ -1,0 +1,359 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * STM32MP15: two Cortex-A7, a Cortex-M4
+ *
+ * Ref: RM0436: 2.5 memory map; 21 interrupts; Linux
+ *      arch/arm/boot/dts/st/stm32mp151.dtsi for what Linux finds
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/units.h"
+#include "qapi/error.h"
+#include "qobject/qlist.h"
+#include "exec/address-spaces.h"
+#include "hw/misc/unimp.h"
+#include "hw/qdev-clock.h"
+#include "hw/qdev-properties.h"
+#include "hw/stm32mp/stm32mp.h"
+#include "hw/stm32mp/stm32mp15_soc.h"
+#include "hw/stm32mp/stm32mp_regs.h"
+#include "system/system.h"
+
+#define GIC_BASE 0xa0020000
+#define GIC_IRQS 256           /* as many as a15mpcore has; the SoC has 288 */
+#define M4_IRQS 150
+#define M4_IPCC_RX 103
+#define M4_IPCC_TX 104
+#define M4_WWDG1 0
+#define CNTFRQ_HZ 24000000
+
+#define PERIPHERALS 0x40000000
+#define PERIPHERALS_SIZE 0x20000000
+#define HSEM_BASE 0x4c000000
+#define GPIO_BASE 0x50002000
+#define GPIO_SIZE 0x1000
+#define GPIOB 1
+#define GPIOZ 11
+#define GPIOZ_BASE 0x54004000
+#define CARD_DETECT 7           /* of GPIOB, low: a card is there */
+
+/* EXTI's configurable events: their SPIs. Ref: stm32mp151.dtsi, exti */
+static const struct {
+    uint8_t event;
+    uint8_t spi;
+} exti_spis[] = {
+    { 0, 6 }, { 1, 7 }, { 2, 8 }, { 3, 9 }, { 4, 10 }, { 5, 23 }, { 6, 64 },
+    { 7, 65 }, { 8, 66 }, { 9, 67 }, { 10, 40 }, { 11, 42 }, { 12, 76 },
+    { 13, 77 }, { 14, 121 }, { 15, 127 }, { 16, 1 }, { 65, 144 },
+    { 68, 143 }, { 73, 129 },
+};
+#define EXTI_WWDG1 68
+
+/* Blocks without a model that a driver uses as memory */
+static const struct {
+    const char *name;
+    uint32_t base;
+    uint32_t size;
+} storage[] = {
+    { "dma1", 0x48000000, 0x400 },
+    { "dma2", 0x48001000, 0x400 },
+    { "dmamux", 0x48002000, 0x400 },
+    { "syscfg", 0x50020000, 0x400 },
+    { "mdma", 0x58000000, 0x1000 },
+    { "usbphyc", 0x5a006000, 0x1000 },
+    { "bsec", 0x5c005000, 0x1000 },
+    { "stgen", 0x5c008000, 0x1000 },
+    { "tamp", 0x5c00a000, 0x400 },
+};
+
+/*
+ * What a secure monitor would keep for itself where there is no model, by
+ * ETZPC's ids: HASH1, CRYP1, I2C1, VREFBUF, ADC, OTG, ETH
+ */
+static const uint32_t etzpc_secure[] = { 8, 9, 34, 69, 72, 85, 94 };
+
+static DeviceState *stm32mp15_soc_new(Stm32mp15Soc *s, const char *type,
+                                      const char *name)
+{
+    DeviceState *dev = qdev_new(type);
+
+    object_property_add_child(OBJECT(s), name, OBJECT(dev));
+    if (object_property_find(OBJECT(dev), "name")) {
+        qdev_prop_set_string(dev, "name", name);
+    }
+    return dev;
+}
+
+static void stm32mp15_soc_map(DeviceState *dev, hwaddr base)
+{
+    SysBusDevice *sbd = SYS_BUS_DEVICE(dev);
+
+    sysbus_realize_and_unref(sbd, &error_fatal);
+    sysbus_mmio_map(sbd, 0, base);
+}
+
+static DeviceState *stm32mp15_soc_create(Stm32mp15Soc *s, const char *type,
+                                         const char *name, hwaddr base)
+{
+    DeviceState *dev = stm32mp15_soc_new(s, type, name);
+
+    stm32mp15_soc_map(dev, base);
+    return dev;
+}
+
+qemu_irq stm32mp15_soc_spi(Stm32mp15Soc *s, unsigned spi)
+{
+    return qdev_get_gpio_in(DEVICE(&s->a7mpcore), spi);
+}
+
+static void stm32mp15_soc_irq(Stm32mp15Soc *s, DeviceState *dev, int n,
+                              unsigned spi)
+{
+    sysbus_connect_irq(SYS_BUS_DEVICE(dev), n, stm32mp15_soc_spi(s, spi));
+}
+
+static void stm32mp15_soc_cpus(Stm32mp15Soc *s)
+{
+    SysBusDevice *gic = SYS_BUS_DEVICE(&s->a7mpcore);
+
+    for (int i = 0; i < STM32MP15_CPUS; i++) {
+        Object *cpu = OBJECT(&s->cpu[i]);
+
+        object_property_set_int(cpu, "reset-cbar", GIC_BASE, &error_abort);
+        object_property_set_int(cpu, "cntfrq", CNTFRQ_HZ, &error_abort);
+        qdev_realize(DEVICE(cpu), NULL, &error_fatal);
+    }
+    qdev_realize(DEVICE(&s->cluster), NULL, &error_fatal);
+
+    qdev_prop_set_uint32(DEVICE(&s->a7mpcore), "num-cpu", STM32MP15_CPUS);
+    qdev_prop_set_uint32(DEVICE(&s->a7mpcore), "num-irq", GIC_IRQS);
+    sysbus_realize(gic, &error_fatal);
+    sysbus_mmio_map(gic, 0, GIC_BASE);
+    for (int i = 0; i < STM32MP15_CPUS; i++) {
+        DeviceState *cpu = DEVICE(&s->cpu[i]);
+
+        sysbus_connect_irq(gic, i, qdev_get_gpio_in(cpu, ARM_CPU_IRQ));
+        sysbus_connect_irq(gic, i + STM32MP15_CPUS,
+                           qdev_get_gpio_in(cpu, ARM_CPU_FIQ));
+        sysbus_connect_irq(gic, i + 2 * STM32MP15_CPUS,
+                           qdev_get_gpio_in(cpu, ARM_CPU_VIRQ));
+        sysbus_connect_irq(gic, i + 3 * STM32MP15_CPUS,
+                           qdev_get_gpio_in(cpu, ARM_CPU_VFIQ));
+    }
+}
+
+static void stm32mp15_soc_memory(Stm32mp15Soc *s)
+{
+    MemoryRegion *system = get_system_memory();
+    Object *obj = OBJECT(s);
+
+    memory_region_init_ram(&s->sysram, obj, "sysram", 256 * KiB,
+                           &error_fatal);
+    memory_region_add_subregion(system, 0x2ffc0000, &s->sysram);
+    memory_region_init_ram(&s->mcusram, obj, "mcusram", 384 * KiB,
+                           &error_fatal);
+    memory_region_add_subregion(system, 0x10000000, &s->mcusram);
+    memory_region_init_alias(&s->mcusram_ahb, obj, "mcusram-ahb", &s->mcusram,
+                             0, 384 * KiB);
+    memory_region_add_subregion(system, 0x30000000, &s->mcusram_ahb);
+    memory_region_init_ram(&s->retram, obj, "retram", 64 * KiB, &error_fatal);
+    memory_region_add_subregion(system, 0x38000000, &s->retram);
+
+    create_unimplemented_device("stm32mp15-peripherals", PERIPHERALS,
+                                PERIPHERALS_SIZE);
+    for (unsigned i = 0; i < ARRAY_SIZE(storage); i++) {
+        DeviceState *dev = stm32mp15_soc_new(s, TYPE_STM32MP_REGS,
+                                             storage[i].name);
+
+        qdev_prop_set_uint32(dev, "size", storage[i].size);
+        stm32mp15_soc_map(dev, storage[i].base);
+    }
+}
+
+static void stm32mp15_soc_system(Stm32mp15Soc *s)
+{
+    static const char *iwdg_names[] = { "iwdg1", "iwdg2" };
+    static const uint32_t iwdg_bases[] = { 0x5c003000, 0x5a002000 };
+    QList *secure = qlist_new();
+
+    s->rcc = stm32mp15_soc_new(s, TYPE_STM32MP15_RCC, "rcc");
+    qdev_prop_set_bit(s->rcc, "loaded", s->loaded);
+    stm32mp15_soc_map(s->rcc, 0x50000000);
+
+    s->exti = stm32mp15_soc_create(s, TYPE_STM32MP_EXTI, "exti", 0x5000d000);
+    for (unsigned i = 0; i < ARRAY_SIZE(exti_spis); i++) {
+        stm32mp15_soc_irq(s, s->exti, exti_spis[i].event, exti_spis[i].spi);
+    }
+
+    for (unsigned i = 0; i < ARRAY_SIZE(etzpc_secure); i++) {
+        qlist_append_int(secure, etzpc_secure[i]);
+    }
+    s->etzpc = stm32mp15_soc_new(s, TYPE_STM32MP_ETZPC, "etzpc");
+    qdev_prop_set_array(s->etzpc, "secure", secure);
+    stm32mp15_soc_map(s->etzpc, 0x5c007000);
+
+    stm32mp15_soc_create(s, TYPE_STM32MP_PWR, "pwr", 0x50001000);
+    for (unsigned i = 0; i < ARRAY_SIZE(iwdg_bases); i++) {
+        s->iwdg[i] = stm32mp15_soc_new(s, TYPE_STM32MP_IWDG, iwdg_names[i]);
+        qdev_connect_clock_in(s->iwdg[i], "lsi",
+                              qdev_get_clock_out(s->rcc, "lsi"));
+        stm32mp15_soc_map(s->iwdg[i], iwdg_bases[i]);
+        qdev_connect_gpio_out_named(s->iwdg[i], "reset", 0,
+                                    qdev_get_gpio_in_named(s->rcc, "iwdg", i));
+    }
+}
+
+static void stm32mp15_soc_peripherals(Stm32mp15Soc *s)
+{
+    s->uart4 = stm32mp15_soc_new(s, TYPE_STM32MP_USART, "uart4");
+    qdev_prop_set_chr(s->uart4, "chardev", serial_hd(0));
+    qdev_prop_set_bit(s->uart4, "loaded", s->loaded);
+    stm32mp15_soc_map(s->uart4, 0x40010000);
+    stm32mp15_soc_irq(s, s->uart4, 0, 52);
+
+    s->i2c4 = stm32mp15_soc_create(s, TYPE_STM32MP_I2C, "i2c4", 0x5c002000);
+    stm32mp15_soc_irq(s, s->i2c4, 0, 95);
+    stm32mp15_soc_irq(s, s->i2c4, 1, 96);
+
+    s->sdmmc1 = stm32mp15_soc_create(s, TYPE_STM32MP_SDMMC, "sdmmc1",
+                                     0x58005000);
+    stm32mp15_soc_irq(s, s->sdmmc1, 0, 49);
+
+    s->dts = stm32mp15_soc_new(s, TYPE_STM32MP_DTS, "dts");
+    qdev_connect_clock_in(s->dts, "pclk",
+                          qdev_get_clock_out(s->rcc, "pclk3"));
+    stm32mp15_soc_map(s->dts, 0x50028000);
+
+    stm32mp15_soc_create(s, TYPE_STM32MP_RNG, "rng1", 0x54003000);
+    stm32mp15_soc_create(s, TYPE_STM32MP_CRC, "crc1", 0x58009000);
+    stm32mp15_soc_create(s, TYPE_STM32MP_RTC, "rtc", 0x5c004000);
+    for (int i = 0; i < STM32MP15_GPIOS; i++) {
+        g_autofree char *name = g_strdup_printf("gpio%c", "abcdefghijkz"[i]);
+
+        s->gpio[i] = stm32mp15_soc_new(s, TYPE_STM32MP_GPIO, name);
+        if (i == GPIOB) {
+            qdev_prop_set_uint16(s->gpio[i], "inputs",
+                                 0xffff & ~(1u << CARD_DETECT));
+        }
+        stm32mp15_soc_map(s->gpio[i], i == GPIOZ ? GPIOZ_BASE
+                                                 : GPIO_BASE + i * GPIO_SIZE);
+    }
+}
+
+/* Blocks between the two kinds of cores; the M4's side is connected later */
+static void stm32mp15_soc_between(Stm32mp15Soc *s)
+{
+    s->ipcc = stm32mp15_soc_create(s, TYPE_STM32MP_IPCC, "ipcc", 0x4c001000);
+    stm32mp15_soc_irq(s, s->ipcc, 0, 100);
+    stm32mp15_soc_irq(s, s->ipcc, 1, 101);
+
+    s->hsem = stm32mp15_soc_create(s, TYPE_STM32MP_HSEM, "hsem", HSEM_BASE);
+
+    s->wwdg1 = stm32mp15_soc_new(s, TYPE_STM32MP_WWDG, "wwdg1");
+    qdev_connect_clock_in(s->wwdg1, "pclk",
+                          qdev_get_clock_out(s->rcc, "pclk1"));
+    stm32mp15_soc_map(s->wwdg1, 0x4000a000);
+    qdev_connect_gpio_out_named(s->wwdg1, "reset", 0,
+                                qdev_get_gpio_in_named(s->rcc, "wwdg1", 0));
+    qdev_connect_gpio_out_named(s->wwdg1, "reset", 1,
+                                qdev_get_gpio_in(s->exti, EXTI_WWDG1));
+    qdev_connect_gpio_out_named(s->rcc, "mcu-reset", 1,
+                                qdev_get_gpio_in_named(s->wwdg1, "core-reset",
+                                                       0));
+}
+
+/* The system's memory, RETRAM at 0 as well, HSEM as core 2 */
+static void stm32mp15_soc_m4_memory(Stm32mp15Soc *s)
+{
+    Object *obj = OBJECT(s);
+
+    memory_region_init(&s->m4_memory, obj, "m4-memory", UINT64_MAX);
+    memory_region_init_alias(&s->m4_system, obj, "m4-system",
+                             get_system_memory(), 0, 4 * GiB);
+    memory_region_add_subregion_overlap(&s->m4_memory, 0, &s->m4_system, -1);
+    memory_region_init_alias(&s->m4_retram, obj, "m4-retram", &s->retram, 0,
+                             64 * KiB);
+    memory_region_add_subregion(&s->m4_memory, 0, &s->m4_retram);
+    memory_region_add_subregion(&s->m4_memory, HSEM_BASE,
+                                sysbus_mmio_get_region(
+                                    SYS_BUS_DEVICE(s->hsem), 1));
+}
+
+void stm32mp15_soc_add_m4(Stm32mp15Soc *s)
+{
+    stm32mp15_soc_m4_memory(s);
+    s->m4 = stm32mp15_soc_new(s, TYPE_STM32MP_MCORE, "m4");
+    qdev_prop_set_string(s->m4, "cpu-type", ARM_CPU_TYPE_NAME("cortex-m4"));
+    qdev_prop_set_uint32(s->m4, "num-irq", M4_IRQS);
+    object_property_set_link(OBJECT(s->m4), "memory", OBJECT(&s->m4_memory),
+                             &error_abort);
+    qdev_connect_clock_in(s->m4, "cpuclk", qdev_get_clock_out(s->rcc, "mcu"));
+    qdev_connect_clock_in(s->m4, "refclk",
+                          qdev_get_clock_out(s->rcc, "systick"));
+    sysbus_realize_and_unref(SYS_BUS_DEVICE(s->m4), &error_fatal);
+
+    qdev_connect_gpio_out_named(s->rcc, "mcu-hold", 0,
+                                qdev_get_gpio_in_named(s->m4, "hold", 0));
+    qdev_connect_gpio_out_named(s->rcc, "mcu-reset", 0,
+                                qdev_get_gpio_in_named(s->m4, "reset", 0));
+    qdev_connect_gpio_out_named(s->m4, "sysresetreq", 0,
+                                qdev_get_gpio_in_named(s->rcc, "mcu-request",
+                                                       0));
+    sysbus_connect_irq(SYS_BUS_DEVICE(s->ipcc), 2,
+                       qdev_get_gpio_in(s->m4, M4_IPCC_RX));
+    sysbus_connect_irq(SYS_BUS_DEVICE(s->ipcc), 3,
+                       qdev_get_gpio_in(s->m4, M4_IPCC_TX));
+    sysbus_connect_irq(SYS_BUS_DEVICE(s->wwdg1), 0,
+                       qdev_get_gpio_in(s->m4, M4_WWDG1));
+}
+
+static void stm32mp15_soc_init(Object *obj)
+{
+    Stm32mp15Soc *s = STM32MP15_SOC(obj);
+
+    object_initialize_child(obj, "cluster", &s->cluster, TYPE_CPU_CLUSTER);
+    qdev_prop_set_uint32(DEVICE(&s->cluster), "cluster-id", 0);
+    for (int i = 0; i < STM32MP15_CPUS; i++) {
+        object_initialize_child(OBJECT(&s->cluster), "cpu[*]", &s->cpu[i],
+                                ARM_CPU_TYPE_NAME("cortex-a7"));
+    }
+    object_initialize_child(obj, "a7mpcore", &s->a7mpcore,
+                            TYPE_A15MPCORE_PRIV);
+}
+
+static void stm32mp15_soc_realize(DeviceState *dev, Error **errp)
+{
+    Stm32mp15Soc *s = STM32MP15_SOC(dev);
+
+    stm32mp15_soc_cpus(s);
+    stm32mp15_soc_memory(s);
+    stm32mp15_soc_system(s);
+    stm32mp15_soc_peripherals(s);
+    stm32mp15_soc_between(s);
+}
+
+static const Property stm32mp15_soc_properties[] = {
+    DEFINE_PROP_BOOL("loaded", Stm32mp15Soc, loaded, false),
+};
+
+static void stm32mp15_soc_class_init(ObjectClass *klass, void *data)
+{
+    DeviceClass *dc = DEVICE_CLASS(klass);
+
+    dc->realize = stm32mp15_soc_realize;
+    dc->user_creatable = false;         /* it uses serial_hd() */
+    device_class_set_props(dc, stm32mp15_soc_properties);
+}
+
+static const TypeInfo stm32mp15_soc_types[] = {
+    {
+        .name = TYPE_STM32MP15_SOC,
+        .parent = TYPE_SYS_BUS_DEVICE,
+        .instance_size = sizeof(Stm32mp15Soc),
+        .instance_init = stm32mp15_soc_init,
+        .class_init = stm32mp15_soc_class_init,
+    }
+};
+
+DEFINE_TYPES(stm32mp15_soc_types)

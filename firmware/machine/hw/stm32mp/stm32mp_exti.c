@@ -1,0 +1,156 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * STM32MP extended interrupt and event controller
+ *
+ * Configurable events latch an edge (RPR, FPR) and drive an interrupt of the
+ * Cortex-A while it is pending and unmasked.  Direct events reach the GIC by
+ * themselves; here they are masks only.
+ *
+ * Ref: RM0436, EXTI: EXTI_RTSRx (0x00), FTSRx (0x04), SWIERx (0x08), RPRx
+ *      (0x0c), FPRx (0x10) in banks of 0x20; EXTI_C1IMRx (0x80) in banks of
+ *      0x10; EXTI_TRG3, 2, 1 (0x3e4, 0x3e8, 0x3ec)
+ */
+
+#include "qemu/osdep.h"
+#include "hw/irq.h"
+#include "hw/registerfields.h"
+#include "hw/stm32mp/stm32mp.h"
+#include "hw/stm32mp/stm32mp_regs.h"
+
+REG32(RTSR1, 0x00)
+REG32(FTSR1, 0x04)
+REG32(SWIER1, 0x08)
+REG32(RPR1, 0x0c)
+REG32(FPR1, 0x10)
+REG32(RTSR2, 0x20)
+REG32(C1IMR1, 0x80)
+REG32(TRG3, 0x3e4)
+REG32(TRG2, 0x3e8)
+REG32(TRG1, 0x3ec)
+REG32(VERR, 0x3f4)
+
+#define BANKS (STM32MP_EXTI_EVENTS / 32)
+#define BANK (A_RTSR2 - A_RTSR1)
+#define IMR_BANK 0x10
+
+OBJECT_DECLARE_SIMPLE_TYPE(Stm32mpExti, STM32MP_EXTI)
+
+struct Stm32mpExti {
+    Stm32mpRegs parent_obj;
+
+    qemu_irq irq[STM32MP_EXTI_EVENTS];
+    uint32_t level[BANKS];
+};
+
+static void stm32mp_exti_update(Stm32mpExti *s)
+{
+    Stm32mpRegs *regs = STM32MP_REGS(s);
+
+    for (unsigned bank = 0; bank < BANKS; bank++) {
+        const uint32_t *r = stm32mp_reg(regs, bank * BANK);
+        uint32_t mask = *stm32mp_reg(regs, A_C1IMR1 + bank * IMR_BANK);
+        uint32_t active = (r[R_RPR1] | r[R_FPR1]) & mask;
+
+        for (unsigned n = 0; n < 32; n++) {
+            qemu_set_irq(s->irq[bank * 32 + n], extract32(active, n, 1));
+        }
+    }
+}
+
+static void stm32mp_exti_event(void *opaque, int n, int level)
+{
+    Stm32mpExti *s = opaque;
+    unsigned bank = n / 32, bit = n % 32;
+    uint32_t *r = stm32mp_reg(STM32MP_REGS(s), bank * BANK);
+    bool was = extract32(s->level[bank], bit, 1);
+
+    s->level[bank] = deposit32(s->level[bank], bit, 1, !!level);
+    if (level && !was) {
+        r[R_RPR1] |= r[R_RTSR1] & (1u << bit);
+    } else if (!level && was) {
+        r[R_FPR1] |= r[R_FTSR1] & (1u << bit);
+    }
+    stm32mp_exti_update(s);
+}
+
+static void stm32mp_exti_write(Stm32mpRegs *regs, hwaddr addr, uint32_t value,
+                               unsigned size)
+{
+    uint32_t *r = stm32mp_reg(regs, addr);
+
+    if (addr >= A_TRG3) {
+        return;
+    }
+    if (addr >= BANKS * BANK) {
+        *r = value;
+    } else {
+        switch (addr % BANK) {
+        case A_SWIER1:
+            r[R_RPR1 - R_SWIER1] |= value;
+            break;
+        case A_RPR1:
+        case A_FPR1:
+            *r &= ~value;
+            break;
+        default:
+            *r = value;
+        }
+    }
+    stm32mp_exti_update(STM32MP_EXTI(regs));
+}
+
+static void stm32mp_exti_reset(Stm32mpRegs *regs)
+{
+    Stm32mpExti *s = STM32MP_EXTI(regs);
+
+    /* Configurable events: 0 to 16; 65, 66, 68, 73, 74 */
+    regs->r[R_TRG1] = 0x0001ffff;
+    regs->r[R_TRG2] = 0;
+    regs->r[R_TRG3] = 0x00000616;
+    regs->r[R_VERR] = 0x20;
+    memset(s->level, 0, sizeof(s->level));
+    stm32mp_exti_update(s);
+}
+
+static void stm32mp_exti_init(Object *obj)
+{
+    Stm32mpExti *s = STM32MP_EXTI(obj);
+
+    qdev_init_gpio_in(DEVICE(obj), stm32mp_exti_event, STM32MP_EXTI_EVENTS);
+    for (unsigned n = 0; n < STM32MP_EXTI_EVENTS; n++) {
+        sysbus_init_irq(SYS_BUS_DEVICE(obj), &s->irq[n]);
+    }
+}
+
+static const VMStateDescription vmstate_stm32mp_exti = {
+    .name = TYPE_STM32MP_EXTI,
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .fields = (const VMStateField[]) {
+        VMSTATE_STM32MP_REGS(Stm32mpExti),
+        VMSTATE_UINT32_ARRAY(level, Stm32mpExti, BANKS),
+        VMSTATE_END_OF_LIST()
+    }
+};
+
+static void stm32mp_exti_class_init(ObjectClass *klass, void *data)
+{
+    Stm32mpRegsClass *c = STM32MP_REGS_CLASS(klass);
+
+    DEVICE_CLASS(klass)->vmsd = &vmstate_stm32mp_exti;
+    c->write = stm32mp_exti_write;
+    c->reset = stm32mp_exti_reset;
+}
+
+static const TypeInfo stm32mp_exti_types[] = {
+    {
+        .name = TYPE_STM32MP_EXTI,
+        .parent = TYPE_STM32MP_REGS,
+        .instance_size = sizeof(Stm32mpExti),
+        .instance_init = stm32mp_exti_init,
+        .class_init = stm32mp_exti_class_init,
+    }
+};
+
+DEFINE_TYPES(stm32mp_exti_types)

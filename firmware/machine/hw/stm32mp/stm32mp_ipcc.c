@@ -1,0 +1,126 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * STM32MP inter-processor communication controller (mailbox)
+ *
+ * Six channels each way.  A processor that sets a flag of its own
+ * (CxSCR.CHnS) raises the other's RX interrupt; the other's clear (CHnC)
+ * raises the first's TX interrupt.
+ *
+ * Ref: RM0436, IPCC: IPCC_CxCR (0x00, 0x10), IPCC_CxMR (0x04, 0x14),
+ *      IPCC_CxSCR (0x08, 0x18), IPCC_CxTOCySR (0x0c, 0x1c),
+ *      IPCC_HWCFGR (0x3f0), IPCC_VERR, IPIDR, SIDR
+ */
+
+#include "qemu/osdep.h"
+#include "hw/irq.h"
+#include "hw/registerfields.h"
+#include "hw/stm32mp/stm32mp.h"
+#include "hw/stm32mp/stm32mp_regs.h"
+
+REG32(C1CR, 0x00)
+    FIELD(C1CR, RXOIE, 0, 1)
+    FIELD(C1CR, TXFIE, 16, 1)
+REG32(C1MR, 0x04)
+REG32(C1SCR, 0x08)
+REG32(C1TOC2SR, 0x0c)
+REG32(C2CR, 0x10)
+REG32(HWCFGR, 0x3f0)
+REG32(VERR, 0x3f4)
+REG32(IPIDR, 0x3f8)
+REG32(SIDR, 0x3fc)
+
+#define CHANNELS 6
+#define ALL MAKE_64BIT_MASK(0, CHANNELS)
+#define PROCESSOR 0x10          /* from the registers of one to the other's */
+
+OBJECT_DECLARE_SIMPLE_TYPE(Stm32mpIpcc, STM32MP_IPCC)
+
+struct Stm32mpIpcc {
+    Stm32mpRegs parent_obj;
+
+    qemu_irq rx[2];
+    qemu_irq tx[2];
+};
+
+static void stm32mp_ipcc_update(Stm32mpIpcc *s)
+{
+    Stm32mpRegs *regs = STM32MP_REGS(s);
+
+    for (int p = 0; p < 2; p++) {
+        const uint32_t *own = stm32mp_reg(regs, p * PROCESSOR);
+        const uint32_t *other = stm32mp_reg(regs, !p * PROCESSOR);
+        uint32_t masked = own[R_C1MR];
+        uint32_t full = other[R_C1TOC2SR] & ~masked & ALL;
+        uint32_t free = ~own[R_C1TOC2SR] & ~(masked >> 16) & ALL;
+
+        qemu_set_irq(s->rx[p], full && (own[R_C1CR] & R_C1CR_RXOIE_MASK));
+        qemu_set_irq(s->tx[p], free && (own[R_C1CR] & R_C1CR_TXFIE_MASK));
+    }
+}
+
+static void stm32mp_ipcc_write(Stm32mpRegs *regs, hwaddr addr, uint32_t value,
+                               unsigned size)
+{
+    bool second = addr >= A_C2CR;
+    uint32_t *own = stm32mp_reg(regs, second * PROCESSOR);
+    uint32_t *other = stm32mp_reg(regs, !second * PROCESSOR);
+
+    if (addr >= 2 * PROCESSOR) {
+        return;
+    }
+    switch (addr % PROCESSOR) {
+    case A_C1CR:
+        own[R_C1CR] = value & (R_C1CR_RXOIE_MASK | R_C1CR_TXFIE_MASK);
+        break;
+    case A_C1MR:
+        own[R_C1MR] = value & (ALL | ALL << 16);
+        break;
+    case A_C1SCR:
+        own[R_C1TOC2SR] |= (value >> 16) & ALL;
+        other[R_C1TOC2SR] &= ~(value & ALL);
+        break;
+    }
+    stm32mp_ipcc_update(STM32MP_IPCC(regs));
+}
+
+static void stm32mp_ipcc_reset(Stm32mpRegs *regs)
+{
+    *stm32mp_reg(regs, A_C1MR) = ALL | ALL << 16;
+    *stm32mp_reg(regs, A_C1MR + PROCESSOR) = ALL | ALL << 16;
+    regs->r[R_HWCFGR] = CHANNELS;
+    regs->r[R_VERR] = 0x10;
+    regs->r[R_IPIDR] = 0x00100071;
+    regs->r[R_SIDR] = 0xa3c5dd01;
+    stm32mp_ipcc_update(STM32MP_IPCC(regs));
+}
+
+static void stm32mp_ipcc_init(Object *obj)
+{
+    Stm32mpIpcc *s = STM32MP_IPCC(obj);
+
+    for (int p = 0; p < 2; p++) {
+        sysbus_init_irq(SYS_BUS_DEVICE(obj), &s->rx[p]);
+        sysbus_init_irq(SYS_BUS_DEVICE(obj), &s->tx[p]);
+    }
+}
+
+static void stm32mp_ipcc_class_init(ObjectClass *klass, void *data)
+{
+    Stm32mpRegsClass *c = STM32MP_REGS_CLASS(klass);
+
+    c->write = stm32mp_ipcc_write;
+    c->reset = stm32mp_ipcc_reset;
+}
+
+static const TypeInfo stm32mp_ipcc_types[] = {
+    {
+        .name = TYPE_STM32MP_IPCC,
+        .parent = TYPE_STM32MP_REGS,
+        .instance_size = sizeof(Stm32mpIpcc),
+        .instance_init = stm32mp_ipcc_init,
+        .class_init = stm32mp_ipcc_class_init,
+    }
+};
+
+DEFINE_TYPES(stm32mp_ipcc_types)

@@ -1,0 +1,179 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * STM32MP independent watchdog
+ *
+ * Counts down from RLR by one per 4 * 2^PR periods of LSI.  A reload outside
+ * the window (WINR) resets too.  New values are taken at once (SR is 0).
+ *
+ * Ref: RM0436, IWDG: IWDG_KR (0x00), PR (0x04), RLR (0x08), SR (0x0c),
+ *      WINR (0x10)
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/log.h"
+#include "qemu/timer.h"
+#include "hw/irq.h"
+#include "hw/qdev-clock.h"
+#include "hw/registerfields.h"
+#include "hw/stm32mp/stm32mp.h"
+#include "hw/stm32mp/stm32mp_regs.h"
+
+REG32(KR, 0x00)
+REG32(PR, 0x04)
+REG32(RLR, 0x08)
+REG32(SR, 0x0c)
+REG32(WINR, 0x10)
+
+#define KEY_START 0xcccc
+#define KEY_RELOAD 0xaaaa
+#define KEY_UNLOCK 0x5555
+#define PR_MAX 8
+#define RLR_MAX 0xfff
+
+OBJECT_DECLARE_SIMPLE_TYPE(Stm32mpIwdg, STM32MP_IWDG)
+
+struct Stm32mpIwdg {
+    Stm32mpRegs parent_obj;
+
+    Clock *lsi;
+    QEMUTimer *timer;
+    qemu_irq reset;
+    bool running;
+    bool unlocked;
+};
+
+static uint64_t stm32mp_iwdg_step_ns(Stm32mpIwdg *s)
+{
+    unsigned shift = MIN(STM32MP_REGS(s)->r[R_PR], PR_MAX);
+
+    return MAX(1, clock_ticks_to_ns(s->lsi, 4ull << shift));
+}
+
+static void stm32mp_iwdg_reload(Stm32mpIwdg *s)
+{
+    uint64_t steps = STM32MP_REGS(s)->r[R_RLR] + 1;
+
+    timer_mod(s->timer, qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) +
+                        steps * stm32mp_iwdg_step_ns(s));
+}
+
+static void stm32mp_iwdg_expire(void *opaque)
+{
+    Stm32mpIwdg *s = opaque;
+
+    qemu_log_mask(CPU_LOG_RESET, "%s expired\n", STM32MP_REGS(s)->name);
+    qemu_irq_pulse(s->reset);
+}
+
+static bool stm32mp_iwdg_too_early(Stm32mpIwdg *s)
+{
+    int64_t left_ns = timer_expire_time_ns(s->timer) -
+                      qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
+
+    return left_ns / (int64_t)stm32mp_iwdg_step_ns(s) >
+           STM32MP_REGS(s)->r[R_WINR];
+}
+
+static void stm32mp_iwdg_key(Stm32mpIwdg *s, uint16_t key)
+{
+    s->unlocked = key == KEY_UNLOCK;
+    switch (key) {
+    case KEY_START:
+        s->running = true;
+        stm32mp_iwdg_reload(s);
+        break;
+    case KEY_RELOAD:
+        if (!s->running) {
+            return;
+        }
+        if (stm32mp_iwdg_too_early(s)) {
+            stm32mp_iwdg_expire(s);
+        } else {
+            stm32mp_iwdg_reload(s);
+        }
+        break;
+    }
+}
+
+static uint32_t stm32mp_iwdg_read(Stm32mpRegs *s, hwaddr addr)
+{
+    return addr == A_KR ? 0 : s->r[addr / 4];
+}
+
+static void stm32mp_iwdg_write(Stm32mpRegs *regs, hwaddr addr, uint32_t value,
+                               unsigned size)
+{
+    Stm32mpIwdg *s = STM32MP_IWDG(regs);
+
+    if (addr == A_KR) {
+        stm32mp_iwdg_key(s, value);
+    } else if (s->unlocked && addr == A_PR) {
+        regs->r[R_PR] = value & 0xf;
+    } else if (s->unlocked && (addr == A_RLR || addr == A_WINR)) {
+        regs->r[addr / 4] = value & RLR_MAX;
+        if (addr == A_WINR && s->running) {     /* reloads as well */
+            stm32mp_iwdg_reload(s);
+        }
+    }
+}
+
+static void stm32mp_iwdg_reset(Stm32mpRegs *regs)
+{
+    Stm32mpIwdg *s = STM32MP_IWDG(regs);
+
+    timer_del(s->timer);
+    s->running = s->unlocked = false;
+    regs->r[R_RLR] = regs->r[R_WINR] = RLR_MAX;
+}
+
+static void stm32mp_iwdg_init(Object *obj)
+{
+    Stm32mpIwdg *s = STM32MP_IWDG(obj);
+
+    s->lsi = qdev_init_clock_in(DEVICE(obj), "lsi", NULL, NULL, 0);
+    s->timer = timer_new_ns(QEMU_CLOCK_VIRTUAL, stm32mp_iwdg_expire, s);
+    qdev_init_gpio_out_named(DEVICE(obj), &s->reset, "reset", 1);
+}
+
+static void stm32mp_iwdg_finalize(Object *obj)
+{
+    timer_free(STM32MP_IWDG(obj)->timer);
+}
+
+static const VMStateDescription vmstate_stm32mp_iwdg = {
+    .name = TYPE_STM32MP_IWDG,
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .fields = (const VMStateField[]) {
+        VMSTATE_STM32MP_REGS(Stm32mpIwdg),
+        VMSTATE_CLOCK(lsi, Stm32mpIwdg),
+        VMSTATE_TIMER_PTR(timer, Stm32mpIwdg),
+        VMSTATE_BOOL(running, Stm32mpIwdg),
+        VMSTATE_BOOL(unlocked, Stm32mpIwdg),
+        VMSTATE_END_OF_LIST()
+    }
+};
+
+static void stm32mp_iwdg_class_init(ObjectClass *klass, void *data)
+{
+    Stm32mpRegsClass *c = STM32MP_REGS_CLASS(klass);
+
+    DEVICE_CLASS(klass)->vmsd = &vmstate_stm32mp_iwdg;
+    c->read = stm32mp_iwdg_read;
+    c->write = stm32mp_iwdg_write;
+    c->reset = stm32mp_iwdg_reset;
+}
+
+static const TypeInfo stm32mp_iwdg_types[] = {
+    {
+        .name = TYPE_STM32MP_IWDG,
+        .parent = TYPE_STM32MP_REGS,
+        .instance_size = sizeof(Stm32mpIwdg),
+        .instance_init = stm32mp_iwdg_init,
+        .instance_finalize = stm32mp_iwdg_finalize,
+        .class_init = stm32mp_iwdg_class_init,
+    }
+};
+
+DEFINE_TYPES(stm32mp_iwdg_types)

@@ -1,0 +1,140 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * STM32MP register file
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/log.h"
+#include "qapi/error.h"
+#include "hw/qdev-properties.h"
+#include "hw/stm32mp/stm32mp_regs.h"
+
+static uint64_t stm32mp_regs_read(void *opaque, hwaddr addr, unsigned size)
+{
+    Stm32mpRegs *s = opaque;
+    Stm32mpRegsClass *c = STM32MP_REGS_GET_CLASS(s);
+    hwaddr word = addr & ~3ull;
+    uint32_t value = c->read ? c->read(s, word) : s->r[word / 4];
+
+    if (!s->touched && !c->read) {
+        s->touched = true;
+        qemu_log_mask(LOG_UNIMP, "%s: register file: first access, read of "
+                      "0x%03" HWADDR_PRIx "\n", s->name, addr);
+    }
+    return value >> (8 * (addr & 3));
+}
+
+static void stm32mp_regs_write(void *opaque, hwaddr addr, uint64_t value,
+                               unsigned size)
+{
+    Stm32mpRegs *s = opaque;
+    Stm32mpRegsClass *c = STM32MP_REGS_GET_CLASS(s);
+    hwaddr word = addr & ~3ull;
+    uint32_t merged = deposit32(s->r[word / 4], 8 * (addr & 3), 8 * size,
+                                value);
+
+    if (!s->touched && !c->write) {
+        s->touched = true;
+        qemu_log_mask(LOG_UNIMP, "%s: register file: first access, write of "
+                      "0x%08" PRIx64 " to 0x%03" HWADDR_PRIx "\n",
+                      s->name, value, addr);
+    }
+    if (c->write) {
+        c->write(s, word, merged, size);
+    } else {
+        s->r[word / 4] = merged;
+    }
+}
+
+static const MemoryRegionOps stm32mp_regs_ops = {
+    .read = stm32mp_regs_read,
+    .write = stm32mp_regs_write,
+    .endianness = DEVICE_LITTLE_ENDIAN,
+    .impl.min_access_size = 1,
+    .impl.max_access_size = 4,
+    .valid.min_access_size = 1,
+    .valid.max_access_size = 4,
+};
+
+static void stm32mp_regs_reset_hold(Object *obj, ResetType type)
+{
+    Stm32mpRegs *s = STM32MP_REGS(obj);
+    Stm32mpRegsClass *c = STM32MP_REGS_GET_CLASS(s);
+
+    memset(s->r, 0, s->n * sizeof(*s->r));
+    s->touched = false;
+    if (c->reset) {
+        c->reset(s);
+    }
+}
+
+static void stm32mp_regs_realize(DeviceState *dev, Error **errp)
+{
+    Stm32mpRegs *s = STM32MP_REGS(dev);
+    Stm32mpRegsClass *c = STM32MP_REGS_GET_CLASS(s);
+
+    if (!s->size) {
+        s->size = c->size;
+    }
+    if (!s->size || s->size % 4) {
+        error_setg(errp, "size of a register file is a multiple of 4, not %u",
+                   s->size);
+        return;
+    }
+    if (!s->name) {
+        s->name = g_strdup(object_get_typename(OBJECT(dev)));
+    }
+    s->n = s->size / 4;
+    s->r = g_new0(uint32_t, s->n);
+    memory_region_init_io(&s->mmio, OBJECT(dev), &stm32mp_regs_ops, s, s->name,
+                          s->size);
+    sysbus_init_mmio(SYS_BUS_DEVICE(dev), &s->mmio);
+}
+
+static void stm32mp_regs_finalize(Object *obj)
+{
+    g_free(STM32MP_REGS(obj)->r);
+}
+
+const VMStateDescription vmstate_stm32mp_regs = {
+    .name = TYPE_STM32MP_REGS,
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .fields = (const VMStateField[]) {
+        VMSTATE_VARRAY_UINT32(r, Stm32mpRegs, n, 0, vmstate_info_uint32,
+                              uint32_t),
+        VMSTATE_BOOL(touched, Stm32mpRegs),
+        VMSTATE_END_OF_LIST()
+    }
+};
+
+static const Property stm32mp_regs_properties[] = {
+    DEFINE_PROP_STRING("name", Stm32mpRegs, name),
+    DEFINE_PROP_UINT32("size", Stm32mpRegs, size, 0),
+};
+
+static void stm32mp_regs_class_init(ObjectClass *klass, void *data)
+{
+    DeviceClass *dc = DEVICE_CLASS(klass);
+    ResettableClass *rc = RESETTABLE_CLASS(klass);
+
+    dc->realize = stm32mp_regs_realize;
+    dc->vmsd = &vmstate_stm32mp_regs;
+    device_class_set_props(dc, stm32mp_regs_properties);
+    rc->phases.hold = stm32mp_regs_reset_hold;
+    STM32MP_REGS_CLASS(klass)->size = 0x400;
+}
+
+static const TypeInfo stm32mp_regs_types[] = {
+    {
+        .name = TYPE_STM32MP_REGS,
+        .parent = TYPE_SYS_BUS_DEVICE,
+        .instance_size = sizeof(Stm32mpRegs),
+        .instance_finalize = stm32mp_regs_finalize,
+        .class_size = sizeof(Stm32mpRegsClass),
+        .class_init = stm32mp_regs_class_init,
+    }
+};
+
+DEFINE_TYPES(stm32mp_regs_types)

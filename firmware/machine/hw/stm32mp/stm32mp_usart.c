@@ -1,0 +1,293 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * STM32MP USART, asynchronous mode, with FIFOs
+ *
+ * What is sent is gone at once; the receiver time-out comes with the last
+ * byte.  Baud rate, parity and flow control have no effect.
+ *
+ * Ref: RM0436, USART: USART_CR1 (0x00), CR2 (0x04), CR3 (0x08), BRR (0x0c),
+ *      RQR (0x18), ISR (0x1c), ICR (0x20), RDR (0x24), TDR (0x28)
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/fifo8.h"
+#include "qapi/error.h"
+#include "chardev/char-fe.h"
+#include "hw/irq.h"
+#include "hw/qdev-properties.h"
+#include "hw/qdev-properties-system.h"
+#include "hw/registerfields.h"
+#include "hw/stm32mp/stm32mp.h"
+#include "hw/stm32mp/stm32mp_regs.h"
+
+REG32(CR1, 0x00)
+    FIELD(CR1, UE, 0, 1)
+    FIELD(CR1, RE, 2, 1)
+    FIELD(CR1, TE, 3, 1)
+    FIELD(CR1, RXFNEIE, 5, 1)
+    FIELD(CR1, TCIE, 6, 1)
+    FIELD(CR1, TXFNFIE, 7, 1)
+    FIELD(CR1, RTOIE, 26, 1)
+    FIELD(CR1, FIFOEN, 29, 1)
+    FIELD(CR1, TXFEIE, 30, 1)
+    FIELD(CR1, RXFFIE, 31, 1)
+REG32(CR2, 0x04)
+    FIELD(CR2, RTOEN, 23, 1)
+REG32(CR3, 0x08)
+    FIELD(CR3, TXFTIE, 23, 1)
+    FIELD(CR3, RXFTCFG, 25, 3)
+    FIELD(CR3, RXFTIE, 28, 1)
+REG32(BRR, 0x0c)
+REG32(RQR, 0x18)
+    FIELD(RQR, RXFRQ, 3, 1)
+REG32(ISR, 0x1c)
+    FIELD(ISR, ORE, 3, 1)
+    FIELD(ISR, RXFNE, 5, 1)
+    FIELD(ISR, TC, 6, 1)
+    FIELD(ISR, TXFNF, 7, 1)
+    FIELD(ISR, RTOF, 11, 1)
+    FIELD(ISR, TEACK, 21, 1)
+    FIELD(ISR, REACK, 22, 1)
+    FIELD(ISR, TXFE, 23, 1)
+    FIELD(ISR, RXFF, 24, 1)
+    FIELD(ISR, RXFT, 26, 1)
+    FIELD(ISR, TXFT, 27, 1)
+REG32(ICR, 0x20)
+REG32(RDR, 0x24)
+REG32(TDR, 0x28)
+
+#define FIFO_SIZE 16
+/* Flags that ICR clears; the others follow the state */
+#define LATCHED (R_ISR_ORE_MASK | R_ISR_RTOF_MASK)
+
+OBJECT_DECLARE_SIMPLE_TYPE(Stm32mpUsart, STM32MP_USART)
+
+struct Stm32mpUsart {
+    Stm32mpRegs parent_obj;
+
+    CharBackend chr;
+    qemu_irq irq;
+    Fifo8 rx;
+    bool loaded;
+};
+
+static bool stm32mp_usart_receives(Stm32mpUsart *s)
+{
+    uint32_t wanted = R_CR1_UE_MASK | R_CR1_RE_MASK;
+
+    return (STM32MP_REGS(s)->r[R_CR1] & wanted) == wanted;
+}
+
+/* CR3.RXFTCFG: 1/8, 1/4, 1/2, 3/4, 7/8 of the FIFO, all of it */
+static unsigned stm32mp_usart_threshold(uint32_t cr3)
+{
+    static const uint8_t eighths[8] = { 1, 2, 4, 6, 7, 8, 8, 8 };
+
+    return FIFO_SIZE / 8 * eighths[FIELD_EX32(cr3, CR3, RXFTCFG)];
+}
+
+static uint32_t stm32mp_usart_flags(Stm32mpUsart *s)
+{
+    const uint32_t *r = STM32MP_REGS(s)->r;
+    uint32_t isr = (r[R_ISR] & LATCHED) | R_ISR_TC_MASK | R_ISR_TXFNF_MASK;
+    bool fifo = r[R_CR1] & R_CR1_FIFOEN_MASK;
+    unsigned used = fifo8_num_used(&s->rx);
+
+    if (r[R_CR1] & R_CR1_UE_MASK) {
+        isr = FIELD_DP32(isr, ISR, TEACK, FIELD_EX32(r[R_CR1], CR1, TE));
+        isr = FIELD_DP32(isr, ISR, REACK, FIELD_EX32(r[R_CR1], CR1, RE));
+    }
+    isr = FIELD_DP32(isr, ISR, RXFNE, used > 0);
+    if (fifo) {
+        isr |= R_ISR_TXFE_MASK | R_ISR_TXFT_MASK;
+        isr = FIELD_DP32(isr, ISR, RXFF, used == FIFO_SIZE);
+        isr = FIELD_DP32(isr, ISR, RXFT,
+                         used >= stm32mp_usart_threshold(r[R_CR3]));
+    }
+    return isr;
+}
+
+static void stm32mp_usart_update(Stm32mpUsart *s)
+{
+    const uint32_t *r = STM32MP_REGS(s)->r;
+    uint32_t cr1 = r[R_CR1], cr3 = r[R_CR3], wanted = 0;
+
+    wanted |= cr1 & R_CR1_RXFNEIE_MASK ? R_ISR_RXFNE_MASK | R_ISR_ORE_MASK : 0;
+    wanted |= cr1 & R_CR1_TCIE_MASK ? R_ISR_TC_MASK : 0;
+    wanted |= cr1 & R_CR1_TXFNFIE_MASK ? R_ISR_TXFNF_MASK : 0;
+    wanted |= cr1 & R_CR1_RTOIE_MASK ? R_ISR_RTOF_MASK : 0;
+    wanted |= cr1 & R_CR1_TXFEIE_MASK ? R_ISR_TXFE_MASK : 0;
+    wanted |= cr1 & R_CR1_RXFFIE_MASK ? R_ISR_RXFF_MASK : 0;
+    wanted |= cr3 & R_CR3_RXFTIE_MASK ? R_ISR_RXFT_MASK : 0;
+    wanted |= cr3 & R_CR3_TXFTIE_MASK ? R_ISR_TXFT_MASK : 0;
+    qemu_set_irq(s->irq, (cr1 & R_CR1_UE_MASK) &&
+                         (stm32mp_usart_flags(s) & wanted));
+}
+
+static int stm32mp_usart_can_receive(void *opaque)
+{
+    Stm32mpUsart *s = opaque;
+    uint32_t cr1 = STM32MP_REGS(s)->r[R_CR1];
+    unsigned room = cr1 & R_CR1_FIFOEN_MASK ? FIFO_SIZE : 1;
+    unsigned used = fifo8_num_used(&s->rx);
+
+    if (!stm32mp_usart_receives(s) || used >= room) {
+        return 0;
+    }
+    return room - used;
+}
+
+static void stm32mp_usart_receive(void *opaque, const uint8_t *buf, int size)
+{
+    Stm32mpUsart *s = opaque;
+    uint32_t *r = STM32MP_REGS(s)->r;
+
+    if (!stm32mp_usart_receives(s)) {
+        return;
+    }
+    fifo8_push_all(&s->rx, buf, size);
+    if (r[R_CR2] & R_CR2_RTOEN_MASK) {
+        r[R_ISR] |= R_ISR_RTOF_MASK;
+    }
+    stm32mp_usart_update(s);
+}
+
+static uint32_t stm32mp_usart_read(Stm32mpRegs *regs, hwaddr addr)
+{
+    Stm32mpUsart *s = STM32MP_USART(regs);
+    uint32_t value = 0;
+
+    switch (addr) {
+    case A_ISR:
+        return stm32mp_usart_flags(s);
+    case A_RDR:
+        if (!fifo8_is_empty(&s->rx)) {
+            value = fifo8_pop(&s->rx);
+        }
+        stm32mp_usart_update(s);
+        qemu_chr_fe_accept_input(&s->chr);
+        return value;
+    case A_RQR:
+    case A_ICR:
+    case A_TDR:
+        return 0;
+    default:
+        return regs->r[addr / 4];
+    }
+}
+
+static void stm32mp_usart_write(Stm32mpRegs *regs, hwaddr addr,
+                                uint32_t value, unsigned size)
+{
+    Stm32mpUsart *s = STM32MP_USART(regs);
+    uint32_t sends = R_CR1_UE_MASK | R_CR1_TE_MASK;
+    uint8_t byte = value;
+
+    switch (addr) {
+    case A_TDR:
+        if ((regs->r[R_CR1] & sends) == sends) {
+            qemu_chr_fe_write_all(&s->chr, &byte, 1);
+        }
+        break;
+    case A_ICR:
+        regs->r[R_ISR] &= ~(value & LATCHED);
+        break;
+    case A_RQR:
+        if (value & R_RQR_RXFRQ_MASK) {
+            fifo8_reset(&s->rx);
+        }
+        break;
+    case A_ISR:
+    case A_RDR:
+        return;
+    default:
+        regs->r[addr / 4] = value;
+        qemu_chr_fe_accept_input(&s->chr);
+    }
+    stm32mp_usart_update(s);
+}
+
+static void stm32mp_usart_reset(Stm32mpRegs *regs)
+{
+    Stm32mpUsart *s = STM32MP_USART(regs);
+
+    fifo8_reset(&s->rx);
+    if (s->loaded) {            /* 115200 baud of HSI */
+        regs->r[R_CR1] = R_CR1_UE_MASK | R_CR1_RE_MASK | R_CR1_TE_MASK;
+        regs->r[R_BRR] = 0x22c;
+    }
+    stm32mp_usart_update(s);
+}
+
+static void stm32mp_usart_init(Object *obj)
+{
+    Stm32mpUsart *s = STM32MP_USART(obj);
+
+    fifo8_create(&s->rx, FIFO_SIZE);
+    sysbus_init_irq(SYS_BUS_DEVICE(obj), &s->irq);
+}
+
+static void stm32mp_usart_finalize(Object *obj)
+{
+    fifo8_destroy(&STM32MP_USART(obj)->rx);
+}
+
+static void stm32mp_usart_realize(DeviceState *dev, Error **errp)
+{
+    Stm32mpUsart *s = STM32MP_USART(dev);
+    DeviceClass *parent = DEVICE_CLASS(
+        object_class_by_name(TYPE_STM32MP_REGS));
+    Error *err = NULL;
+
+    parent->realize(dev, &err);
+    if (err) {
+        error_propagate(errp, err);
+        return;
+    }
+    qemu_chr_fe_set_handlers(&s->chr, stm32mp_usart_can_receive,
+                             stm32mp_usart_receive, NULL, NULL, s, NULL,
+                             true);
+}
+
+static const VMStateDescription vmstate_stm32mp_usart = {
+    .name = TYPE_STM32MP_USART,
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .fields = (const VMStateField[]) {
+        VMSTATE_STM32MP_REGS(Stm32mpUsart),
+        VMSTATE_FIFO8(rx, Stm32mpUsart),
+        VMSTATE_END_OF_LIST()
+    }
+};
+
+static const Property stm32mp_usart_properties[] = {
+    DEFINE_PROP_CHR("chardev", Stm32mpUsart, chr),
+    DEFINE_PROP_BOOL("loaded", Stm32mpUsart, loaded, false),
+};
+
+static void stm32mp_usart_class_init(ObjectClass *klass, void *data)
+{
+    DeviceClass *dc = DEVICE_CLASS(klass);
+    Stm32mpRegsClass *c = STM32MP_REGS_CLASS(klass);
+
+    dc->realize = stm32mp_usart_realize;
+    dc->vmsd = &vmstate_stm32mp_usart;
+    device_class_set_props(dc, stm32mp_usart_properties);
+    c->read = stm32mp_usart_read;
+    c->write = stm32mp_usart_write;
+    c->reset = stm32mp_usart_reset;
+}
+
+static const TypeInfo stm32mp_usart_types[] = {
+    {
+        .name = TYPE_STM32MP_USART,
+        .parent = TYPE_STM32MP_REGS,
+        .instance_size = sizeof(Stm32mpUsart),
+        .instance_init = stm32mp_usart_init,
+        .instance_finalize = stm32mp_usart_finalize,
+        .class_init = stm32mp_usart_class_init,
+    }
+};
+
+DEFINE_TYPES(stm32mp_usart_types)

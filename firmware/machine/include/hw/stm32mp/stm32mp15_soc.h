@@ -1,0 +1,70 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * STM32MP15: two Cortex-A7, a Cortex-M4
+ */
+
+#ifndef HW_STM32MP15_SOC_H
+#define HW_STM32MP15_SOC_H
+
+#include "hw/cpu/a15mpcore.h"
+#include "hw/cpu/cluster.h"
+#include "hw/sysbus.h"
+#include "qom/object.h"
+#include "target/arm/cpu.h"
+
+#define TYPE_STM32MP15_SOC "stm32mp15-soc"
+OBJECT_DECLARE_SIMPLE_TYPE(Stm32mp15Soc, STM32MP15_SOC)
+
+#define STM32MP15_CPUS 2
+#define STM32MP15_GPIOS 12
+#define STM32MP15_DDR 0xc0000000
+/* Where the board's virtio transports are: an area of FMC that it leaves */
+#define STM32MP15_FREE 0x60000000
+#define STM32MP15_FREE_SPI 210
+
+/*
+ * "loaded": a kernel is started without a boot loader, so registers are as
+ * one would leave them
+ */
+struct Stm32mp15Soc {
+    SysBusDevice parent_obj;
+
+    CPUClusterState cluster;
+    ARMCPU cpu[STM32MP15_CPUS];
+    A15MPPrivState a7mpcore;
+    DeviceState *rcc;
+    DeviceState *exti;
+    DeviceState *etzpc;
+    DeviceState *ipcc;
+    DeviceState *hsem;
+    DeviceState *wwdg1;
+    DeviceState *iwdg[2];
+    DeviceState *i2c4;
+    DeviceState *sdmmc1;
+    DeviceState *uart4;
+    DeviceState *dts;
+    DeviceState *gpio[STM32MP15_GPIOS];
+    DeviceState *m4;
+
+    MemoryRegion sysram;
+    MemoryRegion mcusram;
+    MemoryRegion mcusram_ahb;
+    MemoryRegion retram;
+    MemoryRegion m4_memory;
+    MemoryRegion m4_system;
+    MemoryRegion m4_retram;
+
+    bool loaded;
+};
+
+/* An interrupt of the Cortex-A7s, by the number of its SPI */
+qemu_irq stm32mp15_soc_spi(Stm32mp15Soc *s, unsigned spi);
+
+/*
+ * The Cortex-M4; after arm_load_kernel(), which takes every CPU that is there
+ * for one of Linux
+ */
+void stm32mp15_soc_add_m4(Stm32mp15Soc *s);
+
+#endif

@@ -1,0 +1,57 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * STM32MP register file: the base of the STM32MP devices.
+ *
+ * Keeps what is written and logs its first access (-d unimp), which is all
+ * that a block without a model does.  A subclass gives registers a meaning.
+ */
+
+#ifndef HW_STM32MP_REGS_H
+#define HW_STM32MP_REGS_H
+
+#include "hw/sysbus.h"
+#include "migration/vmstate.h"
+#include "qom/object.h"
+
+#define TYPE_STM32MP_REGS "stm32mp-regs"
+OBJECT_DECLARE_TYPE(Stm32mpRegs, Stm32mpRegsClass, STM32MP_REGS)
+
+struct Stm32mpRegs {
+    SysBusDevice parent_obj;
+
+    MemoryRegion mmio;
+    char *name;
+    uint32_t size;
+    uint32_t *r;
+    uint32_t n;
+    bool touched;
+};
+
+/*
+ * @read:  the value of the word at @addr
+ * @write: a word is written; bytes and half words come merged with what is
+ *         stored, and @size says how much was written
+ * @reset: the storage is zero already
+ */
+struct Stm32mpRegsClass {
+    SysBusDeviceClass parent_class;
+
+    uint32_t size;
+    uint32_t (*read)(Stm32mpRegs *s, hwaddr addr);
+    void (*write)(Stm32mpRegs *s, hwaddr addr, uint32_t value, unsigned size);
+    void (*reset)(Stm32mpRegs *s);
+};
+
+extern const VMStateDescription vmstate_stm32mp_regs;
+
+#define VMSTATE_STM32MP_REGS(_state) \
+    VMSTATE_STRUCT(parent_obj, _state, 0, vmstate_stm32mp_regs, Stm32mpRegs)
+
+/* A register of the storage, by its offset */
+static inline uint32_t *stm32mp_reg(Stm32mpRegs *s, hwaddr addr)
+{
+    return &s->r[addr / 4];
+}
+
+#endif

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: MIT
+"""The board on a QEMU machine of ours: somebody else's kernel, device tree, drivers, as they are."""
+
+import hashlib
+import shlex
+import socket
+import subprocess
+
+import pytest
+
+from mpbench.core.shared_files import FIRMWARE
+from mpbench_virtual import boards
+from mpbench_virtual.cli import power
+from mpbench_virtual.keys import ssh_key
+from mpbench_virtual.models import MACHINE_KINDS
+from mpbench_virtual.recipes_machine import PROGRAM, steps_of
+from mpbench_virtual.steps import build, built, keys_of
+from testcases.contract.test_virtual_board import read_until
+
+pytestmark = pytest.mark.slow
+
+DEBIAN = MACHINE_KINDS["mp15-debian"]
+M4 = "/sys/class/remoteproc/remoteproc0"
+TRACE = "/sys/kernel/debug/remoteproc/remoteproc0/trace0"
+
+
+def quiet(*_):
+    """A build report that is discarded."""
+
+
+@pytest.fixture(scope="module")
+def parts():
+    """Results of the board's build steps; building QEMU is left to `mpbench virtual build mp15-debian`."""
+    steps = steps_of(DEBIAN)
+    if not built("qemu", keys_of(steps)["qemu"]).is_dir():
+        pytest.skip("QEMU is not built for it: mpbench virtual build mp15-debian")
+    return build(steps, quiet)
+
+
+def test_kernel_tree_and_modules_are_the_packages_own(parts):
+    """Every byte that Linux is started from has the checksum that Debian's package gives for its path."""
+    kernel = parts["debian-kernel"]
+    recorded = dict(line.split("  ")[::-1] for line in (kernel / "md5sums").read_text().splitlines())
+    release = (kernel / "release").read_text().strip()
+    found = {
+        f"boot/vmlinuz-{release}": kernel / "kernel",
+        f"usr/lib/linux-image-{release}/{DEBIAN.device_tree}": kernel / DEBIAN.device_tree,
+    }
+    modules = kernel / "modules"
+    found |= {f"usr/lib/modules/{p.relative_to(modules)}": p for p in modules.rglob("*.ko.xz")}
+    assert len(found) > 10
+    sums = {path: hashlib.md5(file.read_bytes()).hexdigest() for path, file in found.items()}
+    assert sums == {path: recorded[path] for path in found}
+
+
+@pytest.fixture(scope="module")
+def board(parts, tmp_path_factory):
+    """The board, powered on; `parts` are built."""
+    assert parts
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
+        found = boards.start("mp15-debian", "board", quiet, lifeline=True)
+        with socket.create_connection((found.address, found.ports["console"])) as console:
+            power(found, True)
+            read_until(console, b" login: ")
+        yield found
+        boards.stop(found)
+
+
+@pytest.fixture(scope="module")
+def execute(board):
+    """`execute(command, data)` → what a command prints on the board, by SSH."""
+    options = [f"UserKnownHostsFile={board.known_hosts}", "BatchMode=yes"]
+    ssh = ["ssh", "-i", str(ssh_key()), *(word for o in options for word in ("-o", o))]
+    where = ["-p", str(board.ports["ssh"]), f"root@{board.address}"]
+
+    def run(command, data=b""):
+        done = subprocess.run([*ssh, *where, command], input=data, capture_output=True, check=True)
+        return done.stdout.decode()
+
+    return run
+
+
+def test_linux_runs_on_it(execute):
+    """Debian's kernel knows the board by its own device tree, and has both CPUs and the M4."""
+    assert execute("cat /proc/device-tree/model").rstrip("\0") == (
+        "STMicroelectronics STM32MP157C-DK2 Discovery Board"
+    )
+    assert "-armmp #1 SMP Debian" in execute("uname -rv")
+    assert execute("nproc") == "2\n"
+    assert execute(f"cat {M4}/name {M4}/state") == "m4\noffline\n"
+
+
+def test_a_cpu_goes_and_comes(execute):
+    """PSCI switches the second CPU off and on."""
+    switch = "/sys/devices/system/cpu/cpu1/online"
+    assert execute(f"echo 0 >{switch}; nproc; echo 1 >{switch}; nproc") == "1\n2\n"
+
+
+def start(execute, name):
+    """Start the M4 with a firmware of the bench; the kernel log afterwards starts with it."""
+    execute(f"cat >/lib/firmware/{name}.elf", (FIRMWARE / f"build/m4/{name}.elf").read_bytes())
+    execute(f"dmesg -c >/dev/null; echo {name}.elf >{M4}/firmware; echo start >{M4}/state")
+
+
+def test_the_m4_runs_the_elf_of_silicon(execute):
+    """Linux' own driver starts a plain ELF; it beats, answers the shutdown request, and is offline."""
+    start(execute, "alive")
+    first = await_line(execute, f"cat {TRACE}", "beat")
+    until = (
+        f'for i in $(seq 300); do t=$(cat {TRACE}); [ "$t" = "$1" ] || break; usleep 100000; done; echo "$t"'
+    )
+    second = execute(f"set -- {shlex.quote(first.strip())}; {until}")
+    assert second != first
+    assert second.startswith("mpbench alive m4 1\n")
+    assert execute(f"cat {M4}/state") == "running\n"
+    execute(f"echo stop >{M4}/state")
+    log = execute(f"cat {M4}/state; dmesg")
+    assert log.startswith("offline\n")
+    assert "remote processor m4 is now up" in log
+    assert "stopped remote processor m4" in log
+    assert "shutdown without ack" not in log
+
+
+def test_the_watchdog_resets_the_m4(execute):
+    """WWDG1 expires, which Linux hears by EXTI event 68: a crash of type watchdog, then a recovery."""
+    start(execute, "starve")
+    log = await_line(execute, "dmesg", "crash detected in m4: type watchdog")
+    log = await_line(execute, "dmesg", "handling crash #2 in m4")
+    assert log.count("remote processor m4 is now up") >= 2
+    execute(f"echo stop >{M4}/state")
+
+
+def await_line(execute, command, line):
+    """Output of a command that is repeated on the board until it has `line`."""
+    quoted = (
+        f"for i in $(seq 300); do t=$({command}); case $t in *'{line}'*) break;; esac; usleep 100000; done"
+    )
+    found = execute(f'{quoted}; echo "$t"')
+    assert line in found
+    return found
+
+
+@pytest.mark.parametrize("node", ["", "interrupt-controller@a0021000 { };"])
+def test_another_boards_device_tree_is_refused(parts, tmp_path, node):
+    """A tree without the SoC's interrupt controller is named before anything runs."""
+    tree = tmp_path / "other.dtb"
+    source = f'/dts-v1/; / {{ #address-cells = <1>; #size-cells = <1>; compatible = "other"; {node} }};'
+    subprocess.run(["dtc", "-q", "-O", "dtb", "-o", tree, "-"], input=source.encode(), check=True)
+    kernel = parts["debian-kernel"] / "kernel"
+    command = [parts["qemu"] / PROGRAM, "-M", DEBIAN.machine, "-display", "none", "-kernel", kernel]
+    done = subprocess.run([*command, "-dtb", tree], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "qemu-system-arm: -dtb: no interrupt controller /interrupt-controller@a0021000 with a phandle: "
+        "not a tree of an STM32MP15\n"
+    )
+
+
+def test_the_machine_wants_a_kernel_and_a_tree(parts):
+    """It has no boot ROM yet: without both there is nothing to start."""
+    command = [parts["qemu"] / PROGRAM, "-M", DEBIAN.machine, "-display", "none"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "qemu-system-arm: stm32mp157c-dk2 wants -kernel and -dtb: it has no boot ROM\n"

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: MIT
+"""Building a board on a QEMU machine of ours: modules, our files over QEMU's, what has to be installed."""
+
+import lzma
+import struct
+from pathlib import Path
+
+import pytest
+
+from mpbench.core.errors import InfrastructureError, UsageError
+from mpbench.core.shared_files import FIRMWARE
+from mpbench_virtual import boards, recipes_machine, tools
+from mpbench_virtual.fetch import GUEST_ARCHITECTURES, Package, packages
+from mpbench_virtual.models import MACHINE_KINDS
+from mpbench_virtual.process import Spec
+from mpbench_virtual.qemu import Parts, command_line
+from mpbench_virtual.recipes_machine import steps_of
+from mpbench_virtual.steps import keys_of
+from testcases.unit.test_virtual_build import ArchiveStandIn
+
+DEBIAN = MACHINE_KINDS["mp15-debian"]
+
+
+def module(depends):
+    """A kernel module, as far as the bench reads it: an ELF with a section .modinfo, xz-compressed."""
+    info = b"license=GPL\0depends=" + depends.encode() + b"\0"
+    names = b"\0.modinfo\0.shstrtab\0"
+    head = struct.pack("<16s2H5I6H", b"\x7fELF\1\1\1", 1, 40, 1, 0, 0, 52, 0, 52, 0, 0, 40, 3, 2)
+    at = 52 + 3 * 40
+    sections = bytes(40) + struct.pack("<10I", 1, 1, 2, 0, at, len(info), 0, 0, 1, 0)
+    sections += struct.pack("<10I", 10, 3, 0, 0, at + len(info), len(names), 0, 0, 1, 0)
+    return lzma.compress(head + sections + info + names)
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """`package(name="its depends=", ...)` → the modules of a kernel's package; those named are wanted."""
+
+    def make(wanted, **modules):
+        root = tmp_path / "package"
+        for name, depends in modules.items():
+            file = root / f"kernel/{name.replace('_', '-')}.ko.xz"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(module(depends))
+        monkeypatch.setattr(recipes_machine, "MODULES", wanted)
+        return root
+
+    return make
+
+
+def test_a_module_comes_with_those_it_needs(package, tmp_path):
+    """modules.dep has each module before those that it needs itself, as depmod does; others stay away."""
+    root = package(["a"], a="b,c-c", b="d", c_c="b", d="", other="")
+    recipes_machine._take_modules(root, tmp_path / "out")
+    assert (tmp_path / "out/modules.dep").read_text() == (
+        "kernel/a.ko.xz: kernel/c-c.ko.xz kernel/b.ko.xz kernel/d.ko.xz\n"
+        "kernel/c-c.ko.xz: kernel/b.ko.xz kernel/d.ko.xz\n"
+        "kernel/b.ko.xz: kernel/d.ko.xz\n"
+        "kernel/d.ko.xz:\n"
+    )
+    taken = {path.name: path.read_bytes() for path in (tmp_path / "out/kernel").iterdir()}
+    assert taken == {name: (root / "kernel" / name).read_bytes() for name in taken}
+    assert sorted(taken) == ["a.ko.xz", "b.ko.xz", "c-c.ko.xz", "d.ko.xz"]
+
+
+def test_a_package_without_a_wanted_module_is_reported(package, tmp_path):
+    """A kernel that lacks a driver is named with the driver, before anything is started with it."""
+    root = package(["stm32_rproc"], virtio_net="")
+    with pytest.raises(InfrastructureError) as raised:
+        recipes_machine._take_modules(root, tmp_path / "out")
+    assert str(raised.value) == "the kernel's package has no module stm32_rproc; is it built in now?"
+
+
+def test_our_files_are_laid_over_qemus(tmp_path, monkeypatch):
+    """Its tree gets our files, two lines and one changed condition, once; a file that we removed goes."""
+    monkeypatch.setattr(recipes_machine, "MACHINE", tmp_path / "ours")
+    ours, tree = tmp_path / "ours/hw/stm32mp", tmp_path / "tree"
+    for directory in (ours, tree / "hw/stm32mp", tree / "pc-bios"):
+        directory.mkdir(parents=True)
+    (ours / "a.c").write_text("new")
+    (tree / "hw/stm32mp/removed.c").touch()
+    (tree / "hw/Kconfig").write_text("source arm/Kconfig\n")
+    (tree / "hw/meson.build").write_text("subdir('arm')\n")
+    (tree / "pc-bios/meson.build").write_text("x\nif unpack_edk2_blobs\nendif\n")
+    for _ in range(2):
+        recipes_machine._lay_over(tree)
+    assert [path.name for path in (tree / "hw/stm32mp").iterdir()] == ["a.c"]
+    assert (tree / "hw/Kconfig").read_text() == "source arm/Kconfig\nsource stm32mp/Kconfig\n"
+    assert (tree / "hw/meson.build").read_text() == "subdir('arm')\nsubdir('stm32mp')\n"
+    assert (tree / "pc-bios/meson.build").read_text() == "x\nif false\nendif\n"
+
+
+def test_every_c_file_of_the_machine_is_compiled():
+    """A file that meson.build does not name would be forgotten without a word."""
+    directory = FIRMWARE / "machine/hw/stm32mp"
+    build = (directory / "meson.build").read_text()
+    assert [path.name for path in directory.glob("*.c") if f"'{path.name}'" not in build] == []
+
+
+def test_missing_libraries_are_reported_with_their_packages():
+    """All that pkg-config does not know are named at once, with the command that installs them."""
+    with pytest.raises(UsageError) as raised:
+        tools.require_libraries(**{"no-such-one": "libno-dev", "no-such-two": "libtwo-dev"})
+    assert str(raised.value) == (
+        "missing on this machine: the libraries no-such-one, no-such-two; "
+        "install with: apt-get install libno-dev libtwo-dev"
+    )
+
+
+def test_a_changed_device_builds_qemu_anew_and_nothing_else(monkeypatch):
+    """The machine's sources are an input of QEMU only."""
+    monkeypatch.setattr(recipes_machine, "_source_id", lambda name: name)
+    before = keys_of(steps_of(DEBIAN))
+    monkeypatch.setattr(recipes_machine, "hash_files", lambda *roots: " ".join(map(str, roots)))
+    monkeypatch.setattr(recipes_machine, "MACHINE", Path("other"))
+    first = keys_of(steps_of(DEBIAN))
+    monkeypatch.setattr(recipes_machine, "MACHINE", Path("another"))
+    second = keys_of(steps_of(DEBIAN))
+    assert list(before) == ["qemu", "debian-kernel", "debian-rootfs"]
+    assert [name for name in first if first[name] != second[name]] == ["qemu"]
+
+
+def test_the_kernel_that_replaces_the_recorded_one_has_another_name(tmp_path, monkeypatch):
+    """A kernel's package has its version in its name: the current one is what `meta` depends on."""
+    monkeypatch.setenv("MPBENCH_CACHE", str(tmp_path))
+
+    class Archive(ArchiveStandIn):
+        def current(self, package):
+            return {"linux-image": "linux-image-2"}[package.meta]
+
+    recorded = Package("kernel", "binary", "trixie", "linux-image-1", "1.0", "0" * 64, meta="linux-image")
+    found = recipes_machine_fetch(recorded, Archive("2.0"), monkeypatch)
+    assert (found.package, found.version) == ("linux-image-2", "2.0")
+
+
+def recipes_machine_fetch(recorded, archive, monkeypatch):
+    """Download `recorded` from `archive`, then find what was taken instead by its name."""
+    from mpbench_virtual import fetch  # noqa: PLC0415 - its globals are the test's
+
+    monkeypatch.setattr(fetch, "packages", lambda: {"kernel": recorded})
+    monkeypatch.setattr(fetch, "FETCHED", [])
+    monkeypatch.setattr(fetch, "REPLACED", [])
+    fetch._download(recorded, archive)
+    return fetch.fetch("kernel")[0]
+
+
+def test_the_kernels_package_is_of_the_guests_architecture():
+    """The kernel is of the root file system's architecture, and has a package that names its successor."""
+    kernel = packages()[DEBIAN.kernel]
+    assert kernel.architecture == DEBIAN.guest[0] == GUEST_ARCHITECTURES[1]
+    assert kernel.meta == "linux-image-armmp"
+
+
+PARTS = Parts(
+    program=Path("/qemu"),
+    machine=("-M", "stm32mp157c-dk2"),
+    kernel=Path("/kernel"),
+    initrd=Path("/initrd"),
+    device_tree=Path("/dtb"),
+    append="quiet",
+)
+
+
+def test_qemu_of_our_own_is_started_with_its_machine(tmp_path):
+    """It starts Linux itself: no firmware, no flash, no secure console, no shared memory."""
+    words = command_line(PARTS, tmp_path, "127.0.0.1:7022")
+    assert words[:3] == ["/qemu", "-M", "stm32mp157c-dk2"]
+    assert words[words.index("-dtb") + 1] == "/dtb"
+    assert not {"-bios", "-drive", "-object"} & set(words)
+    assert words.count("-serial") == 1
+    assert list(PARTS.files) == ["qemu", "kernel", "initrd", "device_tree"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "ports"),
+    [
+        ("mp15-debian", {"console": 7001, "power": 7003, "ssh": 7022}),
+        ("mp25", {"console": 7001, "secure": 7002, "power": 7003, "ssh": 7022}),
+    ],
+)
+def test_a_board_without_a_tee_has_no_secure_console(tmp_path, kind, ports):
+    """What is announced is what there is."""
+    assert Spec("board", kind, tmp_path, None, 7000, PARTS, False).ports == ports
+
+
+def test_memory_of_a_board_that_is_off_cannot_be_read(tmp_path):
+    """Without a monitor that answers, the error names the board."""
+    board = boards.StartedBoard("desk", "mp15-debian", 1, "127.0.0.1", {}, tmp_path)
+    with pytest.raises(InfrastructureError, match="virtual board desk: its memory cannot be read: "):
+        boards.read_memory(board, 0x1000_0000, 16)
