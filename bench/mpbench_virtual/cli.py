@@ -39,16 +39,20 @@ def run_up(args: argparse.Namespace) -> int:
     return 0
 
 
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""Without http_proxy of the environment: the board is on this host."""
+
+
 def power(board: boards.StartedBoard, on: bool) -> None:
     """Switch a board's supply through its power port."""
     request = urllib.request.Request(board.power_url.format(index=0), data=b"01"[on : on + 1], method="PUT")
-    with urllib.request.urlopen(request):
+    with DIRECT.open(request):
         pass
 
 
 def is_on(board: boards.StartedBoard) -> bool:
     """Whether the supply is on."""
-    with urllib.request.urlopen(board.power_url.format(index=0)) as answer:
+    with DIRECT.open(board.power_url.format(index=0)) as answer:
         return bool(answer.read() == b"1")
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from mpbench.board import ownership
 from mpbench.board.console import ConsoleRecorder
+from mpbench.board.power_http import HttpOrder
 from mpbench.board.session.shell_protocol import one_line
 from mpbench.core import causes
 from mpbench.core.errors import InfrastructureError
@@ -55,12 +56,13 @@ def state(power: Any, timeout_s: float) -> bool | None:
 def _ask(power: Any, command: str, timeout_s: float) -> Any:
     """Result of a method of the switch.
 
-    In a thread, because labgrid's REST model has no timeout. Without labgrid's decorators, because their one
+    In a thread, because labgrid's backends have no timeout. Without labgrid's decorators, because their one
     stack of steps belongs to the main thread, which continues after the timeout.
     """
     ownership.check(power.target)
     action, failure = inspect.unwrap(getattr(type(power), command)), list[BaseException]()
-    answer = list[Any]()
+    answer, order = list[Any](), HttpOrder(timeout_s)
+    order.bind(power)
 
     def act() -> None:
         try:
@@ -72,6 +74,7 @@ def _ask(power: Any, command: str, timeout_s: float) -> Any:
     thread.start()
     thread.join(timeout_s)
     if thread.is_alive():
+        order.abort()
         raise InfrastructureError(f"{name_of(power)}: no answer to `{command}` within {timeout_s:g} s")
     if failure:
         why = causes.known(failure[0]) or str(failure[0])
