@@ -23,6 +23,7 @@ from mpbench.lab.history import History
 from mpbench.lab.journal import NightJournal, only_night
 from mpbench.lab.plan import Job, NightPlan, TimeWindow
 from mpbench.lab.unit import unit_name
+from mpbench.report import signoff
 from testcases.stand_in import StandIn
 
 SLEEPER = "import time; time.sleep(60)"
@@ -149,6 +150,19 @@ def test_only_a_board_that_was_asked_to_the_end_is_quarantined(make, monkeypatch
     monkeypatch.setattr(night, "command", lambda _job, runs: [sys.executable, "-c", RECORD, str(runs)])
     assert asyncio.run(found.run()) == 3
     assert ("p" in found.history.quarantined()) is quarantined
+
+
+def test_a_night_is_signed_as_a_whole(make, monkeypatch, tmp_path):
+    """Its page is made again from its records, remarks and trends; logs and journal are signed too."""
+    found, _ = make()
+    monkeypatch.setattr(night, "command", lambda _job, runs: [sys.executable, "-c", RECORD, str(runs)])
+    assert asyncio.run(found.run()) == 3
+    signoff.new_key(tmp_path / "ann.pem")
+    signoff.sign(found.directory, signoff.load_key(tmp_path / "ann.pem"), "Ann", "tested")
+    checked = signoff.verify(found.directory, signoff.load_trusted([tmp_path / "ann.pub"]))
+    assert (checked.wrong, checked.manifest.verdict) == ((), "INFRA")
+    (found.directory / "journal.jsonl").write_text("")
+    assert signoff.verify(found.directory, {}).wrong[0] == "journal.jsonl was changed"
 
 
 def test_a_place_that_cannot_be_released_is_said(make):

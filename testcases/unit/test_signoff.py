@@ -680,4 +680,6 @@ def test_signing_and_verifying_as_commands(tmp_path, capsys):
     assert main.main(["verify", str(page), "--trust", str(pem.parent)]) == 1
     assert "WRONG: index.html was changed" in capsys.readouterr().out
     assert main.main(["signoff"]) == 2
-    assert main.main(["verify", str(tmp_path), "--trust", str(pem.parent)]) == 2
+    capsys.readouterr()
+    assert main.main(["verify", str(tmp_path / "runs"), "--trust", str(pem.parent)]) == 2
+    assert f"{tmp_path / 'runs'} is not signed: it has no manifest.json" in capsys.readouterr().err

@@ -18,7 +18,7 @@ from mpbench.report.figures import Bar
 from mpbench.report.measured import Measured, glances, measured, moves, of_case
 from mpbench.report.model import Group, Page, count
 from mpbench.report.prose import ended
-from mpbench.report.signing import evidence, signing
+from mpbench.report.signing import evidence, evidenced, signing
 from mpbench.report.tables import UNREPORTED, hashes, provenance
 from mpbench.report.trend import Point, points, trends
 
@@ -90,6 +90,7 @@ def _template() -> Template:
         "counts": counts,
         "ended": ended,
         "evidence": evidence,
+        "evidenced": evidenced,
         "files": files,
         "hashes": hashes,
         "ms": duration,

@@ -114,3 +114,11 @@ def not_run(page: Page) -> tuple[NotRun, ...]:
 def evidence(case: Case) -> tuple[Proof, ...]:
     """Files of evidence of a case's steps, each once."""
     return tuple(dict.fromkeys(proof for step in case.steps for proof in step.proofs))
+
+
+def evidenced(case: Case) -> str:
+    """How much a case observed and measured: "2 steps, 1 figure with limits"; its files are evidence()."""
+    limited = sum(m.limited for m in case.measurements)
+    found = ((len(case.steps), "step", ""), (limited, "figure", " with limits"))
+    texts = [f"{n} {word}{'' if n == 1 else 's'}{more}" for n, word, more in found if n]
+    return ", ".join(texts) or "asserted by the test alone"

@@ -198,6 +198,8 @@ def manifest_of(page: Page, tree: Tree) -> Manifest:
 
 def verify(directory: Path, trusted: Mapping[str, Ed25519PublicKey]) -> Checked:
     """Whether files and signatures are as they were. UsageError if there is nothing to check."""
+    if not os.path.lexists(directory / MANIFEST):
+        raise UsageError(f"{directory} is not signed: it has no {MANIFEST}; `mpbench signoff` signs a report")
     data, manifest = read_manifest(directory / MANIFEST)
     tree, signed = tree_of(directory, OWN), read_signatures(directory)
     wrong = list(_changes(manifest, tree))
