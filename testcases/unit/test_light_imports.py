@@ -66,6 +66,12 @@ def test_the_command_line_is_light():
     assert not imported_by(code) & HEAVY
 
 
+def test_a_target_file_of_others_is_read_without_the_boards_drivers():
+    """A pytest with a labgrid environment that is not for the bench pays for labgrid, which it has anyway."""
+    found = imported_by("import mpbench.harness.environment")
+    assert not found & {"paramiko", "numpy", "cryptography", "jinja2", "unicorn"}
+
+
 def test_a_line_is_explained_without_keys_and_profiles():
     """An explanation is text; cryptography and YAML are for images."""
     code = "from mpbench.commands.main import main\nmain(['explain', 'TEE err: ffff0006'])"

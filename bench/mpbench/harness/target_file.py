@@ -20,7 +20,6 @@ from labgrid.config import Config
 from labgrid.exceptions import InvalidConfigError, NoSupplierFoundError
 from labgrid.factory import TargetFactory
 
-import mpbench.board  # noqa: F401 - registers the bench's drivers
 from mpbench.core.errors import InfrastructureError, UsageError
 
 Bases = Mapping[str, frozenset[str]]
@@ -72,6 +71,8 @@ POWER = Needed("PowerProtocol", "NetworkPowerDriver: {}")
 
 def check(config: Config, *, for_the_bench: bool) -> None:
     """UsageError for a class that does not exist, or, in a file for the bench, a driver that it lacks."""
+    import mpbench.board  # noqa: F401, PLC0415 - registers the bench's drivers; slow, others' files need none
+
     try:
         resources, drivers = TargetFactory.normalize_config(config.get_targets()["main"])
     except (InvalidConfigError, AttributeError, TypeError, ValueError) as e:
