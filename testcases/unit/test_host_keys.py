@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: MIT
 """The file of pinned host keys: read as OpenSSH reads it, and written without losing anything."""
 
+import socket
+import struct
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import paramiko
@@ -141,3 +144,39 @@ def test_eight_at_once_lose_no_key(file):
         process.stdout.close()
     assert all(len(pinned(file, [f"192.0.2.{number}"])) == 1 for number in range(101, 109))
     assert lines(file)[: len(KEPT)] == KEPT
+
+
+def test_a_board_that_still_boots_is_waited_for(tmp_path, monkeypatch, capsys):
+    """The first attempts fail, one line reports it, and the key is pinned once the server answers."""
+    answers = iter([InfrastructureError("192.0.2.1 port 22: no SSH server answers: refused")] * 2)
+
+    def greet(*_, **__):
+        if fault := next(answers, None):
+            raise fault
+        return NEW
+
+    monkeypatch.setattr(enrol, "greet", greet)
+    monkeypatch.setattr(enrol, "PAUSE_S", 0.0)
+    assert enrol.enrol("192.0.2.1", 22, tmp_path / "pins", wait_s=600).startswith("pinned in ")
+    assert capsys.readouterr().err == (
+        "192.0.2.1 port 22: no SSH server answers: refused; trying for 600 s\n"
+    )
+
+
+def test_a_server_that_resets_the_connection_is_one_line(tmp_path):
+    """As the port of a virtual board that boots; a traceback of paramiko is no answer."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def reset():
+            one, _ = listener.accept()
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            one.close()
+
+        resets = threading.Thread(target=reset)
+        resets.start()
+        words = ["enrol", "127.0.0.1", str(listener.getsockname()[1]), str(tmp_path / "pins"), "--wait", "0"]
+        script = f"import sys; from mpbench.commands.main import main; sys.exit(main({words!r}))"
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+        resets.join()
+    assert (done.returncode, done.stderr.count("\n")) == (3, 1), done.stderr
+    assert "no SSH server answers" in done.stderr

@@ -1,26 +1,43 @@
 # SPDX-License-Identifier: MIT
 """Pin the host key that a board presents: once per board, on a trusted network."""
 
+import sys
+import time
 from pathlib import Path
 
 import paramiko
 
 from mpbench.board import host_keys
 from mpbench.board.session.link import greet
-from mpbench.core.errors import UsageError
+from mpbench.core.errors import InfrastructureError, UsageError
 
 ANSWER_S = 10.0
+PAUSE_S = 1.0
 
 
-def enrol(address: str, port: int, path: Path, *, replace: bool = False) -> str:
+def enrol(address: str, port: int, path: Path, *, replace: bool = False, wait_s: float = 0.0) -> str:
     """Pin the board's host key in the known_hosts file `path`; returns one line that reports what was done.
 
     replace: replace the pinned key; without it a different pinned key is UsageError. InfrastructureError
-    if no SSH server answers.
+    if no SSH server answers within `wait_s`: a board that was just switched on still boots.
     """
-    key = greet(address, port, timeout_s=ANSWER_S)
+    key = _greeted(address, port, wait_s)
     with host_keys.locked(path):
         return _pin(path, address, port, key, replace=replace)
+
+
+def _greeted(address: str, port: int, wait_s: float) -> paramiko.PKey:
+    end_s, waits = time.monotonic() + wait_s, False
+    while True:
+        try:
+            return greet(address, port, timeout_s=ANSWER_S)
+        except InfrastructureError as fault:
+            if time.monotonic() >= end_s:
+                raise
+            if not waits:
+                print(f"{fault}; trying for {wait_s:g} s", file=sys.stderr, flush=True)
+            waits = True
+        time.sleep(PAUSE_S)
 
 
 def _pin(path: Path, address: str, port: int, key: paramiko.PKey, *, replace: bool) -> str:

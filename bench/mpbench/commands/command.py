@@ -64,11 +64,18 @@ def _add_enrol(subparsers: Commands) -> None:
     enrol.add_argument("port", nargs="?", type=int, default=22, help="default: %(default)s")
     enrol.add_argument("file", nargs="?", type=Path, default=known_hosts(), help="default: %(default)s")
     enrol.add_argument("--replace", action="store_true", help="replace the pinned key")
+    enrol.add_argument(
+        "--wait",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="for a board that boots (default: %(default)g)",
+    )
     enrol.set_defaults(run=_enrol)
 
 
 def _enrol(args: argparse.Namespace) -> int:
     from mpbench.board.enrol import enrol
 
-    print(enrol(args.address, args.port, args.file, replace=args.replace))
+    print(enrol(args.address, args.port, args.file, replace=args.replace, wait_s=args.wait))
     return 0

@@ -5,6 +5,7 @@ It never reconnects by itself: a lost link stays lost until dial() is called aga
 """
 
 import contextlib
+import logging
 import socket
 import threading
 from collections.abc import Iterator
@@ -16,6 +17,9 @@ from attrs import field, frozen
 from mpbench.board import host_keys
 from mpbench.board.session.shell_protocol import one_line
 from mpbench.core.errors import InfrastructureError
+
+# A failed connection is an exception here; without a handler, logging prints paramiko's tracebacks as well.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 PING_EVERY_S = 5.0
 CHANNEL_S = 10.0
