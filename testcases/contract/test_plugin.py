@@ -4,6 +4,7 @@
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from importlib import metadata
@@ -40,11 +41,10 @@ class SessionDriver(Driver):
     def execute(self, command):
         from mpbench.board.session.shell_protocol import Reply
         return Reply(1, b"", b"")
-    def reconnect(self, deadline_s, *, same_boot):
+    def reconnect(self, deadline_s, *, same_boot=False):
+        if "LINK_GONE" in os.environ:
+            raise InfrastructureError("no SSH server answers")
         type(self).alive = True
-        from mpbench.core.errors import InvalidRun
-        if self.boot != b"b-1\\n":
-            raise InvalidRun("the board was booted anew")
     def read(self, path):
         if not self.alive:
             raise InfrastructureError("connection lost")
@@ -390,10 +390,48 @@ def test_silent_reset(bench):
     )
     ends = place.ends()
     assert ends["test_reset"][0] == "INVALID"
-    assert "booted anew" in ends["test_reset"][1]
+    assert "boot_id b-1 became b-2" in ends["test_reset"][1]
     assert ends["test_silent_reset"][0] == "INVALID"
     assert "boot_id b-2 became b-3" in ends["test_silent_reset"][1]
     assert done.returncode == 3
+
+
+CUT = """
+@pytest.fixture
+def cut(board):
+    yield
+    type(board.session).alive = False
+    type(board.session).boot = BOOT
+def test_one(cut, bench): pass
+def test_two(bench): bench.read("/proc/version")
+def test_three(bench): bench.read("/proc/version")
+def test_four(bench): pass
+"""
+
+
+def test_a_link_that_is_cut_between_two_tests_is_dialled_again(place):
+    """The same boot: nothing was lost. Another one: the test that meets it is INVALID, the run goes on."""
+    done = place.run(CUT.replace("BOOT", repr(b"b-1\n")), "--lg-env=played.yaml")
+    assert done.returncode == 0, done.stdout
+    shutil.rmtree(place.path / "runs")
+    done = place.run(CUT.replace("BOOT", repr(b"b-2\n")), "--lg-env=played.yaml")
+    assert done.returncode == 3, done.stdout
+    assert list(place.ends().values()) == [
+        ("PASS", ""),
+        ("INVALID", "the board was reset: boot_id b-1 became b-2"),
+        ("PASS", ""),
+        ("PASS", ""),
+    ]
+    assert [line["boot"] for line in place.lines() if line["kind"] == "test-end"] == ["b-1", *["b-2"] * 3]
+
+
+def test_a_link_that_stays_cut_is_not_dialled_for_ever(place):
+    """Three tests in a row try; the others are BLOCKED."""
+    done = place.run(CUT.replace("BOOT", repr(b"b-1\n")), "--lg-env=played.yaml", LINK_GONE="1")
+    assert done.returncode == 3, done.stdout
+    assert [v for v, _ in place.ends().values()] == ["PASS", "INFRA", "INFRA", "INFRA"]
+    why = "the board was not reached by 3 tests in a row: no SSH server answers"
+    assert f"the board is not usable: {why}" in done.stdout
 
 
 def test_a_run_that_is_broken_off_says_what_did_not_run(place):

@@ -7,12 +7,11 @@ from typing import Any
 import pytest
 from attrs import define
 
-from mpbench.board.identification import boot_id
 from mpbench.board.protocols import Board
 from mpbench.core.step import Step, best, with_proof
 from mpbench.deployment import collect, run
 from mpbench.deployment.facts import DeployFacts, memory_word
-from mpbench.harness.bench import Bench
+from mpbench.harness.bench import Bench, reached
 from mpbench.harness.firmware import FirmwareFiles
 from mpbench.harness.run_state import of
 from mpbench.harness.signer import Signer
@@ -23,7 +22,8 @@ from mpbench.twin.profile import Profile
 def bench(board: Board, strategy: Any, profile: Profile, request: Any) -> Iterator["DeployBench"]:
     """Board API of one test; afterwards no core runs that this test started."""
     strategy.transition("shell")
-    found = DeployBench(board, profile, of(request.config), request.node, strategy, boot_id(board))
+    state = of(request.config)
+    found = DeployBench(board, profile, state, request.node, strategy, reached(board, state))
     yield found
     found.settle()
 

@@ -18,6 +18,7 @@ from mpbench.harness.run_state import RunState
 from mpbench.twin.profile import Profile
 
 RECONNECT_S = 30.0
+RECONNECTS = 3
 WRITE_S = 20.0
 
 
@@ -82,8 +83,7 @@ class Bench:
         """Declare a deliberate boot: the board has a new boot_id, and all its cores are offline."""
         self._boot = boot_id(self.board)
         self._touched.clear()
-        if self._state.record:
-            self._state.record.boot = self._boot
+        self._state.booted(self._boot)
 
     def stop(self, core: str) -> None:
         """Stop a running core. BoardFailure if the board does not."""
@@ -114,11 +114,45 @@ class Bench:
         """Stop all touched cores. InvalidRun if the board was reset, BoardFailure if a core does not stop."""
         self._state.lock()
         if not self.reachable:  # the link broke in this test: was it the lab, or did the board reset?
-            self.board.session.reconnect(RECONNECT_S, same_boot=True)
-        same_boot(self._boot, boot_id(self.board))
+            self.board.session.reconnect(RECONNECT_S)
+        now = boot_id(self.board)
+        self._state.booted(now)
+        same_boot(self._boot, now)
         for core in dict.fromkeys(self._touched):
             if self.state(core) != "offline":
                 self.stop(core)
+
+
+def reached(board: Board, state: RunState) -> str:
+    """The board's boot_id when a test starts; a link that was cut since the last test is dialled again.
+
+    InvalidRun if the board was reset in between: the next test starts on the new boot. InfrastructureError if
+    it is not reached; after RECONNECTS times in a row no further test tries.
+    """
+    before = state.boot
+    try:
+        now = _boot_id_again(board)
+    except InfrastructureError as fault:
+        state.unreached += 1
+        if state.unreached >= RECONNECTS:
+            state.blocked = f"the board was not reached by {RECONNECTS} tests in a row: {fault}"
+        raise
+    state.unreached = 0
+    state.booted(now)
+    if before:
+        same_boot(before, now)
+    return now
+
+
+def _boot_id_again(board: Board) -> str:
+    if board.session.get_status():
+        try:
+            return boot_id(board)
+        except InfrastructureError:
+            if board.session.get_status():
+                raise  # the link is there: dialling again would hide what is wrong
+    board.session.reconnect(RECONNECT_S)
+    return boot_id(board)
 
 
 def stop_core(remoteproc: Remoteproc, core: str) -> None:

@@ -5,6 +5,7 @@ import contextlib
 import inspect
 import os
 import sys
+import tempfile
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -44,7 +45,7 @@ MARKER = "requirement"
 """`@pytest.mark.requirement("ID", ...)`: which requirements a test case traces to."""
 
 NOTHING_SEEN = PhaseVerdict(
-    Verdict.INVALID, "no phase of this test ran in this process: another plug-in ran it elsewhere"
+    Verdict.INVALID, "no result of this test was seen: the process ended, or a plug-in ran it in another one"
 )
 """Of a test that pytest started and that has no result."""
 
@@ -61,7 +62,9 @@ class RunState:
 
     blocked:   why no further test can run, "" while the board is usable
     misconfigured: the board was never reached, because of a mistake in the configuration
-    waiting:   planned tests that have not started; executions: those that have ended
+    boot:      the board's boot_id as it was last known, "" for unknown
+    unreached: tests in a row that did not reach the board
+    waiting:   planned tests that have not started; current: the one that runs; executions: those that ended
     why:       why the session ends before everything planned has run, "" for a regular end
     lock:      raises InfrastructureError when the board is no longer this run's; release: gives it up;
                without a coordinator both do nothing
@@ -77,7 +80,10 @@ class RunState:
     blocked: str = ""
     misconfigured: bool = False
     board: About | None = None
+    boot: str = ""
+    unreached: int = 0
     waiting: list[pytest.Item] = field(factory=list)
+    current: pytest.Item | None = None
     phases: list[PhaseVerdict] = field(factory=list)
     executions: list[Execution] = field(factory=list)
     evidenced: set[str] = field(factory=set)
@@ -151,8 +157,14 @@ class RunState:
         entries = dict(found.provenance.entries) | dict(more)
         if self.record:
             self.record.board = next((entries[k] for k in BOARD_IDS if k in entries), None)
-            self.record.boot = entries.get("boot_id")
+            self.booted(entries.get("boot_id", ""))
         self._provenance(entries, found.virtual, found.evidence)
+
+    def booted(self, boot: str) -> None:
+        """Every later line carries this boot_id."""
+        self.boot = boot
+        if self.record:
+            self.record.boot = boot
 
     def record_consoles(self, consoles: Evidence) -> None:
         """Record the console output of an unusable board, and the versions printed there."""
@@ -169,6 +181,7 @@ class RunState:
         """Record that a test starts."""
         with contextlib.suppress(ValueError):  # not planned: another plug-in added or repeats it
             self.waiting.remove(item)
+        self.current = item
         self.phases = []
         self.call_ns = 0
         self.on_event(item, "")
@@ -177,6 +190,7 @@ class RunState:
     def end(self, item: pytest.Item) -> None:
         """Record that a test has ended; its lines are synced to the disk."""
         found = of_test(self.phases or [NOTHING_SEEN])
+        self.current = None
         self.executions.append(Execution(id_of(item), found.verdict, found.reason))
         if found.verdict in EVIDENCE:
             self.evidenced |= set(requirements_of(item))
@@ -210,12 +224,19 @@ class RunState:
             self.record.append(evolve(line, test=id_of(item)))
 
     def close(self) -> None:
-        """End the record."""
+        """End the record; one whose directory was removed during the run goes into a temporary one."""
         if self.record:
+            elsewhere = None
+            if self.record.removed:
+                before = self.record.directory
+                elsewhere = Path(tempfile.mkdtemp(prefix="mpbench-")) / before.name
+                self.trouble = f"{before} was removed during the run; what is left is in {elsewhere}"
             if self.board and self.uploaded:
                 self._provenance(self.uploaded, self.board.virtual, Evidence())
             counts = Counter(v.value for v in self.verdicts())
             self.record.append(RunEnd(dict(counts), self.why or self.trouble, self.others_failed))
+            if elsewhere:
+                self.record.move(elsewhere)
             self.record.close()
 
 
