@@ -20,10 +20,10 @@ PACKAGES := bc binutils bison bzip2 cpio device-tree-compiler flex gcc gcc-aarch
 	ninja-build openssh-client pkg-config python3-dev python3-venv qemu-system-arm qemu-user u-boot-tools util-linux \
 	xz-utils
 # Servers, a user space, a browser and readers of PDF and traces that tests use; a test whose program is missing is skipped.
-TEST_PACKAGES := busybox chromium dropbear-bin openssh-server poppler-utils softhsm2 trace-cmd
+TEST_PACKAGES := busybox chromium dropbear-bin openssh-server poppler-utils ser2net softhsm2 trace-cmd
 TARGET ?= targets/virtual-mp25.yaml
 
-.PHONY: demo test test-all check faults perf peer coverage mp15 board boards firmware setup packages lock clean
+.PHONY: plugins demo test test-all check faults perf peer coverage mp15 board boards firmware setup packages lock clean
 
 test test-all faults perf mp15: PACKAGES += $(TEST_PACKAGES)
 
@@ -32,7 +32,7 @@ demo: board firmware
 	$(BIN)/pytest --lg-env $(TARGET) testcases/test_identity.py testcases/test_deploy.py testcases/test_recovery.py
 
 # Every stage is run, whatever failed before; stages, skips by reason and a verdict are the last lines.
-test: boards firmware
+test: boards firmware plugins
 	$(BIN)/python -m testcases.suite test --lg-env $(TARGET)
 
 test-all: test mp15 faults
@@ -51,6 +51,12 @@ perf: board firmware
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target build/peers --upgrade \
 		'pytest-html>=4,<5' 'pytest-metadata>=3,<4' || echo "without pytest-html: P9 has no peer" >&2
 	$(BIN)/python -m testcases.performance --lg-env $(TARGET)
+
+# Plug-ins of others that the bench refuses or honours, beside the environment: every pytest would load them.
+plugins: $(VENV)/ready
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target build/plugins --upgrade \
+		'pytest-xdist>=3,<4' 'execnet>=2,<3' 'pytest-timeout>=2,<3' 'pytest-rerunfailures>=15' 'pytest-forked>=1,<2' \
+		|| echo "without the plug-ins of others their tests are skipped" >&2
 
 # The twin against OP-TEE's own TA; e.g. make peer MINUTES=60. Continues with the corpus of the last one.
 MINUTES ?= 10

@@ -302,6 +302,14 @@ class AppendFile:
                 self._file.truncate(before)
                 raise OSError(f"{written} of {len(line)} bytes were written; is the disk full?")
 
+    def content(self) -> bytes:
+        """What was appended, even if the file was removed since. InfrastructureError if the disk fails."""
+        with (
+            os_errors(f"cannot read {self.path}"),
+            open(f"/proc/self/fd/{self._file.fileno()}", "rb") as file,
+        ):
+            return file.read()
+
     def sync(self) -> None:
         """Everything appended so far survives a power cut. InfrastructureError if the disk fails."""
         with os_errors(f"cannot write {self.path}"):

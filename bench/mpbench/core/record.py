@@ -22,7 +22,7 @@ from attrs import define, evolve, field, frozen
 from mpbench.core.codec import decode, encode
 from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.evidence import Artefact
-from mpbench.core.files import LINES_LIMIT_BYTES, AppendFile, Lines, read_bounded, write_whole
+from mpbench.core.files import LINES_LIMIT_BYTES, AppendFile, Lines, os_errors, read_bounded, write_whole
 from mpbench.core.lines import (
     VERSION,
     EvidenceRef,
@@ -112,6 +112,18 @@ class Record:
     def keep(self, artefacts: Iterable[Artefact]) -> tuple[EvidenceRef, ...]:
         """Store artefacts by their hash; returns what a line's `evidence` holds."""
         return tuple([self._keep(artefact) for artefact in artefacts])
+
+    @property
+    def removed(self) -> bool:
+        """Whether its directory was removed; lines can still be written."""
+        return not (self.directory / LOG).exists()
+
+    def move(self, directory: Path) -> None:
+        """Put its lines into a new directory. InfrastructureError if the disk fails."""
+        with os_errors(f"cannot make {directory}"):
+            (directory / EVIDENCE).mkdir(parents=True)
+        write_whole(directory / LOG, self._log.content())
+        self.directory = directory
 
     def close(self) -> None:
         """Sync and close; a second call does nothing."""

@@ -32,7 +32,11 @@ _BY_FAULT: tuple[tuple[type[BaseException], Verdict, str], ...] = (
     (BoardFailure, Verdict.FAIL, ""),
     (InfrastructureError, Verdict.INFRA, ""),
     (KeyboardInterrupt, Verdict.INVALID, "interrupted: "),
+    (pytest.exit.Exception, Verdict.INVALID, "interrupted: "),
 )
+
+TIME_LIMIT = " from pytest-timeout."
+"""End of the message by which that plug-in fails a test."""
 
 _LAB_PACKAGES = {"labgrid", "paramiko", "pexpect", "serial", "requests", "urllib3", "grpc", "subprocess"}
 """Packages that reach the board; what they raise is the lab's fault, and so are OSError and EOFError."""
@@ -90,6 +94,8 @@ def of_exception(exception: BaseException, when: str) -> PhaseVerdict:
     reason = str(exception).strip() or type(exception).__name__
     if isinstance(exception, pytest.skip.Exception):
         return of_skip(reason)
+    if isinstance(exception, pytest.fail.Exception) and reason.endswith(TIME_LIMIT):
+        return PhaseVerdict(Verdict.INVALID, f"{reason} The lab or the board was slow: no verdict")
     if when == "call" and isinstance(exception, (AssertionError, pytest.fail.Exception)):
         return PhaseVerdict(Verdict.FAIL, reason)
     for kind, verdict, prefix in _BY_FAULT:

@@ -19,12 +19,14 @@ import pytest
 from mpbench.core import rooms
 from mpbench.core.errors import UsageError
 from mpbench.core.shared_files import SHARED, TESTCASES
+from mpbench.plugin import other_plugins
 
 PLUGIN = (
     "mpbench.plugin.clean_output",
     "mpbench.plugin.collection",
     "mpbench.plugin.hooks",
-    "mpbench.plugin.early_end",
+    "mpbench.plugin.session_end",
+    "mpbench.plugin.output",
     "mpbench.plugin.signals",
 )
 MARKS = (
@@ -40,6 +42,9 @@ USAGE = 2
 @pytest.hookimpl(wrapper=True)
 def pytest_cmdline_main(config: pytest.Config) -> Generator[None, object, object]:
     """A mistake in arguments or target file of a board's run ends as in every command of the bench."""
+    if text := target_file(config.option) and other_plugins.missing(config):
+        print(f"ERROR: {text}", file=sys.stderr)
+        raise SystemExit(USAGE)  # labgrid's own hook would end in a traceback
     try:
         return (yield)
     except pytest.UsageError as e:

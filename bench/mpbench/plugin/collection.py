@@ -21,7 +21,7 @@ from mpbench.harness.environment import (
 from mpbench.harness.fixtures_used import OURS, is_of
 from mpbench.harness.resume import Resumed, of_runs
 from mpbench.harness.run_state import RUN, RunState, id_of, is_board_test, of
-from mpbench.plugin import progress, target_file
+from mpbench.plugin import other_plugins, progress, target_file
 from mpbench.plugin.scope import SCOPE, Scope, neighbours
 
 OWN = frozenset(TESTCASES / name for name in ("unit", "contract", "peer", "performance", "faults", "virtual"))
@@ -33,6 +33,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[RUN] = RunState()
     if path := target_file(config.option):
         try:
+            other_plugins.check_options(config)
             env = check_environment(path)
             profile_of(env)
             asked_lines(env, config.option.bench_note)
@@ -101,6 +102,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     state = of(session.config)
     state.waiting = list(found)
     if found:
+        try:
+            for item in found:
+                other_plugins.check_item(item)
+        except UsageError as e:
+            raise pytest.UsageError(str(e)) from e
         scope = session.config.stash[SCOPE]
         scope.add(neighbours(session, session.items))
         try:

@@ -2,9 +2,7 @@
 """What happens while tests run: verdicts, the record, and the last lines of the run."""
 
 import contextlib
-from collections import Counter
 from collections.abc import Generator
-from typing import Any
 
 import pytest
 
@@ -12,7 +10,6 @@ from mpbench.board import ownership
 from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.evidence import SECURE_CONSOLE, Artefact, Evidence
 from mpbench.core.facts import Verdict
-from mpbench.core.verdict import NOT_STARTED
 from mpbench.harness import place_lock
 from mpbench.harness.environment import MAIN, env_of, learn_resources
 from mpbench.harness.host_lock import host_lock
@@ -29,8 +26,7 @@ from mpbench.harness.verdicts import (
     of_test,
 )
 from mpbench.plugin import USAGE, progress
-from mpbench.plugin.early_end import why
-from mpbench.report import publish
+from mpbench.plugin.session_end import recording
 
 _BROKEN = "is in broken state"
 """How labgrid's skip of a test with a broken strategy ends."""
@@ -54,8 +50,6 @@ CONSOLES = {"secure": SECURE_CONSOLE}
 KEPT_BYTES = 256 << 10
 """Of a console of a board that can't be used."""
 
-_COLOURS = {Verdict.PASS: "green", Verdict.MARGINAL: "yellow", Verdict.FAIL: "red", Verdict.NOT_RUN: "yellow"}
-
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
@@ -63,15 +57,15 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     if not is_board_test(item):
         return (yield)
     state = of(item.config)
-    with _recording(state):
+    with recording(state):
         state.begin(item)
     try:
         return (yield)
-    except KeyboardInterrupt as e:
+    except (KeyboardInterrupt, pytest.exit.Exception) as e:
         state.phases.append(of_exception(e, "call"))
         raise
     finally:
-        with _recording(state):
+        with recording(state):
             state.end(item)
 
 
@@ -152,7 +146,7 @@ def pytest_runtest_makereport(
     if found and not state.blocked and _unusable(call, report, state):
         state.blocked = found.reason
         state.misconfigured = call.excinfo is not None and isinstance(cause(call.excinfo.value), UsageError)
-        with _recording(state):
+        with recording(state):
             state.record_consoles(_consoles(item.config))
     if report.when == "call" and report.passed:
         _measured(report, state)
@@ -210,56 +204,3 @@ def pytest_report_teststatus(
         category, _, word = _STATUS.get(verdict, ("passed", "", "PASSED"))
         return category, "", word
     return _STATUS.get(verdict)
-
-
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[None, object, object]:
-    """Close the record, write the page, decide the exit code; print the last lines where pytest does not."""
-    state = of(session.config)
-    progress.clear(session.config)
-    state.why = why(session, int(exitstatus))
-    state.others_failed = max(0, session.testsfailed - state.failed_reports)
-    with _recording(state):
-        state.skip_rest(NOT_STARTED)
-        state.close()
-        if state.directory:
-            state.page = publish.write([state.directory], state.directory)
-    state.release()
-    if state.record:
-        session.exitstatus = USAGE if state.misconfigured else state.judgement().exit_code
-    result = yield
-    reporter: Any = session.config.pluginmanager.getplugin("terminalreporter")
-    if reporter is not None and not state.summarized:
-        pytest_terminal_summary(reporter, session.config)
-    return result
-
-
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """The last lines of a run: verdicts, what did not run, and the path of the page."""
-    state = of(config)
-    if not state.record:
-        return
-    state.summarized = True
-    write = terminalreporter.write_line
-    terminalreporter.section("mpbench")
-    if state.blocked:
-        write(f"the board is not usable: {state.blocked}")
-    found, counts = state.judgement(), Counter(state.verdicts())
-    text = ", ".join(f"{counts[v]} {v.value}" for v in Verdict if counts[v]) or "no test was started"
-    write(
-        f"verdict {found.verdict.value}: {text}",
-        **{_COLOURS.get(found.verdict, "purple"): True, "bold": True},
-    )
-    for text in (*found.causes, *state.remarks()):
-        write(text)
-    if state.page:
-        write(f"report: {state.page}")
-
-
-@contextlib.contextmanager
-def _recording(state: RunState) -> Generator[None]:
-    """A failed write of the record does not break teardown: the run reports it, and ends with 3."""
-    try:
-        yield
-    except (InfrastructureError, UsageError) as fault:
-        state.trouble = state.trouble or f"the record is incomplete: {fault}"

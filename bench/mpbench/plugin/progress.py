@@ -17,6 +17,7 @@ from attrs import define, field
 
 from mpbench.core.facts import Verdict
 from mpbench.harness.run_state import RunState, id_of
+from mpbench.plugin.output import SafeStream
 
 LINES = 20
 """Without a terminal, progress is at most this many lines."""
@@ -89,19 +90,19 @@ class Progress:
 
 def attach(config: pytest.Config, state: RunState) -> None:
     """Display the events of a run; not with -v or -s, where every test has its line."""
-    if config.option.bench_progress == "no" or config.option.verbose > 0 or config.option.capture == "no":
+    quiet = config.option.bench_progress == "no" or config.option.verbose > 0
+    if quiet or getattr(config.option, "capture", "no") == "no":
         return
     terminal = sys.stdout.isatty()
-    if not terminal and len(state.waiting) < LEAST:
+    reporter: Any = config.pluginmanager.getplugin("terminalreporter")
+    if reporter is None or (not terminal and len(state.waiting) < LEAST):
         return
     capture: Any = config.pluginmanager.getplugin("capturemanager")
-    write = _writer(capture) if terminal else _line_writer(config)
+    write = _writer(capture, state) if terminal else _line_writer(config)
     live = Progress(state, write, terminal)
     state.on_event = live.note
     config.stash[PROGRESS] = live
-    reporter: Any = config.pluginmanager.getplugin("terminalreporter")
-    if reporter is not None:
-        reporter.showfspath = reporter._show_progress_info = False
+    reporter.showfspath = reporter._show_progress_info = False
 
 
 def is_shown(config: pytest.Config) -> bool:
@@ -115,13 +116,14 @@ def clear(config: pytest.Config) -> None:
         live.clear()
 
 
-def _writer(capture: Any) -> Callable[[str], None]:
+def _writer(capture: Any, state: RunState) -> Callable[[str], None]:
     """Writes to the user past pytest's capture."""
 
     def write(text: str) -> None:
         with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
-            sys.stdout.write(text)
-            sys.stdout.flush()
+            stream = SafeStream(sys.stdout, state)
+            stream.write(text)
+            stream.flush()
 
     return write
 
