@@ -16,11 +16,15 @@ from mpbench.board.session.shell_protocol import Reply, ReplyReader
 from mpbench.core.errors import InfrastructureError, UsageError
 
 NONCE = "00112233445566778899aabbccddeeff"
-SHELLS = [
-    command
-    for command in (["dash"], ["bash", "--posix"], ["busybox", "sh"], ["sh"])
-    if shutil.which(command[0]) is not None
-]
+
+
+def installed(*command: str):
+    """A parameter that is skipped where the program is not installed."""
+    missing = pytest.mark.skipif(shutil.which(command[0]) is None, reason=f"{command[0]} is not installed")
+    return pytest.param([*command], marks=missing, id=" ".join(command))
+
+
+SHELLS = [installed("dash"), installed("bash", "--posix"), installed("busybox", "sh"), installed("sh")]
 
 
 def run_shell(shell: list[str], text: bytes) -> subprocess.CompletedProcess[bytes]:
@@ -34,7 +38,7 @@ ROOMS = {"nameless file": BOOTSTRAP, "no room": BOOTSTRAP.replace(b"/dev/shm /ru
 
 
 @pytest.mark.parametrize("bootstrap", ROOMS.values(), ids=ROOMS)
-@pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
+@pytest.mark.parametrize("shell", SHELLS)
 def test_every_shell_speaks_the_frame(shell: list[str], bootstrap: bytes):
     """The bootstrap and a request give a readable reply in each shell that a board may have."""
     done = run_shell(shell, bootstrap + shell_protocol.request(7, "printf 'a\\0b'; echo e >&2; exit 5"))
@@ -46,7 +50,7 @@ def test_every_shell_speaks_the_frame(shell: list[str], bootstrap: bytes):
 
 @pytest.mark.parametrize("headed", [True, False])
 @pytest.mark.parametrize("bootstrap", ROOMS.values(), ids=ROOMS)
-@pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
+@pytest.mark.parametrize("shell", SHELLS)
 def test_plain_commands_answer_apart(shell: list[str], bootstrap: bytes, headed: bool, tmp_path: Path):
     """Plain commands in sequence: each has its own exit code, stdout and stderr."""
     (tmp_path / "prints").write_text("#!/bin/sh\nprintf 'out\\0'; printf 'two\\nlines\\0' >&2; exit 9\n")
@@ -71,7 +75,7 @@ def test_plain_commands_answer_apart(shell: list[str], bootstrap: bytes, headed:
     assert (out, err) == (b"", b"")
 
 
-@pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
+@pytest.mark.parametrize("shell", SHELLS)
 def test_no_file_is_left_for_stderr(shell: list[str], tmp_path: Path):
     """The file for stderr is unlinked, and reused by later commands."""
     bootstrap = BOOTSTRAP.replace(b"/dev/shm", bytes(tmp_path))
@@ -132,7 +136,7 @@ def test_a_reply_is_the_same_however_it_is_cut(
     assert (reader.reply.code, reader.reply.stdout, reader.reply.stderr) == (code, out, err)
 
 
-@pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
+@pytest.mark.parametrize("shell", SHELLS)
 def test_only_commands_that_can_not_change_the_shell_run_in_it(shell: list[str]):
     """Plain commands run without a fork; commands that might change the shell run in a subshell."""
     commands = [
@@ -180,7 +184,7 @@ def test_output_beyond_the_limit_is_refused():
         reader.feed_stderr(b"x" * 101)
 
 
-@pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
+@pytest.mark.parametrize("shell", SHELLS)
 @pytest.mark.parametrize("command", ["printf 'a\\0\\377b\\n\\n'; exit 9", "true", "echo out; echo err >&2"])
 def test_checked_frames_arrive_undamaged_or_not_at_all(shell: list[str], command: str):
     """A checked frame yields output and exit code; if any byte is changed, it yields nothing."""
@@ -264,11 +268,11 @@ def test_text_without_an_error_names_none():
 # --- many files at once -------------------------------------------------------------------------
 
 
-READERS = [["sh"], *([["busybox", "sh"]] if shutil.which("busybox") else [])]
+READERS = [installed("sh"), installed("busybox", "sh")]
 
 
 @pytest.mark.parametrize("tool", batch_read.TOOLS, ids=["head", "cat"])
-@pytest.mark.parametrize("shell", READERS, ids=" ".join)
+@pytest.mark.parametrize("shell", READERS)
 def test_files_come_apart_again(shell: list[str], tool: str, tmp_path: Path):
     """Contents are exact, even if they look like header lines; a file that cannot be opened is None."""
     contents = [b"one\n", b"", b"\n==> /dev/null <==\n", b"\0\0", b"\n", b"no end"]

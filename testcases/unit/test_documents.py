@@ -10,6 +10,7 @@ import pytest
 from mpbench.commands import doctor_board, doctor_host
 from mpbench.commands.doctor import Section
 from mpbench.commands.main import parser
+from testcases.contract import typed
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = {
@@ -110,3 +111,20 @@ def test_docstrings_stand_alone():
     """No docstring of the bench opens with "The same": a reader would have to find what it refers to."""
     found = [path.name for path in (ROOT / "bench").rglob("*.py") if '"""The same' in path.read_text()]
     assert found == []
+
+
+def test_every_command_is_run_or_listed_with_a_reason():
+    """A new command of a document is put into one of the two lists; one that has left it leaves them."""
+    for name in typed.DOCUMENTS:
+        run = {line for script in typed.RUN.values() if script.document == name for line in script.commands()}
+        listed = typed.NOT_RUN.get(name, {})
+        assert run | set(listed) == set(typed.commands_of(name)), name
+        assert not run & set(listed), name
+    assert not set(typed.NOT_RUN) - set(typed.DOCUMENTS)
+
+
+def test_no_other_document_has_commands():
+    """A document with console blocks is one of those whose commands are run or listed."""
+    assert {name for name in DOCUMENTS if typed.commands_of(name)} == {
+        name for name in typed.DOCUMENTS if name in DOCUMENTS
+    }
