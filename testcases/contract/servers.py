@@ -170,7 +170,7 @@ def _serve(kind: str, command: list[str], root: Path, port: int, key: paramiko.P
 
 def _await_port(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     """Wait until the server accepts connections."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         assert process.poll() is None, log.read_text()
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):

@@ -19,7 +19,7 @@ TARGET = labs.CHECKOUT / "targets" / f"{labs.SOC.name}.yaml"
 EXAMPLE = labs.CHECKOUT / "targets" / "exporter-example.yaml"
 PLACE = "virtual-1"
 EXPORTED = ["NetworkPowerPort", "NetworkSerialPort", "NetworkSerialPort", "NetworkService"]
-READY_S = 30.0
+READY_S = 180.0
 
 
 class Lab:

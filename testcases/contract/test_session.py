@@ -118,31 +118,31 @@ def test_a_command_that_kills_its_shell_is_a_lab_fault_and_the_next_works(sessio
 
 def test_a_hanging_command_ends_at_its_deadline_and_is_killed(session: SessionDriver):
     """A command that exceeds its timeout is an error, its processes are killed, the session continues."""
-    begin = time.monotonic()
     with pytest.raises(CommandHangs, match=r"timeout after 0\.3 s: sleep 4711"):
         session.execute("sleep 4711", timeout_s=0.3)
-    assert time.monotonic() - begin < 5
     session.execute("true")
     await_none("sleep", "4711")
 
 
-def test_a_hanging_call_does_not_stop_other_work(session: SessionDriver):
-    """call() has a shell of its own: other commands are answered while it hangs."""
-    raised = []
+def test_a_hanging_call_does_not_stop_other_work(session: SessionDriver, tmp_path: Path):
+    """call() has a shell of its own: other commands are answered while it hangs, and after its deadline."""
+    pipe, ended = tmp_path / "pipe", []
+    os.mkfifo(pipe)
 
     def hang() -> None:
-        with pytest.raises(CommandHangs):
-            session.call("sleep 4712", timeout_s=1.0)
-        raised.append(time.monotonic())
+        ended.append(session.call(f"cat {pipe}", timeout_s=600).stdout)
 
     session.execute("true")
     thread = threading.Thread(target=hang)
     thread.start()
     assert session.execute("echo beside").stdout == b"beside\n"
-    answered = time.monotonic()
+    assert ended == []
+    pipe.write_bytes(b"over\n")
     thread.join()
-    assert answered < raised[0]
-    assert session.call("echo after", timeout_s=5).stdout == b"after\n"
+    assert ended == [b"over\n"]
+    with pytest.raises(CommandHangs):
+        session.call("sleep 4712", timeout_s=0.3)
+    assert session.call("echo after", timeout_s=60).stdout == b"after\n"
     await_none("sleep", "4712")
 
 
@@ -335,7 +335,7 @@ def processes(*arguments: str) -> list[str]:
 
 def await_none(*arguments: str) -> None:
     """Wait until there is no such process: the kernel completes a kill later, without an event."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while found := processes(*arguments):
         assert time.monotonic() < deadline, f"{arguments} lives on as {found}"
         time.sleep(0.01)
@@ -343,7 +343,7 @@ def await_none(*arguments: str) -> None:
 
 def await_gone(pid: int) -> None:
     """Wait until a process is gone that is not a child of this one."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while Path(f"/proc/{pid}").exists():
         assert time.monotonic() < deadline, f"process {pid} lives on"
         time.sleep(0.01)

@@ -26,6 +26,7 @@ from mpbench.board.console import ConsoleRecorder
 from mpbench.board.session.serial_shell import SerialShellDriver
 from mpbench.core.errors import InfrastructureError
 from testcases.faults import proxy
+from testcases.faults.conftest import BUSY_S
 
 
 @define
@@ -45,7 +46,7 @@ class Board:
 
     def power_on(self) -> None:
         """Start the program when a client has connected to the console."""
-        self.listener.settimeout(5)
+        self.listener.settimeout(60)
         self.peer, _ = self.listener.accept()
         self.terminal, end = pty.openpty()
         environment = {"PS1": "board# ", "PATH": os.environ["PATH"], "LC_ALL": "C"}
@@ -172,7 +173,7 @@ def test_3_bytes_of_any_kind_and_no_line_end_are_kept(chance: random.Random):
     with console_of(board) as recorder:
         sender = threading.Thread(target=board.say, args=(data + b"end of it",))
         sender.start()
-        index, _, _, _ = recorder.expect([pexpect.TIMEOUT, "end of it"], timeout=10)
+        index, _, _, _ = recorder.expect([pexpect.TIMEOUT, "end of it"], timeout=60)
         sender.join()
         assert index == 1
         assert recorder.since(0) == data + b"end of it"
@@ -197,7 +198,7 @@ def test_2_a_flood_of_ten_mebibytes_takes_linear_time(chance: random.Random):
         begin = time.monotonic()
         recorder.expect("prompt# ", timeout=60)
         sender.join()
-        assert time.monotonic() - begin < 60
+        assert time.monotonic() - begin < 60 + BUSY_S
         assert recorder.mark() == size + len(b"prompt# ")
 
 
@@ -229,7 +230,7 @@ def test_4_login_races_converge_or_are_told(chance: random.Random, tmp_path: Pat
             login_prompt=r"board login: ",
             username="root",
             password="secret",
-            login_timeout=10,
+            login_timeout=60,
             await_login_timeout=1,
         )
         try:
@@ -254,5 +255,5 @@ def test_10_a_silent_console_is_given_up_in_time():
         begin = time.monotonic()
         with pytest.raises(InfrastructureError, match="no undamaged reply in 2 tries"):
             shell.execute("true")
-        assert time.monotonic() - begin < 2
+        assert time.monotonic() - begin < 0.4 + BUSY_S
         assert shell.console.wait_for(re.compile(rb"sha256sum"), 0, 1)
