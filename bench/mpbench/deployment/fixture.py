@@ -22,8 +22,9 @@ from mpbench.twin.profile import Profile
 def bench(board: Board, strategy: Any, profile: Profile, request: Any) -> Iterator["DeployBench"]:
     """Board API of one test; afterwards no core runs that this test started."""
     strategy.transition("shell")
-    state = of(request.config)
-    found = DeployBench(board, profile, state, request.node, strategy, reached(board, state))
+    state, mark = of(request.config), board.console.mark()
+    boot = reached(board, state)
+    found = DeployBench(board, profile, state, request.node, strategy, boot, console_mark=mark)
     yield found
     found.settle()
 

@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: MIT
 """Bench: what a test does with a board, without any phenomenon; rooms derive classes with more."""
 
+import contextlib
 import shlex
 from typing import Any
 
 import pytest
 from attrs import define, field
+from labgrid.strategy import StrategyError
 
-from mpbench.board.identification import About, boot_id, same_boot
+from mpbench.board.identification import CONSOLE, About, boot_id, same_boot
+from mpbench.board.kernel_panic import panic_in
 from mpbench.board.protocols import Board, Remoteproc
 from mpbench.board.session.shell_protocol import Reply
-from mpbench.core.errors import BoardFailure, InfrastructureError
+from mpbench.core.errors import BoardFailure, InfrastructureError, InvalidRun
+from mpbench.core.evidence import Artefact, Evidence
 from mpbench.core.facts import Measurement
 from mpbench.core.lines import TestLine
 from mpbench.core.step import Step
@@ -20,6 +24,8 @@ from mpbench.twin.profile import Profile
 RECONNECT_S = 30.0
 RECONNECTS = 3
 WRITE_S = 20.0
+CONSOLE_BYTES = 256 << 10
+"""Of the console of a board whose kernel panicked."""
 
 
 @define
@@ -33,6 +39,7 @@ class Bench:
     _strategy: Any
     _boot: str
     _touched: list[str] = field(factory=list)
+    _console_mark: int = 0
 
     @property
     def about(self) -> About:
@@ -113,6 +120,7 @@ class Bench:
     def settle(self) -> None:
         """Stop all touched cores. InvalidRun if the board was reset, BoardFailure if a core does not stop."""
         self._state.lock()
+        self._check_panic()
         if not self.reachable:  # the link broke in this test: was it the lab, or did the board reset?
             self.board.session.reconnect(RECONNECT_S)
         now = boot_id(self.board)
@@ -121,6 +129,16 @@ class Bench:
         for core in dict.fromkeys(self._touched):
             if self.state(core) != "offline":
                 self.stop(core)
+
+    def _check_panic(self) -> None:
+        """InvalidRun, with the console as evidence and the board booted again, if its kernel panicked."""
+        output = self.board.console.since(self._console_mark)
+        if not (reason := panic_in(output)):
+            return
+        self._state.record_consoles(Evidence((Artefact(CONSOLE, output[-CONSOLE_BYTES:]),)))
+        with contextlib.suppress(InfrastructureError, StrategyError):
+            self.power_cycle()
+        raise InvalidRun(f"the board's kernel panicked: {reason}")
 
 
 def reached(board: Board, state: RunState) -> str:
