@@ -38,10 +38,10 @@ test: boards firmware plugins
 test-all: test mp15 faults
 	$(BIN)/pytest --lg-env targets/virtual-mp25-spi.yaml
 
-# Every fault with SEEDS seeds; about an hour
+# Every fault with SEEDS seeds, two pytests at once; about two hours
 SEEDS ?= 25
 faults: board firmware
-	MPBENCH_SEEDS=$(SEEDS) $(BIN)/pytest testcases/faults
+	$(BIN)/python -m testcases.faults --seeds $(SEEDS) --target $(TARGET)
 
 check: $(VENV)/ready firmware
 	$(BIN)/python -m testcases.suite check
