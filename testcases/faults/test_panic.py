@@ -65,7 +65,10 @@ def test_12_a_kernel_panic_is_named_and_survived(board: Any, chance: random.Rand
     assert b"Kernel panic - not syncing: sysrq triggered crash" in (
         run.evidence(line.evidence[0].file) or b""
     )
-    DeployBench(there, profile, RunState(), item, target.get_strategy(), boot_id(there)).settle()
+    mark = there.console.mark()
+    DeployBench(
+        there, profile, RunState(), item, target.get_strategy(), boot_id(there), console_mark=mark
+    ).settle()
 
 
 def test_12_reasons_are_text():
