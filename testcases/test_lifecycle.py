@@ -192,7 +192,7 @@ def test_a_name_does_not_lead_out_of_the_firmware_directory(bench, core, image):
         assert (step.observed.state, step.observed.beating) == ("offline", False)
     bench.measure(
         Measurement(
-            "firmware name with `..` is refused",
+            "firmware name out of the directory is refused",
             float(errno != "OK"),
             "",
             f"errno {errno}",

@@ -286,6 +286,23 @@ def test_a_share_of_a_thousand_is_seen():
     assert [(bar.label, bar.x, bar.width) for bar in found] == [("PASS", 0, 98), ("FAIL", 98, 2)]
 
 
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        (
+            "testcases/test_tamper.py::test_fault[m33-bit-0]",
+            ["testcases/", "test_tamper.py::", "test_fault", "[m33-bit-", "0]"],
+        ),
+        ("a.py::t", ["a.py::t"]),
+        ("x" * 40, ["x" * 40]),
+        ("", []),
+    ],
+)
+def test_a_name_may_break_after_a_separator(name, parts):
+    """Lines break between parts of a name that are long enough; joined they are the name."""
+    assert page.breakable(name) == parts
+
+
 def test_hashes_are_told_from_other_text():
     """Only whole digests are folded; commits and versions stay."""
     digest = "0123456789abcdef" * 4

@@ -148,9 +148,9 @@ def test_each_requirement_has_all_its_evidence(tmp_path):
     (first, _) = summarize([run]).requirements[0].cases
     one, image = hashlib.sha256(b"one").hexdigest(), hashlib.sha256(b"\0").hexdigest()
     assert [(p.name, p.file) for p in evidence(first)] == [("kmsg", f"{one}.txt"), ("image", f"{image}.bin")]
-    assert f"PASS a.py::t0 : 2 steps, kmsg {one[:12]} , image {image[:12]}" in text_of(run)
+    assert f"PASS a.py::t0 : 2 steps, kmsg {one[:12]}, image {image[:12]}" in text_of(run)
     (run.directory / "evidence" / f"{image}.bin").unlink()
-    assert f"PASS a.py::t0 : 2 steps, kmsg {one[:12]} , image (missing)" in text_of(run)
+    assert f"PASS a.py::t0 : 2 steps, kmsg {one[:12]}, image (missing)" in text_of(run)
 
 
 def test_what_was_not_selected_is_said_too(tmp_path):

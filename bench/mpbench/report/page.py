@@ -104,9 +104,12 @@ def _template() -> Template:
     return environment.get_template("page.html.j2")
 
 
+_PARTS = re.compile(r".{8,}?(?:[/:_,-]+|(?=\[)|$)|.+$", re.DOTALL)
+
+
 def breakable(name: str) -> list[str]:
-    """Parts of a test's name between which a line may break."""
-    return re.findall(r"[^/:_\[]*[/:_\[]?", name)[:-1]
+    """Parts of a name between which a line may break: after a separator, and none of a few characters."""
+    return _PARTS.findall(name)
 
 
 def files(groups: Iterable[Group]) -> dict[str, list[Group]]:
