@@ -107,26 +107,17 @@ def finding(linux: doctor_linux.BoardLinux, name: str) -> doctor.Finding:
 
 
 SYSFS = "/sys/class/remoteproc/remoteproc0"
+HIDE, SHOW = "mount -t tmpfs -o ro none /sys/kernel", "umount /sys/kernel"
+"""A kernel without tracefs and debugfs: there is nowhere to mount them."""
 SPOILT = [
-    ("devmem", "mv /sbin/devmem /x", "mv /x /sbin/devmem", "no program `devmem`"),
     ("devmem", "mv /dev/mem /dev/x", "mv /dev/x /dev/mem", "no /dev/mem that can be written"),
-    (
-        "tracing",
-        "umount /sys/kernel/tracing && mv /bin/mount /x",
-        "mv /x /bin/mount && mount -t tracefs none /sys/kernel/tracing",
-        "no tracefs: /sys/kernel/tracing/README: ENOENT",
-    ),
-    (
-        "debugfs",
-        "umount /sys/kernel/debug && mv /bin/mount /x",
-        "mv /x /bin/mount && mount -t debugfs none /sys/kernel/debug",
-        "no /sys/kernel/debug/remoteproc",
-    ),
+    ("tracing", HIDE, SHOW, "no tracefs: /sys/kernel/tracing/README: ENOENT"),
+    ("debugfs", HIDE, SHOW, "no /sys/kernel/debug/remoteproc"),
     (
         "permissions",
         "mount -o remount,ro /sys",
         "mount -o remount,rw /sys",
-        f"root may not write {SYSFS}/state, {SYSFS}/firmware",
+        f"root may not write {SYSFS}/state, ",
     ),
     ("tee", "mv /dev/tee0 /dev/x", "mv /dev/x /dev/tee0", "no /dev/tee0"),
     (

@@ -23,6 +23,9 @@ FIRST_DATE_S = 1_577_836_800
 """2020: a clock that is earlier was never set."""
 LEAST_FREE_KB = 20_000
 """Firmware images, core dumps, and what the bench uploads."""
+WRITTEN = (
+    f"/sys/class/remoteproc/*/state /sys/class/remoteproc/*/firmware /dev/tee[0-9]* {TRACING}/kprobe_events"
+)
 FACILITIES = {
     "kprobe_events": "kprobes",
     "uprobe_events": "uprobes",
@@ -86,11 +89,13 @@ def clock(linux: BoardLinux, host_s: Callable[[], float] = time.time) -> str:
 
 
 def permissions(linux: BoardLinux) -> str:
-    """The user may write what the bench writes: sysfs, tracefs, the TEE's devices."""
-    files = "/sys/class/remoteproc/*/state /sys/class/remoteproc/*/firmware /dev/tee[0-9]*"
+    """The user may write what the bench writes: sysfs, tracefs, the TEE's devices.
+
+    Each is opened: busybox' `[ -w ]` takes everything for writable by root.
+    """
     reply = linux.session.execute(
-        f"{MOUNT} 2>/dev/null; id -un 2>/dev/null || id -u; for f in {files} {TRACING}; do "
-        '[ -e "$f" ] || continue; [ -w "$f" ] || echo "$f"; done; :'
+        f"{MOUNT} 2>/dev/null; id -un 2>/dev/null || id -u; for f in {WRITTEN}; do "
+        '[ ! -e "$f" ] || ( : >>"$f" ) 2>/dev/null || echo "$f"; done; :'
     )
     user, *refused = reply.text.split() or ["?"]
     if refused:
@@ -185,8 +190,7 @@ def devmem(linux: BoardLinux) -> str:
     """Programs may write physical memory: the bench crashes its firmware through it."""
     if linux.session.execute("command -v devmem >/dev/null").code != 0:
         raise CheckFailed("no program `devmem`", "busybox with CONFIG_DEVMEM=y, or another `devmem`")
-    reply = linux.session.execute("[ -c /dev/mem ] && [ -w /dev/mem ]")
-    if reply.code != 0:
+    if linux.session.execute("[ -c /dev/mem ] && ( : >>/dev/mem ) 2>/dev/null").code != 0:
         raise CheckFailed("no /dev/mem that can be written", "CONFIG_DEVMEM=y in the kernel; log in as root")
     return "devmem, /dev/mem"
 
