@@ -2,6 +2,7 @@
 """Verdict of a test from the outcome of its phases, by whose fault it is."""
 
 import inspect
+import re
 from pathlib import Path
 
 import pytest
@@ -168,6 +169,31 @@ def test_a_measurement_names_its_limits():
     assert close == PhaseVerdict(Verdict.MARGINAL, "latency: 9.9 ms is close to its limit 1 … 10")
     assert of_test([close, PhaseVerdict(Verdict.PASS)]).verdict is Verdict.MARGINAL
     assert Judgement(Verdict.MARGINAL).exit_code == 0
+
+
+def test_a_file_that_the_test_itself_misses_is_its_mistake(tmp_path):
+    """By open() or by pathlib, in the test's own lines; what a package misses is the lab's fault."""
+    with pytest.raises(FileNotFoundError) as raised:
+        (tmp_path / "none").read_text()
+    found = of_exception(raised.value, "call")
+    assert found.verdict is Verdict.ERROR
+    assert re.fullmatch(r"FileNotFoundError: .*none' \(test_harness_verdicts\.py:\d+\)", found.reason)
+    assert not needs_no_traceback(raised.value)
+    with pytest.raises(IsADirectoryError) as of_directory:
+        tmp_path.read_text()
+    assert of_exception(of_directory.value, "setup").verdict is Verdict.ERROR
+    code = compile("open('/none')", "/usr/lib/python3/site-packages/labgrid/remote/x.py", "exec")
+    with pytest.raises(FileNotFoundError) as raised:
+        exec(code)
+    assert of_exception(raised.value, "call").verdict is Verdict.INFRA
+
+
+def test_a_time_limit_of_a_plug_in_is_no_verdict_on_the_board():
+    """pytest-timeout fails the test, but a slow lab is no FAIL."""
+    exception = pytest.fail.Exception("Timeout (>9.0s) from pytest-timeout.")
+    found = of_exception(exception, "call")
+    assert found.verdict is Verdict.INVALID
+    assert found.reason.startswith("Timeout (>9.0s) from pytest-timeout.")
 
 
 def test_an_exception_inside_a_package_of_the_lab_is_infra():

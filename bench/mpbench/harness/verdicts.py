@@ -35,6 +35,11 @@ _BY_FAULT: tuple[tuple[type[BaseException], Verdict, str], ...] = (
     (pytest.exit.Exception, Verdict.INVALID, "interrupted: "),
 )
 
+_FILE_ERRORS = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
+"""What a test's own use of files raises; other errors of the system are the network's or the host's."""
+
+STDLIB = Path(traceback.__file__).parent
+
 TIME_LIMIT = " from pytest-timeout."
 """End of the message by which that plug-in fails a test."""
 
@@ -71,10 +76,26 @@ def is_of_lab(exception: BaseException) -> bool:
 
     So is any exception inside a package that reaches the board, as labgrid's KeyError for a lost resource.
     """
+    if _is_of_authors_file(exception):
+        return False
     packages = {kind.__module__.partition(".")[0] for kind in type(exception).__mro__}
     frames = traceback.extract_tb(exception.__traceback__)
     packages |= set(Path(frames[-1].filename).parts) if frames and not _location(exception) else set()
     return isinstance(exception, (InfrastructureError, OSError, EOFError)) or bool(packages & _LAB_PACKAGES)
+
+
+def _is_of_authors_file(exception: BaseException) -> bool:
+    """Whether the test itself, by no call of a package, used a file of this host that it should not have."""
+    if not isinstance(exception, _FILE_ERRORS):
+        return False
+    frames = [Path(frame.filename) for frame in traceback.extract_tb(exception.__traceback__)]
+    own = [n for n, path in enumerate(frames) if _is_own(path)]
+    return bool(own) and not any({"site-packages", "mpbench"} & set(p.parts) for p in frames[own[-1] :])
+
+
+def _is_own(path: Path) -> bool:
+    """Whether a source file belongs to the test, and not to the bench, a package or Python."""
+    return not path.is_relative_to(PACKAGE) and not {"site-packages", STDLIB.name} & set(path.parts)
 
 
 def needs_no_traceback(exception: BaseException) -> bool:
