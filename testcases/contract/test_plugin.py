@@ -460,6 +460,25 @@ def test_an_expected_failure_is_no_pass(place):
     assert place.ends()["test_one"] == ("FAIL", "known: erratum 7")
 
 
+def test_an_expected_failure_that_passes_is_no_fail(place):
+    """The board did right: PASS; with `strict` the mark is a mistake. A subtest that fails is a FAIL."""
+    tests = """
+@pytest.mark.xfail(reason='erratum 7')
+def test_one(bench): pass
+@pytest.mark.xfail(reason='erratum 7', strict=True)
+def test_two(bench): pass
+def test_three(bench, subtests):
+    with subtests.test("a"): assert 1 == 2
+"""
+    done = place.run(tests, "--lg-env=played.yaml")
+    assert done.returncode == 1, done.stdout
+    assert place.ends() == {
+        "test_one": ("PASS", ""),
+        "test_two": ("ERROR", "[XPASS(strict)] erratum 7"),
+        "test_three": ("FAIL", "assert 1 == 2"),
+    }
+
+
 def test_a_failing_unit_test_beside_boards_fails_the_run(place):
     """The exit code forgets neither side."""
     tests = "def test_one(bench): pass\ndef test_own(): assert 0\n"

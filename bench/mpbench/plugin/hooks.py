@@ -183,14 +183,23 @@ def _measured(report: pytest.TestReport, state: RunState) -> None:
 
 def _found(call: pytest.CallInfo[None], report: pytest.TestReport, state: RunState) -> PhaseVerdict | None:
     """Verdict of one phase; None for a setup or teardown that only did its work."""
-    if hasattr(report, "wasxfail"):
+    if hasattr(report, "wasxfail") and not report.passed:
         return PhaseVerdict(Verdict.FAIL, f"known: {report.wasxfail}")
     if call.excinfo is None:
-        return PhaseVerdict(Verdict.PASS) if report.when == "call" and report.passed else None
+        return _without_exception(report)
     found = of_exception(call.excinfo.value, call.when)
     if found.verdict is Verdict.NOT_RUN and found.reason.endswith(_BROKEN):
         return of_skip(f"{BLOCKED}{state.blocked or found.reason}")
     return found
+
+
+def _without_exception(report: pytest.TestReport) -> PhaseVerdict | None:
+    """Of a phase that raised nothing: pytest fails one for an expected failure that did not come."""
+    if report.failed:
+        reason = " ".join(str(report.longrepr).split())
+        expected = reason.startswith("[XPASS(strict)]")
+        return PhaseVerdict(Verdict.ERROR if expected else Verdict.FAIL, reason)
+    return PhaseVerdict(Verdict.PASS) if report.when == "call" and report.passed else None
 
 
 def pytest_report_teststatus(
