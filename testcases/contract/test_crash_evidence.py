@@ -27,6 +27,7 @@ class Log(StandIn):
 
     path: Path
     command: str = ""
+    proves_silence: bool = True
 
     def append_command(self, text: str) -> str:
         return f"printf '{text}' >>{self.path}"

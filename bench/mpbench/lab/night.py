@@ -315,7 +315,7 @@ class Night:
         """Quarantine and report a board that gave no verdict in all attempts."""
         found = self._records(run).state
         if found.unusable:
-            why = found.reason or reason
+            why = visible(redact(found.reason or reason))
             utc = self.now().isoformat(" ", "minutes")
             self._kept(lambda: self.history.quarantine(run.place, utc, why), None)
             words = f"mpbench nightly {self.plan.path} --readmit {run.place}"
@@ -341,7 +341,7 @@ class Night:
         past = [p for p in self._kept(self.history.points, list[Point]()) if p.run not in known]
         page = publish.write_runs(runs, self.directory, past, self.remarks, others)
         self._kept(lambda: self.history.remember(point(run) for run in page.runs), None)
-        self.journal.add("verdict", verdict=page.verdict.value, causes="\n".join(page.causes))
+        self.journal.add("verdict", verdict=page.verdict.value, causes=redact("\n".join(page.causes)))
         if not self.stop.is_set():
             self.journal.add("end")
         for night in retention.outdated(self.plan, self.directory):
