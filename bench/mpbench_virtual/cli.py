@@ -8,15 +8,19 @@ import socket
 import sys
 import termios
 import tty
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from mpbench.core.errors import UsageError
+from mpbench.core.causes import known
+from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench_virtual import boards
 from mpbench_virtual.commands_shown import commands, write_target_file
 from mpbench_virtual.progress import BuildProgress
 
+ANSWER_S = 60.0
+"""For the power port: QEMU starts before it answers."""
 ESCAPE = b"\x1d"
 """Ctrl-] ends `console`, as in telnet."""
 
@@ -32,9 +36,13 @@ def run_up(args: argparse.Namespace) -> int:
     board = boards.start(
         args.kind, args.name, BuildProgress(), lifeline=False, address=args.address, base_port=args.base_port
     )
-    write_target_file(board, args.kind)
-    if not args.off:
-        power(board, True)
+    try:
+        write_target_file(board)
+        if not args.off:
+            power(board, True)
+    except BaseException:
+        boards.stop(board)
+        raise
     _print(board)
     return 0
 
@@ -44,16 +52,25 @@ DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def power(board: boards.StartedBoard, on: bool) -> None:
-    """Switch a board's supply through its power port."""
-    request = urllib.request.Request(board.power_url.format(index=0), data=b"01"[on : on + 1], method="PUT")
-    with DIRECT.open(request):
-        pass
+    """Switch a board's supply through its power port. InfrastructureError, with QEMU's words, if it fails."""
+    _ask(board, urllib.request.Request(board.power_url.format(index=0), b"01"[on : on + 1], method="PUT"))
 
 
 def is_on(board: boards.StartedBoard) -> bool:
-    """Whether the supply is on."""
-    with DIRECT.open(board.power_url.format(index=0)) as answer:
-        return bool(answer.read() == b"1")
+    """Whether the supply is on. InfrastructureError if the board's process does not answer."""
+    return _ask(board, urllib.request.Request(board.power_url.format(index=0))) == b"1"
+
+
+def _ask(board: boards.StartedBoard, request: urllib.request.Request) -> bytes:
+    """Answer of a board's power port."""
+    try:
+        with DIRECT.open(request, timeout=ANSWER_S) as answer:
+            return bytes(answer.read())
+    except urllib.error.HTTPError as e:
+        with e:
+            raise InfrastructureError(f"virtual board {board.name}: {e.read().decode().strip()}") from e
+    except OSError as e:
+        raise InfrastructureError(f"virtual board {board.name}: its power port: {known(e)}") from e
 
 
 def run_down(args: argparse.Namespace) -> int:

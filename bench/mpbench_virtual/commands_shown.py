@@ -24,11 +24,10 @@ def commands(board: StartedBoard, on: bool) -> dict[str, str]:
     ssh = [f"-o {shlex.quote(f'{option}={value}')}" for option, value in options.items()]
     key = shlex.quote(str(keys.ssh_key()))
     power = shlex.quote(board.power_url.format(index=0))
-    found = {
-        "console": f"{program('mpbench')} virtual console {name}",
-        "secure": f"{program('mpbench')} virtual console {name} secure",
+    uarts = [uart for uart in ("console", "secure") if uart in board.ports]
+    found = {uart: f"{program('mpbench')} virtual console {name} {uart}" for uart in uarts} | {
         "ssh": f"ssh -i {key} {' '.join(ssh)} -p {port} root@{where}",
-        "power off" if on else "power on": f"curl -s -X PUT -d {'0' if on else '1'} {power}",
+        "power off" if on else "power on": f"curl -s --noproxy '*' -X PUT -d {'0' if on else '1'} {power}",
     }
     if (target := target_file(board)).is_file():
         found["tests"] = f"{program('pytest')} --lg-env {shlex.quote(str(target))}"
@@ -47,10 +46,10 @@ def target_file(board: StartedBoard) -> Path:
     return board.directory / f"{board.name}.yaml"
 
 
-def write_target_file(board: StartedBoard, kind: str) -> None:
+def write_target_file(board: StartedBoard) -> None:
     """Write it: that of the board's kind, with the board's name. Nothing for a kind without one."""
-    path = TARGETS / f"virtual-{kind}.yaml"
+    path = TARGETS / f"virtual-{board.kind}.yaml"
     if path.is_file():
-        of_kind = f"kind: {kind}\n"
+        of_kind = f"kind: {board.kind}\n"
         named = f"{of_kind}          board_name: {json.dumps(board.name)}\n"
         write_whole(target_file(board), path.read_text().replace(of_kind, named).encode())

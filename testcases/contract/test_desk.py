@@ -74,7 +74,7 @@ def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[boards.St
 
 
 def test_a_desk_file_runs_as_it_is(board: boards.StartedBoard, tmp_path: Path):
-    """One UART for Linux and OP-TEE is enough: firmware runs, a wrong signature's reason is read from it."""
+    """One UART for Linux and OP-TEE is enough: for doctor, for firmware, for a wrong signature's reason."""
     config = tmp_path / "config"
     config.mkdir(mode=0o700)
     shutil.copy(keys.ssh_key(), config / "ssh_key")
@@ -86,6 +86,12 @@ def test_a_desk_file_runs_as_it_is(board: boards.StartedBoard, tmp_path: Path):
         switch = {"MODEL": "rest", "HOST": board.power_url, "INDEX": "0"}
         variables = {"LG_CONSOLE": port, "LG_ADDRESS": board.address}
         variables |= {f"LG_POWER_{name}": value for name, value in switch.items()}
+        checked = desk.call(
+            labs.RUN_S, str(labs.program("mpbench")), "doctor", "--lg-env", str(TARGET), **variables
+        )
+        assert (checked.returncode, checked.stderr) == (0, ""), checked.stdout
+        assert "  ok    console: console\n" in checked.stdout  # one UART for both
+        assert " lines of OP-TEE since power on\n" in checked.stdout
         done = desk.run(
             "testcases/test_identity.py",
             "testcases/test_deploy.py",

@@ -16,6 +16,7 @@ import pytest
 from labgrid import Environment
 from labgrid.strategy.common import StrategyError
 
+from mpbench.commands import main
 from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.shared_files import CHECKOUT
 from mpbench_virtual import boards
@@ -228,6 +229,36 @@ def test_up_status_down_from_the_command_line(tmp_path, monkeypatch):
     status = mpbench("virtual", "status").stdout
     assert status == "no virtual board is up; `mpbench virtual up NAME` starts one\n"
     assert mpbench("virtual", "down", "desk", check=False).returncode == 2
+
+
+def test_a_board_that_cannot_be_switched_on_is_not_left(tmp_path, monkeypatch):
+    """QEMU's words in one line, exit code 3, and no board is up."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        base = holder.getsockname()[1] - 22
+        done = mpbench(
+            "virtual", "up", "desk", "--address", "127.0.0.1", "--base-port", str(base), check=False
+        )
+    assert done.returncode == 3
+    assert done.stderr.startswith("mpbench: infrastructure: virtual board desk: QEMU did not start: ")
+    assert done.stderr.count("\n") == 1
+    assert mpbench("virtual", "status").stdout.startswith("no virtual board is up")
+
+
+def test_a_power_port_that_does_not_answer_is_one_line(tmp_path, monkeypatch, capsys):
+    """As that of a board whose process hangs."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+    board = boards.StartedBoard("gone", "mp25", 1, "127.0.0.1", {"power": port}, tmp_path)
+    monkeypatch.setattr(boards, "boards", lambda: iter([board]))
+    assert main.main(["virtual", "status"]) == 3
+    assert capsys.readouterr() == (
+        "",
+        "mpbench: infrastructure: virtual board gone: its power port: Connection refused\n",
+    )
 
 
 def shown(text):
