@@ -233,6 +233,8 @@ def test_what_moved_is_named_with_its_factor(tmp_path):
     ]  # fmt: skip
     found = moves(measured(summarize(runs).runs))
     assert [(m.name, m.against, m.factor) for m in found] == [("latency, p50", "mp2", 1.25)]
+    text = " ".join(Text(page.render(summarize(runs))).text.split())
+    assert "Moved against the baseline latency, p50 x 1.25 of mp2" in text
 
 
 class Text(HTMLParser):

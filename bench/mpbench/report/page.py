@@ -26,7 +26,7 @@ _HERE = resources.files("mpbench.report")
 ATTENTION_LINES = 10
 """Cases that are named at once; the others are folded."""
 GLANCE_LINES = 8
-"""Figures with limits on the first screen."""
+"""Figures on the first screen: with limits, or as many of these as of those that moved."""
 
 
 def render(page: Page, history: Iterable[Point] = (), remarks: Iterable[str] = ()) -> str:
@@ -36,14 +36,15 @@ def render(page: Page, history: Iterable[Point] = (), remarks: Iterable[str] = (
     """
     style, script = _text("page.css"), _text("page.js")
     found = measured(page.runs)
+    moved = moves(found)
     return _template().render(
         page=page,
         title=", ".join(dict.fromkeys(page.runs[run.column].label for run in page.runs)),
         provenance=provenance(page),
         measured=found,
         glances=glances(found),
-        glance_lines=GLANCE_LINES,
-        moves=moves(found),
+        glance_lines=GLANCE_LINES // 2 if moved else GLANCE_LINES,
+        moves=moved,
         unmoved=_unmoved(page, found),
         signing=signing(page),
         made_by=made_by(),
