@@ -26,7 +26,8 @@ def test_the_command_is_the_test_case():
     )
     made = command.command(words)
     assert made[1:4] == ["-P", "-m", "pytest"]
-    file, test = made[6].split("::")
+    assert made[4].startswith("--rootdir=")
+    file, test = made[5].split("::")
     assert (Path(file).is_file(), test) == (True, "test_every_interrupt_is_explained")
     wanted = [
         "--lg-env",
@@ -38,7 +39,7 @@ def test_the_command_is_the_test_case():
         "200.0",
         "--bench-live",
     ]
-    assert made[7:] == [*wanted, "--bench-baseline", "runs/1"]
+    assert made[6:] == [*wanted, "--bench-baseline", "runs/1"]
 
 
 @pytest.mark.parametrize(
