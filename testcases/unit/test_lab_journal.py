@@ -135,13 +135,26 @@ def test_a_journal_that_cannot_be_read_stops_no_later_night(tmp_path):
     assert journal.note.startswith(f"an earlier night is not resumed: cannot read {broken}: ")
 
 
+def test_a_night_of_another_plan_is_not_resumed(tmp_path):
+    """Although its name ends as that of this plan's nights."""
+    other = NightJournal.open(tmp_path, "fooZ-plan", NOW_S)
+    other.close()
+    journal = NightJournal.open(tmp_path, "plan", NOW_S)
+    journal.close()
+    assert not journal.resumed
+    assert journal.directory != other.directory
+
+
 def test_damaged_lines_of_a_journal_are_counted(tmp_path):
     """What they said is unknown, so their units run again; the page says how many there were."""
     journal = NightJournal.open(tmp_path, "plan", NOW_S)
     journal.add("done", job_run="u")
     journal.close()
     path = journal.directory / FILE
-    path.write_text('{"kind": "held", "token": "T"}\n{"kind"\n[]\n' + path.read_text())
+    path.write_text(
+        '{"kind": "held", "token": "T"}\n{"kind": "held", "place": "p", "token": []}\n{"kind"\n[]\n'
+        + path.read_text()
+    )
     again = NightJournal.open(tmp_path, "plan", NOW_S)
     again.close()
     assert again.note == "2 damaged lines of journal.jsonl are ignored: units without a line run again"

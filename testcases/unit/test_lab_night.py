@@ -10,13 +10,16 @@ import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.lines import PlanLine, RunEnd, RunStart, TestEnd
 from mpbench.core.record import Record
 from mpbench.lab import night
+from mpbench.lab.assignment import JobRun
 from mpbench.lab.child import Child, wait_for_orphan
 from mpbench.lab.coordinator import PlaceInfo
 from mpbench.lab.history import History
@@ -329,7 +332,7 @@ def test_a_record_that_cannot_be_trusted_makes_its_unit_invalid(make, monkeypatc
     """A damaged record, or one of another unit, is not resumed; the rest of the night goes on."""
     found, said = make(jobs=("job", "other"))
     monkeypatch.setattr(night, "command", passing)
-    directory = found.directory / "runs" / unit_name("job", "p") / "run"
+    directory = found.directory / "runs" / JobRun(found.plan.jobs[0], "p").name / "run"
     (directory / "evidence").mkdir(parents=True)
     if text:
         (directory / "record.jsonl").write_text(text)
@@ -355,7 +358,7 @@ def test_a_record_that_cannot_be_trusted_makes_its_unit_invalid(make, monkeypatc
 def test_a_unit_that_ran_nothing_stays_incomplete_when_the_night_is_resumed(make):
     """The journal says that it is done, its directory has no record: no later process calls that green."""
     found, _ = make()
-    found.journal.add("done", job_run=unit_name("job", "p"))
+    found.journal.add("done", job_run=JobRun(found.plan.jobs[0], "p").name)
     assert asyncio.run(found.run()) == 3
     assert summary_of(found)["causes"] == ["job on p: nothing was run"]
     assert summary_of(found)["verdict"] == "INCOMPLETE"
@@ -369,6 +372,24 @@ def test_a_board_in_quarantine_leaves_the_night_incomplete(make):
     cause = "job on p: in quarantine: since 2026-11-02 03:00: no SSH"
     assert summary_of(found)["causes"] == [cause, "job: 0 usable places with tags board=x, 1 needed"]
     assert cause in said
+
+
+def test_a_job_that_was_changed_in_a_killed_night_runs_anew(make, monkeypatch):
+    """What an earlier definition of it did does not count: other tests, options, variables or target."""
+    found, _ = make()
+    job = found.plan.jobs[0]
+    changes = (
+        {"tests": ("t", "u")},
+        {"options": ("-x",)},
+        {"variables": {"A": "1"}},
+        {"target": Path("b.yaml")},
+    )
+    names = {JobRun(evolve(job, **change), "p").name for change in ({}, *changes)}
+    assert len(names) == 5
+    found.journal.add("done", job_run=JobRun(evolve(job, tests=("old",)), "p").name)
+    monkeypatch.setattr(night, "command", passing)
+    assert asyncio.run(found.run()) == 0
+    assert found.coordinator.said.count("acquire") == 1
 
 
 LONG = "x" * 90

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Which job runs on which places. Pure."""
 
+import json
 from collections.abc import Mapping, Sequence
 
 from attrs import frozen
@@ -20,8 +21,10 @@ class JobRun:
 
     @property
     def name(self) -> str:
-        """Name of its directory and log; no other job run has it."""
-        return unit_name(self.job.name, self.place)
+        """Name of its directory and log; no other job run has it, nor this one after a change of the plan."""
+        job = self.job
+        definition = [str(job.target), job.tests, job.options, sorted(job.variables.items())]
+        return unit_name(job.name, self.place, json.dumps(definition))
 
     @property
     def title(self) -> str:

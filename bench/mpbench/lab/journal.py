@@ -39,7 +39,7 @@ class NightJournal:
         The open night need not be the last by name: names are wall clock times, and clocks are set.
         """
         nights, notes = {}, []
-        for path in sorted(reports.glob(f"*Z-{plan}/{FILE}")):
+        for path in (night / FILE for night in nights_of(reports, plan) if (night / FILE).exists()):
             try:
                 nights[path.parent] = _read(path)
             except InfrastructureError as fault:  # no later night depends on it
@@ -61,8 +61,8 @@ class NightJournal:
 
     def held(self) -> list[tuple[str, str]]:
         """Places and reservation tokens that were held and not released."""
-        known = (line for line in self._lines if isinstance(line.get("place"), str))
-        found = {(line["place"], line["token"]): line["kind"] for line in known if "token" in line}
+        pairs = (((line.get("place"), line.get("token")), line["kind"]) for line in self._lines)
+        found = {(p, t): kind for (p, t), kind in pairs if isinstance(p, str) and isinstance(t, str)}
         return [key for key, kind in found.items() if kind == "held"]
 
     def attempts(self, job_run: str) -> int:
@@ -76,6 +76,12 @@ class NightJournal:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def nights_of(reports: Path, plan: str) -> list[Path]:
+    """Directories that are named as nights of this plan, by name: `aZ-b` is no night of a plan `b`."""
+    name = re.compile(rf"\d{{8}}T\d{{6}}Z-{re.escape(plan)}")
+    return [path for path in sorted(reports.glob("*")) if name.fullmatch(path.name)]
 
 
 def _new_night(reports: Path, plan: str, now_s: float) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mpbench.core.errors import InfrastructureError
 from mpbench.core.record import EVIDENCE
-from mpbench.lab.journal import FILE, job_runs
+from mpbench.lab.journal import FILE, job_runs, nights_of
 from mpbench.lab.plan import NightPlan
 from mpbench.report import publish
 from mpbench.report.manifest import MANIFEST
@@ -23,7 +23,7 @@ def outdated(plan: NightPlan, now: Path) -> list[Path]:
 
     A night is a directory with a journal, neither of them a link: a name alone makes none.
     """
-    named = (path for path in sorted(plan.reports.glob(f"*Z-{plan.name}")) if path != now)
+    named = (path for path in nights_of(plan.reports, plan.name) if path != now)
     nights = [path for path in named if _is_own(path, Path.is_dir) and _is_own(path / FILE, Path.is_file)]
     old = nights[: max(0, len(nights) + 1 - plan.keep_nights)]
     return [night for night in old if not (night / MANIFEST).exists()]

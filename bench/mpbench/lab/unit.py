@@ -17,9 +17,10 @@ DIGITS = 16
 """Of the hash at the end of a unit's name: names that are equal as far as they can be read do not collide."""
 
 
-def unit_name(job: str, place: str) -> str:
-    """Name of a unit's directory and log: readable, and of no other job and place."""
-    digest = hashlib.sha256(f"{job}\0{place}".encode("utf-8", "surrogatepass")).hexdigest()
+def unit_name(job: str, place: str, definition: str = "") -> str:
+    """Name of a unit's directory and log: readable, and of no other job, place, or definition of the job."""
+    whole = f"{job}\0{place}\0{definition}".encode("utf-8", "surrogatepass")
+    digest = hashlib.sha256(whole).hexdigest()
     return f"{safe_name(f'{job}-{place}')[:NAMED_LETTERS]}-{digest[:DIGITS]}"
 
 
