@@ -51,6 +51,7 @@ def test_wrong_key_is_refused(bench, core, alive, signed):
     refused(bench, core, signed(core, alive, key=stranger), Tee.SIGNATURE_INVALID)
 
 
+@pytest.mark.usefixtures("signed")
 def test_unsigned_elf_is_refused(bench, core, alive):
     """A plain ELF file without a signature is refused, and nothing runs."""
     refused(bench, core, alive, Tee.BAD_PARAMETERS)

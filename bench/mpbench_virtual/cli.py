@@ -101,6 +101,10 @@ def _print(board: boards.StartedBoard) -> None:
 
 def run_console(args: argparse.Namespace) -> int:
     board = boards.find(args.name)
+    if args.uart not in board.ports:
+        raise UsageError(
+            f"board {board.name} has no UART `{args.uart}`: a board of kind {board.kind} has no TEE"
+        )
     if not sys.stdin.isatty():
         raise UsageError(
             "mpbench virtual console needs a terminal; a script can connect to the TCP port of `status`"

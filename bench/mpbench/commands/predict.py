@@ -105,6 +105,8 @@ def _answer(args: argparse.Namespace, image: bytes, name: str | None) -> tuple[d
     from mpbench.twin.machine import Loader
 
     one = argparse.Namespace(**{**vars(args), "profile": name})
+    if (found := profile_of(name)).manager == "linux":
+        return _answer_of_linux(one, image, found)
     profile, core = board_of(one)
     loader = Loader(profile)
     if args.state != "off":
@@ -113,6 +115,22 @@ def _answer(args: argparse.Namespace, image: bytes, name: str | None) -> tuple[d
     spans = expectations(image, profile, core.id) if args.map else []
     values = {**as_json(outcome, profile, core), "map": [_span_json(s) for s in spans]}
     return values, [*as_lines(outcome, profile, board_line(one, profile, core)), *map(_span_line, spans)]
+
+
+def _answer_of_linux(
+    args: argparse.Namespace, image: bytes, profile: "Profile"
+) -> tuple[dict[str, Any], list[str]]:
+    """The answer of Linux alone to `start`, with the kernel's line. UsageError: options of a TEE."""
+    from mpbench.twin.linux_elf import start
+
+    core = profile.cores[0] if args.core is None else profile.core(name_or_id(args.core))
+    if args.state != "off" or args.map:
+        raise UsageError(f"profile {profile.name}: --state and --map are for a TEE; Linux manages its cores")
+    found = start(image, core)
+    errno = found.errno or "undetermined: Linux reads past the file"
+    values = {**board_json(profile, core), "errno": found.errno, "kernel_log": found.line}
+    lines = [f"{board_line(args, profile, core)}: Linux loads a plain ELF", f"  write of `start`: {errno}"]
+    return values, [*lines, *([f"  kernel log: {found.line}"] if found.line else [])]
 
 
 def board_json(profile: "Profile", core: "Core") -> dict[str, Any]:

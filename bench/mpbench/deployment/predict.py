@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Predict the facts of a deployment from the twin's outcome."""
 
+from attrs import evolve
+
 from mpbench.deployment.facts import ZEROS, DeployFacts, MemoryRange, memory_word
 from mpbench.twin import linux
-from mpbench.twin.profile import Profile
+from mpbench.twin.linux_elf import LinuxOutcome
+from mpbench.twin.profile import Core, Profile
 from mpbench.twin.values import Outcome, flatten, hashed, zeros_sha256
 
 Place = tuple[int, int]
@@ -32,6 +35,23 @@ def expect(outcome: Outcome, *, identity: str | None = None, profile: Profile | 
     beating, printed = heartbeat(outcome, identity, profile)
     kept = memory_word(MemoryRange(r.pa, r.size, r.sha256).line for r in constant(outcome))
     return DeployFacts("OK", "running", 0, "", beating, printed, kept)
+
+
+def expect_of_linux(found: LinuxOutcome, core: Core, *, identity: str | None = None) -> DeployFacts:
+    """Facts of a start by Linux alone: no secure console, and a refusal does not clear the memory."""
+    if found.errno is None:
+        return DeployFacts()
+    if found.errno != "OK":
+        return DeployFacts(found.errno, "offline", 0, None, False, "")
+    vectors = core.regions[0].pa
+    observable = identity is not None and linux.has_trace(found.table)
+    beating = any(w.pa <= vectors < w.pa + w.size and w.offset is not None for w in found.writes)
+    kept = [hashed(w, found.image) for w in flatten(found.constant)]
+    memory = memory_word(MemoryRange(r.pa, r.size, ZEROS if r.zeros else r.sha256).line for r in kept)
+    facts = DeployFacts("OK", "running", 0, memory=memory)
+    if not observable:
+        return facts
+    return evolve(facts, beating=beating, identity=identity if beating else "")
 
 
 def table_errno(outcome: Outcome, profile: Profile | None = None) -> str | None:

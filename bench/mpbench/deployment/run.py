@@ -22,9 +22,11 @@ from mpbench.core.step import Step
 from mpbench.deployment import collect, deploy
 from mpbench.deployment.facts import DeployFacts
 from mpbench.deployment.parse import deploy_facts
-from mpbench.deployment.predict import expect, to_look_at
+from mpbench.deployment.predict import expect, expect_of_linux, to_look_at
+from mpbench.twin import linux_elf
 from mpbench.twin.loader import load
 from mpbench.twin.profile import Profile
+from mpbench.twin.values import flatten
 
 
 def predict(
@@ -35,11 +37,16 @@ def predict(
     identity: name and core that the firmware prints, e.g. "alive m33"; None: without the trace protocol
     contexts: cores that were loaded since the board booted, see mpbench.twin.loader.load
     """
+    if profile.manager == "linux":
+        found = linux_elf.start(image, profile.core(core))
+        return expect_of_linux(found, profile.core(core), identity=identity)
     return expect(load(image, profile, core, contexts=contexts), identity=identity, profile=profile)
 
 
 def places(profile: Profile, core: str, image: bytes) -> tuple[tuple[int, int], ...]:
     """(physical address, size) of the memory to read back after deploying `image`."""
+    if profile.manager == "linux":
+        return tuple((w.pa, w.size) for w in flatten(linux_elf.start(image, profile.core(core)).constant))
     return to_look_at(load(image, profile, core), profile, core)
 
 

@@ -49,9 +49,12 @@ def signing_key_path(env: Any, target: Any) -> Path:
 
 
 @pytest.fixture(scope="session")
-def profile(env: Any, signing_key: rsa.RSAPrivateKey) -> Profile:
-    """The twin's profile of the board: its cores, their memory, and its OP-TEE with the board's key."""
-    return profile_of(env.config).with_key(signing_key.public_key())
+def profile(env: Any, request: Any) -> Profile:
+    """The twin's profile of the board: its cores, their memory, its OP-TEE, if any, with the board's key."""
+    found = profile_of(env.config)
+    if found.manager == "linux":
+        return found
+    return found.with_key(request.getfixturevalue("signing_key").public_key())
 
 
 @pytest.fixture(scope="session")
@@ -61,7 +64,7 @@ def firmware(request: Any) -> FirmwareFiles:
 
 
 @pytest.fixture(scope="session")
-def board(strategy: Any, target: Any, signing_key: rsa.RSAPrivateKey, request: Any) -> Iterator[Board]:
+def board(strategy: Any, target: Any, profile: Profile, request: Any) -> Iterator[Board]:
     """The booted board; every console and the kernel log are read until the run ends."""
     state = of(request.config)
     strategy.transition("shell")
@@ -75,7 +78,9 @@ def board(strategy: Any, target: Any, signing_key: rsa.RSAPrivateKey, request: A
         console=target.get_driver("ConsoleRecorder", name="console"),
         memory=next((r for r in target.resources if hasattr(r, "read_memory")), None),
     )
-    more = {"profile": profile_of(target.env.config).name} | sources(target.env.config_file, signing_key)
+    more = {"profile": profile.name, "target file": target_file_entry(target.env.config_file)}
+    if profile.manager == "tee":
+        more |= key_entry(request.getfixturevalue("signing_key"))
     more |= place_lock.place_entry(target) | operator(state.variables)
     root: Path = request.config.rootpath
     more["tests"] = f"{root.name} {commit_of(root) or 'without git'}"
@@ -119,18 +124,25 @@ def versions(resources: Iterable[Any]) -> dict[str, str]:
     return found
 
 
-def sources(target_file: str, key: rsa.RSAPrivateKey) -> dict[str, str]:
-    """Target file and signing key, by hash."""
+def target_file_entry(target_file: str) -> str:
+    """Name and hash of the target file."""
+    return f"{Path(target_file).name} sha256 {hashlib.sha256(Path(target_file).read_bytes()).hexdigest()}"
+
+
+def key_entry(key: rsa.RSAPrivateKey) -> dict[str, str]:
+    """The signing key, by hash."""
     public = key.public_key()
     warning = " (OP-TEE's public default key: anybody can sign)" if is_default_key(public) else ""
-    digest = hashlib.sha256(Path(target_file).read_bytes()).hexdigest()
-    return {
-        "target file": f"{Path(target_file).name} sha256 {digest}",
-        "signing key": f"sha256 {fingerprint(public)}{warning}",
-    }
+    return {"signing key": f"sha256 {fingerprint(public)}{warning}"}
 
 
 @pytest.fixture(scope="session")
-def signed(env: Any, signing_key: rsa.RSAPrivateKey) -> Signer:
-    """`signed(core, elf, ...)` signs firmware with the board's key and the target file's records."""
+def signed(env: Any, profile: Profile, request: Any) -> Signer:
+    """`signed(core, elf, ...)` signs firmware with the board's key and the target file's records.
+
+    Skips the test on a board whose cores Linux manages: there nothing is signed.
+    """
+    if profile.manager == "linux":
+        pytest.skip("Linux manages this board's cores: it loads plain ELF files, nothing is signed")
+    signing_key = request.getfixturevalue("signing_key")
     return Signer(signing_key, records_of(env.config.get_option(OPTION, {})))

@@ -63,6 +63,7 @@ class Profile:
     faults: platform commands that fail, with their TEE result (a stop that times out, a region not mapped);
     errno: of the operating system's driver for every refusal;
     checks_table: whether that driver looks at the resource table in memory before it starts the core;
+    manager: "tee" if a TEE loads the cores, "linux" if Linux does: plain ELF files, see linux_elf.py;
     verify: the platform's key, None until `with_key`; windows: the regions by processor id.
     """
 
@@ -80,6 +81,7 @@ class Profile:
     errno: str = "EIO"
     checks_table: bool = False
     sessions: int = 1
+    manager: str = "tee"
     verify: Verifier | None = field(default=None, eq=False, repr=False)
     windows: Mapping[int, tuple[AddressWindow, ...]] = field(init=False, eq=False, repr=False)
 
@@ -195,5 +197,6 @@ _FIELDS: dict[str, Callable[[YamlNode], Any]] = {
     "protection": lambda node: node.integer(0, 0xFFFFFFFF),
     "errno": lambda node: node.text(),
     "checks_table": lambda node: node.choice(True, False),
+    "manager": lambda node: node.choice("tee", "linux"),
     "cores": _cores,
 }

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: MIT
+"""A core that Linux manages by itself: a plain ELF file runs, a damaged one is refused, a crash is recovered.
+
+What a signature would do is NOT-RUN on such a board; these cases are NOT-RUN where a TEE loads the cores.
+"""
+
+import struct
+
+import pytest
+
+from mpbench import layout
+from mpbench.core import evidence
+from mpbench.core.evidence import text_of
+from mpbench.twin import linux_elf
+from testcases.requirements import LIFECYCLE
+
+pytestmark = LIFECYCLE
+
+WHOLE = ("errno", "state", "tee_code", "beating", "identity")
+"""Every field of a deployment but that of the secure console, which such a board lacks, and the memory."""
+CRASHED = rb"crash detected in \S+: type watchdog"
+RECOVERED = rb"recovering (.|\n)*remote processor \S+ is now up"
+DEADLINE_S = 10.0
+
+
+@pytest.fixture(autouse=True)
+def linux_manages(profile):
+    """Skips the test where a TEE loads the cores."""
+    if profile.manager != "linux":
+        pytest.skip("a TEE loads this board's cores: it takes signed images only")
+
+
+def test_elf_runs(bench, core, alive):
+    """A plain ELF is loaded and runs: it reports its name, beats, and can be stopped."""
+    step = bench.deploy(core, alive, f"alive {core}")
+    step.check(*WHOLE)
+    assert step.observed.state == "running"
+    assert step.observed.beating
+    bench.stop(core)
+    assert bench.state(core) == "offline"
+
+
+def test_constant_memory_is_as_in_the_file(bench, core, alive):
+    """Code and vectors of the running firmware are in the core's memory as they are in the file."""
+    if bench.board.memory is None:
+        pytest.skip("this board's memory can't be read from outside")
+    step = bench.deploy(core, alive, f"alive {core}")
+    step.check("memory")
+    assert step.observed.memory
+
+
+def put(elf: bytes, at: int, form: str, value: int) -> bytes:
+    """The ELF with a number written at a position."""
+    changed = bytearray(elf)
+    struct.pack_into(form, changed, at, value)
+    return bytes(changed)
+
+
+def program_header(elf: bytes, field: str) -> int:
+    """Position of a field of the last program header."""
+    head = layout.EHDR.unpack_from(elf)
+    number = layout.PHDR_FIELDS.index(field)
+    return int(head[5] + (head[10] - 1) * layout.PHDR.size + 4 * number)
+
+
+DAMAGES = {
+    "signed": (lambda elf: b"ST\x32M" + elf, "Image is corrupted (bad magic)"),
+    "empty": (lambda elf: elf[:20], "Image is too small"),
+    "truncated": (lambda elf: elf[: len(elf) // 2], "Image is too small"),
+    "class": (lambda elf: put(elf, 4, "B", 0), "Unsupported class: 0"),
+    "big-endian": (lambda elf: put(elf, 5, "B", 2), "Unsupported firmware endianness"),
+    "no-segments": (lambda elf: put(elf, 44, "<H", 0), "No loadable segments"),
+    "segment-too-long": (
+        lambda elf: put(elf, program_header(elf, "p_filesz"), "<I", 1 << 20), "bad phdr filesz"
+    ),
+    "segment-truncated": (
+        lambda elf: put(elf, program_header(elf, "p_offset"), "<I", len(elf)), "truncated fw: need"
+    ),
+    "segment-outside": (
+        lambda elf: put(elf, program_header(elf, "p_paddr"), "<I", 0x2000_0000), "bad phdr da 0x20000000"
+    ),
+}  # fmt: skip
+"""Ways to damage an ELF, each with what the kernel says of it."""
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_damaged_elf_is_refused(bench, core, alive, profile, name):
+    """Linux refuses a damaged ELF with EINVAL and the reason that the twin predicts, and nothing runs."""
+    damage, line = DAMAGES[name]
+    image = damage(alive)
+    predicted = linux_elf.start(image, profile.core(core)).line
+    assert predicted.startswith(line)
+    step = bench.deploy(core, image, f"alive {core}")
+    step.check(*WHOLE)
+    assert step.observed.errno == "EINVAL"
+    assert step.observed.state == "offline"
+    assert predicted in text_of(step.evidence, evidence.KMSG)
+
+
+def test_elf_of_another_machine_is_not_noticed(bench, core, alive):
+    """Linux does not compare e_machine: an ELF that calls itself one for RISC-V is loaded and runs."""
+    step = bench.deploy(core, put(alive, 18, "<H", 243), f"alive {core}")
+    step.check(*WHOLE)
+    assert step.observed.state == "running"
+
+
+def test_watchdog_expiry_is_recovered(bench, core, firmware):
+    """Firmware that stops kicking its watchdog is reset by it; Linux loads and starts it again."""
+    kmsg = bench.board.kmsg
+    mark = kmsg.mark()
+    bench.deploy(core, firmware("starve", core)).check("errno", "state")
+    assert kmsg.wait_for(CRASHED, mark, DEADLINE_S), "no crash was reported"
+    assert kmsg.wait_for(RECOVERED, mark, DEADLINE_S), "the core was not started again"
+    assert bench.state(core) == "running"

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: MIT
+"""The twin of Linux' own ELF loader, on the firmware of the bench, changed field by field."""
+
+import struct
+import subprocess
+import sys
+
+import pytest
+
+from mpbench import layout
+from mpbench.commands.main import main
+from mpbench.core.shared_files import firmware_build
+from mpbench.deployment import run
+from mpbench.deployment.facts import DeployFacts
+from mpbench.twin.linux_elf import LinuxOutcome, start
+from mpbench.twin.profile import load_profile
+from mpbench.twin.values import Write
+from testcases.elf_edit import patch_table, rebuild
+from testcases.peer.elves import Elf, Segment
+from testcases.test_plain_elf import DAMAGES, program_header, put
+
+PROFILE = load_profile("linux-mp15")
+M4 = PROFILE.core("m4")
+ALIVE = (firmware_build() / "m4/alive.elf").read_bytes()
+REFUSED = DeployFacts("EINVAL", "offline", 0, None, False, "")
+
+
+def test_the_benchs_firmware_starts():
+    """Vectors go to RETRAM, code to MCUSRAM, and what the firmware can write to is not constant."""
+    found = start(ALIVE, M4)
+    assert (found.errno, found.line) == ("OK", "")
+    assert [write.pa for write in found.writes] == [
+        0x3800_0000,
+        0x1000_0800,
+        *(w.pa for w in found.writes[2:]),
+    ]
+    assert found.constant == found.writes[:2]
+    assert found.table[:8] == struct.pack("<2I", 1, 1)
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_a_damaged_elf_is_refused(name):
+    """Each damage of the board's cases has its errno and the kernel's line."""
+    damage, line = DAMAGES[name]
+    found = start(damage(ALIVE), M4)
+    assert (found.errno, found.writes) == ("EINVAL", ())
+    assert found.line.startswith(line)
+    assert run.predict(PROFILE, "m4", damage(ALIVE), "alive m4") == REFUSED
+
+
+@pytest.mark.parametrize(
+    ("change", "errno", "line"),
+    [
+        (lambda elf: elf[:0], "EINVAL", "Image is too small"),
+        (lambda elf: b"\x7fELF\2" + elf[5:60], "EINVAL", "elf64 header is too small"),
+        (lambda elf: put(elf, 28, "<I", len(elf) + 1), "EINVAL", "Firmware size is too small"),
+        (lambda elf: put(elf, 28, "<I", len(elf) - 8), None, ""),
+        (lambda elf: put(elf, 50, "<H", 999), None, ""),
+        (lambda elf: patch_table(elf, 20, 1), "EINVAL", "Failed to process resources"),
+        (lambda elf: patch_table(elf, 20, 3), None, "Failed to process resources"),
+    ],
+    ids=["nothing", "short-elf64", "phoff", "phdr-past-file", "names-past-file", "devmem", "vdev"],
+)
+def test_other_answers(change, errno, line):
+    """What Linux checks, and what it reads without checking: that is undetermined and predicts nothing."""
+    found = start(change(ALIVE), M4)
+    assert (found.errno, found.line) == (errno, line)
+    facts = run.predict(PROFILE, "m4", change(ALIVE), "alive m4")
+    assert facts == (REFUSED if errno else DeployFacts())
+
+
+def test_section_names_past_the_file_are_undetermined():
+    """strcmp would read on behind the file."""
+    head = layout.EHDR.unpack_from(ALIVE)
+    first = head[6]
+    assert start(put(ALIVE, first, "<I", 1 << 24), M4) == LinuxOutcome(None)
+
+
+def test_a_bad_table_is_no_table():
+    """The driver warns and starts the core without a trace buffer: nothing is predicted of its heartbeat."""
+    image = patch_table(ALIVE, 0, 2)
+    assert start(image, M4).table == b""
+    facts = run.predict(PROFILE, "m4", image, "alive m4")
+    assert (facts.errno, facts.state, facts.beating, facts.identity) == ("OK", "running", None, None)
+
+
+def test_without_a_table_the_core_starts():
+    """Not having a resource table is acceptable."""
+    assert start(rebuild(ALIVE, with_table=False), M4).errno == "OK"
+
+
+def test_without_vectors_it_does_not_beat():
+    """A firmware that brings no vector table runs, as Linux sees it, and writes nothing."""
+    at = program_header(ALIVE, "p_paddr") - 2 * layout.PHDR.size
+    image = put(ALIVE, at, "<I", 0x3000_0000)
+    facts = run.predict(PROFILE, "m4", image, "alive m4")
+    assert (facts.state, facts.beating, facts.identity) == ("running", False, "")
+
+
+def test_an_elf_of_64_bits_is_loaded():
+    """The fields are read where that class has them."""
+    data = b"code"
+    program = struct.pack("<2I6Q", 1, 4, 64 + 56, 0, 0x1000_0000, len(data), 8, 4)
+    head = struct.pack("<16s2HI3QI6H", b"\x7fELF\2\1\1", 2, 183, 1, 0, 64, 124, 0, 64, 56, 1, 64, 1, 0)
+    found = start(head + program + data + bytes(64), M4)
+    assert (found.errno, found.writes) == ("OK", (Write(0x1000_0000, 4, 120), Write(0x1000_0004, 4)))
+    large = struct.pack("<2I6Q", 1, 4, 64 + 56, 0, 0x1000_0000, len(data), 1 << 32, 4)
+    assert start(head + large + data + bytes(64), M4).line == "size (100000000) does not fit in size_t type"
+
+
+@pytest.mark.parametrize(
+    ("da", "errno"), [(0x1004_2000, "EINVAL"), (0x1003_FFFE, "EINVAL"), (0x1004_0000, "OK")]
+)
+def test_a_segment_lies_in_one_region(da, errno):
+    """vdev0buffer is not mapped for segments, and no segment crosses from one region to the next."""
+    assert start(Elf([Segment(da, b"data", 4)], None).build(), M4).errno == errno
+
+
+def test_where_to_look_are_the_constant_segments():
+    """Linux does not clear memory after a refusal, so nothing is read back then."""
+    assert run.places(PROFILE, "m4", ALIVE)[1] == (0x3800_0000, 0x40)
+    assert run.places(PROFILE, "m4", b"") == ()
+
+
+@pytest.mark.parametrize(
+    ("data", "lines"),
+    [
+        (ALIVE, ["  write of `start`: OK"]),
+        (b"ST\x32M" + ALIVE, ["  write of `start`: EINVAL", "  kernel log: Image is corrupted (bad magic)"]),
+        (put(ALIVE, 50, "<H", 999), ["  write of `start`: undetermined: Linux reads past the file"]),
+    ],
+    ids=["elf", "signed", "past"],
+)
+def test_predict_tells_what_linux_answers(tmp_path, capsys, data, lines):
+    """`mpbench predict` on such a board names the errno and the kernel's line, not the TEE's."""
+    (tmp_path / "image").write_bytes(data)
+    assert main(["predict", str(tmp_path / "image"), "--profile", "linux-mp15"]) == 0
+    first, *rest = capsys.readouterr().out.splitlines()
+    assert first == "profile linux-mp15, core m4 (id 0): Linux loads a plain ELF"
+    assert rest == lines
+
+
+def test_predict_refuses_a_tees_options(tmp_path, capsys):
+    """States and the map of flips are the TEE's: exit code 2 and the reason."""
+    (tmp_path / "image").write_bytes(ALIVE)
+    assert main(["predict", str(tmp_path / "image"), "--profile", "linux-mp15", "--map"]) == 2
+    assert "profile linux-mp15: --state and --map are for a TEE" in capsys.readouterr().err
+
+
+def test_a_signed_case_is_not_run_where_linux_manages(tmp_path):
+    """A test that needs a signature is skipped with the reason, without a key."""
+    (tmp_path / "conftest.py").write_text(
+        "import pytest\n"
+        "from mpbench.harness.fixture import signed\n"
+        "from mpbench.twin.profile import load_profile\n"
+        "env = pytest.fixture(scope='session', name='env')(lambda: None)\n"
+        "profile = pytest.fixture(scope='session', name='profile')(lambda: load_profile('linux-mp15'))\n"
+    )
+    (tmp_path / "test_it.py").write_text("def test_it(signed): ...\n")
+    plugins = ["-p", "no:mpbench.plugin", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "-rs", "--rootdir", tmp_path, *plugins, tmp_path]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    reason = "Linux manages this board's cores: it loads plain ELF files, nothing is signed"
+    assert reason in done.stdout
+    assert "1 skipped" in done.stdout.splitlines()[-1]
