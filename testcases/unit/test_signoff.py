@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -307,7 +308,9 @@ def test_without_a_record_nothing_is_signed(tmp_path, page, key):
     """A page alone, a directory that does not exist, another run's record."""
     other = run_in(tmp_path / "others", verdict=Verdict.FAIL)
     (page / LOG).rename(tmp_path / "kept")
-    assert "no record at" in refusal(page, key)
+    assert refusal(page, key) == (
+        f"{page}: no record.jsonl and no sources.json: without a record nothing is signed"
+    )
     shutil.copy(other / LOG, page / LOG)
     assert "not what mpbench" in refusal(page, key)
     with pytest.raises(UsageError, match=r"cannot lock .*nowhere: No such file or directory"):
@@ -353,11 +356,18 @@ def test_changed_evidence_and_a_run_that_was_killed_are_not_signed(tmp_path, pag
     assert "the last line is incomplete" in refusal(page, key)
 
 
+def test_a_directory_of_more_than_a_report_is_not_read_to_its_end(page, key, monkeypatch):
+    """The root of a file system, for example."""
+    monkeypatch.setattr("mpbench.report.tree.MOST", 5)
+    assert refusal(page, key) == f"{page} has more than 5 files: is it the directory of one report?"
+
+
 def test_a_second_signature_needs_what_the_first_one_saw(page, key, bob):
     """Changed since the first signature: the second is refused, with the file's name."""
     signoff.sign(page, key, "Ann", "tested", CLOCK)
     (page / "junit.xml").write_text("")
-    with pytest.raises(UsageError, match=r"junit\.xml: not what mpbench"):
+    words = r"junit\.xml: not what mpbench .*; it is signed: more signatures need the page and the version"
+    with pytest.raises(UsageError, match=words):
         signoff.sign(page, bob, "Bob", "reviewed", CLOCK)
 
 
@@ -407,6 +417,10 @@ def test_keys_are_guarded(page, key, tmp_path):
         signoff.sign(page, key, " ", "tested", CLOCK)
     with pytest.raises(UsageError, match="File exists"):
         signoff.new_key(tmp_path / "ann.pem")
+    with pytest.raises(
+        UsageError, match=r"cannot write \.: it is a directory; give a file, e\.g\. signoff\.pem"
+    ):
+        signoff.new_key(Path())
     (tmp_path / "ann.pem").chmod(0o644)
     with pytest.raises(UsageError, match="lets others read it"):
         signoff.load_key(tmp_path / "ann.pem")

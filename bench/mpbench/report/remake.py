@@ -2,6 +2,7 @@
 """A report made again from its records, compared with what is in its directory."""
 
 import hashlib
+import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
@@ -93,6 +94,8 @@ def differences(remade: Remade, tree: Tree, directory: Path) -> Iterator[str]:
             yield f"{name} was changed"
     for parent, names in other.items():
         again = f"`mpbench report {parent}` makes it again, then look at it"
+        if os.path.lexists(parent / MANIFEST):
+            again = "it is signed: more signatures need the page and the version that the first one had"
         yield f"{', '.join(names)}: {_how_made(parent)}; {again}"
     parents = {parent.as_posix() for name in remade.files for parent in PurePosixPath(name).parents}
     allowed = parents | {EVIDENCE} | {f"{parent}/{EVIDENCE}" for parent in parents}

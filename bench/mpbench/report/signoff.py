@@ -32,7 +32,7 @@ from cryptography.hazmat.primitives.serialization import (
 from mpbench.core.errors import UsageError
 from mpbench.core.files import check_private, locked_directory, read_bounded, write_whole
 from mpbench.core.notes import checked
-from mpbench.core.record import Clock, iso
+from mpbench.core.record import LOG, Clock, iso
 from mpbench.core.version import made_by
 from mpbench.image.keys import parse_private_key
 from mpbench.report.manifest import (
@@ -48,7 +48,7 @@ from mpbench.report.manifest import (
 from mpbench.report.model import Page
 from mpbench.report.remake import differences, remake
 from mpbench.report.signing import document_id, roles
-from mpbench.report.sources import read_sources
+from mpbench.report.sources import SOURCES, read_sources
 from mpbench.report.summarize import summarize
 from mpbench.report.tree import Tree, tree_of
 
@@ -91,6 +91,8 @@ class Checked:
 
 def new_key(path: Path) -> str:
     """Make a private key that only its owner can read; its fingerprint. UsageError if a file exists."""
+    if not path.name:
+        raise UsageError(f"cannot write {path}: it is a directory; give a file, e.g. {path / 'signoff.pem'}")
     public_path = path.with_suffix(".pub")
     if path == public_path:
         raise UsageError(f"cannot write {path}: .pub is the suffix of its public key; give another name")
@@ -172,6 +174,8 @@ def sign(
 
 def _manifest(directory: Path) -> tuple[bytes, Manifest]:
     """Text and content of the manifest as the record gives it. UsageError: the directory is not so."""
+    if not any(os.path.lexists(directory / name) for name in (LOG, SOURCES)):
+        raise UsageError(f"{directory}: no {LOG} and no {SOURCES}: without a record nothing is signed")
     tree = tree_of(directory, OWN)
     if tree.odd:
         name, kind = next(iter(tree.odd.items()))

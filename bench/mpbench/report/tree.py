@@ -12,6 +12,9 @@ from attrs import frozen
 from mpbench.core.errors import UsageError
 from mpbench.core.files import CHUNK, KINDS, open_input, os_errors
 
+MOST = 200_000
+"""Entries; a manifest has room for half as many."""
+
 
 @frozen
 class FileEntry:
@@ -38,7 +41,9 @@ def tree_of(directory: Path, without: Container[str] = ()) -> Tree:
     files: dict[str, FileEntry] = {}
     directories: list[str] = []
     odd: dict[str, str] = {}
-    for name, mode in _entries(directory):
+    for number, (name, mode) in enumerate(_entries(directory)):
+        if number == MOST:
+            raise UsageError(f"{directory} has more than {MOST} files: is it the directory of one report?")
         if stat.S_ISDIR(mode):
             directories.append(name)
         elif not stat.S_ISREG(mode):
