@@ -32,6 +32,8 @@ from mpbench_virtual.steps import Report, build
 from mpbench_virtual.tools import require, require_libraries
 
 START_S = 20.0
+STOP_S = 20.0
+"""A board that is asked to end kills QEMU and joins its threads in a second or two."""
 KERNEL_ARGUMENTS = "console=ttyAMA0,115200 quiet rdinit=/init mem=256M"
 
 DEBIAN_ARGUMENTS = "cryptomgr.notests initcall_blacklist=jent_mod_init,init_encrypted"
@@ -205,14 +207,21 @@ def _await_ready(process: "subprocess.Popen[bytes]", spec: Spec) -> None:
 
 
 def _read_board(file: Path, process: "subprocess.Popen[bytes] | None" = None) -> StartedBoard:
-    return StartedBoard(**json.loads(file.read_text()), directory=file.parent, process=process)
+    found = StartedBoard(**json.loads(file.read_text()), directory=file.parent, process=process)
+    if not isinstance(found.pid, int) or not isinstance(found.ports, dict):
+        raise ValueError(f"{file}: damaged")
+    return found
 
 
 def boards() -> Iterator[StartedBoard]:
     """This user's boards that are up."""
     remove_stale()
     for file in sorted(run_dir().glob("*/board.json")):
-        yield _read_board(file)
+        try:
+            found = _read_board(file)
+        except (OSError, ValueError, TypeError):  # going down just now, or the file is damaged
+            continue
+        yield found
 
 
 def find(name: str) -> StartedBoard:
@@ -253,14 +262,41 @@ def _read_by_monitor(board: StartedBoard, pa: int, size: int) -> bytes:
 
 
 def stop(board: StartedBoard) -> None:
-    """End a board's process and wait until it and its children have exited."""
+    """End a board's process, and wait until it and its children have exited; kill them after STOP_S."""
     if board.process is not None:
         board.process.terminate()
+        try:
+            board.process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            _kill(board)
         _reap(board.process)
         return
-    os.kill(board.pid, signal.SIGTERM)
-    with (board.directory / "lock").open() as file:
+    with contextlib.suppress(FileNotFoundError), (board.directory / "lock").open() as file:
+        if lock(file, wait=False):  # its process has gone: the number may be another's
+            return
+        try:
+            os.kill(board.pid, signal.SIGTERM)
+            if not _has_exited(board.pid, STOP_S):
+                _kill(board)
+        except ProcessLookupError:
+            pass
         lock(file)
+
+
+def _has_exited(pid: int, timeout_s: float) -> bool:
+    """Whether a process, not necessarily a child, ends in time. Ref: pidfd_open(2)."""
+    descriptor = os.pidfd_open(pid)
+    try:
+        return bool(select.select([descriptor], [], [], timeout_s)[0])
+    finally:
+        os.close(descriptor)
+
+
+def _kill(board: StartedBoard) -> None:
+    """Kill a board that does not end by itself, with its children, and remove what it leaves."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(board.pid, signal.SIGKILL)
+    shutil.rmtree(board.directory, ignore_errors=True)
 
 
 def _reap(process: "subprocess.Popen[bytes]") -> None:
@@ -277,7 +313,13 @@ def remove_stale() -> None:
 
 
 def _remove_stale() -> None:
-    for path in run_dir().glob("*/lock"):
-        with path.open() as file:
+    """Under the cleanup lock a directory has its lock as soon as it is there: without one it is stale."""
+    for directory in [path for path in run_dir().iterdir() if path.is_dir()]:
+        try:
+            file = (directory / "lock").open()
+        except OSError:
+            shutil.rmtree(directory, ignore_errors=True)
+            continue
+        with file:
             if lock(file, wait=False):
-                shutil.rmtree(path.parent, ignore_errors=True)
+                shutil.rmtree(directory, ignore_errors=True)

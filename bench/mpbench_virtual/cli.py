@@ -19,7 +19,7 @@ from mpbench_virtual import boards
 from mpbench_virtual.commands_shown import commands, write_target_file
 from mpbench_virtual.progress import BuildProgress
 
-ANSWER_S = 60.0
+ANSWER_S, STATE_S = 60.0, 5.0
 """For the power port: QEMU starts before it answers."""
 ESCAPE = b"\x1d"
 """Ctrl-] ends `console`, as in telnet."""
@@ -58,13 +58,13 @@ def power(board: boards.StartedBoard, on: bool) -> None:
 
 def is_on(board: boards.StartedBoard) -> bool:
     """Whether the supply is on. InfrastructureError if the board's process does not answer."""
-    return _ask(board, urllib.request.Request(board.power_url.format(index=0))) == b"1"
+    return _ask(board, urllib.request.Request(board.power_url.format(index=0)), STATE_S) == b"1"
 
 
-def _ask(board: boards.StartedBoard, request: urllib.request.Request) -> bytes:
+def _ask(board: boards.StartedBoard, request: urllib.request.Request, timeout_s: float = ANSWER_S) -> bytes:
     """Answer of a board's power port."""
     try:
-        with DIRECT.open(request, timeout=ANSWER_S) as answer:
+        with DIRECT.open(request, timeout=timeout_s) as answer:
             return bytes(answer.read())
     except urllib.error.HTTPError as e:
         with e:
@@ -82,7 +82,10 @@ def run_down(args: argparse.Namespace) -> int:
 def run_status(_: argparse.Namespace) -> int:
     up = list(boards.boards())
     for board in up:
-        _print(board)
+        try:
+            _print(board)
+        except InfrastructureError as fault:  # it hangs, or goes down just now
+            print(f"{fault}; process {board.pid}, `mpbench virtual down {board.name}` ends it")
     if not up:
         print("no virtual board is up; `mpbench virtual up NAME` starts one")
     return 0
