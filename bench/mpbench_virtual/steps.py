@@ -16,7 +16,8 @@ from pathlib import Path
 from attrs import frozen
 
 from mpbench.core.directories import cache_dir
-from mpbench.core.files import lock
+from mpbench.core.files import lock, write_whole
+from mpbench.core.shared_files import content_hash
 from mpbench_virtual import fetch
 from mpbench_virtual.progress import span
 from mpbench_virtual.tools import require_space
@@ -104,11 +105,39 @@ def built(name: str, key: str) -> Path:
     return cache_dir() / "built" / f"{name}-{key}"
 
 
+def is_whole(out: Path) -> bool:
+    """Whether a result is complete and as it was built, by its hash."""
+    if not out.is_dir():
+        return False
+    try:
+        known = _hash_file(out).read_text()
+    except FileNotFoundError:  # built by an earlier version
+        write_whole(_hash_file(out), content_hash(out).encode())
+        return True
+    except (OSError, ValueError):
+        return False
+    return known == content_hash(out)
+
+
+def _hash_file(out: Path) -> Path:
+    return out.with_name(f"{out.name}.hash")
+
+
+def _remove_damaged(missing: Iterable[BuildStep], results: Mapping[str, Path], report: Report) -> None:
+    """Remove results that were truncated or changed; another process may have built them again."""
+    for step in missing:
+        out = results[step.name]
+        if out.exists() and not is_whole(out):
+            report(step.name, "damaged in the cache: built again")
+            shutil.rmtree(out, ignore_errors=True)
+            _hash_file(out).unlink(missing_ok=True)
+
+
 def build(steps: list[BuildStep], report: Report) -> dict[str, Path]:
     """Build what is not in the cache, independent steps in parallel; returns each step's result directory."""
     keys = _fetched(steps, report)
     results = {s.name: built(s.name, keys[s.name]) for s in steps}
-    missing = [s for s in steps if not results[s.name].is_dir()]
+    missing = [s for s in steps if not is_whole(results[s.name])]
     for step in steps:
         if step not in missing:
             report(step.name, "cached")
@@ -116,6 +145,7 @@ def build(steps: list[BuildStep], report: Report) -> dict[str, Path]:
     if missing:
         require_space(cache_dir(), BUILD_BYTES)
         with _build_lock(report):
+            _remove_damaged(missing, results, report)
             _build_missing(missing, results, report)
     return results
 
@@ -200,6 +230,7 @@ def _make(step: BuildStep, results: Mapping[str, Path], report: Report, stop: th
     except BaseException:
         report(step.name, "stopped" if stop.is_set() else "failed")
         raise
+    write_whole(_hash_file(out), content_hash(fresh).encode())
     fresh.rename(out)
     report(step.name, f"built in {span(clock_s() - started_s)}")
 
