@@ -282,6 +282,17 @@ def test_the_first_screen_says_what_a_reader_asks_first(tmp_path):
     assert "Not compared: this page has one run, and no baseline was given (--bench-baseline)." in html
 
 
+def test_what_failed_is_on_the_first_screen(tmp_path):
+    """FAIL before INFRA, and how many more; a page without them has no such list."""
+    run = run_of(tmp_path, "r1", {"t0": ("INFRA", []), "t1": ("FAIL", []), "t2": ("FAIL", [])})
+    html = page.render(summarize([run])).replace("<li>", " <li>")
+    text = " ".join(Text(html).text.split())
+    assert "2 FAIL, 1 INFRA. FAIL “t1” works. m33 FAIL “t2” works. m33 1 more" in text
+    good = page.render(summarize([run_of(tmp_path, "r2", {"t0": ("PASS", []), "t1": ("NOT-RUN", [])})]))
+    assert summarize([run]).failed
+    assert 'class="why">m33<' not in good[: good.index('id="attention"')]
+
+
 def test_a_share_of_a_thousand_is_seen():
     """One FAIL of a thousand has a part of the bar, and the parts fill it."""
     found = page.shares([(Verdict.PASS, 999), (Verdict.FAIL, 1)])

@@ -242,6 +242,12 @@ class Page:
         return tuple(case for case in self.cases if case.verdict is not Verdict.PASS)
 
     @property
+    def failed(self) -> tuple[Case, ...]:
+        """What failed or broke, FAIL first."""
+        bad = (Verdict.FAIL, Verdict.ERROR, Verdict.INFRA, Verdict.INVALID)
+        return tuple(case for verdict in bad for case in self.cases if case.verdict is verdict)
+
+    @property
     def virtual(self) -> bool:
         return any(run.virtual for run in self.runs)
 

@@ -25,6 +25,8 @@ from mpbench.report.trend import Point, points, trends
 _HERE = resources.files("mpbench.report")
 ATTENTION_LINES = 10
 """Cases that are named at once; the others are folded."""
+FAILED_LINES = 2
+"""Cases that failed or broke on the first screen."""
 GLANCE_LINES = 8
 """Figures on the first screen: with limits, or as many of these as of those that moved."""
 
@@ -43,7 +45,7 @@ def render(page: Page, history: Iterable[Point] = (), remarks: Iterable[str] = (
         provenance=provenance(page),
         measured=found,
         glances=glances(found),
-        glance_lines=GLANCE_LINES // 2 if moved else GLANCE_LINES,
+        glance_lines=GLANCE_LINES // 2 if moved else GLANCE_LINES - 2 * bool(page.failed),
         moves=moved,
         unmoved=_unmoved(page, found),
         signing=signing(page),
@@ -51,6 +53,7 @@ def render(page: Page, history: Iterable[Point] = (), remarks: Iterable[str] = (
         trends=trends(points(page), history),
         remarks=list(remarks),
         attention_lines=ATTENTION_LINES,
+        failed_lines=FAILED_LINES,
         style=Markup(style),
         style_hash=_hash(style),
         script=Markup(script),
