@@ -179,3 +179,33 @@ def test_an_interrupted_suite_ends_its_stages(tmp_path, monkeypatch):
     assert [process.poll() for process in running] == [-15]
     assert not (tmp_path / "later").exists()
     assert Path(tmp_path / "out" / "beside.log").exists()
+
+
+PACKAGE_OF = {
+    "arm-none-eabi-gcc": "gcc-arm-none-eabi",
+    "busybox": "busybox",
+    "chromium": "chromium",
+    "dropbear": "dropbear-bin",
+    "dropbearkey": "dropbear-bin",
+    "fdtget": "device-tree-compiler",
+    "pdftotext": "poppler-utils",
+    "ser2net": "ser2net",
+    "softhsm2-util": "softhsm2",
+    "ssh": "openssh-client",
+    "sshd": "openssh-server",
+    "trace-cmd": "trace-cmd",
+    "unshare": "util-linux",
+}
+"""Programs without which tests are skipped, and their Debian packages."""
+PROGRAM = re.compile(r"which\(\"([\w.-]+)\"\)|\"(chromium)\"")
+
+
+def test_no_test_is_skipped_for_a_program_that_the_set_up_can_install():
+    """Every program that a test looks for has a package, and `make test` installs it."""
+    names = ("unit", "contract", "peer", "faults")
+    tests = [path for name in names for path in CHECKOUT.glob(f"testcases/{name}/*.py")]
+    found = [PROGRAM.findall(path.read_text()) for path in tests if path.name != "test_suite.py"]
+    assert {one or other for pairs in found for one, other in pairs} == set(PACKAGE_OF)
+    makefile = (CHECKOUT / "Makefile").read_text().replace("\\\n", " ")
+    lists = re.findall(r"^(?:TEST_)?PACKAGES := (.*)$", makefile, re.MULTILINE)
+    assert set(PACKAGE_OF.values()) <= set(" ".join(lists).split())
