@@ -298,7 +298,7 @@ WRONG: list[tuple[str, dict, str, str]] = [
         "ssh",
         {"SessionDriver": InfrastructureError("192.0.2.1 port 22: the host key is not pinned")},
         "192.0.2.1 port 22: the host key is not pinned",
-        "try `ssh -v` by hand",
+        "an `ssh_key`, `ssh-copy-id`, `mpbench enrol ADDRESS`; then try `ssh -v`",
     ),
     (
         "linux console",

@@ -61,16 +61,18 @@ class BoardCheck:
         """All of them, in order."""
         here, place = ("environment",), ("place",)
         boots = "read what the consoles show, and the table of failures"
+        lab = "start coordinator and exporter, acquire the place; `labgrid-client who` lists the users"
+        login = "an `ssh_key`, `ssh-copy-id`, `mpbench enrol ADDRESS`; then try `ssh -v`"
         return [
             HealthCheck("environment", self.environment, (), Section.START),
             HealthCheck("profile", self.profile, here, Section.SOFTWARE),
-            HealthCheck("place", self.place, here, Section.LAB, "see who uses it: `labgrid-client who`"),
+            HealthCheck("place", self.place, here, Section.LAB, lab),
             HealthCheck("signing key", self.signing_key, place, Section.KEYS),
             HealthCheck("firmware", self.firmware, here, Section.START, "run `make firmware`"),
             HealthCheck("power", self.power, place, Section.FAILURES, "ask it by hand: `curl` its address"),
             HealthCheck("console", self.console, place, Section.WIRE, "look at `ls -l /dev/serial/by-id`"),
             HealthCheck("boot", self.boot, ("power",), Section.FAILURES, boots),
-            HealthCheck("ssh", self.ssh, place, Section.SSH, "try `ssh -v` by hand"),
+            HealthCheck("ssh", self.ssh, place, Section.SSH, login),
             HealthCheck("linux console", self.linux_console, ("console",), Section.WIRE, boots),
             HealthCheck("secure console", self.optee_console, ("console", "power"), Section.WIRE, boots),
             *linux_checks(self.linux),
