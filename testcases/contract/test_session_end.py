@@ -208,6 +208,16 @@ def test_a_plug_in_that_is_needed_is_missed_in_one_line(place, name):
     assert f"pytest's plug-in `{name}` is switched off (-p no:{name}), and the bench needs it" in done.stderr
 
 
+@pytest.mark.parametrize("name", ["hooks", "session_end"])
+def test_a_part_of_the_bench_is_missed_in_one_line(place, name):
+    """Without it a run would have no verdict: exit code 2."""
+    done = place.run(ONE, "--lg-env=played.yaml", "-p", f"no:mpbench.plugin.{name}")
+    assert done.returncode == 2, done.stdout + done.stderr
+    words = f"`mpbench.plugin.{name}` is switched off (-p no:mpbench.plugin.{name}), and no run is judged"
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("name", ["cacheprovider", "capture", "logging", "junitxml", "warnings"])
 def test_a_plug_in_that_is_not_needed_may_be_off(place, name):
     """The run is judged and recorded without it."""

@@ -9,7 +9,9 @@ CODES = {"red": "31", "green": "32", "yellow": "33", "bold": "1"}
 OF_VERDICT = {
     **dict.fromkeys(("PASS", "accepted", "ok"), "green"),
     **dict.fromkeys(("MARGINAL", "NOT-RUN", "undefined"), "yellow"),
-    **dict.fromkeys(("FAIL", "ERROR", "INFRA", "INVALID", "BLOCKED", "refused", "WRONG"), "red"),
+    **dict.fromkeys(
+        ("FAIL", "ERROR", "INFRA", "INVALID", "INCOMPLETE", "BLOCKED", "refused", "WRONG"), "red"
+    ),
 }
 
 

@@ -95,6 +95,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if listing or (path and _is_for_the_bench(path)):
         for name in (*PLUGIN, *rooms.names("fixture")):
             config.pluginmanager.import_plugin(name)
+            if not config.pluginmanager.has_plugin(name):
+                text = f"plug-in `{name}` is switched off (-p no:{name}), and no run is judged without it"
+                raise pytest.UsageError(text) from UsageError(text)
     else:
         config.pluginmanager.import_plugin("mpbench.plugin.without_board")
 
