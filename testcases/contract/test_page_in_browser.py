@@ -278,6 +278,7 @@ def test_everything_is_on_paper(sheet: Browser):
         assert word in paper
     sheet.look(718, media="print")  # A4 without margins of a centimetre, in CSS pixels
     assert sheet.run(OVERFLOWING.replace("!inside(e)", "true")) == []
+    assert sheet.run(BROKEN.replace(".hash,", ".hash, .f,")) == []
 
 
 def text_of(paper: bytes) -> str:
