@@ -81,11 +81,15 @@ def run_down(args: argparse.Namespace) -> int:
 
 def run_status(_: argparse.Namespace) -> int:
     up = list(boards.boards())
+    faults = []
     for board in up:
         try:
             _print(board)
-        except InfrastructureError as fault:  # it hangs, or goes down just now
-            print(f"{fault}; process {board.pid}, `mpbench virtual down {board.name}` ends it")
+        except InfrastructureError as fault:
+            if board.directory.exists():  # else it went down just now
+                faults.append(fault)
+    if faults:
+        raise faults[0]
     if not up:
         print("no virtual board is up; `mpbench virtual up NAME` starts one")
     return 0

@@ -44,9 +44,9 @@ def test_55_a_board_that_hangs_is_reported_and_ended(
         cli.power(board, True)
     os.kill(board.pid, signal.SIGSTOP)
     start = time.monotonic()
-    assert main(["virtual", "status"]) == 0
+    assert main(["virtual", "status"]) == 3
     words = "virtual board hangs: its power port: "
-    assert words in capsys.readouterr().out
+    assert words in capsys.readouterr().err
     with pytest.raises(InfrastructureError, match=words):
         cli.is_on(board)
     assert main(["virtual", "down", "hangs"]) == 0
