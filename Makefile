@@ -3,6 +3,7 @@
 # make test   the same set-up, then all tests
 # make faults every fault that the bench survives, with 25 seeds
 # make check  lint, types, unit tests: no board, no root
+# make fuzz   random inputs through every command that reads them; make fuzz N=100000
 # make perf   measure against labgrid's own drivers
 # make mp15   all tests of a board on the virtual STM32MP15
 # make test-all  what does not fit into make test: all board cases on all virtual boards, 25 seeds of faults
@@ -23,7 +24,7 @@ PACKAGES := bc binutils bison bzip2 cpio device-tree-compiler flex gcc gcc-aarch
 TEST_PACKAGES := busybox chromium dropbear-bin openssh-server poppler-utils ser2net softhsm2 trace-cmd
 TARGET ?= targets/virtual-mp25.yaml
 
-.PHONY: plugins demo test test-all check faults perf peer coverage mp15 board boards firmware setup packages lock clean
+.PHONY: plugins demo test test-all check faults fuzz perf peer coverage mp15 board boards firmware setup packages lock clean
 
 test test-all faults perf mp15: PACKAGES += $(TEST_PACKAGES)
 
@@ -42,6 +43,11 @@ test-all: test mp15 faults
 SEEDS ?= 25
 faults: board firmware
 	$(BIN)/python -m testcases.faults --seeds $(SEEDS) --target $(TARGET)
+
+# Random records, plans, profiles, images, answers of switches and servers; a violation is named with its seed.
+N ?= 100000
+fuzz: $(VENV)/ready
+	$(BIN)/python -m testcases.fuzz.campaign --cases $(N)
 
 check: $(VENV)/ready firmware
 	$(BIN)/python -m testcases.suite check

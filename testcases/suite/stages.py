@@ -44,7 +44,7 @@ def stages(target: str) -> list[Stage]:
             "main",
         ),
         Stage("slow unit tests", ("-m", "slow", "testcases/unit"), BESIDE),
-        *(Stage(name, (f"testcases/{name}",), BESIDE) for name in ("peer", "contract", "faults")),
+        *(Stage(name, (f"testcases/{name}",), BESIDE) for name in ("peer", "contract", "faults", "fuzz")),
     ]
 
 

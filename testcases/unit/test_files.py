@@ -20,6 +20,7 @@ from mpbench.core.files import (
     check_private,
     json_object,
     lock,
+    parse_json,
     read_bounded,
     read_lines,
     replacing,
@@ -141,6 +142,14 @@ def test_a_full_disk_is_reported_by_append_and_sync(tmp_path: Path, monkeypatch)
     with pytest.raises(InfrastructureError, match="log: No space left on device"):
         full.sync()
     full.close()
+
+
+def test_json_that_is_nested_without_end_is_an_error_of_its_content():
+    """Not one of Python's stack."""
+    assert parse_json(b'{"a": [1]}') == {"a": [1]}
+    with pytest.raises(ValueError, match=r"^nested too deep$"):
+        parse_json(b"[" * 100_000)
+    assert json_object(b'{"a":' * 100_000) is None
 
 
 def test_lines_that_cannot_be_read_are_reported(tmp_path: Path):

@@ -15,6 +15,7 @@ from mpbench.image.bounds import MAX_ENTRIES
 from mpbench.image.fields import fields, header, image_sizes
 from mpbench.image.inspect import as_text, inspect
 from mpbench.image.sign import sign
+from mpbench.image.strip import strip
 from mpbench.image.table_advice import LoadableMemory
 from mpbench.twin.loader import load
 from testcases.peer.elves import Elf, Segment
@@ -260,3 +261,12 @@ def test_section_headers_that_do_not_fit_are_none(at):
     assert warnings([bytes(elf)], ["fw"], key().public_key())[0].startswith(
         "fw: no section headers: the loader"
     )
+
+
+def test_a_program_header_beyond_the_file_is_not_stripped():
+    """Its end and the file's are named."""
+    elf = bytearray(firmware())
+    elf[52 + 16 : 52 + 20] = b"\xff\xff\xff\xff"
+    words = r"^fw: a program header takes data up to 0x100000073, the file ends at 0x210$"
+    with pytest.raises(UsageError, match=words):
+        strip(bytes(elf), "fw")

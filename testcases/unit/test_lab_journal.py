@@ -218,3 +218,15 @@ def test_a_broken_record_is_not_taken_up(tmp_path):
     log.write_text("{\n" + log.read_text())
     with pytest.raises(UsageError, match=r"record\.jsonl:1: not JSON"):
         of_runs(tmp_path)
+
+
+def test_a_line_of_a_night_with_other_types_holds_nothing(tmp_path):
+    """A damaged line is no place, and stops no night."""
+    night = tmp_path / "20261128T000000Z-plan"
+    night.mkdir()
+    (night / "journal.jsonl").write_text(
+        '{"kind": "held", "place": "a", "token": []}\n{"kind": "held", "place": "b", "token": "t"}\n'
+    )
+    journal = NightJournal.open(tmp_path, "plan", 1_795_000_000.0)
+    assert journal.held() == [("b", "t")]
+    journal.close()

@@ -70,6 +70,12 @@ def test_everything_is_read(plan, tmp_path):
             4,
             "`wait_minutes` is 'soon'; expected a number from 0",
         ),
+        (
+            "free_mb: 100",
+            "free_mb: 0x" + "f" * 5000,
+            5,
+            "`free_mb` is a number of 20000 bits; at most 64 are read",
+        ),
         ("free_mb: 100", "free_mb: true", 5, "`free_mb` is True; expected a number"),
         ("keep_nights: 2", "keep_nights: 0", 6, "expected a number from 1"),
         ("keep_nights: 2", "free_mb: 2", 6, "`free_mb` in the plan is a duplicate key"),

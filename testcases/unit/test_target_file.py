@@ -54,6 +54,11 @@ MISTAKES = {
         "- ShellStrategy: {}",
         "strategy `ShellStrategy` does not verify power and boot; put `STM32MPStrategy: {}` in its place",
     ),
+    "key given twice": (
+        "options: {bench_profile: virtual-mp25,",
+        "options: {bench_profile: virtual-mp25, bench_profile: virtual-mp25,",
+        "key 'bench_profile' is given twice in one mapping",
+    ),
     "misspelt driver": (
         OURS,
         "- SesionDriver: {}",
@@ -116,6 +121,23 @@ def write(tmp_path, monkeypatch):
         return str(path)
 
     return written
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (GOOD + "deep: " + "[" * 40 + "]" * 40, ":16: the target file is nested deeper than 32 levels"),
+        (GOOD + "deep: " + "[" * 100_000, ":16: the target file is nested deeper than 32 levels"),
+        (GOOD + "#" * (1 << 20), "cannot read {path}: larger than 1048576 bytes"),
+    ],
+    ids=["deep", "very deep", "large"],
+)
+def test_a_target_file_has_a_bound(write, text, words):
+    """In depth and size, before labgrid reads it."""
+    path = write(text)
+    with pytest.raises(UsageError) as raised:
+        check_environment(path)
+    assert str(raised.value) == (words.format(path=path) if words[0] != ":" else f"{path}{words}")
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)

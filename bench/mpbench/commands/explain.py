@@ -63,7 +63,7 @@ def _explain(args: argparse.Namespace) -> int:
         if prediction is not None:
             outcome, profile, core = prediction
             lines += _image_lines(outcome, board_line(args, profile, core))
-        print("\n".join(lines))
+        print("\n".join(map(printable, lines)))
     return 0
 
 

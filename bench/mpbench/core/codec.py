@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Lines of a record as JSON and back: strict in types, older versions raised to the present one. Pure."""
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from enum import Enum
@@ -13,6 +12,7 @@ from cattrs import BaseValidationError, Converter
 from cattrs.errors import AttributeValidationNote
 
 from mpbench.core.facts import Value
+from mpbench.core.files import parse_json
 from mpbench.core.lines import ABOUT, KINDS, VERSION, LineHead, RecordLine
 
 T = TypeVar("T")
@@ -69,7 +69,7 @@ def encode(line: RecordLine) -> dict[str, Any]:
 def decode(text: bytes) -> RecordLine:
     """The line in a JSON text. ValueError names what is wrong, and what would be right."""
     try:
-        raw = json.loads(text)
+        raw = parse_json(text)
     except ValueError as e:
         raise ValueError(f"not JSON: {e}") from e
     if not isinstance(raw, dict) or type(raw.get("v")) is not int:

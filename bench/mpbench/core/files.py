@@ -109,12 +109,16 @@ def read_bounded(
     """
     with open_input(path, error, follow=follow) as file, os_errors(f"cannot read {path}", error):
         size = os.fstat(file.fileno()).st_size
-        data = file.read(limit_bytes + 1) if size <= limit_bytes else None
-        if data is None and size <= limit_bytes:
-            raise OSError("it has no end yet")  # as /proc/kmsg, which would be waited for
-    if data is None or len(data) > limit_bytes:
+        data, more = bytearray(), size <= limit_bytes
+        while more and len(data) <= limit_bytes:  # in pieces: one read would take the memory of the limit
+            piece = file.read(min(max(size - len(data), 0) + CHUNK, limit_bytes + 1 - len(data)))
+            if piece is None:
+                raise OSError("it has no end yet")  # as /proc/kmsg, which would be waited for
+            data += piece
+            more = bool(piece)
+    if more or size > limit_bytes:
         raise error(f"cannot read {path}: larger than {limit_bytes} bytes")
-    return data
+    return bytes(data)
 
 
 # --- writing
@@ -257,10 +261,18 @@ def read_lines(path: Path, error: ErrorClass = InfrastructureError) -> Lines:
     return Lines.split(read_bounded(path, error, LINES_LIMIT_BYTES, follow=False))
 
 
+def parse_json(text: bytes | str) -> Any:
+    """The value in a JSON text. ValueError for anything else, nesting deeper than Python reads included."""
+    try:
+        return json.loads(text)
+    except RecursionError as e:
+        raise ValueError("nested too deep") from e
+
+
 def json_object(line: bytes) -> dict[str, Any] | None:
     """The JSON object in a line; None for anything else."""
     try:
-        found = json.loads(line)
+        found = parse_json(line)
     except ValueError:
         return None
     return found if isinstance(found, dict) else None

@@ -36,9 +36,12 @@ class YamlNode:
         if self.node.id != "scalar":
             raise self.wrong("is a list or mapping; expected one value")
         try:
-            return yaml.SafeLoader("").construct_object(self.node)
-        except (yaml.YAMLError, ValueError) as e:
+            found = yaml.SafeLoader("").construct_object(self.node)
+        except (yaml.YAMLError, ValueError, OverflowError) as e:
             raise self.wrong(f"is invalid: {getattr(e, 'problem', None) or e}") from e
+        if isinstance(found, int) and found.bit_length() > 64:
+            raise self.wrong(f"is a number of {found.bit_length()} bits; at most 64 are read")
+        return found
 
     def text(self, pattern: re.Pattern[str] | None = None, expected: str = "text") -> str:
         """Text that is not empty; pattern: of all of it, `expected`: that pattern in words."""
@@ -111,17 +114,29 @@ def read_yaml(path: Path, what: str) -> YamlNode:
         raise UsageError(f"{path}: not UTF-8: {e.reason} at byte {e.start}") from e
 
 
+def check_nesting(text: bytes | str, path: Path | str, what: str) -> None:
+    """UsageError if YAML is nested deeper than MAX_DEPTH; other errors in it are left to who reads it."""
+    import yaml  # noqa: PLC0415 - see above
+
+    depth = 0
+    try:
+        for event in yaml.parse(text, yaml.SafeLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > MAX_DEPTH:
+                raise YamlNode(path, event, what).wrong(f"is nested deeper than {MAX_DEPTH} levels")
+    except (yaml.YAMLError, UnicodeError):
+        return
+
+
 def parse_yaml(text: str, path: Path | str, what: str) -> YamlNode:
     """The document in a text; path: its name in errors."""
     import yaml  # noqa: PLC0415 - see above
 
-    depth, events = 0, yaml.parse(text, yaml.SafeLoader)
+    check_nesting(text, path, what)
     try:
-        for event in events:
-            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-            if depth > MAX_DEPTH:
-                raise YamlNode(path, event, what).wrong(f"is nested deeper than {MAX_DEPTH} levels")
         node = yaml.compose(text, yaml.SafeLoader)
+    except RecursionError:
+        raise UsageError(f"{path}: {what} is nested deeper than {MAX_DEPTH} levels") from None
     except yaml.YAMLError as e:
         mark: Any = getattr(e, "problem_mark", None)
         reason = " ".join(str(getattr(e, "problem", None) or e).split())[:200]

@@ -3,7 +3,6 @@
 
 import hashlib
 import itertools
-import json
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +13,7 @@ from attrs import define, field
 
 from mpbench.core.errors import BoardFailure, UsageError
 from mpbench.core.facts import Verdict
-from mpbench.core.files import AppendFile, Lines, read_lines
+from mpbench.core.files import AppendFile, Lines, parse_json, read_lines
 from mpbench.core.lines import MapLine
 from mpbench.core.step import Step
 from mpbench.deployment.facts import DeployFacts
@@ -53,7 +52,7 @@ class Corpus:
             raise UsageError(f"{path}:{len(found.whole) + 1}: not a line of a corpus of flips")
         for number, line in enumerate(found.whole, 1):
             try:
-                entry = json.loads(line)
+                entry = parse_json(line)
                 corpus.known[entry["key"]] = entry["answer"]
             except (ValueError, KeyError, TypeError):
                 raise UsageError(f"{path}:{number}: not a line of a corpus of flips") from None

@@ -3,6 +3,7 @@
 
 import importlib
 import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,12 @@ from labgrid.pytestplugin.hooks import LABGRID_ENV_KEY
 
 from mpbench.core import directories
 from mpbench.core.errors import UsageError
+from mpbench.core.files import read_bounded
 from mpbench.core.lines import NotesLine, RecordLine, SignaturesLine
 from mpbench.core.notes import NOTES, SIGNATURES, notes_in, notes_of, signatures_of
 from mpbench.core.secrets import learn
 from mpbench.core.shared_files import reports_dir
+from mpbench.core.yaml_reader import MAX_BYTES, MAX_DEPTH, check_nesting
 from mpbench.harness import target_file
 from mpbench.twin.profile import VARIABLE as PROFILE
 from mpbench.twin.profile import Profile, load_profile, profile_names
@@ -70,8 +73,10 @@ def read_environment(path: str) -> Config:
     labgrid expands variables in its paths; MPBENCH_CONFIG gets its default here.
     """
     os.environ.setdefault(directories.VARIABLE, str(directories.config_dir()))
+    if os.path.lexists(path):  # else labgrid's own error
+        check_nesting(read_bounded(path, limit_bytes=MAX_BYTES), path, "the target file")
     try:
-        config = Config(path)
+        config = _strict_config(path)
         config.get_targets()
         learn(config.data)
         for name in config.get_imports():
@@ -86,6 +91,19 @@ def read_environment(path: str) -> Config:
     except (OSError, ValueError, KeyError, ImportError, SyntaxError, AttributeError, TypeError) as e:
         raise UsageError(f"{path}: {_one_line(e)}") from e
     return config
+
+
+def _strict_config(path: str) -> Config:
+    """labgrid's reading of a file; a key that is given twice, of which it takes the last, is an error."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*duplicate YAML dictionary key", category=UserWarning)
+        try:
+            return Config(path)
+        except UserWarning as e:
+            key = str(e).partition("dictionary key ")[2].partition(" overwritten")[0]
+            raise UsageError(f"{path}: key {key} is given twice in one mapping") from None
+        except RecursionError:
+            raise UsageError(f"{path}: nested deeper than {MAX_DEPTH} levels") from None
 
 
 def empty_attributes(resources: Any) -> list[tuple[str, str]]:

@@ -22,8 +22,12 @@ def strip(elf: bytes, name: str) -> bytes:
         return elf
     if shoff + shnum * layout.SHDR.size > len(elf) or shstrndx >= shnum:
         raise UsageError(f"{name}: offset {shoff:#x}: {shnum} section headers do not fit the file")
-    rows = [layout.SHDR.unpack_from(elf, shoff + i * layout.SHDR.size) for i in range(shnum)]
     end = max([layout.EHDR.size, phoff + phnum * layout.PHDR.size, *(h[1] + h[4] for h in heads)])
+    if end > len(elf):
+        raise UsageError(
+            f"{name}: a program header takes data up to {end:#x}, the file ends at {len(elf):#x}"
+        )
+    rows = [layout.SHDR.unpack_from(elf, shoff + i * layout.SHDR.size) for i in range(shnum)]
     kept = [row for row in rows if row[2] & SHF_ALLOC]
     text, table = names_and_headers(elf, rows[shstrndx], kept, end)
     head[6], head[12], head[13] = end + len(text), len(kept) + 2, len(kept) + 1

@@ -112,5 +112,5 @@ class History:
                     yield db
             finally:
                 db.close()
-        except (sqlite3.Error, OSError) as e:
+        except (sqlite3.Error, OSError, ValueError) as e:  # text that is no UTF-8 or no JSON
             raise InfrastructureError(f"{self.path}: {e}") from e

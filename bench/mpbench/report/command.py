@@ -64,10 +64,11 @@ def _record(args: argparse.Namespace) -> int:
 def _check(run: "Run") -> bool:
     """Print what a record holds and what is wrong with it; whether nothing is."""
     from mpbench.core.record import EVIDENCE
+    from mpbench.core.sanitize import visible
 
     files = dict.fromkeys(ref.file for ref in run.refs())
     wrong = [f"{EVIDENCE}/{file} is missing or was changed" for file in files if run.evidence(file) is None]
     print(f"{run.directory}: {len(run.lines)} lines, {len(files)} files of evidence")
     for text in (*run.notes, *wrong):
-        print(f"  {text}")
+        print(f"  {visible(text)}")
     return not run.notes and not wrong

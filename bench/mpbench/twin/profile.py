@@ -5,6 +5,7 @@ A profile is a YAML file in profiles/ beside this module, or any file with the s
 the profile it changes. Errors name file and line.
 """
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -150,9 +151,9 @@ def _document(name_or_path: str | Path) -> YamlNode:
     if name_or_path in profile_names():
         text = (PROFILES / f"{name_or_path}.yaml").read_text(encoding="utf-8")
         return parse_yaml(text, name_or_path, "the profile")
-    if not Path(name_or_path).is_file():
+    if not os.path.isfile(name_or_path):  # False for what no path can be, e.g. for its length
         known = ", ".join(profile_names())
-        raise UsageError(f"{name_or_path}: neither a profile file nor one of {known}")
+        raise UsageError(f"{name_or_path!s:.200}: neither a profile file nor one of {known}")
     return read_yaml(Path(name_or_path), "the profile")
 
 

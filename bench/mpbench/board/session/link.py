@@ -51,6 +51,9 @@ class Address:
         return f"{self.username}@{self.name} port {self.port}"
 
 
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
+"""Else its threads print tracebacks about what a server sends; the exception itself is reported here."""
+
 LOST = (paramiko.SSHException, OSError, EOFError)
 """Exceptions of paramiko and the socket layer for a failed connection."""
 
