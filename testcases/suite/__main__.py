@@ -36,18 +36,21 @@ class Suite:
     _running: set["subprocess.Popen[bytes]"] = field(factory=set)
     _print: threading.Lock = field(factory=threading.Lock)
     _stopped: bool = False
+    _fault: BaseException | None = None
 
     def run(self, wanted: Sequence[Stage], lanes: int) -> int:
         """All stages; 0 if all have passed, else 1."""
         self.out.mkdir(parents=True, exist_ok=True)
         beside = [stage for stage in wanted if stage.lane == BESIDE and lanes > 1]
         main = [stage for stage in wanted if stage not in beside]
-        second = threading.Thread(target=self._all, args=(beside, True))
+        second = threading.Thread(target=self._beside, args=(beside,))
         try:
             self._all([stage for stage in main if stage.lane == "first"])
             second.start()
             self._all([stage for stage in main if stage.lane != "first"])
             self._wait(second)
+            if self._fault:
+                raise self._fault
         except BaseException:
             self._end()
             raise
@@ -60,16 +63,19 @@ class Suite:
             if not self._stopped:
                 self._one(stage, kept)
 
+    def _beside(self, wanted: Sequence[Stage]) -> None:
+        """The second lane; a mistake of ours in it ends the whole."""
+        try:
+            self._all(wanted, kept=True)
+        except BaseException as fault:
+            self._fault = fault
+
     def _one(self, stage: Stage, kept: bool) -> None:
         """kept: its output goes to a file first."""
         junit = self.out / f"{stage.name.replace(' ', '-')}.xml" if stage.pytest else None
         if junit:
             junit.unlink(missing_ok=True)
-        words = [str(Path(sys.executable).with_name(stage.command[0])), *stage.command[1:]]
-        if junit:
-            words = [sys.executable, "-m", "pytest", f"--junit-xml={junit}", *stage.command]
-            # Two pytests of one root write the same cache.
-            words += ["-p", "no:cacheprovider"] if kept else []
+        words = words_of(stage, junit, kept)
         typed = " ".join(["pytest", *stage.command] if stage.pytest else stage.command)
         self._say(f"{stage.name}: {typed}" + (" (beside; its output follows)" if kept else ""))
         log, began_s = self.out / f"{stage.name.replace(' ', '-')}.log", time.monotonic()
@@ -113,6 +119,14 @@ class Suite:
 
     def _time_s(self) -> float:
         return time.monotonic() - self.start_s
+
+
+def words_of(stage: Stage, junit: Path | None, kept: bool) -> list[str]:
+    """The command of a stage; two pytests of one root would write the same cache."""
+    if junit is None:
+        return [str(Path(sys.executable).with_name(stage.command[0])), *stage.command[1:]]
+    cache = ["-p", "no:cacheprovider"] if kept else []
+    return [sys.executable, "-m", "pytest", f"--junit-xml={junit}", *cache, *stage.command]
 
 
 def main() -> int:

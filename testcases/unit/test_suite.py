@@ -3,12 +3,13 @@
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from mpbench.core.shared_files import CHECKOUT
-from testcases.suite.__main__ import Suite
+from testcases.suite.__main__ import Suite, words_of
 from testcases.suite.stages import Result, Stage, result_of, skips_by_reason, stages, summary
 
 IN = 'testcase classname="testcases.unit.test_x"'
@@ -81,6 +82,24 @@ def test_every_directory_of_tests_is_in_a_stage():
     }
     assert with_tests <= named
     assert all((CHECKOUT / name).exists() for name in named)
+
+
+def test_every_stage_is_a_command():
+    """pytest with the stage's words and a JUnit file, or a program of the environment that exists."""
+    for stage in stages("targets/virtual-mp25.yaml"):
+        words = words_of(stage, Path("j.xml") if stage.pytest else None, kept=stage.lane == "beside")
+        if stage.pytest:
+            cache = ["-p", "no:cacheprovider"] if stage.lane == "beside" else []
+            assert words == [sys.executable, "-m", "pytest", "--junit-xml=j.xml", *cache, *stage.command]
+        else:
+            assert Path(words[0]).is_file()
+
+
+def test_a_mistake_in_the_second_lane_is_not_lost(tmp_path):
+    """It ends the suite as one in the first lane does."""
+    wrong = Stage("wrong", ("no/such program",), "beside", pytest=False)
+    with pytest.raises(ValueError, match="Invalid name"):
+        Suite(tmp_path, tmp_path / "out").run([wrong], 2)
 
 
 TESTS = """
