@@ -366,7 +366,7 @@ def test_a_second_signature_needs_what_the_first_one_saw(page, key, bob):
     """Changed since the first signature: the second is refused, with the file's name."""
     signoff.sign(page, key, "Ann", "tested", CLOCK)
     (page / "junit.xml").write_text("")
-    words = r"junit\.xml: not what mpbench .*; it is signed: more signatures need the page and the version"
+    words = r"junit\.xml: not what mpbench .*; it has a manifest\.json: more signatures need the page"
     with pytest.raises(UsageError, match=words):
         signoff.sign(page, bob, "Bob", "reviewed", CLOCK)
 
@@ -388,6 +388,13 @@ def test_a_page_about_several_runs_has_its_records(tmp_path, page, key, trusted)
     (record, _) = (merged / "records").iterdir()
     record.write_bytes(record.read_bytes().replace(b"works", b"fails"))
     assert signoff.verify(merged, trusted).wrong == (f"records/{record.name} was changed",)
+
+
+def test_a_run_that_is_twice_on_a_page_is_signed(page, key, trusted, tmp_path):
+    """Its record is there once."""
+    publish.write([page, page], tmp_path / "twice")
+    signoff.sign(tmp_path / "twice", key, "Ann", "tested", CLOCK)
+    assert signoff.verify(tmp_path / "twice", trusted).wrong == ()
 
 
 def test_a_night_is_signed_with_its_runs(tmp_path, key, trusted):

@@ -38,15 +38,16 @@ class Remade:
 def remake(directory: Path, tree: Tree) -> Remade:
     """The report again. UsageError: no record, or one that cannot be read."""
     sources = read_sources(directory)
-    runs = dict(zip(sources.records, sources.runs(directory), strict=True))
-    page, made = publish.rendered(list(runs.values()), sources.history, sources.remarks, sources.others)
+    runs = sources.runs(directory)
+    page, made = publish.rendered(runs, sources.history, sources.remarks, sources.others)
     files = {name: _sha256(content) for name, content in made.items()}
-    for name, run in runs.items():
+    by_name = dict(zip(sources.records, runs, strict=True))
+    for name, run in by_name.items():
         files |= _of_run(name, run, tree)
     if SOURCES in tree.files:
         files[SOURCES] = ANY
         files |= {name: ANY for name in tree.files if OF_A_NIGHT.fullmatch(name)}
-    return Remade(page, files, tuple(_not_to_sign(runs)))
+    return Remade(page, files, tuple(_not_to_sign(by_name)))
 
 
 def _of_run(name: str, run: Run, tree: Tree) -> dict[str, str]:
@@ -95,7 +96,7 @@ def differences(remade: Remade, tree: Tree, directory: Path) -> Iterator[str]:
     for parent, names in other.items():
         again = f"`mpbench report {parent}` makes it again, then look at it"
         if os.path.lexists(parent / MANIFEST):
-            again = "it is signed: more signatures need the page and the version that the first one had"
+            again = f"it has a {MANIFEST}: more signatures need the page and the version of the first one"
         yield f"{', '.join(names)}: {_how_made(parent)}; {again}"
     parents = {parent.as_posix() for name in remade.files for parent in PurePosixPath(name).parents}
     allowed = parents | {EVIDENCE} | {f"{parent}/{EVIDENCE}" for parent in parents}
