@@ -128,7 +128,8 @@ class RunState:
         selected = selection([self._outcome()])
         found = [f"partial: {selected}"] if selected and selected.partial else []
         left = [name for name in (self.plan.requirements if self.plan else ()) if name not in self.evidenced]
-        return found + ([f"requirements without evidence: {'; '.join(left)}"] if left else [])
+        ids = sorted((name.partition(":")[0] for name in left), key=lambda name: (len(name), name))
+        return found + ([f"requirements without evidence: {', '.join(ids)}"] if ids else [])
 
     def open(
         self,
