@@ -191,7 +191,7 @@ def enrolled(_: random.Random) -> int:
     """A board whose SSH server sends what the case has made, or nothing."""
     answer = Path("answer")
     server().answer = answer.read_bytes() if answer.exists() else b""
-    return command_line.main(["enrol", "127.0.0.1", str(server().port), "known_hosts"])
+    return command_line.main(["enrol", "127.0.0.1", str(server().port), "known_hosts", "--wait", "0"])
 
 
 def pem(made: Callable[[Path], object]) -> bytes:

@@ -180,3 +180,23 @@ def test_a_server_that_resets_the_connection_is_one_line(tmp_path):
         resets.join()
     assert (done.returncode, done.stderr.count("\n")) == (3, 1), done.stderr
     assert "no SSH server answers" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("address", "port", "words"),
+    [
+        ("192.0.2.1", 70000, "port 70000: 1 to 65535 are possible"),
+        ("192.0.2.1", 0, "port 0: 1 to 65535 are possible"),
+        (
+            "a" * 70,
+            22,
+            f"address '{'a' * 70}' is no name of a host: no part of one may be empty or longer than ",
+        ),
+        ("é..x", 22, "address 'é..x' is no name of a host: no part of one may be empty or longer than 63 "),
+    ],
+)
+def test_an_address_that_no_board_can_have_is_not_waited_for(tmp_path, address, port, words):
+    """A mistake of the caller, found before anything is sent."""
+    with pytest.raises(UsageError) as raised:
+        enrol.enrol(address, port, tmp_path / "pins", wait_s=600)
+    assert str(raised.value).startswith(words)

@@ -13,6 +13,7 @@ from mpbench.core.errors import InfrastructureError, UsageError
 
 ANSWER_S = 10.0
 PAUSE_S = 1.0
+MAX_PORT = 65535
 
 
 def enrol(address: str, port: int, path: Path, *, replace: bool = False, wait_s: float = 0.0) -> str:
@@ -21,9 +22,23 @@ def enrol(address: str, port: int, path: Path, *, replace: bool = False, wait_s:
     replace: replace the pinned key; without it a different pinned key is UsageError. InfrastructureError
     if no SSH server answers within `wait_s`: a board that was just switched on still boots.
     """
+    check_address(address, port)
     key = _greeted(address, port, wait_s)
     with host_keys.locked(path):
         return _pin(path, address, port, key, replace=replace)
+
+
+def check_address(address: str, port: int) -> None:
+    """UsageError for what no board can have: nothing would ever answer there."""
+    if not 1 <= port <= MAX_PORT:
+        raise UsageError(f"port {port}: 1 to {MAX_PORT} are possible")
+    try:
+        address.encode("idna")
+    except UnicodeError:
+        raise UsageError(
+            f"address {address!r:.80} is no name of a host: no part of one may be empty or "
+            "longer than 63 characters"
+        ) from None
 
 
 def _greeted(address: str, port: int, wait_s: float) -> paramiko.PKey:

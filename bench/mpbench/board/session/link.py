@@ -54,8 +54,9 @@ class Address:
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 """Else its threads print tracebacks about what a server sends; the exception itself is reported here."""
 
-LOST = (paramiko.SSHException, OSError, EOFError)
-"""Exceptions of paramiko and the socket layer for a failed connection."""
+LOST = (paramiko.SSHException, OSError, EOFError, UnicodeError, OverflowError)
+"""Exceptions of paramiko and the socket layer for a failed connection; the last two for names that cannot be
+looked up and ports that cannot be."""
 
 
 class LinkLost(InfrastructureError):
