@@ -4,6 +4,7 @@
 What a signature would do is NOT-RUN on such a board; these cases are NOT-RUN where a TEE loads the cores.
 """
 
+import re
 import struct
 
 import pytest
@@ -18,8 +19,8 @@ pytestmark = LIFECYCLE
 
 WHOLE = ("errno", "state", "tee_code", "beating", "identity")
 """Every field of a deployment but that of the secure console, which such a board lacks, and the memory."""
-CRASHED = rb"crash detected in \S+: type watchdog"
-RECOVERED = rb"recovering (.|\n)*remote processor \S+ is now up"
+CRASHED = re.compile(rb"crash detected in \S+: type watchdog")
+RECOVERED = re.compile(rb"recovering (.|\n)*remote processor \S+ is now up")
 DEADLINE_S = 10.0
 
 
@@ -66,7 +67,9 @@ def program_header(elf: bytes, field: str) -> int:
 DAMAGES = {
     "signed": (lambda elf: b"ST\x32M" + elf, "Image is corrupted (bad magic)"),
     "empty": (lambda elf: elf[:20], "Image is too small"),
-    "truncated": (lambda elf: elf[: len(elf) // 2], "Image is too small"),
+    "truncated": (lambda elf: elf[: len(elf) // 2], "Section header table is out of bounds"),
+    "truncated-sections": (lambda elf: elf[:-40], "Section headers are out of bounds"),
+    "no-names": (lambda elf: put(elf, 50, "<H", 999), "Image is too small"),
     "class": (lambda elf: put(elf, 4, "B", 0), "Unsupported class: 0"),
     "big-endian": (lambda elf: put(elf, 5, "B", 2), "Unsupported firmware endianness"),
     "no-segments": (lambda elf: put(elf, 44, "<H", 0), "No loadable segments"),

@@ -4,6 +4,8 @@
 Positions are absolute in the file. Linux checks fewer bounds than the TEE: where it reads past the file, the
 answer is undetermined (errno None). It does not look at the machine that an ELF is for, so neither does this.
 
+The checks are those of 6.12.117; 6.12.107 did not look at where the section headers end.
+
 Ref: Linux 6.12 drivers/remoteproc/remoteproc_elf_loader.c: rproc_elf_sanity_check(), find_table(),
      rproc_elf_load_segments(); remoteproc_core.c: rproc_fw_boot(), rproc_da_to_va(); stm32_rproc.c:
      stm32_rproc_prepare(), stm32_rproc_parse_fw()
@@ -113,7 +115,11 @@ def sanity_check(image: bytes) -> Head:
         raise Refused("EINVAL", "Unsupported firmware endianness")
     row = kind.head.unpack_from(image)
     phoff, shoff, phnum, shnum, shstrndx = row[5], row[6], row[10], row[12], row[13]
-    if len(image) < shoff + kind.section_header.size:
+    if shoff > len(image):
+        raise Refused("EINVAL", "Section header table is out of bounds")
+    if shnum and shoff + shnum * kind.section_header.size > len(image):
+        raise Refused("EINVAL", "Section headers are out of bounds")
+    if shoff + (shstrndx + 1) * kind.section_header.size > len(image):
         raise Refused("EINVAL", "Image is too small")
     if not phnum:
         raise Refused("EINVAL", "No loadable segments")
