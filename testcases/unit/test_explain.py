@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """`mpbench explain`: lines and logs that people have in hand, the cause first, and nothing that is not so."""
 
+import io
 import json
 import re
 from pathlib import Path
@@ -301,6 +302,27 @@ def test_a_green_run_has_nothing_to_explain(tmp_path, capsys):
     (tmp_path / "record.jsonl").write_text("\n".join(green) + "\n")
     assert main(["explain", str(tmp_path)]) == 2
     assert "every test of" in capsys.readouterr().err
+
+
+def test_a_long_log_is_read_in_pieces(monkeypatch):
+    """As bytes and as text, with the numbers of the lines of the whole; a line longer than a piece is cut."""
+    monkeypatch.setattr("mpbench.knowledge.log_lines.PIECE", 200)
+    noise = "usb 1-1: new device\n" * 9
+    log = noise + WRONG_CORE + "x" * 300 + "\n" + noise
+    for given in (log, log.encode()):
+        (found,) = answer(given).explained
+        assert (found.id, found.number) == ("elf-bad-phdr", 12)
+        assert [number for number, _ in found.consequences] == [13, 14]
+        assert answer(given).lines == 25
+    assert answer(b"one\xff two\nfoo: failed to \xff").suspects == ((2, "foo: failed to \\xff"),)
+
+
+def test_standard_input_has_a_bound(monkeypatch, capsys):
+    """One line, exit code 2."""
+    monkeypatch.setattr("mpbench.commands.explain.LOG_LIMIT_BYTES", 10)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"x" * 11)))
+    assert main(["explain", "-"]) == 2
+    assert "standard input has more than 10 bytes" in capsys.readouterr().err
 
 
 def test_a_line_too_long_for_a_file_name_is_a_line(capsys):

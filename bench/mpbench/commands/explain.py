@@ -22,7 +22,7 @@ MANY_CAUSES = 5
 """Above this number, advice is printed before the causes."""
 
 MANY_CONSEQUENCES = 5
-LOG_LIMIT_BYTES = 256 << 20
+LOG_LIMIT_BYTES = 128 << 20
 LOGS = ("kmsg", "secure-console", "console")
 """Evidence of a run in which messages are looked for."""
 
@@ -73,10 +73,10 @@ def _answers(given: str) -> "list[tuple[str, Answer]]":
 
     if os.path.isdir(given):
         return [(title, answer(text)) for title, text in _logs_of_run(Path(given))]
-    return [("", answer(text_of(given)))]
+    return [("", answer(log_of(given)))]
 
 
-def _logs_of_run(directory: Path) -> Iterator[tuple[str, str]]:
+def _logs_of_run(directory: Path) -> Iterator[tuple[str, bytes]]:
     """(test and verdict, its logs) of each test of a run that is not green."""
     from mpbench.core.facts import Verdict
     from mpbench.core.lines import StepLine, TestEnd
@@ -90,18 +90,21 @@ def _logs_of_run(directory: Path) -> Iterator[tuple[str, str]]:
         steps = [step for step in run.of(StepLine) if step.test == end.test]
         files = dict.fromkeys(ref.file for step in steps for ref in step.evidence if ref.name in LOGS)
         logs = b"\n".join(read_evidence(directory / "evidence" / file) for file in files)
-        yield f"{end.test}: {end.verdict.value}", logs.decode(errors="backslashreplace")
+        yield f"{end.test}: {end.verdict.value}", logs
 
 
-def text_of(given: str) -> str:
-    """The text itself, a file's, or standard input's. Bytes that are not text are shown as escapes."""
+def log_of(given: str) -> str | bytes:
+    """The text itself, a file's bytes, or standard input's. UsageError: longer than LOG_LIMIT_BYTES."""
     from mpbench.core.files import read_bounded
 
     if given == "-":
-        return sys.stdin.buffer.read(LOG_LIMIT_BYTES).decode(errors="backslashreplace")
+        log = sys.stdin.buffer.read(LOG_LIMIT_BYTES + 1)
+        if len(log) > LOG_LIMIT_BYTES:
+            raise UsageError(f"standard input has more than {LOG_LIMIT_BYTES} bytes; give a part of it")
+        return log
     path = given.removeprefix("@")
     if given.startswith("@") or _is_file(path):
-        return read_bounded(path, limit_bytes=LOG_LIMIT_BYTES).decode(errors="backslashreplace")
+        return read_bounded(path, limit_bytes=LOG_LIMIT_BYTES)
     return given
 
 

@@ -8,7 +8,14 @@ from itertools import islice
 from attrs import evolve, frozen
 
 from mpbench.knowledge.context import in_context
-from mpbench.knowledge.log_lines import LogLine, lines_at, lines_with, places_of, without_colours
+from mpbench.knowledge.log_lines import (
+    LogLine,
+    as_text,
+    lines_at,
+    lines_with,
+    pieces,
+    places_of,
+)
 from mpbench.knowledge.messages import Form, Message, advice_by_code, index, messages
 from mpbench.layout import Tee, tee_name
 from mpbench.twin.reasons import REASONS
@@ -39,6 +46,7 @@ LOOKS_WRONG = (
 ABOUT_CORES = re.compile(r"rproc|remoteproc|RPROC|\b[mM](?:4|33|0)\b")
 ABOUT_US = re.compile(ABOUT_CORES.pattern + r"|rpmsg|optee|OP-TEE|\bTEE\b|firmware|[EF]/T[AC]|ipcc")
 MAX_SUSPECTS, MAX_LOOKED_AT = 10, 100
+MAX_MATCHES, MAX_CODE = 20_000, 64
 PRINTERS = {"linux", "optee", "ta", "boot"}
 EPISODE = {"rproc-powering-up", "rproc-attaching"}
 
@@ -124,25 +132,37 @@ def explain(text: str) -> list[Explanation]:
     return list(found.explained or found.states)
 
 
-def answer(text: str) -> Answer:
-    """Everything that is known of a log."""
-    alone = ONLY_A_CODE.fullmatch(text.strip())
-    if alone is not None:
-        return Answer((_coded_alone(text.strip(), alone[1]),), (), (), 1)
-    text = without_colours(text)
+def answer(log: str | bytes) -> Answer:
+    """Everything that is known of a log; bytes are read in pieces, so that only their own size counts.
+
+    Of a log with more than MAX_MATCHES known lines the first of them are explained.
+    """
+    if len(log) < MAX_CODE and (alone := ONLY_A_CODE.fullmatch(text := as_text(log).strip())):
+        return Answer((_coded_alone(text, alone[1]),), (), (), 1)
     literals = (*(literal for literal, _ in index().anywhere), "TEE err")
-    lines = lines_with(text, index().by_word, literals)
-    matches = [match for line in lines if (match := matched(line) or _tee_result(line)) is not None]
+    lines = (
+        line
+        for piece in pieces(log)
+        for line in lines_with(piece.text, index().by_word, literals, piece.number)
+    )
+    known = (match for line in lines if (match := matched(line) or _tee_result(line)) is not None)
+    matches = list(islice(known, MAX_MATCHES))
     troubles = tuple(_troubles(matches))
-    suspects = () if troubles else tuple(_suspects(text, {m.line.number for m in matches}))
-    return Answer(troubles, tuple(_states(matches)), suspects, text.count("\n") + 1)
+    suspects = () if troubles else tuple(_suspects(log, {m.line.number for m in matches}))
+    count = log.count("\n") if isinstance(log, str) else log.count(b"\n")
+    return Answer(troubles, tuple(_states(matches)), suspects, count + 1)
 
 
-def _suspects(text: str, known: set[int]) -> Iterator[tuple[int, str]]:
+def _suspects(log: str | bytes, known: set[int]) -> Iterator[tuple[int, str]]:
     """The first lines that look wrong and are not known; those about cores or OP-TEE before others."""
-    lowered = text.lower()
-    places = {p for word in LOOKS_WRONG for p in islice(places_of(lowered, word), MAX_LOOKED_AT)}
-    lines = {line.number: line.text for line in lines_at(text, sorted(places)) if line.number not in known}
+    lines: dict[int, str] = {}
+    for piece in pieces(log):
+        lowered = piece.text.lower()
+        places = {p for word in LOOKS_WRONG for p in islice(places_of(lowered, word), MAX_LOOKED_AT)}
+        found = lines_at(piece.text, sorted(places), piece.number)
+        lines |= {line.number: line.text for line in found if line.number not in known}
+        if len(lines) >= MAX_LOOKED_AT:
+            break
     ranked = sorted((not ABOUT_US.search(line), number, line) for number, line in lines.items())
     return ((number, line) for _, number, line in ranked[:MAX_SUSPECTS])
 

@@ -7,6 +7,7 @@ message may begin, or with a known text. So 10 MiB take a second.
 
 import re
 from collections.abc import Collection, Iterable, Iterator
+from typing import Any
 
 from attrs import frozen
 
@@ -22,6 +23,7 @@ WORDS = re.compile(r"[:\]>][ \t]+(\S+)")
 STARTS = re.compile(r"[:\]>][ \t]+(?=\S)")
 CONSOLE = ("/TC:", "/TA:", "/LD:")
 MAX_STARTS = 12
+PIECE = 4 << 20
 MAX_LINE = 2000
 """Characters of a line that are looked at: a console's garbage has no line ends."""
 
@@ -52,18 +54,47 @@ def without_colours(text: str) -> str:
     return COLOURS.sub("", text) if "\x1b" in text or "\r" in text else text
 
 
-def lines_with(text: str, words: Collection[str], literals: Iterable[str]) -> Iterator[LogLine]:
+@frozen
+class Piece:
+    """Whole lines of a log without colours; number: of its first line."""
+
+    text: str
+    number: int
+
+
+def pieces(log: str | bytes) -> Iterator[Piece]:
+    """A log in pieces of whole lines; a line longer than a piece is cut."""
+    newline: Any = "\n" if isinstance(log, str) else b"\n"
+    start, number = 0, 1
+    while start < len(log):
+        end = start + PIECE
+        if end < len(log):
+            end = log.rfind(newline, start, end) + 1 or end
+        part = log[start:end]
+        yield Piece(without_colours(as_text(part)), number)
+        number += part.count(newline)
+        start = end
+
+
+def as_text(log: str | bytes) -> str:
+    """Bytes that are not text are shown as escapes."""
+    return log if isinstance(log, str) else log.decode(errors="backslashreplace")
+
+
+def lines_with(
+    text: str, words: Collection[str], literals: Iterable[str], first: int = 1
+) -> Iterator[LogLine]:
     """Lines in which a message may begin with one of the words, or that contain one of the literals."""
     places = [found.start(1) for found in WORDS.finditer(text) if found[1] in words]
     places.extend(_first_words(text, words))
     for literal in (*CONSOLE, *literals):
         places.extend(places_of(text, literal))
-    return lines_at(text, sorted(places))
+    return lines_at(text, sorted(places), first)
 
 
-def lines_at(text: str, places: Iterable[int]) -> Iterator[LogLine]:
-    """The lines of ascending places in a text, each once."""
-    number, counted, last = 1, 0, -1
+def lines_at(text: str, places: Iterable[int], first: int = 1) -> Iterator[LogLine]:
+    """The lines of ascending places in a text, each once; first: number of the text's first line."""
+    number, counted, last = first, 0, -1
     for place in places:
         start = text.rfind("\n", 0, place) + 1
         if start == last:
