@@ -38,14 +38,22 @@ def tidy(bench):
 @pytest.mark.parametrize("n", range(6))
 def test_some(bench, n): time.sleep(0.05)
 """
+IN_TEARDOWN = (
+    TESTS.replace("import os, time", "import os, signal, time")
+    .replace(
+        "    time.sleep(0.05)  # a slow",
+        "    if request.node.name == 'test_some[2]': signal.raise_signal(signal.SIGTERM)\n    # a slow",
+    )
+    .replace("def tidy(bench)", "def tidy(bench, request)")
+)
 LINES = 14
 """Lines of the record when the last test starts."""
 DEADLINE_S = 600.0
 
 
-def signalled(place: Place, lines: int, numbers: Sequence[int]) -> tuple[int, str]:
+def signalled(place: Place, lines: int, numbers: Sequence[int], tests: str = TESTS) -> tuple[int, str]:
     """Start a run, send it signals after line `lines` of its record; its exit code and output."""
-    (place.path / "test_played.py").write_text(HEADER + TESTS)
+    (place.path / "test_played.py").write_text(HEADER + tests)
     env = {k: v for k, v in os.environ.items() if not k.startswith(("LG_", "MPBENCH_", "PYTEST_"))}
     env |= {name: str(place.path / name.lower()) for name in ("TRIES", "TIDIED")}
     command = [sys.executable, "-m", "pytest", "-p", "mpbench.plugin", "-p", "no:cacheprovider"]
@@ -88,3 +96,15 @@ def test_signals_at_random_points_end_a_run_once(tmp_path: Path, chance: random.
     assert (code, verdict) in ((0, "PASS"), (3, "INCOMPLETE"), (3, "INVALID")), output
     assert f"verdict {verdict}: " in output
     assert verdict != "PASS" or ends == ["PASS"] * 6, output
+
+
+def test_a_signal_in_a_teardown_waits_for_its_end(tmp_path: Path):
+    """The test keeps its verdict, its teardown is whole, later tests are NOT-RUN."""
+    private = rsa.generate_private_key(65537, 2048)
+    key = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    place = Place(tmp_path, key)
+    code, output = signalled(place, 1, [], IN_TEARDOWN)
+    ends = [line["verdict"] for line in place.lines() if line["kind"] == "test-end"]
+    assert (code, ends) == (3, ["PASS"] * 3 + ["NOT-RUN"] * 3), output
+    assert (place.path / "tidied").read_text().split() == ["started", "ended"] * 3
+    assert "verdict INCOMPLETE: " in output

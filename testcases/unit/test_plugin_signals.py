@@ -71,6 +71,24 @@ def test_a_driver_is_not_left_half_bound():
     assert target.bound
 
 
+@pytest.mark.parametrize("numbers", [[signal.SIGTERM], [signal.SIGHUP, signal.SIGINT, signal.SIGTERM]])
+def test_a_teardown_is_whole_when_the_first_signal_arrives_in_it(numbers):
+    """The first signal waits; outside of a teardown it would have interrupted."""
+    handler, done = signals.SignalHandler(), []
+    handler.install()
+    try:
+        with handler.teardown():
+            for number in numbers:
+                signal.raise_signal(number)
+            done.append("teardown")
+        with pytest.raises(KeyboardInterrupt, match=f"{numbers[0].name} was received"):
+            handler.interrupt(handler.waiting)
+    finally:
+        handler.restore()
+    assert done == ["teardown"]
+    assert handler.over
+
+
 def test_labgrid_has_the_functions_that_are_not_interrupted():
     """Their names in this version of labgrid."""
     names = {getattr(labgrid.Target, name.partition(".")[2]).__qualname__ for name in signals.WHOLE}

@@ -21,14 +21,18 @@ WHOLE = ("Target.bind_driver", "Target.bind_resource")
 """Functions of labgrid that are not interrupted: what is half bound ends its cleanup in a traceback."""
 LATER_S = 0.01
 TERMINAL = "/dev/tty"
-SHUTTING_DOWN = b"\nmpbench: already shutting down; waiting for teardown\n"
+SHUTTING_DOWN = b"\nmpbench: shutting down; waiting for teardown\n"
 
 
 @define
 class SignalHandler:
-    """Handler of the signals. over: only teardown is left, which is not interrupted."""
+    """Handler of the signals. over: only teardown is left, which is not interrupted; in_teardown: of a test,
+    after which a signal that arrives in it counts; waiting: that signal, 0 for none.
+    """
 
     over: bool = False
+    in_teardown: bool = False
+    waiting: int = 0
     _before: dict[int, Any] = field(factory=dict)
 
     def install(self) -> None:
@@ -44,7 +48,8 @@ class SignalHandler:
             signal.signal(number, handler)
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        if self.over:
+        if self.over or self.in_teardown:
+            self.waiting = self.waiting or number
             with contextlib.suppress(OSError), open(TERMINAL, "wb") as terminal:  # pytest has captured stderr
                 terminal.write(SHUTTING_DOWN)
             return
@@ -53,8 +58,21 @@ class SignalHandler:
                 threading.Timer(LATER_S, os.kill, (os.getpid(), number)).start()
                 return
             frame = frame.f_back
+        self.interrupt(number)
+
+    def interrupt(self, number: int) -> None:
+        """End the run as Ctrl-C does."""
         self.over = True
         raise KeyboardInterrupt(f"{signal.Signals(number).name} was received")
+
+    @contextlib.contextmanager
+    def teardown(self) -> Generator[None, None, None]:
+        """A test's teardown: a first signal that arrives in it interrupts after that test."""
+        self.in_teardown = True
+        try:
+            yield
+        finally:
+            self.in_teardown = False
 
 
 HANDLER = pytest.StashKey[SignalHandler]()
@@ -78,6 +96,23 @@ def pytest_keyboard_interrupt(excinfo: pytest.ExceptionInfo[BaseException]) -> N
             entry.tb_next = entry.tb_next.tb_next
         else:
             entry = entry.tb_next
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
+    """Whole, whenever the signal arrives; the outermost wrapper of all."""
+    with item.config.stash[HANDLER].teardown():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """A signal that waited for the teardown ends the run now."""
+    result = yield
+    handler = item.config.stash[HANDLER]
+    if handler.waiting and not handler.over:
+        handler.interrupt(handler.waiting)
+    return result
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
