@@ -23,6 +23,8 @@ from testcases.suite.stages import BESIDE, Result, Stage, checks, result_of, sta
 WAIT_S = 60.0
 """While only the second lane runs, a line is printed in this time."""
 INTERRUPTED = 130
+MAX_WORDS = 12
+"""Of a longer command that many words are printed."""
 
 
 @define
@@ -76,7 +78,8 @@ class Suite:
         if junit:
             junit.unlink(missing_ok=True)
         words = words_of(stage, junit, kept)
-        typed = " ".join(["pytest", *stage.command] if stage.pytest else stage.command)
+        shown = [*stage.command[:MAX_WORDS], *(["..."] if len(stage.command) > MAX_WORDS else [])]
+        typed = " ".join(["pytest", *shown] if stage.pytest else shown)
         self._say(f"{stage.name}: {typed}" + (" (beside; its output follows)" if kept else ""))
         log, began_s = self.out / f"{stage.name.replace(' ', '-')}.log", time.monotonic()
         with log.open("wb") if kept else contextlib.nullcontext() as output:

@@ -192,8 +192,9 @@ def test_every_command_with_a_public_key_takes_one_that_others_may_read(desk, ca
 
 
 NO_PROFILE = (
-    "mpbench: error: which board? give its profile, --profile NAME|FILE or MPBENCH_PROFILE: openstlinux, "
-    "openstlinux-mp25-dk, optee-4.10, optee-4.10-32, optee-4.10-mp15, virtual-mp15, virtual-mp25\n"
+    "mpbench: error: which board? give its profile, --profile NAME|FILE or MPBENCH_PROFILE: linux-mp15, "
+    "openstlinux, openstlinux-mp25-dk, optee-4.10, optee-4.10-32, optee-4.10-mp15, "
+    "virtual-mp15, virtual-mp25\n"
 )
 
 

@@ -304,6 +304,15 @@ def test_a_green_run_has_nothing_to_explain(tmp_path, capsys):
     assert "every test of" in capsys.readouterr().err
 
 
+def test_what_a_log_names_cannot_control_the_terminal(capsys):
+    """A core's name with an escape sequence, which the context repeats."""
+    log = "remoteproc remoteproc0: powering up m\x9b33\nE/TC:0 0 stm32_iac_itr:167 IAC exception ID: 92"
+    assert main(["explain", log]) == 0
+    out = capsys.readouterr().out
+    assert "the m\\x9b33 was started before" in out
+    assert "\x9b" not in out
+
+
 def test_a_long_log_is_read_in_pieces(monkeypatch):
     """As bytes and as text, with the numbers of the lines of the whole; a line longer than a piece is cut."""
     monkeypatch.setattr("mpbench.knowledge.log_lines.PIECE", 200)

@@ -163,6 +163,7 @@ def test_a_board_that_still_boots_is_waited_for(tmp_path, monkeypatch, capsys):
     )
 
 
+@pytest.mark.slow
 def test_a_server_that_resets_the_connection_is_one_line(tmp_path):
     """As the port of a virtual board that boots; a traceback of paramiko is no answer."""
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -201,6 +201,7 @@ def many_headers(number: int) -> bytes:
     return Elf([Segment(BASE + 16 * i) for i in range(number)], sections=False).build()
 
 
+@pytest.mark.slow
 def test_inspect_refuses_what_it_cannot_list():
     """The count and the bound are named, whichever of them is too large; none of it is shown in part."""
     last = inspect(sign([many_headers(MAX_ENTRIES)], key()), "fw")["images"][0]["segments"]

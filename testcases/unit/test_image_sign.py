@@ -2,6 +2,7 @@
 """Signed images: layout, keys, errors, warnings, stripping, files."""
 
 import getpass
+import os
 from typing import Any
 
 import pytest
@@ -171,6 +172,7 @@ def test_op_tees_public_default_key_is_known():
 def test_a_pass_phrase_comes_from_a_file_or_the_environment(tmp_path, monkeypatch, file, variable, phrase):
     """The first line of the file, or the variable; never the command line."""
     (tmp_path / "f").write_text("in a file\nand more\n")
+    (tmp_path / "f").chmod(0o600)
     monkeypatch.setenv("PHRASE", "in the air")
     path = write_key(tmp_path / "k.pem", key(), phrase)
     opened = files.open_key(path, tmp_path / file if file else None, variable)
@@ -199,11 +201,29 @@ def test_without_a_terminal_nobody_is_asked(tmp_path, monkeypatch, trouble):
 
 def test_an_empty_or_missing_pass_phrase_is_an_error(tmp_path):
     """An empty file and an unset variable are named."""
-    (tmp_path / "empty").write_text("")
+    (tmp_path / "empty").touch(mode=0o600)
     with pytest.raises(UsageError, match="no pass phrase in it"):
         files.passphrase(tmp_path / "empty", None)
+    (tmp_path / "open").write_text("phrase\n")
+    (tmp_path / "open").chmod(0o644)
+    with pytest.raises(
+        UsageError, match=r"pass phrase file .*/open: mode 0644 lets others read it; run `chmod"
+    ):
+        files.passphrase(tmp_path / "open", None)
     with pytest.raises(UsageError, match="NOT_SET is not set"):
         files.passphrase(None, "NOT_SET")
+
+
+def test_a_pass_phrase_that_is_no_utf_8_is_taken_as_its_bytes(tmp_path, monkeypatch):
+    """From a file, from the environment and from the terminal."""
+    phrase = b"caf\xe9"
+    path = write_key(tmp_path / "k.pem", key(), phrase)
+    (tmp_path / "phrase").write_bytes(phrase + b"\n")
+    (tmp_path / "phrase").chmod(0o600)
+    monkeypatch.setitem(os.environ, "PHRASE", os.fsdecode(phrase))
+    monkeypatch.setattr(getpass, "getpass", lambda _prompt: os.fsdecode(phrase))
+    for file, env in ((tmp_path / "phrase", None), (None, "PHRASE"), (None, None)):
+        assert files.open_key(path, file, env).public_key() == key().public_key()
 
 
 # -------------------------------------------------------------------------------------------- advice

@@ -433,6 +433,7 @@ def test_a_place_is_released_after_its_pytest_whatever_happens(make):
     assert ended == [[]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signal_name", ["SIGTERM", "SIGHUP"])
 def test_a_signal_ends_a_night_after_its_teardown(make, signal_name):
     """A terminal that is closed ends a night as SIGTERM does."""

@@ -142,6 +142,7 @@ def test_a_missing_plan_is_one_line(tmp_path):
         load(tmp_path / "none.yaml")
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.text(max_size=200))
 def test_any_text_is_a_plan_or_refused(tmp_path_factory, text):

@@ -100,6 +100,7 @@ def test_every_line_says_which_run_board_and_boot_it_is_about(record):
         assert line.head == LineHead(VERSION, number, utc, 42, "r1", "SN1", "b-1", "7")
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_byte_leaves_complete_lines(record):
     """However far the last write got, the lines before it are read and the stump is named."""
     ended(record)

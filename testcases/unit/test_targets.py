@@ -53,7 +53,7 @@ def test_a_target_names_what_exists(path: Path):
     assert names_of(path, "drivers") <= set(target_factory.drivers)
     assert names_of(path, "resources") <= set(target_factory.resources)
     assert {core.name for core in profile_of(config).cores} == features & CORES
-    assert set(config.get_option("bench_limits_ms")) <= {interval.name for interval in INTERVALS}
+    assert set(config.get_option("bench_limits_ms", {})) <= {interval.name for interval in INTERVALS}
 
 
 @pytest.mark.parametrize("path", BOARDS, ids=lambda p: p.stem)

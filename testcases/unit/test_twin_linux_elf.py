@@ -148,6 +148,7 @@ def test_predict_refuses_a_tees_options(tmp_path, capsys):
     assert "profile linux-mp15: --state and --map are for a TEE" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_signed_case_is_not_run_where_linux_manages(tmp_path):
     """A test that needs a signature is skipped with the reason, without a key."""
     (tmp_path / "conftest.py").write_text(

@@ -20,6 +20,7 @@ def cache(tmp_path, monkeypatch):
     """A cache of this test only, a clock that stands, and a build that reports a hundred times a second."""
     monkeypatch.setenv("MPBENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(steps, "TICK_S", 0.01)
+    monkeypatch.setattr(fetch, "FETCHED", [])  # of other tests in this process
     monkeypatch.setattr(steps, "clock_s", lambda: 7.0)
     return tmp_path / "cache"
 

@@ -63,7 +63,7 @@ def _explain(args: argparse.Namespace) -> int:
         if prediction is not None:
             outcome, profile, core = prediction
             lines += _image_lines(outcome, board_line(args, profile, core))
-        print("\n".join(map(printable, lines)))
+        print("\n".join(lines))
     return 0
 
 
@@ -171,19 +171,22 @@ def _image_json(outcome: "Outcome", profile: "Profile", core: "Core") -> dict[st
 
 def _image_lines(outcome: "Outcome", board: str) -> list[str]:
     on = f"  on {board}"
-    return [f"this image: {colour.verdict(verdict(outcome))}, {outcome.reason.name}: {outcome.detail}", on]
+    return [
+        f"this image: {colour.verdict(verdict(outcome))}, {outcome.reason.name}: {printable(outcome.detail)}",
+        on,
+    ]
 
 
 def explained(one: "Explanation", *, numbered: bool = False) -> list[str]:
     """An explanation for a person, without the control characters of a device's output."""
-    causes = [f"  cause: {cause}" for cause in one.causes]
-    steps = [f"  try:   {step}" for step in one.advice]
+    causes = [f"  cause: {printable(cause)}" for cause in one.causes]
+    steps = [f"  try:   {printable(step)}" for step in one.advice]
     parts = (steps, causes) if len(causes) > MANY_CAUSES else (causes, steps)
     where = f"line {one.number}: " if numbered and one.number else ""
     times = f"  ({one.times} times)" if one.times > 1 else ""
     proof = [f"  proof: {one.prove}"] if one.prove else []
     first = colour.paint(f"{where}{printable(one.line)}{times}", "bold")
-    return [first, f"  means: {one.meaning}", *parts[0], *parts[1], *proof, *_consequences(one)]
+    return [first, f"  means: {printable(one.meaning)}", *parts[0], *parts[1], *proof, *_consequences(one)]
 
 
 def _consequences(one: "Explanation") -> Iterator[str]:

@@ -7,7 +7,7 @@ import warnings
 from pathlib import Path
 
 from mpbench.core.errors import UsageError
-from mpbench.core.files import read_bounded
+from mpbench.core.files import check_private, read_bounded
 from mpbench.core.secrets import learn
 from mpbench.image.keys import PassphraseNeeded, PrivateKey, Signer, load_private_key
 from mpbench.image.token_key import SCHEME, TokenKey, parse_uri
@@ -44,7 +44,7 @@ def asked(path: Path | str, what: str = "Pass phrase") -> bytes:
     with warnings.catch_warnings():
         warnings.simplefilter("error", getpass.GetPassWarning)
         try:
-            return getpass.getpass(f"{what} of {path}: ").encode()
+            return os.fsencode(getpass.getpass(f"{what} of {path}: "))
         except (getpass.GetPassWarning, EOFError) as error:
             give = "give --passphrase-file (/dev/stdin for a pipe) or --passphrase-env"
             why = "the key is encrypted" if what == "Pass phrase" else "the token wants its PIN"
@@ -52,8 +52,13 @@ def asked(path: Path | str, what: str = "Pass phrase") -> bytes:
 
 
 def passphrase(file: Path | None, env: str | None) -> bytes | None:
-    """The pass phrase in a file's first line or an environment variable; None when neither is named."""
+    """The pass phrase in a file's first line or an environment variable; None when neither is named.
+
+    Bytes, of whatever encoding the key was made with. UsageError: none there, or a file that others may read.
+    """
     if file is not None:
+        if file.is_file():  # a pipe has the modes of its maker
+            check_private(file, what="pass phrase file")
         lines = read_bounded(file).splitlines()
         if not lines:
             raise UsageError(f"{file}: no pass phrase in it")
@@ -62,4 +67,4 @@ def passphrase(file: Path | None, env: str | None) -> bytes | None:
         return None
     if env not in os.environ:
         raise UsageError(f"environment variable {env} is not set; it should hold the pass phrase")
-    return os.environ[env].encode()
+    return os.fsencode(os.environ[env])
