@@ -205,7 +205,8 @@ def campaign(first: int, cases: int, jobs: int) -> Tally:
                         running[to] = (process, at, end, time.monotonic())
                         continue
                 except EOFError:
-                    result = Result("?", at, None, "the worker has died")
+                    process.join()  # its exit code tells a signal from an exception
+                    result = Result("?", at, None, f"the worker has died: {process.exitcode}")
             elif time.monotonic() - since > HANG_S:
                 process.kill()
                 result = Result("?", at, None, f"no answer for {HANG_S} s")

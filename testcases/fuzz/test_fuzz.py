@@ -95,7 +95,10 @@ def test_a_worker_that_dies_or_hangs_is_a_violation_and_is_replaced(monkeypatch)
     monkeypatch.setattr(fuzz, "HANG_S", 15)
     tally = campaign(0, 8, jobs=1)
     assert tally.cases == 8
-    assert [(r.seed, r.wrong) for r in tally.wrong] == [(3, "the worker has died"), (5, "no answer for 15 s")]
+    assert [(r.seed, r.wrong) for r in tally.wrong] == [
+        (3, "the worker has died: 9"),
+        (5, "no answer for 15 s"),
+    ]
     assert summary(tally, 1.0)[-1] == "8 cases in 1 s, 2 violations"
 
 
