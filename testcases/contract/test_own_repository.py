@@ -57,7 +57,7 @@ def test_the_example_runs_as_it_is(wheel_env: WheelEnvironment, repository: Path
     page = (run / "index.html").read_text()
     tested = re.sub(r"<[^>]*>", " ", page.split("What was tested</h2>")[1].split("<h2")[0])
     elf = (repository / "firmware" / "build" / "counter.elf").read_bytes()
-    assert f"sha256 {hashlib.sha256(elf).hexdigest()}" in tested
+    assert hashlib.sha256(elf).hexdigest() in tested
     assert f"pump {git(repository, 'rev-parse', '--short=12', 'HEAD')}" in tested
     assert "count rate" in page
     assert git(repository, "status", "--porcelain") == ""

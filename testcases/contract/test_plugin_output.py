@@ -26,7 +26,7 @@ def place(tmp_path: Path, key: bytes) -> Place:
 def test_fixtures_without_tests_are_no_verdict(place):
     """--setup-only sets fixtures up on the board, and judges nothing: NOT-RUN, exit code 5."""
     done = place.run("def test_one(bench): pass\n", "--lg-env=played.yaml", "--setup-only")
-    assert (done.returncode, "\nverdict NOT-RUN: 1 NOT-RUN\n" in done.stdout) == (5, True)
+    assert (done.returncode, "\nverdict NOT-RUN: 1 NOT-RUN\n" in done.stdout) == (5, True), done.stdout
 
 
 SEVEN = """

@@ -200,7 +200,7 @@ def test_other_plug_ins_that_are_only_installed_change_nothing(place):
     assert (done.returncode, outlets(place)) == (0, ("PASS", "PASS", "green")), done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("name", ["skipping", "labgrid", "terminal"])
+@pytest.mark.parametrize("name", ["skipping", "labgrid", "terminal", "junitxml"])
 def test_a_plug_in_that_is_needed_is_missed_in_one_line(place, name):
     """-p no:NAME in somebody's set-up: exit code 2."""
     done = place.run(ONE, "-p", f"no:{name}", LG_ENV="played.yaml")
@@ -218,7 +218,7 @@ def test_a_part_of_the_bench_is_missed_in_one_line(place, name):
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("name", ["cacheprovider", "capture", "logging", "junitxml", "warnings"])
+@pytest.mark.parametrize("name", ["cacheprovider", "capture", "logging", "warnings"])
 def test_a_plug_in_that_is_not_needed_may_be_off(place, name):
     """The run is judged and recorded without it."""
     done = place.run(ONE, "-p", f"no:{name}", "--lg-env=played.yaml")

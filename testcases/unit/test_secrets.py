@@ -112,8 +112,8 @@ def test_what_was_learnt_is_hidden_everywhere():
     learn_arguments(["--api-key=c4-equals", "--token", "c4-following", "relay_token=c4-named", "x"])
     learn_arguments(["--note=lab_token=c4-nested", "--user-token"])
     text = f"{CANARY} u:short@h c4-equals c4-following c4-named c4-nested"
-    assert redact(text) == "*** ***h *** *** *** ***"
-    assert redact_all({"x": [text]})["x"] == ["*** ***h *** *** *** ***"]
+    assert redact(text) == "*** ***@h *** *** *** ***"
+    assert redact_all({"x": [text]})["x"] == ["*** ***@h *** *** *** ***"]
     forget()
     assert redact(text) == text
 

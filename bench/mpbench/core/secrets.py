@@ -102,7 +102,7 @@ def redact(text: str, secrets: frozenset[str] = frozenset()) -> str:
     """`text` with secrets, learnt or given, and the user part of every URL replaced by `***`."""
     for secret in sorted(_learnt | secrets, key=len, reverse=True):
         if secret in text:
-            text = text.replace(secret, HIDDEN)
+            text = text.replace(secret, f"{HIDDEN}@" if secret.endswith("@") else HIDDEN)  # of a URL
     return _USER_PART.sub(f"{HIDDEN}@", text) if "://" in text else text
 
 

@@ -51,6 +51,9 @@ KEPT_BYTES = 256 << 10
 """Of a console of a board that can't be used."""
 
 
+SETUP_ONLY = PhaseVerdict(Verdict.NOT_RUN, "--setup-only: its fixtures were set up, it was not called")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Record start and end of a board test, whatever happens between."""
@@ -65,6 +68,8 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         state.phases.append(of_exception(e, "call"))
         raise
     finally:
+        if not state.phases and item.config.getoption("setuponly", False):
+            state.phases = [SETUP_ONLY]
         with recording(state):
             state.end(item)
 

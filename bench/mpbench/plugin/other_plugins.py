@@ -12,7 +12,7 @@ import pytest
 
 from mpbench.core.errors import UsageError
 
-NEEDED = ("labgrid", "main", "mark", "python", "fixtures", "runner", "skipping", "terminal")
+NEEDED = ("labgrid", "main", "mark", "python", "fixtures", "runner", "skipping", "terminal", "junitxml")
 """Plug-ins of pytest and labgrid without which tests run unchecked, or not at all."""
 
 XDIST = (
