@@ -24,8 +24,8 @@ from mpbench.harness.run_state import RUN, RunState, id_of, is_board_test, of
 from mpbench.plugin import other_plugins, progress, target_file
 from mpbench.plugin.scope import SCOPE, Scope, neighbours
 
-OWN = frozenset(TESTCASES / name for name in ("unit", "contract", "peer", "performance", "faults", "virtual"))
-"""The bench's own tests: with a board they are collected only if they are named."""
+OWN = frozenset(path for path in TESTCASES.glob("*") if path.is_dir())
+"""The bench's own tests, beside the board cases: with a board they are collected only if they are named."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
