@@ -24,8 +24,8 @@ def profiles(prefix: str, **more: Any) -> list[str]:
 
 def cores(parsed_args: argparse.Namespace, **_: Any) -> list[str]:
     """Names of the cores: of the profile that was given, else of all."""
-    given = getattr(parsed_args, "profile", None)
-    found = [load_profile(name) for name in ([given] if given else profile_names())]
+    given = getattr(parsed_args, "profile", None) or profile_names()
+    found = [load_profile(name) for name in ([given] if isinstance(given, str) else given)]
     return sorted({core.name for profile in found for core in profile.cores})
 
 

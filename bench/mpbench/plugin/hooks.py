@@ -65,7 +65,8 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     try:
         return (yield)
     except (KeyboardInterrupt, pytest.exit.Exception) as e:
-        state.phases.append(of_exception(e, "call"))
+        if not state.misconfigured:  # else the phase that ended the run has its verdict
+            state.phases.append(of_exception(e, "call"))
         raise
     finally:
         if not state.phases and item.config.getoption("setuponly", False):
@@ -126,7 +127,9 @@ def _make_targets(config: pytest.Config) -> None:
             for name in env.config.get_targets():
                 learn_resources(env.get_target(name))
     except UsageError as e:
-        of(config).phases.append(PhaseVerdict(Verdict.ERROR, str(e)))
+        state = of(config)
+        state.misconfigured = True
+        state.phases.append(PhaseVerdict(Verdict.ERROR, str(e)))
         pytest.exit(str(e), USAGE)
 
 
