@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-from mpbench.commands.explain import printable
 from mpbench.commands.main import main
 from mpbench.core import colour
+from mpbench.core.sanitize import printable
 from mpbench.image import faults
 from mpbench.image.command import of_script
 from mpbench.image.fields import fields

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from mpbench.commands.predict import add_board, board_json, board_line, board_of, verdict
 from mpbench.core import colour
 from mpbench.core.errors import UsageError
+from mpbench.core.sanitize import printable
 
 if TYPE_CHECKING:
     from mpbench.knowledge.explain import Answer, Explanation
@@ -216,8 +217,3 @@ def narrowed(one: "Explanation", outcome: "Outcome") -> "Explanation":
         none = "none found in this image: it should be accepted"
         return evolve(one, causes=(none,), advice=(COMPARE, *one.advice))
     return one
-
-
-def printable(text: str) -> str:
-    """Text with control characters as escapes."""
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)

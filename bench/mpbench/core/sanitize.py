@@ -26,6 +26,11 @@ def one_line(text: str) -> str:
     return visible(text).replace("\n", "␊")
 
 
+def printable(text: str) -> str:
+    """`text` with control characters as escapes, `\\xNN`: for messages that are searched or pasted."""
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+
+
 def decoded(data: bytes) -> str:
     """Device bytes as visible text: UTF-8, and `\\xNN` for what is none; CR LF is a line end."""
     return visible(_LINE_END.sub("\n", data.decode("utf-8", "backslashreplace")))

@@ -36,7 +36,7 @@ from attrs import field, frozen
 
 from mpbench.board.session.errnos import errno_name
 from mpbench.core.errors import InfrastructureError, UsageError
-from mpbench.core.sanitize import decoded
+from mpbench.core.sanitize import decoded, printable
 
 GROUP = "read -r s </proc/$$/stat; set -- ${s##*) }; "
 """Puts the shell's process group into $3. Ref: proc_pid_stat(5), field 5"""
@@ -135,8 +135,7 @@ class Reply:
 
 def one_line(text: object, limit: int = 300) -> str:
     """`text` on one line without control characters, cut to `limit` characters."""
-    line = " ".join(str(text).split())
-    shown = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in line)
+    shown = printable(" ".join(str(text).split()))
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"
 
 
