@@ -14,7 +14,14 @@ from mpbench import layout
 from mpbench.image.keys import PublicKey, is_default_key
 from mpbench.image.sections import sections
 from mpbench.image.sign import program_headers
-from mpbench.image.table_advice import LoadableMemory, overlaps, table_warnings, vector_warnings
+from mpbench.image.table_advice import (
+    LoadableMemory,
+    LoadedSegment,
+    loaded,
+    overlaps,
+    table_warnings,
+    vector_warnings,
+)
 
 SEGMENTS_IN_4_KIB = 24
 """Program headers that fit the TA's default heap of 4 KiB (measured on the virtual board)."""
@@ -52,9 +59,12 @@ def warnings(
             "(CFG_REMOTEPROC_TA_HEAP_SIZE)"
         )
     lines += resource_tables(elfs, names)
+    segments: Sequence[LoadedSegment] = ()
     for elf, name in named:
-        lines += shortened(list(table_warnings(elf, name, memory))) + shortened(list(overlaps(elf, name)))
-    return lines + list(vector_warnings(elfs[-1], names[-1], memory, plat_tlvs or {}))
+        segments = loaded(elf)
+        lines += shortened(list(table_warnings(elf, name, segments, memory)))
+        lines += shortened(list(overlaps(segments, name)))
+    return lines + list(vector_warnings(segments, names[-1], memory, plat_tlvs or {}))
 
 
 def shortened(lines: list[str]) -> list[str]:
@@ -86,7 +96,7 @@ def outside(name: str, head: tuple[int, ...], memory: Sequence[LoadableMemory]) 
     size = max(filesz, memsz)
     if kind != layout.PT_LOAD or not memory or not size:
         return []
-    if any(m.da <= paddr and paddr + size <= m.da + m.size for m in memory):
+    if any(m.holds(paddr, size) for m in memory):
         return []
     known = ", ".join(f"{m.name} {m.da:#x}..{m.da + m.size:#x}" for m in memory)
     return [f"{name}: segment {paddr:#x}..{paddr + size:#x} is outside the core's memory ({known})"]

@@ -73,7 +73,11 @@ def as_text(report: Report) -> str:
 
 
 def _segment_text(row: Report) -> str:
-    virtual = f" (p_vaddr {row['p_vaddr']:#010x})" if row["p_vaddr"] != row["p_paddr"] else ""
     cut = "" if row["complete"] else ", ENDS AFTER THE FILE'S END"
-    sizes = f"{row['p_filesz']:#x} bytes of {row['p_memsz']:#x}"
-    return f"  {row['p_type']} at {row['p_paddr']:#010x}{virtual}, {sizes}, sha256 {row['sha256'][:16]}{cut}"
+    return f"  {row['p_type']} {place_text(row)}, sha256 {row['sha256'][:16]}{cut}"
+
+
+def place_text(row: Report) -> str:
+    """Addresses and sizes of a program header, for a person."""
+    virtual = f" (p_vaddr {row['p_vaddr']:#010x})" if row["p_vaddr"] != row["p_paddr"] else ""
+    return f"at {row['p_paddr']:#010x}{virtual}, {row['p_filesz']:#x} bytes of {row['p_memsz']:#x}"

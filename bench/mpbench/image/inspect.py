@@ -13,6 +13,7 @@ from mpbench import layout
 from mpbench.core.errors import UsageError
 from mpbench.image.bounds import MAX_ENTRIES, refuse_overlaps
 from mpbench.image.default_key import default_key
+from mpbench.image.elf_report import place_text
 from mpbench.image.fields import (
     ImageField,
     fields,
@@ -287,10 +288,8 @@ def _segment_text(row: Report) -> str:
     if row["hash"] in (row["signed_hash"], row.get("encrypted_hash")):
         fits = "hash matches"
     fits += f", encrypted, IV {row['iv']}" if "iv" in row else ""
-    sizes = f"{row['p_filesz']:#x} bytes of {row['p_memsz']:#x}"
-    virtual = f" (p_vaddr {row['p_vaddr']:#010x})" if row["p_vaddr"] != row["p_paddr"] else ""
     return (
-        f"  type {row['p_type']:#x} at {row['p_paddr']:#010x}{virtual}, {sizes}, "
+        f"  type {row['p_type']:#x} {place_text(row)}, "
         f"offset {row['p_offset']:#x}, sha256 {row['hash'][:16]}, {fits}"
     )
 

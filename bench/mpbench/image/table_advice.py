@@ -41,7 +41,9 @@ class LoadedSegment:
     data: memoryview
 
 
-def table_warnings(elf: bytes, name: str, memory: Sequence[LoadableMemory]) -> Iterator[str]:
+def table_warnings(
+    elf: bytes, name: str, segments: Sequence[LoadedSegment], memory: Sequence[LoadableMemory]
+) -> Iterator[str]:
     """About the resource table and the buffers that it names."""
     found = next((row for section, row in sections(elf) if section == layout.RESOURCE_SECTION), None)
     if found is None:
@@ -52,7 +54,7 @@ def table_warnings(elf: bytes, name: str, memory: Sequence[LoadableMemory]) -> I
             f"{name}: .resource_table is zeros: OP-TEE refuses it (`Unsupported firmware version 0`), "
             "Linux' loader too (`unsupported fw ver: 0`); initialise it, in a section that is loaded"
         )
-    for segment in loaded(elf):
+    for segment in segments:
         if segment.vaddr <= da < segment.vaddr + segment.memsz and segment.vaddr != segment.paddr:
             yield (
                 f"{name}: .resource_table is linked at {da:#x} and loaded at "
@@ -90,9 +92,9 @@ def _vring_bytes(num: int, align: int) -> int:
     return -(-first // max(align, 1)) * max(align, 1) + 2 * 3 + 8 * num
 
 
-def overlaps(elf: bytes, name: str) -> Iterator[str]:
+def overlaps(segments: Sequence[LoadedSegment], name: str) -> Iterator[str]:
     """PT_LOADs that are loaded over one another."""
-    found = sorted((s for s in loaded(elf) if s.memsz), key=lambda s: s.paddr)
+    found = sorted((s for s in segments if s.memsz), key=lambda s: s.paddr)
     for one, other in pairwise(found):
         if one.paddr + one.memsz > other.paddr:
             yield (
@@ -102,14 +104,17 @@ def overlaps(elf: bytes, name: str) -> Iterator[str]:
 
 
 def vector_warnings(
-    elf: bytes, name: str, memory: Sequence[LoadableMemory], plat_tlvs: Mapping[int, bytes]
+    segments: Sequence[LoadedSegment],
+    name: str,
+    memory: Sequence[LoadableMemory],
+    plat_tlvs: Mapping[int, bytes],
 ) -> Iterator[str]:
     """About the vector table at BOOTADDR, if there is a BOOTADDR."""
     given = plat_tlvs.get(int(Tlv.BOOTADDR))
     if given is None or len(given) != 4:
         return
     at = int.from_bytes(given, "little")
-    found = next((s for s in loaded(elf) if s.paddr <= at and at + 8 <= s.paddr + len(s.data)), None)
+    found = next((s for s in segments if s.paddr <= at and at + 8 <= s.paddr + len(s.data)), None)
     if found is None:
         yield (
             f"{name}: BOOTADDR {at:#x} is in no segment of the file: the core takes its vectors there, "
@@ -119,7 +124,7 @@ def vector_warnings(
     stack, reset = struct.unpack_from("<2I", found.data, at - found.paddr)
     if memory and not any(m.da < stack <= m.da + m.size for m in memory):
         yield f"{name}: initial stack pointer {stack:#x} at BOOTADDR is outside the core's memory: it faults"
-    code = any(s.vaddr <= reset - 1 < s.vaddr + s.memsz for s in loaded(elf))
+    code = any(s.vaddr <= reset - 1 < s.vaddr + s.memsz for s in segments)
     if not reset & 1 or not code:
         why = "is no Thumb address" if not reset & 1 else "is in no segment"
         yield f"{name}: reset vector {reset:#x} at BOOTADDR {why}: the core locks up at once"
