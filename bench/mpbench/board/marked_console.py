@@ -30,7 +30,7 @@ MARKER_S = 5.0
 """A marker takes milliseconds; a terminal server that needs longer than this is away."""
 CALL_S = 20.0
 BURST = 40
-"""Markers of sound(): about 3 kB, a quarter of a second at 115200 baud."""
+"""Markers of check_quality(): about 3 kB, a quarter of a second at 115200 baud."""
 
 
 class Recorder(Protocol):

@@ -28,20 +28,8 @@ ONLY_A_CODE = re.compile(r"(?:0x)?([fF]{4}[0-9a-fA-F]{4}|[fF]010000[0-9a-fA-F])"
 TEE_ERR = re.compile(r"TEE err: *(?:0x)?([0-9a-fA-F]{8})\b")
 NOT_OURS = "{} went to another driver ({}): this line is not about the cores' firmware"
 LOOKS_WRONG = (
-    *(
-        "error",
-        "fail",
-        "unable",
-        "cannot",
-        "can't",
-        "panic",
-        "abort",
-        "denied",
-        "refused",
-        "timed out",
-        "timeout",
-    ),
-    *("e/tc", "e/ta", "bug:", "oops", "corrupt", "invalid", "not found"),
+    *("error", "fail", "unable", "cannot", "can't", "panic", "abort", "denied", "refused", "timed out"),
+    *("timeout", "e/tc", "e/ta", "bug:", "oops", "corrupt", "invalid", "not found"),
 )
 ABOUT_CORES = re.compile(r"rproc|remoteproc|RPROC|\b[mM](?:4|33|0)\b")
 ABOUT_US = re.compile(ABOUT_CORES.pattern + r"|rpmsg|optee|OP-TEE|\bTEE\b|firmware|[EF]/T[AC]|ipcc")
@@ -173,7 +161,7 @@ def _tee_result(line: LogLine) -> Match | None:
         return None
     if ABOUT_CORES.search(line.text):
         return Match(line, next(m for m in messages() if m.id == "tee-invoke"), (found[1],))
-    code = f"{tee_name(int(found[1], 16))} ({int(found[1], 16):#010x})"
+    code = _named(int(found[1], 16))
     whose = line.text[line.start :].split(":", 1)[0].strip()[:40]
     return Match(line, Message("tee-other", "linux", "", (), "", "error", NOT_OURS.format(code, whose)), ())
 
@@ -272,7 +260,7 @@ def _of_reasons(one: Explanation, names: tuple[str, ...]) -> Explanation:
     code = reasons[0].code or 0
     return evolve(
         one,
-        meaning=f"{tee_name(code)} ({code:#010x}), check {reasons[0].check}",
+        meaning=f"{_named(code)}, check {reasons[0].check}",
         causes=tuple(r.text for r in reasons),
         advice=_advice(code),
     )
@@ -285,7 +273,7 @@ def _coded(one: Explanation, code: int) -> Explanation:
         same = [r for r in same if r.name not in NOT_OF_A_LOAD] or same
     return evolve(
         one,
-        meaning=f"{tee_name(code)} ({code:#010x})",
+        meaning=_named(code),
         causes=tuple(f"{r.text} ({r.name})" for r in same),
         advice=(*_advice(code), *one.advice),
     )
@@ -293,6 +281,10 @@ def _coded(one: Explanation, code: int) -> Explanation:
 
 def _coded_alone(line: str, digits: str) -> Explanation:
     return _coded(Explanation(line, "", id="tee-code"), int(digits, 16))
+
+
+def _named(code: int) -> str:
+    return f"{tee_name(code)} ({code:#010x})"
 
 
 def _advice(code: int) -> tuple[str, ...]:
