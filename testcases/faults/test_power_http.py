@@ -163,6 +163,25 @@ def test_61_a_rogue_power_port_is_bounded(rogue: Answer, chance: random.Random):
             time.sleep(0.01)
 
 
+def test_61_the_deadline_of_an_order_is_its_own():
+    """What a test asks labgrid's driver itself later, at its own pace, is not bounded by an earlier order."""
+    answers = iter([reply(b"1"), hesitant])
+
+    def in_turn(connection: socket.socket, ended: threading.Event) -> None:
+        next(answers)(connection, ended)
+
+    with serving(in_turn) as server:
+        driver = switch_at(f"http://127.0.0.1:{server.port}/{{index}}")
+        power.switch(driver, "on", ORDER_S)
+        assert driver.get() is True
+
+
+def hesitant(connection: socket.socket, ended: threading.Event) -> None:
+    """An answer that is later than the deadline of the order before."""
+    ended.wait(ORDER_S + 0.1)
+    reply(b"1")(connection, ended)
+
+
 def test_61_a_redirect_is_not_followed(chance: random.Random):
     """The order goes to the switch alone, and a redirect is not taken for success."""
     code = chance.choice([301, 302, 303, 307, 308])

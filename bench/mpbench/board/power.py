@@ -62,11 +62,11 @@ def _ask(power: Any, command: str, timeout_s: float) -> Any:
     ownership.check(power.target)
     action, failure = inspect.unwrap(getattr(type(power), command)), list[BaseException]()
     answer, order = list[Any](), HttpOrder(timeout_s)
-    order.bind(power)
 
     def act() -> None:
         try:
-            answer.append(action(power))
+            with order.sent_by(power):
+                answer.append(action(power))
         except BaseException as e:  # an AssertionError of labgrid's is no failed test
             failure.append(e)
 

@@ -12,6 +12,8 @@ import contextlib
 import os
 import socket
 import time
+from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import Any
 
 import requests
@@ -41,11 +43,21 @@ class HttpOrder:
         """Time until the deadline."""
         return max(0.01, self._deadline - time.monotonic())
 
-    def bind(self, power: Any) -> None:
-        """Have a labgrid driver's backend send this order in bounds, if it uses HTTP."""
+    @contextlib.contextmanager
+    def sent_by(self, power: Any) -> Iterator[None]:
+        """While it lasts, what this thread sends by a labgrid driver's HTTP backend has this order's bounds.
+
+        A backend is a module that all switches of its kind share: orders of others, and those that a test
+        gives to labgrid's driver by itself, are none of this one's business.
+        """
         backend = getattr(power, "backend", None)
-        if hasattr(backend, "requests"):
-            backend.requests = BoundedRequests(self)  # type: ignore[union-attr]
+        if hasattr(backend, "requests") and not isinstance(backend.requests, BoundedRequests):  # type: ignore[union-attr]
+            backend.requests = BoundedRequests()  # type: ignore[union-attr]
+        token = _ORDER.set(self)
+        try:
+            yield
+        finally:
+            _ORDER.reset(token)
 
     def connected(self, connection: socket.socket) -> None:
         """Remember a connection, for abort()."""
@@ -58,11 +70,12 @@ class HttpOrder:
                 connection.shutdown(socket.SHUT_RDWR)
 
 
-class BoundedRequests:
-    """The module `requests` for a backend: its functions and sessions have the bounds of an order."""
+_ORDER: ContextVar[HttpOrder | None] = ContextVar("_ORDER", default=None)
+"""The order that this thread is sending."""
 
-    def __init__(self, order: HttpOrder) -> None:
-        self._order = order
+
+class BoundedRequests:
+    """The module `requests` for a backend: its functions and sessions have the current order's bounds."""
 
     def __getattr__(self, name: str) -> Any:
         if name in ("get", "put", "post", "patch", "delete", "head", "options"):
@@ -77,8 +90,9 @@ class BoundedRequests:
     def Session(self) -> requests.Session:
         """As requests.Session()."""
         session = requests.Session()
-        for scheme in ("http://", "https://"):
-            session.mount(scheme, BoundedAdapter(self._order))
+        if order := _ORDER.get():
+            for scheme in ("http://", "https://"):
+                session.mount(scheme, BoundedAdapter(order))
         return session
 
     session = Session
