@@ -86,8 +86,9 @@ def board(strategy: Any, target: Any, profile: Profile, request: Any) -> Iterato
     more["tests"] = f"{root.name} {commit_of(root) or 'without git'}"
     state.identified(about(found), more | versions(target.resources))
     yield found
-    with contextlib.suppress(InfrastructureError):
-        secure.close()
+    if not state.blocked:  # a board that was given up has no session
+        with contextlib.suppress(InfrastructureError):
+            secure.close()
 
 
 def optee_log(target: Any, session: Session) -> MarkedConsole:
