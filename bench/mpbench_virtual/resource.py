@@ -5,6 +5,7 @@ Ref: labgrid resource/remote.py, RemotePlaceManager.
 """
 
 import atexit
+import itertools
 import os
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from mpbench_virtual.progress import BuildProgress
 
 LINE = "virtual board: {step}: {what}"
 """Layout of a line of a build."""
+_STARTED = itertools.count(1)
+"""Boards that this process started: each has a name of its own, also where two targets name theirs alike."""
 
 
 @attr.s(eq=False)
@@ -69,7 +72,8 @@ class VirtualBoard(ManagedResource):  # type: ignore[misc]
         self.avail = True
 
     def _start(self) -> boards.StartedBoard:
-        name, report = f"run-{os.getpid()}-{self.name or self.kind}", BuildProgress(LINE, cached=False)
+        name = f"run-{os.getpid()}-{next(_STARTED)}-{self.name or self.kind}"
+        report = BuildProgress(LINE, cached=False)
         board = boards.start(self.kind, name, report, lifeline=True)
         atexit.register(boards.stop, board)
         return board
