@@ -520,7 +520,7 @@ def test_without_a_board_nothing_looks_green(place):
         ("targets: {main: }\n", "no target `main`"),
         (
             "targets: {main: {drivers: {}}}\n",
-            "no profile; put `options: {bench_profile: NAME}`: linux-mp15, openstlinux, ",
+            "no profile; put `options: {bench_profile: NAME}`: linux-mp15, optee-4.10, ",
         ),
         (
             ENVIRONMENT.replace("virtual-mp25", "mp99"),

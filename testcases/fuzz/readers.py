@@ -264,7 +264,7 @@ def of_images() -> list[Kind]:
     """Signed images, ELF files, keys."""
     looked_at = [
         cli("inspect image"), cli("inspect image --json"), cli("inspect image --against fw.bin"),
-        cli(f"predict image {BOARD}"), cli(f"predict image --profile openstlinux {TRUST} --json"),
+        cli(f"predict image {BOARD}"), cli(f"predict image --profile st-4.0-r2-mp257f-dk {TRUST} --json"),
         cli("explain ffff0006 image --profile virtual-mp25"),
     ]  # fmt: skip
     signed = [

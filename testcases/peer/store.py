@@ -11,7 +11,7 @@ from typing import Any
 
 from attrs import asdict, evolve, frozen
 
-from mpbench.twin.profile import Core, Region
+from mpbench.twin.memory import Core, Region
 from testcases.peer.worker import Board, Command
 
 

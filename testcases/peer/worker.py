@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from mpbench.layout import PtaCommand, TaCommand, Tee
 from mpbench.twin.heap import SIZES
 from mpbench.twin.machine import Loader
-from mpbench.twin.profile import Core, Profile, Region
+from mpbench.twin.memory import Core, Region
+from mpbench.twin.profile import Profile
 from mpbench.twin.values import Call, Outcome, State, outcome
 
 F_SETPIPE_SZ = 1031

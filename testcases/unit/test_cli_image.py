@@ -193,8 +193,9 @@ def test_every_command_with_a_public_key_takes_one_that_others_may_read(desk, ca
 
 NO_PROFILE = (
     "mpbench: error: which board? give its profile, --profile NAME|FILE or MPBENCH_PROFILE: linux-mp15, "
-    "openstlinux, openstlinux-mp25-dk, optee-4.10, optee-4.10-32, optee-4.10-mp15, "
-    "virtual-mp15, virtual-mp25\n"
+    "optee-4.10, optee-4.10-32, optee-4.10-mp15, st-3.19-mp157f-dk2, st-3.19-mp257f-dk, st-3.19-mp257f-ev1, "
+    "st-4.0-r1-mp157f-dk2, st-4.0-r1-mp257f-dk, st-4.0-r1-mp257f-ev1, st-4.0-r2-mp157f-dk2, "
+    "st-4.0-r2-mp257f-dk, st-4.0-r2-mp257f-ev1, st-linux-mp157f-dk2, virtual-mp15, virtual-mp25\n"
 )
 
 
@@ -212,9 +213,9 @@ def test_no_board_is_taken_for_the_users(capsys, monkeypatch, words):
     monkeypatch.delenv("MPBENCH_PROFILE")
     assert main(words.split()) == 2
     assert capsys.readouterr() == ("", NO_PROFILE)
-    assert main([*words.split(), "--profile", "openstlinux-mp25-dk"]) == 0
+    assert main([*words.split(), "--profile", "st-4.0-r2-mp257f-dk"]) == 0
     output = capsys.readouterr().out
-    assert words.startswith("sign") or output.count("on profile openstlinux-mp25-dk, core m33 (id 1)\n") == 1
+    assert words.startswith("sign") or output.count("on profile st-4.0-r2-mp257f-dk, core m33 (id 1)\n") == 1
 
 
 @pytest.mark.usefixtures("desk")

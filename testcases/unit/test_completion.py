@@ -53,7 +53,7 @@ def complete(tmp_path, monkeypatch):
         ("mpbench sign --key-type ", ["RSA", "ECC"]),
         ("mpbench doctor --lg-env ", ["mp25.yaml"]),
         ("mpbench test --lg-env m", ["mp25.yaml"]),
-        ("mpbench predict --profile openstlinux-", ["openstlinux-mp25-dk"]),
+        ("mpbench predict --profile st-4.0-r2-mp257f-d", ["st-4.0-r2-mp257f-dk"]),
         ("mpbench predict --profile m", ["mp25.yaml"]),
         ("mpbench predict --core ", ["m0", "m33", "m4"]),
         ("mpbench predict --profile optee-4.10 --core ", ["m4"]),

@@ -17,7 +17,7 @@ ELF = Elf([Segment(0x80100000, bytes(64))]).build()
 def test_a_core_has_its_records_and_the_others_have_none():
     """BOOTADDR of the M33 is in its image, in the signed part, and the M0's is as it was."""
     signed = Signer(KEY, records_of({"m33": {"BOOTADDR": 0x80100000, 0x10002: 0}}))
-    profile = load_profile("openstlinux").with_key(KEY.public_key())
+    profile = load_profile("st-4.0-r2-mp257f-dk").with_key(KEY.public_key())
     assert b"\x01\x00\x01\x00\x04\x00\x00\x00\x00\x00\x10\x80" in signed("m33", ELF)
     assert load(signed("m33", ELF), profile, "m33").accepted
     assert signed("m0", ELF) == Signer(KEY)("m0", ELF)

@@ -87,10 +87,10 @@ def test_a_variable_that_is_not_set_is_named(path: Path, monkeypatch: pytest.Mon
 def test_the_profile_of_a_lab_goes_before_the_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     """MPBENCH_PROFILE is a name or a file; the error for a wrong one names the variable."""
     config = check_environment(str(TARGETS / "mp25.yaml"))
-    assert profile_of(config).name == "openstlinux"
+    assert profile_of(config).name == "st-4.0-r2-mp257f-dk"
     monkeypatch.setenv("MPBENCH_PROFILE", "virtual-mp25")
     assert profile_of(config).name == "virtual-mp25"
-    (tmp_path / "own.yaml").write_text("derives: openstlinux\nname: own\nheap_bytes: 8192\n")
+    (tmp_path / "own.yaml").write_text("derives: st-4.0-r1-mp257f-ev1\nname: own\nheap_bytes: 8192\n")
     monkeypatch.setenv("MPBENCH_PROFILE", str(tmp_path / "own.yaml"))
     assert (profile_of(config).name, profile_of(config).heap_bytes) == ("own", 8192)
     monkeypatch.setenv("MPBENCH_PROFILE", "mp99")

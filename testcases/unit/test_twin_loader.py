@@ -34,7 +34,7 @@ from testcases.unit.image_rig import BASE, TABLE_DA, board, firmware, image, key
 
 TRUSTING = board().with_verifier(lambda _digest, _signature: True)
 NARROW = evolve(TRUSTING, word_bits=32)
-ST = load_profile("openstlinux").with_verifier(lambda _digest, _signature: True)
+ST = load_profile("st-4.0-r2-mp257f-dk").with_verifier(lambda _digest, _signature: True)
 
 
 def verdict(data: bytes, profile: Profile = TRUSTING, core: str | int = "m33") -> Outcome:

@@ -178,7 +178,7 @@ cores:
 
 def test_all_profiles_that_come_with_the_bench_are_sound():
     """Two word sizes of upstream, the virtual board, OpenSTLinux."""
-    assert set(profile_names()) >= {"optee-4.10", "optee-4.10-32", "virtual-mp25", "openstlinux"}
+    assert set(profile_names()) >= {"optee-4.10", "optee-4.10-32", "virtual-mp25", "st-4.0-r2-mp257f-dk"}
     for name in profile_names():
         profile = load_profile(name)
         assert profile.name == name

@@ -16,7 +16,8 @@ from mpbench.core.sanitize import printable
 
 if TYPE_CHECKING:
     from mpbench.knowledge.explain import Answer, Explanation
-    from mpbench.twin.profile import Core, Profile
+    from mpbench.twin.memory import Core
+    from mpbench.twin.profile import Profile
     from mpbench.twin.values import Outcome
 
 MANY_CAUSES = 5

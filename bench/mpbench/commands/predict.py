@@ -12,7 +12,8 @@ from mpbench.core.errors import UsageError
 
 if TYPE_CHECKING:
     from mpbench.twin.flip_map import Span
-    from mpbench.twin.profile import Core, Profile
+    from mpbench.twin.memory import Core
+    from mpbench.twin.profile import Profile
     from mpbench.twin.values import Call, Outcome
 
 # Imports in the functions: the twin takes longer to import than `--help` may take.

@@ -71,9 +71,14 @@ class YamlNode:
             raise self.wrong(f"is {found!r}; expected one of {', '.join(map(str, choices))}")
         return found
 
+    @property
+    def is_list(self) -> bool:
+        """Whether it is a list, not a value or mapping."""
+        return bool(self.node.id == "sequence")
+
     def items(self) -> list["YamlNode"]:
         """The items of a list."""
-        if self.node.id != "sequence":
+        if not self.is_list:
             raise self.wrong("is not a list")
         return [YamlNode(self.path, node, f"{self.what}[{i}]") for i, node in enumerate(self.node.value)]
 

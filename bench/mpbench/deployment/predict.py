@@ -4,9 +4,10 @@
 from attrs import evolve
 
 from mpbench.deployment.facts import ZEROS, DeployFacts, MemoryRange, memory_word
-from mpbench.twin import linux
+from mpbench.twin import boot_address, linux
 from mpbench.twin.linux_elf import LinuxOutcome
-from mpbench.twin.profile import Core, Profile
+from mpbench.twin.memory import Core
+from mpbench.twin.profile import Profile
 from mpbench.twin.values import Outcome, flatten, hashed, zeros_sha256
 
 Place = tuple[int, int]
@@ -43,9 +44,10 @@ def expect_of_linux(found: LinuxOutcome, core: Core, *, identity: str | None = N
         return DeployFacts()
     if found.errno != "OK":
         return DeployFacts(found.errno, "offline", 0, None, False, "")
-    vectors = core.regions[0].pa
+    vectors = core.pa_of(core.vectors or 0)
     observable = identity is not None and linux.has_trace(found.table)
-    beating = any(w.pa <= vectors < w.pa + w.size and w.offset is not None for w in found.writes)
+    loaded = (w for w in found.writes if w.offset is not None)
+    beating = vectors is not None and any(w.pa <= vectors < w.pa + w.size for w in loaded)
     kept = [hashed(w, found.image) for w in flatten(found.constant)]
     memory = memory_word(MemoryRange(r.pa, r.size, ZEROS if r.zeros else r.sha256).line for r in kept)
     facts = DeployFacts("OK", "running", 0, memory=memory)
@@ -80,12 +82,11 @@ def heartbeat(
 
 
 def has_vectors(outcome: Outcome, profile: Profile | None) -> bool:
-    """Whether anything was loaded at the core's vector table, the start of its first region."""
+    """Whether a vector table was loaded where the core takes it: at its own address, or at BOOTADDR."""
     number = outcome.calls[0].core if outcome.calls else None
     if profile is None or number is None or not profile.has_core(number):
         return True
-    vectors = profile.core(number).regions[0].pa
-    return any(w.pa <= vectors < w.pa + w.size and w.offset is not None for w in flatten(outcome.writes))
+    return boot_address.vectors(outcome, profile.core(number)) is not None
 
 
 def constant(outcome: Outcome) -> list[MemoryRange]:

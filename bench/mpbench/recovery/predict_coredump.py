@@ -5,32 +5,32 @@ Ref: mpbench.twin.loader for the writes; Linux drivers/remoteproc/remoteproc_cor
 """
 
 import struct
+from collections.abc import Iterator
 
 from mpbench.core.errors import UsageError
 from mpbench.recovery.facts import DumpFacts
+from mpbench.twin.boot_address import VECTORS_BYTES, vectors, vectors_pa
 from mpbench.twin.loader import load
-from mpbench.twin.profile import Core, Profile
-from mpbench.twin.values import Outcome, flatten, hashed
-
-VECTORS = struct.Struct("<2I")
-"""Initial stack pointer and reset vector. Ref: Arm v7-M Architecture Reference Manual, B1.5.3"""
+from mpbench.twin.memory import Core
+from mpbench.twin.profile import Profile
+from mpbench.twin.values import Outcome, Write, flatten, hashed
 
 
 def dump(profile: Profile, core: str, image: bytes, *, identity: str, boot: int) -> DumpFacts:
     """Facts of the dump of a core whose firmware crashed in its boot number `boot`.
 
-    Every region of the profile is expected in it; the first one starts with the vector table.
-    UsageError if the core would not run `image`.
+    Every carve-out of the core is expected in it, and nothing else of its memory. `vectors` is None if no
+    carve-out has the vector table. UsageError if the core would not run `image`.
     """
     outcome = load(image, profile, core)
     if not outcome.accepted:
         raise UsageError(f"{core} would not run this image: {outcome.reason.text}")
     known = profile.core(core)
     return DumpFacts(
-        segments=" ".join(f"{r.da:#x}+{r.size:#x}" for r in known.regions),
+        segments=" ".join(f"{c.da:#x}+{c.size:#x}" for c in known.carveouts),
         unchanged=" ".join(
-            f"{_da(known, w.pa):#x}+{w.size:#x}:{hashed(w, outcome.image).sha256}"
-            for w in flatten(outcome.constant)
+            f"{da:#x}+{w.size:#x}:{hashed(w, outcome.image).sha256}"
+            for da, w in _dumped(known, flatten(outcome.constant))
         ),
         vectors=_vectors(known, outcome),
         identity=identity,
@@ -38,12 +38,21 @@ def dump(profile: Profile, core: str, image: bytes, *, identity: str, boot: int)
     )
 
 
-def _da(core: Core, pa: int) -> int:
-    return next(r.da + pa - r.pa for r in core.regions if r.pa <= pa < r.pa + r.size)
+def _dumped(core: Core, writes: list[Write]) -> Iterator[tuple[int, Write]]:
+    """The writes that are in a carve-out as a whole, with their device addresses there."""
+    for write in writes:
+        if (da := _da(core, write.pa, write.size)) is not None:
+            yield da, write
 
 
-def _vectors(core: Core, outcome: Outcome) -> str:
-    first = core.regions[0]
-    write = next(w for w in flatten(outcome.writes) if w.pa == first.pa and w.offset is not None)
-    words = VECTORS.unpack_from(outcome.image, write.offset or 0)
-    return f"{first.da:#x}: " + " ".join(f"{word:#010x}" for word in words)
+def _da(core: Core, pa: int, size: int) -> int | None:
+    """Device address of a range in the carve-out that has all of it, None if there is none."""
+    return next((c.da + pa - c.pa for c in core.carveouts if c.holds(pa, size)), None)
+
+
+def _vectors(core: Core, outcome: Outcome) -> str | None:
+    words, pa = vectors(outcome, core), vectors_pa(outcome, core)
+    da = _da(core, pa, VECTORS_BYTES) if pa is not None else None
+    if words is None or da is None:
+        return None
+    return f"{da:#x}: " + " ".join(f"{word:#010x}" for word in struct.unpack("<2I", words))

@@ -18,7 +18,7 @@ from attrs import field, frozen
 
 from mpbench import layout
 from mpbench.twin import linux
-from mpbench.twin.profile import Core, Region
+from mpbench.twin.memory import Core, Region
 from mpbench.twin.values import Write
 
 EI_DATA: Final = 5

@@ -2,7 +2,8 @@
 """Profiles: what differs between loaders and boards, as data.
 
 A profile is a YAML file in profiles/ beside this module, or any file with the same schema; `derives` names
-the profile it changes. Errors name file and line.
+the profile that it changes, or several, the later ones first in rank. profiles/parts/ has what profiles are
+made of, releases and boards, no profiles themselves. Errors name file and line.
 """
 
 import os
@@ -14,11 +15,13 @@ from attrs import evolve, field, frozen
 
 from mpbench.core.errors import UsageError
 from mpbench.core.yaml_reader import YamlNode, parse_yaml, read_yaml
+from mpbench.twin.memory import Core, read_cores
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric import rsa
 
 PROFILES = Path(__file__).with_name("profiles")
+PARTS = PROFILES / "parts"
 VARIABLE = "MPBENCH_PROFILE"
 """Environment variable: name or file of the board's profile."""
 
@@ -28,27 +31,8 @@ Verifier = Callable[[bytes, bytes], bool]
 MAX_DERIVATIONS = 8
 
 
-@frozen
-class Region:
-    """Memory of a core: where the core sees it (da) and where the host sees it (pa), bytes."""
-
-    name: str
-    da: int
-    pa: int
-    size: int
-
-
 AddressWindow = tuple[int, int, int]
 """A region as it is searched: device addresses start .. end, and what makes a physical address of one."""
-
-
-@frozen
-class Core:
-    """A co-processor: its name, its processor id in the TEE, its memory."""
-
-    name: str
-    id: int
-    regions: tuple[Region, ...]
 
 
 @frozen
@@ -65,6 +49,8 @@ class Profile:
     errno: of the operating system's driver for every refusal;
     checks_table: whether that driver looks at the resource table in memory before it starts the core;
     manager: "tee" if a TEE loads the cores, "linux" if Linux does: plain ELF files, see linux_elf.py;
+    board: words of the root's `compatible` in Linux' device tree, one of which a fitting board has;
+    optee: release as OP-TEE prints it, without what a build adds, "" if unknown or none;
     verify: the platform's key, None until `with_key`; windows: the regions by processor id.
     """
 
@@ -83,6 +69,8 @@ class Profile:
     checks_table: bool = False
     sessions: int = 1
     manager: str = "tee"
+    board: tuple[str, ...] = ()
+    optee: str = ""
     verify: Verifier | None = field(default=None, eq=False, repr=False)
     windows: Mapping[int, tuple[AddressWindow, ...]] = field(init=False, eq=False, repr=False)
 
@@ -133,55 +121,36 @@ def profile_names() -> list[str]:
 
 
 def _read(name_or_path: str | Path, depth: int) -> dict[str, Any]:
-    """Values of a profile by name, those of the one that it derives from included."""
-    top = _document(name_or_path)
-    found = top.entries(("derives", *_FIELDS))
+    """Values of a profile by name, those of the ones that it derives from included."""
+    top = _document(name_or_path, parts=depth > 0)
+    found = top.entries(("derives", *_FIELDS, "cores"))
     values: dict[str, Any] = {}
     if "derives" in found:
         if depth >= MAX_DERIVATIONS:
             raise found["derives"].wrong(f"has more than {MAX_DERIVATIONS} steps: derived from itself?")
-        values = _read(found["derives"].text(), depth + 1)
+        for name in _names(found["derives"]):
+            values |= _read(name, depth + 1)
+    if "cores" in found:
+        values["cores"] = read_cores(found["cores"], values.get("cores", ()))
     values |= {name: read(found[name]) for name, read in _FIELDS.items() if name in found}
-    if missing := [f"`{name}`" for name in _NEEDED if name not in values]:
+    if depth == 0 and (missing := [f"`{name}`" for name in _NEEDED if name not in values]):
         raise top.wrong(f"lacks {', '.join(missing)}")
     return values
 
 
-def _document(name_or_path: str | Path) -> YamlNode:
-    if name_or_path in profile_names():
-        text = (PROFILES / f"{name_or_path}.yaml").read_text(encoding="utf-8")
-        return parse_yaml(text, name_or_path, "the profile")
+def _names(node: YamlNode) -> list[str]:
+    """What a profile derives from: one name, or a list of them."""
+    return [item.text() for item in node.items()] if node.is_list else [node.text()]
+
+
+def _document(name_or_path: str | Path, *, parts: bool) -> YamlNode:
+    own = [*PROFILES.glob("*.yaml"), *(PARTS.glob("*.yaml") if parts else ())]
+    if found := next((file for file in own if file.stem == name_or_path), None):
+        return parse_yaml(found.read_text(encoding="utf-8"), found.stem, "the profile")
     if not os.path.isfile(name_or_path):  # False for what no path can be, e.g. for its length
         known = ", ".join(profile_names())
         raise UsageError(f"{name_or_path!s:.200}: neither a profile file nor one of {known}")
     return read_yaml(Path(name_or_path), "the profile")
-
-
-def _cores(node: YamlNode) -> tuple[Core, ...]:
-    cores = tuple(_core(name, item) for name, item in node.entries().items())
-    if not cores:
-        raise node.wrong("is empty: a board has a core")
-    if len({core.id for core in cores}) != len(cores):
-        raise node.wrong("has two cores with the same id")
-    return cores
-
-
-def _core(name: str, node: YamlNode) -> Core:
-    found = node.entries(("id", "regions"), ("id", "regions"))
-    regions = tuple(_region(region, item) for region, item in found["regions"].entries().items())
-    if not regions:
-        raise found["regions"].wrong("is empty: a core has memory")
-    return Core(name, found["id"].integer(0, 0xFFFFFFFF), regions)
-
-
-def _region(name: str, node: YamlNode) -> Region:
-    found = node.entries(("da", "pa", "size"), ("da", "size"))
-    da = found["da"].integer(0, 0xFFFFFFFF)
-    pa = found["pa"].integer(1, (1 << 48) - 1) if "pa" in found else da
-    size = found["size"].integer(1, 1 << 32)
-    if da + size > 1 << 32:
-        raise node.wrong(f"runs past 32 bits: {da:#x} + {size:#x}")
-    return Region(name, da, pa, size)
 
 
 _NEEDED = ("name", "word_bits", "heap_bytes", "pta_state", "cores")
@@ -199,5 +168,6 @@ _FIELDS: dict[str, Callable[[YamlNode], Any]] = {
     "errno": lambda node: node.text(),
     "checks_table": lambda node: node.choice(True, False),
     "manager": lambda node: node.choice("tee", "linux"),
-    "cores": _cores,
+    "board": lambda node: tuple(item.text() for item in node.items()),
+    "optee": lambda node: node.text(),
 }
