@@ -35,7 +35,8 @@ def test_own_firmware_is_built_once_and_hashed(files):
     """By name and core; the entry of the provenance names both."""
     for _ in range(2):
         assert files("alive", "m33") == ELF + b"alive"
-    assert files.hashes == {"firmware alive m33": f"sha256 {hashlib.sha256(ELF + b'alive').hexdigest()}"}
+    digest = f"sha256 {hashlib.sha256(ELF + b'alive').hexdigest()}"
+    assert files.hashes == {"firmware alive m33": digest, "watchdog m33": "none"}
 
 
 def test_any_elf_file_is_hashed(files, tmp_path):

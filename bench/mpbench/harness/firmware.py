@@ -3,14 +3,16 @@
 
 import hashlib
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
-from attrs import define
+from attrs import define, field
 
 from mpbench.board.protocols import Session
 from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.files import os_errors
 from mpbench.core.shared_files import FIRMWARE, firmware_build
+from mpbench.harness.configuration import configured
 
 
 def make(directory: Path = FIRMWARE, goal: str = "all") -> Path:
@@ -42,16 +44,19 @@ class FirmwareFiles:
     """Fixture `firmware`: reads ELF files and notes the SHA-256 of each for the page's "What was tested".
 
     root: what relative paths are relative to; hashes: name → hash, of every file read so far
+    watchdogs: what the target gives the bench's own firmware, by core; "" or no entry: none
     """
 
     root: Path
     hashes: dict[str, str]
+    watchdogs: Mapping[str, str] = field(factory=dict)
     _built: Path | None = None
 
     def __call__(self, name: str | Path, core: str | None = None) -> bytes:
         """Bytes of the bench's own firmware `name` for `core`, else of the ELF file at the path `name`.
 
-        The bench's own firmware is built first if its sources are newer. UsageError: no such ELF file.
+        The bench's own firmware is built first if its sources are newer, and told which watchdog it may use;
+        the hash is that of the file. UsageError: no such ELF file.
         """
         if core is not None:
             self._built = self._built or make()
@@ -64,4 +69,8 @@ class FirmwareFiles:
         if not data.startswith(b"\x7fELF"):
             raise UsageError(f"firmware {path}: not an ELF file")
         self.hashes[f"firmware {shown}"] = f"sha256 {hashlib.sha256(data).hexdigest()}"
-        return data
+        if core is None:
+            return data
+        watchdog = self.watchdogs.get(core, "")
+        self.hashes[f"watchdog {core}"] = watchdog or "none"
+        return configured(data, core, watchdog) if watchdog else data

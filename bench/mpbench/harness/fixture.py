@@ -20,7 +20,7 @@ from mpbench.board.protocols import Board, Session
 from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.secrets import is_secret_name, redact, secret_values
 from mpbench.core.version import commit_of
-from mpbench.harness import place_lock
+from mpbench.harness import configuration, place_lock
 from mpbench.harness.environment import profile_of
 from mpbench.harness.firmware import FirmwareFiles, tee_client_program
 from mpbench.harness.run_state import of
@@ -58,9 +58,13 @@ def profile(env: Any, request: Any) -> Profile:
 
 
 @pytest.fixture(scope="session")
-def firmware(request: Any) -> FirmwareFiles:
-    """`firmware("alive", core)`: an ELF of the bench; `firmware("my.elf")`: any other, from the rootdir."""
-    return FirmwareFiles(request.config.rootpath, of(request.config).uploaded)
+def firmware(request: Any, env: Any, profile: Profile) -> FirmwareFiles:
+    """`firmware("alive", core)`: an ELF of the bench; `firmware("my.elf")`: any other, from the rootdir.
+
+    The bench's own may use the watchdogs of option `bench_watchdogs`, or those of the profile.
+    """
+    watchdogs = configuration.watchdogs_of(env.config.get_option(configuration.OPTION, {}), profile)
+    return FirmwareFiles(request.config.rootpath, of(request.config).uploaded, watchdogs)
 
 
 @pytest.fixture(scope="session")
