@@ -28,8 +28,10 @@ def rebuild(elf: bytes, *more: Segment, with_table: bool = True) -> bytes:
 
 
 def end_address(elf: bytes) -> int:
-    """End address (exclusive) of all that the ELF loads or clears, rounded up to 16 bytes."""
-    return (max(s.paddr + max(s.memsz, len(s.data)) for s in segments(elf)) + 15) & -16
+    """End address (exclusive) of code and data, without the resource table's segment, up to 16 bytes."""
+    _, table_da = table(elf)
+    ends = [s.paddr + max(s.memsz, len(s.data)) for s in segments(elf) if s.paddr != table_da]
+    return (max(ends) + 15) & -16
 
 
 def data_only(segment: Segment) -> bytes:

@@ -9,6 +9,7 @@ import subprocess
 import pytest
 
 from mpbench.core.shared_files import FIRMWARE
+from mpbench.harness.configuration import configured
 from mpbench_virtual import boards
 from mpbench_virtual.cli import power
 from mpbench_virtual.keys import ssh_key
@@ -99,7 +100,8 @@ def test_a_cpu_goes_and_comes(execute):
 
 def start(execute, name):
     """Start the M4 with a firmware of the bench; the kernel log afterwards starts with it."""
-    execute(f"cat >/lib/firmware/{name}.elf", (FIRMWARE / f"build/m4/{name}.elf").read_bytes())
+    elf = configured((FIRMWARE / f"build/m4/{name}.elf").read_bytes(), "m4", "wwdg1")
+    execute(f"cat >/lib/firmware/{name}.elf", elf)
     execute(f"dmesg -c >/dev/null; echo {name}.elf >{M4}/firmware; echo start >{M4}/state")
 
 

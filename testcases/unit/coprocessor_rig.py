@@ -9,6 +9,7 @@ from pathlib import Path
 from attrs import define, field
 from elftools.elf.elffile import ELFFile
 
+from mpbench.harness.configuration import configured
 from mpbench_virtual.coprocessor import SLOT, Coprocessor
 from mpbench_virtual.memory import MP15_CORES, MP25_CORES, CoreSpec, SharedRam
 
@@ -39,8 +40,11 @@ class Rig:
     def word(self, word: SLOT) -> int:
         return self.ram.word(self.core.slot_pa + word)
 
-    def load(self, elf: Path) -> None:
-        for segment in ELFFile(io.BytesIO(elf.read_bytes())).iter_segments("PT_LOAD"):
+    def load(self, elf: Path, watchdog: str | None = None) -> None:
+        """Load a firmware that may use a watchdog: the core's, or as given; "" for none."""
+        given = self.core.watchdog.name if watchdog is None else watchdog
+        data = configured(elf.read_bytes(), self.core.name, given)
+        for segment in ELFFile(io.BytesIO(data)).iter_segments("PT_LOAD"):
             data = segment.data().ljust(segment["p_memsz"], b"\0")
             self.ram.write(self.core.pa_of(segment["p_paddr"], len(data)), data)
 

@@ -49,6 +49,22 @@ def test_linux_learns_of_a_failing_firmware_by_its_watchdog_alone(rig: Rig, buil
     assert rig.levels == [True, False]
 
 
+@pytest.mark.parametrize("name", ["alive", "starve", "hardfault"])
+def test_firmware_without_a_watchdog_touches_none(rig: Rig, built: Path, name: str) -> None:
+    """As built, firmware starts no watchdog: where a firewall guards it, an access would end the board."""
+    rig.parameter(LIVE_MS, 60)
+    rig.load(built / rig.core.name / f"{name}.elf", watchdog="")
+    rig.release()
+    if name == "hardfault":
+        rig.until(lambda: "fault 00000003" in rig.trace())
+        served = rig.word(SLOT.BEAT)
+        rig.until(lambda: rig.word(SLOT.BEAT) > served + 200)
+    else:
+        rig.until(lambda: rig.beat() > 100)
+    assert rig.levels == []
+    assert [line for line in rig.lines if "refused" in line] == []
+
+
 def test_starve_beats_until_its_watchdog_expires(rig: Rig, built: Path) -> None:
     """A firmware that only fails to refresh its watchdog has a heartbeat until it is reset."""
     rig.parameter(LIVE_MS, 60)

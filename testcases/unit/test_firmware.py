@@ -10,12 +10,15 @@ from pathlib import Path
 import pytest
 from elftools.elf.elffile import ELFFile
 
+from mpbench.twin.profile import load_profile
 from mpbench_virtual.memory import CoreSpec
 from testcases.unit.coprocessor_rig import CORES
 
 FIRMWARE = Path(__file__).parents[2] / "firmware"
 NAMES = sorted(source.stem for source in (FIRMWARE / "coprocessor").glob("*.c"))
 IMAGES = [(core, name) for core in sorted(CORES) for name in NAMES]
+TABLE_OFFSET, TABLE_SIZE = 0x1200, 0x200
+"""Of the resource table from the start of the IPC area: after trace, mailbox and boot record."""
 
 pytestmark = pytest.mark.parametrize(("core", "name"), IMAGES, ids=["-".join(i) for i in IMAGES])
 
@@ -31,14 +34,47 @@ def elf(built: Path, core: str, name: str) -> ELFFile:
 
 
 def test_segments_load_where_they_run_inside_the_core_s_memory(elf: ELFFile, spec: CoreSpec) -> None:
-    """VMA = LMA, within the firmware's regions, outside the IPC area: it has to survive a reload."""
+    """VMA = LMA; of the IPC area, which has to survive a reload, only the resource table is loaded."""
     ipc = spec.region("ipc")
+    tables = set[int]()
     for segment in elf.iter_segments():
         assert segment["p_type"] == "PT_LOAD"
         assert segment["p_vaddr"] == segment["p_paddr"]
         assert segment["p_memsz"] >= segment["p_filesz"] > 0
         pa = spec.pa_of(segment["p_paddr"], segment["p_memsz"])
-        assert not ipc.pa <= pa < ipc.pa + ipc.size
+        if ipc.pa <= pa < ipc.pa + ipc.size:
+            tables.add(segment["p_paddr"])
+            assert segment["p_memsz"] <= TABLE_SIZE
+    assert tables == {elf.get_section_by_name(".resource_table")["sh_addr"]} == {ipc.da + TABLE_OFFSET}
+
+
+@pytest.mark.parametrize(
+    ("profile", "shared"),
+    [
+        ("virtual-mp25", "ipc"),
+        ("openstlinux-mp25-dk", "ipc_shmem"),
+        ("optee-4.10-mp15", "vdev0vring1"),
+        ("linux-mp15", "vdev0vring1"),
+    ],
+)
+def test_linux_reads_table_and_trace_in_shared_memory(
+    elf: ELFFile, core: str, profile: str, shared: str
+) -> None:
+    """Where a TEE firewalls the core's memory, Linux may read only what is shared: ST's maps name it."""
+    cores = {found.name: found.regions for found in load_profile(profile).cores}
+    if core not in cores:
+        return
+    section = elf.get_section_by_name(".resource_table")
+    at = next(r for r in cores[core] if r.da <= section["sh_addr"] < r.da + r.size)
+    assert at.name == shared
+    assert section["sh_addr"] + section["sh_size"] <= at.da + at.size
+    trace_da = struct.unpack_from("<I", section.data(), 24)[0]
+    assert any(r.da <= trace_da < r.da + r.size for r in cores[core] if r.name.startswith(shared[:4]))
+
+
+def test_it_gives_no_watchdog_as_built(elf: ELFFile) -> None:
+    """The configuration is all zeros until the bench writes the target's into the file."""
+    assert elf.get_section_by_name(".configuration").data() == bytes(16)
 
 
 def test_no_segment_holds_elf_headers(elf: ELFFile) -> None:
@@ -73,7 +109,8 @@ def test_the_resource_table_is_loaded_and_names_the_trace_buffer(elf: ELFFile, s
 def test_sections_are_only_those_a_loader_expects(elf: ELFFile) -> None:
     """No .ARM.exidx, no notes, no build id, no debug information; symbols stay for the reader of a dump."""
     names = {section.name for section in elf.iter_sections()}
-    allowed = {"", ".vectors", ".text", ".resource_table", ".data", ".bss", ".ARM.attributes"}
+    ours = {".vectors", ".text", ".configuration", ".data", ".bss", ".resource_table"}
+    allowed = {"", *ours, ".ARM.attributes"}
     assert names - allowed == {".symtab", ".strtab", ".shstrtab"}
 
 

@@ -170,7 +170,7 @@ class Crashes:
         self.step, self.bench = step, self
         self.recorded: list[Crash] = []
 
-    def watchdog(self, _core, *, record):
+    def failure(self, _core, *, record):
         assert not record, "the soak records what differs only"
         return self.step
 

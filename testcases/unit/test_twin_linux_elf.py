@@ -92,7 +92,7 @@ def test_without_a_table_the_core_starts():
 
 def test_without_vectors_it_does_not_beat():
     """A firmware that brings no vector table runs, as Linux sees it, and writes nothing."""
-    at = program_header(ALIVE, "p_paddr") - 2 * layout.PHDR.size
+    at = program_header(ALIVE, "p_paddr") - 3 * layout.PHDR.size
     image = put(ALIVE, at, "<I", 0x3000_0000)
     facts = run.predict(PROFILE, "m4", image, "alive m4")
     assert (facts.state, facts.beating, facts.identity) == ("running", False, "")

@@ -12,8 +12,9 @@ extern const char firmware_name[];
 int main(void);
 
 /*
- * The IPC area, read by Linux. It is in no PT_LOAD, so it survives a crash recovery.
+ * The IPC area, read by Linux. It is in no PT_LOAD, so it survives a crash recovery unless the loader clears it.
  *   +0x0000 trace buffer, text   +0x1000 mailbox, 64 words   +0x1100 boot record
+ * Its one part that is loaded: +0x1200 resource table.
  */
 #define TRACE_SIZE 0x1000u
 #define MAILBOX_OFFSET 0x1000u
@@ -42,7 +43,23 @@ enum parameter {
 	PARAMETER_BEATS, /* number of heartbeats of `mute`; default 0 */
 };
 
-/* The value of a mailbox word, or `otherwise` if it has none. */
+#define PARAMETERS 3u
+
+/*
+ * Section .configuration of the ELF, written before it is signed or loaded. All zeros: nothing is given.
+ * watchdog: number of the SoC's watchdog that this core may use; 0: it touches none
+ * parameters: as in the mailbox, for words that the mailbox does not have: some loaders clear it at every stop
+ */
+struct configuration {
+	uint32_t watchdog;
+	uint32_t parameters[PARAMETERS];
+};
+extern const volatile struct configuration configuration;
+
+/* The word of a parameter, of the mailbox or else of the configuration; without PARAMETER_TAG there is none. */
+uint32_t parameter_word(enum parameter word);
+
+/* The value of a parameter, or `otherwise` if it has none. */
 uint32_t parameter(enum parameter word, uint32_t otherwise);
 
 /* Runs normally until it is time to fail and a failure is left, then returns. */
@@ -60,7 +77,17 @@ void tick_start(void);
 void tick_wait(void);
 void tick_stop(void);
 
-/* The SoC's watchdog of this core; its time-out is about 0.3 s. */
+/*
+ * A watchdog of this core: the SoC's number of it, its registers, its clock's register and bit in RCC (0: none).
+ */
+struct watchdog {
+	uint32_t number, base, clock_register, clock_enable;
+};
+
+/* The watchdog that the target gives this core, or 0. */
+const struct watchdog *given_watchdog(void);
+
+/* Without a watchdog both do nothing; its time-out is about 0.3 s. */
 void watchdog_start(void);
 void watchdog_kick(void);
 

@@ -3,14 +3,14 @@
 #include "core.h"
 #include "firmware.h"
 
-#define IWDG_KR REG32(IWDG_BASE + 0x00)
+#define IWDG_KR REG32(given->base + 0x00)
 #define KR_START 0xCCCCu
 #define KR_UNLOCK 0x5555u
 #define KR_RELOAD 0xAAAAu
-#define IWDG_PR REG32(IWDG_BASE + 0x04)
+#define IWDG_PR REG32(given->base + 0x04)
 #define PR_DIV32 3u
-#define IWDG_RLR REG32(IWDG_BASE + 0x08)
-#define IWDG_SR REG32(IWDG_BASE + 0x0C)
+#define IWDG_RLR REG32(given->base + 0x08)
+#define IWDG_SR REG32(given->base + 0x0C)
 #define SR_UPDATING 3u /* PVU, RVU: up to six periods of LSI */
 #define SR_ONF (1u << 8)
 
@@ -18,13 +18,17 @@
 #define TIMEOUT_MS 320u
 #define POLLS 100000u /* a refused register access must not hang the start */
 
+static const struct watchdog *given;
+
 void watchdog_start(void)
 {
 	uint32_t polls = POLLS;
 
-#ifdef IWDG_CLOCK_REG
-	REG32(IWDG_CLOCK_REG) |= IWDG_CLOCK_EN;
-#endif
+	given = given_watchdog();
+	if (!given)
+		return;
+	if (given->clock_register)
+		REG32(given->clock_register) |= given->clock_enable;
 	IWDG_KR = KR_START;
 	IWDG_KR = KR_UNLOCK;
 	IWDG_PR = PR_DIV32;
@@ -38,5 +42,6 @@ void watchdog_start(void)
 
 void watchdog_kick(void)
 {
-	IWDG_KR = KR_RELOAD;
+	if (given)
+		IWDG_KR = KR_RELOAD;
 }

@@ -7,22 +7,31 @@
 
 static volatile uint32_t *const mailbox = (volatile uint32_t *)(IPC_DA + MAILBOX_OFFSET);
 
-static int given(enum parameter word)
+static int is_tagged(uint32_t word)
 {
-	return (mailbox[word] & 0xffff0000u) == PARAMETER_TAG;
+	return (word & 0xffff0000u) == PARAMETER_TAG;
+}
+
+uint32_t parameter_word(enum parameter word)
+{
+	uint32_t found = mailbox[word];
+
+	return is_tagged(found) ? found : configuration.parameters[word];
 }
 
 uint32_t parameter(enum parameter word, uint32_t otherwise)
 {
-	return given(word) ? mailbox[word] & 0xffff : otherwise;
+	uint32_t found = parameter_word(word);
+
+	return is_tagged(found) ? found & 0xffff : otherwise;
 }
 
 /* 1: fail this time. */
 static int take_failure(void)
 {
-	uint32_t left = mailbox[PARAMETER_FAILURES] & 0xffff;
+	uint32_t word = parameter_word(PARAMETER_FAILURES), left = word & 0xffff;
 
-	if (!given(PARAMETER_FAILURES))
+	if (!is_tagged(word))
 		return 1;
 	if (left)
 		mailbox[PARAMETER_FAILURES] = PARAMETER_TAG | (left - 1);

@@ -3,16 +3,21 @@
 #include "core.h"
 #include "firmware.h"
 
-#define WWDG_CR REG32(WWDG_BASE + 0x00)
+#define WWDG_CR REG32(given->base + 0x00)
 #define CR_WDGA (1u << 7)
 #define CR_T_MAX 0x7Fu
-#define WWDG_CFR REG32(WWDG_BASE + 0x04)
+#define WWDG_CFR REG32(given->base + 0x04)
 #define CFR_WDGTB_128 (7u << 11) /* the longest: 321 ms at 104 MHz */
 #define CFR_NO_WINDOW 0x7Fu
 
+static const struct watchdog *given;
+
 void watchdog_start(void)
 {
-	REG32(WWDG_CLOCK_REG) = WWDG_CLOCK_EN;
+	given = given_watchdog();
+	if (!given)
+		return;
+	REG32(given->clock_register) = given->clock_enable;
 	WWDG_CFR = CFR_WDGTB_128 | CFR_NO_WINDOW;
 	WWDG_CR = CR_WDGA | CR_T_MAX;
 	if (!(WWDG_CR & CR_WDGA))
@@ -21,5 +26,6 @@ void watchdog_start(void)
 
 void watchdog_kick(void)
 {
-	WWDG_CR = CR_WDGA | CR_T_MAX;
+	if (given)
+		WWDG_CR = CR_WDGA | CR_T_MAX;
 }

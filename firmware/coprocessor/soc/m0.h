@@ -18,6 +18,6 @@
 #define IPC_DA 0x200C6000u
 
 #define IPCC_BASE 0x46250000u /* IPCC2, ST: stm32mp251.dtsi mailbox@46250000 */
-#define IWDG_BASE 0x46090000u
+#define WATCHDOGS { 5, 0x46090000u, 0, 0 }
 
 #endif

@@ -6,11 +6,11 @@
  *      (after RM0457: IWDG3 is the M33's, its reset is GIC_SPI 4, "IWDG3_RST_IRQn = 36")
  *      OP-TEE core/arch/arm/dts/stm32mp257f-ev1-ca35tdcid-resmem.dtsi (cm33_cube_fw, ipc_shmem)
  *      OP-TEE core/arch/arm/dts/stm32mp257f-ev1-ca35tdcid-rif.dtsi (IWDG3: CID2, secure)
- *      Linux drivers/clk/stm32/stm32mp25_rcc.h (RCC_IWDG3CFGR), clk-stm32mp25.c (GATE_IWDG3: bit 1),
+ *      Linux drivers/clk/stm32/stm32mp25_rcc.h (RCC_IWDG3CFGR, RCC_IWDG4CFGR), clk-stm32mp25.c (GATE_IWDG3: bit 1),
  *      arch/arm64/boot/dts/st/stm32mp251.dtsi (rcc@44200000)
  *
- * On silicon RIFSC assigns IWDG3 to one world; on ST's evaluation board, to the secure one. In the other
- * world writes are ignored and reads give zero: the firmware then logs that in its trace, see lib/iwdg.c.
+ * On silicon RIFSC assigns each watchdog to a world and a CID. ST's boards give IWDG3 to the secure world: an
+ * access from this one makes OP-TEE panic. IWDG4 is open to this core, but Linux has no interrupt of it.
  */
 #ifndef SOC_H
 #define SOC_H
@@ -21,9 +21,9 @@
 #define IPC_DA 0x81200000u
 
 #define IPCC_BASE 0x40490000u /* IPCC1, ST: arch/arm64/boot/dts/st/stm32mp251.dtsi mailbox@40490000 */
-#define IWDG_BASE 0x44030000u
-#define IWDG_CLOCK_REG 0x44200890u /* RCC_IWDG3CFGR */
-#define IWDG_CLOCK_EN (1u << 1)    /* IWDG3EN */
+#define RCC_IWDG3CFGR 0x44200890u
+#define RCC_IWDG4CFGR 0x44200894u
+#define WATCHDOGS { 3, 0x44030000u, RCC_IWDG3CFGR, 1u << 1 }, { 4, 0x44040000u, RCC_IWDG4CFGR, 1u << 1 }
 
 #define STACK_LIMIT_REGISTER 1 /* Armv8-M Mainline has MSPLIM */
 
