@@ -12,6 +12,7 @@ from mpbench.board.interrupts import watchdog_line
 from mpbench.board.kernel_log import KernelLogFollower
 from mpbench.board.protocols import Board
 from mpbench.deployment.fixture import DeployBench
+from mpbench.harness.configuration import configured, watchdogs_of
 from mpbench.harness.firmware import make
 from mpbench.harness.fixture import optee_log
 from mpbench.harness.run_state import RunState
@@ -56,7 +57,12 @@ def crashes_on(target: Target, board: Board, trace: CrashTrace, item: Any = None
     key: Any = load_private_key(signing_key())
     profile = load_profile("virtual-mp25").with_key(key.public_key())
     bench = DeployBench(board, profile, RunState(), item, target.get_strategy(), boot_id(board))
-    made = Crashes(bench, lambda name, core: (built / core / f"{name}.elf").read_bytes(), Signer(key), trace)
+    watchdogs = watchdogs_of({}, profile)
+
+    def firmware(name: str, core: str) -> bytes:
+        return configured((built / core / f"{name}.elf").read_bytes(), core, watchdogs[core])
+
+    made = Crashes(bench, firmware, Signer(key), trace, watchdogs)
     yield made
     made.restore()
     bench.settle()

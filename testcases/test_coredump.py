@@ -6,7 +6,6 @@ import re
 import pytest
 
 from mpbench.core.evidence import DUMP_SUMMARY
-from mpbench.recovery.facts import WATCHDOG
 from testcases.requirements import COREDUMP
 
 pytestmark = COREDUMP
@@ -19,7 +18,7 @@ def test_no_dump_when_disabled(crashes, core):
     """With core dumps disabled, which is the default, a crash leaves no dump."""
     crashes.start(core)
     assert crashes.bench.board.remoteproc.attributes(core, "coredump") == {"coredump": "disabled"}
-    crashes.watchdog(core).check(*RECOVERED)
+    crashes.failure(core).check(*RECOVERED)
     assert crashes.dumps() == 0
 
 
@@ -27,7 +26,7 @@ def test_dump_when_enabled(crashes, core):
     """With core dumps enabled, a crash leaves the memory of the firmware that crashed, its code unchanged."""
     crashes.start(core, "hardfault")
     assert crashes.write(core, "coredump", "enabled") == "OK"
-    crashes.watchdog(core).check(*RECOVERED)
+    crashes.failure(core).check(*RECOVERED)
     step = crashes.take_dump(core, boot=1)
     step.check("segments", "unchanged", "vectors", "identity", "boot")
     words = step.evidence.get(DUMP_SUMMARY).decode()
@@ -49,7 +48,7 @@ def test_inline_dump_holds_the_recovery_until_it_is_read(crashes, core):
         assert crashes.bench.state(core) == "offline"
         steps.append(crashes.take_dump(core, boot=1))
 
-    crashes.step(core, WATCHDOG, crash_and_read).check(*RECOVERED)
+    crashes.step(core, crashes.cause(core), crash_and_read).check(*RECOVERED)
     steps[0].check("segments", "unchanged", "vectors", "identity", "boot")
     assert crashes.dumps() == 0
 
@@ -58,11 +57,11 @@ def test_second_dump_is_discarded_while_one_waits(crashes, core):
     """Linux keeps one dump per core: that of the first crash, until it is read."""
     crashes.start(core)
     crashes.write(core, "coredump", "enabled")
-    crashes.watchdog(core).check(*RECOVERED)
-    crashes.watchdog(core).check(*RECOVERED)
+    crashes.failure(core).check(*RECOVERED)
+    crashes.failure(core).check(*RECOVERED)
     assert crashes.dumps() == 1
     crashes.take_dump(core, boot=1).check("boot", "unchanged")
-    crashes.watchdog(core).check(*RECOVERED)
+    crashes.failure(core).check(*RECOVERED)
     crashes.take_dump(core, boot=3).check("boot", "unchanged")
 
 
@@ -71,5 +70,5 @@ def test_dump_mode_of_a_crashed_core_is_fixed(crashes, core, word):
     """While a core is crashed, its dump cannot be configured: EBUSY."""
     crashes.start(core)
     crashes.write(core, "recovery", "disabled")
-    crashes.watchdog(core, recovers=False).check("cause", "state")
+    crashes.failure(core, recovers=False).check("cause", "state")
     assert crashes.write(core, "coredump", word) == "EBUSY"

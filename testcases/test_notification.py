@@ -193,7 +193,7 @@ def test_while_a_core_crashes(notifications, crashes, profile):
     crashes.start(core)
 
     def crash():
-        step = crashes.watchdog(core, record=False)
+        step = crashes.failure(core, record=False)
         step.check("sequence", "state", "beating")
 
     found = notifications.run(UNDER_LOAD, while_sending=crash)

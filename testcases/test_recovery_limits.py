@@ -6,7 +6,6 @@ import re
 import pytest
 
 from mpbench.core.errors import BoardFailure, InfrastructureError, InvalidRun
-from mpbench.recovery.facts import WATCHDOG
 from testcases.requirements import LIMITS
 
 pytestmark = LIMITS
@@ -22,7 +21,7 @@ def test_recovered_but_dead_is_a_fail(crashes, core):
     crashes.start(core)
     mute = crashes.image("mute", core)
     crashes.replace(core, mute)
-    step = crashes.watchdog(core, reload=mute)
+    step = crashes.failure(core, reload=mute)
     assert (step.observed.state, step.observed.boots) == ("running", 1)
     with pytest.raises(
         BoardFailure, match=r"crash on .*: beating was predicted True, the board showed False$"
@@ -32,10 +31,10 @@ def test_recovered_but_dead_is_a_fail(crashes, core):
 
 def test_recovered_but_dying_is_a_fail(crashes, core):
     """A firmware that stops beating after its recovery is detected, although it kicks its watchdog."""
-    crashes.start(core, beats=DYING)
-    mute = crashes.image("mute", core)
+    crashes.start(core, beats=None)
+    mute = crashes.image("mute", core, beats=DYING)
     crashes.replace(core, mute)
-    step = crashes.watchdog(core, reload=mute)
+    step = crashes.failure(core, reload=mute)
     assert (step.observed.state, step.observed.boots) == ("running", 1)
     with pytest.raises(BoardFailure, match=f"{core}: the heartbeat stopped at beat {DYING} of boot 2"):
         crashes.check_heartbeat(core)
@@ -45,7 +44,7 @@ def test_recovered_but_dying_is_a_fail(crashes, core):
 def test_recovery_storm_stops_at_its_bound(crashes, core):
     """Firmware that crashes after every boot is a FAIL after N crashes, and recovery is disabled."""
     crashes.start(core)
-    crashes.fail(core, times=0xFFFF)
+    crashes.fail_always(core)
     words = f"recovery storm: {core} crashed {BOUND} times, the bound is {BOUND}; recovery disabled"
     with pytest.raises(BoardFailure, match=words):
         crashes.count_crashes(core, BOUND)
@@ -74,7 +73,7 @@ def test_power_cut_in_mid_recovery(crashes, core):
     crashes.power_cycle()
     assert crashes.bench.state(core) == "offline"
     crashes.start(core)
-    crashes.watchdog(core).check("sequence", "state", "boots", "beating")
+    crashes.failure(core).check("sequence", "state", "boots", "beating")
 
 
 def test_reset_in_mid_test_is_invalid(crashes, core):
@@ -82,9 +81,9 @@ def test_reset_in_mid_test_is_invalid(crashes, core):
     crashes.start(core)
     session = crashes.bench.board.session
     with pytest.raises(InfrastructureError):
-        crashes.step(core, WATCHDOG, lambda: session.execute("echo b >/proc/sysrq-trigger"))
+        crashes.step(core, crashes.cause(core), lambda: session.execute("echo b >/proc/sysrq-trigger"))
     with pytest.raises(InvalidRun, match="reset"):
         crashes.bench.settle()
     crashes.booted()
     crashes.start(core)
-    crashes.watchdog(core).check("sequence", "state", "boots", "beating")
+    crashes.failure(core).check("sequence", "state", "boots", "beating")

@@ -15,7 +15,7 @@ def stuck(crashes, core, reload):
     """Crash the core with `reload` as its file: it is refused, nothing runs, and only a power cycle helps."""
     crashes.start(core)
     crashes.replace(core, reload)
-    step = crashes.watchdog(core, reload=reload)
+    step = crashes.failure(core, reload=reload)
     step.check(*ALL)
     assert step.observed.state == "offline"
     assert not step.observed.beating
@@ -50,6 +50,6 @@ def test_replaced_file_is_what_runs_after_the_crash(crashes, core):
     crashes.start(core)
     other = crashes.image("alive", core)
     crashes.replace(core, other)
-    step = crashes.watchdog(core, reload=other)
+    step = crashes.failure(core, reload=other)
     step.check(*(name for name in ALL if name != "identity"))
     assert step.observed.identity == f"alive {core}"

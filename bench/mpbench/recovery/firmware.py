@@ -7,6 +7,7 @@ Ref: firmware/coprocessor/lib/firmware.h; Linux include/linux/remoteproc.h (stru
 
 import io
 import struct
+from collections.abc import Mapping
 
 from attrs import frozen
 from elftools.elf.elffile import ELFFile
@@ -18,8 +19,8 @@ from mpbench.recovery.collect import Subject
 MAILBOX = 0x1000
 """Offset of the mailbox words from the trace buffer's start."""
 TAG = 0x4D420000
-LIVE_MS, FAILURES, BEATS = 0, 4, 8
-"""Offsets of the words."""
+LIVE_MS, FAILURES, BEATS = range(3)
+"""Index of each word, in the mailbox and in the configuration."""
 RSC_TRACE = 2
 
 
@@ -42,16 +43,22 @@ class FirmwareUnderTest:
         """Name and core as the firmware prints them."""
         return f"{self.name} {self.subject.core}"
 
-    def write(self, words: dict[int, int | None]) -> None:
-        """Write mailbox words by offset; None: no word."""
-        self.memory.write(self._tagged(words))
+    def write(self, words: Mapping[int, int]) -> None:
+        """Write mailbox words by index; see parameters()."""
+        self.memory.write(self._places(words))
 
     def fail_command(self) -> str:
         """Command of the board's shell that has the running firmware fail once."""
-        return self.memory.command(self._tagged({FAILURES: 1}))
+        return self.memory.command(self._places(parameters(failures=1)))
 
-    def _tagged(self, words: dict[int, int | None]) -> dict[int, int]:
-        return {self.mailbox_da + at: 0 if n is None else TAG | n for at, n in words.items()}
+    def _places(self, words: Mapping[int, int]) -> dict[int, int]:
+        return {self.mailbox_da + 4 * index: word for index, word in words.items()}
+
+
+def parameters(**values: int | None) -> dict[int, int]:
+    """Words of live_ms, failures, beats by index, of those that are given; None: firmware ignores it."""
+    indices = {"live_ms": LIVE_MS, "failures": FAILURES, "beats": BEATS}
+    return {indices[name]: 0 if value is None else TAG | value for name, value in values.items()}
 
 
 def trace_da(elf: bytes) -> int:

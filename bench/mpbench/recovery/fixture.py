@@ -2,7 +2,7 @@
 """Fixture `crashes`: firmware that fails on command, and every way to have Linux report a crash."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,11 +22,13 @@ from mpbench.deployment.fixture import DeployBench
 from mpbench.deployment.heartbeat import watched
 from mpbench.deployment.leaks import Snapshot, snapshot, steady
 from mpbench.deployment.parse import beat
+from mpbench.harness.configuration import REPORTED, configured, without_watchdog
+from mpbench.harness.firmware import FirmwareFiles
 from mpbench.harness.signer import Signer
 from mpbench.recovery.collect import Subject
 from mpbench.recovery.collect_trace import CrashTrace, recording
 from mpbench.recovery.facts import INJECTED, NO_CRASH, WATCHDOG, Cause, RecoveryFacts
-from mpbench.recovery.firmware import BEATS, FAILURES, LIVE_MS, MAILBOX, FirmwareUnderTest, trace_da
+from mpbench.recovery.firmware import MAILBOX, FirmwareUnderTest, parameters, trace_da
 from mpbench.recovery.parse import beating
 from mpbench.recovery.predict import crash as predict_crash
 from mpbench.recovery.predict import recovery as predict_recovery
@@ -39,6 +41,12 @@ WRITE_S = 20.0
 DUMP_S = 20.0
 SNAPSHOTS = 5
 """One snapshot may show a descriptor or a process of the bench's own watcher and readers."""
+FATAL_ERROR = 2
+"""Kind of crash that is reported for firmware without a watchdog; see INJECTED."""
+AWAIT_FAILURE = (
+    "{{ n=0; until grep -q '^fails now' {trace}; do n=$((n+1)); [ $n -lt 1000 ] || exit 1; done; }}"
+)
+"""Waits until the firmware has logged that it fails now: it looks into its mailbox every 20 ms."""
 BEATS_CHECKED = 25
 PAUSE_S = 3.0
 """Firmware beats that often in half a second, and its heartbeat never pauses for this long."""
@@ -57,14 +65,14 @@ def crash_trace(board: Board, profile: Profile) -> Iterator[CrashTrace]:
 @pytest.fixture
 def crashes(
     bench: DeployBench,
-    firmware: Callable[[str, str], bytes],
+    firmware: FirmwareFiles,
     signed: Signer,
     crash_trace: CrashTrace,
     env: Any,
 ) -> Iterator["Crashes"]:
     """Crash a core and observe the recovery; afterwards recovery is enabled and no core runs."""
     limits_ms = env.config.get_option("bench_limits_ms", {})
-    found = Crashes(bench, firmware, signed, crash_trace, limits_ms)
+    found = Crashes(bench, firmware, signed, crash_trace, firmware.watchdogs, limits_ms)
     yield found
     found.restore()
 
@@ -91,6 +99,7 @@ class FailedRecovery:
 class Crashes:
     """Crash API of one test. Every step is predicted, compared and recorded.
 
+    watchdogs: watchdog that the target gives each core's firmware, "" for none
     limits_ms: highest good time in milliseconds by the name of an interval of mpbench.recovery.measure;
     option `bench_limits_ms` of the target
     """
@@ -99,6 +108,7 @@ class Crashes:
     _firmware: Callable[[str, str], bytes]
     _signed: Signer
     trace: CrashTrace
+    watchdogs: Mapping[str, str]
     limits_ms: dict[str, float] = field(factory=dict)
     _firmware_under_test: dict[str, FirmwareUnderTest] = field(factory=dict)
     _dated: set[str] = field(factory=set)
@@ -107,15 +117,18 @@ class Crashes:
     def _board(self) -> Board:
         return self.bench.board
 
-    def image(self, name: str, core: str) -> bytes:
-        """Firmware `name`, signed with the board's key."""
-        return self._signed(core, self._firmware(name, core))
+    def image(self, name: str, core: str, **words: int | None) -> bytes:
+        """Firmware `name`, signed with the board's key. words: its own parameters; see start()."""
+        elf = configured(self._firmware(name, core), core, self.watchdogs.get(core, ""), parameters(**words))
+        return self._signed(core, elf)
 
     def start(self, core: str, name: str = "starve", **mailbox: int | None) -> FirmwareUnderTest:
         """Deploy firmware that fails on command only. BoardFailure if it does not run.
 
-        live_ms, failures, beats: other words for its mailbox; None: no word.
+        live_ms, failures, beats: other words for its mailbox; None: no word. They are also in the image,
+        because some loaders clear the mailbox whenever they stop the core.
         """
+        words = {"live_ms": 0, "failures": 0, "beats": 0} | mailbox
         board = self._board
         subject = Subject(
             core=core,
@@ -129,17 +142,46 @@ class Crashes:
         )
         memory = CoreMemory(board.session, board.remoteproc, core)
         mailbox_da = trace_da(self._firmware(name, core)) + MAILBOX
-        image, mark = self.image(name, core), board.kmsg.mark()
+        image, mark = self.image(name, core, **words), board.kmsg.mark()
         under_test = FirmwareUnderTest(name, image, mailbox_da, subject, memory, mark)
-        names = {LIVE_MS: "live_ms", FAILURES: "failures", BEATS: "beats"}
-        under_test.write({at: mailbox.get(word, 0) for at, word in names.items()})
+        under_test.write(parameters(**words))
         self._firmware_under_test[core] = under_test
         self.bench.deploy(core, image, under_test.identity).check("errno", "state", "beating")
         return under_test
 
-    def fail(self, core: str, times: int = 1) -> None:
-        """Have the running firmware fail now, in its own way; its watchdog reports it to Linux."""
-        self._firmware_under_test[core].write({FAILURES: times})
+    def needs_watchdog(self, core: str) -> None:
+        """Skip the test where the target gives the firmware no watchdog that reports to Linux."""
+        if not self._is_watched(core):
+            pytest.skip(without_watchdog(core))
+
+    def _is_watched(self, core: str) -> bool:
+        return self.watchdogs.get(core, "") in REPORTED
+
+    def cause(self, core: str) -> Cause:
+        """What Linux reports when the firmware fails: see failure()."""
+        return WATCHDOG if self._is_watched(core) else INJECTED[FATAL_ERROR]
+
+    def fail_command(self, core: str) -> str:
+        """Command of the board's shell after which the firmware has failed and Linux learns of it.
+
+        By its watchdog, or where the target gives none by debugfs file `crash`, once it has failed.
+        """
+        under_test = self._firmware_under_test[core]
+        command = under_test.fail_command()
+        if self._is_watched(core):
+            return command
+        crash = self.debug(core, "crash")
+        return f"{command} && {AWAIT_FAILURE.format(trace=under_test.subject.trace)} && echo 2 >{crash}"
+
+    def fail(self, core: str) -> None:
+        """Have the running firmware fail now, in its own way, and Linux learn of it."""
+        reply = self._board.session.call(self.fail_command(core), WRITE_S)
+        reply.checked(f"{core}: its firmware does not fail")
+
+    def fail_always(self, core: str) -> None:
+        """Have the firmware fail now and after every recovery. Skips the test without a watchdog."""
+        self.needs_watchdog(core)
+        self._firmware_under_test[core].write(parameters(failures=0xFFFF))
 
     def inject(self, core: str, kind: int) -> None:
         """Report a crash of this kind through debugfs; the firmware continues unaware."""
@@ -157,8 +199,16 @@ class Crashes:
             board.session.put_bytes(image, path)
 
     def watchdog(self, core: str, **changed: Any) -> Crash:
-        """The firmware fails, its watchdog expires, Linux recovers. `changed`: see predict()."""
-        return self.step(core, WATCHDOG, self._firmware_under_test[core].fail_command(), **changed)
+        """The firmware fails, its watchdog expires, Linux recovers. `changed`: see predict().
+
+        Skips the test where the target gives the firmware no watchdog.
+        """
+        self.needs_watchdog(core)
+        return self.failure(core, **changed)
+
+    def failure(self, core: str, **changed: Any) -> Crash:
+        """The firmware fails and Linux recovers, as fail_command() has it learn. `changed`: see predict()."""
+        return self.step(core, self.cause(core), self.fail_command(core), **changed)
 
     def injected(self, core: str, kind: int, **changed: Any) -> Crash:
         """A crash is reported through debugfs, and Linux recovers. `changed`: see predict()."""
@@ -301,7 +351,7 @@ class Crashes:
         if not self.bench.reachable:
             return  # DeployBench.settle() finds out why
         for core, under_test in self._firmware_under_test.items():
-            under_test.write({FAILURES: 0})
+            under_test.write(parameters(failures=0))
             clear_all(self._board.session)  # an inline dump that is not read holds its core's lock
             for file, text in (("coredump", "disabled"), ("recovery", "enabled")):
                 self.write(core, file, text)

@@ -67,8 +67,10 @@ def durations(timelines: Iterable[Timeline]) -> dict[str, list[float]]:
 def measurements(
     timelines: Iterable[Timeline], core: str, limits_ms: Mapping[str, float]
 ) -> Iterator[Measurement]:
-    """The distribution of every interval; limits_ms: highest good value by its name."""
+    """The distribution of every interval that was seen; limits_ms: highest good value by its name."""
     for interval, samples in zip(INTERVALS, durations(timelines).values(), strict=True):
+        if not samples:
+            continue
         ordered, limit_ms = sorted(samples), limits_ms.get(interval.name)
         for statistic, value in distribution(ordered):
             yield Measurement(
