@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from mpbench_virtual import boards
 from testcases.contract.conftest import serve
 from testcases.contract.servers import children
 
@@ -58,6 +59,14 @@ def own_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             patch.setenv(name, str(place))
         patch.setattr(tempfile, "tempdir", None)
         yield place
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_board_is_left(own_place: Path) -> Iterator[None]:  # noqa: ARG001 - boards are started in it
+    """Boards that a target file starts end with the process: end them, with what they hold, earlier."""
+    yield
+    for board in boards.boards():
+        boards.stop(board)
 
 
 @pytest.fixture(autouse=True)
