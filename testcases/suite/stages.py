@@ -44,8 +44,9 @@ def stages(target: str) -> list[Stage]:
             ("--lg-env=targets/virtual-mp25-spi.yaml", "-k", spi, "testcases/test_notification.py"),
             "main",
         ),
-        Stage("slow unit tests", ("-m", "slow", "testcases/unit"), BESIDE),
-        *(Stage(name, (f"testcases/{name}",), BESIDE) for name in ("peer", "contract", "faults", "fuzz")),
+        Stage("slow unit tests", ("-m", "slow", "testcases/unit"), "main"),
+        *(Stage(name, (f"testcases/{name}",), "main") for name in ("peer", "fuzz")),
+        *(Stage(name, (f"testcases/{name}",), BESIDE) for name in ("contract", "faults")),
     ]
 
 
