@@ -460,15 +460,20 @@ class Place(StandIn):
     path, line = "per-CPU", LINE
 
 
-def reading(n: int, *, quiet: bool = True) -> str:
+def reading(n: int, *, quiet: bool = True, queued: int | None = None, ended: int | None = None) -> str:
     table = TABLE.replace("43", str(43 + n))
-    rows = f"{{ work:  7 }} hitcount: {n}\n" if n else ""
-    hist = "# trigger info: hist:keys=work [active]\n" + rows
-    hist += f"Totals:\n    Hits: {n}\n    Entries: {int(n > 0)}\n    Dropped: 0\n"
+
+    def hist(hits: int) -> str:
+        rows = f"{{ work:  7 }} hitcount: {hits}\n" if hits else ""
+        totals = f"Totals:\n    Hits: {hits}\n    Entries: {int(hits > 0)}\n    Dropped: 0\n"
+        return f"# trigger info: hist:keys=work [active]\n{rows}{totals}"
+
+    asked = n if queued is None else queued
     counted = (
         COUNTED.replace("43", str(43 + n)).replace("Hits: 87", f"Hits: {87 + n}").replace(": 1\n", ": 0\n")
     )
-    body = f"@@ started\n{hist}@@ ended\n{hist}@@ queued\n{hist}@@ requests\n{hist}@@ irqs\n{counted}"
+    body = f"@@ started\n{hist(n)}@@ ended\n{hist(n if ended is None else ended)}"
+    body += f"@@ queued\n{hist(asked)}@@ requests\n{hist(asked)}@@ irqs\n{counted}"
     last = table if quiet else table.replace(" 44 GIC", " 99 GIC")
     return f"@@ interrupts\n{table}{body}@@ interrupts\n{last}"
 
@@ -498,6 +503,23 @@ def test_a_source_that_is_too_slow_is_a_lab_fault():
     """Rounds are bounded."""
     with pytest.raises(InfrastructureError, match="only 1 of 10 notifications came in 3 rounds of sending"):
         run.measure(Scripted(reading(0), reading(1)), Place(), lambda n: n, 10, rounds=3)
+
+
+@pytest.mark.parametrize("busy", [{"queued": 6}, {"ended": 4}], ids=["queued", "running"])
+def test_nothing_is_under_way_at_the_first_readout(busy):
+    """A bottom half that was requested or began before it would be counted as one too many."""
+    trace = Scripted(reading(5, **busy), reading(6), reading(16), reading(16))
+    found = run.measure(trace, Place(), lambda n: n, 10)
+    assert (found.counts.requests, found.counts.started, found.counts.ended) == (10, 10, 10)
+    assert found.balance.holds
+
+
+def test_what_a_trace_saw_the_end_of_alone_stays_so():
+    """It was set up between a request and its bottom half: that difference is no notification under way."""
+    trace = Scripted(reading(1, queued=0, ended=2), reading(3, queued=2, ended=4))
+    found = run.measure(trace, Place(), lambda n: n, 2)
+    assert (found.counts.started, found.counts.ended) == (2, 2)
+    assert found.balance.holds
 
 
 def test_a_board_that_always_notifies_is_invalid():

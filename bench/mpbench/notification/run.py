@@ -26,7 +26,7 @@ _pause = threading.Event().wait
 def consistent(
     trace: FtraceSession,
     line: str,
-    idle: int | None = None,
+    idle: tuple[int, int] | None = None,
     *,
     durations: bool = True,
     restart: bool = False,
@@ -34,12 +34,12 @@ def consistent(
 ) -> Readout:
     """A readout during which no notification arrived. InvalidRun if all READS are disturbed.
 
-    idle: under_way() of an idle board, which is not 0 if the trace was set up during a bottom half and saw
-    only its end; None: not known yet, this readout shows it
+    idle: under_way() of an idle board; None: not known yet, this readout shows it, with nothing under way
     """
     for _ in range(READS):
         found = readout(unpacked(trace.read(durations=durations, restart=restart)), line)
-        if found.consistent and idle in (None, under_way(found)):
+        now = under_way(found)
+        if found.consistent and (max(now) <= 0 if idle is None else now == idle):
             return found
         pause(PAUSE_S)
     raise InvalidRun(f"no consistent snapshot: notifications arrived during all {READS} reads")
@@ -60,9 +60,15 @@ def listen(
     return sum(consistent(trace, found.line, durations=False).table.values()) - before
 
 
-def under_way(found: Readout) -> int:
-    """Bottom halves that started and have not ended."""
-    return sum(found.hits.get(START, {}).values()) - sum(found.hits.get(END, {}).values())
+def under_way(found: Readout) -> tuple[int, int]:
+    """Bottom halves that were queued and have not started, and those that have and have not ended.
+
+    Negative for good if the trace was set up in between and saw only the later event. Without the count of
+    requests a queued bottom half is not told from one that is requested again: 0.
+    """
+    sums = {role: sum(rows.values()) for role, rows in found.hits.items()}
+    waiting = sums.get(QUEUE, 0) - sums.get(START, 0) if REQUEST in sums else 0
+    return waiting, sums.get(START, 0) - sums.get(END, 0)
 
 
 def result(found: Facilities, before: Readout, after: Readout, sent: int | None, moved: int) -> Result:
