@@ -10,6 +10,7 @@ from labgrid import Environment
 
 from mpbench.commands import doctor, doctor_board, doctor_linux
 from mpbench.harness.environment import check_environment
+from mpbench.twin.profile import load_profile
 from mpbench_virtual import boards, keys
 from testcases.contract import labs
 
@@ -84,7 +85,9 @@ def linux() -> Iterator[doctor_linux.BoardLinux]:
     target = Environment(str(TARGET)).get_target("main")
     target.get_driver("Strategy").transition("shell")
     yield doctor_linux.BoardLinux(
-        target.get_driver("SessionDriver"), target.get_driver("RemoteprocDriver"), CORES
+        target.get_driver("SessionDriver"),
+        target.get_driver("RemoteprocDriver"),
+        load_profile(labs.PROFILE),
     )
     target.cleanup()
 

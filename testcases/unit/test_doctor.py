@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from attrs import evolve
 from labgrid.strategy import StrategyError
 
 from mpbench.board import power
@@ -22,6 +23,7 @@ from mpbench.core.causes import words
 from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.shared_files import TARGETS
 from mpbench.layout import TA_UUID
+from mpbench.twin.profile import load_profile
 from testcases.unit.image_rig import key, write_key, write_public
 from testcases.unit.test_documents import anchors
 
@@ -73,7 +75,7 @@ def test_every_check_needs_earlier_ones():
     for check in all_checks():
         assert set(check.needs) <= set(names), check.name
         names.append(check.name)
-    assert len(set(names)) == len(names) == 31
+    assert len(set(names)) == len(names) == 32
 
 
 def test_every_section_is_in_the_guide():
@@ -177,6 +179,7 @@ class PlayedSession:
         self.files: dict[str, bytes | str] = {
             f"{TRACING}/README": b"kprobe_events uprobe_events onmatch snapshot()",
             "/proc/interrupts": b"     CPU0\n 36:  0  GIC-0 36 Level  0.m33\n",
+            doctor_board.COMPATIBLE: b"st,stm32mp257f-dk-ca35tdcid-ostl\0st,stm32mp257f-dk\0st,stm32mp257\0",
         } | {path: text for path, text in wrong.items() if path.startswith("/")}
 
     def execute(self, command, _timeout_s=None):
@@ -230,14 +233,14 @@ class PlayedTarget:
         self.written += data
 
 
-OPTEE = b"I/TC: OP-TEE version: 4.10\r\nI/TC: Primary CPU\r\n"
+OPTEE = b"I/TC: OP-TEE version: 4.0.0-stm32mp-r2 (gcc 13)\r\nI/TC: Primary CPU\r\n"
+PROFILE = load_profile("st-4.0-r2-mp257f-dk")
 
 
 @pytest.fixture
 def checked(monkeypatch):
     """Findings of the checks of a board that is up, with faults, by name; what is before `power` passes."""
-    profile = SimpleNamespace(name="x", cores=[SimpleNamespace(name="m33")])
-    monkeypatch.setattr(doctor_board, "profile_of", lambda _: profile)
+    monkeypatch.setattr(doctor_board, "profile_of", lambda _: PROFILE)
     monkeypatch.setattr(power, "state", lambda driver, _: driver.name is None)
 
     def make(**wrong):
@@ -260,6 +263,8 @@ def test_a_board_without_faults_passes_all(checked):
         "console": "console, secure",
         "boot": "0 s from off to SSH",
         "ssh": "boot_id b-1",
+        "release": "profile st-4.0-r2-mp257f-dk fits: the board reports st,stm32mp257f-dk, "
+        "OP-TEE 4.0.0-stm32mp-r2",
         "linux console": "TF-A, U-Boot, Linux",
         "secure console": "2 lines of OP-TEE since power on",
         "permissions": "root may write sysfs, tracefs and the TEE's devices",
@@ -267,7 +272,8 @@ def test_a_board_without_faults_passes_all(checked):
         "cores": "m33 offline",
         "manager": "m33 by TEE",
         "recovery": "enabled for m33",
-        "watchdog": "m33 as 0.m33 in /proc/interrupts",
+        "watchdog": "m33 as 0.m33 in /proc/interrupts; "
+        "IWDG3 of m33 is not for its firmware by profile st-4.0-r2-mp257f-dk",
         "debugfs": "/d/remoteproc: remoteproc0",
         "devmem": "devmem, /dev/mem",
         "tracing": "kprobes, uprobes, histogram triggers, snapshots; all events and probes of a recovery",
@@ -309,7 +315,7 @@ WRONG: list[tuple[str, dict, str, str]] = [
     (
         "linux console",
         {"console output": OPTEE},
-        "no line of TF-A, U-Boot or Linux, 47 bytes of OP-TEE",
+        "no line of TF-A, U-Boot or Linux, 68 bytes of OP-TEE",
         "check wiring and speed; `console=` of the kernel and a getty; names of the consoles",
     ),
     (
@@ -370,7 +376,35 @@ WRONG: list[tuple[str, dict, str, str]] = [
         "manager",
         {"manager": "LINUX"},
         "Linux manages m33 itself",
-        "a compatible that ends in -tee in the device trees of Linux and OP-TEE",
+        "a compatible that ends in -tee in the device trees of Linux and OP-TEE; "
+        "or a profile for plain ELF: see `release`",
+    ),
+    (
+        "release",
+        {"session": {doctor_board.COMPATIBLE: b"st,stm32mp257f-ev1\0st,stm32mp257\0"}},
+        "profile st-4.0-r2-mp257f-dk does not fit: the board is st,stm32mp257f-ev1, "
+        "the profile is for st,stm32mp257f-dk",
+        "in the target file, or MPBENCH_PROFILE: bench_profile: st-4.0-r2-mp257f-ev1",
+    ),
+    (
+        "release",
+        {"secure output": b"I/TC: OP-TEE version: 3.19.0-stm32mp-r2 #1\r\n"},
+        "profile st-4.0-r2-mp257f-dk does not fit: the board's OP-TEE is 3.19.0-stm32mp-r2, "
+        "the profile's is 4.0.0-stm32mp-r2",
+        "in the target file, or MPBENCH_PROFILE: bench_profile: st-3.19-mp257f-dk",
+    ),
+    (
+        "release",
+        {"secure output": b"", "session": {"dmesg": "optee: revision 3.19 (d6c5d003)\n"}},
+        "profile st-4.0-r2-mp257f-dk does not fit: the board's OP-TEE is 3.19, "
+        "the profile's is 4.0.0-stm32mp-r2",
+        "in the target file, or MPBENCH_PROFILE: bench_profile: st-3.19-mp257f-dk",
+    ),
+    (
+        "release",
+        {"manager": "LINUX"},
+        "profile st-4.0-r2-mp257f-dk does not fit: m33 is loaded by Linux, in the profile by OP-TEE",
+        "in the target file, or MPBENCH_PROFILE: derive one from st-4.0-r2-mp257f-dk: `derives`",
     ),
     (
         "recovery",
@@ -461,6 +495,32 @@ def test_a_dead_switch_leaves_a_board_that_is_up(checked):
     assert {f.name for f in found.values() if not f.ok} == {"power", "boot", "secure console"}
 
 
+def test_a_release_that_the_board_does_not_report_is_assumed(checked):
+    """Without OP-TEE's version the two releases of the revision that Linux logs are named."""
+    finding = checked(**{"secure output": b"", "session": {"dmesg": "optee: revision 4.0 (8de9a6fe)"}})[
+        "release"
+    ]
+    assert finding.ok
+    assert finding.found == (
+        "profile st-4.0-r2-mp257f-dk assumed: st,stm32mp257f-dk, OP-TEE 4.0.0-stm32mp-r2; "
+        "OP-TEE's version was not seen on a console, Linux logs revision 4.0; "
+        "st-4.0-r2-mp257f-dk, st-4.0-r1-mp257f-dk would fit"
+    )
+
+
+def test_a_board_whose_cores_linux_loads_needs_no_tee(checked, monkeypatch):
+    """With such a profile `tee` asks for nothing, and `manager` wants Linux."""
+    own = evolve(PROFILE, manager="linux", name="plain")
+    monkeypatch.setattr(doctor_board, "profile_of", lambda _: own)
+    found = checked(manager="LINUX", session={"/sys/bus/tee": ""})
+    assert found["tee"].found == "not needed: Linux loads the cores of profile plain"
+    assert found["manager"].found == "m33 by Linux"
+    assert found["release"].found == "profile plain fits: the board reports st,stm32mp257f-dk"
+    refused = checked()["manager"]
+    assert refused.found == "OP-TEE manages m33, in the profile it is Linux"
+    assert refused.remedy.startswith("a profile with OP-TEE: see `release`")
+
+
 def test_a_board_that_does_not_boot_is_still_asked(checked):
     """A switch that fails when it switches: SSH of a board that is up works, and its consoles are judged."""
     found = checked(Strategy=InfrastructureError("power command `off` failed"))
@@ -479,7 +539,8 @@ def test_a_switch_that_cannot_be_asked_passes():
 def test_a_watchdog_may_be_in_the_device_tree_only(checked):
     """A node with an interrupt that the driver has not requested is found, and named as that."""
     finding = checked(session={**NO_INTERRUPT, NODE: b"\0\0\0\4"})["watchdog"]
-    assert (finding.ok, finding.found) == (True, "m33 in its node only: the driver has not requested it")
+    assert finding.ok
+    assert finding.found.startswith("m33 in its node only: the driver has not requested it; IWDG3 of m33")
 
 
 def test_a_silent_console_is_asked(checked, monkeypatch):
@@ -530,7 +591,7 @@ def test_a_raw_exception_is_never_the_answer(monkeypatch, name, error):
     remoteproc = SimpleNamespace(cores=broken, core_state=broken, manager=broken, attributes=broken)
     remoteproc.path = remoteproc.firmware_path = broken
     remoteproc.debugfs = "/d"
-    board._linux = doctor_linux.BoardLinux(session, remoteproc, ("m33",))
+    board._linux = doctor_linux.BoardLinux(session, remoteproc, PROFILE)
     for function in ("check_environment", "profile_of", "target_of", "signing_key_path", "make", "host_lock"):
         monkeypatch.setattr(doctor_board, function, broken)
     directory: Any = SimpleNamespace(is_dir=broken, resolve=broken)
@@ -641,7 +702,7 @@ def test_a_missing_target_file_skips_all_checks_of_the_board(tmp_path, capsys):
     output = capsys.readouterr().out
     assert "WRONG environment: " in output
     assert "none.yaml: no such file" in output
-    assert output.count("skipped: `environment` must pass first") == 22
+    assert output.count("skipped: `environment` must pass first") == 23
     (anchor,) = re.findall(
         r"→ correct it there, or set its variables; see \S*targets/README.md(#\S+)", output
     )

@@ -393,3 +393,14 @@ def _key(m: MeasurementLine) -> tuple[str, ...]:
         str(sorted(conditions.items())),
         str(m.verdict),
     )
+
+
+def test_the_head_names_a_profile_that_the_board_did_not_confirm(tmp_path):
+    """An assumed profile is in a banner of its run; one that the board confirmed is only in the table."""
+    entries = {"profile": "st-4.0-r2-mp257f-dk", "profile fit": "assumed: OP-TEE 4.0; not seen"}
+    html = page.render(summarize([run_of(tmp_path, "a", {}, entries=entries)]))
+    assert "profile st-4.0-r2-mp257f-dk is assumed: OP-TEE 4.0; not seen" in html.partition("<main>")[0]
+    confirmed = entries | {"profile fit": "fits: the board reports st,stm32mp257f-dk"}
+    html = page.render(summarize([run_of(tmp_path, "b", {}, entries=confirmed)]))
+    assert "is assumed" not in html
+    assert "fits: the board reports st,stm32mp257f-dk" in " ".join(Text(html).text.split())

@@ -8,7 +8,7 @@ import re
 import time
 from typing import Any
 
-from attrs import define, field
+from attrs import define, evolve, field
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from mpbench.board import power
@@ -17,13 +17,17 @@ from mpbench.commands.doctor import CheckFailed, HealthCheck, Section
 from mpbench.commands.doctor_linux import BoardLinux, linux_checks
 from mpbench.core.causes import words
 from mpbench.core.errors import UsageError
+from mpbench.core.evidence import Artefact, Evidence
+from mpbench.core.provenance import ASSUMED, DIFFERS, provenance
 from mpbench.harness import place_lock
 from mpbench.harness.environment import check_environment, profile_of, target_of
 from mpbench.harness.firmware import make
 from mpbench.harness.fixture import secure_console, signing_key_path
 from mpbench.harness.host_lock import HostLock, host_lock
+from mpbench.harness.profile_fit import REVISION, BoardIdentity, candidates, fit, identity_of
 from mpbench.image.keys import load_private_key
 
+COMPATIBLE = "/proc/device-tree/compatible"
 OPTEE = "OP-TEE"
 PROGRAMS = {
     "TF-A": re.compile(rb"(?:NOTICE|INFO|WARNING|ERROR): +(?:BL[0-9]|Booting Trusted|CPU:|Model:)"),
@@ -54,6 +58,7 @@ class BoardCheck:
     _config: Any = field(init=False, default=None)
     _target: Any = field(init=False, default=None)
     _linux: BoardLinux | None = field(init=False, default=None)
+    _recorders: list[Any] = field(init=False, factory=list)
     _host_lock: HostLock | None = field(init=False, default=None)
     _place_lock: place_lock.PlaceLock | None = field(init=False, default=None)
 
@@ -75,6 +80,7 @@ class BoardCheck:
             HealthCheck("ssh", self.ssh, place, Section.SSH, login),
             HealthCheck("linux console", self.linux_console, ("console",), Section.WIRE, boots),
             HealthCheck("secure console", self.optee_console, ("console", "power"), Section.WIRE, boots),
+            HealthCheck("release", self.release, ("ssh",), Section.SOFTWARE, "look at /proc/device-tree"),
             *linux_checks(self.linux),
         ]
 
@@ -137,7 +143,9 @@ class BoardCheck:
         opened, failed = [], []
         for name in dict.fromkeys(("console", secure_console(self._target))):
             try:
-                opened.append(str(self._target.get_driver("ConsoleRecorder", name=name).name))
+                recorder = self._target.get_driver("ConsoleRecorder", name=name)
+                opened.append(str(recorder.name))
+                self._recorders.append(recorder)
             except Exception as e:  # labgrid's and the serial library's are of many types
                 failed.append(f"`{name}`{self._port(name)}: {words(e)}")
         if failed:
@@ -163,9 +171,30 @@ class BoardCheck:
         """Login works with the pinned host key; without a power switch the board must be up."""
         session: Session = self._target.get_driver("SessionDriver")
         remoteproc = self._target.get_driver("RemoteprocDriver")
-        cores = tuple(core.name for core in profile_of(self._config).cores)
-        self._linux = BoardLinux(session, remoteproc, cores)
+        self._linux = BoardLinux(session, remoteproc, profile_of(self._config))
         return f"boot_id {session.boot_id}"
+
+    def release(self) -> str:
+        """The board is one that the profile is for: device tree, OP-TEE's version, who loads the cores."""
+        board, profile = self.identity(), self.linux().profile
+        found, others = fit(profile, board), candidates(board)
+        if found.word == DIFFERS:
+            what = f"bench_profile: {others[0]}" if others else f"derive one from {profile.name}: `derives`"
+            also = f"; {', '.join(others[1:])} would fit too" if others[1:] else ""
+            remedy = f"in the target file, or MPBENCH_PROFILE: {what}{also}"
+            raise CheckFailed(f"profile {profile.name} does not fit: {found.why}", remedy, usage=True)
+        also = f"; {', '.join(others)} would fit" if found.word == ASSUMED and others else ""
+        return f"profile {profile.name} {found}{also}"
+
+    def identity(self) -> BoardIdentity:
+        """What the board reports of itself: device tree, kernel log, consoles, remoteproc."""
+        linux = self.linux()
+        files = linux.session.read_many([COMPATIBLE])
+        logged = REVISION.search(linux.session.execute("dmesg 2>/dev/null | grep 'optee: revision'; :").text)
+        printed = b"\n".join(recorder.since(0) for recorder in self._recorders)
+        evidence = (Artefact("console", printed), Artefact("about.compatible", _content(files[COMPATIBLE])))
+        found = provenance(Evidence(evidence)).entries
+        return evolve(identity_of(found, linux.managers()), revision=logged[1] if logged else "")
 
     def linux_console(self) -> str:
         """The console carries TF-A, U-Boot or Linux: lines since power on, else the answer to Return."""
@@ -196,6 +225,11 @@ class BoardCheck:
             raise CheckFailed(found, remedy)
         remedy = "check its wiring and speed; build OP-TEE with CFG_TEE_CORE_LOG_LEVEL=2 or more"
         raise CheckFailed(f"no line of OP-TEE since power on, {_bytes(output)}", remedy)
+
+
+def _content(answer: bytes | str) -> bytes:
+    """A file's content, nothing for one that could not be read."""
+    return answer if isinstance(answer, bytes) else b""
 
 
 def seen(output: bytes) -> list[str]:

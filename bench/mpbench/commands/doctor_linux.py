@@ -18,6 +18,7 @@ from mpbench.board.trace.tracefs import MOUNT, TRACING
 from mpbench.commands.doctor import CheckFailed, HealthCheck, Section
 from mpbench.core.proc_interrupts import by_cpu
 from mpbench.recovery.collect_trace import COUNTED, recording
+from mpbench.twin.profile import Profile
 
 FIRST_DATE_S = 1_577_836_800
 """2020: a clock that is earlier was never set."""
@@ -33,6 +34,7 @@ FACILITIES = {
     "snapshot()": "snapshots",
 }
 """Words in tracefs' README → facility. Ref: Linux kernel/trace/trace.c, readme_msg"""
+MANAGERS = {"tee": "TEE", "linux": "Linux"}
 MISSING = {
     "ta": "a probe on tee_client_invoke_func or optee_from_msg_param",
     "irq": "event irq/irq_handler_entry",
@@ -44,11 +46,21 @@ MISSING = {
 
 @frozen
 class BoardLinux:
-    """Linux of a board. remoteproc: labgrid's driver; cores: names of the cores in the profile."""
+    """Linux of a board. remoteproc: labgrid's driver; profile: what the target file assumes of the board."""
 
     session: Session
     remoteproc: Any
-    cores: tuple[str, ...]
+    profile: Profile
+
+    @property
+    def cores(self) -> tuple[str, ...]:
+        """Names of the cores in the profile."""
+        return tuple(core.name for core in self.profile.cores)
+
+    def managers(self) -> dict[str, str]:
+        """Who loads each of these cores that Linux has: "tee" or "linux"."""
+        there = self.remoteproc.cores()
+        return {n: self.remoteproc.manager(n).name.lower() for n in self.cores if n in there}
 
 
 def linux_checks(linux: Callable[[], BoardLinux]) -> Iterable[HealthCheck]:
@@ -105,7 +117,9 @@ def permissions(linux: BoardLinux) -> str:
 
 
 def optee(linux: BoardLinux) -> str:
-    """OP-TEE and its remoteproc application are there."""
+    """OP-TEE and its remoteproc application are there, if the profile has OP-TEE load the cores."""
+    if linux.profile.manager == "linux":
+        return f"not needed: Linux loads the cores of profile {linux.profile.name}"
     found = tee(linux.session)
     if not found.present:
         remedy = "CONFIG_OPTEE in the kernel, and the node `optee` in the device tree"
@@ -130,12 +144,19 @@ def cores(linux: BoardLinux) -> str:
 
 
 def manager(linux: BoardLinux) -> str:
-    """The TEE manages all cores; OP-TEE does not authenticate what Linux loads by itself."""
-    found = {name: linux.remoteproc.manager(name).name for name in linux.cores}
-    if bare := [name for name, manager in found.items() if manager != "TEE"]:
-        remedy = "a compatible that ends in -tee in the device trees of Linux and OP-TEE"
-        raise CheckFailed(f"Linux manages {', '.join(bare)} itself", remedy)
-    return ", ".join(f"{name} by {manager}" for name, manager in found.items())
+    """The cores are managed as in the profile; OP-TEE does not authenticate what Linux loads by itself."""
+    found, wanted = linux.managers(), linux.profile.manager
+    if other := [name for name, manager in found.items() if manager != wanted]:
+        names = ", ".join(other)
+        if wanted == "tee":
+            remedy = (
+                "a compatible that ends in -tee in the device trees of Linux and OP-TEE; "
+                "or a profile for plain ELF: see `release`"
+            )
+            raise CheckFailed(f"Linux manages {names} itself", remedy)
+        remedy = "a profile with OP-TEE: see `release`; or a compatible without -tee in Linux' device tree"
+        raise CheckFailed(f"OP-TEE manages {names}, in the profile it is Linux", remedy)
+    return ", ".join(f"{name} by {MANAGERS[manager]}" for name, manager in found.items())
 
 
 def recovery(linux: BoardLinux) -> str:
@@ -156,7 +177,12 @@ def watchdog(linux: BoardLinux) -> str:
         )
         text = "neither /proc/interrupts nor the core's node has an interrupt"
         raise CheckFailed(f"{', '.join(without)}: {text}", remedy)
-    return ", ".join(f"{name} {where}" for name, where in found.items())
+    closed = [
+        f"{core.watchdog.name} of {core.name} is not for its firmware by profile {linux.profile.name}"
+        for core in linux.profile.cores
+        if core.watchdog is not None and core.watchdog.user != "firmware"
+    ]
+    return "; ".join([", ".join(f"{name} {where}" for name, where in found.items()), *closed])
 
 
 def _watchdog_of(linux: BoardLinux, core: str) -> str:

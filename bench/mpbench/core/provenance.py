@@ -2,7 +2,7 @@
 """Which board it is: from its files and the banners of its boot chain. Pure."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from mpbench.core.evidence import Evidence, text_of
 from mpbench.core.facts import Provenance
@@ -17,6 +17,18 @@ BANNERS = {
 
 Ref: TF-A bl2/bl2_main.c, bl31/bl31_main.c, U-Boot include/version.h, OP-TEE core/arch/arm/kernel/boot.c
 """
+
+PROFILE_FIT = "profile fit"
+"""Entry: whether the board reports what the profile assumes; one of the words below, a colon, and why."""
+FITS, ASSUMED, DIFFERS = "fits", "assumed", "differs"
+"""The board reports what the profile has; does not report all of it; reports something else."""
+
+
+def unconfirmed(entries: Mapping[str, str]) -> str:
+    """What a reader has to know of the profile: that it is assumed or differs, and why; "" if it fits."""
+    word, _, why = entries.get(PROFILE_FIT, "").partition(": ")
+    profile = f"profile {entries.get('profile', 'unknown')}"
+    return {ASSUMED: f"{profile} is assumed: {why}", DIFFERS: f"{profile} does not fit: {why}"}.get(word, "")
 
 
 def provenance(evidence: Evidence) -> Provenance:

@@ -18,11 +18,13 @@ from mpbench.board.kernel_log import KernelLogFollower
 from mpbench.board.marked_console import MarkedConsole
 from mpbench.board.protocols import Board, Session
 from mpbench.core.errors import InfrastructureError, UsageError
+from mpbench.core.provenance import PROFILE_FIT
 from mpbench.core.secrets import is_secret_name, redact, secret_values
 from mpbench.core.version import commit_of
 from mpbench.harness import configuration, place_lock
 from mpbench.harness.environment import profile_of
 from mpbench.harness.firmware import FirmwareFiles, tee_client_program
+from mpbench.harness.profile_fit import fit, identity_of
 from mpbench.harness.run_state import of
 from mpbench.harness.signer import OPTION, Signer, records_of
 from mpbench.image.keys import fingerprint, is_default_key, load_private_key
@@ -85,10 +87,12 @@ def board(strategy: Any, target: Any, profile: Profile, request: Any) -> Iterato
     more = {"profile": profile.name, "target file": target_file_entry(target.env.config_file)}
     if profile.manager == "tee":
         more |= key_entry(request.getfixturevalue("signing_key"))
+    found_about = about(found)
+    more[PROFILE_FIT] = str(fit(profile, identity_of(found_about.provenance.entries)))
     more |= place_lock.place_entry(target) | operator(state.variables)
     root: Path = request.config.rootpath
     more["tests"] = f"{root.name} {commit_of(root) or 'without git'}"
-    state.identified(about(found), more | versions(target.resources))
+    state.identified(found_about, more | versions(target.resources))
     yield found
     if not state.blocked:  # a board that was given up has no session
         with contextlib.suppress(InfrastructureError):

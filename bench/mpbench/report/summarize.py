@@ -21,6 +21,7 @@ from mpbench.core.lines import (
     TestLine,
     TestStart,
 )
+from mpbench.core.provenance import unconfirmed
 from mpbench.core.record import Run
 from mpbench.core.verdict import (
     NOT_STARTED,
@@ -117,6 +118,7 @@ def _run(number: int, run: Run) -> RunView:
     )
     about = list(run.of(ProvenanceLine))
     entries = {name: text for line in about for name, text in line.entries.items()}
+    continued = f"continues run {start.continues}" if start.continues else ""
     return RunView(
         number=number,
         id=run.id,
@@ -127,7 +129,7 @@ def _run(number: int, run: Run) -> RunView:
         bench=start.bench,
         virtual=any(line.virtual for line in about),
         verdict=Verdict.NOT_RUN,  # until the runs that continue it are known
-        notes=run.notes + ((f"continues run {start.continues}",) if start.continues else ()),
+        notes=(*run.notes, *filter(None, (unconfirmed(entries), continued))),
         provenance=dict(sorted(entries.items(), key=_order)),
         proofs=tuple(p for line in about for p in proofs.of(line.evidence) if _is_log(p)),
         tests=_numbered(tests),

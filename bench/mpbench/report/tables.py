@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from attrs import frozen
 
+from mpbench.core.provenance import PROFILE_FIT
 from mpbench.report.model import ASKED, Page, RunView
 
 _OWN = frozenset({"boot_id", "operator"})
@@ -18,7 +19,7 @@ FIRMWARE = "firmware "
 
 GROUPS = {
     "Board": ("model", "compatible", "serial", "soc_id", "soc_revision", "soc_serial", "place", "boot_id",
-              "profile"),
+              "profile", PROFILE_FIT),
     "Software": ("tf-a", "op-tee", "u-boot", "kernel", "kernel-command-line", "qemu"),
     "Firmware": ("signing key",),
 }  # fmt: skip
