@@ -129,7 +129,7 @@ def check_nesting(text: bytes | str, path: Path | str, what: str) -> None:
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             if depth > MAX_DEPTH:
                 raise YamlNode(path, event, what).wrong(f"is nested deeper than {MAX_DEPTH} levels")
-    except (yaml.YAMLError, UnicodeError):
+    except (yaml.YAMLError, ValueError):
         return
 
 
@@ -142,7 +142,7 @@ def parse_yaml(text: str, path: Path | str, what: str) -> YamlNode:
         node = yaml.compose(text, yaml.SafeLoader)
     except RecursionError:
         raise UsageError(f"{path}: {what} is nested deeper than {MAX_DEPTH} levels") from None
-    except yaml.YAMLError as e:
+    except (yaml.YAMLError, ValueError) as e:  # ValueError: `%YAML` with a version of 5000 digits
         mark: Any = getattr(e, "problem_mark", None)
         reason = " ".join(str(getattr(e, "problem", None) or e).split())[:200]
         raise UsageError(f"{path}{f':{mark.line + 1}' if mark else ''}: {reason}") from e
