@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from mpbench import layout
 from mpbench.core.errors import UsageError
+from mpbench.core.secrets import forget, redact
 from mpbench.image import advice, files
 from mpbench.image.default_key import default_key
 from mpbench.image.fields import fields
@@ -184,6 +185,26 @@ def test_a_pass_phrase_is_asked_for_when_nobody_gave_one(tmp_path, monkeypatch):
     monkeypatch.setattr(getpass, "getpass", lambda _: "typed")
     path = write_key(tmp_path / "k.pem", key(), b"typed")
     assert fingerprint(files.open_key(path, None, None).public_key()) == fingerprint(key().public_key())
+
+
+@pytest.mark.parametrize("phrase", [b"very typed phrase", b"caf\xe9 caf\xe9"])
+def test_a_pass_phrase_is_a_secret_wherever_it_comes_from(tmp_path, monkeypatch, phrase):
+    """Typed, from a variable or a file: nothing prints it from then on, in no form of its bytes."""
+    (tmp_path / "phrase").write_bytes(phrase + b"\n")
+    (tmp_path / "phrase").chmod(0o600)
+    monkeypatch.setitem(os.environ, "PHRASE", os.fsdecode(phrase))
+    monkeypatch.setattr(getpass, "getpass", lambda _prompt: os.fsdecode(phrase))
+    sources = (
+        lambda: files.asked("k.pem"),
+        lambda: files.passphrase(tmp_path / "phrase", None),
+        lambda: files.passphrase(None, "PHRASE"),
+    )
+    for source in sources:
+        forget()
+        assert source() == phrase
+        for errors in ("surrogateescape", "backslashreplace", "replace"):
+            assert redact(f"is {phrase.decode('utf-8', errors)}!") == "is ***!"
+    forget()
 
 
 @pytest.mark.parametrize("trouble", [EOFError(), getpass.GetPassWarning("no echo control")], ids=str)

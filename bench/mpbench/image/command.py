@@ -122,6 +122,7 @@ def of_script(words: Sequence[str]) -> list[str]:
 def _sign(args: argparse.Namespace, memory_of: MemoryOf) -> int:
     from mpbench.core.files import check_output, read_bounded, stream_of, write_output
     from mpbench.image import advice
+    from mpbench.image.files import files_of_key
     from mpbench.image.sign import sign
     from mpbench.image.strip import strip
     from mpbench.image.table_advice import LoadableMemory
@@ -132,13 +133,7 @@ def _sign(args: argparse.Namespace, memory_of: MemoryOf) -> int:
     output = args.digest_out or args.output
     if output is None or (args.digest_out and args.output):
         raise UsageError("give the file to write: -o IMAGE for a signed image, or --digest-out FILE alone")
-    inputs = [
-        *files,
-        args.key if isinstance(args.key, Path) else None,
-        args.key_info,
-        args.passphrase_file,
-        args.signature_in,
-    ]
+    inputs = [*files, *files_of_key(args.key), args.key_info, args.passphrase_file, args.signature_in]
     inputs += [Path(args.profile)] if args.profile else []
     check_output(output, inputs)  # before the pass phrase is asked for
     key = _signer(args)
