@@ -18,7 +18,8 @@ from attrs import asdict, frozen
 from mpbench.core.codec import structure
 from mpbench.core.errors import UsageError
 from mpbench.core.facts import Verdict
-from mpbench.core.files import LINES_LIMIT_BYTES, json_object, read_bounded, read_lines, write_whole
+from mpbench.core.files import LINES_LIMIT_BYTES, read_bounded, read_lines, write_whole
+from mpbench.core.json_reader import json_object, parse_json
 from mpbench.core.record import LOG, Run, read
 from mpbench.core.verdict import Judgement
 from mpbench.report.trend import Point, shown
@@ -67,8 +68,8 @@ def load_json(path: Path, limit_bytes: int) -> Any:
     """JSON of a regular file. UsageError: too large, too deep, not JSON."""
     data = read_bounded(path, limit_bytes=limit_bytes, follow=False)
     try:
-        return json.loads(data)
-    except (ValueError, RecursionError) as e:
+        return parse_json(data)
+    except ValueError as e:
         raise UsageError(f"{path}: not JSON: {e!s:.100}") from e
 
 
