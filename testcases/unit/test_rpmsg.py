@@ -209,7 +209,7 @@ def test_words_that_it_does_not_know(programs, machine, words, why):
 
 ANY = 0xFFFFFFFF
 IPC_DA = {"m4": 0x1003E000, "m33": 0x81200000, "m0": 0x200C6000}
-IPC_SIZE = 0x2000
+IPC_SIZE = 0x1200
 
 
 @pytest.mark.parametrize("core", IPC_DA)
