@@ -138,11 +138,16 @@ class Process:
     def __init__(self, *pieces):
         self.pieces = list(pieces)
 
-    def read(self, _timeout_s):
+    pid = 1
+
+    def read(self, timeout_s):  # noqa: ARG002 - the protocol's
         return self.pieces.pop(0) if self.pieces else b""
 
-    def finish(self, _timeout_s):
+    def finish(self, timeout_s):  # noqa: ARG002 - the protocol's
         return Reply(0, b"".join(self.pieces), b"")
+
+    def close(self):
+        raise AssertionError("nobody closes it")
 
 
 def test_a_client_that_runs_on():
