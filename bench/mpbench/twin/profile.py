@@ -15,6 +15,7 @@ from attrs import evolve, field, frozen
 
 from mpbench.core.errors import UsageError
 from mpbench.core.yaml_reader import YamlNode, parse_yaml, read_yaml
+from mpbench.twin.kernels import KERNELS
 from mpbench.twin.memory import Core, read_cores
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ class Profile:
     manager: "tee" if a TEE loads the cores, "linux" if Linux does: plain ELF files, see linux_elf.py;
     board: words of the root's `compatible` in Linux' device tree, one of which a fitting board has;
     optee: release as OP-TEE prints it, without what a build adds, "" if unknown or none;
+    kernel: version of Linux, one of kernels.KERNELS; allocates: whether Linux can allocate memory for a
+    core beyond that of its device tree, see linux_values.LinuxSide; None: the board's Linux is not known;
     verify: the platform's key, None until `with_key`; windows: the regions by processor id.
     """
 
@@ -71,6 +74,8 @@ class Profile:
     manager: str = "tee"
     board: tuple[str, ...] = ()
     optee: str = ""
+    kernel: str = "6.12"
+    allocates: bool | None = None
     verify: Verifier | None = field(default=None, eq=False, repr=False)
     windows: Mapping[int, tuple[AddressWindow, ...]] = field(init=False, eq=False, repr=False)
 
@@ -170,4 +175,6 @@ _FIELDS: dict[str, Callable[[YamlNode], Any]] = {
     "manager": lambda node: node.choice("tee", "linux"),
     "board": lambda node: tuple(item.text() for item in node.items()),
     "optee": lambda node: node.text(),
+    "kernel": lambda node: node.choice(*KERNELS),
+    "allocates": lambda node: node.choice(True, False),
 }
