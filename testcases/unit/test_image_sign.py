@@ -24,8 +24,8 @@ from mpbench.image.keys import (
     made_by,
 )
 from mpbench.image.sign import sign
+from mpbench.image.signing_target import LoadableMemory, SigningTarget
 from mpbench.image.strip import strip
-from mpbench.image.table_advice import LoadableMemory
 from testcases.peer.elves import Elf, Segment, resource_table
 from testcases.unit.image_rig import BASE, ec_key, firmware, image, key, write_key, write_public
 
@@ -249,18 +249,20 @@ def test_a_pass_phrase_that_is_no_utf_8_is_taken_as_its_bytes(tmp_path, monkeypa
 
 # -------------------------------------------------------------------------------------------- advice
 
-MEMORY = [LoadableMemory("firmware", BASE, 0x1000), LoadableMemory("ipc", 0x81200000, 0x1000)]
+TARGET = SigningTarget(
+    [LoadableMemory("firmware", BASE, 0x1000), LoadableMemory("ipc", 0x81200000, 0x1000)],
+)
 
 
 def warn(*segments: Segment, table: bytes | None = resource_table(), **kind: Any) -> list[str]:
     """Warnings for one ELF."""
     elf = Elf(segments, table, BASE, **kind).build()
-    return advice.warnings([elf], ["fw"], key().public_key(), MEMORY)
+    return advice.warnings([elf], ["fw"], key().public_key(), TARGET)
 
 
 def test_a_sound_firmware_needs_no_warning():
     """No line for the tests' firmware."""
-    assert advice.warnings([firmware()], ["fw"], key().public_key(), MEMORY) == []
+    assert advice.warnings([firmware()], ["fw"], key().public_key(), TARGET) == []
 
 
 def test_an_exidx_that_hides_a_load_is_warned_of():
@@ -297,7 +299,7 @@ def test_many_segments_and_the_default_key_are_warned_of():
     """More than 24 program headers may not fit the TA's heap; the default key is public."""
     many = [Segment(BASE + 4 * i, b"data", 4) for i in range(25)]
     assert "25 program headers" in warn(*many)[0]
-    assert "public default key" in advice.warnings([firmware()], ["fw"], default_key(), MEMORY)[0]
+    assert "public default key" in advice.warnings([firmware()], ["fw"], default_key(), TARGET)[0]
 
 
 # --------------------------------------------------------------------------------------------- strip

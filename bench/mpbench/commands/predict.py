@@ -72,15 +72,6 @@ def profile_of(given: str | None) -> "Profile":
     raise UsageError(f"which board? give its profile, --profile NAME|FILE or {VARIABLE}: {known}")
 
 
-def memory_of(profile: str | None, core: str | None) -> list[tuple[str, int, int]]:
-    """Memory of a core as (name, device address, bytes). UsageError: no such profile or core, or which?"""
-    found = profile_of(profile)
-    if core is None and len(found.cores) > 1:
-        raise UsageError(f"profile {found.name}: which core? --core {'|'.join(c.name for c in found.cores)}")
-    one = found.cores[0] if core is None else found.core(name_or_id(core))
-    return [(r.name, r.da, r.size) for r in one.regions]
-
-
 def name_or_id(core: str) -> int | str:
     """A processor id if the text is a number, else a name."""
     try:

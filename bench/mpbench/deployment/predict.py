@@ -61,6 +61,8 @@ def table_answer(outcome: Outcome, profile: Profile | None = None) -> TableAnswe
     """What Linux makes of the resource table that an accepted image has left in memory."""
     if outcome.table_offset is None:
         return TableAnswer("OK")
+    if closed := closed_table(outcome, profile):
+        return TableAnswer(None, closed)
     checked = profile is not None and profile.checks_table
     if not checked and not table_is_loaded(outcome):
         why = f"no segment has loaded the resource table to {outcome.table.pa:#x}: Linux reads what is there"
@@ -76,6 +78,19 @@ def _linux_side(outcome: Outcome, profile: Profile | None) -> LinuxSide:
     if profile is None or number is None or not profile.has_core(number):
         return LinuxSide(None, None)
     return linux_side(profile, number)
+
+
+def closed_table(outcome: Outcome, profile: Profile | None) -> str:
+    """Why Linux may not read the resource table where the TEE reports it, "" if it may."""
+    number, table = outcome.calls[0].core if outcome.calls else None, outcome.table
+    for core in profile.cores if profile else ():
+        region = core.region(table.pa, table.size)
+        if core.id == number and region is not None and not region.may("linux"):
+            return (
+                f"the resource table is in {region.name}, closed to Linux by the firewall: illegal, "
+                "and on an STM32MP25 OP-TEE panics (`IAC exception ID`)"
+            )
+    return ""
 
 
 def heartbeat(
