@@ -10,10 +10,10 @@ from collections.abc import Iterator
 
 from attrs import frozen
 
-from mpbench.board import stress
-from mpbench.board.program_output import REJECTED, Answer, answers
+from mpbench.board import program, stress
+from mpbench.board.program_output import Answer, answers
 from mpbench.board.protocols import Session
-from mpbench.core.errors import InfrastructureError, UsageError
+from mpbench.core.errors import InfrastructureError
 
 PROGRAM = "tee-client"
 CALL_S = 30.0
@@ -34,10 +34,7 @@ class TeeClient:
 
         UsageError for unknown commands, InfrastructureError if the client does not end within timeout_s.
         """
-        reply = self.session.call(shlex.join([self.path, *words]), timeout_s)
-        if reply.code == REJECTED:
-            raise UsageError(f"tee-client rejected its arguments: {reply.error}")
-        return answers(reply.checked(f"tee-client ended with exit code {reply.code}").text, PROGRAM)
+        return program.run(self.session, PROGRAM, self.path, words, timeout_s)
 
     @contextlib.contextmanager
     def running(self, *words: str, until: str, count: int) -> Iterator[tuple[Answer, ...]]:
