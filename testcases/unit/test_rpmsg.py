@@ -2,6 +2,7 @@
 """RPMsg without a board: what is parsed and predicted, the firmware's ELF files, the client itself."""
 
 import io
+import re
 import shutil
 import struct
 import subprocess
@@ -13,10 +14,23 @@ from mpbench.board.program_output import answers
 from mpbench.board.session.shell_protocol import Reply
 from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.evidence import STATE, TRACE_FIRST, Artefact, Evidence
+from mpbench.core.facts import Verdict
+from mpbench.core.shared_files import FIRMWARE
 from mpbench.harness.firmware import make
-from mpbench.rpmsg import parse, predict
+from mpbench.rpmsg import measure, parse, predict
 from mpbench.rpmsg.client import PROGRAM, RpmsgClient, RunningClient
-from mpbench.rpmsg.facts import DEVICES, ERRNO, Channel, Counters, RoundTrip, StartFacts, TrafficFacts
+from mpbench.rpmsg.facts import (
+    DEVICES,
+    ERRNO,
+    Channel,
+    Counters,
+    FaultFacts,
+    RoundTrip,
+    StartFacts,
+    Throughput,
+    TrafficFacts,
+)
+from mpbench.rpmsg.predict_faults import FAULTS
 from testcases.stand_in import StandIn
 
 # Of the virtual STM32MP157C-DK2.
@@ -35,6 +49,7 @@ SAID = """0 open errno=0 id=0
 0 receive errno=0 bytes=0a
 0 receive errno=6e
 0 pump errno=0 id=0 sent=10 received=f wrong=0 ns=3b9aca00
+0 sleep
 0 source errno=b sent=10 ns=1
 0 sink errno=0 received=5 skipped=1 wrong=0 ns=1
 """
@@ -99,6 +114,62 @@ def test_messages_are_counted_on_both_sides():
     assert parse.throughput(found, 16).messages == 15
     with pytest.raises(InfrastructureError, match="rpmsg-client pumped nothing"):
         parse.throughput(found[:3], 16)
+
+
+# From the virtual STM32MP157C-DK2, cut to the lines of interest.
+FAULT_LOG = b"""6,520,954692901,-;virtio_rpmsg_bus virtio1: creating channel rpmsg-raw addr 0x401
+3,521,954692990,-;remoteproc remoteproc0: stm32_rproc_kick: failed (vq1, err:-105)
+4,522,954693000,-;virtio_rpmsg_bus virtio1: inbound msg too big: (64, 480)
+3,523,954693100,-;virtio_rpmsg_bus virtio1: input:id 999 out of range
+4,524,954693200,-;WARNING: CPU: 0 PID: 7 at drivers/virtio/virtio_ring.c:860 detach_buf_split+0x10/0x20
+"""
+
+
+def test_facts_of_a_fault():
+    """The first warning of the bus counts, not what it says in passing; lost messages are no delivery."""
+    sound = answers(
+        "0 source errno=0 sent=28 ns=1\n0 sink errno=0 received=28 skipped=0 wrong=0 ns=1\n", PROGRAM
+    )
+    assert parse.fault_facts(FAULT_LOG, sound, "running", True) == FaultFacts(
+        "inbound msg too big: (64, 480)", True, "running", 1, True
+    )
+    broken = answers(
+        "0 source errno=b sent=20 ns=1\n0 sink errno=6e received=0 skipped=0 wrong=0 ns=0\n", PROGRAM
+    )
+    assert parse.fault_facts(FAULT_LOG[:80], broken, "running", False) == FaultFacts(
+        "", False, "running", 0, False
+    )
+
+
+def test_faults_are_those_of_the_firmware():
+    """The table of faults has the order of the firmware's, and the words of requests that of its header."""
+    rogue = (FIRMWARE / "coprocessor/rpmsg/rpmsg-rogue.c").read_text()
+    listed = re.search(r"faults\[\]\)\(void\) = \{(.*?)\};", rogue, re.DOTALL)
+    assert listed
+    assert re.findall(r"\w+", listed[1]) == [fault.name.replace("-", "_") for fault in FAULTS]
+    header = (FIRMWARE / "coprocessor/rpmsg/lib/rpmsg.h").read_text()
+    words = [getattr(predict, name) for name in re.findall(r"^\tREQUEST_(\w+),", header, re.MULTILINE)]
+    assert words == list(range(6))
+
+
+def test_figures():
+    """Round trips have a distribution for each length, in ms; throughput is that of one direction."""
+    trips = [RoundTrip(16, 1_000_000), RoundTrip(16, 3_000_000), RoundTrip(496, 4_000_000)]
+    found = list(measure.round_trips(trips, {"core": "m4"}, {measure.ROUND_TRIP: 3.5}))
+    assert [(m.conditions["length"], m.statistic, m.value, m.n) for m in found] == [
+        ("16 B", "min", 1.0, 2),
+        ("16 B", "p50", 1.0, 2),
+        ("16 B", "max", 3.0, 2),
+        ("496 B", "min", 4.0, 1),
+        ("496 B", "p50", 4.0, 1),
+        ("496 B", "max", 4.0, 1),
+    ]
+    assert [m.verdict for m in found] == [Verdict.PASS] * 3 + [Verdict.FAIL] * 3
+    assert next(iter(measure.round_trips(trips, {}, {}))).verdict is None
+    rate = measure.throughput(Throughput(496, 1000, 2_000_000_000), {"core": "m4"})
+    assert (rate.value, rate.unit, rate.conditions["length"]) == (248.0, "kB/s", "496 B")
+    assert [measure.lost(n, {}).verdict for n in (0, 1)] == [Verdict.PASS, Verdict.FAIL]
+    assert measure.in_flight(3, {}).verdict is None
 
 
 def test_a_request_is_four_words():

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 
 from attrs import frozen
 
-from mpbench.board import stress
-from mpbench.board.program_output import REJECTED, Answer, answers
+from mpbench.board import program, stress
+from mpbench.board.program_output import Answer, answers
 from mpbench.board.protocols import RemoteProcess, Session
-from mpbench.core.errors import InfrastructureError, UsageError
+from mpbench.core.errors import InfrastructureError
 
 PROGRAM = "rpmsg-client"
 CALL_S = 120.0
@@ -31,10 +31,7 @@ class RpmsgClient:
 
         UsageError for unknown words, InfrastructureError if the client does not end within timeout_s.
         """
-        reply = self.session.call(shlex.join([self.path, *words]), timeout_s)
-        if reply.code == REJECTED:
-            raise UsageError(f"rpmsg-client rejected its arguments: {reply.error}")
-        return answers(reply.checked(f"rpmsg-client ended with exit code {reply.code}").text, PROGRAM)
+        return program.run(self.session, PROGRAM, self.path, words, timeout_s)
 
     @contextlib.contextmanager
     def running(self, *words: str) -> Iterator["RunningClient"]:

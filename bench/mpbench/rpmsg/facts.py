@@ -94,15 +94,17 @@ class TrafficFacts:
 class FaultFacts:
     """What a fault of the core did to Linux; None: not known.
 
-    line:     the kernel's line about it, "" if it has none to say
-    delivers: whether messages still come through afterwards, until the core is stopped
-    state:    of the core afterwards
-    recovers: whether a stop and a start with sound firmware give working channels
+    line:          the kernel's first warning or error about it, "" if it has none to say
+    delivers:      whether messages come through unharmed afterwards, until the core is stopped
+    state:         of the core afterwards
+    kernel_faults: warnings with a backtrace, oopses and the like in the kernel's log
+    recovers:      whether a stop and a start with sound firmware give working channels
     """
 
     line: str | None = None
     delivers: bool | None = None
     state: str | None = None
+    kernel_faults: int | None = None
     recovers: bool | None = None
 
 

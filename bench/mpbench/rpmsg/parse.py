@@ -12,11 +12,13 @@ from attrs import evolve
 from mpbench.board.program_output import Answer
 from mpbench.core.errors import InfrastructureError
 from mpbench.core.evidence import STATE, TRACE_FIRST, Evidence, text_of, word_of
+from mpbench.core.sanitize import decoded
 from mpbench.rpmsg.facts import (
     DEVICES,
     ERRNO,
     Channel,
     Counters,
+    FaultFacts,
     RoundTrip,
     StartFacts,
     Throughput,
@@ -26,6 +28,12 @@ from mpbench.rpmsg.facts import (
 
 COUNTERS = re.compile(r"^rx ([0-9a-f]{8}) tx ([0-9a-f]{8}) stray ([0-9a-f]{8})$", re.MULTILINE)
 IDENTITY = re.compile(r"\Ampbench (\S+ \S+) ")
+BUS_LINE = re.compile(rb"^(\d+),[^;\n]*;virtio_rpmsg_bus \S+: ([^\n]*)$", re.MULTILINE)
+KERNEL_FAULT = re.compile(
+    rb"^\d+,[^;\n]*;(?:WARNING: |BUG: |Unable to handle |Internal error: |INFO: task )", re.M
+)
+LEVEL, WARNING = 7, 4
+"""Of a record's first number the bits that are its level, and the level of a warning; errors are below."""
 NO_CHANNELS = {"rpmsg_ctrl", "rpmsg_ns"}
 """Devices of the bus that Linux makes by itself."""
 CONTROL = "rpmsg_ctrl"
@@ -77,7 +85,7 @@ def traffic(answers: Iterable[Answer], core: Counters | None) -> TrafficFacts:
     found = tuple(answers)
     sent, received = sum(map(_sent, found)), sum(map(_received, found))
     facts = TrafficFacts(
-        errno=next((a.errno for a in found if a.errno != "OK"), "OK"),
+        errno=next((a.errno for a in found if a.values.get("errno")), "OK"),
         sent=sent,
         received=received,
         wrong=sum(a.values.get("wrong", 0) for a in found),
@@ -107,6 +115,30 @@ def _received(answer: Answer) -> int:
     if answer.word in ("receive", "echo"):
         return int(answer.errno == "OK")
     return answer.values.get("received", 0)
+
+
+def fault_facts(log: bytes, probe: Iterable[Answer], state: str, recovers: bool) -> FaultFacts:
+    """Facts of a fault of the core.
+
+    log: kernel log, in the format of /dev/kmsg; probe: answers to a `source` and a `sink` afterwards
+    """
+    counted = {answer.word: answer for answer in probe}
+    source, sink = counted["source"], counted["sink"]
+    return FaultFacts(
+        line=bus_warning(log),
+        delivers=(sink["received"], sink["wrong"], source.errno) == (source["sent"], 0, "OK"),
+        state=state,
+        kernel_faults=len(KERNEL_FAULT.findall(log)),
+        recovers=recovers,
+    )
+
+
+def bus_warning(log: bytes) -> str:
+    """The first warning or error of the RPMsg bus in the kernel's log, without device; "" without one."""
+    for level, line in BUS_LINE.findall(log):
+        if int(level) & LEVEL <= WARNING:
+            return decoded(line)
+    return ""
 
 
 def round_trips(answers: Iterable[Answer]) -> tuple[RoundTrip, ...]:

@@ -24,6 +24,8 @@ TTY, RAW, RAW_2, NAMELESS, CONTROL = 0x400, 0x401, 0x402, 0x403, 0x500
 
 ANNOUNCED = {
     "rpmsg-echo": {TTY: "rpmsg-tty", RAW: "rpmsg-raw", RAW_2: "rpmsg-raw"},
+    "rpmsg-flood": {RAW: "rpmsg-raw"},
+    "rpmsg-rogue": {RAW: "rpmsg-raw"},
 }
 """Services that a firmware announces, by address."""
 

@@ -20,7 +20,7 @@ from mpbench.core.compare import compare
 from mpbench.core.evidence import KMSG, TRACE_FIRST, Artefact, Evidence
 from mpbench.core.step import Step
 from mpbench.rpmsg import collect, parse
-from mpbench.rpmsg.facts import CLIENT, Counters, StartFacts, TrafficFacts
+from mpbench.rpmsg.facts import CLIENT, FaultFacts, StartFacts, TrafficFacts
 
 
 def step_of(
@@ -66,6 +66,27 @@ def traffic(
     return step_of((name, core), predicted, observed, evidence, start_ns), answers
 
 
-def counters(board: Board, core: str) -> Counters | None:
-    """What the firmware has counted so far."""
-    return parse.counters(board.remoteproc.trace(core))
+def fault(
+    board: Board,
+    core: str,
+    predicted: FaultFacts,
+    commit: Callable[[], tuple[Answer, ...]],
+    recover: Callable[[], bool],
+) -> Step:
+    """A fault of the core, what Linux says of it, and whether sound firmware works afterwards.
+
+    commit: has the core commit it, then sends and takes messages; returns the answers to that
+    recover: stops the core, starts sound firmware, and says whether its channels work
+    The prediction steers this in one argument: for which line of the kernel to wait.
+    """
+    start_ns, mark = time.monotonic_ns(), board.kmsg.mark()
+    answers = commit()
+    if predicted.line:
+        collect.await_line(board, mark, predicted.line)
+    state, trace = board.remoteproc.core_state(core), board.remoteproc.trace(core) or b""
+    recovers = recover()
+    log = board.kmsg.since(mark)
+    printed = "".join(f"{answer}\n" for answer in answers).encode()
+    evidence = Evidence((Artefact(CLIENT, printed), Artefact(TRACE_FIRST, trace), Artefact(KMSG, log)))
+    observed = parse.fault_facts(log, answers, state, recovers)
+    return step_of(("fault", core), predicted, observed, evidence, start_ns)
