@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from mpbench.core.errors import UsageError
 from mpbench.image import faults
-from mpbench.layout import PtaCommand, TaCommand, Tee
+from mpbench.layout import TEST_DECRYPTION_KEY, PtaCommand, TaCommand, Tee
 from mpbench.twin.machine import Loader
 from mpbench.twin.profile import load_profile, profile_names
 from mpbench.twin.values import ResourceTable, State
@@ -187,6 +187,16 @@ def test_all_profiles_that_come_with_the_bench_are_sound():
     assert load_profile("virtual-mp25").core(2).regions[0].pa == 0x81600000
 
 
+@pytest.mark.parametrize(
+    ("text", "key"), [("test", TEST_DECRYPTION_KEY), ("blank", bytes(32)), ("'" + "5a" * 32 + "'", b"Z" * 32)]
+)
+def test_a_profile_names_the_key_of_encrypted_images(tmp_path, text, key):
+    """ST's public test key, blank fuses, or a key of one's own in hexadecimal digits."""
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"derives: st-4.0-r2-mp257f-dk\nname: mine\ndecryption_key: {text}\n")
+    assert load_profile(path).decryption_key == key
+
+
 def test_a_profile_may_derive_from_another(tmp_path):
     """What it gives replaces, the rest stays."""
     path = tmp_path / "mine.yaml"
@@ -213,21 +223,23 @@ def test_a_profile_may_derive_from_another(tmp_path):
         (("name: mine\n", ""), ":1: the profile lacks `name`"),
         (("name: mine", "name: mine\nname: other"), ":2: `name` in the profile is a duplicate key"),
         (
-            ("name: mine", "name: mine\nhash_type_required: 1"),
-            ":2: `hash_type_required` is 1; expected one of True, False",
+            ("name: mine", "name: mine\nkey_in_image: 1"),
+            ":2: `key_in_image` is 1; expected one of True, False",
         ),
-        (("name: mine", "name: mine\nplat_tlvs: [1]"), ":2: `plat_tlvs` is not a mapping"),
-        (("name: mine", "name: mine\nplat_tlvs: {1: 0}"), ":2: `1` is 0; expected an integer from 0x1"),
         (
-            ("name: mine", "name: mine\nplat_tlvs: {a: 1}"),
-            ":2: `a` in `plat_tlvs` is a key of the wrong type; expected an integer",
+            ("name: mine", "name: mine\nloader: st"),
+            ":2: `loader` is 'st'; expected one of upstream, st-3.19",
         ),
+        (
+            ("name: mine", "name: mine\ndecryption_key: abc"),
+            ":2: `decryption_key` is no key; expected test, blank or 64 hexadecimal digits",
+        ),
+        (("name: mine", "name: mine\ndma_ranges: {a: {da: 0}}"), ":2: `a` lacks `size`"),
         (
             ("name: mine", "1: mine"),
             ":1: `1` in the profile is a key of the wrong type; expected a name",
         ),
         (("name: mine", f"name: {'[' * 33}"), ":1: the profile is nested deeper than 32 levels"),
-        (("name: mine", "name: mine\nimage_types: [3]"), ":2: `image_types`[0] is 3; expected one of 1, 2"),
         (("name: mine", "name: mine\nderives: none"), "none: neither a profile file nor one of"),
         (("id: 0", "id: -1"), ":7: `id` is -1; expected an integer from 0x0 to 0xffffffff"),
         (("id: 0", "number: 0"), ":7: `number` in `m4` is an unknown key; known: id, regions"),

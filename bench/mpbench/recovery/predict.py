@@ -9,6 +9,7 @@ from mpbench.core.errors import UsageError
 from mpbench.deployment.predict import table_is_loaded
 from mpbench.recovery.facts import Cause, RecoveryFacts
 from mpbench.twin.machine import Loader
+from mpbench.twin.openstlinux_machine import loader_of
 from mpbench.twin.profile import Profile
 from mpbench.twin.values import Outcome
 
@@ -68,7 +69,7 @@ def recovery(
 
 def started(profile: Profile, core: str, image: bytes) -> Loader:
     """The loader of a board whose `core` runs `image`. UsageError if it would not."""
-    loader = Loader(profile)
+    loader = loader_of(profile)
     for answer in (loader.load(core, image), loader.start(core)):
         if not answer.accepted:
             raise UsageError(f"{core} would not run this image: {answer.reason.text}")

@@ -30,7 +30,12 @@ def boot_address(image: bytes | memoryview) -> int | None:
 
 
 def vectors_pa(outcome: Outcome, core: Core) -> int | None:
-    """Physical address of the core's vectors after this load; None: no BOOTADDR, or outside its memory."""
+    """Physical address of the core's vectors after this load; None: no BOOTADDR, or outside its memory.
+
+    ST's platform knows it itself: an earlier image's BOOTADDR may be set still, see Outcome.vectors.
+    """
+    if outcome.vectors is not None:
+        return outcome.vectors
     da = core.vectors_of(boot_address(outcome.image))
     return None if da is None else core.pa_of(da)
 

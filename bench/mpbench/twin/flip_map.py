@@ -22,8 +22,8 @@ from attrs import frozen
 from mpbench import layout
 from mpbench.core.errors import UsageError
 from mpbench.twin.image import Members, View
-from mpbench.twin.loader import load_off
-from mpbench.twin.platform import Platform
+from mpbench.twin.loader import load_off, platform_of
+from mpbench.twin.platform import digest_of
 from mpbench.twin.profile import Profile
 from mpbench.twin.values import Outcome
 
@@ -55,12 +55,13 @@ def expectations(image: bytes, profile: Profile, core: int) -> list[Span]:
 
     UsageError if that takes more than MAX_STEPS.
     """
-    view, platform = TracedView(image), CachedPlatform(profile, core, {})
+    hashed: dict[tuple[int, int], bytes] = {}
+    view, platform = TracedView(image), platform_of(profile, core, digest=CachedDigest(hashed))
     whole = answer_of(load_off(view, platform, contexts=1))
     read = clipped(view.read, len(image))
     signature = signature_of(image)
     single = without(read, [signature])
-    stretches = parted(without([(o, o + s) for o, s in platform.hashed], [signature, *read]), platform.hashed)
+    stretches = parted(without([(o, o + s) for o, s in hashed], [signature, *read]), hashed)
     stretches += [signature] if any(a <= signature[0] < b for a, b in read) else []
     tries = sum(end - start for start, end in single) + len(stretches)
     if 8 * tries * (len(view.read) + STEPS_OF_A_RUN) > MAX_STEPS:
@@ -68,7 +69,7 @@ def expectations(image: bytes, profile: Profile, core: int) -> list[Span]:
             f"no map of this image: {tries} bytes of headers and tables would be tried bit by bit, each with "
             f"{len(view.read)} structures to read; at most {MAX_STEPS // 8} of these are"
         )
-    tried = Flipper(bytearray(image), profile, core, platform.hashed)
+    tried = Flipper(bytearray(image), profile, core, hashed)
     found = [(at, at + 1, tried.flips(at)) for start, end in single for at in range(start, end)]
     found += [(start, end, tried.flips(start)) for start, end in stretches]
     return joined(sorted(found), (whole,), len(image))
@@ -168,7 +169,7 @@ class TracedView(View):
 
 @frozen
 class Flipper:
-    """An image whose bits are flipped one after the other. hashed: see CachedPlatform."""
+    """An image whose bits are flipped one after the other. hashed: see CachedDigest."""
 
     image: bytearray
     profile: Profile
@@ -198,28 +199,26 @@ def judge(
     hashed: dict[tuple[int, int], bytes],
     flipped: int = -1,
 ) -> Outcome:
-    """Verdict with hashes that are known already, see CachedPlatform."""
-    return load_off(image, CachedPlatform(profile, core, hashed, flipped), contexts=1)
+    """Verdict with hashes that are known already, see CachedDigest."""
+    return load_off(image, platform_of(profile, core, digest=CachedDigest(hashed, flipped)), contexts=1)
 
 
-class CachedPlatform(Platform):
-    """A platform that remembers hashes: (offset, size) → SHA-256 of the image as it was.
+@frozen
+class CachedDigest:
+    """Digest that remembers hashes: (offset, size) → SHA-256 of the image as it was.
 
     flipped: position of the byte that differs from it now; what it lies in has no hash that anything expects.
     """
 
-    def __init__(
-        self, profile: Profile, core: int, hashed: dict[tuple[int, int], bytes], flipped: int = -1
-    ) -> None:
-        super().__init__(profile, core)
-        self.hashed, self.flipped = hashed, flipped
+    hashed: dict[tuple[int, int], bytes]
+    flipped: int = -1
 
-    def digest(self, view: View, offset: int, size: int) -> bytes:
+    def __call__(self, view: View, offset: int, size: int) -> bytes:
         """The known hash, or a new one, which is remembered where nothing is flipped."""
         known = self.hashed.get((offset, size))
         if self.flipped < 0:
-            known = self.hashed[(offset, size)] = known or super().digest(view, offset, size)
+            known = self.hashed[(offset, size)] = known or digest_of(view, offset, size)
             return known
         if known is None:
-            return super().digest(view, offset, size)
+            return digest_of(view, offset, size)
         return b"" if offset <= self.flipped < offset + size else known

@@ -8,10 +8,14 @@ Ref: OP-TEE 4.10 lib/libutils/isoc/bget.c (bget, buf_get_pos, bpool), bget_mallo
 """
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from mpbench.layout import SHA256_SIZE
+
+if TYPE_CHECKING:
+    from mpbench.twin.profile import Profile
 
 
 @frozen
@@ -41,6 +45,16 @@ class Sizes:
 
 SIZES = {64: Sizes(16, 16, 32, 112, 96), 32: Sizes(8, 8, 16, 60, 64)}
 
+ST_SIZES = {64: evolve(SIZES[64], context=136), 32: evolve(SIZES[32], context=76)}
+"""With struct remoteproc_context of ST's 4.0, which knows encryption."""
+
+
+def sizes_of(profile: "Profile") -> Sizes:
+    """Sizes of a profile's TA."""
+    grown = profile.loader in ("st-4.0-r1", "st-4.0-r2")
+    return (ST_SIZES if grown else SIZES)[profile.word_bits]
+
+
 KEY_INFO_HEAD = 8
 """Bytes in front of the key information that is handed to the platform."""
 
@@ -50,9 +64,9 @@ class Heap:
 
     __slots__ = ("free", "sizes")
 
-    def __init__(self, word_bits: int, size: int, sessions: int, contexts: int) -> None:
-        self.sizes = SIZES[word_bits]
-        self.free = free_at_first(word_bits, size, sessions, contexts)
+    def __init__(self, sizes: Sizes, size: int, sessions: int, contexts: int) -> None:
+        self.sizes = sizes
+        self.free = free_at_first(sizes, size, sessions, contexts)
 
     def take(self, size: int) -> bool:
         """Whether a block of this size fits; it stays taken."""
@@ -72,8 +86,7 @@ class Heap:
 
 
 @lru_cache
-def free_at_first(word_bits: int, size: int, sessions: int, contexts: int) -> int:
+def free_at_first(sizes: Sizes, size: int, sessions: int, contexts: int) -> int:
     """What is free before an image comes."""
-    sizes = SIZES[word_bits]
     pool = (size & -sizes.quantum) - sizes.quantum - sizes.block(sizes.pool_list)
     return pool - sessions * sizes.block(sizes.session) - contexts * sizes.block(sizes.context)

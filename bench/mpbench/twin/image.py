@@ -2,6 +2,7 @@
 """The bytes of an image as the loader's C code reads them: bounded reads, TLV look-up."""
 
 import struct
+from typing import Any
 
 from mpbench import layout
 
@@ -89,18 +90,42 @@ class CutStruct:
         return self.if_zeros[index]
 
 
+class Overlong:
+    """Value of a TLV that claims more bytes than the loader has copied: only its length may be looked at."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __bytes__(self) -> bytes:
+        raise self.outside()
+
+    def __getitem__(self, index: object, /) -> Any:
+        raise self.outside()
+
+    def outside(self) -> Stop:
+        """The loader reads its heap past the copy."""
+        return Stop("heap-outside", f"a TLV of {self.size:#x} bytes runs past header, TLVs and signature")
+
+
 Members = tuple[int, ...] | CutStruct
 """The numbers of a structure, in its order."""
 
 
-def tlv_index(data: memoryview, start: int, size: int, word_bits: int) -> dict[int, memoryview]:
+Value = memoryview | Overlong
+"""Value of a TLV."""
+
+
+def tlv_index(data: memoryview, start: int, size: int, word_bits: int) -> dict[int, Value]:
     """Value of the record that a look-up of each type finds, as remoteproc_get_tlv walks.
 
     The first record of a type that ends inside the area wins. One that does not is skipped, and in 64-bit
     builds a length so large that its rounding wraps to 0 is skipped by nothing at all. A type of more than
     16 bits is never looked up: the C function's parameter has no more.
     """
-    found: dict[int, memoryview] = {}
+    found: dict[int, Value] = {}
     at, end, unpack = start + 8, start + size, layout.TLV_HEAD.unpack_from
     while at <= end:
         kind, length = unpack(data, at - 8)

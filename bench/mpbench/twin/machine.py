@@ -6,11 +6,12 @@ Ref: OP-TEE 4.10 ta/remoteproc/src/remoteproc_core.c (TA_InvokeCommandEntryPoint
 """
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 from attrs import define, evolve
 
 from mpbench.layout import PtaCommand, TaCommand
-from mpbench.twin.heap import SIZES, Heap
+from mpbench.twin.heap import Heap, sizes_of
 from mpbench.twin.loader import load_off
 from mpbench.twin.platform import Platform
 from mpbench.twin.profile import Profile
@@ -19,7 +20,7 @@ from mpbench.twin.values import NO_TABLE, Call, Outcome, ResourceTable, State, o
 
 
 @define
-class _Core:
+class TaCore:
     """State that the TA keeps for a core from its first LOAD_FW on."""
 
     state: State = State.OFF
@@ -32,13 +33,31 @@ class _Core:
 
 
 class Loader:
-    """TA and platform of one board. Cores are given by name or by processor id, known or not."""
+    """TA and platform of one board. Cores are given by name or by processor id, known or not.
+
+    Of a board with upstream's TA; openstlinux_machine.loader_of() makes that of any board.
+    """
+
+    COMMANDS: ClassVar[Mapping[TaCommand, str]] = {
+        TaCommand.LOAD_FW: "load",
+        TaCommand.START_FW: "start",
+        TaCommand.STOP_FW: "stop",
+        TaCommand.RELEASE_FW: "release",
+        TaCommand.GET_RSC_TABLE: "get_rsc_table",
+    }
+
+    LOADED_AGAIN = "already-loaded"
+    """Reason of the answer to LOAD_FW for a core that is loaded."""
 
     def __init__(self, profile: Profile) -> None:
         self.profile = profile
-        self.cores: dict[int, _Core] = {}
+        self.cores: dict[int, TaCore] = {}
         self.running: set[int] = set()
         self.sessions = 0
+
+    def platform(self, number: int) -> Platform:
+        """The platform as a command finds it."""
+        return Platform(self.profile, number, running=self.busy(number))
 
     def number(self, core: str | int) -> int:
         """Processor id of a core."""
@@ -52,7 +71,7 @@ class Loader:
     def put(self, core: str | int, state: str) -> None:
         """Put a core into a state ("off", "loaded", "started")."""
         number = self.number(core)
-        self.cores[number] = _Core(State(state))
+        self.cores[number] = TaCore(State(state))
         if state == State.STARTED.value:
             self.running.add(number)
 
@@ -78,13 +97,13 @@ class Loader:
         """TA_InvokeCommandEntryPoint: any command number. typed: whether the parameter types are right."""
         if command == TaCommand.GET_COREDUMP:
             return outcome("no-core-dump", State.OFF)
-        if command not in _COMMANDS:
+        if command not in self.COMMANDS:
             return outcome("unknown-command", self.state(core))
         if not typed:
             return outcome("wrong-parameters", self.state(core))
         if command == TaCommand.LOAD_FW:
             return self.load(core, image, aligned=aligned)
-        answer: Outcome = getattr(self, _COMMANDS[TaCommand(command)])(core)
+        answer: Outcome = getattr(self, self.COMMANDS[TaCommand(command)])(core)
         return answer
 
     def load(
@@ -94,13 +113,12 @@ class Loader:
         number = self.number(core)
         if number not in self.cores and not self._room_for_core():
             return outcome("heap", State.OFF)
-        known = self.cores.setdefault(number, _Core())
+        known = self.cores.setdefault(number, TaCore())
         if known.state is State.LOADED:
-            return self._answer("already-loaded", known)
+            return self._answer(self.LOADED_AGAIN, known)
         if known.state is State.STARTED:
             return self._answer("core-is-running", known)
-        platform = Platform(self.profile, number, running=self.busy(number))
-        answer = load_off(image, platform, len(self.cores), aligned=aligned)
+        answer = load_off(image, self.platform(number), len(self.cores), aligned=aligned)
         known.state, known.table = answer.state, answer.table
         return answer
 
@@ -149,21 +167,21 @@ class Loader:
     def _room_for_core(self) -> bool:
         """remoteproc_add_firmware: any processor id takes heap, known to the platform or not, for ever."""
         profile = self.profile
-        heap = Heap(profile.word_bits, profile.heap_bytes, profile.sessions, len(self.cores))
-        return heap.take(SIZES[profile.word_bits].context)
+        sizes = sizes_of(profile)
+        return Heap(sizes, profile.heap_bytes, profile.sessions, len(self.cores)).take(sizes.context)
 
-    def _known(self, number: int, answers: Mapping[State, str]) -> _Core | Outcome:
+    def _known(self, number: int, answers: Mapping[State, str]) -> TaCore | Outcome:
         """A core's state; the outcome where the TA answers without the platform. answers: reason by state."""
         known = self.cores.get(number)
         if known is None:
             return outcome("never-loaded", State.OFF)
         return self._answer(answers[known.state], known) if known.state in answers else known
 
-    def _answer(self, name: str, known: _Core) -> Outcome:
+    def _answer(self, name: str, known: TaCore) -> Outcome:
         return outcome(name, known.state, table=known.shown)
 
     def _asked(
-        self, name: str, known: _Core, command: tuple[PtaCommand, int], refusal: str, state: State
+        self, name: str, known: TaCore, command: tuple[PtaCommand, int], refusal: str, state: State
     ) -> Outcome:
         """A command that the platform has to carry out; `state` is the core's new one if it does."""
         fault = self.profile.faults.get(command[0], 0)
@@ -173,12 +191,3 @@ class Loader:
             known.state = state
         answer = self._answer(refusal or name, known)
         return evolve(answer, asked=(Call(*command, result=code),), code=code)
-
-
-_COMMANDS = {
-    TaCommand.LOAD_FW: "load",
-    TaCommand.START_FW: "start",
-    TaCommand.STOP_FW: "stop",
-    TaCommand.RELEASE_FW: "release",
-    TaCommand.GET_RSC_TABLE: "get_rsc_table",
-}

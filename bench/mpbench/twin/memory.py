@@ -140,13 +140,14 @@ def _core(name: str, node: YamlNode, base: Core | None) -> Core:
 
 
 def _regions(node: YamlNode) -> tuple[Region, ...]:
-    regions = tuple(_region(name, item) for name, item in node.entries().items())
+    regions = tuple(read_region(name, item) for name, item in node.entries().items())
     if not regions:
         raise node.wrong("is empty: a core has memory")
     return regions
 
 
-def _region(name: str, node: YamlNode) -> Region:
+def read_region(name: str, node: YamlNode) -> Region:
+    """Memory, or a range of a bus, as a profile has it. UsageError: something is missing, or past 32 bits."""
     found = node.entries(("da", "pa", "size", "rights"), ("da", "size"))
     da = found["da"].integer(0, 0xFFFFFFFF)
     pa = found["pa"].integer(1, (1 << 48) - 1) if "pa" in found else da

@@ -1,46 +1,102 @@
 # SPDX-License-Identifier: MIT
-"""ST's trusted application for the STM32MP2 (OpenSTLinux): HASHTYPE, platform TLVs, encrypted images.
+"""ST's trusted application (OpenSTLinux): LOAD_FW with HASHTYPE, platform TLVs, encrypted images.
 
-No peer runs this code: ST's trusted application is not in upstream OP-TEE. Public copies of ST's fork show
-the layout of ENCTYPE and ENCTABLE, and of the platform's half (core/pta/stm32mp/remoteproc_pta.c,
-rproc_pta_load_segment, rproc_pta_decrypt_aes) that a segment is hashed as it was encrypted, then decrypted in
-place by AES-CBC with a 256-bit key from the fuses (oem_rproc_enc_key), or with a public test key where
-CFG_REMOTEPROC_ENC_TESTKEY is set. They show neither the order in which the trusted application reads these
-TLVs nor its answers to bad ones. So the twin reads them to describe the image, and predicts no decryption.
+Ref: OP-TEE 3.19.0-stm32mp, 4.0.0-stm32mp-r1 and -r2 (public vendor copies),
+     ta/remoteproc/src/remoteproc_core.c; methods name their C functions. The TA and the platform are compiled
+     and compared with this code by `make peer OPTEE_SRC=DIR`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from mpbench import layout
 from mpbench.layout import Tlv, pad8
-from mpbench.twin.image import Stop
-from mpbench.twin.profile import Profile
-from mpbench.twin.upstream import UpstreamLoad
+from mpbench.twin.elf_parser import ADDRESS_SIGN, parse_header
+from mpbench.twin.image import Overlong, Stop, Value, View
+from mpbench.twin.openstlinux_elf import find_table, segments
+from mpbench.twin.openstlinux_platform import StPlatform
+from mpbench.twin.reasons import REASONS
+from mpbench.twin.upstream import P_PADDR, UpstreamLoad
+from mpbench.twin.values import NO_TABLE, Entry, ResourceTable
 
 
-def deviates(profile: Profile) -> bool:
-    """Whether a profile has anything that only ST's trusted application knows."""
-    return profile.hash_type_required or profile.plat_tlvs is not None or profile.image_types != (1,)
+def defined(stop: Stop) -> bool:
+    """Whether the loader's behaviour is defined where it stops."""
+    return stop.code is not None or REASONS[stop.name].code is not None
 
 
-class OpenStLinuxLoad(UpstreamLoad):
-    """One run of ST's LOAD_FW."""
+class StLoad(UpstreamLoad):
+    """One run of ST's remoteproc_load_fw."""
+
+    def __init__(self, view: View, platform: StPlatform, contexts: int, aligned: bool) -> None:
+        super().__init__(view, platform, contexts, aligned)
+        self.st, self.release = platform, platform.release
+        self.encrypted = False
+
+    def all(self) -> None:
+        """remoteproc_load_fw."""
+        if not self.view.size:
+            self.authenticated = True  # refused before anything is printed
+            raise Stop("empty-image")
+        self.authenticated = True
+        self.st.get_mem()
+        self.authenticated = False
+        try:
+            self.verify_firmware()
+            self.load_elf()
+        except Stop as stop:
+            if defined(stop):
+                self.st.release_mem()
+            raise
+        code = self.st.release_mem()
+        if code and self.release.release_checked:
+            self.st.clean()
+            raise Stop("platform-fault", "access to the memories was not given back", code=code)
 
     def takes(self, formats: int) -> bool:
-        """With encrypted images among its types, it accepts platforms with further formats."""
-        if layout.IMG_ENCRYPTED_ELF not in self.profile.image_types:
+        """ELF or encrypted ELF; 3.19 as upstream."""
+        if not self.release.encryption:
             return super().takes(formats)
-        return bool(formats & layout.HWCAP_FMT_ELF)
+        return bool(formats & (layout.HWCAP_FMT_ELF | layout.HWCAP_FMT_ENC_ELF))
 
-    def after_signature(self) -> None:
-        """HASHTYPE, then the platform TLVs."""
-        if self.profile.hash_type_required:
+    def verify_firmware(self) -> None:
+        """remoteproc_verify_firmware: after the signature come HASHTYPE and the platform TLVs."""
+        self.capabilities()
+        self.save_header()
+        self.verify_header()
+        self.verify_signature()
+        if self.release.hash_type:
             self.hash_type()
-        if self.profile.plat_tlvs is not None:
-            self.plat_tlvs(self.profile.plat_tlvs)
+        self.platform_tlvs()
+        self.authenticated = True
+
+    # --------------------------------------------------------------------------------------- TLVs
+    def index_tlvs(self, _signed: memoryview) -> None:
+        """remoteproc_get_tlv: the first record of a type, whatever its length claims."""
+        copy, start, end = (
+            self.view.part(0, self.images_at),
+            layout.HEADER.size,
+            layout.HEADER.size + self.tlv_len,
+        )
+        found: dict[int, Value] = {}
+        self.lost, at = False, start
+        while at < end and not self.lost:
+            kind, length = layout.TLV_HEAD.unpack_from(copy, at)
+            value = at + layout.TLV_HEAD.size
+            whole = value + length <= len(copy)
+            found.setdefault(kind, copy[value : value + length] if whole else Overlong(length))
+            self.lost = self.profile.word_bits == 32 and length >= ADDRESS_SIGN
+            at = value + pad8(length)
+        self.tlvs = found
+
+    def value(self, kind: Tlv) -> Value:
+        """Value of the TLV that the loader finds. In 32 bits a length of 2 GiB sends its walk anywhere."""
+        if self.lost and kind not in self.tlvs:
+            raise Stop("heap-outside", "a TLV's length wraps the address of the next one")
+        return super().value(kind)
 
     def hash_type(self) -> None:
-        """HASHTYPE, which upstream never reads."""
+        """get_tlv_hash_type, which upstream does not have."""
         kind = self.value(Tlv.HASHTYPE)
         if not kind:
             raise Stop("no-hashtype")
@@ -49,37 +105,84 @@ class OpenStLinuxLoad(UpstreamLoad):
         if kind[0] != layout.HASH_SHA256:
             raise Stop("hashtype-unknown", f"{kind[0]}")
 
-    def plat_tlvs(self, lengths: Mapping[int, int]) -> None:
-        """Platform TLVs, which the PTA checks; lengths: in bytes, by TLV number."""
+    def platform_tlvs(self) -> None:
+        """remoteproc_set_platform_tlv: every record of a platform type; its lengths have 16 bits."""
         at, end = layout.HEADER.size, layout.HEADER.size + self.tlv_len
-        while at + layout.TLV_HEAD.size <= end:
-            kind, length = layout.TLV_HEAD.unpack_from(self.view.data, at)
-            at += layout.TLV_HEAD.size
-            if layout.PLAT_TLV_MIN <= kind <= layout.PLAT_TLV_MAX and at + length <= end:
-                if kind not in lengths:
-                    raise Stop("plat-tlv-unknown", f"{kind:#x}")
-                if length != lengths[kind]:
-                    raise Stop("plat-tlv-length", f"{kind:#x}: {length} bytes instead of {lengths[kind]}")
-            at += pad8(length)
+        copy = self.view.part(0, self.images_at)
+        while at < end:
+            kind, length = layout.TLV_HEAD.unpack_from(copy, at)
+            length &= 0xFFFF
+            value = at + layout.TLV_HEAD.size
+            if layout.PLAT_TLV_MIN <= kind <= layout.PLAT_TLV_MAX:
+                if value + length > len(copy):
+                    raise Overlong(length).outside()
+                self.st.tlv_param(kind, bytes(copy[value : value + 4]), length)
+            at = value + pad8(length)
 
-    def not_elf(self, index: int, kind: int) -> Stop:
-        """An encrypted image is refused because the platform lacks the key; the detail describes it."""
-        if kind not in self.profile.image_types:
-            return super().not_elf(index, kind)
-        encryption = f"{self.cipher()}, {self.encryption_table()}"
-        return Stop("encrypted-without-key", f"image {index + 1}, {encryption}")
+    # -------------------------------------------------------------------------------------- images
+    def load_elf(self) -> None:
+        """remoteproc_load_elf: what fails before NUM_IMG cleans nothing, so that a boot address stays."""
+        parse_header(self.view, self.images_at, self.img_len, self.profile.word_bits)
+        if self.release.encryption:
+            self.encryption()
+        entries = self.signed = self.enc_table() if self.encrypted else self.hash_table()
+        with self.cleaned():
+            count, offset = self.image_count(), 0
+            for index in range(count):
+                self.image_type(count, index)
+                size = self.image_size(count, index)
+                at = self.images_at + offset
+                for start, row in segments(self.view, at, size, self.profile.word_bits):
+                    self.load_segment(start, row, entries.get(row[P_PADDR]))
+                self.parse_table(at, size)
+                offset = (offset + size + ADDRESS_SIGN) % (1 << 32) - ADDRESS_SIGN  # int32_t offset
 
-    def cipher(self) -> str:
-        """ENCTYPE in words."""
-        kind = bytes(self.value(Tlv.ENCTYPE))
+    @contextmanager
+    def cleaned(self) -> Iterator[None]:
+        """remoteproc_clean_resources after a refusal."""
+        try:
+            yield
+        except Stop as stop:
+            if defined(stop):
+                self.st.clean()
+            raise
+
+    def encryption(self) -> None:
+        """ENCTYPE: whether all images are encrypted."""
+        kind = self.value(Tlv.ENCTYPE)
         if not kind:
-            return "without ENCTYPE"
-        return "AES-CBC" if kind == bytes([layout.ENC_AES_CBC]) else f"unknown ENCTYPE {kind.hex()}"
+            return
+        if len(kind) != 1:
+            raise Stop("enctype-length", f"{len(kind)} bytes")
+        if kind[0] != layout.ENC_AES_CBC:
+            raise Stop("enctype-unknown", f"{kind[0]}", f"Unsupported encryption type {kind[0]}")
+        self.encrypted = True
 
-    def encryption_table(self) -> str:
-        """ENCTABLE in words."""
-        size = len(self.value(Tlv.ENCTABLE))
-        if not size:
-            return "without ENCTABLE"
-        count, rest = divmod(size, layout.ENC_ENTRY.size)
-        return f"truncated ENCTABLE of {size} bytes" if rest else f"{count} encrypted segments"
+    def enc_table(self) -> dict[int, Entry]:
+        """get_enc_table: the first entry for each p_paddr."""
+        table = self.value(Tlv.ENCTABLE)
+        if not table:
+            raise Stop("no-enctable")
+        return self.entries(table, layout.ENC_ENTRY, "enctable-length")
+
+    def image_type(self, count: int, index: int) -> None:
+        """get_tlv_images_type and the tests of its answer."""
+        if not self.release.encryption:
+            super().image_type(count, index)
+            return
+        kind = self.image_types(count)[index]
+        if kind not in (layout.IMG_ELF, layout.IMG_ENCRYPTED_ELF):
+            raise Stop("imgtype-not-elf", f"image {index + 1} is of type {kind}")
+        if (kind == layout.IMG_ENCRYPTED_ELF) != self.encrypted:
+            raise Stop("imgtype-encryption", f"image {index + 1} is of type {kind}")
+
+    def parse_table(self, at: int, size: int) -> None:
+        """remoteproc_parse_rsc_table, and that only one image has a table."""
+        found = find_table(self.view, at, size, self.profile.word_bits, checked=not self.encrypted)
+        if found is None:
+            return
+        da, length, offset = found
+        pa = self.st.translate(da, length)
+        if self.table is not NO_TABLE:
+            raise Stop("second-table", f"at {da:#x}", "More than one resource table found")
+        self.table, self.table_offset = ResourceTable(pa, length), offset

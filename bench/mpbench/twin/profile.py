@@ -15,11 +15,11 @@ from attrs import evolve, field, frozen
 
 from mpbench.core.errors import UsageError
 from mpbench.core.yaml_reader import YamlNode, parse_yaml, read_yaml
-from mpbench.twin.kernels import KERNELS
-from mpbench.twin.memory import Core, read_cores
+from mpbench.layout import TEST_DECRYPTION_KEY
+from mpbench.twin.memory import Core, Region, read_cores, read_region
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric import rsa
+    from mpbench.twin.verifier import PublicKey
 
 PROFILES = Path(__file__).with_name("profiles")
 PARTS = PROFILES / "parts"
@@ -30,6 +30,9 @@ Verifier = Callable[[bytes, bytes], bool]
 """(SHA-256 of header and TLVs, signature) → whether the platform's key made it."""
 
 MAX_DERIVATIONS = 8
+
+LOADERS = ("upstream", "st-3.19", "st-4.0-r1", "st-4.0-r2")
+"""Values of Profile.loader; ST's: OP-TEE 3.19.0-stm32mp, 4.0.0-stm32mp-r1 and -r2."""
 
 
 AddressWindow = tuple[int, int, int]
@@ -43,8 +46,11 @@ class Profile:
     word_bits: 64 or 32, word size of the TA; heap_bytes: heap of the TA;
     sessions: how many sessions the operating system holds open (each takes heap), one per core by default;
     pta_state: "shared" if the platform keeps one running state for all cores, "per-core" otherwise;
-    hash_type_required: whether HASHTYPE is checked (OpenSTLinux); plat_tlvs: length by number, None if
-    the loader ignores platform TLVs; image_types: IMGTYPE values it loads;
+    loader: whose TA and platform: "upstream", or ST's (OpenSTLinux) by release;
+    dma_ranges: of the cores' bus: how st-4.0-r2 translates addresses, none if it does not;
+    key_in_image: whether st-4.0-r2 takes its key from PKEYINFO, for RSA and ECDSA, and compares its hash with
+    fuses (CFG_REMOTEPROC_PUB_KEY_VERIFY); key_hash: that hash, empty: any; decryption_key: AES-256 key of
+    encrypted images, zeros: the fuses are blank;
     formats, protection: capabilities of the platform (bit masks);
     faults: platform commands that fail, with their TEE result (a stop that times out, a region not mapped);
     errno: of the operating system's driver for every refusal;
@@ -52,8 +58,6 @@ class Profile:
     manager: "tee" if a TEE loads the cores, "linux" if Linux does: plain ELF files, see linux_elf.py;
     board: words of the root's `compatible` in Linux' device tree, one of which a fitting board has;
     optee: release as OP-TEE prints it, without what a build adds, "" if unknown or none;
-    kernel: version of Linux, one of kernels.KERNELS; allocates: whether Linux can allocate memory for a
-    core beyond that of its device tree, see linux_values.LinuxSide; None: the board's Linux is not known;
     verify: the platform's key, None until `with_key`; windows: the regions by processor id.
     """
 
@@ -62,9 +66,11 @@ class Profile:
     heap_bytes: int
     pta_state: str
     cores: tuple[Core, ...]
-    hash_type_required: bool = False
-    plat_tlvs: Mapping[int, int] | None = None
-    image_types: tuple[int, ...] = (1,)
+    loader: str = "upstream"
+    dma_ranges: tuple[Region, ...] = ()
+    key_in_image: bool = False
+    key_hash: bytes = b""
+    decryption_key: bytes = field(default=bytes(32), repr=False)
     formats: int = 1
     protection: int = 1
     faults: Mapping[int, int] = field(factory=dict)
@@ -74,8 +80,6 @@ class Profile:
     manager: str = "tee"
     board: tuple[str, ...] = ()
     optee: str = ""
-    kernel: str = "6.12"
-    allocates: bool | None = None
     verify: Verifier | None = field(default=None, eq=False, repr=False)
     windows: Mapping[int, tuple[AddressWindow, ...]] = field(init=False, eq=False, repr=False)
 
@@ -97,18 +101,19 @@ class Profile:
         """Whether the platform knows this processor id."""
         return any(c.id == number for c in self.cores)
 
-    def with_key(self, key: "rsa.RSAPublicKey | Path | str") -> "Profile":
-        """This board with that public key in its TEE."""
-        from mpbench.twin.verifier import verifier_of  # noqa: PLC0415 - cryptography is slow to import
+    def with_key(self, key: "PublicKey | Path | str") -> "Profile":
+        """This board with that public key in its TEE; an ECDSA key where the image brings its key."""
+        from mpbench.twin.verifier import key_hash, read_key, verifier_of  # noqa: PLC0415 - slow to import
 
-        return evolve(self, verify=verifier_of(key))
+        public = read_key(key, ecdsa=self.key_in_image)
+        return evolve(self, verify=verifier_of(public), key_hash=key_hash(public))
 
     def with_verifier(self, verify: Verifier) -> "Profile":
         """This board with any function in place of its key."""
         return evolve(self, verify=verify)
 
 
-def load_profile(name_or_path: str | Path, key: "rsa.RSAPublicKey | Path | str | None" = None) -> Profile:
+def load_profile(name_or_path: str | Path, key: "PublicKey | Path | str | None" = None) -> Profile:
     """Profile by name (see `profile_names`) or from a file; `key` is the public key in its TEE.
 
     UsageError with file, line and key for whatever is wrong with it.
@@ -158,6 +163,21 @@ def _document(name_or_path: str | Path, *, parts: bool) -> YamlNode:
     return read_yaml(Path(name_or_path), "the profile")
 
 
+def _decryption_key(node: YamlNode) -> bytes:
+    """`test`: the public one of ST's test builds; `blank`: fuses that nobody wrote; or the key in hex."""
+    text = node.text()
+    known = {"test": TEST_DECRYPTION_KEY, "blank": bytes(len(TEST_DECRYPTION_KEY))}
+    if text in known:
+        return known[text]
+    try:
+        key = bytes.fromhex(text)
+    except ValueError:
+        key = b""
+    if len(key) != len(TEST_DECRYPTION_KEY):
+        raise node.wrong("is no key; expected test, blank or 64 hexadecimal digits")
+    return key
+
+
 _NEEDED = ("name", "word_bits", "heap_bytes", "pta_state", "cores")
 _FIELDS: dict[str, Callable[[YamlNode], Any]] = {
     "name": lambda node: node.text(),
@@ -165,9 +185,10 @@ _FIELDS: dict[str, Callable[[YamlNode], Any]] = {
     "heap_bytes": lambda node: node.integer(1024, 1 << 24),
     "sessions": lambda node: node.integer(1, 64),
     "pta_state": lambda node: node.choice("shared", "per-core"),
-    "hash_type_required": lambda node: node.choice(True, False),
-    "plat_tlvs": lambda node: {kind: length.integer(1, 1 << 31) for kind, length in node.numbered().items()},
-    "image_types": lambda node: tuple(item.choice(1, 2) for item in node.items()),
+    "loader": lambda node: node.choice(*LOADERS),
+    "dma_ranges": lambda node: tuple(read_region(name, item) for name, item in node.entries().items()),
+    "key_in_image": lambda node: node.choice(True, False),
+    "decryption_key": _decryption_key,
     "formats": lambda node: node.integer(0, 0xFFFFFFFF),
     "protection": lambda node: node.integer(0, 0xFFFFFFFF),
     "errno": lambda node: node.text(),
@@ -175,6 +196,4 @@ _FIELDS: dict[str, Callable[[YamlNode], Any]] = {
     "manager": lambda node: node.choice("tee", "linux"),
     "board": lambda node: tuple(item.text() for item in node.items()),
     "optee": lambda node: node.text(),
-    "kernel": lambda node: node.choice(*KERNELS),
-    "allocates": lambda node: node.choice(True, False),
 }

@@ -5,7 +5,8 @@ A check is "<number> <subject>"; the numbers are the order of the loader's check
 method of twin/upstream.py (P, D: twin/platform.py) that is named after its C function, or says so.
 Ref: OP-TEE 4.10 ta/remoteproc/src/remoteproc_core.c (C), ta/remoteproc/src/elf_parser.c (E),
      core/pta/stm32mp/remoteproc_pta.c (P), core/drivers/remoteproc/stm32_remoteproc.c (D);
-     S: not public, twin/openstlinux.py.
+     S, Q, R: ST's remoteproc_core.c, remoteproc_pta.c and stm32_remoteproc.c of OP-TEE 4.0.0-stm32mp-r2,
+     decided in twin/openstlinux.py, openstlinux_elf.py, openstlinux_platform.py, openstlinux_machine.py.
 """
 
 from attrs import frozen
@@ -46,6 +47,20 @@ _ROWS: dict[tuple[str, Tee | None, str], dict[str, str]] = {
         "core-is-running": "the core runs: stop it first",
         "nothing-loaded": "no firmware is loaded for this core",
         "not-running": "the firmware is loaded but was never started",
+    },
+    ("0 state", Tee.BAD_STATE, "S remoteproc_load_fw, remoteproc_stop_fw"): {
+        "still-loaded": "a firmware is loaded already, perhaps since a start that failed: STOP_FW clears it",
+        "stopped-unstarted": "the core is off now; it was loaded and not started, which counts as an error",
+    },
+    ("0 state", Tee.BAD_PARAMETERS, "R stm32_rproc_get_mem, rproc_pta_get_mem"): {
+        "memory-of-no-core": "the platform has no core with this processor id"
+    },
+    ("0 start", Tee.GENERIC, "R stm32mp2_rproc_start"): {
+        "no-boot-address": "the image has no BOOTADDR, and none is set",
+        "boot-address-unmapped": "the boot address lies in no memory region of the core",
+    },
+    ("0 start", Tee.ACCESS_DENIED, "R stm32mp2_rproc_start"): {
+        "boot-address-outside": "the core's bus does not reach the boot address (dma-ranges)"
     },
     ("0 state", Tee.BAD_PARAMETERS, "C remoteproc_find_firmware, TA_InvokeCommandEntryPoint"): {
         "never-loaded": "nothing was loaded for this processor id since boot",
@@ -91,23 +106,51 @@ _ROWS: dict[tuple[str, Tee | None, str], dict[str, str]] = {
     ("5 signature", Tee.SIGNATURE_INVALID, "P rproc_pta_verify_rsa_signature"): {
         "signature-invalid": "header or TLVs were changed, or another key signed them"
     },
-    ("5b hash type", Tee.NO_DATA, "S hash_type"): {"no-hashtype": "the HASHTYPE TLV is missing"},
-    ("5b hash type", Tee.BAD_PARAMETERS, "S hash_type"): {"hashtype-length": "HASHTYPE is not one byte"},
-    ("5b hash type", Tee.NOT_SUPPORTED, "S hash_type"): {"hashtype-unknown": "HASHTYPE is not 1 (SHA-256)"},
-    ("9 image types and sizes", Tee.NOT_SUPPORTED, "S not_elf"): {
-        "encrypted-without-key": "the image is encrypted and the platform has no key for it"
+    ("5 signature", Tee.BAD_FORMAT, "Q parse_der_ecc_public_key, parse_der_rsa_public_key"): {
+        "key-info-format": "PKEYINFO is no public key as the platform takes it (DER of P-256 or RSA 2048)"
     },
-    ("5c platform TLV", Tee.CORRUPT_OBJECT, "S plat_tlvs"): {
+    ("5 signature", Tee.SECURITY, "Q rproc_pta_verify_ecc_signature, rproc_pta_verify_rsa_signature"): {
+        "key-not-fused": "the hash of the key in PKEYINFO is not the one in the fuses (oem_rproc_pkh)"
+    },
+    ("5 signature", Tee.BAD_PARAMETERS, "Q rproc_pta_verify_ecc_signature"): {
+        "ecdsa-length": "the ECDSA signature has not 64 bytes"
+    },
+    ("5b hash type", Tee.NO_DATA, "S get_tlv_hash_type"): {"no-hashtype": "the HASHTYPE TLV is missing"},
+    ("5b hash type", Tee.BAD_PARAMETERS, "S get_tlv_hash_type"): {
+        "hashtype-length": "HASHTYPE is not one byte"
+    },
+    ("5b hash type", Tee.NOT_SUPPORTED, "S get_tlv_hash_type"): {
+        "hashtype-unknown": "HASHTYPE is not 1 (SHA-256)"
+    },
+    ("5c platform TLV", Tee.CORRUPT_OBJECT, "Q rproc_pta_tlv_param"): {
         "plat-tlv-length": "a platform TLV has the wrong length"
     },
-    ("5c platform TLV", Tee.NOT_IMPLEMENTED, "S plat_tlvs"): {
+    ("5c platform TLV", Tee.NOT_IMPLEMENTED, "Q rproc_pta_tlv_param"): {
         "plat-tlv-unknown": "this TLV is unknown to the platform"
+    },
+    ("5c platform TLV", Tee.GENERIC, "Q rproc_pta_tlv_param"): {
+        "boot-address-set": "a boot address is set already, by this image or by one that was refused: "
+        "load an image without BOOTADDR, start and stop it",
+        "secure-boot-set": "secure boot is set already, by this image or by one that was refused",
     },
     ("6 ELF header", Tee.BAD_FORMAT, "E e32_parse_ehdr"): {
         "elf-too-small": "the images are smaller than an ELF header",
         "elf-sections-outside": "the section headers lie outside the file (e_shoff)",
         "elf-ident": "this is not a 32-bit ELF of version 1, or its table entries have a wrong size",
         "elf-no-segments": "the ELF has no program headers",
+    },
+    ("6b encryption", Tee.BAD_PARAMETERS, "S remoteproc_load_elf"): {
+        "enctype-length": "ENCTYPE is not one byte"
+    },
+    ("6b encryption", Tee.NOT_SUPPORTED, "S remoteproc_load_elf"): {
+        "enctype-unknown": "ENCTYPE is not 1 (AES-CBC)"
+    },
+    ("7 hash table", Tee.NO_DATA, "S get_enc_table"): {"no-enctable": "the ENCTABLE TLV is missing or empty"},
+    ("7 hash table", Tee.BAD_PARAMETERS, "S get_enc_table"): {
+        "enctable-length": "the encryption table is not a multiple of 80 bytes"
+    },
+    ("9 image types and sizes", Tee.BAD_FORMAT, "S remoteproc_load_elf"): {
+        "imgtype-encryption": "IMGTYPE and ENCTYPE disagree about encryption"
     },
     ("7 hash table", Tee.NO_DATA, "C get_hash_table"): {
         "no-hashtable": "the HASHTABLE TLV is missing or empty"
@@ -155,6 +198,21 @@ _ROWS: dict[tuple[str, Tee | None, str], dict[str, str]] = {
     ("12 load", Tee.SECURITY, "P rproc_pta_load_segment"): {
         "segment-hash": "the data of a segment differ from the signed hash"
     },
+    ("12 load", Tee.GENERIC, "R stm32_rproc_map"): {
+        "segment-unmapped": "a segment lies in no memory region of the core"
+    },
+    ("12 load", Tee.NOT_SUPPORTED, "Q rproc_pta_decrypt_aes"): {
+        "decryption-unsupported": "the platform of this release does not decrypt"
+    },
+    ("12 load", Tee.SECURITY, "Q rproc_pta_decrypt_aes"): {
+        "decryption-key-blank": "the key for encrypted images was never written into the fuses"
+    },
+    ("12 load", Tee.BAD_STATE, "Q rproc_pta_decrypt_aes"): {
+        "encrypted-length": "the size of an encrypted segment is not a multiple of 16"
+    },
+    ("13 clear", Tee.GENERIC, "R stm32_rproc_map"): {
+        "clear-unmapped": "the end of a segment, to be cleared, lies in no memory region of the core"
+    },
     ("13 clear", Tee.ACCESS_DENIED, "D stm32_rproc_da_to_pa"): {
         "clear-outside-memory": "the end of a segment, to be cleared, lies outside the core's memory"
     },
@@ -191,6 +249,9 @@ _ROWS: dict[tuple[str, Tee | None, str], dict[str, str]] = {
     ("undefined", None, "C, E"): {
         "length-limit": "a header length of 2 GiB or more: may hang the board; not sent",
         "reads-outside": "the loader reads memory outside the image",
+        "heap-outside": "the loader reads its own memory past the copy of header, TLVs and signature",
+        "address-wraps": "an address plus a size wraps in 32 bits",
+        "ta-panics": "the loader stops at an assertion, and no core can be loaded until the board is reset",
         "work-limit": "the loader would hash many times the image's size",
     },
 }

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from attrs import define, field, frozen
 
-from mpbench.layout import PT_LOAD, PtaCommand
+from mpbench.layout import PT_LOAD, PtaCommand, StPtaCommand
 from mpbench.twin.reasons import REASONS, Reason
 
 
@@ -25,14 +25,14 @@ class State(Enum):
 class Call(NamedTuple):
     """One command that the TA sends to the PTA, in order.
 
-    da, size: device address and bytes of LOAD_SEGMENT, SET_MEMORY and DA_TO_PA
-    data:     the expected hash of LOAD_SEGMENT, the digest of VERIFY_DIGEST
+    da, size: device address and bytes of LOAD_SEGMENT, SET_MEMORY and DA_TO_PA; TLV_PARAM: type, length
+    data:     the expected hash of LOAD_SEGMENT (and its initialisation vector), the digest of VERIFY_DIGEST
     extra:    the signature of VERIFY_DIGEST; info: its key information; algorithm: TEE_ALG_...
     offset:   where in the file the segment's data lie
     result:   what the platform answers
     """
 
-    command: PtaCommand
+    command: PtaCommand | StPtaCommand
     core: int
     da: int = 0
     size: int = 0
@@ -44,7 +44,7 @@ class Call(NamedTuple):
     result: int = 0
 
 
-Asked = tuple[PtaCommand, int, int, int, bytes, bytes, bytes, int, int, int]
+Asked = tuple[PtaCommand | StPtaCommand, int, int, int, bytes, bytes, bytes, int, int, int]
 """Raw tuple form of Call: a named tuple takes several times as long to make."""
 
 
@@ -69,6 +69,11 @@ class Write(NamedTuple):
 HashEntry = tuple[int, int, int, int, int, int, int, int, bytes]
 """layout.HASH_ENTRY: words of a program header, SHA-256 of its data."""
 
+EncEntry = tuple[int, int, int, int, int, int, int, int, bytes, bytes]
+"""layout.ENC_ENTRY: words of a program header, SHA-256 of its encrypted data, initialisation vector."""
+
+Entry = HashEntry | EncEntry
+
 Written = tuple[int, int, int | None]
 """Raw tuple form of Write."""
 
@@ -83,6 +88,14 @@ class Range:
     zeros: bool
 
 
+class Refusal(NamedTuple):
+    """A refusal known beforehand: reason, TEE result, lines on the secure console."""
+
+    reason: Reason
+    code: int
+    console: tuple[str, ...] = ()
+
+
 @define(frozen=True, slots=False)
 class Outcome:
     """Answer of the loader to one command.
@@ -91,7 +104,10 @@ class Outcome:
     detail: the numbers of the case in words; state: of the core afterwards;
     table: answer of GET_RSC_TABLE afterwards; console: lines on the secure console, without prefix;
     table_offset: where in the file the resource table was read.
-    signed: entries of the hash table by p_paddr.
+    signed: entries of the hash table by p_paddr;
+    image: the file, and after it what segments of an encrypted one were decrypted to: offsets point into it;
+    vectors: physical address of the vector table where the image gives one;
+    start_refusal: what START_FW would answer next if it would refuse.
     What the platform did is in `calls`, `writes`, `constant`, named tuples made on first access.
     """
 
@@ -105,8 +121,10 @@ class Outcome:
     written: tuple[Written, ...] = ()
     table_offset: int | None = None
     kept: tuple[Written, ...] = ()
-    signed: Mapping[int, HashEntry] = field(factory=dict, repr=False, eq=False)
+    signed: Mapping[int, Entry] = field(factory=dict, repr=False, eq=False)
     image: bytes | memoryview = field(default=b"", repr=False, eq=False)
+    vectors: int | None = None
+    start_refusal: Refusal | None = None
 
     @property
     def check(self) -> str:

@@ -1,18 +1,26 @@
 # SPDX-License-Identifier: MIT
-"""The platform's check of a signature: RSA public keys and what they verify."""
+"""The platform's check of a signature: public keys and what they verify."""
 
+import hashlib
 from functools import lru_cache
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
-from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, encode_dss_signature
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
 
 from mpbench.core.errors import UsageError
 from mpbench.core.files import read_bounded
 from mpbench.twin.profile import Verifier
+
+PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
 
 
 def rsa_verifier(key: rsa.RSAPublicKey) -> Verifier:
@@ -30,21 +38,54 @@ def rsa_verifier(key: rsa.RSAPublicKey) -> Verifier:
     return verify
 
 
-def verifier_of(key: rsa.RSAPublicKey | Path | str) -> Verifier:
-    """Verifier for a public key, or for the one in a PEM file (public, or an unencrypted private key).
+def ecdsa_verifier(key: ec.EllipticCurvePublicKey) -> Verifier:
+    """ECDSA on P-256 with SHA-256; the signature is r and s, 32 bytes each, big endian."""
+    scheme = ec.ECDSA(Prehashed(hashes.SHA256()))
 
-    UsageError if the file holds no RSA key.
+    def verify(digest: bytes, signature: bytes) -> bool:
+        r, s = (int.from_bytes(part, "big") for part in (signature[:32], signature[32:]))
+        try:
+            key.verify(encode_dss_signature(r, s), digest, scheme)
+        except InvalidSignature:
+            return False
+        return True
+
+    return verify
+
+
+def verifier_of(key: PublicKey) -> Verifier:
+    """Verifier for a public key."""
+    return rsa_verifier(key) if isinstance(key, rsa.RSAPublicKey) else ecdsa_verifier(key)
+
+
+def key_hash(key: PublicKey) -> bytes:
+    """SHA-256 that ST's fuses hold of a key: of modulus and exponent, or of the point's x and y.
+
+    Ref: OP-TEE 4.0.0-stm32mp-r2 core/pta/stm32mp/remoteproc_pta.c, rproc_compute_hash and its callers.
     """
-    return rsa_verifier(key if isinstance(key, rsa.RSAPublicKey) else _read_key(key))
+    if isinstance(key, rsa.RSAPublicKey):
+        n = key.public_numbers()
+        return hashlib.sha256(n.n.to_bytes(key.key_size // 8, "big") + n.e.to_bytes(3, "big")).digest()
+    point = key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    return hashlib.sha256(point[1:]).digest()
 
 
-def _read_key(path: Path | str) -> rsa.RSAPublicKey:
-    pem = read_bounded(path)
+def read_key(key: PublicKey | Path | str, *, ecdsa: bool) -> PublicKey:
+    """A public key, or the one in a PEM file (public, or an unencrypted private key).
+
+    ecdsa: whether the platform verifies ECDSA as well. UsageError: the file holds no key that it verifies.
+    """
+    if not isinstance(key, Path | str):
+        return key
+    pem = read_bounded(key)
     try:
         private = b"PRIVATE KEY" in pem
-        key = load_pem_private_key(pem, None).public_key() if private else load_pem_public_key(pem)
+        found = load_pem_private_key(pem, None).public_key() if private else load_pem_public_key(pem)
     except (ValueError, TypeError) as error:
-        raise UsageError(f"{path}: no public key in PEM form") from error
-    if not isinstance(key, rsa.RSAPublicKey):
-        raise UsageError(f"{path}: {type(key).__name__}; the platform verifies RSA only")
-    return key
+        raise UsageError(f"{key}: no public key in PEM form") from error
+    if isinstance(found, rsa.RSAPublicKey):
+        return found
+    if not ecdsa or not isinstance(found, ec.EllipticCurvePublicKey):
+        which = "RSA and ECDSA" if ecdsa else "RSA only"
+        raise UsageError(f"{key}: {type(found).__name__}; the platform verifies {which}")
+    return found
