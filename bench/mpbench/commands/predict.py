@@ -12,8 +12,6 @@ from mpbench.core.errors import UsageError
 
 if TYPE_CHECKING:
     from mpbench.twin.flip_map import Span
-    from mpbench.twin.linux_elf import LinuxOutcome
-    from mpbench.twin.linux_values import TableAnswer
     from mpbench.twin.memory import Core
     from mpbench.twin.profile import Profile
     from mpbench.twin.values import Call, Outcome
@@ -72,6 +70,15 @@ def profile_of(given: str | None) -> "Profile":
     raise UsageError(f"which board? give its profile, --profile NAME|FILE or {VARIABLE}: {known}")
 
 
+def memory_of(profile: str | None, core: str | None) -> list[tuple[str, int, int]]:
+    """Memory of a core as (name, device address, bytes). UsageError: no such profile or core, or which?"""
+    found = profile_of(profile)
+    if core is None and len(found.cores) > 1:
+        raise UsageError(f"profile {found.name}: which core? --core {'|'.join(c.name for c in found.cores)}")
+    one = found.cores[0] if core is None else found.core(name_or_id(core))
+    return [(r.name, r.da, r.size) for r in one.regions]
+
+
 def name_or_id(core: str) -> int | str:
     """A processor id if the text is a number, else a name."""
     try:
@@ -96,13 +103,13 @@ def _predict(args: argparse.Namespace) -> int:
 def _answer(args: argparse.Namespace, image: bytes, name: str | None) -> tuple[dict[str, Any], list[str]]:
     """The answer of one board to an image: as plain values, and for a person."""
     from mpbench.twin.flip_map import expectations
-    from mpbench.twin.machine import Loader
+    from mpbench.twin.openstlinux_machine import loader_of
 
     one = argparse.Namespace(**{**vars(args), "profile": name})
     if (found := profile_of(name)).manager == "linux":
         return _answer_of_linux(one, image, found)
     profile, core = board_of(one)
-    loader = Loader(profile)
+    loader = loader_of(profile)
     if args.state != "off":
         loader.put(core.id, args.state)
     outcome = loader.load(core.id, image)
@@ -120,19 +127,11 @@ def _answer_of_linux(
     core = profile.cores[0] if args.core is None else profile.core(name_or_id(args.core))
     if args.state != "off" or args.map:
         raise UsageError(f"profile {profile.name}: --state and --map are for a TEE; Linux manages its cores")
-    found = start(image, profile, core)
-    linux = {"errno": found.errno, "depends_on": found.why, "kernel_log": list(found.lines)}
-    values = {**board_json(profile, core), **linux, "limitations": list(found.notes)}
-    return values, [
-        f"{board_line(args, profile, core)}: Linux {profile.kernel} loads a plain ELF",
-        f"  write of `start`: {found.errno or f'undetermined: {found.why}'}",
-        *linux_lines(found),
-    ]
-
-
-def linux_lines(found: "LinuxOutcome | TableAnswer") -> list[str]:
-    """Linux' part of a prediction for a person: what it prints, and what does not work although it starts."""
-    return [*(f"  kernel log: {x}" for x in found.lines), *(f"  note: {x}" for x in found.notes)]
+    found = start(image, core)
+    errno = found.errno or "undetermined: Linux reads past the file"
+    values = {**board_json(profile, core), "errno": found.errno, "kernel_log": found.line}
+    lines = [f"{board_line(args, profile, core)}: Linux loads a plain ELF", f"  write of `start`: {errno}"]
+    return values, [*lines, *([f"  kernel log: {found.line}"] if found.line else [])]
 
 
 def board_json(profile: "Profile", core: "Core") -> dict[str, Any]:
@@ -152,11 +151,10 @@ def as_json(outcome: "Outcome", profile: "Profile", core: "Core") -> dict[str, A
     """A prediction as plain values."""
     from attrs import asdict
 
-    from mpbench.deployment.predict import expect, table_answer
+    from mpbench.deployment.predict import expect
     from mpbench.layout import tee_name
 
     facts = expect(outcome, profile=profile)
-    linux = table_answer(outcome, profile)
     return {
         **board_json(profile, core),
         "verdict": verdict(outcome),
@@ -170,11 +168,17 @@ def as_json(outcome: "Outcome", profile: "Profile", core: "Core") -> dict[str, A
         "memory": [asdict(r) for r in outcome.memory],
         "calls": [_call_json(c) for c in outcome.calls],
         "secure_console": list(outcome.console),
-        "board": {
-            **{"errno": facts.errno, "state": facts.state, "kernel_log": kernel_line(outcome)},
-            **{"depends_on": linux.why, "linux_log": list(linux.lines), "limitations": list(linux.notes)},
-        },
+        "start": _start_json(outcome),
+        "board": {"errno": facts.errno, "state": facts.state, "kernel_log": kernel_line(outcome)},
     }
+
+
+def _start_json(outcome: "Outcome") -> dict[str, Any] | None:
+    """The refusal of START_FW that follows an accepted image, None for none."""
+    if outcome.start_refusal is None:
+        return None
+    reason, code, console = outcome.start_refusal
+    return {"reason": reason.name, "code": code, "secure_console": list(console)}
 
 
 def _call_json(call: "Call") -> dict[str, Any]:
@@ -188,15 +192,16 @@ def verdict(outcome: "Outcome") -> str:
 
 def kernel_line(outcome: "Outcome") -> str:
     """Text that the kernel log will contain, "" for none."""
-    return f"TEE err: {outcome.code:#010x}" if outcome.code else ""
+    code = outcome.start_refusal.code if outcome.start_refusal else outcome.code
+    return f"TEE err: {code:#010x}" if code else ""
 
 
 def as_lines(outcome: "Outcome", profile: "Profile", board: str) -> list[str]:
     """A prediction for a person; `board` is the one that it is for."""
-    from mpbench.deployment.predict import expect, table_answer
+    from mpbench.deployment.predict import expect
     from mpbench.layout import tee_name
 
-    facts, linux = expect(outcome, profile=profile), table_answer(outcome, profile)
+    facts = expect(outcome, profile=profile)
     code = "" if outcome.code is None else f", {tee_name(outcome.code)} ({outcome.code:#010x})"
     lines = [
         f"{colour.verdict(verdict(outcome))}: {outcome.reason.name}{code}",
@@ -209,12 +214,14 @@ def as_lines(outcome: "Outcome", profile: "Profile", board: str) -> list[str]:
         f"  memory {r.pa:#010x}, {r.size:#x} bytes, {'zeros' if r.zeros else r.sha256}"
         for r in outcome.memory
     ]
+    if outcome.start_refusal:
+        why, start_code, console = outcome.start_refusal
+        lines.append(f"  then START_FW: {why.name}, {tee_name(start_code)} ({start_code:#010x}): {why.text}")
+        lines += [f"  secure console: {line}" for line in console]
     if outcome.code is not None:
-        undetermined = f"undetermined: {linux.why}" if linux.why else "errno not predictable"
-        after = f", then sysfs state {facts.state}" if facts.state else ""
-        lines.append(f"  write to state: {facts.errno or undetermined}{after}")
-        lines += linux_lines(linux)
-    lines += [f"  kernel log: {kernel_line(outcome)}"] if outcome.code else []
+        errno = f"write to state: {facts.errno or 'errno not predictable'}"
+        lines.append(f"  {errno}, then sysfs state {facts.state or 'not predictable'}")
+    lines += [f"  kernel log: {kernel_line(outcome)}"] if kernel_line(outcome) else []
     return lines + [f"  secure console: {line}" for line in outcome.console]
 
 
