@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Long campaign: the twin against OP-TEE's own TA, in 64 and in 32 bits, on random images and commands.
 
+The TA is upstream's, or that of MPBENCH_OPTEE_SRC: upstream's or ST's.
+
     python -m testcases.peer.campaign --minutes 10 [--jobs 2] [--comparisons 10000000] [--corpus DIR]
 
 One comparison is one command: TEE result, platform calls in order with their arguments and answers, lines
@@ -19,7 +21,8 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from queue import Empty
 from typing import Any
@@ -28,8 +31,8 @@ from attrs import define, field
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from mpbench.twin.values import Outcome
-from testcases.peer import cases
-from testcases.peer.build import ARM, ASAN, CannotBuild, Flavour, build
+from testcases.peer import cases, st_cases
+from testcases.peer.build import ARM, ASAN, CannotBuild, Flavour, build, release, source
 from testcases.peer.coverage import whole
 from testcases.peer.store import Stored, default_folder, load_corpus, save
 from testcases.peer.worker import BATCH_BYTES, Board, Command, Memory, Worker, encode_case, predict
@@ -62,8 +65,10 @@ class Totals:
 class Explorer:
     """Batches of random cases through both workers, compared with the twin."""
 
-    def __init__(self, programs: dict[str, Path], seed: int, known: Sequence[Stored]) -> None:
-        self.rng = random.Random(seed)
+    def __init__(
+        self, programs: dict[str, Path], seed: int, known: Sequence[Stored], loader: str = "upstream"
+    ) -> None:
+        self.rng, self.loader = random.Random(seed), loader
         self.flavours = [f for f in (ASAN, ARM) if f.name in programs]
         self.workers = {f.name: Worker(programs[f.name], f.runner) for f in self.flavours}
         self.key = rsa.generate_private_key(65537, 2048)
@@ -76,29 +81,48 @@ class Explorer:
 
     def batch(self) -> Totals:
         """One board, BATCH cases, every word size."""
-        totals, board = Totals(), cases.random_board(self.rng, self.key.public_key().public_numbers().n)
+        totals, board = Totals(), self.board(self.key.public_key().public_numbers().n)
         batch = list(itertools.islice(self.fill(board), BATCH))
         for flavour in self.flavours:
             worker = self.workers[flavour.name]
             worker.configure(board, flavour.word_bits)
             for part in parts(batch):
-                worker.send([encoded for _, encoded in part])
                 expected = self.predictions(board, flavour, [commands for commands, _ in part])
-                answers = worker.receive(len(part))
+                decided = [wanted is not None for wanted, _ in expected]  # else any answer will do
+                worker.send(list(itertools.compress((encoded for _, encoded in part), decided)))
+                received = iter(worker.receive(sum(decided)))
+                answers = [next(received) if known else None for known in decided]
                 self.compare(totals, (board, flavour), part, expected, answers)
         return totals
 
+    def board(self, modulus: int) -> Board:
+        """A board of the loader's kind."""
+        if self.loader == "upstream":
+            return cases.random_board(self.rng, modulus)
+        return st_cases.random_board(self.rng, modulus, self.loader)
+
     def fill(self, board: Board) -> Iterator[tuple[list[Command], bytes]]:
         """Endless cases for a board."""
-        key = self.key if board.verdict is None else None
         while True:
-            if self.old and key is None and self.rng.random() < 0.3:
-                base = cases.base_of(self.rng.choice(self.old), self.rng)
-            else:
-                base = cases.random_base(self.rng, key)
+            bases = [self.base(board) for _ in range(1 if self.loader == "upstream" else 3)]
             for _ in range(CASES_PER_BASE):
-                commands = cases.random_commands(base, self.rng)
+                commands = self.commands(bases, board)
                 yield commands, encode_case(commands)
+
+    def base(self, board: Board) -> cases.Base:
+        """A new image, or one of the corpus."""
+        key = self.key if board.verdict is None else None
+        if self.old and key is None and self.rng.random() < 0.3:
+            return cases.base_of(self.rng.choice(self.old), self.rng)
+        if self.loader == "upstream":
+            return cases.random_base(self.rng, key)
+        return st_cases.random_base(self.rng, key, board)
+
+    def commands(self, bases: Sequence[cases.Base], board: Board) -> list[Command]:
+        """One case."""
+        if self.loader == "upstream":
+            return cases.random_commands(bases[0], self.rng)
+        return st_cases.random_commands(bases, self.rng, board.cores[0].id)
 
     def predictions(self, board: Board, flavour: Flavour, batch: list[list[Command]]) -> list[Any]:
         """The twin's answers."""
@@ -177,9 +201,9 @@ def parts(batch: Sequence[tuple[list[Command], bytes]]) -> Iterator[list[tuple[l
 # ------------------------------------------------------------------------------------ many processes
 
 
-def explore(programs: dict[str, Path], seed: int, known: Sequence[Stored], until: float, queue: Any) -> None:
+def explore(made: Callable[[], Explorer], until: float, queue: Any) -> None:
     """One process of the campaign: totals, new cases, disagreements about once a second."""
-    explorer = Explorer(programs, seed, known)
+    explorer = made()
     totals, reported = Totals(), time.monotonic()
     while time.monotonic() < until and os.getppid() != 1:
         totals.add(explorer.batch())
@@ -190,7 +214,7 @@ def explore(programs: dict[str, Path], seed: int, known: Sequence[Stored], until
     explorer.close()
 
 
-def campaign(options: argparse.Namespace, programs: dict[str, Path]) -> Totals:
+def campaign(options: argparse.Namespace, programs: dict[str, Path], loader: str) -> Totals:
     """All processes until the budget is used; progress on standard output."""
     corpus: Path = options.corpus
     totals, known = resume(corpus)
@@ -199,7 +223,12 @@ def campaign(options: argparse.Namespace, programs: dict[str, Path]) -> Totals:
     until = begin + options.minutes * 60
     queue: Any = multiprocessing.Queue()
     seeds = [options.seed or int.from_bytes(os.urandom(6), "little") + i for i in range(options.jobs)]
-    jobs = [multiprocessing.Process(target=explore, args=(programs, s, known, until, queue)) for s in seeds]
+    jobs = [
+        multiprocessing.Process(
+            target=explore, args=(partial(Explorer, programs, s, known, loader), until, queue)
+        )
+        for s in seeds
+    ]
     for job in jobs:
         job.start()
     shown = begin
@@ -263,12 +292,12 @@ def report(totals: Totals, seconds: float) -> None:
     )
 
 
-def programs_for(out: Path) -> dict[str, Path]:
+def programs_for(out: Path, tree: Path) -> dict[str, Path]:
     """Builds of both word sizes; what can't be built is said."""
     found = {}
     for flavour in (ASAN, ARM):
         try:
-            found[flavour.name] = build(flavour, out)
+            found[flavour.name] = build(flavour, out, tree)
         except CannotBuild as error:
             print(f"without {flavour.name}: {error}", flush=True)
     return found
@@ -286,7 +315,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=1, help="processes (default 1)")
     parser.add_argument("--seed", type=int, default=0, help="for a repeatable run; default: new each time")
     parser.add_argument("--every", type=float, default=10, help="seconds between lines of progress")
-    parser.add_argument("--corpus", type=Path, default=default_folder() / "corpus")
+    parser.add_argument("--corpus", type=Path, help="default: one per loader, kept between campaigns")
     parser.add_argument("--build", type=Path, default=default_folder() / "build")
     parser.add_argument(
         "--coverage",
@@ -294,10 +323,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="branches of the C files and of the twin that the corpus reaches",
     )
     options = parser.parse_args(argv)
-    programs = programs_for(options.build)
+    try:
+        tree = source()
+    except CannotBuild as error:
+        print(f"no peer: {error}", flush=True)
+        return 3
+    loader = release(tree)
+    print(f"the TA of {tree}: {loader}", flush=True)
+    options.corpus = options.corpus or default_folder() / (
+        "corpus" if loader == "upstream" else f"corpus-{loader}"
+    )
+    programs = programs_for(options.build, tree)
     if not programs:
         return 3
-    totals = campaign(options, programs)
+    totals = campaign(options, programs, loader)
     report(totals, totals.seconds)
     for name, count in totals.reasons.most_common():
         print(f"  {count:>12,}  {name}")

@@ -111,10 +111,11 @@ def random_commands(base: Base, rng: random.Random) -> list[Command]:
     pairs = ((1, 2), (1, 2), (1, 2), (1, 2), (2, 1), (1, UNKNOWN_CORE), (UNKNOWN_CORE, 1))
     core, other = rng.choice(pairs)
     script = rng.choice(SCRIPTS)
-    return [_command(letter.upper(), core if letter.isupper() else other, base, rng) for letter in script]
+    return [command_of(letter.upper(), core if letter.isupper() else other, base, rng) for letter in script]
 
 
-def _command(letter: str, core: int, base: Base, rng: random.Random) -> Command:
+def command_of(letter: str, core: int, base: Base, rng: random.Random) -> Command:
+    """The command of a letter of SCRIPTS."""
     if letter == "U":
         return int(TaCommand.LOAD_FW), rng.getrandbits(16), base.image
     odd = rng.getrandbits(6) == 0

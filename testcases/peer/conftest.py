@@ -14,9 +14,9 @@ CACHE = default_folder() / "build"
 
 
 def program(flavour: Flavour) -> Path:
-    """The worker of a flavour, or a skip."""
+    """The worker of a flavour for upstream's TA, or a skip."""
     try:
-        return build(flavour, CACHE)
+        return build(flavour, CACHE, source("upstream"))
     except CannotBuild as error:
         pytest.skip(str(error))
 
@@ -36,8 +36,8 @@ def worker(flavour: Flavour) -> Iterator[Worker]:
 
 @pytest.fixture(scope="session")
 def optee() -> Path:
-    """OP-TEE's sources."""
+    """Upstream's sources."""
     try:
-        return source()
+        return source("upstream")
     except CannotBuild as error:
         pytest.skip(str(error))

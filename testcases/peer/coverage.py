@@ -19,7 +19,7 @@ from pathlib import Path
 from attrs import frozen
 
 from testcases.peer import cases
-from testcases.peer.build import GCOV, GCOV_ARM, CannotBuild, Flavour, build
+from testcases.peer.build import GCOV, GCOV_ARM, CannotBuild, Flavour, build, source
 from testcases.peer.store import Stored, default_folder, load_corpus
 from testcases.peer.worker import Board, Memory, Worker, encode_case, predict
 
@@ -58,7 +58,7 @@ class Branches:
 
 def c_branches(flavour: Flavour, out: Path, corpus: Sequence[Stored]) -> list[Branches]:
     """Replay a corpus on a counting build; branches of remoteproc_core.c and elf_parser.c."""
-    program = build(flavour, out)
+    program = build(flavour, out, source("upstream"))
     for old in program.parent.glob("*.gcda"):
         old.unlink()
     with Worker(program, flavour.runner) as worker:
@@ -84,16 +84,16 @@ def count(flavour: Flavour, folder: Path, unit: str, name: str) -> Branches:
     text = (folder / f"{name}.c.gcov").read_text()
     total = taken = 0
     missed = []
-    line, source = 0, ""
+    line, text = 0, ""
     for row in text.splitlines():
         if found := re.match(r"\s*[^:]+:\s*(\d+):(.*)", row):
-            line, source = int(found[1]), found[2].strip()
+            line, text = int(found[1]), found[2].strip()
         elif row.startswith("branch"):
             total += 1
             if re.search(r"taken [1-9]", row):
                 taken += 1
             else:
-                missed.append((line, source))
+                missed.append((line, text))
     return Branches(f"{name}.c in {flavour.word_bits} bits", total, taken, tuple(dict.fromkeys(missed)))
 
 
@@ -102,9 +102,9 @@ def never(builds: Sequence[Sequence[Branches]]) -> list[str]:
     lines = []
     for files in zip(*builds, strict=True):
         common = set(files[0].missed).intersection(*(f.missed for f in files[1:]))
-        for line, source in sorted(common):
-            why = UNREACHABLE.get(source, "not reached by this corpus")
-            lines.append(f"  in no build, {files[0].file.split()[0]}:{line}: {source}  [{why}]")
+        for line, text in sorted(common):
+            why = UNREACHABLE.get(text, "not reached by this corpus")
+            lines.append(f"  in no build, {files[0].file.split()[0]}:{line}: {text}  [{why}]")
     return lines
 
 
@@ -129,9 +129,9 @@ def twin_branches(corpus: Path) -> list[Branches]:
 
 
 def _twin_file(name: str, found: dict) -> Branches:
-    summary, source = found["summary"], Path(name).read_text().splitlines()
+    summary, text = found["summary"], Path(name).read_text().splitlines()
     lines = sorted({line for line, _ in found["missing_branches"]})
-    missed = tuple((line, source[line - 1].strip()) for line in lines)
+    missed = tuple((line, text[line - 1].strip()) for line in lines)
     return Branches(f"twin/{Path(name).name}", summary["num_branches"], summary["covered_branches"], missed)
 
 
@@ -149,7 +149,7 @@ def describe(branches: Sequence[Branches]) -> list[str]:
     lines = []
     for b in branches:
         lines.append(f"{b.file}: {b.taken} of {b.total} branches ({b.percent:.1f} %)")
-        lines += [f"  never taken, line {line}: {source}" for line, source in b.missed]
+        lines += [f"  never taken, line {line}: {text}" for line, text in b.missed]
     return lines
 
 

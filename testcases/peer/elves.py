@@ -116,6 +116,8 @@ class Draft:
     sign_len: int = field(default=256)
     img_cut: int = 0
     order: Sequence[int] = (0, 1, 2, 3, 4, 5)
+    sign_type: int = 1
+    kind: int = layout.IMG_ELF
 
     def build(self, signature: bytes = b"") -> bytes:
         """The image with the signature given, or zeros."""
@@ -131,9 +133,9 @@ class Draft:
         """The TLV area."""
         sizes = b"".join(layout.pad8(len(elf)).to_bytes(4, "little") for elf in self.elfs)
         own = [
-            (Tlv.SIGNTYPE, b"\1"),
+            (Tlv.SIGNTYPE, bytes([self.sign_type])),
             (Tlv.NUM_IMG, bytes([len(self.elfs)])),
-            (Tlv.IMGTYPE, b"\1" * len(self.elfs)),
+            (Tlv.IMGTYPE, bytes([self.kind]) * len(self.elfs)),
             (Tlv.IMGSIZE, sizes),
             (Tlv.HASHTYPE, b"\1"),
             (Tlv.HASHTABLE, b"".join(hash_table(elf) for elf in self.elfs)),
@@ -149,12 +151,18 @@ def record(kind: int, value: bytes) -> bytes:
 
 def hash_table(elf: bytes) -> bytes:
     """Entry of every program header."""
+    return encryption_table(elf, b"")
+
+
+def encryption_table(elf: bytes, vector: bytes) -> bytes:
+    """Entry of every program header, each with the same initialisation vector."""
     head = dict(zip(layout.EHDR_FIELDS, layout.EHDR.unpack_from(elf), strict=True))
     out = b""
     for i in range(head["e_phnum"]):
         at = head["e_phoff"] + i * layout.PHDR.size
         _, offset, _, _, filesz, *_ = layout.PHDR.unpack_from(elf, at)
         out += elf[at : at + layout.PHDR.size] + hashlib.sha256(elf[offset : offset + filesz]).digest()
+        out += vector
     return out
 
 

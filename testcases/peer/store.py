@@ -66,6 +66,7 @@ def decode(saved: dict[str, Any]) -> Stored:
     cores = [Core(c["name"], c["id"], tuple(Region(**r) for r in c["regions"])) for c in board["cores"]]
     board["cores"] = tuple(cores)
     board["fault"] = tuple(board["fault"])
+    board["dma_ranges"] = tuple(Region(**r) for r in board.get("dma_ranges", ()))
     commands = tuple((command, core, base64.b64decode(image)) for command, core, image in saved["commands"])
     return Stored(tuple(saved["kind"]), Board(**board), commands)
 

@@ -8,13 +8,14 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from attrs import frozen
+from attrs import evolve, frozen
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from mpbench.layout import PtaCommand, TaCommand, Tee
+from mpbench.layout import TEST_DECRYPTION_KEY, PtaCommand, TaCommand, Tee
 from mpbench.twin.heap import SIZES
 from mpbench.twin.machine import Loader
 from mpbench.twin.memory import Core, Region
+from mpbench.twin.openstlinux_machine import loader_of
 from mpbench.twin.profile import Profile
 from mpbench.twin.values import Call, Outcome, State, outcome
 
@@ -40,6 +41,7 @@ class Board:
     """Input of both peer and twin. verdict: scripted answer to a verification; None: the key does.
 
     modulus: of that RSA key; its exponent is 65537. fault: a platform command and the result it fails with.
+    loader and what follows: see Profile; keys are hexadecimal.
     """
 
     cores: tuple[Core, ...]
@@ -50,6 +52,11 @@ class Board:
     formats: int = 1
     protection: int = 1
     fault: tuple[int, int] = (0, 0)
+    loader: str = "upstream"
+    dma_ranges: tuple[Region, ...] = ()
+    key_in_image: bool = False
+    key_hash: str = ""
+    decryption_key: str = "00" * 32
 
     def profile(self, word_bits: int) -> Profile:
         """The board as the twin knows it."""
@@ -62,9 +69,15 @@ class Board:
             pta_state=self.pta_state,
             formats=self.formats,
             protection=self.protection,
+            loader=self.loader,
+            dma_ranges=self.dma_ranges,
+            key_in_image=self.key_in_image,
+            key_hash=bytes.fromhex(self.key_hash),
+            decryption_key=bytes.fromhex(self.decryption_key),
         )
         if self.verdict is None:
-            return plain.with_key(rsa.RSAPublicNumbers(65537, self.modulus).public_key())
+            profile = plain.with_key(rsa.RSAPublicNumbers(65537, self.modulus).public_key())
+            return evolve(profile, key_hash=plain.key_hash)
         verdict = self.verdict
         return plain.with_verifier(lambda _digest, _signature: verdict)
 
@@ -79,7 +92,10 @@ class Board:
         for core in self.cores:
             out += struct.pack("<2I", core.id, len(core.regions))
             out += b"".join(_HEAD.pack(r.da, r.pa, r.size) for r in core.regions)
-        return out
+        out += _WORD.pack(len(self.dma_ranges))
+        out += b"".join(_HEAD.pack(r.da, r.pa, r.size) for r in self.dma_ranges)
+        out += struct.pack("<2I", self.key_in_image, self.decryption_key == TEST_DECRYPTION_KEY.hex())
+        return out + bytes.fromhex(self.key_hash).ljust(32, b"\0") + bytes.fromhex(self.decryption_key)
 
 
 SMALL = (
@@ -206,7 +222,7 @@ def predict(
     profile: Profile, memory: Memory, commands: Sequence[Command]
 ) -> tuple[bytes | None, list[Outcome]]:
     """What the worker must answer, and the outcomes; None where any answer will do."""
-    loader, outcomes, parts = Loader(profile), [], []
+    loader, outcomes, parts = loader_of(profile), [], []
     memory.reset()
     for command in commands:
         answer = do(loader, command)
@@ -218,10 +234,13 @@ def predict(
 
 
 def dies(answer: Outcome, profile: Profile) -> bool:
-    """Whether an undefined outcome must kill the worker: reads outside the image do, under AddressSanitizer.
+    """Whether an undefined outcome must kill the worker: assertions do, and under AddressSanitizer reads
+    outside the image.
 
     The 32-bit build has none, and its compiler puts some reads after the check that makes them needless.
     """
+    if answer.reason.name == "ta-panics":
+        return True
     return answer.reason.name == "reads-outside" and profile.word_bits == 64
 
 
