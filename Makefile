@@ -65,8 +65,11 @@ plugins: $(VENV)/ready
 		|| echo "without the plug-ins of others their tests are skipped" >&2
 
 # The twin against OP-TEE's own TA; e.g. make peer MINUTES=60. Continues with the corpus of the last one.
+# A source tree of one's own, upstream's or ST's (then with ST's PTA and driver): make peer OPTEE_SRC=DIR
 MINUTES ?= 10
+peer: export MPBENCH_OPTEE_SRC := $(if $(OPTEE_SRC),$(abspath $(OPTEE_SRC)),$(MPBENCH_OPTEE_SRC))
 peer: setup
+	$(BIN)/pytest testcases/peer -m 'not slow'
 	$(BIN)/python -m testcases.peer.campaign --minutes $(MINUTES) --jobs $$(nproc) --coverage
 
 # All board cases on the virtual STM32MP15, of which `make test` runs a part, and the tests of a lab and a desk;
@@ -74,8 +77,7 @@ peer: setup
 mp15: boards firmware
 	$(BIN)/mpbench virtual build mp15-debian
 	$(BIN)/pytest testcases/contract/test_machine_board.py
-	$(BIN)/pytest --lg-env targets/virtual-mp15-debian.yaml testcases/test_plain_elf.py testcases/test_deploy.py \
-		testcases/test_rpmsg.py
+	$(BIN)/pytest --lg-env targets/virtual-mp15-debian.yaml testcases/test_plain_elf.py testcases/test_deploy.py
 	$(BIN)/pytest --lg-env targets/virtual-mp15.yaml
 	MPBENCH_KIND=mp15 $(BIN)/pytest testcases/contract/test_lab_place.py testcases/contract/test_desk.py
 

@@ -20,7 +20,6 @@ ROOMS = (
     "mpbench.recovery",
     "mpbench.notification",
     "mpbench.tee",
-    "mpbench.rpmsg",
     "mpbench.commands",
     "mpbench.report",
     "mpbench.lab",

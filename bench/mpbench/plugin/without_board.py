@@ -28,7 +28,6 @@ FIXTURES = (
     "notification_trace",
     "notifications",
     "profile",
-    "rpmsg",
     "signed",
     "signing_key",
     "soak",

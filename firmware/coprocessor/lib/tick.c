@@ -15,18 +15,11 @@ void tick_start(void)
 	SYST_CSR = SYST_CSR_ENABLE | SYST_CSR_TICKINT | SYST_CSR_CLKSOURCE;
 }
 
-int tick_elapsed(void)
-{
-	if (!(ICSR & ICSR_PENDSTSET))
-		return 0;
-	ICSR = ICSR_PENDSTCLR;
-	return 1;
-}
-
 void tick_wait(void)
 {
-	while (!tick_elapsed())
+	while (!(ICSR & ICSR_PENDSTSET))
 		wait_for_interrupt();
+	ICSR = ICSR_PENDSTCLR;
 }
 
 void tick_stop(void)
