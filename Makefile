@@ -77,7 +77,8 @@ peer: setup
 mp15: boards firmware
 	$(BIN)/mpbench virtual build mp15-debian
 	$(BIN)/pytest testcases/contract/test_machine_board.py
-	$(BIN)/pytest --lg-env targets/virtual-mp15-debian.yaml testcases/test_plain_elf.py testcases/test_deploy.py
+	$(BIN)/pytest --lg-env targets/virtual-mp15-debian.yaml testcases/test_plain_elf.py testcases/test_deploy.py \
+		testcases/test_rpmsg.py
 	$(BIN)/pytest --lg-env targets/virtual-mp15.yaml
 	MPBENCH_KIND=mp15 $(BIN)/pytest testcases/contract/test_lab_place.py testcases/contract/test_desk.py
 

@@ -26,3 +26,6 @@ NOTIFICATION = pytest.mark.requirement(
     "RP-10: Every notification of the TEE reaches its bottom half, and each segment of its path is timed."
 )
 TEE_SERVICE = pytest.mark.requirement("RP-11: The TEE serves Linux as specified.")
+MESSAGES = pytest.mark.requirement(
+    "RP-12: Every RPMsg message arrives or is accounted for, and channels come and go with their core."
+)

@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 import pytest
 
-from mpbench.core.evidence import KMSG
+from mpbench.core.evidence import KMSG, text_of
 from mpbench.core.facts import Measurement
 from mpbench.deployment.facts import ZEROS, DeployFacts
+from mpbench.deployment.predict import table_answer
 from mpbench.image.faults import apply
 from mpbench.image.fields import fields
 from mpbench.layout import Tee
@@ -17,6 +18,8 @@ from testcases.elf_edit import data_only, end_address, patch_table, rebuild, seg
 from testcases.field_sets import ANSWER, OUTCOME
 from testcases.peer.elves import Elf, Segment
 from testcases.requirements import LIFECYCLE
+from testcases.tables import ANY, RPMSG, carveout, trace, vdev
+from testcases.tables import table as table_of
 
 pytestmark = LIFECYCLE
 
@@ -314,6 +317,34 @@ def test_resource_entry_faults(bench, core, alive, signed, fault):
     """The TEE checks a resource table's head only; an entry that Linux refuses ends the start cleanly."""
     damaged = signed(core, patch_table(alive, *RESOURCES[fault]))
     bench.deploy(core, damaged, f"alive {core}").check(*ANSWER)
+
+
+TABLES = {
+    "rpmsg": (RPMSG, trace()),
+    "vring-of-no-buffers": (vdev([(ANY, 16, 0), (ANY, 16, 16)]), trace()),
+    "three-vrings": (trace(), vdev([(ANY, 16, 16)] * 3)),
+    "carve-out": (carveout(b"text", ANY, 0x1000), trace()),
+    "long-config-space": (trace(), vdev([(ANY, 16, 16)] * 2, config_len=5)),
+    "two-traces": (trace(), trace()),
+}
+"""Entries as firmware for other boards has them; none of them breaks Linux."""
+
+
+@pytest.fixture(params=TABLES)
+def foreign(request, core, alive, room, signed):
+    """The firmware with a table like that of firmware for another board, signed."""
+    data = table_of(*TABLES[request.param])
+    elf = Elf([*segments(alive), Segment(room.da, data, len(data), flags=4)], data, room.da)
+    return signed(core, elf.build())
+
+
+def test_resource_tables_of_other_boards(bench, core, foreign):
+    """What Linux makes of each entry: it has no memory for it, refuses it, or starts the core without it."""
+    step = bench.deploy(core, foreign, f"alive {core}")
+    step.check("errno", "state", "tee_code")
+    predicted = table_answer(load(foreign, bench.profile, core), bench.profile).lines
+    log = text_of(step.evidence, KMSG)
+    assert [printed for printed in predicted if printed not in log] == []
 
 
 def test_nothing_stays_loaded_when_linux_refuses(bench, core, alive, image, signed):

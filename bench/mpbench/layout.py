@@ -9,6 +9,7 @@ Everything on the wire is little endian.
 """
 
 import struct
+from collections.abc import Mapping
 from enum import IntEnum
 from typing import Final
 
@@ -173,9 +174,15 @@ def tee_name(code: int) -> str:
     return "TEE_SUCCESS" if code == Tee.SUCCESS else f"TEE_ERROR_{Tee(code).name}"
 
 
-# ---------------------------------------------------------------- public keys
+# ---------------------------------------------------------------- keys that anybody has: signing, decryption
 TEST_DECRYPTION_KEY: Final = bytes.fromhex("2a2b01b175ffe8266d9e8d31c57e93b51fe0559349a69a4c4ff63623333efb3d")
 """AES-256 key of ST's test builds (CFG_REMOTEPROC_ENC_TESTKEY), public: remoteproc_pta.c, aes_test_key."""
 
 DEFAULT_KEY_SHA256: Final = "cac7bcfaf8674a57e5eaa8ef1a7c9b67af1fd5562a06440d88d5e3c632e88c48"
-"""SHA-256 of the DER SubjectPublicKeyInfo of OP-TEE's keys/default.pem; its private half is public."""
+"""SHA-256 of the DER SubjectPublicKeyInfo of OP-TEE's keys/default.pem."""
+PUBLISHED_KEYS: Final[Mapping[str, str]] = {
+    DEFAULT_KEY_SHA256: "OP-TEE's public default key",
+    "3a21983aeeda3a503f4d3de2ff6fedbaa8b4389ab6ef7261cbdb1de85434fcc3": "ST's published key",
+}
+"""SHA-256 as above → name. ST's: keys/default.pem of ST's optee_os 3.19.0-stm32mp and 4.0.0-stm32mp-r2, the
+key in ST's images, and Utilities/optee_os/keys/default.pem of STM32CubeMP2, which signs ST's firmware."""

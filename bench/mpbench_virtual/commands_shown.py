@@ -29,8 +29,6 @@ def commands(board: StartedBoard, on: bool) -> dict[str, str]:
         "ssh": f"ssh -i {key} {' '.join(ssh)} -p {port} root@{where}",
         "power off" if on else "power on": f"curl -s --noproxy '*' -X PUT -d {'0' if on else '1'} {power}",
     }
-    if "secure" not in board.ports:
-        del found["secure"]
     if (target := target_file(board)).is_file():
         found["tests"] = f"{program('pytest')} --lg-env {shlex.quote(str(target))}"
     return found | {"down": f"{program('mpbench')} virtual down {name}"}

@@ -32,7 +32,7 @@
  * Neither libc nor libteec: a board may have none of them, or others.
  * Ref: Linux include/uapi/linux/tee.h; syscall(2).
  */
-#include <stdint.h>
+#include "program.h"
 
 #define DEVICE "/dev/tee0"
 
@@ -65,166 +65,9 @@ struct invoke {
 	struct param params[PARAMS];
 };
 
-/* ------------------------------------------------------------------------------------------------ Linux */
+/* ------------------------------------------------------------------------------------------------ words */
 
-#define AT_FDCWD (-100)
-#define O_RDWR 2
-#define SIGKILL 9
-#define SIGCHLD 17
-#define PROT_READ_WRITE 3
-#define MAP_SHARED 1
-#define MAP_PRIVATE_ANONYMOUS 0x22
-#define CLOCK_MONOTONIC 1
-#define PR_SET_PDEATHSIG 1
-
-struct timespec64 {
-	int64_t s, ns;
-};
-
-#if defined(__aarch64__)
-enum {
-	CLOSE = 57, PIPE2 = 59, READ = 63, WRITE = 64, PPOLL = 73, EXIT = 94, CLOCK_GETTIME = 113,
-	CLOCK_NANOSLEEP = 115, KILL = 129, PRCTL = 167, GETPID = 172, MUNMAP = 215, CLONE = 220, MMAP = 222, WAIT4 = 260,
-	IOCTL = 29, OPENAT = 56,
-};
-
-static long call6(long number, long a, long b, long c, long d, long e, long f)
-{
-	register long x8 __asm__("x8") = number;
-	register long x0 __asm__("x0") = a;
-	register long x1 __asm__("x1") = b;
-	register long x2 __asm__("x2") = c;
-	register long x3 __asm__("x3") = d;
-	register long x4 __asm__("x4") = e;
-	register long x5 __asm__("x5") = f;
-
-	__asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5) : "memory");
-	return x0;
-}
-
-__asm__(".globl _start\n_start: ldr x0, [sp]\n add x1, sp, 8\n bl main\n mov x8, 94\n svc 0\n");
-#else
-enum {
-	EXIT = 248, READ = 3, WRITE = 4, CLOSE = 6, GETPID = 20, KILL = 37, IOCTL = 54, MUNMAP = 91, WAIT4 = 114,
-	CLONE = 120, PRCTL = 172, MMAP = 192, OPENAT = 322, PPOLL = 336, PIPE2 = 359, CLOCK_GETTIME = 403,
-	CLOCK_NANOSLEEP = 407,
-};
-
-static long call6(long number, long a, long b, long c, long d, long e, long f)
-{
-	register long r7 __asm__("r7") = number;
-	register long r0 __asm__("r0") = a;
-	register long r1 __asm__("r1") = b;
-	register long r2 __asm__("r2") = c;
-	register long r3 __asm__("r3") = d;
-	register long r4 __asm__("r4") = e;
-	register long r5 __asm__("r5") = f;
-
-	__asm__ volatile("svc 0" : "+r"(r0) : "r"(r7), "r"(r1), "r"(r2), "r"(r3), "r"(r4), "r"(r5) : "memory");
-	return r0;
-}
-
-__asm__(".arm\n.globl _start\n_start: ldr r0, [sp]\n add r1, sp, #4\n bl main\n mov r7, #248\n svc 0\n");
-#endif
-
-#define call(number, a, b, c) call6(number, (long)(a), (long)(b), (long)(c), 0, 0, 0)
-
-static void quit(int code)
-{
-	for (;;)
-		call(EXIT, code, 0, 0);
-}
-
-/* As fork(2); the child does not outlive its parent */
-static long fork(void)
-{
-	long child = call6(CLONE, SIGCHLD, 0, 0, 0, 0, 0);
-
-	if (child == 0)
-		call(PRCTL, PR_SET_PDEATHSIG, SIGKILL, 0);
-	return child;
-}
-
-static uint32_t now_ms(void)
-{
-	struct timespec64 now;
-
-	call(CLOCK_GETTIME, CLOCK_MONOTONIC, &now, 0);
-	return (uint32_t)now.s * 1000 + (uint32_t)now.ns / 1000000;
-}
-
-static void sleep_ms(uint32_t ms)
-{
-	struct timespec64 time = { ms / 1000, (int64_t)(ms % 1000) * 1000000 };
-
-	call6(CLOCK_NANOSLEEP, CLOCK_MONOTONIC, 0, (long)&time, 0, 0, 0);
-}
-
-/* ------------------------------------------------------------------------------------------------- words */
-
-static unsigned int me; /* number of this client; 0: the only one, or who waits for the others */
-
-static long length(const char *text)
-{
-	long size = 0;
-
-	while (text[size])
-		size++;
-	return size;
-}
-
-static int same(const char *a, const char *b)
-{
-	while (*a && *a == *b)
-		a++, b++;
-	return *a == *b;
-}
-
-static void wrong(const char *what)
-{
-	call(WRITE, 2, "tee-client: ", 12);
-	call(WRITE, 2, what, length(what));
-	call(WRITE, 2, "\n", 1);
-	quit(2);
-}
-
-/* Cuts the next field off, at the separator; 0 if there is none */
-static char *field(char **rest, char separator)
-{
-	char *begin = *rest, *end = begin;
-
-	if (!begin)
-		return 0;
-	while (*end && *end != separator)
-		end++;
-	*rest = *end ? end + 1 : 0;
-	*end = 0;
-	return begin;
-}
-
-static unsigned int digit(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : 16;
-}
-
-static uint64_t number(const char *text)
-{
-	unsigned int base = 10;
-	uint64_t found = 0;
-
-	if (text && same(text, "me"))
-		return me;
-	if (!text || !*text)
-		wrong("a number is missing");
-	if (text[0] == '0' && text[1] == 'x')
-		base = 16, text += 2;
-	for (; *text; text++) {
-		if (digit(*text) >= base)
-			wrong("no number");
-		found = found * base + digit(*text);
-	}
-	return found;
-}
+const char program[] = "tee-client";
 
 static void uuid(const char *text, uint8_t *bytes)
 {
@@ -238,69 +81,12 @@ static void uuid(const char *text, uint8_t *bytes)
 	}
 }
 
-/* A line is one write, so that lines of several clients don't mix */
-static char line[4096];
-static long line_size;
-static int silent, failed;
-
-static void put(const char *text)
-{
-	while (*text && line_size < (long)sizeof(line) - 1)
-		line[line_size++] = *text++;
-}
-
-/* In hexadecimal: there is no division without a library on every Arm */
-static void put_number(uint64_t value)
-{
-	char text[17], *at = text + 16;
-
-	*at = 0;
-	do {
-		*--at = "0123456789abcdef"[value & 15];
-		value >>= 4;
-	} while (value);
-	put(at);
-}
-
-static void say(const char *name, uint64_t value)
-{
-	put(" ");
-	put(name);
-	put("=");
-	put_number(value);
-}
-
-static void begin(const char *what)
-{
-	line_size = 0;
-	failed = 0;
-	put_number(me);
-	put(" ");
-	put(what);
-}
-
-static void say_errno(long answer)
-{
-	say("errno", answer < 0 ? -answer : 0);
-	failed |= answer < 0;
-}
-
 static void say_answer(long answer, uint32_t ret, uint32_t origin)
 {
 	say_errno(answer);
 	say("ret", ret);
 	say("origin", origin);
 	failed |= ret != 0;
-}
-
-static void end(void)
-{
-	if (silent && !failed)
-		return;
-	line[line_size++] = '\n';
-	call(WRITE, 1, line, line_size);
-	if (silent)
-		quit(1);
 }
 
 /* --------------------------------------------------------------------------------------------- the TEE */
@@ -550,14 +336,9 @@ static void do_show(char *rest)
 	unsigned int n = mapped(&rest);
 	uint64_t offset = number(field(&rest, ',')), size = number(field(&rest, ','));
 
-	if (offset > memory[n].size || size > memory[n].size - offset || size > sizeof(line) / 2 - 64)
+	if (offset > memory[n].size || size > memory[n].size - offset || size > LINE / 2 - 64)
 		wrong("so much can't be shown");
-	put(" bytes=");
-	for (volatile uint8_t *at = memory[n].at + offset; size--; at++) {
-		char text[3] = { "0123456789abcdef"[*at >> 4], "0123456789abcdef"[*at & 15] };
-
-		put(text);
-	}
+	put_bytes(memory[n].at + offset, size);
 }
 
 static void do_free(char *rest)
@@ -627,10 +408,7 @@ static void do_hold(char *rest)
 
 /* ----------------------------------------------------------------------------------------------- script */
 
-static const struct {
-	const char *name;
-	void (*act)(char *rest);
-} table[] = {
+const struct action actions[] = {
 	{ "version", do_version }, { "context", do_context }, { "on", do_on },
 	{ "leave", do_leave }, { "session", do_session }, { "invoke", do_invoke },
 	{ "close", do_close }, { "cancel", do_cancel }, { "canceller", do_canceller },
@@ -638,27 +416,7 @@ static const struct {
 	{ "show", do_show }, { "free", do_free }, { "fork", do_fork },
 	{ "meet", do_meet }, { "hold", do_hold },
 };
-
-/* The word may be needed again, so it is a copy that is cut to pieces */
-static void step(const char *word)
-{
-	char copy[256], *rest = copy, *name;
-
-	if (length(word) >= (long)sizeof(copy))
-		wrong("a word is too long");
-	for (long n = 0; n <= length(word); n++)
-		copy[n] = word[n];
-	name = field(&rest, ',');
-	for (unsigned int n = 0; n < sizeof(table) / sizeof(table[0]); n++) {
-		if (same(name, table[n].name)) {
-			begin(name);
-			table[n].act(rest);
-			end();
-			return;
-		}
-	}
-	wrong(name);
-}
+const unsigned int actions_count = sizeof(actions) / sizeof(actions[0]);
 
 static void script(char **words);
 
@@ -706,21 +464,4 @@ int main(int argc, char **argv)
 	if (canceller > 0)
 		call(KILL, canceller, SIGKILL, 0);
 	return 0;
-}
-
-/* The compiler may ask for these, with or without a library */
-void *memset(void *to, int byte, unsigned long size)
-{
-	for (volatile uint8_t *at = to; size--; at++)
-		*at = byte;
-	return to;
-}
-
-void *memcpy(void *to, const void *from, unsigned long size)
-{
-	volatile uint8_t *at = to;
-
-	for (const uint8_t *source = from; size--; at++, source++)
-		*at = *source;
-	return to;
 }

@@ -6,13 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from mpbench.knowledge.explain import matched
 from mpbench.knowledge.log_lines import log_line
+from mpbench.knowledge.matching import matched
 from mpbench.knowledge.messages import DIRECTIVE
 from testcases.message_sources import LINUX, OPTEE, messages
 
 PRINTED = {**dict.fromkeys("diu", "5"), "x": "1f", "X": "1F", "o": "7", "s": "data", "c": "c", None: "name"}
-PREFIX = {"linux": "remoteproc rpmsg optee tee ipcc m4: ", "optee": "E/TC:0 0 function:12 "}
+PREFIX = {
+    "linux": "remoteproc rpmsg optee tee ipcc m4: ",
+    "optee": "E/TC:0 0 function:12 ",
+    "ta": "E/TA:  remoteproc_load_fw:12 ",
+}
 ENOUGH = 0.95
 
 
@@ -28,6 +32,7 @@ def source_tree(name: str) -> Path:
 
 def as_printed(text: str) -> str:
     """A format string with values in it."""
+    text = text.replace("%sing channel", "creating channel")  # rpmsg_ns.c: "creat" or "destroy"
     return DIRECTIVE.sub(lambda found: PRINTED[found[1]], text.replace('\\"', '"'))
 
 
@@ -47,7 +52,8 @@ def test_the_messages_of_the_sources_are_known(name, files, printer, capsys):
     assert len(found) > 150
     unknown = []
     for one in found:
-        match = matched(log_line(1, PREFIX[printer] + as_printed(one.text)))
+        prefix = PREFIX["ta" if one.place.startswith("ta/") else printer]
+        match = matched(log_line(1, prefix + as_printed(one.text)))
         if match is None:
             unknown.append(f"{one.place}: {one.text}")
         elif "%s" not in one.text and match.message.id != "abort-registers":

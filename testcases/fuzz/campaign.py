@@ -58,6 +58,11 @@ class Result:
     code: int | None
     wrong: str = ""
 
+    @property
+    def line(self) -> str:
+        """It in words, for a violation."""
+        return f"WRONG {self.kind} seed {self.seed}: {self.wrong}"
+
 
 @define
 class Tally:
@@ -65,14 +70,13 @@ class Tally:
 
     codes: Counter[tuple[str, int | None]] = field(factory=Counter)
     wrong: list[Result] = field(factory=list)
-    most_s: float = 0.0
-    most_bytes: int = 0
 
     def add(self, result: Result) -> None:
         """Count a result."""
         self.codes[result.kind, result.code] += 1
         if result.wrong:
             self.wrong.append(result)
+            print(result.line, flush=True)
 
     @property
     def cases(self) -> int:
@@ -253,7 +257,7 @@ def summary(tally: Tally, seconds: float) -> list[str]:
         codes = {code: n for (k, code), n in tally.codes.items() if k == kind}
         shown = ", ".join(f"exit code {code}: {codes[code]}" for code in sorted(codes, key=str))
         lines.append(f"{kind:<11}{sum(codes.values()):>7}  {shown}")
-    lines += [f"WRONG {r.kind} seed {r.seed}: {r.wrong}" for r in tally.wrong[:200]]
+    lines += [result.line for result in tally.wrong[:200]]
     return [*lines, f"{tally.cases} cases in {seconds:.0f} s, {len(tally.wrong)} violations"]
 
 

@@ -24,6 +24,8 @@ TOKENS = (
     *(b"2026-13-45", b"2026-11-28T99:99:99Z", b"0001-01-01", b"../../x", b"/dev/zero", b"$HOME", b"~root"),
     *(b"xn--", b"\xc3\xa9.example", b"[::1]", b"%s%n", b"<script>", b"=1+1", b"TEE err: ", b"\x80" * 9),
 )
+MOST_BYTES = 1 << 20
+"""Of a line that is copied: a case's memory is for what is tested."""
 NESTS = ((b"[", b"]"), (b"{a: ", b"}"), (b'{"a":', b"}"), (b"- ", b""))
 
 
@@ -77,7 +79,8 @@ def _copy(data: bytes, _: Sequence[bytes], rng: random.Random) -> bytes:
     if not lines:
         return data
     n = rng.randrange(len(lines))
-    return b"".join([*lines[:n], lines[n] * rng.choice((2, 2, 3, 300)), *lines[n + 1 :]])[: 1 << 20]
+    times = min(rng.choice((2, 2, 3, 300)), MOST_BYTES // len(lines[n]) + 1)
+    return b"".join([*lines[:n], lines[n] * times, *lines[n + 1 :]])[:MOST_BYTES]
 
 
 def _drop(data: bytes, _: Sequence[bytes], rng: random.Random) -> bytes:

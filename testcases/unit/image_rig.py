@@ -2,6 +2,7 @@
 """Images for the tests of signer and twin: a sound ELF, a key, a board."""
 
 import functools
+import struct
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -19,6 +20,8 @@ from testcases.peer.elves import Elf, Segment, resource_table
 
 BASE = 0x80100000
 TABLE_DA = BASE + 0x100
+CODE = struct.pack("<2I", BASE + 0x1000, BASE + 9) + b"code" * 18
+"""Vectors, then what stands for code: 80 bytes."""
 
 
 @functools.cache
@@ -43,7 +46,7 @@ def board(name: str = "virtual-mp25") -> Profile:
 def firmware() -> bytes:
     """Vectors, code, a resource table in a segment of its own, some memory to clear."""
     table = resource_table()
-    segments = [Segment(BASE, b"code" * 20, 0x60), Segment(TABLE_DA, table, len(table))]
+    segments = [Segment(BASE, CODE, 0x60), Segment(TABLE_DA, table, len(table))]
     return Elf(segments, table, TABLE_DA).build()
 
 

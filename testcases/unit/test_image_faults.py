@@ -15,8 +15,8 @@ from mpbench.image.bounds import MAX_ENTRIES
 from mpbench.image.fields import fields, header, image_sizes
 from mpbench.image.inspect import as_text, inspect
 from mpbench.image.sign import sign
+from mpbench.image.signing_target import LoadableMemory, SigningTarget
 from mpbench.image.strip import strip
-from mpbench.image.table_advice import LoadableMemory
 from mpbench.twin.loader import load
 from testcases.peer.elves import Elf, Segment
 from testcases.unit.image_rig import BASE, board, ec_key, firmware, image, key, write_public
@@ -249,7 +249,7 @@ def test_a_range_beyond_the_512th_is_still_what_it_is():
 def test_warnings_of_one_kind_are_cut():
     """Twenty lines and the number of the rest."""
     elf = Elf([Segment(0x1000 + 16 * i, b"data", 4) for i in range(30)]).build()
-    lines = warnings([elf], ["fw"], key().public_key(), [LoadableMemory("ram", BASE, 16)])
+    lines = warnings([elf], ["fw"], key().public_key(), SigningTarget([LoadableMemory("ram", BASE, 16)]))
     assert lines[19].startswith("fw: segment 0x1130..0x1134 is outside the core's memory")
     assert lines[20] == "and 10 more of these"
 

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from mpbench import layout
 from mpbench.core.errors import UsageError
+from mpbench.core.secrets import forget, redact
 from mpbench.image import advice, files
 from mpbench.image.default_key import default_key
 from mpbench.image.fields import fields
@@ -23,8 +24,8 @@ from mpbench.image.keys import (
     made_by,
 )
 from mpbench.image.sign import sign
+from mpbench.image.signing_target import LoadableMemory, SigningTarget
 from mpbench.image.strip import strip
-from mpbench.image.table_advice import LoadableMemory
 from testcases.peer.elves import Elf, Segment, resource_table
 from testcases.unit.image_rig import BASE, ec_key, firmware, image, key, write_key, write_public
 
@@ -186,6 +187,26 @@ def test_a_pass_phrase_is_asked_for_when_nobody_gave_one(tmp_path, monkeypatch):
     assert fingerprint(files.open_key(path, None, None).public_key()) == fingerprint(key().public_key())
 
 
+@pytest.mark.parametrize("phrase", [b"very typed phrase", b"caf\xe9 caf\xe9"])
+def test_a_pass_phrase_is_a_secret_wherever_it_comes_from(tmp_path, monkeypatch, phrase):
+    """Typed, from a variable or a file: nothing prints it from then on, in no form of its bytes."""
+    (tmp_path / "phrase").write_bytes(phrase + b"\n")
+    (tmp_path / "phrase").chmod(0o600)
+    monkeypatch.setitem(os.environ, "PHRASE", os.fsdecode(phrase))
+    monkeypatch.setattr(getpass, "getpass", lambda _prompt: os.fsdecode(phrase))
+    sources = (
+        lambda: files.asked("k.pem"),
+        lambda: files.passphrase(tmp_path / "phrase", None),
+        lambda: files.passphrase(None, "PHRASE"),
+    )
+    for source in sources:
+        forget()
+        assert source() == phrase
+        for errors in ("surrogateescape", "backslashreplace", "replace"):
+            assert redact(f"is {phrase.decode('utf-8', errors)}!") == "is ***!"
+    forget()
+
+
 @pytest.mark.parametrize("trouble", [EOFError(), getpass.GetPassWarning("no echo control")], ids=str)
 def test_without_a_terminal_nobody_is_asked(tmp_path, monkeypatch, trouble):
     """A pass phrase that would be shown, or that cannot be typed: one line names the options."""
@@ -228,18 +249,20 @@ def test_a_pass_phrase_that_is_no_utf_8_is_taken_as_its_bytes(tmp_path, monkeypa
 
 # -------------------------------------------------------------------------------------------- advice
 
-MEMORY = [LoadableMemory("firmware", BASE, 0x1000), LoadableMemory("ipc", 0x81200000, 0x1000)]
+TARGET = SigningTarget(
+    [LoadableMemory("firmware", BASE, 0x1000), LoadableMemory("ipc", 0x81200000, 0x1000)],
+)
 
 
 def warn(*segments: Segment, table: bytes | None = resource_table(), **kind: Any) -> list[str]:
     """Warnings for one ELF."""
     elf = Elf(segments, table, BASE, **kind).build()
-    return advice.warnings([elf], ["fw"], key().public_key(), MEMORY)
+    return advice.warnings([elf], ["fw"], key().public_key(), TARGET)
 
 
 def test_a_sound_firmware_needs_no_warning():
     """No line for the tests' firmware."""
-    assert advice.warnings([firmware()], ["fw"], key().public_key(), MEMORY) == []
+    assert advice.warnings([firmware()], ["fw"], key().public_key(), TARGET) == []
 
 
 def test_an_exidx_that_hides_a_load_is_warned_of():
@@ -276,7 +299,7 @@ def test_many_segments_and_the_default_key_are_warned_of():
     """More than 24 program headers may not fit the TA's heap; the default key is public."""
     many = [Segment(BASE + 4 * i, b"data", 4) for i in range(25)]
     assert "25 program headers" in warn(*many)[0]
-    assert "public default key" in advice.warnings([firmware()], ["fw"], default_key(), MEMORY)[0]
+    assert "public default key" in advice.warnings([firmware()], ["fw"], default_key(), TARGET)[0]
 
 
 # --------------------------------------------------------------------------------------------- strip

@@ -13,11 +13,13 @@ from mpbench.commands.main import main
 from mpbench.image import advice
 from mpbench.image.keys import made_by
 from mpbench.image.resource_table import as_text, entries
-from mpbench.image.table_advice import LoadableMemory
+from mpbench.image.signing_target import LoadableMemory, SigningTarget
 from testcases.peer.elves import Elf, Segment
 from testcases.unit.image_rig import BASE, TABLE_DA, ec_key, firmware, image, key, write_key, write_public
 
-MEMORY = [LoadableMemory("firmware", BASE, 0x1000), LoadableMemory("ipc", 0x81200000, 0x10000)]
+TARGET = SigningTarget(
+    [LoadableMemory("firmware", BASE, 0x1000), LoadableMemory("ipc", 0x81200000, 0x10000)],
+)
 
 
 def table(*rows: bytes) -> bytes:
@@ -103,14 +105,14 @@ def test_an_entry_outside_the_table_is_said():
 )
 def test_sign_warns_of_what_the_board_would_run_into(elf, words):
     """One warning, which says what the board would show."""
-    (line,) = advice.warnings([elf], ["fw"], key().public_key(), MEMORY)
+    (line,) = advice.warnings([elf], ["fw"], key().public_key(), TARGET)
     assert words in line
 
 
 def test_a_vring_that_linux_places_needs_no_warning():
     """An address of all ones."""
     sound = elf_with(table(trace(), vdev((0xFFFFFFFF, 16, 8, 1, 0), (0x81204000, 16, 8, 2, 0))))
-    assert advice.warnings([sound], ["fw"], key().public_key(), MEMORY) == []
+    assert advice.warnings([sound], ["fw"], key().public_key(), TARGET) == []
 
 
 def test_a_table_that_is_linked_elsewhere_than_it_is_loaded():
@@ -120,7 +122,7 @@ def test_a_table_that_is_linked_elsewhere_than_it_is_loaded():
     head = list(struct.unpack_from("<8I", elf, at))
     head[3] = BASE + 0x800
     struct.pack_into("<8I", elf, at, *head)
-    lines = advice.warnings([bytes(elf)], ["fw"], key().public_key(), MEMORY)
+    lines = advice.warnings([bytes(elf)], ["fw"], key().public_key(), TARGET)
     assert ".resource_table is linked at 0x80100100 and loaded at 0x80100800" in lines[0]
 
 
@@ -142,13 +144,13 @@ def test_the_vectors_at_bootaddr_are_looked_at(vectors, boot, words):
     """Stack pointer and reset vector, where a BOOTADDR says that the core takes them."""
     elf = elf_with(table(trace()), vectors + bytes(16))
     tlvs = {0x10001: boot.to_bytes(4, "little")}
-    lines = advice.warnings([elf], ["fw"], key().public_key(), MEMORY, tlvs)
+    lines = advice.warnings([elf], ["fw"], key().public_key(), TARGET, tlvs)
     assert [words in line for line in lines] == [True] * (words is not None)
 
 
 def test_an_ecdsa_key_is_warned_of():
     """Upstream's OP-TEE takes RSA only."""
-    (line,) = advice.warnings([firmware()], ["fw"], ec_key().public_key(), MEMORY)
+    (line,) = advice.warnings([firmware()], ["fw"], ec_key().public_key(), TARGET)
     assert "verifies RSA only on STM32MP and answers 0xffff000a" in line
 
 

@@ -26,10 +26,11 @@ ROOMS: dict[str, set[str]] = {
     "recovery": PHENOMENON,
     "notification": PHENOMENON,
     "tee": PHENOMENON,
+    "rpmsg": PHENOMENON,
     "report": GROUND | {"image"},
     "lab": GROUND | {"harness", "report"},
     "plugin": GROUND | {"board", "harness", "report"},
-    "commands": PHENOMENON | {"recovery", "notification", "tee", "knowledge", "report", "lab"},
+    "commands": PHENOMENON | {"recovery", "notification", "tee", "rpmsg", "knowledge", "report", "lab"},
 }
 """Rooms that a room may import besides itself. A room of a phenomenon imports no other but `deployment`."""
 
@@ -43,6 +44,7 @@ ROLES: dict[str, set[str]] = {
 """Roles by the start of a file's name: they import core, layout and these roles, nothing of a board."""
 
 PURE_FILES = {
+    "board/program_output.py": "parse",
     "board/trace/ring_buffer.py": "parse",
     "notification/trace_events.py": "parse",
     "notification/cpu_activity.py": "parse",

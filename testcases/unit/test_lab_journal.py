@@ -3,6 +3,7 @@
 
 import contextlib
 import json
+import os
 import sqlite3
 
 import pytest
@@ -123,6 +124,48 @@ def test_a_history_that_cannot_be_used_is_set_aside(tmp_path, monkeypatch, damag
     )
     assert (tmp_path / "history.sqlite.20261118T110640Z.unusable").read_bytes() == kept
     assert History.opened(path, NOW_S) == (found, "")
+
+
+ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) "
+
+
+@pytest.mark.parametrize(
+    ("statements", "words"),
+    [
+        (
+            f"DROP TABLE point; CREATE VIEW point AS {ENDLESS} SELECT x AS run, x AS label, x AS utc, "
+            "x AS counts, x AS measured, x AS rowid FROM n",
+            "interrupted",
+        ),
+        (
+            "INSERT INTO point VALUES ('r', 'a', 'u', '[]', '{}')",
+            "a point is damaged: not of the types of Point",
+        ),
+        (
+            "INSERT INTO point VALUES ('r', 'a', 'u', '{}', '{\"x\": NaN}')",
+            "damaged: NaN is no number of JSON",
+        ),
+        ("INSERT INTO point VALUES ('r', 'a', 'u', '{\"x\": 1, \"x\": 2}', '{}')", "'x' is given twice"),
+        ("INSERT INTO point VALUES ('r', x'00', 'u', '{}', '{}')", "not of the types of Point"),
+        ("INSERT INTO point VALUES ('r', zeroblob(2000000), 'u', '{}', '{}')", "string or blob too big"),
+    ],
+)
+def test_a_hostile_history_is_the_labs_fault_in_bounded_time(tmp_path, monkeypatch, statements, words):
+    """A view without an end in place of the table, values of other types, huge ones."""
+    monkeypatch.setattr(history_of_nights, "WORK_S", 0.2)
+    found = History(tmp_path / "history.sqlite")
+    assert found.points() == []
+    with contextlib.closing(sqlite3.connect(found.path)) as db, db:
+        db.executescript(statements)
+    with pytest.raises(InfrastructureError, match=words):
+        found.points()
+
+
+def test_a_history_is_a_regular_file(tmp_path):
+    """A FIFO would be waited for."""
+    os.mkfifo(tmp_path / "history.sqlite")
+    with pytest.raises(InfrastructureError, match="it is no regular file"):
+        History(tmp_path / "history.sqlite").points()
 
 
 def test_a_journal_that_cannot_be_read_stops_no_later_night(tmp_path):

@@ -4,6 +4,7 @@
 import asyncio
 import contextlib
 import datetime
+import hashlib
 import json
 import os
 import re
@@ -318,7 +319,8 @@ def test_a_night_in_which_everything_ran_and_passed_is_green(make, monkeypatch):
     assert "verdict PASS: 1 PASS" in said
     assert (summary_of(found)["verdict"], summary_of(found)["causes"]) == ("PASS", [])
     lines = [json.loads(line) for line in (found.directory / "journal.jsonl").read_text().splitlines()]
-    assert {"kind": "verdict", "verdict": "PASS", "causes": ""} in lines
+    sources = hashlib.sha256((found.directory / "sources.json").read_bytes()).hexdigest()
+    assert {"kind": "verdict", "verdict": "PASS", "causes": "", "sources": sources} in lines
 
 
 @pytest.mark.parametrize(

@@ -124,6 +124,8 @@ def test_what_is_wrong_is_said_with_its_line(plan, old, new, line, words):
         ("\x00", "special characters are not allowed"),
         ("[" * 2000, "plan.yaml:1: the plan is nested deeper than 32 levels"),
         ("a: *b", "found undefined alias"),
+        ("jobs: [" + "a, " * 20_000 + "]", "plan.yaml:1: the plan has more than 20000 values"),
+        ("%YAML 1." + "9" * 5000 + "\njobs: []", "plan.yaml: Exceeds the limit (4300 digits) for integer"),
         ("? {a: b}\n: c", "is a list or mapping; expected one value"),
         ("jobs:\n" + "  - {name: a, target: mp25.yaml, tags: {b: c}, tests: [t]}\n" * 2, "two jobs named a"),
     ],

@@ -58,6 +58,17 @@ def test_sign_never_writes_over_an_input(desk, capsys, name, spelling):
     assert held(desk) == before
 
 
+@pytest.mark.parametrize("name", ["phrase", "info"])
+def test_sign_never_writes_over_what_a_uri_names(desk, capsys, monkeypatch, name):
+    """The PIN's file and the token's library belong to the inputs, before anything is asked or loaded."""
+    before = held(desk)
+    monkeypatch.setenv("PKCS11_MODULE", "info")
+    uri = "pkcs11:object=rsa?pin-source=file:phrase"
+    assert main(["sign", "--key", uri, "fw.elf", "-o", f"hard-{name}"]) == 2
+    assert f"cannot write hard-{name}: it is the input {name}; give" in capsys.readouterr().err
+    assert held(desk) == before
+
+
 def test_sign_does_not_follow_a_link_to_another_file(desk, capsys):
     """What it leads to stays, and the message has the path to give."""
     (desk / "other").write_bytes(b"precious")

@@ -12,7 +12,7 @@ from attrs import evolve
 
 from mpbench.core.codec import encode
 from mpbench.core.errors import InfrastructureError, UsageError
-from mpbench.core.evidence import Artefact
+from mpbench.core.evidence import DUMP, IMAGE, Artefact
 from mpbench.core.facts import Agreement, FieldVerdict, Verdict
 from mpbench.core.lines import (
     KINDS,
@@ -160,6 +160,20 @@ def test_evidence_is_kept_once_under_its_hash(record):
     assert len(list((record.directory / "evidence").iterdir())) == 2
     ended(record)
     assert read(record.directory).evidence(str(refs[1].file)) == binary.data
+
+
+def test_evidence_has_no_secret_but_images_are_kept_to_the_byte(tmp_path):
+    """A board may print what was typed at its console; hashes elsewhere are those of images and dumps."""
+    record = Record(tmp_path, "r1", secrets=frozenset({"c4n4ry-s3cret"}))
+    (tmp_path / "evidence").mkdir()
+    printed = b"Password: c4n4ry-s3cret\r\nLogin incorrect\xff\0"
+    names = ("serial console", "kmsg", IMAGE, DUMP)
+    kept = record.keep([Artefact(name, printed) for name in names])
+    record.close()
+    found = [(tmp_path / "evidence" / ref.file).read_bytes() for ref in kept]
+    assert found == [b"Password: ***\r\nLogin incorrect\xff\0"] * 2 + [printed] * 2
+    assert [ref.sha256 for ref in kept] == [hashlib.sha256(data).hexdigest() for data in found]
+    assert [ref.size for ref in kept] == [len(data) for data in found]
 
 
 def test_evidence_that_was_changed_is_not_shown(record):

@@ -13,6 +13,7 @@ from mpbench.core.secrets import (
     learn_arguments,
     redact,
     redact_all,
+    redact_bytes,
     secret_values,
 )
 
@@ -62,6 +63,34 @@ def test_other_forms_of_a_secret_are_hidden():
     found = secret_values({"LG_PASSWORD": "p@ss w/o\\rd", "X": "http://u:a%40b%2Fcdef@h"})
     for form in ("p@ss w/o\\rd", "p%40ss%20w%2Fo%5Crd", repr("p@ss w/o\\rd"), "a@b/cdef", "a%40b%2Fcdef"):
         assert form.strip("'") not in redact(f"<{form}>", found)
+
+
+@pytest.mark.parametrize(
+    ("secret", "form"),
+    [
+        ('a&b<c>"d', "a&amp;b&lt;c&gt;&quot;d"),
+        ("gr\xfc\xdfe-an", "gr\\u00fc\\u00dfe-an"),
+        ("two words", "two+words"),
+        ("path/word", "path%2fword"),
+        ("p\xe4th/word", "p%C3%A4th/word"),
+        ("???>>>???", "Pz8_Pj4-Pz8_"),
+        ("long-word", "bG9uZy13b3Jk"),
+        ("secret!", "c2VjcmV0IQ"),
+        ("caf\udce9 caf\udce9", "caf%E9%20caf%E9"),
+        ("spelt \ud800 out", "spelt%20%ED%A0%80%20out"),
+    ],
+)
+def test_a_secret_has_the_forms_of_where_it_is_quoted(secret, form):
+    """HTML, JSON, web forms, percent signs in lower case, both alphabets of base64, no UTF-8 at all."""
+    assert redact(f"<{form}>", secret_values({"TOKEN": secret})) == "<***>"
+
+
+def test_bytes_are_redacted_in_any_encoding():
+    """What is no UTF-8 stays as it is."""
+    found = secret_values({"TOKEN": "gr\xfc\xdfe-an", "WORD_TOKEN": "caf\udce9-noir"})
+    data = b"\xff\0 gr\xc3\xbc\xc3\x9fe-an caf\xe9-noir http://u:p@h/\r\n"
+    assert redact_bytes(data, found) == b"\xff\0 *** *** http://***@h/\r\n"
+    assert redact_bytes(data[:4]) == data[:4]
 
 
 def test_short_values_and_longer_ones_that_contain_them():

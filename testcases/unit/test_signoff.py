@@ -19,11 +19,13 @@ from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.evidence import Artefact
 from mpbench.core.facts import Verdict
 from mpbench.core.lines import PlanLine, ProvenanceLine, RunEnd, RunStart, SignaturesLine, TestEnd, TestStart
-from mpbench.core.record import LOG, Clock, Record, new_directory
+from mpbench.core.record import LOG, Clock, Record, new_directory, read
+from mpbench.core.verdict import Judgement
 from mpbench.core.version import made_by
 from mpbench.report import publish, signoff
 from mpbench.report.manifest import MANIFEST, SIGNATURES, dump
 from mpbench.report.remake import remake
+from mpbench.report.sources import JOURNAL, hash_of, read_sources
 from mpbench.report.tree import tree_of
 
 CLOCK = Clock(utc_s=lambda: 1_795_000_000.0, mono_ns=lambda: 42)
@@ -374,7 +376,7 @@ def test_a_second_signature_needs_what_the_first_one_saw(page, key, bob):
 def test_a_page_about_several_runs_has_its_records(tmp_path, page, key, trusted):
     """They are beside it, so that it is made again and compared; a forged summary is not signed."""
     other, merged = run_in(tmp_path / "others", run="r2"), tmp_path / "merged"
-    publish.write([page, other], merged, remarks=["place b was busy"])
+    publish.write([page, other], merged)
     assert publish.write_again(merged) == merged / "index.html"
     shutil.rmtree(page)
     shutil.rmtree(other)
@@ -399,23 +401,95 @@ def test_a_run_that_is_twice_on_a_page_is_signed(page, key, trusted, tmp_path):
 
 def test_a_night_is_signed_with_its_runs(tmp_path, key, trusted):
     """A killed run that another continues, its logs and its journal; each run's own page is checked too."""
+    night = night_in(tmp_path)
+    run = read_sources(night).runs(night)[1].directory
+    good = (run / "index.html").read_text()
+    (run / "index.html").write_text(good + " ")
+    assert f"{run.relative_to(night)}/index.html: not what" in refusal(night, key)
+    (run / "index.html").write_text(good)
+    signoff.sign(night, key, "Ann", "tested", CLOCK)
+    assert signoff.verify(night, trusted).wrong == ()
+    (night / "logs" / "job.log").write_text("")
+    assert signoff.verify(night, trusted).wrong == ("logs/job.log was changed",)
+
+
+def night_in(tmp_path, others=()):
+    """Directory of a night with a killed run, one that continues it, and verdicts of units without a run."""
     night = tmp_path / "night"
     killed = run_in(night / "runs" / "job", ends=False)
     (killed / "index.html").unlink()
     run = run_in(night / "runs" / "job", run="r2", continues="r1")
     (night / "logs").mkdir()
     (night / "logs" / "job.log").write_text("pytest\n")
-    (night / "journal.jsonl").write_text("{}\n")
-    publish.write([killed, run], night, remarks=["job: second attempt"])
-    good = (run / "index.html").read_text()
-    (run / "index.html").write_text(good + " ")
-    name = run.relative_to(night)
-    assert f"{name}/index.html: not what" in refusal(night, key)
-    (run / "index.html").write_text(good)
-    signoff.sign(night, key, "Ann", "tested", CLOCK)
-    assert signoff.verify(night, trusted).wrong == ()
-    (night / "logs" / "job.log").write_text("")
-    assert signoff.verify(night, trusted).wrong == ("logs/job.log was changed",)
+    page = publish.write_runs([read(killed), read(run)], night, [], ["job: second attempt"], others)
+    end = {"kind": "verdict", "verdict": page.verdict.value, "sources": hash_of(night)}
+    (night / JOURNAL).write_text(f'{{"kind": "held"}}\n{json.dumps(end)}\n{{"kind": "end"}}\n')
+    return night
+
+
+LACKS = Judgement(Verdict.INCOMPLETE, ("job on b: nothing was run",))
+
+
+def drop_others(night):
+    """The unit that nothing was run in disappears, from page and exports too."""
+    runs = read_sources(night).runs(night)
+    publish.write_runs(runs, night, [], ["job: second attempt"])
+
+
+def drop_runs(night):
+    """The failed unit's record as well."""
+    publish.write_runs(read_sources(night).runs(night)[1:], night, [], ["job: second attempt"], [LACKS])
+
+
+def drop_journal(night):
+    (night / JOURNAL).unlink()
+
+
+def kill(night):
+    """As a night that was killed before its end."""
+    (night / JOURNAL).write_text('{"kind": "held"}\n')
+
+
+def forge_verdict(night):
+    """The last verdict counts; a FAIL of it is no INCOMPLETE."""
+    end = {"kind": "verdict", "verdict": "FAIL", "sources": hash_of(night)}
+    with (night / JOURNAL).open("a") as file:
+        file.write(json.dumps(end) + "\n")
+
+
+@pytest.mark.parametrize(
+    ("forge", "words"),
+    [
+        (drop_others, "sources.json is not what the night wrote, by its journal.jsonl"),
+        (drop_runs, "sources.json is not what the night wrote, by its journal.jsonl"),
+        (drop_journal, "sources.json is that of a night, whose journal.jsonl is missing"),
+        (kill, "journal.jsonl has no verdict of the night: it was killed, or an earlier mpbench ran it"),
+        (forge_verdict, "the verdict is INCOMPLETE, and 'FAIL' in journal.jsonl"),
+    ],
+)
+def test_a_forged_night_is_not_signed(tmp_path, key, forge, words):
+    """What no record holds, units without a run, is checked against the journal of the night."""
+    night = night_in(tmp_path, [LACKS])
+    forge(night)
+    assert words in refusal(night, key)
+
+
+def test_a_role_that_is_expected_is_missed(page, key, bob, capsys, tmp_path):
+    """The last signature of a report that asks for none can be removed unnoticed, but for `--role`."""
+    signoff.sign(page, key, "Ann", "tested", CLOCK)
+    alone = (page / SIGNATURES).read_bytes()
+    signoff.sign(page, bob, "Bob", "reviewed", CLOCK)
+    words = ["verify", str(page), "--trust", str(tmp_path)]
+    assert main.main([*words, "--role", "reviewed", "--role", "tested"]) == 0
+    assert "--role" not in capsys.readouterr().out
+    (page / SIGNATURES).write_bytes(alone)
+    assert main.main(words) == 0
+    assert "asks for no signatures: were the last of several removed, nothing" in capsys.readouterr().out
+    assert main.main([*words, "--role", "reviewed"]) == 1
+    assert "  WRONG: no signature as reviewed\n" in capsys.readouterr().out
+    assert signoff.verify(page, signoff.load_trusted([tmp_path]), ["tested", "tested"]).wrong == (
+        "no signature as tested",
+    )
 
 
 def test_keys_are_guarded(page, key, tmp_path):

@@ -92,6 +92,15 @@ def test_a_foreign_file_is_no_journal(tmp_path):
     made.close()
 
 
+@pytest.mark.parametrize("took", ["[]", "true", '"2"', "null", "1e999", "NaN"])
+def test_a_damaged_cycle_is_none(tmp_path, took):
+    """Times that are no numbers are not counted."""
+    (tmp_path / "soak.jsonl").write_text(f'{{"key": "soak 5x"}}\n{{"n": 1}}\n{{"n": 2, "took_s": {took}}}\n')
+    found = journal(tmp_path)
+    assert found.cycles == [{"n": 1}]
+    found.close()
+
+
 def test_a_journal_that_cannot_be_kept_is_the_labs_fault(tmp_path):
     """A directory where the file should be, or a full disk, ends the soak with a line that says so."""
     (tmp_path / "file").write_text("")

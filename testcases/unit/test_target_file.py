@@ -4,6 +4,7 @@
 import os
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,12 @@ MISTAKES = {
 }
 
 
+LAUGHS = "a: &a [1,1,1,1,1,1,1,1,1]\n" + "".join(
+    f"{name}: &{name} [{','.join([f'*{before}'] * 9)}]\n" for before, name in pairwise("abcdefgh")
+)
+"""Nine aliases of nine aliases and so on: 40 million values in 300 bytes, which labgrid visits one by one."""
+
+
 @pytest.fixture
 def write(tmp_path, monkeypatch):
     """Writes a target file; returns its path. Other tests may have imported the virtual board."""
@@ -129,15 +136,32 @@ def write(tmp_path, monkeypatch):
         (GOOD + "deep: " + "[" * 40 + "]" * 40, ":16: the target file is nested deeper than 32 levels"),
         (GOOD + "deep: " + "[" * 100_000, ":16: the target file is nested deeper than 32 levels"),
         (GOOD + "#" * (1 << 20), "cannot read {path}: larger than 1048576 bytes"),
+        (GOOD + LAUGHS, ":20: the target file has more than 20000 values"),
+        (
+            GOOD + "m: &m {a: 1}\n" + LAUGHS.replace("[", "{<<: [").replace("]", "]}"),
+            ":21: the target file has",
+        ),
+        (GOOD + "x: [" + "1, " * 25_000 + "]", ":16: the target file has more than 20000 values"),
     ],
-    ids=["deep", "very deep", "large"],
+    ids=["deep", "very deep", "large", "aliases of aliases", "merged", "long"],
 )
 def test_a_target_file_has_a_bound(write, text, words):
     """In depth and size, before labgrid reads it."""
     path = write(text)
     with pytest.raises(UsageError) as raised:
         check_environment(path)
-    assert str(raised.value) == (words.format(path=path) if words[0] != ":" else f"{path}{words}")
+    assert str(raised.value).startswith(words.format(path=path) if words[0] != ":" else f"{path}{words}")
+
+
+@pytest.mark.parametrize(
+    ("make", "kind"), [(os.mkfifo, "a FIFO"), (lambda p: p.symlink_to("/dev/zero"), "a device")]
+)
+def test_what_a_target_file_imports_is_a_file(write, tmp_path, make, kind):
+    """Neither waited for nor read for ever."""
+    make(tmp_path / "played.py")
+    path = write(GOOD.replace("imports: [", "imports: [played.py, "))
+    with pytest.raises(UsageError, match=rf"played\.py: it is {kind}; a regular file is needed"):
+        check_environment(path)
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)

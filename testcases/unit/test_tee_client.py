@@ -6,10 +6,11 @@ import subprocess
 
 import pytest
 
+from mpbench.board.program_output import Answer, answers
 from mpbench.board.session.shell_protocol import Reply
 from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.harness.firmware import make
-from mpbench.tee.client import Answer, TeeClient, answers
+from mpbench.tee.client import PROGRAM, TeeClient
 from testcases.stand_in import StandIn
 
 # Lines of the client on the virtual STM32MP25.
@@ -25,7 +26,7 @@ SAID = """0 context errno=0
 
 def test_lines_are_read():
     """Every line has a client, a word and values; results of Linux and of the TEE are separate."""
-    context, session, invoke, alloc, fill, show, rounds = answers(SAID)
+    context, session, invoke, alloc, fill, show, rounds = answers(SAID, PROGRAM)
     assert context.succeeded
     assert (session.errno, session.result, session.succeeded) == ("OK", (0xFFFF0008, 3), False)
     assert (invoke.succeeded, invoke["a0"], invoke["b1"]) == (True, 0x1D, 0x48)
@@ -40,9 +41,9 @@ def test_lines_are_read():
 def test_other_lines_are_refused():
     """Unexpected output and a missing value are InfrastructureErrors."""
     with pytest.raises(InfrastructureError, match="unexpected output from tee-client: 'Segmentation fault'"):
-        answers("0 context errno=0\nSegmentation fault\n")
-    with pytest.raises(InfrastructureError, match="tee-client: result of 'context' has no ret, but errno"):
-        _ = answers("0 context errno=0\n")[0].result
+        answers("0 context errno=0\nSegmentation fault\n", PROGRAM)
+    with pytest.raises(InfrastructureError, match="result of 'context' has no ret, but errno"):
+        _ = answers("0 context errno=0\n", PROGRAM)[0].result
 
 
 class Running:
@@ -153,7 +154,7 @@ def test_without_a_tee(programs, machine):
         text=True,
         check=True,
     )
-    found = sorted((a.client, a.word, a.values.get("errno")) for a in answers(done.stdout))
+    found = sorted((a.client, a.word, a.values.get("errno")) for a in answers(done.stdout, PROGRAM))
     each = [("context", 2), ("context", 2), ("fork", None), ("meet", None)]
     assert found == [(n, *rest) for n in (1, 2) for rest in each]
 

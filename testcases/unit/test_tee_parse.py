@@ -3,9 +3,9 @@
 
 import pytest
 
+from mpbench.board.program_output import answers
 from mpbench.core.errors import InfrastructureError
 from mpbench.deployment.leaks import SNAPSHOTS, Snapshot, persistent_leaks
-from mpbench.tee.client import answers
 from mpbench.tee.fixture import numbers
 from mpbench.tee.parse import allocated, capabilities, revision, uuids
 from testcases.stand_in import StandIn
@@ -59,7 +59,7 @@ class Client(StandIn):
         self.said = said
 
     def run(self, *_words):
-        return answers(self.said)
+        return answers(self.said, "tee-client")
 
 
 FRESH = f"""0 context errno=0

@@ -1,38 +1,19 @@
 # SPDX-License-Identifier: MIT
-"""What Linux makes of a resource table in memory, and what a board therefore shows."""
+"""The resource table that Linux finds in memory, and what a board therefore shows."""
 
 import struct
 
-import pytest
-
 from mpbench import layout
 from mpbench.deployment.facts import ZEROS, MemoryRange, memory_word
-from mpbench.deployment.predict import expect, has_vectors, table_errno, to_look_at
+from mpbench.deployment.predict import expect, has_vectors, table_answer, to_look_at
 from mpbench.image import faults
 from mpbench.image.fields import fields
 from mpbench.image.sign import sign
 from mpbench.twin import linux
 from mpbench.twin.loader import load
 from testcases.peer.elves import Elf, Segment
+from testcases.tables import entry, table, trace
 from testcases.unit.image_rig import BASE, TABLE_DA, board, firmware, image, key
-
-
-def entry(kind, *words, name=b"trace"):
-    return struct.pack(f"<{1 + len(words)}I", kind, *words) + name.ljust(32, b"\0")
-
-
-TRACE = entry(linux.TRACE, 0x81200000, 0x1000, 0)
-
-
-def table(*entries, offsets=None):
-    """A sound table, unless `at` gives other offsets of its entries."""
-    begin, places = 16 + 4 * len(entries), []
-    for one in entries:
-        places.append(begin)
-        begin += len(one)
-    return struct.pack(f"<{4 + len(entries)}I", 1, len(entries), 0, 0, *(offsets or places)) + b"".join(
-        entries
-    )
 
 
 def verdict(data, core="m33", name="virtual-mp25"):
@@ -43,35 +24,9 @@ def shown(data, core="m33", name="virtual-mp25"):
     return expect(verdict(data, core, name), identity="alive m33", profile=board(name))
 
 
-@pytest.mark.parametrize(
-    ("data", "answer"),
-    [
-        (table(), "OK"),
-        (table(TRACE), "OK"),
-        (table(TRACE, TRACE), "OK"),
-        (table(TRACE)[:-1], "EINVAL"),
-        (table(entry(linux.TRACE, 0x81200000, 0x1000, 1)), "EINVAL"),
-        (table(TRACE, offsets=(1000,)), "EINVAL"),
-        (table(TRACE, offsets=(0x80000000,)), None),
-        (table(entry(linux.DEVMEM, *[0] * 5)), "EINVAL"),
-        (table(entry(linux.CARVEOUT, *[0] * 5)), None),
-        (table(entry(linux.VDEV, 7)), None),
-        (table(entry(99, 7)), "OK"),
-        (table(entry(128, 7)), "EINVAL"),
-        (table(entry(512, 7), entry(99, 7)), "EINVAL"),
-        (table(entry(128, 7), TRACE), "OK"),
-        (table(entry(513, 7)), "OK"),
-    ],
-)
-def test_resources_are_handled_as_the_kernel_does(data, answer):
-    """A truncated or reserved entry is EINVAL; an unknown one is passed over; None: more decides."""
-    assert linux.is_sound(data)
-    assert linux.errno(data) == answer
-
-
 def test_a_table_is_sound_by_its_head():
     """Version 1, nothing reserved, room for the offsets."""
-    sound = table(TRACE)
+    sound = table(trace())
     assert linux.is_sound(sound)
     assert not linux.is_sound(sound[:12])
     for at, value in ((0, 2), (4, 1000), (8, 1), (12, 1)):
@@ -80,7 +35,7 @@ def test_a_table_is_sound_by_its_head():
 
 def test_only_a_trace_entry_lets_the_firmware_be_heard():
     """Without a table, or with one that names no trace buffer, no heartbeat is observed."""
-    assert linux.has_trace(table(TRACE))
+    assert linux.has_trace(table(trace()))
     assert not linux.has_trace(table(entry(99, 7)))
     assert not linux.has_trace(b"")
 
@@ -105,7 +60,7 @@ def test_a_table_that_was_not_loaded_is_zeros():
     assert outcome.accepted
     assert not outcome.complete
     assert not any(linux.table_in_memory(outcome))
-    assert table_errno(outcome, board()) == "EINVAL"
+    assert table_answer(outcome, board()).errno == "EINVAL"
 
 
 def test_without_its_vectors_no_core_lives():
@@ -119,8 +74,8 @@ def test_without_its_vectors_no_core_lives():
 def test_with_another_segment_missing_nothing_is_said_of_its_life():
     """Vectors are there, a segment is not: firmware may or may not live."""
     extra = Elf(
-        [Segment(BASE, b"code" * 20), Segment(TABLE_DA, table(TRACE)), Segment(BASE + 0x800, b"more")],
-        table(TRACE),
+        [Segment(BASE, b"code" * 20), Segment(TABLE_DA, table(trace())), Segment(BASE + 0x800, b"more")],
+        table(trace()),
         TABLE_DA,
     ).build()
     data = bytearray(sign([extra], key()))
@@ -140,7 +95,7 @@ def test_memory_of_running_firmware_is_what_it_cannot_write_to():
     """Segments that the signed headers call writable are left out; after a refusal all memory counts."""
     outcome = verdict(image())
     places = to_look_at(outcome, board(), "m33")
-    assert places == ((BASE, 80), (TABLE_DA, len(table(TRACE))))
+    assert places == ((BASE, 80), (TABLE_DA, len(table(trace()))))
     refused = verdict(faults.apply("payload-first", image()))
     regions = board().core("m33").regions
     assert to_look_at(refused, board(), "m33") == tuple((r.pa, r.size) for r in regions)

@@ -6,17 +6,20 @@ import subprocess
 import sys
 
 import pytest
+from attrs import evolve
 
 from mpbench import layout
 from mpbench.commands.main import main
 from mpbench.core.shared_files import firmware_build
 from mpbench.deployment import run
 from mpbench.deployment.facts import DeployFacts
-from mpbench.twin.linux_elf import LinuxOutcome, start
+from mpbench.twin.linux_elf import NO_TABLE, start
 from mpbench.twin.profile import load_profile
 from mpbench.twin.values import Write
 from testcases.elf_edit import patch_table, rebuild
+from testcases.elf_edit import table as table_of
 from testcases.peer.elves import Elf, Segment
+from testcases.tables import RPMSG, table
 from testcases.test_plain_elf import DAMAGES, program_header, put
 
 PROFILE = load_profile("linux-mp15")
@@ -29,8 +32,8 @@ REFUSED = DeployFacts("EINVAL", "offline", 0, None, False, "")
 
 def test_the_benchs_firmware_starts():
     """Vectors go to RETRAM, code to MCUSRAM, and what the firmware can write to is not constant."""
-    found = start(ALIVE, M4)
-    assert (found.errno, found.line) == ("OK", "")
+    found = start(ALIVE, PROFILE, M4)
+    assert (found.errno, found.lines, found.notes, found.boot_address) == ("OK", (), (), 0x1000_0829)
     assert [write.pa for write in found.writes] == [
         0x3800_0000,
         0x1000_0800,
@@ -38,15 +41,16 @@ def test_the_benchs_firmware_starts():
     ]
     assert found.constant == found.writes[:2]
     assert found.table[:8] == struct.pack("<2I", 1, 1)
+    assert found.installed == (table_of(ALIVE)[1], found.table)
 
 
 @pytest.mark.parametrize("name", DAMAGES)
 def test_a_damaged_elf_is_refused(name):
     """Each damage of the board's cases has its errno and the kernel's line."""
     damage, line = DAMAGES[name]
-    found = start(damage(ALIVE), M4)
-    assert (found.errno, found.writes) == ("EINVAL", ())
-    assert found.line.startswith(line)
+    found = start(damage(ALIVE), PROFILE, M4)
+    assert (found.errno, found.constant, found.installed) == ("EINVAL", (), None)
+    assert found.lines[0].startswith(line)
     assert run.predict(PROFILE, "m4", damage(ALIVE), "alive m4") == REFUSED
 
 
@@ -56,16 +60,18 @@ def test_a_damaged_elf_is_refused(name):
         (lambda elf: elf[:0], "EINVAL", "Image is too small"),
         (lambda elf: b"\x7fELF\2" + elf[5:60], "EINVAL", "elf64 header is too small"),
         (lambda elf: put(elf, 28, "<I", len(elf) + 1), "EINVAL", "Firmware size is too small"),
-        (lambda _: PAST, None, ""),
-        (lambda elf: patch_table(elf, 20, 1), "EINVAL", "Failed to process resources"),
-        (lambda elf: patch_table(elf, 20, 3), None, "Failed to process resources"),
+        (lambda _: PAST, None, None),
+        (lambda elf: patch_table(elf, 20, 1), "EINVAL", "Failed to process resources: -22"),
+        (lambda elf: patch_table(elf, 20, 3), "EINVAL", "vdev rsc is truncated"),
     ],
     ids=["nothing", "short-elf64", "phoff", "phdr-past-file", "devmem", "vdev"],
 )
 def test_other_answers(change, errno, line):
     """What Linux checks, and what it reads without checking: that is undetermined and predicts nothing."""
-    found = start(change(ALIVE), M4)
-    assert (found.errno, found.line) == (errno, line)
+    found = start(change(ALIVE), PROFILE, M4)
+    assert found.errno == errno
+    assert found.why == ("" if errno else "Linux reads past the file")
+    assert line is None or found.lines[0] == line
     facts = run.predict(PROFILE, "m4", change(ALIVE), "alive m4")
     assert facts == (REFUSED if errno else DeployFacts())
 
@@ -74,20 +80,42 @@ def test_section_names_past_the_file_are_undetermined():
     """strcmp would read on behind the file."""
     head = layout.EHDR.unpack_from(ALIVE)
     first = head[6]
-    assert start(put(ALIVE, first, "<I", 1 << 24), M4) == LinuxOutcome(None)
+    found = start(put(ALIVE, first, "<I", 1 << 24), PROFILE, M4)
+    assert (found.errno, found.why, found.lines) == (None, "Linux reads past the file", ())
+
+
+def test_what_linux_writes_to_the_table_is_not_constant():
+    """A vdev in it gets notify ids, and later addresses and status: the rest of its segment stays."""
+    data = table(RPMSG)
+    segment = Segment(0x1000_0000, b"code" * 8 + data + b"more" * 4, 48 + len(data))
+    found = start(Elf([segment], data, 0x1000_0020).build(), PROFILE, M4)
+    assert (found.errno, found.notes) == ("OK", ())
+    assert found.installed[0] == 0x1000_0020
+    assert found.installed[1] != data
+    assert [(w.pa, w.size) for w in found.constant] == [(0x1000_0000, 32), (0x1000_0020 + len(data), 16)]
+
+
+def test_a_table_that_is_linked_elsewhere_is_installed_where_it_is_linked():
+    """Linux reads it in the file and writes it to sh_addr: outside of the core's memory, nowhere."""
+    data = table(RPMSG)
+    elf = Elf([Segment(0x1000_0000, data, len(data))], data, 0x2000_0000)
+    assert start(elf.build(), PROFILE, M4).installed is None
+    assert start(evolve(elf, table_da=0x1000_1000).build(), PROFILE, M4).installed[0] == 0x1000_1000
 
 
 def test_a_bad_table_is_no_table():
     """The driver warns and starts the core without a trace buffer: nothing is predicted of its heartbeat."""
     image = patch_table(ALIVE, 0, 2)
-    assert start(image, M4).table == b""
+    found = start(image, PROFILE, M4)
+    reported = ("unsupported fw ver: 2", NO_TABLE, "unsupported fw ver: 2")
+    assert (found.table, found.lines) == (b"", reported)
     facts = run.predict(PROFILE, "m4", image, "alive m4")
     assert (facts.errno, facts.state, facts.beating, facts.identity) == ("OK", "running", None, None)
 
 
 def test_without_a_table_the_core_starts():
     """Not having a resource table is acceptable."""
-    assert start(rebuild(ALIVE, with_table=False), M4).errno == "OK"
+    assert start(rebuild(ALIVE, with_table=False), PROFILE, M4).errno == "OK"
 
 
 def test_without_vectors_it_does_not_beat():
@@ -103,10 +131,13 @@ def test_an_elf_of_64_bits_is_loaded():
     data = b"code"
     program = struct.pack("<2I6Q", 1, 4, 64 + 56, 0, 0x1000_0000, len(data), 8, 4)
     head = struct.pack("<16s2HI3QI6H", b"\x7fELF\2\1\1", 2, 183, 1, 0, 64, 124, 0, 64, 56, 1, 64, 1, 0)
-    found = start(head + program + data + bytes(64), M4)
+    found = start(head + program + data + bytes(64), PROFILE, M4)
     assert (found.errno, found.writes) == ("OK", (Write(0x1000_0000, 4, 120), Write(0x1000_0004, 4)))
     large = struct.pack("<2I6Q", 1, 4, 64 + 56, 0, 0x1000_0000, len(data), 1 << 32, 4)
-    assert start(head + large + data + bytes(64), M4).line == "size (100000000) does not fit in size_t type"
+    assert (
+        start(head + large + data + bytes(64), PROFILE, M4).lines[-2]
+        == "size (100000000) does not fit in size_t type"
+    )
 
 
 @pytest.mark.parametrize(
@@ -114,7 +145,7 @@ def test_an_elf_of_64_bits_is_loaded():
 )
 def test_a_segment_lies_in_one_region(da, errno):
     """vdev0buffer is not mapped for segments, and no segment crosses from one region to the next."""
-    assert start(Elf([Segment(da, b"data", 4)], None).build(), M4).errno == errno
+    assert start(Elf([Segment(da, b"data", 4)], None).build(), PROFILE, M4).errno == errno
 
 
 def test_where_to_look_are_the_constant_segments():
@@ -137,7 +168,7 @@ def test_predict_tells_what_linux_answers(tmp_path, capsys, data, lines):
     (tmp_path / "image").write_bytes(data)
     assert main(["predict", str(tmp_path / "image"), "--profile", "linux-mp15"]) == 0
     first, *rest = capsys.readouterr().out.splitlines()
-    assert first == "profile linux-mp15, core m4 (id 0): Linux loads a plain ELF"
+    assert first == "profile linux-mp15, core m4 (id 0): Linux 6.12.117 loads a plain ELF"
     assert rest == lines
 
 

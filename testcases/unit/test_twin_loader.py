@@ -31,7 +31,7 @@ from mpbench.twin.reasons import REASONS
 from mpbench.twin.values import Outcome, State, Write, flatten
 from testcases.peer.elves import Draft, Elf, Segment, resource_table
 from testcases.unit import test_twin_openstlinux
-from testcases.unit.image_rig import BASE, TABLE_DA, board, firmware, image, key
+from testcases.unit.image_rig import BASE, CODE, TABLE_DA, board, firmware, image, key
 
 TRUSTING = board().with_verifier(lambda _digest, _signature: True)
 NARROW = evolve(TRUSTING, word_bits=32)
@@ -323,7 +323,7 @@ def test_segments_are_copied_before_later_ones_are_refused():
     """The first segment stays in memory, the wrong one is zeroed, the core stays off."""
     outcome = verdict(changed("elf0.data1", 0))
     assert [(r.pa, r.zeros) for r in outcome.memory] == [(BASE, False), (BASE + 80, True), (TABLE_DA, True)]
-    assert outcome.memory[0].sha256 == hashlib.sha256(b"code" * 20).hexdigest()
+    assert outcome.memory[0].sha256 == hashlib.sha256(CODE).hexdigest()
     assert outcome.table.size == 0
 
 

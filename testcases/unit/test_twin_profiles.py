@@ -126,6 +126,19 @@ def test_a_good_image_starts(name: str):
     assert vectors(load(signed(), profile, "m33"), core) is None, "no BOOTADDR: not started"
 
 
+def test_a_resource_table_that_linux_may_not_read_has_no_predicted_errno():
+    """OP-TEE accepts the image; what Linux' illegal access to the table leads to is not predicted."""
+    profile = board("st-4.0-r2-mp257f-dk")
+    table = resource_table()
+    segments = [Segment(BOOT, WORDS + bytes(56), 64), Segment(BOOT + 64, table, len(table))]
+    plat = {int(Tlv.BOOTADDR): BOOT.to_bytes(4, "little")}
+    outcome = load(sign([Elf(segments, table, BOOT + 64).build()], key(), plat_tlvs=plat), profile, "m33")
+    assert outcome.accepted
+    facts = expect(outcome, profile=profile)
+    assert (facts.errno, facts.state, facts.tee_code) == (None, None, 0)
+    assert expect(outcome, profile=board()).errno == "OK"
+
+
 def test_vectors_of_a_core_that_has_its_own_address():
     """An M4 starts at 0, whatever BOOTADDR says; the virtual M33 at the start of its first region."""
     m4 = load_profile("st-4.0-r2-mp157f-dk2").core("m4")

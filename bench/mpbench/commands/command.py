@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import mpbench.image.command
-from mpbench.commands import doctor_command, explain, predict
+from mpbench.commands import doctor_command, explain, predict, signing
 from mpbench.core.directories import known_hosts
 from mpbench.core.errors import UsageError
 from mpbench.core.shared_files import board_cases, example_target
@@ -19,7 +19,7 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 def add_commands(subparsers: Commands) -> None:
     """Add all of them."""
     # The signer and the twin do not import each other; `sign --core` looks up memory in the twin's profiles.
-    mpbench.image.command.add_commands(subparsers, predict.memory_of)
+    mpbench.image.command.add_commands(subparsers, signing.signing_target)
     predict.add_commands(subparsers)
     explain.add_commands(subparsers)
     _add_test(subparsers)

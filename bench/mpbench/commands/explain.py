@@ -15,7 +15,8 @@ from mpbench.core.errors import UsageError
 from mpbench.core.sanitize import printable
 
 if TYPE_CHECKING:
-    from mpbench.knowledge.explain import Answer, Explanation
+    from mpbench.knowledge.explain import Answer
+    from mpbench.knowledge.meaning import Explanation
     from mpbench.twin.memory import Core
     from mpbench.twin.profile import Profile
     from mpbench.twin.values import Outcome
@@ -133,7 +134,7 @@ def _answer_json(title: str, answer: "Answer") -> dict[str, Any]:
         return {
             **{"line": e.line, "number": e.number, "times": e.times, "id": e.id, "level": e.level},
             **{"meaning": e.meaning, "causes": e.causes, "try": e.advice},
-            **{"proof": e.prove, "source": e.source},
+            **{"proof": e.prove, "source": e.source, "unknown": e.unknown},
             "consequences": [{"number": n, "line": line} for n, line in e.consequences],
         }
 
@@ -186,9 +187,10 @@ def explained(one: "Explanation", *, numbered: bool = False) -> list[str]:
     parts = (steps, causes) if len(causes) > MANY_CAUSES else (causes, steps)
     where = f"line {one.number}: " if numbered and one.number else ""
     times = f"  ({one.times} times)" if one.times > 1 else ""
-    proof = [f"  proof: {one.prove}"] if one.prove else []
+    more = {"proof": one.prove, "not known": one.unknown}
+    last = [f"  {name}: {printable(text)}" for name, text in more.items() if text]
     first = colour.paint(f"{where}{printable(one.line)}{times}", "bold")
-    return [first, f"  means: {printable(one.meaning)}", *parts[0], *parts[1], *proof, *_consequences(one)]
+    return [first, f"  means: {printable(one.meaning)}", *parts[0], *parts[1], *last, *_consequences(one)]
 
 
 def _consequences(one: "Explanation") -> Iterator[str]:

@@ -12,6 +12,8 @@ from mpbench.core.errors import UsageError
 
 if TYPE_CHECKING:
     from mpbench.twin.flip_map import Span
+    from mpbench.twin.linux_elf import LinuxOutcome
+    from mpbench.twin.linux_values import TableAnswer
     from mpbench.twin.memory import Core
     from mpbench.twin.profile import Profile
     from mpbench.twin.values import Call, Outcome
@@ -70,15 +72,6 @@ def profile_of(given: str | None) -> "Profile":
     raise UsageError(f"which board? give its profile, --profile NAME|FILE or {VARIABLE}: {known}")
 
 
-def memory_of(profile: str | None, core: str | None) -> list[tuple[str, int, int]]:
-    """Memory of a core as (name, device address, bytes). UsageError: no such profile or core, or which?"""
-    found = profile_of(profile)
-    if core is None and len(found.cores) > 1:
-        raise UsageError(f"profile {found.name}: which core? --core {'|'.join(c.name for c in found.cores)}")
-    one = found.cores[0] if core is None else found.core(name_or_id(core))
-    return [(r.name, r.da, r.size) for r in one.regions]
-
-
 def name_or_id(core: str) -> int | str:
     """A processor id if the text is a number, else a name."""
     try:
@@ -127,11 +120,19 @@ def _answer_of_linux(
     core = profile.cores[0] if args.core is None else profile.core(name_or_id(args.core))
     if args.state != "off" or args.map:
         raise UsageError(f"profile {profile.name}: --state and --map are for a TEE; Linux manages its cores")
-    found = start(image, core)
-    errno = found.errno or "undetermined: Linux reads past the file"
-    values = {**board_json(profile, core), "errno": found.errno, "kernel_log": found.line}
-    lines = [f"{board_line(args, profile, core)}: Linux loads a plain ELF", f"  write of `start`: {errno}"]
-    return values, [*lines, *([f"  kernel log: {found.line}"] if found.line else [])]
+    found = start(image, profile, core)
+    linux = {"errno": found.errno, "depends_on": found.why, "kernel_log": list(found.lines)}
+    values = {**board_json(profile, core), **linux, "limitations": list(found.notes)}
+    return values, [
+        f"{board_line(args, profile, core)}: Linux {profile.kernel} loads a plain ELF",
+        f"  write of `start`: {found.errno or f'undetermined: {found.why}'}",
+        *linux_lines(found),
+    ]
+
+
+def linux_lines(found: "LinuxOutcome | TableAnswer") -> list[str]:
+    """Linux' part of a prediction for a person: what it prints, and what does not work although it starts."""
+    return [*(f"  kernel log: {x}" for x in found.lines), *(f"  note: {x}" for x in found.notes)]
 
 
 def board_json(profile: "Profile", core: "Core") -> dict[str, Any]:
@@ -151,10 +152,11 @@ def as_json(outcome: "Outcome", profile: "Profile", core: "Core") -> dict[str, A
     """A prediction as plain values."""
     from attrs import asdict
 
-    from mpbench.deployment.predict import expect
+    from mpbench.deployment.predict import expect, table_answer
     from mpbench.layout import tee_name
 
     facts = expect(outcome, profile=profile)
+    linux = table_answer(outcome, profile)
     return {
         **board_json(profile, core),
         "verdict": verdict(outcome),
@@ -169,7 +171,10 @@ def as_json(outcome: "Outcome", profile: "Profile", core: "Core") -> dict[str, A
         "calls": [_call_json(c) for c in outcome.calls],
         "secure_console": list(outcome.console),
         "start": _start_json(outcome),
-        "board": {"errno": facts.errno, "state": facts.state, "kernel_log": kernel_line(outcome)},
+        "board": {
+            **{"errno": facts.errno, "state": facts.state, "kernel_log": kernel_line(outcome)},
+            **{"depends_on": linux.why, "linux_log": list(linux.lines), "limitations": list(linux.notes)},
+        },
     }
 
 
@@ -198,10 +203,10 @@ def kernel_line(outcome: "Outcome") -> str:
 
 def as_lines(outcome: "Outcome", profile: "Profile", board: str) -> list[str]:
     """A prediction for a person; `board` is the one that it is for."""
-    from mpbench.deployment.predict import expect
+    from mpbench.deployment.predict import expect, table_answer
     from mpbench.layout import tee_name
 
-    facts = expect(outcome, profile=profile)
+    facts, linux = expect(outcome, profile=profile), table_answer(outcome, profile)
     code = "" if outcome.code is None else f", {tee_name(outcome.code)} ({outcome.code:#010x})"
     lines = [
         f"{colour.verdict(verdict(outcome))}: {outcome.reason.name}{code}",
@@ -219,8 +224,10 @@ def as_lines(outcome: "Outcome", profile: "Profile", board: str) -> list[str]:
         lines.append(f"  then START_FW: {why.name}, {tee_name(start_code)} ({start_code:#010x}): {why.text}")
         lines += [f"  secure console: {line}" for line in console]
     if outcome.code is not None:
-        errno = f"write to state: {facts.errno or 'errno not predictable'}"
-        lines.append(f"  {errno}, then sysfs state {facts.state or 'not predictable'}")
+        undetermined = f"undetermined: {linux.why}" if linux.why else "errno not predictable"
+        after = f", then sysfs state {facts.state}" if facts.state else ""
+        lines.append(f"  write to state: {facts.errno or undetermined}{after}")
+        lines += linux_lines(linux)
     lines += [f"  kernel log: {kernel_line(outcome)}"] if kernel_line(outcome) else []
     return lines + [f"  secure console: {line}" for line in outcome.console]
 

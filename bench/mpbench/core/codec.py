@@ -12,7 +12,7 @@ from cattrs import BaseValidationError, Converter
 from cattrs.errors import AttributeValidationNote
 
 from mpbench.core.facts import Value
-from mpbench.core.files import parse_json
+from mpbench.core.json_reader import parse_json
 from mpbench.core.lines import ABOUT, KINDS, VERSION, LineHead, RecordLine
 
 T = TypeVar("T")

@@ -100,6 +100,10 @@ DUMP = "coredump"
 DUMP_SUMMARY = "coredump.summary"
 
 
+EXACT = frozenset({IMAGE, DUMP})
+"""Artefacts in which no secret is hidden: hashes elsewhere are those of their bytes."""
+
+
 def text_of(evidence: Evidence, name: str) -> str | None:
     """Text of an artefact; what is not UTF-8, and control characters, are escaped: see decoded()."""
     data = evidence.get(name)

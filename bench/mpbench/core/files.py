@@ -261,23 +261,6 @@ def read_lines(path: Path, error: ErrorClass = InfrastructureError) -> Lines:
     return Lines.split(read_bounded(path, error, LINES_LIMIT_BYTES, follow=False))
 
 
-def parse_json(text: bytes | str) -> Any:
-    """The value in a JSON text. ValueError for anything else, nesting deeper than Python reads included."""
-    try:
-        return json.loads(text)
-    except RecursionError as e:
-        raise ValueError("nested too deep") from e
-
-
-def json_object(line: bytes) -> dict[str, Any] | None:
-    """The JSON object in a line; None for anything else."""
-    try:
-        found = parse_json(line)
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None
-
-
 @define
 class AppendFile:
     """A file of JSON lines, open for appending: one write per line, so a kill tears at most the last one."""

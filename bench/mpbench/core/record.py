@@ -21,7 +21,7 @@ from attrs import define, evolve, field, frozen
 
 from mpbench.core.codec import decode, encode
 from mpbench.core.errors import InfrastructureError, UsageError
-from mpbench.core.evidence import Artefact
+from mpbench.core.evidence import EXACT, Artefact
 from mpbench.core.files import LINES_LIMIT_BYTES, AppendFile, Lines, os_errors, read_bounded, write_whole
 from mpbench.core.lines import (
     VERSION,
@@ -36,7 +36,7 @@ from mpbench.core.lines import (
     StepLine,
     WaiverLine,
 )
-from mpbench.core.secrets import redact_all
+from mpbench.core.secrets import redact_all, redact_bytes
 
 L = TypeVar("L", bound=RecordLine)
 
@@ -143,6 +143,8 @@ class Record:
         )
 
     def _keep(self, artefact: Artefact) -> EvidenceRef:
+        if artefact.name not in EXACT:
+            artefact = evolve(artefact, data=redact_bytes(artefact.data, self.secrets))
         name = f"{artefact.sha256}{_suffix(artefact.data)}"
         path = self.directory / EVIDENCE / name
         if not path.exists():

@@ -20,6 +20,7 @@ ROOMS = (
     "mpbench.recovery",
     "mpbench.notification",
     "mpbench.tee",
+    "mpbench.rpmsg",
     "mpbench.commands",
     "mpbench.report",
     "mpbench.lab",

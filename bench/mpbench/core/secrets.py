@@ -8,9 +8,11 @@ Redacting does so for a stream.
 
 import base64
 import contextlib
+import json
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from html import escape
 from itertools import zip_longest
 from typing import Any, TextIO, cast
 from urllib.parse import quote, unquote
@@ -36,6 +38,8 @@ _PAIR = re.compile(r"""(?:^|://)([^\s/@:"'<>]+:(?!//|\d+/)[^\s"'<>]+?@)(?=[^\s@/
 """User and password together, with `@`: also without the scheme, and if the password alone is short."""
 _BEARER = re.compile(r"""https?://([^\s/@:"'<>]{6,})@""")
 """A user without a password, which is a token."""
+
+_PERCENT = re.compile("%[0-9A-F]{2}")
 
 _learnt: set[str] = set()
 
@@ -75,9 +79,23 @@ def _leaves(value: object, name: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _forms(text: str) -> Iterator[str]:
-    yield from (text, quote(text, safe=""), unquote(text), repr(text)[1:-1])
+    """A secret as URLs, forms, HTTP, HTML, JSON and repr() have it."""
+    data = _bytes(text)
+    yield from (text, unquote(text), repr(text)[1:-1], json.dumps(text)[1:-1], escape(text))
+    for safe in ("", "/"):
+        quoted = quote(data, safe=safe)
+        yield from (quoted, quoted.replace("%20", "+"), _PERCENT.sub(lambda found: found[0].lower(), quoted))
     if len(text) >= SHORTEST:
-        yield base64.b64encode(text.rstrip("@").encode("utf-8", "surrogateescape")).decode()
+        for encoded in (base64.b64encode(data.rstrip(b"@")), base64.urlsafe_b64encode(data.rstrip(b"@"))):
+            yield from (encoded.decode(), encoded.decode().rstrip("="))
+
+
+def _bytes(text: str) -> bytes:
+    """Bytes of a value that need not be UTF-8: from the environment, or with surrogates spelt in a file."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
 
 
 def learn(variables: Mapping[str, object]) -> None:
@@ -104,6 +122,12 @@ def redact(text: str, secrets: frozenset[str] = frozenset()) -> str:
         if secret in text:
             text = text.replace(secret, f"{HIDDEN}@" if secret.endswith("@") else HIDDEN)  # of a URL
     return _USER_PART.sub(f"{HIDDEN}@", text) if "://" in text else text
+
+
+def redact_bytes(data: bytes, secrets: frozenset[str] = frozenset()) -> bytes:
+    """As redact(), of bytes in any encoding that has ASCII."""
+    known = frozenset(_bytes(secret).decode("latin-1") for secret in _learnt | secrets)
+    return redact(data.decode("latin-1"), known).encode("latin-1")
 
 
 class Redacting:

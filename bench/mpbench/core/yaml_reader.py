@@ -15,6 +15,8 @@ from mpbench.core.files import read_bounded
 
 MAX_DEPTH = 32
 MAX_BYTES = 1 << 20
+MAX_VALUES = 20_000
+"""Keys included. Nine levels of nine aliases each are 400 million values, and labgrid visits each."""
 
 
 class YamlNode:
@@ -113,17 +115,29 @@ def read_yaml(path: Path, what: str) -> YamlNode:
         raise UsageError(f"{path}: not UTF-8: {e.reason} at byte {e.start}") from e
 
 
-def check_nesting(text: bytes | str, path: Path | str, what: str) -> None:
-    """UsageError if YAML is nested deeper than MAX_DEPTH; other errors in it are left to who reads it."""
+def check_size(text: bytes | str, path: Path | str, what: str) -> None:
+    """UsageError if YAML is nested deeper than MAX_DEPTH, or has over MAX_VALUES with aliases written out.
+
+    Other errors in it are left to who reads it.
+    """
     import yaml  # noqa: PLC0415 - see above
 
-    depth = 0
+    values, opened = 0, list[tuple[str | None, int]]()
+    sizes: dict[str | None, int] = {}
     try:
         for event in yaml.parse(text, yaml.SafeLoader):
-            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-            if depth > MAX_DEPTH:
+            if isinstance(event, yaml.CollectionEndEvent):
+                anchor, before = opened.pop()
+                sizes[anchor] = values - before
+            elif isinstance(event, yaml.NodeEvent):
+                values += sizes.get(event.anchor, 1) if isinstance(event, yaml.AliasEvent) else 1
+            if isinstance(event, yaml.CollectionStartEvent):
+                opened.append((event.anchor, values))
+            if len(opened) > MAX_DEPTH:
                 raise YamlNode(path, event, what).wrong(f"is nested deeper than {MAX_DEPTH} levels")
-    except (yaml.YAMLError, UnicodeError):
+            if values > MAX_VALUES:
+                raise YamlNode(path, event, what).wrong(f"has more than {MAX_VALUES} values")
+    except (yaml.YAMLError, ValueError):
         return
 
 
@@ -131,12 +145,12 @@ def parse_yaml(text: str, path: Path | str, what: str) -> YamlNode:
     """The document in a text; path: its name in errors."""
     import yaml  # noqa: PLC0415 - see above
 
-    check_nesting(text, path, what)
+    check_size(text, path, what)
     try:
         node = yaml.compose(text, yaml.SafeLoader)
     except RecursionError:
         raise UsageError(f"{path}: {what} is nested deeper than {MAX_DEPTH} levels") from None
-    except yaml.YAMLError as e:
+    except (yaml.YAMLError, ValueError) as e:  # ValueError: `%YAML` with a version of 5000 digits
         mark: Any = getattr(e, "problem_mark", None)
         reason = " ".join(str(getattr(e, "problem", None) or e).split())[:200]
         raise UsageError(f"{path}{f':{mark.line + 1}' if mark else ''}: {reason}") from e

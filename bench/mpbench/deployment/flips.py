@@ -13,7 +13,8 @@ from attrs import define, field
 
 from mpbench.core.errors import BoardFailure, UsageError
 from mpbench.core.facts import Verdict
-from mpbench.core.files import AppendFile, Lines, parse_json, read_lines
+from mpbench.core.files import AppendFile, Lines, read_lines
+from mpbench.core.json_reader import parse_json
 from mpbench.core.lines import MapLine
 from mpbench.core.step import Step
 from mpbench.deployment.facts import DeployFacts

@@ -4,8 +4,9 @@
 from attrs import evolve
 
 from mpbench.deployment.facts import ZEROS, DeployFacts, MemoryRange, memory_word
-from mpbench.twin import boot_address, linux
-from mpbench.twin.linux_elf import LinuxOutcome
+from mpbench.twin import boot_address, linux, linux_table
+from mpbench.twin.linux_elf import LinuxOutcome, cut
+from mpbench.twin.linux_values import LinuxSide, TableAnswer, linux_side
 from mpbench.twin.memory import Core
 from mpbench.twin.profile import Profile
 from mpbench.twin.values import Outcome, flatten, hashed, zeros_sha256
@@ -33,13 +34,13 @@ def expect(outcome: Outcome, *, identity: str | None = None, profile: Profile | 
         return DeployFacts(
             profile.errno if profile else "EIO", "offline", refused.code, line, False, "", ZEROS
         )
-    errno_of_linux = table_errno(outcome, profile)
-    if errno_of_linux is None:
+    answer = table_answer(outcome, profile)
+    if answer.errno is None:
         return DeployFacts(tee_code=0, secure_log="")
-    if errno_of_linux != "OK":
-        return DeployFacts(errno_of_linux, "offline", 0, "", False, "", ZEROS)
+    if answer.errno != "OK":
+        return DeployFacts(answer.errno, "offline", 0, "", False, "", ZEROS)
     beating, printed = heartbeat(outcome, identity, profile)
-    kept = memory_word(MemoryRange(r.pa, r.size, r.sha256).line for r in constant(outcome))
+    kept = memory_word(MemoryRange(r.pa, r.size, r.sha256).line for r in constant(outcome, answer))
     return DeployFacts("OK", "running", 0, "", beating, printed, kept)
 
 
@@ -61,15 +62,40 @@ def expect_of_linux(found: LinuxOutcome, core: Core, *, identity: str | None = N
     return evolve(facts, beating=beating, identity=identity if beating else "")
 
 
-def table_errno(outcome: Outcome, profile: Profile | None = None) -> str | None:
-    """Errno name after Linux has read the resource table, "OK" for none; None: undetermined."""
+def table_answer(outcome: Outcome, profile: Profile | None = None) -> TableAnswer:
+    """What Linux makes of the resource table that an accepted image has left in memory."""
     if outcome.table_offset is None:
-        return "OK"
+        return TableAnswer("OK")
+    if closed := closed_table(outcome, profile):
+        return TableAnswer(None, closed)
     checked = profile is not None and profile.checks_table
     if not checked and not table_is_loaded(outcome):
-        return None
+        why = f"no segment has loaded the resource table to {outcome.table.pa:#x}: Linux reads what is there"
+        return TableAnswer(None, why)
     table = linux.table_in_memory(outcome)
-    return linux.errno(table) if linux.is_sound(table) else "EINVAL"
+    if not linux.is_sound(table):
+        return TableAnswer("EINVAL", lines=("resource table is malformed",))
+    return linux_table.handle(table, _linux_side(outcome, profile))
+
+
+def _linux_side(outcome: Outcome, profile: Profile | None) -> LinuxSide:
+    number = outcome.calls[0].core if outcome.calls else None
+    if profile is None or number is None or not profile.has_core(number):
+        return LinuxSide(None, None)
+    return linux_side(profile, number)
+
+
+def closed_table(outcome: Outcome, profile: Profile | None) -> str:
+    """Why Linux may not read the resource table where the TEE reports it, "" if it may."""
+    number, table = outcome.calls[0].core if outcome.calls else None, outcome.table
+    for core in profile.cores if profile else ():
+        region = core.region(table.pa, table.size)
+        if core.id == number and region is not None and not region.may("linux"):
+            return (
+                f"the resource table is in {region.name}, closed to Linux by the firewall: illegal, "
+                "and on an STM32MP25 OP-TEE panics (`IAC exception ID`)"
+            )
+    return ""
 
 
 def heartbeat(
@@ -94,16 +120,19 @@ def has_vectors(outcome: Outcome, profile: Profile | None) -> bool:
     return boot_address.vectors(outcome, profile.core(number)) is not None
 
 
-def constant(outcome: Outcome) -> list[MemoryRange]:
-    """Memory that stays as it was loaded while the firmware runs."""
-    found = [(w.pa, w.size, hashed(w, outcome.image).sha256) for w in flatten(outcome.constant)]
+def constant(outcome: Outcome, answer: TableAnswer) -> list[MemoryRange]:
+    """Memory that stays as it was loaded while the firmware runs: not a table that Linux has changed."""
+    writes = flatten(outcome.constant)
+    if answer.table and answer.table != linux.table_in_memory(outcome):
+        writes = cut(writes, outcome.table.pa, outcome.table.size)
+    found = [(w.pa, w.size, hashed(w, outcome.image).sha256) for w in writes]
     return [MemoryRange(pa, n, ZEROS if digest == zeros_sha256(n) else digest) for pa, n, digest in found]
 
 
 def to_look_at(outcome: Outcome, profile: Profile, core: str) -> tuple[Place, ...]:
     """Memory ranges to read back: those that decide whether the board did as `expect` predicts."""
     if expect(outcome, profile=profile).state == "running":
-        return tuple((r.pa, r.size) for r in constant(outcome))
+        return tuple((r.pa, r.size) for r in constant(outcome, table_answer(outcome, profile)))
     return tuple((r.pa, r.size) for r in profile.core(core).regions)
 
 

@@ -38,7 +38,7 @@ def predict(
     contexts: cores that were loaded since the board booted, see mpbench.twin.loader.load
     """
     if profile.manager == "linux":
-        found = linux_elf.start(image, profile.core(core))
+        found = linux_elf.start(image, profile, core)
         return expect_of_linux(found, profile.core(core), identity=identity)
     return expect(load(image, profile, core, contexts=contexts), identity=identity, profile=profile)
 
@@ -46,7 +46,7 @@ def predict(
 def places(profile: Profile, core: str, image: bytes) -> tuple[tuple[int, int], ...]:
     """(physical address, size) of the memory to read back after deploying `image`."""
     if profile.manager == "linux":
-        return tuple((w.pa, w.size) for w in flatten(linux_elf.start(image, profile.core(core)).constant))
+        return tuple((w.pa, w.size) for w in flatten(linux_elf.start(image, profile, core).constant))
     return to_look_at(load(image, profile, core), profile, core)
 
 

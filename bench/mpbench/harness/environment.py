@@ -22,7 +22,7 @@ from mpbench.core.lines import NotesLine, RecordLine, SignaturesLine
 from mpbench.core.notes import NOTES, SIGNATURES, notes_in, notes_of, signatures_of
 from mpbench.core.secrets import learn
 from mpbench.core.shared_files import reports_dir
-from mpbench.core.yaml_reader import MAX_BYTES, MAX_DEPTH, check_nesting
+from mpbench.core.yaml_reader import MAX_BYTES, MAX_DEPTH, check_size
 from mpbench.harness import target_file
 from mpbench.twin.profile import VARIABLE as PROFILE
 from mpbench.twin.profile import Profile, load_profile, profile_names
@@ -74,14 +74,14 @@ def read_environment(path: str) -> Config:
     """
     os.environ.setdefault(directories.VARIABLE, str(directories.config_dir()))
     if os.path.lexists(path):  # else labgrid's own error
-        check_nesting(read_bounded(path, limit_bytes=MAX_BYTES), path, "the target file")
+        check_size(read_bounded(path, limit_bytes=MAX_BYTES), path, "the target file")
     try:
         config = _strict_config(path)
         config.get_targets()
         learn(config.data)
         for name in config.get_imports():
             if name.endswith(".py"):  # only compiled: labgrid executes it itself
-                compile(Path(name).read_bytes(), name, "exec")
+                compile(read_bounded(name, limit_bytes=MAX_BYTES), name, "exec")
             else:
                 importlib.import_module(name)
     except NoConfigFoundError:

@@ -32,11 +32,15 @@ def make(directory: Path = FIRMWARE, goal: str = "all") -> Path:
     return built
 
 
+def board_program(name: str, machine: str) -> bytes:
+    """A program of the bench for a board's machine (of uname -m); b"" if there is none for it."""
+    program = make(goal="userland") / machine / name
+    return program.read_bytes() if machine and program.is_file() else b""
+
+
 def tee_client_program(session: Session) -> bytes:
     """tee-client for the board's user space; b"" if the board has no /dev/tee0, or is of another kind."""
-    machine = session.execute("[ -c /dev/tee0 ] && uname -m").text.strip()
-    program = make(goal="userland") / machine / "tee-client"
-    return program.read_bytes() if machine and program.is_file() else b""
+    return board_program("tee-client", session.execute("[ -c /dev/tee0 ] && uname -m").text.strip())
 
 
 @define

@@ -27,7 +27,7 @@ from mpbench.harness.firmware import FirmwareFiles, tee_client_program
 from mpbench.harness.profile_fit import fit, identity_of
 from mpbench.harness.run_state import of
 from mpbench.harness.signer import OPTION, Signer, records_of
-from mpbench.image.keys import fingerprint, is_default_key, load_private_key
+from mpbench.image.keys import fingerprint, load_private_key, published_as
 from mpbench.twin.profile import Profile
 
 
@@ -141,7 +141,8 @@ def target_file_entry(target_file: str) -> str:
 def key_entry(key: rsa.RSAPrivateKey) -> dict[str, str]:
     """The signing key, by hash."""
     public = key.public_key()
-    warning = " (OP-TEE's public default key: anybody can sign)" if is_default_key(public) else ""
+    published = published_as(public)
+    warning = f" ({published}: anybody can sign)" if published else ""
     return {"signing key": f"sha256 {fingerprint(public)}{warning}"}
 
 

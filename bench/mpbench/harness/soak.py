@@ -9,7 +9,8 @@ from typing import Any
 from attrs import define, field, frozen
 
 from mpbench.core.errors import UsageError
-from mpbench.core.files import AppendFile, json_object, os_errors, read_lines
+from mpbench.core.files import AppendFile, os_errors, read_lines
+from mpbench.core.json_reader import json_object
 from mpbench.harness.options import GOAL, NO_GOAL
 
 UNITS_S = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
@@ -70,7 +71,7 @@ class SoakJournal:
         lines = [json_object(line) or {} for line in whole]
         if not lines or lines[0].get("key") != self.key or lines[-1].get("complete"):
             return []
-        return [line for line in lines[1:] if "n" in line]
+        return [line for line in lines[1:] if "n" in line and type(line.get("took_s", 0.0)) in (int, float)]
 
     def add(self, **values: Any) -> None:
         """Append a cycle."""

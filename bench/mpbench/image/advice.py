@@ -6,22 +6,17 @@ counts), elf_parser.c (e32_parser_find_rsc_table: no section headers, no firmwar
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from mpbench import layout
-from mpbench.image.keys import PublicKey, is_default_key
+from mpbench.image.keys import PublicKey, published_as
 from mpbench.image.sections import sections
 from mpbench.image.sign import program_headers
-from mpbench.image.table_advice import (
-    LoadableMemory,
-    LoadedSegment,
-    loaded,
-    overlaps,
-    table_warnings,
-    vector_warnings,
-)
+from mpbench.image.signing_target import ANY_TARGET, LoadableMemory, SigningTarget
+from mpbench.image.table_advice import LoadedSegment, loaded, overlaps, table_warnings
+from mpbench.image.vector_advice import secure_memory, vector_warnings
 
 SEGMENTS_IN_4_KIB = 24
 """Program headers that fit the TA's default heap of 4 KiB (measured on the virtual board)."""
@@ -35,20 +30,12 @@ def warnings(
     elfs: Sequence[bytes],
     names: Sequence[str],
     key: PublicKey,
-    memory: Sequence[LoadableMemory] = (),
+    target: SigningTarget = ANY_TARGET,
     plat_tlvs: Mapping[int, bytes] | None = None,
 ) -> list[str]:
-    """One line per problem, empty for none."""
-    lines = []
-    if is_default_key(key):
-        lines.append(
-            "this is OP-TEE's public default key: anybody can sign firmware for a board that accepts it"
-        )
-    if isinstance(key, ec.EllipticCurvePublicKey):
-        lines.append(
-            "an ECDSA key: upstream's OP-TEE verifies RSA only on STM32MP and answers 0xffff000a; "
-            "ST's takes ECDSA with a key in PKEYINFO"
-        )
+    """One line per problem, empty for none; target: what is known of the core."""
+    memory, records = target.memory, plat_tlvs or {}
+    lines = list(key_warnings(key, target))
     named = list(zip(elfs, names, strict=True))
     headers = [(name, head, elf) for elf, name in named for head in program_headers(elf, name)]
     lines += shortened(hidden(headers))
@@ -62,9 +49,28 @@ def warnings(
     segments: Sequence[LoadedSegment] = ()
     for elf, name in named:
         segments = loaded(elf)
-        lines += shortened(list(table_warnings(elf, name, segments, memory)))
+        lines += shortened(list(table_warnings(elf, name, segments, target)))
         lines += shortened(list(overlaps(segments, name)))
-    return lines + list(vector_warnings(segments, names[-1], memory, plat_tlvs or {}))
+        lines += shortened(list(secure_memory(segments, name, target, records)))
+    return lines + list(vector_warnings(segments, names[-1], target, records))
+
+
+def key_warnings(key: PublicKey, target: SigningTarget) -> Iterator[str]:
+    """A key that everybody has, and one of a kind that the board does not verify."""
+    if published := published_as(key):
+        yield f"this is {published}: anybody can sign firmware for a board that accepts it"
+    if not isinstance(key, ec.EllipticCurvePublicKey) or target.ecdsa:
+        return
+    if target.profile:
+        yield (
+            f"an ECDSA key: OP-TEE of profile {target.profile} verifies RSA only and answers 0xffff000a "
+            "(TEE_ERROR_NOT_SUPPORTED)"
+        )
+    else:
+        yield (
+            "an ECDSA key: upstream's OP-TEE verifies RSA only on STM32MP and answers 0xffff000a; "
+            "ST's takes ECDSA with a key in PKEYINFO"
+        )
 
 
 def shortened(lines: list[str]) -> list[str]:

@@ -14,20 +14,21 @@ from mpbench.layout import SignType, Tlv
 
 if TYPE_CHECKING:
     from mpbench.image.keys import PrivateKey, Signer
+    from mpbench.image.signing_target import SigningTarget
 
 KEY_TYPES = {"RSA": SignType.RSASSA_PKCS1_V1_5_SHA256, "ECC": SignType.ECDSA_P256_SHA256}
 """The script's names of key types. Ref: OP-TEE scripts/sign_rproc_fw.py, ENUM_SIGNATURE_TYPE"""
 PLAT_NAMES = {"BOOTADDR": int(Tlv.BOOTADDR), "BOOTSEC": int(Tlv.BOOTSEC)}
 
-MemoryOf = Callable[[str | None, str | None], list[tuple[str, int, int]]]
-"""(profile, core) → memory of that core as (name, device address, bytes); UsageError for unknown ones."""
+TargetOf = Callable[[str | None, str | None], "SigningTarget"]
+"""(profile, core) → what the profile has of that core; UsageError for unknown ones."""
 
 
 def add_commands(
-    subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]", memory_of: MemoryOf
+    subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]", target_of: TargetOf
 ) -> None:
-    """Add `sign` and `inspect`; memory_of: looks up `sign --core`."""
-    _add_sign(subparsers, memory_of)
+    """Add `sign` and `inspect`; target_of: looks up `sign --core`."""
+    _add_sign(subparsers, target_of)
     what = "content of a signed image with its integrity coverage, of an ELF, or of a core dump"
     one = subparsers.add_parser("inspect", help=what)
     one.add_argument("image", type=Path)
@@ -38,7 +39,7 @@ def add_commands(
     one.set_defaults(run=_inspect)
 
 
-def _add_sign(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]", memory_of: MemoryOf) -> None:
+def _add_sign(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]", target_of: TargetOf) -> None:
     one = subparsers.add_parser(
         "sign",
         help="sign ELF files for OP-TEE's remoteproc loader",
@@ -89,7 +90,7 @@ def _add_sign(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]",
     phrase.add_argument(
         "--passphrase-env", metavar="NAME", help="pass phrase or PIN of the key: variable NAME"
     )
-    one.set_defaults(run=lambda args: _sign(args, memory_of), translate=of_script)
+    one.set_defaults(run=lambda args: _sign(args, target_of), translate=of_script)
 
 
 def _key(text: str) -> Path | str:
@@ -119,12 +120,13 @@ def of_script(words: Sequence[str]) -> list[str]:
 # Imports in the functions: cryptography and pyelftools take longer to import than `--help` may take.
 
 
-def _sign(args: argparse.Namespace, memory_of: MemoryOf) -> int:
+def _sign(args: argparse.Namespace, target_of: TargetOf) -> int:
     from mpbench.core.files import check_output, read_bounded, stream_of, write_output
     from mpbench.image import advice
+    from mpbench.image.files import files_of_key
     from mpbench.image.sign import sign
+    from mpbench.image.signing_target import ANY_TARGET
     from mpbench.image.strip import strip
-    from mpbench.image.table_advice import LoadableMemory
 
     files = [*args.elf, *args.ins]
     if not files:
@@ -132,13 +134,7 @@ def _sign(args: argparse.Namespace, memory_of: MemoryOf) -> int:
     output = args.digest_out or args.output
     if output is None or (args.digest_out and args.output):
         raise UsageError("give the file to write: -o IMAGE for a signed image, or --digest-out FILE alone")
-    inputs = [
-        *files,
-        args.key if isinstance(args.key, Path) else None,
-        args.key_info,
-        args.passphrase_file,
-        args.signature_in,
-    ]
+    inputs = [*files, *files_of_key(args.key), args.key_info, args.passphrase_file, args.signature_in]
     inputs += [Path(args.profile)] if args.profile else []
     check_output(output, inputs)  # before the pass phrase is asked for
     key = _signer(args)
@@ -149,9 +145,8 @@ def _sign(args: argparse.Namespace, memory_of: MemoryOf) -> int:
     info = read_bounded(args.key_info) if args.key_info else None
     what: dict[str, Any] = {"key_info": info, "plat_tlvs": plat_tlvs(args.plat_tlv), "names": names}
     made = _digest(elfs, key, what) if args.digest_out else sign(elfs, key, **what)
-    parts = memory_of(args.profile, args.core) if args.core or args.profile else []
-    memory = [LoadableMemory(*part) for part in parts]
-    _warn(advice.warnings(elfs, names, key.public_key(), memory, what["plat_tlvs"]), strict=args.strict)
+    target = target_of(args.profile, args.core) if args.core or args.profile else ANY_TARGET
+    _warn(advice.warnings(elfs, names, key.public_key(), target, what["plat_tlvs"]), strict=args.strict)
     write_output(output, made, inputs)
     place = sys.stderr if stream_of(output) == 1 else sys.stdout
     print(f"{output}: {len(made)} bytes", file=place)

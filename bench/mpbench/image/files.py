@@ -21,12 +21,18 @@ def open_key(
     """
     if str(path).startswith(SCHEME):
         return token_key(str(path), passphrase_file, passphrase_env)
-    given = passphrase(passphrase_file, passphrase_env)
-    learn({"passphrase": (given or b"").decode("utf-8", "replace")})
     try:
-        return load_private_key(path, given)
+        return load_private_key(path, passphrase(passphrase_file, passphrase_env))
     except PassphraseNeeded:
         return load_private_key(path, asked(path))
+
+
+def files_of_key(key: Path | str) -> list[Path]:
+    """Files that a key is read from: its own, or those that a PKCS#11 URI names."""
+    if not str(key).startswith(SCHEME):
+        return [Path(key)]
+    found = parse_uri(str(key))
+    return [Path(name) for name in (found.module, found.pin_file) if name]
 
 
 def token_key(uri: str, pin_file: Path | None, pin_env: str | None) -> TokenKey:
@@ -35,7 +41,6 @@ def token_key(uri: str, pin_file: Path | None, pin_env: str | None) -> TokenKey:
     if pin_file is None and pin_env is None and found.pin_file:
         pin_file = Path(found.pin_file)
     pin = passphrase(pin_file, pin_env) or asked(uri, "PIN")
-    learn({"pin": pin.decode("utf-8", "replace")})
     return TokenKey.open(found, lambda: pin.decode(errors="surrogateescape"))
 
 
@@ -44,7 +49,7 @@ def asked(path: Path | str, what: str = "Pass phrase") -> bytes:
     with warnings.catch_warnings():
         warnings.simplefilter("error", getpass.GetPassWarning)
         try:
-            return os.fsencode(getpass.getpass(f"{what} of {path}: "))
+            return _learnt(os.fsencode(getpass.getpass(f"{what} of {path}: ")))
         except (getpass.GetPassWarning, EOFError) as error:
             give = "give --passphrase-file (/dev/stdin for a pipe) or --passphrase-env"
             why = "the key is encrypted" if what == "Pass phrase" else "the token wants its PIN"
@@ -62,9 +67,16 @@ def passphrase(file: Path | None, env: str | None) -> bytes | None:
         lines = read_bounded(file).splitlines()
         if not lines:
             raise UsageError(f"{file}: no pass phrase in it")
-        return lines[0]
+        return _learnt(lines[0])
     if env is None:
         return None
     if env not in os.environ:
         raise UsageError(f"environment variable {env} is not set; it should hold the pass phrase")
-    return os.fsencode(os.environ[env])
+    return _learnt(os.fsencode(os.environ[env]))
+
+
+def _learnt(secret: bytes) -> bytes:
+    """A pass phrase, which nothing prints from now on: in bytes that are no UTF-8, neither form of text."""
+    for errors in ("surrogateescape", "backslashreplace", "replace"):
+        learn({"passphrase": secret.decode("utf-8", errors)})
+    return secret

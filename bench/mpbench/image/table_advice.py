@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""Warnings about what a board would run into after it has accepted an image: tables, vectors, overlaps.
+"""Warnings about what a board would run into after it has accepted an image: tables and overlaps.
 
 Ref: Linux drivers/remoteproc/remoteproc_core.c (rproc_handle_trace, rproc_parse_vring),
-remoteproc_elf_loader.c (find_table); include/linux/remoteproc.h; Armv7-M and Armv8-M Architecture
-     Reference Manuals, vector table.
+remoteproc_elf_loader.c (find_table); include/linux/remoteproc.h;
+     ST optee_os 4.0.0-stm32mp core/drivers/firewall/stm32_iac.c (panic on an illegal access).
 """
 
-import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from attrs import frozen
@@ -15,20 +14,7 @@ from attrs import frozen
 from mpbench import layout
 from mpbench.image.resource_table import ANY_ADDRESS, Entry, entries
 from mpbench.image.sections import program_rows, sections
-from mpbench.layout import Tlv
-
-
-@frozen
-class LoadableMemory:
-    """A range of the core's memory: name, device address, bytes."""
-
-    name: str
-    da: int
-    size: int
-
-    def holds(self, da: int, size: int) -> bool:
-        """Whether the whole range is inside."""
-        return self.da <= da and da + size <= self.da + self.size
+from mpbench.image.signing_target import SigningTarget
 
 
 @frozen
@@ -42,7 +28,7 @@ class LoadedSegment:
 
 
 def table_warnings(
-    elf: bytes, name: str, segments: Sequence[LoadedSegment], memory: Sequence[LoadableMemory]
+    elf: bytes, name: str, segments: Sequence[LoadedSegment], target: SigningTarget
 ) -> Iterator[str]:
     """About the resource table and the buffers that it names."""
     found = next((row for section, row in sections(elf) if section == layout.RESOURCE_SECTION), None)
@@ -61,21 +47,38 @@ def table_warnings(
                 f"{da - segment.vaddr + segment.paddr:#x}: Linux reads it where it is linked; "
                 "no trace buffer, or `Failed to process resources`"
             )
+    if content and (place := closed(target, da, len(content))):
+        yield f"{name}: .resource_table {da:#x} is in {place}; put it into memory that both may read"
     for entry in entries(content):
-        yield from (f"{name}: resource table: {line}" for line in _entry_warnings(entry, memory))
+        yield from (f"{name}: resource table: {line}" for line in _entry_warnings(entry, target))
 
 
-def _entry_warnings(entry: Entry, memory: Sequence[LoadableMemory]) -> Iterator[str]:
+def closed(target: SigningTarget, da: int, size: int) -> str:
+    """The memory that Linux may not read and what the board shows then, "" if Linux may read these bytes."""
+    found = target.holding(da, size)
+    if found is None or found.linux:
+        return ""
+    return (
+        f"{found.name}, closed to Linux by the firewall (profile {target.profile}): its access is illegal, "
+        "and on an STM32MP25 OP-TEE panics (`IAC exception ID`)"
+    )
+
+
+def _entry_warnings(entry: Entry, target: SigningTarget) -> Iterator[str]:
     if "wrong" in entry:
         yield f"the {entry['type']} entry {entry['wrong']}: `Failed to process resources: -22`"
-    if not memory:
+    if not target.memory:
         return
     for what, da, size in _buffers(entry):
-        if da != ANY_ADDRESS and not any(m.holds(da, size) for m in memory):
+        if da == ANY_ADDRESS:
+            continue
+        if target.holding(da, size) is None:
             yield (
                 f"{what} {da:#x}..{da + size:#x} is outside the core's memory: "
                 "Linux cannot map it (no trace0, or `Registered carveout doesn't fit da request`)"
             )
+        elif place := closed(target, da, size):
+            yield f"{what} {da:#x}..{da + size:#x} is in {place}"
 
 
 def _buffers(entry: Entry) -> Iterator[tuple[str, int, int]]:
@@ -101,33 +104,6 @@ def overlaps(segments: Sequence[LoadedSegment], name: str) -> Iterator[str]:
                 f"{name}: segments {one.paddr:#x}..{one.paddr + one.memsz:#x} and "
                 f"{other.paddr:#x}..{other.paddr + other.memsz:#x} overlap: the later one in the file wins"
             )
-
-
-def vector_warnings(
-    segments: Sequence[LoadedSegment],
-    name: str,
-    memory: Sequence[LoadableMemory],
-    plat_tlvs: Mapping[int, bytes],
-) -> Iterator[str]:
-    """About the vector table at BOOTADDR, if there is a BOOTADDR."""
-    given = plat_tlvs.get(int(Tlv.BOOTADDR))
-    if given is None or len(given) != 4:
-        return
-    at = int.from_bytes(given, "little")
-    found = next((s for s in segments if s.paddr <= at and at + 8 <= s.paddr + len(s.data)), None)
-    if found is None:
-        yield (
-            f"{name}: BOOTADDR {at:#x} is in no segment of the file: the core takes its vectors there, "
-            "and locks up at once"
-        )
-        return
-    stack, reset = struct.unpack_from("<2I", found.data, at - found.paddr)
-    if memory and not any(m.da < stack <= m.da + m.size for m in memory):
-        yield f"{name}: initial stack pointer {stack:#x} at BOOTADDR is outside the core's memory: it faults"
-    code = any(s.vaddr <= reset - 1 < s.vaddr + s.memsz for s in segments)
-    if not reset & 1 or not code:
-        why = "is no Thumb address" if not reset & 1 else "is in no segment"
-        yield f"{name}: reset vector {reset:#x} at BOOTADDR {why}: the core locks up at once"
 
 
 def loaded(elf: bytes) -> list[LoadedSegment]:

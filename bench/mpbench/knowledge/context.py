@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""What several lines of a log say together: which core an attempt is for, what did not follow a crash."""
+"""What several lines of a log say together: which core is meant, what did not follow, who touched what."""
 
 import re
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
-from attrs import evolve
+from attrs import evolve, frozen
 
-if TYPE_CHECKING:
-    from mpbench.knowledge.explain import Explanation, Match
+from mpbench.knowledge.episodes import ATTEMPT, Event, Trouble, same_core
+from mpbench.knowledge.matching import DEVICE, core_of
+from mpbench.knowledge.meaning import Explanation, tee_code
+from mpbench.layout import Tee
 
 CORE_MEMORY = {
     "m33": ((0x8000_0000, 0x8130_0000), (0x0A04_0000, 0x0A0A_0000)),
@@ -21,80 +22,191 @@ CORE_MEMORY = {
     "m0": ((0x200C_0000, 0x200C_4000),),
 }
 """Where each core's firmware is linked. Ref: RM0457 and RM0436, memory map; dt-stm32mp, reserved memory."""
-CORE = re.compile(r"(?<![a-z0-9])[cC]?[mM](4|33|0)(?![0-9])")
+COMPARTMENTS = {1: "the Cortex-A35 (Linux, U-Boot or OP-TEE)", 2: "the M33", 3: "the M0"}
+"""Compartments of the STM32MP2's processors. Ref: RM0457, RIF; stm32mp2xx_hal_rif.h RIF_MCID_CPU1 to 3."""
 MOVED = "numbers of /sys/class/remoteproc may move from boot to boot: choose the core by its `name` file"
+SIGN_IT = "sign it: the TEE takes signed images only (`mpbench sign FILE.elf`)"
+BEGAN = "the kernel began to recover it; the log does not show how it ended"
+NO_END = "the attempt has no end in this log: it was cut here, or the board stopped"
 
 
-def in_context(found: "list[Explanation]", matches: "list[Match]") -> "Iterator[Explanation]":
-    """The explanations, each with what the lines around it add."""
-    for one in found:
-        if one.id == "elf-bad-phdr":
-            yield _other_core(one, matches)
-        elif one.id in ("rproc-crash", "rproc-crash-untyped"):
-            yield _not_recovered(one, matches)
-        elif one.id.startswith("rif-iac"):
-            yield _started_before(one, matches)
-        else:
-            yield one
+@frozen
+class Context:
+    """All events of a log."""
+
+    events: list[Event]
+
+    def before(self, one: Event, *ids: str) -> Event | None:
+        """The last event with one of the ids before one, of the same core and boot, as far as is known."""
+        earlier = (e for e in reversed(self.events) if e.number <= one.number and e is not one)
+        return next((e for e in earlier if e.id in ids and self._same(e, one)), None)
+
+    def after(self, one: Event, number: int, *ids: str) -> Event | None:
+        """The first event with one of the ids after a line, of the same core."""
+        later = (e for e in self.events if e.number > number)
+        return next((e for e in later if e.id in ids and same_core(e.core, one.core)), None)
+
+    @staticmethod
+    def _same(one: Event, other: Event) -> bool:
+        return one.boot == other.boot and same_core(one.core, other.core)
 
 
-def _state_before(number: int, name: str, matches: "Iterable[Match]") -> "Match | None":
-    last = None
-    for match in matches:
-        if match.line.number > number:
-            break
-        if match.message.id == name:
-            last = match
-    return last
+def in_context(found: list[Trouble], events: list[Event], *, about_cores: bool) -> list[Explanation]:
+    """The explanations, each with what the lines around it add: those that still matter first.
+
+    about_cores: does the log name remoteproc at all? A shell's `write error` may be about anything else.
+    """
+    context, explained = Context(events), []
+    for trouble in found:
+        if trouble.one.id.startswith("shell-") and not about_cores:
+            continue
+        add = next((f for start, f in ADDED.items() if trouble.one.id.startswith(start)), None)
+        one = add(trouble.explained(), trouble.event, context) if add else trouble.explained()
+        explained.append(_ended_well(one, trouble, context))
+    return [one for _, one in sorted(explained, key=lambda ranked: ranked[0])]
 
 
-def core_of(text: str) -> str | None:
-    """m4, m33 or m0, if a name in the text says so."""
-    found = CORE.search(text)
-    return f"m{found[1]}" if found else None
+def _ended_well(one: Explanation, trouble: Trouble, context: Context) -> tuple[int, Explanation]:
+    """(rank, explanation): a trouble that ended well, a warning, and another driver's come later."""
+    event = trouble.event
+    rank = 2 if one.id == "tee-other" else int(one.level == "warning" and not one.consequences)
+    if one.id.startswith("rproc-crash") or not event.core:
+        return rank, one
+    up = context.after(event, trouble.last, "rproc-up", "rproc-attached")
+    if up is None or up.boot != event.boot:
+        return rank, one
+    again = context.after(event, trouble.last, *ATTEMPT)
+    if again is not None and again.number < up.number:
+        words = f"a later start of the {up.core} succeeded (line {up.number})"
+        return rank + 1, evolve(one, meaning=f"{one.meaning}; {words}")
+    return rank, evolve(one, meaning=f"{one.meaning}; the {up.core} started all the same (line {up.number})")
 
 
-def _other_core(one: "Explanation", matches: "list[Match]") -> "Explanation":
+def _other_core(one: Explanation, event: Event, context: Context) -> Explanation:
     """A segment outside the core's memory: is it in another core's, or is the file named after another?"""
-    found = re.search(r"da (?:0x)?([0-9a-fA-F]+)", one.line)
+    found = re.search(r"da (?:0x)?([0-9a-fA-F]+)", event.match.text)
     da = int(found[1], 16) if found else -1
-    start, file = (_state_before(one.number, i, matches) for i in ("rproc-powering-up", "rproc-booting"))
-    core = core_of(start.groups[0]) if start else None
-    named = core_of(file.groups[0]) if file else None
+    file = context.before(event, "rproc-booting", "shell-firmware")
+    core = event.core if event.core in CORE_MEMORY else None
+    named = core_of(file.match.groups[0]) if file else None
     owner = next((c for c, spans in CORE_MEMORY.items() if any(a <= da < b for a, b in spans)), None)
     other = next((c for c in (named, owner) if c and c != core), None)
     if core is None or other is None:
         return one
     cause = f"the firmware is for the {other}, and this core is the {core}: {MOVED}"
-    return evolve(one, causes=(cause, *one.causes))
+    return evolve(one, causes=(cause, *_moved(event, other, context), *one.causes))
 
 
-def _not_recovered(one: "Explanation", matches: "list[Match]") -> "Explanation":
+def _moved(event: Event, core: str, context: Context) -> tuple[str, ...]:
+    """The device of this line was the other core in another boot of the log."""
+    device = DEVICE.search(event.match.line.text)
+    if device is None:
+        return ()
+    then = (e for e in context.events if e.boot != event.boot and e.core == core)
+    was = next((e for e in then if device[0] in e.match.line.text), None)
+    return (f"{device[0]} was the {core} in another boot of this log (line {was.number})",) if was else ()
+
+
+def _not_recovered(one: Explanation, event: Event, context: Context) -> Explanation:
     """A crash after which the kernel did not recover, although it wrote on."""
-    later = [m for m in matches if m.line.number > one.number and m.message.id.startswith("rproc-")]
-    if any(m.message.id == "rproc-recovering" for m in later):
-        return evolve(
-            one,
-            meaning=f"{one.meaning}; the kernel started it again, the TEE authenticates signed firmware anew",
-        )
-    if any(m.message.id == "rproc-handling-crash" for m in later):
+    recovering = context.after(event, one.number, "rproc-recovering")
+    if recovering is None:
+        if context.after(event, one.number, "rproc-handling-crash") is None:
+            return one
         return evolve(
             one,
             meaning=f"{one.meaning}; it was not recovered: recovery is disabled for this core",
             advice=("`echo enabled` to its `recovery` file in /sys/class/remoteproc", *one.advice),
         )
+    if context.after(event, recovering.number, "rproc-up") is not None:
+        again = "the kernel started it again, the TEE authenticates signed firmware anew"
+        return evolve(one, meaning=f"{one.meaning}; {again}")
+    failed = [n for n, line in one.consequences if n > recovering.number]
+    words = "the recovery failed" if failed else BEGAN
+    return evolve(one, meaning=f"{one.meaning}; {words}")
+
+
+def _refused_access(one: Explanation, event: Event, context: Context) -> Explanation:
+    """Who touched what: the firewall's registers in later lines, and which core was started before."""
+    dump = [e for e in context.events if e.id == "rif-dump" and event.number < e.number < event.number + 20]
+    texts = [e.match.text for e in dump]
+    causes = [c for c in (_access(texts), _started_before(event, context)) if c]
+    return evolve(one, causes=(*causes, *one.causes))
+
+
+def _access(texts: list[str]) -> str:
+    """From IAESR and IADDR: compartment (bits 2 to 0), secure (5), write (7). Ref: RM0457, RISAF_IAESR."""
+    status, address = (_register(texts, name) for name in ("IAESR", "IADDR"))
+    if status is None:
+        return ""
+    who = COMPARTMENTS.get(status & 7, f"compartment {status & 7}")
+    how = f"{'secure' if status & 0x20 else 'non-secure'} {'write' if status & 0x80 else 'read or fetch'}"
+    where = "" if address is None else f" at {address:#x}{_memory_of(address)}"
+    return f"a {how} by {who}{where}"
+
+
+def _register(texts: list[str], name: str) -> int | None:
+    values = (re.search(rf"\({name}0?\):? *(?:0x)?([0-9a-fA-F]+)", text) for text in texts)
+    return next((int(v[1], 16) for v in values if v), None)
+
+
+def _memory_of(address: int) -> str:
+    inside = any(a <= address < b for a, b in CORE_MEMORY["m33"])
+    return ", which ST's memory map gives to the M33" if inside else ""
+
+
+def _started_before(event: Event, context: Context) -> str:
+    start = context.before(event, "rproc-powering-up")
+    return f"the {start.core} was started before (line {start.number}): its firmware" if start else ""
+
+
+def _panicked(one: Explanation, event: Event, context: Context) -> Explanation:
+    """A panic of OP-TEE without a line that says why."""
+    cause = _started_before(event, context)
+    return evolve(one, causes=(f"{cause} may have caused it", *one.causes)) if cause else one
+
+
+def _refused_image(one: Explanation, event: Event, context: Context) -> Explanation:
+    """A TEE result: what earlier lines say of the file, and of the attempt before."""
+    code = tee_code(event.match)
+    file = context.before(event, "rproc-booting", "shell-firmware")
+    name = file.match.groups[0] if file else ""
+    if code == Tee.BAD_PARAMETERS and name.endswith(".elf") and "sign" not in name.lower():
+        cause = f"{name} (line {file.number if file else 0}) is an ELF by its name, not a signed image"
+        return evolve(one, causes=(cause, *one.causes), advice=(SIGN_IT, *one.advice))
+    if code == Tee.BAD_STATE and "LOAD_FW" in event.match.text:
+        failed = context.before(event, "rproc-cant-start", "rproc-boot-failed")
+        if failed is not None:
+            cause = f"the failed start before (line {failed.number}) left the firmware loaded in the TEE"
+            return evolve(
+                one, causes=(f"{cause}: {NEVER_RELEASED}", *one.causes), advice=(REBOOT, *one.advice)
+            )
     return one
 
 
-def _started_before(one: "Explanation", matches: "list[Match]") -> "Explanation":
-    """Which core was started before the firewall reported."""
-    start = _state_before(one.number, "rproc-powering-up", matches)
-    if start is None:
-        return one
-    return evolve(
-        one,
-        causes=(
-            f"the {start.groups[0]} was started before (line {start.line.number}): its firmware",
-            *one.causes,
-        ),
-    )
+NEVER_RELEASED = "ST's 6.6 kernel and TA never release it"
+REBOOT = (
+    "reboot; unbinding the driver does not help. "
+    "Then start an image that is complete (with BOOTADDR on the STM32MP2)"
+)
+
+
+def unfinished(state: Explanation, event: Event, context: Context) -> Explanation:
+    """A start without its end."""
+    end = context.after(event, event.number, *ENDS)
+    return state if end else evolve(state, unknown=NO_END)
+
+
+ENDS = ("rproc-up", "rproc-attached", "rproc-boot-failed", "rproc-stopped")
+Add = Callable[[Explanation, Event, Context], Explanation]
+ADDED: dict[str, Add] = {
+    "elf-bad-phdr": _other_core,
+    "rproc-crash": _not_recovered,
+    "rif-iac": _refused_access,
+    "rif-serc": _refused_access,
+    "optee-panic": _panicked,
+    "abort-core": _panicked,
+    "tee-invoke": _refused_image,
+    "ta-": _refused_image,
+}
+"""By the start of an explanation's id."""

@@ -1,43 +1,54 @@
 # SPDX-License-Identifier: MIT
-"""Lines of logs as people have them: dmesg with and without -T, journals, console captures, with colours.
+"""Lines of logs as people have them: dmesg and journals in their formats, console captures, lost line ends.
 
-Of a long log only the lines are looked at that may hold a message: those with a known word at a place where a
-message may begin, or with a known text. So 10 MiB take a second.
+Of a long log only the places are looked at where a message may begin: those with a known word after a name or
+a time stamp, or with a known text. So the time grows with the log's size, and 10 MiB take half a second.
 """
 
+import codecs
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from typing import Any
 
 from attrs import frozen
 
 COLOURS = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|\][^\x07\n]*\x07?|.)|\r")
-OPTEE = re.compile(r"\b[EIDFM]/(TC|TA|LD)\b\s*:\s*(?:[0-9?]+\s+(?:[0-9]+\s+)?)?(?:\w+:\d+\s+)?")
+OPTEE = re.compile(r"\b[EIDFM]/(TC|TA|LD)\b\s*:\s*(?:[0-9?]+\s+(?:[0-9]+\s+)?)?(?:(\w+):\d+(?:\s+|$))?")
 """Start of OP-TEE's line: level, part, CPU and thread, function and line (trace.c trace_printf)."""
+STAMP = r"\[\s*\+?\d+\.\d{6}\](?:\[\s*[TC]\d+\])?\s"
 KERNEL = re.compile(
     r"^\d+,\d+,\d+,[^;]*;|"  # /dev/kmsg
-    r"\[\s*\d+\.\d{6}\](?:\[\s*[TC]\d+\])?\s|\bkernel:\s|^<\d+>|^\[\w{3} \w{3} +\d+ [\d:]{8} \d{4}\]\s"
+    rf"{STAMP}|\bkernel:\s|^<\d+>|"
+    r"^\[\w{2,4}\.? \w{3,4}\.? +\d+ [\d:]{8} \d{4}\]\s|^\[[A-Z]\w{2}\s?\d+ [\d:]{5}\]\s"  # dmesg -T, -H
 )
-WORDS = re.compile(r"[:\]>][ \t]+(\S+)")
-"""Words after a name or a time stamp. A message may begin with them, or with a line's first word."""
-STARTS = re.compile(r"[:\]>][ \t]+(?=\S)")
-CONSOLE = ("/TC:", "/TA:", "/LD:")
+BROKEN = re.compile(rf"(?={STAMP})|(?=\b[EIDFM]/(?:TC|TA|LD)\s*:)")
+"""Where a line begins whose line end before it was lost, or that another console cut into."""
+JOURNAL = re.compile(r"[^:\]]*(?:\d\d:\d\d[^\]]*)?\bkernel: $")
+"""What comes before a kernel's time stamp in a journal: not a line of its own."""
+WORDS = re.compile(r"[:\]>#$][ \t]+(?=(\S+))")
+"""Words after a name, a time stamp or a prompt. A message begins with them, or with a line's first word."""
+FIRST_WORDS = re.compile(r"\n[ \t]*(?=([^\s\[<]\S*))")
+STARTS = re.compile(r"[:\]>#$][ \t]+(?=\S)")
+CONSOLE = re.compile(r"/(?:TC|TA|LD)\s*:\s*(?:[0-9?]+\s+(?:[0-9]+\s+)?)?(?:\w+:\d+\s+)?(?=(\S+))")
 MAX_STARTS = 12
 PIECE = 4 << 20
-MAX_LINE = 2000
-"""Characters of a line that are looked at: a console's garbage has no line ends."""
+MAX_LINE, MAX_PREFIX = 1000, 150
+"""Characters of a line that are looked at to each side of a place, and for its origin: garbage of a console
+has no line ends.
+"""
 
 
 @frozen
 class LogLine:
     """number: from 1; text: without colours; by: linux, optee, ta, or "" where the line does not show who
-    printed it; start: where the text after time stamp and origin begins.
+    printed it; start: where the text after time stamp and origin begins; function: OP-TEE's, where printed.
     """
 
     number: int
     text: str
     by: str
     start: int
+    function: str = ""
 
     def starts(self) -> Iterator[int]:
         """Where a message may begin: after the time stamp, after each device's or driver's name."""
@@ -62,6 +73,13 @@ class Piece:
     number: int
 
 
+def decoded(log: str | bytes) -> str | bytes:
+    """UTF-16 with its byte order mark (what PowerShell writes) as text, anything else as it is."""
+    if isinstance(log, bytes) and log.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return log.decode("utf-16", errors="replace")
+    return log
+
+
 def pieces(log: str | bytes) -> Iterator[Piece]:
     """A log in pieces of whole lines; a line longer than a piece is cut."""
     newline: Any = "\n" if isinstance(log, str) else b"\n"
@@ -81,36 +99,61 @@ def as_text(log: str | bytes) -> str:
     return log if isinstance(log, str) else log.decode(errors="backslashreplace")
 
 
+Plausible = Callable[[str, str, int, str], bool]
+"""(word, text, place, what stands before it in its line): may a message begin there?"""
+
+
 def lines_with(
-    text: str, words: Collection[str], literals: Iterable[str], first: int = 1
+    text: str,
+    words: Container[str],
+    plausible: Plausible,
+    patterns: Iterable[re.Pattern[str]],
+    first: int = 1,
 ) -> Iterator[LogLine]:
-    """Lines in which a message may begin with one of the words, or that contain one of the literals."""
-    places = [found.start(1) for found in WORDS.finditer(text) if found[1] in words]
-    places.extend(_first_words(text, words))
-    for literal in (*CONSOLE, *literals):
-        places.extend(places_of(text, literal))
+    """Lines in which a message may plausibly begin with one of the words, or that match a pattern."""
+    places = [0] if text else []
+    places += [
+        at
+        for pattern in (WORDS, FIRST_WORDS, CONSOLE)
+        for found in pattern.finditer(text)
+        if found[1] in words and plausible(found[1], text, at := found.end(), _before(text, at))
+    ]
+    for pattern in patterns:
+        places.extend(found.start() for found in pattern.finditer(text))
     return lines_at(text, sorted(places), first)
+
+
+def _before(text: str, place: int) -> str:
+    """What stands in the line before a place, at most MAX_PREFIX characters."""
+    earliest = max(0, place - MAX_PREFIX)
+    return text[text.rfind("\n", earliest, place) + 1 or earliest : place]
 
 
 def lines_at(text: str, places: Iterable[int], first: int = 1) -> Iterator[LogLine]:
     """The lines of ascending places in a text, each once; first: number of the text's first line."""
-    number, counted, last = first, 0, -1
+    number, counted, done = first, 0, -1
     for place in places:
-        start = text.rfind("\n", 0, place) + 1
-        if start == last:
+        if place < done:
             continue
+        start, done = _around(text, place)
         number += text.count("\n", counted, start)
-        counted = last = start
-        end = text.find("\n", start)
-        yield log_line(number, text[start : end if end >= 0 else len(text)])
+        counted = start
+        yield log_line(number, text[start:done])
 
 
-def _first_words(text: str, words: Collection[str]) -> Iterator[int]:
-    start = 0
-    for line in text.split("\n"):
-        if line.lstrip(" \t").partition(" ")[0].rstrip() in words:
-            yield start
-        start += len(line) + 1
+def _around(text: str, place: int) -> tuple[int, int]:
+    """Start and end of the line at a place: at most MAX_LINE characters to each side, to where it broke."""
+    earliest = max(0, place - MAX_LINE)
+    start = text.rfind("\n", earliest, place) + 1 or earliest
+    end = text.find("\n", place, place + MAX_LINE)
+    end = end if end >= 0 else min(len(text), place + MAX_LINE)
+    for found in BROKEN.finditer(text, start, end):
+        if JOURNAL.fullmatch(text, start, found.start()) or found.start() == start:
+            continue
+        if found.start() > place:
+            return start, found.start()
+        start = found.start()
+    return start, end
 
 
 def places_of(text: str, literal: str) -> Iterator[int]:
@@ -123,9 +166,10 @@ def places_of(text: str, literal: str) -> Iterator[int]:
 
 def log_line(number: int, raw: str) -> LogLine:
     """A line with its origin."""
-    line = raw[:MAX_LINE].strip()
-    if found := OPTEE.search(line):
-        return LogLine(number, line, "ta" if found[1] == "TA" else "optee", found.end())
-    if found := KERNEL.search(line):
+    line = raw[: 2 * MAX_LINE].strip()
+    if found := OPTEE.search(line, 0, MAX_PREFIX):
+        by = "ta" if found[1] == "TA" else "optee"
+        return LogLine(number, line, by, found.end(), found[2] or "")
+    if found := KERNEL.search(line, 0, MAX_PREFIX):
         return LogLine(number, line, "linux", found.end())
     return LogLine(number, line, "", 0)

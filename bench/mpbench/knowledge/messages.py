@@ -4,11 +4,14 @@
 A table has `by` (who prints: linux, optee, ta, boot, bench), `version`, and for each message:
 
 id; text: format string(s) as in the source, printf's directives included; from: file and function;
-level: error, warning or state; means; causes; try: in this order; prove: what would show it;
+level: error, warning, state, or mark (of a log's course, never shown);
+means; causes; try: in this order; prove: what would show it;
 subject: a pattern for the rest of the line (device, driver), where there is one;
 after: ids of messages of which this one is a consequence, `*` at the end for all that start so;
 before: ids of later messages that explain this one; numbers: other meanings by the message's first number;
-code: the first number is a TEE result; needs: words without which the line is not looked at;
+code: the first number is a TEE result; peripheral: it is an index of the STM32MP25's firewall;
+function: a pattern for the names of OP-TEE's functions that print it;
+needs: words without which the line is not looked at;
 reasons: names of the twin's reasons, in place of a meaning.
 """
 
@@ -32,6 +35,9 @@ TABLES = (
     "bench",
 )
 DIRECTIVE = re.compile(r"%(?:[-#0 +]*(?:\d+|\*)?(?:\.\d+)?(?:hh|h|ll|l|z|j|t)?([diuxXosc])|p[A-Za-z]*)")
+LEVELS = ("ERROR:", "INFO:", "NOTICE:", "WARNING:")
+"""TF-A's levels: spaces follow that fill a column."""
+BARE_WORDS = 3
 ANY_OF: dict[str | None, str] = {
     **dict.fromkeys("diu", r"(-?\d+)"),
     **dict.fromkeys("xXo", r"(?:0x)*([0-9a-fA-F]+)"),
@@ -76,11 +82,13 @@ class Message:
     advice: tuple[str, ...] = ()
     prove: str = ""
     subject: str = ""
+    function: str = ""
     needs: str = ""
     after: tuple[str, ...] = ()
     before: tuple[str, ...] = ()
     numbers: dict[str, dict[str, Any]] = field(factory=dict)
     code: bool = False
+    peripheral: bool = False
     reasons: tuple[str, ...] = ()
 
     def follows(self, other: str) -> bool:
@@ -98,14 +106,37 @@ def _any(ids: tuple[str, ...], other: str) -> bool:
 
 @frozen
 class Form:
-    """One format string of a message. Its pattern is compiled when a line may have it: most never are."""
+    """One format string of a message. Its pattern is compiled when a line may have it: most never are.
+
+    beginning: what a line has at the message's place before the first directive; "" where that varies;
+    bare: a word or two that mean nothing without their origin.
+    """
 
     message: Message
     text: str
+    beginning: str
+    bare: bool
+
+    def begins(self, line: str, start: int) -> bool:
+        """May it be there? This is quick."""
+        return line.startswith(self.beginning, start)
 
     def match(self, line: str, start: int) -> re.Match[str] | None:
         """The message at that place of a line."""
         return pattern_of(self.text).match(line, start)
+
+
+def form_of(message: Message, text: str) -> Form:
+    """A form of a message; a function's name at its beginning counts as a device's name."""
+    text = text.strip().removeprefix("%s: ")
+    bare = len(text.split()) < BARE_WORDS and not DIRECTIVE.search(text)
+    return Form(message, text, _beginning(text), bare)
+
+
+def _beginning(text: str) -> str:
+    """The literal text before the first directive, to where a log may have more spaces than one."""
+    literal = DIRECTIVE.split(text, maxsplit=1)[0].removesuffix("0x")
+    return literal.split("  ", 1)[0].rstrip() if not literal.startswith(LEVELS) else literal.split()[0]
 
 
 LISTS = ("text", "causes", "after", "before", "reasons")
@@ -117,8 +148,14 @@ def _message(table: dict[str, Any], row: dict[str, Any]) -> Message:
     for name in (*LISTS, "advice"):
         if name in values:
             values[name] = (values[name],) if isinstance(values[name], str) else tuple(values[name])
-    defaults = {"level": "error", "subject": table.get("subject", "")}
+    defaults = {"level": "error", "subject": table.get("subject", ""), "function": table.get("function", "")}
     return Message(by=table["by"], version=table["version"], **{**defaults, **values})
+
+
+@cache
+def peripheral(number: int) -> str:
+    """Name of a peripheral or memory by its index in the STM32MP25's firewall, "" if the table has none."""
+    return str(_table("stm32mp25-firewall")["peripherals"].get(str(number), ""))
 
 
 def _table(name: str) -> dict[str, Any]:
@@ -137,17 +174,23 @@ def advice_by_code() -> dict[str, tuple[str, ...]]:
     return {name: tuple(steps) for name, steps in _table("tee-codes").items()}
 
 
-def _first_word(text: str) -> str | None:
-    """The message's first word, if it is printed literally."""
-    word = text.split(None, 1)[0] if text.split() else ""
-    return None if "%" in word else word
+@frozen
+class Beginnings:
+    """Of the forms with one first word: texts before the first directive, and (text, subject)."""
+
+    texts: tuple[str, ...]
+    subjects: tuple[tuple[str, str], ...]
 
 
 @frozen
 class Index:
-    """Forms by the first word that they print; anywhere: (a text in it, form) where that word varies."""
+    """Forms, and their beginnings, by the first word that they print.
+
+    anywhere: (a text in it, form) where that word varies.
+    """
 
     by_word: dict[str, list[Form]]
+    beginnings: dict[str, Beginnings]
     anywhere: tuple[tuple[str, Form], ...]
 
     def at(self, word: str) -> list[Form]:
@@ -158,13 +201,20 @@ class Index:
 @cache
 def index() -> Index:
     """All forms, the longer (more particular) text first."""
-    forms = [Form(message, text.lstrip()) for message in messages() for text in message.text]
+    forms = [form_of(message, text) for message in messages() for text in message.text]
     by_word: dict[str, list[Form]] = {}
     anywhere = []
     for form in sorted(forms, key=lambda f: -len(f.text)):
-        if (word := _first_word(form.text)) is not None:
-            by_word.setdefault(word, []).append(form)
-        else:
-            literal = max(DIRECTIVE.sub("\0", form.text).split("\0"), key=len).strip()
+        word = form.text.split(None, 1)[0]
+        if DIRECTIVE.search(word):
+            literal = max(DIRECTIVE.split(form.text)[::2], key=lambda t: len(t or "")).strip()
             anywhere.append((literal, form))
-    return Index(by_word, tuple(anywhere))
+        else:
+            by_word.setdefault(word, []).append(form)
+    beginnings = {word: _beginnings(same) for word, same in by_word.items()}
+    return Index(by_word, beginnings, tuple(anywhere))
+
+
+def _beginnings(forms: list[Form]) -> Beginnings:
+    subjects = dict.fromkeys((f.beginning, f.message.subject) for f in forms)
+    return Beginnings(tuple(dict.fromkeys(f.beginning for f in forms)), tuple(subjects))

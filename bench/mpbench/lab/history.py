@@ -5,13 +5,16 @@ import contextlib
 import datetime
 import json
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from attrs import frozen
 
+from mpbench.core.codec import structure
 from mpbench.core.errors import InfrastructureError
 from mpbench.core.files import os_errors
+from mpbench.core.json_reader import parse_json
 from mpbench.report.trend import Point
 
 SCHEMA = """
@@ -23,9 +26,24 @@ REMEMBER = """
 INSERT INTO point VALUES (?, ?, ?, ?, ?) ON CONFLICT (run) DO UPDATE SET
   label = excluded.label, utc = excluded.utc, counts = excluded.counts, measured = excluded.measured
 """
+POINTS = "SELECT run, label, utc, counts, measured FROM point ORDER BY rowid DESC LIMIT ?"
+MOST_POINTS = 20_000
+"""The latest; a page shows 60 of each target and place."""
 OLD = "SELECT 1 FROM sqlite_master WHERE name = 'sick'"
 """Whether an earlier version wrote the file, with another name of the table."""
 BUSY_S = 10.0
+WORK_S = 10.0
+"""A damaged or foreign file may have a view without an end in place of a table."""
+STEPS = 100_000
+"""Of SQLite's machine, between two looks at the clock."""
+LIMIT_BYTES = 1 << 20
+"""Of a value: a file of SQLite may say that one has a gigabyte."""
+
+
+def _point(run: str, label: str, utc: str, counts: str, measured: str) -> Point:
+    """The point in a row. ValueError for other types."""
+    fields = {"counts": parse_json(counts), "values": parse_json(measured)}
+    return structure({"run": run, "label": label, "utc": utc} | fields, Point)
 
 
 @frozen
@@ -67,11 +85,11 @@ class History:
             raise InfrastructureError(f"{self.path}: {found}")
 
     def points(self) -> list[Point]:
-        """All runs in the order in which they were added: the wall clock may have been set in between."""
+        """Runs in the order in which they were added: the wall clock may have been set in between."""
         with self._open() as db:
-            rows = db.execute("SELECT run, label, utc, counts, measured FROM point ORDER BY rowid").fetchall()
+            rows = db.execute(POINTS, (MOST_POINTS,)).fetchall()[::-1]
         try:
-            return [Point(run, label, utc, json.loads(n), json.loads(v)) for run, label, utc, n, v in rows]
+            return [_point(*row) for row in rows]
         except (ValueError, TypeError) as e:
             raise InfrastructureError(f"{self.path}: a point is damaged: {e}") from e
 
@@ -103,7 +121,12 @@ class History:
     def _open(self) -> Iterator[sqlite3.Connection]:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            if self.path.exists() and not self.path.is_file():
+                raise OSError("it is no regular file")
             db = sqlite3.connect(self.path, timeout=BUSY_S)
+            deadline_s = time.monotonic() + WORK_S
+            db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LIMIT_BYTES)
+            db.set_progress_handler(lambda: time.monotonic() > deadline_s, STEPS)
             try:
                 with db:
                     if db.execute(OLD).fetchone():

@@ -11,10 +11,12 @@ from typing import Any
 from attrs import define, field
 
 from mpbench.core.errors import InfrastructureError, UsageError
-from mpbench.core.files import AppendFile, json_object, lock, os_errors, read_lines
+from mpbench.core.files import AppendFile, lock, os_errors, read_lines
+from mpbench.core.json_reader import json_object
 from mpbench.lab.plan import NightPlan
+from mpbench.report.sources import JOURNAL
 
-FILE = "journal.jsonl"
+FILE = JOURNAL
 NAME = re.compile(r"(?!\.)[^/\0]+")
 """A job run's name is one part of a path, and not hidden."""
 

@@ -36,6 +36,7 @@ from mpbench.lab.journal import NightJournal, only_night
 from mpbench.lab.plan import NightPlan
 from mpbench.lab.unit import UnitRecords
 from mpbench.report import publish
+from mpbench.report.sources import hash_of
 from mpbench.report.trend import Point, point
 
 ATTEMPTS = 2
@@ -341,7 +342,8 @@ class Night:
         past = [p for p in self._kept(self.history.points, list[Point]()) if p.run not in known]
         page = publish.write_runs(runs, self.directory, past, self.remarks, others)
         self._kept(lambda: self.history.remember(point(run) for run in page.runs), None)
-        self.journal.add("verdict", verdict=page.verdict.value, causes=redact("\n".join(page.causes)))
+        causes, sources = redact("\n".join(page.causes)), hash_of(self.directory)
+        self.journal.add("verdict", verdict=page.verdict.value, causes=causes, sources=sources)
         if not self.stop.is_set():
             self.journal.add("end")
         for night in retention.outdated(self.plan, self.directory):

@@ -28,6 +28,7 @@ FIXTURES = (
     "notification_trace",
     "notifications",
     "profile",
+    "rpmsg",
     "signed",
     "signing_key",
     "soak",

@@ -9,6 +9,10 @@ from mpbench.core import colour, directories
 from mpbench.core.errors import UsageError
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+NO_ROLES = (
+    "  the report asks for no signatures: were the last of several removed, nothing would show it; "
+    "give those that you expect, --role ROLE"
+)
 
 
 def add_commands(commands: Commands) -> None:
@@ -76,6 +80,8 @@ def _add_verify(commands: Commands) -> None:
         metavar="PUB",
         help="signers' public keys, or directories with *.pub (%(default)s)",
     )
+    what = "a role that must have signed, repeatable: without it only those that the target file asks for"
+    verify.add_argument("--role", action="append", default=[], metavar="ROLE", help=what)
     verify.set_defaults(run=_verify)
 
 
@@ -126,12 +132,14 @@ def _verify(args: argparse.Namespace) -> int:
             raise UsageError(
                 f"{path} is in the report: who changed that could replace the keys; give your own"
             )
-    found = signoff.verify(args.report, signoff.load_trusted(args.trust))
+    found = signoff.verify(args.report, signoff.load_trusted(args.trust), args.role)
     manifest = found.manifest
     verdict = colour.verdict(manifest.verdict)
     what = f"document {manifest.document}, verdict {verdict}, {len(manifest.files)} files"
     lines = [f"{args.report}: {what}"]
     lines += [f"  {s.role}: {s.by}, {s.utc}, key {s.key[:16]}…" for s in found.signed]
     lines += [f"  WRONG: {text}" for text in found.wrong]
+    if not manifest.roles and not args.role and not found.wrong:
+        lines.append(NO_ROLES)
     print("\n".join(map(one_line, lines)))
     return 1 if found.wrong else 0

@@ -16,6 +16,7 @@ from attrs import frozen
 from mpbench.core.errors import UsageError
 from mpbench.core.facts import Verdict
 from mpbench.core.files import read_bounded
+from mpbench.core.json_reader import parse_json
 from mpbench.core.notes import LONGEST, MOST_SIGNATURES
 from mpbench.report.tree import FileEntry
 
@@ -119,8 +120,8 @@ def _files(data: bytes, position: int, wrong: str) -> dict[str, FileEntry]:
 def parse(data: bytes, wrong: str) -> Any:
     """JSON. UsageError that starts with `wrong` for anything else."""
     try:
-        return json.loads(data)
-    except (ValueError, RecursionError) as e:
+        return parse_json(data)
+    except ValueError as e:
         raise UsageError(f"{wrong}: not JSON: {e!s:.80}") from e
 
 

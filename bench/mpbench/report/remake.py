@@ -16,10 +16,10 @@ from mpbench.core.version import made_by
 from mpbench.report import publish
 from mpbench.report.manifest import MANIFEST, SIGNATURES
 from mpbench.report.model import Page
-from mpbench.report.sources import SOURCES, read_sources
+from mpbench.report.sources import JOURNAL, SOURCES, against_journal, read_sources
 from mpbench.report.tree import Tree
 
-OF_A_NIGHT = re.compile(r"journal\.jsonl|logs/[^/]+\.log")
+OF_A_NIGHT = re.compile(rf"{re.escape(JOURNAL)}|logs/[^/]+\.log")
 """What a night has beside records and pages."""
 ANY = ""
 """In place of a hash: any content."""
@@ -47,7 +47,8 @@ def remake(directory: Path, tree: Tree) -> Remade:
     if SOURCES in tree.files:
         files[SOURCES] = ANY
         files |= {name: ANY for name in tree.files if OF_A_NIGHT.fullmatch(name)}
-    return Remade(page, files, tuple(_not_to_sign(by_name)))
+    doubts = against_journal(directory, sources, page.verdict)
+    return Remade(page, files, (*doubts, *_not_to_sign(by_name)))
 
 
 def _of_run(name: str, run: Run, tree: Tree) -> dict[str, str]:

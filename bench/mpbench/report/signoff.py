@@ -200,8 +200,12 @@ def manifest_of(page: Page, tree: Tree) -> Manifest:
     )
 
 
-def verify(directory: Path, trusted: Mapping[str, Ed25519PublicKey]) -> Checked:
-    """Whether files and signatures are as they were. UsageError if there is nothing to check."""
+def verify(directory: Path, trusted: Mapping[str, Ed25519PublicKey], expected: Sequence[str] = ()) -> Checked:
+    """Whether files and signatures are as they were. UsageError if there is nothing to check.
+
+    expected: roles that must have signed beside those that the report asks for. A report cannot prove that
+    nobody signed it after the last signature that is there.
+    """
     if not os.path.lexists(directory / MANIFEST):
         raise UsageError(f"{directory} is not signed: it has no {MANIFEST}; `mpbench signoff` signs a report")
     data, manifest = read_manifest(directory / MANIFEST)
@@ -211,7 +215,8 @@ def verify(directory: Path, trusted: Mapping[str, Ed25519PublicKey]) -> Checked:
         wrong += _against_record(directory, manifest)
     for number, s in enumerate(signed):
         wrong += _doubts(s, data, signed[:number], trusted)
-    wrong += [f"no signature as {role}" for role in missing(manifest.roles, signed)]
+    asked = Counter(manifest.roles) | Counter(expected)
+    wrong += [f"no signature as {role}" for role in missing(asked.elements(), signed)]
     return Checked(manifest, signed, tuple(wrong if signed else [*wrong, "not signed"]))
 
 

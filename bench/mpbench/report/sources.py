@@ -6,8 +6,10 @@ trends, has DIR/sources.json: its records in order, the remarks and the history.
 copied into DIR/records, under their SHA-256.
 """
 
+import hashlib
 import json
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -16,12 +18,15 @@ from attrs import asdict, frozen
 from mpbench.core.codec import structure
 from mpbench.core.errors import UsageError
 from mpbench.core.facts import Verdict
-from mpbench.core.files import LINES_LIMIT_BYTES, read_bounded, write_whole
+from mpbench.core.files import LINES_LIMIT_BYTES, read_bounded, read_lines, write_whole
+from mpbench.core.json_reader import json_object, parse_json
 from mpbench.core.record import LOG, Run, read
 from mpbench.core.verdict import Judgement
 from mpbench.report.trend import Point, shown
 
 SOURCES = "sources.json"
+JOURNAL = "journal.jsonl"
+"""Of a night: the last of its lines of the kind `verdict` has verdict and SHA-256 of the sources."""
 RECORDS = "records"
 VERSION = 1
 LIMIT_BYTES = 6 * 2**20
@@ -63,8 +68,8 @@ def load_json(path: Path, limit_bytes: int) -> Any:
     """JSON of a regular file. UsageError: too large, too deep, not JSON."""
     data = read_bounded(path, limit_bytes=limit_bytes, follow=False)
     try:
-        return json.loads(data)
-    except (ValueError, RecursionError) as e:
+        return parse_json(data)
+    except ValueError as e:
         raise UsageError(f"{path}: not JSON: {e!s:.100}") from e
 
 
@@ -84,6 +89,31 @@ def write_sources(
         path.unlink(missing_ok=True)
         return
     write_whole(path, (json.dumps(_content(found), indent=1, ensure_ascii=True) + "\n").encode())
+
+
+def hash_of(directory: Path) -> str:
+    """SHA-256 of a directory's sources. UsageError if they cannot be read."""
+    data = read_bounded(directory / SOURCES, limit_bytes=LIMIT_BYTES, follow=False)
+    return hashlib.sha256(data).hexdigest()
+
+
+def against_journal(directory: Path, found: Sources, verdict: Verdict) -> Iterator[str]:
+    """What the sources of a night, and the verdict that they lead to, are beside what its journal says.
+
+    A night's sources have what no record does: units that left none, places that were missing.
+    """
+    if not os.path.lexists(directory / JOURNAL):
+        if found.remarks or found.others:
+            yield f"{SOURCES} is that of a night, whose {JOURNAL} is missing"
+        return
+    lines = read_lines(directory / JOURNAL, UsageError).whole
+    ended = [line for line in map(json_object, lines) if line and line.get("kind") == "verdict"]
+    if not ended or "sources" not in ended[-1]:
+        yield f"{JOURNAL} has no verdict of the night: it was killed, or an earlier mpbench ran it"
+    elif ended[-1]["sources"] != hash_of(directory):
+        yield f"{SOURCES} is not what the night wrote, by its {JOURNAL}"
+    elif ended[-1].get("verdict") != verdict.value:
+        yield f"the verdict is {verdict.value}, and {ended[-1].get('verdict')!r:.40} in {JOURNAL}"
 
 
 def _content(found: Sources) -> dict[str, Any]:

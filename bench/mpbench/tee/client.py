@@ -5,76 +5,21 @@ The commands and their results are described at the head of firmware/userland/te
 """
 
 import contextlib
-import errno
-import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-from attrs import field, frozen
+from attrs import frozen
 
-from mpbench.board import stress
+from mpbench.board import program, stress
+from mpbench.board.program_output import Answer, answers
 from mpbench.board.protocols import Session
-from mpbench.core.errors import InfrastructureError, UsageError
+from mpbench.core.errors import InfrastructureError
 
-LINE = re.compile(r"([0-9a-f]+) ([a-z]+)((?: [a-z_]+[0-9]?=[0-9a-f]*)*)")
-ERRNOS = {**errno.errorcode, 0: "OK", 524: "ENOTSUPP"}
-"""524 is internal to the kernel. Ref: Linux include/linux/errno.h"""
-REJECTED = 2
-"""Exit code for arguments that the client does not know."""
+PROGRAM = "tee-client"
 CALL_S = 30.0
 START_S = 30.0
 ROUND = "rounds"
 """Progress word printed by `forever` after rounds 1, 2, 4, 8 ..."""
-
-
-@frozen
-class Answer:
-    """One line of the client.
-
-    client: its number (0 if there is only one); word: the command; values: its results by name;
-    data: content of memory, from `show`
-    """
-
-    client: int
-    word: str
-    values: Mapping[str, int] = field(factory=dict)
-    data: bytes = b""
-
-    def __getitem__(self, name: str) -> int:
-        if name not in self.values:
-            raise InfrastructureError(
-                f"tee-client: result of {self.word!r} has no {name}, but {', '.join(self.values)}"
-            )
-        return self.values[name]
-
-    @property
-    def errno(self) -> str:
-        """Result of Linux: "OK" or the errno's name."""
-        number = self["errno"]
-        return ERRNOS.get(number, f"errno {number}")
-
-    @property
-    def result(self) -> tuple[int, int]:
-        """Result of the TEE: return code and origin (TEEC_ORIGIN_...)."""
-        return self["ret"], self["origin"]
-
-    @property
-    def succeeded(self) -> bool:
-        """Whether both Linux and the TEE report success."""
-        return not self.values.get("errno", 0) and not self.values.get("ret", 0)
-
-
-def answers(text: str) -> tuple[Answer, ...]:
-    """Parse the client's output. InfrastructureError for unexpected lines."""
-    return tuple(_answer(line) for line in text.splitlines())
-
-
-def _answer(line: str) -> Answer:
-    if not (found := LINE.fullmatch(line)):
-        raise InfrastructureError(f"unexpected output from tee-client: {line[:200]!r}")
-    values = dict(part.split("=") for part in found[3].split())
-    data = bytes.fromhex(values.pop("bytes", ""))
-    return Answer(int(found[1], 16), found[2], {name: int(n, 16) for name, n in values.items()}, data)
 
 
 @frozen
@@ -89,10 +34,7 @@ class TeeClient:
 
         UsageError for unknown commands, InfrastructureError if the client does not end within timeout_s.
         """
-        reply = self.session.call(shlex.join([self.path, *words]), timeout_s)
-        if reply.code == REJECTED:
-            raise UsageError(f"tee-client rejected its arguments: {reply.error}")
-        return answers(reply.checked(f"tee-client ended with exit code {reply.code}").text)
+        return program.run(self.session, PROGRAM, self.path, words, timeout_s)
 
     @contextlib.contextmanager
     def running(self, *words: str, until: str, count: int) -> Iterator[tuple[Answer, ...]]:
@@ -108,7 +50,7 @@ class TeeClient:
                         f"tee-client ended before {count} clients printed {until!r}: {text[-200:]!r}"
                     )
                 text += data.decode("ascii", "replace")
-                found = answers(text[: text.rfind("\n") + 1])
+                found = answers(text[: text.rfind("\n") + 1], PROGRAM)
                 seen = {a.client for a in found if a.word == until}
             yield found
 

@@ -1,21 +1,16 @@
 # SPDX-License-Identifier: MIT
-"""Linux' handling of the resource table in memory after the TEE has loaded an image.
+"""The resource table that Linux finds in memory after the TEE has loaded an image.
 
 The TEE checks the table in the file, at a place that an unsigned section header names; Linux reads what lies
-at the address that another field of the same header gives.
-Ref: Linux 6.12 drivers/remoteproc/remoteproc_core.c, rproc_handle_resources(), rproc_handle_trace();
-     firmware/linux/mpbench_remoteproc.c, is_sound().
+at the address that another field of the same header gives. What it makes of that: linux_table.handle().
+Ref: firmware/linux/mpbench_remoteproc.c, is_sound().
 """
 
 import struct
 
 from mpbench import layout
+from mpbench.twin.linux_table import TRACE
 from mpbench.twin.values import Outcome, flatten
-
-CARVEOUT, DEVMEM, TRACE, VDEV = range(4)
-VENDOR = range(128, 513)
-TRACE_BYTES = 44
-"""Of struct fw_rsc_trace: da, len, reserved, 32 characters of name."""
 
 _U32 = struct.Struct("<I")
 
@@ -41,22 +36,6 @@ def is_sound(table: bytes) -> bool:
     return version == layout.RESOURCE_VERSION and not any(reserved) and count <= room // 4
 
 
-def errno(table: bytes) -> str | None:
-    """Answer to the resources of a sound table: OK, EINVAL, or None where more than it decides.
-
-    A vendor's resource that no driver takes is skipped, but if it is the last that a handler is asked about,
-    rproc_handle_resources() returns RSC_IGNORED, 1: the start fails, sysfs takes the 1 for a short write,
-    and the write of the rest ("tart") gets EINVAL.
-    """
-    ignored = False
-    for at in _offsets(table):
-        answer = _resource(table, at)
-        if answer not in ("OK", "ignored", "unknown"):
-            return answer
-        ignored = ignored if answer == "unknown" else answer == "ignored"
-    return "EINVAL" if ignored else "OK"
-
-
 def has_trace(table: bytes) -> bool:
     """Whether a sound table, or none, names a trace buffer, which a firmware needs to be observed."""
     return bool(table) and any(
@@ -67,19 +46,3 @@ def has_trace(table: bytes) -> bool:
 def _offsets(table: bytes) -> tuple[int, ...]:
     count = _U32.unpack_from(table, 4)[0]
     return struct.unpack_from(f"<{count}I", table, layout.RESOURCE_HEAD.size)
-
-
-def _resource(table: bytes, at: int) -> str | None:
-    if at >> 31:
-        return None  # a negative offset: read outside of the copy
-    left = len(table) - at - 4
-    if left < 0:
-        return "EINVAL"
-    kind = _U32.unpack_from(table, at)[0]
-    if kind == TRACE:
-        return "OK" if left >= TRACE_BYTES and not _U32.unpack_from(table, at + 12)[0] else "EINVAL"
-    if kind == DEVMEM:
-        return "EINVAL"  # there is no IOMMU
-    if kind in (CARVEOUT, VDEV):
-        return None
-    return "ignored" if kind in VENDOR else "unknown"

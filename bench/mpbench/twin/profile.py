@@ -16,6 +16,7 @@ from attrs import evolve, field, frozen
 from mpbench.core.errors import UsageError
 from mpbench.core.yaml_reader import YamlNode, parse_yaml, read_yaml
 from mpbench.layout import TEST_DECRYPTION_KEY
+from mpbench.twin.kernels import KERNELS
 from mpbench.twin.memory import Core, Region, read_cores, read_region
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ class Profile:
     manager: "tee" if a TEE loads the cores, "linux" if Linux does: plain ELF files, see linux_elf.py;
     board: words of the root's `compatible` in Linux' device tree, one of which a fitting board has;
     optee: release as OP-TEE prints it, without what a build adds, "" if unknown or none;
+    kernel: version of Linux, one of kernels.KERNELS; allocates: whether Linux can allocate memory for a
+    core beyond that of its device tree, see linux_values.LinuxSide; None: the board's Linux is not known;
     verify: the platform's key, None until `with_key`; windows: the regions by processor id.
     """
 
@@ -80,6 +83,8 @@ class Profile:
     manager: str = "tee"
     board: tuple[str, ...] = ()
     optee: str = ""
+    kernel: str = "6.12"
+    allocates: bool | None = None
     verify: Verifier | None = field(default=None, eq=False, repr=False)
     windows: Mapping[int, tuple[AddressWindow, ...]] = field(init=False, eq=False, repr=False)
 
@@ -196,4 +201,6 @@ _FIELDS: dict[str, Callable[[YamlNode], Any]] = {
     "manager": lambda node: node.choice("tee", "linux"),
     "board": lambda node: tuple(item.text() for item in node.items()),
     "optee": lambda node: node.text(),
+    "kernel": lambda node: node.choice(*KERNELS),
+    "allocates": lambda node: node.choice(True, False),
 }

@@ -22,6 +22,12 @@ static inline void interrupts_off(void)
 	__asm volatile("cpsid i" ::: "memory");
 }
 
+/* Accesses before it are done before those after it, as seen by other cores. */
+static inline void barrier(void)
+{
+	__asm volatile("dmb" ::: "memory");
+}
+
 static inline void wait_for_interrupt(void)
 {
 	__asm volatile("dsb\n\twfi" ::: "memory");

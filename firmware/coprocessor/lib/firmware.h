@@ -31,6 +31,13 @@ void trace_beat(void);
 void trace_log(const char *text);
 void trace_log_hex(const char *text, uint32_t value);
 
+/* A number in the trace buffer that is counted up in place, after its label. */
+struct counter {
+	uint32_t value, end; /* end: offset after its last digit */
+};
+void trace_counter(struct counter *counter, const char *label);
+void trace_count(struct counter *counter);
+
 /*
  * Parameters, mailbox words written from outside: PARAMETER_TAG | value (16 bits). A word without the tag
  * holds what was in memory at power on and is ignored.
@@ -71,9 +78,13 @@ void live_one_tick(void);
 /* Answers a shutdown request: Linux waits until the channel is free again (500 ms in its driver). */
 void shutdown_acknowledge(void);
 
-/* tick_wait() sleeps until the next tick. One tick is one heartbeat. */
+/*
+ * tick_wait() sleeps until the next tick, tick_elapsed() tells whether there was one since it was asked last. One
+ * tick is one heartbeat.
+ */
 #define TICK_HZ 50u
 void tick_start(void);
+int tick_elapsed(void);
 void tick_wait(void);
 void tick_stop(void);
 

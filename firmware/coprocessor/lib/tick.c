@@ -15,11 +15,18 @@ void tick_start(void)
 	SYST_CSR = SYST_CSR_ENABLE | SYST_CSR_TICKINT | SYST_CSR_CLKSOURCE;
 }
 
+int tick_elapsed(void)
+{
+	if (!(ICSR & ICSR_PENDSTSET))
+		return 0;
+	ICSR = ICSR_PENDSTCLR;
+	return 1;
+}
+
 void tick_wait(void)
 {
-	while (!(ICSR & ICSR_PENDSTSET))
+	while (!tick_elapsed())
 		wait_for_interrupt();
-	ICSR = ICSR_PENDSTCLR;
 }
 
 void tick_stop(void)

@@ -14,8 +14,8 @@ struct boot_record {
 static volatile char *const trace = (volatile char *)IPC_DA;
 static volatile struct boot_record *const record = (volatile struct boot_record *)(IPC_DA + BOOT_RECORD_OFFSET);
 
-static uint32_t end;      /* offset of the terminating NUL */
-static uint32_t beat_end; /* offset after the last digit of the beat */
+static uint32_t end; /* offset of the terminating NUL */
+static struct counter beat;
 
 static void put(const char *text)
 {
@@ -40,6 +40,14 @@ static void put_hex(uint32_t value)
 	put(text);
 }
 
+void trace_counter(struct counter *counter, const char *label)
+{
+	put(label);
+	put_hex(0);
+	counter->value = 0;
+	counter->end = end;
+}
+
 void trace_open(void)
 {
 	uint32_t first = record->magic != MAGIC;
@@ -54,9 +62,7 @@ void trace_open(void)
 	put(firmware_name);
 	put(" " CORE_NAME " " VERSION "\nboot ");
 	put_hex(record->boot);
-	put(" beat ");
-	put_hex(0);
-	beat_end = end;
+	trace_counter(&beat, " beat ");
 	put("\n");
 	trace[0] = 'm';
 }
@@ -65,13 +71,19 @@ void trace_open(void)
  * In place, lowest digit first, changed digits only: a reader that reads during a carry sees at worst a
  * smaller number, never one that has not been reached.
  */
+void trace_count(struct counter *counter)
+{
+	uint32_t was = counter->value, is = was + 1;
+
+	counter->value = is;
+	for (uint32_t at = counter->end; was != is; was >>= 4, is >>= 4)
+		trace[--at] = digit(is);
+}
+
 void trace_beat(void)
 {
-	uint32_t was = record->beat, is = was + 1;
-
-	record->beat = is;
-	for (uint32_t at = beat_end; was != is; was >>= 4, is >>= 4)
-		trace[--at] = digit(is);
+	trace_count(&beat);
+	record->beat = beat.value;
 }
 
 void trace_log(const char *text)

@@ -18,6 +18,8 @@
 #define IPC_DA 0x200C6000u
 
 #define IPCC_BASE 0x46250000u /* IPCC2, ST: stm32mp251.dtsi mailbox@46250000 */
+#define IPCC_RX_IRQ 13u /* IPCC2_RX_IRQn, IPCC2_TX_IRQn of stm32mp257cxx_cm0.h */
+#define IPCC_TX_IRQ 14u
 #define WATCHDOGS { 5, 0x46090000u, 0, 0 }
 
 #endif

@@ -18,9 +18,15 @@
 #define CPU_HZ 208877930u /* mck_mcu as ST's boards set it: PLL3P */
 #define PCLK1_HZ 104438965u
 
+#ifdef RPMSG
+#define IPC_DA 0x1003E000u /* the end of mcuram2: the rings are in vdev0vring0 and 1, and Linux loads the core */
+#else
 #define IPC_DA 0x10040000u
+#endif
 
 #define IPCC_BASE 0x4C001000u /* IPCC, stm32mp151.dtsi mailbox@4c001000 */
+#define IPCC_RX_IRQ 103u /* IPCC_RX1_IRQn, IPCC_TX1_IRQn of stm32mp157cxx_cm4.h */
+#define IPCC_TX_IRQ 104u
 #define RCC_MC_APB1ENSETR 0x50000A80u
 #define WATCHDOGS { 1, 0x4000A000u, RCC_MC_APB1ENSETR, 1u << 28 }
 

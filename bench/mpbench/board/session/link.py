@@ -18,9 +18,6 @@ from mpbench.board import host_keys
 from mpbench.board.session.shell_protocol import one_line
 from mpbench.core.errors import InfrastructureError
 
-# A failed connection is an exception here; without a handler, logging prints paramiko's tracebacks as well.
-logging.getLogger("paramiko").addHandler(logging.NullHandler())
-
 PING_EVERY_S = 5.0
 CHANNEL_S = 10.0
 SILENT_AFTER_S = 8.0
@@ -89,9 +86,13 @@ def _open_transport(host: str, port: int, timeout_s: float) -> paramiko.Transpor
 
 
 def _close(transport: paramiko.Transport) -> None:
-    """Also close the socket, which a transport that was never started leaves open."""
+    """Also close the socket, which a transport that was never started leaves open, and end its timer.
+
+    After a failed handshake that runs for 15 s more, and the process with it.
+    """
     transport.close()
     transport.sock.close()
+    transport.packetizer.complete_handshake()
 
 
 def greet(host: str, port: int, timeout_s: float) -> paramiko.PKey:

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: MIT
+"""What `mpbench sign --profile` knows of the core that an image is for: joins profiles and signer."""
+
+from typing import TYPE_CHECKING
+
+from mpbench.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from mpbench.image.signing_target import SigningTarget
+
+# Imports in the function: the twin takes longer to import than `--help` may take.
+# ruff: noqa: PLC0415
+
+
+def signing_target(profile: str | None, core: str | None) -> "SigningTarget":
+    """What a profile has of a core that an image is signed for. UsageError: no such one, or which?"""
+    from mpbench.commands.predict import name_or_id, profile_of
+    from mpbench.image.signing_target import LoadableMemory, SigningTarget
+
+    found = profile_of(profile)
+    if core is None and len(found.cores) > 1:
+        raise UsageError(f"profile {found.name}: which core? --core {'|'.join(c.name for c in found.cores)}")
+    one = found.cores[0] if core is None else found.core(name_or_id(core))
+    memory = [
+        LoadableMemory(r.name, r.da, r.size, r.may("linux"), r.may("core-secure") and not r.may("core"))
+        for r in one.regions
+    ]
+    return SigningTarget(memory, one.vectors, one.vectors is None, profile=found.name)
