@@ -9,6 +9,7 @@
 # make test-all  what does not fit into make test: all board cases on all virtual boards, 25 seeds of faults
 # make lock   write requirements.lock, the versions that were tested, from the current environment
 # make peer   a long campaign: the twin against OP-TEE's own TA, and which branches of both it reached
+# make peer-linux  the twin against Linux' own loader: a million starts
 # make coverage  branches of the twin that its unit tests reach
 
 PYTHON ?= python3
@@ -24,7 +25,7 @@ PACKAGES := bc binutils bison bzip2 cpio device-tree-compiler flex gcc gcc-aarch
 TEST_PACKAGES := busybox chromium dropbear-bin openssh-server poppler-utils ser2net softhsm2 trace-cmd
 TARGET ?= targets/virtual-mp25.yaml
 
-.PHONY: plugins demo test test-all check faults fuzz perf peer coverage mp15 board boards firmware setup packages lock clean
+.PHONY: plugins demo test test-all check faults fuzz perf peer peer-linux coverage mp15 board boards firmware setup packages lock clean
 
 test test-all faults perf mp15: PACKAGES += $(TEST_PACKAGES)
 
@@ -71,6 +72,11 @@ peer: export MPBENCH_OPTEE_SRC := $(if $(OPTEE_SRC),$(abspath $(OPTEE_SRC)),$(MP
 peer: setup
 	$(BIN)/pytest testcases/peer -m 'not slow'
 	$(BIN)/python -m testcases.peer.campaign --minutes $(MINUTES) --jobs $$(nproc) --coverage
+
+# The twin against the loader of Linux, from the kernel source of the virtual board or MPBENCH_LINUX_SRC.
+COMPARISONS ?= 1000000
+peer-linux: setup
+	$(BIN)/python -m testcases.peer.linux_campaign --comparisons $(COMPARISONS) --jobs $$(nproc)
 
 # All board cases on the virtual STM32MP15, of which `make test` runs a part, and the tests of a lab and a desk;
 # the board with Debian's own kernel, whose QEMU takes ten minutes of CPU to build.

@@ -133,11 +133,11 @@ def _compile(flavour: Flavour, tree: Path, folder: Path) -> None:
     objects = []
     for unit, flags in units:
         target = folder / f"{unit.stem}.o"
-        _run([flavour.compiler, "-std=gnu11", "-w", *flags, "-c", str(unit), "-o", str(target)], folder)
+        run([flavour.compiler, "-std=gnu11", "-w", *flags, "-c", str(unit), "-o", str(target)], folder)
         objects.append(str(target))
     keep = [f"--keep-global-symbol={name}" for name in HEAP_API]  # its malloc must not become the program's
-    _run([flavour.compiler.replace("gcc", "objcopy"), *keep, str(folder / "heap.o")], folder)
-    _run([flavour.compiler, *flavour.flags, *objects, "-o", str(folder / "worker.new")], folder)
+    run([flavour.compiler.replace("gcc", "objcopy"), *keep, str(folder / "heap.o")], folder)
+    run([flavour.compiler, *flavour.flags, *objects, "-o", str(folder / "worker.new")], folder)
     (folder / "worker.new").rename(folder / "worker")
 
 
@@ -165,7 +165,7 @@ def _worker_flags(flavour: Flavour) -> tuple[str, ...]:
     return tuple(f for f in flavour.flags if "coverage" not in f)
 
 
-def _run(command: list[str], folder: Path) -> None:
+def run(command: list[str], folder: Path) -> None:
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         raise CannotBuild(f"{' '.join(command[:1])}: {done.stderr.strip()[:2000]}")

@@ -82,14 +82,15 @@ def with_faults(base: Base, rng: random.Random, faults: int) -> bytes:
     """The image with that number of faults; header lengths stay below 2^31 but for one case in a thousand."""
     image = bytearray(base.image)
     for _ in range(faults):
-        _fault(image, base.targets[rng.getrandbits(8)], rng)
+        put_fault(image, base.targets[rng.getrandbits(8)], rng)
     if rng.getrandbits(10) and len(image) >= layout.HEADER.size:
         for at in (11, 15, 19):
             image[at] &= 0x7F
     return bytes(image)
 
 
-def _fault(image: bytearray, target: tuple[int, int], rng: random.Random) -> None:
+def put_fault(image: bytearray, target: tuple[int, int], rng: random.Random) -> None:
+    """Cut the image, lengthen it, or change what is at a target: position and size."""
     at, size = target
     kind = rng.getrandbits(6)
     if kind == 0:

@@ -132,7 +132,8 @@ def _answer_of_linux(
 
 def linux_lines(found: "LinuxOutcome | TableAnswer") -> list[str]:
     """Linux' part of a prediction for a person: what it prints, and what does not work although it starts."""
-    return [*(f"  kernel log: {x}" for x in found.lines), *(f"  note: {x}" for x in found.notes)]
+    lines = (*found.lines, *getattr(found, "started", ()))
+    return [*(f"  kernel log: {x}" for x in lines), *(f"  note: {x}" for x in found.notes)]
 
 
 def board_json(profile: "Profile", core: "Core") -> dict[str, Any]:
@@ -173,7 +174,11 @@ def as_json(outcome: "Outcome", profile: "Profile", core: "Core") -> dict[str, A
         "start": _start_json(outcome),
         "board": {
             **{"errno": facts.errno, "state": facts.state, "kernel_log": kernel_line(outcome)},
-            **{"depends_on": linux.why, "linux_log": list(linux.lines), "limitations": list(linux.notes)},
+            **{
+                "depends_on": linux.why,
+                "linux_log": [*linux.lines, *linux.started],
+                "limitations": list(linux.notes),
+            },
         },
     }
 

@@ -199,6 +199,7 @@ def boot(image: bytes, linux: LinuxSide) -> LinuxOutcome:
         if answer.errno != "OK":
             raise Refused(answer.errno, why=answer.why)
         installed = _loaded(run, head, answer)
+        run.lines += answer.started
     except Refused as refused:
         lines = (*run.lines, refused.line) if refused.line else tuple(run.lines)
         return LinuxOutcome(
@@ -219,7 +220,9 @@ def _loaded(run: _Boot, head: Head, answer: TableAnswer) -> tuple[int, bytes] | 
         if number is None:
             raise
         run.lines.append(refused.line)
-        raise Refused(refused.errno, f"Failed to load program segments: {number}") from refused
+        oops = linux_table.OOPS if linux_table.OOPS in answer.notes else ""
+        line = f"Failed to load program segments: {number}"
+        raise Refused(None if oops else refused.errno, line, oops) from refused
     found = run.find_table(head)
     place = found and place_of(answer.carveouts, found[0], len(found[1]), run.linux.mask)
     if not place or place[0].pa is None:

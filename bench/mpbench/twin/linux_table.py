@@ -46,6 +46,8 @@ VRINGS: Final = 2
 """RVDEV_NUM_VRINGS."""
 RPMSG: Final = 7
 """VIRTIO_ID_RPMSG."""
+LARGEST: Final = 4 << 20
+"""Bytes that Linux can allocate in one piece without CMA: pages of order 10."""
 OOPS: Final = (
     "a vdev of fewer than two vrings: when Linux frees it, rproc_free_vring() follows a null pointer; "
     "the core cannot be used until a reboot"
@@ -76,6 +78,7 @@ class _Handling:
         self.lines: list[str] = []
         self.notes: list[str] = []
         self.vdevs = 0
+        self.probed: list[int] = []
         self.notifyids: set[int] = set()
         self.frees_badly = False
         self.depends = ""  # of a vdev, which fails nothing by itself
@@ -83,7 +86,10 @@ class _Handling:
     def answer(self, errno: str | None, why: str = "") -> TableAnswer:
         """What has come of it."""
         lines, notes = tuple(self.lines), tuple(self.notes)
-        return TableAnswer(errno, why, lines, notes, bytes(self.table), tuple(self.carveouts))
+        known = tuple(one for one in self.carveouts if one.pa is not None or one.da != ANY_ADDRESS)
+        buffers = {index: self.find(f"vdev{index}buffer") for index in self.probed}
+        started = tuple(f"vdev {i} buffer already mapped" for i, one in buffers.items() if one and one.mapped)
+        return TableAnswer(errno, why, lines, notes, bytes(self.table), known, started)
 
     def word(self, at: int) -> int:
         """A number of the table. Refused(None) outside of it."""
@@ -106,7 +112,7 @@ class _Handling:
                 self.resource(kind, at, avail)
                 ignored = False
         if ignored:  # RSC_IGNORED, 1: sysfs takes it for a short write, and refuses the rest, "tart"
-            raise Refused("EINVAL", "Failed to process resources: 1")
+            raise Refused(self.after_cleanup("EINVAL"), "Failed to process resources: 1", self.why_oops())
 
     def entry(self, offset: int) -> tuple[int, int]:
         """Place of an entry after its type, and the bytes that are left there."""
@@ -205,7 +211,7 @@ class _Handling:
 
     def allocate_one(self, one: Carveout) -> None:
         """rproc_alloc_carveout: memory of Linux, at an address that nothing here knows."""
-        if self.linux.allocates is None:
+        if self.linux.allocates is None or (self.linux.allocates and one.size > LARGEST):
             raise Refused(
                 None, why=f"depends on whether Linux can allocate {one.size:#x} bytes for {one.name}"
             )
@@ -215,6 +221,7 @@ class _Handling:
             line = "Failed to allocate associated carveouts: -12"
             raise Refused(self.after_cleanup("ENOMEM"), line, self.why_oops())
         where = "" if one.da == ANY_ADDRESS else f", not at {one.da:#x}"
+        self.lines += ["Allocated carveout doesn't fit device address request"] if where else []
         self.notes.append(f"{one.name} is allocated in Linux' own memory{where}: can the core reach it?")
 
     # ------------------------------------------------------------- virtio devices
@@ -237,6 +244,7 @@ class _Handling:
             self.lines.append(self.linux.kernel.probe.format(number))
             self.notes.append(f"vdev{index} is not there: no RPMsg through it")
             return
+        self.probed.append(index)
         if count < VRINGS:
             self.frees_badly = True
             self.notes.append(OOPS)

@@ -78,7 +78,8 @@ class TableAnswer:
     lines: the kernel's warnings and errors in order, without device names
     notes: what does not work although the core starts
     table: as Linux copies it to the core; of memory that Linux allocates the address is not known
-    carveouts: all memory that Linux has mapped for the core by then
+    started: further lines once the core has started, by rproc_add_virtio_dev()
+    carveouts: the memory that Linux has for the core by then, at addresses that are known
     """
 
     errno: str | None
@@ -87,6 +88,7 @@ class TableAnswer:
     notes: tuple[str, ...] = ()
     table: bytes = b""
     carveouts: tuple[Carveout, ...] = ()
+    started: tuple[str, ...] = ()
 
 
 def linux_side(profile: Profile, core: str | int | Core) -> LinuxSide:

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: MIT
+"""Long campaign: the twin of Linux' loader against Linux' own source, in 64 and in 32 bits.
+
+    python -m testcases.peer.linux_campaign [--comparisons 1000000] [--jobs 2] [--seed N]
+
+One comparison is one start: what rproc_fw_boot() returns, every error and warning, the boot address, all
+memory with the table that Linux has written back; sometimes a stop. A disagreement is written to
+`found_linux/`, where the test suite replays it; exit code 1.
+"""
+
+import argparse
+import hashlib
+import json
+import multiprocessing
+import os
+import random
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from attrs import define, field
+
+from mpbench.twin.linux_elf import LinuxOutcome
+from testcases.peer import linux_cases
+from testcases.peer.build import ARM, ASAN, CannotBuild, Flavour
+from testcases.peer.linux_build import build, kernel, source
+from testcases.peer.linux_worker import STOP, encode_case, predict, same
+from testcases.peer.store import default_folder
+from testcases.peer.worker import BATCH_BYTES, Worker
+
+FOUND = Path(__file__).parent / "found_linux"
+FLAVOURS = (ASAN, ARM)
+BATCH = 200
+CASES_PER_BASE = 10
+
+Case = tuple[int, bytes]
+"""Flags and image."""
+
+
+@define
+class Totals:
+    """What a campaign counts: starts, those without an answer, disagreements, starts by their last line."""
+
+    comparisons: int = 0
+    undetermined: int = 0
+    disagreements: int = 0
+    reasons: Counter[str] = field(factory=Counter)
+
+    def add(self, other: "Totals") -> None:
+        """Sum."""
+        self.comparisons += other.comparisons
+        self.undetermined += other.undetermined
+        self.disagreements += other.disagreements
+        self.reasons.update(other.reasons)
+
+
+class Explorer:
+    """Batches of random cases through the workers, compared with the twin."""
+
+    def __init__(self, programs: dict[str, Path], seed: int) -> None:
+        self.rng = random.Random(seed)
+        self.kernel = kernel(source())
+        self.flavours = [f for f in FLAVOURS if f.name in programs]
+        self.workers = {f.name: Worker(programs[f.name], f.runner) for f in self.flavours}
+        self.wrong: list[dict[str, Any]] = []
+
+    def batch(self) -> Totals:
+        """One board, BATCH cases, every word size."""
+        totals, number = Totals(), self.rng.randrange(len(linux_cases.BOARDS))
+        cases: list[Case] = []
+        while len(cases) < BATCH:
+            base = linux_cases.random_base(self.rng)
+            cases += [
+                (self.rng.getrandbits(1), linux_cases.random_image(base, self.rng))
+                for _ in range(CASES_PER_BASE)
+            ]
+        frames = [encode_case(*case) for case in cases]
+        assert sum(map(len, frames)) < BATCH_BYTES
+        for flavour in self.flavours:
+            worker, board = self.workers[flavour.name], linux_cases.BOARDS[number]
+            worker.configure(board, flavour.word_bits)  # type: ignore[arg-type]
+            worker.send(frames)
+            side = board.side(self.kernel, flavour.word_bits)
+            expected = [predict(board, side, *case) for case in cases]
+            answers = worker.receive(len(cases))
+            for case, (wanted, found), answer in zip(cases, expected, answers, strict=True):
+                totals.comparisons += 1
+                totals.undetermined += wanted is None
+                totals.reasons[reason(found)] += 1
+                if wanted is not None and not same(wanted, answer, board):
+                    totals.disagreements += 1
+                    self.wrong.append(stored(flavour, number, case))
+        return totals
+
+    def close(self) -> None:
+        """End the workers."""
+        for worker in self.workers.values():
+            worker.close()
+
+
+def reason(found: LinuxOutcome) -> str:
+    """An outcome by what decided it, without its numbers."""
+    line = found.why or (found.lines[-2:] or ("",))[0] if found.errno != "OK" else "OK"
+    return " ".join(word for word in line.split() if not any(c.isdigit() for c in word))[:60]
+
+
+def stored(flavour: Flavour, board: int, case: Case) -> dict[str, Any]:
+    """A case as JSON has it."""
+    return {"flavour": flavour.name, "board": board, "flags": case[0] & STOP, "image": case[1].hex()}
+
+
+def explore(programs: dict[str, Path], seed: int, comparisons: int, queue: Any) -> None:
+    """One process of the campaign: totals and disagreements, now and then."""
+    explorer, done, told = Explorer(programs, seed), Totals(), time.monotonic()
+    left = comparisons
+    while left > 0 and os.getppid() != 1:
+        one = explorer.batch()
+        left -= one.comparisons
+        done.add(one)
+        if time.monotonic() - told > 2 or left <= 0 or explorer.wrong:
+            queue.put((done, explorer.wrong))
+            done, explorer.wrong, told = Totals(), [], time.monotonic()
+    explorer.close()
+    queue.put(None)
+
+
+def campaign(options: argparse.Namespace, programs: dict[str, Path]) -> Totals:
+    """All processes until the comparisons are done; progress on standard output."""
+    totals, shown = Totals(), time.monotonic()
+    queue: Any = multiprocessing.Queue()
+    seed = options.seed or int.from_bytes(os.urandom(6), "little")
+    share = -(-options.comparisons // options.jobs)
+    jobs = [
+        multiprocessing.Process(target=explore, args=(programs, seed + i, share, queue))
+        for i in range(options.jobs)
+    ]
+    for job in jobs:
+        job.start()
+    running = len(jobs)
+    while running:
+        got = queue.get()
+        if got is None:
+            running -= 1
+            continue
+        totals.add(got[0])
+        for wrong in got[1]:
+            print(f"DISAGREEMENT {save(wrong)}", flush=True)
+        if time.monotonic() - shown > options.every:
+            shown = time.monotonic()
+            report(totals)
+    for job in jobs:
+        job.join()
+    return totals
+
+
+def save(wrong: dict[str, Any]) -> Path:
+    """A disagreement beside the tests."""
+    FOUND.mkdir(exist_ok=True)
+    text = json.dumps(wrong)
+    path = FOUND / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def report(totals: Totals) -> None:
+    """One line of progress."""
+    counts = f"{totals.undetermined:,} undetermined  {totals.disagreements} disagreements"
+    print(f"{totals.comparisons:>12,} comparisons  {counts}  {len(totals.reasons)} reasons", flush=True)
+
+
+def programs_for(out: Path) -> dict[str, Path]:
+    """Builds of both word sizes; what cannot be built is reported."""
+    found = {}
+    for flavour in FLAVOURS:
+        try:
+            found[flavour.name] = build(flavour, out)
+        except CannotBuild as error:
+            print(f"without {flavour.name}: {error}", flush=True)
+    return found
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Command line; 0: no disagreement, 1: some, 3: nothing could be built."""
+    parser = argparse.ArgumentParser(
+        prog="python -m testcases.peer.linux_campaign", description=(__doc__ or "").split("\n")[0]
+    )
+    parser.add_argument("--comparisons", type=int, default=1_000_000, help="how many (default 1000000)")
+    parser.add_argument("--jobs", type=int, default=1, help="processes (default 1)")
+    parser.add_argument("--seed", type=int, default=0, help="for a repeatable run; default: new each time")
+    parser.add_argument("--every", type=float, default=10, help="seconds between lines of progress")
+    parser.add_argument("--build", type=Path, default=default_folder() / "build")
+    options = parser.parse_args(argv)
+    programs = programs_for(options.build)
+    if not programs:
+        return 3
+    totals = campaign(options, programs)
+    for name, count in totals.reasons.most_common():
+        print(f"  {count:>12,}  {name}")
+    report(totals)
+    return 1 if totals.disagreements else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
