@@ -56,6 +56,31 @@ def test_a_target_names_what_exists(path: Path):
     assert set(config.get_option("bench_limits_ms", {})) <= {interval.name for interval in INTERVALS}
 
 
+@pytest.mark.parametrize("path", [p for p in BOARDS if p.name.startswith("mp25")], ids=lambda p: p.stem)
+def test_an_stm32mp25_is_assumed_as_st_ships_it(path: Path):
+    """Its profile is a release of ST on a board of ST: the M33 by OP-TEE, with a boot address, no M0."""
+    config = check_environment(str(path))
+    profile = profile_of(config)
+    assert (profile.manager, profile.optee, profile.board) == (
+        "tee",
+        "4.0.0-stm32mp-r2",
+        ("st,stm32mp257f-dk",),
+    )
+    (core,) = profile.cores
+    records = config.get_option("bench_plat_tlvs")[core.name]
+    assert core.vectors is None
+    assert core.pa_of(core.vectors_of(records["BOOTADDR"]) or 0) is not None
+
+
+@pytest.mark.parametrize("path", [p for p in BOARDS if p.name.startswith("mp15")], ids=lambda p: p.stem)
+def test_sts_image_of_an_stm32mp15_is_a_profile_away(path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The file names the profile of ST's image as it comes, where Linux loads the M4."""
+    assert profile_of(check_environment(str(path))).manager == "tee"
+    assert "MPBENCH_PROFILE=st-linux-mp157f-dk2" in path.read_text()
+    monkeypatch.setenv("MPBENCH_PROFILE", "st-linux-mp157f-dk2")
+    assert profile_of(check_environment(str(path))).manager == "linux"
+
+
 @pytest.mark.parametrize("path", BOARDS, ids=lambda p: p.stem)
 def test_keys_of_a_board_come_from_the_users_directory(path: Path, monkeypatch: pytest.MonkeyPatch):
     """No lab's key is named in a file of the checkout: they are in MPBENCH_CONFIG."""
