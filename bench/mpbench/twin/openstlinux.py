@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from mpbench import layout
 from mpbench.layout import Tlv, pad8
 from mpbench.twin.elf_parser import ADDRESS_SIGN, parse_header
+from mpbench.twin.heap import KEY_INFO_HEAD
 from mpbench.twin.image import Overlong, Stop, Value, View
 from mpbench.twin.openstlinux_elf import find_table, segments
 from mpbench.twin.openstlinux_platform import StPlatform
@@ -90,10 +91,16 @@ class StLoad(UpstreamLoad):
         self.tlvs = found
 
     def value(self, kind: Tlv) -> Value:
-        """Value of the TLV that the loader finds. In 32 bits a length of 2 GiB sends its walk anywhere."""
+        """Value of the TLV that the loader finds.
+
+        In 32 bits a length of 2 GiB sends its walk anywhere, and that of PKEYINFO wraps with its head.
+        """
         if self.lost and kind not in self.tlvs:
             raise Stop("heap-outside", "a TLV's length wraps the address of the next one")
-        return super().value(kind)
+        found = super().value(kind)
+        if kind == Tlv.PKEYINFO and self.profile.word_bits == 32 and len(found) + KEY_INFO_HEAD >> 32:
+            raise Overlong(len(found)).outside()
+        return found
 
     def hash_type(self) -> None:
         """get_tlv_hash_type, which upstream does not have."""

@@ -74,8 +74,7 @@ def find_table(
     if names >= size:
         raise Stop("names-outside", f"offset {names:#x} of {size:#x}")
     for here in range(headers, headers + count * _SHDR.size, _SHDR.size):
-        view.inside(here + 16, 8)  # sh_offset and sh_size are read before anything is checked
-        if here >= at + size:
+        if here >= at + size:  # compiled code checks this before it reads sh_offset and sh_size
             raise Stop("sections-outside", f"header at {here - at:#x} of {size:#x}")
         row = view.row(_SHDR, here)
         if view.starts(name_at(at + names, row[0], word_bits), _NAME):
