@@ -320,7 +320,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--coverage",
         action="store_true",
-        help="branches of the C files and of the twin that the corpus reaches",
+        help="branches of upstream's C files and of the twin that the corpus reaches",
     )
     options = parser.parse_args(argv)
     try:
@@ -340,7 +340,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     report(totals, totals.seconds)
     for name, count in totals.reasons.most_common():
         print(f"  {count:>12,}  {name}")
-    if options.coverage:
+    if options.coverage and loader == "upstream":
         print("\n".join(whole(options.build, options.corpus)))
     return 1 if totals.disagreements else 0
 

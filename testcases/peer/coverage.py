@@ -23,7 +23,7 @@ from testcases.peer.build import GCOV, GCOV_ARM, CannotBuild, Flavour, build, so
 from testcases.peer.store import Stored, default_folder, load_corpus
 from testcases.peer.worker import Board, Memory, Worker, encode_case, predict
 
-TWIN = ("elf", "heap", "image", "loader", "machine", "platform", "values")
+TWIN = ("elf_parser", "heap", "image", "loader", "machine", "platform", "upstream", "values")
 """Modules that have a counterpart in C; the others are for the unit tests (`make coverage`)."""
 
 UNREACHABLE = {

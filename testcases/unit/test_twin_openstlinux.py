@@ -211,14 +211,16 @@ def test_a_refusal_cleans_all_memory_of_the_core():
     assert all(r.zeros for r in outcome.memory)
 
 
-def test_318_has_no_hash_type_and_no_encryption():
+def test_3_19_has_no_hash_type_and_no_encryption():
     """3.19 looks at neither HASHTYPE nor ENCTYPE, and answers GENERIC for a core that it does not have."""
     assert verdict(changed("tlv.HASHTYPE.type", 0x7777), OLD).accepted
     assert verdict(encrypted(), OLD).reason.name == "imgtype-not-elf"
     assert load(image(), OLD, 9).code == Tee.GENERIC
+    refused = verdict(ecdsa(ecc_key(1)), OLD)
+    assert (refused.reason.name, refused.calls[2].algorithm) == ("algorithm-unsupported", 0x70003041)
 
 
-def test_access_that_is_not_given_back_fails_a_load_from_40_on():
+def test_access_that_is_not_given_back_fails_a_load_since_4_0():
     """RELEASE_MEM's result is the answer then, and the core stays off; 3.19 does not look at it."""
     fault = {int(StPtaCommand.RELEASE_MEM): int(Tee.BUSY)}
     outcome = verdict(image(), evolve(R2, faults=fault))

@@ -163,6 +163,11 @@ class StPlatform(Platform):
         return cipher.update(data) + cipher.finalize()
 
     # ------------------------------------------------------------------------- signature and boot
+    def verify(self, algorithm: int, info: bytes, digest: bytes, signature: bytes) -> None:
+        """rproc_pta_verify_digest; the number of ECDSA is the release's."""
+        number = self.release.ecdsa if algorithm == layout.ALG_ECDSA_P256 else algorithm
+        super().verify(number, info, digest, signature)
+
     def _verdict(self, algorithm: int, info: bytes, digest: bytes, signature: bytes) -> tuple[str, ...]:
         """rproc_pta_verify_digest; with the key in the image also ECDSA, rproc_pta_verify_ecc_signature."""
         if self.running or not self.profile.key_in_image:

@@ -10,6 +10,8 @@ from types import MappingProxyType
 
 from attrs import define, frozen
 
+from mpbench import layout
+
 
 @frozen
 class Release:
@@ -19,7 +21,8 @@ class Release:
     clean_forgets_boot: CLEAN forgets boot address and secure boot as STOP does;
     by_range: device addresses are translated by the bus' dma-ranges, then looked up in the regions;
     release_checked: a failure of RELEASE_MEM fails the load; boot_line: a boot address that is set already is
-    reported on the secure console.
+    reported on the secure console; decrypts: CFG_REMOTEPROC_ENC_TESTKEY or a key in the fuses;
+    ecdsa: TEE_ALG_ECDSA_P256 in its tee_api_defines.h.
     """
 
     hash_type: bool = True
@@ -29,11 +32,12 @@ class Release:
     release_checked: bool = True
     decrypts: bool = False
     boot_line: bool = False
+    ecdsa: int = layout.ALG_ECDSA_P256
 
 
 RELEASES: Mapping[str, Release] = MappingProxyType(
     {
-        "st-3.19": Release(hash_type=False, encryption=False, release_checked=False),
+        "st-3.19": Release(hash_type=False, encryption=False, release_checked=False, ecdsa=0x70003041),
         "st-4.0-r1": Release(),
         "st-4.0-r2": Release(clean_forgets_boot=True, by_range=True, decrypts=True, boot_line=True),
     }
