@@ -38,11 +38,15 @@ FAULTS = (
     Fault("announced-twice", "channel rpmsg-raw:ffffffff:401 already exist", True),
     Fault("withdrawn-unknown", "rpmsg_destroy_channel failed: -22", True),
     Fault("table-overwritten", "", True),
+    Fault("descriptors-overwritten", "", True),
+    Fault("descriptor-chained", "", None),
 )
 """In the order of firmware/coprocessor/rpmsg/rpmsg-rogue.c.
 
 A wrong id breaks the virtqueue until the core is stopped: virtio marks it, and Linux uses it no more. An
-index that jumps makes Linux take buffers again, with what is in them.
+index that jumps makes Linux take buffers again, with what is in them. A descriptor's flag "next" is read from
+the ring, which frees a buffer that is still in use; with the flag in all of them Linux would search for ever,
+so that is no case here.
 """
 
 

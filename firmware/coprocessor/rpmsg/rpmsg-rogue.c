@@ -5,6 +5,7 @@
  *
  * Ref: Linux drivers/rpmsg/virtio_rpmsg_bus.c, rpmsg_ns.c, drivers/virtio/virtio_ring.c: what each one meets there
  */
+#include "core.h"
 #include "firmware.h"
 #include "ipcc.h"
 #include "rpmsg.h"
@@ -15,6 +16,8 @@ const char firmware_name[] = "rpmsg-rogue";
 #define NOBODY 0x7777u
 #define OUT_OF_RANGE 999u
 #define STORM 20000u
+#define WILD 0xfffffff0u
+#define POLLS 10000000u
 
 enum { TO_LINUX, FROM_LINUX };
 
@@ -97,6 +100,40 @@ static void kicks(void)
 	}
 }
 
+/* Linux has its own copies of these; they are put back where it has not written new ones. */
+static void descriptors_overwritten(void)
+{
+	static uint32_t address[RING_SIZE], length[RING_SIZE];
+	struct virtqueue *queue = &queues[TO_LINUX];
+	uint16_t before = queue->avail->index;
+
+	send_lengths(asker, 16, 32);
+	for (uint32_t n = 0; n < RING_SIZE; n++) {
+		address[n] = queue->descriptors[n].address;
+		length[n] = queue->descriptors[n].length;
+		queue->descriptors[n].address = queue->descriptors[n].length = WILD;
+		queue->descriptors[n].next = (uint16_t)WILD;
+	}
+	ipcc_kick_now(TO_LINUX);
+	for (uint32_t polls = 0; queue->avail->index == before && polls < POLLS; polls++)
+		barrier();
+	for (uint32_t n = 0; n < RING_SIZE; n++)
+		if (queue->descriptors[n].address == WILD) {
+			queue->descriptors[n].address = address[n];
+			queue->descriptors[n].length = length[n];
+		}
+}
+
+/* Of one: Linux takes the one that it numbers next for a part of the same buffer. */
+static void descriptor_chained(void)
+{
+	int next = virtqueue_next(&queues[TO_LINUX]);
+
+	if (next >= 0)
+		queues[TO_LINUX].descriptors[next].flags |= DESCRIPTOR_NEXT;
+	send_lengths(asker, 16, 32);
+}
+
 static void announce(const char *name, uint32_t address, uint32_t gone, uint32_t length)
 {
 	struct announcement message;
@@ -143,7 +180,7 @@ static void (*const faults[])(void) = {
 	length_in_header, length_in_ring, length_too_short, to_nobody,
 	id_out_of_range, index_jumps, sent_id_out_of_range, kicks,
 	announced_short, announced_without_end, announced_twice, withdrawn_unknown,
-	table_overwritten,
+	table_overwritten, descriptors_overwritten, descriptor_chained,
 };
 
 void request(const struct request *ask)

@@ -14,6 +14,8 @@ struct descriptor {
 	uint16_t flags, next;
 };
 
+#define DESCRIPTOR_NEXT 1u
+
 struct avail_ring {
 	uint16_t flags, index, id[];
 };
