@@ -15,6 +15,7 @@ from mpbench.board.resource_snapshot import resource_counters
 from mpbench.core import evidence
 from mpbench.core.evidence import text_of
 from mpbench.deployment.leaks import persistent_leaks, snapshot, steady
+from mpbench.harness.configuration import without_watchdog
 from mpbench.twin import linux_elf
 from testcases.requirements import LIFECYCLE
 
@@ -117,6 +118,8 @@ def test_watchdog_expiry_is_recovered(bench, core, firmware, soak):
 
     `--bench-soak 25x` for 25 crashes; three by default.
     """
+    if not firmware.watchdogs.get(core):
+        pytest.skip(without_watchdog(core))
     kmsg, image = bench.board.kmsg, firmware("starve", core)
     bench.deploy(core, image).check("errno", "state")  # a first time: shells are opened, caches fill
     bench.stop(core)

@@ -1,24 +1,17 @@
 # SPDX-License-Identifier: MIT
 """RPMsg without a board: what is parsed and predicted, the firmware's ELF files, the client itself."""
 
-import io
 import re
-import shutil
-import struct
-import subprocess
 
 import pytest
-from elftools.elf.elffile import ELFFile
 
 from mpbench.board.program_output import answers
-from mpbench.board.session.shell_protocol import Reply
-from mpbench.core.errors import InfrastructureError, UsageError
+from mpbench.core.errors import InfrastructureError
 from mpbench.core.evidence import STATE, TRACE_FIRST, Artefact, Evidence
 from mpbench.core.facts import Verdict
 from mpbench.core.shared_files import FIRMWARE
-from mpbench.harness.firmware import make
 from mpbench.rpmsg import measure, parse, predict
-from mpbench.rpmsg.client import PROGRAM, RpmsgClient, RunningClient
+from mpbench.rpmsg.client import PROGRAM
 from mpbench.rpmsg.facts import (
     DEVICES,
     ERRNO,
@@ -31,7 +24,6 @@ from mpbench.rpmsg.facts import (
     TrafficFacts,
 )
 from mpbench.rpmsg.predict_faults import FAULTS
-from testcases.stand_in import StandIn
 
 # Of the virtual STM32MP157C-DK2.
 LISTING = """rpmsg-raw 0x401 rpmsg_chrdev rpmsg0
@@ -175,129 +167,3 @@ def test_figures():
 def test_a_request_is_four_words():
     """A request is sent with the lowest byte first."""
     assert predict.Request(predict.PAUSE, 0x1234, 2).hex == "01000000341200000200000000000000"
-
-
-# --- the client ---------------------------------------------------------------------------------------------
-
-
-class Session(StandIn):
-    """A session whose commands give one reply."""
-
-    def __init__(self, reply):
-        super().__init__()
-        self.reply = reply
-
-    def call(self, command, timeout_s):
-        assert timeout_s > 0
-        assert command == "/tmp/c open,/dev/rpmsg0"
-        return self.reply
-
-
-def test_answers_and_refusals_of_the_client():
-    """Lines become answers; a word that it does not know is the caller's mistake, a crash is not."""
-    found = RpmsgClient(Session(Reply(0, b"0 open errno=2 id=0\n", b"")), "/tmp/c").run("open,/dev/rpmsg0")
-    assert [a.errno for a in found] == ["ENOENT"]
-    with pytest.raises(UsageError, match=r"rpmsg-client rejected its arguments: .*no number"):
-        RpmsgClient(Session(Reply(2, b"", b"rpmsg-client: no number\n")), "/tmp/c").run("open,/dev/rpmsg0")
-    with pytest.raises(InfrastructureError, match="rpmsg-client ended with exit code 139"):
-        RpmsgClient(Session(Reply(139, b"", b"")), "/tmp/c").run("open,/dev/rpmsg0")
-
-
-class Process:
-    """A process that prints these pieces, then ends."""
-
-    def __init__(self, *pieces):
-        self.pieces = list(pieces)
-
-    pid = 1
-
-    def read(self, timeout_s):  # noqa: ARG002 - the protocol's
-        return self.pieces.pop(0) if self.pieces else b""
-
-    def finish(self, timeout_s):  # noqa: ARG002 - the protocol's
-        return Reply(0, b"".join(self.pieces), b"")
-
-    def close(self):
-        raise AssertionError("nobody closes it")
-
-
-def test_a_client_that_runs_on():
-    """Its answers are read up to a word, then to its end, however they are split."""
-    running = RunningClient(Process(b"0 open err", b"no=0 id=0\n0 sl", b"eep\n"))
-    assert [a.word for a in running.await_word("open")] == ["open"]
-    assert [a.word for a in running.finish()] == ["open", "sleep"]
-    with pytest.raises(InfrastructureError, match="ended before it printed 'watch': '0 open errno=0 id=0"):
-        RunningClient(Process(b"0 open errno=0 id=0\n")).await_word("watch")
-
-
-EMULATORS = {"aarch64": "qemu-aarch64", "armv7l": "qemu-arm"}
-
-
-@pytest.fixture(scope="module")
-def programs():
-    """Emulator and program for every machine of a board."""
-    built = make(goal="userland")
-    return {
-        machine: [shutil.which(emulator) or emulator, str(built / machine / "rpmsg-client")]
-        for machine, emulator in EMULATORS.items()
-    }
-
-
-@pytest.mark.parametrize("machine", EMULATORS)
-def test_the_client_against_files_of_this_host(programs, machine):
-    """What a file takes and gives is counted; what is not there has Linux' errno."""
-    words = (
-        "open,/dev/null open,/dev/zero open,/dev/none send,0,0a0b source,0,5,16,10 sink,1,3,10 receive,1,10"
-    )
-    done = subprocess.run([*programs[machine], *words.split()], capture_output=True, text=True, check=True)
-    null, zero, none, send, source, sink, receive = answers(done.stdout, PROGRAM)
-    assert [a.errno for a in (null, zero, none, send)] == ["OK", "OK", "ENOENT", "OK"]
-    assert source["sent"] == 5
-    assert (sink["received"], sink["wrong"]) == (3, 3)
-    assert receive.data == bytes(512)
-
-
-@pytest.mark.parametrize("machine", EMULATORS)
-@pytest.mark.parametrize(
-    ("words", "why"),
-    [
-        ("dance", "dance"),
-        ("open", "a path is missing"),
-        ("open,/dev/null " * 33, "too many files"),
-        ("close,0", "a number of a file that is not open"),
-        ("pump,1,16,0", "a number of a file that is not open"),
-        ("open,/dev/null echo,0,0,1,1", "a length has to be 1 to 512"),
-        ("open,/dev/null echo,0,1,513,1", "a length has to be 1 to 512"),
-        ("open,/dev/null send,0", "a message has to be 1 to 512 bytes in hexadecimal"),
-        ("open,/dev/null send,0,0", "a message has to be 1 to 512 bytes in hexadecimal"),
-        ("open,/dev/null send,0,0g", "no hexadecimal digits"),
-        (f"open,/dev/null create,0,{'n' * 32},1,2", "a name has to be at most 31 characters"),
-        ("sleep,x", "no number"),
-    ],
-)
-def test_words_that_it_does_not_know(programs, machine, words, why):
-    """Unknown words are refused with a message and exit code 2."""
-    done = subprocess.run([*programs[machine], *words.split()], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (2, f"rpmsg-client: {why}\n")
-
-
-# --- the firmware -------------------------------------------------------------------------------------------
-
-ANY = 0xFFFFFFFF
-IPC_DA = {"m4": 0x1003E000, "m33": 0x81200000, "m0": 0x200C6000}
-IPC_SIZE = 0x1200
-
-
-@pytest.mark.parametrize("core", IPC_DA)
-@pytest.mark.parametrize("name", predict.ANNOUNCED)
-def test_resource_table(core, name):
-    """A virtio device for RPMsg whose two rings lie where Linux wants, and a trace buffer in no segment."""
-    elf = ELFFile(io.BytesIO((make() / core / f"{name}.elf").read_bytes()))
-    table = elf.get_section_by_name(".resource_table").data()
-    rings = struct.pack("<10I", ANY, 16, predict.BUFFERS, 0, 0, ANY, 16, predict.BUFFERS, 1, 0)
-    vdev = struct.pack("<6I4B", 3, 7, 0, 1, 0, 0, 0, 2, 0, 0) + rings
-    trace = struct.pack("<4I32s", 2, IPC_DA[core], 0x1000, 0, b"trace")
-    assert table == struct.pack("<6I", 1, 2, 0, 0, 24, 24 + len(vdev)) + vdev + trace
-    for segment in elf.iter_segments("PT_LOAD"):
-        start = segment["p_paddr"]
-        assert start + segment["p_memsz"] <= IPC_DA[core] or start >= IPC_DA[core] + IPC_SIZE

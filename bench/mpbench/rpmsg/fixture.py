@@ -3,7 +3,7 @@
 
 import contextlib
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import pytest
@@ -27,6 +27,8 @@ from mpbench.twin.profile import Profile
 
 PATH = "/tmp/mpbench-rpmsg-client"
 FILE = "mpbench-rpmsg.elf"
+NEEDED = "rpmsg_ns", "rpmsg_ctrl", "rpmsg_chrdev"
+"""Drivers without which nothing can be tested; without rpmsg_tty only what needs a tty is left out."""
 SNAPSHOTS = 5
 PROBE = "source,0,40,16,500", "sink,0,40,1000"
 """Messages through an echoing endpoint: more than there are buffers."""
@@ -40,12 +42,10 @@ def rpmsg(bench: DeployBench, firmware: FirmwareFiles, profile: Profile, env: An
 
     Skips the test where a TEE loads the cores, and where the kernel lacks RPMsg over virtio.
     """
-    if profile.manager != "linux":
-        pytest.skip("a TEE loads this board's cores: the firmware with RPMsg is a plain ELF file for Linux")
     session = bench.board.session
-    drivers = collect.drivers(session)
-    if missing := [name for name in ("rpmsg_ns", "rpmsg_ctrl", "rpmsg_chrdev") if name not in drivers]:
-        pytest.skip(f"this kernel has no {', '.join(missing)} (CONFIG_RPMSG_VIRTIO, _CTRL, _CHAR)")
+    drivers = collect.drivers(session) if profile.manager == "linux" else ()
+    if why := not_here(profile.manager, drivers):
+        pytest.skip(why)
     if not (program := board_program("rpmsg-client", session.execute("uname -m").text.strip())):
         pytest.skip("no rpmsg-client for this machine: see firmware/Makefile, MACHINES")
     session.put_bytes(program, PATH)
@@ -54,6 +54,17 @@ def rpmsg(bench: DeployBench, firmware: FirmwareFiles, profile: Profile, env: An
     found = Rpmsg(bench, firmware, drivers, RpmsgClient(session, PATH), limits_ms)
     yield found
     found.restore()
+
+
+def not_here(manager: str, drivers: Collection[str]) -> str:
+    """Why RPMsg cannot be tested on a board, "" if it can.
+
+    manager: who loads its cores; drivers: of its kernel's RPMsg bus
+    """
+    if manager != "linux":
+        return "a TEE loads this board's cores: the firmware with RPMsg is a plain ELF file for Linux"
+    missing = [name for name in NEEDED if name not in drivers]
+    return f"this kernel has no {', '.join(missing)} (CONFIG_RPMSG_NS, _CTRL, _CHAR)" if missing else ""
 
 
 @define
@@ -166,8 +177,10 @@ class Rpmsg:
         return parse.channels(collect.devices(self.board, core))
 
     def device(self, core: str, address: int) -> str:
-        """Path of the device of a channel. InfrastructureError without one."""
+        """Path of a channel's device. InfrastructureError without one; skips the test without a driver."""
         for channel in self.channels(core):
+            if channel.address == address and not channel.driver:
+                pytest.skip(f"this kernel has no driver for {channel.name}")
             if channel.address == address and channel.device:
                 return f"/dev/{channel.device}"
         raise InfrastructureError(f"{core}: no device for the channel of address {address:#x}")
@@ -228,11 +241,12 @@ class Rpmsg:
         return steady([snapshot(resource_counters(self.client.session), {}) for _ in range(SNAPSHOTS)])
 
     def restore(self) -> None:
-        """Leave the board as before the test."""
+        """Leave the board as before the test, if it can be reached."""
         if not self.bench.reachable:
             return
         for core in sorted(self._recovery_disabled):
             self.enable_recovery(core)
+        self.client.session.execute(f"rm -f {self.client.path}")
 
 
 def asked(file: int, request: Request, timeout_ms: int = 20_000) -> tuple[str, str]:
