@@ -14,6 +14,7 @@ TOKENS = (
         b"65536",
         b"4294967296",
         b"9" * 40,
+        b"9" * 4000,
         b"9" * 5000,
         b"1e999",
         b"NaN",
@@ -22,6 +23,7 @@ TOKENS = (
         b"1_0",
     ),
     *(b"2026-13-45", b"2026-11-28T99:99:99Z", b"0001-01-01", b"../../x", b"/dev/zero", b"$HOME", b"~root"),
+    *(b'"verdict": "PASS", ', b'"v": 5, ', b"a: &a [1,1,1]\nb: &b [*a,*a,*a]\nc: [*b,*b,*b]\n", b"a\\0b"),
     *(b"xn--", b"\xc3\xa9.example", b"[::1]", b"%s%n", b"<script>", b"=1+1", b"TEE err: ", b"\x80" * 9),
 )
 MOST_BYTES = 1 << 20

@@ -27,7 +27,8 @@ from mpbench.harness.environment import check_environment, has_profile, profile_
 from mpbench.harness.soak import SoakJournal
 from mpbench.lab.history import History
 from mpbench.lab.journal import NightJournal
-from mpbench.report import signoff
+from mpbench.report import publish, signoff
+from mpbench.report.sources import SOURCES
 from mpbench.report.trend import Point
 from mpbench.twin.profile import PROFILES
 from testcases.unit.image_rig import ec_key, firmware, image, key, write_key, write_public
@@ -233,10 +234,13 @@ def kinds() -> Mapping[str, Kind]:
 def of_runs() -> list[Kind]:
     """Records, journals, sign-offs, a lab's history."""
     made = records()
+    publish.write([Path("made")], Path("merged"), remarks=["place a was busy"])
+    sources = Path("merged") / SOURCES
     verify = [cli("verify run --trust ann.pub")]
     return [
         Kind("record", made, f"run/{LOG}", [cli("record run")], 14),
         Kind("page", made, f"run/{LOG}", [cli("report run -o out"), cli("explain run")], 3),
+        Kind("sources", [sources.read_bytes()], str(sources), [cli("report merged")], 3),
         Kind("journal", [JOURNAL], NIGHT, [opened(night)], 6),
         Kind("soak", [b'{"key": "k"}\n{"n": 1, "took_s": 2.0}\n'], "soak.jsonl", [opened(soak)], 5),
         Kind("corpus", [3 * FLIPS], "flips.jsonl", [opened(lambda: Corpus.open(Path("flips.jsonl")))], 5),

@@ -7,7 +7,6 @@ import pytest
 
 from mpbench.core.secrets import (
     forget,
-    hidden_on_terminal,
     is_secret_name,
     learn,
     learn_arguments,
@@ -16,6 +15,7 @@ from mpbench.core.secrets import (
     redact_bytes,
     secret_values,
 )
+from mpbench.core.terminal import safe_output
 
 CANARY = "c4n4ry-s3cret"
 
@@ -161,7 +161,7 @@ def test_a_token_as_user_of_a_url():
 def test_streams_hide_secrets(capsys):
     """Standard output and error, lines and whole writes; the stream's other attributes are its own."""
     learn({"TOKEN": CANARY})
-    with hidden_on_terminal():
+    with safe_output():
         print(f"out {CANARY}")
         sys.stderr.writelines([f"err {CANARY}\n", "more\n"])
         assert sys.stdout.encoding

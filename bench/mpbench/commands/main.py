@@ -15,7 +15,8 @@ from typing import Any, NoReturn
 from mpbench.core import rooms
 from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.sanitize import one_line
-from mpbench.core.secrets import hidden_on_terminal, learn, learn_arguments
+from mpbench.core.secrets import learn, learn_arguments
+from mpbench.core.terminal import discard, safe_output
 
 USAGE = 2
 INFRASTRUCTURE = 3
@@ -48,24 +49,27 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     learn(os.environ)
     learn_arguments(sys.argv[1:] if argv is None else argv)
-    with hidden_on_terminal():
-        return _main(argv)
+    with safe_output():
+        try:
+            return _main(argv)
+        except InfrastructureError:  # standard error cannot be written either
+            return INFRASTRUCTURE
 
 
 def _main(argv: Sequence[str] | None) -> int:
     top = parser()
     if "_ARGCOMPLETE" in os.environ:  # a shell completes a command line
         _complete(top)
-    args, more = top.parse_known_args(argv)
-    if more and not hasattr(args, "more"):
-        top.error(f"unrecognized arguments: {' '.join(more)}")
-    args.more = more
     try:
+        args, more = top.parse_known_args(argv)
+        if more and not hasattr(args, "more"):
+            top.error(f"unrecognized arguments: {' '.join(more)}")
+        args.more = more
         code = int(args.run(args))
         sys.stdout.flush()
         return code
     except BrokenPipeError:  # the reader has closed the pipe, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard(sys.stdout)
         return PIPE_CLOSED
     except UsageError as e:
         print(f"mpbench: error: {one_line(str(e))}", file=sys.stderr)

@@ -15,8 +15,16 @@ VARIABLE = "MPBENCH_CONFIG"
 
 def config_dir() -> Path:
     """$MPBENCH_CONFIG, else mpbench in the user's configuration directory."""
-    home = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-    return Path(os.environ.get(VARIABLE) or Path(home) / "mpbench")
+    base = os.environ.get("XDG_CONFIG_HOME") or _home() / ".config"
+    return Path(os.environ.get(VARIABLE) or Path(base) / "mpbench")
+
+
+def _home() -> Path:
+    """The user's; one that nothing can be in, as Debian's `nobody` has, for a user id without a name."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path("/nonexistent")
 
 
 def known_hosts() -> Path:
@@ -26,8 +34,8 @@ def known_hosts() -> Path:
 
 def cache_dir() -> Path:
     """Downloads and built parts; may be deleted at any time, costs a rebuild."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(os.environ.get("MPBENCH_CACHE") or Path(home) / "mpbench")
+    base = os.environ.get("XDG_CACHE_HOME") or _home() / ".cache"
+    return Path(os.environ.get("MPBENCH_CACHE") or Path(base) / "mpbench")
 
 
 def runtime_dir() -> Path:

@@ -7,14 +7,12 @@ Redacting does so for a stream.
 """
 
 import base64
-import contextlib
 import json
 import re
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from itertools import zip_longest
-from typing import Any, TextIO, cast
+from typing import Any, TextIO
 from urllib.parse import quote, unquote
 
 HIDDEN = "***"
@@ -148,17 +146,6 @@ class Redacting:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
-
-
-@contextlib.contextmanager
-def hidden_on_terminal() -> Iterator[None]:
-    """Standard output and error hide what has been learnt, during the block."""
-    before = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = (cast(TextIO, Redacting(stream)) for stream in before)
-    try:
-        yield
-    finally:
-        sys.stdout, sys.stderr = before
 
 
 def redact_all(value: Any, secrets: frozenset[str] = frozenset()) -> Any:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mpbench.core.errors import UsageError
+from mpbench.core.sanitize import one_line
 from mpbench.layout import SignType, Tlv
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ def _sign(args: argparse.Namespace, target_of: TargetOf) -> int:
     _warn(advice.warnings(elfs, names, key.public_key(), target, what["plat_tlvs"]), strict=args.strict)
     write_output(output, made, inputs)
     place = sys.stderr if stream_of(output) == 1 else sys.stdout
-    print(f"{output}: {len(made)} bytes", file=place)
+    print(one_line(f"{output}: {len(made)} bytes"), file=place)
     return 0
 
 
@@ -183,7 +184,7 @@ def _warn(lines: Sequence[str], *, strict: bool) -> None:
     if strict and lines:
         raise UsageError(f"{lines[0]} (--strict: {len(lines)} in all, nothing was written)")
     for line in lines:
-        print(f"mpbench: warning: {line}", file=sys.stderr)
+        print(one_line(f"mpbench: warning: {line}"), file=sys.stderr)
 
 
 def plat_tlvs(given: list[str]) -> dict[int, bytes]:
@@ -232,7 +233,7 @@ def _inspect(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps([{"path": p, "against": a, "image": b} for p, a, b in found], indent=2))
     else:
-        print(f"{args.against} -> {args.image}: {len(found)} values differ")
+        print(one_line(f"{args.against} -> {args.image}: {len(found)} values differ"))
         print("\n".join(as_text(*row) for row in found))
     return 0
 

@@ -12,6 +12,7 @@ from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
 from mpbench.core.errors import UsageError
+from mpbench.core.sanitize import one_line
 from mpbench.image.bounds import refuse_overlaps
 from mpbench.image.resource_table import as_text as entry_text
 from mpbench.image.resource_table import entries
@@ -62,7 +63,7 @@ def _table(da: int, content: bytes) -> Report:
 
 def as_text(report: Report) -> str:
     """The report for a person."""
-    lines = [f"{report['file']}: {report['size']} bytes, sha256 {report['sha256']}"]
+    lines = [one_line(f"{report['file']}: {report['size']} bytes, sha256 {report['sha256']}")]
     what = f"{report['kind']}, {report['class']} bits, {report['machine']}, entry {report['entry']:#x}"
     lines += [what, ""]
     lines += [_segment_text(s) for s in report["segments"]]

@@ -11,6 +11,7 @@ from attrs import frozen
 
 from mpbench import layout
 from mpbench.core.errors import UsageError
+from mpbench.core.sanitize import one_line
 from mpbench.image.bounds import MAX_ENTRIES, refuse_overlaps
 from mpbench.image.default_key import default_key
 from mpbench.image.elf_report import place_text
@@ -262,7 +263,7 @@ def _claims_of(image: bytes, known: dict[str, ImageField], name: str) -> list[tu
 
 def as_text(report: Report) -> str:
     """The report for a person."""
-    lines = [f"{report['file']}: {report['size']} bytes, sha256 {report['sha256']}", ""]
+    lines = [one_line(f"{report['file']}: {report['size']} bytes, sha256 {report['sha256']}"), ""]
     lines += [f"  {field:<10} {value:#010x}" for field, value in report["header"].items()]
     made = report["signature"]
     keys = [f"{m['key']} ({m['fingerprint'][:16]})" for m in made["made_by"]] or ["none of the given keys"]

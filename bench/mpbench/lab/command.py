@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mpbench.core import colour
 from mpbench.core.errors import UsageError
+from mpbench.core.sanitize import one_line
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -37,11 +38,11 @@ def _nightly(args: argparse.Namespace) -> int:
     for job in found.jobs:
         targets.check(job, found.coordinator)
     if args.check:
-        print(f"{args.plan}: {len(found.jobs)} jobs, reports in {found.reports}")
+        print(one_line(f"{args.plan}: {len(found.jobs)} jobs, reports in {found.reports}"))
         return 0
     return night.run(found, _log)
 
 
 def _log(line: str) -> None:
-    line = re.sub("(?<=^verdict )[A-Z-]+", lambda word: colour.verdict(word[0]), line)
+    line = re.sub("(?<=^verdict )[A-Z-]+", lambda word: colour.verdict(word[0]), one_line(line))
     print(f"{datetime.datetime.now():%H:%M:%S} {line}", flush=True)

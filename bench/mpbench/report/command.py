@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from mpbench.core.errors import UsageError
+from mpbench.core.sanitize import one_line
 
 if TYPE_CHECKING:
     from mpbench.core.record import Run
@@ -40,10 +41,10 @@ def _report(args: argparse.Namespace) -> int:
 
     output = args.output or args.runs[0]
     if args.output is None and not (output / LOG).exists() and (output / SOURCES).exists():
-        print(publish.write_again(output))
+        print(one_line(str(publish.write_again(output))))
         return 0
     publish.check_output(args.runs, output)
-    print(publish.write(args.runs, output))
+    print(one_line(str(publish.write(args.runs, output))))
     return 0
 
 
@@ -64,11 +65,10 @@ def _record(args: argparse.Namespace) -> int:
 def _check(run: "Run") -> bool:
     """Print what a record holds and what is wrong with it; whether nothing is."""
     from mpbench.core.record import EVIDENCE
-    from mpbench.core.sanitize import visible
 
     files = dict.fromkeys(ref.file for ref in run.refs())
     wrong = [f"{EVIDENCE}/{file} is missing or was changed" for file in files if run.evidence(file) is None]
-    print(f"{run.directory}: {len(run.lines)} lines, {len(files)} files of evidence")
+    print(one_line(f"{run.directory}: {len(run.lines)} lines, {len(files)} files of evidence"))
     for text in (*run.notes, *wrong):
-        print(f"  {visible(text)}")
+        print(f"  {one_line(text)}")
     return not run.notes and not wrong

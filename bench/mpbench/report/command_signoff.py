@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from mpbench.core import colour, directories
 from mpbench.core.errors import UsageError
+from mpbench.core.sanitize import one_line
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 NO_ROLES = (
@@ -92,24 +93,24 @@ def _key() -> Path:
 def _waive(args: argparse.Namespace) -> int:
     from mpbench.report import amend
 
-    print(amend.waive(args.run_directory, args.test, args.by, args.reason))
+    print(one_line(str(amend.waive(args.run_directory, args.test, args.by, args.reason))))
     return 0
 
 
 def _note(args: argparse.Namespace) -> int:
     from mpbench.report import amend
 
-    print(amend.note(args.run_directory, args.notes, args.by))
+    print(one_line(str(amend.note(args.run_directory, args.notes, args.by))))
     return 0
 
 
 def _signoff(args: argparse.Namespace) -> int:
     from mpbench.core.files import check_output
-    from mpbench.core.sanitize import one_line
     from mpbench.report import signoff
 
     if args.new_key:
-        print(f"key {signoff.new_key(args.new_key)}; give {args.new_key.with_suffix('.pub')} to who verifies")
+        made, public = signoff.new_key(args.new_key), args.new_key.with_suffix(".pub")
+        print(one_line(f"key {made}; give {public} to who verifies"))
         return 0
     if args.report is None:
         raise UsageError("which report? Give its directory, or --new-key FILE")
@@ -124,7 +125,6 @@ def _signoff(args: argparse.Namespace) -> int:
 
 
 def _verify(args: argparse.Namespace) -> int:
-    from mpbench.core.sanitize import one_line
     from mpbench.report import signoff
 
     for path in args.trust:
