@@ -313,6 +313,20 @@ def line_of(line: RecordLine, **changed: object) -> bytes:
             "`entries` is missing; it is: name → text",
         ),
         (
+            line_of(TestEnd(Verdict.PASS, "", -5, test="t")),
+            "`duration_ns` is -5; right would be 0 or more: ",
+        ),
+        (
+            json.dumps(good_line() | {"mono_ns": -1, "samples": "of no kind"}).encode(),
+            "`mono_ns` is -1; right would be 0 or more: monotonic clock of the host",
+        ),
+        (
+            json.dumps(good_line() | {"utc": "2026-13-45T00:00:00+00:00"}).encode(),
+            "`utc` is '2026-13-45T00:00:00\\+00:00'; right would be: wall clock, ISO 8601",
+        ),
+        (json.dumps(good_line() | {"utc": "2026-11-28T10:00:00"}).encode(), "`utc` is '2026-11-28T10:00:00'"),
+        (json.dumps(good_line()).replace('"n":', '"n": 3, "n":').encode(), "key 'n' is given twice"),
+        (
             line_of(TestEnd(Verdict.PASS, "", 1, test="t"), verdict="GOOD"),
             "`verdict` is 'GOOD'; right would be one of PASS, FAIL, MARGINAL, ERROR, ",
         ),

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Lines of a record as JSON and back: strict in types, older versions raised to the present one. Pure."""
 
+import datetime
 import re
 from collections.abc import Callable, Mapping
 from enum import Enum
@@ -55,6 +56,10 @@ FIELDS: Mapping[type[RecordLine], Mapping[str, str]] = {
 """What a line of each kind has to have, with a sentence each."""
 
 
+NOT_NEGATIVE = frozenset({"n", "mono_ns", "duration_ns", "samples", "cases", "settled", "others_failed"})
+"""Numbers that are counts or times; `samples` of a line may be a list."""
+
+
 class Mismatch(Exception):
     """A value that is not of its field's type: the value, and what would be right."""
 
@@ -85,9 +90,23 @@ def decode(text: bytes) -> RecordLine:
         raise ValueError(f"`{name}` is missing; it is: {FIELDS[kind][name]}")
     raw["head"] = raw  # the head's fields are among the line's own
     try:
-        return _FAST.structure(raw, kind)
+        line = _FAST.structure(raw, kind)
     except Exception as e:
         raise ValueError(_complaint(raw, kind)) from e
+    for name in NOT_NEGATIVE & FIELDS[kind].keys():
+        if type(raw[name]) is int and raw[name] < 0:
+            raise ValueError(f"`{name}` is {raw[name]}; right would be 0 or more: {FIELDS[kind][name]}")
+    if raw["utc"] and not _is_time(raw["utc"]):
+        raise ValueError(f"`utc` is {raw['utc']!r:.40}; right would be: {FIELDS[kind]['utc']}")
+    return line
+
+
+def _is_time(text: str) -> bool:
+    """Whether it is a time in ISO 8601, with its offset from UTC."""
+    try:
+        return datetime.datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False
 
 
 def structure(raw: Any, kind: type[T]) -> T:
