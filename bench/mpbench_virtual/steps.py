@@ -16,7 +16,7 @@ from pathlib import Path
 from attrs import frozen
 
 from mpbench.core.directories import cache_dir
-from mpbench.core.files import lock, write_whole
+from mpbench.core.files import lock, open_own, write_whole
 from mpbench.core.shared_files import content_hash
 from mpbench_virtual import fetch
 from mpbench_virtual.progress import span
@@ -238,7 +238,7 @@ def _make(step: BuildStep, results: Mapping[str, Path], report: Report, stop: th
 @contextmanager
 def _build_lock(report: Report) -> Iterator[None]:
     """One builder at a time; the others wait and then find the results in the cache."""
-    with (cache_dir() / "build.lock").open("w") as file:
+    with open_own(cache_dir() / "build.lock", shared=True) as file:
         if not lock(file, wait=False):
             report("build", "another build is running; waiting for it")
             started_s = clock_s()

@@ -19,6 +19,7 @@ from mpbench.core.files import (
     Lines,
     check_private,
     lock,
+    open_own,
     read_bounded,
     read_lines,
     replacing,
@@ -289,6 +290,45 @@ def test_only_regular_files_are_replaced_and_appended_to(others: Path, name: str
         assert str(found.value) == f"cannot write {others / name}: {why}"
     assert sorted((p.name, p.lstat().st_mode) for p in others.iterdir()) == before
     assert (others / "real").read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("link", "it is a symbolic link to "),
+        ("dangling", "it is a symbolic link to "),
+        ("fifo", "it is a FIFO"),
+        ("directory", "Is a directory"),
+    ],
+)
+def test_a_file_of_ones_own_is_no_link_and_no_fifo(tmp_path: Path, name: str, why: str):
+    """Nothing is made, emptied or waited for elsewhere."""
+    victim = tmp_path / "victim"
+    victim.write_text("kept")
+    (tmp_path / "link").symlink_to(victim)
+    (tmp_path / "dangling").symlink_to(tmp_path / "new")
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "directory").mkdir()
+    with pytest.raises(InfrastructureError, match=f"cannot write {tmp_path / name}: {why}"):
+        open_own(tmp_path / name)
+    assert victim.read_text() == "kept"
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_file_of_another_user_is_not_ones_own(tmp_path: Path, monkeypatch):
+    """But for one that users share."""
+    path = tmp_path / "file"
+    with open_own(path, append=True) as file:
+        file.write(b"a")
+        file.seek(0)
+        file.write(b"b")
+    assert path.read_bytes() == b"ab"
+    monkeypatch.setattr(os, "getuid", lambda: 4242)
+    with pytest.raises(InfrastructureError, match=r"it is user id \d+'s, not this user's \(4242\)"):
+        open_own(path)
+    with open_own(path, shared=True) as file:
+        file.write(b"c")
+    assert path.read_bytes() == b"cb"
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o644, 0o755])

@@ -17,6 +17,7 @@ import pytest
 from attrs import evolve
 
 from mpbench.core.errors import InfrastructureError, UsageError
+from mpbench.core.files import lock, open_own
 from mpbench.core.lines import PlanLine, RunEnd, RunStart, TestEnd
 from mpbench.core.record import Record
 from mpbench.lab import night
@@ -252,6 +253,34 @@ def test_a_run_that_survived_its_night_is_waited_for(tmp_path):
     assert asyncio.run(run()) is None
 
 
+@pytest.mark.parametrize("text", [b"", b"garbage", b"-1", b"0", b"1" * 4000, b"\xff"])
+def test_a_mark_that_holds_no_process_id_ends_nothing(tmp_path, text):
+    """The child is waited for all the same."""
+    mark = tmp_path / "x.pid"
+    mark.write_bytes(text)
+    with open_own(mark) as held:
+        assert lock(held, wait=False)
+
+        async def run() -> int | None:
+            waits = asyncio.create_task(wait_for_orphan(mark, 0.01))
+            await asyncio.sleep(0)
+            held.close()
+            return await waits
+
+        assert asyncio.run(run()) == 0
+
+
+def test_a_mark_or_log_that_is_a_link_starts_nothing(tmp_path):
+    """What it leads to is not emptied."""
+    victim = tmp_path / "victim"
+    victim.write_text("kept")
+    (tmp_path / "link").symlink_to(victim)
+    for log, mark in ((tmp_path / "link", tmp_path / "m"), (tmp_path / "l", tmp_path / "link")):
+        with pytest.raises(InfrastructureError, match="it is a symbolic link"):
+            asyncio.run(Child.start(["true"], {}, log, mark))
+    assert victim.read_text() == "kept"
+
+
 def test_a_run_that_survived_its_night_and_does_not_end_is_killed(make):
     """It had the time that any run has; then the board is free again, and it is said."""
     found, said = make(script="raise SystemExit(2)")
@@ -276,7 +305,7 @@ def test_a_program_that_is_not_there_is_told(tmp_path):
     """No log directory, no run: InfrastructureError."""
     with pytest.raises(OSError, match="No such file"):
         (tmp_path / "none" / "x").write_text("")
-    with pytest.raises(InfrastructureError, match="cannot start"):
+    with pytest.raises(InfrastructureError, match="cannot write .*/none/log: No such file"):
         asyncio.run(Child.start(["x"], {}, tmp_path / "none" / "log", tmp_path / "pid"))
 
 

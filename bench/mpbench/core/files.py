@@ -332,6 +332,25 @@ def _end_of_lines(file: FileIO) -> int:
     return 0
 
 
+def open_own(
+    path: Path, error: ErrorClass = InfrastructureError, *, append: bool = False, shared: bool = False
+) -> FileIO:
+    """A file that this user keeps, open for reading and writing, made if there is none.
+
+    append: every write goes to its end; shared: another user may own it. Raises `error` for a link, what is
+    no regular file, and another user's: where others can write, somebody else may have put it there.
+    """
+    with os_errors(f"cannot write {path}", error):
+        check_replaceable(path, error)  # before it is opened: see open_input()
+        flags = os.O_RDWR | os.O_CREAT | _NO_FOLLOW | _NO_WAIT | _BINARY | (os.O_APPEND if append else 0)
+        file = FileIO(os.open(path, flags, 0o666), "ab+" if append else "rb+")
+        found = os.fstat(file.fileno())
+        if stat.S_ISREG(found.st_mode) and (shared or found.st_uid == os.getuid()):
+            return file
+        file.close()
+        raise OSError(f"it is user id {found.st_uid}'s, not this user's ({os.getuid()})")
+
+
 def lock(file: IO[Any] | int, wait: bool = True) -> bool:
     """Take the exclusive lock of an open file or descriptor; False if another process has it, without `wait`.
 

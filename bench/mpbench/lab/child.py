@@ -4,6 +4,7 @@
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import sys
 from collections.abc import Awaitable, Mapping, Sequence
@@ -12,7 +13,7 @@ from pathlib import Path
 from attrs import frozen
 
 from mpbench.core.errors import InfrastructureError
-from mpbench.core.files import lock
+from mpbench.core.files import lock, open_own
 from mpbench.core.shared_files import CHECKOUT, board_case
 from mpbench.lab.plan import Job
 
@@ -35,8 +36,9 @@ def command(job: Job, runs: Path) -> list[str]:
     return [*pytest, *where, *job.options, *tests]
 
 
-PID_PLACEHOLDER = " " * 20
+PLACEHOLDER = b" " * 20
 """Reserves the space of a process id."""
+PROCESS_ID = re.compile(rb"[1-9]\d{0,9}")
 
 
 @frozen
@@ -54,10 +56,10 @@ class Child:
         mark: a file that it holds locked as long as it lives, with its process id: see `outlived`.
         """
         try:
-            with log.open("ab") as file, mark.open("w") as held:
+            with open_own(log, append=True) as file, open_own(mark) as held:
                 lock(held, wait=False)
-                held.write(PID_PLACEHOLDER)
-                held.flush()  # a full disk is an error before anything runs
+                held.truncate(0)
+                held.write(PLACEHOLDER)  # a full disk is an error before anything runs
                 process = await asyncio.create_subprocess_exec(
                     *WRAPPER,
                     *arguments,
@@ -69,7 +71,7 @@ class Child:
                     start_new_session=True,
                     pass_fds=[held.fileno()],
                 )
-                os.pwrite(held.fileno(), str(process.pid).encode(), 0)
+                os.pwrite(held.fileno(), b"%d" % process.pid, 0)
         except OSError as e:
             raise InfrastructureError(f"cannot start {arguments[0]}: {e.strerror}") from e
         return cls(process)
@@ -95,12 +97,14 @@ async def wait_for_orphan(mark: Path, grace_s: float) -> int | None:
 
     mark: see Child.start(). Returns its process id, 0 if that was not written, None without a child.
     """
-    with mark.open("r+") as held:
+    with open_own(mark) as held:
         if lock(held, wait=False):
             return None
         released = asyncio.create_task(asyncio.to_thread(lock, held))
         ended, _ = await asyncio.wait([released], timeout=grace_s)
-        pid = int(held.read().strip() or 0)  # it holds the lock, so the number is still its own
+        held.seek(0)
+        text = held.read(len(PLACEHOLDER) + 1).strip()
+        pid = int(text) if PROCESS_ID.fullmatch(text) else 0  # it holds the lock: the number is still its own
         if not ended and pid:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)

@@ -11,7 +11,7 @@ from typing import Any
 from attrs import define, field
 
 from mpbench.core.errors import InfrastructureError, UsageError
-from mpbench.core.files import AppendFile, lock, os_errors, read_lines
+from mpbench.core.files import AppendFile, lock, open_own, os_errors, read_lines
 from mpbench.core.json_reader import json_object
 from mpbench.lab.plan import NightPlan
 from mpbench.report.sources import JOURNAL
@@ -108,7 +108,7 @@ def only_night(plan: NightPlan) -> Iterator[None]:
     """Lock the plan's directory of nights for one `mpbench nightly`. UsageError if another one has it."""
     with os_errors(f"cannot write {plan.reports}"):
         plan.reports.mkdir(parents=True, exist_ok=True)
-        file = (plan.reports / ".lock").open("a+")
+        file = open_own(plan.reports / ".lock", shared=True)
     with file:
         if not lock(file, wait=False):
             raise UsageError(f"another nightly writes to {plan.reports}")
