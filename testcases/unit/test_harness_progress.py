@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: MIT
 """How far a run is, in a line."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from mpbench.core.facts import Verdict
+from mpbench.core.secrets import forget, learn
 from mpbench.core.verdict import Execution
 from mpbench.harness.run_state import RunState
 from mpbench.plugin.progress import Progress
@@ -62,6 +64,16 @@ def test_a_terminal_has_one_line_that_is_kept_up_to_date(run):
     assert parts[3:] == ["board up", "about 0 min 12 s left", "t.py::test_3[m33]: deploy on m33"]
     found.live.clear()
     assert found.written[-1] == "\r\033[K"
+
+
+def test_names_do_not_control_the_terminal_and_have_no_secrets(run):
+    """The line goes past pytest's own output: what a test or a board calls something is escaped here."""
+    found = run(10, terminal=True)
+    learn({"TOKEN": "c4n4ry-s3cret"})
+    item = SimpleNamespace(nodeid="a/t.py::test_x[/dev/a::b]", path=Path("t.py"))
+    found.live.note(item, "deploy on \x1b[2Jm33\n with c4n4ry-s3cret")
+    forget()
+    assert found.written[-1].endswith(" · t.py::test_x[/dev/a::b]: deploy on ␛[2Jm33␊ with ***")
 
 
 def test_a_narrow_terminal_is_not_overflown(run):

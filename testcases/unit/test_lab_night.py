@@ -305,7 +305,7 @@ def test_a_program_that_is_not_there_is_told(tmp_path):
     """No log directory, no run: InfrastructureError."""
     with pytest.raises(OSError, match="No such file"):
         (tmp_path / "none" / "x").write_text("")
-    with pytest.raises(InfrastructureError, match="cannot write .*/none/log: No such file"):
+    with pytest.raises(InfrastructureError, match=r"cannot write .*/none/log: No such file"):
         asyncio.run(Child.start(["x"], {}, tmp_path / "none" / "log", tmp_path / "pid"))
 
 

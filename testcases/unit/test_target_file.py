@@ -6,6 +6,7 @@ import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from labgrid import target_factory
@@ -14,7 +15,7 @@ from labgrid.exceptions import NoResourceFoundError
 from mpbench.commands import main
 from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.harness.environment import check_environment, target_of
-from mpbench.harness.target_file import target_errors
+from mpbench.harness.target_file import target_errors, wrong_addresses
 
 GOOD = """\
 targets:
@@ -162,6 +163,62 @@ def test_what_a_target_file_imports_is_a_file(write, tmp_path, make, kind):
     path = write(GOOD.replace("imports: [", "imports: [played.py, "))
     with pytest.raises(UsageError, match=rf"played\.py: it is {kind}; a regular file is needed"):
         check_environment(path)
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        (
+            "NetworkService: {address: a, username: root, port: 70000}",
+            "`port` of NetworkService is 70000",
+        ),
+        (
+            "NetworkSerialPort: {host: a, port: 0}",
+            "`port` of NetworkSerialPort is 0; 1 to 65535 are",
+        ),
+        ("NetworkSerialPort: {host: a, port: -1}", "`port` of NetworkSerialPort is -1; 1 to"),
+        (
+            "NetworkPowerPort: {model: rest, host: 'http://h:99999/{index}', index: 0}",
+            "`host` of NetworkPowerPort is 'http://h:99999/{index}', no address: Port out of range 0-65535",
+        ),
+        ("NetworkPowerPort: {model: rest, host: 'http://[::1/', index: 0}", "no address: Invalid IPv6 URL"),
+        (f"NetworkService: {{address: {'a' * 64}.b, username: root}}", "no address: label empty or too long"),
+        ("NetworkService: {address: a..b, username: root}", "no address: label empty or too long"),
+        (
+            'NetworkService: {address: "a\\0b", username: root}',
+            "it has characters that no name has",
+        ),
+        (
+            'NetworkService: {address: "a b", username: root}',
+            "it has characters that no name has",
+        ),
+    ],
+)
+def test_an_address_that_nothing_can_have_is_named(write, entry, words):
+    """Before anything is asked there."""
+    path = write(GOOD.replace("    drivers:", f"      - {entry}\n    drivers:"))
+    with pytest.raises(UsageError) as raised:
+        check_environment(path)
+    assert words in str(raised.value)
+    assert str(raised.value).isprintable()
+
+
+def test_addresses_that_something_may_have_pass():
+    """Names, both kinds of numeric addresses, URLs with an index, serial devices."""
+    texts = (
+        "board-1.lab",
+        "192.0.2.1",
+        "fe80::1%eth0",
+        "http://u:p@h:8080/{index}",
+        "h:80",
+        "xn--bcher-kva.example",
+    )
+    resources: dict[str, Any] = {
+        "NetworkPowerPort": {str(n): ({"host": text},) for n, text in enumerate(texts)},
+        "RawSerialPort": {None: ({"port": "/dev/ttyUSB0"},)},
+        "NetworkService": {None: ({"port": 65535},)},
+    }
+    assert list(wrong_addresses(resources)) == []
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from attrs import frozen
 from labgrid import target_factory
@@ -22,6 +23,7 @@ from labgrid.factory import TargetFactory
 
 from mpbench.core.errors import InfrastructureError, UsageError
 
+MAX_PORT = 65535
 Bases = Mapping[str, frozenset[str]]
 """Name of each class that a target file can use → names of the class and of all its bases."""
 
@@ -85,8 +87,37 @@ def check(config: Config, *, for_the_bench: bool) -> None:
     ):
         if unknown := next((cls for cls in used if cls not in known), None):
             raise UsageError(f"{config.filename}: no {kind} class `{unknown}`{_meant(unknown, known)}")
+    if wrong := next(wrong_addresses(resources), ""):
+        raise UsageError(f"{config.filename}: {wrong}")
     if for_the_bench and (found := lacks(drivers, bases(target_factory.drivers) | own)):
         raise UsageError(f"{config.filename}: {found}")
+
+
+def wrong_addresses(resources: Mapping[str, Mapping[str | None, Any]]) -> Iterator[str]:
+    """Ports and hosts that no board, terminal server or switch can have: nothing would ever answer. Pure.
+
+    resources: attributes of each class's instances by name, in a tuple
+    """
+    every = ((cls, one) for cls, named in resources.items() for given in named.values() for one in given)
+    for cls, attributes in every:
+        port = attributes.get("port")
+        if isinstance(port, int) and not 1 <= port <= MAX_PORT:
+            yield f"`port` of {cls} is {port}; 1 to {MAX_PORT} are possible"
+        for name in ("address", "host"):
+            text = attributes.get(name)
+            if isinstance(text, str) and (why := _not_an_address(text)):
+                yield f"`{name}` of {cls} is {text!r:.60}, no address: {why}"
+
+
+def _not_an_address(text: str) -> str:
+    """Why a name, an address or a URL leads nowhere, "" if it may lead somewhere."""
+    try:
+        parts = urlsplit(text if "://" in text else f"//{text}" if text.count(":") < 2 else "")
+        _ = parts.port  # checked when it is read
+        (parts.hostname or "").encode("idna")
+    except ValueError as e:
+        return " ".join(str(e.__cause__ or e).split())
+    return "it has characters that no name has" if not text.isprintable() or " " in text else ""
 
 
 def bases(classes: Mapping[str, type]) -> dict[str, frozenset[str]]:

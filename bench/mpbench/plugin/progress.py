@@ -16,6 +16,8 @@ import pytest
 from attrs import define, field
 
 from mpbench.core.facts import Verdict
+from mpbench.core.sanitize import one_line
+from mpbench.core.secrets import redact
 from mpbench.harness.run_state import RunState, id_of
 from mpbench.plugin.output import SafeStream
 
@@ -50,7 +52,8 @@ class Progress:
             self._total, len(self.state.executions) + len(self.state.waiting) + (item is not None)
         )
         if item is not None:
-            name = id_of(item).rpartition("/")[2]
+            file, colons, name = id_of(item).partition("::")
+            name = f"{file.rpartition('/')[2]}{colons}{name}"  # a parameter may have a `/` too
             self._doing = f"{name}: {what}" if what else name
         self._show(self.line(), item is None)
 
@@ -74,6 +77,7 @@ class Progress:
         return f"about {seconds // 60} min {seconds % 60:02} s left"
 
     def _show(self, text: str, ended: bool) -> None:
+        text = one_line(redact(text))  # past pytest's own output, and so past clean_output
         if self.terminal:
             self.write(f"\r\033[K{text[: self.columns() - 1]}")
             return
