@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Warnings of `sign` that come from a profile: rights of memory, BOOTADDR, keys."""
 
+from pathlib import Path
+
 import pytest
 
 from mpbench import layout
@@ -122,6 +124,14 @@ def test_an_ecdsa_key_does_not_fit_the_profile():
     """Its OP-TEE verifies RSA only."""
     (line,) = warn(firmware(table(trace(IPC + 0x1000))), DK, ec_key().public_key(), BOOTADDR=BOOT)
     assert line.startswith("an ECDSA key: OP-TEE of profile st-4.0-r2-mp257f-dk verifies RSA only")
+
+
+def test_an_ecdsa_key_fits_an_op_tee_that_takes_its_key_from_the_image(tmp_path: Path):
+    """ST's OP-TEE 4.0 r2 with CFG_REMOTEPROC_PUB_KEY_VERIFY."""
+    path = tmp_path / "own.yaml"
+    path.write_text(f"derives: {DK}\nname: own\nkey_in_image: true\n")
+    elf = firmware(table(trace(IPC + 0x1000)))
+    assert warn(elf, str(path), ec_key().public_key(), BOOTADDR=BOOT) == []
 
 
 def test_strict_writes_nothing_for_a_table_that_linux_may_not_read(tmp_path, monkeypatch, capsys):

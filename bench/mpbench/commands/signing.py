@@ -25,4 +25,4 @@ def signing_target(profile: str | None, core: str | None) -> "SigningTarget":
         LoadableMemory(r.name, r.da, r.size, r.may("linux"), r.may("core-secure") and not r.may("core"))
         for r in one.regions
     ]
-    return SigningTarget(memory, one.vectors, one.vectors is None, profile=found.name)
+    return SigningTarget(memory, one.vectors, one.vectors is None, found.key_in_image, found.name)
