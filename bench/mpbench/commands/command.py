@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import mpbench.image.command
-from mpbench.commands import doctor_command, explain, predict, signing
+from mpbench.commands import coredump, doctor_command, explain, predict, signing
 from mpbench.core.directories import known_hosts
 from mpbench.core.errors import UsageError
 from mpbench.core.shared_files import board_cases, example_target
@@ -22,6 +22,7 @@ def add_commands(subparsers: Commands) -> None:
     mpbench.image.command.add_commands(subparsers, signing.signing_target)
     predict.add_commands(subparsers)
     explain.add_commands(subparsers)
+    coredump.add_commands(subparsers)
     _add_test(subparsers)
     doctor_command.add_commands(subparsers)
     _add_enrol(subparsers)

@@ -89,7 +89,7 @@ def _with_vrings(table: bytes, at: int, vdev: Entry) -> Entry:
 def as_text(entry: Entry) -> list[str]:
     """Lines for a person: the entry, then its vrings."""
     what = {
-        "carveout": "{name!r} da {da:#010x}, pa {pa:#010x}, {len:#x} bytes, flags {flags:#x}",
+        "carveout": "{name!r} da {where}, pa {pa:#010x}, {len:#x} bytes, flags {flags:#x}",
         "devmem": "{name!r} da {da:#010x}, pa {pa:#010x}, {len:#x} bytes, flags {flags:#x}",
         "trace": "{name!r} at {da:#010x}, {len:#x} bytes",
         "vdev": "id {id}{rpmsg}, notifyid {notifyid}, features {dfeatures:#x}, config {config_len} bytes",
@@ -98,11 +98,14 @@ def as_text(entry: Entry) -> list[str]:
         shown = f"number {entry['number']}" if "number" in entry else ""
     else:
         rpmsg = " (RPMsg)" if entry.get("id") == VIRTIO_RPMSG else ""
-        shown = what[entry["type"]].format(**entry, rpmsg=rpmsg)
+        shown = what[entry["type"]].format(**entry, rpmsg=rpmsg, where=_da_text(entry.get("da", 0)))
     wrong = f"; {entry['wrong']}" if "wrong" in entry else ""
     lines = [f"{entry['type']} {shown}".rstrip() + wrong]
     for number, ring in enumerate(entry.get("vrings", ())):
-        da = "chosen by Linux" if ring["da"] == ANY_ADDRESS else f"{ring['da']:#010x}"
         buffers = f"{ring['num']} buffers, align {ring['align']}, notifyid {ring['notifyid']}"
-        lines.append(f"  vring {number}: da {da}, {buffers}")
+        lines.append(f"  vring {number}: da {_da_text(ring['da'])}, {buffers}")
     return lines
+
+
+def _da_text(da: int) -> str:
+    return "chosen by Linux" if da == ANY_ADDRESS else f"{da:#010x}"

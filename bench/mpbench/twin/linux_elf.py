@@ -35,7 +35,7 @@ class LinuxOutcome:
     errno: "OK", an errno's name, None where it is undetermined
     why:   in words, what an undetermined answer depends on
     lines: the kernel's warnings and errors in order, without their prefix
-    notes: what does not work although the core starts
+    notes: reasons that no line gives, and what does not work although the core starts
     writes, constant: what is loaded (before a refusal too), and what of it neither the firmware nor Linux
                       writes to
     table: the resource table of the file, b"" without one that Linux takes
@@ -203,7 +203,7 @@ def boot(image: bytes, linux: LinuxSide) -> LinuxOutcome:
     except Refused as refused:
         lines = (*run.lines, refused.line) if refused.line else tuple(run.lines)
         return LinuxOutcome(
-            refused.errno, refused.why, lines, (), tuple(run.writes), (), table, None, entry, image
+            refused.errno, refused.why, lines, answer.notes, tuple(run.writes), (), table, None, entry, image
         )  # fmt: skip
     untouched = _untouched(run.constant, installed, table)
     return LinuxOutcome(

@@ -129,7 +129,8 @@ class _Handling:
 
     def resource(self, kind: int, at: int, avail: int) -> None:
         """The handler of a type."""
-        if kind == DEVMEM:  # there is no IOMMU, which is looked at first
+        if kind == DEVMEM:  # looked at first
+            self.notes.append("a devmem entry is refused: Linux has no IOMMU for the core")
             self.refuse()
         elif kind == TRACE:
             self.plain("trace", TRACE_BYTES, avail, at + 8)
@@ -218,6 +219,9 @@ class _Handling:
         if not self.linux.allocates:
             self.lines.append(f"failed to allocate dma memory: len {one.size:#x}")
             self.lines.append(f"Unable to allocate carveout {one.name}: -12")
+            self.notes.append(
+                f"the device tree has no memory {one.name} for the core, and Linux can allocate none"
+            )
             line = "Failed to allocate associated carveouts: -12"
             raise Refused(self.after_cleanup("ENOMEM"), line, self.why_oops())
         where = "" if one.da == ANY_ADDRESS else f", not at {one.da:#x}"

@@ -76,7 +76,7 @@ class TableAnswer:
     errno: of the start as far as the table decides it, "OK" for none, None where it is undetermined
     why:   what an undetermined answer depends on
     lines: the kernel's warnings and errors in order, without device names
-    notes: what does not work although the core starts
+    notes: reasons that no line gives, and what does not work although the core starts
     table: as Linux copies it to the core; of memory that Linux allocates the address is not known
     started: further lines once the core has started, by rproc_add_virtio_dev()
     carveouts: the memory that Linux has for the core by then, at addresses that are known
