@@ -16,7 +16,7 @@ from mpbench.core.errors import BoardFailure, InfrastructureError, InvalidRun, U
 from mpbench.core.evidence import Artefact, Evidence
 from mpbench.core.facts import Verdict
 from mpbench.core.files import AppendFile
-from mpbench.deployment.heartbeat import watched
+from mpbench.deployment.heartbeat import Watched, watched
 from mpbench.deployment.leaks import Snapshot, leaks, snapshot, steady
 from mpbench.harness.options import goal_text
 from mpbench.harness.soak import Goal, Soak, SoakJournal, goal
@@ -363,7 +363,7 @@ class Log(StandIn):
 @contextmanager
 def beats(matches: bool):
     session = Spawner()
-    with watched(session, Log(matches), "m33", "/d/trace0"):
+    with watched(session, Log(matches), Watched("m33", "/d/trace0", "/s/state")):
         yield session
     assert session.closed == 1
 

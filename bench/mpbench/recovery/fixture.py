@@ -19,7 +19,7 @@ from mpbench.core.evidence import TRACE_FIRST, TRACE_SECOND, Evidence, text_of
 from mpbench.core.step import Step
 from mpbench.deployment.collect import trace_samples
 from mpbench.deployment.fixture import DeployBench
-from mpbench.deployment.heartbeat import watched
+from mpbench.deployment.heartbeat import Watched, watched
 from mpbench.deployment.leaks import Snapshot, snapshot, steady
 from mpbench.deployment.parse import beat
 from mpbench.harness.configuration import REPORTED, configured, without_watchdog
@@ -268,8 +268,9 @@ class Crashes:
         name: str,
         record: bool,
     ) -> Crash:
-        subject, number = self._firmware_under_test[core].subject, self.bench.profile.core(core).id
-        step = crash(subject, number, predicted, provoke, name=name, dated=core in self._dated)
+        subject, known = self._firmware_under_test[core].subject, self.bench.profile.core(core)
+        dated = core in self._dated
+        step = crash(subject, known.id, predicted, provoke, name=name, dated=dated, cleared=known.firewalled)
         if record:
             self.bench.append(step)
         return step
@@ -325,7 +326,9 @@ class Crashes:
     def heartbeats(self, core: str) -> Iterator[None]:
         """Inside, the board dates the first heartbeat of every boot."""
         board = self._board
-        with watched(board.session, board.kmsg, core, self.debug(core, "trace0")):
+        state, cleared = board.remoteproc.path(core, "state"), self.bench.profile.core(core).firewalled
+        one = Watched(core, self.debug(core, "trace0"), state, cleared)
+        with watched(board.session, board.kmsg, one):
             self._dated.add(core)
             yield
         self._dated.discard(core)
@@ -351,7 +354,8 @@ class Crashes:
         if not self.bench.reachable:
             return  # DeployBench.settle() finds out why
         for core, under_test in self._firmware_under_test.items():
-            under_test.write(parameters(failures=0))
+            if not self.bench.profile.core(core).firewalled or self.bench.state(core) == "running":
+                under_test.write(parameters(failures=0))  # Linux may not, while the TEE loads or clears it
             clear_all(self._board.session)  # an inline dump that is not read holds its core's lock
             for file, text in (("coredump", "disabled"), ("recovery", "enabled")):
                 self.write(core, file, text)

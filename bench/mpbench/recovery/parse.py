@@ -66,10 +66,11 @@ class KernelLine:
     ns: int
 
 
-def crash(evidence: Evidence, core_id: int | None = None) -> RecoveryFacts:
+def crash(evidence: Evidence, core_id: int | None = None, *, cleared: bool = False) -> RecoveryFacts:
     """Facts of a crash; None for each field that the evidence does not decide.
 
     core_id: the core's number in the TA; without it calls of the TA are ignored
+    cleared: whether the loader clears the firmware's count of its boots whenever it stops the core
     """
     core, log = text_of(evidence, artefact.CORE) or "", text_of(evidence, artefact.KMSG)
     logged = list(lines(log or "", core))
@@ -87,10 +88,16 @@ def crash(evidence: Evidence, core_id: int | None = None) -> RecoveryFacts:
         tee_code=tee_code(log, "OK"),
         secure_log=reason(text_of(evidence, artefact.SECURE_CONSOLE)),
         state=word_of(evidence, artefact.STATE),
-        boots=None if beats[0] is None or beats[2] is None else beats[2][0] - beats[0][0],
+        boots=_boots(beats[0], beats[2], cleared=cleared and any(line.word == "stopped" for line in logged)),
         beating=beating(beats[1], beats[2]),
         identity=identity(text_of(evidence, artefact.TRACE_SECOND) or ""),
     )
+
+
+def _boots(before: tuple[int, int] | None, after: tuple[int, int] | None, *, cleared: bool) -> int | None:
+    if before is None or after is None:
+        return None
+    return after[0] if cleared else after[0] - before[0]
 
 
 def beating(first: tuple[int, int] | None, second: tuple[int, int] | None) -> bool | None:

@@ -50,6 +50,7 @@ def crash(
     *,
     name: str = "crash",
     dated: bool = False,
+    cleared: bool = False,
     deadline_s: float = collect.RECOVERY_DEADLINE_S,
     mono_ns: Callable[[], int] = time.monotonic_ns,
 ) -> Crash:
@@ -57,6 +58,7 @@ def crash(
 
     provoke: a command of the board's shell, which costs no round trip of its own, or a function
     dated: a watcher on the board dates the first heartbeat of every boot
+    cleared: the loader clears the core's memory whenever it stops the core
     InvalidRun if the board was reset during the step.
     """
     start_ns = mono_ns()
@@ -70,7 +72,7 @@ def crash(
         then=collect.FIRST_BEAT if dated and predicted.beating else "",
     )
     same_boot(_boot(before.boot), _boot(after.boot))
-    observed = parse.crash(after.evidence, core_id)
+    observed = parse.crash(after.evidence, core_id, cleared=cleared)
     agreed = compare(predicted, observed)
     took_ns = mono_ns() - start_ns
     times = parse.timeline(after.evidence)

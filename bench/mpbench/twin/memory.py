@@ -97,6 +97,11 @@ class Core:
     def _carveouts(self) -> tuple[Region, ...]:
         return self.regions
 
+    @property
+    def firewalled(self) -> bool:
+        """Whether the TEE changes who may access its memory, and clears it whenever it stops the core."""
+        return any(region.rights != "open" for region in self.regions)
+
     def pa_of(self, da: int) -> int | None:
         """Physical address of a device address, None outside the core's memory."""
         return next((da - r.da + r.pa for r in self.regions if r.da <= da < r.da + r.size), None)
