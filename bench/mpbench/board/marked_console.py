@@ -107,6 +107,14 @@ class MarkedConsole:
             return pattern.search(self.since(mark)) is not None
         return self.recorder.find(pattern, mark, deadline_s) is not None
 
+    def position(self) -> int:
+        """See SecureLog."""
+        return self.recorder.mark()
+
+    def arrived(self, position: int) -> bytes:
+        """See SecureLog."""
+        return MARKER.sub(b"", self.recorder.since(position))
+
     def check_quality(self) -> None:
         """InfrastructureError if the console loses bytes: not all of many markers arrive undamaged."""
         if self.exact:

@@ -131,6 +131,12 @@ class SecureLog(Log, Protocol):
     def proves_silence(self) -> bool:
         """Whether no bytes mean that OP-TEE printed none, and not that the console was away."""
 
+    def position(self) -> int:
+        """Position of the next byte; the TEE is not asked, so earlier ones may be on their way."""
+
+    def arrived(self, position: int) -> bytes:
+        """Bytes from a position that have arrived; the TEE is not asked, because it may have stopped."""
+
     def check_quality(self) -> None:
         """InfrastructureError if the console loses bytes."""
 

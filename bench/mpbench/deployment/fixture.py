@@ -22,9 +22,11 @@ from mpbench.twin.profile import Profile
 def bench(board: Board, strategy: Any, profile: Profile, request: Any) -> Iterator["DeployBench"]:
     """Board API of one test; afterwards no core runs that this test started."""
     strategy.transition("shell")
-    state, mark = of(request.config), board.console.mark()
+    state, mark, secure = of(request.config), board.console.mark(), board.secure.position()
     boot = reached(board, state)
-    found = DeployBench(board, profile, state, request.node, strategy, boot, console_mark=mark)
+    found = DeployBench(
+        board, profile, state, request.node, strategy, boot, console_mark=mark, secure_mark=secure
+    )
     yield found
     found.settle()
 
@@ -66,6 +68,7 @@ class DeployBench(Bench):
         A refusal by the board is a value in the step's `observed`. Raises InfrastructureError and InvalidRun.
         """
         self._touch(core)
+        self._started = f"{identity or 'firmware of others'} on {core}"
         predicted = run.predict(self.profile, core, image, identity, contexts=contexts)
         ranges = run.places(self.profile, core, image)
         step = run.deployment(self.board, core, image, predicted, look_at=ranges, name=name, start=start)

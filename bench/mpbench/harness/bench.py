@@ -13,8 +13,9 @@ from mpbench.board.identification import CONSOLE, About, boot_id, same_boot
 from mpbench.board.kernel_panic import panic_in
 from mpbench.board.protocols import Board, Remoteproc
 from mpbench.board.session.shell_protocol import Reply
+from mpbench.board.tee_panic import tee_panic_in
 from mpbench.core.errors import BoardFailure, InfrastructureError, InvalidRun
-from mpbench.core.evidence import Artefact, Evidence
+from mpbench.core.evidence import SECURE_CONSOLE, Artefact, Evidence
 from mpbench.core.facts import Measurement
 from mpbench.core.lines import TestLine
 from mpbench.core.step import Step
@@ -40,6 +41,8 @@ class Bench:
     _boot: str
     _touched: list[str] = field(factory=list)
     _console_mark: int = 0
+    _secure_mark: int = 0
+    _started: str = ""
 
     @property
     def about(self) -> About:
@@ -118,13 +121,15 @@ class Bench:
         return bool(self.board.session.get_status())
 
     def settle(self) -> None:
-        """Stop all touched cores. InvalidRun if the board was reset, BoardFailure if a core does not stop.
+        """Stop all touched cores. InvalidRun if the board was reset.
 
+        BoardFailure if a core does not stop, or OP-TEE stopped or its firewall refused an access.
         A board that was given up in this test is left alone: its session is gone, and its power unknown.
         """
         if self._state.blocked:
             return
         self._state.lock()
+        self._check_tee()
         self._check_panic()
         if not self.reachable:  # the link broke in this test: was it the lab, or did the board reset?
             self.board.session.reconnect(RECONNECT_S)
@@ -134,6 +139,21 @@ class Bench:
         for core in dict.fromkeys(self._touched):
             if self.state(core) != "offline":
                 self.stop(core)
+
+    def _check_tee(self) -> None:
+        """BoardFailure, with the console as evidence, if OP-TEE panicked or its firewall refused an access.
+
+        After a panic the board is switched off and on, so that later tests have one that works.
+        """
+        output = self.board.secure.arrived(self._secure_mark)
+        if (found := tee_panic_in(output)) is None:
+            return
+        self._state.record_consoles(Evidence((Artefact(SECURE_CONSOLE, output[-CONSOLE_BYTES:]),)))
+        if found.stopped:
+            with contextlib.suppress(InfrastructureError, StrategyError):
+                self.power_cycle()
+        when = f"; started last in this test: {self._started}" if self._started else ""
+        raise BoardFailure(f"{found.text}{when}")
 
     def _check_panic(self) -> None:
         """InvalidRun, with the console as evidence and the board booted again, if its kernel panicked."""
