@@ -36,21 +36,40 @@ CLEAN = f"""
 {recorder.REMOVE_PROBES}mpb_remove_probes {NAME}
 """
 
-CALL = "cmd=+0($arg2):u32 res=+12($arg2):x32 core=+8($arg3):u64"
-MESSAGE = "cmd=-28(%r3):u32 res=-12(%r3):x32 core=+8(%r3):u64 kind=-32(%r3):u32"
-"""For kernels whose probes can't name arguments, as on 32-bit Arm: OP-TEE's answer when its driver decodes
-it. The fourth argument points just after struct optee_msg_arg {cmd, func, session, cancel_id, pad, ret,
-ret_origin, num_params}; cmd 1 is OPTEE_MSG_CMD_INVOKE_COMMAND.
-Ref: Linux drivers/tee/optee/{smc_abi.c, optee_msg.h}
+CALL = "r:{name}/ta tee_client_invoke_func cmd=+0($arg2):u32 res=+12($arg2):x32 core=+8($arg3):u64"
+"""Return probes can name arguments since Linux 6.9 and 6.6.58."""
+MESSAGE = (
+    "p:{name}/ta optee_from_msg_param "
+    "cmd=-28({register}):u32 res=-12({register}):x32 core=+8({register}):u64 kind=-32({register}):u32"
+)
+"""For other kernels: OP-TEE's answer when its driver decodes it. The fourth argument, in a register, points
+just after struct optee_msg_arg {cmd, func, session, cancel_id, pad, ret, ret_origin, num_params}; cmd 1 is
+OPTEE_MSG_CMD_INVOKE_COMMAND.
+Ref: Linux drivers/tee/optee/{smc_abi.c, optee_msg.h}; arch/{arm,arm64}/include/asm/ptrace.h (names)
 """
+INVOKE_ONLY = "kind == 1"
 
-PROBES = f"""
+TA_PROBES = (
+    (CALL, ""),
+    (MESSAGE.replace("{register}", "%x3"), INVOKE_ONLY),
+    (MESSAGE.replace("{register}", "%r3"), INVOKE_ONLY),
+)
+"""Probes that show calls of the TA, each with its filter, best first: a kernel refuses those it can't do."""
+
+
+def probes(ta: Sequence[tuple[str, str]]) -> str:
+    """Commands that set the first probe of `ta` that the kernel takes, and those that are counted."""
+    first = " || ".join(
+        f"{{ p '{probe.format(name=NAME)}' ta 2>/dev/null && "
+        f"echo '{only or 0}' >{INSTANCE}/events/{NAME}/ta/filter; }}"
+        for probe, only in ta
+    )
+    return f"""
 p() {{ echo "$1" >>{TRACING}/kprobe_events && echo 1 >{INSTANCE}/events/{NAME}/$2/enable && echo $2; }}
-{{ p 'r:{NAME}/ta tee_client_invoke_func {CALL}' ta; }} 2>/dev/null ||
-  {{ p 'p:{NAME}/ta optee_from_msg_param {MESSAGE}' ta
-     echo 'kind == 1' >{INSTANCE}/events/{NAME}/ta/filter; }}
+{first}
 {"".join(f"p 'p:{NAME}/{n} {f}' {n};" for n, f in COUNTED.items())}
 """
+
 
 EVENTS = f"""
 a=$(sed -n 's/ . rproc_crash_handler_work$//p' /proc/kallsyms)
@@ -98,7 +117,7 @@ class CrashTrace:
         self.stop()
         names = " || ".join(f'name == "{line}"' for line in self._lines)
         irq = f"{recorder.enable(INSTANCE, 'irq/irq_handler_entry', names)} && echo irq"
-        reply = self._session.execute(f"mkdir {INSTANCE} || exit; {PROBES}{EVENTS}{irq}")
+        reply = self._session.execute(f"mkdir {INSTANCE} || exit; {probes(TA_PROBES)}{EVENTS}{irq}")
         wanted = {"ta", *COUNTED, "queue_work", "execute_start", "execute_end", "irq"}
         self.missing = frozenset(wanted - set(reply.stdout.decode().split()))
 
