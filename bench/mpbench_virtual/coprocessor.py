@@ -48,14 +48,16 @@ class SLOT(enum.IntEnum):
 class Coprocessor:
     """One core, emulated in a thread of its own.
 
-    `on_line` sets the level of the watchdog's interrupt to Linux; `log` gets lines for the evidence.
-    Both are called from the core's thread. Power off: stop(); power on: a new object with the new RAM.
+    `on_line` sets the level of the watchdog's interrupt to Linux; `log` gets lines for the evidence;
+    `on_illegal` gets the number of an access that the board's firewall refuses. All are called from the
+    core's thread. Power off: stop(); power on: a new object with the new RAM.
     """
 
     core: CoreSpec
     _ram: SharedRam
     _on_line: Callable[[bool], None]
     _log: Callable[[str], None]
+    _on_illegal: Callable[[int], None] = field(default=lambda _number: None)
     _monotonic_ns: NowNs = field(default=time.monotonic_ns, kw_only=True)
     _stopping: threading.Event = field(factory=threading.Event, init=False)
     _thread: threading.Thread = field(init=False)
@@ -108,7 +110,9 @@ class Coprocessor:
         clock = BoardClock(self._monotonic_ns)
         vector_da = self._get(SLOT.VECTOR_DA)
         instructions = SLICE_INSTRUCTIONS[-1]
-        machine = Machine(self.core, self._ram, clock.now_ns, self._log, vector_da)
+        machine = Machine(
+            self.core, self._ram, clock.now_ns, self._log, vector_da, on_illegal=self._on_illegal
+        )
         mailbox = partial(self._get, SLOT.IPCC), partial(self._set, SLOT.IPCC)
         machine.add(Ipcc(self.core.ipcc_da, *mailbox, machine.refuse))
         self._log(f"{self.core.name}: released, generation {generation}, vectors at 0x{vector_da:08x}")

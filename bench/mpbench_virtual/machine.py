@@ -20,6 +20,7 @@ from unicorn.unicorn_py3 import Uc, UcError
 
 from mpbench_virtual.memory import CoreSpec, SharedRam
 from mpbench_virtual.peripherals.bus import NowNs, Peripheral, Watchdog
+from mpbench_virtual.peripherals.firewall import Firewall
 from mpbench_virtual.peripherals.gate import PAGE, ClockGate, always_on
 from mpbench_virtual.peripherals.iwdg import Iwdg
 from mpbench_virtual.peripherals.systick import SysTick
@@ -50,12 +51,23 @@ EXC_RETURN_THREAD_MSP = 0xFFFF_FFF9
 
 
 class Machine:
-    """A core after reset, with its peripherals. `log` gets a line per fault and per refused access."""
+    """A core after reset, with its peripherals. `log` gets a line per fault and per refused access.
+
+    on_illegal: called with the number of an exception when the board's firewall refuses an access
+    """
 
     def __init__(
-        self, core: CoreSpec, ram: SharedRam, now_ns: NowNs, log: Callable[[str], None], vector_da: int
+        self,
+        core: CoreSpec,
+        ram: SharedRam,
+        now_ns: NowNs,
+        log: Callable[[str], None],
+        vector_da: int,
+        *,
+        on_illegal: Callable[[int], None],
     ) -> None:
         self._core = core
+        self._on_illegal = on_illegal
         self._log = log
         self._vector_da = vector_da
         self._uc: Any = Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
@@ -118,8 +130,13 @@ class Machine:
             clocked = gate.enabled
             self.add(gate)
         watchdog = WATCHDOGS[spec.name.rstrip("0123456789")](spec, now_ns, self.refuse, clocked)
-        self.add(watchdog)
+        self.add(Firewall(spec.da, self._illegal) if spec.illegal_id else watchdog)
         return watchdog
+
+    def _illegal(self, access: str) -> None:
+        spec = self._core.watchdog
+        self.refuse(f"firewall: {access} of {spec.name} refused, exception {spec.illegal_id}")
+        self._on_illegal(spec.illegal_id)
 
     def add(self, peripheral: Peripheral) -> None:
         """Map a peripheral's page into the core's address space."""

@@ -27,6 +27,11 @@ co-processor has: a word with which Linux asks for a shutdown. It doesn't exist 
 """
 
 
+FIREWALL_PA = CONTROL_PA + 15 * SLOT_SIZE
+FIREWALL_SPI = 178
+"""Where the number of a refused access is written, after the slots, and OP-TEE's interrupt then."""
+
+
 @frozen
 class MemoryRegion:
     """Memory of a core: at `da` for the core, at `pa` in the board's RAM."""
@@ -48,13 +53,18 @@ class Gate:
 
 @frozen
 class WatchdogSpec:
-    """The SoC's watchdog of a core: `clock_hz` feeds its prescaler, `spi` is its interrupt in QEMU."""
+    """The SoC's watchdog of a core: `clock_hz` feeds its prescaler, `spi` is its interrupt in QEMU.
+
+    illegal_id: number of the exception if the firewall refuses the core's accesses, 0 if it allows them.
+    Ref: RM0457, IAC; OP-TEE core/include/dt-bindings/firewall/stm32mp25-rifsc.h
+    """
 
     name: str
     da: int = field(repr=hex)
     clock_hz: int
     spi: int
     gate: Gate | None = None
+    illegal_id: int = 0
 
 
 @frozen

@@ -6,7 +6,7 @@ Ref: OP-TEE documentation, "QEMU v7" and "QEMU v8"; TF-A plat/qemu/qemu/platform
 
 from collections.abc import Mapping
 
-from attrs import frozen
+from attrs import evolve, field, frozen
 
 from mpbench_virtual.memory import MP15_CORES, MP25_CORES, CoreSpec
 
@@ -69,11 +69,27 @@ MP15 = Soc(
 
 @frozen
 class BoardKind:
-    """Build parameters of one kind of virtual board."""
+    """Build parameters of one kind of virtual board.
+
+    illegal_ids: exceptions of its firewall by watchdogs that their cores may not use
+    overlays: further device trees, in firmware/boot, over that of the SoC
+    """
 
     name: str
     soc: Soc
     notification_intid: int = PER_CPU_INTID
+    illegal_ids: Mapping[str, int] = field(factory=dict)
+    overlays: tuple[str, ...] = ()
+
+    @property
+    def cores(self) -> tuple[CoreSpec, ...]:
+        """The SoC's cores with this board's firewall."""
+        return tuple(
+            evolve(
+                core, watchdog=evolve(core.watchdog, illegal_id=self.illegal_ids.get(core.watchdog.name, 0))
+            )
+            for core in self.soc.cores.values()
+        )
 
 
 KINDS = {
@@ -81,6 +97,7 @@ KINDS = {
     for kind in (
         BoardKind("mp25", MP25),
         BoardKind("mp25-spi", MP25, SPI_INTID),
+        BoardKind("mp25-st", MP25, illegal_ids={"iwdg3": 100}, overlays=("mp25-st.dtso",)),
         BoardKind("mp15", MP15),
         BoardKind("mp15-spi", MP15, SPI_INTID),
     )

@@ -25,7 +25,7 @@ from mpbench.core.errors import InfrastructureError
 from mpbench.core.files import write_whole
 from mpbench_virtual import keys
 from mpbench_virtual.coprocessor import Coprocessor
-from mpbench_virtual.memory import SharedRam
+from mpbench_virtual.memory import FIREWALL_PA, FIREWALL_SPI, SharedRam
 from mpbench_virtual.models import KINDS, MACHINE_KINDS
 from mpbench_virtual.qemu import Parts, Qemu, command_line, virt_command_line
 from mpbench_virtual.uart import Uart
@@ -97,10 +97,18 @@ class Supply:
         self.ram = SharedRam.create()
         argv = virt_command_line(spec.parts, spec.directory, self.ram.fd, ssh)
         self.qemu = Qemu(argv, spec.directory, self.ram.fd)
-        for core in KINDS[spec.kind].soc.cores.values():
+        for core in KINDS[spec.kind].cores:
             line = partial(self.qemu.set_spi, core.watchdog.spi)
-            self.cores.append(Coprocessor(core, self.ram, line, _log))
+            self.cores.append(
+                Coprocessor(core, self.ram, line, _log, partial(self._refuse, self.ram, self.qemu))
+            )
             self.cores[-1].start()
+
+    @staticmethod
+    def _refuse(ram: SharedRam, qemu: Qemu, exception: int) -> None:
+        """The firewall refused an access of a core: OP-TEE gets its number and an interrupt."""
+        ram.set_word(FIREWALL_PA, exception)
+        qemu.set_spi(FIREWALL_SPI, True)
 
     def _off(self) -> None:
         stuck = [core for core in self.cores if not core.stop()]

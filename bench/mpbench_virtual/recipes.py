@@ -77,7 +77,7 @@ def steps_of(kind: BoardKind) -> list[BuildStep]:
         step("tfa", _tfa_inputs, _make_tfa, "optee", "uboot"),
         step("rootfs", _rootfs_inputs, _make_rootfs),
         step("uboot-env", lambda soc: [hash_files(FIRMWARE / f"boot/{soc.name}.env")], _make_uboot_env),
-        step("device-tree", _device_tree_inputs, _make_device_tree),
+        step("device-tree", _device_tree_inputs, _make_device_tree, of=kind),
     ]
 
 
@@ -300,19 +300,23 @@ def _make_uboot_env(soc: Soc, place: Place) -> None:
         file.truncate(64 << 20)
 
 
-def _device_tree_inputs(soc: Soc) -> list[str]:
+def _device_tree_inputs(kind: BoardKind) -> list[str]:
     qemu = version_of("qemu-system-aarch64", "--version")
-    return [hash_files(FIRMWARE / f"boot/{soc.name}.dtso"), qemu, " ".join(soc.machine)]
+    return [hash_files(*_overlays(kind)), qemu, " ".join(kind.soc.machine)]
+
+
+def _overlays(kind: BoardKind) -> list[Path]:
+    return [FIRMWARE / "boot" / name for name in (f"{kind.soc.name}.dtso", *kind.overlays)]
 
 
 VIRTIO_PA, VIRTIO_SIZE, VIRTIO_SLOTS, VIRTIO_USED = 0x0A00_0000, 0x200, 32, 2
 """QEMU's virtio transports; devices take the highest ones. Ref: QEMU hw/arm/virt.c, create_virtio_devices."""
 
 
-def _make_device_tree(soc: Soc, place: Place) -> None:
+def _make_device_tree(kind: BoardKind, place: Place) -> None:
     """QEMU's own tree, without its frozen seeds, plus the board's nodes."""
-    base, overlay = place.work / "base.dtb", place.work / "board.dtbo"
-    option, virt, *rest = soc.machine
+    base = place.work / "base.dtb"
+    option, virt, *rest = kind.soc.machine
     machine = [option, f"{virt},dumpdtb={base}", *rest]
     backend = ["-object", "memory-backend-ram,id=ram,size=1088M"]
     run_logged(["qemu-system-aarch64", *machine, *backend, "-nodefaults", "-display", "none"], place.log)
@@ -321,9 +325,11 @@ def _make_device_tree(soc: Soc, place: Place) -> None:
     # U-Boot and Linux look at every one of them, which costs a tenth of the boot.
     empty = [f"/virtio_mmio@{VIRTIO_PA + VIRTIO_SIZE * n:x}" for n in range(VIRTIO_SLOTS - VIRTIO_USED)]
     run_logged(["fdtput", "-r", base, "/pcie@10000000", *empty], place.log)
-    source = FIRMWARE / f"boot/{soc.name}.dtso"
-    run_logged(["dtc", "-@", "-I", "dts", "-O", "dtb", "-o", overlay, source], place.log)
-    run_logged(["fdtoverlay", "-i", base, "-o", place.out / "board.dtb", overlay], place.log)
+    overlays = []
+    for source in _overlays(kind):
+        overlays.append(place.work / f"{source.stem}.dtbo")
+        run_logged(["dtc", "-@", "-I", "dts", "-O", "dtb", "-o", overlays[-1], source], place.log)
+    run_logged(["fdtoverlay", "-i", base, "-o", place.out / "board.dtb", *overlays], place.log)
 
 
 def _lines(path: Path) -> list[str]:

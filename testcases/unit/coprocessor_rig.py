@@ -19,12 +19,15 @@ DEADLINE_S = 20.0
 
 @define
 class Rig:
-    """A core, its RAM and its slot; what the emulator logged, and the levels of its interrupt line."""
+    """A core, its RAM and its slot; what the emulator logged, the levels of its interrupt line, and the
+    accesses that its firewall refused.
+    """
 
     core: CoreSpec
     ram: SharedRam
     levels: list[bool] = field(factory=list)
     lines: list[str] = field(factory=list)
+    illegal: list[int] = field(factory=list)
     speed: int = 1
     coprocessor: Coprocessor = field(init=False)
 
@@ -34,6 +37,7 @@ class Rig:
             self.ram,
             self.levels.append,
             self.lines.append,
+            self.illegal.append,
             monotonic_ns=lambda: time.monotonic_ns() * self.speed,
         )
 

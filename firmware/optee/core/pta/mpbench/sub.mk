@@ -2,7 +2,7 @@
 incdirs-y += .
 # Upstream's STM32 PTA expects a header of its own platform.
 global-incdirs-$(CFG_REMOTEPROC_PTA) += include
-srcs-$(CFG_MPBENCH_RPROC) += virt_rproc.c
+srcs-$(CFG_MPBENCH_RPROC) += virt_rproc.c virt_firewall.c
 # What the platform of a 32-bit machine lacks.
 srcs-$(CFG_PSCI_ARM32) += virt_psci.c virt_timer.c
 

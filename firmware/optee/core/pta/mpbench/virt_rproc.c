@@ -11,7 +11,9 @@
  *  - /reserved-memory/<node> "mpbench,virt-rproc-control": the control page;
  *  - a node per core, see virt_rproc_compatibles: "st,proc-id",
  *    "memory-region" and "dma-ranges" of its parent bus (device address to
- *    physical address, as drivers/remoteproc/stm32_remoteproc.c reads it).
+ *    physical address, as drivers/remoteproc/stm32_remoteproc.c reads it);
+ *    "mpbench,clear-at-stop" if all its memory is to be cleared then, as
+ *    STMicroelectronics' OP-TEE does.
  * Nothing that is not a "no-map" child of /reserved-memory is ever written to:
  * a region that only names live memory of Linux would be zeroed by RELEASE.
  */
@@ -65,6 +67,7 @@ struct virt_rproc {
 	uint32_t id;
 	char name[MAX_NAME];
 	vaddr_t slot;
+	bool clear_at_stop;
 	size_t n_mems;
 	struct virt_rproc_mem mems[MAX_MEMS];
 };
@@ -246,11 +249,16 @@ TEE_Result stm32_rproc_start(uint32_t rproc_id)
 TEE_Result stm32_rproc_stop(uint32_t rproc_id)
 {
 	struct virt_rproc *core = find_core(rproc_id);
+	TEE_Result res = TEE_SUCCESS;
 
 	if (!core)
 		return TEE_ERROR_BAD_PARAMETERS;
 
-	return hold(core);
+	res = hold(core);
+	if (!res && core->clear_at_stop)
+		res = stm32_rproc_clean_up_memories(rproc_id);
+
+	return res;
 }
 
 /* Address and size of a node, if all of it may be written to */
@@ -391,6 +399,8 @@ static TEE_Result probe(const void *fdt, int node, vaddr_t page)
 		return res;
 
 	core->slot = page + core->id * SLOT_SIZE;
+	core->clear_at_stop = fdt_getprop(fdt, node, "mpbench,clear-at-stop",
+					  NULL);
 	IMSG("%s: processor %"PRIu32", memory not protected by a firewall",
 	     core->name, core->id);
 	n_cores++;
@@ -406,8 +416,9 @@ static vaddr_t map_control_page(const void *fdt)
 	paddr_t pa = 0;
 	size_t size = 0;
 
+	/* A slot for each core, and one for the firewall */
 	if (node < 0 || get_reserved(fdt, node, &pa, &size) ||
-	    size < VIRT_RPROC_MAX_ID * SLOT_SIZE)
+	    size < (VIRT_RPROC_MAX_ID + 1) * SLOT_SIZE)
 		return 0;
 
 	return (vaddr_t)core_mmu_add_mapping(MEM_AREA_IO_NSEC, pa, size);
@@ -437,7 +448,7 @@ static TEE_Result virt_rproc_init(void)
 			probe(fdt, node, page);
 	}
 
-	return TEE_SUCCESS;
+	return virt_firewall_init(fdt, page + VIRT_RPROC_MAX_ID * SLOT_SIZE);
 }
 
 driver_init(virt_rproc_init);
