@@ -77,6 +77,15 @@ def load_corpus(folder: Path) -> list[Stored]:
     return [decode(json.loads(path.read_text())) for path in paths]
 
 
+def found_with(folder: Path, loader: str) -> list[Path]:
+    """The cases of a folder for this loader, as Profile.loader has it, or all that start so."""
+    return [
+        path
+        for path in sorted(folder.glob("*.json"))
+        if json.loads(path.read_text())["board"].get("loader", "upstream").startswith(loader)
+    ]
+
+
 def images(corpus: Sequence[Stored]) -> list[bytes]:
     """All images of a corpus."""
     return [image for stored in corpus for _, _, image in stored.commands if image]

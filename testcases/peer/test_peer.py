@@ -20,7 +20,7 @@ from testcases.peer.campaign import FOUND, Explorer
 from testcases.peer.conftest import CACHE, program
 from testcases.peer.coverage import Branches, describe, never, whole
 from testcases.peer.elves import Elf, Segment, resource_table
-from testcases.peer.store import Stored, decode, encode, load_corpus, save
+from testcases.peer.store import Stored, decode, encode, found_with, load_corpus, save
 from testcases.peer.worker import SMALL, Board, Command, Memory, Worker, encode_case, predict
 from testcases.unit.image_rig import key
 
@@ -162,11 +162,11 @@ def test_a_short_campaign_finds_no_disagreement(flavour):
     assert len({mark for kind in explorer.seen for mark in kind[1:]}) > 50
 
 
-@pytest.mark.parametrize("path", sorted(FOUND.glob("*.json")) or [None], ids=str)
+@pytest.mark.parametrize("path", found_with(FOUND, "upstream") or [None], ids=str)
 def test_old_disagreements_stay_settled(worker, flavour, path):
     """Every case a campaign ever wrote to found/ is replayed."""
     if path is None:
-        assert load_corpus(FOUND) == []
+        assert found_with(FOUND, "upstream") == []
         return
     stored = decode(json.loads(Path(path).read_text()))
     agree(worker, flavour, stored.board, *stored.commands)

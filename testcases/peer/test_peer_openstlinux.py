@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The twin against ST's own TA, PTA and driver, of any release: MPBENCH_OPTEE_SRC, a tree of the user's."""
 
+import json
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,9 +14,10 @@ from mpbench.image.sign import sign
 from mpbench.layout import TEST_DECRYPTION_KEY, TaCommand, Tlv
 from testcases.peer import st_cases
 from testcases.peer.build import ARM, ASAN, FLAVOURS, CannotBuild, Flavour, build, release, source
-from testcases.peer.campaign import Explorer
+from testcases.peer.campaign import FOUND, Explorer
 from testcases.peer.conftest import CACHE
 from testcases.peer.elves import Elf, Segment, resource_table
+from testcases.peer.store import decode, found_with
 from testcases.peer.test_peer import MODULUS, agree
 from testcases.peer.worker import Command, Worker
 from testcases.unit import test_twin_openstlinux as twin
@@ -84,6 +86,22 @@ def test_images_of_the_unit_tests_and_their_sequences(worker, flavour, tree, nam
     for board in boards if plain.loader == "st-4.0-r2" else boards[:1]:
         history: list[Command] = [(LOAD, 1, image), (START, 1, b""), (LOAD, 1, signed()), (STOP, 1, b"")]
         agree(worker, flavour, board, *history, *history)
+
+
+@pytest.mark.parametrize("path", found_with(FOUND, "st-"), ids=lambda path: path.stem)
+def test_old_disagreements_stay_settled(worker, flavour, tree, path):
+    """Cases that campaigns of any release wrote to found/, on this release."""
+    stored = decode(json.loads(path.read_text()))
+    cores = st_cases.board_of(release(tree), stored.board.cores[0].id)
+    board = evolve(
+        stored.board,
+        cores=cores.cores,
+        loader=cores.loader,
+        dma_ranges=cores.dma_ranges,
+        formats=cores.formats,
+        key_in_image=stored.board.key_in_image and cores.loader == "st-4.0-r2",
+    )
+    agree(worker, flavour, board, *stored.commands)
 
 
 @pytest.mark.slow
