@@ -16,8 +16,13 @@ PREFIX = {
     "linux": "remoteproc rpmsg optee tee ipcc m4: ",
     "optee": "E/TC:0 0 function:12 ",
     "ta": "E/TA:  remoteproc_load_fw:12 ",
+    "ldelf": "E/LD:  function:12 ",
 }
 ENOUGH = 0.95
+OTHERS = (
+    *("drivers/" + n for n in ("base", "char", "firmware", "iio", "mailbox", "mmc", "rtc", "spi", "usb")),
+    *("kernel", "mm", "net/core"),
+)
 
 
 def source_tree(name: str) -> Path:
@@ -52,7 +57,7 @@ def test_the_messages_of_the_sources_are_known(name, files, printer, capsys):
     assert len(found) > 150
     unknown = []
     for one in found:
-        prefix = PREFIX["ta" if one.place.startswith("ta/") else printer]
+        prefix = PREFIX.get(one.place.split("/", 1)[0], PREFIX[printer])
         match = matched(log_line(1, prefix + as_printed(one.text)))
         if match is None:
             unknown.append(f"{one.place}: {one.text}")
@@ -62,3 +67,15 @@ def test_the_messages_of_the_sources_are_known(name, files, printer, capsys):
         print(f"\n{name}: {len(found) - len(unknown)} of {len(found)} messages are known")
         print("".join(f"  not known: {line}\n" for line in unknown), end="")
     assert len(unknown) <= len(found) * (1 - ENOUGH)
+
+
+def test_no_message_of_another_driver_is_explained():
+    """More than 10,000 messages of drivers and file systems that boards have, as in a kernel log."""
+    root = source_tree("linux")
+    paths = (path for name in OTHERS for path in (root / name).rglob("*.c"))
+    files = tuple(name for path in paths if (name := str(path.relative_to(root))) not in LINUX)
+    found = list(messages(root, files))
+    assert len(found) > 10_000
+    lines = (f"[   12.345678] {Path(one.place).stem} 1-0:00: {as_printed(one.text)}" for one in found)
+    known = [(match.message.id, line) for line in lines if (match := matched(log_line(1, line)))]
+    assert known == []

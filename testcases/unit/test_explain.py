@@ -238,7 +238,7 @@ def test_the_tables_are_well_formed():
     ids = [m.id for m in found]
     assert len(ids) == len(set(ids))
     for m in found:
-        assert m.level in ("error", "warning", "state"), m.id
+        assert m.level in ("error", "warning", "state", "mark"), m.id
         assert m.means or m.reasons, m.id
         assert m.source, m.id
         assert m.text, m.id

@@ -69,7 +69,7 @@ def in_context(found: list[Trouble], events: list[Event], *, about_cores: bool) 
 def _ended_well(one: Explanation, trouble: Trouble, context: Context) -> tuple[int, Explanation]:
     """(rank, explanation): a trouble that ended well, a warning, and another driver's come later."""
     event = trouble.event
-    rank = 2 if one.id == "tee-other" else int(one.level == "warning" and not one.consequences)
+    rank = _rank(one)
     if one.id.startswith("rproc-crash") or not event.core:
         return rank, one
     up = context.after(event, trouble.last, "rproc-up", "rproc-attached")
@@ -79,7 +79,18 @@ def _ended_well(one: Explanation, trouble: Trouble, context: Context) -> tuple[i
     if again is not None and again.number < up.number:
         words = f"a later start of the {up.core} succeeded (line {up.number})"
         return rank + 1, evolve(one, meaning=f"{one.meaning}; {words}")
-    return rank, evolve(one, meaning=f"{one.meaning}; the {up.core} started all the same (line {up.number})")
+    words = f"the {up.core} started all the same (line {up.number})"
+    return max(rank, 1) if rank >= 0 else rank, evolve(one, meaning=f"{one.meaning}; {words}")
+
+
+def _rank(one: Explanation) -> int:
+    """What stops the board first, another driver's trouble last."""
+    if one.id.startswith(FATAL):
+        return -1
+    return 2 if one.id == "tee-other" else int(one.level == "warning" and not one.consequences)
+
+
+FATAL = ("rif-iac", "rif-serc", "optee-panic", "abort-core")
 
 
 def _other_core(one: Explanation, event: Event, context: Context) -> Explanation:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Troubles of a log: each once, with what follows from it, by core and by attempt to start it."""
 
+from bisect import bisect
+
 from attrs import define, evolve, field, frozen
 
 from mpbench.knowledge.matching import DEVICE, Match, core_of
@@ -10,6 +12,7 @@ ATTEMPT = {"rproc-powering-up", "rproc-attaching"}
 BOOT = "linux-boot"
 MAX_CONSEQUENCES = 100
 SHOWN = {"error", "warning"}
+SECURE = {"optee", "ta"}
 
 
 @frozen
@@ -110,7 +113,7 @@ def troubles(found: list[Event]) -> list[Trouble]:
         if event.match.message.level in SHOWN:
             trouble = _trouble_of(event, known, under_way)
             under_way.setdefault((event.id, event.core), (event, trouble))
-    return _consoles_joined(list(known.values()))
+    return _consoles_joined(list(known.values()), found)
 
 
 def _trouble_of(event: Event, known: dict[Key, Trouble], under_way: UnderWay) -> Trouble:
@@ -156,13 +159,17 @@ def _take_announcements(
             known.pop((other.one.id, other.one.meaning, other.event.core), None)
 
 
-def _consoles_joined(found: list[Trouble]) -> list[Trouble]:
-    """A cause on the secure console may come later in the text than its consequence in Linux' log."""
+def _consoles_joined(found: list[Trouble], log: list[Event]) -> list[Trouble]:
+    """A cause on the secure console may come later in the text than its consequence in Linux' log.
+
+    In a log where both are mixed, only within an attempt.
+    """
+    starts = [] if _one_after_the_other(log) else [e.number for e in log if e.id in ATTEMPT]
     gone: set[int] = set()
     for trouble in found:
         if not trouble.event.match.message.after:
             continue
-        cause = next((c for c in found if id(c) not in gone and _other_console(c, trouble)), None)
+        cause = next((c for c in found if id(c) not in gone and _other_console(c, trouble, starts)), None)
         if cause is not None:
             gone.add(id(trouble))
             cause.add(trouble.event, trouble.one)
@@ -171,11 +178,19 @@ def _consoles_joined(found: list[Trouble]) -> list[Trouble]:
     return [t for t in found if id(t) not in gone]
 
 
-def _other_console(cause: Trouble, trouble: Trouble) -> bool:
+def _one_after_the_other(log: list[Event]) -> bool:
+    """Is the secure console's log a part of its own, before or after that of Linux?"""
+    secure = [e.number for e in log if e.match.line.by in SECURE]
+    linux = [e.number for e in log if e.match.line.by not in SECURE]
+    return not secure or not linux or secure[-1] < linux[0] or linux[-1] < secure[0]
+
+
+def _other_console(cause: Trouble, trouble: Trouble, starts: list[int]) -> bool:
     one, other = cause.event, trouble.event
     return (
         cause is not trouble
         and one.match.line.by != other.match.line.by
         and same_core(one.core, other.core)
         and other.match.message.follows(one.id)
+        and bisect(starts, one.number) == bisect(starts, other.number)
     )

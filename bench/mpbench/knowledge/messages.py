@@ -38,6 +38,7 @@ DIRECTIVE = re.compile(r"%(?:[-#0 +]*(?:\d+|\*)?(?:\.\d+)?(?:hh|h|ll|l|z|j|t)?([
 LEVELS = ("ERROR:", "INFO:", "NOTICE:", "WARNING:")
 """TF-A's levels: spaces follow that fill a column."""
 BARE_WORDS = 3
+"""Texts of at most so many words, without a number, are anybody's."""
 ANY_OF: dict[str | None, str] = {
     **dict.fromkeys("diu", r"(-?\d+)"),
     **dict.fromkeys("xXo", r"(?:0x)*([0-9a-fA-F]+)"),
@@ -129,7 +130,7 @@ class Form:
 def form_of(message: Message, text: str) -> Form:
     """A form of a message; a function's name at its beginning counts as a device's name."""
     text = text.strip().removeprefix("%s: ")
-    bare = len(text.split()) < BARE_WORDS and not DIRECTIVE.search(text)
+    bare = len(text.split()) <= BARE_WORDS and not DIRECTIVE.search(text)
     return Form(message, text, _beginning(text), bare)
 
 

@@ -37,7 +37,9 @@ def troubleshooting() -> str:
 
 
 def _section(title: str, by: str, prefixes: tuple[str, ...]) -> str:
-    rows = [m for m in messages() if m.by == by and m.level != "state" and m.id.startswith(prefixes)]
+    rows = [
+        m for m in messages() if m.by == by and m.level not in ("state", "mark") and m.id.startswith(prefixes)
+    ]
     return f"\n## {title}\n" + "".join(_entry(m) for m in rows)
 
 

@@ -1,0 +1,468 @@
+# SPDX-License-Identifier: MIT
+"""`mpbench explain` on logs of the kinds that users report: which cause comes first, and what is no trouble.
+
+The lines are those of the sources that the tables name, stamped, prefixed and mixed as people have them; the
+cases follow public reports of users.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from mpbench.knowledge.explain import answer
+
+CAPTURES = Path(__file__).parents[1] / "captures"
+BOOTS = sorted(CAPTURES.glob("boot-*/*"))
+
+START = "remoteproc remoteproc0: powering up {}\n"
+FAILED = "remoteproc remoteproc0: Boot failed: {}\n"
+TA_DEVICE = "tee_remoteproc optee-ta-80a4c275-0a47-4905-8285-1486a9771a08: "
+LOAD = TA_DEVICE + "TA_RPROC_FW_CMD_LOAD_FW invoke failed TEE err: {}, ret:0\n"
+IAC = "E/TC:0 stm32_iac_itr:{} IAC {}\n"
+
+
+def stamped(log: str, form: str) -> str:
+    """Each line in one of the formats of dmesg and journals."""
+    return "".join(form.format(line) + "\n" for line in log.splitlines())
+
+
+OTHER_CORE = (
+    START.format("m0")
+    + "remoteproc remoteproc0: Booting fw image Project_CM33.elf, size 3097880\n"
+    + "remoteproc remoteproc0: bad phdr da 0x80100000 mem 0x540\n"
+    + "remoteproc remoteproc0: Failed to load program segments: -22\n"
+    + FAILED.format(-22)
+)
+OTHER_CORE_WORDS = "the firmware is for the m33, and this core is the m0"
+
+FORMS = {
+    "dmesg": "[   64.542307] {}",
+    "dmesg -T": "[Sat Nov 28 12:00:01 2026] {}",
+    "dmesg -T in German": "[Sa Okt  3 12:00:01 2026] {}",
+    "dmesg -H": "[Nov28 12:00] {}",
+    "dmesg -d": "[  +0.000012] {}",
+    "dmesg -x": "kern  :err   : [   64.542307] {}",
+    "dmesg iso": "2026-11-28T12:00:01,123456+01:00 {}",
+    "raw": "<3>[   64.542307] {}",
+    "kmsg": "3,1234,64542307,-;{}",
+    "caller": "[   64.542307][  T312] {}",
+    "journal": "Nov 28 12:00:01 stm32mp2-e3 kernel: {}",
+    "journal in German": "Dez 03 12:00:01 stm32mp2-e3 kernel: {}",
+    "journal monotonic": "[   64.542307] stm32mp2-e3 kernel: {}",
+    "journal iso": "2026-11-28T12:00:01+0100 stm32mp2-e3 kernel: {}",
+    "syslog": "Nov 28 12:00:01 stm32mp2-e3 kernel: [   64.542307] {}",
+    "capture with stamps": "[2026-11-28 12:00:01.123] [   64.542307] {}\r",
+    "coloured": "\x1b[32m[   64.542307] \x1b[0m\x1b[33m{}\x1b[0m\r",
+    "ts": "Nov 28 12:00:01 [   64.542307] {}",
+}
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_every_format_of_a_kernel_log_is_read(form):
+    """One trouble with its two consequences, in each of them; also as the bytes of a file in UTF-16."""
+    log = stamped(OTHER_CORE, form)
+    for given in (log, log.encode(), log.encode("utf-16")):
+        (one,) = answer(given).explained
+        assert one.id == "elf-bad-phdr"
+        assert OTHER_CORE_WORDS in one.causes[0]
+        assert [number for number, _ in one.consequences] == [4, 5]
+
+
+CASES = {
+    "lost line ends": (
+        "[ 82.376063] remoteproc remoteproc0: powering up m33[ 82.378336] remoteproc remoteproc0: "
+        "Image is corrupted (bad magic)[ 82.381610] remoteproc remoteproc0: Boot failed: -22Run it",
+        ["elf-no-elf"],
+        "a signed image was given",
+    ),
+    "secure console in the middle of a line": (
+        "root@board:~# echo start > /sys/class/remoteproc/remoteproc0/state\n"
+        "[ 53.569732] remoteproc remoteproc0: powering up m33\n"
+        "[ 53.578881] remoteproc remoteproc0: Booting fw image Hello_sign.bin, size 15796\n"
+        "[ 53E/TC:0 stm32_iac_itr:192 IAC exceptions [159:128]: 0x10000000\n"
+        "E/TC:0 stm32_iac_itr:197 IAC exception ID: 156\n"
+        "E/TC:0 Panic at /usr/src/optee-os/core/drivers/firewall/stm32_iac.c:212 <stm32_iac_itr>\n"
+        "I/TC: Halting CPU 1\n",
+        ["rif-iac"],
+        "156 is RCC; the m33 was started before",
+    ),
+    "IAC of a write by Linux' own loader": (
+        START.format("m33")
+        + "remoteproc remoteproc0: Booting fw image app.elf, size 6237772\n"
+        + "remoteproc remoteproc0: unsupported fw ver: 0\n"
+        + IAC.format(192, "exceptions [159:128]: 0x200")
+        + IAC.format(197, "exception ID: 137")
+        + "I/TC: DUMPING DATA FOR risaf@420d0000\n"
+        + "I/TC: Status register (IAESR0): 0x91\n"
+        + "I/TC: Faulty address (IADDR0): 0x80000000\n"
+        + "E/TC:0 Panic at core/drivers/firewall/stm32_iac.c:212 <stm32_iac_itr>\n",
+        ["rif-iac", "elf-table-version"],
+        "137 is RISAF4 (DDR); a non-secure write by the Cortex-A35 (Linux, U-Boot or OP-TEE) at 0x80000000",
+    ),
+    "IAC of U-Boot": (
+        "U-Boot 2023.10-stm32mp-r2\n"
+        + IAC.format(197, "exception ID: 137")
+        + "I/TC: Status register (IAESR0): 0x11\nI/TC: Faulty address (IADDR0): 0xc00017c0\n",
+        ["rif-iac"],
+        "read or fetch by the Cortex-A35 (Linux, U-Boot or OP-TEE) at 0xc00017c0",
+    ),
+    "IAC of the M33 at its watchdog": (
+        START.format("m33")
+        + "remoteproc remoteproc0: remote processor m33 is now up\n"
+        + IAC.format(197, "exception ID: 100"),
+        ["rif-iac"],
+        "100 is IWDG3; the m33 was started before (line 1)",
+    ),
+    "SERC without a core": (
+        "E/TC:1 stm32_serc_handle_ilac:133 SERC exceptions [63:32]: 0x10\n"
+        "E/TC:1 stm32_serc_handle_ilac:139 SERC exception ID: 36\n",
+        ["rif-serc"],
+        "36 is USART6",
+    ),
+    "a discarded access": ("I/TC: | Discarded IAC ID: 165 |\n", ["rif-iac-discarded"], "165 is GPIOF"),
+    "an unsigned ELF for the TEE": (
+        "root@board:~# echo app_CM33.elf > /sys/class/remoteproc/remoteproc0/firmware\n"
+        "root@board:~# echo start > /sys/class/remoteproc/remoteproc0/state\n"
+        + START.format("m33")
+        + "E/TA: remoteproc_load_fw:1250 Can't Authenticate the firmware (res = 0xffff0006)\n"
+        + LOAD.format("ffff0006")
+        + FAILED.format(-5)
+        + "sh: write error: Input/output error\n",
+        ["ta-authenticate"],
+        "app_CM33.elf (line 1) is an ELF by its name; TEE_ERROR_BAD_PARAMETERS; not a wrong key",
+    ),
+    "a wrong key, without the secure console": (
+        START.format("m33") + LOAD.format("ffff3072") + FAILED.format(-5),
+        ["tee-invoke"],
+        "TEE_ERROR_SIGNATURE_INVALID; RPROC_SIGN_KEY",
+    ),
+    "a driver of the series": (
+        START.format("m33")
+        + "remoteproc-tee optee-ta-80a4c275-0a47-4905-8285-1486a9771a08: "
+        + "TA_RPROC_FW_CMD_LOAD_FW invoke failed TEE err: 0xffff000f, ret:0\n"
+        + FAILED.format(-5),
+        ["tee-invoke"],
+        "TEE_ERROR_SECURITY",
+    ),
+    "no answer of OP-TEE": (
+        START.format("m33") + LOAD.replace("ret:0", "ret:fffffff4").format("0"),
+        ["tee-invoke"],
+        "the call to OP-TEE itself failed (errno 12)",
+    ),
+    "a start that failed, then loads that fail": (
+        START.format("m33")
+        + "E/TC:0 0 stm32_rproc_start:239 Invalid boot address\n"
+        + TA_DEVICE
+        + "TA_RPROC_FW_CMD_START_FW invoke failed TEE err: ffff0000, ret:0\n"
+        + "remoteproc remoteproc0: can't start rproc m33: -5\n"
+        + FAILED.format(-5)
+        + START.format("m33")
+        + LOAD.format("ffff0007")
+        + FAILED.format(-5),
+        ["rproc-boot-address", "tee-invoke"],
+        "signed without BOOTADDR; the failed start before",
+    ),
+    "a boot address that sticks": (
+        START.format("m33")
+        + "E/TC:0 0 stm32_rproc_set_boot_address:560 Firmware boot address already set\n"
+        + LOAD.format("ffff0000")
+        + FAILED.format(-5),
+        ["rproc-boot-address-set"],
+        "without BOOTADDR, start and stop it",
+    ),
+    "another TA's result": (
+        "stm32-bsec 44000000.efuse: TA_NVMEM_READ invoke failed TEE err: ffff0006, ret:0\n",
+        ["tee-other"],
+        "another driver (stm32-bsec 44000000.efuse)",
+    ),
+    "another TA's driver": (
+        "optee-rng optee-ta-ab7a617c-b8e7-4d8f-8301-d09b61036b64: TA_CMD_GET_ENTROPY invoke err: ffff000c\n",
+        ["tee-other"],
+        "TEE_ERROR_OUT_OF_MEMORY; not about the cores' firmware",
+    ),
+    "another TA's result beside a trouble of the core": (
+        "stm32-bsec 44000000.efuse: TA_NVMEM_READ invoke failed TEE err: ffff0006, ret:0\n"
+        + START.format("m33")
+        + LOAD.format("ffff3072")
+        + FAILED.format(-5),
+        ["tee-invoke", "tee-other"],
+        "TEE_ERROR_SIGNATURE_INVALID",
+    ),
+    "firmware is not there": (
+        "[  12.1] remoteproc remoteproc0: powering up m4\n"
+        "[  12.2] remoteproc remoteproc0: Direct firmware load for rproc-m4-fw failed with error -2\n"
+        "[  12.3] remoteproc remoteproc0: request_firmware failed: -2\n"
+        "sh: write error: No such file or directory\n",
+        ["firmware-load-failed"],
+        "no firmware file of this name",
+    ),
+    "the M4's memory": (
+        START.format("m4")
+        + "remoteproc remoteproc0: Booting fw image fw_m4.elf, size 591544\n"
+        + "remoteproc remoteproc0: bad phdr da 0x2000f000 mem 0x2000\n"
+        + FAILED.format(-22),
+        ["elf-bad-phdr"],
+        "linked for another core or another memory map",
+    ),
+    "a carve-out at another address": (
+        START.format("m4")
+        + "remoteproc remoteproc0: Booting fw image rpmsg.elf, size 2128144\n"
+        + "remoteproc remoteproc0: Registered carveout doesn't fit da request\n"
+        + "remoteproc remoteproc0: Failed to process resources: -22\n"
+        + FAILED.format(-22),
+        ["rproc-carveout-fit"],
+        "vdev0vring0",
+    ),
+    "no memory for a carve-out": (
+        START.format("m33")
+        + "remoteproc remoteproc0: failed to allocate dma memory: len 0x100000\n"
+        + "remoteproc remoteproc0: Failed to allocate associated carveouts: -12\n"
+        + FAILED.format(-12),
+        ["rproc-carveout-dma"],
+        "vdev0buffer",
+    ),
+    "a vdev without a kick": (
+        START.format("m0")
+        + "remoteproc remoteproc0: Booting fw image x.elf, size 100\n"
+        + "rproc-virtio rproc-virtio.2.auto: .kick method not defined for m0\n"
+        + "remoteproc remoteproc0: failed to probe subdevices for m0: -22\n"
+        + FAILED.format(-22),
+        ["virtio-no-kick"],
+        "no mboxes",
+    ),
+    "hold boot": (
+        "remoteproc remoteproc0: failed to set hold boot\n"
+        "remoteproc remoteproc0: releasing m4\n"
+        "stm32-rproc: probe of mlahb:m4@10000000 failed with error -3\n",
+        ["stm32-hold-boot"],
+        "RCC is secure",
+    ),
+    "a TA that is not installed": (
+        "E/LD:  init_elf:486 sys_open_ta_bin(80a4c275-0a47-4905-8285-1486a9771a08)\n"
+        "E/TC:? 0 ldelf_init_with_ldelf:150 ldelf failed with res: 0xffff0008\n"
+        "stm32-rproc 0.m33: tee_client_open_session failed, err: ffff0008\n"
+        "stm32-rproc 0.m33: error -EINVAL: signed firmware not supported by TEE\n"
+        "stm32-rproc: probe of 0.m33 failed with error -22\n",
+        ["ldelf-no-ta"],
+        "opteemin",
+    ),
+    "another TA that is not installed": (
+        "E/LD:  init_elf:486 sys_open_ta_bin(fd02c9da-306c-48c7-a49c-bbd827ae86ee)\n"
+        "E/TC:? 0 ldelf_init_with_ldelf:150 ldelf failed with res: 0xffff0008\n",
+        ["ldelf-other-ta"],
+        "not the remoteproc TA",
+    ),
+    "a mailbox whose driver is not there": (
+        "stm32-rproc 10000000.m4: error -EPROBE_DEFER: failed to request mailbox vq0\n",
+        ["stm32-mailbox-missing"],
+        "IPCC",
+    ),
+    "a busy mailbox": (
+        "remoteproc remoteproc0: stm32_rproc_kick: failed (vq1, err:-16)\n",
+        ["stm32-kick"],
+        "not taken by the core in time",
+    ),
+    "a shutdown without an answer": (
+        "remoteproc remoteproc0: warning: remote FW shutdown without ack\n"
+        "remoteproc remoteproc0: stopped remote processor m33\n",
+        ["stm32-shutdown-ack"],
+        "500 ms",
+    ),
+    "no OP-TEE at all": (
+        "optee: probing for conduit method from DT.\noptee: api uid mismatch\n",
+        ["optee-mismatch"],
+        "no OP-TEE answers",
+    ),
+    "a channel without an endpoint": (
+        "virtio_rpmsg_bus virtio0: rpmsg host is online\n"
+        "virtio_rpmsg_bus virtio0: creating channel rpmsg-tty addr 0x400\n"
+        "virtio_rpmsg_bus virtio0: msg received with no recipient\n",
+        ["rpmsg-no-recipient"],
+        "before Linux opened the endpoint",
+    ),
+    "a firmware that takes no messages": (
+        "virtio_rpmsg_bus virtio0: timeout waiting for a tx buffer\n",
+        ["rpmsg-tx-timeout"],
+        "does not read",
+    ),
+    "protected memory": (
+        "tee tee0: can't register DMA heap id 1 (protected,secure-video)\n",
+        ["tee-protected-memory"],
+        "firmware do not use it",
+    ),
+    "an interrupt that OP-TEE's node lacks": ("optee: platform_get_irq: ret -6\n", ["optee-irq"], "ENXIO"),
+    "a crash that is not recovered": (
+        "remoteproc remoteproc1: crash detected in m33: type watchdog\n"
+        "remoteproc remoteproc1: handling crash #1 in m33\n",
+        ["rproc-crash"],
+        "recovery is disabled",
+    ),
+    "a crash whose recovery fails": (
+        "remoteproc remoteproc1: crash detected in m33: type watchdog\n"
+        "remoteproc remoteproc1: handling crash #1 in m33\n"
+        "remoteproc remoteproc1: recovering m33\n"
+        "remoteproc remoteproc1: stopped remote processor m33\n" + LOAD.format("ffff000f"),
+        ["rproc-crash", "tee-invoke"],
+        "TEE_ERROR_SECURITY",
+    ),
+    "an ELF with 64 bits": (
+        START.format("m33") + "remoteproc remoteproc0: Unsupported class: 7\n" + FAILED.format(-22),
+        ["elf-no-elf"],
+        "not an ELF for this core",
+    ),
+    "a table of zeros": (
+        START.format("m4")
+        + "remoteproc remoteproc0: unsupported fw ver: 0\n"
+        + "remoteproc remoteproc0: no resource table found for this firmware\n"
+        + "remoteproc remoteproc0: remote processor m4 is now up\n",
+        ["elf-table-version"],
+        "filled with zeros; started all the same (line 4)",
+    ),
+    "peripherals of the core": (
+        "rproc-srm-core 10000000.m4:system_resources: failed to bind one or more system resource device(s)\n",
+        ["srm-resources"],
+        "Linux uses the same peripheral",
+    ),
+    "ETZPC": (
+        "E/TC:0 0 configure_tzma:481 Internal RAM 0x2ffc0000..0x30000000 is used by pager, must be secure\n",
+        ["etzpc-refused"],
+        "ETZPC",
+    ),
+    "a TA's abort": (
+        "E/TC:? 0\nE/TC:? 0 User mode data-abort at address 0x40005000 (translation fault)\n"
+        "E/LD:  Status of TA 80a4c275-0a47-4905-8285-1486a9771a08\n",
+        ["abort-user"],
+        "TARGET_DEAD",
+    ),
+    "rights of memory": (
+        "E/TC:0 0 stm32_rproc_get_mem:177 Failed to apply access rights on region 0x80100000 size 0x800000\n"
+        "E/TA:  remoteproc_load_fw:1243 Can't get access right to memories\n"
+        + LOAD.format("ffff0001")
+        + FAILED.format(-5),
+        ["rproc-access-rights"],
+        "alternate configuration",
+    ),
+    "TF-A without its PMIC": (
+        "NOTICE:  CPU: STM32MP157DAC Rev.Z\nERROR:   I2C device not ready\nPANIC at PC : 0x2ffefdf3\n",
+        ["tfa-error"],
+        "TF-A cannot go on",
+    ),
+    "U-Boot without a core": (
+        "STM32MP> rproc start 0\nOperation Failed with error (-19)\n",
+        ["uboot-rproc-operation"],
+        "rproc init",
+    ),
+}
+
+
+@pytest.mark.parametrize(("log", "causes", "words"), CASES.values(), ids=CASES)
+def test_the_cause_comes_first(log, causes, words):
+    """The troubles by their ids, in this order, all else being consequences; and what is said of them."""
+    found = answer(log).explained
+    assert [one.id for one in found] == causes
+    said = " ".join(f"{one.meaning} {' '.join(one.causes)} {' '.join(one.advice)}" for one in found)
+    for word in words.split("; "):
+        assert word in said
+
+
+def test_two_cores_keep_their_consequences():
+    """Attempts that overlap: each `Boot failed` goes to the trouble of its own core."""
+    log = (
+        "remoteproc remoteproc0: powering up m0\n"
+        "remoteproc remoteproc1: powering up m33\n"
+        "remoteproc remoteproc1: Registered carveout doesn't fit len request\n"
+        "remoteproc remoteproc0: bad phdr da 0x80100000 mem 0x540\n"
+        "remoteproc remoteproc1: Boot failed: -22\n"
+        "remoteproc remoteproc0: Boot failed: -22\n"
+    )
+    found = {one.id: [n for n, _ in one.consequences] for one in answer(log).explained}
+    assert found == {"rproc-carveout-fit": [5], "elf-bad-phdr": [6]}
+
+
+def test_what_was_mended_later_comes_last():
+    """Two attempts that fail differently, of which the first is tried again with success."""
+    log = (
+        "remoteproc remoteproc0: powering up m4\n"
+        "remoteproc remoteproc0: Image is corrupted (bad magic)\n"
+        "remoteproc remoteproc0: Boot failed: -22\n"
+        "remoteproc remoteproc0: powering up m4\n"
+        "remoteproc remoteproc0: remote processor m4 is now up\n"
+        "virtio_rpmsg_bus virtio0: timeout waiting for a tx buffer\n"
+    )
+    first, second = answer(log).explained
+    assert first.id == "rpmsg-tx-timeout"
+    assert second.id == "elf-no-elf"
+    assert "a later start of the m4 succeeded (line 5)" in second.meaning
+
+
+def test_an_index_that_moved_from_boot_to_boot_is_named():
+    """The device of the failed start was the other core before the reboot."""
+    log = (
+        "[    1.0] remoteproc remoteproc0: m33 is available\n"
+        "[    0.000000] Booting Linux on physical CPU 0x0000000000 [0x411fd040]\n"
+        "[    1.1] remoteproc remoteproc0: m0 is available\n" + OTHER_CORE
+    )
+    (one,) = answer(log).explained
+    assert "remoteproc0 was the m33 in another boot of this log (line 1)" in one.causes
+
+
+def test_a_start_without_an_end_is_named_as_such():
+    """The log was cut, or the board stopped."""
+    (state,) = answer(START.format("m33")).states
+    assert "has no end in this log" in state.unknown
+    ended = START.format("m33") + "remoteproc remoteproc0: remote processor m33 is now up\n"
+    assert [s.unknown for s in answer(ended).states] == ["", ""]
+
+
+def test_a_code_with_many_causes_says_what_would_tell_them_apart():
+    """The kernel's line alone has a number that many checks give."""
+    (one,) = answer(LOAD.format("ffff0006")).explained
+    assert "the secure console names it" in one.unknown
+    assert answer("0xffff0006").explained[0].unknown.startswith("whose result it is")
+
+
+NO_TROUBLE = [
+    "clocksource: arch_sys_counter: mask: 0xffffffffffffff max_cycles: 0x4af477f6aa",
+    "[    0.000000] pcpu-alloc: s49152 r8192 d24576 u81920 alloc=20*4096 0xffff000f 0xffff0006",
+    "myapp: register dump: 0xffff000f 0xffff0000",
+    "[   12.3] usb 1-1: failed to load firmware",
+    "[   12.3] brcmfmac mmc1:0001:1: Direct firmware load for brcm/x.bin failed with error -2",
+    "[   12.3] EXT4-fs (mmcblk0p3): recovering journal",
+    "[   12.3] md: recovering md0",
+    "E/TA:  ftpm_init:77 Invalid header",
+    "E/TC:0 0 stm32_exti_probe:12 CID position out of range",
+    "app: Invalid header",
+    "Invalid header\nsomething else",
+    "Out of memory\nsomething else",
+    "=====================================================\nmake: done",
+    "Panic\nother line",
+    "[   3.1] optee-rng optee-ta-ab7a617c: tee_shm_alloc_kernel_buf failed",
+    "dd: write error: Invalid argument\nsome other line",
+    "snd-soc: failed to request mailbox tx",
+    "[    1.2] stm32-etzpc 5c007000.bus: Failed to create device link (0x180) with gpiochip0",
+    "[    1.2] rpmsg: nothing here\n[ 1.3] systemd[1]: Failed to start remoteproc helper.",
+]
+
+
+@pytest.mark.parametrize("log", NO_TROUBLE)
+def test_what_is_no_trouble_of_ours_is_not_explained(log):
+    """Numbers, words and messages of others, and words without their origin in a longer text."""
+    assert answer(log).explained == ()
+
+
+@pytest.mark.parametrize("path", BOOTS, ids=lambda p: f"{p.parent.name} {p.name}")
+def test_an_ordinary_boot_has_no_trouble(path):
+    """Consoles and kernel logs of the virtual boards, line by line and whole."""
+    log = path.read_bytes()
+    found = answer(log)
+    assert found.explained == ()
+    assert [line for line in log.decode().splitlines() if answer(f"{line}\n").explained] == []
+
+
+def test_an_ordinary_boot_shows_what_is_there():
+    """Both cores and OP-TEE, of a log in which nothing is wrong; and nothing that only looks wrong."""
+    found = answer((CAPTURES / "boot-mp25/dmesg").read_bytes())
+    lines = [one.line.split("] ", 1)[1] for one in found.states]
+    assert "remoteproc remoteproc0: m0 is available" in lines
+    assert "remoteproc remoteproc1: m33 is available" in lines
+    assert any(line.startswith("optee: ") for line in lines)
