@@ -3,7 +3,7 @@
  *
  * STM32MP inter-processor communication controller (mailbox)
  *
- * Six channels each way.  A processor that sets a flag of its own
+ * Channels each way.  A processor that sets a flag of its own
  * (CxSCR.CHnS) raises the other's RX interrupt; the other's clear (CHnC)
  * raises the first's TX interrupt.
  *
@@ -13,7 +13,9 @@
  */
 
 #include "qemu/osdep.h"
+#include "qapi/error.h"
 #include "hw/irq.h"
+#include "hw/qdev-properties.h"
 #include "hw/registerfields.h"
 #include "hw/stm32mp/stm32mp.h"
 #include "hw/stm32mp/stm32mp_regs.h"
@@ -30,8 +32,7 @@ REG32(VERR, 0x3f4)
 REG32(IPIDR, 0x3f8)
 REG32(SIDR, 0x3fc)
 
-#define CHANNELS 6
-#define ALL MAKE_64BIT_MASK(0, CHANNELS)
+#define MAX_CHANNELS 16
 #define PROCESSOR 0x10          /* from the registers of one to the other's */
 
 OBJECT_DECLARE_SIMPLE_TYPE(Stm32mpIpcc, STM32MP_IPCC)
@@ -41,18 +42,25 @@ struct Stm32mpIpcc {
 
     qemu_irq rx[2];
     qemu_irq tx[2];
+    uint32_t channels;
 };
+
+static uint32_t stm32mp_ipcc_all(Stm32mpIpcc *s)
+{
+    return MAKE_64BIT_MASK(0, s->channels);
+}
 
 static void stm32mp_ipcc_update(Stm32mpIpcc *s)
 {
     Stm32mpRegs *regs = STM32MP_REGS(s);
+    uint32_t all = stm32mp_ipcc_all(s);
 
     for (int p = 0; p < 2; p++) {
         const uint32_t *own = stm32mp_reg(regs, p * PROCESSOR);
         const uint32_t *other = stm32mp_reg(regs, !p * PROCESSOR);
         uint32_t masked = own[R_C1MR];
-        uint32_t full = other[R_C1TOC2SR] & ~masked & ALL;
-        uint32_t free = ~own[R_C1TOC2SR] & ~(masked >> 16) & ALL;
+        uint32_t full = other[R_C1TOC2SR] & ~masked & all;
+        uint32_t free = ~own[R_C1TOC2SR] & ~(masked >> 16) & all;
 
         qemu_set_irq(s->rx[p], full && (own[R_C1CR] & R_C1CR_RXOIE_MASK));
         qemu_set_irq(s->tx[p], free && (own[R_C1CR] & R_C1CR_TXFIE_MASK));
@@ -65,8 +73,12 @@ static void stm32mp_ipcc_write(Stm32mpRegs *regs, hwaddr addr, uint32_t value,
     bool second = addr >= A_C2CR;
     uint32_t *own = stm32mp_reg(regs, second * PROCESSOR);
     uint32_t *other = stm32mp_reg(regs, !second * PROCESSOR);
+    uint32_t all = stm32mp_ipcc_all(STM32MP_IPCC(regs));
 
     if (addr >= 2 * PROCESSOR) {
+        if (addr < A_HWCFGR) {          /* the STM32MP25's isolation */
+            regs->r[addr / 4] = value;
+        }
         return;
     }
     switch (addr % PROCESSOR) {
@@ -74,11 +86,11 @@ static void stm32mp_ipcc_write(Stm32mpRegs *regs, hwaddr addr, uint32_t value,
         own[R_C1CR] = value & (R_C1CR_RXOIE_MASK | R_C1CR_TXFIE_MASK);
         break;
     case A_C1MR:
-        own[R_C1MR] = value & (ALL | ALL << 16);
+        own[R_C1MR] = value & (all | all << 16);
         break;
     case A_C1SCR:
-        own[R_C1TOC2SR] |= (value >> 16) & ALL;
-        other[R_C1TOC2SR] &= ~(value & ALL);
+        own[R_C1TOC2SR] |= (value >> 16) & all;
+        other[R_C1TOC2SR] &= ~(value & all);
         break;
     }
     stm32mp_ipcc_update(STM32MP_IPCC(regs));
@@ -86,9 +98,11 @@ static void stm32mp_ipcc_write(Stm32mpRegs *regs, hwaddr addr, uint32_t value,
 
 static void stm32mp_ipcc_reset(Stm32mpRegs *regs)
 {
-    *stm32mp_reg(regs, A_C1MR) = ALL | ALL << 16;
-    *stm32mp_reg(regs, A_C1MR + PROCESSOR) = ALL | ALL << 16;
-    regs->r[R_HWCFGR] = CHANNELS;
+    uint32_t all = stm32mp_ipcc_all(STM32MP_IPCC(regs));
+
+    *stm32mp_reg(regs, A_C1MR) = all | all << 16;
+    *stm32mp_reg(regs, A_C1MR + PROCESSOR) = all | all << 16;
+    regs->r[R_HWCFGR] = STM32MP_IPCC(regs)->channels;
     regs->r[R_VERR] = 0x10;
     regs->r[R_IPIDR] = 0x00100071;
     regs->r[R_SIDR] = 0xa3c5dd01;
@@ -105,10 +119,31 @@ static void stm32mp_ipcc_init(Object *obj)
     }
 }
 
+static void stm32mp_ipcc_realize(DeviceState *dev, Error **errp)
+{
+    Stm32mpIpcc *s = STM32MP_IPCC(dev);
+    DeviceClass *parent = DEVICE_CLASS(
+        object_class_by_name(TYPE_STM32MP_REGS));
+
+    if (!s->channels || s->channels > MAX_CHANNELS) {
+        error_setg(errp, "an IPCC has 1 to %d channels, not %u", MAX_CHANNELS,
+                   s->channels);
+        return;
+    }
+    parent->realize(dev, errp);
+}
+
+static const Property stm32mp_ipcc_properties[] = {
+    DEFINE_PROP_UINT32("channels", Stm32mpIpcc, channels, 6),
+};
+
 static void stm32mp_ipcc_class_init(ObjectClass *klass, void *data)
 {
+    DeviceClass *dc = DEVICE_CLASS(klass);
     Stm32mpRegsClass *c = STM32MP_REGS_CLASS(klass);
 
+    dc->realize = stm32mp_ipcc_realize;
+    device_class_set_props(dc, stm32mp_ipcc_properties);
     c->write = stm32mp_ipcc_write;
     c->reset = stm32mp_ipcc_reset;
 }

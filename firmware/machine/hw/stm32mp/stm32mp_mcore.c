@@ -62,7 +62,7 @@ static void stm32mp_mcore_stop_work(CPUState *cs, run_on_cpu_data data)
 {
     ARMCPU *cpu = ARM_CPU(cs);
 
-    cpu_reset(cs);
+    /* Its reset waits for its start: it would read the vectors already */
     cpu->power_state = PSCI_OFF;
     cs->halted = 1;
     cs->exception_index = EXCP_HLT;
@@ -79,6 +79,14 @@ static void stm32mp_mcore_go(Stm32mpMcore *s, bool run)
     device_cold_reset(DEVICE(&s->armv7m.systick[M_REG_NS]));
     async_run_on_cpu(cs, run ? stm32mp_mcore_start_work
                              : stm32mp_mcore_stop_work, RUN_ON_CPU_NULL);
+}
+
+void stm32mp_mcore_set_vectors(DeviceState *dev, uint32_t address)
+{
+    ARMCPU *cpu = STM32MP_MCORE(dev)->armv7m.cpu;
+
+    cpu->init_svtor = address;
+    cpu->init_nsvtor = address;
 }
 
 static void stm32mp_mcore_hold(void *opaque, int n, int level)

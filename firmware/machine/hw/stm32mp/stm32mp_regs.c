@@ -10,23 +10,27 @@
 #include "hw/qdev-properties.h"
 #include "hw/stm32mp/stm32mp_regs.h"
 
-static uint64_t stm32mp_regs_read(void *opaque, hwaddr addr, unsigned size)
+static MemTxResult stm32mp_regs_read(void *opaque, hwaddr addr, uint64_t *data,
+                                     unsigned size, MemTxAttrs attrs)
 {
     Stm32mpRegs *s = opaque;
     Stm32mpRegsClass *c = STM32MP_REGS_GET_CLASS(s);
     hwaddr word = addr & ~3ull;
-    uint32_t value = c->read ? c->read(s, word) : s->r[word / 4];
+    uint32_t value;
 
+    s->attrs = attrs;
+    value = c->read ? c->read(s, word) : s->r[word / 4];
     if (!s->touched && !c->read) {
         s->touched = true;
         qemu_log_mask(LOG_UNIMP, "%s: register file: first access, read of "
                       "0x%03" HWADDR_PRIx "\n", s->name, addr);
     }
-    return value >> (8 * (addr & 3));
+    *data = value >> (8 * (addr & 3));
+    return MEMTX_OK;
 }
 
-static void stm32mp_regs_write(void *opaque, hwaddr addr, uint64_t value,
-                               unsigned size)
+static MemTxResult stm32mp_regs_write(void *opaque, hwaddr addr, uint64_t value,
+                                      unsigned size, MemTxAttrs attrs)
 {
     Stm32mpRegs *s = opaque;
     Stm32mpRegsClass *c = STM32MP_REGS_GET_CLASS(s);
@@ -40,16 +44,28 @@ static void stm32mp_regs_write(void *opaque, hwaddr addr, uint64_t value,
                       "0x%08" PRIx64 " to 0x%03" HWADDR_PRIx "\n",
                       s->name, value, addr);
     }
+    s->attrs = attrs;
     if (c->write) {
         c->write(s, word, merged, size);
     } else {
         s->r[word / 4] = merged;
     }
+    return MEMTX_OK;
+}
+
+void stm32mp_semaphore_write(Stm32mpRegs *s, hwaddr addr, uint32_t value)
+{
+    uint32_t *r = stm32mp_reg(s, addr);
+    uint32_t taken = 1 | stm32mp_regs_cid(s) << 4;
+
+    if (*r == taken || !(*r & 1)) {
+        *r = value & 1 ? taken : 0;
+    }
 }
 
 static const MemoryRegionOps stm32mp_regs_ops = {
-    .read = stm32mp_regs_read,
-    .write = stm32mp_regs_write,
+    .read_with_attrs = stm32mp_regs_read,
+    .write_with_attrs = stm32mp_regs_write,
     .endianness = DEVICE_LITTLE_ENDIAN,
     .impl.min_access_size = 1,
     .impl.max_access_size = 4,
@@ -63,6 +79,9 @@ static void stm32mp_regs_reset_hold(Object *obj, ResetType type)
     Stm32mpRegsClass *c = STM32MP_REGS_GET_CLASS(s);
 
     memset(s->r, 0, s->n * sizeof(*s->r));
+    for (unsigned i = 0; i < s->n_preset; i += 2) {
+        *stm32mp_reg(s, s->preset[i]) = s->preset[i + 1];
+    }
     s->touched = false;
     if (c->reset) {
         c->reset(s);
@@ -82,6 +101,14 @@ static void stm32mp_regs_realize(DeviceState *dev, Error **errp)
                    s->size);
         return;
     }
+    for (unsigned i = 0; i < s->n_preset; i += 2) {
+        if (i + 1 == s->n_preset || s->preset[i] >= s->size ||
+            s->preset[i] % 4) {
+            error_setg(errp, "preset: pairs of a word's offset below 0x%x and "
+                       "its value", s->size);
+            return;
+        }
+    }
     if (!s->name) {
         s->name = g_strdup(object_get_typename(OBJECT(dev)));
     }
@@ -94,7 +121,10 @@ static void stm32mp_regs_realize(DeviceState *dev, Error **errp)
 
 static void stm32mp_regs_finalize(Object *obj)
 {
-    g_free(STM32MP_REGS(obj)->r);
+    Stm32mpRegs *s = STM32MP_REGS(obj);
+
+    g_free(s->r);
+    g_free(s->preset);
 }
 
 const VMStateDescription vmstate_stm32mp_regs = {
@@ -112,6 +142,8 @@ const VMStateDescription vmstate_stm32mp_regs = {
 static const Property stm32mp_regs_properties[] = {
     DEFINE_PROP_STRING("name", Stm32mpRegs, name),
     DEFINE_PROP_UINT32("size", Stm32mpRegs, size, 0),
+    DEFINE_PROP_ARRAY("preset", Stm32mpRegs, n_preset, preset, qdev_prop_uint32,
+                      uint32_t),
 };
 
 static void stm32mp_regs_class_init(ObjectClass *klass, void *data)

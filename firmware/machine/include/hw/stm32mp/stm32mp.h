@@ -10,6 +10,15 @@
 #ifndef HW_STM32MP_H
 #define HW_STM32MP_H
 
+#include "hw/qdev-core.h"
+
+/* Compartments of bus masters of the STM32MP25: views of a firewall, by CID */
+#define STM32MP_CIDS 4
+#define STM32MP_CID_A35 1
+#define STM32MP_CID_M33 2
+#define STM32MP_CID_M0 3
+#define STM32MP25_PERIPHERALS_SIZE 0x10000000
+
 /* CRC unit */
 #define TYPE_STM32MP_CRC "stm32mp-crc"
 /* Digital temperature sensor; clock "pclk" */
@@ -23,9 +32,15 @@
 #define TYPE_STM32MP_GPIO "stm32mp-gpio"
 /* Semaphores; MMIO 0 as the Cortex-A sees it, 1 as the coprocessor does */
 #define TYPE_STM32MP_HSEM "stm32mp-hsem"
+/* Illegal accesses; GPIO inputs: its lines; sysbus interrupt */
+#define TYPE_STM32MP_IAC "stm32mp-iac"
+#define STM32MP_IAC_LINES 181
 /* I2C controller; bus "i2c"; sysbus interrupts: event, error */
 #define TYPE_STM32MP_I2C "stm32mp-i2c"
-/* Mailbox; sysbus interrupts: RX and TX of processor 1, of processor 2 */
+/*
+ * Mailbox; property "channels"; sysbus interrupts: RX and TX of processor 1,
+ * of processor 2
+ */
 #define TYPE_STM32MP_IPCC "stm32mp-ipcc"
 /* Independent watchdog; GPIO output "reset"; clock "lsi" */
 #define TYPE_STM32MP_IWDG "stm32mp-iwdg"
@@ -37,12 +52,31 @@
  * named output "sysresetreq"
  */
 #define TYPE_STM32MP_MCORE "stm32mp-mcore"
+/* Where its vectors are at its next start; realized with 0 */
+void stm32mp_mcore_set_vectors(DeviceState *dev, uint32_t address);
 /* Power control */
 #define TYPE_STM32MP_PWR "stm32mp-pwr"
+/*
+ * Firewall of peripherals; links "peripherals"; property "base", their address;
+ * array "ids": pairs of a peripheral's address and id; MMIO 1 + n: as CID n
+ * sees them; GPIO outputs "illegal", by id; inputs "nonsecure", by CID: the
+ * master has no secure world
+ */
+#define TYPE_STM32MP_RIFSC "stm32mp-rifsc"
+/*
+ * Firewall of a memory; link "memory"; property "regions"; MMIO 1 + n: as CID n
+ * sees it; GPIO output "illegal"; inputs "nonsecure", by CID
+ */
+#define TYPE_STM32MP_RISAF "stm32mp-risaf"
 /* Random numbers */
 #define TYPE_STM32MP_RNG "stm32mp-rng"
 /* Real-time clock */
 #define TYPE_STM32MP_RTC "stm32mp-rtc"
+/* Serviceable errors; as stm32mp-iac */
+#define TYPE_STM32MP_SERC "stm32mp-serc"
+#define STM32MP_SERC_LINES 64
+/* System counter; property "frequency-hz" */
+#define TYPE_STM32MP_STGEN "stm32mp-stgen"
 /* SD card interface with its own DMA; bus "sd-bus"; sysbus interrupt */
 #define TYPE_STM32MP_SDMMC "stm32mp-sdmmc"
 /*
@@ -65,5 +99,15 @@
  * boot loader leaves
  */
 #define TYPE_STM32MP15_RCC "stm32mp15-rcc"
+
+/*
+ * Reset and clock control of the STM32MP25.  GPIO outputs "c2-hold",
+ * "c2-reset" (Cortex-M33), "c3-hold", "c3-reset" (Cortex-M0+), "c1p1-reset"
+ * (second Cortex-A35); inputs "iwdg" (1, 2, 3, 5); clock outputs "mcu",
+ * "ls-mcu", "systick", "lsi"
+ */
+#define TYPE_STM32MP25_RCC "stm32mp25-rcc"
+/* Cortex-A35 subsystem; link "m33"; GPIO outputs "m33-nonsecure" (two) */
+#define TYPE_STM32MP25_A35SSC "stm32mp25-a35ssc"
 
 #endif

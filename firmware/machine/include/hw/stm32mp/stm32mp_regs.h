@@ -25,6 +25,9 @@ struct Stm32mpRegs {
     uint32_t size;
     uint32_t *r;
     uint32_t n;
+    uint32_t *preset;
+    uint32_t n_preset;
+    MemTxAttrs attrs;
     bool touched;
 };
 
@@ -32,7 +35,9 @@ struct Stm32mpRegs {
  * @read:  the value of the word at @addr
  * @write: a word is written; bytes and half words come merged with what is
  *         stored, and @size says how much was written
- * @reset: the storage is zero already
+ * @reset: the storage is zero already, but for the property "preset"
+ *
+ * While one of them runs, attrs says who asks.
  */
 struct Stm32mpRegsClass {
     SysBusDeviceClass parent_class;
@@ -47,6 +52,21 @@ extern const VMStateDescription vmstate_stm32mp_regs;
 
 #define VMSTATE_STM32MP_REGS(_state) \
     VMSTATE_STRUCT(parent_obj, _state, 0, vmstate_stm32mp_regs, Stm32mpRegs)
+
+/*
+ * Where a firewall passes accesses on, the compartment (CID) of the bus master
+ * is the requester
+ */
+static inline unsigned stm32mp_regs_cid(const Stm32mpRegs *s)
+{
+    return s->attrs.requester_id;
+}
+
+/*
+ * A write to a resource's semaphore (SEMCR: MUTEX, bit 0; SCID, bits 4 to 6):
+ * the first compartment takes it, nobody else frees it
+ */
+void stm32mp_semaphore_write(Stm32mpRegs *s, hwaddr addr, uint32_t value);
 
 /* A register of the storage, by its offset */
 static inline uint32_t *stm32mp_reg(Stm32mpRegs *s, hwaddr addr)

@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+CONFIG_STM32MP157C_DK2=y
+CONFIG_STM32MP257F_EV1=y

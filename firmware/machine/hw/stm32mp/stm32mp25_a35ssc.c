@@ -1,0 +1,155 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * STM32MP25 Cortex-A35 subsystem: its clock switch and PLL, ready at once, and
+ * how the Cortex-M33 starts
+ *
+ * Each clock register is followed by addresses that set, clear and toggle it.
+ *
+ * Ref: RM0457, CA35SS: CA35SS_SSC_CHGCLKREQ (0x0000), PLL_EN (0x00a0),
+ *      CA35SS_SYSCFG_M33_TZEN_CR (0x20a0), INITSVTOR_CR (0x20a4), INITNSVTOR_CR
+ *      (0x20a8); OP-TEE core/arch/arm/plat-stm32mp2/drivers/stm32mp25_syscfg.c
+ */
+
+#include "qemu/osdep.h"
+#include "hw/irq.h"
+#include "hw/qdev-properties.h"
+#include "hw/registerfields.h"
+#include "hw/stm32mp/stm32mp.h"
+#include "hw/stm32mp/stm32mp_regs.h"
+
+REG32(CHGCLKREQ, 0x0000)
+    FIELD(CHGCLKREQ, CHGCLKREQ, 0, 1)
+    FIELD(CHGCLKREQ, CHGCLKACK, 1, 1)
+    FIELD(CHGCLKREQ, DIVSEL, 16, 1)
+    FIELD(CHGCLKREQ, DIVSELACK, 17, 1)
+REG32(PLL_EN, 0x00a0)
+    FIELD(PLL_EN, EN, 0, 1)
+    FIELD(PLL_EN, LOCKP, 1, 1)
+REG32(SSC_END, 0x1000)
+REG32(M33_TZEN_CR, 0x20a0)
+    FIELD(M33_TZEN_CR, CFG_SECEXT, 0, 1)
+REG32(M33_INITSVTOR_CR, 0x20a4)
+REG32(M33_INITNSVTOR_CR, 0x20a8)
+
+OBJECT_DECLARE_SIMPLE_TYPE(Stm32mp25A35ssc, STM32MP25_A35SSC)
+
+struct Stm32mp25A35ssc {
+    Stm32mpRegs parent_obj;
+
+    DeviceState *m33;
+    qemu_irq nonsecure[2];
+};
+
+static uint32_t stm32mp25_a35ssc_read(Stm32mpRegs *s, hwaddr addr)
+{
+    hwaddr reg = addr < A_SSC_END ? addr & ~0xcull : addr;
+    uint32_t value = s->r[reg / 4];
+
+    switch (reg) {
+    case A_CHGCLKREQ:
+        value = FIELD_DP32(value, CHGCLKREQ, CHGCLKACK,
+                           FIELD_EX32(value, CHGCLKREQ, CHGCLKREQ));
+        return FIELD_DP32(value, CHGCLKREQ, DIVSELACK,
+                          FIELD_EX32(value, CHGCLKREQ, DIVSEL));
+    case A_PLL_EN:
+        return FIELD_DP32(value, PLL_EN, LOCKP, FIELD_EX32(value, PLL_EN, EN));
+    }
+    return value;
+}
+
+static void stm32mp25_a35ssc_update(Stm32mpRegs *s)
+{
+    Stm32mp25A35ssc *a35ssc = STM32MP25_A35SSC(s);
+    bool tzen = s->r[R_M33_TZEN_CR] & R_M33_TZEN_CR_CFG_SECEXT_MASK;
+
+    for (unsigned n = 0; n < ARRAY_SIZE(a35ssc->nonsecure); n++) {
+        qemu_set_irq(a35ssc->nonsecure[n], !tzen);
+    }
+    stm32mp_mcore_set_vectors(a35ssc->m33, s->r[tzen ? R_M33_INITSVTOR_CR
+                                                     : R_M33_INITNSVTOR_CR]);
+}
+
+static void stm32mp25_a35ssc_write(Stm32mpRegs *s, hwaddr addr, uint32_t value,
+                                   unsigned size)
+{
+    uint32_t *r = stm32mp_reg(s, addr < A_SSC_END ? addr & ~0xcull : addr);
+
+    if (addr >= A_SSC_END) {
+        *r = value;
+    } else {
+        switch (addr & 0xc) {
+        case 0x0:
+            *r = value;
+            break;
+        case 0x4:
+            *r |= value;
+            break;
+        case 0x8:
+            *r &= ~value;
+            break;
+        case 0xc:
+            *r ^= value;
+            break;
+        }
+    }
+    stm32mp25_a35ssc_update(s);
+}
+
+static void stm32mp25_a35ssc_reset(Stm32mpRegs *s)
+{
+    s->r[R_M33_TZEN_CR] = R_M33_TZEN_CR_CFG_SECEXT_MASK;
+    stm32mp25_a35ssc_update(s);
+}
+
+static void stm32mp25_a35ssc_init(Object *obj)
+{
+    qdev_init_gpio_out_named(DEVICE(obj), STM32MP25_A35SSC(obj)->nonsecure,
+                             "m33-nonsecure", 2);
+}
+
+static int stm32mp25_a35ssc_post_load(void *opaque, int version_id)
+{
+    stm32mp25_a35ssc_update(opaque);
+    return 0;
+}
+
+static const VMStateDescription vmstate_stm32mp25_a35ssc = {
+    .name = TYPE_STM32MP25_A35SSC,
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .post_load = stm32mp25_a35ssc_post_load,
+    .fields = (const VMStateField[]) {
+        VMSTATE_STM32MP_REGS(Stm32mp25A35ssc),
+        VMSTATE_END_OF_LIST()
+    }
+};
+
+static const Property stm32mp25_a35ssc_properties[] = {
+    DEFINE_PROP_LINK("m33", Stm32mp25A35ssc, m33, TYPE_STM32MP_MCORE,
+                     DeviceState *),
+};
+
+static void stm32mp25_a35ssc_class_init(ObjectClass *klass, void *data)
+{
+    Stm32mpRegsClass *c = STM32MP_REGS_CLASS(klass);
+
+    DEVICE_CLASS(klass)->vmsd = &vmstate_stm32mp25_a35ssc;
+    device_class_set_props(DEVICE_CLASS(klass), stm32mp25_a35ssc_properties);
+    c->size = 0x3000;
+    c->read = stm32mp25_a35ssc_read;
+    c->write = stm32mp25_a35ssc_write;
+    c->reset = stm32mp25_a35ssc_reset;
+}
+
+static const TypeInfo stm32mp25_a35ssc_types[] = {
+    {
+        .name = TYPE_STM32MP25_A35SSC,
+        .parent = TYPE_STM32MP_REGS,
+        .instance_size = sizeof(Stm32mp25A35ssc),
+        .instance_init = stm32mp25_a35ssc_init,
+        .class_init = stm32mp25_a35ssc_class_init,
+    }
+};
+
+DEFINE_TYPES(stm32mp25_a35ssc_types)

@@ -1,0 +1,288 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * STM32MP25 reset and clock control
+ *
+ * Oscillators, PLLs and dividers are ready as soon as they are enabled; the
+ * frequencies that leave the block are constants, as the boot loader sets them.
+ * Resources that several compartments share have a semaphore each.
+ *
+ * Ref: RM0457, RCC; OP-TEE core/include/drivers/stm32mp25_rcc.h for offsets
+ */
+
+#include "qemu/osdep.h"
+#include "hw/irq.h"
+#include "hw/qdev-clock.h"
+#include "hw/registerfields.h"
+#include "hw/stm32mp/stm32mp.h"
+#include "hw/stm32mp/stm32mp_regs.h"
+#include "system/runstate.h"
+
+REG32(R0CIDCFGR, 0x030)
+REG32(R0SEMCR, 0x034)
+REG32(GRSTCSETR, 0x400)
+    FIELD(GRSTCSETR, SYSRST, 0, 1)
+REG32(C1RSTCSETR, 0x404)
+    FIELD(C1RSTCSETR, C1RST, 0, 1)
+REG32(C1P1RSTCSETR, 0x408)
+    FIELD(C1P1RSTCSETR, C1P1RST, 0, 1)
+REG32(C2RSTCSETR, 0x40c)
+    FIELD(C2RSTCSETR, C2RST, 0, 1)
+REG32(HWRSTSCLRR, 0x410)
+    FIELD(HWRSTSCLRR, PORRSTF, 0, 1)
+REG32(C1BOOTRSTSSETR, 0x41c)
+REG32(C1BOOTRSTSCLRR, 0x420)
+REG32(CPUBOOTCR, 0x434)
+    FIELD(CPUBOOTCR, BOOT_CPU2, 0, 1)
+REG32(BDCR, 0x440)
+    FIELD(BDCR, LSEON, 0, 1)
+    FIELD(BDCR, LSERDY, 2, 1)
+    FIELD(BDCR, LSION, 9, 1)
+    FIELD(BDCR, LSIRDY, 10, 1)
+REG32(D3DCR, 0x444)
+    FIELD(D3DCR, MSION, 0, 1)
+    FIELD(D3DCR, MSIRDY, 2, 1)
+REG32(C3CFGR, 0x490)
+    FIELD(C3CFGR, C3RST, 0, 1)
+    FIELD(C3CFGR, C3EN, 1, 1)
+REG32(OCENSETR, 0x49c)
+    FIELD(OCENSETR, HSION, 0, 1)
+    FIELD(OCENSETR, HSEON, 8, 1)
+REG32(OCENCLRR, 0x4a0)
+REG32(OCRDYR, 0x4a4)
+    FIELD(OCRDYR, CKREST, 25, 1)
+REG32(APB1DIVR, 0x4b4)
+REG32(DDRCPCFGR, 0x4d4)
+REG32(PLL2CFGR1, 0x590)
+    FIELD(PLLCFGR1, PLLEN, 8, 1)
+    FIELD(PLLCFGR1, PLLRDY, 24, 1)
+    FIELD(PLLCFGR1, CKREFST, 28, 1)
+REG32(PLL3CFGR1, 0x5b8)
+REG32(PREDIVSR1, 0x1218)
+REG32(PREDIVSR2, 0x121c)
+REG32(FINDIVSR1, 0x1324)
+REG32(FINDIVSR2, 0x1328)
+REG32(PLL4CFGR1, 0x1360)
+REG32(PLL5CFGR1, 0x1388)
+REG32(PLL6CFGR1, 0x13b0)
+REG32(PLL7CFGR1, 0x13d8)
+REG32(PLL8CFGR1, 0x1400)
+
+#define RESOURCES 114
+#define DIVIDER_READY (1u << 31)
+
+#define MCU_HZ 400000000        /* ck_icn_hs_mcu, highest */
+#define LS_MCU_HZ 200000000     /* ck_icn_ls_mcu, highest */
+#define LSI_HZ 32000
+
+OBJECT_DECLARE_SIMPLE_TYPE(Stm32mp25Rcc, STM32MP25_RCC)
+
+struct Stm32mp25Rcc {
+    Stm32mpRegs parent_obj;
+
+    Clock *mcu;
+    Clock *ls_mcu;
+    Clock *systick;
+    Clock *lsi;
+    qemu_irq c2_hold;
+    qemu_irq c2_reset;
+    qemu_irq c3_hold;
+    qemu_irq c3_reset;
+    qemu_irq c1p1_reset;
+};
+
+static bool is_pll(hwaddr addr)
+{
+    switch (addr) {
+    case A_PLL2CFGR1:
+    case A_PLL3CFGR1:
+    case A_PLL4CFGR1:
+    case A_PLL5CFGR1:
+    case A_PLL6CFGR1:
+    case A_PLL7CFGR1:
+    case A_PLL8CFGR1:
+        return true;
+    }
+    return false;
+}
+
+static uint32_t stm32mp25_rcc_read(Stm32mpRegs *s, hwaddr addr)
+{
+    uint32_t value = s->r[addr / 4];
+
+    if (is_pll(addr)) {
+        value = FIELD_DP32(value, PLLCFGR1, PLLRDY,
+                           FIELD_EX32(value, PLLCFGR1, PLLEN));
+        return value | R_PLLCFGR1_CKREFST_MASK;
+    }
+    switch (addr) {
+    case A_C1BOOTRSTSSETR:
+        return s->r[R_C1BOOTRSTSCLRR];
+    case A_BDCR:
+        value = FIELD_DP32(value, BDCR, LSERDY, FIELD_EX32(value, BDCR, LSEON));
+        return FIELD_DP32(value, BDCR, LSIRDY, FIELD_EX32(value, BDCR, LSION));
+    case A_D3DCR:
+        return FIELD_DP32(value, D3DCR, MSIRDY,
+                          FIELD_EX32(value, D3DCR, MSION));
+    case A_OCENCLRR:
+        return s->r[R_OCENSETR];
+    case A_OCRDYR:
+        return (s->r[R_OCENSETR] & (R_OCENSETR_HSION_MASK |
+                                    R_OCENSETR_HSEON_MASK)) |
+               R_OCRDYR_CKREST_MASK;
+    case A_APB1DIVR ... A_DDRCPCFGR:
+        return value | DIVIDER_READY;
+    case A_PREDIVSR1:
+    case A_PREDIVSR2:
+    case A_FINDIVSR1:
+    case A_FINDIVSR2:
+        return 0;
+    }
+    return value;
+}
+
+static void stm32mp25_rcc_write(Stm32mpRegs *regs, hwaddr addr, uint32_t value,
+                                unsigned size)
+{
+    Stm32mp25Rcc *s = STM32MP25_RCC(regs);
+    uint32_t *r = regs->r;
+
+    if (addr >= A_R0SEMCR && addr < A_R0SEMCR + RESOURCES * 8 && addr & 4) {
+        stm32mp_semaphore_write(regs, addr, value);
+        return;
+    }
+    switch (addr) {
+    case A_GRSTCSETR:
+    case A_C1RSTCSETR:                  /* C1 has the system's software */
+        if (value & R_GRSTCSETR_SYSRST_MASK) {
+            qemu_system_reset_request(SHUTDOWN_CAUSE_GUEST_RESET);
+        }
+        return;
+    case A_C1P1RSTCSETR:
+        if (value & R_C1P1RSTCSETR_C1P1RST_MASK) {
+            qemu_irq_pulse(s->c1p1_reset);
+        }
+        return;
+    case A_C2RSTCSETR:                  /* clears itself */
+        if (value & R_C2RSTCSETR_C2RST_MASK) {
+            qemu_irq_pulse(s->c2_reset);
+        }
+        return;
+    case A_CPUBOOTCR:
+        r[R_CPUBOOTCR] = value;
+        qemu_set_irq(s->c2_hold, !(value & R_CPUBOOTCR_BOOT_CPU2_MASK));
+        return;
+    case A_C3CFGR:
+        r[R_C3CFGR] = value;
+        qemu_set_irq(s->c3_hold, (value & R_C3CFGR_C3RST_MASK) ||
+                                 !(value & R_C3CFGR_C3EN_MASK));
+        if (value & R_C3CFGR_C3RST_MASK) {
+            qemu_irq_pulse(s->c3_reset);
+        }
+        return;
+    case A_HWRSTSCLRR:
+    case A_C1BOOTRSTSCLRR:
+        r[addr / 4] &= ~value;
+        return;
+    case A_C1BOOTRSTSSETR:
+        r[R_C1BOOTRSTSCLRR] |= value;
+        return;
+    case A_OCENSETR:
+        r[R_OCENSETR] |= value;
+        return;
+    case A_OCENCLRR:
+        r[R_OCENSETR] &= ~value;
+        return;
+    case A_OCRDYR:
+        return;
+    }
+    r[addr / 4] = value;
+}
+
+/* A watchdog has run out: IWDG1, 2, 3, 5 */
+static void stm32mp25_rcc_iwdg(void *opaque, int n, int level)
+{
+    Stm32mp25Rcc *s = opaque;
+
+    if (!level) {
+        return;
+    }
+    switch (n) {
+    case 2:
+        qemu_irq_pulse(s->c2_reset);
+        break;
+    case 3:
+        qemu_irq_pulse(s->c3_reset);
+        break;
+    default:
+        qemu_system_reset_request(SHUTDOWN_CAUSE_GUEST_RESET);
+    }
+}
+
+static void stm32mp25_rcc_reset(Stm32mpRegs *regs)
+{
+    Stm32mp25Rcc *s = STM32MP25_RCC(regs);
+
+    regs->r[R_OCENSETR] = R_OCENSETR_HSION_MASK;
+    regs->r[R_HWRSTSCLRR] = R_HWRSTSCLRR_PORRSTF_MASK;
+    qemu_set_irq(s->c2_hold, 1);
+    qemu_set_irq(s->c3_hold, 1);
+    clock_update_hz(s->mcu, MCU_HZ);
+    clock_update_hz(s->ls_mcu, LS_MCU_HZ);
+    clock_update_hz(s->systick, MCU_HZ / 8);
+    clock_update_hz(s->lsi, LSI_HZ);
+}
+
+static void stm32mp25_rcc_init(Object *obj)
+{
+    Stm32mp25Rcc *s = STM32MP25_RCC(obj);
+    DeviceState *dev = DEVICE(obj);
+
+    s->mcu = qdev_init_clock_out(dev, "mcu");
+    s->ls_mcu = qdev_init_clock_out(dev, "ls-mcu");
+    s->systick = qdev_init_clock_out(dev, "systick");
+    s->lsi = qdev_init_clock_out(dev, "lsi");
+    qdev_init_gpio_out_named(dev, &s->c2_hold, "c2-hold", 1);
+    qdev_init_gpio_out_named(dev, &s->c2_reset, "c2-reset", 1);
+    qdev_init_gpio_out_named(dev, &s->c3_hold, "c3-hold", 1);
+    qdev_init_gpio_out_named(dev, &s->c3_reset, "c3-reset", 1);
+    qdev_init_gpio_out_named(dev, &s->c1p1_reset, "c1p1-reset", 1);
+    qdev_init_gpio_in_named(dev, stm32mp25_rcc_iwdg, "iwdg", 4);
+}
+
+static const VMStateDescription vmstate_stm32mp25_rcc = {
+    .name = TYPE_STM32MP25_RCC,
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .fields = (const VMStateField[]) {
+        VMSTATE_STM32MP_REGS(Stm32mp25Rcc),
+        VMSTATE_CLOCK(mcu, Stm32mp25Rcc),
+        VMSTATE_CLOCK(ls_mcu, Stm32mp25Rcc),
+        VMSTATE_CLOCK(systick, Stm32mp25Rcc),
+        VMSTATE_CLOCK(lsi, Stm32mp25Rcc),
+        VMSTATE_END_OF_LIST()
+    }
+};
+
+static void stm32mp25_rcc_class_init(ObjectClass *klass, void *data)
+{
+    Stm32mpRegsClass *c = STM32MP_REGS_CLASS(klass);
+
+    DEVICE_CLASS(klass)->vmsd = &vmstate_stm32mp25_rcc;
+    c->size = 0x10000;
+    c->read = stm32mp25_rcc_read;
+    c->write = stm32mp25_rcc_write;
+    c->reset = stm32mp25_rcc_reset;
+}
+
+static const TypeInfo stm32mp25_rcc_types[] = {
+    {
+        .name = TYPE_STM32MP25_RCC,
+        .parent = TYPE_STM32MP_REGS,
+        .instance_size = sizeof(Stm32mp25Rcc),
+        .instance_init = stm32mp25_rcc_init,
+        .class_init = stm32mp25_rcc_class_init,
+    }
+};
+
+DEFINE_TYPES(stm32mp25_rcc_types)

@@ -1,0 +1,523 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * STM32MP25: two Cortex-A35, a Cortex-M33, a Cortex-M0+
+ *
+ * Ref: RM0457: memory map, interrupts; OP-TEE core/arch/arm/dts/stm32mp251.dtsi
+ *      and Linux arch/arm64/boot/dts/st/stm32mp251.dtsi for what they find
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/units.h"
+#include "qapi/error.h"
+#include "qobject/qlist.h"
+#include "exec/address-spaces.h"
+#include "hw/misc/unimp.h"
+#include "hw/qdev-clock.h"
+#include "hw/qdev-properties.h"
+#include "hw/stm32mp/stm32mp.h"
+#include "hw/stm32mp/stm32mp25_soc.h"
+#include "hw/stm32mp/stm32mp_regs.h"
+#include "system/reset.h"
+#include "system/system.h"
+
+#define GIC_BASE 0x4ac10000
+#define GICC_BASE 0x4ac20000
+#define GICH_BASE 0x4ac40000
+#define GICV_BASE 0x4ac60000
+#define GIC_PAGE 0x1000
+#define GIC_SPIS 384
+#define GIC_INTERNAL 32
+#define CNTFRQ_HZ 40000000
+
+#define PPI_MAINTENANCE 25
+#define PPI_HYP 26
+#define PPI_VIRT 27
+#define PPI_SEC 29
+#define PPI_PHYS 30
+
+#define PERIPHERALS 0x40000000
+#define GPIO_BASE 0x44240000
+#define GPIO_SIZE 0x10000
+#define GPIOZ 11
+#define GPIOZ_BASE 0x46200000
+
+#define LPSRAM 0x200c0000
+#define SMARTRUN 0x46000000
+#define SMARTRUN_SIZE 0x02000000
+#define M33_IRQS 320
+#define M33_IPCC1_RX 171        /* as the SPI; TX is the next */
+#define M0_IRQS 32
+#define SPI_IAC 246
+#define SPI_SERC 240
+#define IAC_RISAF4 137
+
+/*
+ * Blocks without a model that a driver uses as memory; what hardware says of
+ * itself (HWCFGR) as far as a driver asks for it
+ */
+static const struct {
+    const char *name;
+    uint32_t base;
+    uint32_t size;
+    uint32_t preset[4];
+    uint8_t n_preset;
+} storage[] = {
+    { "hpdma1", 0x40400000, 0x1000 },
+    { "hpdma2", 0x40410000, 0x1000 },
+    { "hpdma3", 0x40420000, 0x1000 },
+    { "ommanager", 0x40500000, 0x1000 },
+    { "hash", 0x42010000, 0x400 },
+    { "risaf1", 0x420a0000, 0x1000, { 0xff0, 1 << 24 | 12 << 16 | 4 }, 2 },
+    { "risaf2", 0x420b0000, 0x1000, { 0xff0, 16 << 24 | 12 << 16 | 4 }, 2 },
+    { "risaf5", 0x420e0000, 0x1000, { 0xff0, 16 << 24 | 12 << 16 | 3 }, 2 },
+    { "risab1", 0x420f0000, 0x1000 },
+    { "risab2", 0x42100000, 0x1000 },
+    { "risab3", 0x42110000, 0x1000 },
+    { "risab4", 0x42120000, 0x1000 },
+    { "risab5", 0x42130000, 0x1000 },
+    { "risab6", 0x42140000, 0x1000 },
+    { "hsem", 0x46240000, 0x1000 },
+    { "bsec", 0x44000000, 0x1000 },
+    { "pwr", 0x44210000, 0x10000 },
+    { "exti1", 0x44220000, 0x400, { 0x3f0, 3 << 24 | 1 << 8 | 84 }, 2 },
+    { "syscfg", 0x44230000, 0x10000 },
+    { "tamp", 0x46010000, 0x400,
+      { 0x3ec, 1 << 8, 0x3f0, 8 << 8 | 128 }, 4 },
+    { "exti2", 0x46230000, 0x400, { 0x3f0, 3 << 24 | 2 << 8 | 76 }, 2 },
+};
+
+/*
+ * Peripherals that RIFSC protects here, and their ids.
+ * Ref: OP-TEE core/include/dt-bindings/firewall/stm32mp25-rifsc.h
+ */
+static const struct {
+    uint32_t base;
+    uint8_t id;
+} protected[] = {
+    { 0x400e0000, 32 },         /* USART2 */
+    { 0x40120000, 41 }, { 0x40130000, 42 }, { 0x40140000, 43 },   /* I2C1.. */
+    { 0x40150000, 44 }, { 0x40160000, 45 }, { 0x40170000, 46 },
+    { 0x40180000, 47 }, { 0x46040000, 48 },
+    { 0x48080000, 73 },         /* STGEN */
+    { 0x42020000, 92 },         /* RNG */
+    { 0x42060000, 93 },         /* PKA */
+    { 0x42050000, 94 },         /* SAES */
+    { 0x42010000, 95 },         /* HASH */
+    { 0x44010000, 98 },         /* IWDG1 */
+    { 0x44020000, 99 },         /* IWDG2 */
+    { 0x44030000, 100 },        /* IWDG3 */
+    { 0x46090000, 102 },        /* IWDG5 */
+    { 0x44080000, 110 },        /* SERC */
+};
+
+static DeviceState *stm32mp25_soc_new(Stm32mp25Soc *s, const char *type,
+                                      const char *name)
+{
+    DeviceState *dev = qdev_new(type);
+
+    object_property_add_child(OBJECT(s), name, OBJECT(dev));
+    if (object_property_find(OBJECT(dev), "name")) {
+        qdev_prop_set_string(dev, "name", name);
+    }
+    return dev;
+}
+
+/* Peripherals have addresses of the whole system in the region behind RIFSC */
+static void stm32mp25_soc_map(Stm32mp25Soc *s, DeviceState *dev, hwaddr base)
+{
+    SysBusDevice *sbd = SYS_BUS_DEVICE(dev);
+
+    sysbus_realize_and_unref(sbd, &error_fatal);
+    memory_region_add_subregion(&s->peripherals, base,
+                                sysbus_mmio_get_region(sbd, 0));
+}
+
+static DeviceState *stm32mp25_soc_create(Stm32mp25Soc *s, const char *type,
+                                         const char *name, hwaddr base)
+{
+    DeviceState *dev = stm32mp25_soc_new(s, type, name);
+
+    stm32mp25_soc_map(s, dev, base);
+    return dev;
+}
+
+qemu_irq stm32mp25_soc_spi(Stm32mp25Soc *s, unsigned spi)
+{
+    return qdev_get_gpio_in(DEVICE(&s->gic), spi);
+}
+
+static void stm32mp25_soc_irq(Stm32mp25Soc *s, DeviceState *dev, int n,
+                              unsigned spi)
+{
+    sysbus_connect_irq(SYS_BUS_DEVICE(dev), n, stm32mp25_soc_spi(s, spi));
+}
+
+static void stm32mp25_soc_cpus(Stm32mp25Soc *s)
+{
+    for (int i = 0; i < STM32MP25_CPUS; i++) {
+        Object *cpu = OBJECT(&s->cpu[i]);
+
+        object_property_set_int(cpu, "cntfrq", CNTFRQ_HZ, &error_abort);
+        object_property_set_int(cpu, "reset-cbar", GIC_BASE, &error_abort);
+        object_property_set_int(cpu, "rvbar", STM32MP25_START, &error_abort);
+        object_property_set_bool(cpu, "start-powered-off", i > 0,
+                                 &error_abort);
+        qdev_realize(DEVICE(cpu), NULL, &error_fatal);
+    }
+    qdev_realize(DEVICE(&s->cluster), NULL, &error_fatal);
+}
+
+static void stm32mp25_soc_cpu_interrupts(Stm32mp25Soc *s, int i)
+{
+    static const int timers[] = {
+        [GTIMER_PHYS] = PPI_PHYS, [GTIMER_VIRT] = PPI_VIRT,
+        [GTIMER_HYP] = PPI_HYP, [GTIMER_SEC] = PPI_SEC,
+    };
+    static const int lines[] = {
+        ARM_CPU_IRQ, ARM_CPU_FIQ, ARM_CPU_VIRQ, ARM_CPU_VFIQ,
+    };
+    DeviceState *cpu = DEVICE(&s->cpu[i]), *gic = DEVICE(&s->gic);
+    int ppis = GIC_SPIS + GIC_INTERNAL * i;
+
+    for (unsigned n = 0; n < ARRAY_SIZE(timers); n++) {
+        qdev_connect_gpio_out(cpu, n, qdev_get_gpio_in(gic, ppis + timers[n]));
+    }
+    for (unsigned n = 0; n < ARRAY_SIZE(lines); n++) {
+        sysbus_connect_irq(SYS_BUS_DEVICE(gic), i + n * STM32MP25_CPUS,
+                           qdev_get_gpio_in(cpu, lines[n]));
+    }
+    sysbus_connect_irq(SYS_BUS_DEVICE(gic), i + 4 * STM32MP25_CPUS,
+                       qdev_get_gpio_in(gic, ppis + PPI_MAINTENANCE));
+}
+
+/*
+ * The GIC's address lines 12 to 15 are not connected: a page is seen 16 times,
+ * and the second one of the CPU interface is 64 KiB after the first
+ */
+static void stm32mp25_soc_cpu_interface(Stm32mp25Soc *s)
+{
+    MemoryRegion *pages = sysbus_mmio_get_region(SYS_BUS_DEVICE(&s->gic), 1);
+
+    for (unsigned n = 0; n < ARRAY_SIZE(s->gicc); n++) {
+        memory_region_init_alias(&s->gicc[n], OBJECT(s), "gicc", pages,
+                                 n < ARRAY_SIZE(s->gicc) / 2 ? 0 : GIC_PAGE,
+                                 GIC_PAGE);
+        memory_region_add_subregion_overlap(get_system_memory(),
+                                            GICC_BASE + n * GIC_PAGE,
+                                            &s->gicc[n], 1);
+    }
+}
+
+static void stm32mp25_soc_gic(Stm32mp25Soc *s)
+{
+    DeviceState *gic = DEVICE(&s->gic);
+
+    qdev_prop_set_uint32(gic, "revision", 2);
+    qdev_prop_set_uint32(gic, "num-cpu", STM32MP25_CPUS);
+    qdev_prop_set_uint32(gic, "num-irq", GIC_SPIS + GIC_INTERNAL);
+    qdev_prop_set_bit(gic, "has-security-extensions", true);
+    qdev_prop_set_bit(gic, "has-virtualization-extensions", true);
+    sysbus_realize(SYS_BUS_DEVICE(gic), &error_fatal);
+    sysbus_mmio_map_overlap(SYS_BUS_DEVICE(gic), 0, GIC_BASE, 1);
+    stm32mp25_soc_cpu_interface(s);
+    sysbus_mmio_map_overlap(SYS_BUS_DEVICE(gic), 2, GICH_BASE, 1);
+    sysbus_mmio_map_overlap(SYS_BUS_DEVICE(gic), 3, GICV_BASE, 1);
+    for (int i = 0; i < STM32MP25_CPUS; i++) {
+        stm32mp25_soc_cpu_interrupts(s, i);
+    }
+}
+
+static void stm32mp25_soc_memory(Stm32mp25Soc *s)
+{
+    MemoryRegion *system = get_system_memory();
+    Object *obj = OBJECT(s);
+
+    /* SYSRAM, SRAM1, SRAM2, RETRAM, VDERAM, and as the non-secure world */
+    memory_region_init_ram(&s->sram, obj, "sram", 768 * KiB, &error_fatal);
+    memory_region_add_subregion(system, STM32MP25_SYSRAM, &s->sram);
+    memory_region_init_alias(&s->sram_ns, obj, "sram-ns", &s->sram, 0,
+                             768 * KiB);
+    memory_region_add_subregion(system, 0x0a000000, &s->sram_ns);
+    memory_region_init_ram(&s->lpsram, obj, "lpsram", 32 * KiB, &error_fatal);
+    memory_region_add_subregion(system, LPSRAM, &s->lpsram);
+    memory_region_init_ram(&s->bkpsram, obj, "bkpsram", 8 * KiB,
+                           &error_fatal);
+    memory_region_add_subregion(&s->peripherals, 0x42000000, &s->bkpsram);
+
+    for (unsigned i = 0; i < ARRAY_SIZE(storage); i++) {
+        DeviceState *dev = stm32mp25_soc_new(s, TYPE_STM32MP_REGS,
+                                             storage[i].name);
+        QList *preset = qlist_new();
+
+        for (unsigned n = 0; n < storage[i].n_preset; n++) {
+            qlist_append_int(preset, storage[i].preset[n]);
+        }
+        qdev_prop_set_uint32(dev, "size", storage[i].size);
+        qdev_prop_set_array(dev, "preset", preset);
+        stm32mp25_soc_map(s, dev, storage[i].base);
+    }
+}
+
+/* What is behind a firewall, as a bus master sees it */
+static MemoryRegion *stm32mp25_soc_view(DeviceState *firewall, int cid)
+{
+    return sysbus_mmio_get_region(SYS_BUS_DEVICE(firewall), 1 + cid);
+}
+
+static void stm32mp25_soc_firewall(Stm32mp25Soc *s)
+{
+    MemoryRegion *system = get_system_memory();
+    QList *ids = qlist_new();
+
+    for (unsigned i = 0; i < ARRAY_SIZE(protected); i++) {
+        qlist_append_int(ids, protected[i].base);
+        qlist_append_int(ids, protected[i].id);
+    }
+    s->iac = stm32mp25_soc_create(s, TYPE_STM32MP_IAC, "iac", 0x42090000);
+    stm32mp25_soc_irq(s, s->iac, 0, SPI_IAC);
+    s->serc = stm32mp25_soc_create(s, TYPE_STM32MP_SERC, "serc", 0x44080000);
+    stm32mp25_soc_irq(s, s->serc, 0, SPI_SERC);
+
+    s->rifsc = stm32mp25_soc_new(s, TYPE_STM32MP_RIFSC, "rifsc");
+    object_property_set_link(OBJECT(s->rifsc), "peripherals",
+                             OBJECT(&s->peripherals), &error_abort);
+    qdev_prop_set_array(s->rifsc, "ids", ids);
+    stm32mp25_soc_map(s, s->rifsc, 0x42080000);
+    memory_region_add_subregion(system, PERIPHERALS,
+                                stm32mp25_soc_view(s->rifsc,
+                                                   STM32MP_CID_A35));
+    for (unsigned i = 0; i < ARRAY_SIZE(protected); i++) {
+        qdev_connect_gpio_out_named(s->rifsc, "illegal", protected[i].id,
+                                    qdev_get_gpio_in(s->iac,
+                                                     protected[i].id));
+    }
+
+    s->risaf4 = stm32mp25_soc_new(s, TYPE_STM32MP_RISAF, "risaf4");
+    object_property_set_link(OBJECT(s->risaf4), "memory", OBJECT(s->ddr),
+                             &error_abort);
+    stm32mp25_soc_map(s, s->risaf4, 0x420d0000);
+    memory_region_add_subregion(system, STM32MP25_DDR,
+                                stm32mp25_soc_view(s->risaf4,
+                                                   STM32MP_CID_A35));
+    qdev_connect_gpio_out_named(s->risaf4, "illegal", 0,
+                                qdev_get_gpio_in(s->iac, IAC_RISAF4));
+}
+
+static void stm32mp25_soc_alias(Stm32mp25Soc *s, MemoryRegion *alias,
+                                MemoryRegion *into, hwaddr at,
+                                MemoryRegion *of, hwaddr offset, uint64_t size)
+{
+    memory_region_init_alias(alias, OBJECT(s), memory_region_name(into), of,
+                             offset, size);
+    memory_region_add_subregion(into, at, alias);
+}
+
+/*
+ * DDR also at 0 and where code is faster, SRAM, peripherals by their secure
+ * addresses too
+ */
+static void stm32mp25_soc_m33_memory(Stm32mp25Soc *s)
+{
+    MemoryRegion *ddr = stm32mp25_soc_view(s->risaf4, STM32MP_CID_M33);
+    MemoryRegion *peripherals = stm32mp25_soc_view(s->rifsc, STM32MP_CID_M33);
+    MemoryRegion *into = &s->m33_memory;
+
+    memory_region_init(into, OBJECT(s), "m33-memory", UINT64_MAX);
+    memory_region_add_subregion(into, STM32MP25_DDR, ddr);
+    memory_region_add_subregion(into, PERIPHERALS, peripherals);
+    stm32mp25_soc_alias(s, &s->m33_alias[0], into, 0, ddr, 0, 128 * MiB);
+    stm32mp25_soc_alias(s, &s->m33_alias[1], into, 0x10000000, ddr, 0,
+                        256 * MiB);
+    stm32mp25_soc_alias(s, &s->m33_alias[2], into, STM32MP25_SYSRAM, &s->sram,
+                        0, 768 * KiB);
+    stm32mp25_soc_alias(s, &s->m33_alias[3], into, 0x0a000000, &s->sram, 0,
+                        768 * KiB);
+    stm32mp25_soc_alias(s, &s->m33_alias[4], into, 0x50000000, peripherals, 0,
+                        STM32MP25_PERIPHERALS_SIZE);
+}
+
+/* The SmartRun domain: LPSRAM, also at 0 for the vectors, and peripherals */
+static void stm32mp25_soc_m0_memory(Stm32mp25Soc *s)
+{
+    MemoryRegion *into = &s->m0_memory;
+
+    memory_region_init(into, OBJECT(s), "m0-memory", UINT64_MAX);
+    stm32mp25_soc_alias(s, &s->m0_alias[0], into, 0, &s->lpsram, 0, 32 * KiB);
+    stm32mp25_soc_alias(s, &s->m0_alias[1], into, LPSRAM, &s->lpsram, 0,
+                        32 * KiB);
+    stm32mp25_soc_alias(s, &s->m0_alias[2], into, SMARTRUN,
+                        stm32mp25_soc_view(s->rifsc, STM32MP_CID_M0),
+                        SMARTRUN - PERIPHERALS, SMARTRUN_SIZE);
+}
+
+/* A Cortex-M that RCC holds, releases and resets by the lines of processor */
+static DeviceState *stm32mp25_soc_mcore(Stm32mp25Soc *s, const char *name,
+                                        const char *type, MemoryRegion *memory,
+                                        const char *clock, int processor)
+{
+    g_autofree char *hold = g_strdup_printf("c%d-hold", processor);
+    g_autofree char *reset = g_strdup_printf("c%d-reset", processor);
+    DeviceState *dev = stm32mp25_soc_new(s, TYPE_STM32MP_MCORE, name);
+    bool m33 = processor == 2;
+
+    qdev_prop_set_string(dev, "cpu-type", type);
+    qdev_prop_set_uint32(dev, "num-irq", m33 ? M33_IRQS : M0_IRQS);
+    qdev_prop_set_uint8(dev, "num-prio-bits", m33 ? 4 : 2);
+    qdev_prop_set_uint32(dev, "cluster-id", processor - 1);
+    object_property_set_link(OBJECT(dev), "memory", OBJECT(memory),
+                             &error_abort);
+    qdev_connect_clock_in(dev, "cpuclk", qdev_get_clock_out(s->rcc, clock));
+    qdev_connect_clock_in(dev, "refclk",
+                          qdev_get_clock_out(s->rcc, "systick"));
+    sysbus_realize_and_unref(SYS_BUS_DEVICE(dev), &error_fatal);
+    qdev_connect_gpio_out_named(s->rcc, hold, 0,
+                                qdev_get_gpio_in_named(dev, "hold", 0));
+    qdev_connect_gpio_out_named(s->rcc, reset, 0,
+                                qdev_get_gpio_in_named(dev, "reset", 0));
+    return dev;
+}
+
+static void stm32mp25_soc_coprocessors(Stm32mp25Soc *s)
+{
+    stm32mp25_soc_m33_memory(s);
+    s->m33 = stm32mp25_soc_mcore(s, "m33", ARM_CPU_TYPE_NAME("cortex-m33"),
+                                 &s->m33_memory, "mcu", 2);
+    stm32mp25_soc_m0_memory(s);
+    s->m0 = stm32mp25_soc_mcore(s, "m0", ARM_CPU_TYPE_NAME("cortex-m0"),
+                                &s->m0_memory, "ls-mcu", 3);
+
+    s->a35ssc = stm32mp25_soc_new(s, TYPE_STM32MP25_A35SSC, "a35ssc");
+    object_property_set_link(OBJECT(s->a35ssc), "m33", OBJECT(s->m33),
+                             &error_abort);
+    stm32mp25_soc_map(s, s->a35ssc, 0x48800000);
+    qdev_connect_gpio_out_named(s->a35ssc, "m33-nonsecure", 0,
+                                qdev_get_gpio_in_named(s->rifsc, "nonsecure",
+                                                       STM32MP_CID_M33));
+    qdev_connect_gpio_out_named(s->a35ssc, "m33-nonsecure", 1,
+                                qdev_get_gpio_in_named(s->risaf4, "nonsecure",
+                                                       STM32MP_CID_M33));
+    sysbus_connect_irq(SYS_BUS_DEVICE(s->ipcc[0]), 2,
+                       qdev_get_gpio_in(s->m33, M33_IPCC1_RX));
+    sysbus_connect_irq(SYS_BUS_DEVICE(s->ipcc[0]), 3,
+                       qdev_get_gpio_in(s->m33, M33_IPCC1_RX + 1));
+}
+
+/* IWDG1 and 2 reset the system, IWDG3 the Cortex-M33, IWDG5 the Cortex-M0+ */
+static void stm32mp25_soc_watchdogs(Stm32mp25Soc *s)
+{
+    static const char *names[] = { "iwdg1", "iwdg2", "iwdg3", "iwdg5" };
+    static const uint32_t bases[] = {
+        0x44010000, 0x44020000, 0x44030000, 0x46090000,
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(s->iwdg); i++) {
+        s->iwdg[i] = stm32mp25_soc_new(s, TYPE_STM32MP_IWDG, names[i]);
+        qdev_connect_clock_in(s->iwdg[i], "lsi",
+                              qdev_get_clock_out(s->rcc, "lsi"));
+        stm32mp25_soc_map(s, s->iwdg[i], bases[i]);
+        qdev_connect_gpio_out_named(s->iwdg[i], "reset", 0,
+                                    qdev_get_gpio_in_named(s->rcc, "iwdg", i));
+    }
+}
+
+static void stm32mp25_soc_peripherals(Stm32mp25Soc *s)
+{
+    s->rcc = stm32mp25_soc_create(s, TYPE_STM32MP25_RCC, "rcc", 0x44200000);
+    stm32mp25_soc_create(s, TYPE_STM32MP_STGEN, "stgen", 0x48080000);
+    stm32mp25_soc_create(s, TYPE_STM32MP_RNG, "rng", 0x42020000);
+    stm32mp25_soc_create(s, TYPE_STM32MP_RTC, "rtc", 0x46000000);
+
+    s->usart2 = stm32mp25_soc_new(s, TYPE_STM32MP_USART, "usart2");
+    qdev_prop_set_chr(s->usart2, "chardev", serial_hd(0));
+    qdev_prop_set_bit(s->usart2, "loaded", true);
+    stm32mp25_soc_map(s, s->usart2, 0x400e0000);
+    stm32mp25_soc_irq(s, s->usart2, 0, 115);
+
+    for (int i = 0; i < STM32MP25_GPIOS; i++) {
+        g_autofree char *name = g_strdup_printf("gpio%c", "abcdefghijkz"[i]);
+
+        s->gpio[i] = stm32mp25_soc_create(s, TYPE_STM32MP_GPIO, name,
+                                          i == GPIOZ ? GPIOZ_BASE
+                                          : GPIO_BASE + i * GPIO_SIZE);
+    }
+}
+
+/* A mailbox; the Cortex-A35 is its processor @own, counted from 0 */
+static DeviceState *stm32mp25_soc_mailbox(Stm32mp25Soc *s, const char *name,
+                                          hwaddr base, int own, unsigned spi)
+{
+    DeviceState *dev = stm32mp25_soc_new(s, TYPE_STM32MP_IPCC, name);
+
+    qdev_prop_set_uint32(dev, "channels", 16);
+    stm32mp25_soc_map(s, dev, base);
+    stm32mp25_soc_irq(s, dev, 2 * own, spi);
+    stm32mp25_soc_irq(s, dev, 2 * own + 1, spi + 1);
+    return dev;
+}
+
+/* The Cortex-A35s come out of the system's reset, the first of them running */
+static void stm32mp25_soc_reset_cpus(void *opaque)
+{
+    Stm32mp25Soc *s = opaque;
+
+    for (int i = 0; i < STM32MP25_CPUS; i++) {
+        cpu_reset(CPU(&s->cpu[i]));
+    }
+}
+
+static void stm32mp25_soc_init(Object *obj)
+{
+    Stm32mp25Soc *s = STM32MP25_SOC(obj);
+
+    object_initialize_child(obj, "cluster", &s->cluster, TYPE_CPU_CLUSTER);
+    qdev_prop_set_uint32(DEVICE(&s->cluster), "cluster-id", 0);
+    for (int i = 0; i < STM32MP25_CPUS; i++) {
+        object_initialize_child(OBJECT(&s->cluster), "cpu[*]", &s->cpu[i],
+                                ARM_CPU_TYPE_NAME("cortex-a35"));
+    }
+    object_initialize_child(obj, "gic", &s->gic, TYPE_ARM_GIC);
+}
+
+static void stm32mp25_soc_realize(DeviceState *dev, Error **errp)
+{
+    Stm32mp25Soc *s = STM32MP25_SOC(dev);
+
+    memory_region_init(&s->peripherals, OBJECT(s), "peripherals", 4 * GiB);
+    stm32mp25_soc_cpus(s);
+    stm32mp25_soc_gic(s);
+    stm32mp25_soc_memory(s);
+    stm32mp25_soc_firewall(s);
+    stm32mp25_soc_peripherals(s);
+    s->ipcc[0] = stm32mp25_soc_mailbox(s, "ipcc1", 0x40490000, 0, 171);
+    s->ipcc[1] = stm32mp25_soc_mailbox(s, "ipcc2", 0x46250000, 1, 175);
+    stm32mp25_soc_watchdogs(s);
+    stm32mp25_soc_coprocessors(s);
+    qemu_register_reset(stm32mp25_soc_reset_cpus, s);
+}
+
+static const Property stm32mp25_soc_properties[] = {
+    DEFINE_PROP_LINK("ddr", Stm32mp25Soc, ddr, TYPE_MEMORY_REGION,
+                     MemoryRegion *),
+};
+
+static void stm32mp25_soc_class_init(ObjectClass *klass, void *data)
+{
+    DeviceClass *dc = DEVICE_CLASS(klass);
+
+    dc->realize = stm32mp25_soc_realize;
+    dc->user_creatable = false;         /* it uses serial_hd() */
+    device_class_set_props(dc, stm32mp25_soc_properties);
+}
+
+static const TypeInfo stm32mp25_soc_types[] = {
+    {
+        .name = TYPE_STM32MP25_SOC,
+        .parent = TYPE_SYS_BUS_DEVICE,
+        .instance_size = sizeof(Stm32mp25Soc),
+        .instance_init = stm32mp25_soc_init,
+        .class_init = stm32mp25_soc_class_init,
+    }
+};
+
+DEFINE_TYPES(stm32mp25_soc_types)

@@ -1,0 +1,285 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * STM32MP25 resource isolation: RIFSC, the firewall in front of peripherals
+ *
+ * Bus masters are compartments, by number (CID): 1 is the Cortex-A35, 2 the
+ * Cortex-M33, 3 the Cortex-M0+.  Each has a view of the peripherals, an MMIO
+ * region, that refuses what the registers forbid: a refused read gives 0, a
+ * refused write is ignored, and the line of the peripheral's id pulses.
+ *
+ * Ref: RM0457, RIFSC: RIFSC_RISC_SECCFGRx (0x010), PRIVCFGRx (0x030),
+ *      RIFSC_RISC_PERxCIDCFGR, SEMCR (0x100 + 8 x), RIFSC_RIMC_CR (0xc00),
+ *      HWCFGR2, HWCFGR1; OP-TEE core/drivers/firewall/stm32_rifsc.c
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/log.h"
+#include "qapi/error.h"
+#include "exec/address-spaces.h"
+#include "hw/irq.h"
+#include "hw/qdev-properties.h"
+#include "hw/registerfields.h"
+#include "hw/stm32mp/stm32mp.h"
+#include "hw/stm32mp/stm32mp_regs.h"
+
+REG32(RISC_SECCFGR0, 0x010)
+REG32(RISC_PRIVCFGR0, 0x030)
+REG32(PER0_CIDCFGR, 0x100)
+    FIELD(CIDCFGR, CFEN, 0, 1)
+    FIELD(CIDCFGR, SEM_EN, 1, 1)
+    FIELD(CIDCFGR, SCID, 4, 3)
+REG32(PER0_SEMCR, 0x104)
+    FIELD(SEMCR, MUTEX, 0, 1)
+    FIELD(SEMCR, SCID, 4, 3)
+REG32(PER_END, 0x500)
+REG32(RIMC_CR, 0xc00)
+    FIELD(RIMC_CR, TDCID, 4, 3)
+REG32(HWCFGR2, 0xfec)
+REG32(HWCFGR1, 0xff0)
+REG32(VERR, 0xff4)
+
+#define PERIPHERALS 128
+#define MASTERS 16
+#define GROUPS 3
+#define TRUSTED 1               /* CID that BL2 leaves as the trusted domain */
+
+typedef struct Stm32mpRifsc Stm32mpRifsc;
+DECLARE_INSTANCE_CHECKER(Stm32mpRifsc, STM32MP_RIFSC, TYPE_STM32MP_RIFSC)
+
+typedef struct Stm32mpRifscView {
+    Stm32mpRifsc *rifsc;
+    MemoryRegion mmio;
+    unsigned cid;
+    bool nonsecure;             /* a master without TrustZone */
+} Stm32mpRifscView;
+
+struct Stm32mpRifsc {
+    Stm32mpRegs parent_obj;
+
+    Stm32mpRifscView view[STM32MP_CIDS];
+    AddressSpace downstream_as;
+    MemoryRegion *downstream;
+    uint32_t base;
+    qemu_irq illegal[PERIPHERALS];
+
+    uint32_t *peripherals;      /* pairs: address, id */
+    uint32_t n_peripherals;
+};
+
+static bool stm32mp_rifsc_allows(Stm32mpRifsc *s, unsigned id, unsigned cid,
+                                 MemTxAttrs attrs)
+{
+    const uint32_t *r = STM32MP_REGS(s)->r;
+    uint32_t bit = 1u << (id % 32);
+    uint32_t cfg = r[R_PER0_CIDCFGR + 2 * id];
+    uint32_t sem = r[R_PER0_SEMCR + 2 * id];
+
+    if ((r[R_RISC_SECCFGR0 + id / 32] & bit) && !attrs.secure) {
+        return false;
+    }
+    if ((r[R_RISC_PRIVCFGR0 + id / 32] & bit) && attrs.user) {
+        return false;
+    }
+    if (!(cfg & R_CIDCFGR_CFEN_MASK)) {
+        return true;
+    }
+    if (cfg & R_CIDCFGR_SEM_EN_MASK) {
+        return cid == FIELD_EX32(sem, SEMCR, SCID);
+    }
+    return cid == FIELD_EX32(cfg, CIDCFGR, SCID);
+}
+
+/* The address's peripheral, or -1: only those of the list are protected */
+static int stm32mp_rifsc_peripheral(Stm32mpRifsc *s, hwaddr addr)
+{
+    for (uint32_t i = 0; i < s->n_peripherals; i += 2) {
+        if ((addr & ~0xfffull) == s->peripherals[i]) {
+            return s->peripherals[i + 1];
+        }
+    }
+    return -1;
+}
+
+static bool stm32mp_rifsc_passes(Stm32mpRifscView *v, hwaddr addr,
+                                 MemTxAttrs *attrs)
+{
+    Stm32mpRifsc *s = v->rifsc;
+    int id = stm32mp_rifsc_peripheral(s, addr);
+
+    attrs->unspecified = false;
+    attrs->requester_id = v->cid;
+    if (v->nonsecure) {
+        attrs->secure = false;
+    }
+    if (id < 0 || stm32mp_rifsc_allows(s, id, v->cid, *attrs)) {
+        return true;
+    }
+    qemu_log_mask(LOG_GUEST_ERROR, "rifsc: peripheral %d refuses %ssecure "
+                  "access of CID %u to 0x%08" HWADDR_PRIx "\n", id,
+                  attrs->secure ? "" : "non-", v->cid, addr);
+    qemu_irq_pulse(s->illegal[id]);
+    return false;
+}
+
+static MemTxResult stm32mp_rifsc_view_read(void *opaque, hwaddr addr,
+                                           uint64_t *data, unsigned size,
+                                           MemTxAttrs attrs)
+{
+    Stm32mpRifscView *v = opaque;
+    uint8_t buf[8] = { };
+    MemTxResult result = MEMTX_OK;
+
+    addr += v->rifsc->base;
+    if (stm32mp_rifsc_passes(v, addr, &attrs)) {
+        result = address_space_read(&v->rifsc->downstream_as, addr, attrs, buf,
+                                    size);
+    }
+    *data = ldn_le_p(buf, size);
+    return result;
+}
+
+static MemTxResult stm32mp_rifsc_view_write(void *opaque, hwaddr addr,
+                                            uint64_t data, unsigned size,
+                                            MemTxAttrs attrs)
+{
+    Stm32mpRifscView *v = opaque;
+    uint8_t buf[8];
+
+    addr += v->rifsc->base;
+    if (!stm32mp_rifsc_passes(v, addr, &attrs)) {
+        return MEMTX_OK;
+    }
+    stn_le_p(buf, size, data);
+    return address_space_write(&v->rifsc->downstream_as, addr, attrs, buf,
+                               size);
+}
+
+static const MemoryRegionOps stm32mp_rifsc_view_ops = {
+    .read_with_attrs = stm32mp_rifsc_view_read,
+    .write_with_attrs = stm32mp_rifsc_view_write,
+    .endianness = DEVICE_LITTLE_ENDIAN,
+    .impl.min_access_size = 1,
+    .impl.max_access_size = 8,
+    .valid.min_access_size = 1,
+    .valid.max_access_size = 8,
+};
+
+static void stm32mp_rifsc_write(Stm32mpRegs *regs, hwaddr addr, uint32_t value,
+                                unsigned size)
+{
+    if (addr >= A_PER0_CIDCFGR && addr < A_PER_END && addr & 4) {
+        stm32mp_semaphore_write(regs, addr, value);
+    } else if (addr < A_HWCFGR2) {
+        regs->r[addr / 4] = value;
+    }
+}
+
+static void stm32mp_rifsc_reset(Stm32mpRegs *regs)
+{
+    regs->r[R_RIMC_CR] = TRUSTED << R_RIMC_CR_TDCID_SHIFT;
+    regs->r[R_HWCFGR2] = GROUPS << 24 | MASTERS << 16 | PERIPHERALS;
+    regs->r[R_HWCFGR1] = 0x111;
+    regs->r[R_VERR] = 0x11;
+}
+
+static void stm32mp_rifsc_nonsecure(void *opaque, int n, int level)
+{
+    STM32MP_RIFSC(opaque)->view[n].nonsecure = level;
+}
+
+static void stm32mp_rifsc_init(Object *obj)
+{
+    Stm32mpRifsc *s = STM32MP_RIFSC(obj);
+    DeviceState *dev = DEVICE(obj);
+
+    qdev_init_gpio_out_named(dev, s->illegal, "illegal", PERIPHERALS);
+    qdev_init_gpio_in_named(dev, stm32mp_rifsc_nonsecure, "nonsecure",
+                            STM32MP_CIDS);
+}
+
+static void stm32mp_rifsc_realize(DeviceState *dev, Error **errp)
+{
+    Stm32mpRifsc *s = STM32MP_RIFSC(dev);
+    DeviceClass *parent = DEVICE_CLASS(
+        object_class_by_name(TYPE_STM32MP_REGS));
+    ERRP_GUARD();
+
+    parent->realize(dev, errp);
+    if (*errp) {
+        return;
+    }
+    address_space_init(&s->downstream_as, s->downstream, "peripherals");
+    for (unsigned cid = 0; cid < STM32MP_CIDS; cid++) {
+        Stm32mpRifscView *v = &s->view[cid];
+
+        v->rifsc = s;
+        v->cid = cid;
+        memory_region_init_io(&v->mmio, OBJECT(dev), &stm32mp_rifsc_view_ops,
+                              v, "peripherals-of-cid",
+                              STM32MP25_PERIPHERALS_SIZE);
+        v->mmio.disable_reentrancy_guard = true;
+        sysbus_init_mmio(SYS_BUS_DEVICE(dev), &v->mmio);
+    }
+}
+
+static void stm32mp_rifsc_finalize(Object *obj)
+{
+    g_free(STM32MP_RIFSC(obj)->peripherals);
+}
+
+static const VMStateDescription vmstate_stm32mp_rifsc_view = {
+    .name = "stm32mp-rifsc-view",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .fields = (const VMStateField[]) {
+        VMSTATE_BOOL(nonsecure, Stm32mpRifscView),
+        VMSTATE_END_OF_LIST()
+    }
+};
+
+static const VMStateDescription vmstate_stm32mp_rifsc = {
+    .name = TYPE_STM32MP_RIFSC,
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .fields = (const VMStateField[]) {
+        VMSTATE_STM32MP_REGS(Stm32mpRifsc),
+        VMSTATE_STRUCT_ARRAY(view, Stm32mpRifsc, STM32MP_CIDS, 1,
+                             vmstate_stm32mp_rifsc_view, Stm32mpRifscView),
+        VMSTATE_END_OF_LIST()
+    }
+};
+
+static const Property stm32mp_rifsc_properties[] = {
+    DEFINE_PROP_LINK("peripherals", Stm32mpRifsc, downstream,
+                     TYPE_MEMORY_REGION, MemoryRegion *),
+    DEFINE_PROP_UINT32("base", Stm32mpRifsc, base, 0x40000000),
+    DEFINE_PROP_ARRAY("ids", Stm32mpRifsc, n_peripherals, peripherals,
+                      qdev_prop_uint32, uint32_t),
+};
+
+static void stm32mp_rifsc_class_init(ObjectClass *klass, void *data)
+{
+    DeviceClass *dc = DEVICE_CLASS(klass);
+    Stm32mpRegsClass *c = STM32MP_REGS_CLASS(klass);
+
+    dc->realize = stm32mp_rifsc_realize;
+    dc->vmsd = &vmstate_stm32mp_rifsc;
+    device_class_set_props(dc, stm32mp_rifsc_properties);
+    c->size = 0x1000;
+    c->write = stm32mp_rifsc_write;
+    c->reset = stm32mp_rifsc_reset;
+}
+
+static const TypeInfo stm32mp_rifsc_types[] = {
+    {
+        .name = TYPE_STM32MP_RIFSC,
+        .parent = TYPE_STM32MP_REGS,
+        .instance_size = sizeof(Stm32mpRifsc),
+        .instance_init = stm32mp_rifsc_init,
+        .instance_finalize = stm32mp_rifsc_finalize,
+        .class_init = stm32mp_rifsc_class_init,
+    }
+};
+
+DEFINE_TYPES(stm32mp_rifsc_types)

@@ -1,0 +1,74 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * STM32MP25: two Cortex-A35, a Cortex-M33, a Cortex-M0+
+ */
+
+#ifndef HW_STM32MP25_SOC_H
+#define HW_STM32MP25_SOC_H
+
+#include "hw/cpu/cluster.h"
+#include "hw/intc/arm_gic.h"
+#include "hw/sysbus.h"
+#include "qom/object.h"
+#include "target/arm/cpu.h"
+
+#define TYPE_STM32MP25_SOC "stm32mp25-soc"
+OBJECT_DECLARE_SIMPLE_TYPE(Stm32mp25Soc, STM32MP25_SOC)
+
+#define STM32MP25_CPUS 2
+#define STM32MP25_GPIOS 12
+#define STM32MP25_DDR 0x80000000
+#define STM32MP25_SYSRAM 0x0e000000
+#define STM32MP25_SYSRAM_SIZE 0x40000
+/* Where the Cortex-A35s start: what stands in for BL2 */
+#define STM32MP25_START 0x0e03f000
+/* Where the board's virtio transports are: in the memory of OCTOSPI */
+#define STM32MP25_FREE 0x6ff00000
+#define STM32MP25_FREE_SPI 376
+
+/* Link "ddr": the memory behind RISAF4 */
+struct Stm32mp25Soc {
+    SysBusDevice parent_obj;
+
+    CPUClusterState cluster;
+    ARMCPU cpu[STM32MP25_CPUS];
+    GICState gic;
+    DeviceState *rcc;
+    DeviceState *a35ssc;
+    DeviceState *rifsc;
+    DeviceState *risaf4;
+    DeviceState *iac;
+    DeviceState *serc;
+    DeviceState *ipcc[2];
+    DeviceState *iwdg[4];       /* IWDG1, 2, 3, 5 */
+    DeviceState *m33;
+    DeviceState *m0;
+    DeviceState *usart2;
+    DeviceState *gpio[STM32MP25_GPIOS];
+
+    MemoryRegion gicc[32];
+    MemoryRegion *ddr;
+    MemoryRegion peripherals;
+    MemoryRegion sram;
+    MemoryRegion sram_ns;
+    MemoryRegion lpsram;
+    MemoryRegion bkpsram;
+    MemoryRegion m33_memory;
+    MemoryRegion m33_alias[5];
+    MemoryRegion m0_memory;
+    MemoryRegion m0_alias[3];
+};
+
+/* An interrupt of the Cortex-A35s, by the number of its SPI */
+qemu_irq stm32mp25_soc_spi(Stm32mp25Soc *s, unsigned spi);
+
+/*
+ * What BL2 does: loads BL31, its device tree and BL32 from a firmware image
+ * package, and starts them, and in the end @bl33 with the device tree at @dtb.
+ * @ddr begins at STM32MP25_DDR, without a firewall in front of it.
+ */
+bool stm32mp25_load_fip(const char *filename, AddressSpace *ddr, uint64_t bl33,
+                        uint64_t dtb, Error **errp);
+
+#endif
