@@ -6,6 +6,7 @@
 # make fuzz   random inputs through every command that reads them; make fuzz N=100000
 # make perf   measure against labgrid's own drivers
 # make mp15   all tests of a board on the virtual STM32MP15
+# make mp25-ev1  the machine of an STM32MP257F-EV1: its parts, and its contract test
 # make test-all  what does not fit into make test: all board cases on all virtual boards, 25 seeds of faults
 # make lock   write requirements.lock, the versions that were tested, from the current environment
 # make peer   a long campaign: the twin against OP-TEE's own TA, and which branches of both it reached
@@ -25,9 +26,10 @@ PACKAGES := bc binutils bison bzip2 cpio device-tree-compiler flex gcc gcc-aarch
 TEST_PACKAGES := busybox chromium dropbear-bin openssh-server poppler-utils ser2net softhsm2 trace-cmd
 TARGET ?= targets/virtual-mp25.yaml
 
-.PHONY: plugins demo test test-all check faults fuzz perf peer peer-linux coverage mp15 board boards firmware setup packages lock clean
+.PHONY: plugins demo test test-all check faults fuzz perf peer peer-linux coverage mp15 mp25-ev1 board boards firmware
+.PHONY: setup packages lock clean
 
-test test-all faults perf mp15: PACKAGES += $(TEST_PACKAGES)
+test test-all faults perf mp15 mp25-ev1: PACKAGES += $(TEST_PACKAGES)
 
 # A minute of it; all board cases: pytest --lg-env $(TARGET)
 demo: board firmware
@@ -87,6 +89,11 @@ mp15: boards firmware
 		testcases/test_rpmsg.py
 	$(BIN)/pytest --lg-env targets/virtual-mp15.yaml
 	MPBENCH_KIND=mp15 $(BIN)/pytest testcases/contract/test_lab_place.py testcases/contract/test_desk.py
+
+# The machine of an STM32MP257F-EV1; its QEMU takes a quarter of an hour of CPU to build.
+mp25-ev1: setup firmware
+	$(BIN)/mpbench virtual build mp25-ev1
+	$(BIN)/pytest testcases/contract/test_ev1_board.py
 
 coverage: $(VENV)/ready
 	$(BIN)/coverage run --branch --source=bench/mpbench/twin -m pytest -q testcases/unit -m 'not slow'

@@ -26,7 +26,8 @@ from mpbench_virtual.paths import BASE_PORT, run_dir
 from mpbench_virtual.process import Spec
 from mpbench_virtual.qemu import MONITOR, Parts, last_line, qmp
 from mpbench_virtual.recipes import steps_of, write_cpio
-from mpbench_virtual.recipes_machine import LIBRARIES, PROGRAM
+from mpbench_virtual.recipes_ev1 import steps_of as ev1_steps_of
+from mpbench_virtual.recipes_machine import LIBRARIES, program_of
 from mpbench_virtual.recipes_machine import steps_of as machine_steps_of
 from mpbench_virtual.steps import Report, build
 from mpbench_virtual.tools import require, require_libraries
@@ -66,7 +67,9 @@ class StartedBoard:
 def build_parts(kind_name: str, report: Report) -> Parts:
     """Build, or find in the cache, every part of a board of this kind. UsageError for an unknown kind."""
     if kind_name in MACHINE_KINDS:
-        return _machine_parts(MACHINE_KINDS[kind_name], report)
+        kind_of_machine = MACHINE_KINDS[kind_name]
+        parts = _ev1_parts if kind_of_machine.secure else _machine_parts
+        return parts(kind_of_machine, report)
     if kind_name not in KINDS:
         known = ", ".join([*KINDS, *MACHINE_KINDS])
         raise UsageError(f"unknown kind of virtual board {kind_name!r}; known: {known}")
@@ -92,12 +95,30 @@ def _machine_parts(kind: MachineKind, report: Report) -> Parts:
     require_libraries(**LIBRARIES)
     made = build(machine_steps_of(kind), report)
     return Parts(
-        program=made["qemu"] / PROGRAM,
+        program=made["qemu"] / program_of(kind),
         machine=("-M", kind.machine),
         kernel=made["debian-kernel"] / "kernel",
         initrd=made["debian-rootfs"] / "rootfs.cpio",
         device_tree=made["debian-kernel"] / kind.device_tree,
         append=f"console={kind.console},115200 quiet rdinit=/init {DEBIAN_ARGUMENTS}",
+    )
+
+
+def _ev1_parts(kind: MachineKind, report: Report) -> Parts:
+    require(
+        "bc", "bison", "cpio", "dpkg-deb", "flex", "gcc", "lz4", "make", "ninja", "tar", "xz",
+        f"{KINDS['mp25'].soc.cross}gcc",
+    )  # fmt: skip
+    require_libraries(**LIBRARIES)
+    made = build(ev1_steps_of(kind), report)
+    return Parts(
+        program=made["qemu"] / program_of(kind),
+        machine=("-M", kind.machine),
+        firmware=made["ev1-fip"] / "fip.bin",
+        kernel=made["linux"] / "kernel",
+        initrd=made["ev1-rootfs"] / "rootfs.cpio",
+        device_tree=made["ev1-device-tree"] / kind.device_tree,
+        append=f"console={kind.console} quiet rdinit=/init",
     )
 
 

@@ -106,13 +106,14 @@ KINDS = {
 
 @frozen
 class MachineKind:
-    """A virtual board on a QEMU machine of ours, whose kernel is a distribution's.
+    """A virtual board on a QEMU machine of ours.
 
     machine:     QEMU's name for it
-    kernel:      the kernel's package, a name in sources.yaml
-    device_tree: file of that package
+    kernel:      a name in sources.yaml: a distribution's kernel, or Linux' source
+    device_tree: file of that
     guest:       Debian architecture of the root file system, and its dynamic linker
-    console:     Linux' name of the first UART
+    console:     Linux' name of its console
+    secure:      TF-A's BL31 and OP-TEE run before Linux, and print on a UART of their own
     """
 
     name: str
@@ -121,6 +122,7 @@ class MachineKind:
     device_tree: str
     guest: tuple[str, str]
     console: str
+    secure: bool = False
 
 
 MACHINE_KINDS = {
@@ -133,6 +135,15 @@ MACHINE_KINDS = {
             device_tree="stm32mp157c-dk2.dtb",
             guest=("armhf", "ld-linux-armhf.so.3"),
             console="ttySTM0",
+        ),
+        MachineKind(
+            name="mp25-ev1",
+            machine="stm32mp257f-ev1",
+            kernel="linux",
+            device_tree="stm32mp257f-ev1.dtb",
+            guest=MP25.guest,
+            console="hvc0",
+            secure=True,
         ),
     )
 }

@@ -49,7 +49,8 @@ class Spec:
     @property
     def uarts(self) -> tuple[str, ...]:
         """Names of its UARTs: without OP-TEE there is no secure console."""
-        return ("console",) if self.kind in MACHINE_KINDS else ("console", "secure")
+        without = self.kind in MACHINE_KINDS and not MACHINE_KINDS[self.kind].secure
+        return ("console",) if without else ("console", "secure")
 
     @property
     def ports(self) -> dict[str, int]:

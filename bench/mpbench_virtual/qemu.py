@@ -29,7 +29,8 @@ class Parts:
     """What makes up a board: files, QEMU's first arguments, Linux's command line.
 
     program: QEMU itself, where it is built for the board
-    firmware, environment: TF-A with what it loads, and U-Boot's settings; None where QEMU starts Linux
+    firmware: TF-A with what it loads; None where QEMU starts Linux
+    environment: U-Boot's settings; None where there is no U-Boot
     """
 
     machine: tuple[str, ...]
@@ -61,7 +62,20 @@ def command_line(parts: Parts, directory: Path, ssh: str) -> list[str]:
         str(parts.program),
         *parts.machine,
         *_common(parts, directory, ssh),
+        *(_secure(parts, directory) if parts.firmware else ("-serial", "chardev:console")),
     ]
+
+
+def _secure(parts: Parts, directory: Path) -> list[str]:
+    """Secure firmware, to which the machine's UART belongs: Linux' console is on virtio."""
+    return [
+        "-bios", str(parts.firmware),
+        "-chardev", f"socket,id=secure,path={directory / 'secure.sock'}",
+        "-serial", "chardev:secure",
+        "-device", "virtio-serial-device",
+        "-device", "virtconsole,chardev=console",
+        "-device", "virtio-rng-device",
+    ]  # fmt: skip
 
 
 def virt_command_line(parts: Parts, directory: Path, ram_fd: int, ssh: str) -> list[str]:
@@ -74,6 +88,7 @@ def virt_command_line(parts: Parts, directory: Path, ram_fd: int, ssh: str) -> l
         "-bios", str(parts.firmware),
         "-drive", f"if=pflash,index=1,format=raw,file={parts.environment},readonly=on",
         *_common(parts, directory, ssh),
+        "-serial", "chardev:console",
         "-chardev", f"socket,id=secure,path={directory / 'secure.sock'}",
         "-serial", "chardev:secure",
         "-device", "virtio-rng-device",
@@ -88,7 +103,6 @@ def _common(parts: Parts, directory: Path, ssh: str) -> list[str]:
         "-dtb", str(parts.device_tree),
         "-append", parts.append,
         "-chardev", f"socket,id=console,path={directory / 'console.sock'}",
-        "-serial", "chardev:console",
         "-netdev", f"user,id=net,hostfwd=tcp:{ssh}-:22",
         "-device", "virtio-net-device,netdev=net",
         "-chardev", f"socket,id=qmp,path={directory / MONITOR},server=on,wait=off",

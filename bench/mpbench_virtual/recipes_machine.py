@@ -38,16 +38,17 @@ from mpbench_virtual.tools import run_logged
 
 MACHINE = FIRMWARE / "machine"
 CONFIGURE = (
-    "--target-list=arm-softmmu", "--with-devices-arm=mpbench",
     "--without-default-features", "--without-default-devices",
     "--enable-system", "--enable-tcg", "--enable-slirp", "--enable-fdt=system", "--enable-trace-backends=nop",
     "--disable-docs", "--disable-install-blobs", "--disable-debug-info", "--disable-qom-cast-debug",
 )  # fmt: skip
-"""Nothing but the machine, its translator, a user network and device trees."""
+"""Nothing but the machines, their translator, a user network and device trees."""
+
+PROGRAMS = {"armhf": "qemu-system-arm", "arm64": "qemu-system-aarch64"}
+"""QEMU's program by the guest's architecture."""
 
 LIBRARIES = {"glib-2.0": "libglib2.0-dev", "slirp": "libslirp-dev"}
 """What QEMU is linked with, by pkg-config's name, and the Debian package."""
-PROGRAM = "qemu-system-arm"
 BLOBS = ("pc-bios/meson.build", "if unpack_edk2_blobs", "if false")
 """Debian's tarball has no firmware of others, for which this file asks all the same."""
 
@@ -77,15 +78,25 @@ def steps_of(kind: MachineKind) -> list[BuildStep]:
     ]
 
 
-def _qemu_inputs(_: MachineKind) -> list[str]:
+def program_of(kind: MachineKind) -> str:
+    """Name of the program that has the machine."""
+    return PROGRAMS[kind.guest[0]]
+
+
+def _configure(kind: MachineKind) -> tuple[str, ...]:
+    target = program_of(kind).removeprefix("qemu-system-")
+    return (f"--target-list={target}-softmmu", f"--with-devices-{target}=mpbench", *CONFIGURE)
+
+
+def _qemu_inputs(kind: MachineKind) -> list[str]:
     sources = [_source_id(name) for name in ("qemu", "meson", "pycotap")]
-    return [*sources, version_of("gcc", "--version"), hash_files(MACHINE), *CONFIGURE, *BLOBS]
+    return [*sources, version_of("gcc", "--version"), hash_files(MACHINE), *_configure(kind), *BLOBS]
 
 
-def _make_qemu(_: MachineKind, place: Place) -> None:
+def _make_qemu(kind: MachineKind, place: Place) -> None:
     """The tree and its objects stay in `work`: a changed device is compiled alone."""
     origin = source_tree("qemu")
-    tree, out = place.work / origin.name, place.work / f"build-{_short_hash(*CONFIGURE)}"
+    tree, out = place.work / origin.name, place.work / f"build-{_short_hash(*_configure(kind))}"
     if not tree.is_dir():
         shutil.rmtree(place.work)
         place.work.mkdir()
@@ -100,10 +111,10 @@ def _make_qemu(_: MachineKind, place: Place) -> None:
         shutil.rmtree(out, ignore_errors=True)
         out.mkdir()
         run_logged(
-            [tree / "configure", f"--python={sys.executable}", *CONFIGURE], place.log, cwd=out, env=env
+            [tree / "configure", f"--python={sys.executable}", *_configure(kind)], place.log, cwd=out, env=env
         )
-    run_logged(["ninja", JOBS, PROGRAM], place.log, cwd=out, env=env)
-    shutil.copy(out / PROGRAM, place.out)
+    run_logged(["ninja", JOBS, program_of(kind)], place.log, cwd=out, env=env)
+    shutil.copy(out / program_of(kind), place.out)
 
 
 def _short_hash(*words: str) -> str:

@@ -14,7 +14,7 @@ from mpbench_virtual import boards
 from mpbench_virtual.cli import power
 from mpbench_virtual.keys import ssh_key
 from mpbench_virtual.models import MACHINE_KINDS
-from mpbench_virtual.recipes_machine import PROGRAM, steps_of
+from mpbench_virtual.recipes_machine import program_of, steps_of
 from mpbench_virtual.steps import build, built, keys_of
 from testcases.contract.test_virtual_board import read_until
 
@@ -150,7 +150,15 @@ def test_another_boards_device_tree_is_refused(parts, tmp_path, node):
     source = f'/dts-v1/; / {{ #address-cells = <1>; #size-cells = <1>; compatible = "other"; {node} }};'
     subprocess.run(["dtc", "-q", "-O", "dtb", "-o", tree, "-"], input=source.encode(), check=True)
     kernel = parts["debian-kernel"] / "kernel"
-    command = [parts["qemu"] / PROGRAM, "-M", DEBIAN.machine, "-display", "none", "-kernel", kernel]
+    command = [
+        parts["qemu"] / program_of(DEBIAN),
+        "-M",
+        DEBIAN.machine,
+        "-display",
+        "none",
+        "-kernel",
+        kernel,
+    ]
     done = subprocess.run([*command, "-dtb", tree], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr == (
@@ -161,7 +169,7 @@ def test_another_boards_device_tree_is_refused(parts, tmp_path, node):
 
 def test_the_machine_wants_a_kernel_and_a_tree(parts):
     """It has no boot ROM yet: without both there is nothing to start."""
-    command = [parts["qemu"] / PROGRAM, "-M", DEBIAN.machine, "-display", "none"]
+    command = [parts["qemu"] / program_of(DEBIAN), "-M", DEBIAN.machine, "-display", "none"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr == "qemu-system-arm: stm32mp157c-dk2 wants -kernel and -dtb: it has no boot ROM\n"

@@ -6,6 +6,7 @@ import struct
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.shared_files import FIRMWARE
@@ -171,10 +172,35 @@ def test_qemu_of_our_own_is_started_with_its_machine(tmp_path):
     assert list(PARTS.files) == ["qemu", "kernel", "initrd", "device_tree"]
 
 
+def test_a_machine_with_secure_firmware_gets_it(tmp_path):
+    """TF-A's package is QEMU's firmware and has the only UART; Linux' console is on virtio."""
+    words = command_line(evolve(PARTS, firmware=Path("/fip.bin")), tmp_path, "127.0.0.1:7022")
+    assert words[words.index("-bios") + 1] == "/fip.bin"
+    assert words.count("-serial") == 1
+    assert words[words.index("-serial") + 1] == "chardev:secure"
+    assert "virtconsole,chardev=console" in words
+
+
+def test_each_machine_has_the_qemu_of_its_word_size(monkeypatch):
+    """Both come from one tree, as two programs: who needs one does not wait for the other."""
+    monkeypatch.setattr(recipes_machine, "_source_id", lambda name: name)
+    ev1 = MACHINE_KINDS["mp25-ev1"]
+    assert [recipes_machine.program_of(kind) for kind in (DEBIAN, ev1)] == [
+        "qemu-system-arm",
+        "qemu-system-aarch64",
+    ]
+    both = [recipes_machine._qemu_inputs(kind) for kind in (DEBIAN, ev1)]
+    assert [set(one) - set(other) for one, other in (both, both[::-1])] == [
+        {"--target-list=arm-softmmu", "--with-devices-arm=mpbench"},
+        {"--target-list=aarch64-softmmu", "--with-devices-aarch64=mpbench"},
+    ]
+
+
 @pytest.mark.parametrize(
     ("kind", "ports"),
     [
         ("mp15-debian", {"console": 7001, "power": 7003, "ssh": 7022}),
+        ("mp25-ev1", {"console": 7001, "secure": 7002, "power": 7003, "ssh": 7022}),
         ("mp25", {"console": 7001, "secure": 7002, "power": 7003, "ssh": 7022}),
     ],
 )

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: MIT
+"""How the parts of the machine of an STM32MP257F-EV1 are made: TF-A's BL31, OP-TEE, the device tree.
+
+No file of theirs is changed; Linux is that of other virtual boards.
+
+Ref: TF-A docs/plat/st/stm32mp2.rst; OP-TEE core/arch/arm/plat-stm32mp2/conf.mk
+"""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from functools import partial
+from inspect import getsource
+from pathlib import Path
+
+from mpbench.core.shared_files import FIRMWARE
+from mpbench_virtual.fetch import source_tree
+from mpbench_virtual.models import KINDS, MP25, MachineKind
+from mpbench_virtual.recipes import JOBS, _gcc, _lines, _optee_version, _source_id, write_cpio
+from mpbench_virtual.recipes import steps_of as virt_steps_of
+from mpbench_virtual.recipes_machine import steps_of as machine_steps_of
+from mpbench_virtual.steps import BuildStep, Place, hash_files
+from mpbench_virtual.tools import run_logged
+
+BOOT = FIRMWARE / "boot"
+
+
+def steps_of(kind: MachineKind) -> list[BuildStep]:
+    """Steps of the board, each after those it needs; QEMU is the one of all machines of ours."""
+
+    def step(name: str, inputs: Callable[[], list[str]], make: Callable[..., None], *needs: str) -> BuildStep:
+        return BuildStep(
+            name,
+            lambda: [getsource(make), *inputs()],
+            partial(make, kind),
+            needs,
+        )
+
+    shared = {s.name: s for s in (*machine_steps_of(kind), *virt_steps_of(KINDS["mp25"]))}
+    return [
+        shared["qemu"],
+        shared["linux"],
+        shared["rootfs"],
+        step("ev1-optee", _optee_inputs, _make_optee),
+        step("ev1-fip", lambda: [_source_id("tfa"), _gcc(MP25)], _make_fip, "ev1-optee"),
+        step("ev1-device-tree", lambda: [_source_id(kind.kernel), kind.device_tree], _make_device_tree),
+        step("ev1-rootfs", lambda: [hash_files(BOOT / "rootfs-ev1")], _make_rootfs, "rootfs"),
+    ]
+
+
+def _optee_inputs() -> list[str]:
+    return [_source_id("optee"), _gcc(MP25), *_lines(BOOT / "mp25-ev1.mk")]
+
+
+def _make_optee(_: MachineKind, place: Place) -> None:
+    tree = place.work / "tree"
+    shutil.rmtree(tree, ignore_errors=True)
+    shutil.copytree(source_tree("optee"), tree, symlinks=True)
+    cross = [f"CROSS_COMPILE={MP25.cross}", f"CROSS_COMPILE64={MP25.cross}"]
+    settings = [*_lines(BOOT / "mp25-ev1.mk"), *cross, f"TEE_IMPL_VERSION={_optee_version()}", "O=out"]
+    # OP-TEE's scripts want the bench's Python, which has pyelftools and cryptography.
+    search = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    run_logged(["make", "-C", tree, JOBS, *settings, "all"], place.log, env={"PATH": search})
+    shutil.copy(tree / "out/core/tee-raw.bin", place.out)
+
+
+def _make_fip(_: MachineKind, place: Place) -> None:
+    """BL31, its device tree and OP-TEE in TF-A's own package format; BL2 is not in it."""
+    tree = place.work / "tree"
+    shutil.rmtree(tree, ignore_errors=True)
+    shutil.copytree(source_tree("tfa"), tree, symlinks=True)
+    settings = [
+        "PLAT=stm32mp2",
+        "SPD=opteed",
+        "STM32MP_DDR4_TYPE=1",
+        f"CROSS_COMPILE={MP25.cross}",
+        "BUILD_STRING=mpbench",
+        'BUILD_MESSAGE_TIMESTAMP="\\"1970-01-01\\""',
+    ]
+    run_logged(["make", "-C", tree, JOBS, *settings, "bl31", "dtbs", "fiptool"], place.log)
+    built = tree / "build/stm32mp2/release"
+    images: list[str | Path] = ["--soc-fw", built / "bl31.bin"]
+    images += ["--soc-fw-config", built / "fdts/stm32mp257f-ev1-bl31.dtb"]
+    images += ["--tos-fw", place.needs["ev1-optee"] / "tee-raw.bin"]
+    run_logged([tree / "tools/fiptool/fiptool", "create", *images, place.out / "fip.bin"], place.log)
+
+
+def _make_device_tree(kind: MachineKind, place: Place) -> None:
+    """Linux' own tree for the board, as Linux' Makefile makes it."""
+    objects = place.work / "objects"
+    objects.mkdir(exist_ok=True)
+    make: list[str | Path] = ["make", "-C", source_tree(kind.kernel), f"O={objects}", "ARCH=arm64"]
+    make += [f"CROSS_COMPILE={MP25.cross}"]
+    run_logged([*make, "allnoconfig"], place.log)
+    run_logged([*make, f"st/{kind.device_tree}"], place.log)
+    shutil.copy(objects / "arch/arm64/boot/dts/st" / kind.device_tree, place.out)
+
+
+def _make_rootfs(_: MachineKind, place: Place) -> None:
+    """That of other virtual MP25s, and an archive with the files that differ."""
+    ours = place.work / "ours"
+    shutil.rmtree(ours, ignore_errors=True)
+    shutil.copytree(BOOT / "rootfs-ev1", ours)
+    write_cpio(ours, place.work / "ours.cpio", place.log)
+    both = (place.needs["rootfs"] / "rootfs.cpio", place.work / "ours.cpio")
+    (place.out / "rootfs.cpio").write_bytes(b"".join(part.read_bytes() for part in both))
