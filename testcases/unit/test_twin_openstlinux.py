@@ -419,6 +419,18 @@ def test_a_platform_record_has_16_bits_of_length():
     assert verdict(changed("tlv.BOOTADDR.length", 0x10003)).reason.name == "plat-tlv-length"
 
 
+@pytest.mark.parametrize(
+    ("profile", "bits"), [(OLD, 64), (OLD, 32), (R1, 32)], ids=["3.19", "3.19-32", "r1-32"]
+)
+def test_the_size_of_a_key_wraps(profile, bits):
+    """3.19's TEE_Malloc takes 32 bits in a 64-bit TA as well; a size_t of 64 bits is refused by the heap."""
+    data = image(extra=[BOOTADDR, (int(Tlv.PKEYINFO), bytes(8))])
+    at = data.index(int(Tlv.PKEYINFO).to_bytes(4, "little") + b"\x08\0\0\0") + 4
+    wrapped = data[:at] + b"\xfc\xff\xff\xff" + data[at + 4 :]
+    assert verdict(wrapped, evolve(profile, word_bits=bits)).code is None
+    assert verdict(wrapped, evolve(R1, word_bits=64)).reason.name == "heap"
+
+
 def test_in_32_bits_a_record_of_2_gib_sends_the_walk_anywhere():
     """What was found before it is found; what comes after it is undefined."""
     data = image(before=[(0x77, b"1234")])

@@ -93,12 +93,13 @@ class StLoad(UpstreamLoad):
     def value(self, kind: Tlv) -> Value:
         """Value of the TLV that the loader finds.
 
-        In 32 bits a length of 2 GiB sends its walk anywhere, and that of PKEYINFO wraps with its head.
+        In 32 bits a length of 2 GiB sends its walk anywhere; PKEYINFO's wraps TEE_Malloc's size.
         """
         if self.lost and kind not in self.tlvs:
             raise Stop("heap-outside", "a TLV's length wraps the address of the next one")
         found = super().value(kind)
-        if kind == Tlv.PKEYINFO and self.profile.word_bits == 32 and len(found) + KEY_INFO_HEAD >> 32:
+        size_bits = self.release.malloc_bits or self.profile.word_bits
+        if kind == Tlv.PKEYINFO and (len(found) + KEY_INFO_HEAD) >> size_bits:
             raise Overlong(len(found)).outside()
         return found
 

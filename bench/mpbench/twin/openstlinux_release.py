@@ -22,7 +22,7 @@ class Release:
     by_range: device addresses are translated by the bus' dma-ranges, then looked up in the regions;
     release_checked: a failure of RELEASE_MEM fails the load; boot_line: a boot address that is set already is
     reported on the secure console; decrypts: CFG_REMOTEPROC_ENC_TESTKEY or a key in the fuses;
-    ecdsa: TEE_ALG_ECDSA_P256 in its tee_api_defines.h.
+    ecdsa: TEE_ALG_ECDSA_P256 in its tee_api_defines.h; malloc_bits: of TEE_Malloc's size, 0 for a size_t.
     """
 
     hash_type: bool = True
@@ -33,11 +33,14 @@ class Release:
     decrypts: bool = False
     boot_line: bool = False
     ecdsa: int = layout.ALG_ECDSA_P256
+    malloc_bits: int = 0
 
 
 RELEASES: Mapping[str, Release] = MappingProxyType(
     {
-        "st-3.19": Release(hash_type=False, encryption=False, release_checked=False, ecdsa=0x70003041),
+        "st-3.19": Release(
+            hash_type=False, encryption=False, release_checked=False, ecdsa=0x70003041, malloc_bits=32
+        ),
         "st-4.0-r1": Release(),
         "st-4.0-r2": Release(clean_forgets_boot=True, by_range=True, decrypts=True, boot_line=True),
     }
