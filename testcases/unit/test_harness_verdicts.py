@@ -171,6 +171,13 @@ def test_a_measurement_names_its_limits():
     assert Judgement(Verdict.MARGINAL).exit_code == 0
 
 
+def test_a_mistake_in_a_checkout_of_any_name_is_the_tests():
+    """A clone is called mpbench, as the package is."""
+    with pytest.raises(FileNotFoundError) as raised:
+        exec(compile("open('/none')", "/home/me/mpbench/test_mine.py", "exec"))
+    assert of_exception(raised.value, "call").verdict is Verdict.ERROR
+
+
 def test_a_file_that_the_test_itself_misses_is_its_mistake(tmp_path):
     """By open() or by pathlib, in the test's own lines; what a package misses is the lab's fault."""
     with pytest.raises(FileNotFoundError) as raised:

@@ -90,12 +90,17 @@ def _is_of_authors_file(exception: BaseException) -> bool:
         return False
     frames = [Path(frame.filename) for frame in traceback.extract_tb(exception.__traceback__)]
     own = [n for n, path in enumerate(frames) if _is_own(path)]
-    return bool(own) and not any({"site-packages", "mpbench"} & set(p.parts) for p in frames[own[-1] :])
+    return bool(own) and not any(map(_is_of_package, frames[own[-1] :]))
 
 
 def _is_own(path: Path) -> bool:
     """Whether a source file belongs to the test, and not to the bench, a package or Python."""
-    return not path.is_relative_to(PACKAGE) and not {"site-packages", STDLIB.name} & set(path.parts)
+    return not _is_of_package(path) and STDLIB.name not in path.parts
+
+
+def _is_of_package(path: Path) -> bool:
+    """Whether it belongs to the bench or a package. A checkout may have any name, "mpbench" too."""
+    return path.is_relative_to(PACKAGE) or "site-packages" in path.parts
 
 
 def needs_no_traceback(exception: BaseException) -> bool:
