@@ -119,7 +119,7 @@ def test_watchdog_expiry_is_recovered(bench, core, firmware, soak):
     `--bench-soak 25x` for 25 crashes; three by default.
     """
     if not firmware.watchdogs.get(core):
-        pytest.skip(without_watchdog(core))
+        pytest.skip(without_watchdog(core, bench.profile))
     kmsg, image = bench.board.kmsg, firmware("starve", core)
     bench.deploy(core, image).check("errno", "state")  # a first time: shells are opened, caches fill
     bench.stop(core)

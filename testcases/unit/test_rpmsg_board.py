@@ -12,6 +12,7 @@ from mpbench.rpmsg import predict, run
 from mpbench.rpmsg.client import RpmsgClient, RunningClient
 from mpbench.rpmsg.facts import StartFacts
 from mpbench.rpmsg.fixture import Rpmsg, not_here
+from mpbench.twin.profile import load_profile
 from testcases.stand_in import StandIn
 
 # Of the virtual STM32MP157C-DK2.
@@ -97,6 +98,7 @@ class Bench(StandIn):
         super().__init__()
         self.board = StandInBoard(session)
         self.reachable, self.refused, self.written = reachable, refused, []
+        self.profile = load_profile("linux-mp15")
 
     def write(self, core, file, text):
         self.written.append((core, file, text))

@@ -4,6 +4,7 @@
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from mpbench.core.errors import UsageError
 from mpbench.deployment.predict import expect
@@ -80,7 +81,9 @@ def test_rights_of_an_stm32mp257f_dk():
     assert not core.linux_may_read(IPC, 4, LOADING)
     assert not core.linux_may_read(BOOT)
     assert core.linux_may_read(0x90000000), "memory that is not the core's"
-    assert core.watchdog == Watchdog("IWDG3", "secure-firmware")
+    assert core.watchdog is not None
+    assert evolve(core.watchdog, given_by="") == Watchdog("IWDG3", "secure-firmware")
+    assert core.watchdog.given_by.startswith("RIFPROT(")
 
 
 def test_rights_of_an_stm32mp157f_dk2():

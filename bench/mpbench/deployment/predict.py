@@ -93,7 +93,7 @@ def closed_table(outcome: Outcome, profile: Profile | None) -> str:
         if core.id == number and region is not None and not region.may("linux"):
             return (
                 f"the resource table is in {region.name}, closed to Linux by the firewall: illegal, "
-                "and on an STM32MP25 OP-TEE panics (`IAC exception ID`)"
+                "and where OP-TEE handles that event it panics (`IAC exception ID`)"
             )
     return ""
 

@@ -31,30 +31,22 @@ WATCHDOGS: Mapping[str, Mapping[str, int]] = {
 REPORTED = ("iwdg3", "iwdg5", "wwdg1")
 """Watchdogs whose expiry is an interrupt of Linux: `interrupts` of the cores in ST's device trees."""
 
-RIF_LINES: Mapping[str, str] = {
-    "iwdg3": "RIFPROT(STM32MP25_RIFSC_IWDG3_ID, RIF_UNUSED, RIF_UNLOCK, RIF_NSEC, RIF_NPRIV, RIF_CID2, "
-    "RIF_SEM_DIS, RIF_CFEN)",
-}
-"""Line of OP-TEE's device tree (node rifsc) that gives a watchdog to a core outside of the secure world.
-
-Ref: OP-TEE core/arch/arm/dts/stm32mp257f-ev1-ca35tdcid-rif.dtsi, where IWDG3 is RIF_SEC, RIF_PRIV
-"""
-
 
 def reported_watchdog(core: str) -> str:
     """Watchdog of a core's firmware whose expiry is an interrupt of Linux, "" if it has none."""
     return next((name for name in WATCHDOGS.get(core, {}) if name in REPORTED), "")
 
 
-def without_watchdog(core: str) -> str:
+def without_watchdog(core: str, profile: Profile) -> str:
     """What is not proven on a target whose firmware has no watchdog, and what would allow it."""
     reason = (
         f"{core}: the target gives its firmware no watchdog that Linux hears of, so its expiry, "
         "its interrupt and the time of detection are not proven"
     )
+    known = next((found.watchdog for found in profile.cores if found.name == core), None)
+    if known and known.given_by:
+        reason += f"; OP-TEE's device tree would allow it by {known.given_by}"
     watchdog = reported_watchdog(core)
-    if watchdog in RIF_LINES:
-        reason += f"; OP-TEE's device tree would allow it by {RIF_LINES[watchdog]}"
     return f"{reason}; then `options: {{{OPTION}: {{{core}: {watchdog}}}}}`" if watchdog else reason
 
 

@@ -60,7 +60,7 @@ def closed(target: SigningTarget, da: int, size: int) -> str:
         return ""
     return (
         f"{found.name}, closed to Linux by the firewall (profile {target.profile}): its access is illegal, "
-        "and on an STM32MP25 OP-TEE panics (`IAC exception ID`)"
+        "and where OP-TEE handles that event it panics (`IAC exception ID`)"
     )
 
 

@@ -156,7 +156,7 @@ def _message(table: dict[str, Any], row: dict[str, Any]) -> Message:
 @cache
 def peripheral(number: int) -> str:
     """Name of a peripheral or memory by its index in the STM32MP25's firewall, "" if the table has none."""
-    return str(_table("stm32mp25-firewall")["peripherals"].get(str(number), ""))
+    return str(_table("rif")["peripherals"].get(str(number), ""))
 
 
 def _table(name: str) -> dict[str, Any]:

@@ -152,7 +152,7 @@ class Crashes:
     def needs_watchdog(self, core: str) -> None:
         """Skip the test where the target gives the firmware no watchdog that reports to Linux."""
         if not self._is_watched(core):
-            pytest.skip(without_watchdog(core))
+            pytest.skip(without_watchdog(core, self.bench.profile))
 
     def _is_watched(self, core: str) -> bool:
         return self.watchdogs.get(core, "") in REPORTED

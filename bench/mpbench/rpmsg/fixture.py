@@ -170,7 +170,7 @@ class Rpmsg:
             core
         ):
             return ""
-        return without_watchdog(core)
+        return without_watchdog(core, self.bench.profile)
 
     def channels(self, core: str) -> tuple[Channel, ...]:
         """Channels of the core that Linux has now."""

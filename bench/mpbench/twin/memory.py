@@ -62,11 +62,13 @@ class Region:
 class Watchdog:
     """The watchdog by whose interrupt Linux learns that a core hangs.
 
-    user: who may use it: "firmware", "secure-firmware" (others raise an illegal access event), "nobody".
+    user: who may use it: "firmware", "secure-firmware" (others raise an illegal access event), "nobody";
+    given_by: the line of OP-TEE's device tree that would give it to firmware, "" if none is known.
     """
 
     name: str
     user: str
+    given_by: str = ""
 
 
 @frozen
@@ -168,8 +170,9 @@ def _vectors(node: YamlNode) -> int | None:
 
 
 def _watchdog(node: YamlNode) -> Watchdog:
-    found = node.entries(("name", "user"), ("name", "user"))
-    return Watchdog(found["name"].text(), found["user"].choice("firmware", "secure-firmware", "nobody"))
+    found = node.entries(("name", "user", "given_by"), ("name", "user"))
+    user = found["user"].choice("firmware", "secure-firmware", "nobody")
+    return Watchdog(found["name"].text(), user, found["given_by"].text() if "given_by" in found else "")
 
 
 _FIELDS: dict[str, Callable[[YamlNode], Any]] = {
