@@ -10,6 +10,8 @@ from mpbench.twin.profile import load_profile
 DK = ("st,stm32mp257f-dk-ca35tdcid-ostl", "st,stm32mp257f-dk", "st,stm32mp257")
 DK2 = ("st,stm32mp157f-dk2", "st,stm32mp157")
 
+VIRTUAL = ["virtual-mp25-st", "virtual-mp25"]
+
 
 @pytest.mark.parametrize(
     ("release", "printed", "same"),
@@ -44,7 +46,7 @@ def test_a_release_is_recognized_by_its_version(release: str, printed: str, same
             BoardIdentity(("st,stm32mp157c-ev1", "st,stm32mp157"), "4.10", "", {"m4": "tee"}),
             ["optee-4.10-mp15"],
         ),
-        (BoardIdentity(("mpbench,virt-stm32mp25", "linux,dummy-virt"), "Unknown_4.10"), ["virtual-mp25"]),
+        (BoardIdentity(("mpbench,virt-stm32mp25", "linux,dummy-virt"), "Unknown_4.10"), VIRTUAL),
         (BoardIdentity(("ti,am625",)), []),
         (BoardIdentity(), []),
     ],
