@@ -528,7 +528,7 @@ def test_without_a_board_nothing_looks_green(place):
         ),
         ("targets: {main: {}}\nimports: [no.such.module]\n", "No module named 'no'"),
         ("targets: {main: {}}\nimports: text\n", "imports needs to be list"),
-        ("targets: {main: {}}\nimports: [none.py]\n", "No such file or directory: '/"),
+        ("targets: {main: {}}\nimports: [none.py]\n", "/none.py: No such file or directory"),
         ("targets: {main: {}}\nimports: [wrong.py]\n", "wrong.py, line 1"),
         ("targets: !template $LG_NONE\n", "unknown variable 'LG_NONE'"),
     ],
