@@ -81,7 +81,7 @@ def read_environment(path: str) -> Config:
         learn(config.data)
         for name in config.get_imports():
             if name.endswith(".py"):  # only compiled: labgrid executes it itself
-                compile(read_bounded(name, limit_bytes=MAX_BYTES), name, "exec")
+                compile(_of_import(path, name), name, "exec")
             else:
                 importlib.import_module(name)
     except NoConfigFoundError:
@@ -91,6 +91,14 @@ def read_environment(path: str) -> Config:
     except (OSError, ValueError, KeyError, ImportError, SyntaxError, AttributeError, TypeError) as e:
         raise UsageError(f"{path}: {_one_line(e)}") from e
     return config
+
+
+def _of_import(path: str, name: str) -> bytes:
+    """Source of a file that the target file at `path` imports."""
+    try:
+        return read_bounded(name, limit_bytes=MAX_BYTES)
+    except UsageError as e:
+        raise UsageError(f"{path}: imports: {e}") from None
 
 
 def _strict_config(path: str) -> Config:
