@@ -486,7 +486,7 @@ def test_bytes_that_share_a_notification_are_made_up_for():
         asked.append(n)
         return n
 
-    trace = Scripted(reading(0), reading(6), reading(10), reading(10))
+    trace = Scripted(reading(0), reading(0), reading(6), reading(10), reading(10))
     found = run.measure(trace, Place(), send, 10)
     assert asked == [10, 4]
     assert (found.sent, found.counts.ended, found.counts.irqs) == (14, 10, {0: 10})
@@ -502,24 +502,34 @@ def test_no_source_ends_after_one_round():
 def test_a_source_that_is_too_slow_is_a_lab_fault():
     """Rounds are bounded."""
     with pytest.raises(InfrastructureError, match="only 1 of 10 notifications came in 3 rounds of sending"):
-        run.measure(Scripted(reading(0), reading(1)), Place(), lambda n: n, 10, rounds=3)
+        run.measure(Scripted(reading(0), reading(0), reading(1)), Place(), lambda n: n, 10, rounds=3)
 
 
 @pytest.mark.parametrize("busy", [{"queued": 6}, {"ended": 4}], ids=["queued", "running"])
 def test_nothing_is_under_way_at_the_first_readout(busy):
     """A bottom half that was requested or began before it would be counted as one too many."""
-    trace = Scripted(reading(5, **busy), reading(6), reading(16), reading(16))
+    trace = Scripted(reading(5, **busy), reading(6), reading(6), reading(16), reading(16))
     found = run.measure(trace, Place(), lambda n: n, 10)
     assert (found.counts.requests, found.counts.started, found.counts.ended) == (10, 10, 10)
     assert found.balance.holds
 
 
 def test_what_a_trace_saw_the_end_of_alone_stays_so():
-    """It was set up between a request and its bottom half: that difference is no notification under way."""
-    trace = Scripted(reading(1, queued=0, ended=2), reading(3, queued=2, ended=4))
-    found = run.measure(trace, Place(), lambda n: n, 2)
-    assert (found.counts.started, found.counts.ended) == (2, 2)
-    assert found.balance.holds
+    """It was set up between two of its events: that difference is no notification under way."""
+    for less in (-1, 1):
+        idle = [reading(1, queued=1 + less, ended=1 - less)] * 2
+        found = run.measure(
+            Scripted(*idle, reading(3, queued=3 + less, ended=3 - less)), Place(), lambda n: n, 2
+        )
+        assert (found.counts.started, found.counts.ended) == (2, 2)
+        assert found.balance.holds
+
+
+def test_a_board_with_something_always_under_way_is_invalid():
+    """It is never seen idle."""
+    restless = Scripted(*(reading(k, queued=k + k % 2) for k in range(99)))
+    with pytest.raises(InvalidRun, match="bottom halves were under way at all 12 reads"):
+        run.settled(restless, LINE, pause=lambda _: None)
 
 
 def test_a_board_that_always_notifies_is_invalid():
@@ -530,11 +540,12 @@ def test_a_board_that_always_notifies_is_invalid():
 
 def test_a_recording_with_another_notification_at_its_end_is_repeated():
     """A watchdog's notification between the last readout and the recording's end is in only one of them."""
-    trace = Scripted(reading(0), reading(3), reading(4, quiet=False), reading(4), reading(7), reading(7))
+    first = [reading(0), reading(0), reading(3), reading(4, quiet=False)]
+    trace = Scripted(*first, reading(4), reading(4), reading(7), reading(7))
     before, after, sent = run.recorded(trace, Place(), lambda n: n, 3)
-    assert (trace.restarted, trace.halted, sent) == (2, 2, 3)
+    assert (trace.restarted, trace.halted, sent) == (4, 2, 3)
     assert sum(after.since(before).table.values()) == 3
-    restless = Scripted(*(reading(k, quiet=q) for k in range(99) for q in (True, True, False)))
+    restless = Scripted(*(reading(k, quiet=q) for k in range(99) for q in (True, True, True, False)))
     with pytest.raises(InvalidRun, match="all 12 recordings ended inside a bottom half"):
         run.recorded(restless, Place(), lambda n: n, 3)
 

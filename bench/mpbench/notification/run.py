@@ -34,15 +34,31 @@ def consistent(
 ) -> Readout:
     """A readout during which no notification arrived. InvalidRun if all READS are disturbed.
 
-    idle: under_way() of an idle board; None: not known yet, this readout shows it, with nothing under way
+    idle: under_way() of an idle board; None: whatever is under way
     """
     for _ in range(READS):
         found = readout(unpacked(trace.read(durations=durations, restart=restart)), line)
-        now = under_way(found)
-        if found.consistent and (max(now) <= 0 if idle is None else now == idle):
+        if found.consistent and idle in (None, under_way(found)):
             return found
         pause(PAUSE_S)
     raise InvalidRun(f"no consistent snapshot: notifications arrived during all {READS} reads")
+
+
+def settled(
+    trace: FtraceSession, line: str, *, restart: bool = False, pause: Callable[[float], object] = _pause
+) -> Readout:
+    """A consistent readout of an idle board: no more is under way than at the one before, PAUSE_S ago.
+
+    A bottom half that was requested before it and starts after it would be counted as one too many.
+    """
+    before = consistent(trace, line, restart=restart)
+    for _ in range(READS):
+        pause(PAUSE_S)
+        found = consistent(trace, line, restart=restart)
+        if under_way(found) == under_way(before):
+            return found
+        before = found
+    raise InvalidRun(f"bottom halves were under way at all {READS} reads")
 
 
 def totals_so_far(trace: FtraceSession, found: Facilities) -> Histogram:
@@ -63,8 +79,8 @@ def listen(
 def under_way(found: Readout) -> tuple[int, int]:
     """Bottom halves that were queued and have not started, and those that have and have not ended.
 
-    Negative for good if the trace was set up in between and saw only the later event. Without the count of
-    requests a queued bottom half is not told from one that is requested again: 0.
+    Not 0 for good if the trace was set up in between and counts only one of the two events. Without the count
+    of requests a queued bottom half is not told from one that is requested again: 0.
     """
     sums = {role: sum(rows.values()) for role, rows in found.hits.items()}
     waiting = sums.get(QUEUE, 0) - sums.get(START, 0) if REQUEST in sums else 0
@@ -139,7 +155,7 @@ def measure(
     at_end: called when all have come
     InfrastructureError if `rounds` are not enough.
     """
-    moved, before = trace.moved, consistent(trace, found.line)
+    moved, before = trace.moved, settled(trace, found.line)
     idle, came, sent = under_way(before), 0, [send(samples)]
     while len(sent) < rounds:
         so_far = consistent(trace, found.line, idle, durations=False).since(before)
@@ -167,7 +183,7 @@ def recorded(
     was running, or another notification arrived.
     """
     for _ in range(READS):
-        before = consistent(trace, found.line, restart=True)
+        before = settled(trace, found.line, restart=True)
         sent = send(samples)
         consistent(trace, found.line, under_way(before), durations=False)
         after = readout(unpacked(trace.read(halt=True)), found.line)
