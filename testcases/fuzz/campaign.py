@@ -31,6 +31,7 @@ from attrs import define, field, frozen
 
 from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.sanitize import one_line
+from mpbench.core.shared_files import PACKAGE
 from testcases.fuzz import readers
 from testcases.fuzz.mutate import mutated
 from testcases.fuzz.readers import Kind
@@ -145,7 +146,8 @@ def complaint(code: int | None, out: str, err: str) -> str:
 
 
 def _where(error: BaseException) -> str:
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if "mpbench" in f.filename]
+    bench = PACKAGE.parent  # of both packages; the checkout may be called as one of them
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).is_relative_to(bench)]
     return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "?"
 
 
