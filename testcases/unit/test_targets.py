@@ -15,7 +15,8 @@ from mpbench.recovery.measure import INTERVALS
 
 TARGETS = Path(__file__).parents[2] / "targets"
 EXAMPLE = TARGETS / "exporter-example.yaml"
-FILES = sorted(p for p in TARGETS.glob("*.yaml") if p != EXAMPLE)
+NO_CASES = TARGETS / "virtual-mp25-ev1.yaml"
+FILES = sorted(p for p in TARGETS.glob("*.yaml") if p not in (EXAMPLE, NO_CASES))
 BOARDS = [p for p in FILES if not p.name.startswith("virtual")]
 FEATURES = {"cpu-hotplug", "remoteproc", "tee", "m4", "m33", "m0"}
 CORES = {"m4", "m33", "m0"}
@@ -54,6 +55,12 @@ def test_a_target_names_what_exists(path: Path):
     assert names_of(path, "resources") <= set(target_factory.resources)
     assert {core.name for core in profile_of(config).cores} == features & CORES
     assert set(config.get_option("bench_limits_ms", {})) <= {interval.name for interval in INTERVALS}
+
+
+def test_a_board_without_remoteproc_runs_no_case():
+    """Nothing there loads the M33 through remoteproc: the bench says so before it is started."""
+    with pytest.raises(UsageError, match="no `RemoteprocDriver`: add it to `drivers`"):
+        check_environment(str(NO_CASES))
 
 
 @pytest.mark.parametrize("path", [p for p in BOARDS if p.name.startswith("mp25")], ids=lambda p: p.stem)
