@@ -106,9 +106,12 @@ def _at_the_edge(view: View, table: tuple[int, int], names: int, names_size: int
 
 
 def check_table(
-    view: View, image: tuple[int, int], section: tuple[int, int, int]
+    view: View, image: tuple[int, int], section: tuple[int, int, int], *, head: bool = True
 ) -> tuple[int, int, int] | None:
-    """The checks after the name: size, bounds, alignment, version, reserved words, number of entries."""
+    """The checks after the name: size, bounds, alignment, version, reserved words, number of entries.
+
+    head: whether what the table says of itself is checked
+    """
     (at, size), (da, offset, length) = image, section
     if not length:
         return None
@@ -119,11 +122,12 @@ def check_table(
         raise Stop("table-too-small", f"{length} bytes", "No header found in resource table")
     if (at + offset) % 4:
         raise Stop("table-unaligned", f"offset {offset:#x}")
-    check_table_head(view, at + offset, length)
+    if head:
+        _check_table_head(view, at + offset, length)
     return da, length, at + offset
 
 
-def check_table_head(view: View, at: int, length: int) -> None:
+def _check_table_head(view: View, at: int, length: int) -> None:
     """The last part of e32_parser_find_rsc_table: what the table at this position says of itself."""
     head = view.row(layout.RESOURCE_HEAD, at)
     version = head[0]

@@ -19,7 +19,7 @@ from mpbench.twin.elf_parser import (
     SH_ADDR,
     SH_OFFSET,
     SH_SIZE,
-    check_table_head,
+    check_table,
 )
 from mpbench.twin.image import Members, Stop, View
 
@@ -78,27 +78,11 @@ def find_table(
             raise Stop("sections-outside", f"header at {here - at:#x} of {size:#x}")
         row = view.row(_SHDR, here)
         if view.starts(name_at(at + names, row[0], word_bits), _NAME):
-            return table(view, at, size, row, checked=checked)
+            section = row[SH_ADDR], row[SH_OFFSET], row[SH_SIZE]
+            return check_table(view, (at, size), section, head=checked)
     return None
 
 
 def name_at(names: int, offset: int, word_bits: int) -> int:
     """Position of a section's name; in 32 bits a large offset is a small negative one."""
     return names + offset - ((1 << 32) if word_bits == 32 and offset >= ADDRESS_SIGN else 0)
-
-
-def table(view: View, at: int, size: int, row: Members, *, checked: bool) -> tuple[int, int, int] | None:
-    """The rest of e32_parser_find_rsc_table, for the section with the right name."""
-    da, offset, length = row[SH_ADDR], row[SH_OFFSET], row[SH_SIZE]
-    if not length:
-        return None
-    if offset + length > size:
-        what = f"{length:#x} bytes at {offset:#x} of {size:#x}"
-        raise Stop("table-truncated", what, "Resource table truncated")
-    if length < layout.RESOURCE_HEAD.size:
-        raise Stop("table-too-small", f"{length} bytes", "No header found in resource table")
-    if (at + offset) % 4:
-        raise Stop("table-unaligned", f"offset {offset:#x}")
-    if checked:
-        check_table_head(view, at + offset, length)
-    return da, length, at + offset
