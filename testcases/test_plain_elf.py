@@ -118,8 +118,8 @@ def test_watchdog_expiry_is_recovered(bench, core, firmware, soak):
 
     `--bench-soak 25x` for 25 crashes; three by default.
     """
-    if not firmware.watchdogs.get(core):
-        pytest.skip(without_watchdog(core, bench.profile))
+    if why := without_watchdog(core, firmware.watchdogs.get(core, ""), bench.profile):
+        pytest.skip(why)
     kmsg, image = bench.board.kmsg, firmware("starve", core)
     bench.deploy(core, image).check("errno", "state")  # a first time: shells are opened, caches fill
     bench.stop(core)

@@ -80,11 +80,14 @@ def test_firmware_is_given_the_target_s_watchdog(built: Path, monkeypatch: pytes
 def test_what_is_not_proven_without_a_watchdog_names_what_would_allow_it() -> None:
     """For the M33 the line of OP-TEE's device tree; an expiry of IWDG4 is no interrupt of Linux."""
     assert [reported_watchdog(core) for core in ("m33", "m0", "m4", "m7")] == ["iwdg3", "iwdg5", "wwdg1", ""]
-    reason = without_watchdog("m33", load_profile("st-4.0-r2-mp257f-ev1"))
+    ev1 = load_profile("st-4.0-r2-mp257f-ev1")
+    reason = without_watchdog("m33", "", ev1)
+    assert without_watchdog("m33", "iwdg4", ev1) == reason
     assert "RIFPROT(STM32MP25_RIFSC_IWDG3_ID, RIF_UNUSED, RIF_UNLOCK, RIF_NSEC," in reason
     assert reason.endswith("then `options: {bench_watchdogs: {m33: iwdg3}}`")
-    assert "RIFPROT" not in without_watchdog("m0", MP25)
-    assert without_watchdog("m7", MP25).endswith("the time of detection are not proven")
+    assert without_watchdog("m33", "iwdg3", MP25) == ""
+    assert "RIFPROT" not in without_watchdog("m0", "", MP25)
+    assert without_watchdog("m7", "", MP25).endswith("the time of detection are not proven")
 
 
 def test_a_core_without_a_line_for_its_watchdog_has_none() -> None:

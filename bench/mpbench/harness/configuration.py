@@ -37,8 +37,13 @@ def reported_watchdog(core: str) -> str:
     return next((name for name in WATCHDOGS.get(core, {}) if name in REPORTED), "")
 
 
-def without_watchdog(core: str, profile: Profile) -> str:
-    """What is not proven on a target whose firmware has no watchdog, and what would allow it."""
+def without_watchdog(core: str, given: str, profile: Profile) -> str:
+    """What is not proven on a target whose firmware has no watchdog, and what would allow it.
+
+    given: the watchdog that the target gives the core's firmware, "" for none. Returns "" if Linux hears it.
+    """
+    if given in REPORTED:
+        return ""
     reason = (
         f"{core}: the target gives its firmware no watchdog that Linux hears of, so its expiry, "
         "its interrupt and the time of detection are not proven"

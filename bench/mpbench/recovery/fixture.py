@@ -22,7 +22,7 @@ from mpbench.deployment.fixture import DeployBench
 from mpbench.deployment.heartbeat import Watched, watched
 from mpbench.deployment.leaks import Snapshot, snapshot, steady
 from mpbench.deployment.parse import beat
-from mpbench.harness.configuration import REPORTED, configured, without_watchdog
+from mpbench.harness.configuration import configured, without_watchdog
 from mpbench.harness.firmware import FirmwareFiles
 from mpbench.harness.signer import Signer
 from mpbench.recovery.collect import Subject
@@ -151,15 +151,15 @@ class Crashes:
 
     def needs_watchdog(self, core: str) -> None:
         """Skip the test where the target gives the firmware no watchdog that reports to Linux."""
-        if not self._is_watched(core):
-            pytest.skip(without_watchdog(core, self.bench.profile))
+        if why := self._without_watchdog(core):
+            pytest.skip(why)
 
-    def _is_watched(self, core: str) -> bool:
-        return self.watchdogs.get(core, "") in REPORTED
+    def _without_watchdog(self, core: str) -> str:
+        return without_watchdog(core, self.watchdogs.get(core, ""), self.bench.profile)
 
     def cause(self, core: str) -> Cause:
         """What Linux reports when the firmware fails: see failure()."""
-        return WATCHDOG if self._is_watched(core) else INJECTED[FATAL_ERROR]
+        return INJECTED[FATAL_ERROR] if self._without_watchdog(core) else WATCHDOG
 
     def fail_command(self, core: str) -> str:
         """Command of the board's shell after which the firmware has failed and Linux learns of it.
@@ -168,7 +168,7 @@ class Crashes:
         """
         under_test = self._firmware_under_test[core]
         command = under_test.fail_command()
-        if self._is_watched(core):
+        if not self._without_watchdog(core):
             return command
         crash = self.debug(core, "crash")
         return f"{command} && {AWAIT_FAILURE.format(trace=under_test.subject.trace)} && echo 2 >{crash}"

@@ -16,7 +16,7 @@ from mpbench.core.errors import BoardFailure, InfrastructureError, InvalidRun
 from mpbench.core.step import Step
 from mpbench.deployment.fixture import DeployBench
 from mpbench.deployment.leaks import Snapshot, snapshot, steady
-from mpbench.harness.configuration import reported_watchdog, without_watchdog
+from mpbench.harness.configuration import without_watchdog
 from mpbench.harness.firmware import FirmwareFiles, board_program
 from mpbench.rpmsg import collect, parse, predict, run
 from mpbench.rpmsg.client import RpmsgClient
@@ -166,11 +166,7 @@ class Rpmsg:
 
     def without_watchdog(self, core: str) -> str:
         """Why a watchdog of the core proves nothing on this target, "" if it does."""
-        if self._firmware.watchdogs.get(core, "") and self._firmware.watchdogs[core] == reported_watchdog(
-            core
-        ):
-            return ""
-        return without_watchdog(core, self.bench.profile)
+        return without_watchdog(core, self._firmware.watchdogs.get(core, ""), self.bench.profile)
 
     def channels(self, core: str) -> tuple[Channel, ...]:
         """Channels of the core that Linux has now."""
