@@ -10,11 +10,11 @@ from elftools.elf.elffile import ELFFile
 from mpbench.core.shared_files import FIRMWARE
 from mpbench_virtual import boards
 from mpbench_virtual.cli import power
-from mpbench_virtual.keys import ssh_key
 from mpbench_virtual.models import MACHINE_KINDS
 from mpbench_virtual.recipes_ev1 import steps_of
 from mpbench_virtual.recipes_machine import program_of
 from mpbench_virtual.steps import build, built, keys_of
+from testcases.contract.over_ssh import over_ssh
 from testcases.contract.test_machine_board import quiet
 from testcases.contract.test_virtual_board import read_until
 
@@ -67,15 +67,7 @@ def board(parts, tmp_path_factory):
 def execute(board):
     """`execute(command, data)` → what a command prints on the board, by SSH."""
     found, *_ = board
-    options = [f"UserKnownHostsFile={found.known_hosts}", "BatchMode=yes"]
-    ssh = ["ssh", "-i", str(ssh_key()), *(word for o in options for word in ("-o", o))]
-    where = ["-p", str(found.ports["ssh"]), f"root@{found.address}"]
-
-    def run(command, data=b""):
-        done = subprocess.run([*ssh, *where, command], input=data, capture_output=True, check=True)
-        return done.stdout.decode()
-
-    return run
+    return over_ssh(found)
 
 
 def test_bl31_and_op_tee_come_up_on_their_own_platforms(board):

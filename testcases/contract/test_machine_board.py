@@ -12,10 +12,10 @@ from mpbench.core.shared_files import FIRMWARE
 from mpbench.harness.configuration import configured
 from mpbench_virtual import boards
 from mpbench_virtual.cli import power
-from mpbench_virtual.keys import ssh_key
 from mpbench_virtual.models import MACHINE_KINDS
 from mpbench_virtual.recipes_machine import program_of, steps_of
 from mpbench_virtual.steps import build, built, keys_of
+from testcases.contract.over_ssh import over_ssh
 from testcases.contract.test_virtual_board import read_until
 
 pytestmark = pytest.mark.slow
@@ -71,15 +71,7 @@ def board(parts, tmp_path_factory):
 @pytest.fixture(scope="module")
 def execute(board):
     """`execute(command, data)` → what a command prints on the board, by SSH."""
-    options = [f"UserKnownHostsFile={board.known_hosts}", "BatchMode=yes"]
-    ssh = ["ssh", "-i", str(ssh_key()), *(word for o in options for word in ("-o", o))]
-    where = ["-p", str(board.ports["ssh"]), f"root@{board.address}"]
-
-    def run(command, data=b""):
-        done = subprocess.run([*ssh, *where, command], input=data, capture_output=True, check=True)
-        return done.stdout.decode()
-
-    return run
+    return over_ssh(board)
 
 
 def test_linux_runs_on_it(execute):
