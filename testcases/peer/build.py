@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
@@ -125,16 +126,13 @@ def _compile(flavour: Flavour, tree: Path, folder: Path) -> None:
         (SHIM / "ta.c", [*flavour.flags, "-Os", *ta]),
         (tree / SOURCES[1], [*flavour.flags, "-Os", *ta]),
         (SHIM / "worker.c", [*_worker_flags(flavour), "-O2", *ta]),
+        (SHIM / "frames.c", [*_worker_flags(flavour), "-O2"]),
         (SHIM / "tee_api.c", [*_worker_flags(flavour), "-O2", *ta]),
         *_platform(flavour, tree, folder, ta),
         (SHIM / "numbers.c", [*plain, "-O2"]),
         (SHIM / "heap.c", [*plain, "-Os", *heap]),
     ]
-    objects = []
-    for unit, flags in units:
-        target = folder / f"{unit.stem}.o"
-        run([flavour.compiler, "-std=gnu11", "-w", *flags, "-c", str(unit), "-o", str(target)], folder)
-        objects.append(str(target))
+    objects = objects_of(flavour, units, folder)
     keep = [f"--keep-global-symbol={name}" for name in HEAP_API]  # its malloc must not become the program's
     run([flavour.compiler.replace("gcc", "objcopy"), *keep, str(folder / "heap.o")], folder)
     run([flavour.compiler, *flavour.flags, *objects, "-o", str(folder / "worker.new")], folder)
@@ -159,6 +157,16 @@ def _platform(flavour: Flavour, tree: Path, folder: Path, ta: list[str]) -> list
         (SHIM / "core.c", st),
         (SHIM / "aes.c", [*flags]),
     ]
+
+
+def objects_of(flavour: Flavour, units: Sequence[tuple[Path, list[str]]], folder: Path) -> list[str]:
+    """Object files in `folder` of C files with their flags. CannotBuild: one does not compile."""
+    objects = []
+    for unit, flags in units:
+        target = folder / f"{unit.stem}.o"
+        run([flavour.compiler, "-std=gnu11", "-w", *flags, "-c", str(unit), "-o", str(target)], folder)
+        objects.append(str(target))
+    return objects
 
 
 def _worker_flags(flavour: Flavour) -> tuple[str, ...]:

@@ -13,9 +13,11 @@ from importlib import import_module
 from pathlib import Path
 
 from mpbench.twin.kernels import Kernel
-from testcases.peer.build import SHIM, CannotBuild, Flavour, run
+from testcases.peer.build import SHIM, CannotBuild, Flavour, objects_of, run
 
 LINUX_SHIM = Path(__file__).parent / "shim_linux"
+SHARED = ("frames.c", "frames.h", "numbers.c", "numbers.h")
+"""Of the shim of OP-TEE's peer."""
 DRIVERS = "drivers/remoteproc"
 SOURCES = ("remoteproc_core.c", "remoteproc_elf_loader.c", "remoteproc_virtio.c")
 HEADERS = (
@@ -69,7 +71,8 @@ def build(flavour: Flavour, out: Path) -> Path:
 def _fingerprint(tree: Path, flavour: Flavour) -> str:
     digest = hashlib.sha256(repr(flavour).encode())
     sources = [tree / DRIVERS / name for name in SOURCES]
-    for path in [*sorted(LINUX_SHIM.iterdir()), Path(__file__), *sources, *(tree / name for name in HEADERS)]:
+    ours = [*LINUX_SHIM.iterdir(), *(SHIM / name for name in SHARED)]
+    for path in [*sorted(ours), Path(__file__), *sources, *(tree / name for name in HEADERS)]:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
 
@@ -105,13 +108,10 @@ def _compile(flavour: Flavour, tree: Path, folder: Path) -> None:
     units = [
         (LINUX_SHIM / "linux_peer.c", [*flavour.flags, *linux, f"-I{tree / DRIVERS}"]),
         (LINUX_SHIM / "linux_worker.c", [*flavour.flags, "-O2", *own]),
+        (SHIM / "frames.c", [*flavour.flags, "-O2"]),
         (SHIM / "numbers.c", ["-O2", *own]),
     ]
-    objects = []
-    for unit, flags in units:
-        target = folder / f"{unit.stem}.o"
-        run([flavour.compiler, "-std=gnu11", "-w", *flags, "-c", str(unit), "-o", str(target)], folder)
-        objects.append(str(target))
+    objects = objects_of(flavour, units, folder)
     # What the peer never reaches calls functions of the kernel that are not there.
     absent = ["-no-pie", "-Wl,--gc-sections,--unresolved-symbols=ignore-in-object-files"]
     run([flavour.compiler, *flavour.flags, *absent, *objects, "-o", str(folder / "worker.new")], folder)

@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <tee_internal_api.h>
 
+#include "frames.h"
+
 #define MAX_CORES 4
 #define MAX_REGIONS 8
 #define MAX_RANGES 8
@@ -47,8 +49,6 @@ extern struct board *board;
 extern const uint8_t *image;	/* of the command being run */
 extern int memory_written;
 
-void put(const void *data, size_t size);
-void put32(uint32_t value);
 void put_call(uint32_t command, uint32_t core, uint32_t da, uint32_t size, uint32_t offset, uint32_t algorithm,
 	      uint32_t result);
 void put_bytes(const void *data, uint32_t size);

@@ -1,83 +1,44 @@
 // SPDX-License-Identifier: MIT
 /*
- * The peer: OP-TEE's remoteproc TA between a TEE API of ours and a platform, fed through stdin.
+ * The peer: OP-TEE's remoteproc TA between a TEE API of ours and a platform, fed through stdin; see frames.h.
  *
- * Requests and answers are frames: u32 length, then that many bytes, little endian.
- *   'C' configuration   one board; stays until the next one; no answer
- *   'X' commands        run on a TA that has just been started; one answer
- * A command that kills the TA (a read outside the image, an overflow that AddressSanitizer sees, an
- * assertion, a loop without an end) kills a child process; the parent answers for it and forks the next one.
+ * A case is commands for a TA that has just been started. One that kills the TA is a read outside the image, an
+ * overflow that AddressSanitizer sees, an assertion, a loop without an end.
  */
 #define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
+#include <stddef.h>	/* which 3.19 of the next one takes for granted */
+
 #include <remoteproc_pta.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/time.h>
-#include <sys/wait.h>
 #include <ta_remoteproc.h>
 #include <tee_internal_api.h>
 #include <unistd.h>
 #include <utee_defines.h>
 
+#include "frames.h"
 #include "heap.h"
 #include "numbers.h"
 #include "peer.h"
 #include "ta.h"
 
 #ifdef __SANITIZE_ADDRESS__
-#include <sanitizer/asan_interface.h>
-
 const char *__asan_default_options(void)
 {
 	return "handle_segv=0:handle_sigbus=0:handle_abort=0:detect_leaks=0:detect_stack_use_after_return=0";
 }
-
-/* AddressSanitizer calls this before it prints its report. */
-void __asan_on_error(void)
-{
-	_exit(78);
-}
 #endif
 
 #define MAX_FRAME (8u << 20)
-#define PAGE 4096u
-#define MEMORY_FILL 0xA5
 #define CASE_LIMIT_S 1	/* of CPU: ST's TA never leaves a TLV whose length wraps */
-
-/* Room kept free of mappings on both sides of an image, so that every wild read is seen. */
-#if UINTPTR_MAX > 0xffffffff
-#define GUARD (6ull << 30)
-#else
-#define GUARD (256u << 20)
-#endif
 
 struct board *board;
 
-static uint8_t *arena_middle;	/* images end here */
-static uint8_t *frame, *answer;
-static size_t answer_size;
 const uint8_t *image;
 int memory_written;
 
 /* ------------------------------------------------------------------------------- answers */
-
-void put(const void *data, size_t size)
-{
-	if (answer_size + size > MAX_FRAME)
-		abort();
-	memcpy(answer + answer_size, data, size);
-	answer_size += size;
-}
-
-void put32(uint32_t value)
-{
-	put(&value, sizeof(value));
-}
 
 void put_call(uint32_t command, uint32_t core, uint32_t da, uint32_t size, uint32_t offset,
 		     uint32_t algorithm, uint32_t result)
@@ -104,48 +65,6 @@ void put_verify(TEE_Param params[4], TEE_Result res)
 }
 
 /* ------------------------------------------------------------------------------- requests */
-
-static int get_all(void *data, size_t size)
-{
-	uint8_t *p = data;
-
-	while (size) {
-		ssize_t n = read(0, p, size);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return 0;
-		p += n;
-		size -= n;
-	}
-	return 1;
-}
-
-static void put_all(const void *data, size_t size)
-{
-	const uint8_t *p = data;
-
-	while (size) {
-		ssize_t n = write(1, p, size);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			_exit(2);
-		p += n;
-		size -= n;
-	}
-}
-
-static uint32_t get32(const uint8_t **p)
-{
-	uint32_t value;
-
-	memcpy(&value, *p, sizeof(value));
-	*p += sizeof(value);
-	return value;
-}
 
 static void configure(const uint8_t *p)
 {
@@ -219,25 +138,7 @@ static void begin_case(void)
 /* The image ends where the guard begins. A header's worth of bytes can always be read: shared memory is made of pages. */
 static uint8_t *place_image(const uint8_t *data, uint32_t size, uint32_t misaligned)
 {
-	static uint8_t *poisoned;
-	uint8_t *at = arena_middle - (size < 20 ? 20 : (size + 3) / 4 * 4) - misaligned;
-	uint8_t *page = (uint8_t *)((uintptr_t)at & ~(uintptr_t)(PAGE - 1));
-
-#ifdef __SANITIZE_ADDRESS__
-	if (poisoned)
-		ASAN_UNPOISON_MEMORY_REGION(poisoned, arena_middle - poisoned);
-#endif
-	if (poisoned && page > poisoned)
-		mprotect(poisoned, page - poisoned, PROT_NONE);
-	if (mprotect(page, arena_middle - page, PROT_READ | PROT_WRITE))
-		_exit(4);
-	memset(page, 0xEE, at - page);
-	memcpy(at, data, size);
-#ifdef __SANITIZE_ADDRESS__
-	ASAN_POISON_MEMORY_REGION(page, at - page);
-#endif
-	poisoned = page;
-	return at;
+	return in_arena(data, size, (size < 20 ? 20 : (size + 3) / 4 * 4) + misaligned);
 }
 
 static uint32_t memory_sum(void)
@@ -300,6 +201,7 @@ static void run_command(uint32_t flags, uint32_t id, const uint8_t *data, uint32
 
 static void run_case(const uint8_t *p, const uint8_t *end)
 {
+	setitimer(ITIMER_VIRTUAL, &(struct itimerval){ .it_value.tv_sec = CASE_LIMIT_S }, NULL);
 	begin_case();
 	while (p < end) {
 		uint32_t command = get32(&p), id = get32(&p), size = get32(&p);
@@ -309,88 +211,8 @@ static void run_case(const uint8_t *p, const uint8_t *end)
 	}
 }
 
-#ifdef GCOV
-void __gcov_dump(void);
-#endif
-
-/* Ends a child that did nothing wrong; branch counters are kept. */
-static void leave(int status)
-{
-#ifdef GCOV
-	__gcov_dump();
-#endif
-	_exit(status);
-}
-
-static void die(int signal)
-{
-	(void)signal;
-	leave(77);
-}
-
-static void serve(void)
-{
-	uint32_t size;
-
-	signal(SIGSEGV, die);
-	signal(SIGBUS, die);
-	signal(SIGABRT, die);
-	signal(SIGVTALRM, die);
-
-	while (get_all(&size, sizeof(size))) {
-		if (size > MAX_FRAME || !get_all(frame, size))
-			_exit(2);
-		if (frame[0] == 'C') {
-			configure(frame + 4);
-			leave(79);	/* the parent has to see the mappings: it configures, children inherit */
-		}
-		board->seen = 1;
-		answer_size = 4;
-		setitimer(ITIMER_VIRTUAL, &(struct itimerval){ .it_value.tv_sec = CASE_LIMIT_S }, NULL);
-		run_case(frame + 4, frame + size);
-		size = answer_size - 4;
-		memcpy(answer, &size, 4);
-		put_all(answer, answer_size);
-		board->seen = 0;
-	}
-	leave(0);
-}
-
-static void *map(size_t size, int protection, int flags)
-{
-	void *p = mmap(NULL, size, protection, flags | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	if (p == MAP_FAILED)
-		_exit(3);
-	return p;
-}
-
 int main(void)
 {
-	static const uint32_t crashed[2] = { 4, 'D' };
-	uint8_t *arena;
-
-	frame = map(MAX_FRAME, PROT_READ | PROT_WRITE, MAP_SHARED);
-	answer = map(MAX_FRAME + 4, PROT_READ | PROT_WRITE, MAP_PRIVATE);
 	board = map(sizeof(*board), PROT_READ | PROT_WRITE, MAP_SHARED);
-	arena = map(2 * GUARD, PROT_NONE, MAP_PRIVATE);
-	arena_middle = (uint8_t *)((uintptr_t)(arena + GUARD) & ~(uintptr_t)(PAGE - 1));
-	for (;;) {
-		int status = 0;
-		pid_t child = fork();
-
-		if (child < 0)
-			return 3;
-		if (!child)
-			serve();
-		if (waitpid(child, &status, 0) != child)
-			return 3;
-		if (WIFEXITED(status) && WEXITSTATUS(status) == 79)
-			configure(frame + 4);
-		else if (board->seen) {
-			put_all(crashed, sizeof(crashed));
-			board->seen = 0;
-		} else
-			return WIFEXITED(status) ? WEXITSTATUS(status) : 4;
-	}
+	return work(&(struct worker){ MAX_FRAME, &board->seen, configure, run_case });
 }
