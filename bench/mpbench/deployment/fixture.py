@@ -26,11 +26,22 @@ def bench(board: Board, strategy: Any, profile: Profile, request: Any) -> Iterat
     strategy.transition("shell")
     state, mark, secure = of(request.config), board.console.mark(), board.secure.position()
     boot = reached(board, state)
+
+    def plain(core: str) -> bytes:
+        return Signer(request.getfixturevalue("signing_key"))(
+            core, request.getfixturevalue("firmware")("alive", core)
+        )
+
     found = DeployBench(
-        board, profile, state, request.node, strategy, boot, console_mark=mark, secure_mark=secure
-    )
-    found.plain = lambda core: Signer(request.getfixturevalue("signing_key"))(
-        core, request.getfixturevalue("firmware")("alive", core)
+        board,
+        profile,
+        state,
+        request.node,
+        strategy,
+        boot,
+        console_mark=mark,
+        secure_mark=secure,
+        plain=plain,
     )
     yield found
     found.settle()

@@ -148,10 +148,7 @@ class Bench:
         output = self.board.secure.arrived(self._secure_mark)
         if (found := tee_panic_in(output)) is None:
             return
-        self._state.record_consoles(Evidence((Artefact(SECURE_CONSOLE, output[-CONSOLE_BYTES:]),)))
-        if found.stopped:
-            with contextlib.suppress(InfrastructureError, StrategyError):
-                self.power_cycle()
+        self._panicked(SECURE_CONSOLE, output, stopped=found.stopped)
         when = f"; started last in this test: {self._started}" if self._started else ""
         raise BoardFailure(f"{found.text}{when}")
 
@@ -160,10 +157,15 @@ class Bench:
         output = self.board.console.since(self._console_mark)
         if not (reason := panic_in(output)):
             return
-        self._state.record_consoles(Evidence((Artefact(CONSOLE, output[-CONSOLE_BYTES:]),)))
-        with contextlib.suppress(InfrastructureError, StrategyError):
-            self.power_cycle()
+        self._panicked(CONSOLE, output, stopped=True)
         raise InvalidRun(f"the board's kernel panicked: {reason}")
+
+    def _panicked(self, console: str, output: bytes, *, stopped: bool) -> None:
+        """Record the end of a console; a board that stopped is switched off and on, if that works."""
+        self._state.record_consoles(Evidence((Artefact(console, output[-CONSOLE_BYTES:]),)))
+        if stopped:
+            with contextlib.suppress(InfrastructureError, StrategyError):
+                self.power_cycle()
 
 
 def reached(board: Board, state: RunState) -> str:
