@@ -3,6 +3,7 @@
 
 import errno
 import os
+import random
 import re
 import socket
 import threading
@@ -14,6 +15,7 @@ from labgrid import Target
 from labgrid.driver import SerialDriver
 from labgrid.resource import NetworkSerialPort
 
+from mpbench.board import byte_log
 from mpbench.board import console as console_module
 from mpbench.board.byte_log import ByteLog
 from mpbench.board.console import ConsoleRecorder
@@ -82,13 +84,45 @@ def test_a_full_disk_is_a_lab_fault_for_readers(monkeypatch: pytest.MonkeyPatch)
     """If the host cannot store bytes, readers get an InfrastructureError."""
     log = ByteLog("console x")
 
-    def full(descriptor: int, data: memoryview) -> int:
-        raise OSError(errno.ENOSPC, f"No space left on device for {len(data)} bytes in {descriptor}")
+    def full(descriptor: int, data: memoryview, at: int) -> int:
+        raise OSError(errno.ENOSPC, f"No space left on device for {len(data)} bytes at {at} of {descriptor}")
 
-    monkeypatch.setattr(os, "write", full)
+    monkeypatch.setattr(os, "pwrite", full)
     log.append(b"lost")
     with pytest.raises(InfrastructureError, match="console x: cannot be stored on this host: No space"):
         log.since(0)
+
+
+def test_a_flood_takes_a_bounded_file_and_is_reported(monkeypatch: pytest.MonkeyPatch):
+    """The last MOST_BYTES are kept, whole and at their positions; asking for older ones is INFRA."""
+    monkeypatch.setattr(byte_log, "MOST_BYTES", 3 << 20)
+    log, chance = ByteLog("console x"), random.Random(28)
+    data = b"".join(chance.randbytes(chance.randrange(1, 1 << 21)) for _ in range(12))
+    while log.mark() < len(data):
+        log.append(data[log.mark() : log.mark() + chance.randrange(1, 1 << 21)])
+        start = max(log.kept, log.mark() - chance.randrange(3 << 20))
+        assert log.since(start) == data[start : log.mark()]
+    assert os.fstat(log._descriptor).st_size == 3 << 20
+    assert log.kept == len(data) - (3 << 20)
+    found = log.find(re.compile(re.escape(data[-9:])), log.kept, 0.0)
+    assert found is not None
+    assert found.end == len(data)
+    with pytest.raises(InfrastructureError) as refused:
+        log.since(5)
+    assert str(refused.value) == f"console x: of {len(data) - 5} bytes only the last 3 MiB were kept"
+
+
+def test_a_nearly_full_disk_is_not_filled(monkeypatch: pytest.MonkeyPatch):
+    """Without FREE_BYTES on the disk of temporary files the last MiB is kept, and the message says why."""
+    monkeypatch.setattr(byte_log, "FREE_BYTES", 1 << 80)
+    log = ByteLog("kernel log")
+    log.append(bytes(1 << 20) + b"one more")
+    assert os.fstat(log._descriptor).st_size == 1 << 20
+    assert log.since(8) == bytes((1 << 20) - 8) + b"one more"
+    with pytest.raises(
+        InfrastructureError, match="1 MiB were kept, since the disk of temporary files is nearly"
+    ):
+        log.since(7)
 
 
 # --- ConsoleRecorder ----------------------------------------------------------------------------
@@ -293,3 +327,18 @@ def test_records_pass_once_and_gaps_are_counted():
 def test_the_first_record_may_have_any_number():
     """Records that were overwritten before the run are not counted as missing."""
     assert RecordFilter().feed(b"6,500,1,-;x\n") == (b"6,500,1,-;x\n", 0)
+
+
+def test_a_line_without_end_is_cut_and_the_next_is_whole():
+    """Of an endless line 64 KiB are kept in memory and in the log, and the cut is marked."""
+    records = RecordFilter()
+    assert records.feed(b"6,1,100,-;start " + b"x" * 100) == (b"", 0)
+    for _ in range(100):
+        assert records.feed(b"y" * 65536) == (b"", 0)
+        assert len(records._rest) == 65537
+    kept, missing = records.feed(b"tail\n6,2,101,-;two\n")
+    assert missing == 0
+    line, rest = kept.split(b"\n", 1)
+    assert line.startswith(b"6,1,100,-;start x")
+    assert (len(line), line[-18:]) == (65536 + 17, b"y [cut by mpbench]")
+    assert rest == b"6,2,101,-;two\n"

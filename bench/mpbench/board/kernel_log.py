@@ -27,6 +27,9 @@ FOLLOW = (
 PRINTK_DEVKMSG = "/proc/sys/kernel/printk_devkmsg"
 HEAD = re.compile(rb"^(\d+),(\d+),(\d+),[^;\n]*;", re.MULTILINE)
 MARKER_TIMEOUT_S = 10.0
+LINE_BYTES = 64 << 10
+"""Of a line, eight times what the kernel gives for a record; the rest of a longer one is cut off."""
+CUT = b" [cut by mpbench]"
 _NO_TIMEOUT_S = 10.0**9
 
 
@@ -49,7 +52,7 @@ class RecordFilter:
     def feed(self, data: bytes) -> tuple[bytes, int]:
         """Whole lines of new records, and the number of records that are missing before them."""
         lines = (self._rest + data).split(b"\n")
-        self._rest = lines.pop()
+        self._rest = lines.pop()[: LINE_BYTES + 1]
         kept, missing = bytearray(), 0
         for line in lines:
             if head := HEAD.match(line):  # a continuation line belongs to its record
@@ -58,7 +61,7 @@ class RecordFilter:
                 missing += number - self.last - 1 if self._passing and self.last >= 0 else 0
                 self.last = max(self.last, number)
             if self._passing:
-                kept += line + b"\n"
+                kept += (line if len(line) <= LINE_BYTES else line[:LINE_BYTES] + CUT) + b"\n"
         return bytes(kept), missing
 
 

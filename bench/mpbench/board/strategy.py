@@ -210,8 +210,11 @@ class STM32MPStrategy(Strategy):
 
     def _console_ends(self) -> str:
         """The end of each console's output since power on, for the message of a failed boot."""
-        printed = {c.name: c.since(self._power_on_marks.get(c.name, 0)) for c in self._consoles()}
-        parts = [f"; {name} ends with {text[-120:]!r}" for name, text in printed.items() if text]
+        printed = {
+            c.name: c.since(max(self._power_on_marks.get(c.name, 0), c.mark() - 120))
+            for c in self._consoles()
+        }
+        parts = [f"; {name} ends with {text!r}" for name, text in printed.items() if text]
         if printed and not parts:
             parts = [", and all consoles were silent"]
         if self._on_since is not None:
