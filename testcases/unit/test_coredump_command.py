@@ -97,10 +97,10 @@ def test_a_fault_is_named_with_function_and_line(tmp_path, capsys, built):
     assert report["elf"]["differs"] == []
 
 
-def test_the_benchs_firmware_is_read(tmp_path, capsys):
-    """Its resource table is where its ELF says; its trace is text; functions are named by its symbols."""
+@pytest.fixture
+def of_the_bench():
+    """A dump of the bench's own firmware that failed at the start of main; that address; the table's."""
     main_at = symbol(HARDFAULT, "main") & ~1
-    data = loaded(HARDFAULT)
     with HARDFAULT.open("rb") as file:
         section = ELFFile(file).get_section_by_name(".resource_table")
         entry = section.data()
@@ -109,13 +109,37 @@ def test_the_benchs_firmware_is_read(tmp_path, capsys):
     memory[at - TRACE_DA : at - TRACE_DA + len(TEXT) + 7] = TEXT % main_at
     start = section["sh_addr"] - TRACE_DA
     memory[start : start + len(entry)] = entry
-    kept = [one for one in data if not TRACE_DA <= one[0] < TRACE_DA + 0x4000]
+    kept = [one for one in loaded(HARDFAULT) if not TRACE_DA <= one[0] < TRACE_DA + 0x4000]
     dump = dump_of(*kept, (STACK_DA, frame(main_at, 0xFFFF_FFFF)), (TRACE_DA, bytes(memory)))
+    return dump, main_at, section["sh_addr"]
+
+
+def test_the_benchs_firmware_is_read(tmp_path, capsys, of_the_bench):
+    """Its resource table is where its ELF says; its trace is text; symbols and NAME.debug name the place."""
+    dump, main_at, table_da = of_the_bench
     (tmp_path / "dump").write_bytes(dump)
     lines = shown(capsys, str(tmp_path / "dump"), "--elf", str(HARDFAULT))
-    assert f"  at {main_at:#010x} main+0x0" in lines
+    assert any(line.startswith(f"  at {main_at:#010x} main+0x0, hardfault.c:") for line in lines)
     assert "  fault 00000003" in lines
-    assert f"  resource table at {section['sh_addr']:#010x}" in lines
+    assert f"  resource table at {table_da:#010x}" in lines
+
+
+@pytest.mark.parametrize(
+    "other", [None, HARDFAULT.with_name("alive.debug"), b"junk"], ids=["none", "of-another", "junk"]
+)
+def test_lines_are_of_the_same_build_only(tmp_path, capsys, of_the_bench, other):
+    """Without NAME.debug, or with another firmware's, no line is named; a file that is none is refused."""
+    elf = tmp_path / "fw.elf"
+    elf.write_bytes(HARDFAULT.read_bytes())
+    if other is not None:
+        (tmp_path / "fw.debug").write_bytes(other if isinstance(other, bytes) else other.read_bytes())
+    dump, main_at, _ = of_the_bench
+    (tmp_path / "dump").write_bytes(dump)
+    if other == b"junk":
+        assert main(["coredump", str(tmp_path / "dump"), "--elf", str(elf)]) == 2
+        assert "fw.debug: an ELF that cannot be read" in capsys.readouterr().err
+    else:
+        assert f"  at {main_at:#010x} main+0x0" in shown(capsys, str(tmp_path / "dump"), "--elf", str(elf))
 
 
 def test_without_an_elf_the_table_is_found_by_its_form(tmp_path, capsys):

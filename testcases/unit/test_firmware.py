@@ -108,6 +108,15 @@ def test_sections_are_only_those_a_loader_expects(elf: ELFFile) -> None:
     assert names - allowed == {".symtab", ".strtab", ".shstrtab"}
 
 
+def test_lines_are_in_a_file_beside_it(built: Path, elf: ELFFile, core: str, name: str) -> None:
+    """NAME.debug has the line tables of the same segments, and no path of the directory it was built in."""
+    data = (built / core / f"{name}.debug").read_bytes()
+    beside = ELFFile(io.BytesIO(data))
+    assert beside.has_dwarf_info()
+    assert [s.data() for s in beside.iter_segments()] == [s.data() for s in elf.iter_segments()]
+    assert str(FIRMWARE).encode() not in data
+
+
 @pytest.fixture(scope="session")
 def elsewhere(tmp_path_factory: pytest.TempPathFactory, built: Path) -> Path:  # noqa: ARG001 - for its skip
     copy = tmp_path_factory.mktemp("elsewhere") / "a much longer path"

@@ -30,7 +30,11 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
         "With the ELF of the firmware also where it failed, if it recorded that.",
     )
     one.add_argument("dump", type=Path)
-    one.add_argument("--elf", type=Path, help="the firmware that ran: names functions and lines")
+    one.add_argument(
+        "--elf",
+        type=Path,
+        help="the firmware that ran: names functions and lines; NAME.debug beside it is read too",
+    )
     one.add_argument("--json", action="store_true", help="print JSON")
     one.set_defaults(run=_run)
 
@@ -39,13 +43,16 @@ def _run(args: argparse.Namespace) -> int:
     from mpbench.core.files import read_bounded
 
     elf = read_bounded(args.elf) if args.elf else None
-    report = coredump(read_bounded(args.dump), str(args.dump), elf, str(args.elf))
+    report = coredump(read_bounded(args.dump), str(args.dump), elf, args.elf)
     print(json.dumps(report, indent=2) if args.json else "\n".join(as_lines(report)))
     return 0
 
 
-def coredump(dump: bytes, name: str, elf: bytes | None = None, elf_name: str = "") -> Report:
-    """Everything about a dump as plain values. UsageError: no core dump, no ELF."""
+def coredump(dump: bytes, name: str, elf: bytes | None = None, elf_path: Path | None = None) -> Report:
+    """Everything about a dump as plain values. elf: bytes of the file at elf_path.
+
+    UsageError: no core dump, no ELF.
+    """
     from mpbench.commands.firmware_elf import FirmwareElf
     from mpbench.recovery.parse_backtrace import fault
     from mpbench.recovery.parse_coredump import segments
@@ -54,7 +61,9 @@ def coredump(dump: bytes, name: str, elf: bytes | None = None, elf_name: str = "
         found = segments(dump)
     except BoardFailure as failure:
         raise UsageError(f"{name}: {failure}") from failure
-    firmware = None if elf is None else FirmwareElf.read(elf, elf_name)
+    firmware = None
+    if elf is not None and elf_path is not None:
+        firmware = FirmwareElf.read(elf, str(elf_path)).with_lines(elf_path)
     table = _table(found, firmware.table if firmware else None)
     traces = [_trace(found, entry) for entry in table["entries"] if entry["type"] == "trace"] if table else []
     seen = fault(found, "\n".join(one["text"] for one in traces), firmware.code) if firmware else None
@@ -66,7 +75,7 @@ def coredump(dump: bytes, name: str, elf: bytes | None = None, elf_name: str = "
         "resource_table": table,
         "traces": traces,
         "fault": None if seen is None or firmware is None else _fault(seen, firmware.places(seen)),
-        "elf": None if firmware is None else {"file": elf_name, "differs": firmware.differing(found)},
+        "elf": None if firmware is None else {"file": str(elf_path), "differs": firmware.differing(found)},
     }
 
 

@@ -7,13 +7,15 @@ Ref: ELF for the Arm Architecture; DWARF Debugging Information Format, 6.2 (line
 import io
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 from elftools.common.exceptions import DWARFError, ELFError
 from elftools.elf.elffile import ELFFile
 
 from mpbench.core.errors import UsageError
+from mpbench.core.files import read_bounded
 from mpbench.recovery.parse_backtrace import Fault, Place
 from mpbench.recovery.parse_coredump import Segment, part
 
@@ -50,6 +52,17 @@ class FirmwareElf:
             raise UsageError(
                 f"{name}: an ELF that cannot be read: {error or type(error).__name__}"
             ) from error
+
+    def with_lines(self, path: Path) -> "FirmwareElf":
+        """With the lines of NAME.debug beside NAME.elf, where the firmware's Makefile puts them.
+
+        As it is without such a file, or if that is of another build. UsageError: one that cannot be read.
+        """
+        beside = path.with_suffix(".debug")
+        if self.lines or not beside.is_file():
+            return self
+        found = FirmwareElf.read(read_bounded(beside), str(beside))
+        return evolve(self, lines=found.lines) if found.constant == self.constant else self
 
     def places(self, seen: Fault) -> list[Place]:
         """Where the fault was and what called it: pc, lr, then what the stack suggests."""
