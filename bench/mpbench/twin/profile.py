@@ -6,6 +6,7 @@ the profile that it changes, or several, the later ones first in rank. profiles/
 made of, releases and boards, no profiles themselves. Errors name file and line.
 """
 
+import functools
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -161,11 +162,17 @@ def _names(node: YamlNode) -> list[str]:
 def _document(name_or_path: str | Path, *, parts: bool) -> YamlNode:
     own = [*PROFILES.glob("*.yaml"), *(PARTS.glob("*.yaml") if parts else ())]
     if found := next((file for file in own if file.stem == name_or_path), None):
-        return parse_yaml(found.read_text(encoding="utf-8"), found.stem, "the profile")
+        return _of_the_bench(found)
     if not os.path.isfile(name_or_path):  # False for what no path can be, e.g. for its length
         known = ", ".join(profile_names())
         raise UsageError(f"{name_or_path!s:.200}: neither a profile file nor one of {known}")
     return read_yaml(Path(name_or_path), "the profile")
+
+
+@functools.cache
+def _of_the_bench(file: Path) -> YamlNode:
+    """A file of PROFILES or PARTS, parsed once: a board is compared with all profiles, which share parts."""
+    return parse_yaml(file.read_text(encoding="utf-8"), file.stem, "the profile")
 
 
 def _decryption_key(node: YamlNode) -> bytes:
