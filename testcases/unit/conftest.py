@@ -2,27 +2,23 @@
 """What several of the bench's own tests need: the co-processor firmware, built, and memory to run it in."""
 
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from mpbench.core.secrets import forget
+from mpbench.harness.firmware import make
 from mpbench_virtual.memory import SharedRam
 from testcases.unit.coprocessor_rig import CORES, Rig
 
-FIRMWARE = Path(__file__).parents[2] / "firmware"
-
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Directory with <core>/<name>.elf of every firmware."""
+def built() -> Path:
+    """Directory with <core>/<name>.elf of every firmware; make builds what is out of date."""
     if shutil.which("arm-none-eabi-gcc") is None:
         pytest.skip("needs arm-none-eabi-gcc (Debian: gcc-arm-none-eabi)")
-    out = tmp_path_factory.mktemp("firmware")
-    subprocess.run(["make", "-s", "-j2", "-C", FIRMWARE, f"O={out}"], check=True, stdout=subprocess.DEVNULL)
-    return out
+    return make()
 
 
 @pytest.fixture
