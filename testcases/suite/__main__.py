@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """`make test` and `make check`: runs every stage, whatever failed before, and prints one summary.
 
-On two cores and more a second lane runs beside the board cases, which wait for a board most of the time. Its
-output is kept and printed whole when a stage of it has ended.
+On two cores and more several lanes run side by side, since tests wait for boards and programs for much of the
+time. The first lane's output is printed as it comes, that of the others whole when a stage has ended.
 """
 
 import argparse
@@ -18,10 +18,10 @@ from pathlib import Path
 from attrs import define, field
 
 from mpbench_virtual.progress import span
-from testcases.suite.stages import BESIDE, Result, Stage, checks, result_of, stages, summary
+from testcases.suite.stages import LANES, Result, Stage, checks, result_of, stages, summary
 
 WAIT_S = 60.0
-"""While only the second lane runs, a line is printed in this time."""
+"""While the first lane waits for the others, a line is printed in this time."""
 INTERRUPTED = 130
 MAX_WORDS = 12
 """Of a longer command that many words are printed."""
@@ -35,22 +35,21 @@ class Suite:
     out: Path
     start_s: float = field(factory=time.monotonic)
     results: dict[str, Result] = field(factory=dict)
-    _running: set["subprocess.Popen[bytes]"] = field(factory=set)
+    _running: dict["subprocess.Popen[bytes]", str] = field(factory=dict)
     _print: threading.Lock = field(factory=threading.Lock)
     _stopped: bool = False
     _fault: BaseException | None = None
 
     def run(self, wanted: Sequence[Stage], lanes: int) -> int:
-        """All stages; 0 if all have passed, else 1."""
+        """All stages, those of lanes beyond `lanes` in the last one; 0 if all have passed, else 1."""
         self.out.mkdir(parents=True, exist_ok=True)
-        beside = [stage for stage in wanted if stage.lane == BESIDE and lanes > 1]
-        main = [stage for stage in wanted if stage not in beside]
-        second = threading.Thread(target=self._beside, args=(beside,))
+        first, *rest = ([one for one in wanted if min(one.lane, lanes - 1) == n] for n in range(lanes))
+        others = [threading.Thread(target=self._beside, args=(rows,)) for rows in rest]
         try:
-            self._all([stage for stage in main if stage.lane == "first"])
-            second.start()
-            self._all([stage for stage in main if stage.lane != "first"])
-            self._wait(second)
+            for other in others:
+                other.start()
+            self._all(first)
+            self._wait(others)
             if self._fault:
                 raise self._fault
         except BaseException:
@@ -66,7 +65,7 @@ class Suite:
                 self._one(stage, kept)
 
     def _beside(self, wanted: Sequence[Stage]) -> None:
-        """The second lane; a mistake of ours in it ends the whole."""
+        """Another lane; a mistake of ours in it ends the whole."""
         try:
             self._all(wanted, kept=True)
         except BaseException as fault:
@@ -83,25 +82,28 @@ class Suite:
         self._say(f"{stage.name}: {typed}" + (" (beside; its output follows)" if kept else ""))
         log, began_s = self.out / f"{stage.name.replace(' ', '-')}.log", time.monotonic()
         with log.open("wb") if kept else contextlib.nullcontext() as output:
-            code = self._call(words, output)
+            code = self._call(stage.name, words, output)
         found = result_of(stage.name, code, time.monotonic() - began_s, junit)
         self.results[stage.name] = found
         self._say(f"{stage.name}: {found.word} in {span(found.seconds)}", log.read_bytes() if kept else b"")
 
-    def _call(self, words: Sequence[str], output: object) -> int:
+    def _call(self, name: str, words: Sequence[str], output: object) -> int:
         streams = {"stdout": output, "stderr": subprocess.STDOUT} if output else {}
-        process = subprocess.Popen(words, cwd=self.root, stdin=subprocess.DEVNULL, **streams)  # type: ignore[call-overload]
-        self._running.add(process)
+        process = subprocess.Popen(  # type: ignore[call-overload]
+            words, cwd=self.root, env=_environment(), stdin=subprocess.DEVNULL, **streams
+        )
+        self._running[process] = name
         try:
             return int(process.wait())
         finally:
-            self._running.discard(process)
+            self._running.pop(process)
 
-    def _wait(self, second: threading.Thread) -> None:
-        while second.is_alive():
-            second.join(WAIT_S)
-            if second.is_alive():
-                self._say("the second lane is still running")
+    def _wait(self, others: Sequence[threading.Thread]) -> None:
+        for other in others:
+            while other.is_alive():
+                other.join(WAIT_S)
+                if other.is_alive():
+                    self._say(f"still running: {', '.join(sorted(self._running.values()))}")
 
     def _end(self) -> None:
         """Ends what runs, and waits for it: it has boards to leave as they should be."""
@@ -117,11 +119,16 @@ class Suite:
             sys.stdout.buffer.write(before)
             start = (
                 "\n" if sys.stdout.isatty() else ""
-            )  # a stage of the other lane may keep a line up to date
+            )  # a stage of the first lane may keep a line up to date
             print(f"{start}=== {span(self._time_s())}: {text}", flush=True)
 
     def _time_s(self) -> float:
         return time.monotonic() - self.start_s
+
+
+def _environment() -> dict[str, str]:
+    """Bytecode is written: tests start a thousand Pythons, each of which would compile the bench anew."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def words_of(stage: Stage, junit: Path | None, kept: bool) -> list[str]:
@@ -137,7 +144,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m testcases.suite", description=main.__doc__)
     parser.add_argument("what", choices=("check", "test"))
     parser.add_argument("--lg-env", default="targets/virtual-mp25.yaml", metavar="FILE")
-    parser.add_argument("--lanes", type=int, default=min(2, os.cpu_count() or 1), help="default: %(default)s")
+    lanes = LANES if (os.cpu_count() or 1) > 1 else 1
+    parser.add_argument("--lanes", type=int, default=lanes, choices=range(1, LANES + 1))
     args = parser.parse_args()
     root = Path(__file__).resolve().parents[2]
     wanted = checks() if args.what == "check" else stages(args.lg_env)

@@ -11,42 +11,43 @@ from attrs import field, frozen
 from mpbench_virtual.progress import span
 
 ROOT = Path(__file__).resolve().parents[2]
-BESIDE = "beside"
-"""Lane of the stages that run beside those of `main`, one after the other."""
+LANES = 3
+"""Stages of one lane run one after the other, lanes side by side; they end at about the same time."""
 SHOWN = 20
 """At most this number of failed tests is listed."""
 
 
 @frozen
 class Stage:
-    """Words for pytest, or the command of another program; all stages of a lane run one after the other."""
+    """Words for pytest, or the command of another program."""
 
     name: str
     command: tuple[str, ...]
-    lane: str = "first"
+    lane: int = 0
     pytest: bool = True
 
 
 def stages(target: str) -> list[Stage]:
-    """All of `make test`: checks first, then board cases, and beside them what has boards of its own."""
+    """All of `make test`: checks, board cases, and what has boards of its own."""
     mp15 = [f"testcases/test_{name}.py" for name in ("identity", "deploy", "addresses", "recovery", "tee")]
     spi = "explained or agree or one_cpu or goes_and_comes"
     return [
         *checks(),
-        Stage("board cases", (f"--lg-env={target}",), "main"),
+        Stage("board cases", (f"--lg-env={target}",)),
+        Stage("contract", ("testcases/contract",), 1),
+        Stage("slow unit tests", ("-m", "slow", "testcases/unit"), 1),
+        Stage("faults", ("testcases/faults",), 2),
         Stage(
             "STM32MP15",
             ("--lg-env=targets/virtual-mp15.yaml", "-k", "not test_recovery or watchdog", *mp15),
-            "main",
+            2,
         ),
         Stage(
             "shared interrupt",
             ("--lg-env=targets/virtual-mp25-spi.yaml", "-k", spi, "testcases/test_notification.py"),
-            "main",
+            2,
         ),
-        Stage("slow unit tests", ("-m", "slow", "testcases/unit"), "main"),
-        *(Stage(name, (f"testcases/{name}",), "main") for name in ("peer", "fuzz")),
-        *(Stage(name, (f"testcases/{name}",), BESIDE) for name in ("contract", "faults")),
+        *(Stage(name, (f"testcases/{name}",), 2) for name in ("peer", "fuzz")),
     ]
 
 
@@ -56,9 +57,9 @@ def checks() -> list[Stage]:
     return [
         Stage("lint", ("ruff", "check", "."), pytest=False),
         Stage("format", ("ruff", "format", "--check", "."), pytest=False),
-        Stage("unit tests", ("-q", "-m", "not slow", *unit[::2]), "main"),
-        Stage("types", ("mypy",), BESIDE, pytest=False),
-        Stage("unit tests, rest", ("-q", "-m", "not slow", *unit[1::2]), BESIDE),
+        Stage("unit tests", ("-q", "-m", "not slow", *unit[::2])),
+        Stage("types", ("mypy",), 2, pytest=False),
+        Stage("unit tests, rest", ("-q", "-m", "not slow", *unit[1::2]), 1),
     ]
 
 

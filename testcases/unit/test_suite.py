@@ -87,17 +87,17 @@ def test_every_directory_of_tests_is_in_a_stage():
 def test_every_stage_is_a_command():
     """pytest with the stage's words and a JUnit file, or a program of the environment that exists."""
     for stage in stages("targets/virtual-mp25.yaml"):
-        words = words_of(stage, Path("j.xml") if stage.pytest else None, kept=stage.lane == "beside")
+        words = words_of(stage, Path("j.xml") if stage.pytest else None, kept=stage.lane > 0)
         if stage.pytest:
-            cache = ["-p", "no:cacheprovider"] if stage.lane == "beside" else []
+            cache = ["-p", "no:cacheprovider"] if stage.lane else []
             assert words == [sys.executable, "-m", "pytest", "--junit-xml=j.xml", *cache, *stage.command]
         else:
             assert Path(words[0]).is_file()
 
 
-def test_a_mistake_in_the_second_lane_is_not_lost(tmp_path):
+def test_a_mistake_in_another_lane_is_not_lost(tmp_path):
     """It ends the suite as one in the first lane does."""
-    wrong = Stage("wrong", ("no/such program",), "beside", pytest=False)
+    wrong = Stage("wrong", ("no/such program",), 1, pytest=False)
     with pytest.raises(ValueError, match="Invalid name"):
         Suite(tmp_path, tmp_path / "out").run([wrong], 2)
 
@@ -115,7 +115,7 @@ def suite(path, capfdbinary, lanes, **files):
     for name, text in files.items():
         (path / f"test_{name}.py").write_text(text)
         words = ("-q", "-p", "no:mpbench.plugin", "-p", "no:labgrid", f"test_{name}.py")
-        wanted.append(Stage(name, words, "beside" if name.startswith("beside") else "main"))
+        wanted.append(Stage(name, words, int(name.startswith("beside"))))
     (path / "pytest.ini").touch()
     code = Suite(path, path / "out").run(
         [Stage("python", ("python", "-c", "pass"), pytest=False), *wanted], lanes
@@ -124,9 +124,9 @@ def suite(path, capfdbinary, lanes, **files):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("lanes", [1, 2])
+@pytest.mark.parametrize("lanes", [1, 2, 3])
 def test_all_stages_are_run_and_the_worst_decides(tmp_path, capfdbinary, lanes):
-    """A failed stage stops nothing; output of the second lane is whole; the table has the order of stages."""
+    """A failed stage stops nothing; output of another lane is whole; the table has the order of stages."""
     bad = "def test_bad(): assert False\n"
     code, printed = suite(tmp_path, capfdbinary, lanes, one=bad, two=TESTS, beside=TESTS)
     assert code == 1
@@ -176,17 +176,17 @@ def test_an_interrupted_suite_ends_its_stages(tmp_path, monkeypatch):
     wait = "import pathlib, time\ndef test_wait():\n    pathlib.Path('{name}').touch()\n    time.sleep(600)\n"
     (tmp_path / "pytest.ini").touch()
     wanted = []
-    for name, lane in (("one", "main"), ("beside", "beside"), ("later", "beside")):
+    for name, lane in (("one", 0), ("beside", 1), ("later", 1)):
         (tmp_path / f"test_{name}.py").write_text(wait.format(name=name))
         wanted.append(Stage(name, ("-p", "no:mpbench.plugin", f"test_{name}.py"), lane))
     made = Suite(tmp_path, tmp_path / "out")
     call = made._call
     running: list[subprocess.Popen[bytes]] = []
 
-    def interrupted(words, output):
-        """As a Ctrl-C in the main lane, once both lanes run a test."""
-        if "test_one.py" not in words:
-            return call(words, output)
+    def interrupted(name, words, output):
+        """As a Ctrl-C in the first lane, once both lanes run a test."""
+        if name != "one":
+            return call(name, words, output)
         while not (tmp_path / "beside").exists():
             assert len(made._running) <= 1
         running.extend(made._running)
