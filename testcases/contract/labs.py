@@ -51,7 +51,8 @@ class Bench:
     def run(self, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
         """Run pytest on the board; record(), ends() and page() then read what it wrote."""
         self.runs = Path(tempfile.mkdtemp(prefix="runs-", dir=self.directory))
-        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--lg-env", str(self.target)]
+        plugins = ["-p", "no:cacheprovider", "-p", "no:hypothesispytest"]
+        command = [sys.executable, "-m", "pytest", *plugins, "--lg-env", str(self.target)]
         return self.call(RUN_S, *command, *arguments, MPBENCH_REPORTS=str(self.runs), **variables)
 
     def mpbench(self, *arguments: str) -> "subprocess.CompletedProcess[str]":

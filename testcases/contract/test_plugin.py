@@ -114,7 +114,9 @@ mpbench.harness.fixture.KernelLogFollower = Quiet
 """
 
 
-PYTEST = (sys.executable, "-m", "pytest", "-p", "mpbench.plugin", "-p", "no:cacheprovider")
+NOT_LOADED = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest")
+"""The latter imports Hypothesis, which is the bench's own tests', in every run."""
+PYTEST = (sys.executable, "-m", "pytest", "-p", "mpbench.plugin", *NOT_LOADED)
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from mpbench.core.shared_files import CHECKOUT
 
-OURS = ("mpbench", "_mpbench", "__editable__")
-"""How entries of site-packages begin that belong to the bench, or to its editable installation."""
+OURS = ("mpbench", "_mpbench", "__editable__", "hypothesis", "_hypothesis")
+"""How entries of site-packages begin that belong to the bench, its editable installation, or its tests."""
 
 
 class WheelEnvironment:
