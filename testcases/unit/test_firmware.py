@@ -125,6 +125,7 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory, built: Path) -> Path:  #
     return copy / "build"
 
 
+@pytest.mark.slow
 def test_any_directory_gives_identical_bytes(built: Path, elsewhere: Path, core: str, name: str) -> None:
     """The build is reproducible in any directory, so a signature can be compared between builders."""
     path = Path(core) / f"{name}.elf"

@@ -66,6 +66,7 @@ def test_the_command_line_is_light():
     assert not imported_by(code) & HEAVY
 
 
+@pytest.mark.slow
 def test_a_target_file_of_others_is_read_without_the_boards_drivers():
     """A pytest with a labgrid environment that is not for the bench pays for labgrid, which it has anyway."""
     found = imported_by("import mpbench.harness.environment")
