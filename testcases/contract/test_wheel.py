@@ -49,11 +49,10 @@ def test_the_board_cases_are_collected(wheel_env: WheelEnvironment, tmp_path):
     """`mpbench test` and pytest collect the shipped cases, in an empty directory, which is their root."""
     target = wheel_env.site / "mpbench/share/targets/virtual-mp25.yaml"
     for program, *words in (("mpbench", "test"), ("pytest",)):
-        done = wheel_env.run(program, *words, f"--lg-env={target}", "--co", "-q", cwd=tmp_path)
+        done = wheel_env.run(program, *words, f"--lg-env={target}", "--co", cwd=tmp_path)
         assert done.returncode == 0, done.stdout + done.stderr
-        assert "\ntestcases/test_deploy.py::test_signed_firmware_runs[m33]\n" in done.stdout
-        headed = wheel_env.run(program, *words, f"--lg-env={target}", "--co", cwd=tmp_path)
-        assert f"\nrootdir: {tmp_path}\n" in headed.stdout
+        assert f"\nrootdir: {tmp_path}\n" in done.stdout
+        assert re.search(r"test_deploy\.py>\n +<Function test_signed_firmware_runs\[m33\]>\n", done.stdout)
     named = wheel_env.run(
         "mpbench", "test", "--lg-env", target, "--co", "-q", "test_identity.py", cwd=tmp_path
     )
