@@ -51,7 +51,7 @@ def settled(
 
     A bottom half that was requested before it and starts after it would be counted as one too many.
     """
-    before = consistent(trace, line, restart=restart)
+    before = consistent(trace, line, durations=False, restart=restart)
     for _ in range(READS):
         pause(PAUSE_S)
         found = consistent(trace, line, restart=restart)
