@@ -1,6 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""Random sequences of what happens to runs: all outlets agree, and only the whole plan is green."""
+"""Random sequences of what happens to runs: all outlets agree, and only the whole plan is green.
 
+Outlets: console, exit code, page and its title, summary, JUnit, CSV, a night's journal and exit code, the
+manifest that is signed.
+"""
+
+import contextlib
+import csv
+import functools
 import json
 import tempfile
 import xml.etree.ElementTree as ET
@@ -14,15 +21,22 @@ from attrs import frozen
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mpbench.core.facts import Verdict
+from mpbench.core.errors import UsageError
+from mpbench.core.facts import Measurement, Verdict
 from mpbench.core.lines import PlanLine
 from mpbench.core.record import LOG
 from mpbench.core.verdict import NOT_STARTED, Judgement
 from mpbench.harness.run_state import UNIT, RunState
 from mpbench.harness.verdicts import PhaseVerdict
+from mpbench.lab.assignment import JobRun
+from mpbench.lab.history import History
+from mpbench.lab.journal import NightJournal
+from mpbench.lab.night import Night
+from mpbench.lab.plan import Job, NightPlan
 from mpbench.lab.unit import UnitRecords, unit_name
 from mpbench.plugin.session_end import last_lines
-from mpbench.report import publish
+from mpbench.report import publish, signoff
+from mpbench.report.manifest import read_manifest
 
 GREEN = {Verdict.PASS, Verdict.MARGINAL}
 NO_PASS = {Verdict.FAIL, Verdict.ERROR, Verdict.INVALID}
@@ -73,6 +87,8 @@ def execute(attempt: Attempt, root: Path, continues: str | None) -> RunState:
     for item, verdict in zip(items[: attempt.ran], attempt.verdicts, strict=False):
         state.begin(item)
         state.phases = [PhaseVerdict(verdict, "" if verdict is Verdict.PASS else "why")]
+        value = 2.0 if verdict is Verdict.FAIL else 0.5
+        state.measurement(item, Measurement("m", value, "s", "test", high=1.0))
         state.end(item)
     if attempt.end == "killed in a test" and state.waiting:
         state.begin(state.waiting[0])
@@ -121,16 +137,61 @@ def outlets(directory: Path) -> dict[str, Any]:
     """Verdict of every file of a report, and of the unit."""
     unit = UnitRecords.read(directory, TITLE)
     page = publish.write_runs(unit.runs, directory / "page")
-    summary = json.loads((directory / "page" / publish.SUMMARY).read_text())
-    title = (directory / "page" / publish.INDEX).read_text().partition("<title>")[2].partition(":")[0]
-    root = ET.parse(directory / "page" / publish.JUNIT).getroot()
+    return {"unit": unit.judgement.verdict.value, "page": page.verdict.value} | files(directory / "page")
+
+
+def files(page: Path) -> dict[str, Any]:
+    """Verdict of every file of a page; red: whether JUnit has a failure; failed: rows of the CSV."""
+    summary = json.loads((page / publish.SUMMARY).read_text())
+    title = (page / publish.INDEX).read_text().partition("<title>")[2].partition(":")[0]
+    root = ET.parse(page / publish.JUNIT).getroot()
     red = any(child.tag in ("failure", "error") for case in root.iter("testcase") for child in case)
-    words = {"unit": unit.judgement.verdict.value, "page": page.verdict.value}
-    return words | {"summary": summary["verdict"], "title": title, "red": red}
+    rows = list(csv.DictReader((page / publish.CSV).read_text().splitlines()))
+    failed = sum(row["verdict"] == "FAIL" for row in rows)
+    signed = {}
+    with contextlib.suppress(UsageError):  # checked by the caller: a record that does not end is not signed
+        signoff.sign(page, key(), "Ann", "tested")
+        signed = {"manifest": read_manifest(page / signoff.MANIFEST)[1].verdict}
+    return {"summary": summary["verdict"], "title": title, "red": red, "failed": failed} | signed
+
+
+@functools.cache
+def key() -> Any:
+    """A signer's."""
+    return signoff.Ed25519PrivateKey.generate()
+
+
+def night(directory: Path, attempts: list[Attempt]) -> tuple[int, dict[str, Any]]:
+    """A night in which a unit was tried so often: its exit code, and the verdict of every outlet."""
+    plan = NightPlan(directory / "plan.yaml", "plan", directory, (Job("job", directory, {}, ("t",)),))
+    journal = NightJournal.open(directory, plan.name, 1_795_000_000.0)
+    said: list[str] = []
+    found: Any = Night(plan, said.append, mock.Mock(), History(directory / "history.sqlite"), journal)
+    found.runs = (JobRun(plan.jobs[0], "place"),)
+    (found.directory / "runs" / found.runs[0].name).mkdir(parents=True)
+    run_all(attempts, found.directory / "runs" / found.runs[0].name)
+    with contextlib.closing(journal):
+        code = found._merge()
+    lines = [json.loads(line) for line in (found.directory / "journal.jsonl").read_text().splitlines()]
+    (journaled,) = [line["verdict"] for line in lines if line["kind"] == "verdict"]
+    (printed,) = [line.split()[1].rstrip(":") for line in said if line.startswith("verdict ")]
+    return code, {"journal": journaled, "printed": printed} | files(found.directory)
+
+
+def run_all(attempts: list[Attempt], directory: Path) -> RunState:
+    """The records of attempts of which each continues the one before; the last run."""
+    state: RunState | None = None
+    before: str | None = None
+    for attempt in attempts:
+        state = execute(attempt, directory, before)
+        assert state.record
+        before = state.record.run
+    assert state
+    return state
 
 
 @pytest.mark.slow
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(ATTEMPTS, min_size=1, max_size=3))
 @example([Attempt((0, 0), (Verdict.PASS, Verdict.FAIL), 9, "regular")])
 @example([Attempt((0,), (Verdict.PASS,), 9, "regular", others=1)])
@@ -145,19 +206,23 @@ def outlets(directory: Path) -> dict[str, Any]:
 def test_all_outlets_agree_and_only_the_whole_plan_is_green(attempts):
     """Duplicates, early ends, interrupts, kills, torn lines, resumes: green only if the whole plan passed."""
     with tempfile.TemporaryDirectory() as name, mock.patch("os.fsync"):
-        directory, before = Path(name), None
-        for attempt in attempts:
-            state = execute(attempt, directory, before)
-            before = state.record.run
-        found = outlets(directory)
+        state = run_all(attempts, Path(name, "unit"))
+        found = outlets(Path(name, "unit"))
+        code, nightly = night(Path(name, "nights"), attempts)
         verdict = Verdict(found["unit"])
-        assert found["page"] == found["summary"] == found["title"] == verdict.value
-        assert (verdict in GREEN) == is_green(attempts)
-        assert found["red"] == (verdict not in GREEN | {Verdict.NOT_RUN})
+        assert {found[k] for k in found.keys() - {"red", "failed"}} == {verdict.value}
+        assert {nightly[k] for k in nightly.keys() - {"red", "failed"}} == {verdict.value}
+        assert code == Judgement(verdict).exit_code
+        assert (code == 0) == (verdict in GREEN) == is_green(attempts)
+        assert found["red"] == nightly["red"] == (verdict not in GREEN | {Verdict.NOT_RUN})
+        fails = sum(v is Verdict.FAIL for a in attempts for v in a.verdicts[: min(a.ran, len(a.tests))])
+        assert found["failed"] == nightly["failed"] == fails
+        assert not fails or verdict is Verdict.FAIL
+        ended = attempts[-1].end in ("regular", "stopped")
+        assert not ended or ("manifest" in found and "manifest" in nightly)
         if len(attempts) == 1 and attempts[0].end in ("regular", "stopped"):
             assert state.judgement().verdict is verdict
             assert any(line.startswith(f"verdict {verdict.value}: ") for line in last_lines(state))
-            assert (state.judgement().exit_code == 0) == (verdict in GREEN)
             assert state.judgement().exit_code == Judgement(verdict).exit_code
 
 
