@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The file of pinned host keys: read as OpenSSH reads it, and written without losing anything."""
 
+import os
 import socket
 import struct
 import subprocess
@@ -161,6 +162,27 @@ def test_a_board_that_still_boots_is_waited_for(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().err == (
         "192.0.2.1 port 22: no SSH server answers: refused; trying for 600 s\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("made", "what"),
+    [
+        (os.mkfifo, "it is a FIFO; only regular files are replaced"),
+        (Path.mkdir, "Is a directory"),
+        (lambda path: path.symlink_to(path), "it is a symbolic link to {}; give that path"),
+    ],
+    ids=["FIFO", "directory", "loop of links"],
+)
+def test_a_file_that_cannot_be_written_is_refused_before_the_board_is_asked(
+    tmp_path, monkeypatch, made, what
+):
+    """A mistake of the caller: nothing is dialled."""
+    path = tmp_path / "pins"
+    made(path)
+    monkeypatch.setattr(enrol, "greet", lambda *_, **__: pytest.fail("dialled"))
+    with pytest.raises(UsageError) as raised:
+        enrol.enrol("192.0.2.1", 22, path, wait_s=600)
+    assert str(raised.value) == f"cannot write {path}: {what.format(path)}"
 
 
 @pytest.mark.slow

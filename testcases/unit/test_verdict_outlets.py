@@ -18,6 +18,7 @@ from unittest import mock
 
 import pytest
 from attrs import frozen
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -36,7 +37,7 @@ from mpbench.lab.plan import Job, NightPlan
 from mpbench.lab.unit import UnitRecords, unit_name
 from mpbench.plugin.session_end import last_lines
 from mpbench.report import publish, signoff
-from mpbench.report.manifest import read_manifest
+from mpbench.report.manifest import MANIFEST, read_manifest
 
 GREEN = {Verdict.PASS, Verdict.MARGINAL}
 NO_PASS = {Verdict.FAIL, Verdict.ERROR, Verdict.INVALID}
@@ -151,14 +152,14 @@ def files(page: Path) -> dict[str, Any]:
     signed = {}
     with contextlib.suppress(UsageError):  # checked by the caller: a record that does not end is not signed
         signoff.sign(page, key(), "Ann", "tested")
-        signed = {"manifest": read_manifest(page / signoff.MANIFEST)[1].verdict}
+        signed = {"manifest": read_manifest(page / MANIFEST)[1].verdict}
     return {"summary": summary["verdict"], "title": title, "red": red, "failed": failed} | signed
 
 
 @functools.cache
 def key() -> Any:
     """A signer's."""
-    return signoff.Ed25519PrivateKey.generate()
+    return Ed25519PrivateKey.generate()
 
 
 def night(directory: Path, attempts: list[Attempt]) -> tuple[int, dict[str, Any]]:

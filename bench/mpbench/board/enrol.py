@@ -10,6 +10,7 @@ import paramiko
 from mpbench.board import host_keys
 from mpbench.board.session.link import greet
 from mpbench.core.errors import InfrastructureError, UsageError
+from mpbench.core.files import check_replaceable, real_path
 
 ANSWER_S = 10.0
 PAUSE_S = 1.0
@@ -23,6 +24,8 @@ def enrol(address: str, port: int, path: Path, *, replace: bool = False, wait_s:
     if no SSH server answers within `wait_s`: a board that was just switched on still boots.
     """
     check_address(address, port)
+    check_replaceable(real_path(path), UsageError)
+    host_keys.pinned(path, [host_keys.names_of(address, port)])  # so that nothing is asked of a board in vain
     key = _greeted(address, port, wait_s)
     with host_keys.locked(path):
         return _pin(path, address, port, key, replace=replace)

@@ -18,7 +18,7 @@ from paramiko.pkey import UnknownKeyType
 from mpbench.board.session.shell_protocol import one_line
 from mpbench.core import files
 from mpbench.core.errors import InfrastructureError
-from mpbench.core.files import locked_directory, os_errors, read_bounded, write_whole
+from mpbench.core.files import locked_directory, os_errors, read_bounded, real_path, write_whole
 
 LIMIT_BYTES = 16 << 20
 
@@ -139,8 +139,8 @@ def check_private(path: Path) -> None:
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Nobody else pins a key in this file during the block; its directory is made."""
-    real = path.resolve()
     with os_errors(f"cannot write {path}"):
+        real = real_path(path)
         real.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with locked_directory(real.parent):
         yield
@@ -161,4 +161,4 @@ def pin(path: Path, address: str, port: int, key: paramiko.PKey) -> None:
     while kept and not kept[-1]:
         kept.pop()
     text = "\n".join([*kept, f"{name} {key.get_name()} {key.get_base64()}", ""])
-    write_whole(path.resolve(), text.encode("utf-8", "surrogateescape"))
+    write_whole(real_path(path), text.encode("utf-8", "surrogateescape"))

@@ -13,6 +13,7 @@ from typing import Any
 from mpbench.commands.doctor import CheckFailed, HealthCheck, Section
 from mpbench.core import directories
 from mpbench.core.causes import words
+from mpbench.core.files import real_path
 
 TOOLS: Mapping[str, str] = {
     "make": "builds the firmware: apt-get install make",
@@ -87,7 +88,7 @@ def configuration(directory: Path) -> str:
 
 def disk(reports: Path, usage: Callable[[Path], Any] = shutil.disk_usage) -> str:
     """There is space for records."""
-    existing = next(p for p in (reports, *reports.resolve().parents) if p.exists())
+    existing = next(p for p in (reports, *real_path(reports).parents) if p.exists())
     free_mb = usage(existing).free // 1_000_000
     found = f"{free_mb} MB free below {existing}"
     if free_mb < LEAST_FREE_MB:

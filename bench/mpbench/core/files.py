@@ -66,6 +66,11 @@ def stream_of(path: Path | str) -> int | None:
     return int(found[1]) if found else STREAMS.get(str(path))
 
 
+def real_path(path: Path) -> Path:
+    """Absolute, without links; a loop of links stays one, which Path.resolve() raises RuntimeError for."""
+    return Path(os.path.realpath(path))
+
+
 # --- reading
 
 

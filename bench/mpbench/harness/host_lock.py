@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 from attrs import define
 
 from mpbench.core.errors import InfrastructureError
+from mpbench.core.files import real_path
 
 PREFIX = "mpbench-board-"
 LOOPBACK = "127.0.0.1"
@@ -100,7 +101,7 @@ def names_of(resource: Any) -> Iterator[tuple[str, str]]:
     """Names by which a resource identifies its board, each with the address that messages show."""
     kind = type(resource).__name__
     if kind in LOCAL:
-        yield f"device {Path(resource.port).resolve()}", str(resource.port)
+        yield f"device {real_path(Path(resource.port))}", str(resource.port)
     elif kind in REMOTE:
         host, port = _endpoint(str(getattr(resource, REMOTE[kind]) or ""), getattr(resource, "port", None))
         index = getattr(resource, "index", None)

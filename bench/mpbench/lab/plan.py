@@ -9,6 +9,7 @@ from typing import Any
 
 from attrs import field, frozen
 
+from mpbench.core.files import real_path
 from mpbench.core.secrets import learn, learn_arguments
 from mpbench.core.yaml_reader import YamlNode, read_yaml
 
@@ -78,7 +79,7 @@ def load(path: Path) -> NightPlan:
 
 def _plan(path: Path, top: YamlNode) -> NightPlan:
     found = top.entries((*_READ, "jobs"), ("jobs",))
-    base = path.resolve().parent
+    base = real_path(path).parent
     jobs = tuple(_job(here, base) for here in found["jobs"].items())
     if not jobs:
         raise found["jobs"].wrong("is empty: nothing to run")

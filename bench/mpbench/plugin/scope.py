@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from attrs import define, field
 
+from mpbench.core.files import real_path
 from mpbench.core.lines import PlanLine
 from mpbench.harness.run_state import id_of, is_board_test, requirements_of
 
@@ -55,7 +56,7 @@ def neighbours(session: pytest.Session, items: Sequence[pytest.Item]) -> Iterato
 def _path(config: pytest.Config, arg: str) -> tuple[Path, str]:
     """File or directory of an argument, and what it names in there."""
     path, _, part = arg.partition("::")
-    return (config.invocation_params.dir / path).resolve(), part
+    return real_path(config.invocation_params.dir / path), part
 
 
 def _cases(node: pytest.Collector) -> Iterator[pytest.Item]:

@@ -125,10 +125,11 @@ def _signoff(args: argparse.Namespace) -> int:
 
 
 def _verify(args: argparse.Namespace) -> int:
+    from mpbench.core.files import real_path
     from mpbench.report import signoff
 
     for path in args.trust:
-        if path.resolve().is_relative_to(args.report.resolve()):
+        if real_path(path).is_relative_to(real_path(args.report)):
             raise UsageError(
                 f"{path} is in the report: who changed that could replace the keys; give your own"
             )

@@ -106,7 +106,7 @@ def _bring_evidence(run: Run, output: Path) -> None:
     target = output / EVIDENCE
     target.mkdir(parents=True, exist_ok=True)
     source = run.directory / EVIDENCE
-    if target.resolve() == source.resolve():
+    if files.real_path(target) == files.real_path(source):
         return
     for name in sorted({ref.file for ref in run.refs()}):
         data = run.evidence(name)  # None: missing, changed or a link, as the page says

@@ -18,7 +18,7 @@ from attrs import asdict, frozen
 from mpbench.core.codec import structure
 from mpbench.core.errors import UsageError
 from mpbench.core.facts import Verdict
-from mpbench.core.files import LINES_LIMIT_BYTES, read_bounded, read_lines, write_whole
+from mpbench.core.files import LINES_LIMIT_BYTES, read_bounded, read_lines, real_path, write_whole
 from mpbench.core.json_reader import json_object, parse_json
 from mpbench.core.record import LOG, Run, read
 from mpbench.core.verdict import Judgement
@@ -124,7 +124,7 @@ def _content(found: Sources) -> dict[str, Any]:
 
 def _bring(run: Run, output: Path) -> str:
     """Name of the run's record below `output`, to which it is copied if it is elsewhere."""
-    log, top = (run.directory / run.log).resolve(), output.resolve()
+    log, top = real_path(run.directory / run.log), real_path(output)
     if log.is_relative_to(top):
         return log.relative_to(top).as_posix()
     name = f"{RECORDS}/{run.sha256}.jsonl"
