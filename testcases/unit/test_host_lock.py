@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """One run per board on a host: the kernel's lock, by every spelling of the board's address."""
 
+import ipaddress
 import os
 import signal
 import socket
@@ -61,7 +62,19 @@ def test_one_host_drives_a_board_once():
 
 
 @pytest.mark.parametrize(
-    "spelling", ["localhost", "LocalHost.", "127.1", "::1", "[::1]", "::ffff:127.0.0.1", "0x7f.1"]
+    "spelling",
+    [
+        "localhost",
+        "LocalHost.",
+        "127.1",
+        "::1",
+        "[::1]",
+        "::ffff:127.0.0.1",
+        "0x7f.1",
+        "0.0.0.0",
+        "::",
+        "127.0.1.1",
+    ],
 )
 def test_spellings_of_an_address_are_one_board(spelling: str):
     """Names, short, hexadecimal and IPv6 forms of an address are the same lock."""
@@ -70,6 +83,19 @@ def test_spellings_of_an_address_are_one_board(spelling: str):
     with pytest.raises(InfrastructureError, match="another run uses the board"):
         host_lock(board_at(spelling, 2222))
     first.close()
+
+
+def test_this_hosts_own_address_is_a_spelling_too(monkeypatch):
+    """Of an interface's address the kernel is its own peer; one of another host is not."""
+    monkeypatch.setattr(locks, "_is_own", lambda found: str(found) == "192.0.2.5")
+    assert addresses("192.0.2.5") == ["127.0.0.1"]
+    assert addresses("192.0.2.6") == ["192.0.2.6"]
+
+
+@pytest.mark.parametrize(("address", "own"), [("127.0.0.1", True), ("192.0.2.6", False)])
+def test_an_own_address_is_told_by_the_kernel(address, own):
+    """Nothing is sent for it."""
+    assert locks._is_own(ipaddress.ip_address(address)) == own
 
 
 def test_a_board_is_found_by_any_of_its_resources():

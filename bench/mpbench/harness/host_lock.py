@@ -11,6 +11,7 @@ Ref: unix(7): abstract sockets, SO_PEERCRED. A container with a network of its o
 import contextlib
 import errno
 import hashlib
+import ipaddress
 import os
 import pwd
 import socket
@@ -27,6 +28,8 @@ from mpbench.core.files import real_path
 
 PREFIX = "mpbench-board-"
 LOOPBACK = "127.0.0.1"
+LOOPBACKS = frozenset(map(ipaddress.ip_address, (LOOPBACK, "127.0.1.1", "::1")))
+"""Debian gives the second one to the host's own name."""
 REMOTE = {"NetworkService": "address", "NetworkSerialPort": "host", "NetworkPowerPort": "host"}
 LOCAL = {"RawSerialPort", "USBSerialPort"}
 """labgrid's resources that belong to one board, with the attribute that has their host or its URL. Others may
@@ -128,7 +131,7 @@ def _proxy(resource: Any) -> str:
 
 
 def addresses(host: str) -> list[str]:
-    """All numeric addresses of a host, those of the loopback interface in one form; else the name itself."""
+    """All numeric addresses of a host, those of this one in one form; else the name itself."""
     try:
         found = socket.getaddrinfo(host.strip("[]"), None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
@@ -137,6 +140,20 @@ def addresses(host: str) -> list[str]:
 
 
 def _plain(address: str) -> str:
-    """IPv6's loopback and its form of an IPv4 address as IPv4."""
-    plain = address.lower().removeprefix("::ffff:") if "." in address else address.lower()
-    return LOOPBACK if plain == "::1" else plain
+    """This host's loopback, unspecified and own addresses as one, IPv6's form of an IPv4 address as IPv4.
+
+    Most of 127.0.0.0/8 stays apart: a virtual board has an address of its own there.
+    """
+    found = ipaddress.ip_address(address)
+    found = getattr(found, "ipv4_mapped", None) or found
+    is_ours = found in LOOPBACKS or found.is_unspecified or (not found.is_loopback and _is_own(found))
+    return LOOPBACK if is_ours else str(found)
+
+
+def _is_own(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Whether an interface of this host has it: then the kernel reaches it from itself. Sends nothing."""
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    with socket.socket(family, socket.SOCK_DGRAM) as asking, contextlib.suppress(OSError):
+        asking.connect((str(address), 9))
+        return bool(asking.getsockname()[0] == str(address))
+    return False
