@@ -33,7 +33,6 @@ from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.sanitize import one_line
 from mpbench.core.shared_files import PACKAGE
 from testcases.fuzz import readers
-from testcases.fuzz.mutate import mutated
 from testcases.fuzz.readers import Kind
 
 CASE_S = 10
@@ -94,7 +93,7 @@ def kind_of(seed: int, kinds: Mapping[str, Kind]) -> Kind:
 def run_case(kind: Kind, seed: int) -> Result:
     """One case, in the current directory."""
     rng = random.Random(f"{kind.name} {seed}")
-    data = mutated(rng.choice(kind.examples), kind.examples, rng)
+    data = kind.change(rng.choice(kind.examples), kind.examples, rng)
     path = Path(kind.file)
     with contextlib.suppress(FileNotFoundError):
         path.unlink()

@@ -19,7 +19,8 @@ from labgrid.resource import NetworkPowerPort
 from mpbench.board import power
 from mpbench.commands import main as command_line
 from mpbench.core.evidence import Artefact
-from mpbench.core.lines import ProvenanceLine, RunEnd, RunStart
+from mpbench.core.facts import Verdict
+from mpbench.core.lines import PlanLine, ProvenanceLine, RunEnd, RunStart, SignaturesLine, TestEnd, TestStart
 from mpbench.core.record import LOG, Clock, Record
 from mpbench.core.shared_files import CHECKOUT, TARGETS
 from mpbench.deployment.flips import Corpus
@@ -28,9 +29,12 @@ from mpbench.harness.soak import SoakJournal
 from mpbench.lab.history import History
 from mpbench.lab.journal import NightJournal
 from mpbench.report import publish, signoff
+from mpbench.report.manifest import MANIFEST, SIGNATURES
 from mpbench.report.sources import SOURCES
 from mpbench.report.trend import Point
 from mpbench.twin.profile import PROFILES
+from testcases.fuzz.mutate import mutated
+from testcases.fuzz.structured import restructured
 from testcases.unit.image_rig import ec_key, firmware, image, key, write_key, write_public
 
 CAPTURES = Path(__file__).resolve().parents[1] / "captures"
@@ -40,7 +44,10 @@ Command = Callable[[random.Random], int]
 
 @frozen
 class Kind:
-    """name; examples: sound ones; file: where a changed one is written; commands: that read it; weight."""
+    """name; examples: sound ones; file: where a changed one is written; commands: that read it; weight.
+
+    change: makes a changed one of an example
+    """
 
     name: str
     examples: Sequence[bytes]
@@ -48,6 +55,7 @@ class Kind:
     commands: Sequence[Command]
     weight: int
     mode: int = 0o600
+    change: Callable[[bytes, Sequence[bytes], random.Random], bytes] = mutated
 
 
 def cli(line: str) -> Command:
@@ -61,6 +69,18 @@ def opened(journal: Callable[[], object]) -> Command:
     def run(_: random.Random) -> int:
         journal()
         return 0
+
+    return run
+
+
+def closed(line: str, file: Path, sound: Sequence[bytes]) -> Command:
+    """A command line that succeeds with a sound file only."""
+
+    def run(_: random.Random) -> int:
+        code = command_line.main(line.split())
+        if code == 0 and file.read_bytes() not in sound:
+            raise AssertionError(f"`mpbench {line}` accepts a forged file")
+        return code
 
     return run
 
@@ -211,8 +231,6 @@ JOURNAL = (
 )
 FLIPS = b'{"key": "a", "answer": "accepted", "seed": "1", "flips": [[1, 2]]}\n'
 PINNED = b"[127.0.0.1]:22 ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHbV\n"
-MANIFEST = b'{"version": 1, "verdict": "PASS", "files": {"a": {"size": 1, "sha256": "x"}}}'
-SIGNATURE = b'[{"by": "Ann", "role": "tested", "utc": "2026", "key": "a", "signature": "b"}]'
 BANNER = b"SSH-2.0-dropbear_2022.83\r\n"
 HTTP = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 1\r\n\r\n1",
@@ -236,18 +254,55 @@ def of_runs() -> list[Kind]:
     made = records()
     publish.write([Path("made")], Path("merged"), remarks=["place a was busy"])
     sources = Path("merged") / SOURCES
-    verify = [cli("verify run --trust ann.pub")]
     return [
-        Kind("record", made, f"run/{LOG}", [cli("record run")], 14),
-        Kind("page", made, f"run/{LOG}", [cli("report run -o out"), cli("explain run")], 3),
-        Kind("sources", [sources.read_bytes()], str(sources), [cli("report merged")], 3),
-        Kind("journal", [JOURNAL], NIGHT, [opened(night)], 6),
+        Kind("record", made, f"run/{LOG}", [cli("record run")], 14, change=restructured),
+        Kind(
+            "page", made, f"run/{LOG}", [cli("report run -o out"), cli("explain run")], 3, change=restructured
+        ),
+        Kind("sources", [sources.read_bytes()], str(sources), [cli("report merged")], 3, change=restructured),
+        Kind("journal", [JOURNAL], NIGHT, [opened(night)], 6, change=restructured),
         Kind("soak", [b'{"key": "k"}\n{"n": 1, "took_s": 2.0}\n'], "soak.jsonl", [opened(soak)], 5),
         Kind("corpus", [3 * FLIPS], "flips.jsonl", [opened(lambda: Corpus.open(Path("flips.jsonl")))], 5),
         Kind("history", histories(), "history.sqlite", [opened(history)], 4),
-        Kind("manifest", [MANIFEST], "run/manifest.json", verify, 2),
-        Kind("signatures", [SIGNATURE], "run/signatures.json", verify, 2),
+        *(of_signed(Path(name), file) for name, file in (("signed-1", MANIFEST), ("signed-2", SIGNATURES))),
     ]
+
+
+def of_signed(directory: Path, file: str) -> Kind:
+    """Manifest or signatures of a report on which three have signed, and of one with one signature."""
+    (directory / "evidence").mkdir(parents=True)
+    record = Record(directory, "r1", Clock(utc_s=lambda: 1_795_000_000.0, mono_ns=lambda: 42))
+    for line in (
+        RunStart("mp25", (), "0.1.0", None),
+        SignaturesLine(("tested", "tested")),
+        PlanLine(("t",), 1),
+    ):
+        record.append(line)
+    record.append(ProvenanceLine({}, False, record.keep([Artefact("console", b"U-Boot 2025.01\n")])))
+    for of_test in (TestStart(None, "It works.", test="t"), TestEnd(Verdict.PASS, "", 5, test="t")):
+        record.append(of_test)
+    record.append(RunEnd({"PASS": 1}))
+    record.close()
+    publish.write([directory], directory)
+    examples: list[bytes] = []
+    for role in ("tested", "tested", "released"):
+        signoff.sign(directory, signoff.load_key(new_signer(f"{role}-{len(examples)}")), "Ann", role)
+        examples.append((directory / file).read_bytes())
+    trust = "--trust signers"
+    lines = (f"verify {directory} {trust}", f"verify {directory} {trust} --role released")
+    commands = [closed(line, directory / file, examples) for line in lines]
+    commands.append(cli(f"signoff {directory} --key signers/tested-0.pem --by Ann"))
+    return Kind(
+        file.partition(".")[0], examples[::-1], str(directory / file), commands, 3, 0o644, restructured
+    )
+
+
+def new_signer(name: str) -> Path:
+    """A private key, whose public key is among the trusted ones; made once."""
+    path = Path("signers", f"{name}.pem")
+    if not path.exists():
+        signoff.new_key(path)
+    return path
 
 
 def of_targets() -> list[Kind]:
