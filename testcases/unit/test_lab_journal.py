@@ -9,7 +9,8 @@ import sqlite3
 import pytest
 
 from mpbench.core.errors import InfrastructureError, UsageError
-from mpbench.core.lines import TestEnd, TestStart
+from mpbench.core.facts import Verdict
+from mpbench.core.lines import RunEnd, RunStart, TestEnd, TestStart
 from mpbench.core.record import Clock, Record, new_directory
 from mpbench.core.verdict import NOT_STARTED
 from mpbench.harness.resume import of_runs
@@ -261,6 +262,44 @@ def test_a_broken_record_is_not_taken_up(tmp_path):
     log.write_text("{\n" + log.read_text())
     with pytest.raises(UsageError, match=r"record\.jsonl:1: not JSON"):
         of_runs(tmp_path)
+
+
+def started(root, name, *, continues=None, target="mp25", unit="", verdict="PASS"):
+    """Directory of a run of one test."""
+    record = Record(new_directory(root, target, CLOCK), name, CLOCK)
+    record.append(RunStart(target, (), "0.1.0", continues, unit))
+    record.append(TestEnd(Verdict(verdict), "", 1, test=f"test_{name}"))
+    record.append(RunEnd({}))
+    record.close()
+    return record.directory
+
+
+def test_a_run_is_resumed_with_those_that_it_continues_and_no_other(tmp_path):
+    """Neighbours of the run, older ones of the same target and broken ones too, settle nothing."""
+    started(tmp_path, "old")
+    started(tmp_path, "a", verdict="PASS")
+    last = started(tmp_path, "b", continues="a", verdict="INFRA")
+    broken = started(tmp_path, "x")
+    (broken / "record.jsonl").write_text("{\n")
+    found = of_runs(last, "mp25")
+    assert (set(found.settled), set(found.open), found.run) == ({"test_a"}, {"test_b"}, "b")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "words"),
+    [
+        ({}, {}, "{dir} has 2 runs that continue no other: give the directory of one"),
+        ({"target": "mp15"}, {"continues": "a"}, "{a} is a run of target 'mp15', this is one of 'mp25'"),
+        ({"unit": "x on 2"}, {"continues": "a"}, "{a} is a run of unit 'x on 2', this is one of 'x on 1'"),
+    ],
+)
+def test_what_passed_on_another_board_or_long_ago_is_not_settled(tmp_path, first, second, words):
+    """`--bench-resume reports/runs` names runs of all boards: refused, never PASS without a test."""
+    a = started(tmp_path, "a", **{"unit": "x on 1", **first})
+    started(tmp_path, "b", **{"unit": "x on 1", **second})
+    with pytest.raises(UsageError) as refused:
+        of_runs(tmp_path, "mp25", "x on 1")
+    assert str(refused.value) == words.format(dir=tmp_path, a=a)
 
 
 def test_a_line_of_a_night_with_other_types_holds_nothing(tmp_path):

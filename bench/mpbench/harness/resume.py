@@ -5,11 +5,14 @@ A test with a verdict is not run again, nor is a test in which a run was killed:
 lab prevented (INFRA, BLOCKED) and tests that never started are open.
 """
 
+import contextlib
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from attrs import frozen
 
+from mpbench.core.errors import UsageError
 from mpbench.core.record import LOG, Run, in_order, read
 from mpbench.core.verdict import EVIDENCE, outcome
 
@@ -38,9 +41,43 @@ class Resumed:
         return self.run is not None and not self.judged and bool(self.open)
 
 
-def of_runs(directory: Path) -> Resumed:
-    """State after all runs below a directory, each after the one it resumed. UsageError: a broken record."""
-    return of_records(in_order([read(log.parent) for log in sorted(directory.glob(f"*/{LOG}"))]))
+def of_runs(directory: Path, target: str = "", unit: str = "") -> Resumed:
+    """State after a run and those that it continues, or after all runs below a directory, if they are that.
+
+    target, unit: of the run that resumes them. UsageError: a broken record, one of another target or unit, or
+    several runs of which none continues the other: what passed on one board, or long ago, is not settled.
+    """
+    alone = os.path.lexists(directory / LOG)
+    runs = _chain(read(directory)) if alone else [read(log.parent) for log in _logs(directory)]
+    started = [(run, run.start) for run in runs if run.start]
+    ids = {run.id for run, _ in started}
+    for run, start in started:
+        if target and start.target != target:
+            raise UsageError(
+                f"{run.directory} is a run of target {start.target!r}, this is one of {target!r}"
+            )
+        if unit and start.unit != unit:
+            raise UsageError(f"{run.directory} is a run of unit {start.unit!r}, this is one of {unit!r}")
+    if (first := sum(start.continues not in ids for _, start in started)) > 1:
+        raise UsageError(f"{directory} has {first} runs that continue no other: give the directory of one")
+    return of_records(in_order(runs))
+
+
+def _logs(directory: Path) -> list[Path]:
+    return sorted(directory.glob(f"*/{LOG}"))
+
+
+def _chain(last: Run) -> list[Run]:
+    """A run, after those beside it that it continues."""
+    beside: dict[str, Run] = {}
+    for log in _logs(last.directory.absolute().parent):
+        with contextlib.suppress(UsageError):  # broken, and of no concern unless it is continued
+            beside |= {run.id: run for run in [read(log.parent)]}
+    beside.pop(last.id, None)
+    found = [last]
+    while (start := found[0].start) and start.continues and (before := beside.pop(start.continues, None)):
+        found.insert(0, before)
+    return found
 
 
 def of_records(runs: Iterable[Run]) -> Resumed:

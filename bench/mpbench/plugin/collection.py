@@ -20,7 +20,7 @@ from mpbench.harness.environment import (
 )
 from mpbench.harness.fixtures_used import OURS, is_of
 from mpbench.harness.resume import Resumed, of_runs
-from mpbench.harness.run_state import RUN, RunState, id_of, is_board_test, of
+from mpbench.harness.run_state import RUN, UNIT, RunState, id_of, is_board_test, of
 from mpbench.plugin import other_plugins, progress, target_file
 from mpbench.plugin.scope import SCOPE, Scope, neighbours
 
@@ -142,6 +142,7 @@ def resumed(config: pytest.Config) -> Resumed:
     if not option:
         return Resumed()
     try:
-        return of_runs(config.invocation_params.dir / option)
+        directory, unit = config.invocation_params.dir / option, of(config).variables.get(UNIT, "")
+        return of_runs(directory, target_name(config) if env_of(config) else "", unit)
     except UsageError as e:
         raise pytest.UsageError(str(e)) from e

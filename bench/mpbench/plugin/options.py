@@ -22,5 +22,5 @@ def add_options(group: Any) -> None:
     group.addoption(
         "--bench-resume",
         metavar="DIR",
-        help="continue the runs that are recorded below DIR: only tests without a verdict there are run",
+        help="continue the run in DIR, or the runs below it: only tests without a verdict there are run",
     )
