@@ -94,6 +94,16 @@ def test_everything_is_read(plan, tmp_path):
         ("[testcases]", "[[a]]", 12, "`tests`[0] is a list or mapping; expected one value"),
         ("[testcases]", "[1]", 12, "`tests`[0] is 1; expected text"),
         ("MPBENCH_PROFILE:", "path=x:", 14, "expected an environment variable"),
+        ("virtual-mp25", '"a\\0b"', 14, "is 'a\\x00b': no path, option or variable has a NUL"),
+        ("[testcases]", '["\\uD800"]', 12, "is '\\ud800': no path, option or variable has a NUL or half"),
+        ("MPBENCH_PROFILE:", "LG_PLACE:", 14, "has LG_PLACE, which the night sets: a job runs on the place"),
+        (
+            "[-k, deploy]",
+            "[--bench-resume=x]",
+            13,
+            "has --bench-resume=x, which the night sets: it could not",
+        ),
+        ("[testcases]", "[-x]", 12, "`tests` has '-x', an option: put it into `options`"),
         ("boards: 2", "boards: 0", 15, "`boards` is 0"),
         ("    minutes: 30", "    minutes: {a: b", 17, "expected"),
         (

@@ -15,7 +15,7 @@ from labgrid.exceptions import NoResourceFoundError
 from mpbench.commands import main
 from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.harness.environment import check_environment, target_of
-from mpbench.harness.target_file import target_errors, wrong_addresses
+from mpbench.harness.target_file import own_classes, target_errors, wrong_addresses
 
 GOOD = """\
 targets:
@@ -163,6 +163,39 @@ def test_what_a_target_file_imports_is_a_file(write, tmp_path, make, kind):
     path = write(GOOD.replace("imports: [", "imports: [played.py, "))
     with pytest.raises(UsageError, match=rf"played\.py: it is {kind}; a regular file is needed"):
         check_environment(path)
+
+
+IMPORTED = {
+    "deep": ("x = " + "-" * 100_000 + "1", "MemoryError"),
+    "long": ("x = " + "+1" * 200_000, "maximum recursion depth exceeded during compilation"),
+    "raises": ("raise RuntimeError('\\x1b[31mboo')", "␛[31mboo"),
+    "exits": ("import sys; sys.exit()", "SystemExit"),
+}
+
+
+@pytest.mark.parametrize("name", IMPORTED)
+def test_what_a_target_file_imports_may_raise_anything(write, tmp_path, monkeypatch, name):
+    """A file that Python cannot compile, a module that fails or exits: one line."""
+    text, words = IMPORTED[name]
+    (tmp_path / f"mpbench_{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    path = write(
+        GOOD.replace("imports: [", f"imports: [mpbench_{name}{'.py' * (name in ('deep', 'long'))}, ")
+    )
+    with pytest.raises(UsageError) as raised:
+        check_environment(path)
+    assert str(raised.value) == f"{path}: {words}"
+
+
+def test_classes_of_a_file_may_derive_from_each_other(tmp_path):
+    """Three thousand times, or in a circle."""
+    (tmp_path / "x.py").write_text(
+        "class A(B): pass\nclass B(A): pass\nclass C0(Driver): pass\n"
+        + "\n".join(f"class C{n + 1}(C{n}): pass" for n in range(3000))
+    )
+    found = own_classes(iter([tmp_path / "x.py"]))
+    assert found["A"] == found["B"] == {"A", "B"}
+    assert {"C0", "C1500", "Driver", "object"} < found["C3000"]
 
 
 @pytest.mark.parametrize(
@@ -355,6 +388,22 @@ def test_a_run_ends_with_2(write, tmp_path, command, mistake):
     assert done.stderr.startswith(f"ERROR: {path}: {message}")
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "reports").exists()
+
+
+@pytest.mark.slow
+def test_a_refusal_has_no_secret_and_no_control_character(write, tmp_path):
+    """It quotes the file, and comes before the rest of the plug-in is there."""
+    path = write(GOOD.replace("RemoteprocDriver", '"A\\e[31m\\nB http://user:wordword@h"'))
+    done = subprocess.run(
+        [Path(sys.executable).parent / "pytest", "--lg-env", path],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"ERROR: {path}: no driver class `A␛[31m␊B http://***@h`")
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.slow

@@ -46,6 +46,8 @@ class YamlNode:
     def text(self, pattern: re.Pattern[str] | None = None, expected: str = "text") -> str:
         """Text that is not empty; pattern: of all of it, `expected`: that pattern in words."""
         found = self.value()
+        if isinstance(found, str) and re.search(r"[\0\ud800-\udfff]", found):
+            raise self.wrong(f"is {found!r:.80}: no path, option or variable has a NUL or half a character")
         if not isinstance(found, str) or not found or (pattern and not pattern.fullmatch(found)):
             raise self.wrong(f"is {found!r}; expected {expected}")
         return found

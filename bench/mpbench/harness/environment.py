@@ -20,6 +20,7 @@ from mpbench.core.errors import UsageError
 from mpbench.core.files import read_bounded
 from mpbench.core.lines import NotesLine, RecordLine, SignaturesLine
 from mpbench.core.notes import NOTES, SIGNATURES, notes_in, notes_of, signatures_of
+from mpbench.core.sanitize import one_line
 from mpbench.core.secrets import learn
 from mpbench.core.shared_files import reports_dir
 from mpbench.core.yaml_reader import MAX_BYTES, MAX_DEPTH, check_size
@@ -88,8 +89,10 @@ def read_environment(path: str) -> Config:
         raise UsageError(f"{path}: no such file (looked in {Path.cwd()})") from None
     except InvalidConfigError as e:
         raise UsageError(f"{path}{_line_of(e)}: {_one_line(e)}") from e
-    except (OSError, ValueError, KeyError, ImportError, SyntaxError, AttributeError, TypeError) as e:
-        raise UsageError(f"{path}: {_one_line(e)}") from e
+    except UsageError:
+        raise
+    except (Exception, SystemExit) as e:  # a module that is imported may raise anything
+        raise UsageError(f"{path}: {_one_line(e) or type(e).__name__}") from e
     return config
 
 
@@ -134,7 +137,7 @@ def _line_of(error: BaseException) -> str:
 
 
 def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())
+    return one_line(" ".join(str(error).split()))
 
 
 def profile_of(config: Config) -> Profile:

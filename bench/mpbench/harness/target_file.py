@@ -134,10 +134,16 @@ def own_classes(files: Iterator[Path]) -> dict[str, frozenset[str]]:
                 named[node.name] = {ast.unparse(base).rpartition(".")[2] for base in node.bases}
     known = bases({**target_factory.all_classes})
 
-    def all_of(name: str, path: tuple[str, ...] = ()) -> frozenset[str]:
-        if name in path or name not in named:
-            return known.get(name, frozenset({name}))
-        return frozenset({name}).union(*(all_of(base, (*path, name)) for base in named[name]))
+    def all_of(name: str) -> frozenset[str]:
+        found, waiting = set[str](), [name]
+        while waiting:
+            one = waiting.pop()
+            if one not in named:
+                found |= known.get(one, {one})
+            elif one not in found:
+                found.add(one)
+                waiting += named[one]
+        return frozenset(found)
 
     return {name: all_of(name) for name in named}
 

@@ -19,6 +19,11 @@ TAG = re.compile(r"[a-zA-Z][a-zA-Z0-9_]*=[a-zA-Z0-9_-]*")
 """Ref: labgrid remote/common.py, TAG_KEY, TAG_VAL"""
 TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
+OF_THE_NIGHT = (
+    *("LG_PLACE", "LG_COORDINATOR", "MPBENCH_UNIT"),
+    *("--lg-env", "--lg-coordinator", "--bench-reports", "--bench-resume"),
+)
+"""Variables and options by which a night tells a run its place and where its records are."""
 ALL = 0
 """Value of `boards` for every place."""
 
@@ -121,13 +126,15 @@ def _job(here: YamlNode, base: Path) -> Job:
     tests = tuple(item.text() for item in found["tests"].items())
     if not tests:
         raise found["tests"].wrong("is empty: nothing to run")
+    if option := next((test for test in tests if test.startswith("-")), ""):
+        raise found["tests"].wrong(f"has {option!r}, an option: put it into `options`")
     boards = found["boards"].number(1, 1000) if "boards" in found else ALL
     return Job(
         name=found["name"].text(NAME, "letters, digits, `.`, `-`, `_`"),
         target=target,
         tags=_tags(found["tags"]),
         tests=tests,
-        options=tuple(item.text() for item in found["options"].items()) if "options" in found else (),
+        options=_options(found["options"]) if "options" in found else (),
         variables=_variables(found["variables"]) if "variables" in found else {},
         boards=int(boards),
         minutes=float(found["minutes"].number(0.01, 10_000)) if "minutes" in found else 120.0,
@@ -151,4 +158,16 @@ def _variables(here: YamlNode) -> dict[str, str]:
     for name in found:
         if not VARIABLE.fullmatch(name):
             raise here.wrong(f"has {name!r}; expected an environment variable, e.g. MPBENCH_PROFILE")
+        if name in OF_THE_NIGHT:
+            raise here.wrong(
+                f"has {name}, which the night sets: a job runs on the place that it is recorded of"
+            )
+    return found
+
+
+def _options(here: YamlNode) -> tuple[str, ...]:
+    found = tuple(item.text() for item in here.items())
+    for word in found:
+        if word.partition("=")[0] in OF_THE_NIGHT:
+            raise here.wrong(f"has {word}, which the night sets: it could not find the job's records")
     return found

@@ -50,8 +50,12 @@ def pytest_cmdline_main(config: pytest.Config) -> Generator[None, object, object
     except pytest.UsageError as e:
         if not isinstance(e.__cause__, UsageError) and not config.pluginmanager.has_plugin(PLUGIN[0]):
             raise
+        from mpbench.core.sanitize import one_line  # noqa: PLC0415 - see the module's docstring
+        from mpbench.plugin.clean_output import learn_all, shown  # noqa: PLC0415 - see the module's docstring
+
+        learn_all(config)
         for text in e.args:
-            print(f"ERROR: {text}", file=sys.stderr)
+            print(f"ERROR: {one_line(shown(str(text)))}", file=sys.stderr)
         return USAGE
 
 

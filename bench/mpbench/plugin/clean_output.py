@@ -11,7 +11,12 @@ from mpbench.core.secrets import Redacting, learn, learn_arguments, redact
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Learn the secrets of environment and command line before anything is printed."""
+    """Before anything is printed."""
+    learn_all(config)
+
+
+def learn_all(config: pytest.Config) -> None:
+    """Learn the secrets of environment and command line."""
     learn(os.environ)
     learn_arguments(config.invocation_params.args)
 

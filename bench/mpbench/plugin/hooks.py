@@ -10,6 +10,7 @@ from mpbench.board import ownership
 from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.evidence import SECURE_CONSOLE, Artefact, Evidence
 from mpbench.core.facts import Verdict
+from mpbench.core.sanitize import one_line
 from mpbench.harness import place_lock
 from mpbench.harness.environment import MAIN, env_of, learn_resources
 from mpbench.harness.host_lock import host_lock
@@ -130,7 +131,7 @@ def _make_targets(config: pytest.Config) -> None:
         state = of(config)
         state.misconfigured = True
         state.phases.append(PhaseVerdict(Verdict.ERROR, str(e)))
-        pytest.exit(str(e), USAGE)
+        pytest.exit(one_line(str(e)), USAGE)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
