@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """The command mpbench: what it prints and which code it ends with."""
 
+import errno
 import json
+import os
 import re
 import subprocess
 import sys
@@ -76,6 +78,16 @@ def test_the_schema_of_a_record_is_printed(capsys):
     [
         (UsageError("no such kind"), 2, "mpbench: error: no such kind\n"),
         (InfrastructureError("port 7000 is busy"), 3, "mpbench: infrastructure: port 7000 is busy\n"),
+        (
+            PermissionError(errno.EACCES, os.strerror(errno.EACCES), "/root/x"),
+            2,
+            "mpbench: error: /root/x: Permission denied\n",
+        ),
+        (
+            OSError(errno.EMFILE, os.strerror(errno.EMFILE)),
+            3,
+            "mpbench: infrastructure: Too many open files\n",
+        ),
         (KeyboardInterrupt(), 130, "mpbench: interrupted\n"),
     ],
 )

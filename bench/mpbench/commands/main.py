@@ -77,6 +77,10 @@ def _main(argv: Sequence[str] | None) -> int:
     except InfrastructureError as e:
         print(f"mpbench: infrastructure: {one_line(str(e))}", file=sys.stderr)
         return INFRASTRUCTURE
+    except OSError as e:  # a path that is too long, or in another user's directory: asking for it raises
+        whose = f"error: {e.filename}" if e.filename else "infrastructure"
+        print(one_line(f"mpbench: {whose}: {e.strerror or e}"), file=sys.stderr)
+        return USAGE if e.filename else INFRASTRUCTURE
     except KeyboardInterrupt:
         print("mpbench: interrupted", file=sys.stderr)
         return INTERRUPTED

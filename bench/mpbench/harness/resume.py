@@ -13,6 +13,7 @@ from pathlib import Path
 from attrs import frozen
 
 from mpbench.core.errors import UsageError
+from mpbench.core.files import os_errors
 from mpbench.core.record import LOG, Run, in_order, read
 from mpbench.core.verdict import EVIDENCE, outcome
 
@@ -47,8 +48,9 @@ def of_runs(directory: Path, target: str = "", unit: str = "") -> Resumed:
     target, unit: of the run that resumes them. UsageError: a broken record, one of another target or unit, or
     several runs of which none continues the other: what passed on one board, or long ago, is not settled.
     """
-    alone = os.path.lexists(directory / LOG)
-    runs = _chain(read(directory)) if alone else [read(log.parent) for log in _logs(directory)]
+    with os_errors(f"cannot read {directory}", UsageError):
+        alone = os.path.lexists(directory / LOG)
+        runs = _chain(read(directory)) if alone else [read(log.parent) for log in _logs(directory)]
     started = [(run, run.start) for run in runs if run.start]
     ids = {run.id for run, _ in started}
     for run, start in started:
