@@ -195,7 +195,8 @@ NO_PROFILE = (
     "mpbench: error: which board? give its profile, --profile NAME|FILE or MPBENCH_PROFILE: linux-mp15, "
     "optee-4.10, optee-4.10-32, optee-4.10-mp15, st-3.19-mp157f-dk2, st-3.19-mp257f-dk, st-3.19-mp257f-ev1, "
     "st-4.0-r1-mp157f-dk2, st-4.0-r1-mp257f-dk, st-4.0-r1-mp257f-ev1, st-4.0-r2-mp157f-dk2, "
-    "st-4.0-r2-mp257f-dk, st-4.0-r2-mp257f-ev1, st-linux-mp157f-dk2, virtual-mp15, "
+    "st-4.0-r2-mp257f-dk, st-4.0-r2-mp257f-ev1, st-4.0-r3-mp157f-dk2, st-4.0-r3-mp257f-dk, "
+    "st-4.0-r3-mp257f-ev1, st-linux-mp157f-dk2, virtual-mp15, "
     "virtual-mp25, virtual-mp25-st\n"
 )
 

@@ -496,7 +496,7 @@ def test_a_dead_switch_leaves_a_board_that_is_up(checked):
 
 
 def test_a_release_that_the_board_does_not_report_is_assumed(checked):
-    """Without OP-TEE's version the two releases of the revision that Linux logs are named."""
+    """Without OP-TEE's version the releases of the revision that Linux logs are named, the newest first."""
     finding = checked(**{"secure output": b"", "session": {"dmesg": "optee: revision 4.0 (8de9a6fe)"}})[
         "release"
     ]
@@ -504,7 +504,7 @@ def test_a_release_that_the_board_does_not_report_is_assumed(checked):
     assert finding.found == (
         "profile st-4.0-r2-mp257f-dk assumed: st,stm32mp257f-dk, OP-TEE 4.0.0-stm32mp-r2; "
         "OP-TEE's version was not seen on a console, Linux logs revision 4.0; "
-        "st-4.0-r2-mp257f-dk, st-4.0-r1-mp257f-dk would fit"
+        "st-4.0-r3-mp257f-dk, st-4.0-r2-mp257f-dk, st-4.0-r1-mp257f-dk would fit"
     )
 
 
