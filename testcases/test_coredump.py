@@ -25,7 +25,7 @@ def test_no_dump_when_disabled(crashes, core):
 def test_dump_when_enabled(crashes, core):
     """With core dumps enabled, a crash leaves the memory of the firmware that crashed, its code unchanged."""
     crashes.start(core, "hardfault")
-    assert crashes.write(core, "coredump", "enabled") == "OK"
+    crashes.enable_dumps(core)
     crashes.failure(core).check(*RECOVERED)
     step = crashes.take_dump(core, boot=1)
     step.check("segments", "unchanged", "vectors", "identity", "boot")
@@ -38,7 +38,7 @@ def test_dump_when_enabled(crashes, core):
 def test_inline_dump_holds_the_recovery_until_it_is_read(crashes, core):
     """An inline dump is read from the core's memory: recovery waits until it was read, then continues."""
     crashes.start(core)
-    assert crashes.write(core, "coredump", "inline") == "OK"
+    crashes.enable_dumps(core, "inline")
     kmsg = crashes.bench.board.kmsg
     mark, steps = kmsg.mark(), []
 
@@ -56,7 +56,7 @@ def test_inline_dump_holds_the_recovery_until_it_is_read(crashes, core):
 def test_second_dump_is_discarded_while_one_waits(crashes, core):
     """Linux keeps one dump per core: that of the first crash, until it is read."""
     crashes.start(core)
-    crashes.write(core, "coredump", "enabled")
+    crashes.enable_dumps(core)
     crashes.failure(core).check(*RECOVERED)
     crashes.failure(core).check(*RECOVERED)
     assert crashes.dumps() == 1

@@ -462,7 +462,7 @@ def test_refused_images_leave_nothing_in_linux(crashes, bench, core, image):
         assert carveouts(bench, core) == before
     crashes.start(core)
     assert carveouts(bench, core) == before + len(bench.profile.core(core).regions)
-    assert crashes.write(core, "coredump", "enabled") == "OK"
+    crashes.enable_dumps(core)
     crashes.failure(core)
     crashes.take_dump(core, 1).check("segments")
     bench.stop(core)

@@ -59,7 +59,7 @@ def test_recovery_storm_stops_at_its_bound(crashes, core):
 def in_mid_recovery(crashes, core):
     """Hold a recovery between stop and load: it waits until an inline core dump is read."""
     crashes.start(core)
-    crashes.write(core, "coredump", "inline")
+    crashes.enable_dumps(core, "inline")
     kmsg = crashes.bench.board.kmsg
     mark = kmsg.mark()
     crashes.fail(core)

@@ -14,16 +14,18 @@ from mpbench.core.evidence import FTRACE, KMSG, TRACE_SECOND, Artefact, Evidence
 from mpbench.core.facts import Verdict
 from mpbench.deployment.facts import DeployFacts
 from mpbench.image import faults
-from mpbench.layout import Tee
+from mpbench.image.sign import sign
+from mpbench.layout import Tee, Tlv
 from mpbench.recovery import parse as see
 from mpbench.recovery.facts import INJECTED, NO_CRASH, WATCHDOG, RecoveryFacts
 from mpbench.recovery.predict import crash, recovery, started
 from mpbench.recovery.run import check_heartbeat, count_crashes
 from testcases.stand_in import StandIn
-from testcases.unit.image_rig import board, image, key
+from testcases.unit.image_rig import BASE, board, firmware, image, key
 
 CAPTURE = Path(__file__).parents[1] / "captures/virtual-mp25-crashes/watchdog-m33"
 PROFILE = board().with_key(key().public_key())
+ST_IMAGE = sign([firmware()], key(), plat_tlvs={Tlv.BOOTADDR: BASE.to_bytes(4, "little")})
 USUAL: dict[str, Any] = {"identity": "starve m33", "reload": image()}
 MS = 1_000_000
 
@@ -62,6 +64,34 @@ def test_a_refused_reload_leaves_the_core_off():
     assert (facts.state, facts.boots, facts.beating, facts.tee_code) == ("offline", 0, False, Tee.SECURITY)
     assert facts.sequence == "detected, handling, recovering, stopped, refused"
     assert facts.secure_log
+
+
+@pytest.mark.parametrize(
+    ("driver", "refused_load", "refused_start"),
+    [
+        ("mpbench", "stop, load", "release"),
+        ("st", "stop, load", ""),
+        ("series", "stop, load, release", "release"),
+    ],
+)
+def test_a_driver_has_its_own_order_after_a_refusal(driver, refused_load, refused_start):
+    """ST's never releases a core; the patches for mainline do whenever a recovery was refused."""
+    profile = evolve(board("st-4.0-r2-mp257f-dk"), driver=driver)
+    bad = faults.apply("payload-first", ST_IMAGE)
+    facts = crash(profile, "m33", ST_IMAGE, INJECTED[2], identity="starve m33", reload=bad)
+    assert facts.commands == refused_load
+    facts = crash(profile, "m33", ST_IMAGE, INJECTED[2], identity="starve m33", reload=image())
+    assert facts.commands == ", ".join(filter(None, ("stop, load, table, start", refused_start)))
+
+
+def test_an_image_without_boot_address_is_refused_by_start_in_a_recovery():
+    """ST's OP-TEE loads it, refuses to start it, keeps it loaded, and has cleared the memory."""
+    profile = board("st-4.0-r2-mp257f-dk")
+    facts = crash(profile, "m33", ST_IMAGE, INJECTED[2], identity="starve m33", reload=image())
+    assert facts.ta_states == "off, loaded, loaded, loaded"
+    assert (facts.tee_code, facts.state, facts.boots, facts.beating) == (Tee.GENERIC, "offline", 0, False)
+    assert facts.identity == ""
+    assert facts.sequence == "detected, handling, recovering, stopped, refused"
 
 
 def test_a_missing_file_is_no_refusal_by_the_tee():

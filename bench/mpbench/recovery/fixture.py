@@ -33,6 +33,7 @@ from mpbench.recovery.parse import beating
 from mpbench.recovery.predict import crash as predict_crash
 from mpbench.recovery.predict import recovery as predict_recovery
 from mpbench.recovery.predict import started
+from mpbench.recovery.predict_coredump import closed
 from mpbench.recovery.predict_coredump import dump as predict_dump
 from mpbench.recovery.run import Crash, check_heartbeat, count_crashes, crash, dumped
 from mpbench.twin.profile import Profile
@@ -145,6 +146,7 @@ class Crashes:
         image, mark = self.image(name, core, **words), board.kmsg.mark()
         under_test = FirmwareUnderTest(name, image, mailbox_da, subject, memory, mark)
         under_test.write(parameters(**words))
+        self.write(core, "coredump", "disabled")  # ST's image for the STM32MP15 enables it at boot
         self._firmware_under_test[core] = under_test
         self.bench.deploy(core, image, under_test.identity).check("errno", "state", "beating")
         return under_test
@@ -234,6 +236,17 @@ class Crashes:
         predicted = predict_recovery(loader, core, NO_CRASH, **(usual | changed))
         name = f"recovery: {word}"
         return self._step(core, predicted, lambda: self.write(core, "recovery", word), name, True)
+
+    def enable_dumps(self, core: str, word: str = "enabled") -> None:
+        """Have Linux dump the core when it crashes. word: "enabled" or "inline".
+
+        Skips the test where a dump would read memory that the firewall closes to Linux.
+        """
+        if why := closed(self.bench.profile.core(core)):
+            pytest.skip(why)
+        answer = self.write(core, "coredump", word)
+        if answer != "OK":
+            raise InfrastructureError(f"{core}: writing {word} to sysfs file `coredump` returned {answer}")
 
     def take_dump(self, core: str, boot: int) -> Step:
         """The core dump of boot number `boot`, compared, recorded, cleared. BoardFailure without one.

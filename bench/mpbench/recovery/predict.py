@@ -2,12 +2,14 @@
 """Predict the facts of a crash: the loader's states during the kernel's recovery.
 
 Ref: Linux 6.12 drivers/remoteproc/remoteproc_core.c: rproc_crash_handler_work(), rproc_boot_recovery()
-     (stop, core dump, request_firmware, load, resource table, start); mpbench.twin.machine for the TA.
+     (stop, core dump, request_firmware, load, resource table, start); mpbench.twin.machine for the TA;
+     mpbench.twin.kernels for what a driver does after a refusal.
 """
 
 from mpbench.core.errors import UsageError
 from mpbench.deployment.predict import table_is_loaded
 from mpbench.recovery.facts import Cause, RecoveryFacts
+from mpbench.twin.kernels import RELEASES
 from mpbench.twin.machine import Loader
 from mpbench.twin.openstlinux_machine import loader_of
 from mpbench.twin.profile import Profile
@@ -52,6 +54,7 @@ def recovery(
     refused = next((a for a in answers if not a.accepted), None)
     undefined = answers[-1].code is None
     other = up and reload != image  # its identity is known to the caller only
+    cleared = not up and loader.profile.core(core).firewalled
     return RecoveryFacts(
         cause=cause.name,
         interrupts=cause.interrupts,
@@ -63,7 +66,7 @@ def recovery(
         state="running" if up else "offline",
         boots=int(up),
         beating=up,
-        identity=None if other or (undefined and not up) else identity,
+        identity=None if other or (undefined and not up) else "" if cleared else identity,
     )
 
 
@@ -85,8 +88,18 @@ def _boot_again(
         return ("stop",), (stop,), "missing"
     load = loader.load(core, reload)
     if not load.accepted:
-        return ("stop", "load"), (stop, load), "refused"
+        return _refused(loader, core, ("stop", "load"), (stop, load))
     if not table_is_loaded(load):
         raise UsageError(f"{core}: the resource table of this image is not at the address of its section")
     table, start = loader.get_rsc_table(core), loader.start(core)
-    return ("stop", "load", "table", "start"), (stop, load, table, start), "up"
+    commands, answers = ("stop", "load", "table", "start"), (stop, load, table, start)
+    return (commands, answers, "up") if start.accepted else _refused(loader, core, commands, answers)
+
+
+def _refused(
+    loader: Loader, core: str, commands: tuple[str, ...], answers: tuple[Outcome, ...]
+) -> tuple[tuple[str, ...], tuple[Outcome, ...], str]:
+    """As _boot_again(), where the last command was refused: the driver may have the TA release the core."""
+    if commands[-1] in RELEASES[loader.profile.driver] and answers[-1].code is not None:
+        commands, answers = (*commands, "release"), (*answers, loader.release(core))
+    return commands, answers, "refused"

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Predict the facts of a core dump: memory that the loader wrote and the firmware can't change.
 
-Ref: mpbench.twin.loader for the writes; Linux drivers/remoteproc/remoteproc_coredump.c for the segments.
+Ref: mpbench.twin.loader for the writes; Linux drivers/remoteproc/remoteproc_coredump.c, stm32_rproc.c
+     (stm32_rproc_prepare: a segment for each carve-out but the buffer of virtio) for the segments.
 """
 
 import struct
@@ -11,23 +12,40 @@ from mpbench.core.errors import UsageError
 from mpbench.recovery.facts import DumpFacts
 from mpbench.twin.boot_address import VECTORS_BYTES, vectors, vectors_pa
 from mpbench.twin.loader import load
-from mpbench.twin.memory import Core
+from mpbench.twin.memory import Core, Region
 from mpbench.twin.profile import Profile
 from mpbench.twin.values import Outcome, Write, flatten, hashed
+
+NOT_DUMPED = "vdev0buffer"
+
+
+def closed(core: Core) -> str:
+    """Why Linux may not dump a core, "" if it may: it reads memory that the firewall closes to it."""
+    for carveout in _segments(core):
+        if not core.linux_may_read(carveout.pa, carveout.size):
+            return (
+                f"{core.name}: a core dump reads {carveout.name} at {carveout.pa:#x}, closed to Linux by the "
+                "firewall: OP-TEE may panic (`IAC exception ID`), so core dumps stay disabled"
+            )
+    return ""
+
+
+def _segments(core: Core) -> Iterator[Region]:
+    return (carveout for carveout in core.carveouts if carveout.name != NOT_DUMPED)
 
 
 def dump(profile: Profile, core: str, image: bytes, *, identity: str, boot: int) -> DumpFacts:
     """Facts of the dump of a core whose firmware crashed in its boot number `boot`.
 
-    Every carve-out of the core is expected in it, and nothing else of its memory. `vectors` is None if no
-    carve-out has the vector table. UsageError if the core would not run `image`.
+    Every carve-out of the core but NOT_DUMPED is expected in it, and nothing else of its memory. `vectors` is
+    None if none of them has the vector table. UsageError if the core would not run `image`.
     """
     outcome = load(image, profile, core)
     if not outcome.accepted:
         raise UsageError(f"{core} would not run this image: {outcome.reason.text}")
     known = profile.core(core)
     return DumpFacts(
-        segments=" ".join(f"{c.da:#x}+{c.size:#x}" for c in known.carveouts),
+        segments=" ".join(f"{c.da:#x}+{c.size:#x}" for c in _segments(known)),
         unchanged=" ".join(
             f"{da:#x}+{w.size:#x}:{hashed(w, outcome.image).sha256}"
             for da, w in _dumped(known, flatten(outcome.constant))
@@ -47,7 +65,7 @@ def _dumped(core: Core, writes: list[Write]) -> Iterator[tuple[int, Write]]:
 
 def _da(core: Core, pa: int, size: int) -> int | None:
     """Device address of a range in the carve-out that has all of it, None if there is none."""
-    return next((c.da + pa - c.pa for c in core.carveouts if c.holds(pa, size)), None)
+    return next((c.da + pa - c.pa for c in _segments(core) if c.holds(pa, size)), None)
 
 
 def _vectors(core: Core, outcome: Outcome) -> str | None:

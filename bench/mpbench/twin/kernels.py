@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Kernels of Linux that differ in how they start a core."""
+"""Kernels of Linux that differ in how they start a core, and drivers for cores that a TEE loads."""
 
 from typing import Final
 
@@ -32,3 +32,12 @@ KERNELS: Final = {
     "6.12.117": Kernel(bounds=True, iterator=True),
 }
 """By version, as read in its source. Two parts name a first release; stable ones took up the changes."""
+
+RELEASES: Final = {"mpbench": ("start",), "st": (), "series": ("load", "start")}
+"""Driver → commands of a recovery whose refusal it answers with RELEASE_FW. What succeeds is alike for all:
+STOP, LOAD, GET_RSC_TABLE, START.
+
+mpbench: firmware/linux/mpbench_remoteproc.c; st: ST's Linux 6.1 and 6.6, which know no RELEASE_FW;
+series: the "remoteproc TEE" patches for mainline, v21.
+Ref: Linux v6.6-stm32mp drivers/remoteproc/stm32_rproc.c (stm32_rproc_tee_elf_load), tee_remoteproc.c
+"""

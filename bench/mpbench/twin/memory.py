@@ -114,8 +114,8 @@ class Core:
 
     def linux_may_read(self, pa: int, size: int = 1, phase: str = OTHERWISE) -> bool:
         """Whether Linux may read all of a range, by physical address; True outside the core's memory."""
-        found = self.region(pa, size)
-        return found is None or found.may("linux", phase)
+        inside = (r for r in self.regions if r.pa < pa + size and pa < r.pa + r.size)
+        return all(region.may("linux", phase) for region in inside)
 
     def vectors_of(self, boot_address: int | None) -> int | None:
         """Device address of the vectors for an image with this BOOTADDR, None without one.

@@ -17,7 +17,7 @@ from attrs import evolve, field, frozen
 from mpbench.core.errors import UsageError
 from mpbench.core.yaml_reader import YamlNode, parse_yaml, read_yaml
 from mpbench.layout import TEST_DECRYPTION_KEY
-from mpbench.twin.kernels import KERNELS
+from mpbench.twin.kernels import KERNELS, RELEASES
 from mpbench.twin.memory import Core, Region, read_cores, read_region
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ class Profile:
     faults: platform commands that fail, with their TEE result (a stop that times out, a region not mapped);
     errno: of the operating system's driver for every refusal;
     checks_table: whether that driver looks at the resource table in memory before it starts the core;
+    driver: which one that is, in the words of kernels.RELEASES;
     manager: "tee" if a TEE loads the cores, "linux" if Linux does: plain ELF files, see linux_elf.py;
     board: words of the root's `compatible` in Linux' device tree, one of which a fitting board has;
     optee: release as OP-TEE prints it, without what a build adds, "" if unknown or none;
@@ -80,6 +81,7 @@ class Profile:
     faults: Mapping[int, int] = field(factory=dict)
     errno: str = "EIO"
     checks_table: bool = False
+    driver: str = "series"
     sessions: int = 1
     manager: str = "tee"
     board: tuple[str, ...] = ()
@@ -205,6 +207,7 @@ _FIELDS: dict[str, Callable[[YamlNode], Any]] = {
     "protection": lambda node: node.integer(0, 0xFFFFFFFF),
     "errno": lambda node: node.text(),
     "checks_table": lambda node: node.choice(True, False),
+    "driver": lambda node: node.choice(*RELEASES),
     "manager": lambda node: node.choice("tee", "linux"),
     "board": lambda node: tuple(item.text() for item in node.items()),
     "optee": lambda node: node.text(),
