@@ -10,18 +10,34 @@ from attrs import define, field
 from mpbench.board.protocols import Board
 from mpbench.core.step import Step
 from mpbench.deployment.fixture import DeployBench
-from mpbench.image.faults import apply
+from mpbench.image.faults import FAULTS, apply
 from mpbench.image.sign import sign
-from mpbench.layout import Tee, Tlv
+from mpbench.layout import Tlv
+from mpbench.twin.loader import load
+from mpbench.twin.machine import Loader
+from mpbench.twin.openstlinux_machine import loader_of
+from mpbench.twin.profile import Profile
+from testcases.peer.elves import Elf, Segment, resource_table
 from testcases.stand_in import StandIn
 from testcases.unit import image_rig
 
-BOOT = (0x80100000).to_bytes(4, "little")
-GOOD = sign([image_rig.firmware()], image_rig.key(), plat_tlvs={Tlv.BOOTADDR: BOOT})
-PLAIN = sign([image_rig.firmware()], image_rig.key())
+DK = "st-4.0-r2-mp257f-dk"
+IPC = 0x81200000
+"""Memory that Linux may read, for the resource table."""
+
+
+def firmware() -> bytes:
+    table = resource_table()
+    segments = [Segment(image_rig.BASE, image_rig.CODE, 0x60), Segment(IPC, table, len(table))]
+    return Elf(segments, table, IPC).build()
+
+
+GOOD = sign([firmware()], image_rig.key(), plat_tlvs={Tlv.BOOTADDR: image_rig.BASE.to_bytes(4, "little")})
+PLAIN = sign([firmware()], image_rig.key())
 TAMPERED = apply("payload-first", GOOD)
+EARLY = apply("elf-phnum-zero", GOOD)
+"""Refused before r2's TA cleans anything for the first time."""
 UP = b"6,9,9,-;remoteproc remoteproc0: remote processor m33 is now up\n"
-KEPT = b"E/TC:0 stm32_rproc_set_boot_address:571 Firmware boot address already set\r\n"
 
 
 class Text(StandIn):
@@ -44,23 +60,23 @@ class Text(StandIn):
 
 @define
 class StBoard(StandIn):
-    """A core behind ST's TA and driver, as far as refusals leave something: session, remoteproc, strategy.
+    """A core behind the twin of ST's TA, PTA and driver, started as ST's Linux 6.6 does: session, strategy.
 
-    address: a boot address is set; loaded: an image was loaded and not started; keeps: what a refusal leaves;
-    remains: also over a power cycle
+    remains: what the TEE keeps survives a power cycle
     """
 
-    keeps: str
-    address: bool = False
-    loaded: bool = False
+    profile: Profile
+    remains: bool = False
+    loader: Loader = field()
     running: bool = False
     firmware: bytes = b""
     kmsg: Text = field(factory=Text)
     secure: Text = field(factory=Text)
     powered: list[str] = field(factory=list)
-    blocked: str = ""
-    remains: bool = False
-    beats: int = 0
+
+    @loader.default
+    def _loader(self) -> Loader:
+        return loader_of(self.profile)
 
     @property
     def target(self) -> "StBoard":
@@ -73,7 +89,7 @@ class StBoard(StandIn):
         self.powered.append(status)
         self.running = False
         if not self.remains:
-            self.address = self.loaded = False
+            self.loader = loader_of(self.profile)
 
     def read(self, _path: str) -> bytes:
         return b"boot\n"
@@ -87,41 +103,28 @@ class StBoard(StandIn):
     def core_state(self, _core: str) -> str:
         return "running" if self.running else "offline"
 
-    def trace(self, core: str) -> bytes | None:
-        self.beats += 1
-        return (
-            f"mpbench alive {core} 1\nboot 00000001 beat {self.beats:08x}\n".encode()
-            if self.running
-            else None
-        )
+    def trace(self, _core: str) -> bytes | None:
+        return None
 
-    def write(self, _core: str, file: str, text: str, _deadline_s: float) -> str:
+    def write(self, core: str, file: str, text: str, _deadline_s: float) -> str:
         if file == "firmware":
             return "OK"
         if text == "stop":
-            self.running = self.address = False
+            assert self.loader.stop(core).accepted
+            self.running = False
             return "OK"
-        return self._start()
+        return self._start(core)
 
-    def _start(self) -> str:
-        if self.loaded:
-            return self._refuse(Tee.BAD_STATE)
-        if self.firmware != PLAIN:
-            if self.address:
-                self.secure.data += KEPT
-                return self._refuse(Tee.GENERIC)
-            self.address = True
-        if self.firmware == TAMPERED:
-            self.secure.data += b"E/TA:  load:1 Fails to load segment, res = 0x0xffff000f\r\n"
-            self.address, self.loaded = self.keeps == "address", self.keeps == "loaded"
-            return self._refuse(Tee.SECURITY)
+    def _start(self, core: str) -> str:
+        for answer in (self.loader.load(core, self.firmware), self.loader.start(core)):
+            if answer.code:
+                for line in answer.console:
+                    self.secure.data += b"E/TA:  load:1 %s\r\n" % line.encode()
+                self.kmsg.data += b"3,9,9,-;rproc m33: invoke failed TEE err: %x, ret:0\n" % answer.code
+                return "EIO"
         self.running = True
         self.kmsg.data += UP
         return "OK"
-
-    def _refuse(self, code: int) -> str:
-        self.kmsg.data += b"3,9,9,-;rproc m33: LOAD_FW invoke failed TEE err: 0x%08x, ret: 0\n" % code
-        return "EIO"
 
 
 @define
@@ -143,26 +146,31 @@ class Record(StandIn):
 def bench_of(there: StBoard) -> tuple[DeployBench, Record]:
     board, record = Board(there, there, there.kmsg, there.secure, there.kmsg), Record()
     item: Any = None
-    bench = DeployBench(board, image_rig.board("virtual-mp25"), record, item, there, "boot")
+    bench = DeployBench(board, there.profile, record, item, there, "boot")
     bench.plain = lambda _core: PLAIN
     return bench, record
 
 
+ADDRESS = ["refused, because the TEE keeps the boot address of an earlier one", "start without"]
+
+
 @pytest.mark.parametrize(
-    ("keeps", "cure"),
+    ("release", "refused", "cure"),
     [
-        ("address", ["refused, because the TEE keeps the boot address of an earlier one", "start without"]),
-        ("loaded", ["refused, because the TEE keeps the image of an earlier one"]),
+        ("4.0-r2", EARLY, ADDRESS),
+        ("4.0-r1", TAMPERED, ADDRESS),
+        ("3.19", TAMPERED, ADDRESS),
+        ("4.0-r2", PLAIN, ["refused, because the TEE keeps the image of an earlier one"]),
     ],
 )
-def test_a_good_image_after_a_refused_one_runs(keeps: str, cure: list[str]):
+def test_a_good_image_after_a_refused_one_runs(release: str, refused: bytes, cure: list[str]):
     """The refusal is predicted; what it leaves is undone before the next image, and reported as such."""
-    there = StBoard(keeps)
+    there = StBoard(image_rig.board(f"st-{release}-mp257f-dk"))
     bench, record = bench_of(there)
-    bench.deploy("m33", TAMPERED, "alive m33").check("errno", "state", "tee_code")
-    bench.deploy("m33", GOOD, "alive m33").check("errno", "state", "tee_code")
+    bench.deploy("m33", refused).check("errno", "state", "tee_code")
+    bench.deploy("m33", GOOD).check("errno", "state", "tee_code")
     assert there.running
-    assert there.powered == ([] if keeps == "address" else ["off", "shell"])
+    assert there.powered == (["off", "shell"] if refused is PLAIN else [])
     names = [step.name for step in record.steps]
     assert (names[0], names[-1]) == ("deploy", "deploy")
     assert len(names) == 2 + len(cure)
@@ -170,26 +178,47 @@ def test_a_good_image_after_a_refused_one_runs(keeps: str, cure: list[str]):
     assert not any(step.comparison.differing for step in record.steps)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("release", ["4.0-r2", "4.0-r1", "3.19"])
+def test_no_fault_is_charged_to_the_next_image(release: str):
+    """After every named fault, as each release answers it, a good image is deployed as predicted."""
+    there = StBoard(image_rig.board(f"st-{release}-mp257f-dk"))
+    bench, record = bench_of(there)
+    for name in FAULTS:
+        faulty = apply(name, GOOD, image_rig.key())
+        if load(faulty, there.profile, "m33").code is None:
+            continue  # undefined: never sent to a board
+        bench.deploy("m33", faulty)
+        if there.running:
+            bench.stop("m33")
+        bench.deploy("m33", GOOD).check("errno", "state", "tee_code")
+        bench.stop("m33")
+    assert not [step.name for step in record.steps if step.comparison.differs("tee_code")]
+
+
 def test_a_refusal_that_was_predicted_leaves_nothing_to_cure():
     """It is that of the image itself, and repeated as it is."""
-    bench, record = bench_of(StBoard("nothing"))
+    bench, record = bench_of(StBoard(image_rig.board(DK)))
     for _ in range(2):
-        bench.deploy("m33", TAMPERED, "alive m33").check("errno", "state", "tee_code")
+        bench.deploy("m33", TAMPERED).check("errno", "state", "tee_code")
     assert [step.name for step in record.steps] == ["deploy", "deploy"]
 
 
 def test_an_address_that_no_image_resets_needs_a_power_cycle():
     """Without firmware that has no boot address the board is switched off and on."""
-    there = StBoard("address", address=True)
+    there = StBoard(image_rig.board(DK))
     bench, _ = bench_of(there)
     bench.plain = None
-    bench.deploy("m33", GOOD, "alive m33").check("errno", "state")
+    bench.deploy("m33", EARLY)
+    bench.deploy("m33", GOOD).check("errno", "state")
     assert there.powered == ["off", "shell"]
 
 
 def test_a_board_that_stays_as_it_is_is_a_fail():
     """What the cure does not cure is the board's answer."""
-    bench, record = bench_of(StBoard("loaded", loaded=True, remains=True))
-    step = bench.deploy("m33", GOOD, "alive m33")
+    there = StBoard(image_rig.board(DK), remains=True)
+    bench, record = bench_of(there)
+    bench.deploy("m33", PLAIN)
+    step = bench.deploy("m33", GOOD)
     assert step.comparison.differs("tee_code")
-    assert len(record.steps) == 3
+    assert len(record.steps) == 4

@@ -2,9 +2,10 @@
 """What ST's OP-TEE keeps of an earlier image, so that it refuses the next one whatever it is; and the cure.
 
 Ref: ST optee_os 4.0.0-stm32mp core/drivers/remoteproc/stm32_remoteproc.c, stm32_rproc_set_boot_address
-     (a boot address that is set already is refused, and only a stop resets it; an image without BOOTADDR
-     starts with it); ta/remoteproc/src/remoteproc_core.c (no RELEASE_FW: an image that was loaded and never
-     started stays loaded); Linux v6.6-stm32mp drivers/remoteproc/stm32_rproc.c (loads in sanity_check)
+     (a boot address that is set already is refused, and only a stop resets it; an image
+     without BOOTADDR starts with it); ta/remoteproc/src/remoteproc_core.c (no RELEASE_FW: an image that was
+     loaded and never started stays loaded); Linux v6.6-stm32mp drivers/remoteproc/stm32_rproc.c (loads in
+     sanity_check)
 """
 
 import enum
@@ -14,7 +15,8 @@ from mpbench.core.step import Step
 from mpbench.deployment.facts import DeployFacts
 from mpbench.layout import Tee
 
-BOOT_ADDRESS_SET = b"boot address already set"
+REFUSED_TLVS = b"Can't Authenticate the firmware (res = 0xffff0000)"
+"""What the TA prints when a platform record is refused; r2's driver names the boot address before it."""
 
 
 class Leftover(enum.Enum):
@@ -35,6 +37,6 @@ def leftover(step: Step) -> Leftover | None:
     if observed.tee_code == predicted.tee_code or observed.state != "offline":
         return None
     printed = step.evidence.get(SECURE_CONSOLE) or b""
-    if observed.tee_code == Tee.GENERIC and BOOT_ADDRESS_SET in printed:
+    if observed.tee_code == Tee.GENERIC and REFUSED_TLVS in printed:
         return Leftover.BOOT_ADDRESS
     return Leftover.IMAGE if observed.tee_code == Tee.BAD_STATE else None
