@@ -10,6 +10,7 @@ from attrs import evolve
 from labgrid import Environment
 
 from mpbench.board.identification import boot_id
+from mpbench.board.trace.tracefs import TRACING
 from mpbench.core.errors import BoardFailure, InfrastructureError
 from mpbench.core.shared_files import CHECKOUT
 from mpbench.deployment.fixture import DeployBench
@@ -17,10 +18,13 @@ from mpbench.harness.configuration import configured
 from mpbench.harness.firmware import make
 from mpbench.harness.run_state import RunState
 from mpbench.harness.signer import Signer
+from mpbench.image.faults import apply
 from mpbench.image.keys import load_private_key
+from mpbench.recovery import collect_trace
+from mpbench.recovery.fixture import Crashes
 from mpbench.twin.profile import load_profile
 from mpbench_virtual.keys import signing_key
-from testcases.crash_rig import opened
+from testcases.crash_rig import opened, recorder
 
 pytestmark = pytest.mark.slow
 
@@ -60,6 +64,33 @@ def test_firmware_as_built_runs(bench: DeployBench, alive: bytes) -> None:
     bench.stop("m33")
     assert bench.memory("m33") == "zeros"
     bench.settle()
+
+
+def test_calls_of_the_ta_are_traced_without_arguments_of_return_probes(
+    bench: DeployBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on ST's kernels 6.1 and 6.6.48, which refuse them: OP-TEE's answers show a recovery's calls."""
+    monkeypatch.setattr(collect_trace, "TA_PROBES", collect_trace.TA_PROBES[1:])
+    key: Any = load_private_key(signing_key())
+    built = make()
+
+    def firmware(name: str, core: str) -> bytes:
+        return (built / core / f"{name}.elf").read_bytes()
+
+    with recorder(bench.board) as trace:
+        events = bench.board.session.read(f"{TRACING}/kprobe_events")
+        assert isinstance(events, bytes)
+        assert b"/ta optee_from_msg_param " in events
+        assert b"tee_client_invoke_func" not in events
+        crashes = Crashes(bench, firmware, Signer(key), trace, {"m33": ""})
+        try:
+            image = crashes.start("m33").image
+            crashes.failure("m33").check("commands", "ta_states", "sequence", "state", "boots", "beating")
+            bad = apply("payload-first", image)
+            crashes.replace("m33", bad)
+            crashes.failure("m33", reload=bad).check("commands", "ta_states", "tee_code", "sequence", "state")
+        finally:
+            bench.power_cycle()  # after a refused recovery Linux can neither start nor stop the core
 
 
 def test_firmware_that_starts_the_secure_watchdog_is_named(bench: DeployBench, alive: bytes) -> None:

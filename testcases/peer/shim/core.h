@@ -172,10 +172,13 @@ paddr_t fdt_read_paddr(const uint32_t *cells, int count);
 #define _fdt_reg_size fdt_reg_size
 #define _fdt_read_uint32_index(fdt, node, name, index, value) (*(value) = 0, TEE_SUCCESS)
 
-/* Registers of the Cortex-A35's subsystem: nothing reads them back. */
+/* Registers of the Cortex-A35's subsystem, by their names up to r2 and since r3: nothing reads them back. */
 enum {
 	A35SSC_M33_INITSVTOR_CR, A35SSC_M33_INITNSVTOR_CR, A35SSC_M33_TZEN_CR, A35SSC_M33_TZEN_CR_CFG_SECEXT,
 	A35SSC_M33_TZEN_CR_M33CFG_SEC, A35SSC_M33_TZEN_CR_M33CFG_PRIV, A35SSC_M33CFG_ACCESS_CR,
+	CA35SS_SYSCFG_M33_INITSVTOR_CR, CA35SS_SYSCFG_M33_INITNSVTOR_CR, CA35SS_SYSCFG_M33_TZEN_CR,
+	CA35SS_SYSCFG_M33_TZEN_CR_CFG_SECEXT, CA35SS_SYSCFG_M33_ACCESS_CR, CA35SS_SYSCFG_M33_ACCESS_CR_SEC,
+	CA35SS_SYSCFG_M33_ACCESS_CR_PRIV,
 };
 
 #endif
