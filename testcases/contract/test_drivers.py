@@ -152,18 +152,19 @@ def test_a_read_only_firmware_directory_is_replaced(remoteproc: RemoteprocDriver
 
 
 @pytest.mark.parametrize(
-    ("fw_format", "compatible", "ta", "manager"),
+    ("fw_format", "compatible", "phandle", "ta", "manager"),
     [
-        ("TEE", [], False, Manager.TEE),
-        ("ELF", ["st,stm32mp1-m4-tee"], True, Manager.LINUX),
-        ("[ENOENT]", ["st,stm32mp2-m33-tee"], True, Manager.TEE),
-        ("[ENOENT]", ["st,stm32mp2-m33-tee"], False, Manager.LINUX),
-        ("[ENOENT]", ["st,stm32mp1-m4"], True, Manager.LINUX),
+        ("TEE", "", "[ENOENT]", False, Manager.TEE),
+        ("ELF", "st,stm32mp1-m4-tee", "[ENOENT]", True, Manager.LINUX),
+        ("[ENOENT]", "st,stm32mp2-m33-tee", "[ENOENT]", True, Manager.TEE),
+        ("[ENOENT]", "st,stm32mp2-m33-tee", "[ENOENT]", False, Manager.LINUX),
+        ("[ENOENT]", "st,stm32mp1-m4", "[ENOENT]", True, Manager.LINUX),
+        ("[ENOENT]", "st,stm32mp1-m4", "0005", True, Manager.TEE),
     ],
 )
-def test_who_manages_a_core(fw_format: str, compatible: list[str], ta: bool, manager: Manager):
-    """fw_format decides if the kernel has it, else compatible and TA together."""
-    assert manager_of(fw_format, compatible, ta) is manager
+def test_who_manages_a_core(fw_format: str, compatible: str, phandle: str, ta: bool, manager: Manager):
+    """fw_format decides if the kernel has it, else the core's node and the TA together."""
+    assert manager_of(fw_format, compatible, phandle, ta) is manager
 
 
 def test_the_tee_is_seen_by_its_files():

@@ -200,10 +200,10 @@ class RemoteprocDriver(Driver):
 
     @active
     def manager(self, core: str) -> Manager:
-        """Who manages the core: fw_format where the kernel has it, else compatible and TA."""
-        found = self.attributes(core, "fw_format", "device/of_node/compatible")
-        compatible = found["device/of_node/compatible"].split("\0")
-        return manager_of(found["fw_format"], compatible, tee.tee(self.session).has(TA_UUID))
+        """Who manages the core: fw_format where the kernel has it, else the core's node and the TA."""
+        found = self.attributes(core, *MANAGER_FILES)
+        fw_format, compatible, phandle = (found[name] for name in MANAGER_FILES)
+        return manager_of(fw_format, compatible, phandle, tee.tee(self.session).has(TA_UUID))
 
     def firmware_path(self, name: str) -> str:
         """Path at which the kernel finds the firmware file `name`."""
@@ -231,15 +231,20 @@ class RemoteprocDriver(Driver):
         return directory
 
 
-def manager_of(fw_format: str, compatible: list[str], ta_present: bool) -> Manager:
-    """Who manages a core. Pure.
+MANAGER_FILES = ("fw_format", "device/of_node/compatible", "device/of_node/st,rproc-tee")
+"""Files of a core that say who manages it: of ST's Linux 6.6, of others, of the patches for mainline, v22."""
 
-    ST's kernels have fw_format; elsewhere a compatible ending in -tee means the TEE, and the driver of such a
-    node binds only when the TA is present.
+
+def manager_of(fw_format: str, compatible: str, phandle: str, ta_present: bool) -> Manager:
+    """Who manages a core, by the contents of MANAGER_FILES. Pure.
+
+    ST's 6.6 has fw_format; elsewhere a compatible ending in -tee, or the phandle of the TEE's service, means
+    the TEE, and the driver of such a node binds only when the TA is present.
     """
     if fw_format in ("TEE", "ELF"):
         return Manager.TEE if fw_format == "TEE" else Manager.LINUX
-    return Manager.TEE if ta_present and any(c.endswith("-tee") for c in compatible) else Manager.LINUX
+    by_tee = any(word.endswith("-tee") for word in compatible.split("\0")) or phandle != "[ENOENT]"
+    return Manager.TEE if ta_present and by_tee else Manager.LINUX
 
 
 def _text(found: bytes | str) -> str:
