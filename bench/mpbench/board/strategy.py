@@ -215,8 +215,8 @@ class STM32MPStrategy(Strategy):
             for c in self._consoles()
         }
         parts = [f"; {name} ends with {text!r}" for name, text in printed.items() if text]
-        if printed and not parts:
-            parts = [", and all consoles were silent"]
-        if self._on_since is not None:
-            parts.append(f"; does {power.name_of(self.power)} switch the board on?")
-        return "".join(parts)
+        if parts:  # it has power: no question about the switch
+            return "".join(parts)
+        silent = ", and all consoles were silent" if printed else ""
+        switched = self._on_since is not None
+        return silent + (f"; does {power.name_of(self.power)} switch the board on?" if switched else "")
