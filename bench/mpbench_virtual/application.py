@@ -15,7 +15,7 @@ from mpbench.core.shared_files import FIRMWARE
 from mpbench_virtual.fetch import source_tree
 from mpbench_virtual.models import BoardKind
 from mpbench_virtual.recipes import JOBS, platform_settings, steps_of, version_of
-from mpbench_virtual.steps import Place, Step, build, hash_files
+from mpbench_virtual.steps import Place, Step, build, hash_files, quiet
 from mpbench_virtual.tools import run_logged
 
 SOURCE = FIRMWARE / "ta"
@@ -25,7 +25,7 @@ def application(kind: BoardKind) -> Path:
     """UUID.ta, to be put where the board's tee-supplicant looks; made once."""
     work = f"application-{kind.soc.name}"
     own = Step("application", lambda: _inputs(kind), lambda place: _make(kind, place), ("optee",), work)
-    return next(build([optee_of(kind), own], lambda *_: None)["application"].glob("*.ta"))
+    return next(build([optee_of(kind), own], quiet)["application"].glob("*.ta"))
 
 
 def optee_of(kind: BoardKind) -> Step:

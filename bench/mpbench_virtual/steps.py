@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from attrs import frozen
 
@@ -32,11 +33,18 @@ clock_s = time.monotonic
 OBJECT = re.compile(rb"^  (?:CC|AS) ", re.MULTILINE)
 """What the Makefiles of Linux, U-Boot, TF-A and OP-TEE print for every object."""
 
-Report = Callable[..., None]
-"""Called with a step's name and its state: `cached`, `building`, `built in 12 s`, `failed`.
 
-Every second with what is being done, which a third argument, True, marks. Several threads call it.
-"""
+class Report(Protocol):
+    """Called by several threads with a step's name and state: `cached`, `building`, `built in 12 s`.
+
+    passing: what is being done, every second; replaced by what comes next.
+    """
+
+    def __call__(self, step: str, what: str, passing: bool = False, /) -> None: ...
+
+
+def quiet(*_: object) -> None:
+    """A Report that is discarded."""
 
 
 @frozen

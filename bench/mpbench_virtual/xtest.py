@@ -19,7 +19,7 @@ from mpbench.core.errors import InfrastructureError
 from mpbench_virtual.application import kit_of, optee_of
 from mpbench_virtual.fetch import fetch, source_tree, unpack_deb
 from mpbench_virtual.models import KINDS
-from mpbench_virtual.steps import Place, Step, build
+from mpbench_virtual.steps import Place, Step, build, quiet
 from mpbench_virtual.tools import run_logged
 
 PACKAGES = {
@@ -47,7 +47,7 @@ BOOTSTRAP_HEADER = struct.Struct("<16sI")
 def archive() -> Path:
     """tar.gz to be unpacked in the board's root; made once."""
     steps = [optee_of(KIND), Step("xtest", _inputs, _make, ("optee",))]
-    return build(steps, lambda *_: None)["xtest"] / "xtest.tar.gz"
+    return build(steps, quiet)["xtest"] / "xtest.tar.gz"
 
 
 def _inputs() -> Iterable[str]:

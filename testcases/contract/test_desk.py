@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from mpbench_virtual import boards, keys
+from mpbench_virtual.steps import quiet
 from testcases.contract import labs
 
 pytestmark = pytest.mark.slow
@@ -68,7 +69,7 @@ def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[boards.St
     if os.geteuid() != 0 and int(FIRST_PORT.read_text()) > 1:
         pytest.skip("port 22 of a loopback address needs root")
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    up = boards.start(labs.KIND.name, "desk", lambda *_: None, lifeline=True, base_port=0)
+    up = boards.start(labs.KIND.name, "desk", quiet, lifeline=True, base_port=0)
     yield up
     boards.stop(up)
 

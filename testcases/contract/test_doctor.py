@@ -12,6 +12,7 @@ from mpbench.commands import doctor, doctor_board, doctor_linux
 from mpbench.harness.environment import check_environment
 from mpbench.twin.profile import load_profile
 from mpbench_virtual import boards, keys
+from mpbench_virtual.steps import quiet
 from testcases.contract import labs
 
 pytestmark = pytest.mark.slow
@@ -54,7 +55,7 @@ imports: [mpbench.board]
 def test_a_dead_switch_hides_nothing_else(tmp_path, monkeypatch):
     """Consoles, SSH and Linux of a board that is up are checked; what needs power is skipped. Exit code 3."""
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    board = boards.start(labs.KIND.name, "up", lambda *_: None, lifeline=True)
+    board = boards.start(labs.KIND.name, "up", quiet, lifeline=True)
     try:
         labs.boot(board)
         files = {

@@ -13,9 +13,8 @@ from mpbench_virtual.cli import power
 from mpbench_virtual.models import MACHINE_KINDS
 from mpbench_virtual.recipes_ev1 import steps_of
 from mpbench_virtual.recipes_machine import program_of
-from mpbench_virtual.steps import build, built, keys_of
+from mpbench_virtual.steps import build, built, keys_of, quiet
 from testcases.contract.over_ssh import over_ssh
-from testcases.contract.test_machine_board import quiet
 from testcases.contract.test_virtual_board import read_until
 
 pytestmark = pytest.mark.slow

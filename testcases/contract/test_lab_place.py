@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from mpbench_virtual import boards, keys
+from mpbench_virtual.steps import quiet
 from testcases.contract import labs
 
 pytestmark = pytest.mark.slow
@@ -100,7 +101,7 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[boards.StartedBo
     """A virtual board, off."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("boards")))
-        up = boards.start(labs.KIND.name, PLACE, lambda *_: None, lifeline=True)
+        up = boards.start(labs.KIND.name, PLACE, quiet, lifeline=True)
         yield up
         boards.stop(up)
 

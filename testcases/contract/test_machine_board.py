@@ -14,7 +14,7 @@ from mpbench_virtual import boards
 from mpbench_virtual.cli import power
 from mpbench_virtual.models import MACHINE_KINDS
 from mpbench_virtual.recipes_machine import program_of, steps_of
-from mpbench_virtual.steps import build, built, keys_of
+from mpbench_virtual.steps import build, built, keys_of, quiet
 from testcases.contract.over_ssh import over_ssh
 from testcases.contract.test_virtual_board import read_until
 
@@ -23,10 +23,6 @@ pytestmark = pytest.mark.slow
 DEBIAN = MACHINE_KINDS["mp15-debian"]
 M4 = "/sys/class/remoteproc/remoteproc0"
 TRACE = "/sys/kernel/debug/remoteproc/remoteproc0/trace0"
-
-
-def quiet(*_):
-    """A build report that is discarded."""
 
 
 @pytest.fixture(scope="module")

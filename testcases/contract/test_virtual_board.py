@@ -23,14 +23,11 @@ from mpbench_virtual import boards
 from mpbench_virtual.cli import is_on, power
 from mpbench_virtual.memory import RAM_PA
 from mpbench_virtual.paths import run_dir
+from mpbench_virtual.steps import quiet
 
 pytestmark = pytest.mark.slow
 
 BOOT_S = 120.0
-
-
-def quiet(_step, _what):
-    """A build report that is discarded."""
 
 
 @pytest.fixture

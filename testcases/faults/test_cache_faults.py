@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mpbench_virtual.steps import BuildStep, Place, build, is_whole
+from mpbench_virtual.steps import BuildStep, Place, build, is_whole, quiet
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +60,7 @@ def test_64_a_damaged_part_is_built_again(chance: random.Random):
     made: list[str] = []
     content = {"vmlinux": chance.randbytes(5000), "dtb/board.dtb": chance.randbytes(100)}
     steps = parts(made, content)
-    results = build(steps, lambda *_: None)
+    results = build(steps, quiet)
     assert made == ["kernel", "rootfs"]
     damaged = chance.choice(["kernel", "rootfs"])
     spoil(results[damaged], chance)
@@ -70,7 +70,7 @@ def test_64_a_damaged_part_is_built_again(chance: random.Random):
     assert (damaged, "damaged in the cache: built again") in lines
     assert (results["kernel"] / "vmlinux").read_bytes() == content["vmlinux"]
     assert (results["rootfs"] / "copy").read_bytes() == content["vmlinux"]
-    assert build(steps, lambda *_: None) == results
+    assert build(steps, quiet) == results
     assert len(made) == 3
 
 
@@ -78,7 +78,7 @@ def test_64_a_hash_that_is_damaged_itself(chance: random.Random):
     """A part whose hash cannot be read is built again; one of an earlier version, without, is taken."""
     made: list[str] = []
     steps = parts(made, {"vmlinux": b"x"})
-    out = build(steps, lambda *_: None)["kernel"]
+    out = build(steps, quiet)["kernel"]
     mark = out.with_name(f"{out.name}.hash")
     mark.unlink()
     assert is_whole(out)

@@ -14,6 +14,7 @@ import pytest
 from mpbench.core.shared_files import CHECKOUT
 from mpbench_virtual import boards
 from mpbench_virtual.cli import power
+from mpbench_virtual.steps import quiet
 
 pytestmark = pytest.mark.slow
 
@@ -21,16 +22,12 @@ DEADLINE_S = 300.0
 
 OWNER = """
 import sys, time
-from mpbench_virtual import boards, cli
-board = boards.start("mp25", "owned", lambda step, what: None, lifeline=True)
+from mpbench_virtual import boards, cli, steps
+board = boards.start("mp25", "owned", steps.quiet, lifeline=True)
 cli.power(board, True)
 print(board.pid, flush=True)
 time.sleep(600)
 """
-
-
-def quiet(_step, _what):
-    """A build report that is discarded."""
 
 
 @pytest.fixture(autouse=True)

@@ -19,6 +19,7 @@ import pytest
 
 from mpbench_virtual import boards, keys
 from mpbench_virtual.cli import is_on
+from mpbench_virtual.steps import quiet
 from testcases.contract import labs
 from testcases.contract.nightlab import NightLab, finished
 from testcases.faults.conftest import SEEDS
@@ -146,7 +147,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, boards.St
         found: dict[str, boards.StartedBoard] = {}
         try:
             for place, kind in KINDS.items():
-                found[place] = boards.start(kind, place, lambda *_: None, lifeline=True)
+                found[place] = boards.start(kind, place, quiet, lifeline=True)
             yield found
         finally:
             for board in found.values():

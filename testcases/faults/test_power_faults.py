@@ -31,6 +31,7 @@ from mpbench.core.errors import InfrastructureError
 from mpbench.core.shared_files import CHECKOUT
 from mpbench_virtual import boards
 from mpbench_virtual.cli import power
+from mpbench_virtual.steps import quiet
 from testcases.contract.servers import children
 
 pytestmark = pytest.mark.slow
@@ -180,7 +181,7 @@ def in_spite_of(failure: Answer, chance: random.Random) -> Answer:
 @pytest.fixture(scope="module")
 def board() -> Iterator[boards.StartedBoard]:
     """A virtual board for all tests here, powered through each test's own switch."""
-    found = boards.start("mp25", "switched", lambda _step, _what: None, lifeline=True)
+    found = boards.start("mp25", "switched", quiet, lifeline=True)
     power(found, True)
     yield found
     boards.stop(found)

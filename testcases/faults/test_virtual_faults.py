@@ -16,6 +16,7 @@ from mpbench.commands.main import main
 from mpbench.core.errors import InfrastructureError
 from mpbench_virtual import boards, cli
 from mpbench_virtual.paths import run_dir
+from mpbench_virtual.steps import quiet
 
 pytestmark = pytest.mark.slow
 FEW_SEEDS = 1
@@ -25,7 +26,7 @@ WAIT_S = 60.0
 @pytest.fixture
 def board(monkeypatch: pytest.MonkeyPatch) -> Iterator[boards.StartedBoard]:
     """A board that is up, and off, found by its name as another process finds it."""
-    started = boards.start("mp25", "hangs", lambda *_: None, lifeline=False)
+    started = boards.start("mp25", "hangs", quiet, lifeline=False)
     monkeypatch.setattr(boards, "STOP_S", 0.5)
     monkeypatch.setattr(cli, "STATE_S", 0.5)
     yield boards.find("hangs")

@@ -12,7 +12,7 @@ from mpbench_virtual import fetch, steps, tools
 from mpbench_virtual.fetch import GUEST_ARCHITECTURES, Apt, Package, packages
 from mpbench_virtual.models import KINDS
 from mpbench_virtual.recipes import GUEST_FILES, steps_of
-from mpbench_virtual.steps import BuildStep, build, hash_files, keys_of
+from mpbench_virtual.steps import BuildStep, build, hash_files, keys_of, quiet
 from testcases.stand_in import StandIn
 
 
@@ -49,7 +49,7 @@ def test_what_was_built_is_not_built_again():
     """The second build finds everything by content and makes nothing."""
     made: list[str] = []
     parts = [BuildStep("part", lambda: ["input"], writer("hello", made))]
-    first = build(parts, lambda *_: None)
+    first = build(parts, quiet)
     lines, report = recorder()
     assert build(parts, report) == first
     assert (first["part"] / "file").read_text() == "hello"
@@ -85,7 +85,7 @@ def test_a_step_sees_what_it_needs_when_it_is_complete():
         BuildStep("base", lambda: [], writer("from base", [])),
         BuildStep("user", lambda: [], copy, needs=("base",)),
     ]
-    assert (build(parts, lambda *_: None)["user"] / "copy").read_text() == "from base"
+    assert (build(parts, quiet)["user"] / "copy").read_text() == "from base"
 
 
 def test_a_failed_step_leaves_no_result_and_is_made_again():
@@ -120,7 +120,7 @@ def test_two_builds_at_once_make_it_once():
 
     parts = [BuildStep("part", lambda: [], make)]
     lines, report = recorder()
-    first = threading.Thread(target=build, args=(parts, lambda *_: None))
+    first = threading.Thread(target=build, args=(parts, quiet))
     second = threading.Thread(target=build, args=(parts, report))
     first.start()
     running.wait()
@@ -166,12 +166,12 @@ def test_a_build_without_space_does_not_start(monkeypatch):
     parts = [BuildStep("part", lambda: [], writer("", made))]
     monkeypatch.setattr(steps, "BUILD_BYTES", 1 << 60)
     with pytest.raises(UsageError, match="GiB free"):
-        build(parts, lambda *_: None)
+        build(parts, quiet)
     assert made == []
     monkeypatch.setattr(steps, "BUILD_BYTES", 0)
-    build(parts, lambda *_: None)
+    build(parts, quiet)
     monkeypatch.setattr(steps, "BUILD_BYTES", 1 << 60)
-    build(parts, lambda *_: None)
+    build(parts, quiet)
 
 
 def test_a_failing_command_shows_its_last_lines(tmp_path):
