@@ -5,6 +5,7 @@ import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import attr
@@ -354,6 +355,27 @@ def test_a_board_that_never_answers_is_given_up(stm32mp: STM32MPStrategy, monkey
         stm32mp.transition("shell")
     assert isinstance(raised.value.__cause__, InfrastructureError)
     assert "no SSH server answers 2 s after power on" in str(raised.value.__cause__)
+
+
+def test_a_server_that_is_slow_to_greet_is_met(stm32mp: STM32MPStrategy, monkeypatch: pytest.MonkeyPatch):
+    """Each try has a tenth of the wait so far, to the deadline: greetings take seconds on a busy host."""
+    now_s, greets_after_s = 0.0, 4.0
+
+    def answers(_session: SessionDriver, timeout_s: float) -> bool:
+        nonlocal now_s
+        now_s += min(timeout_s, greets_after_s)
+        return timeout_s >= greets_after_s
+
+    monkeypatch.setattr(strategy, "time", SimpleNamespace(monotonic=lambda: now_s))
+    monkeypatch.setattr(SessionDriver, "answers", answers)
+    stm32mp.boot_timeout_s = 120.0
+    stm32mp.transition("shell")
+    assert 40.0 < now_s < 60.0
+    stm32mp.transition("off")
+    now_s, greets_after_s = 0.0, 1000.0
+    with pytest.raises(StrategyError):
+        stm32mp.transition("shell")
+    assert 120.0 < now_s < 120.5
 
 
 @pytest.mark.parametrize("fault", [Unanswered, CommandHangs])

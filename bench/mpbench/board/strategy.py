@@ -21,8 +21,11 @@ from mpbench.core.errors import InfrastructureError
 
 ANSWER_TRY_S = 1.0
 BETWEEN_TRIES_S = 0.02
-FIRST_TRY_S, TRY_GROWTH, LONGEST_TRY_S = 0.2, 1.1, 2.0
-"""A connection to a board that does not listen yet may wait for a lost SYN: short tries, growing."""
+SHORTEST_TRY_S, TRY_SHARE = 0.2, 0.1
+"""A connection to a board that does not listen yet may wait for a lost SYN: its tries are short.
+
+Each has a tenth of the time waited so far: a server that is slow to greet, on a busy host, is met in the end.
+"""
 KEY_EVERY_S = 0.02
 _pause = threading.Event().wait
 UPTIME = "/proc/uptime"
@@ -167,15 +170,15 @@ class STM32MPStrategy(Strategy):
 
     def _connect(self) -> None:
         """Wait for the SSH server, which sends no event when it is up, then activate the session."""
-        deadline = time.monotonic() + self.boot_timeout_s
-        try_s = FIRST_TRY_S
+        since = time.monotonic()
+        deadline, try_s = since + self.boot_timeout_s, SHORTEST_TRY_S
         while not self.session.answers(try_s):
             ownership.check(self.target)
-            try_s = min(try_s * TRY_GROWTH, LONGEST_TRY_S)
-            if time.monotonic() > deadline:
+            if (now := time.monotonic()) > deadline:
                 raise InfrastructureError(
                     f"no SSH server answers {self.boot_timeout_s:g} s after power on{self._console_ends()}"
                 )
+            try_s = max(SHORTEST_TRY_S, min(TRY_SHARE * (now - since), deadline - now))
             _pause(BETWEEN_TRIES_S)
         while True:
             try:
