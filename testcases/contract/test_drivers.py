@@ -235,7 +235,7 @@ def stm32mp(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     servers.stop(server.process)
     target: Target = session_on(server).target
     power = ServerPower(target, "power", root=tmp_path, port=server.port)  # type: ignore[misc, arg-type]  # labgrid's own two are not seen
-    made = STM32MPStrategy(target, "strategy", boot_timeout_s=2, off_timeout_s=0.3)  # type: ignore[misc]  # labgrid's own two are not seen
+    made = STM32MPStrategy(target, "strategy", boot_timeout_s=60, off_timeout_s=0.3)  # type: ignore[misc]  # labgrid's own two are not seen
     boots = iter(range(100))
     hello = FramedShell.hello
     monkeypatch.setattr(FramedShell, "hello", lambda shell, t: hello(shell, t) and f"boot {next(boots)}")
@@ -288,7 +288,7 @@ def test_an_uptime_longer_than_the_power_on_time_is_detected(stm32mp: STM32MPStr
     with pytest.raises(StrategyError) as raised:
         stm32mp.transition("shell")
     assert re.match(
-        r"Linux has been running for 4711\.05 s, [0-2]\.\d\d s after power on: "
+        r"Linux has been running for 4711\.05 s, \d+\.\d\d s after power on: "
         r"power switch \(ServerPower\) did not switch the board off$",
         str(raised.value.__cause__),
     )
@@ -351,6 +351,7 @@ def test_an_error_of_a_switch_shows_no_password():
 def test_a_board_that_never_answers_is_given_up(stm32mp: STM32MPStrategy, monkeypatch: pytest.MonkeyPatch):
     """Without SSH after boot_timeout_s the strategy fails with an InfrastructureError as cause."""
     monkeypatch.setattr(ServerPower, "on", lambda _power: None)
+    stm32mp.boot_timeout_s = 2.0
     with pytest.raises(StrategyError) as raised:
         stm32mp.transition("shell")
     assert isinstance(raised.value.__cause__, InfrastructureError)
@@ -394,6 +395,7 @@ def test_a_board_that_is_busy_with_booting_is_tried_again(
     stm32mp.transition("shell")
     assert stm32mp.session.boot_id == "boot 0"
     stm32mp.transition("off")
+    stm32mp.boot_timeout_s = 2.0
     with pytest.raises(StrategyError) as raised:
         stm32mp.transition("shell")
     assert "busy" in str(raised.value.__cause__)
