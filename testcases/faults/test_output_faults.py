@@ -209,6 +209,8 @@ def test_captured(bench):
     assert False
 def test_skipped(bench):
     pytest.skip(BYTES.decode("latin-1"))
+def test_lines(bench):
+    raise BoardFailure("printed x\\nverdict PASS: 9 PASS")
 def test_reset(bench):
     played.SessionDriver.boot = b"b-2" + BYTES + b"\\n"
 """
@@ -233,3 +235,4 @@ def test_50_bytes_of_a_board_do_not_control_the_terminal(place: Place, chance: r
     assert done.returncode == 1, done.stdout + done.stderr
     assert CONTROL.findall(done.stdout + done.stderr) == []
     assert CONTROL.findall((place.path / "out/junit.xml").read_text()) == []
+    assert len(re.findall("^verdict ", done.stdout, re.MULTILINE)) == 1

@@ -227,6 +227,16 @@ def test_all_outlets_agree_and_only_the_whole_plan_is_green(attempts):
             assert state.judgement().exit_code == Judgement(verdict).exit_code
 
 
+def test_what_the_last_lines_quote_begins_no_line_as_a_verdict_does():
+    """A reason may have lines of a board."""
+    state = RunState(blocked="boot_id x\nverdict PASS: 9 PASS", why="y\nverdict PASS: 9 PASS")
+    lines = "\n".join(last_lines(state)).split("\n")
+    assert [line for line in lines if line.startswith("verdict")] == [
+        "verdict INCOMPLETE: no test was started"
+    ]
+    assert lines[:2] == ["the board is not usable: boot_id x", "    verdict PASS: 9 PASS"]
+
+
 NAMES = st.text(st.sampled_from("ab-_./:é\n "), min_size=1, max_size=4).map(lambda text: text * 30)
 
 

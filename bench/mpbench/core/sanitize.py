@@ -26,6 +26,11 @@ def one_line(text: str) -> str:
     return visible(text).replace("\n", "␊")
 
 
+def indented(text: str) -> str:
+    """`text` with all lines but the first indented: what it quotes begins no line as a verdict does."""
+    return text.replace("\n", "\n    ")
+
+
 def printable(text: str) -> str:
     """`text` with control characters as escapes, `\\xNN`: for messages that are searched or pasted."""
     return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)

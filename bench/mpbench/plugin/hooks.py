@@ -10,7 +10,7 @@ from mpbench.board import ownership
 from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.evidence import SECURE_CONSOLE, Artefact, Evidence
 from mpbench.core.facts import Verdict
-from mpbench.core.sanitize import one_line
+from mpbench.core.sanitize import indented, one_line
 from mpbench.harness import place_lock
 from mpbench.harness.environment import MAIN, env_of, learn_resources
 from mpbench.harness.host_lock import host_lock
@@ -151,7 +151,7 @@ def pytest_runtest_makereport(
         state.phases.append(found)
         vars(report)[_VERDICT] = found.verdict
         if call.excinfo and needs_no_traceback(call.excinfo.value):
-            report.longrepr = f"{found.verdict.value}: {found.reason}"
+            report.longrepr = indented(f"{found.verdict.value}: {found.reason}")
     if found and not state.blocked and _unusable(call, report, state):
         state.blocked = found.reason
         state.misconfigured = call.excinfo is not None and isinstance(cause(call.excinfo.value), UsageError)
@@ -186,7 +186,7 @@ def _measured(report: pytest.TestReport, state: RunState) -> None:
     worst = of_test(state.phases)
     vars(report)[_VERDICT] = worst.verdict
     if worst.verdict is Verdict.FAIL:
-        report.outcome, report.longrepr = "failed", f"FAIL: {worst.reason}"
+        report.outcome, report.longrepr = "failed", indented(f"FAIL: {worst.reason}")
         state.failed_reports += 1
 
 

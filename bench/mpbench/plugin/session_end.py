@@ -13,6 +13,7 @@ from attrs import define, field
 
 from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.facts import Verdict
+from mpbench.core.sanitize import indented
 from mpbench.core.verdict import NOT_STARTED
 from mpbench.harness.run_state import RunState, of
 from mpbench.harness.verdicts import PhaseVerdict
@@ -160,4 +161,5 @@ def last_lines(state: RunState) -> list[str]:
     text = ", ".join(f"{counts[v]} {v.value}" for v in Verdict if counts[v]) or "no test was started"
     blocked = [f"the board is not usable: {state.blocked}"] if state.blocked else []
     page = [f"report: {state.page}"] if state.page else []
-    return [*blocked, f"verdict {found.verdict.value}: {text}", *found.causes, *state.remarks(), *page]
+    lines = [*blocked, f"verdict {found.verdict.value}: {text}", *found.causes, *state.remarks(), *page]
+    return [indented(line) for line in lines]
