@@ -133,7 +133,13 @@ def device(path):
         pytest.skip("needs root: a device file")
 
 
+def sparse(path):
+    with path.open("wb") as file:
+        file.truncate(1 << 40)
+
+
 ADDED = [
+    (sparse, "x is larger than 268435456 bytes"),
     (os.mkfifo, "x is a FIFO"),
     (unix_socket, "x is a socket"),
     (device, "x is a device"),
@@ -596,9 +602,11 @@ def test_every_field_of_a_manifest_is_needed(page, key, trusted, field):
         ("by", 1, "a name"),
         ("role", "x" * 2001, "a role"),
         ("utc", "2027", "a time such as 2026-11-18T11:06:40+00:00"),
+        ("utc", "2026-13-45T11:06:40+00:00", "a time such as 2026-11-18T11:06:40+00:00"),
         ("key", "x", "64 hex digits"),
         ("earlier", None, "64 hex digits"),
         ("signature", "AAAA", "a signature in base64"),
+        ("signature", "A" * 85 + "B==", "a signature in base64"),
     ],
 )
 def test_a_signature_has_types_too(tmp_path, key, field, value, expected):

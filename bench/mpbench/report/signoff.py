@@ -9,6 +9,7 @@ signers' public keys from somewhere else than DIR: who can change the report cou
 """
 
 import base64
+import datetime
 import hashlib
 import json
 import os
@@ -300,12 +301,21 @@ def _matches(pattern: str) -> Callable[[object], bool]:
     return lambda found: type(found) is str and re.fullmatch(pattern, found) is not None
 
 
+def _is_time(found: object) -> bool:
+    if not _matches(r"\d{4}(-\d\d){2}T\d\d(:\d\d){2}\+00:00")(found):
+        return False
+    try:
+        return bool(datetime.datetime.fromisoformat(str(found)))
+    except ValueError:
+        return False
+
+
 SIGNATURE_FIELDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "by": ("a name", is_text),
     "role": ("a role", is_text),
-    "utc": ("a time such as 2026-11-18T11:06:40+00:00", _matches(r"\d{4}(-\d\d){2}T\d\d(:\d\d){2}\+00:00")),
+    "utc": ("a time such as 2026-11-18T11:06:40+00:00", _is_time),
     "key": ("64 hex digits", _matches("[0-9a-f]{64}")),
     "earlier": ("64 hex digits", _matches("[0-9a-f]{64}")),
-    "signature": ("a signature in base64", _matches("[A-Za-z0-9+/]{86}==")),
+    "signature": ("a signature in base64", _matches("[A-Za-z0-9+/]{85}[AQgw]==")),
 }
 """Name → what is right, and whether a value is that."""
