@@ -12,6 +12,7 @@ import pytest
 from labgrid.driver import ExecutionError
 from labgrid.protocol import CommandProtocol, FileTransferProtocol
 
+from mpbench.board.session import channel
 from mpbench.board.session.driver import SessionDriver
 from mpbench.board.session.shell import CommandHangs
 from mpbench.core.errors import InfrastructureError, UsageError
@@ -168,6 +169,21 @@ def test_a_spawned_command_has_its_exit_code(session: SessionDriver):
     """finish() of a spawned command returns the rest of stdout, stderr and the exit code."""
     reply = session.spawn("printf 'a\\0b'; echo e >&2; exit 7").finish(5.0)
     assert (reply.code, reply.stdout, reply.stderr) == (7, b"a\0b", b"e\n")
+
+
+def test_a_spawned_command_has_a_bound_too(session: SessionDriver, monkeypatch: pytest.MonkeyPatch):
+    """Of what it prints."""
+    monkeypatch.setattr(channel, "LIMIT_BYTES", 1 << 20)
+    with pytest.raises(InfrastructureError, match="more than 1048576 bytes of output"):
+        session.spawn("cat /dev/zero").finish(30.0)
+    assert session.execute("echo on").stdout == b"on\n"
+
+
+def test_a_login_shell_that_prints_for_ever_has_a_bound(session: SessionDriver, monkeypatch):
+    """Before a command has started."""
+    monkeypatch.setattr(channel, "lifeline_command", lambda *_: "cat /dev/zero")
+    with pytest.raises(InfrastructureError, match="more than 1114112 bytes of output: cat /dev/zero"):
+        session.spawn("true")
 
 
 def test_boot_id_is_known(session: SessionDriver):

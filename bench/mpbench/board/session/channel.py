@@ -13,6 +13,10 @@ from mpbench.core.errors import InfrastructureError
 
 CHUNK = 65536
 STDERR_KEPT = 65536
+LIMIT_BYTES = 256 << 20
+"""Most bytes of output of a command with a channel of its own."""
+GREETING_BYTES = 1 << 20
+"""Most bytes that a login shell prints before it."""
 START_S = 10.0
 
 
@@ -91,6 +95,7 @@ class RemoteCommand:
         out = bytearray()
         while data := self.read(deadline):
             out += data
+            self.check_size(len(out), LIMIT_BYTES)
         self._channel.status_event.wait(max(0.0, deadline - time.monotonic()))
         self._take_stderr()
         code = self._channel.exit_status
@@ -100,6 +105,13 @@ class RemoteCommand:
                 f"{self._link.address}: ended without an exit code: {one_line(self._command, 120)}"
             )
         return Reply(code, bytes(out), bytes(self._stderr))
+
+    def check_size(self, size_bytes: int, limit_bytes: int) -> None:
+        """InfrastructureError if the command has printed more than that; it is ended."""
+        if size_bytes > limit_bytes:
+            self.close()
+            what = f"more than {limit_bytes} bytes of output: {one_line(self._command, 120)}"
+            raise InfrastructureError(f"{self._link.address}: {what}")
 
     def close(self) -> None:
         """Close the channel; a command under a lifeline is killed with it."""
@@ -121,6 +133,7 @@ class SshProcess:
             if not (data := self._remote.read(deadline)):
                 raise InfrastructureError(f"{link.address}: did not start: {one_line(command, 120)}")
             head += data
+            self._remote.check_size(len(head), GREETING_BYTES + CHUNK)
             after = head.partition(self._nonce + b" ")[2]
         pid, _, self._rest = after.partition(b"\n")
         self.pid = int(pid)
