@@ -25,6 +25,7 @@ MANY_CAUSES = 5
 """Above this number, advice is printed before the causes."""
 
 MANY_CONSEQUENCES = 5
+UNREAD = "{} more lines with known messages were not read: of a flood, the first and the last are"
 LOG_LIMIT_BYTES = 128 << 20
 LOGS = ("kmsg", "secure-console", "console")
 """Evidence of a run in which messages are looked for."""
@@ -141,6 +142,7 @@ def _answer_json(title: str, answer: "Answer") -> dict[str, Any]:
     return {
         "test": title or None,
         "lines": answer.lines,
+        "unread": answer.unread,
         "explained": [row(e) for e in answer.explained],
         "states": [row(e) for e in answer.states],
         "suspects": [{"number": n, "line": line} for n, line in answer.suspects],
@@ -154,6 +156,8 @@ def _printed(title: str, answer: "Answer") -> Iterator[str]:
         yield from explained(one, numbered=answer.lines > 1)
     if not answer.explained and not answer.states:
         yield "no known message in its logs"
+    if answer.unread:
+        yield UNREAD.format(answer.unread)
     for number, line in answer.suspects if not answer.explained else ():
         yield f"not known, looks wrong: line {number}: {printable(line)}"
 

@@ -2,9 +2,11 @@
 """What several lines of a log say together: which core is meant, what did not follow, who touched what."""
 
 import re
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from itertools import islice
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from mpbench.knowledge.episodes import ATTEMPT, Event, Trouble, same_core
 from mpbench.knowledge.matching import DEVICE, core_of
@@ -35,20 +37,42 @@ class Context:
     """All events of a log."""
 
     events: list[Event]
+    by_id: dict[str, list[Event]] = field(init=False)
+
+    @by_id.default
+    def _by_id(self) -> dict[str, list[Event]]:
+        found: dict[str, list[Event]] = {}
+        for event in self.events:
+            found.setdefault(event.id, []).append(event)
+        return found
 
     def before(self, one: Event, *ids: str) -> Event | None:
         """The last event with one of the ids before one, of the same core and boot, as far as is known."""
-        earlier = (e for e in reversed(self.events) if e.number <= one.number and e is not one)
-        return next((e for e in earlier if e.id in ids and self._same(e, one)), None)
+        found = (next(self._earlier(i, one), None) for i in ids)
+        return max((e for e in found if e), key=_number, default=None)
+
+    def _earlier(self, event_id: str, one: Event) -> Iterator[Event]:
+        same = self.by_id.get(event_id, [])
+        earlier = islice(reversed(same), len(same) - bisect_right(same, one.number, key=_number), None)
+        return (e for e in earlier if e is not one and self._same(e, one))
 
     def after(self, one: Event, number: int, *ids: str) -> Event | None:
         """The first event with one of the ids after a line, of the same core."""
-        later = (e for e in self.events if e.number > number)
-        return next((e for e in later if e.id in ids and same_core(e.core, one.core)), None)
+        found = (next(self._later(i, number, one.core), None) for i in ids)
+        return min((e for e in found if e), key=_number, default=None)
+
+    def _later(self, event_id: str, number: int, core: str) -> Iterator[Event]:
+        same = self.by_id.get(event_id, [])
+        later = islice(same, bisect_right(same, number, key=_number), None)
+        return (e for e in later if same_core(e.core, core))
 
     @staticmethod
     def _same(one: Event, other: Event) -> bool:
         return one.boot == other.boot and same_core(one.core, other.core)
+
+
+def _number(event: Event) -> int:
+    return event.number
 
 
 def in_context(found: list[Trouble], events: list[Event], *, about_cores: bool) -> list[Explanation]:

@@ -11,6 +11,8 @@ from mpbench.knowledge.meaning import Explanation, explanation
 ATTEMPT = {"rproc-powering-up", "rproc-attaching"}
 BOOT = "linux-boot"
 MAX_CONSEQUENCES = 100
+MAX_OF_ONE_KIND = 20
+NOT_LISTED = "{} more lines of this kind, with other values, are not listed"
 SHOWN = {"error", "warning"}
 SECURE = {"optee", "ta"}
 
@@ -76,12 +78,15 @@ def events(matches: list[Match]) -> list[Event]:
 
 @define(eq=False)
 class Trouble:
-    """An explanation while its consequences are collected; last: number of the last line of its kind."""
+    """An explanation while its consequences are collected; last: number of the last line of its kind;
+    others: lines of its kind with other numbers that are not troubles of their own.
+    """
 
     one: Explanation
     event: Event
     last: int
     times: int = 1
+    others: int = 0
     consequences: dict[tuple[str, str], tuple[int, str]] = field(factory=dict)
 
     def add(self, event: Event, one: Explanation) -> None:
@@ -92,7 +97,8 @@ class Trouble:
     def explained(self) -> Explanation:
         """With its consequences."""
         lines = tuple(self.consequences.values())
-        return evolve(self.one, times=self.times, consequences=lines)
+        one = evolve(self.one, times=self.times, consequences=lines)
+        return evolve(one, unknown=NOT_LISTED.format(self.others)) if self.others else one
 
 
 Key = tuple[str, str, str]
@@ -126,6 +132,10 @@ def _trouble_of(event: Event, known: dict[Key, Trouble], under_way: UnderWay) ->
         cause.add(event, one)
         return cause
     if own is None:
+        same = [t for t in known.values() if t.one.id == one.id] if len(known) >= MAX_OF_ONE_KIND else []
+        if len(same) >= MAX_OF_ONE_KIND:
+            same[-1].others += 1
+            return same[-1]
         own = known[key] = Trouble(one, event, one.number)
     else:
         own.times, own.last = own.times + 1, one.number

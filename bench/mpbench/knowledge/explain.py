@@ -9,10 +9,10 @@ from attrs import frozen
 
 from mpbench.knowledge.context import Context, in_context, unfinished
 from mpbench.knowledge.episodes import ATTEMPT, Event, events, troubles
-from mpbench.knowledge.log_lines import MAX_LINE, as_text, decoded, lines_at, lines_with, pieces, places_of
-from mpbench.knowledge.matching import ABOUT_CORES, TEE_PLACES, matched, plausible
+from mpbench.knowledge.log_lines import MAX_LINE, as_text, decoded, lines_at, pieces, places_of
+from mpbench.knowledge.matching import ABOUT_CORES, TEE_PLACES, Match, matched
 from mpbench.knowledge.meaning import Explanation, coded_alone, explanation
-from mpbench.knowledge.messages import index
+from mpbench.knowledge.places import known_lines, thinned
 
 ONLY_A_CODE = re.compile(r"(?:0x)?([fF]{4}[0-9a-fA-F]{4}|[fF]010000[0-9a-fA-F])")
 LOOKS_WRONG = (
@@ -27,19 +27,21 @@ WRONG = re.compile(
 """The words of LOOKS_WRONG as words of their own, not as a part or the name of a setting."""
 ABOUT_US = re.compile(ABOUT_CORES.pattern + r"|rpmsg|optee|OP-TEE|\bTEE\b|firmware|[EF]/T[AC]|ipcc")
 MAX_SUSPECTS, MAX_LOOKED_AT = 10, 100
-MAX_MATCHES, MAX_CODE = 20_000, 64
+MAX_MATCHES, MAX_CODE = 10_000, 64
 
 
 @frozen
 class Answer:
     """explained: troubles, those that still matter first; states: what else is known of it;
-    suspects: (number, line) of lines that look wrong and are not known; lines: how many were read.
+    suspects: (number, line) of lines that look wrong and are not known; lines: how many the log has;
+    unread: how many lines with known messages were not read, since the log has too many of them.
     """
 
     explained: tuple[Explanation, ...]
     states: tuple[Explanation, ...]
     suspects: tuple[tuple[int, str], ...]
     lines: int
+    unread: int = 0
 
 
 def explain(text: str) -> list[Explanation]:
@@ -51,28 +53,30 @@ def explain(text: str) -> list[Explanation]:
 def answer(log: str | bytes) -> Answer:
     """Everything that is known of a log; bytes are read in pieces, so that only their own size counts.
 
-    Of a log with more than MAX_MATCHES known lines the first of them are explained.
+    Of a log with more than MAX_MATCHES known lines the first and the last of them are explained.
     """
     if len(log) < MAX_CODE and (code := ONLY_A_CODE.fullmatch(text := as_text(log).strip())):
         return Answer((coded_alone(text, code[1]),), (), (), 1)
     log = decoded(log)
-    known = index()
-    literals = dict.fromkeys(re.escape(literal) for literal, _ in known.anywhere)
-    patterns = (*map(re.compile, literals), *TEE_PLACES)
-    lines = (
-        line
-        for piece in pieces(log)
-        for line in lines_with(piece.text, known.by_word, plausible, patterns, piece.number)
-    )
     count = (log.count("\n") if isinstance(log, str) else log.count(b"\n")) + 1
     alone = count == 1 and len(log) < MAX_LINE
-    known_lines = (m for line in lines if (m := matched(line, alone=alone)) is not None)
-    matches = list(islice(known_lines, MAX_MATCHES))
+    matches, unread = _matches(log, alone=alone)
     found = events(matches)
     about_cores = count == 1 or ("remoteproc" in log if isinstance(log, str) else b"remoteproc" in log)
     explained = tuple(in_context(troubles(found), found, about_cores=about_cores))
     suspects = () if explained else tuple(_suspects(log, {m.line.number for m in matches}))
-    return Answer(explained, tuple(_states(found)), suspects, count)
+    return Answer(explained, tuple(_states(found)), suspects, count, unread)
+
+
+def _matches(log: str | bytes, *, alone: bool) -> tuple[list[Match], int]:
+    """The known lines in the log's order, and how many were not read."""
+    matches, unread = [], 0
+    for piece in pieces(log):
+        lines, more = known_lines(piece.text, piece.number, TEE_PLACES)
+        matches += [match for line in lines if (match := matched(line, alone=alone)) is not None]
+        unread += more
+    kept = thinned(matches, MAX_MATCHES // 2)
+    return kept, unread + len(matches) - len(kept)
 
 
 def _suspects(log: str | bytes, known: set[int]) -> Iterator[tuple[int, str]]:

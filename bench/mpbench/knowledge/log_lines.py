@@ -1,13 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Lines of logs as people have them: dmesg and journals in their formats, console captures, lost line ends.
-
-Of a long log only the places are looked at where a message may begin: those with a known word after a name or
-a time stamp, or with a known text. So the time grows with the log's size, and 10 MiB take half a second.
-"""
+"""Lines of logs as people have them: formats of dmesg and journals, console captures, lost line ends."""
 
 import codecs
 import re
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from attrs import frozen
@@ -25,11 +21,7 @@ BROKEN = re.compile(rf"(?={STAMP})|(?=\b[EIDFM]/(?:TC|TA|LD)\s*:)")
 """Where a line begins whose line end before it was lost, or that another console cut into."""
 JOURNAL = re.compile(r"[^:\]]*(?:\d\d:\d\d[^\]]*)?\bkernel: $")
 """What comes before a kernel's time stamp in a journal: not a line of its own."""
-WORDS = re.compile(r"[:\]>#$][ \t]+(?=(\S+))")
-"""Words after a name, a time stamp or a prompt. A message begins with them, or with a line's first word."""
-FIRST_WORDS = re.compile(r"\n[ \t]*(?=([^\s\[<]\S*))")
 STARTS = re.compile(r"[:\]>#$][ \t]+(?=\S)")
-CONSOLE = re.compile(r"/(?:TC|TA|LD)\s*:\s*(?:[0-9?]+\s+(?:[0-9]+\s+)?)?(?:\w+:\d+\s+)?(?=(\S+))")
 MAX_STARTS = 12
 PIECE = 4 << 20
 MAX_LINE, MAX_PREFIX = 1000, 150
@@ -99,31 +91,7 @@ def as_text(log: str | bytes) -> str:
     return log if isinstance(log, str) else log.decode(errors="backslashreplace")
 
 
-Plausible = Callable[[str, str, int, str], bool]
-"""(word, text, place, what stands before it in its line): may a message begin there?"""
-
-
-def lines_with(
-    text: str,
-    words: Container[str],
-    plausible: Plausible,
-    patterns: Iterable[re.Pattern[str]],
-    first: int = 1,
-) -> Iterator[LogLine]:
-    """Lines in which a message may plausibly begin with one of the words, or that match a pattern."""
-    places = [0] if text else []
-    places += [
-        at
-        for pattern in (WORDS, FIRST_WORDS, CONSOLE)
-        for found in pattern.finditer(text)
-        if found[1] in words and plausible(found[1], text, at := found.end(), _before(text, at))
-    ]
-    for pattern in patterns:
-        places.extend(found.start() for found in pattern.finditer(text))
-    return lines_at(text, sorted(places), first)
-
-
-def _before(text: str, place: int) -> str:
+def text_before(text: str, place: int) -> str:
     """What stands in the line before a place, at most MAX_PREFIX characters."""
     earliest = max(0, place - MAX_PREFIX)
     return text[text.rfind("\n", earliest, place) + 1 or earliest : place]

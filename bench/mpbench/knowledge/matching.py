@@ -2,21 +2,19 @@
 """Which known message a line holds, and of which core it is."""
 
 import re
-from functools import cache
 
 from attrs import evolve, frozen
 
 from mpbench.knowledge.log_lines import LogLine
-from mpbench.knowledge.messages import Form, Message, index, messages
+from mpbench.knowledge.messages import Form, Message, compiled, index, messages
 from mpbench.layout import tee_name
 
 TEE_RESULT = re.compile(
     r"\b(?:TEE err|invoke (?:\w+ )?err(?:or)?|invoke failed[^:]{0,20}): *(?:0x)?([fF][0-9a-fA-F]{7})\b"
 )
-TEE_PLACES = (
-    re.compile(r"TEE err: *(?:0x)?[0fF]"),
-    re.compile(r" invoke (?:\w+ )?err(?:or)?: *(?:0x)?[fF]"),
-    re.compile(r" invoke failed[^:\n]{0,20}: *(?:0x)?[fF]"),
+TEE_PLACES = tuple(
+    re.compile(start + r": *(?:0x)?[fF][0-9a-fA-F]{7}\b")
+    for start in ("TEE err", r" invoke (?:\w+ )?err(?:or)?", r" invoke failed[^:\n]{0,20}")
 )
 """Where TEE_RESULT may match: quick, since each begins with a literal."""
 NOT_OURS = "{} went to another driver ({}): this line is not about the cores' firmware"
@@ -24,7 +22,6 @@ ABOUT_CORES = re.compile(r"rproc|remoteproc|RPROC|\b[mM](?:4|33|0)\b")
 OTHER_TA = re.compile(r"optee-ta-(?!80a4c275)[0-9a-f]{8}-")
 PRINTERS = {"linux", "optee", "ta", "boot"}
 DEVICE = re.compile(r"\bremoteproc(\d+)\b")
-compiled = cache(re.compile)
 CORE = re.compile(r"(?<![a-z0-9])(?:CM|[cC]?[mM])(4|33|0)(?![0-9])")
 
 
@@ -61,15 +58,6 @@ def matched(line: LogLine, *, alone: bool = False) -> Match | None:
                 if found := _fits(form, line, start, alone):
                     return _match(line, form.message, found, start)
     return _tee_result(line)
-
-
-def plausible(word: str, text: str, place: int, before: str) -> bool:
-    """May a message with this first word begin there? The quick part of what `matched` looks at."""
-    begun = index().beginnings[word]
-    if not text.startswith(begun.texts, place):
-        return False
-    found = (subject for beginning, subject in begun.subjects if text.startswith(beginning, place))
-    return not before or any(_says(subject, before) for subject in found)
 
 
 def _match(line: LogLine, message: Message, found: re.Match[str], at: int) -> Match:
@@ -112,17 +100,13 @@ def _of_its_origin(form: Form, line: LogLine, start: int, alone: bool) -> bool:
     if line.by in ("optee", "ta"):
         if message.function and line.function and not compiled(message.function).fullmatch(line.function):
             return False
-        return _says(message.subject, line.text[:start])
+        return message.says(line.text[:start])
     before = line.text[line.start : start].strip()
     if message.by in ("optee", "ta"):
         return (alone or not form.bare) and not before
     if not before:
         return not line.by and (alone or not form.bare) if message.subject else True
-    return _says(message.subject, before)
-
-
-def _says(subject: str, before: str) -> bool:
-    return not subject or compiled(subject).search(before) is not None
+    return message.says(before)
 
 
 def _tee_result(line: LogLine) -> Match | None:

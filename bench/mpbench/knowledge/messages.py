@@ -16,8 +16,9 @@ reasons: names of the twin's reasons, in place of a meaning.
 """
 
 import re
+import sys
 import tomllib
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,9 @@ ANY_OF: dict[str | None, str] = {
     **dict.fromkeys("xXo", r"(?:0x)*([0-9a-fA-F]+)"),
     **{"s": r"(.*?)", "c": r"(.)", None: r"([^\s,:()\[\]]+)"},
 }
+
+
+compiled = cache(re.compile)
 
 
 @cache
@@ -92,6 +96,10 @@ class Message:
     peripheral: bool = False
     reasons: tuple[str, ...] = ()
 
+    def says(self, before: str) -> bool:
+        """Does the text before the message name the device or driver that prints it?"""
+        return not self.subject or compiled(self.subject).search(before) is not None
+
     def follows(self, other: str) -> bool:
         """Is this one a consequence of a message with that id?"""
         return _any(self.after, other)
@@ -122,9 +130,14 @@ class Form:
         """May it be there? This is quick."""
         return line.startswith(self.beginning, start)
 
-    def match(self, line: str, start: int) -> re.Match[str] | None:
+    def match(self, line: str, start: int, end: int = sys.maxsize) -> re.Match[str] | None:
         """The message at that place of a line."""
-        return pattern_of(self.text).match(line, start)
+        return self.pattern.match(line, start, end)
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """What the format string prints; see pattern_of()."""
+        return pattern_of(self.text)
 
 
 def form_of(message: Message, text: str) -> Form:
@@ -159,6 +172,7 @@ def peripheral(number: int) -> str:
     return str(_table("rif")["peripherals"].get(str(number), ""))
 
 
+@cache
 def _table(name: str) -> dict[str, Any]:
     return tomllib.loads((DIRECTORY / f"{name}.toml").read_text(encoding="utf-8"))
 
@@ -176,14 +190,6 @@ def advice_by_code() -> dict[str, tuple[str, ...]]:
 
 
 @frozen
-class Beginnings:
-    """Of the forms with one first word: texts before the first directive, and (text, subject)."""
-
-    texts: tuple[str, ...]
-    subjects: tuple[tuple[str, str], ...]
-
-
-@frozen
 class Index:
     """Forms, and their beginnings, by the first word that they print.
 
@@ -191,7 +197,6 @@ class Index:
     """
 
     by_word: dict[str, list[Form]]
-    beginnings: dict[str, Beginnings]
     anywhere: tuple[tuple[str, Form], ...]
 
     def at(self, word: str) -> list[Form]:
@@ -212,10 +217,4 @@ def index() -> Index:
             anywhere.append((literal, form))
         else:
             by_word.setdefault(word, []).append(form)
-    beginnings = {word: _beginnings(same) for word, same in by_word.items()}
-    return Index(by_word, beginnings, tuple(anywhere))
-
-
-def _beginnings(forms: list[Form]) -> Beginnings:
-    subjects = dict.fromkeys((f.beginning, f.message.subject) for f in forms)
-    return Beginnings(tuple(dict.fromkeys(f.beginning for f in forms)), tuple(subjects))
+    return Index(by_word, tuple(anywhere))

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: MIT
+"""Where in a long log a known message may be: three filters, each cheaper than the next.
+
+One pattern finds every place after a separator where the literal beginning of a message stands; there the
+message's own pattern has to match, and what stands before it has to name its device or driver. A line that
+only resembles a message is given up at the first of them that it fails: time grows with the log's size only.
+"""
+
+import os.path
+import re
+from collections.abc import Iterable, Iterator
+from functools import cache
+from typing import TypeVar
+
+from attrs import frozen
+
+from mpbench.knowledge.log_lines import BROKEN, MAX_LINE, LogLine, lines_at, places_of, text_before
+from mpbench.knowledge.messages import Form, index, pattern_of
+
+T = TypeVar("T")
+LINE = re.compile(rf"[^\n]{{1,{MAX_LINE}}}")
+MAX_OF_ONE_TEXT, MAX_LINES = 200, 1000
+SHORT = 20_000
+"""Characters of a log whose lines are all read: the patterns below take longer to compile."""
+BEFORE = (
+    r"[:\]>#$][ \t]++",  # a name, a time stamp or a prompt
+    r"[;\n]\s*+",
+    # OP-TEE's part, CPU, thread and function
+    r"/(?:TC|TA|LD)\s*:\s*(?:[0-9?]+\s+(?:[0-9]+\s+)?)?(?:\w+:\d+\s+)?",
+)
+"""What stands before a message's first word."""
+
+
+@frozen
+class Beginnings:
+    """Patterns whose group 1 is the longest beginning there, and the forms that have it or a part of it."""
+
+    patterns: tuple[re.Pattern[str], ...]
+    forms: dict[str, tuple[Form, ...]]
+
+
+@frozen
+class Inner:
+    """A form whose first word varies: its longest literal, and a pattern for the form from there on."""
+
+    literal: str
+    rest: re.Pattern[str]
+
+
+def known_lines(text: str, first: int, always: Iterable[re.Pattern[str]]) -> tuple[list[LogLine], int]:
+    """Lines that may hold a known message or that match a pattern; how many more there are, not read.
+
+    first: number of the text's first line. Of a message with one text the first and last MAX_OF_ONE_TEXT
+    lines are read, of all together the first and last MAX_LINES. All lines of a SHORT text are.
+    """
+    if len(text) <= SHORT:
+        return list(every_line(text, first)), 0
+    by_text: dict[str, list[int]] = {"": [0]} if text else {}
+    for place, message in _places(text, always):
+        by_text.setdefault(message, []).append(place)
+    kept = sorted({p for same in by_text.values() for p in thinned(same, MAX_OF_ONE_TEXT)})
+    unread = sum(max(0, len(same) - 2 * MAX_OF_ONE_TEXT) for same in by_text.values())
+    unread += max(0, len(kept) - 2 * MAX_LINES)
+    return list(lines_at(text, thinned(kept, MAX_LINES), first)), unread
+
+
+def every_line(text: str, first: int) -> Iterator[LogLine]:
+    """All lines of a text, also those whose line end was lost; a long one in parts."""
+    places = {found.start() for pattern in (LINE, BROKEN) for found in pattern.finditer(text)}
+    return lines_at(text, sorted(places), first)
+
+
+def thinned(places: list[T], count: int) -> list[T]:
+    """The first and the last ones."""
+    return places if len(places) <= 2 * count else places[:count] + places[-count:]
+
+
+def _places(text: str, always: Iterable[re.Pattern[str]]) -> Iterator[tuple[int, str]]:
+    """Where a message may be, and its text there."""
+    known = beginnings()
+    for pattern in known.patterns:
+        for found in pattern.finditer(text):
+            if message := _message_at(known.forms[found[1]], text, found.start(1)):
+                yield found.start(1), message
+    for inner in inner_forms():
+        for place in places_of(text, inner.literal):
+            if there := inner.rest.match(text, place, place + MAX_LINE):
+                yield place, there[0]
+    for pattern in always:
+        yield from ((found.start(), found[0]) for found in pattern.finditer(text))
+
+
+def _message_at(forms: Iterable[Form], text: str, place: int) -> str:
+    """The text of the form that matches there, after its device's or driver's name; "" if none does."""
+    before = None
+    for form in forms:
+        if found := form.match(text, place, place + MAX_LINE):
+            before = text_before(text, place).strip() if before is None else before
+            if not before or form.message.says(before):
+                return found[0]
+    return ""
+
+
+@cache
+def beginnings() -> Beginnings:
+    """Of all forms whose first word is literal."""
+    forms = [form for same in index().by_word.values() for form in same]
+    texts = sorted({form.beginning for form in forms})
+    some = any_of(texts)
+    by_text = {t: tuple(f for f in forms if t.startswith(f.beginning)) for t in texts}
+    return Beginnings(tuple(re.compile(f"{before}(?=({some}))") for before in BEFORE), by_text)
+
+
+@cache
+def inner_forms() -> tuple[Inner, ...]:
+    """Of all forms whose first word varies."""
+    return tuple(
+        Inner(literal, pattern_of(form.text[form.text.index(literal) :]))
+        for literal, form in index().anywhere
+    )
+
+
+def any_of(texts: list[str]) -> str:
+    """A pattern for the longest of the texts at a place: a tree, so that most places fail at once."""
+    groups: dict[str, list[str]] = {}
+    for text in texts:
+        groups.setdefault(text[:1], []).append(text)
+    ends = groups.pop("", [])
+    branches = []
+    for group in groups.values():
+        common = os.path.commonprefix(group)  # noqa: RUF071 - of strings, not of paths
+        rest = [text[len(common) :] for text in group]
+        branches.append(re.escape(common) + (any_of(rest) if len(rest) > 1 else ""))
+    some = f"(?:{'|'.join(branches)})" if branches else ""
+    return f"{some}?" if ends and some else some
