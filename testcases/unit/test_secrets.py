@@ -30,6 +30,9 @@ CANARY = "c4n4ry-s3cret"
         ("http://a:b@h1,http://c:d@h2 and ftp://e@h3", "http://***@h1,http://***@h2 and ftp://***@h3"),
         ('["http://relay", "a@b"]', '["http://relay", "a@b"]'),
         ("http://relay:8080/logo@2x.png", "http://relay:8080/logo@2x.png"),
+        ("GET http://h/set?user=me&password=x&on=1: 500", "GET http://h/set?user=me&password=***&on=1: 500"),
+        ("{'Authorization': 'Basic dTpw'}", "{'Authorization': 'Basic ***'}"),
+        ("authorization: Bearer abc.def", "authorization: Bearer ***"),
         ("test_a.py::test_b[x@y] //a@b", "test_a.py::test_b[x@y] //a@b"),
         ("", ""),
     ],
@@ -48,6 +51,13 @@ def test_the_user_part_of_a_url_is_hidden(text, shown):
         ("LG_POWER_HOST", f"http://admin:{CANARY}@relay/{{index}}"),
         ("LG_POWER_HOST", f"admin:{CANARY}@relay"),
         ("OTHER", f"http://h:80/ http://admin:{CANARY}@relay:8080"),
+        ("LG_POWER_HOST", f"http://relay/set?user=admin&password={CANARY}&on=1"),
+        ("SIGNING_KEY", f"pkcs11:object=board?pin-value={CANARY}"),
+        ("SETTINGS", f'{{"user": "admin", "api_key": "{CANARY}"}}'),
+        ("DSN", f"host=relay user=admin password={CANARY}"),
+        ("HSM_PIN", CANARY),
+        ("CI_JOB_JWT", CANARY),
+        ("RELAY_PWD", CANARY),
     ],
 )
 def test_a_secret_is_hidden_by_value(name, value):
@@ -56,6 +66,12 @@ def test_a_secret_is_hidden_by_value(name, value):
     assert (
         redact(f"login with {CANARY!r} failed at desk-25-1", found) == "login with '***' failed at desk-25-1"
     )
+
+
+def test_each_line_of_a_private_key_is_a_secret():
+    """Tools quote the line that they do not understand."""
+    found = secret_values({"SSH_PRIVATE_KEY": f"-----BEGIN KEY-----\n{'Ab' * 32}\n-----END KEY-----\n"})
+    assert redact(f"bad line: {'Ab' * 32}", found) == "bad line: ***"
 
 
 def test_other_forms_of_a_secret_are_hidden():

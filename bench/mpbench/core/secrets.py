@@ -21,7 +21,7 @@ SHORTEST = 6
 
 _NAME = re.compile(
     "TOKEN|PASSW|PASSPHRASE|PASS$|PASS_|_PASS|SECRET|CREDENTIAL|API[_-]?KEY|ACCESS[_-]?KEY|PRIVATE[_-]?KEY$|COOKIE|BEARER"
-    "|(?:^|[_-])AUTH(?:$|[_-]|ORIZATION)",
+    "|(?:^|[_-])AUTH(?:$|[_-]|ORIZATION)|JWT|_PAT$|_PWD$|(?:USER|HSM|SO|CARD)[_-]?PIN$|PIN[_-](?:VALUE|CODE)",
     re.IGNORECASE,
 )
 _PLACE = re.compile("(?:FILE|PATH|DIR|SOCK|ENV|HOST|URL)$", re.IGNORECASE)
@@ -37,6 +37,12 @@ _PAIR = re.compile(r"""(?:^|://)([^\s/@:"'<>]+:(?!//|\d+/)[^\s"'<>]+?@)(?=[^\s@/
 _BEARER = re.compile(r"""https?://([^\s/@:"'<>]{6,})@""")
 """A user without a password, which is a token."""
 
+_INNER = re.compile(r"""(?:^|[\s?&;,])([\w-]+)=([^\s"'&;,<>]+)|["']([\w-]+)["']\s*:\s*["']([^"'\s]+)["']""")
+"""In `http://host/set?user=x&password=y`, `pkcs11:object=x?pin-value=y`, JSON and the like."""
+_QUERY = re.compile(r"""(?<=[?&])([\w-]{1,60}=)[^&\s"'<>]+""")
+_HEADER = re.compile(r"""(authorization["']?\s*[:=]\s*["']?\w+ )[^\s"'<>]+""", re.IGNORECASE)
+_KEY_LINE = 16
+"""Characters of a line of a private key that is long enough to be one."""
 _PERCENT = re.compile("%[0-9A-F]{2}")
 
 _learnt: set[str] = set()
@@ -55,7 +61,9 @@ def secret_values(variables: Mapping[str, object]) -> frozenset[str]:
     found: set[str] = set()
     for name, value in _leaves(variables):
         if is_secret_name(name):
-            found |= {value, value.strip()}
+            lines = value.split() if "\n" in value else []
+            found |= {value, value.strip(), *(line for line in lines if len(line) >= _KEY_LINE)}
+        found |= {b or d for a, b, c, d in _INNER.findall(value) if is_secret_name(a or c)}
         for pattern in (_PASSWORD, _PAIR, _BEARER):
             found |= set(pattern.findall(value))
     forms = {form for text in found for form in _forms(text)}
@@ -119,7 +127,15 @@ def redact(text: str, secrets: frozenset[str] = frozenset()) -> str:
     for secret in sorted(_learnt | secrets, key=len, reverse=True):
         if secret in text:
             text = text.replace(secret, f"{HIDDEN}@" if secret.endswith("@") else HIDDEN)  # of a URL
-    return _USER_PART.sub(f"{HIDDEN}@", text) if "://" in text else text
+    if "authorization" in text.lower():
+        text = _HEADER.sub(rf"\1{HIDDEN}", text)
+    if "://" not in text:
+        return text
+    return _QUERY.sub(_hidden_value, _USER_PART.sub(f"{HIDDEN}@", text))
+
+
+def _hidden_value(pair: re.Match[str]) -> str:
+    return pair[1] + HIDDEN if is_secret_name(pair[1][:-1]) else pair[0]
 
 
 def redact_bytes(data: bytes, secrets: frozenset[str] = frozenset()) -> bytes:
