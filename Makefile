@@ -93,7 +93,7 @@ mp15: boards firmware
 # The machine of an STM32MP257F-EV1; its QEMU takes a quarter of an hour of CPU to build.
 mp25-ev1: setup firmware
 	$(BIN)/mpbench virtual build mp25-ev1
-	$(BIN)/pytest testcases/contract/test_ev1_board.py
+	$(BIN)/pytest testcases/contract/test_ev1_board.py testcases/contract/test_ev1_devices.py
 
 coverage: $(VENV)/ready
 	$(BIN)/coverage run --branch --source=bench/mpbench/twin -m pytest -q testcases/unit -m 'not slow'

@@ -17,6 +17,7 @@
 #include "exec/address-spaces.h"
 #include "hw/arm/boot.h"
 #include "hw/boards.h"
+#include "hw/i2c/i2c.h"
 #include "hw/loader.h"
 #include "hw/qdev-properties.h"
 #include "hw/stm32mp/stm32mp.h"
@@ -33,6 +34,7 @@ OBJECT_DECLARE_SIMPLE_TYPE(Stm32mp257fEv1, STM32MP257F_EV1)
 #define KERNEL 0x84000000       /* STM32MP_BL33_BASE */
 #define DEVICE_TREE 0x88000000
 #define INITRD 0x88200000
+#define STPMIC25_ADDRESS 0x33
 #define MIN_RAM (256 * MiB)
 
 struct Stm32mp257fEv1 {
@@ -141,6 +143,8 @@ static void stm32mp257f_ev1_init(MachineState *machine)
     object_property_set_link(OBJECT(&s->soc), "ddr", OBJECT(machine->ram),
                              &error_abort);
     sysbus_realize(SYS_BUS_DEVICE(&s->soc), &error_fatal);
+    i2c_slave_create_simple(I2C_BUS(qdev_get_child_bus(s->soc.i2c7, "i2c")),
+                            TYPE_STPMIC25, STPMIC25_ADDRESS);
     stm32mp257f_ev1_virtio(s);
     stm32mp257f_ev1_load(s, machine);
 }

@@ -52,22 +52,31 @@
 #define SPI_SERC 240
 #define IAC_RISAF4 137
 
+#define BSEC_CLOSED (0x0d << 26 | 1 << 1)       /* NVSTATES, HVALID */
+#define BSEC_DONE (1 << 4 | 1 << 1)             /* OTPNVIR, INIT_DONE */
+#define LPTIM_OK (1 << 24 | 1 << 4 | 1 << 3)    /* DIEROK, ARROK, CMPOK */
+
 /*
  * Blocks without a model that a driver uses as memory; what hardware says of
- * itself (HWCFGR) as far as a driver asks for it
+ * itself (HWCFGR) as far as a driver asks for it, and what is ready at once
  */
 static const struct {
     const char *name;
     uint32_t base;
     uint32_t size;
-    uint32_t preset[4];
+    uint32_t preset[8];
     uint8_t n_preset;
+    uint32_t follow[20];
+    uint8_t n_follow;
 } storage[] = {
+    { "lptim1", 0x40090000, 0x400, { 0x0, LPTIM_OK }, 2 },
     { "hpdma1", 0x40400000, 0x1000 },
     { "hpdma2", 0x40410000, 0x1000 },
     { "hpdma3", 0x40420000, 0x1000 },
     { "ommanager", 0x40500000, 0x1000 },
-    { "hash", 0x42010000, 0x400 },
+    /* AES with the chip's own key: nothing but zeros comes out */
+    { "saes", 0x42050000, 0x400, { 0x4, 1 << 7 | 1, 0x304, 1 }, 4 },
+    { "pka", 0x42060000, 0x2000 },
     { "risaf1", 0x420a0000, 0x1000, { 0xff0, 1 << 24 | 12 << 16 | 4 }, 2 },
     { "risaf2", 0x420b0000, 0x1000, { 0xff0, 16 << 24 | 12 << 16 | 4 }, 2 },
     { "risaf5", 0x420e0000, 0x1000, { 0xff0, 16 << 24 | 12 << 16 | 3 }, 2 },
@@ -78,10 +87,19 @@ static const struct {
     { "risab5", 0x42130000, 0x1000 },
     { "risab6", 0x42140000, 0x1000 },
     { "hsem", 0x46240000, 0x1000 },
-    { "bsec", 0x44000000, 0x1000 },
-    { "pwr", 0x44210000, 0x10000 },
+    { "bsec", 0x44000000, 0x1000,
+      { 0xe40, BSEC_CLOSED, 0xe44, BSEC_DONE, 0xff4, 0x10, 0xff8, 0x100033 },
+      8 },
+    /* Monitors of supplies: CR1, CR7, CR8, CR12 */
+    { "pwr", 0x44210000, 0x10000, { }, 0,
+      { 0x00, 0x00, 0x1f, 16, 0x18, 0x18, 1, 16, 0x1c, 0x1c, 1, 16,
+        0x2c, 0x2c, 1, 16 }, 16 },
     { "exti1", 0x44220000, 0x400, { 0x3f0, 3 << 24 | 1 << 8 | 84 }, 2 },
-    { "syscfg", 0x44230000, 0x10000 },
+    /* Compensation cells of I/O: CCSR after CCCR */
+    { "syscfg", 0x44230000, 0x10000, { }, 0,
+      { 0x4004, 0x4000, 1 << 8, 0, 0x400c, 0x4008, 1 << 8, 0,
+        0x4014, 0x4010, 1 << 8, 0, 0x401c, 0x4018, 1 << 8, 0,
+        0x4024, 0x4020, 1 << 8, 0 }, 20 },
     { "tamp", 0x46010000, 0x400,
       { 0x3ec, 1 << 8, 0x3f0, 8 << 8 | 128 }, 4 },
     { "exti2", 0x46230000, 0x400, { 0x3f0, 3 << 24 | 2 << 8 | 76 }, 2 },
@@ -248,11 +266,15 @@ static void stm32mp25_soc_memory(Stm32mp25Soc *s)
     for (unsigned i = 0; i < ARRAY_SIZE(storage); i++) {
         DeviceState *dev = stm32mp25_soc_new(s, TYPE_STM32MP_REGS,
                                              storage[i].name);
-        QList *preset = qlist_new();
+        QList *preset = qlist_new(), *follow = qlist_new();
 
         for (unsigned n = 0; n < storage[i].n_preset; n++) {
             qlist_append_int(preset, storage[i].preset[n]);
         }
+        for (unsigned n = 0; n < storage[i].n_follow; n++) {
+            qlist_append_int(follow, storage[i].follow[n]);
+        }
+        qdev_prop_set_array(dev, "follow", follow);
         qdev_prop_set_uint32(dev, "size", storage[i].size);
         qdev_prop_set_array(dev, "preset", preset);
         stm32mp25_soc_map(s, dev, storage[i].base);
@@ -425,8 +447,10 @@ static void stm32mp25_soc_peripherals(Stm32mp25Soc *s)
 {
     s->rcc = stm32mp25_soc_create(s, TYPE_STM32MP25_RCC, "rcc", 0x44200000);
     stm32mp25_soc_create(s, TYPE_STM32MP_STGEN, "stgen", 0x48080000);
+    stm32mp25_soc_create(s, TYPE_STM32MP_HASH, "hash", 0x42010000);
     stm32mp25_soc_create(s, TYPE_STM32MP_RNG, "rng", 0x42020000);
     stm32mp25_soc_create(s, TYPE_STM32MP_RTC, "rtc", 0x46000000);
+    s->i2c7 = stm32mp25_soc_create(s, TYPE_STM32MP_I2C, "i2c7", 0x40180000);
 
     s->usart2 = stm32mp25_soc_new(s, TYPE_STM32MP_USART, "usart2");
     qdev_prop_set_chr(s->usart2, "chardev", serial_hd(0));

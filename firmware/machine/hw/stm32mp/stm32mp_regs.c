@@ -10,6 +10,22 @@
 #include "hw/qdev-properties.h"
 #include "hw/stm32mp/stm32mp_regs.h"
 
+/* A stored word, with status bits that follow control bits */
+static uint32_t stm32mp_regs_stored(Stm32mpRegs *s, hwaddr addr)
+{
+    uint32_t value = s->r[addr / 4];
+
+    for (unsigned i = 0; i < s->n_follow; i += 4) {
+        const uint32_t *f = &s->follow[i];
+
+        if (f[0] == addr) {
+            value &= ~(f[2] << f[3]);
+            value |= (*stm32mp_reg(s, f[1]) & f[2]) << f[3];
+        }
+    }
+    return value;
+}
+
 static MemTxResult stm32mp_regs_read(void *opaque, hwaddr addr, uint64_t *data,
                                      unsigned size, MemTxAttrs attrs)
 {
@@ -19,7 +35,7 @@ static MemTxResult stm32mp_regs_read(void *opaque, hwaddr addr, uint64_t *data,
     uint32_t value;
 
     s->attrs = attrs;
-    value = c->read ? c->read(s, word) : s->r[word / 4];
+    value = c->read ? c->read(s, word) : stm32mp_regs_stored(s, word);
     if (!s->touched && !c->read) {
         s->touched = true;
         qemu_log_mask(LOG_UNIMP, "%s: register file: first access, read of "
@@ -109,6 +125,16 @@ static void stm32mp_regs_realize(DeviceState *dev, Error **errp)
             return;
         }
     }
+    for (unsigned i = 0; i < s->n_follow; i += 4) {
+        const uint32_t *f = &s->follow[i];
+
+        if (i + 4 > s->n_follow || f[0] >= s->size || f[1] >= s->size ||
+            (f[0] | f[1]) % 4 || f[3] > 31) {
+            error_setg(errp, "follow: offsets of two words below 0x%x, a mask "
+                       "and a shift", s->size);
+            return;
+        }
+    }
     if (!s->name) {
         s->name = g_strdup(object_get_typename(OBJECT(dev)));
     }
@@ -125,6 +151,7 @@ static void stm32mp_regs_finalize(Object *obj)
 
     g_free(s->r);
     g_free(s->preset);
+    g_free(s->follow);
 }
 
 const VMStateDescription vmstate_stm32mp_regs = {
@@ -143,6 +170,8 @@ static const Property stm32mp_regs_properties[] = {
     DEFINE_PROP_STRING("name", Stm32mpRegs, name),
     DEFINE_PROP_UINT32("size", Stm32mpRegs, size, 0),
     DEFINE_PROP_ARRAY("preset", Stm32mpRegs, n_preset, preset, qdev_prop_uint32,
+                      uint32_t),
+    DEFINE_PROP_ARRAY("follow", Stm32mpRegs, n_follow, follow, qdev_prop_uint32,
                       uint32_t),
 };
 

@@ -1,12 +1,13 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * ST STPMIC1 power management chip
+ * ST STPMIC1 power management chip, and STPMIC25 as far as they are alike
  *
  * Registers that keep what is written; SWOFF ends the machine.  Regulators
  * have no outputs, and nothing ever interrupts.
  *
- * Ref: ST DS12792; Linux include/linux/mfd/stpmic1.h
+ * Ref: ST DS12792; Linux include/linux/mfd/stpmic1.h, and stpmic2.h of ST's
+ *      OP-TEE for the STPMIC25's identification
  */
 
 #include "qemu/osdep.h"
@@ -17,6 +18,10 @@
 
 #define VERSION_SR 0x06
 #define VERSION 0x21
+#define STPMIC25_PRODUCT_ID 0x00
+#define STPMIC25_ID 0x20
+#define STPMIC25_VERSION_SR 0x01
+#define STPMIC25_VERSION 0x11
 #define MAIN_CR 0x10
 #define MAIN_CR_SWOFF 0x01
 #define INT_PENDING_R 0x50      /* four registers, cleared by the next four */
@@ -95,6 +100,16 @@ static void stpmic1_reset_hold(Object *obj, ResetType type)
     s->addressed = false;
 }
 
+static void stpmic25_reset_hold(Object *obj, ResetType type)
+{
+    Stpmic1 *s = STPMIC1(obj);
+
+    stpmic1_reset_hold(obj, type);
+    s->r[VERSION_SR] = 0;
+    s->r[STPMIC25_PRODUCT_ID] = STPMIC25_ID;
+    s->r[STPMIC25_VERSION_SR] = STPMIC25_VERSION;
+}
+
 static const VMStateDescription vmstate_stpmic1 = {
     .name = TYPE_STPMIC1,
     .version_id = 1,
@@ -119,12 +134,22 @@ static void stpmic1_class_init(ObjectClass *klass, void *data)
     c->event = stpmic1_event;
 }
 
+static void stpmic25_class_init(ObjectClass *klass, void *data)
+{
+    RESETTABLE_CLASS(klass)->phases.hold = stpmic25_reset_hold;
+}
+
 static const TypeInfo stpmic1_types[] = {
     {
         .name = TYPE_STPMIC1,
         .parent = TYPE_I2C_SLAVE,
         .instance_size = sizeof(Stpmic1),
         .class_init = stpmic1_class_init,
+    },
+    {
+        .name = TYPE_STPMIC25,
+        .parent = TYPE_STPMIC1,
+        .class_init = stpmic25_class_init,
     }
 };
 

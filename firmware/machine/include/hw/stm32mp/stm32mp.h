@@ -90,7 +90,9 @@ void stm32mp_mcore_set_vectors(DeviceState *dev, uint32_t address);
  */
 #define TYPE_STM32MP_WWDG "stm32mp-wwdg"
 /* ST's power management chip, on I2C */
+#define TYPE_STM32MP_HASH "stm32mp-hash"
 #define TYPE_STPMIC1 "stpmic1"
+#define TYPE_STPMIC25 "stpmic25"
 
 /*
  * Reset and clock control of the STM32MP15.  GPIO outputs "mcu-hold",

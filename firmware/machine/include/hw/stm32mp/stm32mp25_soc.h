@@ -45,6 +45,7 @@ struct Stm32mp25Soc {
     DeviceState *m33;
     DeviceState *m0;
     DeviceState *usart2;
+    DeviceState *i2c7;
     DeviceState *gpio[STM32MP25_GPIOS];
 
     MemoryRegion gicc[32];

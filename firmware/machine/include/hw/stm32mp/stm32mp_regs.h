@@ -4,7 +4,9 @@
  * STM32MP register file: the base of the STM32MP devices.
  *
  * Keeps what is written and logs its first access (-d unimp), which is all
- * that a block without a model does.  A subclass gives registers a meaning.
+ * that a block without a model does.  Property "follow" has what it is ready
+ * with at once: status register, control register, bits there, their place in
+ * the status (a shift to the left).  A subclass gives registers a meaning.
  */
 
 #ifndef HW_STM32MP_REGS_H
@@ -27,6 +29,8 @@ struct Stm32mpRegs {
     uint32_t n;
     uint32_t *preset;
     uint32_t n_preset;
+    uint32_t *follow;
+    uint32_t n_follow;
     MemTxAttrs attrs;
     bool touched;
 };
