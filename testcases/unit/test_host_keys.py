@@ -101,6 +101,15 @@ def test_a_link_stays_a_link(file, tmp_path):
     assert pinned(file, ["192.0.2.1"]) == [NEW]
 
 
+def test_a_pattern_with_many_stars_is_matched_at_once():
+    """A known_hosts file of others must not keep a connection waiting."""
+    known = KnownHost("", "*a" * 40 + "b,*.lab,[192.0.2.?]:2*", "ssh-rsa", "x")
+    assert not known.is_for("a" * 200)
+    assert known.is_for("BOARD.lab")
+    assert known.is_for("[192.0.2.1]:2222")
+    assert not known.is_for("1")
+
+
 def test_a_comment_or_marker_is_no_name():
     """Words of lines that pin nothing."""
     assert KnownHost.parse("# a b c") is None

@@ -6,7 +6,7 @@ Ref: sshd(8), SSH_KNOWN_HOSTS FILE FORMAT
 
 import base64
 import contextlib
-import re
+import fnmatch
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,8 +66,8 @@ class KnownHost:
 def _matches(pattern: str, name: str) -> bool:
     if pattern.startswith("|1|"):
         return paramiko.HostKeys.hash_host(name, pattern) == pattern
-    wild = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
-    return re.fullmatch(wild, name, re.IGNORECASE) is not None
+    # brackets belong to a name with a port; fnmatch's patterns never go back, however many stars there are
+    return fnmatch.fnmatchcase(name.lower(), pattern.lower().replace("[", "[[]"))
 
 
 def _lines(path: Path) -> list[str]:
