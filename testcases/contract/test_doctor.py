@@ -84,7 +84,6 @@ def linux() -> Iterator[doctor_linux.BoardLinux]:
     """Linux of a virtual board that is up."""
     check_environment(str(TARGET))
     target = Environment(str(TARGET)).get_target("main")
-    board = target.get_resource("VirtualBoard", name="board").board
     target.get_driver("Strategy").transition("shell")
     yield doctor_linux.BoardLinux(
         target.get_driver("SessionDriver"),
@@ -92,7 +91,6 @@ def linux() -> Iterator[doctor_linux.BoardLinux]:
         load_profile(labs.PROFILE),
     )
     target.cleanup()
-    boards.stop(board)  # it would run beside all later tests
 
 
 @contextlib.contextmanager
