@@ -334,6 +334,47 @@ CASES = {
         ["abort-user"],
         "TARGET_DEAD",
     ),
+    "another TA's abort": (
+        "E/TC:? 0 User mode data-abort at address 0x0 (translation fault)\n"
+        "E/TC:? 0  esr 0x92000045  ttbr0 0x4000002291040   ttbr1 0x00000000   cidr 0x0\n"
+        "E/LD:  Status of TA 5b9e0e40-2636-11e1-ad9e-0002a5d5c51b\n",
+        ["tee-other"],
+        "another trusted application (5b9e0e40-; not about the cores' firmware",
+    ),
+    "a TA's panic": (
+        "E/TC:? 0 TA panicked with code 0xffff000c\n"
+        "E/LD:  Status of TA 80a4c275-0a47-4905-8285-1486a9771a08\n",
+        ["abort-ta-panic"],
+        "it is the remoteproc TA (line 2); wrong parameters",
+    ),
+    "another TA's panic": (
+        "E/TC:? 0 TA panicked with code 0xffff0001\n"
+        "E/LD:  Status of TA 8aaaf201-2450-11e4-abe2-0002a5d5c57b\n"
+        "E/LD:   arch: aarch64\nE/LD:  Call stack:\nE/LD:   0x0000000040014c3c\n",
+        ["tee-other"],
+        "another trusted application (8aaaf201-",
+    ),
+    "OP-TEE at memory that is not its own": (
+        "E/TC:0\nE/TC:0 Core data-abort at address 0x80100000 (external abort)\n"
+        "E/TC:0  esr 0x96000210  ttbr0 0x0e178000   ttbr1 0x00000000   cidr 0x0\n",
+        ["abort-core-external"],
+        "the bus refused; another compartment",
+    ),
+    "Linux at memory of a core, 64 bits": (
+        "[   12.345678] Internal error: synchronous external abort: 0000000096000010 [#1] PREEMPT SMP\n",
+        ["linux-external-abort"],
+        "the firewall gives to OP-TEE or to a core",
+    ),
+    "Linux at memory of a core, 32 bits": (
+        "[   12.345678] Unhandled fault: external abort on non-linefetch (0x1028) at 0xf0890000\n",
+        ["linux-external-abort"],
+        "the firewall gives to OP-TEE or to a core",
+    ),
+    "an asynchronous abort of Linux": (
+        "[   12.345678] SError Interrupt on CPU0, code 0x00000000bf000002 -- SError\n",
+        ["linux-external-abort"],
+        "comes after its access",
+    ),
     "rights of memory": (
         "E/TC:0 0 stm32_rproc_get_mem:177 Failed to apply access rights on region 0x80100000 size 0x800000\n"
         "E/TA:  remoteproc_load_fw:1243 Can't get access right to memories\n"
@@ -430,6 +471,8 @@ NO_TROUBLE = [
     "[   12.3] EXT4-fs (mmcblk0p3): recovering journal",
     "[   12.3] md: recovering md0",
     "E/TA:  ftpm_init:77 Invalid header",
+    "E/TA:  TA_InvokeCommandEntryPoint:120 Invalid header",
+    "E/TA:  get_properties:12 No loadable segment found",
     "E/TC:0 0 stm32_exti_probe:12 CID position out of range",
     "app: Invalid header",
     "Invalid header\nsomething else",

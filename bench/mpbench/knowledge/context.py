@@ -219,6 +219,21 @@ def _refused_image(one: Explanation, event: Event, context: Context) -> Explanat
     return one
 
 
+def _whose(one: Explanation, event: Event, context: Context) -> Explanation:
+    """A trusted application that was ended: the line with its UUID comes after."""
+    status = context.after(event, one.number, "ta-status")
+    if status is None or status.number > one.number + MAX_DUMP_LINES:
+        return evolve(one, unknown=f"which trusted application it is: {NO_UUID}")
+    uuid = status.match.groups[0]
+    if uuid.startswith("80a4c275"):
+        return evolve(one, meaning=f"{one.meaning}: it is the remoteproc TA (line {status.number})")
+    words = f"another trusted application ({uuid}) was ended: this is not about the cores' firmware"
+    return evolve(one, id="tee-other", meaning=words, causes=(), advice=ITS_OWNER)
+
+
+MAX_DUMP_LINES = 100
+NO_UUID = "no line `Status of TA` follows with its UUID"
+ITS_OWNER = ("whose UUID is it? `grep -rl UUID /lib/optee_armtz`: its client gets 0xffff3024",)
 NEVER_RELEASED = "ST's 6.6 kernel and TA never release it"
 REBOOT = (
     "reboot; unbinding the driver does not help. "
@@ -241,6 +256,8 @@ ADDED: dict[str, Add] = {
     "rif-serc": _refused_access,
     "optee-panic": _panicked,
     "abort-core": _panicked,
+    "abort-user": _whose,
+    "abort-ta-panic": _whose,
     "tee-invoke": _refused_image,
     "ta-": _refused_image,
 }
