@@ -47,7 +47,7 @@ def test_recovery_storm_stops_at_its_bound(crashes, core):
     crashes.fail_always(core)
     words = f"recovery storm: {core} crashed {BOUND} times, the bound is {BOUND}; recovery disabled"
     with pytest.raises(BoardFailure, match=words):
-        crashes.count_crashes(core, BOUND)
+        crashes.count_crashes(core, BOUND, quiet_s=WAIT_S)
     remoteproc = crashes.bench.board.remoteproc
     assert remoteproc.await_state(core, "crashed", WAIT_S) == "crashed"
     assert remoteproc.attributes(core, "recovery") == {"recovery": "disabled"}

@@ -133,7 +133,7 @@ def test_16_a_recovery_storm(crashes: Crashes, core: str, chance: random.Random)
     with pytest.raises(
         BoardFailure, match=f"recovery storm: {core} crashed {bound} times, the bound is {bound}"
     ):
-        crashes.count_crashes(core, bound)
+        crashes.count_crashes(core, bound, quiet_s=WAIT_S)
     remoteproc: Any = crashes.bench.board.remoteproc
     assert remoteproc.await_state(core, "crashed", WAIT_S) == "crashed"
     assert remoteproc.attributes(core, "recovery") == {"recovery": "disabled"}
