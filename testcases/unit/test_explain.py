@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """`mpbench explain`: lines and logs that people have in hand, the cause first, and nothing that is not so."""
 
+import gzip
 import io
 import json
+import lzma
 import re
 from pathlib import Path
 
@@ -344,3 +346,32 @@ def test_a_line_too_long_for_a_file_name_is_a_line(capsys):
     assert main(["explain", "x" * 5000 + " 0xffff0006"]) == 2
     assert main(["explain", "remoteproc remoteproc0: Boot failed: -2\0"]) == 0
     assert "was not found" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress], ids=["gzip", "xz"])
+def test_a_packed_log_is_unpacked(pack, tmp_path, capsys):
+    """As rotated logs are; what it holds is explained as ever."""
+    log = tmp_path / "kern.log.1"
+    log.write_bytes(pack(WRONG_CORE.encode()))
+    assert main(["explain", str(log)]) == 0
+    assert "bad phdr da 0x80100000" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress], ids=["gzip", "xz"])
+@pytest.mark.parametrize("spoil", [lambda data: data[:-9], lambda data: data[:12] + bytes(20) + data[32:]])
+def test_a_damaged_packed_log_is_refused(pack, spoil, tmp_path, capsys):
+    """Cut short, or with other bytes: one line, no traceback."""
+    log = tmp_path / "kern.log.1"
+    log.write_bytes(spoil(pack(WRONG_CORE.encode())))
+    assert main(["explain", str(log)]) == 2
+    assert f"cannot unpack {log}: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress], ids=["gzip", "xz"])
+def test_a_packed_log_is_bounded(pack, tmp_path, capsys, monkeypatch):
+    """A small file may unpack to any size: no more than the limit is read of it."""
+    monkeypatch.setattr("mpbench.commands.explain.LOG_LIMIT_BYTES", 1 << 16)
+    log = tmp_path / "kern.log.1"
+    log.write_bytes(pack(bytes(1 << 20)))
+    assert main(["explain", str(log)]) == 2
+    assert f"{log} unpacks to more than 65536 bytes; give a part of it" in capsys.readouterr().err

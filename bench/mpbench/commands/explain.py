@@ -46,7 +46,7 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     one = subparsers.add_parser("explain", help="what a line or a log means: the cause, and what to try")
     one.add_argument(
         "text",
-        help="a line, a log's file (or @FILE), a run's directory, or - for standard input",
+        help="a line, a log's file (or @FILE; .gz, .xz as well), a run's directory, or - for standard input",
     )
     one.add_argument("image", type=Path, nargs="?", help="the image that was loaded")
     add_board(one)
@@ -108,8 +108,31 @@ def log_of(given: str) -> str | bytes:
         return log
     path = given.removeprefix("@")
     if given.startswith("@") or _is_file(path):
-        return read_bounded(path, limit_bytes=LOG_LIMIT_BYTES)
+        return unpacked(read_bounded(path, limit_bytes=LOG_LIMIT_BYTES), path)
     return given
+
+
+def unpacked(log: bytes, path: str) -> bytes:
+    """A log that gzip or xz packed, or as it is. UsageError: damaged, or too long when unpacked."""
+    import gzip
+    import io
+    import lzma
+    import zlib
+
+    reader: Any = io.BytesIO(log)
+    if log.startswith(b"\x1f\x8b"):
+        reader = gzip.GzipFile(fileobj=reader)
+    elif log.startswith(b"\xfd7zXZ\x00"):
+        reader = lzma.LZMAFile(reader)  # noqa: SIM115 - of bytes: there is nothing to close
+    else:
+        return log
+    try:
+        found: bytes = reader.read(LOG_LIMIT_BYTES + 1)
+    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+        raise UsageError(f"cannot unpack {path}: {error}") from None
+    if len(found) > LOG_LIMIT_BYTES:
+        raise UsageError(f"{path} unpacks to more than {LOG_LIMIT_BYTES} bytes; give a part of it")
+    return found
 
 
 def _is_file(given: str) -> bool:
