@@ -367,6 +367,15 @@ def test_a_damaged_packed_log_is_refused(pack, spoil, tmp_path, capsys):
     assert f"cannot unpack {log}: " in capsys.readouterr().err
 
 
+def test_a_packed_log_that_asks_for_much_memory_is_refused(tmp_path, capsys):
+    """The size of xz's dictionary stands in the file."""
+    log = tmp_path / "kern.log.1.xz"
+    filters = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 512 << 20}]
+    log.write_bytes(lzma.compress(b"x", filters=filters))
+    assert main(["explain", str(log)]) == 2
+    assert capsys.readouterr().err == f"mpbench: error: cannot unpack {log}: Memory usage limit exceeded\n"
+
+
 @pytest.mark.parametrize("pack", [gzip.compress, lzma.compress], ids=["gzip", "xz"])
 def test_a_packed_log_is_bounded(pack, tmp_path, capsys, monkeypatch):
     """A small file may unpack to any size: no more than the limit is read of it."""

@@ -27,6 +27,8 @@ MANY_CAUSES = 5
 MANY_CONSEQUENCES = 5
 UNREAD = "{} more lines with known messages were not read: of a flood, the first and the last are"
 LOG_LIMIT_BYTES = 128 << 20
+XZ_BYTES = 80 << 20
+"""For unpacking: `xz -9` takes 65 MiB, and a header may ask for 4 GiB."""
 LOGS = ("kmsg", "secure-console", "console")
 """Evidence of a run in which messages are looked for."""
 
@@ -119,15 +121,16 @@ def unpacked(log: bytes, path: str) -> bytes:
     import lzma
     import zlib
 
-    reader: Any = io.BytesIO(log)
-    if log.startswith(b"\x1f\x8b"):
-        reader = gzip.GzipFile(fileobj=reader)
-    elif log.startswith(b"\xfd7zXZ\x00"):
-        reader = lzma.LZMAFile(reader)  # noqa: SIM115 - of bytes: there is nothing to close
-    else:
-        return log
     try:
-        found: bytes = reader.read(LOG_LIMIT_BYTES + 1)
+        if log.startswith(b"\x1f\x8b"):
+            found = gzip.GzipFile(fileobj=io.BytesIO(log)).read(LOG_LIMIT_BYTES + 1)
+        elif log.startswith(b"\xfd7zXZ\x00"):
+            packed = lzma.LZMADecompressor(memlimit=XZ_BYTES)
+            found = packed.decompress(log, LOG_LIMIT_BYTES + 1)
+            if not packed.eof and len(found) <= LOG_LIMIT_BYTES:
+                raise EOFError("it ends early")
+        else:
+            return log
     except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise UsageError(f"cannot unpack {path}: {error}") from None
     if len(found) > LOG_LIMIT_BYTES:
