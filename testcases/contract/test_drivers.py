@@ -192,6 +192,9 @@ def test_a_kernel_log_that_cannot_be_followed(serve: Serve, tmp_path: Path, monk
         assert log.mark() == 0
         assert log.since(0) == b""
         assert log.wait_for(re.compile(b"x"), 0, 0.05) is False
+        for thread in threading.enumerate():
+            if thread.name == "kmsg":
+                thread.join(60)
         assert "ended" in log.ended_why
         log.close()
 
