@@ -14,7 +14,7 @@ from mpbench.board import ownership
 from mpbench.board.console import ConsoleRecorder
 from mpbench.board.strategy import STM32MPStrategy
 from mpbench.core.errors import InfrastructureError
-from testcases.contract.test_drivers import stm32mp
+from testcases.contract.test_strategy import stm32mp
 
 __all__ = ["stm32mp"]
 
