@@ -74,7 +74,8 @@ def _chain(last: Run) -> list[Run]:
     beside: dict[str, Run] = {}
     for log in _logs(last.directory.absolute().parent):
         with contextlib.suppress(UsageError):  # broken, and of no concern unless it is continued
-            beside |= {run.id: run for run in [read(log.parent)]}
+            run = read(log.parent)
+            beside[run.id] = run
     beside.pop(last.id, None)
     found = [last]
     while (start := found[0].start) and start.continues and (before := beside.pop(start.continues, None)):
