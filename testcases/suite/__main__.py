@@ -127,7 +127,7 @@ class Suite:
 
 
 def _environment() -> dict[str, str]:
-    """Bytecode is written: tests start a thousand Pythons, each of which would compile the bench anew."""
+    """Bytecode is written: tests start a thousand Pythons, each of which would compile the bench again."""
     return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 

@@ -368,7 +368,7 @@ def test_a_damaged_packed_log_is_refused(pack, spoil, tmp_path, capsys):
 
 
 def test_a_packed_log_that_asks_for_much_memory_is_refused(tmp_path, capsys):
-    """The size of xz's dictionary stands in the file."""
+    """The size of xz's dictionary is part of the file."""
     log = tmp_path / "kern.log.1.xz"
     filters = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 512 << 20}]
     log.write_bytes(lzma.compress(b"x", filters=filters))

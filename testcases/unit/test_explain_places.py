@@ -36,7 +36,7 @@ KNOWN = "[   12.345678] remoteproc remoteproc0: Boot failed: -22"
 
 
 def printed(chance):
-    """A line of a table with values that mostly fit, behind an origin that may be another's, mostly whole."""
+    """A line of a table with values that mostly fit, after an origin that may be another's, mostly whole."""
     text = DIRECTIVE.sub(
         lambda found: chance.choice(VALUES.get(found[1], ["1f", "0xffff0006", "g"])), chance.choice(TEXTS)
     )

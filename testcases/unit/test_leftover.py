@@ -60,7 +60,7 @@ class Text(StandIn):
 
 @define
 class StBoard(StandIn):
-    """A core behind the twin of ST's TA, PTA and driver, started as ST's Linux 6.6 does: session, strategy.
+    """A core that the twin of ST's TA, PTA and driver loads, as ST's Linux 6.6 does it: session, strategy.
 
     remains: what the TEE keeps survives a power cycle
     """

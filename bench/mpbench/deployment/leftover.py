@@ -2,10 +2,9 @@
 """What ST's OP-TEE keeps of an earlier image, so that it refuses the next one whatever it is; and the cure.
 
 Ref: ST optee_os 4.0.0-stm32mp core/drivers/remoteproc/stm32_remoteproc.c, stm32_rproc_set_boot_address
-     (a boot address that is set already is refused, and only a stop resets it; an image
-     without BOOTADDR starts with it); ta/remoteproc/src/remoteproc_core.c (no RELEASE_FW: an image that was
-     loaded and never started stays loaded); Linux v6.6-stm32mp drivers/remoteproc/stm32_rproc.c (loads in
-     sanity_check)
+     (a boot address that is set already is refused, and only a stop resets it; an image without BOOTADDR
+     starts with it); ta/remoteproc/src/remoteproc_core.c (no RELEASE_FW: an image that was loaded and never
+     started stays loaded); Linux v6.6-stm32mp drivers/remoteproc/stm32_rproc.c (loads in sanity_check)
 """
 
 import enum

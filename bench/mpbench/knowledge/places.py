@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Where in a long log a known message may be: three filters, each cheaper than the next.
 
-One pattern finds every place after a separator where the literal beginning of a message stands; there the
-message's own pattern has to match, and what stands before it has to name its device or driver. A line that
+One pattern finds the literal beginning of a message at every place after a separator; there the message's
+own pattern has to match, and the text before it has to name its device or driver. A line that
 only resembles a message is given up at the first of them that it fails: time grows with the log's size only.
 """
 
@@ -28,7 +28,7 @@ BEFORE = (
     # OP-TEE's part, CPU, thread and function
     r"/(?:TC|TA|LD)\s*:\s*(?:[0-9?]+\s+(?:[0-9]+\s+)?)?(?:\w+:\d+\s+)?",
 )
-"""What stands before a message's first word."""
+"""What precedes a message's first word."""
 
 
 @frozen

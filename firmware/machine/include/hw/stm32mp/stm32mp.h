@@ -89,8 +89,8 @@ void stm32mp_mcore_set_vectors(DeviceState *dev, uint32_t address);
  * sysbus interrupt; clock "pclk"
  */
 #define TYPE_STM32MP_WWDG "stm32mp-wwdg"
-/* ST's power management chip, on I2C */
 #define TYPE_STM32MP_HASH "stm32mp-hash"
+/* ST's power management chips, on I2C */
 #define TYPE_STPMIC1 "stpmic1"
 #define TYPE_STPMIC25 "stpmic25"
 
