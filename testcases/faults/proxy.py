@@ -28,7 +28,8 @@ class Cut(Exception):
 class Proxy:
     """Listens on loopback, forwards to `port`; both directions may be harmed or held back.
 
-    frozen: nothing is forwarded, connections stay open; refusing: new connections are reset
+    frozen: nothing is forwarded, connections stay open, until `thaw_at` bytes of the server wait (0: any
+    number); refuse: so many new connections are reset
     """
 
     port: int
@@ -36,7 +37,8 @@ class Proxy:
     down: Harm = unharmed
     listener: socket.socket = field(factory=lambda: socket.create_server(("127.0.0.1", 0)))
     frozen: threading.Event = field(factory=threading.Event)
-    refusing: threading.Event = field(factory=threading.Event)
+    thaw_at: int = 0
+    refuse: int = 0
     host: str = "127.0.0.1"
     delay_s: float = 0.0
     connections: list[socket.socket] = field(factory=list)
@@ -60,7 +62,8 @@ class Proxy:
             contextlib.suppress(OSError, Cut),
             socket.create_connection((self.host, self.port)) as server,
         ):
-            if self.refusing.is_set():
+            if self.refuse:
+                self.refuse -= 1
                 raise Cut
             self.connections += [client, server]
             passed = {client: 0, server: 0}
@@ -70,6 +73,8 @@ class Proxy:
                     if not self._pass_on(source, client, server, passed):
                         return
                 if self.frozen.is_set():
+                    if self.thaw_at and _waiting(server) >= self.thaw_at:
+                        self.frozen.clear()
                     self._ended.wait(0.02)
         _reset(client)
 
@@ -109,6 +114,13 @@ class Proxy:
         for connection in self.connections:
             with contextlib.suppress(OSError):
                 connection.close()
+
+
+def _waiting(connection: socket.socket) -> int:
+    """How many bytes have arrived and were not read."""
+    with contextlib.suppress(BlockingIOError):
+        return len(connection.recv(1 << 20, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+    return 0
 
 
 def _reset(connection: socket.socket) -> None:
@@ -164,6 +176,20 @@ def lose(chance: random.Random, every: int) -> Harm:
 def swallow(_data: bytes, _at: int) -> bytes:
     """Lose everything."""
     return b""
+
+
+def then(count: int, first: Harm, start: Callable[[], Harm]) -> Harm:
+    """`first` for the next `count` bytes, of all connections; afterwards what `start` returns."""
+    left, later = count, list[Harm]()
+
+    def harm(data: bytes, at: int) -> bytes:
+        nonlocal left
+        left -= len(data)
+        if left < 0 and not later:
+            later.append(start())
+        return later[0](data, at) if later else first(data, at)
+
+    return harm
 
 
 def cut_after(count: int) -> Harm:

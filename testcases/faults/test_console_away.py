@@ -31,7 +31,7 @@ from mpbench.twin.profile import load_profile
 from mpbench_virtual.keys import signing_key
 from testcases.crash_rig import opened
 from testcases.faults.conftest import held
-from testcases.faults.proxy import Proxy, lose, proxy_to, swallow, unharmed
+from testcases.faults.proxy import Harm, Proxy, lose, proxy_to, swallow, then, unharmed
 
 pytestmark = pytest.mark.slow
 
@@ -97,42 +97,44 @@ def images(key: Any) -> dict[str, dict[str, bytes]]:
     }
 
 
-def drop(proxy: Proxy, chance: random.Random) -> None:
-    """The connection is reset, and a new one too for a while."""
-    proxy.refusing.set()
+def drop(proxy: Proxy, chance: random.Random) -> Harm:
+    """The connection is reset, and some new ones too."""
+    proxy.refuse = chance.randrange(6)
     proxy.reset()
     proxy.connections.clear()
-    time.sleep(chance.uniform(0, 1.0))
-    proxy.refusing.clear()
+    return unharmed
 
 
-def hang(proxy: Proxy, chance: random.Random) -> None:
+def hang(proxy: Proxy, chance: random.Random) -> Harm:
     """The terminal server's process hangs: its connection stays open."""
+    proxy.thaw_at = chance.choice((0, 1, 100, 300))
     proxy.frozen.set()
-    time.sleep(chance.uniform(0.3, 8.0))
-    proxy.frozen.clear()
+    return unharmed
 
 
-def delay(proxy: Proxy, chance: random.Random) -> None:
+def delay(proxy: Proxy, chance: random.Random) -> Harm:
     """Everything comes late."""
     proxy.delay_s = chance.uniform(0.05, 7.0)
-    time.sleep(chance.uniform(0.3, 3.0))
+    return unharmed
 
 
-def lossy(proxy: Proxy, chance: random.Random) -> None:
+def lossy(_: Proxy, chance: random.Random) -> Harm:
     """Single bytes are lost."""
-    proxy.down = lose(chance, chance.choice([20, 100, 500, 2000]))
-    time.sleep(chance.uniform(1.0, 4.0))
+    return lose(chance, chance.choice((20, 100, 500, 2000)))
 
 
-def black_hole(proxy: Proxy, chance: random.Random) -> None:
+def black_hole(_: Proxy, chance: random.Random) -> Harm:
     """All bytes of a while are lost."""
-    proxy.down = swallow
-    time.sleep(chance.uniform(0.2, 3.0))
-    proxy.down = unharmed
+    return then(chance.randrange(600), swallow, lambda: unharmed)
 
 
-HARMS: tuple[Callable[[Proxy, random.Random], None], ...] = (drop, hang, delay, lossy, black_hole)
+HARMS: tuple[Callable[[Proxy, random.Random], Harm], ...] = (drop, hang, delay, lossy, black_hole)
+
+
+def heal(proxy: Proxy) -> None:
+    """The fault is over, whichever it was."""
+    proxy.down, proxy.delay_s, proxy.refuse, proxy.thaw_at = unharmed, 0.0, 0, 0
+    proxy.frozen.clear()
 
 
 def test_42_a_healthy_console_is_read_to_its_markers(rig: Rig):
@@ -147,17 +149,24 @@ def test_42_a_healthy_console_is_read_to_its_markers(rig: Rig):
 
 @pytest.mark.parametrize("harm", HARMS, ids=lambda harm: harm.__name__)
 def test_42_a_console_that_was_away_fails_no_step(rig: Rig, harm, chance: random.Random):
-    """Steps pass or are INFRA; afterwards they pass again, and none sees an earlier one's lines."""
-    thread = threading.Thread(target=harm, args=(rig.proxy, chance), name="harm")
-    time.sleep(chance.uniform(0, 0.05))
-    thread.start()
+    """Steps pass or are INFRA; afterwards they pass again, and none sees an earlier one's lines.
+
+    The fault starts in a step, at a byte of the console; it ends by itself or when some steps have met it.
+    """
+    met = threading.Event()
+
+    def start() -> Harm:
+        met.set()
+        return harm(rig.proxy, chance)
+
+    rig.proxy.down = then(chance.randrange(1000), unharmed, start)
     try:
-        while thread.is_alive():
+        while not met.is_set():
             attempt(rig, chance)
-        attempt(rig, chance)
+        for _ in range(chance.randrange(3)):
+            attempt(rig, chance)
     finally:
-        thread.join()
-        rig.proxy.down, rig.proxy.delay_s = unharmed, 0.0
+        heal(rig.proxy)
     deadline = time.monotonic() + HEALED_S
     while not attempt(rig, chance):
         assert time.monotonic() < deadline, "no step passes after the fault is over"
