@@ -192,6 +192,22 @@ def then(count: int, first: Harm, start: Callable[[], Harm]) -> Harm:
     return harm
 
 
+def without_line(words: bytes) -> Harm:
+    """The first line that has `words` is lost; the others pass, each when it is whole."""
+    begun, lost = b"", False
+
+    def harm(data: bytes, _at: int) -> bytes:
+        nonlocal begun, lost
+        *lines, begun = (begun + data).split(b"\n")
+        found = None if lost else next((line for line in lines if words in line), None)
+        if found is not None:
+            lines.remove(found)
+            lost = True
+        return b"".join(line + b"\n" for line in lines)
+
+    return harm
+
+
 def cut_after(count: int) -> Harm:
     """Pass `count` bytes, then reset the connection."""
 

@@ -31,7 +31,7 @@ from mpbench.twin.profile import load_profile
 from mpbench_virtual.keys import signing_key
 from testcases.crash_rig import opened
 from testcases.faults.conftest import held
-from testcases.faults.proxy import Harm, Proxy, lose, proxy_to, swallow, then, unharmed
+from testcases.faults.proxy import Harm, Proxy, lose, proxy_to, swallow, then, unharmed, without_line
 
 pytestmark = pytest.mark.slow
 
@@ -145,6 +145,17 @@ def test_42_a_healthy_console_is_read_to_its_markers(rig: Rig):
         printed = rig.step(core, "foreign").evidence.get(SECURE_CONSOLE)
         assert b"Failed to verify signature" in printed
         assert b"get_pager_stats" not in printed
+
+
+def test_42_a_line_lost_between_two_markers_is_no_failure(rig: Rig):
+    """The console loses the line that decides, once; both markers arrive."""
+    rig.proxy.down = without_line(b"Can't Authenticate the firmware")
+    try:
+        with pytest.raises(InfrastructureError, match="when the core was started again: the console lost it"):
+            rig.step("m33", "foreign")
+        rig.step("m33", "foreign")
+    finally:
+        heal(rig.proxy)
 
 
 @pytest.mark.parametrize("harm", HARMS, ids=lambda harm: harm.__name__)

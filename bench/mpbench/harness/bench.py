@@ -2,6 +2,7 @@
 """Bench: what a test does with a board, without any phenomenon; rooms derive classes with more."""
 
 import contextlib
+import re
 import shlex
 from typing import Any
 
@@ -76,10 +77,27 @@ class Bench:
         return reply.stdout.split()[0].decode()
 
     def append(self, step: Step) -> None:
-        """Record a step. InfrastructureError if OP-TEE's log differs and its console loses bytes."""
+        """Record a step. InfrastructureError if OP-TEE's log differs because its console loses bytes."""
         self._state.step(self._item, step)
         if step.comparison.differs("secure_log"):
             self.board.secure.check_quality()
+            self._ask_again(step.core, getattr(step.predicted, "secure_log", ""))
+
+    def _ask_again(self, core: str, line: str) -> None:
+        """Have a missing line of OP-TEE printed again. InfrastructureError if it comes now.
+
+        A console can lose what was printed between a step's markers, and neither of them. The core was
+        refused and its firmware file is the same, so that another start is refused alike.
+        """
+        if not line or self.state(core) != "offline":
+            return
+        mark = self.board.secure.mark()
+        self.write(core, "state", "start")
+        if self.board.secure.wait_for(re.compile(re.escape(line.encode())), mark, WRITE_S):
+            raise InfrastructureError(
+                f"{core}: OP-TEE's line {line!r} did not arrive, but it did when the core was started again: "
+                "the console lost it, or OP-TEE does not always print it"
+            )
 
     def power_cycle(self) -> None:
         """Switch the board off and on deliberately: the new boot does not invalidate the test."""
