@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The commands sign, inspect, predict and explain."""
 
+import base64
 import io
 import json
 import subprocess
@@ -17,6 +18,9 @@ from mpbench.image.fields import fields
 from mpbench.lab import command as night_command
 from testcases.peer.elves import Elf, Segment
 from testcases.unit.image_rig import firmware, image, key, write_key, write_public
+
+RSA_IDENTIFIER = bytes.fromhex("06092a864886f70d010101")
+"""RFC 8017, A.1: rsaEncryption, in DER."""
 
 
 @pytest.fixture
@@ -135,6 +139,19 @@ def test_every_error_is_one_line_and_exit_code_two(desk, capsys, arguments, comp
     assert complaint in err
     assert err.count("\n") == 1
     assert not (desk / "o").exists()
+
+
+@pytest.mark.parametrize("command", ["predict", "inspect"])
+@pytest.mark.parametrize("half", ["k.pem", "p.pem"])
+def test_a_key_of_an_algorithm_that_nobody_knows_is_one_line(desk, capsys, command, half):
+    """Another object identifier in the place of that of RSA."""
+    first, *middle, last = (desk / half).read_text().splitlines()
+    data = base64.b64decode("".join(middle)).replace(RSA_IDENTIFIER, RSA_IDENTIFIER[:-1] + b"\x63", 1)
+    (desk / "odd.pem").write_text("\n".join((first, base64.b64encode(data).decode(), last)))
+    (desk / "odd.pem").chmod(0o600)
+    assert main([command, "fw.sign.bin", "--key", "odd.pem"]) == 2
+    err = capsys.readouterr().err
+    assert (err.startswith("mpbench: error: odd.pem: "), err.count("\n")) == (True, 1)
 
 
 SCRIPT = "--in fw.elf --out script.bin --key k.pem --key_info info --key_type RSA"

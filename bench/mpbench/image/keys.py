@@ -110,7 +110,7 @@ def load_public_key(path: Path | str) -> PublicKey:
         if b"PRIVATE KEY" in pem:
             return check_kind(parse_private_key(pem, None, str(path)), str(path)).public_key()
         public = load_pem_public_key(pem)
-    except ValueError as error:
+    except (ValueError, UnsupportedAlgorithm) as error:
         raise UsageError(f"{path}: no key in PEM form") from error
     if not isinstance(public, PublicKey):
         raise UsageError(f"{path}: {type(public).__name__}; RSA or ECDSA P-256 is needed")

@@ -4,8 +4,9 @@
 import hashlib
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, encode_dss_signature
@@ -70,6 +71,13 @@ def key_hash(key: PublicKey) -> bytes:
     return hashlib.sha256(point[1:]).digest()
 
 
+def _public_half(pem: bytes) -> Any:
+    """The public key of an unencrypted private key, whose other numbers are not needed: OpenSSL's check that
+    they fit takes as long as a hundred signatures.
+    """
+    return load_pem_private_key(pem, None, unsafe_skip_rsa_key_validation=True).public_key()
+
+
 def read_key(key: PublicKey | Path | str, *, ecdsa: bool) -> PublicKey:
     """A public key, or the one in a PEM file (public, or an unencrypted private key).
 
@@ -79,9 +87,8 @@ def read_key(key: PublicKey | Path | str, *, ecdsa: bool) -> PublicKey:
         return key
     pem = read_bounded(key)
     try:
-        private = b"PRIVATE KEY" in pem
-        found = load_pem_private_key(pem, None).public_key() if private else load_pem_public_key(pem)
-    except (ValueError, TypeError) as error:
+        found = _public_half(pem) if b"PRIVATE KEY" in pem else load_pem_public_key(pem)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise UsageError(f"{key}: no public key in PEM form") from error
     if isinstance(found, rsa.RSAPublicKey):
         return found
