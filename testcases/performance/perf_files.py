@@ -19,7 +19,7 @@ from testcases.performance.rows import Board, Row
 from testcases.unit.image_rig import write_key
 
 NUMBERS = ("P21", "P22", "P23", "P24", "P25")
-IMAGE_S, LOG_S = 2.0, 10.0
+IMAGE_S, LOG_S = 1.0, 10.0
 BASE = 0x80100000
 LOG_BYTES = 100 * 2**20
 LINE = b"[   12.345678] an ordinary line of the kernel about clocks and regulators, number 12345\n"
