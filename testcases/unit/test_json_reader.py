@@ -29,6 +29,7 @@ def test_a_sound_text_is_read(text, value):
         (b'[{"x": {"a": 1, "b": 2, "a": 1}}]', "key 'a' is given twice in one object"),
         (b'{"value": NaN}', "NaN is no number of JSON"),
         (b"[-Infinity]", "-Infinity is no number of JSON"),
+        ("1" + "0" * 260 + "e50", "10000000000000000000 is no number that a float can have"),
         (b"1e999", "1e999 is no number that a float can have"),
         (b'["e123", -1E0500]', "-1E0500 is no number that a float can have"),
         ("9" * 400, "99999999999999999999 is no number that a float can have"),

@@ -10,8 +10,10 @@ import re
 from collections import Counter
 from typing import Any, NoReturn
 
-_HUGE = re.compile(r"[eE]\+?\d{3}|\d{300}")
-"""In the text of a number that may be beyond a float's range; often in other text too."""
+_HUGE = re.compile(r"[eE]\+?\d{3}|\d{200}")
+"""In the text of a number that may be beyond a float's range, 1.8e308: two digits of an exponent and 200 more
+do not reach it. Often in other text too.
+"""
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
