@@ -339,6 +339,7 @@ def line_of(line: RecordLine, **changed: object) -> bytes:
             line_of(HistogramLine("x", (), "", ""), buckets=[[1, 2]]),
             r"`buckets` is \[1, 2\]; right would be a list of 3: \[low, high, count\]",
         ),
+        (line_of(HistogramLine("x", ((1, 2, -1),), "", "")), r"`buckets` has a count below 0: \[low, high, "),
         (
             line_of(
                 StepLine("x", "m33", (), (), 1), fields=[{"name": "state", "predicted": [], "observed": 1}]

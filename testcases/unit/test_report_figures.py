@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The page's pictures: where things stand on the canvas, and what is said to those who don't see it."""
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from attrs import evolve
 from mpbench.core.facts import METHOD, limits, number
 from mpbench.core.lines import HistogramLine, MapLine, SegmentsLine, SeriesLine, TimelineLine
 from mpbench.notification.measure import EMULATED
-from mpbench.report.figures import COLUMNS, LEFT, MAX_BUCKETS, PLOT, WIDTH, figure, pictures
+from mpbench.report.figures import COLUMNS, FARTHEST, LEFT, MAX_BUCKETS, PLOT, WIDTH, figure, pictures
 
 SAID: Any = {"name": "latency", "source": "hist", "unit": "µs"}
 
@@ -178,3 +179,48 @@ def test_conditions_are_part_of_a_pictures_name():
     """Pictures of one quantity under several conditions are told apart by their names."""
     line = SeriesLine(**SAID, values=(1.0,), conditions={"core": "m33", "load": "cpu"})
     assert figure(line).name == "latency (core m33, load cpu)"
+
+
+HUGE, TINY = 1e308, 5e-324
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        MapLine(
+            "m", 0, ((10, 0, "reversed"), (5, 5, "empty"), (0, 10**299, "all")), ((-1, True), (7, False))
+        ),
+        SeriesLine("s", (HUGE, -HUGE, 0.0), "ms", "x"),
+        SeriesLine("s", (10**299, TINY), "ms", "x"),
+        SegmentsLine("s", (("a", HUGE), ("b", -HUGE), ("c", TINY)), "ms", "x"),
+        HistogramLine("h", ((-HUGE, HUGE, 10**299), (HUGE, -HUGE, 0)), "ms", "x"),
+        TimelineLine("t", (("a", -(10**299)), ("b", 10**299)), "x"),
+    ],
+    ids=lambda line: line.kind,
+)
+def test_numbers_that_no_board_has_are_drawn(line):
+    """A record may have any number of a float's range: a quotient of two can be infinite, or none at all."""
+    found = figure(line)
+    assert all(abs(bar.x) + bar.width <= 3 * FARTHEST for bar in found.bars)
+
+
+def test_an_image_map_of_many_ranges_takes_linear_time():
+    """Every mark finds its range, and every range its marks, without a look at all the others."""
+    looks = Counter[str]()
+
+    class Offset(int):
+        """A number that counts how often it is compared."""
+
+        def __lt__(self, other: int) -> bool:
+            looks["all"] += 1
+            return int(self) < int(other)
+
+        def __le__(self, other: int) -> bool:
+            looks["all"] += 1
+            return int(self) <= int(other)
+
+    count = 1000
+    ranges = tuple((4 * n, 4 * n + 4, f"range {n}") for n in range(count))
+    found = figure(MapLine("m", 4 * count, ranges, tuple((Offset(4 * n), True) for n in range(count))))
+    assert [row[-1] for row in found.rows] == ["1"] * count
+    assert looks["all"] < 100 * count

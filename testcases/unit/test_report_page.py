@@ -163,6 +163,8 @@ def test_statistics_without_a_column_are_in_the_row():
         (2, None, 0, None, "2"),
         (1, None, None, None, ""),
         (float("nan"), None, 10, None, ""),
+        (1e308, None, 500, -2e305, number(1e308)),
+        (5e-324, None, 5e-324, 0, "0 %"),
     ],
 )
 def test_margin_is_the_share_of_the_limit_that_is_left(value, low, high, share, text):

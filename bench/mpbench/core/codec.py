@@ -14,7 +14,7 @@ from cattrs.errors import AttributeValidationNote
 
 from mpbench.core.facts import Value
 from mpbench.core.json_reader import parse_json
-from mpbench.core.lines import ABOUT, KINDS, VERSION, LineHead, RecordLine
+from mpbench.core.lines import ABOUT, KINDS, VERSION, HistogramLine, LineHead, RecordLine
 
 T = TypeVar("T")
 
@@ -96,6 +96,8 @@ def decode(text: bytes) -> RecordLine:
     for name in NOT_NEGATIVE & FIELDS[kind].keys():
         if type(raw[name]) is int and raw[name] < 0:
             raise ValueError(f"`{name}` is {raw[name]}; right would be 0 or more: {FIELDS[kind][name]}")
+    if isinstance(line, HistogramLine) and any(count < 0 for *_, count in line.buckets):
+        raise ValueError(f"`buckets` has a count below 0: {FIELDS[kind]['buckets']}")
     if raw["utc"] and not _is_time(raw["utc"]):
         raise ValueError(f"`utc` is {raw['utc']!r:.40}; right would be: {FIELDS[kind]['utc']}")
     return line

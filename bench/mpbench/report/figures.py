@@ -5,6 +5,7 @@ The canvas is WIDTH wide, in whole units, so that pages are small and stay equal
 """
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -27,6 +28,8 @@ WIDTH = 640
 PLOT = 120
 """Height of what is plotted; labels are below and to the left of it."""
 LEFT = 58
+FARTHEST = 10_000
+"""Bound of a coordinate."""
 COLUMNS = 240
 """Most columns of a series; a longer one is drawn as the range of its values in each."""
 MAX_BUCKETS = 120
@@ -124,19 +127,19 @@ def _widened(low: float, high: float) -> tuple[float, float]:
 
 
 def _scale(low: float, high: float) -> Callable[[float], int]:
-    return lambda value: round(PLOT - (value - low) / (high - low) * PLOT)
+    return lambda value: pixel(PLOT - (value - low) / (high - low) * PLOT)
 
 
 def _every(values: Sequence[float], _: int, scale: Callable[[float], int]) -> str:
     last = max(1, len(values) - 1)
-    return " ".join(f"{LEFT + round(n / last * (WIDTH - LEFT))},{scale(v)}" for n, v in enumerate(values))
+    return " ".join(f"{LEFT + pixel(n / last * (WIDTH - LEFT))},{scale(v)}" for n, v in enumerate(values))
 
 
 def _thin(values: Sequence[float], step: int, scale: Callable[[float], int]) -> str:
     """Down and up again in every column: no extreme is lost."""
     found = []
     for n in range(0, len(values), step):
-        part, x = values[n : n + step], LEFT + round(n / len(values) * (WIDTH - LEFT))
+        part, x = values[n : n + step], LEFT + pixel(n / len(values) * (WIDTH - LEFT))
         found.append(f"{x},{scale(min(part))} {x},{scale(max(part))}")
     return " ".join(found)
 
@@ -189,13 +192,18 @@ def quantiles(buckets: Sequence[tuple[float, float, int]], unit: str) -> str:
     return ", ".join(found) + f" {unit}"
 
 
+def pixel(place: float) -> int:
+    """A coordinate: whole and bounded; a quotient of numbers that a record may have can be infinite."""
+    return round(min(FARTHEST, max(-FARTHEST, place)))  # in this order it is a number for NaN too
+
+
 def axis(low: float, high: float, left: int = LEFT, right: int = WIDTH) -> Callable[[float], int]:
     """x of a value; logarithmic over more than a decade."""
     if low >= 0 and high > 10 * max(low, 1e-12):
         shift = max(low, high / 1e4, 1e-12)
         span = math.log(high / shift) or 1.0
-        return lambda v: left + round(math.log(max(v, shift) / shift) / span * (right - left))
-    return lambda v: left + round((v - low) / ((high - low) or 1.0) * (right - left))
+        return lambda v: left + pixel(math.log(max(v, shift) / shift) / span * (right - left))
+    return lambda v: left + pixel((v - low) / ((high - low) or 1.0) * (right - left))
 
 
 def merged(
@@ -219,7 +227,7 @@ def _column(a: int, b: int, n: int, most: int) -> Bar:
 
 def log_height(n: int, most: int, tall: int = PLOT) -> int:
     """y of a count; one is seen as well: it has a tenth of a decade."""
-    return round(tall - (math.log10(n) + 0.1) / (math.log10(most) + 0.1) * tall)
+    return pixel(tall - (math.log10(n) + 0.1) / (math.log10(most) + 0.1) * tall)
 
 
 def _powers(most: int) -> list[int]:
@@ -247,7 +255,7 @@ def segments(line: SegmentsLine) -> Figure:
     bars, x = [], 0.0
     for n, (name, value) in enumerate(parts):
         width = value / total * WIDTH
-        bars.append(Bar(round(x), 0, max(1, round(width)), 22, name, n % HUES))
+        bars.append(Bar(pixel(x), 0, max(1, pixel(width)), 22, name, n % HUES))
         x += width
     rows = tuple((name, f"{number(v)} {unit}", f"{v / total:.0%}") for name, v in parts)
     alt = f"{number(total)} {unit} in {len(parts)} parts"
@@ -289,7 +297,7 @@ def timeline(line: TimelineLine) -> Figure:
     span, left = (last - first) or 1, 2 * LEFT
 
     def place(ns: int) -> int:
-        return left + round((ns - first) / span * (WIDTH - left - 80))
+        return left + pixel((ns - first) / span * (WIDTH - left - 80))
 
     bars, before = [], first
     for n, (name, ns) in enumerate(events):
@@ -305,37 +313,41 @@ def timeline(line: TimelineLine) -> Figure:
 
 def image_map(line: MapLine) -> Figure:
     """The image's byte ranges; wide ones are narrowed, so that the header's can be seen."""
-    weights = [math.log2(2 + b - a) for a, b, _ in line.ranges]
+    weights = [math.log2(2 + max(0, b - a)) for a, b, _ in line.ranges]
     unit, x, bars, edges = WIDTH / (sum(weights) or 1.0), 0.0, [], []
-    labels = list(dict.fromkeys(label for _, _, label in line.ranges))
+    numbers = {label: n for n, label in enumerate(dict.fromkeys(label for _, _, label in line.ranges))}
     for (a, b, label), weight in zip(line.ranges, weights, strict=True):
         width = weight * unit
-        hue = labels.index(label) % HUES
-        bars.append(
-            Bar(round(x), 14, max(1, round(x + width) - round(x)), 26, f"{a:#x}…{b - 1:#x}: {label}", hue)
-        )
+        hue, at = numbers[label] % HUES, pixel(x)
+        bars.append(Bar(at, 14, max(1, pixel(x + width) - at), 26, f"{a:#x}…{b - 1:#x}: {label}", hue))
         edges.append((a, b, x, width))
         x += width
+    edges.sort()
     marks = tuple(_mark(offset, good, edges) for offset, good in line.marks)
+    offsets = sorted(offset for offset, _ in line.marks)
     wrong = sum(1 for _, good in line.marks if not good)
     alt = (
         f"{line.size} bytes in {len(line.ranges)} ranges; {len(marks)} changed, {wrong} answered differently"
     )
     rows = tuple(
-        (f"{a:#08x}", f"{b - a} bytes", label, str(_hits(line, a, b))) for a, b, label in line.ranges
+        (f"{a:#08x}", f"{b - a} bytes", label, str(bisect_left(offsets, b) - bisect_left(offsets, a)))
+        for a, b, label in line.ranges
     )
     merged = tuple(dict.fromkeys(marks))
     return Figure("map", line.name, alt, alt, tuple(bars), height=54, marks=merged, rows=rows)
 
 
-def _hits(line: MapLine, start: int, end: int) -> int:
-    return sum(1 for offset, _ in line.marks if start <= offset < end)
-
-
 def _mark(offset: int, good: bool, edges: Sequence[tuple[int, int, float, float]]) -> Tick:
-    inside = next(((a, b, x, w) for a, b, x, w in edges if a <= offset < b), (0, 1, 0.0, 0.0))
-    a, b, x, width = inside
-    return Tick(round(x + (offset - a + 0.5) / (b - a) * width), "good" if good else "bad")
+    """Where a byte lies in the ranges (start, end, x, width), which are in order; at the left if in none."""
+    a, b, x, width = (
+        edges[max(0, bisect_right(edges, offset, key=lambda edge: edge[0]) - 1)] if edges else _NONE
+    )
+    if not a <= offset < b:
+        a, b, x, width = _NONE
+    return Tick(pixel(x + (offset - a + 0.5) / (b - a) * width), "good" if good else "bad")
+
+
+_NONE = (0, 1, 0.0, 0.0)
 
 
 FIGURES: Mapping[type[TestLine], Callable[[Any], Figure]] = {

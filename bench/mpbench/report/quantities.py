@@ -138,9 +138,9 @@ def headroom(m: MeasurementLine) -> float | None:
 
 
 def margin(m: MeasurementLine) -> str:
-    """Headroom in percent, rounded down; of a limit of 0 the distance itself."""
+    """Headroom in percent, rounded down; of a limit of 0, or one that is nothing beside it, the value."""
     share = headroom(m)
-    if share is not None:
+    if share is not None and math.isfinite(share * 1000):
         return f"{number(math.floor(share * 1000) / 10)} %"
     return number(abs(m.value)) if m.limited and math.isfinite(m.value) else ""
 

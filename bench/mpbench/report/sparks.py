@@ -7,7 +7,7 @@ from attrs import frozen
 
 from mpbench.core.facts import number
 from mpbench.core.lines import HistogramLine, SeriesLine, TimelineLine
-from mpbench.report.figures import EMULATED, axis, filled, log_height, merged, quantiles
+from mpbench.report.figures import EMULATED, axis, filled, log_height, merged, pixel, quantiles
 
 WIDTH, HEIGHT = 120, 22
 LEAST = 3
@@ -52,7 +52,7 @@ def series(line: SeriesLine) -> Spark | None:
     span = (high - low) or 1.0
     last = max(1, len(drawn) - 1)
     points = (
-        f"{round(n / last * WIDTH)} {round(HEIGHT - 2 - (v - low) / span * (HEIGHT - 4))}"
+        f"{pixel(n / last * WIDTH)} {pixel(HEIGHT - 2 - (v - low) / span * (HEIGHT - 4))}"
         for n, v in enumerate(drawn)
     )
     said = f"series: {len(values)} values from {number(low)} to {number(high)} {line.unit}"
@@ -68,9 +68,9 @@ def timelines(lines: Sequence[TimelineLine]) -> Spark | None:
     tall, found = HEIGHT // len(dated), []
     for row, line in enumerate(dated):
         first, end = line.events[0][1], line.events[-1][1]
-        places = dict.fromkeys(round((ns - first) / span * (WIDTH - 2)) + 1 for _, ns in line.events)
+        places = dict.fromkeys(pixel((ns - first) / span * (WIDTH - 2)) + 1 for _, ns in line.events)
         middle, high = row * tall + tall // 2, max(3, tall - 2)
-        found.append(f"M1 {middle}H{round((end - first) / span * (WIDTH - 2)) + 1}")
+        found.append(f"M1 {middle}H{pixel((end - first) / span * (WIDTH - 2)) + 1}")
         found += [f"M{x} {middle - high // 2}v{high}" for x in places]
     return Spark("line", "".join(found), f"{len(dated)} timelines of up to {number(span / 1e6)} ms")
 

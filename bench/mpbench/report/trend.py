@@ -7,7 +7,7 @@ from attrs import frozen
 
 from mpbench.core.facts import Verdict, measured, number
 from mpbench.core.lines import MeasurementLine
-from mpbench.report.figures import WIDTH, Bar
+from mpbench.report.figures import WIDTH, Bar, pixel
 from mpbench.report.model import Page, RunView
 
 LEAST = 2
@@ -109,7 +109,7 @@ def _bars(runs: Sequence[Point]) -> Iterable[Bar]:
     for n, run in enumerate(runs):
         total, bottom = sum(run.counts.values()) or 1, TALL + 4
         for verdict in Verdict:
-            if height := round(run.counts.get(verdict.value, 0) / total * TALL):
+            if height := pixel(run.counts.get(verdict.value, 0) / total * TALL):
                 bottom -= height
                 yield Bar(n * width, bottom, max(1, width - 2), height, verdict.value)
 
@@ -118,5 +118,5 @@ def _series(name: str, runs: Sequence[Point]) -> TrendSeries:
     values = [(n, p.values[name]) for n, p in enumerate(runs) if name in p.values]
     low, high = min(v for _, v in values), max(v for _, v in values)
     span, last = (high - low) or 1.0, max(1, len(runs) - 1)
-    drawn = " ".join(f"{2 + round(n / last * 156)},{21 - round((v - low) / span * 18)}" for n, v in values)
+    drawn = " ".join(f"{2 + pixel(n / last * 156)},{21 - pixel((v - low) / span * 18)}" for n, v in values)
     return TrendSeries(name, number(values[0][1]), number(values[-1][1]), drawn)
