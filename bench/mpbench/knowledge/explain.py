@@ -9,10 +9,11 @@ from attrs import frozen
 
 from mpbench.knowledge.context import Context, in_context, unfinished
 from mpbench.knowledge.episodes import ATTEMPT, Event, events, troubles
+from mpbench.knowledge.floods import thinned
 from mpbench.knowledge.log_lines import MAX_LINE, as_text, decoded, lines_at, pieces, places_of
 from mpbench.knowledge.matching import ABOUT_CORES, TEE_PLACES, Match, matched
 from mpbench.knowledge.meaning import Explanation, coded_alone, explanation
-from mpbench.knowledge.places import known_lines, thinned
+from mpbench.knowledge.places import known_lines
 
 ONLY_A_CODE = re.compile(r"(?:0x)?([fF]{4}[0-9a-fA-F]{4}|[fF]010000[0-9a-fA-F])")
 LOOKS_WRONG = (
@@ -73,8 +74,9 @@ def _matches(log: str | bytes, *, alone: bool) -> tuple[list[Match], int]:
     matches, unread = [], 0
     for piece in pieces(log):
         lines, more = known_lines(piece.text, piece.number, TEE_PLACES)
-        matches += [match for line in lines if (match := matched(line, alone=alone)) is not None]
-        unread += more
+        found = [match for line in lines if (match := matched(line, alone=alone)) is not None]
+        unread += more + sum(match.line.unread for match in found)
+        matches += found
     kept = thinned(matches, MAX_MATCHES // 2)
     return kept, unread + len(matches) - len(kept)
 

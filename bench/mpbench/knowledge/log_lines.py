@@ -9,7 +9,9 @@ from typing import Any
 from attrs import frozen
 
 COLOURS = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|\][^\x07\n]*\x07?|.)|\r")
-OPTEE = re.compile(r"\b[EIDFM]/(TC|TA|LD)\b\s*:\s*(?:[0-9?]+\s+(?:[0-9]+\s+)?)?(?:(\w+):\d+(?:\s+|$))?")
+OPTEE = re.compile(
+    r"(?<![A-Za-z_])[EIDFM]/(TC|TA|LD)\b\s*:\s*(?:[0-9?]+\s+(?:[0-9]+\s+)?)?(?:(\w+):\d+(?:\s+|$))?"
+)
 """Start of OP-TEE's line: level, part, CPU and thread, function and line (trace.c trace_printf)."""
 STAMP = r"\[\s*\+?\d+\.\d{6}\](?:\[\s*[TC]\d+\])?\s"
 KERNEL = re.compile(
@@ -17,8 +19,10 @@ KERNEL = re.compile(
     rf"{STAMP}|\bkernel:\s|^<\d+>|"
     r"^\[\w{2,4}\.? \w{3,4}\.? +\d+ [\d:]{8} \d{4}\]\s|^\[[A-Z]\w{2}\s?\d+ [\d:]{5}\]\s"  # dmesg -T, -H
 )
-BROKEN = re.compile(rf"(?={STAMP})|(?=\b[EIDFM]/(?:TC|TA|LD)\s*:)")
-"""Where a line begins whose line end before it was lost, or that another console cut into."""
+BROKEN = re.compile(rf"{STAMP}|[EIDFM]/(?:TC|TA|LD)\s*:")
+"""Where a line begins whose line end before it was lost, or that another console cut into. Without a
+look-around the search knows the first characters, and is quick.
+"""
 JOURNAL = re.compile(r"[^:\]]*(?:\d\d:\d\d[^\]]*)?\bkernel: $")
 """What comes before a kernel's time stamp in a journal: not a line of its own."""
 STARTS = re.compile(r"[:\]>#$][ \t]+(?=\S)")
@@ -33,7 +37,8 @@ has no line ends.
 @frozen
 class LogLine:
     """number: from 1; text: without colours; by: linux, optee, ta, or "" where the line does not show who
-    printed it; start: where the text after time stamp and origin begins; function: OP-TEE's, where printed.
+    printed it; start: where the text after time stamp and origin begins; function: OP-TEE's, where printed;
+    unread: how many lines of the same text it stands for besides itself.
     """
 
     number: int
@@ -41,6 +46,7 @@ class LogLine:
     by: str
     start: int
     function: str = ""
+    unread: int = 0
 
     def starts(self) -> Iterator[int]:
         """Where a message may begin: after the time stamp, after each device's or driver's name."""

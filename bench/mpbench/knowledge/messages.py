@@ -40,6 +40,8 @@ LEVELS = ("ERROR:", "INFO:", "NOTICE:", "WARNING:")
 """TF-A's levels: spaces follow that fill a column."""
 BARE_WORDS = 3
 """Texts of at most so many words, without a number, are anybody's."""
+END = r"(?:\b|(?=[EIDFM]/(?:T[AC]|LD)\b))"
+"""Of a word: another console's line may follow at once."""
 ANY_OF: dict[str | None, str] = {
     **dict.fromkeys("diu", r"(-?\d+)"),
     **dict.fromkeys("xXo", r"(?:0x)*([0-9a-fA-F]+)"),
@@ -63,7 +65,7 @@ def pattern_of(text: str) -> re.Pattern[str]:
         parts.append(r"(.*)" if last and found[1] == "s" else ANY_OF[found[1]])
         at = found.end()
     parts.append(_literal(text[at:]))
-    end = r"\b" if re.search(r"\w$", text) and not DIRECTIVE.search(text[-2:]) else ""
+    end = END if re.search(r"\w$", text) and not DIRECTIVE.search(text[-2:]) else ""
     return re.compile("".join(parts) + end)
 
 

@@ -10,21 +10,19 @@ import os.path
 import re
 from collections.abc import Iterable, Iterator
 from functools import cache
-from typing import TypeVar
 
 from attrs import frozen
 
+from mpbench.knowledge.floods import MAX_LINES, MAX_OF_ONE_TEXT, thinned, without_floods
 from mpbench.knowledge.log_lines import BROKEN, MAX_LINE, LogLine, lines_at, places_of, text_before
 from mpbench.knowledge.messages import Form, index, pattern_of
 
-T = TypeVar("T")
 LINE = re.compile(rf"[^\n]{{1,{MAX_LINE}}}")
-MAX_OF_ONE_TEXT, MAX_LINES = 200, 1000
-SHORT = 20_000
+SHORT = 100_000
 """Characters of a log whose lines are all read: the patterns below take longer to compile."""
 BEFORE = (
     r"[:\]>#$][ \t]++",  # a name, a time stamp or a prompt
-    r"[;\n]\s*+",
+    r"[;\n][ \t\r]*+",
     # OP-TEE's part, CPU, thread and function
     r"/(?:TC|TA|LD)\s*:\s*(?:[0-9?]+\s+(?:[0-9]+\s+)?)?(?:\w+:\d+\s+)?",
 )
@@ -48,31 +46,28 @@ class Inner:
 
 
 def known_lines(text: str, first: int, always: Iterable[re.Pattern[str]]) -> tuple[list[LogLine], int]:
-    """Lines that may hold a known message or that match a pattern; how many more there are, not read.
+    """Lines that may hold a known message or that match a pattern; how many such lines are not read.
 
     first: number of the text's first line. Of a message with one text the first and last MAX_OF_ONE_TEXT
     lines are read, of all together the first and last MAX_LINES. All lines of a SHORT text are.
     """
-    if len(text) <= SHORT:
-        return list(every_line(text, first)), 0
-    by_text: dict[str, list[int]] = {"": [0]} if text else {}
-    for place, message in _places(text, always):
+    left = without_floods(text)
+    if len(left.text) <= SHORT:
+        return [left.numbered(line, first) for line in every_line(left.text, 0)], 0
+    by_text: dict[str, list[int]] = {}
+    for place, message in _places(left.text, always):
         by_text.setdefault(message, []).append(place)
-    kept = sorted({p for same in by_text.values() for p in thinned(same, MAX_OF_ONE_TEXT)})
-    unread = sum(max(0, len(same) - 2 * MAX_OF_ONE_TEXT) for same in by_text.values())
-    unread += max(0, len(kept) - 2 * MAX_LINES)
-    return list(lines_at(text, thinned(kept, MAX_LINES), first)), unread
+    kept = thinned(sorted(p for same in by_text.values() for p in thinned(same, MAX_OF_ONE_TEXT)), MAX_LINES)
+    lines = [left.numbered(line, first) for line in lines_at(left.text, kept, 0)]
+    known = {left.at(place) for same in by_text.values() for place in same}
+    known -= {left.at(place) for place in kept}
+    return lines, sum(left.stands_for[index] for index in known)
 
 
 def every_line(text: str, first: int) -> Iterator[LogLine]:
     """All lines of a text, also those whose line end was lost; a long one in parts."""
     places = {found.start() for pattern in (LINE, BROKEN) for found in pattern.finditer(text)}
     return lines_at(text, sorted(places), first)
-
-
-def thinned(places: list[T], count: int) -> list[T]:
-    """The first and the last ones."""
-    return places if len(places) <= 2 * count else places[:count] + places[-count:]
 
 
 def _places(text: str, always: Iterable[re.Pattern[str]]) -> Iterator[tuple[int, str]]:
