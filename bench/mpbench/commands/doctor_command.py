@@ -2,9 +2,7 @@
 """`mpbench doctor`: checks this host and a board, and prints a remedy for every failed check."""
 
 import argparse
-import logging
 import os
-import traceback
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +29,8 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def _doctor(args: argparse.Namespace) -> int:
     # Here, not above: labgrid takes half a second that no other command should wait for.
+    import logging
+
     from mpbench.commands import doctor_board, doctor_host
     from mpbench.commands.doctor import examine
 
@@ -61,6 +61,8 @@ def _print(title: str, findings: "Iterable[Finding]", with_traceback: bool) -> "
         if f.remedy:
             print(f"        → {visible(f.remedy)}; see {guide(Path.cwd())}#{f.section.value}", flush=True)
         if with_traceback and f.error is not None:
+            import traceback
+
             traceback.print_exception(f.error)
         found.append(f)
     return found

@@ -101,8 +101,6 @@ def _logs_of_run(directory: Path) -> Iterator[tuple[str, bytes]]:
 
 def log_of(given: str) -> str | bytes:
     """The text itself, a file's bytes, or standard input's. UsageError: longer than LOG_LIMIT_BYTES."""
-    from mpbench.core.files import read_bounded
-
     if given == "-":
         log = sys.stdin.buffer.read(LOG_LIMIT_BYTES + 1)
         if len(log) > LOG_LIMIT_BYTES:
@@ -110,6 +108,8 @@ def log_of(given: str) -> str | bytes:
         return log
     path = given.removeprefix("@")
     if given.startswith("@") or _is_file(path):
+        from mpbench.core.files import read_bounded
+
         return unpacked(read_bounded(path, limit_bytes=LOG_LIMIT_BYTES), path)
     return given
 

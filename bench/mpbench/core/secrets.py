@@ -10,7 +10,6 @@ import base64
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from html import escape
 from itertools import zip_longest
 from typing import Any, TextIO
 from urllib.parse import quote, unquote
@@ -86,6 +85,8 @@ def _leaves(value: object, name: str = "") -> Iterator[tuple[str, str]]:
 
 def _forms(text: str) -> Iterator[str]:
     """A secret as URLs, forms, HTTP, HTML, JSON and repr() have it."""
+    from html import escape  # noqa: PLC0415 - it has a table that `mpbench --help` need not wait for
+
     data = _bytes(text)
     yield from (text, unquote(text), repr(text)[1:-1], json.dumps(text)[1:-1], escape(text))
     for safe in ("", "/"):

@@ -2,7 +2,6 @@
 """Commands about signed images: sign, inspect."""
 
 import argparse
-import hashlib
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -175,6 +174,8 @@ def _signer(args: argparse.Namespace) -> "PrivateKey | Signer":
 
 def _digest(elfs: Sequence[bytes], key: "PrivateKey | Signer", what: dict[str, Any]) -> bytes:
     """SHA-256 of what the signature covers."""
+    import hashlib
+
     from mpbench.image.sign import unsigned
 
     return hashlib.sha256(unsigned(elfs, key.public_key(), **what)[0]).digest()
