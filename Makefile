@@ -8,6 +8,7 @@
 # make mp15   all tests of a board on the virtual STM32MP15
 # make mp25-ev1  the machine of an STM32MP257F-EV1: its parts, and its contract test
 # make test-all  what does not fit into make test: all board cases on all virtual boards, 25 seeds of faults
+# make real-firmware DIR=...  start every ELF of a directory on a virtual board, and report how far each came
 # make lock   write requirements.lock, the versions that were tested, from the current environment
 # make peer   a long campaign: the twin against OP-TEE's own TA, and which branches of both it reached
 # make peer-linux  the twin against Linux' own loader: a million starts
@@ -27,7 +28,7 @@ TEST_PACKAGES := busybox chromium dropbear-bin openssh-server poppler-utils ser2
 TARGET ?= targets/virtual-mp25.yaml
 
 .PHONY: plugins demo test test-all check faults fuzz perf peer peer-linux coverage mp15 mp25-ev1 board boards firmware
-.PHONY: setup packages lock clean
+.PHONY: real-firmware setup packages lock clean
 
 test test-all faults perf mp15 mp25-ev1: PACKAGES += $(TEST_PACKAGES)
 
@@ -94,6 +95,12 @@ mp15: boards firmware
 mp25-ev1: setup firmware
 	$(BIN)/mpbench virtual build mp25-ev1
 	$(BIN)/pytest testcases/contract/test_ev1_board.py testcases/contract/test_ev1_devices.py
+
+# Firmware of others: DIR has the ELF files; by default on the board whose QEMU has the M4 with its peripherals.
+real-firmware: BOARD := $(if $(filter file,$(origin TARGET)),targets/virtual-mp15-debian.yaml,$(TARGET))
+real-firmware: setup firmware
+	@[ -n "$(DIR)" ] || { echo "make real-firmware DIR=DIRECTORY [TARGET=FILE]: which directory?" >&2; exit 2; }
+	$(BIN)/mpbench firmware "$(DIR)" --lg-env $(BOARD)
 
 coverage: $(VENV)/ready
 	$(BIN)/coverage run --branch --source=bench/mpbench/twin -m pytest -q testcases/unit -m 'not slow'

@@ -114,6 +114,7 @@ class MachineKind:
     guest:       Debian architecture of the root file system, and its dynamic linker
     console:     Linux' name of its console
     secure:      TF-A's BL31 and OP-TEE run before Linux, and print on a UART of their own
+    cores:       co-processors with GDB's numbers of their processes: QEMU's clusters, counted from 1
     """
 
     name: str
@@ -123,6 +124,7 @@ class MachineKind:
     guest: tuple[str, str]
     console: str
     secure: bool = False
+    cores: Mapping[str, int] = field(factory=dict)
 
 
 MACHINE_KINDS = {
@@ -135,6 +137,7 @@ MACHINE_KINDS = {
             device_tree="stm32mp157c-dk2.dtb",
             guest=("armhf", "ld-linux-armhf.so.3"),
             console="ttySTM0",
+            cores={"m4": 2},
         ),
         MachineKind(
             name="mp25-ev1",

@@ -16,7 +16,8 @@ from labgrid.resource.common import ManagedResource, ResourceManager
 
 from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench_virtual import application, boards, keys, qemu, xtest
-from mpbench_virtual.models import KINDS
+from mpbench_virtual.core_debugger import CoreDebugger
+from mpbench_virtual.models import KINDS, MACHINE_KINDS
 from mpbench_virtual.progress import BuildProgress
 
 LINE = "virtual board: {step}: {what}"
@@ -88,6 +89,13 @@ class VirtualBoard(ManagedResource):  # type: ignore[misc]
         if self.board is None:
             raise InfrastructureError("the virtual board is not up")
         return boards.read_memory(self.board, pa, size)
+
+    def debugger(self, core: str) -> CoreDebugger | None:
+        """A debugger for a core of the board, which is on; None where QEMU does not have the core."""
+        kind = MACHINE_KINDS.get(self.kind)
+        if self.board is None or kind is None or core not in kind.cores:
+            return None
+        return CoreDebugger(self.board.directory, kind.cores[core])
 
     def xtest(self) -> Path:
         """Archive (tar.gz) with OP-TEE's test suite, built on the first call; arm64 only."""

@@ -74,8 +74,8 @@ def test_every_command_exists(name):
 @documents
 def test_every_make_target_exists(name):
     """Every `make TARGET` is a target of the Makefile; VARIABLE=VALUE may precede it or follow."""
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    named = re.findall(r"(?:^\$ |`)make ((?:[A-Z]+=\S+ )*)([a-z]+)\b(?! -)", DOCUMENTS[name], re.MULTILINE)
+    targets = set(re.findall(r"^([a-z\d-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = re.findall(r"(?:^\$ |`)make ((?:[A-Z]+=\S+ )*)([a-z\d-]+)\b(?! -)", DOCUMENTS[name], re.MULTILINE)
     assert {target for _, target in named} <= targets
 
 

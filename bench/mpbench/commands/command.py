@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import mpbench.image.command
-from mpbench.commands import coredump, doctor_command, explain, predict, signing
+from mpbench.commands import coredump, doctor_command, explain, firmware, predict, signing
 from mpbench.core.directories import known_hosts
 from mpbench.core.errors import UsageError
 from mpbench.core.shared_files import board_cases, example_target
@@ -23,6 +23,7 @@ def add_commands(subparsers: Commands) -> None:
     predict.add_commands(subparsers)
     explain.add_commands(subparsers)
     coredump.add_commands(subparsers)
+    firmware.add_commands(subparsers)
     _add_test(subparsers)
     doctor_command.add_commands(subparsers)
     _add_enrol(subparsers)

@@ -72,7 +72,7 @@ def fault(found: Sequence[Segment], trace: str, code: Sequence[tuple[int, int]])
     names = ("r0", "r1", "r2", "r3", "r12", "lr", "pc", "xpsr")
     registers = dict(zip(names, FRAME.unpack_from(segment.data, at), strict=True))
     registers["sp"] = segment.da + at + FRAME.size + (4 if registers["xpsr"] & 1 << 9 else 0)
-    return Fault(exception, registers, tuple(_calls(found, segment, at + FRAME.size, code)))
+    return Fault(exception, registers, tuple(calls(found, segment, at + FRAME.size, code)))
 
 
 def _frame(found: Sequence[Segment], pc: int, code: Sequence[tuple[int, int]]) -> tuple[Segment, int] | None:
@@ -88,7 +88,7 @@ def _frame(found: Sequence[Segment], pc: int, code: Sequence[tuple[int, int]]) -
     return None
 
 
-def _calls(
+def calls(
     found: Sequence[Segment], segment: Segment, at: int, code: Sequence[tuple[int, int]]
 ) -> Iterator[int]:
     """Return addresses on the stack from `at` on: odd, in code, behind a call."""

@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: MIT
+"""Starts one firmware on a board and finds out how far it came: main, channels, trace, faults by place.
+
+On a virtual board whose core QEMU has, a debugger follows the core from outside: it stops at main and at the
+handlers of faults, and samples what is executed. Elsewhere a trace buffer or a channel show that main was
+reached.
+"""
+
+import re
+import threading
+import time
+from typing import Any, Final
+
+from attrs import define, field, frozen
+
+from mpbench.board.kernel_log import HEAD
+from mpbench.board.protocols import Board
+from mpbench.commands.firmware_file import Firmware
+from mpbench.core.errors import BoardFailure, InfrastructureError
+from mpbench.core.sanitize import decoded
+from mpbench.deployment.deploy import deploy
+from mpbench.harness.bench import stop_core
+from mpbench.recovery.parse_backtrace import EXCEPTIONS, calls
+from mpbench.recovery.parse_coredump import Segment
+from mpbench.rpmsg import collect
+from mpbench.rpmsg.parse import channels
+
+FAULTS: Final = range(2, 8)
+FAILURES: Final = ("Error_Handler", "assert_failed", "z_fatal_error")
+"""Functions in which firmware ends that gives up. Ref: ST's Cube projects, main.c; Zephyr kernel/fatal.c"""
+INTERRUPTS: Final = 16
+"""Exception number of interrupt 0."""
+SAMPLES: Final = 5
+SAMPLE_EVERY_S: Final = 0.2
+WARNING: Final = 4
+"""Kernel log level."""
+LOCKUP: Final = re.compile(r"(?:qemu: fatal|coprocessor: pc 0x([0-9a-f]{8})): Lockup: (.*)")
+"""QEMU ends, or holds the core where the machine is ours and has its address."""
+QEMU_PC: Final = re.compile(r"^R12=.*R15=([0-9a-f]{8})", re.MULTILINE)
+_pause = threading.Event().wait
+
+
+@frozen
+class Trial:
+    """How far a firmware came.
+
+    started: "OK" or the errno's name of the write of `start`; state: of the core at the end
+    main: how it is known that main was reached, "" if it was not or is not known
+    executes: function and line of the last sample, with its callers, "" without a debugger
+    faults: each in words, with its place
+    kernel_log: warnings and errors of the kernel since the start
+    """
+
+    started: str
+    state: str = ""
+    main: str = ""
+    executes: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
+    trace: str = ""
+    faults: tuple[str, ...] = ()
+    kernel_log: tuple[str, ...] = ()
+
+    @property
+    def sound(self) -> bool:
+        """Whether it reached main, did not fail, and was stopped."""
+        return self.state == "offline" and not self.faults and bool(self.main)
+
+
+@define
+class FirmwareTrial:
+    """One firmware on one core. deadline_s: for main, and for the first channel if the table has a vdev."""
+
+    board: Board
+    core: str
+    firmware: Firmware
+    vectors: int
+    debugger: Any
+    deadline_s: float
+    _handlers: dict[int, int] = field(factory=dict)
+
+    @property
+    def _failures(self) -> dict[int, str]:
+        return {start: name for start, _, name in self.firmware.elf.functions if name in FAILURES}
+
+    def run(self, image: bytes) -> Trial:
+        """Start, look, stop. `image`: the firmware as the board takes it, signed where a TEE loads it.
+
+        A board that is lost on the way is reported as a fault of the firmware, if QEMU said so.
+        """
+        mark = self.board.kmsg.mark()
+        if self.debugger is not None:
+            self._watch(self.firmware.vectors(self.vectors))
+        try:
+            started = deploy(self.board.session, self.board.remoteproc, self.core, image)
+            if started != "OK":
+                return Trial(started, self._state(), kernel_log=self._log(mark))
+            return self._look(mark)
+        except InfrastructureError as lost:
+            ended = () if self._lockup() else (f"the board was lost: {lost}",)
+            return Trial("OK", "lost", self._main(()), faults=(*self._faults(), *ended))
+
+    def _watch(self, vectors: tuple[int, ...]) -> None:
+        """Stop at main, at the handlers of NMI and faults, and where a firmware gives up."""
+        self._handlers |= {
+            word & ~1: number for number, word in enumerate(vectors) if number in FAULTS and word
+        }
+        main = [] if self.firmware.main is None else [self.firmware.main]
+        self.debugger.watch([*main, *self._handlers, *self._failures])
+
+    def _look(self, mark: int) -> Trial:
+        deadline = time.monotonic() + self.deadline_s
+        seen: tuple[str, ...] = ()
+        while time.monotonic() < deadline and not self._settled(seen):
+            seen = self._channels()
+            _pause(SAMPLE_EVERY_S)
+        samples = self._samples()
+        seen, trace = self._channels(), self._trace()
+        main = self._main(seen, trace, samples)
+        log = self._log(mark)
+        crashed = [line for line in log if "crash detected" in line]
+        state, refused = self._stop()
+        return Trial(
+            "OK",
+            state,
+            main,
+            self._executes(samples),
+            seen,
+            trace,
+            (*self._faults(), *crashed, *refused),
+            log,
+        )
+
+    def _settled(self, seen: tuple[str, ...]) -> bool:
+        """Whether there is nothing to wait for: main reached, and a channel where the table has a vdev."""
+        if self.debugger is None or self.firmware.main is None:
+            reached = bool(seen or self._trace())
+        else:
+            reached = self._at_main() or bool(self._faults())
+        return reached and (bool(seen) or "vdev" not in (self.firmware.table or ()) or bool(self._faults()))
+
+    # ------------------------------------------------------------- what the board shows
+    def _channels(self) -> tuple[str, ...]:
+        return tuple(c.word for c in channels(collect.devices(self.board, self.core)))
+
+    def _trace(self) -> str:
+        found = self.board.remoteproc.trace(self.core)
+        return decoded((found or b"").split(b"\0")[0])
+
+    def _state(self) -> str:
+        return self.board.remoteproc.core_state(self.core)
+
+    def _log(self, mark: int) -> tuple[str, ...]:
+        """Warnings and errors."""
+        lines = self.board.kmsg.since(mark).split(b"\n")
+        heads = [(HEAD.match(line), line) for line in lines]
+        return tuple(
+            decoded(line[head.end() :]) for head, line in heads if head and int(head[1]) & 7 <= WARNING
+        )
+
+    def _stop(self) -> tuple[str, tuple[str, ...]]:
+        try:
+            stop_core(self.board.remoteproc, self.core)
+        except BoardFailure as failure:
+            return self._state(), (str(failure),)
+        return self._state(), ()
+
+    # ------------------------------------------------------------- what the debugger shows
+    def _at_main(self) -> bool:
+        stops = self.debugger.stops() if self.debugger is not None else ()
+        return any(stop.registers["pc"] == self.firmware.main for stop in stops)
+
+    def _samples(self) -> list[Any]:
+        if self.debugger is None:
+            return []
+        found = [self.debugger.sample()]
+        if (vectors := found[0].vectors) != self.vectors:  # the firmware has moved its vectors
+            words = self.debugger.read(vectors, 28)
+            self._watch(tuple(int.from_bytes(words[i : i + 4], "little") for i in range(0, len(words), 4)))
+        for _ in range(SAMPLES - 1):
+            _pause(SAMPLE_EVERY_S)
+            found.append(self.debugger.sample())
+        return found
+
+    def _main(self, seen: tuple[str, ...], trace: str = "", samples: "list[Any] | None" = None) -> str:
+        """How it is known that main was reached, "" if it is not."""
+        if self._at_main():
+            return "breakpoint"
+        if trace.strip():
+            return "trace"
+        if seen:
+            return "channel"
+        if self.firmware.main is not None or not samples:
+            return ""
+        last = samples[-1].registers
+        outside = not any(start <= last["pc"] < end for start, end in self.firmware.elf.code)
+        if outside or last["xpsr"] & 0x1FF in FAULTS:
+            return ""
+        return f"executes {last['pc']:#010x}, not in a handler of faults; no symbols"
+
+    def _place(self, address: int, back: int = 0) -> str:
+        found = self.firmware.elf.place(address, "pc", back)
+        return f"{found.function or f'{address:#010x}'}{f' ({found.line})' if found.line else ''}"
+
+    def _executes(self, samples: list[Any]) -> tuple[str, ...]:
+        """The last sample's place, then its callers as lr and the stack suggest them."""
+        if not samples:
+            return ()
+        last = samples[-1]
+        words = (last.registers["lr"], *last.stack)
+        data = b"".join(word.to_bytes(4, "little") for word in words)
+        memory = [Segment(da, content) for da, content in self.firmware.elf.constant]
+        found = calls(memory, Segment(0, data), 0, self.firmware.elf.code)
+        places = dict.fromkeys(self._place(word & ~1, 2) for word in found)
+        return (self._place(last.registers["pc"]), *places)
+
+    def _faults(self) -> tuple[str, ...]:
+        if self.debugger is None:
+            return ()
+        ends = self._handlers.keys() | self._failures.keys()
+        stops = [stop for stop in self.debugger.stops() if stop.registers["pc"] in ends]
+        return (*map(self._fault, stops), *self._lockup())
+
+    def _fault(self, stop: Any) -> str:
+        if name := self._failures.get(stop.registers["pc"]):
+            return f"{name}, called from {self._place(stop.registers['lr'] & ~1, 2)}"
+        number = stop.registers["xpsr"] & 0x1FF
+        if number >= INTERRUPTS:
+            where = self._place(stop.registers["pc"])
+            return f"interrupt {number - INTERRUPTS} has no handler of its own: it enters {where}"
+        name = EXCEPTIONS.get(number, f"exception {number}")
+        where = f" at {self._place(stop.frame[6])}" if stop.frame else ""
+        status = ", ".join(f"{key} {stop.status[key]:#010x}" for key in ("cfsr", "hfsr", "bfar"))
+        return f"{name}{where} ({status})"
+
+    def _lockup(self) -> tuple[str, ...]:
+        """A fault in a handler of faults, as QEMU reports it."""
+        printed = self.debugger.printed() if self.debugger is not None else ""
+        found = LOCKUP.search(printed)
+        if not found:
+            return ()
+        pc = found[1] or next(iter(QEMU_PC.findall(printed)), "")
+        where = f" at {self._place(int(pc, 16))}" if pc else ""
+        return (f"lockup{where}: {found[2]}",)
