@@ -21,9 +21,18 @@ LINUX = (
 OPTEE = (
     *(
         "core/kernel/" + n + ".c"
-        for n in ("panic", "user_ta", "ldelf_loader", "tee_ta_manager", "pseudo_ta", "notif")
+        for n in (
+            "panic",
+            "user_ta",
+            "ldelf_loader",
+            "tee_ta_manager",
+            "pseudo_ta",
+            "notif",
+            "assert",
+            "scall",
+        )
     ),
-    *("core/kernel/" + n + ".c" for n in ("user_mode_ctx", "early_ta")),
+    *("core/kernel/" + n + ".c" for n in ("user_mode_ctx", "early_ta", "assert", "scall")),
     *(
         "core/arch/arm/kernel/" + n + ".c"
         for n in ("abort", "boot", "thread", "thread_optee_smc", "unwind_arm64")

@@ -23,7 +23,7 @@ OTHERS = (
     *("drivers/" + n for n in ("base", "char", "firmware", "iio", "mailbox", "mmc", "rtc", "spi", "usb")),
     *("kernel", "mm", "net/core"),
 )
-OURS = (*LINUX, "drivers/mailbox/mailbox.c")
+OURS = (*LINUX, "drivers/mailbox/mailbox.c", "kernel/panic.c", "kernel/hung_task.c", "kernel/watchdog.c")
 
 
 def source_tree(name: str) -> Path:

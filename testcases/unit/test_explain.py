@@ -14,7 +14,7 @@ from mpbench.commands.main import main
 from mpbench.image import faults
 from mpbench.knowledge.explain import answer, explain
 from mpbench.knowledge.messages import advice_by_code, messages
-from mpbench.knowledge.page import troubleshooting
+from mpbench.knowledge.page import SECTIONS, troubleshooting
 from mpbench.layout import Tee
 from mpbench.twin.machine import Loader
 from mpbench.twin.reasons import REASONS
@@ -239,6 +239,7 @@ def test_the_tables_are_well_formed():
     found = messages()
     ids = [m.id for m in found]
     assert len(ids) == len(set(ids))
+    ids += ["other-ta", "other-kernel"]  # what a later line makes of one
     for m in found:
         assert m.level in ("error", "warning", "state", "mark"), m.id
         assert m.means or m.reasons, m.id
@@ -268,6 +269,16 @@ def _pieces(shown: str) -> list[str]:
 def test_the_page_of_troubleshooting_is_made_from_the_tables():
     """targets/TROUBLESHOOTING.md; `python -m mpbench.knowledge.page` writes it."""
     assert (TARGETS / "TROUBLESHOOTING.md").read_text() == troubleshooting()
+
+
+def test_the_page_has_every_error_and_warning_once():
+    """In one section, whatever its table and the start of its id."""
+    for message in messages():
+        if message.level in ("error", "warning"):
+            sections = [
+                title for title, by, ids in SECTIONS if message.by == by and message.id.startswith(ids)
+            ]
+            assert len(sections) == 1, message.id
 
 
 def test_nothing_known_names_the_lines_that_look_wrong(capsys):

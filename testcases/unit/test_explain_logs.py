@@ -172,12 +172,12 @@ CASES = {
     ),
     "another TA's result": (
         "stm32-bsec 44000000.efuse: TA_NVMEM_READ invoke failed TEE err: ffff0006, ret:0\n",
-        ["tee-other"],
+        ["other-ta"],
         "another driver (stm32-bsec 44000000.efuse)",
     ),
     "another TA's driver": (
         "optee-rng optee-ta-ab7a617c-b8e7-4d8f-8301-d09b61036b64: TA_CMD_GET_ENTROPY invoke err: ffff000c\n",
-        ["tee-other"],
+        ["other-ta"],
         "TEE_ERROR_OUT_OF_MEMORY; not about the cores' firmware",
     ),
     "another TA's result beside a trouble of the core": (
@@ -185,7 +185,7 @@ CASES = {
         + START.format("m33")
         + LOAD.format("ffff3072")
         + FAILED.format(-5),
-        ["tee-invoke", "tee-other"],
+        ["tee-invoke", "other-ta"],
         "TEE_ERROR_SIGNATURE_INVALID",
     ),
     "firmware is not there": (
@@ -249,7 +249,7 @@ CASES = {
     "another TA that is not installed": (
         "E/LD:  init_elf:486 sys_open_ta_bin(fd02c9da-306c-48c7-a49c-bbd827ae86ee)\n"
         "E/TC:? 0 ldelf_init_with_ldelf:150 ldelf failed with res: 0xffff0008\n",
-        ["ldelf-other-ta"],
+        ["other-ta-missing"],
         "not the remoteproc TA",
     ),
     "a mailbox whose driver is not there": (
@@ -338,7 +338,7 @@ CASES = {
         "E/TC:? 0 User mode data-abort at address 0x0 (translation fault)\n"
         "E/TC:? 0  esr 0x92000045  ttbr0 0x4000002291040   ttbr1 0x00000000   cidr 0x0\n"
         "E/LD:  Status of TA 5b9e0e40-2636-11e1-ad9e-0002a5d5c51b\n",
-        ["tee-other"],
+        ["other-ta"],
         "another trusted application (5b9e0e40-; not about the cores' firmware",
     ),
     "a TA's panic": (
@@ -351,8 +351,120 @@ CASES = {
         "E/TC:? 0 TA panicked with code 0xffff0001\n"
         "E/LD:  Status of TA 8aaaf201-2450-11e4-abe2-0002a5d5c57b\n"
         "E/LD:   arch: aarch64\nE/LD:  Call stack:\nE/LD:   0x0000000040014c3c\n",
-        ["tee-other"],
+        ["other-ta"],
         "another trusted application (8aaaf201-",
+    ),
+    "an assertion of OP-TEE's core": (
+        START.format("m33")
+        + "E/TC:0 0 assertion 'refcount_val(&rproc->users)' failed at "
+        + "core/drivers/remoteproc/stm32_remoteproc.c:412 <stm32_rproc_put>\n"
+        + "E/TC:0 0 Panic at core/kernel/assert.c:29 <_assert_break>\n"
+        + "E/TC:0 0 TEE load address @ 0x82000000\n",
+        ["optee-assert"],
+        "a check in the source of OP-TEE's core failed",
+    ),
+    "an assertion of another TA, then a wrong key": (
+        "E/TA:  assertion 'ctx' failed at main.c:77 in entry()\n"
+        + "E/TC:? 0 TA panicked with code 0x0\n"
+        + "E/LD:  Status of TA 5b9e0e40-2636-11e1-ad9e-0002a5d5c51b\n"
+        + START.format("m33")
+        + LOAD.format("ffff3072")
+        + FAILED.format(-5),
+        ["tee-invoke", "other-ta"],
+        "TEE_ERROR_SIGNATURE_INVALID; another trusted application (5b9e0e40-",
+    ),
+    "a panic of the remoteproc TA": (
+        START.format("m33")
+        + "E/TC:? 0 TA panicked with code 0xffff0006\n"
+        + "E/LD:  Status of TA 80a4c275-0a47-4905-8285-1486a9771a08\n"
+        + LOAD.format("ffff3024")
+        + FAILED.format(-5),
+        ["abort-ta-panic"],
+        "it is the remoteproc TA (line 3)",
+    ),
+    "another TA is not there, and the remoteproc TA refuses": (
+        "E/LD:  init_elf:486 sys_open_ta_bin(fd02c9da-306c-48c7-a49c-bbd827ae86ee)\n"
+        + "E/TC:? 0 ldelf_init_with_ldelf:150 ldelf failed with res: 0xffff0008\n"
+        + "D/TC:? 0 tee_ta_open_session:773 Failed for TA fd02c9da-306c-48c7-a49c-bbd827ae86ee. "
+        + "Return error 0xffff0008\n"
+        + "stm32-rproc 0.m33: tee_client_open_session failed, err: ffff000d\n",
+        ["tee-open-session", "other-ta-missing"],
+        "it is not the remoteproc TA but another one",
+    ),
+    "the remoteproc TA refuses a session": (
+        "D/TC:? 0 tee_ta_open_session:773 Failed for TA 80a4c275-0a47-4905-8285-1486a9771a08. "
+        + "Return error 0xffff000d\n"
+        + "stm32-rproc 0.m33: tee_client_open_session failed, err: ffff000d\n",
+        ["ta-failed"],
+        "TEE_ERROR_BUSY",
+    ),
+    "another driver's result is no cause of a failed start": (
+        "stm32-bsec 44000000.efuse: TA_NVMEM_READ invoke failed TEE err: ffff0006, ret:0\n"
+        + START.format("m33")
+        + FAILED.format(-22),
+        ["rproc-boot-failed", "other-ta"],
+        "the line before names the cause",
+    ),
+    "an Oops in remoteproc, by its caller": (
+        "[  101.1] Unable to handle kernel NULL pointer dereference at virtual address 0000000000000018\n"
+        + "[  101.1] Internal error: Oops: 0000000096000004 [#1] SMP\n"
+        + "[  101.1] CPU: 1 UID: 0 PID: 312 Comm: sh Not tainted 6.12.0 #1\n"
+        + "[  101.1] pc : __pi_strlen+0x14/0x150\n"
+        + "[  101.1] lr : rproc_add_subdev+0x30/0x60\n"
+        + "[  101.1] Kernel panic - not syncing: Oops: Fatal exception\n",
+        ["linux-oops"],
+        "`rproc_add_subdev` (line 5)",
+    ),
+    "an Oops in RPMsg, 32 bits": (
+        "[   41.0] 8<--- cut here ---\n"
+        + "[   41.0] Unable to handle kernel paging request at virtual address dead4ead when read\n"
+        + "[   41.0] PC is at rpmsg_send+0x1c/0x4c\n[   41.0] LR is at mutex_lock+0x10/0x50\n",
+        ["linux-oops"],
+        "`rpmsg_send` (line 3)",
+    ),
+    "an Oops of another driver, then a missing file": (
+        "[    9.0] Unable to handle kernel NULL pointer dereference at virtual address 0000000000000000\n"
+        + "[    9.0] pc : brcmf_sdio_probe+0x14/0x150\n[    9.0] lr : brcmf_ops_sdio_probe+0x30/0x60\n"
+        + "[    9.0] Call trace:\n[    9.0]  brcmf_sdio_probe+0x14/0x150\n"
+        + START.format("m33")
+        + "remoteproc remoteproc0: request_firmware failed: -2\n",
+        ["rproc-request-firmware", "other-kernel"],
+        "the kernel failed in `pc : brcmf_sdio_probe",
+    ),
+    "an Oops without its functions": (
+        "[    9.0] Internal error: Oops: 0000000096000004 [#1] SMP\n[    9.0] usb 1-1: a line\n",
+        ["linux-oops"],
+        "the kernel itself failed",
+    ),
+    "a write that hangs": (
+        "[  363.0] INFO: task sh:412 blocked for more than 120 seconds.\n"
+        + "[  363.0] Call trace:\n[  363.0]  __switch_to+0xe0/0x110\n"
+        + "[  363.0]  mutex_lock_interruptible+0x30/0x50\n[  363.0]  rproc_shutdown+0x2c/0x180\n",
+        ["linux-stuck"],
+        "`rproc_shutdown` (line 5)",
+    ),
+    "a warning in the kernel's remoteproc": (
+        "[   12.0] WARNING: CPU: 0 PID: 87 at drivers/remoteproc/remoteproc_core.c:1432 rproc_x+0x40/0x60\n",
+        ["linux-warning"],
+        "the driver went on",
+    ),
+    "another vendor's driver": (
+        "imx-rproc imx8mp-cm7: imx_rproc_kick: failed (0, err:-62)\n",
+        ["other-vendor"],
+        "imx-rproc; another vendor's cores; not about an STM32MP",
+    ),
+    "another vendor's core in the common code": (
+        "imx-rproc imx8mp-cm7: mbox_request_channel_byname failed\n"
+        + "remoteproc remoteproc0: powering up imx-rproc\n"
+        + "remoteproc remoteproc0: bad phdr da 0x7e0000 mem 0x240\n"
+        + FAILED.format(-22),
+        ["elf-bad-phdr", "other-vendor"],
+        "outside the core's memory",
+    ),
+    "U-Boot lists no core": (
+        "STM32MP> rproc list\nSTM32MP> rproc load 0 ${kernel_addr_r} ${filesize}\n",
+        ["uboot-rproc-list"],
+        "`rproc init` was not run",
     ),
     "OP-TEE at memory that is not its own": (
         "E/TC:0\nE/TC:0 Core data-abort at address 0x80100000 (external abort)\n"
@@ -467,6 +579,9 @@ NO_TROUBLE = [
     "[    0.000000] pcpu-alloc: s49152 r8192 d24576 u81920 alloc=20*4096 0xffff000f 0xffff0006",
     "myapp: register dump: 0xffff000f 0xffff0000",
     "[   12.3] usb 1-1: failed to load firmware",
+    "STM32MP> rproc list\n0 - Name:'m4@10000000' type:'internal memory mapped' supports: load start stop\n",
+    "imx-rproc imx8mp-cm7: mailbox is not ready",
+    "[    1.0] calling  rproc_init+0x0/0x20 @ 1\n[    1.0] initcall rproc_init+0x0/0x20 returned 0",
     "[   12.3] brcmfmac mmc1:0001:1: Direct firmware load for brcm/x.bin failed with error -2",
     "[   12.3] EXT4-fs (mmcblk0p3): recovering journal",
     "[   12.3] md: recovering md0",

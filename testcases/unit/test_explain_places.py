@@ -11,7 +11,7 @@ from mpbench.knowledge import places
 from mpbench.knowledge.explain import answer
 from mpbench.knowledge.floods import MAX_LINES, MAX_OF_ONE_TEXT
 from mpbench.knowledge.log_lines import places_of
-from mpbench.knowledge.matching import TEE_PLACES, matched
+from mpbench.knowledge.matching import PLACES, matched
 from mpbench.knowledge.messages import DIRECTIVE, messages
 from mpbench.knowledge.places import any_of, every_line, known_lines
 
@@ -59,7 +59,7 @@ def test_a_long_log_is_read_as_line_by_line(seed, monkeypatch):
     log = "".join(line + ("" if chance.random() < 0.05 else "\n") for line in lines)
     slow = found_in(every_line(log, 1))
     monkeypatch.setattr(places, "SHORT", 0)
-    quick, unread = known_lines(log, 1, TEE_PLACES)
+    quick, unread = known_lines(log, 1, PLACES)
     assert unread == 0
     assert found_in(quick) == slow
     assert len(slow) > 30

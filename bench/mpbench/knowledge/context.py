@@ -11,6 +11,7 @@ from attrs import evolve, field, frozen
 from mpbench.knowledge.episodes import ATTEMPT, Event, Trouble, same_core
 from mpbench.knowledge.matching import DEVICE, core_of
 from mpbench.knowledge.meaning import Explanation, tee_code
+from mpbench.knowledge.others import MAX_DUMP_LINES, OUR_FUNCTION
 from mpbench.layout import Tee
 
 CORE_MEMORY = {
@@ -82,12 +83,24 @@ def in_context(found: list[Trouble], events: list[Event], *, about_cores: bool) 
     """
     context, explained = Context(events), []
     for trouble in found:
-        if trouble.one.id.startswith("shell-") and not about_cores:
+        if (trouble.one.id.startswith("shell-") and not about_cores) or _listed(trouble, context):
             continue
         add = next((f for start, f in ADDED.items() if trouble.one.id.startswith(start)), None)
         one = add(trouble.explained(), trouble.event, context) if add else trouble.explained()
         explained.append(_ended_well(one, trouble, context))
     return [one for _, one in sorted(explained, key=lambda ranked: ranked[0])]
+
+
+def _listed(trouble: Trouble, context: Context) -> bool:
+    """U-Boot's `rproc list`, if something follows from it: a core, or an error of its own."""
+    if trouble.one.id != "uboot-rproc-list":
+        return False
+    found = (e for name in ("uboot-rproc-listed", "uboot-rproc-class") for e in context.by_id.get(name, ()))
+    return any(trouble.last < e.number <= trouble.last + MAX_LISTED for e in found)
+
+
+MAX_LISTED = 5
+"""Lines after `rproc list`: as many cores, and what else comes in between."""
 
 
 def _ended_well(one: Explanation, trouble: Trouble, context: Context) -> tuple[int, Explanation]:
@@ -111,10 +124,10 @@ def _rank(one: Explanation) -> int:
     """What stops the board first, another driver's trouble last."""
     if one.id.startswith(FATAL):
         return -1
-    return 2 if one.id == "tee-other" else int(one.level == "warning" and not one.consequences)
+    return 2 if one.id.startswith("other-") else int(one.level == "warning" and not one.consequences)
 
 
-FATAL = ("rif-iac", "rif-serc", "optee-panic", "abort-core")
+FATAL = ("rif-iac", "rif-serc", "optee-panic", "abort-core", "linux-oops", "linux-panic")
 
 
 def _other_core(one: Explanation, event: Event, context: Context) -> Explanation:
@@ -220,20 +233,27 @@ def _refused_image(one: Explanation, event: Event, context: Context) -> Explanat
 
 
 def _whose(one: Explanation, event: Event, context: Context) -> Explanation:
-    """A trusted application that was ended: the line with its UUID comes after."""
+    """A trusted application that was ended: the line with its UUID comes after; another's is not here."""
     status = context.after(event, one.number, "ta-status")
     if status is None or status.number > one.number + MAX_DUMP_LINES:
         return evolve(one, unknown=f"which trusted application it is: {NO_UUID}")
-    uuid = status.match.groups[0]
-    if uuid.startswith("80a4c275"):
-        return evolve(one, meaning=f"{one.meaning}: it is the remoteproc TA (line {status.number})")
-    words = f"another trusted application ({uuid}) was ended: this is not about the cores' firmware"
-    return evolve(one, id="tee-other", meaning=words, causes=(), advice=ITS_OWNER)
+    return evolve(one, meaning=f"{one.meaning}: it is the remoteproc TA (line {status.number})")
 
 
-MAX_DUMP_LINES = 100
 NO_UUID = "no line `Status of TA` follows with its UUID"
-ITS_OWNER = ("whose UUID is it? `grep -rl UUID /lib/optee_armtz`: its client gets 0xffff3024",)
+
+
+def _in_kernel(one: Explanation, event: Event, context: Context) -> Explanation:
+    """The function of ours in the dump after an Oops."""
+    places = context.by_id.get("linux-function", ())
+    near = (e for e in places if event.number < e.number <= event.number + MAX_DUMP_LINES)
+    named = next(((e, f[0]) for e in near if (f := OUR_FUNCTION.search(e.match.text))), None)
+    if named is None:
+        return one if OUR_FUNCTION.search(one.line) else evolve(one, unknown=NO_FUNCTION)
+    return evolve(one, meaning=f"{one.meaning}; here `{named[1]}` (line {named[0].number})")
+
+
+NO_FUNCTION = "whose fault it is: no line with a function (`pc`, `lr`, call trace) follows"
 NEVER_RELEASED = "ST's 6.6 kernel and TA never release it"
 REBOOT = (
     "reboot; unbinding the driver does not help. "
@@ -257,7 +277,9 @@ ADDED: dict[str, Add] = {
     "optee-panic": _panicked,
     "abort-core": _panicked,
     "abort-user": _whose,
-    "abort-ta-panic": _whose,
+    "abort-ta-": _whose,
+    "linux-oops": _in_kernel,
+    "linux-stuck": _in_kernel,
     "tee-invoke": _refused_image,
     "ta-": _refused_image,
 }

@@ -153,9 +153,14 @@ def _cause(event: Event, own: Trouble | None, under_way: UnderWay) -> Trouble | 
         return None
     for earlier, trouble in under_way.values():
         related = trouble is not own and same_core(earlier.core, event.core)
-        if related and event.match.message.follows(earlier.id):
+        if related and event.match.message.follows(earlier.id) and _is_ours(trouble, event):
             return trouble
     return None
+
+
+def _is_ours(trouble: Trouble, event: Event) -> bool:
+    """Of another's trouble only that is a consequence which the tables say follows from it."""
+    return not trouble.one.id.startswith("other-") or event.match.message.follows(trouble.one.id)
 
 
 def _take_announcements(

@@ -11,8 +11,9 @@ from mpbench.knowledge.context import Context, in_context, unfinished
 from mpbench.knowledge.episodes import ATTEMPT, Event, events, troubles
 from mpbench.knowledge.floods import thinned
 from mpbench.knowledge.log_lines import MAX_LINE, as_text, decoded, lines_at, pieces, places_of
-from mpbench.knowledge.matching import ABOUT_CORES, TEE_PLACES, Match, matched
+from mpbench.knowledge.matching import ABOUT_CORES, PLACES, WRONG, Match, matched
 from mpbench.knowledge.meaning import Explanation, coded_alone, explanation
+from mpbench.knowledge.others import of_their_owners
 from mpbench.knowledge.places import known_lines
 
 ONLY_A_CODE = re.compile(r"(?:0x)?([fF]{4}[0-9a-fA-F]{4}|[fF]010000[0-9a-fA-F])")
@@ -20,12 +21,6 @@ LOOKS_WRONG = (
     *("error", "fail", "unable", "cannot", "can't", "panic", "abort", "denied", "refused", "timed out"),
     *("timeout", "e/tc", "e/ta", "bug:", "oops", "corrupt", "invalid", "not found"),
 )
-WRONG = re.compile(
-    r"\b(?:errors?|fail(?:ed|s|ures?|ing)?|unable|cannot|can't|panic|abort(?:ed|ing)?|denied|refused|"
-    r"timed out|time-?out|e/t[ac]|bug|oops|corrupt\w*|invalid|not found)\b(?![=_])",
-    re.IGNORECASE,
-)
-"""The words of LOOKS_WRONG as words of their own, not as a part or the name of a setting."""
 ABOUT_US = re.compile(ABOUT_CORES.pattern + r"|rpmsg|optee|OP-TEE|\bTEE\b|firmware|[EF]/T[AC]|ipcc")
 MAX_SUSPECTS, MAX_LOOKED_AT = 10, 100
 MAX_MATCHES, MAX_CODE = 10_000, 64
@@ -62,7 +57,7 @@ def answer(log: str | bytes) -> Answer:
     count = (log.count("\n") if isinstance(log, str) else log.count(b"\n")) + 1
     alone = count == 1 and len(log) < MAX_LINE
     matches, unread = _matches(log, alone=alone)
-    found = events(matches)
+    found = of_their_owners(events(matches))
     about_cores = count == 1 or ("remoteproc" in log if isinstance(log, str) else b"remoteproc" in log)
     explained = tuple(in_context(troubles(found), found, about_cores=about_cores))
     suspects = () if explained else tuple(_suspects(log, {m.line.number for m in matches}))
@@ -73,7 +68,7 @@ def _matches(log: str | bytes, *, alone: bool) -> tuple[list[Match], int]:
     """The known lines in the log's order, and how many were not read."""
     matches, unread = [], 0
     for piece in pieces(log):
-        lines, more = known_lines(piece.text, piece.number, TEE_PLACES)
+        lines, more = known_lines(piece.text, piece.number, PLACES)
         found = [match for line in lines if (match := matched(line, alone=alone)) is not None]
         unread += more + sum(match.line.unread for match in found)
         matches += found

@@ -12,11 +12,28 @@ from mpbench.layout import tee_name
 TEE_RESULT = re.compile(
     r"\b(?:TEE err|invoke (?:\w+ )?err(?:or)?|invoke failed[^:]{0,20}): *(?:0x)?([fF][0-9a-fA-F]{7})\b"
 )
-TEE_PLACES = tuple(
-    re.compile(start + r": *(?:0x)?[fF][0-9a-fA-F]{7}\b")
-    for start in ("TEE err", r" invoke (?:\w+ )?err(?:or)?", r" invoke failed[^:\n]{0,20}")
+OTHER_VENDOR = re.compile(
+    r"\b((?:imx|davinci|keystone|meson-mx-ao-arc|omap|pru|rcar|k3|zynqmp|wkup_m3)[-_](?:\w+[-_])?r(?:emote)?proc)"
 )
-"""Where TEE_RESULT may match: quick, since each begins with a literal."""
+"""Linux' drivers for cores of other vendors, and their functions."""
+WRONG = re.compile(
+    r"\b(?:errors?|fail(?:ed|s|ures?|ing)?|unable|cannot|can't|panic|abort(?:ed|ing)?|denied|refused|"
+    r"timed out|time-?out|e/t[ac]|bug|oops|corrupt\w*|invalid|not found)\b(?![=_])",
+    re.IGNORECASE,
+)
+"""Words of a line that looks wrong, as words of their own, not as a part or the name of a setting."""
+PLACES = (
+    *(
+        re.compile(start + r": *(?:0x)?[fF][0-9a-fA-F]{7}\b")
+        for start in ("TEE err", r" invoke (?:\w+ )?err(?:or)?", r" invoke failed[^:\n]{0,20}")
+    ),
+    OTHER_VENDOR,
+)
+"""Where TEE_RESULT and OTHER_VENDOR may match: quick, since each begins with a literal."""
+VENDOR = (
+    "a message of the driver {} for another vendor's cores, of which nothing is known: it is not about an "
+    "STM32MP; lines of the kernel's common remoteproc code in the same log are explained"
+)
 NOT_OURS = "{} went to another driver ({}): this line is not about the cores' firmware"
 ABOUT_CORES = re.compile(r"rproc|remoteproc|RPROC|\b[mM](?:4|33|0)\b")
 OTHER_TA = re.compile(r"optee-ta-(?!80a4c275)[0-9a-f]{8}-")
@@ -57,7 +74,7 @@ def matched(line: LogLine, *, alone: bool = False) -> Match | None:
             for start in line.starts():
                 if found := _fits(form, line, start, alone):
                     return _match(line, form.message, found, start)
-    return _tee_result(line)
+    return _tee_result(line) or _of_another_vendor(line)
 
 
 def _match(line: LogLine, message: Message, found: re.Match[str], at: int) -> Match:
@@ -118,10 +135,18 @@ def _tee_result(line: LogLine) -> Match | None:
     return Match(line, _not_ours(line, int(found[1], 16)), ())
 
 
+def _of_another_vendor(line: LogLine) -> Match | None:
+    """A line that looks wrong, of a driver for another vendor's cores."""
+    found = OTHER_VENDOR.search(line.text)
+    if found is None or line.by in ("optee", "ta") or not WRONG.search(line.text):
+        return None
+    return Match(line, Message("other-vendor", "linux", "", (), "", "error", VENDOR.format(found[1])), ())
+
+
 def _not_ours(line: LogLine, code: int) -> Message:
     named = f"{tee_name(code)} ({code:#010x})"
     whose = line.text[line.start :].split(":", 1)[0].strip()[:60]
-    return Message("tee-other", "linux", "", (), "", "error", NOT_OURS.format(named, whose))
+    return Message("other-ta", "linux", "", (), "", "error", NOT_OURS.format(named, whose))
 
 
 def tee_invoke() -> Message:

@@ -35,6 +35,7 @@ TABLES = (
     "boot",
     "bench",
 )
+REMOTEPROC_TA = "80a4c275-0a47-4905-8285-1486a9771a08"
 DIRECTIVE = re.compile(r"%(?:[-#0 +]*(?:\d+|\*)?(?:\.\d+)?(?:hh|h|ll|l|z|j|t)?([diuxXosc])|p[A-Za-z]*)")
 LEVELS = ("ERROR:", "INFO:", "NOTICE:", "WARNING:")
 """TF-A's levels: spaces follow that fill a column."""

@@ -12,14 +12,19 @@ from mpbench.twin.reasons import REASONS
 SECTIONS = (
     ("The lab and the bench", "bench", ("bench-",)),
     ("Before Linux: TF-A and U-Boot", "boot", ("tfa-", "uboot-", "gcc-")),
-    ("OP-TEE in Linux", "linux", ("optee-", "tee-register")),
-    ("The core's device", "linux", ("stm32-", "ipcc-", "mpbench-")),
-    ("Starting a core", "linux", ("rproc-", "firmware-", "elf-", "tee-")),
+    ("OP-TEE in Linux", "linux", ("optee-", "tee-register", "tee-protected-")),
+    ("The core's device", "linux", ("stm32-", "ipcc-", "mailbox-", "srm-", "mpbench-")),
+    (
+        "Starting a core",
+        "linux",
+        ("rproc-", "firmware-", "elf-", "tee-invoke", "tee-open-", "tee-session", "tee-map-"),
+    ),
     ("The shell's answer", "boot", ("shell-",)),
     ("The remoteproc TA on the secure console", "ta", ("ta-",)),
     ("OP-TEE's platform and firewall on the secure console", "optee", ("",)),
     ("RPMsg and virtio", "linux", ("virtio-", "rpmsg-")),
     ("Core dumps", "linux", ("coredump-",)),
+    ("Linux itself fails", "linux", ("linux-",)),
 )
 HEAD = """\
 <!-- Made from bench/mpbench/knowledge/messages by `python -m mpbench.knowledge.page`; do not edit. -->
