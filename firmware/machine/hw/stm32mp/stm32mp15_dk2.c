@@ -1,9 +1,9 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * ST STM32MP157C-DK2, started as its secure firmware and boot loader would:
- * QEMU's loader puts kernel, device tree and initramfs into memory, QEMU
- * itself answers PSCI.
+ * ST STM32MP157C-DK2, started from its SD card; or, with -kernel and -dtb, as
+ * its secure firmware and boot loader would: QEMU's loader puts kernel, device
+ * tree and initramfs into memory, QEMU itself answers PSCI.
  *
  * Beside ST's hardware there are virtio transports, which the loader adds to
  * the device tree.
@@ -38,6 +38,8 @@ struct Stm32mp157cDk2 {
     MachineState parent_obj;
 
     Stm32mp15Soc soc;
+    MemoryRegion ddr_again;
+    bool no_virtio;
     struct arm_boot_info boot;
 };
 
@@ -45,15 +47,30 @@ struct Stm32mp157cDk2 {
 static void stm32mp157c_dk2_modify_dtb(const struct arm_boot_info *info,
                                        void *fdt)
 {
+    static const char *const socs[] = {
+        "st,stm32mp157", "st,stm32mp153", "st,stm32mp151", NULL
+    };
+    const Stm32mp157cDk2 *s = container_of(info, Stm32mp157cDk2, boot);
+    const char *const *fits = socs;
     int gic = fdt_path_offset(fdt, GIC_NODE);
     uint32_t phandle = gic < 0 ? 0 : fdt_get_phandle(fdt, gic);
 
-    if (!phandle) {
-        error_report("-dtb: no interrupt controller %s with a phandle: not a "
-                     "tree of an STM32MP15", GIC_NODE);
+    while (fits && fdt_node_check_compatible(fdt, 0, *fits)) {
+        fits = fits[1] ? fits + 1 : NULL;
+    }
+    if (!fits) {
+        const char *model = fdt_getprop(fdt, 0, "compatible", NULL);
+
+        error_report("-dtb: a tree for \"%s\", not for an STM32MP15",
+                     model ? model : "");
         exit(1);
     }
-    for (int i = VIRTIOS - 1; i >= 0; i--) {
+    if (!phandle) {
+        error_report("-dtb: no interrupt controller %s with a phandle",
+                     GIC_NODE);
+        exit(1);
+    }
+    for (int i = s->no_virtio ? -1 : VIRTIOS - 1; i >= 0; i--) {
         uint32_t base = STM32MP15_FREE + i * VIRTIO_SIZE;
         g_autofree char *name = g_strdup_printf("/virtio_mmio@%x", base);
 
@@ -66,9 +83,8 @@ static void stm32mp157c_dk2_modify_dtb(const struct arm_boot_info *info,
     }
 }
 
-static void stm32mp157c_dk2_card(Stm32mp157cDk2 *s)
+static void stm32mp157c_dk2_card(Stm32mp157cDk2 *s, DriveInfo *drive)
 {
-    DriveInfo *drive = drive_get(IF_SD, 0, 0);
     DeviceState *card;
 
     if (!drive) {
@@ -84,20 +100,31 @@ static void stm32mp157c_dk2_card(Stm32mp157cDk2 *s)
 static void stm32mp157c_dk2_init(MachineState *machine)
 {
     Stm32mp157cDk2 *s = STM32MP157C_DK2(machine);
+    bool loaded = machine->kernel_filename || machine->dtb;
+    DriveInfo *drive = drive_get(IF_SD, 0, 0);
 
-    if (!machine->kernel_filename || !machine->dtb) {
-        error_report("stm32mp157c-dk2 wants -kernel and -dtb: it has no boot "
-                     "ROM");
+    if (loaded ? !machine->kernel_filename || !machine->dtb : !drive) {
+        error_report("stm32mp157c-dk2 wants an SD card that it starts from, or "
+                     "-kernel and -dtb");
         exit(1);
     }
     object_initialize_child(OBJECT(s), "soc", &s->soc, TYPE_STM32MP15_SOC);
-    qdev_prop_set_bit(DEVICE(&s->soc), "loaded", true);
+    qdev_prop_set_bit(DEVICE(&s->soc), "loaded", loaded);
     sysbus_realize(SYS_BUS_DEVICE(&s->soc), &error_fatal);
     memory_region_add_subregion(get_system_memory(), STM32MP15_DDR,
                                 machine->ram);
     i2c_slave_create_simple(I2C_BUS(qdev_get_child_bus(s->soc.i2c4, "i2c")),
                             TYPE_STPMIC1, STPMIC1_ADDRESS);
-    stm32mp157c_dk2_card(s);
+    /* Address lines above the memory's are not decoded */
+    memory_region_init_alias(&s->ddr_again, OBJECT(s), "ddr-again",
+                             machine->ram, 0, machine->ram_size);
+    memory_region_add_subregion(get_system_memory(),
+                                STM32MP15_DDR + machine->ram_size,
+                                &s->ddr_again);
+    if (!loaded) {
+        stm32mp15_add_rom(blk_by_legacy_dinfo(drive), &error_fatal);
+    }
+    stm32mp157c_dk2_card(s, drive);
     for (int i = 0; i < VIRTIOS; i++) {
         DeviceState *dev = qdev_new("virtio-mmio");
 
@@ -113,10 +140,21 @@ static void stm32mp157c_dk2_init(MachineState *machine)
     s->boot.ram_size = machine->ram_size;
     s->boot.loader_start = STM32MP15_DDR;
     s->boot.board_id = -1;
-    s->boot.psci_conduit = QEMU_PSCI_CONDUIT_SMC;
+    s->boot.psci_conduit = loaded ? QEMU_PSCI_CONDUIT_SMC
+                                  : QEMU_PSCI_CONDUIT_DISABLED;
     s->boot.modify_dtb = stm32mp157c_dk2_modify_dtb;
     arm_load_kernel(&s->soc.cpu[0], machine, &s->boot);
     stm32mp15_soc_add_m4(&s->soc);
+}
+
+static bool stm32mp157c_dk2_get_virtio(Object *obj, Error **errp)
+{
+    return !STM32MP157C_DK2(obj)->no_virtio;
+}
+
+static void stm32mp157c_dk2_set_virtio(Object *obj, bool value, Error **errp)
+{
+    STM32MP157C_DK2(obj)->no_virtio = !value;
 }
 
 static void stm32mp157c_dk2_class_init(ObjectClass *klass, void *data)
@@ -132,6 +170,11 @@ static void stm32mp157c_dk2_class_init(ObjectClass *klass, void *data)
     mc->no_floppy = 1;
     mc->no_cdrom = 1;
     mc->no_parallel = 1;
+    object_class_property_add_bool(klass, "virtio", stm32mp157c_dk2_get_virtio,
+                                   stm32mp157c_dk2_set_virtio);
+    object_class_property_set_description(klass, "virtio",
+                                          "Nodes of the virtio transports in "
+                                          "the device tree");
 }
 
 static const TypeInfo stm32mp157c_dk2_types[] = {

@@ -49,10 +49,12 @@ REG32(BR_RSTSCLRR, 0x400)
 REG32(MP_GRSTCSETR, 0x404)
     FIELD(MP_GRSTCSETR, MPSYSRST, 0, 1)
     FIELD(MP_GRSTCSETR, MCURST, 1, 1)
+    FIELD(MP_GRSTCSETR, MPURST, 4, 2)       /* MPUP0RST, MPUP1RST */
 REG32(MP_RSTSCLRR, 0x408)
     FIELD(RSTSCLRR, PORRSTF, 0, 1)
     FIELD(RSTSCLRR, MCURSTF, 5, 1)
     FIELD(RSTSCLRR, WWDG1RSTF, 10, 1)
+    FIELD(RSTSCLRR, MPURSTF, 13, 2)         /* MPUP0RSTF, MPUP1RSTF */
 REG32(MP_IWDGFZSETR, 0x40c)
 REG32(MP_IWDGFZCLRR, 0x410)
 REG32(OCRDYR, 0x808)
@@ -86,7 +88,6 @@ REG32(MC_RSTSCLRR, 0xc00)
 #define HSI_HZ 64000000
 #define HSE_HZ 24000000
 #define CSI_HZ 4000000
-#define LSI_HZ 32000
 
 OBJECT_DECLARE_SIMPLE_TYPE(Stm32mp15Rcc, STM32MP15_RCC)
 
@@ -100,7 +101,9 @@ struct Stm32mp15Rcc {
     Clock *lsi;
     qemu_irq mcu_hold;
     qemu_irq mcu_reset[2];
+    qemu_irq mpu_reset[2];
     bool loaded;
+    uint32_t lsi_hz;
 };
 
 /* Registers that are set at one address and cleared at the next */
@@ -203,6 +206,16 @@ static void stm32mp15_rcc_reset_mcu(Stm32mp15Rcc *s, uint32_t flag)
     }
 }
 
+static void stm32mp15_rcc_reset_mpu(Stm32mp15Rcc *s, uint32_t cpus)
+{
+    STM32MP_REGS(s)->r[R_MP_RSTSCLRR] |= cpus << R_RSTSCLRR_MPURSTF_SHIFT;
+    for (unsigned n = 0; n < ARRAY_SIZE(s->mpu_reset); n++) {
+        if (cpus & 1u << n) {
+            qemu_irq_pulse(s->mpu_reset[n]);
+        }
+    }
+}
+
 static void stm32mp15_rcc_write_pair(Stm32mpRegs *s, hwaddr addr,
                                      uint32_t value)
 {
@@ -247,6 +260,7 @@ static void stm32mp15_rcc_write(Stm32mpRegs *regs, hwaddr addr,
         if (value & R_MP_GRSTCSETR_MCURST_MASK) {
             stm32mp15_rcc_reset_mcu(s, R_RSTSCLRR_MCURSTF_MASK);
         }
+        stm32mp15_rcc_reset_mpu(s, FIELD_EX32(value, MP_GRSTCSETR, MPURST));
         return;
     case A_BR_RSTSCLRR:
     case A_MP_RSTSCLRR:
@@ -302,7 +316,7 @@ static void stm32mp15_rcc_reset(Stm32mpRegs *regs)
         stm32mp15_rcc_load(regs->r);
     }
     qemu_set_irq(s->mcu_hold, 1);
-    clock_update_hz(s->lsi, LSI_HZ);
+    clock_update_hz(s->lsi, s->lsi_hz);
     stm32mp15_rcc_clocks(s);
 }
 
@@ -319,6 +333,8 @@ static void stm32mp15_rcc_init(Object *obj)
     qdev_init_gpio_out_named(dev, &s->mcu_hold, "mcu-hold", 1);
     qdev_init_gpio_out_named(dev, s->mcu_reset, "mcu-reset",
                              ARRAY_SIZE(s->mcu_reset));
+    qdev_init_gpio_out_named(dev, s->mpu_reset, "mpu-reset",
+                             ARRAY_SIZE(s->mpu_reset));
     qdev_init_gpio_in_named(dev, stm32mp15_rcc_wwdg1, "wwdg1", 1);
     qdev_init_gpio_in_named(dev, stm32mp15_rcc_system_reset, "iwdg", 2);
     qdev_init_gpio_in_named(dev, stm32mp15_rcc_system_reset, "mcu-request", 1);
@@ -341,6 +357,7 @@ static const VMStateDescription vmstate_stm32mp15_rcc = {
 
 static const Property stm32mp15_rcc_properties[] = {
     DEFINE_PROP_BOOL("loaded", Stm32mp15Rcc, loaded, false),
+    DEFINE_PROP_UINT32("lsi-hz", Stm32mp15Rcc, lsi_hz, 32000),
 };
 
 static void stm32mp15_rcc_class_init(ObjectClass *klass, void *data)

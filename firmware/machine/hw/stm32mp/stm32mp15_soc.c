@@ -55,16 +55,28 @@ static const struct {
     const char *name;
     uint32_t base;
     uint32_t size;
+    uint32_t preset;            /* offset of a register that is not 0 */
+    uint32_t value;
 } storage[] = {
     { "dma1", 0x48000000, 0x400 },
     { "dma2", 0x48001000, 0x400 },
     { "dmamux", 0x48002000, 0x400 },
-    { "syscfg", 0x50020000, 0x400 },
+    { "syscfg", 0x50020000, 0x400, 0x20, 0x100 },   /* CMPCR: READY */
+    { "vrefbuf", 0x50025000, 0x400, 0x0, 0x8 },     /* CSR: VRR, ready */
     { "mdma", 0x58000000, 0x1000 },
     { "usbphyc", 0x5a006000, 0x1000 },
-    { "bsec", 0x5c005000, 0x1000 },
-    { "stgen", 0x5c008000, 0x1000 },
     { "tamp", 0x5c00a000, 0x400 },
+};
+
+/*
+ * Fuses that differ from 0, as BSEC's shadow registers: closed device of type
+ * STM32MP157C, package TFBGA361, a MAC address of ST, board MB1272.  Ref:
+ * U-Boot arch/arm/mach-stm32mp/include/mach/stm32.h (BSEC_OTP_*),
+ * cmd_stboard.c
+ */
+static const uint32_t otp[] = {
+    0x200, 0x17, 0x240, 2u << 27, 0x2e4, 0x00e18000, 0x2e8, 0x0100, 0x2ec,
+    0x12720100,
 };
 
 /*
@@ -148,6 +160,8 @@ static void stm32mp15_soc_memory(Stm32mp15Soc *s)
     MemoryRegion *system = get_system_memory();
     Object *obj = OBJECT(s);
 
+    memory_region_init_rom(&s->rom, obj, "boot-rom", 128 * KiB, &error_fatal);
+    memory_region_add_subregion(system, STM32MP15_ROM, &s->rom);
     memory_region_init_ram(&s->sysram, obj, "sysram", 256 * KiB,
                            &error_fatal);
     memory_region_add_subregion(system, 0x2ffc0000, &s->sysram);
@@ -167,7 +181,31 @@ static void stm32mp15_soc_memory(Stm32mp15Soc *s)
                                              storage[i].name);
 
         qdev_prop_set_uint32(dev, "size", storage[i].size);
+        if (storage[i].value) {
+            QList *preset = qlist_new();
+
+            qlist_append_int(preset, storage[i].preset);
+            qlist_append_int(preset, storage[i].value);
+            qdev_prop_set_array(dev, "preset", preset);
+        }
         stm32mp15_soc_map(dev, storage[i].base);
+    }
+}
+
+static void stm32mp15_soc_reset_work(CPUState *cs, run_on_cpu_data data)
+{
+    cpu_reset(cs);
+    cs->halted = 0;
+}
+
+/* RCC resets one CPU, which starts in the boot ROM */
+static void stm32mp15_soc_reset_cpu(void *opaque, int n, int level)
+{
+    Stm32mp15Soc *s = opaque;
+
+    if (level) {
+        async_run_on_cpu(CPU(&s->cpu[n]), stm32mp15_soc_reset_work,
+                         RUN_ON_CPU_NULL);
     }
 }
 
@@ -175,11 +213,19 @@ static void stm32mp15_soc_system(Stm32mp15Soc *s)
 {
     static const char *iwdg_names[] = { "iwdg1", "iwdg2" };
     static const uint32_t iwdg_bases[] = { 0x5c003000, 0x5a002000 };
-    QList *secure = qlist_new();
+    QList *secure = qlist_new(), *fuses = qlist_new();
+    DeviceState *bsec, *stgen;
 
     s->rcc = stm32mp15_soc_new(s, TYPE_STM32MP15_RCC, "rcc");
     qdev_prop_set_bit(s->rcc, "loaded", s->loaded);
     stm32mp15_soc_map(s->rcc, 0x50000000);
+    qdev_init_gpio_in_named(DEVICE(s), stm32mp15_soc_reset_cpu, "mpu-reset",
+                            STM32MP15_CPUS);
+    for (int i = 0; i < STM32MP15_CPUS; i++) {
+        qdev_connect_gpio_out_named(s->rcc, "mpu-reset", i,
+                                    qdev_get_gpio_in_named(DEVICE(s),
+                                                           "mpu-reset", i));
+    }
 
     s->exti = stm32mp15_soc_create(s, TYPE_STM32MP_EXTI, "exti", 0x5000d000);
     for (unsigned i = 0; i < ARRAY_SIZE(exti_spis); i++) {
@@ -193,6 +239,18 @@ static void stm32mp15_soc_system(Stm32mp15Soc *s)
     qdev_prop_set_array(s->etzpc, "secure", secure);
     stm32mp15_soc_map(s->etzpc, 0x5c007000);
 
+    for (unsigned i = 0; i < ARRAY_SIZE(otp); i++) {
+        qlist_append_int(fuses, otp[i]);
+    }
+    bsec = stm32mp15_soc_new(s, TYPE_STM32MP_BSEC, "bsec");
+    qdev_prop_set_array(bsec, "preset", fuses);
+    stm32mp15_soc_map(bsec, 0x5c005000);
+
+    stgen = stm32mp15_soc_new(s, TYPE_STM32MP_STGEN, "stgen");
+    qdev_prop_set_uint32(stgen, "frequency-hz", CNTFRQ_HZ);
+    stm32mp15_soc_map(stgen, 0x5c008000);
+
+    stm32mp15_soc_create(s, TYPE_STM32MP15_DDR, "ddr", 0x5a003000);
     stm32mp15_soc_create(s, TYPE_STM32MP_PWR, "pwr", 0x50001000);
     for (unsigned i = 0; i < ARRAY_SIZE(iwdg_bases); i++) {
         s->iwdg[i] = stm32mp15_soc_new(s, TYPE_STM32MP_IWDG, iwdg_names[i]);

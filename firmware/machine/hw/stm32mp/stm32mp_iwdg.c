@@ -4,7 +4,8 @@
  * STM32MP independent watchdog
  *
  * Counts down from RLR by one per 4 * 2^PR periods of LSI.  A reload outside
- * the window (WINR) resets too.  New values are taken at once (SR is 0).
+ * the window (WINR) resets too.  New values are taken at once; SR says for four
+ * periods of the slowest clock that they are not: drivers wait up to 40 ms.
  *
  * Ref: RM0436, IWDG: IWDG_KR (0x00), PR (0x04), RLR (0x08), SR (0x0c),
  *      WINR (0x10)
@@ -23,6 +24,9 @@ REG32(KR, 0x00)
 REG32(PR, 0x04)
 REG32(RLR, 0x08)
 REG32(SR, 0x0c)
+    FIELD(SR, PVU, 0, 1)
+    FIELD(SR, RVU, 1, 1)
+    FIELD(SR, WVU, 2, 1)
 REG32(WINR, 0x10)
 
 #define KEY_START 0xcccc
@@ -30,6 +34,7 @@ REG32(WINR, 0x10)
 #define KEY_UNLOCK 0x5555
 #define PR_MAX 8
 #define RLR_MAX 0xfff
+#define UPDATE_NS (32 * SCALE_MS)
 
 OBJECT_DECLARE_SIMPLE_TYPE(Stm32mpIwdg, STM32MP_IWDG)
 
@@ -39,6 +44,7 @@ struct Stm32mpIwdg {
     Clock *lsi;
     QEMUTimer *timer;
     qemu_irq reset;
+    int64_t updated_ns;         /* when SR is 0 again */
     bool running;
     bool unlocked;
 };
@@ -96,9 +102,20 @@ static void stm32mp_iwdg_key(Stm32mpIwdg *s, uint16_t key)
     }
 }
 
-static uint32_t stm32mp_iwdg_read(Stm32mpRegs *s, hwaddr addr)
+static uint32_t stm32mp_iwdg_read(Stm32mpRegs *regs, hwaddr addr)
 {
-    return addr == A_KR ? 0 : s->r[addr / 4];
+    if (addr == A_SR && qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) >=
+                        STM32MP_IWDG(regs)->updated_ns) {
+        regs->r[R_SR] = 0;
+    }
+    return addr == A_KR ? 0 : regs->r[addr / 4];
+}
+
+static void stm32mp_iwdg_update(Stm32mpIwdg *s, uint32_t flag)
+{
+    STM32MP_REGS(s)->r[R_SR] |= flag;
+    s->updated_ns = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) +
+                    UPDATE_NS;
 }
 
 static void stm32mp_iwdg_write(Stm32mpRegs *regs, hwaddr addr, uint32_t value,
@@ -110,8 +127,10 @@ static void stm32mp_iwdg_write(Stm32mpRegs *regs, hwaddr addr, uint32_t value,
         stm32mp_iwdg_key(s, value);
     } else if (s->unlocked && addr == A_PR) {
         regs->r[R_PR] = value & 0xf;
+        stm32mp_iwdg_update(s, R_SR_PVU_MASK);
     } else if (s->unlocked && (addr == A_RLR || addr == A_WINR)) {
         regs->r[addr / 4] = value & RLR_MAX;
+        stm32mp_iwdg_update(s, addr == A_RLR ? R_SR_RVU_MASK : R_SR_WVU_MASK);
         if (addr == A_WINR && s->running) {     /* reloads as well */
             stm32mp_iwdg_reload(s);
         }
@@ -123,6 +142,7 @@ static void stm32mp_iwdg_reset(Stm32mpRegs *regs)
     Stm32mpIwdg *s = STM32MP_IWDG(regs);
 
     timer_del(s->timer);
+    s->updated_ns = 0;
     s->running = s->unlocked = false;
     regs->r[R_RLR] = regs->r[R_WINR] = RLR_MAX;
 }
@@ -149,6 +169,7 @@ static const VMStateDescription vmstate_stm32mp_iwdg = {
         VMSTATE_STM32MP_REGS(Stm32mpIwdg),
         VMSTATE_CLOCK(lsi, Stm32mpIwdg),
         VMSTATE_TIMER_PTR(timer, Stm32mpIwdg),
+        VMSTATE_INT64(updated_ns, Stm32mpIwdg),
         VMSTATE_BOOL(running, Stm32mpIwdg),
         VMSTATE_BOOL(unlocked, Stm32mpIwdg),
         VMSTATE_END_OF_LIST()

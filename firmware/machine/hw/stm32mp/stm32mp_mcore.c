@@ -10,9 +10,11 @@
  */
 
 #include "qemu/osdep.h"
+#include "qemu/error-report.h"
 #include "qemu/log.h"
 #include "qapi/error.h"
 #include "exec/cpu-common.h"
+#include "exec/exec-all.h"
 #include "hw/arm/armv7m.h"
 #include "hw/core/cpu.h"
 #include "hw/cpu/cluster.h"
@@ -67,6 +69,23 @@ static void stm32mp_mcore_stop_work(CPUState *cs, run_on_cpu_data data)
     cs->halted = 1;
     cs->exception_index = EXCP_HLT;
     qemu_log_mask(CPU_LOG_RESET, "coprocessor is held\n");
+}
+
+void stm32mp_mcore_lockup(CPUState *cs, const char *fmt, ...)
+{
+    ARMCPU *cpu = ARM_CPU(cs);
+    g_autofree char *why = NULL;
+    va_list args;
+
+    va_start(args, fmt);
+    why = g_strdup_vprintf(fmt, args);
+    va_end(args);
+    info_report("coprocessor: pc 0x%08x: %s", cpu->env.regs[15],
+                g_strchomp(why));
+    cpu->power_state = PSCI_OFF;
+    cs->halted = 1;
+    cs->exception_index = EXCP_HLT;
+    cpu_loop_exit(cs);
 }
 
 static void stm32mp_mcore_go(Stm32mpMcore *s, bool run)

@@ -19,6 +19,8 @@
 #define STM32MP_CID_M0 3
 #define STM32MP25_PERIPHERALS_SIZE 0x10000000
 
+/* Fuses; array "preset" */
+#define TYPE_STM32MP_BSEC "stm32mp-bsec"
 /* CRC unit */
 #define TYPE_STM32MP_CRC "stm32mp-crc"
 /* Digital temperature sensor; clock "pclk" */
@@ -54,6 +56,12 @@
 #define TYPE_STM32MP_MCORE "stm32mp-mcore"
 /* Where its vectors are at its next start; realized with 0 */
 void stm32mp_mcore_set_vectors(DeviceState *dev, uint32_t address);
+/*
+ * A fault that the core cannot take: it stops until its next reset.  QEMU's
+ * NVIC calls it where it would abort.
+ */
+void G_NORETURN stm32mp_mcore_lockup(CPUState *cs, const char *fmt, ...)
+    G_GNUC_PRINTF(2, 3);
 /* Power control */
 #define TYPE_STM32MP_PWR "stm32mp-pwr"
 /*
@@ -94,11 +102,15 @@ void stm32mp_mcore_set_vectors(DeviceState *dev, uint32_t address);
 #define TYPE_STPMIC1 "stpmic1"
 #define TYPE_STPMIC25 "stpmic25"
 
+/* DDR controller and its PHY */
+#define TYPE_STM32MP15_DDR "stm32mp15-ddr"
+
 /*
  * Reset and clock control of the STM32MP15.  GPIO outputs "mcu-hold",
- * "mcu-reset" (two); inputs "wwdg1", "iwdg", "mcu-request"; clock outputs
- * "mcu", "pclk1", "pclk3", "systick", "lsi"; property "loaded": reset to what a
- * boot loader leaves
+ * "mcu-reset" (two), "mpu-reset" (by CPU); inputs "wwdg1", "iwdg",
+ * "mcu-request"; clock outputs "mcu", "pclk1", "pclk3", "systick", "lsi";
+ * property "loaded": reset to what a boot loader leaves; property "lsi-hz":
+ * clock of the independent watchdogs
  */
 #define TYPE_STM32MP15_RCC "stm32mp15-rcc"
 

@@ -10,6 +10,7 @@
 #include "hw/cpu/a15mpcore.h"
 #include "hw/cpu/cluster.h"
 #include "hw/sysbus.h"
+#include "qemu/typedefs.h"
 #include "qom/object.h"
 #include "target/arm/cpu.h"
 
@@ -18,6 +19,7 @@ OBJECT_DECLARE_SIMPLE_TYPE(Stm32mp15Soc, STM32MP15_SOC)
 
 #define STM32MP15_CPUS 2
 #define STM32MP15_GPIOS 12
+#define STM32MP15_ROM 0
 #define STM32MP15_DDR 0xc0000000
 /* Where the board's virtio transports are: an area of FMC that it leaves */
 #define STM32MP15_FREE 0x60000000
@@ -47,6 +49,7 @@ struct Stm32mp15Soc {
     DeviceState *gpio[STM32MP15_GPIOS];
     DeviceState *m4;
 
+    MemoryRegion rom;
     MemoryRegion sysram;
     MemoryRegion mcusram;
     MemoryRegion mcusram_ahb;
@@ -66,5 +69,11 @@ qemu_irq stm32mp15_soc_spi(Stm32mp15Soc *s, unsigned spi);
  * for one of Linux
  */
 void stm32mp15_soc_add_m4(Stm32mp15Soc *s);
+
+/*
+ * Start from the card as the boot ROM does; false with a reason if there is no
+ * first stage boot loader on it
+ */
+bool stm32mp15_add_rom(BlockBackend *card, Error **errp);
 
 #endif

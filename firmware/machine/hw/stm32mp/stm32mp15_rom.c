@@ -1,0 +1,205 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * STM32MP15: what stands in for the boot ROM
+ *
+ * As the real one it takes the first stage boot loader from the SD card,
+ * tells it where it came from, and keeps a CPU that is not wanted in a loop.
+ * The card is read as QEMU starts, by QEMU and not through SDMMC1; nothing is
+ * authenticated.
+ *
+ * Ref: RM0436, boot; U-Boot tools/stm32image.c (the header),
+ *      arch/arm/mach-stm32mp/stm32mp1/stm32mp15x.c (BOOTROM_PARAM_ADDR),
+ *      psci.c (the loop); UEFI 2.10, 5.3 (GPT)
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/bswap.h"
+#include "qemu/units.h"
+#include "qapi/error.h"
+#include "exec/address-spaces.h"
+#include "hw/loader.h"
+#include "hw/stm32mp/stm32mp15_soc.h"
+#include "system/block-backend.h"
+
+#define BLOCK 512
+#define GPT_LBA 1
+#define GPT_ENTRIES 128
+#define HEADER_MAGIC 0x324d5453         /* STM2 */
+#define HEADER_SIZE 256
+#define FSBL_SPACE (256 * KiB - 0x2500) /* of SYSRAM, after ROM's own part */
+#define CONTEXT 0x2ffc0078
+#define CONTEXT_SD1 0x00010001          /* instance 1, SD */
+
+typedef struct QEMU_PACKED GptHeader {
+    char signature[8];
+    uint8_t unused[40];
+    uint64_t last_lba;
+    uint8_t guid[16];
+    uint64_t entries_lba;
+    uint32_t entries;
+    uint32_t entry_size;
+} GptHeader;
+
+typedef struct QEMU_PACKED GptEntry {
+    uint8_t guids[32];
+    uint64_t first_lba;
+    uint64_t last_lba;
+    uint64_t flags;
+    uint16_t name[36];
+} GptEntry;
+
+typedef struct QEMU_PACKED Stm32Header {
+    uint32_t magic;
+    uint8_t signature[64];
+    uint32_t checksum;
+    uint32_t version;
+    uint32_t length;
+    uint32_t entry;
+    uint32_t reserved;
+    uint32_t load_address;
+} Stm32Header;
+
+/* "fsbl1" or "fsbl2" */
+static bool is_fsbl(const GptEntry *entry)
+{
+    static const char name[] = "fsbl";
+
+    for (unsigned i = 0; i < sizeof(name) - 1; i++) {
+        if (le16_to_cpu(entry->name[i]) != name[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Why this copy of the loader cannot be run, NULL if it can */
+static const char *add_fsbl(BlockBackend *card, uint64_t at, uint64_t room,
+                            uint32_t *entry)
+{
+    Stm32Header header;
+    g_autofree uint8_t *image = NULL;
+    uint32_t length, sum = 0;
+
+    if (blk_pread(card, at, sizeof(header), &header, 0) < 0 ||
+        le32_to_cpu(header.magic) != HEADER_MAGIC) {
+        return "no STM32 header";
+    }
+    length = le32_to_cpu(header.length);
+    if (length > FSBL_SPACE || HEADER_SIZE + length > room) {
+        return "longer than its partition or SYSRAM";
+    }
+    image = g_malloc(length);
+    if (blk_pread(card, at + HEADER_SIZE, length, image, 0) < 0) {
+        return "cannot be read";
+    }
+    for (uint32_t i = 0; i < length; i++) {
+        sum += image[i];
+    }
+    if (sum != le32_to_cpu(header.checksum)) {
+        return "wrong checksum";
+    }
+    rom_add_blob_fixed("fsbl", image, length, le32_to_cpu(header.load_address));
+    *entry = le32_to_cpu(header.entry);
+    return NULL;
+}
+
+static bool find_fsbl(BlockBackend *card, uint32_t *entry, Error **errp)
+{
+    uint64_t size = blk_getlength(card), last;
+    const char *why = "no partition fsbl1 or fsbl2";
+    GptHeader gpt;
+    GptEntry e;
+
+    if (blk_pread(card, GPT_LBA * BLOCK, sizeof(gpt), &gpt, 0) < 0 ||
+        memcmp(gpt.signature, "EFI PART", sizeof(gpt.signature)) ||
+        le32_to_cpu(gpt.entry_size) < sizeof(e)) {
+        error_setg(errp, "the SD card has no GPT");
+        return false;
+    }
+    last = le64_to_cpu(gpt.last_lba);
+    if (last >= size / BLOCK) {
+        error_setg(errp, "the SD card is cut short: it ends at block %" PRIu64
+                   ", its partition table at %" PRIu64, size / BLOCK - 1, last);
+        return false;
+    }
+    for (uint32_t i = 0; i < MIN(le32_to_cpu(gpt.entries), GPT_ENTRIES); i++) {
+        uint64_t at = le64_to_cpu(gpt.entries_lba) * BLOCK +
+                      (uint64_t)i * le32_to_cpu(gpt.entry_size);
+
+        if (blk_pread(card, at, sizeof(e), &e, 0) < 0 || !is_fsbl(&e)) {
+            continue;
+        }
+        at = le64_to_cpu(e.first_lba);
+        why = add_fsbl(card, at * BLOCK,
+                       (le64_to_cpu(e.last_lba) - at + 1) * BLOCK, entry);
+        if (!why) {
+            return true;
+        }
+    }
+    error_setg(errp, "the SD card has no first stage boot loader: %s", why);
+    return false;
+}
+
+/*
+ * CPU 0 after a reset of the system runs the loader.  Any other start ends in
+ * a loop that an SGI wakes: a magic number of another kind in TAMP_BKP4R is
+ * cleared, with the CPU's own it jumps to TAMP_BKP5R.
+ */
+static void add_code(uint32_t entry)
+{
+    uint32_t code[] = {
+        0xee100fb0,             /*       mrc p15, 0, r0, c0, c0, 5 */
+        0xe2100003,             /*       ands r0, r0, #3 */
+        0x1a000005,             /*       bne wait */
+        0xe59f105c,             /*       ldr r1, rcc */
+        0xe5911408,             /*       ldr r1, [r1, #MP_RSTSCLRR] */
+        0xe3110a02,             /*       tst r1, #MPUP0RSTF */
+        0x1a000001,             /*       bne wait */
+        0xe59f0050,             /*       ldr r0, context */
+        0xe59ff050,             /*       ldr pc, entry */
+        0xe59f1050,             /* wait: ldr r1, gicc */
+        0xe3a020ff,             /*       mov r2, #0xff */
+        0xe5812004,             /*       str r2, [r1, #GICC_PMR] */
+        0xe3a02007,             /*       mov r2, #7: both groups */
+        0xe5812000,             /*       str r2, [r1, #GICC_CTLR] */
+        0xe59f2040,             /*       ldr r2, tamp */
+        0xe59f3040,             /*       ldr r3, magic */
+        0xe1833000,             /*       orr r3, r3, r0 */
+        0xf57ff04f,             /* loop: dsb */
+        0xe320f003,             /*       wfi */
+        0xe591400c,             /*       ldr r4, [r1, #GICC_IAR] */
+        0xe5814010,             /*       str r4, [r1, #GICC_EOIR] */
+        0xe5924010,             /*       ldr r4, [r2, #0x10] */
+        0xe1540003,             /*       cmp r4, r3 */
+        0x13a05000,             /*       movne r5, #0 */
+        0x15825010,             /*       strne r5, [r2, #0x10] */
+        0x1afffff6,             /*       bne loop */
+        0xe5924014,             /*       ldr r4, [r2, #0x14] */
+        0xe12fff14,             /*       bx r4 */
+        0x50000000,             /* rcc */
+        CONTEXT,                /* context */
+        entry,                  /* entry */
+        0xa0022000,             /* gicc */
+        0x5c00a100,             /* tamp: TAMP_BKP0R */
+        0xca7face0,             /* magic */
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(code); i++) {
+        code[i] = cpu_to_le32(code[i]);
+    }
+    rom_add_blob_fixed("boot-rom", code, sizeof(code), STM32MP15_ROM);
+}
+
+bool stm32mp15_add_rom(BlockBackend *card, Error **errp)
+{
+    uint32_t context = cpu_to_le32(CONTEXT_SD1);
+    uint32_t entry;
+
+    if (!find_fsbl(card, &entry, errp)) {
+        return false;
+    }
+    rom_add_blob_fixed("boot-context", &context, sizeof(context), CONTEXT);
+    add_code(entry);
+    return true;
+}
