@@ -19,12 +19,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 # The tested versions; `make LOCK=` installs the newest that pyproject.toml allows.
 LOCK ?= --constraint requirements.lock
-PACKAGES := bc binutils bison bzip2 cpio device-tree-compiler flex gcc gcc-aarch64-linux-gnu gcc-arm-linux-gnueabihf \
+PACKAGES := bc binutils bison bzip2 cpio device-tree-compiler e2fsprogs flex gcc gcc-aarch64-linux-gnu gcc-arm-linux-gnueabihf \
 	gcc-arm-none-eabi libc6-dev libc6-dev-armhf-cross libfdt-dev libglib2.0-dev libslirp-dev libssl-dev lz4 make \
 	ninja-build openssh-client pkg-config python3-dev python3-venv qemu-system-arm qemu-user u-boot-tools util-linux \
 	xz-utils
 # Servers, a user space, a browser and readers of PDF and traces that tests use; a test whose program is missing is skipped.
-TEST_PACKAGES := busybox chromium dropbear-bin openssh-server poppler-utils ser2net softhsm2 trace-cmd
+TEST_PACKAGES := busybox chromium dropbear-bin fdisk openssh-server poppler-utils ser2net softhsm2 trace-cmd
 TARGET ?= targets/virtual-mp25.yaml
 
 .PHONY: plugins demo test test-all check faults fuzz perf peer peer-linux coverage mp15 mp25-ev1 board boards firmware
@@ -84,8 +84,9 @@ peer-linux: setup
 # All board cases on the virtual STM32MP15, of which `make test` runs a part, and the tests of a lab and a desk;
 # the board with Debian's own kernel, whose QEMU takes ten minutes of CPU to build.
 mp15: boards firmware
-	$(BIN)/mpbench virtual build mp15-debian
-	$(BIN)/pytest testcases/contract/test_machine_board.py
+	$(BIN)/mpbench virtual build mp15-debian-sd
+	$(BIN)/pytest testcases/contract/test_machine_board.py testcases/contract/test_card_board.py \
+		testcases/contract/test_machine_m4.py
 	$(BIN)/pytest --lg-env targets/virtual-mp15-debian.yaml testcases/test_plain_elf.py testcases/test_deploy.py \
 		testcases/test_rpmsg.py
 	$(BIN)/pytest --lg-env targets/virtual-mp15.yaml

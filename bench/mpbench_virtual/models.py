@@ -115,6 +115,8 @@ class MachineKind:
     console:     Linux' name of its console
     secure:      TF-A's BL31 and OP-TEE run before Linux, and print on a UART of their own
     cores:       co-processors with GDB's numbers of their processes: QEMU's clusters, counted from 1
+    loaders:     a name in sources.yaml: the boot loaders of its SD card; "": QEMU starts Linux
+    loaders_of:  the board's directory in that package
     """
 
     name: str
@@ -125,20 +127,25 @@ class MachineKind:
     console: str
     secure: bool = False
     cores: Mapping[str, int] = field(factory=dict)
+    loaders: str = ""
+    loaders_of: str = ""
 
+
+DK2 = MachineKind(
+    name="mp15-debian",
+    machine="stm32mp157c-dk2",
+    kernel="kernel-armhf",
+    device_tree="stm32mp157c-dk2.dtb",
+    guest=("armhf", "ld-linux-armhf.so.3"),
+    console="ttySTM0",
+    cores={"m4": 2},
+)
 
 MACHINE_KINDS = {
     kind.name: kind
     for kind in (
-        MachineKind(
-            name="mp15-debian",
-            machine="stm32mp157c-dk2",
-            kernel="kernel-armhf",
-            device_tree="stm32mp157c-dk2.dtb",
-            guest=("armhf", "ld-linux-armhf.so.3"),
-            console="ttySTM0",
-            cores={"m4": 2},
-        ),
+        DK2,
+        evolve(DK2, name="mp15-debian-sd", loaders="uboot-stm32", loaders_of="stm32mp157c-dk2"),
         MachineKind(
             name="mp25-ev1",
             machine="stm32mp257f-ev1",

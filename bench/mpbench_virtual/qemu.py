@@ -28,6 +28,8 @@ DIE_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL")
 class Parts:
     """What makes up a board: files, QEMU's first arguments, Linux's command line.
 
+    loaders: directory with the boot loaders of an SD card that the board starts from
+    card: image of that card
     program: QEMU itself, where it is built for the board
     firmware: TF-A with what it loads; None where QEMU starts Linux
     environment: U-Boot's settings; None where there is no U-Boot
@@ -41,6 +43,8 @@ class Parts:
     firmware: Path | None = None
     environment: Path | None = None
     program: Path | None = None
+    loaders: Path | None = None
+    card: Path | None = None
 
     @property
     def files(self) -> dict[str, Path]:
@@ -52,6 +56,7 @@ class Parts:
             "initrd": self.initrd,
             "device_tree": self.device_tree,
             "environment": self.environment,
+            "card": self.card,
         }
         return {name: path for name, path in named.items() if path is not None}
 
@@ -98,16 +103,31 @@ def virt_command_line(parts: Parts, directory: Path, ram_fd: int, ssh: str) -> l
 def _common(parts: Parts, directory: Path, ssh: str) -> list[str]:
     return [
         "-nodefaults", "-display", "none", "-no-shutdown", "-S",
-        "-kernel", str(parts.kernel),
-        "-initrd", str(parts.initrd),
-        "-dtb", str(parts.device_tree),
-        "-append", parts.append,
+        *(_card(parts.card) if parts.card else _linux(parts)),
         "-chardev", f"socket,id=console,path={directory / 'console.sock'}",
         "-netdev", f"user,id=net,hostfwd=tcp:{ssh}-:22",
         "-device", "virtio-net-device,netdev=net",
         "-chardev", f"socket,id=qmp,path={directory / MONITOR},server=on,wait=off",
         "-mon", "chardev=qmp,mode=control",
         "-qtest", f"unix:{directory / 'qtest.sock'}", "-qtest-log", "none",
+    ]  # fmt: skip
+
+
+SLOW_LSI = ("-global", "stm32mp15-rcc.lsi-hz=4000")
+"""The watchdog that U-Boot starts has eight times its period, 256 s: on a host with other work the kernel
+takes longer to unpack than 32 s."""
+
+
+def _card(image: Path) -> list[str]:
+    return ["-drive", f"if=sd,format=raw,file={image}", *SLOW_LSI]
+
+
+def _linux(parts: Parts) -> list[str]:
+    return [
+        "-kernel", str(parts.kernel),
+        "-initrd", str(parts.initrd),
+        "-dtb", str(parts.device_tree),
+        "-append", parts.append,
     ]  # fmt: skip
 
 

@@ -7,6 +7,7 @@ Ref: QEMU docs/devel/build-system.rst, docs/devel/kconfig.rst; modules.dep(5)
 import hashlib
 import lzma
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -49,8 +50,14 @@ PROGRAMS = {"armhf": "qemu-system-arm", "arm64": "qemu-system-aarch64"}
 
 LIBRARIES = {"glib-2.0": "libglib2.0-dev", "slirp": "libslirp-dev"}
 """What QEMU is linked with, by pkg-config's name, and the Debian package."""
-BLOBS = ("pc-bios/meson.build", "if unpack_edk2_blobs", "if false")
-"""Debian's tarball has no firmware of others, for which this file asks all the same."""
+NVIC = "hw/intc/armv7m_nvic.c"
+EDITS = (
+    ("pc-bios/meson.build", "if unpack_edk2_blobs", "if false"),
+    (NVIC, '#include "hw/irq.h"\n', '#include "hw/irq.h"\n#include "hw/stm32mp/stm32mp.h"\n'),
+    (NVIC, "cpu_abort(CPU(s->cpu),\n", "stm32mp_mcore_lockup(CPU(s->cpu),\n"),
+)
+"""Of QEMU's files: Debian's tarball has no firmware of others, for which the first asks all the same; a
+Cortex-M that locks up would end QEMU."""
 
 MODULES = (
     "stm32-rng", "virtio_mmio", "virtio_net",
@@ -75,6 +82,7 @@ def steps_of(kind: MachineKind) -> list[BuildStep]:
         step("qemu", _qemu_inputs, (_make_qemu, _lay_over)),
         step("debian-kernel", _kernel_inputs, (_make_kernel, _take_modules, _needed, _depends)),
         step("debian-rootfs", _rootfs_inputs, (_make_rootfs,), "debian-kernel"),
+        *([step("sd-loaders", _loaders_inputs, (_make_loaders,), "debian-kernel")] if kind.loaders else []),
     ]
 
 
@@ -90,7 +98,7 @@ def _configure(kind: MachineKind) -> tuple[str, ...]:
 
 def _qemu_inputs(kind: MachineKind) -> list[str]:
     sources = [_source_id(name) for name in ("qemu", "meson", "pycotap")]
-    return [*sources, version_of("gcc", "--version"), hash_files(MACHINE), *_configure(kind), *BLOBS]
+    return [*sources, version_of("gcc", "--version"), hash_files(MACHINE), *_configure(kind), repr(EDITS)]
 
 
 def _make_qemu(kind: MachineKind, place: Place) -> None:
@@ -122,7 +130,7 @@ def _short_hash(*words: str) -> str:
 
 
 def _lay_over(tree: Path) -> None:
-    """Our files into QEMU's tree; of its own, two get a line and one loses a condition."""
+    """Our files into QEMU's tree; of its own, two get a line and EDITS are made."""
     ours = {path.relative_to(MACHINE) for path in MACHINE.rglob("*") if path.is_file()}
     for path in (tree / "hw/stm32mp").glob("*"):
         if path.relative_to(tree) not in ours:
@@ -132,10 +140,10 @@ def _lay_over(tree: Path) -> None:
         _copy_if_changed(MACHINE / path, tree / path)
     _append_line(tree / "hw/Kconfig", "source stm32mp/Kconfig")
     _append_line(tree / "hw/meson.build", "subdir('stm32mp')")
-    name, before, after = BLOBS
-    text = (tree / name).read_text()
-    if text.count(before):
-        (tree / name).write_text(text.replace(before, after, 1))
+    for name, before, after in EDITS:
+        text = (tree / name).read_text()
+        if after not in text:
+            (tree / name).write_text(text.replace(before, after))
 
 
 def _kernel_inputs(kind: MachineKind) -> list[str]:
@@ -198,6 +206,42 @@ def _depends(module: Path) -> Iterable[str]:
     info = section.data().split(b"\0") if section else []
     text = next((line for line in info if line.startswith(b"depends=")), b"depends=").decode()
     return [_module(name) for name in text.removeprefix("depends=").split(",") if name]
+
+
+VIRTIO_PA, VIRTIO_SIZE, VIRTIO_SPI, VIRTIOS = 0x6000_0000, 0x200, 210, 4
+"""The machine's virtio transports. Ref: firmware/machine/include/hw/stm32mp/stm32mp15_soc.h"""
+GIC_NODE = "/interrupt-controller@a0021000"
+
+
+def _loaders_inputs(kind: MachineKind) -> list[str]:
+    return [_source_id(kind.loaders), kind.loaders_of, kind.device_tree, str(VIRTIOS)]
+
+
+def _make_loaders(kind: MachineKind, place: Place) -> None:
+    """Boot loaders as they lie in the package, its checksums, and an overlay with the virtio transports."""
+    unpacked, control = place.work / "deb", place.work / "control"
+    for stale in (unpacked, control):
+        shutil.rmtree(stale, ignore_errors=True)
+    unpack_deb(kind.loaders, unpacked, place.log)
+    run_logged(["dpkg-deb", "-e", fetch(kind.loaders)[1], control], place.log)
+    shutil.copy(control / "md5sums", place.out)
+    for file in (unpacked / "usr/lib/u-boot" / kind.loaders_of).iterdir():
+        shutil.copy(file, place.out)
+    tree = place.needs["debian-kernel"] / kind.device_tree
+    found = subprocess.run(
+        ["fdtget", tree, GIC_NODE, "phandle"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    nodes = "".join(
+        f'virtio_mmio@{VIRTIO_PA + n * VIRTIO_SIZE:x} {{ compatible = "virtio,mmio"; '
+        f"reg = <{VIRTIO_PA + n * VIRTIO_SIZE:#x} {VIRTIO_SIZE:#x}>; "
+        f"interrupts = <0 {VIRTIO_SPI + n} 1>; interrupt-parent = <{found}>; }};"
+        for n in range(VIRTIOS)
+    )
+    cells = "#address-cells = <1>; #size-cells = <1>;"
+    fragment = f'fragment@0 {{ target-path = "/"; __overlay__ {{ {cells} {nodes} }}; }};'
+    source = place.work / "virtio.dtso"
+    source.write_text(f"/dts-v1/;\n/plugin/;\n/ {{ {fragment} }};\n")
+    run_logged(["dtc", "-q", "-O", "dtb", "-o", place.out / "virtio.dtbo", source], place.log)
 
 
 def _guest_files() -> dict[str, tuple[str, ...]]:

@@ -12,26 +12,25 @@ from mpbench.core.shared_files import FIRMWARE
 from mpbench.harness.configuration import configured
 from mpbench_virtual import boards
 from mpbench_virtual.cli import power
+from mpbench_virtual.fetch import unpack_deb
 from mpbench_virtual.models import MACHINE_KINDS
-from mpbench_virtual.recipes_machine import program_of, steps_of
-from mpbench_virtual.steps import build, built, keys_of, quiet
+from mpbench_virtual.steps import quiet
+from testcases.contract.machine_parts import UNPACKED_S, command, parts_of, unknown_lines
 from testcases.contract.over_ssh import over_ssh
 from testcases.contract.test_virtual_board import read_until
 
 pytestmark = pytest.mark.slow
 
 DEBIAN = MACHINE_KINDS["mp15-debian"]
+REFUSED_S = 60.0
 M4 = "/sys/class/remoteproc/remoteproc0"
 TRACE = "/sys/kernel/debug/remoteproc/remoteproc0/trace0"
 
 
 @pytest.fixture(scope="module")
 def parts():
-    """Results of the board's build steps; building QEMU is left to `mpbench virtual build mp15-debian`."""
-    steps = steps_of(DEBIAN)
-    if not built("qemu", keys_of(steps)["qemu"]).is_dir():
-        pytest.skip("QEMU is not built for it: mpbench virtual build mp15-debian")
-    return build(steps, quiet)
+    """Results of the board's build steps."""
+    return parts_of(DEBIAN)
 
 
 def test_kernel_tree_and_modules_are_the_packages_own(parts):
@@ -59,7 +58,7 @@ def board(parts, tmp_path_factory):
         found = boards.start("mp15-debian", "board", quiet, lifeline=True)
         with socket.create_connection((found.address, found.ports["console"])) as console:
             power(found, True)
-            read_until(console, b" login: ")
+            read_until(console, b" login: ", UNPACKED_S)
         yield found
         boards.stop(found)
 
@@ -78,6 +77,11 @@ def test_linux_runs_on_it(execute):
     assert "-armmp #1 SMP Debian" in execute("uname -rv")
     assert execute("nproc") == "2\n"
     assert execute(f"cat {M4}/name {M4}/state") == "m4\noffline\n"
+
+
+def test_kernel_log_has_no_line_without_a_reason(execute):
+    """Every warning and error of the start is in kernel-log-mp15.toml."""
+    assert unknown_lines(execute("dmesg -r")) == []
 
 
 def test_a_cpu_goes_and_comes(execute):
@@ -131,33 +135,50 @@ def await_line(execute, command, line):
     return found
 
 
-@pytest.mark.parametrize("node", ["", "interrupt-controller@a0021000 { };"])
-def test_another_boards_device_tree_is_refused(parts, tmp_path, node):
-    """A tree without the SoC's interrupt controller is named before anything runs."""
+def refusal(parts, *words):
+    """What QEMU prints as it ends with 1, one line."""
+    argv = command(parts, DEBIAN, *words)
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=REFUSED_S)
+    assert done.returncode == 1
+    return done.stderr
+
+
+TREES = {
+    "no-gic": (
+        '"st,stm32mp157"',
+        "",
+        "no interrupt controller /interrupt-controller@a0021000 with a phandle",
+    ),
+    "gic-without-phandle": (
+        '"st,stm32mp151"',
+        "interrupt-controller@a0021000 { };",
+        "no interrupt controller /interrupt-controller@a0021000 with a phandle",
+    ),
+    "other": ('"other"', "", 'a tree for "other", not for an STM32MP15'),
+}
+
+
+@pytest.mark.parametrize("name", TREES)
+def test_another_boards_device_tree_is_refused(parts, tmp_path, name):
+    """A tree of another SoC, or without the interrupt controller, is named before anything runs."""
+    compatible, node, why = TREES[name]
     tree = tmp_path / "other.dtb"
-    source = f'/dts-v1/; / {{ #address-cells = <1>; #size-cells = <1>; compatible = "other"; {node} }};'
+    source = f"/dts-v1/; / {{ #address-cells = <1>; #size-cells = <1>; compatible = {compatible}; {node} }};"
     subprocess.run(["dtc", "-q", "-O", "dtb", "-o", tree, "-"], input=source.encode(), check=True)
-    kernel = parts["debian-kernel"] / "kernel"
-    command = [
-        parts["qemu"] / program_of(DEBIAN),
-        "-M",
-        DEBIAN.machine,
-        "-display",
-        "none",
-        "-kernel",
-        kernel,
-    ]
-    done = subprocess.run([*command, "-dtb", tree], capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert done.stderr == (
-        "qemu-system-arm: -dtb: no interrupt controller /interrupt-controller@a0021000 with a phandle: "
-        "not a tree of an STM32MP15\n"
-    )
+    said = refusal(parts, "-kernel", parts["debian-kernel"] / "kernel", "-dtb", tree)
+    assert said == f"qemu-system-arm: -dtb: {why}\n"
 
 
-def test_the_machine_wants_a_kernel_and_a_tree(parts):
-    """It has no boot ROM yet: without both there is nothing to start."""
-    command = [parts["qemu"] / program_of(DEBIAN), "-M", DEBIAN.machine, "-display", "none"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert done.stderr == "qemu-system-arm: stm32mp157c-dk2 wants -kernel and -dtb: it has no boot ROM\n"
+def test_the_tree_of_an_stm32mp13_is_refused(parts, tmp_path):
+    """Debian's own tree of an STM32MP135F-DK has the interrupt controller at the same address."""
+    unpack_deb(DEBIAN.kernel, tmp_path, tmp_path / "log")
+    (tree,) = tmp_path.rglob("stm32mp135f-dk.dtb")
+    said = refusal(parts, "-kernel", parts["debian-kernel"] / "kernel", "-dtb", tree)
+    assert said == 'qemu-system-arm: -dtb: a tree for "st,stm32mp135f-dk", not for an STM32MP15\n'
+
+
+def test_the_machine_wants_something_to_start(parts):
+    """Without a card, or with a kernel that lacks its tree, there is nothing to start."""
+    expected = "qemu-system-arm: stm32mp157c-dk2 wants an SD card that it starts from, or -kernel and -dtb\n"
+    assert refusal(parts) == expected
+    assert refusal(parts, "-kernel", parts["debian-kernel"] / "kernel") == expected

@@ -7,6 +7,7 @@ import select
 import socket
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -27,7 +28,7 @@ from mpbench_virtual.steps import quiet
 
 pytestmark = pytest.mark.slow
 
-BOOT_S = 120.0
+BOOT_S = 300.0
 
 
 @pytest.fixture
@@ -45,12 +46,12 @@ def make_board(tmp_path, monkeypatch):
         boards.stop(board)
 
 
-def read_until(connection, pattern):
-    """Everything that arrives on a TCP connection up to the pattern."""
-    seen = b""
+def read_until(connection, pattern, deadline_s=BOOT_S):
+    """Everything that arrives on a connection up to the pattern, which has to come within `deadline_s`."""
+    seen, until_s = b"", time.monotonic() + deadline_s
     while not re.search(pattern, seen):
-        ready, _, _ = select.select([connection], [], [], BOOT_S)
-        assert ready, f"{pattern!r} did not come within {BOOT_S} s; last came {seen[-200:]!r}"
+        ready, _, _ = select.select([connection], [], [], max(0.0, until_s - time.monotonic()))
+        assert ready, f"{pattern!r} did not come within {deadline_s} s; last came {seen[-200:]!r}"
         data = connection.recv(65536)
         assert data, f"closed after {seen[-200:]!r}"
         seen += data

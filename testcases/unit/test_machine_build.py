@@ -73,22 +73,30 @@ def test_a_package_without_a_wanted_module_is_reported(package, tmp_path):
 
 
 def test_our_files_are_laid_over_qemus(tmp_path, monkeypatch):
-    """Its tree gets our files, two lines and one changed condition, once; a file that we removed goes."""
+    """Its tree gets our files, two lines and the edits, once; a file that we removed goes."""
     monkeypatch.setattr(recipes_machine, "MACHINE", tmp_path / "ours")
     ours, tree = tmp_path / "ours/hw/stm32mp", tmp_path / "tree"
-    for directory in (ours, tree / "hw/stm32mp", tree / "pc-bios"):
+    for directory in (ours, tree / "hw/stm32mp", tree / "pc-bios", tree / "hw/intc"):
         directory.mkdir(parents=True)
     (ours / "a.c").write_text("new")
     (tree / "hw/stm32mp/removed.c").touch()
     (tree / "hw/Kconfig").write_text("source arm/Kconfig\n")
     (tree / "hw/meson.build").write_text("subdir('arm')\n")
     (tree / "pc-bios/meson.build").write_text("x\nif unpack_edk2_blobs\nendif\n")
+    nvic = tree / "hw/intc/armv7m_nvic.c"
+    nvic.write_text(
+        '#include "hw/irq.h"\ncpu_abort(CPU(s->cpu),\n"why");\ncpu_abort(CPU(s->cpu),\n"also");\n'
+    )
     for _ in range(2):
         recipes_machine._lay_over(tree)
     assert [path.name for path in (tree / "hw/stm32mp").iterdir()] == ["a.c"]
     assert (tree / "hw/Kconfig").read_text() == "source arm/Kconfig\nsource stm32mp/Kconfig\n"
     assert (tree / "hw/meson.build").read_text() == "subdir('arm')\nsubdir('stm32mp')\n"
     assert (tree / "pc-bios/meson.build").read_text() == "x\nif false\nendif\n"
+    assert nvic.read_text() == (
+        '#include "hw/irq.h"\n#include "hw/stm32mp/stm32mp.h"\n'
+        'stm32mp_mcore_lockup(CPU(s->cpu),\n"why");\nstm32mp_mcore_lockup(CPU(s->cpu),\n"also");\n'
+    )
 
 
 def test_every_c_file_of_the_machine_is_compiled():
@@ -170,6 +178,13 @@ def test_qemu_of_our_own_is_started_with_its_machine(tmp_path):
     assert not {"-bios", "-drive", "-object"} & set(words)
     assert words.count("-serial") == 1
     assert list(PARTS.files) == ["qemu", "kernel", "initrd", "device_tree"]
+
+
+def test_a_board_with_a_card_starts_from_it(tmp_path):
+    """Kernel, device tree and command line are on the card: QEMU gets the card and nothing of them."""
+    words = command_line(evolve(PARTS, card=Path("/card")), tmp_path, "127.0.0.1:7022")
+    assert words[words.index("-drive") + 1] == "if=sd,format=raw,file=/card"
+    assert not {"-kernel", "-initrd", "-dtb", "-append", "-bios"} & set(words)
 
 
 def test_a_machine_with_secure_firmware_gets_it(tmp_path):

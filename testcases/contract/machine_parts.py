@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: MIT
+"""Parts of boards on QEMU machines of ours, which tests do not build."""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from mpbench_virtual.models import MachineKind
+from mpbench_virtual.recipes_machine import program_of, steps_of
+from mpbench_virtual.steps import build, built, keys_of, quiet
+
+UNPACKED_S = 900.0
+"""Silence of a board while a distribution's kernel unpacks itself: ten times as long on a busy host."""
+
+
+KNOWN_LINES = Path(__file__).with_name("kernel-log-mp15.toml")
+WARNING = 4
+
+
+def unknown_lines(raw_dmesg: str) -> list[str]:
+    """Lines of level warning and above (`dmesg -r`) that KNOWN_LINES does not have."""
+    known = [re.compile(line["pattern"]) for line in tomllib.loads(KNOWN_LINES.read_text())["line"]]
+    found = re.findall(r"^<(\d+)>\[ *[\d.]+\] (.*)", raw_dmesg, re.MULTILINE)
+    wanted = [text for level, text in found if int(level) & 7 <= WARNING]
+    return [text for text in wanted if not any(pattern.fullmatch(text) for pattern in known)]
+
+
+def require_qemu(kind: MachineKind) -> None:
+    """Skips the test where QEMU is not built for this kind: that takes minutes."""
+    if not built("qemu", keys_of(steps_of(kind))["qemu"]).is_dir():
+        pytest.skip(f"QEMU is not built for it: mpbench virtual build {kind.name}")
+
+
+def parts_of(kind: MachineKind) -> Mapping[str, Path]:
+    """Results of the board's build steps, by name."""
+    require_qemu(kind)
+    return build(steps_of(kind), quiet)
+
+
+def command(parts: Mapping[str, Path], kind: MachineKind, *words: str | Path) -> list[str | Path]:
+    """QEMU's argv without a display."""
+    return [parts["qemu"] / program_of(kind), "-M", kind.machine, "-display", "none", *words]

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: MIT
+"""The SD card of a virtual board, read by tools of others: sfdisk and debugfs."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from mpbench_virtual import card
+from mpbench_virtual.qemu import Parts
+
+SEARCH = "/usr/sbin:/sbin:/usr/bin:/bin"
+LOADERS = {"u-boot-spl.stm32": b"first stage", "u-boot.img": b"second stage", "virtio.dtbo": b"overlay"}
+LINUX = {"kernel": b"kernel", "initrd": b"initrd", "board.dtb": b"tree"}
+
+
+@pytest.fixture
+def image(tmp_path):
+    """A card of made-up parts."""
+    for name, data in (LOADERS | LINUX).items():
+        (tmp_path / name).write_bytes(data)
+    parts = Parts(
+        machine=(),
+        kernel=tmp_path / "kernel",
+        initrd=tmp_path / "initrd",
+        device_tree=tmp_path / "board.dtb",
+        append="console=ttySTM0 quiet",
+        loaders=tmp_path,
+        card=tmp_path / "card.img",
+    )
+    card.write_card(parts, tmp_path / "log")
+    assert not (tmp_path / "card.boot").exists()
+    return tmp_path / "card.img"
+
+
+def run(program, *words):
+    """What a program prints; the test is skipped without it."""
+    if shutil.which(program, path=SEARCH) is None:
+        pytest.skip(f"no program {program}")
+    return subprocess.run(
+        [program, *words], env={"PATH": SEARCH}, capture_output=True, text=True, check=True
+    ).stdout
+
+
+def test_partitions_are_those_that_debian_names(image):
+    """sfdisk finds no fault in the table, and the partitions of Debian's README for an STM32MP15."""
+    said = run("sfdisk", "--dump", image)
+    found = [line.split(", name=")[1] for line in said.splitlines() if "name=" in line]
+    assert [line.split(",")[0] for line in found] == ['"fsbl1"', '"fsbl2"', '"ssbl"', '"boot"']
+    assert [line for line in found if "LegacyBIOSBootable" in line] == found[3:]
+    assert "No errors detected." in run("sfdisk", "--verify", image)
+
+
+def test_boot_loaders_are_at_their_partitions(image):
+    """Each boot loader starts at its partition's first block, unchanged."""
+    data = image.read_bytes()
+    for part in card.PARTITIONS[:-1]:
+        expected = LOADERS[part.file]
+        assert data[part.first * card.BLOCK :][: len(expected)] == expected
+
+
+def test_linux_is_on_the_last_partition(image, tmp_path):
+    """debugfs reads kernel, root file system, trees and extlinux.conf as they were given."""
+    at = card.PARTITIONS[-1].first * card.BLOCK
+    part = tmp_path / "boot.img"
+    part.write_bytes(image.read_bytes()[at:])
+    names = {
+        "vmlinuz": "kernel",
+        "initrd.img": "initrd",
+        "board.dtb": "board.dtb",
+        "virtio.dtbo": "virtio.dtbo",
+    }
+    for name, given in names.items():
+        assert run("debugfs", "-R", f"cat /{name}", part) == (LOADERS | LINUX)[given].decode()
+    text = run("debugfs", "-R", "cat /extlinux/extlinux.conf", part)
+    assert "  fdt /board.dtb\n" in text
+    assert text.endswith("  append console=ttySTM0 quiet\n")
+
+
+def test_the_card_is_of_a_size_that_qemu_takes(image):
+    """A power of two."""
+    size = Path(image).stat().st_size
+    assert size == card.SIZE
+    assert size & (size - 1) == 0
