@@ -56,6 +56,12 @@ NOT_RUN = {
         "pytest --lg-env targets/mp25-desk.yaml testcases/test_identity.py": HARDWARE,
         "pytest --lg-env targets/mp25-desk.yaml testcases/test_deploy.py": HARDWARE,
         "pytest --lg-env targets/mp25-desk.yaml": HARDWARE,
+        "export LG_CONSOLE=/dev/serial/by-id/usb-STMicroelectronics_STM32_STLink_066CFF...-if02 "
+        "LG_ADDRESS=192.0.2.15": HARDWARE,
+        "mpbench enrol 192.0.2.15": HARDWARE,
+        "mpbench doctor --lg-env targets/mp15-debian-desk.yaml": HARDWARE,
+        "pytest --lg-env targets/mp15-debian-desk.yaml testcases/test_plain_elf.py "
+        "testcases/test_rpmsg.py": HARDWARE,
         "export LG_PLACE=mp25-1 LG_COORDINATOR=labhost:20408": HARDWARE,
         "labgrid-client acquire": HARDWARE,
         "pytest --lg-env targets/mp25.yaml": HARDWARE,

@@ -79,7 +79,20 @@ def test_an_stm32mp25_is_assumed_as_st_ships_it(path: Path):
     assert core.pa_of(core.vectors_of(records["BOOTADDR"]) or 0) is not None
 
 
-@pytest.mark.parametrize("path", [p for p in BOARDS if p.name.startswith("mp15")], ids=lambda p: p.stem)
+MP15_TEE = [TARGETS / "mp15.yaml", TARGETS / "mp15-desk.yaml"]
+DEBIAN = [TARGETS / "mp15-debian.yaml", TARGETS / "mp15-debian-desk.yaml"]
+
+
+@pytest.mark.parametrize("path", DEBIAN, ids=lambda p: p.stem)
+def test_a_debian_board_has_neither_a_tee_nor_a_signing_key(path: Path):
+    """Linux loads its M4; nothing is signed, and no case of a TEE is selected."""
+    config = check_environment(str(path))
+    assert profile_of(config).manager == "linux"
+    assert "tee" not in config.get_targets()["main"]["features"]
+    assert "bench_signing_key" not in config.data["options"]
+
+
+@pytest.mark.parametrize("path", MP15_TEE, ids=lambda p: p.stem)
 def test_sts_image_of_an_stm32mp15_is_a_profile_away(path: Path, monkeypatch: pytest.MonkeyPatch):
     """The file names the profile of ST's image as it comes, where Linux loads the M4."""
     assert profile_of(check_environment(str(path))).manager == "tee"
@@ -93,7 +106,8 @@ def test_keys_of_a_board_come_from_the_users_directory(path: Path, monkeypatch: 
     """No lab's key is named in a file of the checkout: they are in MPBENCH_CONFIG."""
     monkeypatch.setenv(directories.VARIABLE, "/lab")
     config = check_environment(str(path))
-    assert config.resolve_path(config.get_option("bench_signing_key")) == "/lab/firmware_key.pem"
+    if path not in DEBIAN:
+        assert config.resolve_path(config.get_option("bench_signing_key")) == "/lab/firmware_key.pem"
     drivers = config.get_targets()["main"]["drivers"]
     (session,) = [entry["SessionDriver"] for entry in drivers if "SessionDriver" in entry]
     found = [config.resolve_path(session[name]) for name in ("keyfile", "known_hosts")]
