@@ -42,6 +42,8 @@ REG32(MP_BOOTCR, 0x10c)
 REG32(BDCR, 0x140)
     FIELD(BDCR, LSEON, 0, 1)
     FIELD(BDCR, LSERDY, 2, 1)
+    FIELD(BDCR, RTCSRC, 16, 2)
+    FIELD(BDCR, RTCCKEN, 20, 1)
 REG32(RDLSICR, 0x144)
     FIELD(RDLSICR, LSION, 0, 1)
     FIELD(RDLSICR, LSIRDY, 1, 1)
@@ -84,6 +86,7 @@ REG32(PLL4CR, 0x894)
 REG32(MC_RSTSCLRR, 0xc00)
 
 #define SELECT_READY (1u << 31)         /* of muxes and dividers */
+#define RTCSRC_LSE 1
 
 #define HSI_HZ 64000000
 #define HSE_HZ 24000000
@@ -304,6 +307,8 @@ static void stm32mp15_rcc_load(uint32_t *r)
     r[R_PLL3CR] = 7 << R_PLLCR_DIVPEN_SHIFT | R_PLLCR_PLLON_MASK;
     r[R_MSSCKSELR] = 3;
     r[R_APB1DIVR] = r[R_APB2DIVR] = r[R_APB3DIVR] = 1;
+    r[R_BDCR] = R_BDCR_LSEON_MASK | R_BDCR_RTCCKEN_MASK |
+                RTCSRC_LSE << R_BDCR_RTCSRC_SHIFT;
 }
 
 static void stm32mp15_rcc_reset(Stm32mpRegs *regs)
