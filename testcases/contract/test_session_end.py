@@ -103,6 +103,34 @@ def test_an_early_end_is_never_green(place, how):
     assert place.lines()[-1]["why"] == why
 
 
+def test_a_file_that_cannot_be_collected_is_no_fail_of_the_board(place):
+    """--continue-on-collection-errors runs the rest: what is not known cannot have passed, nor failed."""
+    (place.path / "test_broken.py").write_text("import no_such_module\n")
+    done = place.run(
+        ONE, "--lg-env=played.yaml", "--continue-on-collection-errors", "test_broken.py", "test_played.py"
+    )
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert outlets(place) == ("INCOMPLETE", "INCOMPLETE", "red")
+    assert "1 test file could not be collected" in done.stdout
+    assert place.lines()[-1]["others_failed"] == 0
+
+
+def test_python_without_assertions_is_refused(place):
+    """-O: `assert 0` in a helper of a test, and with --assert=plain in the test itself, would be a PASS."""
+    done = place.run("def test_zero(bench): assert 0\n", "--lg-env=played.yaml", PYTHONOPTIMIZE="1")
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "Python runs without assertions (-O, PYTHONOPTIMIZE): a test could not fail" in done.stderr
+    assert not (place.path / "runs").exists()
+
+
+def test_a_test_that_asserts_nothing_is_a_mistake_in_it(place):
+    """`return` in the place of `assert`, and a coroutine that nothing awaits: neither PASS nor FAIL."""
+    tests = "def test_zero(bench): return False\nasync def test_one(bench): assert 0\n"
+    done = place.run(tests, "--lg-env=played.yaml")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "verdict ERROR: 2 ERROR" in done.stdout
+
+
 def test_a_killed_run_is_incomplete_on_a_later_page(place):
     """After SIGKILL there is no page; `mpbench report` makes one, which names what did not run."""
     tests = "import os, signal\ndef test_zero(bench): pass\n"

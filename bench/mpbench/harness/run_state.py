@@ -66,6 +66,7 @@ class RunState:
     unreached: tests in a row that did not reach the board
     waiting:   planned tests that have not started; current: the one that runs; executions: those that ended
     why:       why the session ends before everything planned has run, "" for a regular end
+    uncollected: test files that could not be collected
     lock:      raises InfrastructureError when the board is no longer this run's; release: gives it up;
                without a coordinator both do nothing
     variables: the environment variables with which the run was started
@@ -94,6 +95,7 @@ class RunState:
     plan: PlanLine | None = None
     summarized: bool = False
     failed_reports: int = 0
+    uncollected: int = 0
     call_ns: int = 0
     lock: Callable[[], None] = lambda: None
     release: Callable[[], None] = lambda: None

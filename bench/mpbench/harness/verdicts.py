@@ -43,6 +43,9 @@ STDLIB = Path(traceback.__file__).parent
 TIME_LIMIT = " from pytest-timeout."
 """End of the message by which that plug-in fails a test."""
 
+NOT_CALLED = "async def functions are not natively supported"
+"""Start of the message by which pytest fails a test that it cannot call."""
+
 _LAB_PACKAGES = {"labgrid", "paramiko", "pexpect", "serial", "requests", "urllib3", "grpc", "subprocess"}
 """Packages that reach the board; what they raise is the lab's fault, and so are OSError and EOFError."""
 
@@ -122,7 +125,8 @@ def of_exception(exception: BaseException, when: str) -> PhaseVerdict:
         return of_skip(reason)
     if isinstance(exception, pytest.fail.Exception) and reason.endswith(TIME_LIMIT):
         return PhaseVerdict(Verdict.INVALID, f"{reason} The lab or the board was slow: no verdict")
-    if when == "call" and isinstance(exception, (AssertionError, pytest.fail.Exception)):
+    failed = isinstance(exception, (AssertionError, pytest.fail.Exception))
+    if when == "call" and failed and not reason.startswith(NOT_CALLED):
         return PhaseVerdict(Verdict.FAIL, reason)
     for kind, verdict, prefix in _BY_FAULT:
         if isinstance(exception, kind):

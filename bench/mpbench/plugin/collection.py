@@ -39,6 +39,8 @@ def pytest_configure(config: pytest.Config) -> None:
             asked_lines(env, config.option.bench_note)
         except UsageError as e:
             raise pytest.UsageError(str(e)) from e
+        # `return x == y` in a test asserts nothing
+        config.addinivalue_line("filterwarnings", "error::pytest.PytestReturnNotNoneWarning")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

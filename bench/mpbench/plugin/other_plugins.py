@@ -6,6 +6,7 @@ Honoured: pytest-timeout with its method `signal` (a time limit is INVALID, neve
 """
 
 import os
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -29,6 +30,8 @@ THREAD = (
     "use --timeout-method=signal"
 )
 
+OPTIMIZED = "Python runs without assertions (-O, PYTHONOPTIMIZE): a test could not fail; run it without that"
+
 
 def missing(config: pytest.Config) -> str:
     """The message about a needed plug-in that is switched off, "" for none."""
@@ -44,6 +47,8 @@ def check_options(config: pytest.Config) -> None:
 
 def _refusals(config: pytest.Config) -> Iterator[str]:
     option = vars(config.option)
+    if sys.flags.optimize:
+        yield OPTIMIZED
     if option.get("numprocesses") or option.get("tx") or option.get("dist", "no") != "no":
         yield XDIST
     if reruns := option.get("reruns") or _setting(config, "reruns"):

@@ -45,6 +45,10 @@ class EarlyEnd:
         """A hook of pytest or of a plug-in failed."""
         self.state.why = self.state.why or f"internal error of pytest or a plug-in: {excinfo.exconly()}"
 
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """What cannot be collected cannot run; --continue-on-collection-errors runs the rest."""
+        self.state.uncollected += report.failed
+
     def guard(self) -> None:
         """After os._exit() by a test or plug-in there is no teardown, but record and page have an end."""
         self._leave, self._pid = os._exit, os.getpid()
@@ -114,7 +118,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[
     state = of(session.config)
     progress.clear(session.config)
     state.why = _why(session, int(exitstatus))
-    state.others_failed = max(0, session.testsfailed - state.failed_reports)
+    state.others_failed = max(0, session.testsfailed - state.failed_reports - state.uncollected)
     conclude(state)
     state.release()
     try:
@@ -138,6 +142,8 @@ def _why(session: pytest.Session, exitstatus: int) -> str:
         return known
     if asked := session.shouldfail or session.shouldstop:
         return str(asked)
+    if count := of(session.config).uncollected:
+        return f"{count} test file{'s' * (count > 1)} could not be collected"
     regular = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
     return "" if exitstatus in regular else f"pytest ended with code {exitstatus}"
 
