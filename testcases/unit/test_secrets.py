@@ -5,7 +5,9 @@ import sys
 
 import pytest
 
+from mpbench.core.errors import UsageError
 from mpbench.core.secrets import (
+    HIDDEN,
     forget,
     is_secret_name,
     learn,
@@ -16,6 +18,8 @@ from mpbench.core.secrets import (
     secret_values,
 )
 from mpbench.core.terminal import safe_output
+from mpbench.harness.environment import read_environment
+from mpbench.lab.plan import load
 
 CANARY = "c4n4ry-s3cret"
 
@@ -184,3 +188,37 @@ def test_streams_hide_secrets(capsys):
     forget()
     print(CANARY)
     assert capsys.readouterr() == (f"out ***\n{CANARY}\n", "err ***\nmore\n")
+
+
+SECRET = "hunter2-secret"
+PLAN = """
+jobs:
+- {{name: a, target: plan.yaml, tags: {{a: b}}, tests: [t], variables: {{API_TOKEN: {}}}}}
+"""
+TARGET = """
+targets: {{main: {{resources: {{}}, drivers: {{}}}}}}
+options: {{api_token: {}}}
+"""
+
+
+@pytest.mark.parametrize("value", ["918273645566", "0x918273645566", "918273645566.5", f'"{SECRET}\\0"'])
+def test_a_plan_that_is_refused_does_not_show_the_secret(tmp_path, value):
+    """It is no text, and the error quotes what it is."""
+    (tmp_path / "plan.yaml").write_text(PLAN.format(value))
+    with pytest.raises(UsageError) as found:
+        load(tmp_path / "plan.yaml")
+    assert "`API_TOKEN` is" in str(found.value)
+    assert HIDDEN in redact(str(found.value))
+
+
+@pytest.mark.parametrize("value", [f"*{SECRET}", f"!{SECRET} x", f"!!{SECRET} x"])
+@pytest.mark.parametrize(
+    ("text", "read_it"), [(PLAN, load), (TARGET, lambda path: read_environment(str(path)))]
+)
+def test_a_password_that_is_read_as_yaml_is_hidden(tmp_path, text, read_it, value):
+    """Without quotes `*` begins an alias and `!` a tag, whose name PyYAML's and labgrid's errors quote."""
+    (tmp_path / "plan.yaml").write_text(text.format(value))
+    with pytest.raises(UsageError) as found:
+        read_it(tmp_path / "plan.yaml")
+    shown = redact(str(found.value))
+    assert (SECRET in shown, HIDDEN in shown) == (False, True)

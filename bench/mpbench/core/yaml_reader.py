@@ -12,6 +12,7 @@ from typing import Any
 
 from mpbench.core.errors import UsageError
 from mpbench.core.files import read_bounded
+from mpbench.core.secrets import learn
 
 MAX_DEPTH = 32
 MAX_BYTES = 1 << 20
@@ -35,12 +36,15 @@ class YamlNode:
 
         if self.node.id != "scalar":
             raise self.wrong("is a list or mapping; expected one value")
+        name = self.what.strip("`")
+        learn({name: self.node.value})  # errors quote it
         try:
             found = yaml.SafeLoader("").construct_object(self.node)
         except (yaml.YAMLError, ValueError, OverflowError) as e:
             raise self.wrong(f"is invalid: {getattr(e, 'problem', None) or e}") from e
         if isinstance(found, int) and found.bit_length() > 64:
             raise self.wrong(f"is a number of {found.bit_length()} bits; at most 64 are read")
+        learn({name: found})
         return found
 
     def text(self, pattern: re.Pattern[str] | None = None, expected: str = "text") -> str:
@@ -120,11 +124,11 @@ def read_yaml(path: Path, what: str) -> YamlNode:
 def check_size(text: bytes | str, path: Path | str, what: str) -> None:
     """UsageError if YAML is nested deeper than MAX_DEPTH, or has over MAX_VALUES with aliases written out.
 
-    Other errors in it are left to who reads it.
+    Other errors in it are left to who reads it; secrets that they would quote are learnt.
     """
     import yaml  # noqa: PLC0415 - see above
 
-    values, opened = 0, list[tuple[str | None, int]]()
+    values, opened, anchors = 0, list[tuple[str | None, int]](), set[str]()
     sizes: dict[str | None, int] = {}
     try:
         for event in yaml.parse(text, yaml.SafeLoader):
@@ -133,6 +137,7 @@ def check_size(text: bytes | str, path: Path | str, what: str) -> None:
                 sizes[anchor] = values - before
             elif isinstance(event, yaml.NodeEvent):
                 values += sizes.get(event.anchor, 1) if isinstance(event, yaml.AliasEvent) else 1
+                _learn_misread(event, anchors)
             if isinstance(event, yaml.CollectionStartEvent):
                 opened.append((event.anchor, values))
             if len(opened) > MAX_DEPTH:
@@ -141,6 +146,28 @@ def check_size(text: bytes | str, path: Path | str, what: str) -> None:
                 raise YamlNode(path, event, what).wrong(f"has more than {MAX_VALUES} values")
     except (yaml.YAMLError, ValueError):
         return
+
+
+_TAG = re.compile(
+    r"!|!template|tag:yaml\.org,2002:(?:str|int|float|bool|null|map|seq|timestamp|binary|merge)"
+)
+"""Tags of the safe loader, and labgrid's own."""
+
+
+def _learn_misread(event: Any, anchors: set[str]) -> None:
+    """A password that starts with `*` or `!` is an alias or a tag, whose name an error would quote.
+
+    anchors: those that the document has had so far
+    """
+    import yaml  # noqa: PLC0415 - see above
+
+    tag = getattr(event, "tag", None)
+    if isinstance(event, yaml.AliasEvent) and event.anchor not in anchors:
+        learn({"password": event.anchor})
+    elif tag and not _TAG.fullmatch(tag):
+        learn({"password": [tag, tag.rpartition(":")[2].lstrip("!")]})
+    if event.anchor and not isinstance(event, yaml.AliasEvent):
+        anchors.add(event.anchor)
 
 
 def parse_yaml(text: str, path: Path | str, what: str) -> YamlNode:
