@@ -50,6 +50,21 @@ static const struct {
 };
 #define EXTI_WWDG1 68
 
+/*
+ * USARTs without a line to the host: firmware waits for their flags.  Their
+ * interrupts go to the M4 alone.
+ */
+static const struct {
+    const char *name;
+    uint32_t base;
+    uint8_t irq;
+} usarts[STM32MP15_USARTS] = {
+    { "usart1", 0x5c000000, 37 }, { "usart2", 0x4000e000, 38 },
+    { "usart3", 0x4000f000, 39 }, { "uart5", 0x40011000, 53 },
+    { "usart6", 0x44003000, 71 }, { "uart7", 0x40018000, 82 },
+    { "uart8", 0x40019000, 83 },
+};
+
 /* Blocks without a model that a driver uses as memory */
 static const struct {
     const char *name;
@@ -270,6 +285,11 @@ static void stm32mp15_soc_peripherals(Stm32mp15Soc *s)
     stm32mp15_soc_map(s->uart4, 0x40010000);
     stm32mp15_soc_irq(s, s->uart4, 0, 52);
 
+    for (unsigned i = 0; i < ARRAY_SIZE(usarts); i++) {
+        s->usart[i] = stm32mp15_soc_create(s, TYPE_STM32MP_USART,
+                                           usarts[i].name, usarts[i].base);
+    }
+
     s->i2c4 = stm32mp15_soc_create(s, TYPE_STM32MP_I2C, "i2c4", 0x5c002000);
     stm32mp15_soc_irq(s, s->i2c4, 0, 95);
     stm32mp15_soc_irq(s, s->i2c4, 1, 96);
@@ -364,6 +384,10 @@ void stm32mp15_soc_add_m4(Stm32mp15Soc *s)
                        qdev_get_gpio_in(s->m4, M4_IPCC_TX));
     sysbus_connect_irq(SYS_BUS_DEVICE(s->wwdg1), 0,
                        qdev_get_gpio_in(s->m4, M4_WWDG1));
+    for (unsigned i = 0; i < ARRAY_SIZE(usarts); i++) {
+        sysbus_connect_irq(SYS_BUS_DEVICE(s->usart[i]), 0,
+                           qdev_get_gpio_in(s->m4, usarts[i].irq));
+    }
 }
 
 static void stm32mp15_soc_init(Object *obj)

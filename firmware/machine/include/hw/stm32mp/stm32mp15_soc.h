@@ -24,6 +24,7 @@ OBJECT_DECLARE_SIMPLE_TYPE(Stm32mp15Soc, STM32MP15_SOC)
 /* Where the board's virtio transports are: an area of FMC that it leaves */
 #define STM32MP15_FREE 0x60000000
 #define STM32MP15_FREE_SPI 210
+#define STM32MP15_USARTS 7      /* beside UART4 */
 
 /*
  * "loaded": a kernel is started without a boot loader, so registers are as
@@ -45,6 +46,7 @@ struct Stm32mp15Soc {
     DeviceState *i2c4;
     DeviceState *sdmmc1;
     DeviceState *uart4;
+    DeviceState *usart[STM32MP15_USARTS];
     DeviceState *dts;
     DeviceState *gpio[STM32MP15_GPIOS];
     DeviceState *m4;
