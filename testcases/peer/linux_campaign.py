@@ -92,7 +92,8 @@ class Explorer:
                 totals.reasons[reason(found)] += 1
                 if wanted is not None and not same(wanted, answer, board):
                     totals.disagreements += 1
-                    self.wrong.append(stored(flavour, number, case))
+                    again = self.workers[flavour.name].run(encode_case(*case))
+                    self.wrong.append(stored(flavour, number, case, answer, again))
         return totals
 
     def close(self) -> None:
@@ -107,9 +108,13 @@ def reason(found: LinuxOutcome) -> str:
     return " ".join(word for word in line.split() if not any(c.isdigit() for c in word))[:60]
 
 
-def stored(flavour: Flavour, board: int, case: Case) -> dict[str, Any]:
-    """A case as JSON has it."""
-    return {"flavour": flavour.name, "board": board, "flags": case[0] & STOP, "image": case[1].hex()}
+def stored(flavour: Flavour, board: int, case: Case, *answers: bytes) -> dict[str, Any]:
+    """A case as JSON has it, with the peer's answers: in the campaign, and when it was asked again."""
+    flags, image = case
+    given = [answer.hex() for answer in answers]
+    return {
+        "flavour": flavour.name, "board": board, "flags": flags & STOP, "image": image.hex(), "answers": given
+    }  # fmt: skip
 
 
 def explore(programs: dict[str, Path], seed: int, comparisons: int, queue: Any) -> None:
@@ -132,6 +137,7 @@ def campaign(options: argparse.Namespace, programs: dict[str, Path]) -> Totals:
     totals, shown = Totals(), time.monotonic()
     queue: Any = multiprocessing.Queue()
     seed = options.seed or int.from_bytes(os.urandom(6), "little")
+    print(f"seed {seed}", flush=True)
     share = -(-options.comparisons // options.jobs)
     jobs = [
         multiprocessing.Process(target=explore, args=(programs, seed + i, share, queue))

@@ -209,9 +209,9 @@ def test_old_disagreements_stay_settled(agree, flavour, path):
 
 
 def test_a_disagreement_is_kept(flavour, tmp_path, monkeypatch):
-    """As a file that names the build, the board and the image."""
+    """As a file that names the build, the board, the image and what the peer answered."""
     monkeypatch.setattr("testcases.peer.linux_campaign.FOUND", tmp_path / "found")
-    path = save(stored(flavour, BARE, (STOP, b"\x7fELF")))
+    path = save(stored(flavour, BARE, (STOP, b"\x7fELF"), DIED))
     assert json.loads(path.read_text()) == {
-        "flavour": flavour.name, "board": BARE, "flags": 1, "image": "7f454c46"
+        "flavour": flavour.name, "board": BARE, "flags": 1, "image": "7f454c46", "answers": ["44000000"]
     }  # fmt: skip
