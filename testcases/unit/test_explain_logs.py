@@ -461,6 +461,42 @@ CASES = {
         ["elf-bad-phdr", "other-vendor"],
         "outside the core's memory",
     ),
+    "no memory for RPMsg's buffers": (
+        START.format("m4")
+        + "virtio_rpmsg_bus virtio0: probe with driver virtio_rpmsg_bus failed with error -12\n"
+        + "remoteproc remoteproc0: remote processor m4 is now up\n",
+        ["rpmsg-probe-failed"],
+        "the core's node has no vdev0buffer",
+    ),
+    "a recovery that cannot start the core": (
+        "remoteproc remoteproc0: crash detected in m4: type watchdog\n"
+        "remoteproc remoteproc0: handling crash #1 in m4\n"
+        "remoteproc remoteproc0: recovering m4\n"
+        "remoteproc remoteproc0: can't start rproc m4: -110\n",
+        ["rproc-crash", "rproc-cant-start"],
+        "the recovery failed (line 4)",
+    ),
+    "a trouble of an earlier boot": (
+        "[    0.000000] Booting Linux on physical CPU 0x0\n"
+        + START.format("m4")
+        + "remoteproc remoteproc0: Direct firmware load for rproc-m4-fw failed with error -2\n"
+        + "[    0.000000] Booting Linux on physical CPU 0x0\n"
+        + START.format("m4")
+        + "remoteproc remoteproc0: remote processor m4 is now up\n",
+        ["firmware-load-failed"],
+        "in a later boot of this log the m4 started (line 6)",
+    ),
+    "a full mailbox": (
+        "stm32-ipcc 4c001000.mailbox: Try increasing MBOX_TX_QUEUE_LEN\n"
+        "stm32-rproc 10000000.m4: stm32_rproc_kick: failed (vq0, err:-105)\n",
+        ["mailbox-queue-full"],
+        "this one was dropped",
+    ),
+    "TF-A without OP-TEE": (
+        "NOTICE:  CPU: STM32MP257FAK Rev.Y\nERROR:   BL2: Failed to load image id 4 (-2)\n",
+        ["tfa-image"],
+        "the FIP lacks that image",
+    ),
     "U-Boot lists no core": (
         "STM32MP> rproc list\nSTM32MP> rproc load 0 ${kernel_addr_r} ${filesize}\n",
         ["uboot-rproc-list"],

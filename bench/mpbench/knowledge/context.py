@@ -110,8 +110,11 @@ def _ended_well(one: Explanation, trouble: Trouble, context: Context) -> tuple[i
     if one.id.startswith("rproc-crash") or not event.core:
         return rank, one
     up = context.after(event, trouble.last, "rproc-up", "rproc-attached")
-    if up is None or up.boot != event.boot:
+    if up is None:
         return rank, one
+    if up.boot != event.boot:
+        words = f"in a later boot of this log the {up.core} started (line {up.number})"
+        return rank + 1, evolve(one, meaning=f"{one.meaning}; {words}")
     again = context.after(event, trouble.last, *ATTEMPT)
     if again is not None and again.number < up.number:
         words = f"a later start of the {up.core} succeeded (line {up.number})"
@@ -169,8 +172,8 @@ def _not_recovered(one: Explanation, event: Event, context: Context) -> Explanat
     if context.after(event, recovering.number, "rproc-up") is not None:
         again = "the kernel started it again, the TEE authenticates signed firmware anew"
         return evolve(one, meaning=f"{one.meaning}; {again}")
-    failed = [n for n, line in one.consequences if n > recovering.number]
-    words = "the recovery failed" if failed else BEGAN
+    failed = context.after(event, recovering.number, "rproc-cant-start", "rproc-boot-failed", "tee-invoke")
+    words = f"the recovery failed (line {failed.number})" if failed else BEGAN
     return evolve(one, meaning=f"{one.meaning}; {words}")
 
 

@@ -97,8 +97,8 @@ def _coded(one: Explanation, code: int) -> Explanation:
     same = reasons_of(code, loading="LOAD_FW" in one.line)
     return evolve(
         one,
-        meaning=_named(code),
-        causes=tuple(f"{r.text} ({r.name})" for r in same),
+        meaning=f"{_named(code)}: {one.meaning}" if one.meaning else _named(code),
+        causes=one.causes or tuple(f"{r.text} ({r.name})" for r in same),
         advice=(*_advice(code), *one.advice),
         unknown=WHICH_OF_THEM if len(same) > MANY_CAUSES else "",
     )
