@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Warnings of `sign` that come from a profile: rights of memory, BOOTADDR, keys."""
 
+import struct
 from pathlib import Path
 
 import pytest
@@ -147,3 +148,36 @@ def test_strict_writes_nothing_for_a_table_that_linux_may_not_read(tmp_path, mon
     assert not (tmp_path / "o").exists()
     assert main(words) == 0
     assert capsys.readouterr().err.count("mpbench: warning: ") == 2
+
+
+def test_vectors_that_are_linked_elsewhere_than_loaded_are_warned_of():
+    """The reset vector names an address at which nothing is loaded."""
+    elf = bytearray(firmware(table(trace(IPC + 0x1000))))
+    struct.pack_into("<I", elf, layout.EHDR.size + 8, BOOT + 0x10000)  # p_vaddr of the first segment
+    words = (DATA + 0x1000).to_bytes(4, "little") + (BOOT + 0x10009).to_bytes(4, "little")
+    moved = bytes(elf).replace(WORDS, words)
+    (line,) = warn(moved, BOOTADDR=BOOT)
+    assert "reset vector 0x80110009 at BOOTADDR is in a segment linked at 0x80110000 and loaded" in line
+
+
+def test_the_boards_refusal_is_said_by_the_twin(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """With code and console line; --strict writes nothing; of a good image nothing is said."""
+    write_key(tmp_path / "key.pem", key())
+    for name, more in (("good", ()), ("outside", (Segment(0x90000000, b"code", 4),))):
+        (tmp_path / f"{name}.elf").write_bytes(firmware(table(trace(IPC + 0x1000)), IPC, *more))
+        arguments = ["--key", tmp_path / "key.pem", "--profile", DK, "--core", "m33", "-o", tmp_path / name]
+        command = ["sign", tmp_path / f"{name}.elf", *arguments, "--plat-tlv", f"BOOTADDR={BOOT:#x}"]
+        assert main([str(word) for word in command]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert not any("good.elf" in line for line in lines)
+    assert f"profile {DK} refuses this image: " in lines[-1]
+    assert "TEE_ERROR_GENERIC (0xffff0000), `Can't map region 0x90000000" in lines[-1]
+    (tmp_path / "outside").unlink()
+    assert main([str(word) for word in (*command, "--strict")]) == 2
+    assert not (tmp_path / "outside").exists()
+
+
+def test_an_image_for_a_core_that_linux_manages_is_warned_of():
+    """Linux' loader takes the ELF."""
+    target = signing_target("st-linux-mp157f-dk2", "m4")
+    assert "takes no signed image (`Image is corrupted (bad magic)`)" in target.refusal(b"image")

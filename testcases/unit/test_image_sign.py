@@ -280,7 +280,8 @@ def test_two_loads_at_one_address_are_warned_of():
 
 def test_segments_outside_the_memory_are_warned_of():
     """The line names the segment and the memory there is."""
-    (line,) = warn(Segment(BASE + 0xFFF, b"12", 2))
+    line, table = warn(Segment(BASE + 0xFFF, b"12", 2))
+    assert "fw: .resource_table 0x80100000 is in no segment: nothing loads it" in table
     assert line == (
         "fw: segment 0x80100fff..0x80101001 is outside the core's memory "
         "(firmware 0x80100000..0x80101000, ipc 0x81200000..0x81201000)"

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: MIT
 """What `mpbench sign --profile` knows of the core that an image is for: joins profiles and signer."""
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mpbench.core.errors import UsageError
 
 if TYPE_CHECKING:
     from mpbench.image.signing_target import SigningTarget
+    from mpbench.twin.memory import Core
+    from mpbench.twin.profile import Profile
 
 # Imports in the function: the twin takes longer to import than `--help` may take.
 # ruff: noqa: PLC0415
@@ -25,4 +28,25 @@ def signing_target(profile: str | None, core: str | None) -> "SigningTarget":
         LoadableMemory(r.name, r.da, r.size, r.may("linux"), r.may("core-secure") and not r.may("core"))
         for r in one.regions
     ]
-    return SigningTarget(memory, one.vectors, one.vectors is None, found.key_in_image, found.name)
+    refusal = partial(_refusal, found, one)
+    return SigningTarget(memory, one.vectors, one.vectors is None, found.key_in_image, found.name, refusal)
+
+
+def _refusal(profile: "Profile", core: "Core", image: bytes) -> str:
+    """What the twin says if the board refuses an image, its signature taken for valid, else ""."""
+    from mpbench.layout import tee_name
+    from mpbench.twin.openstlinux_machine import loader_of
+
+    if profile.manager == "linux":
+        return (
+            f"profile {profile.name}: Linux loads this core's firmware by itself and takes no signed image "
+            "(`Image is corrupted (bad magic)`): give it the ELF"
+        )
+    outcome = loader_of(profile.with_verifier(lambda _digest, _signature: True)).load(core.id, image)
+    if outcome.code is None or outcome.accepted:
+        return ""
+    shown = "".join(f", `{line}`" for line in outcome.console)
+    return (
+        f"profile {profile.name} refuses this image: {outcome.detail}: "
+        f"{tee_name(outcome.code)} ({outcome.code:#010x}){shown}"
+    )

@@ -146,7 +146,9 @@ def _sign(args: argparse.Namespace, target_of: TargetOf) -> int:
     what: dict[str, Any] = {"key_info": info, "plat_tlvs": plat_tlvs(args.plat_tlv), "names": names}
     made = _digest(elfs, key, what) if args.digest_out else sign(elfs, key, **what)
     target = target_of(args.profile, args.core) if args.core or args.profile else ANY_TARGET
-    _warn(advice.warnings(elfs, names, key.public_key(), target, what["plat_tlvs"]), strict=args.strict)
+    warnings = advice.warnings(elfs, names, key.public_key(), target, what["plat_tlvs"])
+    refused = "" if args.digest_out else target.refusal(made)
+    _warn([*warnings, refused] if refused else warnings, strict=args.strict)
     write_output(output, made, inputs)
     place = sys.stderr if stream_of(output) == 1 else sys.stdout
     print(one_line(f"{output}: {len(made)} bytes"), file=place)

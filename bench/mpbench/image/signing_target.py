@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What a profile has of the core that an image is signed for."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from attrs import frozen
 
@@ -30,7 +30,7 @@ class SigningTarget:
 
     vectors: device address of its vector table, None if BOOTADDR names it, or if it is not known;
     needs_boot_address: whether it does not start without BOOTADDR; ecdsa: whether its OP-TEE verifies ECDSA;
-    profile: the name.
+    profile: the name; refusal: the board's answer to a signed image that it refuses, else "".
     """
 
     memory: Sequence[LoadableMemory] = ()
@@ -38,6 +38,7 @@ class SigningTarget:
     needs_boot_address: bool = False
     ecdsa: bool = False
     profile: str = ""
+    refusal: Callable[[bytes], str] = lambda _image: ""
 
     def holding(self, da: int, size: int) -> LoadableMemory | None:
         """The range with all of these bytes."""

@@ -47,10 +47,18 @@ def table_warnings(
                 f"{da - segment.vaddr + segment.paddr:#x}: Linux reads it where it is linked; "
                 "no trace buffer, or `Failed to process resources`"
             )
+    if content and not any(lo <= da < lo + s.memsz for s in segments for lo in (s.vaddr, s.paddr)):
+        yield (
+            f"{name}: .resource_table {da:#x} is in no segment: nothing loads it, and Linux reads there "
+            "what the memory happens to hold; place its section in a segment, in memory that both may read"
+        )
     if content and (place := closed(target, da, len(content))):
         yield f"{name}: .resource_table {da:#x} is in {place}; put it into memory that both may read"
     for entry in entries(content):
         yield from (f"{name}: resource table: {line}" for line in _entry_warnings(entry, target))
+
+
+NO_VRING = "`Registered carveout doesn't fit`, then no RPMsg or no start"
 
 
 def closed(target: SigningTarget, da: int, size: int) -> str:
@@ -73,10 +81,9 @@ def _entry_warnings(entry: Entry, target: SigningTarget) -> Iterator[str]:
         if da == ANY_ADDRESS:
             continue
         if target.holding(da, size) is None:
-            yield (
-                f"{what} {da:#x}..{da + size:#x} is outside the core's memory: "
-                "Linux cannot map it (no trace0, or `Registered carveout doesn't fit da request`)"
-            )
+            shown = "no trace0" if entry["type"] == "trace" else NO_VRING
+            where = f"{what} {da:#x}..{da + size:#x} is outside the core's memory"
+            yield f"{where}: Linux cannot map it ({shown})"
         elif place := closed(target, da, size):
             yield f"{what} {da:#x}..{da + size:#x} is in {place}"
 

@@ -74,7 +74,13 @@ def _vectors_at(
     stack, reset = struct.unpack_from("<2I", found.data, at - found.paddr)
     if target.memory and not any(m.da < stack <= m.da + m.size for m in target.memory):
         yield f"{name}: initial stack pointer {stack:#x} at {where} is outside the core's memory: it faults"
-    code = any(s.vaddr <= reset - 1 < s.vaddr + s.memsz for s in segments)
-    if not reset & 1 or not code:
+    linked = next((s for s in segments if s.vaddr <= reset - 1 < s.vaddr + s.memsz), None)
+    there = any(s.paddr <= reset - 1 < s.paddr + s.memsz for s in segments)
+    if reset & 1 and linked and not there:
+        yield (
+            f"{name}: reset vector {reset:#x} at {where} is in a segment linked at {linked.vaddr:#x} and "
+            f"loaded at {linked.paddr:#x}: unless both are one memory, the core finds no code and locks up"
+        )
+    elif not reset & 1 or not there:
         why = "is no Thumb address" if not reset & 1 else "is in no segment"
         yield f"{name}: reset vector {reset:#x} at {where} {why}: the core locks up at once"
