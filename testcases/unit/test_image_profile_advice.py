@@ -10,8 +10,10 @@ from mpbench import layout
 from mpbench.commands.main import main
 from mpbench.commands.signing import signing_target
 from mpbench.image import advice, keys
+from mpbench.image.sign import sign
 from mpbench.image.signing_target import SigningTarget
 from testcases.peer.elves import Elf, Segment, resource_table
+from testcases.tables import devmem
 from testcases.unit.image_rig import ec_key, key, write_key
 from testcases.unit.test_image_tables import table, trace, vdev
 
@@ -180,4 +182,14 @@ def test_the_boards_refusal_is_said_by_the_twin(tmp_path: Path, capsys: pytest.C
 def test_an_image_for_a_core_that_linux_manages_is_warned_of():
     """Linux' loader takes the ELF."""
     target = signing_target("st-linux-mp157f-dk2", "m4")
-    assert "takes no signed image (`Image is corrupted (bad magic)`)" in target.refusal(b"image")
+    (line,) = target.answer(b"image")
+    assert "takes no signed image (`Image is corrupted (bad magic)`)" in line
+
+
+def test_what_linux_refuses_of_a_table_is_said_by_the_twin():
+    """A devmem entry, for which the core has no IOMMU: the TEE loads the image, Linux does not start it."""
+    elf = firmware(table(devmem(0x48000000, 0x48000000, 0x1000)))
+    made = sign([elf], key(), plat_tlvs={int(layout.Tlv.BOOTADDR): BOOT.to_bytes(4, "little")})
+    (line,) = signing_target(DK, None).answer(made)
+    assert f"profile {DK}: Linux refuses the resource table and does not start the core (EINVAL)" in line
+    assert "`Failed to process resources: -22`; a devmem entry is refused" in line

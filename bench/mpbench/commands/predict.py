@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 # ruff: noqa: PLC0415
 
 
+UNSIGNED = "the file is an ELF, not a signed image: `mpbench sign` makes one of it"
+
+
 def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `predict`."""
     one = subparsers.add_parser("predict", help="a board's answer to an image, and the check that decides it")
@@ -95,6 +98,7 @@ def _predict(args: argparse.Namespace) -> int:
 
 def _answer(args: argparse.Namespace, image: bytes, name: str | None) -> tuple[dict[str, Any], list[str]]:
     """The answer of one board to an image: as plain values, and for a person."""
+    from mpbench.layout import ELF_MAGIC
     from mpbench.twin.flip_map import expectations
     from mpbench.twin.openstlinux_machine import loader_of
 
@@ -107,8 +111,10 @@ def _answer(args: argparse.Namespace, image: bytes, name: str | None) -> tuple[d
         loader.put(core.id, args.state)
     outcome = loader.load(core.id, image)
     spans = expectations(image, profile, core.id) if args.map else []
-    values = {**as_json(outcome, profile, core), "map": [_span_json(s) for s in spans]}
-    return values, [*as_lines(outcome, profile, board_line(one, profile, core)), *map(_span_line, spans)]
+    note = UNSIGNED if image.startswith(ELF_MAGIC) else ""
+    values = {**as_json(outcome, profile, core), "note": note, "map": [_span_json(s) for s in spans]}
+    lines = as_lines(outcome, profile, board_line(one, profile, core)) + ([f"  note: {note}"] if note else [])
+    return values, [*lines, *map(_span_line, spans)]
 
 
 def _answer_of_linux(

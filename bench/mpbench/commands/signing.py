@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What `mpbench sign --profile` knows of the core that an image is for: joins profiles and signer."""
 
+from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -28,25 +29,35 @@ def signing_target(profile: str | None, core: str | None) -> "SigningTarget":
         LoadableMemory(r.name, r.da, r.size, r.may("linux"), r.may("core-secure") and not r.may("core"))
         for r in one.regions
     ]
-    refusal = partial(_refusal, found, one)
-    return SigningTarget(memory, one.vectors, one.vectors is None, found.key_in_image, found.name, refusal)
+    says = partial(_answer, found, one)
+    return SigningTarget(memory, one.vectors, one.vectors is None, found.key_in_image, found.name, says)
 
 
-def _refusal(profile: "Profile", core: "Core", image: bytes) -> str:
-    """What the twin says if the board refuses an image, its signature taken for valid, else ""."""
+def _answer(profile: "Profile", core: "Core", image: bytes) -> list[str]:
+    """What the twin says if TEE or Linux do not take a signed image whole, its signature taken for valid."""
+    from mpbench.deployment.predict import table_answer
     from mpbench.layout import tee_name
     from mpbench.twin.openstlinux_machine import loader_of
 
+    board = f"profile {profile.name}"
     if profile.manager == "linux":
-        return (
-            f"profile {profile.name}: Linux loads this core's firmware by itself and takes no signed image "
+        return [
+            f"{board}: Linux loads this core's firmware by itself and takes no signed image "
             "(`Image is corrupted (bad magic)`): give it the ELF"
-        )
+        ]
     outcome = loader_of(profile.with_verifier(lambda _digest, _signature: True)).load(core.id, image)
-    if outcome.code is None or outcome.accepted:
-        return ""
-    shown = "".join(f", `{line}`" for line in outcome.console)
-    return (
-        f"profile {profile.name} refuses this image: {outcome.detail}: "
-        f"{tee_name(outcome.code)} ({outcome.code:#010x}){shown}"
-    )
+    if outcome.code is None:
+        return []
+    if not outcome.accepted:
+        code = f"{tee_name(outcome.code)} ({outcome.code:#010x})"
+        refused = f"{board} refuses this image: {outcome.detail}: {code}"
+        return [", ".join((refused, *_shown(outcome.console)))]
+    linux = table_answer(outcome, profile)
+    if linux.errno in (None, "OK"):
+        return [f"{board}: {note}" for note in linux.notes]
+    refused = f"{board}: Linux refuses the resource table and does not start the core ({linux.errno})"
+    return ["; ".join((", ".join((refused, *_shown(linux.lines))), *linux.notes))]
+
+
+def _shown(lines: Iterable[str]) -> list[str]:
+    return [f"`{line}`" for line in lines]

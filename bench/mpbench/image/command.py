@@ -147,8 +147,8 @@ def _sign(args: argparse.Namespace, target_of: TargetOf) -> int:
     made = _digest(elfs, key, what) if args.digest_out else sign(elfs, key, **what)
     target = target_of(args.profile, args.core) if args.core or args.profile else ANY_TARGET
     warnings = advice.warnings(elfs, names, key.public_key(), target, what["plat_tlvs"])
-    refused = "" if args.digest_out else target.refusal(made)
-    _warn([*warnings, refused] if refused else warnings, strict=args.strict)
+    warnings += () if args.digest_out else target.answer(made)
+    _warn(warnings, strict=args.strict)
     write_output(output, made, inputs)
     place = sys.stderr if stream_of(output) == 1 else sys.stdout
     print(one_line(f"{output}: {len(made)} bytes"), file=place)

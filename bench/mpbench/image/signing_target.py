@@ -30,7 +30,7 @@ class SigningTarget:
 
     vectors: device address of its vector table, None if BOOTADDR names it, or if it is not known;
     needs_boot_address: whether it does not start without BOOTADDR; ecdsa: whether its OP-TEE verifies ECDSA;
-    profile: the name; refusal: the board's answer to a signed image that it refuses, else "".
+    profile: the name; answer: what the board says of an image that it does not take whole, line by line.
     """
 
     memory: Sequence[LoadableMemory] = ()
@@ -38,7 +38,7 @@ class SigningTarget:
     needs_boot_address: bool = False
     ecdsa: bool = False
     profile: str = ""
-    refusal: Callable[[bytes], str] = lambda _image: ""
+    answer: Callable[[bytes], Sequence[str]] = lambda _image: ()
 
     def holding(self, da: int, size: int) -> LoadableMemory | None:
         """The range with all of these bytes."""
