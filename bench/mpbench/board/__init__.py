@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from mpbench.board.console import ConsoleRecorder
 from mpbench.board.remoteproc import RemoteprocDriver
+from mpbench.board.session.console_session import ConsoleSessionDriver
 from mpbench.board.session.driver import SessionDriver
 from mpbench.board.session.serial_shell import SerialShellDriver
 from mpbench.board.stimulus import PassiveStimulus, RtcAlarmStimulus, SecureConsoleStimulus
@@ -12,6 +13,7 @@ from mpbench.board.strategy import STM32MPStrategy
 
 __all__ = [
     "ConsoleRecorder",
+    "ConsoleSessionDriver",
     "PassiveStimulus",
     "RemoteprocDriver",
     "RtcAlarmStimulus",

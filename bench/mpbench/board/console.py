@@ -12,7 +12,7 @@ import select
 import socket
 import string
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import attr
@@ -53,6 +53,7 @@ class ConsoleRecorder(Driver, ConsoleProtocol):
         self._log = ByteLog(f"console {self.name}")
         self._compiler = SpawnBase()
         self._cursor = 0
+        self._sink: Callable[[bytes], bool] | None = None
         self._reader: threading.Thread | None = None
         self._stop = threading.Event()
         self._wake_read, self._wake_write = -1, -1
@@ -97,6 +98,18 @@ class ConsoleRecorder(Driver, ConsoleProtocol):
     def wait_for(self, pattern: re.Pattern[bytes], mark: int, deadline_s: float) -> bool:
         """Whether the console from `mark` on matched before the deadline."""
         return self.find(pattern, mark, deadline_s) is not None
+
+    def offers(self, pattern: re.Pattern[bytes], deadline_s: float) -> bool:
+        """Whether expect() would match before the deadline; it still does afterwards."""
+        return self.find(pattern, self._cursor, deadline_s) is not None
+
+    def divert(self, sink: Callable[[bytes], bool] | None) -> None:
+        """Ask `sink` from now on whether it takes what arrives; only the rest is recorded. None: all is."""
+        self._sink = sink
+
+    def send(self, data: bytes) -> None:
+        """As write(), for another thread than the main one; OSError if it fails."""
+        self.port._write(data)
 
     def forget(self) -> None:
         """Have read() and expect() skip what has been received so far; it stays in the log."""
@@ -202,7 +215,9 @@ class ConsoleRecorder(Driver, ConsoleProtocol):
             except (OSError, ValueError, TypeError) as e:  # what pyserial's variants raise for a lost port
                 self._reopen(e)
             else:
-                self._log.append(data)
+                sink = self._sink
+                if sink is None or not sink(data):
+                    self._log.append(data)
 
     def _take(self) -> bytes:
         """Next bytes, straight from the descriptor where there is one: SerialDriver reads byte by byte."""

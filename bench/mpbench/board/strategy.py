@@ -99,6 +99,7 @@ class STM32MPStrategy(Strategy):
         if status is Status.bootloader:
             self.target.activate(self._bootloader_driver())
         elif status is Status.shell:
+            self.session.wake()
             self._connect()
         elif status is not Status.off:
             raise StrategyError(f"cannot force {status.name}")
@@ -114,7 +115,7 @@ class STM32MPStrategy(Strategy):
 
     def _off(self) -> None:
         self.target.activate(self.power)
-        self.target.deactivate(self.session)
+        self.session.drop()
         if self.uboot is not None:
             self.target.deactivate(self.uboot)
         power.switch(self.power, "off", self.power_timeout_s)
@@ -176,7 +177,8 @@ class STM32MPStrategy(Strategy):
             ownership.check(self.target)
             if (now := time.monotonic()) > deadline:
                 raise InfrastructureError(
-                    f"no SSH server answers {self.boot_timeout_s:g} s after power on{self._console_ends()}"
+                    f"{self.session.unanswered} {self.boot_timeout_s:g} s after power on"
+                    f"{self._console_ends()}"
                 )
             try_s = max(SHORTEST_TRY_S, min(TRY_SHARE * (now - since), deadline - now))
             _pause(BETWEEN_TRIES_S)

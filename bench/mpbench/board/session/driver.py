@@ -58,6 +58,8 @@ class SessionDriver(CommandForms, FileForms, Driver):
     Every failure between the lab host and the board raises InfrastructureError with a message of one line.
     """
 
+    unanswered = "no SSH server answers"
+    """What it means that answers() is False."""
     skip_deactivate_on_export = True  # other clients may use the board's SSH server at the same time
     bindings = {"networkservice": "NetworkService"}  # noqa: RUF012 - labgrid's convention
     priorities = {CommandProtocol: 20, FileTransferProtocol: 20}  # noqa: RUF012 - labgrid's convention
@@ -96,7 +98,7 @@ class SessionDriver(CommandForms, FileForms, Driver):
     def address(self) -> Address:
         """Where and as which user to connect, through labgrid's proxy if the place requires one."""
         service = self.networkservice
-        host, port = endpoint(service)
+        host, port = self._endpoint()
         return Address(
             name=service.address,
             port=service.port,
@@ -109,10 +111,20 @@ class SessionDriver(CommandForms, FileForms, Driver):
             alias=self.alias,
         )
 
+    def _endpoint(self) -> tuple[str, int]:
+        return endpoint(self.networkservice)
+
+    def drop(self) -> None:
+        """Deactivate this driver, and what of its connection a board without power forgets."""
+        self.target.deactivate(self)
+
+    def wake(self) -> None:
+        """Have a board that is up answer: an SSH server does so by itself."""
+
     def answers(self, timeout_s: float) -> bool:
         """Whether the board's SSH server sends its greeting; needs no login, usable in every state."""
         try:
-            return answers(*endpoint(self.networkservice), timeout_s)
+            return answers(*self._endpoint(), timeout_s)
         except InfrastructureError:
             return False
 
@@ -127,12 +139,15 @@ class SessionDriver(CommandForms, FileForms, Driver):
         return Path(self.target.env.config.resolve_path(path) if self.target.env else path)
 
     def _connect(self, timeout_s: float) -> None:
-        self._link = Link.dial(self.address(), timeout_s)
+        self._link = self._dial(timeout_s)
         try:
             self._shell()
         except BaseException:
             self._close()
             raise
+
+    def _dial(self, timeout_s: float) -> Link:
+        return Link.dial(self.address(), timeout_s)
 
     def _close(self) -> None:
         if self._link is not None:

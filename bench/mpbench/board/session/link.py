@@ -32,6 +32,7 @@ class Address:
     host, tcp_port: where to connect, which differs when a proxy forwards the port
     keyfile:        private key, or None
     known_hosts:    pinned host keys
+    via:            what carries the connection if it is not the network, for messages
     """
 
     name: str
@@ -43,9 +44,10 @@ class Address:
     keyfile: Path | None = None
     password: str | None = field(default=None, repr=False)
     alias: str = ""
+    via: str = ""
 
     def __str__(self) -> str:
-        return f"{self.username}@{self.name} port {self.port}"
+        return f"{self.username}@{self.name} port {self.port}{self.via and f' over {self.via}'}"
 
 
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -73,10 +75,14 @@ def lab_faults(what: str, fault: type[InfrastructureError] = InfrastructureError
         raise fault(f"{what}: {one_line(e) or type(e).__name__}") from e
 
 
-def _open_transport(host: str, port: int, timeout_s: float) -> paramiko.Transport:
+def _connected(host: str, port: int, timeout_s: float) -> socket.socket:
     sock = socket.create_connection((host, port), timeout=timeout_s)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock
+
+
+def _open_transport(sock: socket.socket, timeout_s: float) -> paramiko.Transport:
     try:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         transport = paramiko.Transport(sock)
     except BaseException:
         sock.close()
@@ -98,7 +104,7 @@ def _close(transport: paramiko.Transport) -> None:
 def greet(host: str, port: int, timeout_s: float) -> paramiko.PKey:
     """The host key that the server proves to own, without a login. InfrastructureError without an answer."""
     with lab_faults(f"{host} port {port}: no SSH server answers"):
-        transport = _open_transport(host, port, timeout_s)
+        transport = _open_transport(_connected(host, port, timeout_s), timeout_s)
         try:
             transport.start_client(timeout=timeout_s)
             return transport.get_remote_server_key()
@@ -126,12 +132,16 @@ class Link:
         threading.Thread(target=self._ping, name=f"ping {address}", daemon=True).start()
 
     @classmethod
-    def dial(cls, address: Address, timeout_s: float) -> "Link":
-        """Connect, check the host key, log in. InfrastructureError on any failure."""
+    def dial(cls, address: Address, timeout_s: float, sock: socket.socket | None = None) -> "Link":
+        """Connect, check the host key, log in. InfrastructureError on any failure.
+
+        sock: a connection to the SSH server, which is closed with the link; None: TCP
+        """
         if address.keyfile is not None:
             host_keys.check_private(address.keyfile)
         with lab_faults(f"{address}: cannot connect", Unanswered):
-            transport = _open_transport(address.host, address.tcp_port, timeout_s)
+            stream = sock or _connected(address.host, address.tcp_port, timeout_s)
+            transport = _open_transport(stream, timeout_s)
         try:
             _authenticate(transport, address, timeout_s)
         except BaseException:
