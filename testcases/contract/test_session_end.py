@@ -103,6 +103,26 @@ def test_an_early_end_is_never_green(place, how):
     assert place.lines()[-1]["why"] == why
 
 
+def test_a_forked_child_is_not_the_run(place):
+    """It leaves its test as the parent does, and neither runs the rest nor writes the record or the page."""
+    tests = "import os, sys\ndef test_zero(bench):\n    if not os.fork(): sys.exit(0)\n    os.wait()\n" + ONE
+    done = place.run(tests, "--lg-env=played.yaml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert outlets(place) == ("PASS", "PASS", "green")
+    assert done.stdout.count("verdict ") == 1
+    assert len(place.ends()) == 2
+
+
+def test_another_program_does_not_replace_the_run(place):
+    """os.execvp(): the exit code would be its."""
+    done = place.run(
+        "import os\ndef test_zero(bench): os.execvp('true', ['true'])\n" + ONE, "--lg-env=played.yaml"
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "would replace the process of the run" in done.stdout
+    assert outlets(place) == ("ERROR", "ERROR", "red")
+
+
 def test_a_file_that_cannot_be_collected_is_no_fail_of_the_board(place):
     """--continue-on-collection-errors runs the rest: what is not known cannot have passed, nor failed."""
     (place.path / "test_broken.py").write_text("import no_such_module\n")

@@ -15,7 +15,7 @@ from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.facts import Verdict
 from mpbench.core.sanitize import indented
 from mpbench.core.verdict import NOT_STARTED
-from mpbench.harness.run_state import RunState, of
+from mpbench.harness.run_state import RunState, is_board_test, of
 from mpbench.harness.verdicts import PhaseVerdict
 from mpbench.plugin import USAGE, progress
 from mpbench.report import publish
@@ -25,10 +25,14 @@ _COLOURS = {Verdict.PASS: "green", Verdict.MARGINAL: "yellow", Verdict.FAIL: "re
 
 @define(eq=False)
 class EarlyEnd:
-    """What ends a run early: hooks that get no `config`, and so need an object that knows it; os._exit()."""
+    """What ends a run early: hooks that get no `config`, and so need an object that knows it; os._exit().
+
+    Children that a test forks are not this run: one that returns into pytest would run the rest once more.
+    """
 
     config: pytest.Config
     _leave: Callable[[int], NoReturn] = field(init=False)
+    _exec: dict[str, Callable[..., NoReturn]] = field(init=False)
     _pid: int = field(init=False)
 
     @property
@@ -49,17 +53,34 @@ class EarlyEnd:
         """What cannot be collected cannot run; --continue-on-collection-errors runs the rest."""
         self.state.uncollected += report.failed
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_makereport(self, item: pytest.Item) -> None:
+        """The end of a forked child that left its test: board, record and console are its parent's."""
+        if os.getpid() != self._pid and is_board_test(item):
+            self._leave(3)
+
     def guard(self) -> None:
         """After os._exit() by a test or plug-in there is no teardown, but record and page have an end."""
         self._leave, self._pid = os._exit, os.getpid()
-        vars(os)["_exit"] = self.leave
+        self._exec = {name: vars(os)[name] for name in ("execv", "execve")}  # all others call one of these
+        vars(os).update({name: self.of_children(call) for name, call in self._exec.items()}, _exit=self.leave)
 
     def restore(self) -> None:
-        """Restore os._exit()."""
-        vars(os)["_exit"] = self._leave
+        """Restore the functions of `os`."""
+        vars(os).update(self._exec, _exit=self._leave)
+
+    def of_children(self, call: Callable[..., NoReturn]) -> Callable[..., NoReturn]:
+        """os.execv() and os.execve(): another program in the place of the run would end it with its code."""
+
+        def refusing(*arguments: Any) -> NoReturn:
+            if os.getpid() == self._pid and self.state.record:
+                raise UsageError(f"os.{call.__name__}() would replace the process of the run; use subprocess")
+            call(*arguments)
+
+        return refusing
 
     def leave(self, code: int) -> NoReturn:
-        """os._exit(), also of forked children, which are not this run."""
+        """os._exit(), also of forked children."""
         if os.getpid() == self._pid and self.state.record:
             with contextlib.suppress(Exception):
                 self.state.why = self.state.why or f"os._exit({code}) was called"
