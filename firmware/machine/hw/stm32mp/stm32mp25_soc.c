@@ -113,7 +113,9 @@ static const struct {
     uint32_t base;
     uint8_t id;
 } protected[] = {
-    { 0x400e0000, 32 },         /* USART2 */
+    { 0x40330000, 31 }, { 0x400e0000, 32 }, { 0x400f0000, 33 },   /* USART1.. */
+    { 0x40100000, 34 }, { 0x40110000, 35 }, { 0x40220000, 36 },
+    { 0x40370000, 37 }, { 0x40380000, 38 }, { 0x402c0000, 39 },
     { 0x40120000, 41 }, { 0x40130000, 42 }, { 0x40140000, 43 },   /* I2C1.. */
     { 0x40150000, 44 }, { 0x40160000, 45 }, { 0x40170000, 46 },
     { 0x40180000, 47 }, { 0x46040000, 48 },
@@ -127,6 +129,21 @@ static const struct {
     { 0x44030000, 100 },        /* IWDG3 */
     { 0x46090000, 102 },        /* IWDG5 */
     { 0x44080000, 110 },        /* SERC */
+};
+
+/*
+ * USARTs without a line to the host: firmware waits for their flags.  Their
+ * interrupts, the numbers of the SPIs, go to the Cortex-M33 alone.
+ */
+static const struct {
+    const char *name;
+    uint32_t base;
+    uint8_t irq;
+} usarts[STM32MP25_USARTS] = {
+    { "usart1", 0x40330000, 114 }, { "usart3", 0x400f0000, 116 },
+    { "uart4", 0x40100000, 126 }, { "uart5", 0x40110000, 127 },
+    { "usart6", 0x40220000, 136 }, { "uart7", 0x40370000, 148 },
+    { "uart8", 0x40380000, 149 }, { "uart9", 0x402c0000, 150 },
 };
 
 static DeviceState *stm32mp25_soc_new(Stm32mp25Soc *s, const char *type,
@@ -423,6 +440,10 @@ static void stm32mp25_soc_coprocessors(Stm32mp25Soc *s)
                        qdev_get_gpio_in(s->m33, M33_IPCC1_RX));
     sysbus_connect_irq(SYS_BUS_DEVICE(s->ipcc[0]), 3,
                        qdev_get_gpio_in(s->m33, M33_IPCC1_RX + 1));
+    for (unsigned i = 0; i < ARRAY_SIZE(usarts); i++) {
+        sysbus_connect_irq(SYS_BUS_DEVICE(s->usart[i]), 0,
+                           qdev_get_gpio_in(s->m33, usarts[i].irq));
+    }
 }
 
 /* IWDG1 and 2 reset the system, IWDG3 the Cortex-M33, IWDG5 the Cortex-M0+ */
@@ -445,6 +466,15 @@ static void stm32mp25_soc_watchdogs(Stm32mp25Soc *s)
 
 static void stm32mp25_soc_peripherals(Stm32mp25Soc *s)
 {
+    DeviceState *rest = stm32mp25_soc_new(s, TYPE_UNIMPLEMENTED_DEVICE,
+                                          "stm32mp25-peripherals");
+
+    qdev_prop_set_uint64(rest, "size", STM32MP25_PERIPHERALS_SIZE);
+    sysbus_realize_and_unref(SYS_BUS_DEVICE(rest), &error_fatal);
+    memory_region_add_subregion_overlap(
+        &s->peripherals, PERIPHERALS,
+        sysbus_mmio_get_region(SYS_BUS_DEVICE(rest), 0), -1000);
+
     s->rcc = stm32mp25_soc_create(s, TYPE_STM32MP25_RCC, "rcc", 0x44200000);
     stm32mp25_soc_create(s, TYPE_STM32MP_STGEN, "stgen", 0x48080000);
     stm32mp25_soc_create(s, TYPE_STM32MP_HASH, "hash", 0x42010000);
@@ -457,6 +487,10 @@ static void stm32mp25_soc_peripherals(Stm32mp25Soc *s)
     qdev_prop_set_bit(s->usart2, "loaded", true);
     stm32mp25_soc_map(s, s->usart2, 0x400e0000);
     stm32mp25_soc_irq(s, s->usart2, 0, 115);
+    for (unsigned i = 0; i < ARRAY_SIZE(usarts); i++) {
+        s->usart[i] = stm32mp25_soc_create(s, TYPE_STM32MP_USART,
+                                           usarts[i].name, usarts[i].base);
+    }
 
     for (int i = 0; i < STM32MP25_GPIOS; i++) {
         g_autofree char *name = g_strdup_printf("gpio%c", "abcdefghijkz"[i]);

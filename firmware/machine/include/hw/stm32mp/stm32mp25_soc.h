@@ -18,6 +18,7 @@ OBJECT_DECLARE_SIMPLE_TYPE(Stm32mp25Soc, STM32MP25_SOC)
 
 #define STM32MP25_CPUS 2
 #define STM32MP25_GPIOS 12
+#define STM32MP25_USARTS 8      /* beside USART2 */
 #define STM32MP25_DDR 0x80000000
 #define STM32MP25_SYSRAM 0x0e000000
 #define STM32MP25_SYSRAM_SIZE 0x40000
@@ -45,6 +46,7 @@ struct Stm32mp25Soc {
     DeviceState *m33;
     DeviceState *m0;
     DeviceState *usart2;
+    DeviceState *usart[STM32MP25_USARTS];
     DeviceState *i2c7;
     DeviceState *gpio[STM32MP25_GPIOS];
 
