@@ -273,3 +273,20 @@ def test_a_damaged_elf_is_one_line(desk, capsys):
     (desk / "cut.elf").write_bytes(firmware()[:60])
     assert main(["inspect", "cut.elf"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.usefixtures("desk")
+def test_an_elf_is_compared_with_the_elf_in_a_signed_image(capsys):
+    """The same file in it differs in its name only, either way round; another one in what it has."""
+    for one, other in (("fw.elf", "fw.bin"), ("fw.bin", "fw.elf")):
+        assert main(["inspect", one, "--against", other, "--json"]) == 0
+        assert [row["path"] for row in json.loads(capsys.readouterr().out)] == ["file"]
+
+
+def test_an_elf_is_compared_with_the_only_elf_of_an_image(desk, capsys):
+    """One that has changed since."""
+    (desk / "new.elf").write_bytes(Elf([Segment(BASE, b"new", 3)], None).build())
+    assert main(["inspect", "new.elf", "--against", "fw.bin", "--json"]) == 0
+    paths = [row["path"] for row in json.loads(capsys.readouterr().out)]
+    assert any(path.startswith("segments[") for path in paths)
+    assert not any(path.startswith(("tlvs", "images")) for path in paths)

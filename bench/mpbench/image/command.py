@@ -228,17 +228,33 @@ def _plat_value(name: str, value: str, text: str) -> bytes:
 def _inspect(args: argparse.Namespace) -> int:
     from mpbench.image.difference import as_text, differences
 
-    report, text = _report(args.image, args.key)
     if args.against is None:
+        report, text = _report(args.image, args.key)
         print(json.dumps(report, indent=2) if args.json else text)
         return 0
-    found = list(differences(_report(args.against, args.key)[0], report))
+    before, after = _reports(args.against, args.image, args.key)
+    found = list(differences(before, after))
     if args.json:
         print(json.dumps([{"path": p, "against": a, "image": b} for p, a, b in found], indent=2))
     else:
         print(one_line(f"{args.against} -> {args.image}: {len(found)} values differ"))
         print("\n".join(as_text(*row) for row in found))
     return 0
+
+
+def _reports(one: Path, other: Path, keys: Sequence[Path]) -> list[dict[str, Any]]:
+    """Reports of two files; of an ELF and a signed image, the image's is that of the ELF in it."""
+    from mpbench.core.files import read_bounded
+    from mpbench.image.elf_report import elf_report
+    from mpbench.image.inspect import only_elf
+    from mpbench.layout import ELF_MAGIC
+
+    files = {str(path): read_bounded(path) for path in (one, other)}
+    found = [_report(path, keys)[0] for path in (one, other)]
+    if len({data.startswith(ELF_MAGIC) for data in files.values()}) == 1:
+        return found
+    elfs = {name: d if d.startswith(ELF_MAGIC) else only_elf(d, name) for name, d in files.items()}
+    return [elf_report(elf, name) for name, elf in elfs.items()] if all(elfs.values()) else found
 
 
 def _report(path: Path, keys: Sequence[Path]) -> tuple[dict[str, Any], str]:

@@ -149,6 +149,16 @@ def elf(image: bytes, known: dict[str, ImageField], index: int, tables: "Tables"
     }
 
 
+def only_elf(image: bytes, name: str) -> bytes:
+    """The ELF file in a signed image, b"" if there are several or it is encrypted."""
+    report = inspect(image, name)
+    sizes = [tlv["number"] for tlv in report["tlvs"] if tlv["name"] == "IMGSIZE" and tlv.get("number")]
+    if [one["type"] for one in report["images"]] != ["ELF"] or len(sizes) != 1:
+        return b""
+    at = report["images"][0]["offset"]
+    return image[at : at + sizes[0]]
+
+
 def image_type(image: bytes, known: dict[str, ImageField], index: int) -> str:
     """What IMGTYPE calls the image; with its cipher if it is one of ST's encrypted ones."""
     field, cipher = known.get("tlv.IMGTYPE.value"), known.get("tlv.ENCTYPE.value")
