@@ -541,7 +541,11 @@ def stranger_line(server: servers.Server, chance: random.Random) -> bytes:
 def somebody_else(server: servers.Server, chance: random.Random) -> bytes:
     """The server's key under other names."""
     key = line(server).partition(b" ")[2]
-    return chance.choice([b"127.0.0.1", b"[127.0.0.1]:1", b"*", b"[127.0.0.2]:%d" % server.port]) + b" " + key
+    return (
+        chance.choice([b"127.0.0.1", b"[127.0.0.1]:1", b"127.*", b"[127.0.0.2]:%d" % server.port])
+        + b" "
+        + key
+    )
 
 
 def cut_short(server: servers.Server, chance: random.Random) -> bytes:

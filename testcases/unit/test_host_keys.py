@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The file of pinned host keys: read as OpenSSH reads it, and written without losing anything."""
 
+import base64
 import os
 import socket
 import struct
@@ -232,3 +233,18 @@ def test_an_address_that_no_board_can_have_is_not_waited_for(tmp_path, address, 
     with pytest.raises(UsageError) as raised:
         enrol.enrol(address, port, tmp_path / "pins", wait_s=600)
     assert str(raised.value).startswith(words)
+
+
+@pytest.mark.parametrize("marker", ["", "@revoked "])
+def test_a_key_that_only_looks_whole_is_damaged(tmp_path, marker):
+    """paramiko takes what is there where a length says more: the line is damaged, and the key the same."""
+    blob = bytearray(OLD.asbytes())
+    length_at = len(blob) - 65 - 4  # of the point on the curve, the last part
+    assert blob[length_at : length_at + 4] == struct.pack(">I", 65)
+    blob[length_at] = 1
+    damaged = f"{OLD.get_name()} {base64.b64encode(blob).decode()}"
+    path = tmp_path / "known_hosts"
+    path.write_text(f"board {text(OLD)}\n{marker}board {damaged}\n")
+    with pytest.raises(InfrastructureError, match=r"known_hosts:2: invalid known_hosts file: the key is dam"):
+        pinned(path, ["board"])
+    assert pinned(path, ["another"]) == []

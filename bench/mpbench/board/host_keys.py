@@ -87,28 +87,32 @@ def pinned(path: Path, names: list[str]) -> list[paramiko.PKey]:
     Authorities of host certificates, which the bench does not use, pin nothing. InfrastructureError for a
     file that cannot be read, or whose line for these names cannot be parsed.
     """
-    found: list[paramiko.PKey] = []
+    revoked = _keys(path, names, "@revoked")
+    return [key for key in _keys(path, names, "") if key not in revoked]
+
+
+def is_revoked(path: Path, names: list[str], key: paramiko.PKey) -> bool:
+    """Whether a line `@revoked` has this key for one of `names`. InfrastructureError as pinned()."""
+    return key in _keys(path, names, "@revoked")
+
+
+def _keys(path: Path, names: list[str], marker: str) -> list[paramiko.PKey]:
+    """Keys of the lines with this marker for any of `names`, without kinds that paramiko does not know."""
+    found = []
     for number, line in enumerate(_lines(path), 1):
         known = KnownHost.parse(line)
-        if known is None or known.marker or not any(known.is_for(name) for name in names):
+        if known is None or known.marker != marker or not any(known.is_for(name) for name in names):
             continue
         try:
-            data = base64.b64decode(known.key, validate=True)
-            found.append(paramiko.PKey.from_type_string(known.kind, data))
+            key = paramiko.PKey.from_type_string(known.kind, base64.b64decode(known.key, validate=True))
         except UnknownKeyType:
             continue
         except Exception as e:  # paramiko's parsers raise many kinds of exceptions for a malformed key
             raise InfrastructureError(f"{path}:{number}: invalid known_hosts file: {one_line(e)}") from e
-    return [key for key in found if not is_revoked(path, names, key)]
-
-
-def is_revoked(path: Path, names: list[str], key: paramiko.PKey) -> bool:
-    """Whether a line `@revoked` has this key for one of `names`."""
-    lines = [known for line in _lines(path) if (known := KnownHost.parse(line))]
-    return any(
-        known.marker == "@revoked" and known.key == key.get_base64() and any(map(known.is_for, names))
-        for known in lines
-    )
+        if key.get_base64() != known.key:  # paramiko reads a key whose last part has too large a length
+            raise InfrastructureError(f"{path}:{number}: invalid known_hosts file: the key is damaged")
+        found.append(key)
+    return found
 
 
 def check(key: paramiko.PKey, pins: list[paramiko.PKey], path: Path, address: str, port: int) -> None:

@@ -42,11 +42,12 @@ GROUP = "read -r s </proc/$$/stat; set -- ${s##*) }; "
 """Puts the shell's process group into $3. Ref: proc_pid_stat(5), field 5"""
 
 PREAMBLE = (
-    GROUP + '[ "$3" = $$ ] && S= || S=$(command -v setsid); '
+    GROUP + '[ "$3" = $$ ] && S= || S=$(command -v setsid); case $S in /*) [ -x $S ] || S=;; esac; '
     'exec $S env -i PATH="$PATH:/usr/sbin:/sbin" HOME="$HOME" USER="$USER" LC_ALL=C '
 )
 """Replaces the login shell: a clean environment, and a process group of its own (OpenSSH creates one,
-dropbear does not), so that a hanging command can be killed with all its children and nothing else."""
+dropbear does not), so that a hanging command can be killed with all its children and nothing else. dash's
+`command -v` names files that cannot be executed as well."""
 
 LIFELINE = (
     GROUP + '[ "$3" = $$ ] && G=-$$ || G=$$; echo $M $$; echo $M >&2; exec 3<&0 </dev/null; '
@@ -80,11 +81,12 @@ mpbench_start() { echo $mpbench_n $1; }
 mpbench_end_both() { echo $mpbench_n $1 >&7; echo $mpbench_n $1 $2 e; }
 mpbench_end() { mpbench_end_both $1 $2; }
 mpbench_run() { mpbench_start $1; { ( eval "$2" 7>&- 8<&- ) </dev/null; } 2>&7; mpbench_end_both $1 $?; }
+mpbench_has() { mpbench_x=$(command -v $1) && case $mpbench_x in /*) [ -x $mpbench_x ];; esac; }
 mpbench_r='read -r mpbench_x <&8'
 ( read -r -u 0 mpbench_x ) </dev/null 2>&1 | read -r mpbench_x || mpbench_r='read -r -u 8 mpbench_x'
-for mpbench_x in /dev/shm /run /tmp; do
-mpbench_f=$mpbench_x/.mpbench.$mpbench_n
-command -v cat >/dev/null && command -v rm >/dev/null && ( : >>$mpbench_f ) 2>/dev/null || continue
+mpbench_has cat && mpbench_has rm && for mpbench_f in /dev/shm /run /tmp; do
+mpbench_f=$mpbench_f/.mpbench.$mpbench_n
+( : >>$mpbench_f ) 2>/dev/null || continue
 exec 2>>$mpbench_f 8<$mpbench_f; rm -f $mpbench_f
 eval 'mpbench_end() { if '"$mpbench_r"' || [ "$mpbench_x" ]; then mpbench_flush; mpbench_end_both $1 $2
 else echo "$mpbench_n $1 $2"; fi; }'
