@@ -90,6 +90,11 @@ def test_other_forms_of_a_secret_are_hidden():
     [
         ('a&b<c>"d', "a&amp;b&lt;c&gt;&quot;d"),
         ("gr\xfc\xdfe-an", "gr\\u00fc\\u00dfe-an"),
+        ('a&b<c>"d', 'a&amp;b&lt;c&gt;"d'),
+        ('gr\xfc\xdfe"an', 'gr\xfc\xdfe\\"an'),
+        ("gr\xfc\xdfe-an", "gr\\xfc\\xdfe-an"),
+        ("gr\xfc\xdfe-an", "gr\\xc3\\xbc\\xc3\\x9fe-an"),
+        ("gr\xfc\xdfe-an", "gr\xc3\xbc\xc3\x9fe-an"),
         ("two words", "two+words"),
         ("path/word", "path%2fword"),
         ("p\xe4th/word", "p%C3%A4th/word"),
@@ -101,7 +106,7 @@ def test_other_forms_of_a_secret_are_hidden():
     ],
 )
 def test_a_secret_has_the_forms_of_where_it_is_quoted(secret, form):
-    """HTML, JSON, web forms, percent signs in lower case, both alphabets of base64, no UTF-8 at all."""
+    """HTML, JSON, ascii(), repr() of bytes, HTTP's Latin-1, web forms, base64, no UTF-8 at all."""
     assert redact(f"<{form}>", secret_values({"TOKEN": secret})) == "<***>"
 
 

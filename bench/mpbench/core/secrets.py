@@ -88,7 +88,16 @@ def _forms(text: str) -> Iterator[str]:
     from html import escape  # noqa: PLC0415 - it has a table that `mpbench --help` need not wait for
 
     data = _bytes(text)
-    yield from (text, unquote(text), repr(text)[1:-1], json.dumps(text)[1:-1], escape(text))
+    yield from (
+        text,
+        unquote(text),
+        repr(text)[1:-1],
+        ascii(text)[1:-1],
+        repr(data)[2:-1],
+        data.decode("latin-1"),
+    )
+    yield from (json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1])
+    yield from (escape(text), escape(text, quote=False))
     for safe in ("", "/"):
         quoted = quote(data, safe=safe)
         yield from (quoted, quoted.replace("%20", "+"), _PERCENT.sub(lambda found: found[0].lower(), quoted))
