@@ -122,6 +122,7 @@ def test_sign_warns_of_what_the_loader_would_refuse(desk, capsys):
         ),
         (["inspect", "p.pem"], "p.pem: offset 0x0: magic"),
         (["predict", "fw.sign.bin", "--trust-signature", "--core", "0x"], "no core '0x'; it has"),
+        (["predict", "fw.sign.bin", "--trust-signature", "--core", "0x" + "f" * 5000], "ff'; it has m33"),
         (["inspect", "fw.sign.bin", "--key", "fw.elf"], "fw.elf: no key in PEM form"),
         (["predict", "fw.sign.bin"], "--key FILE, or --trust-signature"),
         (["predict", "fw.sign.bin", "--key", "fw.elf"], "fw.elf: no public key in PEM form"),

@@ -76,11 +76,12 @@ def profile_of(given: str | None) -> "Profile":
 
 
 def name_or_id(core: str) -> int | str:
-    """A processor id if the text is a number, else a name."""
+    """A processor id if the text is a number of 32 bits, else a name."""
     try:
-        return int(core, 0)
+        found = int(core, 0)
     except ValueError:
         return core
+    return found if found.bit_length() <= 32 else core
 
 
 def _predict(args: argparse.Namespace) -> int:
