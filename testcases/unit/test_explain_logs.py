@@ -468,6 +468,17 @@ CASES = {
         ["rpmsg-probe-failed"],
         "the core's node has no vdev0buffer",
     ),
+    "no memory for vrings, after a warning that explains nothing": (
+        START.format("m0")
+        + "remoteproc remoteproc0: Booting fw image m0-rpmsg-echo.bin, size 13148\n"
+        + "rproc-virtio rproc-virtio.1.auto: Failed to set DMA mask 3fffffff. Trying to continue... (-5)\n"
+        + "mpbench-rproc 0.m0: failed to allocate dma memory: len 0x1000\n"
+        + "remoteproc remoteproc0: Unable to allocate carveout vdev0vring0: -12\n"
+        + "remoteproc remoteproc0: Failed to allocate associated carveouts: -12\n"
+        + FAILED.format(-12),
+        ["rproc-carveout-dma", "virtio-dma-mask"],
+        "memory-region of the core's node lacks the region",
+    ),
     "a recovery that cannot start the core": (
         "remoteproc remoteproc0: crash detected in m4: type watchdog\n"
         "remoteproc remoteproc0: handling crash #1 in m4\n"

@@ -149,13 +149,18 @@ def same_core(one: str, other: str) -> bool:
 
 
 def _cause(event: Event, own: Trouble | None, under_way: UnderWay) -> Trouble | None:
-    if not event.match.message.after:
-        return None
-    for earlier, trouble in under_way.values():
-        related = trouble is not own and same_core(earlier.core, event.core)
-        if related and event.match.message.follows(earlier.id) and _is_ours(trouble, event):
-            return trouble
-    return None
+    """The first error that it can follow from; a warning, after which the kernel went on, for want of one."""
+    message = event.match.message
+    found = [
+        (earlier.match.message.level, trouble)
+        for earlier, trouble in (under_way.values() if message.after else ())
+        if trouble is not own
+        and same_core(earlier.core, event.core)
+        and message.follows(earlier.id)
+        and _is_ours(trouble, event)
+    ]
+    errors = (trouble for level, trouble in found if level == "error")
+    return next(errors, found[0][1] if found else None)
 
 
 def _is_ours(trouble: Trouble, event: Event) -> bool:
