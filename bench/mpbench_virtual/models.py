@@ -154,6 +154,7 @@ MACHINE_KINDS = {
             guest=MP25.guest,
             console="hvc0",
             secure=True,
+            cores={"m33": 2, "m0": 3},
         ),
     )
 }
