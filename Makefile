@@ -103,6 +103,12 @@ real-firmware: setup firmware
 	@[ -n "$(DIR)" ] || { echo "make real-firmware DIR=DIRECTORY [TARGET=FILE]: which directory?" >&2; exit 2; }
 	$(BIN)/mpbench firmware "$(DIR)" --lg-env $(BOARD)
 
+# The board cases on it, with ST's OP-TEE from a source tree of one's own: make mp25-ev1-st OPTEE_SRC=DIR
+mp25-ev1-st: export MPBENCH_OPTEE_SRC := $(if $(OPTEE_SRC),$(abspath $(OPTEE_SRC)),$(MPBENCH_OPTEE_SRC))
+mp25-ev1-st: setup firmware
+	$(BIN)/mpbench virtual build mp25-ev1-st
+	$(BIN)/pytest --lg-env targets/virtual-mp25-ev1-st.yaml
+
 coverage: $(VENV)/ready
 	$(BIN)/coverage run --branch --source=bench/mpbench/twin -m pytest -q testcases/unit -m 'not slow'
 	$(BIN)/coverage report --show-missing --fail-under=95

@@ -110,9 +110,11 @@ def _machine_parts(kind: MachineKind, report: Report) -> Parts:
 
 
 def _ev1_parts(kind: MachineKind, report: Report) -> Parts:
+    if kind.own_optee:
+        _require_own_optee(kind)
     require(
-        "bc", "bison", "cpio", "dpkg-deb", "flex", "gcc", "lz4", "make", "ninja", "tar", "xz",
-        f"{KINDS['mp25'].soc.cross}gcc",
+        "bc", "bison", "cpio", "dpkg-deb", "dtc", "fdtoverlay", "flex", "gcc", "lz4", "make", "ninja",
+        "tar", "xz", f"{KINDS['mp25'].soc.cross}gcc",
     )  # fmt: skip
     require_libraries(**LIBRARIES)
     made = build(ev1_steps_of(kind), report)
@@ -125,6 +127,18 @@ def _ev1_parts(kind: MachineKind, report: Report) -> Parts:
         device_tree=made["ev1-device-tree"] / kind.device_tree,
         append=f"console={kind.console} quiet rdinit=/init",
     )
+
+
+def _require_own_optee(kind: MachineKind) -> None:
+    """UsageError unless MPBENCH_OPTEE_SRC names a tree whose driver loads the M33."""
+    driver = "core/drivers/remoteproc/stm32_remoteproc.c"
+    given = os.environ.get("MPBENCH_OPTEE_SRC", "")
+    source = Path(given) / driver
+    if not given or not source.is_file() or "st,stm32mp2-m33-tee" not in source.read_text():
+        raise UsageError(
+            f"kind {kind.name}: MPBENCH_OPTEE_SRC={given!r} is no source tree of ST's OP-TEE for STM32MP25 "
+            f"(with st,stm32mp2-m33-tee in {driver}); OP-TEE is built from it, unchanged"
+        )
 
 
 def start(

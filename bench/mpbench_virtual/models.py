@@ -117,6 +117,7 @@ class MachineKind:
     cores:       co-processors with GDB's numbers of their processes: QEMU's clusters, counted from 1
     loaders:     a name in sources.yaml: the boot loaders of its SD card; "": QEMU starts Linux
     loaders_of:  the board's directory in that package
+    own_optee:   OP-TEE is the user's own tree, MPBENCH_OPTEE_SRC: it loads the cores, and upstream's can't
     """
 
     name: str
@@ -129,6 +130,7 @@ class MachineKind:
     cores: Mapping[str, int] = field(factory=dict)
     loaders: str = ""
     loaders_of: str = ""
+    own_optee: bool = False
 
 
 DK2 = MachineKind(
@@ -141,20 +143,23 @@ DK2 = MachineKind(
     cores={"m4": 2},
 )
 
+EV1 = MachineKind(
+    name="mp25-ev1",
+    machine="stm32mp257f-ev1",
+    kernel="linux",
+    device_tree="stm32mp257f-ev1.dtb",
+    guest=MP25.guest,
+    console="hvc0",
+    secure=True,
+    cores={"m33": 2, "m0": 3},
+)
+
 MACHINE_KINDS = {
     kind.name: kind
     for kind in (
         DK2,
         evolve(DK2, name="mp15-debian-sd", loaders="uboot-stm32", loaders_of="stm32mp157c-dk2"),
-        MachineKind(
-            name="mp25-ev1",
-            machine="stm32mp257f-ev1",
-            kernel="linux",
-            device_tree="stm32mp257f-ev1.dtb",
-            guest=MP25.guest,
-            console="hvc0",
-            secure=True,
-            cores={"m33": 2, "m0": 3},
-        ),
+        EV1,
+        evolve(EV1, name="mp25-ev1-st", own_optee=True),
     )
 }

@@ -16,8 +16,9 @@ from pathlib import Path
 
 from mpbench.core.shared_files import FIRMWARE
 from mpbench_virtual.fetch import source_tree
+from mpbench_virtual.keys import signing_public_key
 from mpbench_virtual.models import KINDS, MP25, MachineKind
-from mpbench_virtual.recipes import JOBS, _gcc, _lines, _optee_version, _source_id, write_cpio
+from mpbench_virtual.recipes import JOBS, _gcc, _lines, _optee_version, _source_id, lay_over, write_cpio
 from mpbench_virtual.recipes import steps_of as virt_steps_of
 from mpbench_virtual.recipes_machine import steps_of as machine_steps_of
 from mpbench_virtual.steps import BuildStep, Place, hash_files
@@ -42,23 +43,41 @@ def steps_of(kind: MachineKind) -> list[BuildStep]:
         shared["qemu"],
         shared["linux"],
         shared["rootfs"],
-        step("ev1-optee", _optee_inputs, _make_optee),
+        step("ev1-optee", partial(_optee_inputs, kind), _make_optee),
         step("ev1-fip", lambda: [_source_id("tfa"), _gcc(MP25)], _make_fip, "ev1-optee"),
-        step("ev1-device-tree", lambda: [_source_id(kind.kernel), kind.device_tree], _make_device_tree),
+        step("ev1-device-tree", partial(_device_tree_inputs, kind), _make_device_tree),
         step("ev1-rootfs", lambda: [hash_files(BOOT / "rootfs-ev1")], _make_rootfs, "rootfs"),
     ]
 
 
-def _optee_inputs() -> list[str]:
-    return [_source_id("optee"), _gcc(MP25), *_lines(BOOT / "mp25-ev1.mk")]
+def _optee_inputs(kind: MachineKind) -> list[str]:
+    return [
+        _source_id("optee"),
+        _gcc(MP25),
+        *_settings(kind),
+        *([hash_files(_tee_dts(kind))] if kind.own_optee else []),
+    ]
 
 
-def _make_optee(_: MachineKind, place: Place) -> None:
+def _settings(kind: MachineKind) -> list[str]:
+    """OP-TEE's build variables that differ by kind."""
+    own = [f"RPROC_SIGN_KEY={signing_public_key()}", f"CFG_EMBED_DTB_SOURCE_FILE={_tee_dts(kind).name}"]
+    return [*_lines(BOOT / f"{kind.name}.mk"), *(own if kind.own_optee else [])]
+
+
+def _tee_dts(kind: MachineKind) -> Path:
+    """OP-TEE's device tree: that of its own source, with the core that it loads."""
+    return BOOT / f"{kind.name}-optee.dts"
+
+
+def _make_optee(kind: MachineKind, place: Place) -> None:
     tree = place.work / "tree"
     shutil.rmtree(tree, ignore_errors=True)
     shutil.copytree(source_tree("optee"), tree, symlinks=True)
+    if kind.own_optee:
+        shutil.copy(_tee_dts(kind), tree / "core/arch/arm/dts")
     cross = [f"CROSS_COMPILE={MP25.cross}", f"CROSS_COMPILE64={MP25.cross}"]
-    settings = [*_lines(BOOT / "mp25-ev1.mk"), *cross, f"TEE_IMPL_VERSION={_optee_version()}", "O=out"]
+    settings = [*_settings(kind), *cross, f"TEE_IMPL_VERSION={_optee_version()}", "O=out"]
     # OP-TEE's scripts want the bench's Python, which has pyelftools and cryptography.
     search = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     run_logged(["make", "-C", tree, JOBS, *settings, "all"], place.log, env={"PATH": search})
@@ -86,15 +105,26 @@ def _make_fip(_: MachineKind, place: Place) -> None:
     run_logged([tree / "tools/fiptool/fiptool", "create", *images, place.out / "fip.bin"], place.log)
 
 
+def _device_tree_inputs(kind: MachineKind) -> list[str]:
+    return [_source_id(kind.kernel), kind.device_tree, hash_files(*_overlays(kind))]
+
+
+def _overlays(kind: MachineKind) -> list[Path]:
+    return [BOOT / f"{kind.name}.dtso"] if kind.own_optee else []
+
+
 def _make_device_tree(kind: MachineKind, place: Place) -> None:
-    """Linux' own tree for the board, as Linux' Makefile makes it."""
+    """Linux' own tree for the board, as Linux' Makefile makes it; with overlays, if the kind has some."""
     objects = place.work / "objects"
     objects.mkdir(exist_ok=True)
     make: list[str | Path] = ["make", "-C", source_tree(kind.kernel), f"O={objects}", "ARCH=arm64"]
     make += [f"CROSS_COMPILE={MP25.cross}"]
     run_logged([*make, "allnoconfig"], place.log)
-    run_logged([*make, f"st/{kind.device_tree}"], place.log)
-    shutil.copy(objects / "arch/arm64/boot/dts/st" / kind.device_tree, place.out)
+    target = f"arch/arm64/boot/dts/st/{kind.device_tree}"
+    (objects / target).unlink(missing_ok=True)  # made again for other flags
+    symbols = ["DTC_FLAGS=-@"] if _overlays(kind) else []
+    run_logged([*make, *symbols, f"st/{kind.device_tree}"], place.log)
+    lay_over(objects / target, _overlays(kind), place.out / kind.device_tree, place)
 
 
 def _make_rootfs(_: MachineKind, place: Place) -> None:

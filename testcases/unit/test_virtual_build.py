@@ -9,6 +9,7 @@ import pytest
 from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.shared_files import FIRMWARE
 from mpbench_virtual import fetch, steps, tools
+from mpbench_virtual.boards import build_parts
 from mpbench_virtual.fetch import GUEST_ARCHITECTURES, Apt, Package, packages
 from mpbench_virtual.models import KINDS
 from mpbench_virtual.recipes import GUEST_FILES, steps_of
@@ -239,6 +240,19 @@ def test_an_own_tree_replaces_optee(monkeypatch, tmp_path):
     """MPBENCH_OPTEE_SRC names the OP-TEE to build, whatever is recorded."""
     monkeypatch.setenv("MPBENCH_OPTEE_SRC", str(tmp_path))
     assert fetch.source_tree("optee") == tmp_path
+
+
+@pytest.mark.parametrize("driver", [None, "", "st,stm32mp1-m4-tee"])
+def test_a_board_of_st_s_optee_wants_its_tree(monkeypatch, tmp_path, driver):
+    """Not set, a tree without ST's driver, and one whose driver knows the STM32MP15 only."""
+    monkeypatch.delenv("MPBENCH_OPTEE_SRC", raising=False)
+    if driver is not None:
+        source = tmp_path / "core/drivers/remoteproc/stm32_remoteproc.c"
+        source.parent.mkdir(parents=True)
+        source.write_text(driver)
+        monkeypatch.setenv("MPBENCH_OPTEE_SRC", str(tmp_path))
+    with pytest.raises(UsageError, match=r"kind mp25-ev1-st: MPBENCH_OPTEE_SRC='.*' is no source tree of"):
+        build_parts("mp25-ev1-st", quiet)
 
 
 def test_no_mirror_is_reported_with_the_remedy(monkeypatch, tmp_path):
