@@ -28,7 +28,7 @@ TEST_PACKAGES := busybox chromium dropbear-bin fdisk openssh-server poppler-util
 TARGET ?= targets/virtual-mp25.yaml
 
 .PHONY: plugins demo test test-all check faults fuzz perf peer peer-linux coverage mp15 mp25-ev1 board boards firmware
-.PHONY: real-firmware setup packages lock clean
+.PHONY: mp25-ev1-st real-firmware setup packages lock clean
 
 test test-all faults perf mp15 mp25-ev1: PACKAGES += $(TEST_PACKAGES)
 
