@@ -6,7 +6,17 @@ import argparse
 from mpbench.core.rooms import later
 from mpbench_virtual.paths import BASE_PORT
 
-KIND_NAMES = ("mp15", "mp15-debian", "mp15-debian-sd", "mp15-spi", "mp25", "mp25-ev1", "mp25-spi", "mp25-st")
+KIND_NAMES = (
+    "mp15",
+    "mp15-debian",
+    "mp15-debian-sd",
+    "mp15-spi",
+    "mp25",
+    "mp25-ev1",
+    "mp25-ev1-st",
+    "mp25-spi",
+    "mp25-st",
+)
 """Those of models.KINDS and MACHINE_KINDS, whose import takes time."""
 WORK = "mpbench_virtual.cli"
 
