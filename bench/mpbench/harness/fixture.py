@@ -82,7 +82,7 @@ def board(strategy: Any, target: Any, profile: Profile, request: Any) -> Iterato
         kmsg=KernelLogFollower(session),
         secure=secure,
         console=target.get_driver("ConsoleRecorder", name="console"),
-        memory=next((r for r in target.resources if hasattr(r, "read_memory")), None),
+        memory=next((r for r in target.resources if getattr(r, "reads_memory", False)), None),
     )
     more = {"profile": profile.name, "target file": target_file_entry(target.env.config_file)}
     if profile.manager == "tee":
