@@ -5,6 +5,7 @@ INVALID, with the console as evidence, and a board that works again.
 """
 
 import random
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,9 @@ from testcases.crash_rig import opened
 
 pytestmark = pytest.mark.slow
 FEW_SEEDS = 1
+PANIC = re.compile(rb"end Kernel panic - not syncing")
+PANIC_S = 120.0
+"""A loaded host takes its time; the command before does not wait for it."""
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +58,7 @@ def test_12_a_kernel_panic_is_named_and_survived(board: Any, chance: random.Rand
     there.session.spawn(f"sleep {chance.uniform(0, 0.3):.2f}; echo c >/proc/sysrq-trigger")
     with pytest.raises(InfrastructureError):
         there.session.execute("sleep 60", 5.0)
+    assert there.console.find(PANIC, mark, PANIC_S), "the kernel did not panic"
     with pytest.raises(InvalidRun, match=r"^the board's kernel panicked: sysrq triggered crash$"):
         bench.settle()
     assert boot_id(there) != before
