@@ -3,6 +3,8 @@
 
 import struct
 
+from attrs import evolve
+
 from mpbench import layout
 from mpbench.deployment.facts import ZEROS, MemoryRange, memory_word
 from mpbench.deployment.predict import expect, has_vectors, table_answer, to_look_at
@@ -45,6 +47,17 @@ def test_a_moved_table_is_refused_by_a_driver_that_looks_at_it():
     facts = shown(faults.apply("rsc-moved", image()))
     assert (facts.errno, facts.state, facts.tee_code, facts.secure_log) == ("EINVAL", "offline", 0, "")
     assert (facts.beating, facts.identity, facts.memory) == (False, "", ZEROS)
+
+
+def test_a_release_that_the_tee_does_not_know_is_what_linux_shows():
+    """ST's application keeps an image that Linux refused, and the driver's RELEASE_FW is refused as well."""
+    moved = verdict(faults.apply("rsc-moved", image()))
+    facts = expect(moved, profile=evolve(board(), loader="st-4.0-r2"))
+    assert (facts.errno, facts.state, facts.tee_code, facts.memory) == ("EINVAL", "offline", 0xFFFF0006, None)
+    facts = expect(moved, profile=evolve(board(), loader="st-4.0-r2", driver="st"))
+    assert (facts.errno, facts.tee_code, facts.memory) == ("EINVAL", 0, ZEROS)
+    unknown = evolve(board(), loader="st-4.0-r2", checks_table=False)
+    assert expect(moved, profile=unknown).tee_code is None
 
 
 def test_of_a_driver_that_looks_at_nothing_a_moved_table_predicts_little():

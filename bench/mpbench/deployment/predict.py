@@ -4,6 +4,7 @@
 from attrs import evolve
 
 from mpbench.deployment.facts import ZEROS, DeployFacts, MemoryRange, memory_word
+from mpbench.layout import Tee
 from mpbench.twin import boot_address, linux, linux_table
 from mpbench.twin.linux_elf import LinuxOutcome, cut
 from mpbench.twin.linux_values import LinuxSide, TableAnswer, linux_side
@@ -35,13 +36,23 @@ def expect(outcome: Outcome, *, identity: str | None = None, profile: Profile | 
             profile.errno if profile else "EIO", "offline", refused.code, line, False, "", ZEROS
         )
     answer = table_answer(outcome, profile)
+    released = release_code(profile)
     if answer.errno is None:
-        return DeployFacts(tee_code=0, secure_log="")
+        return DeployFacts(tee_code=None if released else 0, secure_log="")
     if answer.errno != "OK":
-        return DeployFacts(answer.errno, "offline", 0, "", False, "", ZEROS)
+        return DeployFacts(answer.errno, "offline", released, "", False, "", None if released else ZEROS)
     beating, printed = heartbeat(outcome, identity, profile)
     kept = memory_word(MemoryRange(r.pa, r.size, r.sha256).line for r in constant(outcome, answer))
     return DeployFacts("OK", "running", 0, "", beating, printed, kept)
+
+
+def release_code(profile: Profile | None) -> int:
+    """The TEE's code for RELEASE_FW, by which most drivers of Linux give back an image that Linux refuses.
+
+    ST's application does not know the command: it keeps the image.
+    """
+    knows = profile is None or profile.loader == "upstream" or profile.driver == "st"
+    return 0 if knows else Tee.BAD_PARAMETERS
 
 
 def expect_of_linux(found: LinuxOutcome, core: Core, *, identity: str | None = None) -> DeployFacts:
