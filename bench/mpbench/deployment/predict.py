@@ -52,7 +52,7 @@ def release_code(profile: Profile | None) -> int:
     ST's application does not know the command: it keeps the image.
     """
     knows = profile is None or profile.loader == "upstream" or profile.driver == "st"
-    return 0 if knows else Tee.BAD_PARAMETERS
+    return 0 if knows else int(Tee.BAD_PARAMETERS)
 
 
 def expect_of_linux(found: LinuxOutcome, core: Core, *, identity: str | None = None) -> DeployFacts:
