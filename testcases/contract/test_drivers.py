@@ -98,7 +98,9 @@ def test_transitions_are_read_back(remoteproc: RemoteprocDriver, sysfs: Path):
     """The state is read back after a write, and awaited."""
     state = sysfs / "class/remoteproc/remoteproc1/state"
     assert remoteproc.transition("m33", "start", "running", 0.2) == Transition("OK", "startne")
-    timer = threading.Timer(0.1, state.write_text, ["running\n"])
+    later = sysfs / "later"
+    later.write_text("running\n")
+    timer = threading.Timer(0.1, later.replace, [state])  # at once, as in sysfs: no reader sees an empty file
     timer.start()
     assert remoteproc.await_state("m33", "running", 5) == "running"
     timer.join()
