@@ -288,10 +288,9 @@ def test_commands_that_up_prints_work_when_pasted(tmp_path, monkeypatch):
         for uart in ("console", "secure"):
             with pexpect.spawn("sh", ["-c", lines[uart]], timeout=BOOT_S, cwd=tmp_path) as terminal:
                 terminal.expect_exact(f"{uart} of my desk; Ctrl-] ends it\r\n")
-                if uart == "console":
-                    if terminal.expect(["login: ", pexpect.TIMEOUT], timeout=60) != 0:
-                        terminal.send(b"\r")  # Linux had come up before this console was there
-                        terminal.expect("login: ")
+                if uart == "console" and terminal.expect(["login: ", pexpect.TIMEOUT], timeout=60) != 0:
+                    terminal.send(b"\r")  # Linux had come up before this console was there
+                    terminal.expect("login: ")
                 terminal.send(b"\x1d")
                 terminal.expect(pexpect.EOF)
         assert pasted(f"{lines['ssh']} uname -n", tmp_path / "here") == "virtual-board\n"
