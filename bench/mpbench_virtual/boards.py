@@ -21,6 +21,7 @@ from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.files import lock
 from mpbench_virtual import keys
 from mpbench_virtual.card import write_card
+from mpbench_virtual.fetch import own_optee
 from mpbench_virtual.memory import RAM_NAME, ram_offset
 from mpbench_virtual.models import KINDS, MACHINE_KINDS, MachineKind
 from mpbench_virtual.paths import BASE_PORT, run_dir
@@ -132,7 +133,7 @@ def _ev1_parts(kind: MachineKind, report: Report) -> Parts:
 def _require_own_optee(kind: MachineKind) -> None:
     """UsageError unless MPBENCH_OPTEE_SRC names a tree whose driver loads the M33."""
     driver = "core/drivers/remoteproc/stm32_remoteproc.c"
-    given = os.environ.get("MPBENCH_OPTEE_SRC", "")
+    given = own_optee()
     source = Path(given) / driver
     if not given or not source.is_file() or "st,stm32mp2-m33-tee" not in source.read_text():
         raise UsageError(

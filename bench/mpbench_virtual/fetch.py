@@ -232,12 +232,17 @@ def mirror() -> str:
     return uris[0]
 
 
+def own_optee() -> str:
+    """The tree of the user's own that OP-TEE is built from, by MPBENCH_OPTEE_SRC; "" for the recorded one."""
+    return os.environ.get("MPBENCH_OPTEE_SRC", "")
+
+
 def source_tree(name: str) -> Path:
     """Unpacked source of a source package in sources.yaml; unpacked once per version, never built in place.
 
-    MPBENCH_OPTEE_SRC names a tree to use for OP-TEE instead.
+    For OP-TEE own_optee() comes first.
     """
-    if name == "optee" and (own := os.environ.get("MPBENCH_OPTEE_SRC")):
+    if name == "optee" and (own := own_optee()):
         return Path(own)
     package, file = fetch(name)
     tree = cache_dir() / "sources" / package.directory.name

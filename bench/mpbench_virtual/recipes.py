@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mpbench.core.shared_files import FIRMWARE
-from mpbench_virtual.fetch import GUEST_ARCHITECTURES, fetch, source_tree, unpack_deb
+from mpbench_virtual.fetch import GUEST_ARCHITECTURES, fetch, own_optee, source_tree, unpack_deb
 from mpbench_virtual.keys import signing_public_key
 from mpbench_virtual.models import MP25, BoardKind, Soc
 from mpbench_virtual.steps import BuildStep, Place, hash_files
@@ -90,7 +90,7 @@ def version_of(*command: str) -> str:
 
 def _source_id(name: str) -> str:
     """Identifies a source: version and hash of a package, or the hash of the user's own tree."""
-    if name == "optee" and (own := os.environ.get("MPBENCH_OPTEE_SRC")):
+    if name == "optee" and (own := own_optee()):
         return hash_files(Path(own))
     package, _ = fetch(name)
     return f"{package.package} {package.version} {package.sha256}"
@@ -144,7 +144,7 @@ def platform_settings(soc: Soc) -> list[str]:
 
 def _optee_version() -> str:
     """OP-TEE's version string; without one its build asks a git repository, which does not exist here."""
-    return "own-tree" if os.environ.get("MPBENCH_OPTEE_SRC") else fetch("optee")[0].version
+    return "own-tree" if own_optee() else fetch("optee")[0].version
 
 
 def _make_optee(kind: BoardKind, place: Place) -> None:
