@@ -325,10 +325,10 @@ def _make_device_tree(kind: BoardKind, place: Place) -> None:
     # U-Boot and Linux look at every one of them, which costs a tenth of the boot.
     empty = [f"/virtio_mmio@{VIRTIO_PA + VIRTIO_SIZE * n:x}" for n in range(VIRTIO_SLOTS - VIRTIO_USED)]
     run_logged(["fdtput", "-r", base, "/pcie@10000000", *empty], place.log)
-    lay_over(base, _overlays(kind), place.out / "board.dtb", place)
+    apply_overlays(base, _overlays(kind), place.out / "board.dtb", place)
 
 
-def lay_over(base: Path, sources: list[Path], whole: Path, place: Place) -> None:
+def apply_overlays(base: Path, sources: list[Path], whole: Path, place: Place) -> None:
     """A compiled device tree with overlays applied, given as source."""
     overlays = []
     for source in sources:

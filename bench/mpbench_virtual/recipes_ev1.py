@@ -18,7 +18,7 @@ from mpbench.core.shared_files import FIRMWARE
 from mpbench_virtual.fetch import source_tree
 from mpbench_virtual.keys import signing_public_key
 from mpbench_virtual.models import KINDS, MP25, MachineKind
-from mpbench_virtual.recipes import JOBS, _gcc, _lines, _optee_version, _source_id, lay_over, write_cpio
+from mpbench_virtual.recipes import JOBS, _gcc, _lines, _optee_version, _source_id, apply_overlays, write_cpio
 from mpbench_virtual.recipes import steps_of as virt_steps_of
 from mpbench_virtual.recipes_machine import steps_of as machine_steps_of
 from mpbench_virtual.steps import BuildStep, Place, hash_files
@@ -51,18 +51,8 @@ def steps_of(kind: MachineKind) -> list[BuildStep]:
 
 
 def _optee_inputs(kind: MachineKind) -> list[str]:
-    return [
-        _source_id("optee"),
-        _gcc(MP25),
-        *_settings(kind),
-        *([hash_files(_tee_dts(kind))] if kind.own_optee else []),
-    ]
-
-
-def _settings(kind: MachineKind) -> list[str]:
-    """OP-TEE's build variables that differ by kind."""
-    own = [f"RPROC_SIGN_KEY={signing_public_key()}", f"CFG_EMBED_DTB_SOURCE_FILE={_tee_dts(kind).name}"]
-    return [*_lines(BOOT / f"{kind.name}.mk"), *(own if kind.own_optee else [])]
+    own = [signing_public_key().read_text(), hash_files(_tee_dts(kind))] if kind.own_optee else []
+    return [_source_id("optee"), _gcc(MP25), *_lines(BOOT / f"{kind.name}.mk"), *own]
 
 
 def _tee_dts(kind: MachineKind) -> Path:
@@ -74,10 +64,12 @@ def _make_optee(kind: MachineKind, place: Place) -> None:
     tree = place.work / "tree"
     shutil.rmtree(tree, ignore_errors=True)
     shutil.copytree(source_tree("optee"), tree, symlinks=True)
-    if kind.own_optee:
-        shutil.copy(_tee_dts(kind), tree / "core/arch/arm/dts")
     cross = [f"CROSS_COMPILE={MP25.cross}", f"CROSS_COMPILE64={MP25.cross}"]
-    settings = [*_settings(kind), *cross, f"TEE_IMPL_VERSION={_optee_version()}", "O=out"]
+    settings = [*_lines(BOOT / f"{kind.name}.mk"), *cross, f"TEE_IMPL_VERSION={_optee_version()}", "O=out"]
+    if kind.own_optee:
+        dts = _tee_dts(kind)
+        shutil.copy(dts, tree / "core/arch/arm/dts")
+        settings += [f"RPROC_SIGN_KEY={signing_public_key()}", f"CFG_EMBED_DTB_SOURCE_FILE={dts.name}"]
     # OP-TEE's scripts want the bench's Python, which has pyelftools and cryptography.
     search = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     run_logged(["make", "-C", tree, JOBS, *settings, "all"], place.log, env={"PATH": search})
@@ -124,7 +116,7 @@ def _make_device_tree(kind: MachineKind, place: Place) -> None:
     (objects / target).unlink(missing_ok=True)  # made again for other flags
     symbols = ["DTC_FLAGS=-@"] if _overlays(kind) else []
     run_logged([*make, *symbols, f"st/{kind.device_tree}"], place.log)
-    lay_over(objects / target, _overlays(kind), place.out / kind.device_tree, place)
+    apply_overlays(objects / target, _overlays(kind), place.out / kind.device_tree, place)
 
 
 def _make_rootfs(_: MachineKind, place: Place) -> None:
