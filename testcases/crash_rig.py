@@ -9,12 +9,11 @@ from labgrid import Target
 
 from mpbench.board.identification import boot_id
 from mpbench.board.interrupts import watchdog_line
-from mpbench.board.kernel_log import KernelLogFollower
 from mpbench.board.protocols import Board
 from mpbench.deployment.fixture import DeployBench
 from mpbench.harness.configuration import configured, watchdogs_of
 from mpbench.harness.firmware import make
-from mpbench.harness.fixture import optee_log
+from mpbench.harness.fixture import board_of
 from mpbench.harness.run_state import RunState
 from mpbench.harness.signer import Signer
 from mpbench.image.keys import load_private_key
@@ -28,18 +27,10 @@ from mpbench_virtual.keys import signing_key
 def opened(target: Target) -> Iterator[Board]:
     """The board, booted, with its readers, as a test run has it. It stays on afterwards."""
     target.get_strategy().transition("shell")
-    session = target.get_driver("SessionDriver")
-    kmsg = KernelLogFollower(session)
-    found = Board(
-        session=session,
-        remoteproc=target.get_driver("RemoteprocDriver"),
-        kmsg=kmsg,
-        secure=optee_log(target, session),
-        console=target.get_driver("ConsoleRecorder", name="console"),
-    )
-    session.call("true", 30.0)  # the second shell, which is kept
+    found = board_of(target)
+    found.session.call("true", 30.0)  # the second shell, which is kept
     yield found
-    kmsg.close()
+    found.kmsg.close()
 
 
 @contextmanager

@@ -140,6 +140,9 @@ class SecureLog(Log, Protocol):
     def check_quality(self) -> None:
         """InfrastructureError if the console loses bytes."""
 
+    def close(self) -> None:
+        """Remove from the board what it was read with."""
+
 
 @frozen
 class Marker:
@@ -161,6 +164,9 @@ class KernelLog(Log, Protocol):
 
     def until(self, marker: Marker, mark: int) -> bytes:
         """All bytes from `mark` to a marker that was written."""
+
+    def close(self) -> None:
+        """Stop following it."""
 
     def find(self, pattern: re.Pattern[bytes], mark: int, deadline_s: float) -> LogMatch | None:
         """First match from `mark` on, None if there is none within deadline_s."""

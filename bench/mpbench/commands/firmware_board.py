@@ -6,7 +6,6 @@ from typing import Any
 from attrs import define, field
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-from mpbench.board.kernel_log import KernelLogFollower
 from mpbench.board.protocols import Board
 from mpbench.commands.firmware_file import Firmware
 from mpbench.commands.firmware_trial import FirmwareTrial, Trial
@@ -15,7 +14,7 @@ from mpbench.deployment.facts import DeployFacts
 from mpbench.deployment.run import predict
 from mpbench.harness import place_lock
 from mpbench.harness.environment import check_environment, profile_of, target_of
-from mpbench.harness.fixture import optee_log, signing_key_path
+from mpbench.harness.fixture import board_of, signing_key_path
 from mpbench.harness.host_lock import HostLock, host_lock
 from mpbench.harness.signer import OPTION, Signer, records_of
 from mpbench.harness.verdicts import cause
@@ -119,18 +118,9 @@ class FirmwareBoard:
             strategy.transition("shell")
         except Exception as broken:
             raise cause(broken) from broken
-        session, remoteproc = (
-            self._target.get_driver(name) for name in ("SessionDriver", "RemoteprocDriver")
-        )
-        self._target.activate(remoteproc)
-        collect.drivers(session)
-        self._board = Board(
-            session=session,
-            remoteproc=remoteproc,
-            kmsg=KernelLogFollower(session),
-            secure=optee_log(self._target, session),
-            console=self._target.get_driver("ConsoleRecorder", name="console"),
-        )
+        self._target.activate(self._target.get_driver("RemoteprocDriver"))
+        collect.drivers(self._target.get_driver("SessionDriver"))
+        self._board = board_of(self._target)
         return self._board
 
     def core_for(self, firmware: Firmware, name: str) -> str:

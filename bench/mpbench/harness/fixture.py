@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from mpbench.board.identification import about
 from mpbench.board.kernel_log import KernelLogFollower
 from mpbench.board.marked_console import MarkedConsole
-from mpbench.board.protocols import Board, Session
+from mpbench.board.protocols import Board, Memory, Session
 from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.provenance import PROFILE_FIT
 from mpbench.core.secrets import is_secret_name, redact, secret_values
@@ -74,16 +74,7 @@ def board(strategy: Any, target: Any, profile: Profile, request: Any) -> Iterato
     """The booted board; every console and the kernel log are read until the run ends."""
     state = of(request.config)
     strategy.transition("shell")
-    session = target.get_driver("SessionDriver")
-    secure = optee_log(target, session)
-    found = Board(
-        session=session,
-        remoteproc=target.get_driver("RemoteprocDriver"),
-        kmsg=KernelLogFollower(session),
-        secure=secure,
-        console=target.get_driver("ConsoleRecorder", name="console"),
-        memory=next((r for r in target.resources if getattr(r, "reads_memory", False)), None),
-    )
+    found = board_of(target, next((r for r in target.resources if getattr(r, "reads_memory", False)), None))
     more = {"profile": profile.name, "target file": target_file_entry(target.env.config_file)}
     if profile.manager == "tee":
         more |= key_entry(request.getfixturevalue("signing_key"))
@@ -96,7 +87,21 @@ def board(strategy: Any, target: Any, profile: Profile, request: Any) -> Iterato
     yield found
     if not state.blocked:  # a board that was given up has no session
         with contextlib.suppress(InfrastructureError):
-            secure.close()
+            found.secure.close()
+
+
+def board_of(target: Any, memory: Memory | None = None) -> Board:
+    """The booted board of a target, with its readers. InfrastructureError if it does not answer."""
+    session = target.get_driver("SessionDriver")
+    secure = optee_log(target, session)
+    return Board(
+        session=session,
+        remoteproc=target.get_driver("RemoteprocDriver"),
+        kmsg=KernelLogFollower(session),
+        secure=secure,
+        console=target.get_driver("ConsoleRecorder", name="console"),
+        memory=memory,
+    )
 
 
 def optee_log(target: Any, session: Session) -> MarkedConsole:
