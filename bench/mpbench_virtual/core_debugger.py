@@ -47,6 +47,11 @@ class Stop:
     vectors: int
     stack: tuple[int, ...]
 
+    @property
+    def exception(self) -> int:
+        """Number of the exception that the core handles, 0 for none."""
+        return self.registers["xpsr"] & EXCEPTION
+
 
 class CoreDebugger:
     """Follows one core from outside until close(): one per start of QEMU, which takes no second one."""

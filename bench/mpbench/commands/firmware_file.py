@@ -72,11 +72,13 @@ class Firmware:
         """The first words of a vector table at a device address, () if nothing is loaded there."""
         for start, data in self.loaded:
             if start <= da and da + 4 * VECTORS <= start + len(data):
-                at = da - start
-                return tuple(
-                    int.from_bytes(data[at + 4 * i : at + 4 * i + 4], "little") for i in range(VECTORS)
-                )
+                return words_of(data[da - start : da - start + 4 * VECTORS])
         return ()
+
+
+def words_of(memory: bytes) -> tuple[int, ...]:
+    """Memory of a core as words of 32 bits."""
+    return tuple(int.from_bytes(memory[at : at + 4], "little") for at in range(0, len(memory), 4))
 
 
 def firmware_files(directory: Path) -> dict[str, Path]:

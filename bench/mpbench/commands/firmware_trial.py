@@ -15,17 +15,16 @@ from attrs import define, field, frozen
 
 from mpbench.board.kernel_log import HEAD
 from mpbench.board.protocols import Board
-from mpbench.commands.firmware_file import Firmware
+from mpbench.commands.firmware_file import VECTORS, Firmware, words_of
 from mpbench.core.errors import BoardFailure, InfrastructureError
 from mpbench.core.sanitize import decoded
 from mpbench.deployment.deploy import deploy
 from mpbench.harness.bench import stop_core
-from mpbench.recovery.parse_backtrace import EXCEPTIONS, calls
+from mpbench.recovery.parse_backtrace import EXCEPTIONS, calls, exception_name
 from mpbench.recovery.parse_coredump import Segment
 from mpbench.rpmsg import collect
 from mpbench.rpmsg.parse import channels
 
-FAULTS: Final = range(2, 8)
 FAILURES: Final = ("Error_Handler", "assert_failed", "z_fatal_error")
 """Functions in which firmware ends that gives up. Ref: ST's Cube projects, main.c; Zephyr kernel/fatal.c"""
 INTERRUPTS: Final = 16
@@ -102,7 +101,7 @@ class FirmwareTrial:
     def _watch(self, vectors: tuple[int, ...]) -> None:
         """Stop at main, at the handlers of NMI and faults, and where a firmware gives up."""
         self._handlers |= {
-            word & ~1: number for number, word in enumerate(vectors) if number in FAULTS and word
+            word & ~1: number for number, word in enumerate(vectors) if number in EXCEPTIONS and word
         }
         main = [] if self.firmware.main is None else [self.firmware.main]
         self.debugger.watch([*main, *self._handlers, *self._failures])
@@ -174,8 +173,7 @@ class FirmwareTrial:
             return []
         found = [self.debugger.sample()]
         if (vectors := found[0].vectors) != self.vectors:  # the firmware has moved its vectors
-            words = self.debugger.read(vectors, 28)
-            self._watch(tuple(int.from_bytes(words[i : i + 4], "little") for i in range(0, len(words), 4)))
+            self._watch(words_of(self.debugger.read(vectors, 4 * VECTORS)))
         for _ in range(SAMPLES - 1):
             _pause(SAMPLE_EVERY_S)
             found.append(self.debugger.sample())
@@ -191,11 +189,11 @@ class FirmwareTrial:
             return "channel"
         if self.firmware.main is not None or not samples:
             return ""
-        last = samples[-1].registers
-        outside = not any(start <= last["pc"] < end for start, end in self.firmware.elf.code)
-        if outside or last["xpsr"] & 0x1FF in FAULTS:
+        pc = samples[-1].registers["pc"]
+        outside = not any(start <= pc < end for start, end in self.firmware.elf.code)
+        if outside or samples[-1].exception in EXCEPTIONS:
             return ""
-        return f"executes {last['pc']:#010x}, not in a handler of faults; no symbols"
+        return f"executes {pc:#010x}, not in a handler of faults; no symbols"
 
     def _place(self, address: int, back: int = 0) -> str:
         found = self.firmware.elf.place(address, "pc", back)
@@ -223,14 +221,13 @@ class FirmwareTrial:
     def _fault(self, stop: Any) -> str:
         if name := self._failures.get(stop.registers["pc"]):
             return f"{name}, called from {self._place(stop.registers['lr'] & ~1, 2)}"
-        number = stop.registers["xpsr"] & 0x1FF
+        number = stop.exception
         if number >= INTERRUPTS:
             where = self._place(stop.registers["pc"])
             return f"interrupt {number - INTERRUPTS} has no handler of its own: it enters {where}"
-        name = EXCEPTIONS.get(number, f"exception {number}")
         where = f" at {self._place(stop.frame[6])}" if stop.frame else ""
         status = ", ".join(f"{key} {stop.status[key]:#010x}" for key in ("cfsr", "hfsr", "bfar"))
-        return f"{name}{where} ({status})"
+        return f"{exception_name(number)}{where} ({status})"
 
     def _lockup(self) -> tuple[str, ...]:
         """A fault in a handler of faults, as QEMU reports it."""

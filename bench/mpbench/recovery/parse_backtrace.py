@@ -53,7 +53,12 @@ class Fault:
     @property
     def name(self) -> str:
         """Name of the exception."""
-        return EXCEPTIONS.get(self.exception, f"exception {self.exception}")
+        return exception_name(self.exception)
+
+
+def exception_name(number: int) -> str:
+    """Name of an exception; its number in words if it is no fault."""
+    return EXCEPTIONS.get(number, f"exception {number}")
 
 
 def fault(found: Sequence[Segment], trace: str, code: Sequence[tuple[int, int]]) -> Fault | None:
