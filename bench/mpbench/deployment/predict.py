@@ -4,12 +4,15 @@
 from attrs import evolve
 
 from mpbench.deployment.facts import ZEROS, DeployFacts, MemoryRange, memory_word
-from mpbench.layout import Tee
+from mpbench.layout import TaCommand
 from mpbench.twin import boot_address, linux, linux_table
+from mpbench.twin.kernels import RELEASES
 from mpbench.twin.linux_elf import LinuxOutcome, cut
 from mpbench.twin.linux_values import LinuxSide, TableAnswer, linux_side
 from mpbench.twin.memory import Core
+from mpbench.twin.openstlinux_machine import loader_of
 from mpbench.twin.profile import Profile
+from mpbench.twin.reasons import REASONS
 from mpbench.twin.values import Outcome, flatten, hashed, zeros_sha256
 
 Place = tuple[int, int]
@@ -46,13 +49,15 @@ def expect(outcome: Outcome, *, identity: str | None = None, profile: Profile | 
     return DeployFacts("OK", "running", 0, "", beating, printed, kept)
 
 
-def release_code(profile: Profile | None) -> int:
+def release_code(profile: Profile | None) -> int | None:
     """The TEE's code for RELEASE_FW, by which most drivers of Linux give back an image that Linux refuses.
 
     ST's application does not know the command: it keeps the image.
     """
-    knows = profile is None or profile.loader == "upstream" or profile.driver == "st"
-    return 0 if knows else int(Tee.BAD_PARAMETERS)
+    if profile is None or not RELEASES[profile.driver]:
+        return 0
+    known = TaCommand.RELEASE_FW in loader_of(profile).COMMANDS
+    return 0 if known else REASONS["unknown-command"].code
 
 
 def expect_of_linux(found: LinuxOutcome, core: Core, *, identity: str | None = None) -> DeployFacts:
