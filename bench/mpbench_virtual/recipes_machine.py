@@ -78,12 +78,16 @@ def steps_of(kind: MachineKind) -> list[BuildStep]:
         texts = lambda: [*map(getsource, functions), *inputs(kind)]  # noqa: E731
         return BuildStep(name, texts, partial(make, kind), needs, resumes=make is _make_qemu)
 
-    return [
+    kernel = (_make_kernel, _unpack_with_sums, _take_modules, _needed, _depends)
+    steps = [
         step("qemu", _qemu_inputs, (_make_qemu, _lay_over)),
-        step("debian-kernel", _kernel_inputs, (_make_kernel, _take_modules, _needed, _depends)),
+        step("debian-kernel", _kernel_inputs, kernel),
         step("debian-rootfs", _rootfs_inputs, (_make_rootfs,), "debian-kernel"),
-        *([step("sd-loaders", _loaders_inputs, (_make_loaders,), "debian-kernel")] if kind.loaders else []),
     ]
+    if kind.loaders:
+        loaders = (_make_loaders, _unpack_with_sums)
+        steps.append(step("sd-loaders", _loaders_inputs, loaders, "debian-kernel"))
+    return steps
 
 
 def program_of(kind: MachineKind) -> str:
@@ -152,18 +156,24 @@ def _kernel_inputs(kind: MachineKind) -> list[str]:
 
 def _make_kernel(kind: MachineKind, place: Place) -> None:
     """Kernel, device tree and modules as they lie in the package, with the package's own checksums."""
-    unpacked = place.work / "deb"
-    shutil.rmtree(unpacked, ignore_errors=True)
-    unpack_deb(kind.kernel, unpacked, place.log)
-    control = place.work / "control"
-    run_logged(["dpkg-deb", "-e", fetch(kind.kernel)[1], control], place.log)
-    shutil.copy(control / "md5sums", place.out)
+    unpacked = _unpack_with_sums(kind.kernel, place)
     kernel = next((unpacked / "boot").glob("vmlinuz-*"))
     shutil.copy(kernel, place.out / "kernel")
     release = kernel.name.removeprefix("vmlinuz-")
     (place.out / "release").write_text(f"{release}\n")
     shutil.copy(unpacked / f"usr/lib/linux-image-{release}" / kind.device_tree, place.out)
     _take_modules(unpacked / "usr/lib/modules" / release, place.out / "modules" / release)
+
+
+def _unpack_with_sums(name: str, place: Place) -> Path:
+    """Directory of a package's files; its own checksums of them go into the result."""
+    unpacked, control = place.work / "deb", place.work / "control"
+    for stale in (unpacked, control):
+        shutil.rmtree(stale, ignore_errors=True)
+    unpack_deb(name, unpacked, place.log)
+    run_logged(["dpkg-deb", "-e", fetch(name)[1], control], place.log)
+    shutil.copy(control / "md5sums", place.out)
+    return unpacked
 
 
 def _take_modules(package: Path, to: Path) -> None:
@@ -219,12 +229,7 @@ def _loaders_inputs(kind: MachineKind) -> list[str]:
 
 def _make_loaders(kind: MachineKind, place: Place) -> None:
     """Boot loaders as they lie in the package, its checksums, and an overlay with the virtio transports."""
-    unpacked, control = place.work / "deb", place.work / "control"
-    for stale in (unpacked, control):
-        shutil.rmtree(stale, ignore_errors=True)
-    unpack_deb(kind.loaders, unpacked, place.log)
-    run_logged(["dpkg-deb", "-e", fetch(kind.loaders)[1], control], place.log)
-    shutil.copy(control / "md5sums", place.out)
+    unpacked = _unpack_with_sums(kind.loaders, place)
     for file in (unpacked / "usr/lib/u-boot" / kind.loaders_of).iterdir():
         shutil.copy(file, place.out)
     tree = place.needs["debian-kernel"] / kind.device_tree

@@ -40,6 +40,11 @@ def parts_of(kind: MachineKind) -> Mapping[str, Path]:
     return build(steps_of(kind), quiet)
 
 
+def recorded_sums(part: Path) -> dict[str, str]:
+    """MD5 sums that a Debian package gives for its files, by path."""
+    return dict(line.split("  ")[::-1] for line in (part / "md5sums").read_text().splitlines())
+
+
 def command(parts: Mapping[str, Path], kind: MachineKind, *words: str | Path) -> list[str | Path]:
     """QEMU's argv without a display."""
     return [parts["qemu"] / program_of(kind), "-M", kind.machine, "-display", "none", *words]

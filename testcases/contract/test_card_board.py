@@ -15,7 +15,7 @@ from mpbench_virtual.cli import power
 from mpbench_virtual.models import MACHINE_KINDS
 from mpbench_virtual.qemu import Parts
 from mpbench_virtual.steps import quiet
-from testcases.contract.machine_parts import UNPACKED_S, command, parts_of
+from testcases.contract.machine_parts import UNPACKED_S, command, parts_of, recorded_sums
 from testcases.contract.over_ssh import over_ssh
 from testcases.contract.test_machine_board import M4
 from testcases.contract.test_virtual_board import read_until
@@ -36,7 +36,7 @@ def parts():
 def test_boot_loaders_are_the_packages_own(parts):
     """SPL and U-Boot have the checksums that Debian's package gives for their paths."""
     loaders = parts["sd-loaders"]
-    recorded = dict(line.split("  ")[::-1] for line in (loaders / "md5sums").read_text().splitlines())
+    recorded = recorded_sums(loaders)
     for part in card.PARTITIONS[:-1]:
         data = (loaders / part.file).read_bytes()
         assert hashlib.md5(data).hexdigest() == recorded[f"usr/lib/u-boot/{SD.loaders_of}/{part.file}"]

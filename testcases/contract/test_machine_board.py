@@ -15,7 +15,7 @@ from mpbench_virtual.cli import power
 from mpbench_virtual.fetch import unpack_deb
 from mpbench_virtual.models import MACHINE_KINDS
 from mpbench_virtual.steps import quiet
-from testcases.contract.machine_parts import UNPACKED_S, command, parts_of, unknown_lines
+from testcases.contract.machine_parts import UNPACKED_S, command, parts_of, recorded_sums, unknown_lines
 from testcases.contract.over_ssh import over_ssh
 from testcases.contract.test_virtual_board import read_until
 
@@ -36,7 +36,7 @@ def parts():
 def test_kernel_tree_and_modules_are_the_packages_own(parts):
     """Every byte that Linux is started from has the checksum that Debian's package gives for its path."""
     kernel = parts["debian-kernel"]
-    recorded = dict(line.split("  ")[::-1] for line in (kernel / "md5sums").read_text().splitlines())
+    recorded = recorded_sums(kernel)
     release = (kernel / "release").read_text().strip()
     found = {
         f"boot/vmlinuz-{release}": kernel / "kernel",
