@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from labgrid.exceptions import InvalidConfigError
+from labgrid.remote.common import ResourceEntry
 from labgrid.strategy import StrategyError
 from paramiko import SSHException
 from pexpect import TIMEOUT
@@ -15,6 +16,7 @@ from mpbench.core.errors import BoardFailure, InfrastructureError, InvalidRun, U
 from mpbench.core.facts import Measurement, Verdict, overall
 from mpbench.core.verdict import Judgement
 from mpbench.harness.verdicts import (
+    LOST_RESOURCE,
     PhaseVerdict,
     needs_no_traceback,
     of_exception,
@@ -64,6 +66,17 @@ def broken(cause: Exception) -> StrategyError:
 def test_the_fault_decides_the_verdict(exception, when, expected):
     """FAIL is an assertion or a fault of the board, INFRA the lab's fault, ERROR a mistake in the test."""
     assert of_exception(exception, when) == expected
+
+
+@pytest.mark.parametrize("field", ["args", "avail", "cls"])
+def test_a_resource_that_the_coordinator_deleted_is_named(field):
+    """labgrid itself says only KeyError: 'params'."""
+    entry = ResourceEntry({"cls": "NetworkService", "params": {}, "avail": True})
+    entry.data = {}  # as on_resource_changed() does
+    with pytest.raises(KeyError) as raised:
+        getattr(entry, field)
+    assert of_exception(raised.value, "setup") == PhaseVerdict(Verdict.INFRA, LOST_RESOURCE)
+    assert needs_no_traceback(raised.value)
 
 
 def test_a_mistake_is_located_in_the_test():

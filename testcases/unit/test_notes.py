@@ -5,7 +5,8 @@ import pytest
 from attrs import evolve
 
 from mpbench.core.errors import UsageError
-from mpbench.core.lines import LineHead, NotesLine, PlanLine, SignaturesLine
+from mpbench.core.evidence import Artefact, Evidence
+from mpbench.core.lines import LineHead, NotesLine, PlanLine, ProvenanceLine, SignaturesLine
 from mpbench.core.notes import notes_in, notes_of, signatures_of
 from mpbench.core.record import Clock, read
 from mpbench.harness.environment import asked_lines, read_environment
@@ -98,6 +99,17 @@ def test_a_run_records_notes_and_roles_of_its_target_file(tmp_path):
         SignaturesLine(("tested", "reviewed")),
         NotesLine({"supply": "4.75 V", "lot": "A7"}, by=""),
     ]
+
+
+def test_a_board_that_was_never_reached_has_its_place(tmp_path):
+    """With the versions that its consoles show: who looks at the page knows which board it is."""
+    state = RunState(clock=CLOCK)
+    state.open(tmp_path / "runs", "mp25", PlanLine((), 0))
+    state.record_consoles(Evidence((Artefact("console", b"U-Boot 2025.01\r\n"),)), {"place": "mp25-3"})
+    state.close()
+    assert state.directory
+    (line,) = read(state.directory).of(ProvenanceLine)
+    assert line.entries == {"u-boot": "2025.01", "place": "mp25-3"}
 
 
 def test_a_target_file_without_them_adds_no_line(tmp_path):

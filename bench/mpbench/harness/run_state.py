@@ -10,6 +10,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 from attrs import define, evolve, field
@@ -169,11 +170,11 @@ class RunState:
         if self.record:
             self.record.boot = boot
 
-    def record_consoles(self, consoles: Evidence) -> None:
-        """Record the console output of an unusable board, and the versions printed there."""
+    def record_consoles(self, consoles: Evidence, more: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Record the console output of an unusable board, the versions printed there and `more`."""
         found = provenance(consoles)
         virtual = self.board.virtual if self.board else is_virtual(found)
-        self._provenance(found.entries, virtual, consoles)
+        self._provenance(dict(found.entries) | dict(more), virtual, consoles)
 
     def _provenance(self, entries: Mapping[str, str], virtual: bool, evidence: Evidence) -> None:
         if self.record:

@@ -35,6 +35,9 @@ _BY_FAULT: tuple[tuple[type[BaseException], Verdict, str], ...] = (
     (pytest.exit.Exception, Verdict.INVALID, "interrupted: "),
 )
 
+LOST_RESOURCE = "the place has lost a resource: its exporter has gone, or was started again without it"
+_RESOURCES = "labgrid/remote/common.py"
+
 _FILE_ERRORS = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
 """What a test's own use of files raises; other errors of the system are the network's or the host's."""
 
@@ -81,10 +84,21 @@ def is_of_lab(exception: BaseException) -> bool:
     """
     if _is_of_authors_file(exception):
         return False
+    if _has_lost_resource(exception):
+        return True
     packages = {kind.__module__.partition(".")[0] for kind in type(exception).__mro__}
     frames = traceback.extract_tb(exception.__traceback__)
     packages |= set(Path(frames[-1].filename).parts) if frames and not _location(exception) else set()
     return isinstance(exception, (InfrastructureError, OSError, EOFError)) or bool(packages & _LAB_PACKAGES)
+
+
+def _has_lost_resource(exception: BaseException) -> bool:
+    """Whether labgrid met a resource that the coordinator has deleted.
+
+    Ref: labgrid remote/common.py, ResourceEntry.args; remote/client.py, on_resource_changed()
+    """
+    frames = traceback.extract_tb(exception.__traceback__)
+    return isinstance(exception, KeyError) and bool(frames) and frames[-1].filename.endswith(_RESOURCES)
 
 
 def _is_of_authors_file(exception: BaseException) -> bool:
@@ -132,6 +146,8 @@ def of_exception(exception: BaseException, when: str) -> PhaseVerdict:
         if isinstance(exception, kind):
             return PhaseVerdict(verdict, prefix + reason)
     named = reason if isinstance(exception, UsageError) else f"{type(exception).__name__}: {reason}"
+    if _has_lost_resource(exception):
+        named = LOST_RESOURCE
     if is_of_lab(exception):
         return PhaseVerdict(Verdict.INFRA, named)
     return PhaseVerdict(Verdict.ERROR, named + _location(exception))

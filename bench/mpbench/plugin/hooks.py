@@ -3,6 +3,7 @@
 
 import contextlib
 from collections.abc import Generator
+from typing import Any
 
 import pytest
 
@@ -156,7 +157,8 @@ def pytest_runtest_makereport(
         state.blocked = found.reason
         state.misconfigured = call.excinfo is not None and isinstance(cause(call.excinfo.value), UsageError)
         with recording(state):
-            state.record_consoles(_consoles(item.config))
+            target = env_of(item.config).targets.get(MAIN)
+            state.record_consoles(_consoles(target), place_lock.place_entry(target) if target else {})
     if report.when == "call" and report.passed:
         _measured(report, state)
     return report
@@ -170,9 +172,8 @@ def _unusable(call: pytest.CallInfo[None], report: pytest.TestReport, state: Run
     return (never and needs_no_traceback(call.excinfo.value)) or is_broken_strategy(call.excinfo.value)
 
 
-def _consoles(config: pytest.Config) -> Evidence:
+def _consoles(target: Any) -> Evidence:
     """The end of each console's log: the only trace of a board that does not boot."""
-    target = env_of(config).targets.get(MAIN)
     recorders = [d for d in (target.drivers if target else ()) if type(d).__name__ == "ConsoleRecorder"]
     return Evidence(
         tuple(
