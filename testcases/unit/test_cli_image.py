@@ -450,7 +450,7 @@ def test_what_a_device_printed_cannot_control_the_terminal():
 
 
 def test_a_plain_line_is_explained_without_slow_imports():
-    """Neither YAML nor cryptography nor the twin's loaders: explain answers at once."""
+    """Neither attrs nor YAML nor cryptography nor the twin's loaders: explain answers at once."""
     code = (
         "import argparse, sys\n"
         "from mpbench.commands import explain\n"
@@ -458,7 +458,8 @@ def test_a_plain_line_is_explained_without_slow_imports():
         "explain.add_commands(parser.add_subparsers())\n"
         "args = parser.parse_args(['explain', 'TEE err: ffff0006'])\n"
         "args.run(args)\n"
-        "slow = {'yaml', 'cryptography', 'elftools', 'mpbench.twin.upstream'} & set(sys.modules)\n"
+        "slow = {'attr', 'inspect', 'yaml', 'cryptography', 'elftools', 'mpbench.twin.upstream'}\n"
+        "slow &= set(sys.modules)\n"
         "sys.exit(' '.join(slow) or 0)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

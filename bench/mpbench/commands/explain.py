@@ -232,21 +232,17 @@ def _consequences(one: "Explanation") -> Iterator[str]:
 
 
 def _narrowed(answer: "Answer", prediction: "tuple[Outcome, Profile, Core] | None") -> "Answer":
-    from attrs import evolve
-
     if prediction is None:
         return answer
-    return evolve(answer, explained=tuple(narrowed(one, prediction[0]) for one in answer.explained))
+    return answer._replace(explained=tuple(narrowed(one, prediction[0]) for one in answer.explained))
 
 
 def narrowed(one: "Explanation", outcome: "Outcome") -> "Explanation":
     """The explanation with the image's own cause only, or with none if the twin accepts the image."""
-    from attrs import evolve
-
     own = f"{outcome.reason.text} ({outcome.reason.name})"
     if own in one.causes:
-        return evolve(one, causes=(own,))
+        return one._replace(causes=(own,))
     if outcome.accepted and len(one.causes) > MANY_CAUSES:
         none = "none found in this image: it should be accepted"
-        return evolve(one, causes=(none,), advice=(COMPARE, *one.advice))
+        return one._replace(causes=(none,), advice=(COMPARE, *one.advice))
     return one

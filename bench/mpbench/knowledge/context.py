@@ -6,8 +6,6 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from itertools import islice
 
-from attrs import evolve, field, frozen
-
 from mpbench.knowledge.episodes import ATTEMPT, Event, Trouble, same_core
 from mpbench.knowledge.matching import DEVICE, core_of
 from mpbench.knowledge.meaning import Explanation, tee_code
@@ -33,19 +31,14 @@ BEGAN = "the kernel began to recover it; the log does not show how it ended"
 NO_END = "the attempt has no end in this log: it was cut here, or the board stopped"
 
 
-@frozen
 class Context:
-    """All events of a log."""
+    """All events of a log, and by their messages' ids."""
 
-    events: list[Event]
-    by_id: dict[str, list[Event]] = field(init=False)
-
-    @by_id.default
-    def _by_id(self) -> dict[str, list[Event]]:
-        found: dict[str, list[Event]] = {}
-        for event in self.events:
-            found.setdefault(event.id, []).append(event)
-        return found
+    def __init__(self, events: list[Event]) -> None:
+        self.events = events
+        self.by_id: dict[str, list[Event]] = {}
+        for event in events:
+            self.by_id.setdefault(event.id, []).append(event)
 
     def before(self, one: Event, *ids: str) -> Event | None:
         """The last event with one of the ids before one, of the same core and boot, as far as is known."""
@@ -114,13 +107,13 @@ def _ended_well(one: Explanation, trouble: Trouble, context: Context) -> tuple[i
         return rank, one
     if up.boot != event.boot:
         words = f"in a later boot of this log the {up.core} started (line {up.number})"
-        return rank + 1, evolve(one, meaning=f"{one.meaning}; {words}")
+        return rank + 1, one._replace(meaning=f"{one.meaning}; {words}")
     again = context.after(event, trouble.last, *ATTEMPT)
     if again is not None and again.number < up.number:
         words = f"a later start of the {up.core} succeeded (line {up.number})"
-        return rank + 1, evolve(one, meaning=f"{one.meaning}; {words}")
+        return rank + 1, one._replace(meaning=f"{one.meaning}; {words}")
     words = f"the {up.core} started all the same (line {up.number})"
-    return max(rank, 1) if rank >= 0 else rank, evolve(one, meaning=f"{one.meaning}; {words}")
+    return max(rank, 1) if rank >= 0 else rank, one._replace(meaning=f"{one.meaning}; {words}")
 
 
 def _rank(one: Explanation) -> int:
@@ -145,7 +138,7 @@ def _other_core(one: Explanation, event: Event, context: Context) -> Explanation
     if core is None or other is None:
         return one
     cause = f"the firmware is for the {other}, and this core is the {core}: {MOVED}"
-    return evolve(one, causes=(cause, *_moved(event, other, context), *one.causes))
+    return one._replace(causes=(cause, *_moved(event, other, context), *one.causes))
 
 
 def _moved(event: Event, core: str, context: Context) -> tuple[str, ...]:
@@ -164,25 +157,25 @@ def _not_recovered(one: Explanation, event: Event, context: Context) -> Explanat
     if recovering is None:
         if context.after(event, one.number, "rproc-handling-crash") is None:
             return one
-        return evolve(
-            one,
+        return one._replace(
             meaning=f"{one.meaning}; it was not recovered: recovery is disabled for this core",
             advice=("`echo enabled` to its `recovery` file in /sys/class/remoteproc", *one.advice),
         )
     if context.after(event, recovering.number, "rproc-up") is not None:
         again = "the kernel started it again, the TEE authenticates signed firmware anew"
-        return evolve(one, meaning=f"{one.meaning}; {again}")
+        return one._replace(meaning=f"{one.meaning}; {again}")
     failed = context.after(event, recovering.number, "rproc-cant-start", "rproc-boot-failed", "tee-invoke")
     words = f"the recovery failed (line {failed.number})" if failed else BEGAN
-    return evolve(one, meaning=f"{one.meaning}; {words}")
+    return one._replace(meaning=f"{one.meaning}; {words}")
 
 
 def _refused_access(one: Explanation, event: Event, context: Context) -> Explanation:
     """Who touched what: the firewall's registers in later lines, and which core was started before."""
-    dump = [e for e in context.events if e.id == "rif-dump" and event.number < e.number < event.number + 20]
+    dumps = context.by_id.get("rif-dump", ())
+    dump = [e for e in dumps if event.number < e.number < event.number + 20]
     texts = [e.match.text for e in dump]
     causes = [c for c in (_access(texts), _started_before(event, context)) if c]
-    return evolve(one, causes=(*causes, *one.causes))
+    return one._replace(causes=(*causes, *one.causes))
 
 
 def _access(texts: list[str]) -> str:
@@ -214,7 +207,7 @@ def _started_before(event: Event, context: Context) -> str:
 def _panicked(one: Explanation, event: Event, context: Context) -> Explanation:
     """A panic of OP-TEE without a line that says why."""
     cause = _started_before(event, context)
-    return evolve(one, causes=(f"{cause} may have caused it", *one.causes)) if cause else one
+    return one._replace(causes=(f"{cause} may have caused it", *one.causes)) if cause else one
 
 
 def _refused_image(one: Explanation, event: Event, context: Context) -> Explanation:
@@ -224,13 +217,13 @@ def _refused_image(one: Explanation, event: Event, context: Context) -> Explanat
     name = file.match.groups[0] if file else ""
     if code == Tee.BAD_PARAMETERS and name.endswith(".elf") and "sign" not in name.lower():
         cause = f"{name} (line {file.number if file else 0}) is an ELF by its name, not a signed image"
-        return evolve(one, causes=(cause, *one.causes), advice=(SIGN_IT, *one.advice))
+        return one._replace(causes=(cause, *one.causes), advice=(SIGN_IT, *one.advice))
     if code == Tee.BAD_STATE and "LOAD_FW" in event.match.text:
         failed = context.before(event, "rproc-cant-start", "rproc-boot-failed")
         if failed is not None:
             cause = f"the failed start before (line {failed.number}) left the firmware loaded in the TEE"
-            return evolve(
-                one, causes=(f"{cause}: {NEVER_RELEASED}", *one.causes), advice=(REBOOT, *one.advice)
+            return one._replace(
+                causes=(f"{cause}: {NEVER_RELEASED}", *one.causes), advice=(REBOOT, *one.advice)
             )
     return one
 
@@ -239,8 +232,8 @@ def _whose(one: Explanation, event: Event, context: Context) -> Explanation:
     """A trusted application that was ended: the line with its UUID comes after; another's is not here."""
     status = context.after(event, one.number, "ta-status")
     if status is None or status.number > one.number + MAX_DUMP_LINES:
-        return evolve(one, unknown=f"which trusted application it is: {NO_UUID}")
-    return evolve(one, meaning=f"{one.meaning}: it is the remoteproc TA (line {status.number})")
+        return one._replace(unknown=f"which trusted application it is: {NO_UUID}")
+    return one._replace(meaning=f"{one.meaning}: it is the remoteproc TA (line {status.number})")
 
 
 NO_UUID = "no line `Status of TA` follows with its UUID"
@@ -252,8 +245,8 @@ def _in_kernel(one: Explanation, event: Event, context: Context) -> Explanation:
     near = (e for e in places if event.number < e.number <= event.number + MAX_DUMP_LINES)
     named = next(((e, f[0]) for e in near if (f := OUR_FUNCTION.search(e.match.text))), None)
     if named is None:
-        return one if OUR_FUNCTION.search(one.line) else evolve(one, unknown=NO_FUNCTION)
-    return evolve(one, meaning=f"{one.meaning}; here `{named[1]}` (line {named[0].number})")
+        return one if OUR_FUNCTION.search(one.line) else one._replace(unknown=NO_FUNCTION)
+    return one._replace(meaning=f"{one.meaning}; here `{named[1]}` (line {named[0].number})")
 
 
 NO_FUNCTION = "whose fault it is: no line with a function (`pc`, `lr`, call trace) follows"
@@ -267,7 +260,7 @@ REBOOT = (
 def unfinished(state: Explanation, event: Event, context: Context) -> Explanation:
     """A start without its end."""
     end = context.after(event, event.number, *ENDS)
-    return state if end else evolve(state, unknown=NO_END)
+    return state if end else state._replace(unknown=NO_END)
 
 
 ENDS = ("rproc-up", "rproc-attached", "rproc-boot-failed", "rproc-stopped")

@@ -2,8 +2,7 @@
 """Troubles of a log: each once, with what follows from it, by core and by attempt to start it."""
 
 from bisect import bisect
-
-from attrs import define, evolve, field, frozen
+from typing import NamedTuple
 
 from mpbench.knowledge.matching import DEVICE, Match, core_of
 from mpbench.knowledge.meaning import Explanation, explanation
@@ -17,8 +16,7 @@ SHOWN = {"error", "warning"}
 SECURE = {"optee", "ta"}
 
 
-@frozen
-class Event:
+class Event(NamedTuple):
     """A match with its core, by name where the log tells the device's, and the boot that it is in."""
 
     match: Match
@@ -34,11 +32,11 @@ class Event:
         return self.match.line.number
 
 
-@define
 class Cores:
     """Which core a remoteproc device is, as the log has said so far in this boot."""
 
-    names: dict[str, str] = field(factory=dict)
+    def __init__(self) -> None:
+        self.names: dict[str, str] = {}
 
     def of(self, match: Match) -> str:
         """The match's core: m4, m33, m0, a device's name if that is all, or "" """
@@ -76,18 +74,15 @@ def events(matches: list[Match]) -> list[Event]:
     return found
 
 
-@define(eq=False)
 class Trouble:
     """An explanation while its consequences are collected; last: number of the last line of its kind;
     others: lines of its kind with other numbers that are not troubles of their own.
     """
 
-    one: Explanation
-    event: Event
-    last: int
-    times: int = 1
-    others: int = 0
-    consequences: dict[tuple[str, str], tuple[int, str]] = field(factory=dict)
+    def __init__(self, one: Explanation, event: Event) -> None:
+        self.one, self.event, self.last = one, event, one.number
+        self.times, self.others = 1, 0
+        self.consequences: dict[tuple[str, str], tuple[int, str]] = {}
 
     def add(self, event: Event, one: Explanation) -> None:
         """A line that follows from this trouble; the same text again adds nothing."""
@@ -97,8 +92,8 @@ class Trouble:
     def explained(self) -> Explanation:
         """With its consequences."""
         lines = tuple(self.consequences.values())
-        one = evolve(self.one, times=self.times, consequences=lines)
-        return evolve(one, unknown=NOT_LISTED.format(self.others)) if self.others else one
+        one = self.one._replace(times=self.times, consequences=lines)
+        return one._replace(unknown=NOT_LISTED.format(self.others)) if self.others else one
 
 
 Key = tuple[str, str, str]
@@ -136,7 +131,7 @@ def _trouble_of(event: Event, known: dict[Key, Trouble], under_way: UnderWay) ->
         if len(same) >= MAX_OF_ONE_KIND:
             same[-1].others += 1
             return same[-1]
-        own = known[key] = Trouble(one, event, one.number)
+        own = known[key] = Trouble(one, event)
     else:
         own.times, own.last = own.times + 1, one.number
     _take_announcements(event, own, known, under_way)

@@ -4,8 +4,7 @@
 import re
 from collections.abc import Iterator
 from itertools import islice
-
-from attrs import frozen
+from typing import NamedTuple
 
 from mpbench.knowledge.context import Context, in_context, unfinished
 from mpbench.knowledge.episodes import ATTEMPT, Event, events, troubles
@@ -26,8 +25,7 @@ MAX_SUSPECTS, MAX_LOOKED_AT = 10, 100
 MAX_MATCHES, MAX_CODE = 10_000, 64
 
 
-@frozen
-class Answer:
+class Answer(NamedTuple):
     """explained: troubles, those that still matter first; states: what else is known of it;
     suspects: (number, line) of lines that look wrong and are not known; lines: how many the log has;
     unread: how many lines with known messages were not read, since the log has too many of them.

@@ -1,37 +1,35 @@
 # SPDX-License-Identifier: MIT
 """Floods in a log: lines that differ in their numbers only. Of each text the first and the last are read."""
 
+import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
-from itertools import accumulate, pairwise
+from functools import cached_property
+from itertools import accumulate
 from typing import TypeVar
-
-from attrs import evolve, field, frozen
 
 from mpbench.knowledge.log_lines import BROKEN, MAX_LINE, LogLine, log_line
 
 T = TypeVar("T")
 MAX_OF_ONE_TEXT, MAX_LINES = 200, 1000
+STARTS = re.compile(f"({BROKEN.pattern})")
 ONE_DIGIT = bytes.maketrans(b"0123456789abcdefABCDEF", b"0" * 22)
 
 
-@frozen
 class Lines:
-    """Lines that are left of a text, in its order. numbers: each one's in the text, from 0;
-    stands_for: how many lines each one stands for, itself included.
-    """
+    """Lines that are left of a text, in its order."""
 
-    lines: list[str]
-    numbers: list[int]
-    stands_for: list[int]
-    starts: list[int] = field(init=False)
+    def __init__(self, lines: list[str], numbers: Sequence[int], stands_for: list[int]) -> None:
+        """numbers: each one's in the text, from 0; stands_for: how many lines, itself included."""
+        self.lines, self.numbers, self.stands_for = lines, numbers, stands_for
 
-    @starts.default
-    def _starts(self) -> list[int]:
+    @cached_property
+    def starts(self) -> list[int]:
+        """Where each one begins in the text that is left."""
         return list(accumulate((len(line) + 1 for line in self.lines), initial=0))
 
-    @property
+    @cached_property
     def text(self) -> str:
         """Each line after a line end."""
         return "".join(f"\n{line}" for line in self.lines)
@@ -43,7 +41,8 @@ class Lines:
     def numbered(self, line: LogLine, first: int) -> LogLine:
         """A line of the text, counted from 0, with its number in a log; first: of the log's part."""
         index = line.number - 1
-        return evolve(line, number=first + self.numbers[index], unread=self.stands_for[index] - 1)
+        number, unread = first + self.numbers[index], self.stands_for[index] - 1
+        return line._replace(number=number, unread=unread)
 
 
 def without_floods(text: str) -> Lines:
@@ -55,17 +54,18 @@ def without_floods(text: str) -> Lines:
     shapes = "\n".join(lines).encode(errors="replace").translate(ONE_DIGIT).split(b"\n")
     floods: dict[bytes, list[int]]
     floods = {shape: [] for shape, count in Counter(shapes).items() if count > 2 * MAX_OF_ONE_TEXT}
-    for index, shape in enumerate(shapes) if floods else ():
-        if shape in floods:
-            floods[shape].append(index)
-    stands_for = [1] * len(lines)
+    if not floods:
+        return Lines(lines, numbers, [1] * len(lines))
+    stands_for: dict[int, int] = {}
+    left: list[int] = []
+    for index, shape in enumerate(shapes):
+        floods.get(shape, left).append(index)
     for same in floods.values():
         kept = _kept(lines, same)
-        for index in set(same).difference(kept):
-            stands_for[index] = 0
-        stands_for[kept[0]] += len(same) - len(kept)
-    left = [index for index, count in enumerate(stands_for) if count]
-    return Lines([lines[i] for i in left], [numbers[i] for i in left], [stands_for[i] for i in left])
+        stands_for[kept[0]] = 1 + len(same) - len(kept)
+        left += kept
+    left.sort()
+    return Lines([lines[i] for i in left], [numbers[i] for i in left], [stands_for.get(i, 1) for i in left])
 
 
 def _lines(text: str) -> tuple[list[str], Sequence[int]]:
@@ -79,14 +79,15 @@ def _lines(text: str) -> tuple[list[str], Sequence[int]]:
 
 
 def _broken(line: str) -> list[str]:
-    starts = [0, *(found.start() for found in BROKEN.finditer(line)), len(line)]
-    return [line[start:end] for start, end in pairwise(starts)]
+    first, *parts = STARTS.split(line)
+    return [first, *map("".join, zip(parts[::2], parts[1::2], strict=True))]
 
 
 def _kept(lines: list[str], same: list[int]) -> list[int]:
     """The lines of a flood that are read: of different texts at most the first and last MAX_LINES."""
-    start = log_line(0, lines[same[0]]).start
-    texts = [lines[index].strip()[start:] for index in same]
+    first = lines[same[0]]
+    start = len(first) - len(first.lstrip()) + log_line(0, first).start
+    texts = [lines[index][start:] for index in same]
     if len(set(texts)) > 2 * MAX_LINES:
         return thinned(same, MAX_LINES)
     by_text: dict[str, list[int]] = {}

@@ -4,9 +4,7 @@
 import codecs
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any
-
-from attrs import frozen
+from typing import Any, NamedTuple
 
 COLOURS = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|\][^\x07\n]*\x07?|.)|\r")
 OPTEE = re.compile(
@@ -34,8 +32,7 @@ has no line ends.
 """
 
 
-@frozen
-class LogLine:
+class LogLine(NamedTuple):
     """number: from 1; text: without colours; by: linux, optee, ta, or "" where the line does not show who
     printed it; start: where the text after time stamp and origin begins; function: OP-TEE's, where printed;
     unread: how many lines of the same text it stands for besides itself.
@@ -63,8 +60,7 @@ def without_colours(text: str) -> str:
     return COLOURS.sub("", text) if "\x1b" in text or "\r" in text else text
 
 
-@frozen
-class Piece:
+class Piece(NamedTuple):
     """Whole lines of a log without colours; number: of its first line."""
 
     text: str

@@ -2,11 +2,10 @@
 """Which known message a line holds, and of which core it is."""
 
 import re
-
-from attrs import evolve, frozen
+from typing import NamedTuple
 
 from mpbench.knowledge.log_lines import LogLine
-from mpbench.knowledge.messages import Form, Message, compiled, index, messages
+from mpbench.knowledge.messages import Form, Message, compiled, index, rows
 from mpbench.layout import tee_name
 
 TEE_RESULT = re.compile(
@@ -42,8 +41,7 @@ DEVICE = re.compile(r"\bremoteproc(\d+)\b")
 CORE = re.compile(r"(?<![a-z0-9])(?:CM|[cC]?[mM])(4|33|0)(?![0-9])")
 
 
-@frozen
-class Match:
+class Match(NamedTuple):
     """A known message in a line, and what its directives printed.
 
     core: m4, m33 or m0, or remoteprocN, where the line names one; at: where the message begins.
@@ -131,7 +129,7 @@ def _tee_result(line: LogLine) -> Match | None:
     if line.by in ("optee", "ta") or (found := TEE_RESULT.search(line.text)) is None:
         return None
     if ABOUT_CORES.search(line.text) and not OTHER_TA.search(line.text):
-        return evolve(_match(line, tee_invoke(), found, found.start()), groups=(found[1],))
+        return _match(line, tee_invoke(), found, found.start())._replace(groups=(found[1],))
     return Match(line, _not_ours(line, int(found[1], 16)), ())
 
 
@@ -151,4 +149,4 @@ def _not_ours(line: LogLine, code: int) -> Message:
 
 def tee_invoke() -> Message:
     """The message with which Linux' driver reports a result of the remoteproc TA."""
-    return next(m for m in messages() if m.id == "tee-invoke")
+    return rows()["tee-invoke"].message

@@ -2,8 +2,7 @@
 """What a message means, with what its numbers add: errno, TEE results, peripherals of the firewall."""
 
 import re
-
-from attrs import evolve, frozen
+from typing import NamedTuple
 
 from mpbench.knowledge.matching import Match
 from mpbench.knowledge.messages import advice_by_code, peripheral
@@ -20,8 +19,7 @@ WHOSE = "whose result it is; it is taken as the remoteproc TA's, another TA mean
 CALL_FAILED = "the call to OP-TEE itself failed ({}): there is no result of the remoteproc TA"
 
 
-@frozen
-class Explanation:
+class Explanation(NamedTuple):
     """line: text of the line that is explained, number: its number in the log, times: how often it was found;
     meaning; causes; advice: what to try, in this order; prove: what would show it; source: of the line;
     unknown: what the log does not show; consequences: (number, line) of lines that only follow from this one.
@@ -57,17 +55,15 @@ def explanation(match: Match) -> Explanation:
     number = next((g for g in match.groups if re.fullmatch(r"-?\d+", g or "")), "")
     if message.peripheral and number:
         name = peripheral(int(number)) or "one that its table does not name"
-        one = evolve(one, meaning=f"{message.means}: {number} is {name}")
+        one = one._replace(meaning=f"{message.means}: {number} is {name}")
     if (other := message.numbers.get(number)) is not None:
-        return evolve(
-            one,
+        return one._replace(
             meaning=other["means"],
             causes=tuple(other.get("causes", one.causes)),
             advice=tuple(other.get("try", one.advice)),
         )
     if message.numbers and number.startswith("-"):
-        return evolve(
-            one,
+        return one._replace(
             meaning=f"{message.means}: errno {number[1:]}",
             advice=one.advice or ("read the lines before",),
         )
@@ -84,8 +80,7 @@ def tee_code(match: Match) -> int | None:
 def _of_reasons(one: Explanation, names: tuple[str, ...]) -> Explanation:
     reasons = [REASONS[n] for n in names]
     code = reasons[0].code or 0
-    return evolve(
-        one,
+    return one._replace(
         meaning=f"{_named(code)}, check {reasons[0].check}",
         causes=tuple(r.text for r in reasons),
         advice=_advice(code),
@@ -95,8 +90,7 @@ def _of_reasons(one: Explanation, names: tuple[str, ...]) -> Explanation:
 def _coded(one: Explanation, code: int) -> Explanation:
     """All reasons with a TEE result; for a line that names LOAD_FW, only those of that command."""
     same = reasons_of(code, loading="LOAD_FW" in one.line)
-    return evolve(
-        one,
+    return one._replace(
         meaning=f"{_named(code)}: {one.meaning}" if one.meaning else _named(code),
         causes=one.causes or tuple(f"{r.text} ({r.name})" for r in same),
         advice=(*_advice(code), *one.advice),
@@ -109,8 +103,7 @@ def _call_failed(one: Explanation) -> Explanation:
     found = re.search(r"ret: ?(?:0x)?(-\d+|[0-9a-fA-F]+)", one.line)
     value = 0 if found is None else int(found[1], 10 if found[1].startswith("-") else 16)
     errno = value if value < 0 or value < 1 << 31 else value - (1 << 32)
-    return evolve(
-        one,
+    return one._replace(
         meaning=CALL_FAILED.format(f"errno {-errno}" if errno else "no return code in the line"),
         causes=("OP-TEE panicked or is not there any more", "no shared memory for the image (errno 12)"),
         advice=("read the secure console at that time", *one.advice),
@@ -128,7 +121,7 @@ def reasons_of(code: int, *, loading: bool) -> list[Reason]:
 def coded_alone(line: str, digits: str) -> Explanation:
     """A TEE result that was given by itself: as the remoteproc TA would mean it."""
     one = _coded(Explanation(line, "", id="tee-code"), int(digits, 16))
-    return evolve(one, unknown=WHOSE)
+    return one._replace(unknown=WHOSE)
 
 
 def _named(code: int) -> str:

@@ -13,16 +13,20 @@ code: the first number is a TEE result; peripheral: it is an index of the STM32M
 function: a pattern for the names of OP-TEE's functions that print it;
 needs: words without which the line is not looked at;
 reasons: names of the twin's reasons, in place of a meaning.
+
+`id` and `text` are the first two lines of a message, each JSON after its `=`: an index of them takes little
+time, and the rest of a message is read when a line may be it. Values of this room are named tuples: attrs
+takes longer to import than an answer may take.
 """
 
+import json
 import re
 import sys
-import tomllib
+from collections.abc import Mapping
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
-
-from attrs import field, frozen
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 DIRECTORY = Path(__file__).parent / "messages"
 TABLES = (
@@ -35,6 +39,7 @@ TABLES = (
     "boot",
     "bench",
 )
+MESSAGE = "[[message]]\n"
 REMOTEPROC_TA = "80a4c275-0a47-4905-8285-1486a9771a08"
 DIRECTIVE = re.compile(r"%(?:[-#0 +]*(?:\d+|\*)?(?:\.\d+)?(?:hh|h|ll|l|z|j|t)?([diuxXosc])|p[A-Za-z]*)")
 LEVELS = ("ERROR:", "INFO:", "NOTICE:", "WARNING:")
@@ -75,8 +80,7 @@ def _literal(text: str) -> str:
     return re.sub(r"(?:\\ )+", r"\\s+", re.escape(text.removesuffix("0x")))
 
 
-@frozen
-class Message:
+class Message(NamedTuple):
     """One row of a table; see above."""
 
     id: str
@@ -94,7 +98,7 @@ class Message:
     needs: str = ""
     after: tuple[str, ...] = ()
     before: tuple[str, ...] = ()
-    numbers: dict[str, dict[str, Any]] = field(factory=dict)
+    numbers: Mapping[str, dict[str, Any]] = MappingProxyType({})
     code: bool = False
     peripheral: bool = False
     reasons: tuple[str, ...] = ()
@@ -116,18 +120,50 @@ def _any(ids: tuple[str, ...], other: str) -> bool:
     return any(other.startswith(i[:-1]) if i.endswith("*") else other == i for i in ids)
 
 
-@frozen
-class Form:
-    """One format string of a message. Its pattern is compiled when a line may have it: most never are.
+class Row:
+    """A message in a table: its id and texts, the rest when it is asked for."""
 
-    beginning: what a line has at the message's place before the first directive; "" where that varies;
-    bare: a word or two that mean nothing without their origin.
+    def __init__(self, table: str, row: str) -> None:
+        """table: its name; row: the message's lines."""
+        self.table, self.row = table, row
+        first, second = row.split("\n", 2)[:2]
+        self.id: str = json.loads(first.removeprefix("id = "))
+        text = json.loads(second.removeprefix("text = "))
+        self.text: tuple[str, ...] = (text,) if isinstance(text, str) else tuple(text)
+
+    @cached_property
+    def message(self) -> Message:
+        """All of it."""
+        return _message(_head(self.table), _toml(MESSAGE + self.row)["message"][0])
+
+
+class Form:
+    """One format string of a message, a function's name at its beginning left out: it counts as a device's.
+
+    Its pattern is compiled when a line may have it: most never are.
     """
 
-    message: Message
-    text: str
-    beginning: str
-    bare: bool
+    def __init__(self, row: Row, text: str) -> None:
+        """text: one of the row's."""
+        self.row, self.text = row, text.strip().removeprefix("%s: ")
+
+    @property
+    def message(self) -> Message:
+        """The message of which this is a text."""
+        return self.row.message
+
+    @cached_property
+    def beginning(self) -> str:
+        """What a line has at the message's place before the first directive, to where a log may have more
+        spaces than one; "" where that varies.
+        """
+        literal = DIRECTIVE.split(self.text, maxsplit=1)[0].removesuffix("0x")
+        return literal.split("  ", 1)[0].rstrip() if not literal.startswith(LEVELS) else literal.split()[0]
+
+    @cached_property
+    def bare(self) -> bool:
+        """Is it a word or two that mean nothing without their origin?"""
+        return len(self.text.split()) <= BARE_WORDS and not DIRECTIVE.search(self.text)
 
     def begins(self, line: str, start: int) -> bool:
         """May it be there? This is quick."""
@@ -141,19 +177,6 @@ class Form:
     def pattern(self) -> re.Pattern[str]:
         """What the format string prints; see pattern_of()."""
         return pattern_of(self.text)
-
-
-def form_of(message: Message, text: str) -> Form:
-    """A form of a message; a function's name at its beginning counts as a device's name."""
-    text = text.strip().removeprefix("%s: ")
-    bare = len(text.split()) <= BARE_WORDS and not DIRECTIVE.search(text)
-    return Form(message, text, _beginning(text), bare)
-
-
-def _beginning(text: str) -> str:
-    """The literal text before the first directive, to where a log may have more spaces than one."""
-    literal = DIRECTIVE.split(text, maxsplit=1)[0].removesuffix("0x")
-    return literal.split("  ", 1)[0].rstrip() if not literal.startswith(LEVELS) else literal.split()[0]
 
 
 LISTS = ("text", "causes", "after", "before", "reasons")
@@ -172,28 +195,46 @@ def _message(table: dict[str, Any], row: dict[str, Any]) -> Message:
 @cache
 def peripheral(number: int) -> str:
     """Name of a peripheral or memory by its index in the STM32MP25's firewall, "" if the table has none."""
-    return str(_table("rif")["peripherals"].get(str(number), ""))
+    return str(_head("rif")["peripherals"].get(str(number), ""))
 
 
 @cache
-def _table(name: str) -> dict[str, Any]:
-    return tomllib.loads((DIRECTORY / f"{name}.toml").read_text(encoding="utf-8"))
+def _parts(name: str) -> list[str]:
+    """What a table says of all its messages, and each message."""
+    return (DIRECTORY / f"{name}.toml").read_text(encoding="utf-8").split(MESSAGE)
+
+
+@cache
+def _head(name: str) -> dict[str, Any]:
+    return _toml(_parts(name)[0])
+
+
+def _toml(text: str) -> dict[str, Any]:
+    import tomllib  # noqa: PLC0415 - takes time that a text without any known message need not
+
+    return tomllib.loads(text)
+
+
+@cache
+def rows() -> dict[str, Row]:
+    """Every message of every table, by its id."""
+    found = [Row(name, row) for name in TABLES for row in _parts(name)[1:]]
+    return {row.id: row for row in found}
 
 
 @cache
 def messages() -> tuple[Message, ...]:
     """Every message of every table."""
-    return tuple(_message(t, row) for t in map(_table, TABLES) for row in t["message"])
+    return tuple(row.message for row in rows().values())
 
 
 @cache
 def advice_by_code() -> dict[str, tuple[str, ...]]:
     """What to try by the TEE result's name without TEE_ERROR_."""
-    return {name: tuple(steps) for name, steps in _table("tee-codes").items()}
+    return {name: tuple(steps) for name, steps in _head("tee-codes").items()}
 
 
-@frozen
-class Index:
+class Index(NamedTuple):
     """Forms, and their beginnings, by the first word that they print.
 
     anywhere: (a text in it, form) where that word varies.
@@ -210,7 +251,7 @@ class Index:
 @cache
 def index() -> Index:
     """All forms, the longer (more particular) text first."""
-    forms = [form_of(message, text) for message in messages() for text in message.text]
+    forms = [Form(row, text) for row in rows().values() for text in row.text]
     by_word: dict[str, list[Form]] = {}
     anywhere = []
     for form in sorted(forms, key=lambda f: -len(f.text)):

@@ -7,8 +7,6 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable
 
-from attrs import evolve
-
 from mpbench.knowledge.episodes import Event
 from mpbench.knowledge.messages import REMOTEPROC_TA
 
@@ -57,8 +55,8 @@ def _kernel(event: Event, after: list[Event]) -> Event:
 
 
 def _another(event: Event, new_id: str, means: str, advice: tuple[str, ...]) -> Event:
-    message = evolve(event.match.message, id=new_id, means=means, causes=(), advice=advice, after=())
-    return evolve(event, match=evolve(event.match, message=message))
+    message = event.match.message._replace(id=new_id, means=means, causes=(), advice=advice, after=())
+    return event._replace(match=event.match._replace(message=message))
 
 
 LOOK: dict[str, Look] = {

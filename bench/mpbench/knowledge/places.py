@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Where in a long log a known message may be: three filters, each cheaper than the next.
 
-One pattern finds the literal beginning of a message at every place after a separator; there the message's
+One pattern finds the first characters of a message at every place after a separator; there the message's
 own pattern has to match, and the text before it has to name its device or driver. A line that
 only resembles a message is given up at the first of them that it fails: time grows with the log's size only.
 """
@@ -10,8 +10,7 @@ import os.path
 import re
 from collections.abc import Iterable, Iterator
 from functools import cache
-
-from attrs import frozen
+from typing import NamedTuple
 
 from mpbench.knowledge.floods import MAX_LINES, MAX_OF_ONE_TEXT, thinned, without_floods
 from mpbench.knowledge.log_lines import BROKEN, MAX_LINE, LogLine, lines_at, places_of, text_before
@@ -21,24 +20,26 @@ LINE = re.compile(rf"[^\n]{{1,{MAX_LINE}}}")
 SHORT = 100_000
 """Characters of a log whose lines are all read: the patterns below take longer to compile."""
 BEFORE = (
-    r"[:\]>#$][ \t]++",  # a name, a time stamp or a prompt
-    r"[;\n][ \t\r]*+",
-    # OP-TEE's part, CPU, thread and function
-    r"/(?:TC|TA|LD)\s*:\s*(?:[0-9?]+\s+(?:[0-9]+\s+)?)?(?:\w+:\d+\s+)?",
+    r"[:\]>#$;\n/](?:[ \t]++|(?<=[;\n])[ \t\r]*+|"
+    r"(?<=/)(?:TC|TA|LD)\s*:\s*(?:[0-9?]+\s+(?:[0-9]+\s+)?)?(?:\w+:\d+\s+)?)"
 )
-"""What precedes a message's first word."""
+"""What precedes a message: the end of a name, a time stamp, a prompt or a line, or OP-TEE's part, CPU, thread
+and function.
+"""
+FIRST = 12
+"""Characters of a beginning that are searched for: a pattern for all of it takes longer to compile."""
 
 
-@frozen
-class Beginnings:
-    """Patterns whose group 1 is the longest beginning there, and the forms that have it or a part of it."""
+class Beginnings(NamedTuple):
+    """A pattern whose group 1 is the longest start of a beginning there, and the forms that have it or a part
+    of it.
+    """
 
-    patterns: tuple[re.Pattern[str], ...]
+    pattern: re.Pattern[str]
     forms: dict[str, tuple[Form, ...]]
 
 
-@frozen
-class Inner:
+class Inner(NamedTuple):
     """A form whose first word varies: its longest literal, and a pattern for the form from there on."""
 
     literal: str
@@ -73,10 +74,10 @@ def every_line(text: str, first: int) -> Iterator[LogLine]:
 def _places(text: str, always: Iterable[re.Pattern[str]]) -> Iterator[tuple[int, str]]:
     """Where a message may be, and its text there."""
     known = beginnings()
-    for pattern in known.patterns:
-        for found in pattern.finditer(text):
-            if message := _message_at(known.forms[found[1]], text, found.start(1)):
-                yield found.start(1), message
+    for found in known.pattern.finditer(text):
+        place = found.start(1)
+        if message := _message_at(known.forms[found[1]], text, place):
+            yield place, message
     for inner in inner_forms():
         for place in places_of(text, inner.literal):
             if there := inner.rest.match(text, place, place + MAX_LINE):
@@ -89,7 +90,7 @@ def _message_at(forms: Iterable[Form], text: str, place: int) -> str:
     """The text of the form that matches there, after its device's or driver's name; "" if none does."""
     before = None
     for form in forms:
-        if found := form.match(text, place, place + MAX_LINE):
+        if form.begins(text, place) and (found := form.match(text, place, place + MAX_LINE)):
             before = text_before(text, place).strip() if before is None else before
             if not before or form.message.says(before):
                 return found[0]
@@ -99,11 +100,17 @@ def _message_at(forms: Iterable[Form], text: str, place: int) -> str:
 @cache
 def beginnings() -> Beginnings:
     """Of all forms whose first word is literal."""
-    forms = [form for same in index().by_word.values() for form in same]
-    texts = sorted({form.beginning for form in forms})
-    some = any_of(texts)
-    by_text = {t: tuple(f for f in forms if t.startswith(f.beginning)) for t in texts}
-    return Beginnings(tuple(re.compile(f"{before}(?=({some}))") for before in BEFORE), by_text)
+    by_start: dict[str, list[Form]] = {}
+    for form in (form for same in index().by_word.values() for form in same):
+        by_start.setdefault(form.beginning[:FIRST], []).append(form)
+    forms = {start: tuple(_forms(start, by_start)) for start in by_start}
+    return Beginnings(re.compile(f"{BEFORE}(?=({any_of(sorted(by_start))}))"), forms)
+
+
+def _forms(start: str, by_start: dict[str, list[Form]]) -> Iterator[Form]:
+    """Those that begin so, then those that begin with a part of it."""
+    for end in range(len(start), 0, -1):
+        yield from by_start.get(start[:end], ())
 
 
 @cache

@@ -9,13 +9,12 @@ Ref: OP-TEE 4.10 ta/remoteproc/src/remoteproc_core.c (C), ta/remoteproc/src/elf_
      decided in twin/openstlinux.py, openstlinux_elf.py, openstlinux_platform.py, openstlinux_machine.py.
 """
 
-from attrs import frozen
+from typing import NamedTuple
 
 from mpbench.layout import Tee
 
 
-@frozen
-class Reason:
+class Reason(NamedTuple):
     """name: in kebab case; check: number and subject; code: TEE result, None for undefined behaviour;
     text: the reason in words; where: the C function that decides, by the letters above.
     """
