@@ -69,6 +69,109 @@ def test_every_format_of_a_kernel_log_is_read(form):
 
 
 CASES = {
+    "a driver of 5.10 and a TF-A with fewer resets": (
+        "[ 1.667275] stm32-rproc 10000000.m4: error -EINVAL: failed to get mcu reset\n"
+        "[ 1.674148] remoteproc remoteproc0: releasing m4\n"
+        "[ 1.678863] stm32-rproc: probe of 10000000.m4 failed with error -22\n",
+        ["stm32-reset"],
+        "the SCMI server in TF-A or OP-TEE is older than the device tree",
+    ),
+    "hold boot by a call to the secure monitor": (
+        "remoteproc remoteproc0: failed to set hold boot\n"
+        "remoteproc remoteproc0: releasing m4\n"
+        "stm32-rproc: probe of mlahb:m4@10000000 failed with error -3\n",
+        ["stm32-hold-boot"],
+        "SMC 0x82001000; the probe fails with -1 or -3",
+    ),
+    "a peripheral of ST's resource manager": (
+        START.format("m4")
+        + "stm32mp157-pinctrl soc:pin-controller@50002000: invalid function.\n"
+        + "rproc-srm-dev: probe of m4@0:m4_system_resources:timer@40002000 failed with error -22\n"
+        + "rproc-srm-core m4@0:m4_system_resources: failed to bind one or more system resource device(s)\n"
+        + "remoteproc remoteproc0: failed to prepare subdevices for m4: -110\n"
+        + "remoteproc remoteproc0: Boot failed: -110\n",
+        ["srm-device"],
+        "could not set up the peripheral in the line; its pins cannot be had",
+    ),
+    "drivers of OP-TEE that wait for others": (
+        "I/TC: Platform stm32mp1: flavor PLATFORM_FLAVOR - DT stm32mp157a-dk1.dts\n"
+        "E/TC:0 0 probe_dt_drivers:750 Probe sequence result: 0x80000000\nE/TC:0 0 Panic\n",
+        ["optee-drivers"],
+        "TEE_ERROR_DEFER_DRIVER_INIT",
+    ),
+    "STM32CubeIDE's message before the kernel's": (
+        "Error in final launch sequence:\nFailed pre launch\nFirmware remoteproc load failed, please:\n"
+        "1. make sure that /lib/firmware on your target has space\n"
+        "[ 58.546876] remoteproc remoteproc0: powering up m0\n"
+        "[ 58.628708] remoteproc remoteproc0: Booting fw image Project_CM33.elf, size 3097880\n"
+        "[ 58.631958] remoteproc remoteproc0: bad phdr da 0x80100000 mem 0x540\n"
+        "[ 58.638236] remoteproc remoteproc0: Failed to load program segments: -22\n"
+        "[ 58.645251] remoteproc remoteproc0: Boot failed: -22\n",
+        ["elf-bad-phdr"],
+        "the firmware is for the m33, and this core is the m0",
+    ),
+    "STM32CubeIDE's message alone": (
+        "Failed pre launch\nFirmware remoteproc load failed, please:\n"
+        "1. make sure that /lib/firmware on your target has space\n",
+        ["cubeide-load-failed"],
+        "seldom the reason; `dmesg | grep remoteproc` on the board",
+    ),
+    "a file that user space is asked for": (
+        START.format("m4") + "remoteproc remoteproc0: Direct firmware load for x.elf failed with error -2\n"
+        "remoteproc remoteproc0: Falling back to sysfs fallback for: x.elf\n"
+        "remoteproc remoteproc0: request_firmware failed: -2\nremoteproc remoteproc0: Boot failed: -2\n",
+        ["firmware-load-failed"],
+        "the kernel found no firmware file of this name",
+    ),
+    "another vendor's driver before the common code's error": (
+        "cvitek-rproc c906l_rproc@0: unable to acquire memory-region\n"
+        "remoteproc remoteproc0: Boot failed: -22\n",
+        ["other-vendor"],
+        "the driver cvitek-rproc for another vendor's cores, of which nothing is known",
+    ),
+    "no trace buffer": (
+        "cat: /sys/kernel/debug/remoteproc/remoteproc0/trace0: No such file or directory",
+        ["shell-no-trace"],
+        "its resource table has no trace entry",
+    ),
+    "no core": (
+        "ls: cannot access '/sys/class/remoteproc/remoteproc0': No such file or directory",
+        ["shell-no-core"],
+        "devices_deferred",
+    ),
+    "no core, since its driver failed": (
+        "stm32-rproc 10000000.m4: failed to get mcu_reset\n"
+        "ls: cannot access '/sys/class/remoteproc/remoteproc0': No such file or directory\n",
+        ["stm32-reset"],
+        "",
+    ),
+    "no tty": (
+        "sh: can't create /dev/ttyRPMSG0: No such file or directory",
+        ["shell-no-tty"],
+        "it announced another name than this kernel's driver takes",
+    ),
+    "U-Boot without the command": (
+        "STM32MP> rproc init\nUnknown command 'rproc' - try 'help'\n",
+        ["uboot-no-command"],
+        "CONFIG_CMD_REMOTEPROC",
+    ),
+    "U-Boot for another secure side": (
+        "stm32_smc: Failed to exec svc=82001003 op=1 in secure mode (err = -3)\nNet: eth0\n",
+        ["uboot-smc"],
+        "82001003 is the fuses (BSEC); take TF-A, OP-TEE, U-Boot and device trees of one release",
+    ),
+    "labgrid's console": (
+        "E   pexpect.exceptions.TIMEOUT: Timeout of 1.99 seconds exceeded or connection closed by peer\n"
+        "E   labgrid.strategy.common.StrategyError: UBootStrategy is in broken state\n",
+        ["bench-lab-timeout"],
+        "the console did not show what labgrid waited for",
+    ),
+    "labgrid's target file": (
+        "labgrid.exceptions.NoSupplierFoundError: binding USBStorageDriver failed: no supplier matching "
+        "{'USBMassStorage'} found in Target(name='main', env=None) (errors: [])",
+        ["bench-lab-supplier"],
+        "finds no resource or driver to work on",
+    ),
     "lost line ends": (
         "[ 82.376063] remoteproc remoteproc0: powering up m33[ 82.378336] remoteproc remoteproc0: "
         "Image is corrupted (bad magic)[ 82.381610] remoteproc remoteproc0: Boot failed: -22Run it",
@@ -97,7 +200,8 @@ CASES = {
         + "I/TC: Faulty address (IADDR0): 0x80000000\n"
         + "E/TC:0 Panic at core/drivers/firewall/stm32_iac.c:212 <stm32_iac_itr>\n",
         ["rif-iac", "elf-table-version"],
-        "137 is RISAF4 (DDR); a non-secure write by the Cortex-A35 (Linux, U-Boot or OP-TEE) at 0x80000000",
+        "137 is RISAF4 (DDR); a non-secure write by the Cortex-A35 (Linux, U-Boot or OP-TEE) at 0x80000000; "
+        "Linux was starting the m33 (line 1): it loads or reads a segment of the firmware there itself",
     ),
     "IAC of U-Boot": (
         "U-Boot 2023.10-stm32mp-r2\n"
@@ -621,6 +725,45 @@ def test_a_code_with_many_causes_says_what_would_tell_them_apart():
     assert answer("0xffff0006").explained[0].unknown.startswith("whose result it is")
 
 
+def test_an_access_by_linux_is_not_the_firmwares():
+    """The firewall's register says who it was: causes of the other kind are left out."""
+    dump = "I/TC: Status register (IAESR0): {}\nI/TC: Faulty address (IADDR0): 0x80100000\n"
+    log = START.format("m33") + IAC.format(197, "exception ID: 137") + dump
+    for status, by_linux in (("0x91", True), ("0x92", False)):
+        (one,) = answer(log.format(status)).explained
+        assert any(cause.startswith("Linux") for cause in one.causes) == by_linux
+        assert any("a firmware that was just started" in cause for cause in one.causes) != by_linux
+
+
+def test_a_line_of_the_loader_has_no_causes_of_other_commands():
+    """The TA prints these while it loads a firmware only."""
+    (one,) = answer(
+        "E/TA: remoteproc_load_fw:1250 Can't Authenticate the firmware (res = 0xffff0006)"
+    ).explained
+    assert any("(bad-magic)" in cause for cause in one.causes)
+    assert not [c for c in one.causes if "(unknown-command)" in c or "(never-loaded)" in c]
+
+
+def test_a_call_trace_is_read_after_its_indent():
+    """On arm64 a second space stands before each function."""
+    log = (
+        "[   83.5] remoteproc remoteproc0: powering up m4\n"
+        "[   83.5] Unable to handle kernel NULL pointer dereference at virtual address 0000000000000000\n"
+        "[   83.721123] Call trace:\n[   83.723572]  __memcpy+0x100/0x180\n"
+        "[   83.726889]  rproc_boot+0x340/0x4e0\n"
+    )
+    (one,) = answer(log).explained
+    assert "`rproc_boot` (line 5)" in one.meaning
+
+
+def test_states_that_answer_a_question():
+    """What is ordinary and explains why something is not there."""
+    (one,) = answer("virtio_rpmsg_bus virtio0: creating channel rpmsg-tty-channel addr 0x400").states
+    assert "makes no /dev/ttyRPMSG for this one" in one.meaning
+    (one,) = answer("stm32-rifsc 42080000.bus: mailbox@40490000: Device driver will not be probed").states
+    assert "the firewall does not give this peripheral to Linux" in one.meaning
+
+
 NO_TROUBLE = [
     "clocksource: arch_sys_counter: mask: 0xffffffffffffff max_cycles: 0x4af477f6aa",
     "[    0.000000] pcpu-alloc: s49152 r8192 d24576 u81920 alloc=20*4096 0xffff000f 0xffff0006",
@@ -645,6 +788,9 @@ NO_TROUBLE = [
     "dd: write error: Invalid argument\nsome other line",
     "snd-soc: failed to request mailbox tx",
     "[    1.2] stm32-etzpc 5c007000.bus: Failed to create device link (0x180) with gpiochip0",
+    "[    1.2] stm32-etzpc 5c007000.bus: i2c@40014000: Device driver will not be probed",
+    "virtio_rpmsg_bus virtio0: creating channel rpmsg-tty-channel addr 0x400",
+    "rpmsg_tty virtio0.rpmsg-tty-channel.-1.0: new channel: 0x400 -> 0x0 : ttyRPMSG0",
     "[    1.2] rpmsg: nothing here\n[ 1.3] systemd[1]: Failed to start remoteproc helper.",
 ]
 

@@ -23,7 +23,8 @@ CORE_MEMORY = {
     "m0": ((0x200C_0000, 0x200C_4000),),
 }
 """Where each core's firmware is linked. Ref: RM0457 and RM0436, memory map; dt-stm32mp, reserved memory."""
-COMPARTMENTS = {1: "the Cortex-A35 (Linux, U-Boot or OP-TEE)", 2: "the M33", 3: "the M0"}
+LINUX = 1
+COMPARTMENTS = {LINUX: "the Cortex-A35 (Linux, U-Boot or OP-TEE)", 2: "the M33", 3: "the M0"}
 """Compartments of the STM32MP2's processors. Ref: RM0457, RIF; stm32mp2xx_hal_rif.h RIF_MCID_CPU1 to 3."""
 MOVED = "numbers of /sys/class/remoteproc may move from boot to boot: choose the core by its `name` file"
 SIGN_IT = "sign it: the TEE takes signed images only (`mpbench sign FILE.elf`)"
@@ -172,17 +173,20 @@ def _not_recovered(one: Explanation, event: Event, context: Context) -> Explanat
 def _refused_access(one: Explanation, event: Event, context: Context) -> Explanation:
     """Who touched what: the firewall's registers in later lines, and which core was started before."""
     dumps = context.by_id.get("rif-dump", ())
-    dump = [e for e in dumps if event.number < e.number < event.number + 20]
-    texts = [e.match.text for e in dump]
-    causes = [c for c in (_access(texts), _started_before(event, context)) if c]
-    return one._replace(causes=(*causes, *one.causes))
-
-
-def _access(texts: list[str]) -> str:
-    """From IAESR and IADDR: compartment (bits 2 to 0), secure (5), write (7). Ref: RM0457, RISAF_IAESR."""
+    texts = [e.match.text for e in dumps if event.number < e.number < event.number + 20]
     status, address = (_register(texts, name) for name in ("IAESR", "IADDR"))
+    start = _started_before(event, context)
     if status is None:
-        return ""
+        return one._replace(causes=(*([start] if start else []), *one.causes))
+    ours = status & 7 == LINUX
+    if ours:
+        start = _loaded_before(event, context)
+    causes = [c for c in one.causes if c.startswith("Linux") == ours]
+    return one._replace(causes=(_access(status, address), *([start] if start else []), *causes))
+
+
+def _access(status: int, address: int | None) -> str:
+    """From IAESR and IADDR: compartment (bits 2 to 0), secure (5), write (7). Ref: RM0457, RISAF_IAESR."""
     who = COMPARTMENTS.get(status & 7, f"compartment {status & 7}")
     how = f"{'secure' if status & 0x20 else 'non-secure'} {'write' if status & 0x80 else 'read or fetch'}"
     where = "" if address is None else f" at {address:#x}{_memory_of(address)}"
@@ -202,6 +206,12 @@ def _memory_of(address: int) -> str:
 def _started_before(event: Event, context: Context) -> str:
     start = context.before(event, "rproc-powering-up")
     return f"the {start.core} was started before (line {start.number}): its firmware" if start else ""
+
+
+def _loaded_before(event: Event, context: Context) -> str:
+    start = context.before(event, "rproc-powering-up")
+    where = f"Linux was starting the {start.core} (line {start.number})" if start else ""
+    return f"{where}: it loads or reads a segment of the firmware there itself" if start else ""
 
 
 def _panicked(one: Explanation, event: Event, context: Context) -> Explanation:

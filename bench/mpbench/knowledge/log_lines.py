@@ -141,5 +141,5 @@ def log_line(number: int, raw: str) -> LogLine:
         by = "ta" if found[1] == "TA" else "optee"
         return LogLine(number, line, by, found.end(), found[2] or "")
     if found := KERNEL.search(line, 0, MAX_PREFIX):
-        return LogLine(number, line, "linux", found.end())
+        return LogLine(number, line, "linux", len(line) - len(line[found.end() :].lstrip()))
     return LogLine(number, line, "", 0)

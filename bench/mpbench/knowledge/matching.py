@@ -12,7 +12,8 @@ TEE_RESULT = re.compile(
     r"\b(?:TEE err|invoke (?:\w+ )?err(?:or)?|invoke failed[^:]{0,20}): *(?:0x)?([fF][0-9a-fA-F]{7})\b"
 )
 OTHER_VENDOR = re.compile(
-    r"\b((?:imx|davinci|keystone|meson-mx-ao-arc|omap|pru|rcar|k3|zynqmp|wkup_m3)[-_](?:\w+[-_])?r(?:emote)?proc)"
+    r"\b((?:imx|davinci|keystone|meson-mx-ao-arc|omap|pru|rcar|k3|zynqmp|wkup_m3|cvitek)[-_](?:\w+[-_])?r(?:emote)?proc|"
+    r"qcom_q6v5_\w+|mtk[-_]scp)"
 )
 """Linux' drivers for cores of other vendors, and their functions."""
 WRONG = re.compile(

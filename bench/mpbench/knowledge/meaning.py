@@ -88,8 +88,8 @@ def _of_reasons(one: Explanation, names: tuple[str, ...]) -> Explanation:
 
 
 def _coded(one: Explanation, code: int) -> Explanation:
-    """All reasons with a TEE result; for a line that names LOAD_FW, only those of that command."""
-    same = reasons_of(code, loading="LOAD_FW" in one.line)
+    """All reasons with a TEE result; for a line of LOAD_FW or of the TA, only those of that command."""
+    same = reasons_of(code, loading="LOAD_FW" in one.line or one.id.startswith("ta-"))
     return one._replace(
         meaning=f"{_named(code)}: {one.meaning}" if one.meaning else _named(code),
         causes=one.causes or tuple(f"{r.text} ({r.name})" for r in same),

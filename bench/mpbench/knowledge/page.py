@@ -19,7 +19,7 @@ SECTIONS = (
         "linux",
         ("rproc-", "firmware-", "elf-", "tee-invoke", "tee-open-", "tee-session", "tee-map-"),
     ),
-    ("The shell's answer", "boot", ("shell-",)),
+    ("The answer of a shell or of STM32CubeIDE", "boot", ("shell-", "cubeide-")),
     ("The remoteproc TA on the secure console", "ta", ("ta-",)),
     ("OP-TEE's platform and firewall on the secure console", "optee", ("",)),
     ("RPMsg and virtio", "linux", ("virtio-", "rpmsg-")),
