@@ -3,6 +3,7 @@
 
 import hashlib
 import json
+import os
 import struct
 
 import pytest
@@ -266,6 +267,17 @@ def test_inspect_shows_what_differs_between_two_files(capsys):
     rows = json.loads(capsys.readouterr().out)
     assert {"path": "file", "against": "fw.bin", "image": "b.bin"} in rows
     assert any(row["against"] == "absent" for row in rows)
+
+
+def test_two_files_are_read_once_each(desk, capsys):
+    """A shell's `<(zcat fw.bin.gz)` is a pipe: what was read is gone."""
+    pipe, end = os.pipe()
+    with open(pipe, "rb"), open(end, "wb") as feed:
+        feed.write((desk / "fw.bin").read_bytes())
+        feed.close()
+        assert main(["inspect", "fw.elf", "--against", f"/dev/fd/{pipe}"]) == 0
+    change = f"/dev/fd/{pipe} -> fw.elf"
+    assert capsys.readouterr().out == f"{change}: 1 value differs\n  file: {change}\n"
 
 
 def test_a_damaged_elf_is_one_line(desk, capsys):

@@ -226,48 +226,48 @@ def _plat_value(name: str, value: str, text: str) -> bytes:
 
 
 def _inspect(args: argparse.Namespace) -> int:
+    from mpbench.core.files import read_bounded
     from mpbench.image.difference import as_text, differences
 
+    data = read_bounded(args.image)
     if args.against is None:
-        report, text = _report(args.image, args.key)
+        report, text = _report(data, str(args.image), args.key)
         print(json.dumps(report, indent=2) if args.json else text)
         return 0
-    before, after = _reports(args.against, args.image, args.key)
-    found = list(differences(before, after))
+    files = [(str(args.against), read_bounded(args.against)), (str(args.image), data)]
+    found = list(differences(*_reports(files, args.key)))
     if args.json:
         print(json.dumps([{"path": p, "against": a, "image": b} for p, a, b in found], indent=2))
     else:
-        print(one_line(f"{args.against} -> {args.image}: {len(found)} values differ"))
-        print("\n".join(as_text(*row) for row in found))
+        count = "1 value differs" if len(found) == 1 else f"{len(found)} values differ"
+        head = one_line(f"{args.against} -> {args.image}: {count}")
+        print("\n".join((head, *(as_text(*row) for row in found))))
     return 0
 
 
-def _reports(one: Path, other: Path, keys: Sequence[Path]) -> list[dict[str, Any]]:
+def _reports(files: Sequence[tuple[str, bytes]], keys: Sequence[Path]) -> list[dict[str, Any]]:
     """Reports of two files; of an ELF and a signed image, the image's is that of the ELF in it."""
-    from mpbench.core.files import read_bounded
     from mpbench.image.elf_report import elf_report
     from mpbench.image.inspect import only_elf
     from mpbench.layout import ELF_MAGIC
 
-    files = {str(path): read_bounded(path) for path in (one, other)}
-    found = [_report(path, keys)[0] for path in (one, other)]
-    if len({data.startswith(ELF_MAGIC) for data in files.values()}) == 1:
+    found = [_report(data, name, keys)[0] for name, data in files]
+    if len({data.startswith(ELF_MAGIC) for _, data in files}) == 1:
         return found
-    elfs = {name: d if d.startswith(ELF_MAGIC) else only_elf(d, name) for name, d in files.items()}
-    return [elf_report(elf, name) for name, elf in elfs.items()] if all(elfs.values()) else found
+    elfs = [(d if d.startswith(ELF_MAGIC) else only_elf(d, name), name) for name, d in files]
+    inner = [elf_report(elf, name) for elf, name in elfs if elf]
+    return inner if len(inner) == len(files) else found
 
 
-def _report(path: Path, keys: Sequence[Path]) -> tuple[dict[str, Any], str]:
+def _report(data: bytes, name: str, keys: Sequence[Path]) -> tuple[dict[str, Any], str]:
     """A file's report, as values and as text: a signed image's, or that of an ELF or core dump."""
-    from mpbench.core.files import read_bounded
     from mpbench.image import elf_report
     from mpbench.image.inspect import as_text, inspect
     from mpbench.image.keys import load_public_key
     from mpbench.layout import ELF_MAGIC
 
-    data = read_bounded(path)
     if data.startswith(ELF_MAGIC):
-        report = elf_report.elf_report(data, str(path))
+        report = elf_report.elf_report(data, name)
         return report, elf_report.as_text(report)
-    report = inspect(data, str(path), [(str(key), load_public_key(key)) for key in keys])
+    report = inspect(data, name, [(str(key), load_public_key(key)) for key in keys])
     return report, as_text(report)
