@@ -359,6 +359,26 @@ def test_predict_of_undefined_behaviour_promises_nothing(desk, capsys):
     assert "write to state" not in out
 
 
+def test_an_elf_needs_no_key_to_be_refused(desk, capsys):
+    """No signature is looked at in a file that is no signed image."""
+    (desk / "plain.elf").write_bytes(firmware())
+    assert main(["predict", "plain.elf", "--profile", "virtual-mp25"]) == 0
+    out = capsys.readouterr().out
+    assert "refused: zero-length, TEE_ERROR_BAD_PARAMETERS" in out
+    assert "note: the file is an ELF, not a signed image" in out
+
+
+@pytest.mark.usefixtures("desk")
+def test_several_boards_are_shown_side_by_side(capsys):
+    """A column for each, what each does with the image; then the details of each."""
+    boards = ["--profile", "st-4.0-r2-mp257f-dk", "--profile", "virtual-mp25", "--trust-signature"]
+    assert main(["predict", "fw.sign.bin", *boards]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.split("\n\n")[0].splitlines()]
+    assert rows[0] == ["profile", "st-4.0-r2-mp257f-dk", "virtual-mp25"]
+    assert ["START_FW", "no-boot-address", "-"] in rows
+    assert rows[-1] == ["write", "of", "`start`", "EIO", "OK"]
+
+
 @pytest.mark.usefixtures("desk")
 def test_predict_maps_every_byte(capsys):
     """As text and as JSON; the spans follow each other."""
@@ -374,8 +394,8 @@ def test_boards_are_compared(capsys):
     """One answer for each profile, in the order given; as JSON a list of them."""
     boards = ["--profile", "virtual-mp25", "--profile", "virtual-mp15", "--trust-signature"]
     assert main(["predict", "fw.sign.bin", *boards]) == 0
-    out = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("  ")]
-    assert [line.split(":")[0] for line in out] == ["accepted", "refused"]
+    details = capsys.readouterr().out.split("\n\n")[1].splitlines()
+    assert [line.split(":")[0] for line in details if line[0] != " "] == ["accepted", "refused"]
     assert main(["predict", "fw.sign.bin", *boards, "--json"]) == 0
     assert [row["profile"] for row in json.loads(capsys.readouterr().out)] == ["virtual-mp25", "virtual-mp15"]
 

@@ -280,6 +280,18 @@ def test_two_files_are_read_once_each(desk, capsys):
     assert capsys.readouterr().out == f"{change}: 1 value differs\n  file: {change}\n"
 
 
+@pytest.mark.usefixtures("desk")
+def test_a_tlv_more_is_one_difference(capsys):
+    """What comes after it moves, and has not changed; it is named, wherever it stands among the others."""
+    assert main(["sign", "--key", "k.pem", "--plat-tlv", "BOOTADDR=0x80100000", "-o", "b.bin", "fw.elf"]) == 0
+    assert main(["inspect", "b.bin", "--against", "fw.bin", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out.split("\n", 1)[1])
+    assert [row["path"] for row in rows] == ["file", "size", "sha256", "header.tlv_len", "tlvs[BOOTADDR]"]
+    assert (rows[-1]["against"], rows[-1]["image"]["number"]) == ("absent", 0x80100000)
+    assert main(["inspect", "b.bin", "--against", "fw.bin"]) == 0
+    assert "  tlvs[BOOTADDR]: absent -> type 0x10001, name BOOTADDR" in capsys.readouterr().out
+
+
 def test_a_damaged_elf_is_one_line(desk, capsys):
     """Cut short inside its headers."""
     (desk / "cut.elf").write_bytes(firmware()[:60])

@@ -4,6 +4,7 @@
 import argparse
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,8 +94,26 @@ def _predict(args: argparse.Namespace) -> int:
         found = [values for values, _ in answers]
         print(json.dumps(found if len(found) > 1 else found[0], indent=2))
     else:
-        print("\n".join(line for _, lines in answers for line in lines))
+        table = side_by_side([values for values, _ in answers]) if len(answers) > 1 else []
+        print("\n".join((*table, *(line for _, lines in answers for line in lines))))
     return 0
+
+
+def side_by_side(answers: Sequence[dict[str, Any]]) -> list[str]:
+    """What several boards do with one image: a column for each."""
+    rows = {
+        "profile": [a["profile"] for a in answers],
+        "core": [a["core"] for a in answers],
+        "the TEE": [a.get("verdict", "not asked") for a in answers],
+        "reason": [a.get("reason", "-") for a in answers],
+        "START_FW": [(a.get("start") or {}).get("reason", "-") for a in answers],
+        "write of `start`": [a.get("board", a)["errno"] or "undetermined" for a in answers],
+    }
+    widths = [max(map(len, column)) for column in zip(*rows.values(), strict=True)]
+    left = max(map(len, rows))
+    return [
+        "  ".join((name.ljust(left), *map(str.ljust, cells, widths))).rstrip() for name, cells in rows.items()
+    ] + [""]
 
 
 def _answer(args: argparse.Namespace, image: bytes, name: str | None) -> tuple[dict[str, Any], list[str]]:
@@ -103,7 +122,9 @@ def _answer(args: argparse.Namespace, image: bytes, name: str | None) -> tuple[d
     from mpbench.twin.flip_map import expectations
     from mpbench.twin.openstlinux_machine import loader_of
 
-    one = argparse.Namespace(**{**vars(args), "profile": name})
+    plain = image.startswith(ELF_MAGIC)  # without a signature: no key is needed to refuse it
+    trusted = args.trust_signature or plain
+    one = argparse.Namespace(**{**vars(args), "profile": name, "trust_signature": trusted})
     if (found := profile_of(name)).manager == "linux":
         return _answer_of_linux(one, image, found)
     profile, core = board_of(one)
@@ -112,7 +133,7 @@ def _answer(args: argparse.Namespace, image: bytes, name: str | None) -> tuple[d
         loader.put(core.id, args.state)
     outcome = loader.load(core.id, image)
     spans = expectations(image, profile, core.id) if args.map else []
-    note = UNSIGNED if image.startswith(ELF_MAGIC) else ""
+    note = UNSIGNED if plain else ""
     values = {**as_json(outcome, profile, core), "note": note, "map": [_span_json(s) for s in spans]}
     lines = as_lines(outcome, profile, board_line(one, profile, core)) + ([f"  note: {note}"] if note else [])
     return values, [*lines, *map(_span_line, spans)]

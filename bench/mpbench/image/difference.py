@@ -5,21 +5,33 @@ from collections.abc import Iterator
 from typing import Any
 
 ABSENT = "absent"
+PLACES = frozenset({"offset", "from", "to"})
+"""Where in a file something is: it moves with the length of what is before it."""
 
 
 def differences(one: Any, other: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """(path, value in one, value in the other) of each value that differs; `absent` where there is none."""
+    """(path, value in one, value in the other) of each value that differs; `absent` where there is none.
+
+    Rows with a name are compared by it. PLACES are left out.
+    """
     if isinstance(one, dict) and isinstance(other, dict):
         for key in dict.fromkeys((*one, *other)):
-            yield from differences(
-                one.get(key, ABSENT), other.get(key, ABSENT), f"{path}.{key}" if path else key
-            )
+            if key not in PLACES:
+                below = f"{path}.{key}" if path else key
+                yield from differences(one.get(key, ABSENT), other.get(key, ABSENT), below)
     elif isinstance(one, list) and isinstance(other, list):
-        for index in range(max(len(one), len(other))):
-            left, right = (rows[index] if index < len(rows) else ABSENT for rows in (one, other))
-            yield from differences(left, right, f"{path}[{index}]")
+        left, right = (dict(_keyed(rows, (one, other))) for rows in (one, other))
+        for key in dict.fromkeys((*left, *right)):
+            yield from differences(left.get(key, ABSENT), right.get(key, ABSENT), f"{path}[{key}]")
     elif one != other:
         yield path, one, other
+
+
+def _keyed(rows: list[Any], both: tuple[list[Any], ...]) -> Iterator[tuple[Any, Any]]:
+    """(name, row) if all rows of both lists have a name of their own, else (index, row)."""
+    names = [[row.get("name") for row in rows if isinstance(row, dict)] for rows in both]
+    named = all(None not in n and len(set(n)) == len(r) for n, r in zip(names, both, strict=True))
+    return ((row["name"] if named else index, row) for index, row in enumerate(rows))
 
 
 def as_text(path: str, one: Any, other: Any) -> str:
@@ -28,6 +40,8 @@ def as_text(path: str, one: Any, other: Any) -> str:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_shown(v)}" for key, v in value.items() if key not in PLACES)
     if isinstance(value, bool) or not isinstance(value, int):
         return str(value)
     return f"{value:#x}"
