@@ -235,7 +235,8 @@ def _inspect(args: argparse.Namespace) -> int:
         print(json.dumps(report, indent=2) if args.json else text)
         return 0
     files = [(str(args.against), read_bounded(args.against)), (str(args.image), data)]
-    found = list(differences(*_reports(files, args.key)))
+    before, after = _reports(files, args.key)
+    found = list(differences(before, after))
     if args.json:
         print(json.dumps([{"path": p, "against": a, "image": b} for p, a, b in found], indent=2))
     else:
