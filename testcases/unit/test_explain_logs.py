@@ -69,6 +69,18 @@ def test_every_format_of_a_kernel_log_is_read(form):
 
 
 CASES = {
+    "an access without clock and a refused one": (
+        "E/TC:0 stm32_serc_handle_ilac:139 SERC exception ID: 32\n"
+        + IAC.format(197, "exception ID: 137")
+        + "I/TC: Status register (IAESR0): 0x91\nI/TC: Faulty address (IADDR0): 0xc0000000\n",
+        ["rif-serc", "rif-iac"],
+        "32 is USART2; 137 is RISAF4 (DDR)",
+    ),
+    "TF-A's firewall of the DDR": (
+        "INFO:    BL2: Skip loading image id 8\nERROR:   Illegal access to 0xfffffff0:\n",
+        ["tfa-tzc"],
+        "another memory size or place than the board's",
+    ),
     "a driver of 5.10 and a TF-A with fewer resets": (
         "[ 1.667275] stm32-rproc 10000000.m4: error -EINVAL: failed to get mcu reset\n"
         "[ 1.674148] remoteproc remoteproc0: releasing m4\n"
@@ -735,6 +747,13 @@ def test_an_access_by_linux_is_not_the_firmwares():
         assert any("a firmware that was just started" in cause for cause in one.causes) != by_linux
 
 
+def test_the_registers_of_a_refused_access_say_nothing_of_one_without_clock():
+    """The dump of a memory's firewall belongs to IAC, not to a SERC exception before it."""
+    serc, iac = answer("".join(CASES["an access without clock and a refused one"][0])).explained
+    assert not any("0xc0000000" in cause for cause in serc.causes)
+    assert any("at 0xc0000000" in cause for cause in iac.causes)
+
+
 def test_a_line_of_the_loader_has_no_causes_of_other_commands():
     """The TA prints these while it loads a firmware only."""
     (one,) = answer(
@@ -760,6 +779,8 @@ def test_states_that_answer_a_question():
     """What is ordinary and explains why something is not there."""
     (one,) = answer("virtio_rpmsg_bus virtio0: creating channel rpmsg-tty-channel addr 0x400").states
     assert "makes no /dev/ttyRPMSG for this one" in one.meaning
+    (one,) = answer("virtio_rpmsg_bus virtio0: creating channel rpmsg-tty addr 0x400").states
+    assert "that of ST's kernels up to 5.10 takes `rpmsg-tty-channel` only" in one.meaning
     (one,) = answer("stm32-rifsc 42080000.bus: mailbox@40490000: Device driver will not be probed").states
     assert "the firewall does not give this peripheral to Linux" in one.meaning
 

@@ -175,14 +175,18 @@ def _refused_access(one: Explanation, event: Event, context: Context) -> Explana
     dumps = context.by_id.get("rif-dump", ())
     texts = [e.match.text for e in dumps if event.number < e.number < event.number + 20]
     status, address = (_register(texts, name) for name in ("IAESR", "IADDR"))
-    start = _started_before(event, context)
     if status is None:
-        return one._replace(causes=(*([start] if start else []), *one.causes))
+        return _unclocked(one, event, context)
     ours = status & 7 == LINUX
-    if ours:
-        start = _loaded_before(event, context)
+    start = _loaded_before(event, context) if ours else _started_before(event, context)
     causes = [c for c in one.causes if c.startswith("Linux") == ours]
     return one._replace(causes=(_access(status, address), *([start] if start else []), *causes))
+
+
+def _unclocked(one: Explanation, event: Event, context: Context) -> Explanation:
+    """No register says who it was: the core that was started before, if one was."""
+    start = _started_before(event, context)
+    return one._replace(causes=(start, *one.causes)) if start else one
 
 
 def _access(status: int, address: int | None) -> str:
@@ -279,7 +283,7 @@ ADDED: dict[str, Add] = {
     "elf-bad-phdr": _other_core,
     "rproc-crash": _not_recovered,
     "rif-iac": _refused_access,
-    "rif-serc": _refused_access,
+    "rif-serc": _unclocked,
     "optee-panic": _panicked,
     "abort-core": _panicked,
     "abort-user": _whose,

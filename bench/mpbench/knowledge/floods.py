@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, groupby
 from typing import TypeVar
 
 from mpbench.knowledge.log_lines import BROKEN, MAX_LINE, LogLine, log_line
@@ -58,8 +58,8 @@ def without_floods(text: str) -> Lines:
         return Lines(lines, numbers, [1] * len(lines))
     stands_for: dict[int, int] = {}
     left: list[int] = []
-    for index, shape in enumerate(shapes):
-        floods.get(shape, left).append(index)
+    for shape, run in groupby(range(len(shapes)), shapes.__getitem__):
+        floods.get(shape, left).extend(run)
     for same in floods.values():
         kept = _kept(lines, same)
         stands_for[kept[0]] = 1 + len(same) - len(kept)

@@ -29,8 +29,8 @@ def of_their_owners(found: list[Event]) -> list[Event]:
     numbers = [event.number for event in found]
     owned = []
     for event in found:
-        look = next((f for start, f in LOOK.items() if event.id.startswith(start)), None)
-        if look is not None:
+        if event.id.startswith(LOOKED_AFTER):
+            look = next(f for start, f in LOOK.items() if event.id.startswith(start))
             first, last = (bisect_right(numbers, event.number + more) for more in (0, MAX_DUMP_LINES))
             event = look(event, found[first:last])  # noqa: PLW2901
         owned.append(event)
@@ -67,3 +67,4 @@ LOOK: dict[str, Look] = {
     "linux-panic": _kernel,
 }
 """By the start of a message's id."""
+LOOKED_AFTER = tuple(LOOK)
