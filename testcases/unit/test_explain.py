@@ -301,6 +301,12 @@ def test_nothing_known_names_the_lines_that_look_wrong(capsys):
     assert "What would help: the kernel log from `powering up` to the end" in err
 
 
+@pytest.mark.parametrize(("log", "count"), [("a", 1), ("a\n", 1), ("a\nb", 2), (b"a\nb\n", 2), (b"\n", 1)])
+def test_lines_are_counted_as_an_editor_does(log, count):
+    """A line end at the end of a file begins no other line."""
+    assert answer(log).lines == count
+
+
 def test_a_logs_file_is_taken_by_its_name(tmp_path, monkeypatch, capsys):
     """With or without @, as JSON."""
     monkeypatch.chdir(tmp_path)
@@ -351,7 +357,7 @@ def test_a_long_log_is_read_in_pieces(monkeypatch):
         (found,) = answer(given).explained
         assert (found.id, found.number) == ("elf-bad-phdr", 12)
         assert [number for number, _ in found.consequences] == [13, 14]
-        assert answer(given).lines == 25
+        assert answer(given).lines == 24
     assert answer(b"one\xff two\nfoo: failed to \xff").suspects == ((2, "foo: failed to \\xff"),)
 
 

@@ -59,7 +59,8 @@ def answer(log: str | bytes) -> Answer:
     about_cores = count == 1 or ("remoteproc" in log if isinstance(log, str) else b"remoteproc" in log)
     explained = tuple(in_context(troubles(found), found, about_cores=about_cores))
     suspects = () if explained else tuple(_suspects(log, {m.line.number for m in matches}))
-    return Answer(explained, tuple(_states(found)), suspects, count, unread)
+    ends = log.endswith("\n") if isinstance(log, str) else log.endswith(b"\n")
+    return Answer(explained, tuple(_states(found)), suspects, count - ends, unread)
 
 
 def _matches(log: str | bytes, *, alone: bool) -> tuple[list[Match], int]:
