@@ -9,7 +9,7 @@ import pytest
 
 from mpbench.knowledge import places
 from mpbench.knowledge.explain import answer
-from mpbench.knowledge.floods import MAX_LINES, MAX_OF_ONE_TEXT
+from mpbench.knowledge.floods import MAX_OF_ONE_MESSAGE, MAX_OF_ONE_TEXT
 from mpbench.knowledge.log_lines import places_of
 from mpbench.knowledge.matching import PLACES, matched
 from mpbench.knowledge.messages import DIRECTIVE, messages
@@ -92,8 +92,22 @@ def test_a_flood_of_different_lines_is_bounded():
     log = "".join(f"E/TC:0 0 stm32_iac_itr:197 IAC exception ID: {n}\n" for n in range(10_000))
     found = answer(log)
     assert [one.number for one in found.explained] == list(range(1, 21))
-    assert found.unread == 10_000 - 2 * MAX_LINES
-    assert found.explained[-1].unknown == "1980 more lines of this kind, with other values, are not listed"
+    assert found.unread == 10_000 - 2 * MAX_OF_ONE_MESSAGE
+    assert found.explained[-1].unknown == "580 more lines of this kind, with other values, are not listed"
+
+
+def test_floods_of_lines_with_other_values_hide_no_other_message():
+    """Each message has its share of the lines that are read."""
+    floods = [
+        f"E/TC:0 0 {line}: {n}\n"
+        for n in range(2000)
+        for line in ("stm32_iac_itr:197 IAC exception ID", "stm32_serc_handle_ilac:139 SERC exception ID")
+    ]
+    middle = len(floods) // 2
+    log = "".join((*floods[:middle], KNOWN + "\n", *floods[middle:]))
+    lines, _ = known_lines(log, 1, PLACES)
+    assert middle + 1 in [line.number for line in lines]
+    assert len(lines) == 2 * 2 * MAX_OF_ONE_MESSAGE + 1
 
 
 def test_a_line_of_many_lines_length_is_read_around_its_messages():

@@ -12,7 +12,7 @@ from typing import TypeVar
 from mpbench.knowledge.log_lines import BROKEN, MAX_LINE, LogLine, log_line
 
 T = TypeVar("T")
-MAX_OF_ONE_TEXT, MAX_LINES = 200, 1000
+MAX_OF_ONE_TEXT, MAX_OF_ONE_MESSAGE, MAX_LINES = 200, 300, 1000
 STARTS = re.compile(f"({BROKEN.pattern})")
 ONE_DIGIT = bytes.maketrans(b"0123456789abcdefABCDEF", b"0" * 22)
 

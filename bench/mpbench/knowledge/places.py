@@ -12,7 +12,13 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import NamedTuple
 
-from mpbench.knowledge.floods import MAX_LINES, MAX_OF_ONE_TEXT, thinned, without_floods
+from mpbench.knowledge.floods import (
+    MAX_LINES,
+    MAX_OF_ONE_MESSAGE,
+    MAX_OF_ONE_TEXT,
+    thinned,
+    without_floods,
+)
 from mpbench.knowledge.log_lines import BROKEN, MAX_LINE, LogLine, lines_at, places_of, text_before
 from mpbench.knowledge.messages import Form, index, pattern_of
 
@@ -40,8 +46,9 @@ class Beginnings(NamedTuple):
 
 
 class Inner(NamedTuple):
-    """A form whose first word varies: its longest literal, and a pattern for the form from there on."""
+    """A form whose first word varies: its message's id, its longest literal, and a pattern from there on."""
 
+    message: str
     literal: str
     rest: re.Pattern[str]
 
@@ -50,15 +57,20 @@ def known_lines(text: str, first: int, always: Iterable[re.Pattern[str]]) -> tup
     """Lines that may hold a known message or that match a pattern; how many such lines are not read.
 
     first: number of the text's first line. Of a message with one text the first and last MAX_OF_ONE_TEXT
-    lines are read, of all together the first and last MAX_LINES. All lines of a SHORT text are.
+    lines are read, with all its texts MAX_OF_ONE_MESSAGE, of all messages together the first and last
+    MAX_LINES. All lines of a SHORT text are.
     """
     left = without_floods(text)
     if len(left.text) <= SHORT:
         return [left.numbered(line, first) for line in every_line(left.text, 0)], 0
-    by_text: dict[str, list[int]] = {}
+    by_text: dict[tuple[str, str], list[int]] = {}
     for place, message in _places(left.text, always):
         by_text.setdefault(message, []).append(place)
-    kept = thinned(sorted(p for same in by_text.values() for p in thinned(same, MAX_OF_ONE_TEXT)), MAX_LINES)
+    by_id: dict[str, list[int]] = {}
+    for (message_id, _), same in by_text.items():
+        by_id.setdefault(message_id, []).extend(thinned(same, MAX_OF_ONE_TEXT))
+    some = (place for same in by_id.values() for place in thinned(sorted(same), MAX_OF_ONE_MESSAGE))
+    kept = thinned(sorted(some), MAX_LINES)
     lines = [left.numbered(line, first) for line in lines_at(left.text, kept, 0)]
     known = {left.at(place) for same in by_text.values() for place in same}
     known -= {left.at(place) for place in kept}
@@ -71,8 +83,8 @@ def every_line(text: str, first: int) -> Iterator[LogLine]:
     return lines_at(text, sorted(places), first)
 
 
-def _places(text: str, always: Iterable[re.Pattern[str]]) -> Iterator[tuple[int, str]]:
-    """Where a message may be, and its text there."""
+def _places(text: str, always: Iterable[re.Pattern[str]]) -> Iterator[tuple[int, tuple[str, str]]]:
+    """Where a message may be, its id and its text there."""
     known = beginnings()
     for found in known.pattern.finditer(text):
         place = found.start(1)
@@ -81,20 +93,20 @@ def _places(text: str, always: Iterable[re.Pattern[str]]) -> Iterator[tuple[int,
     for inner in inner_forms():
         for place in places_of(text, inner.literal):
             if there := inner.rest.match(text, place, place + MAX_LINE):
-                yield place, there[0]
+                yield place, (inner.message, there[0])
     for pattern in always:
-        yield from ((found.start(), found[0]) for found in pattern.finditer(text))
+        yield from ((found.start(), ("", found[0])) for found in pattern.finditer(text))
 
 
-def _message_at(forms: Iterable[Form], text: str, place: int) -> str:
-    """The text of the form that matches there, after its device's or driver's name; "" if none does."""
+def _message_at(forms: Iterable[Form], text: str, place: int) -> tuple[str, str] | None:
+    """Id and text of the message that is there, after its device's or driver's name."""
     before = None
     for form in forms:
         if form.begins(text, place) and (found := form.match(text, place, place + MAX_LINE)):
             before = text_before(text, place).strip() if before is None else before
             if not before or form.message.says(before):
-                return found[0]
-    return ""
+                return form.row.id, found[0]
+    return None
 
 
 @cache
@@ -117,7 +129,7 @@ def _forms(start: str, by_start: dict[str, list[Form]]) -> Iterator[Form]:
 def inner_forms() -> tuple[Inner, ...]:
     """Of all forms whose first word varies."""
     return tuple(
-        Inner(literal, pattern_of(form.text[form.text.index(literal) :]))
+        Inner(form.row.id, literal, pattern_of(form.text[form.text.index(literal) :]))
         for literal, form in index().anywhere
     )
 
