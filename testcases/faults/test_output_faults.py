@@ -32,7 +32,7 @@ RESOURCES = """
       - NetworkService: {{address: 192.0.2.1, username: root, password: '{password}'}}
 """
 WORST = """
-import os, warnings
+import logging, os, warnings
 TEXT = "; ".join([os.environ["LG_TOKEN"], os.environ["MY_API_KEY"], os.environ["RELAY"], os.environ["NOTE"],
                   open("played.yaml").read()])
 def test_passes(bench):
@@ -51,6 +51,10 @@ def test_skipped(bench):
     pytest.skip(TEXT)
 def test_warning(bench):
     warnings.warn(TEXT)
+def test_logged(bench):
+    logging.getLogger("lab").warning(TEXT)
+def test_property(bench, record_property):
+    record_property("relay", TEXT)
 def test_captured_and_failed(bench):
     import sys
     print(TEXT); print(TEXT, file=sys.stderr)
@@ -114,9 +118,11 @@ def test_49_planted_secrets_appear_nowhere(place: Place, chance: random.Random):
         "RELAY": f"http://user:{found['relay']}@192.0.2.7:8080/set",
         "NOTE": found["note"],
     }
+    (place.path / "out").mkdir()
     done = place.run(
         WORST,
         *("--lg-env", "played.yaml", "--junitxml", "out/junit.xml", "-rA", "-vv", "--showlocals"),
+        *("--debug", "out/debug.log", "--log-file=out/log.txt", "--setup-show", "--log-cli-level=INFO"),
         *("--continue-on-collection-errors", f"--bench-note=lab_token={found['note']}", "--durations=3"),
         *chance.choice([(), ("--tb=short",), ("-q",)]),
         **variables,
@@ -126,8 +132,9 @@ def test_49_planted_secrets_appear_nowhere(place: Place, chance: random.Random):
     assert {"stdout", "out/junit.xml"} < set(everything)
     (record,) = (data for name, data in everything.items() if name.endswith("record.jsonl"))
     assert record.count(b"***") > 20
-    for name in ("stdout", "out/junit.xml"):
+    for name in ("stdout", "out/junit.xml", "out/debug.log"):
         assert everything[name].count(b"***") > 20
+    assert b"***" in everything["out/log.txt"]
     for name, secret in found.items():
         for form in {secret, json.dumps(secret)[1:-1], repr(secret)[1:-1]}:
             leaks = [where for where, data in everything.items() if form.encode() in data]

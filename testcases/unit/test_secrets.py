@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Secrets do not appear in what the bench records or prints."""
 
+import os
 import sys
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -20,6 +23,7 @@ from mpbench.core.secrets import (
 from mpbench.core.terminal import safe_output
 from mpbench.harness.environment import read_environment
 from mpbench.lab.plan import load
+from mpbench.plugin import clean_output
 
 CANARY = "c4n4ry-s3cret"
 
@@ -193,6 +197,33 @@ def test_streams_hide_secrets(capsys):
     forget()
     print(CANARY)
     assert capsys.readouterr() == (f"out ***\n{CANARY}\n", "err ***\nmore\n")
+
+
+def test_files_of_other_plug_ins_have_no_secret(tmp_path, monkeypatch):
+    """What this run wrote is cleaned: a JUnit file, results of Allure. Anything else beside them stays."""
+    monkeypatch.setattr(os, "environ", {"TOKEN": CANARY})
+    uuid = "3d5180fd-4768-4dc0-b930-81d353702e7f"
+    options = SimpleNamespace(allure_report_dir=".", xmlpath="junit.xml", htmlpath=None)
+    parameters: Any = SimpleNamespace(dir=tmp_path, args=[])
+    trace = SimpleNamespace(root=SimpleNamespace(_writer=None))
+    config: Any = SimpleNamespace(
+        option=options, invocation_params=parameters, stash=pytest.Stash(), trace=trace
+    )
+    kept = [tmp_path / name for name in ("played.yaml", f"{uuid}-old.txt", f"{uuid}-link.txt")]
+    kept[0].write_text(CANARY)
+    kept[1].write_text(CANARY)
+    kept[2].symlink_to(kept[0])
+    (tmp_path / "junit.xml").write_text(CANARY)
+    clean_output.pytest_configure(config)
+    clean_output.pytest_unconfigure(config)
+    assert (tmp_path / "junit.xml").read_text() == CANARY  # of an earlier run
+    written = [tmp_path / "junit.xml", tmp_path / f"{uuid}-result.json"]
+    for path in written:
+        path.write_text(f"<x>{CANARY}</x> ")
+    clean_output.pytest_unconfigure(config)
+    forget()
+    assert [path.read_text() for path in written] == ["<x>***</x> "] * 2
+    assert [path.read_text() for path in kept] == [CANARY] * 3
 
 
 SECRET = "hunter2-secret"
