@@ -138,7 +138,9 @@ def test_messages_have_no_password():
         ("NetworkService", {"address": "192.0.2.1", "port": 22}, "NetworkService  192.0.2.1:22"),
         ("NetworkPowerPort", {"host": "https://192.0.2.1", "index": 1}, "NetworkPowerPort  192.0.2.1:443 index 1"),  # noqa: E501
         ("NetworkPowerPort", {"host": "192.0.2.1:81", "index": 1}, "NetworkPowerPort  192.0.2.1:81 index 1"),
-        ("USBSerialPort", {"port": "/dev/null"}, "device /dev/null"),
+        ("USBSerialPort", {"port": "/dev/null"}, "device 1:3"),
+        ("RawSerialPort", {"port": "/no/such/device"}, "device /no/such/device"),
+        ("USBSerialPort", {"port": None, "match": {"ID_SERIAL": "x", "@ID": "y"}}, "USB @ID=y, ID_SERIAL=x"),
     ],
 )  # fmt: skip
 def test_names_of_resources(kind, attributes, name):
@@ -157,10 +159,32 @@ def test_addresses_behind_a_proxy_are_those_of_its_network(monkeypatch):
     ]
 
 
+def test_spellings_of_a_proxy_are_one(monkeypatch):
+    """With a user, in other letters, by name or number."""
+    names = set()
+    for via in ("127.0.0.1", "LocalHost.", "ann@localhost", "::1"):
+        monkeypatch.setenv("LG_PROXY", via)
+        names |= {name for name, _ in names_of(board_at("board-1").resources[0])}
+    assert names == {"NetworkService 127.0.0.1 board-1:22"}
+
+
+def test_another_file_of_a_device_is_the_device(tmp_path):
+    """A link of /dev/serial/by-id, and a second node of the same device."""
+    files = [tmp_path / "link", tmp_path / "node"]
+    files[0].symlink_to("/dev/null")
+    try:
+        os.mknod(files[1], 0o20600, os.makedev(1, 3))
+    except PermissionError:
+        files.pop()
+    for file in files:
+        assert [name for name, _ in names_of(resource("RawSerialPort", port=str(file)))] == ["device 1:3"]
+
+
 def test_resources_of_several_boards_lock_none():
     """An exporter's address is shared by all of its boards; a target without resources has no lock."""
     assert host_lock(board(resource("NetworkMassStorage", host="exporter-1"))) is None
     assert host_lock(board()) is None
+    assert host_lock(board(resource("NetworkSerialPort", host=None, port=None))) is None
 
 
 def test_a_name_that_is_not_known_is_its_own_address():

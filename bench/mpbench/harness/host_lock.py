@@ -15,6 +15,7 @@ import ipaddress
 import os
 import pwd
 import socket
+import stat
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -104,14 +105,28 @@ def names_of(resource: Any) -> Iterator[tuple[str, str]]:
     """Names by which a resource identifies its board, each with the address that messages show."""
     kind = type(resource).__name__
     if kind in LOCAL:
-        yield f"device {real_path(Path(resource.port))}", str(resource.port)
+        if port := resource.port:  # None: an adapter that is not plugged in
+            yield f"device {_device(Path(port))}", str(port)
+        if match := getattr(resource, "match", None):  # by which it is found when it comes
+            what = ", ".join(sorted(f"{name}={value}" for name, value in match.items()))
+            yield f"USB {what}", f"USB {what}"
     elif kind in REMOTE:
         host, port = _endpoint(str(getattr(resource, REMOTE[kind]) or ""), getattr(resource, "port", None))
         index = getattr(resource, "index", None)
         more = f":{port}" * bool(port) + f" index {index}" * (index is not None)
-        via = _proxy(resource)
-        for address in [host] if via else addresses(host):
-            yield f"{kind} {via} {address}{more}", host + more
+        proxies = _proxies(resource)
+        for address in [host] * bool(host) if proxies else addresses(host):
+            for via in proxies or [""]:
+                yield f"{kind} {via} {address}{more}", host + more
+
+
+def _device(path: Path) -> str:
+    """Number of a device, whatever its file is called; the path of what is none."""
+    with contextlib.suppress(OSError):
+        found = path.stat()
+        if stat.S_ISCHR(found.st_mode):
+            return f"{os.major(found.st_rdev)}:{os.minor(found.st_rdev)}"
+    return str(real_path(path))
 
 
 def _endpoint(text: str, port: object) -> tuple[str, int]:
@@ -124,14 +139,18 @@ def _endpoint(text: str, port: object) -> tuple[str, int]:
     return text.lower(), port if isinstance(port, int) else 0
 
 
-def _proxy(resource: Any) -> str:
-    """The host through which a resource is reached, "" without one: addresses are those of its network."""
+def _proxies(resource: Any) -> list[str]:
+    """Addresses of the host through which a resource is reached; its own are those of that host's network."""
     extra = getattr(resource, "extra", None) or {}
-    return str(extra.get("proxy", "")) if extra.get("proxy_required") else os.environ.get("LG_PROXY", "")
+    via = str(extra.get("proxy", "")) if extra.get("proxy_required") else os.environ.get("LG_PROXY", "")
+    host = via.rpartition("@")[2].lower().rstrip(".")
+    return addresses(host) if host else []
 
 
 def addresses(host: str) -> list[str]:
-    """All numeric addresses of a host, those of this one in one form; else the name itself."""
+    """All numeric addresses of a host, those of this one in one form; else the name itself; [] of none."""
+    if not host:
+        return []
     try:
         found = socket.getaddrinfo(host.strip("[]"), None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
