@@ -102,6 +102,19 @@ def test_a_signed_report_is_verified(page, key, bob, trusted):
     ]
 
 
+@pytest.mark.parametrize("continues", [{"r1": "r1"}, {"r1": "r2", "r2": "r1"}])
+def test_a_record_that_is_not_complete_is_continued_by_a_complete_one(tmp_path, key, continues):
+    """By itself, or by another that is killed as well: nothing was continued, and nothing is signed."""
+    killed = [
+        run_in(tmp_path / run, run=run, continues=other, ends=False) for run, other in continues.items()
+    ]
+    publish.write(killed, tmp_path / "page")
+    assert "the run did not end" in refusal(tmp_path / "page", key)
+    last = run_in(tmp_path / "r3", run="r3", continues="r1")
+    publish.write([*killed, last], tmp_path / "page")
+    signoff.sign(tmp_path / "page", key, "Ann", "tested", CLOCK)
+
+
 def test_every_byte_of_every_file_counts(page, key, trusted):
     """One flipped bit, a file more, a file less: each is named."""
     signoff.sign(page, key, "Ann", "tested", CLOCK)

@@ -70,8 +70,14 @@ def _sha256(content: bytes) -> str:
 
 
 def _not_to_sign(runs: Mapping[str, Run]) -> Iterator[str]:
-    """A line for each record that is not complete, unless a later run continues it."""
-    continued = {run.start.continues for run in runs.values() if run.start}
+    """A line for each record that is not complete, unless one that is continues it, itself or over others."""
+    before = {run.id: run.start.continues for run in runs.values() if run.start}
+    waiting, continued = [run.id for run in runs.values() if not run.notes], set[str]()
+    while waiting:
+        one = before.get(waiting.pop())
+        if one and one not in continued:
+            continued.add(one)
+            waiting.append(one)
     for name, run in runs.items():
         if run.id not in continued:
             yield from (f"{name}: {note}" for note in run.notes)
