@@ -189,6 +189,18 @@ def test_windows_has_no_modes(tmp_path: Path, monkeypatch):
     monkeypatch.undo()
 
 
+def test_what_a_killed_process_was_writing_is_removed(tmp_path):
+    """That of a living process, and files with other names, stay."""
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    names = [f".a.{dead.pid}-1.part", f".a.{os.getpid()}-1.part", ".a.0-1.part", ".part", "a.1-1.part"]
+    for name in names:
+        (tmp_path / name).touch()
+    files.remove_leftovers(tmp_path)
+    files.remove_leftovers(tmp_path / "none")
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(names[1:])
+
+
 def test_a_read_has_a_bound(tmp_path: Path):
     """An endless file is refused, not read."""
     (tmp_path / "x").write_bytes(b"12345")

@@ -37,6 +37,7 @@ KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
+_PART = re.compile(r"\..+\.([1-9]\d{0,9})-\d+\.part", re.DOTALL)
 STREAMS = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
 _DESCRIPTOR = re.compile(r"/(?:dev|proc/self)/fd/([0-9]{1,4})")
 SINK = "/dev/null"
@@ -216,6 +217,23 @@ def replacing(
     finally:
         with contextlib.suppress(OSError):  # renamed, or never created
             fresh.unlink()
+
+
+def remove_leftovers(directory: Path) -> None:
+    """Remove what processes that were killed meanwhile were writing there, see replacing()."""
+    if os.name == "nt":  # os.kill() would end the process
+        return
+    for path in directory.glob(".*.part"):
+        found = _PART.fullmatch(path.name)
+        if not found or path.is_symlink() or not path.is_file():
+            continue
+        try:
+            os.kill(int(found[1]), 0)
+        except ProcessLookupError:
+            with contextlib.suppress(OSError):
+                path.unlink()
+        except (OSError, OverflowError):  # another user's, and alive; or no process id
+            continue
 
 
 def _create(fresh: Path, path: Path, mode: int | None) -> None:

@@ -76,6 +76,9 @@ def write_runs(
     history, remarks, others = list(history), list(remarks), list(others)
     shown, made = rendered(runs, history, remarks, others)
     with os_errors(f"cannot write the report to {output}"):
+        for directory in (output, *(run.directory for run in runs)):
+            files.remove_leftovers(directory)
+            files.remove_leftovers(directory / EVIDENCE)
         for run in runs:
             _bring_evidence(run, output)
         write_sources(runs, output, history, remarks, others)
