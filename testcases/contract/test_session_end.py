@@ -190,6 +190,114 @@ def test_a_partial_run_says_so(place):
     assert "1 of 4 test cases were selected" in place.page()
 
 
+def test_a_selection_at_collection_is_partial(place):
+    """--lf collects what failed last, --ignore leaves out files; one that skips itself ends no run."""
+    (place.path / "test_other.py").write_text("import pytest\npytest.importorskip('no_such_module')\n")
+    (place.path / "test_more.py").write_text(HEADER + "def test_two(bench): pass\n")
+    tests = "import os\ndef test_zero(bench): assert 'GOOD' in os.environ\n" + ONE
+    cached = ("--lg-env=played.yaml", "-p", "cacheprovider", "test_played.py", "--ignore=test_more.py")
+    assert "partial: 2 of 3 test cases were selected\n" in place.run(tests, *cached).stdout
+    shutil.rmtree(place.path / "runs")
+    done = place.run(tests, *cached, "--lf", GOOD="1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "verdict PASS: 1 PASS\npartial: 1 of 3 test cases were selected\n" in done.stdout
+    assert "1 of 3 test cases were selected" in place.page()
+
+
+def test_a_file_that_skips_itself_is_said(place):
+    """Its tests are in no plan: console and page name it with its reason."""
+    (place.path / "test_other.py").write_text("import pytest\npytest.importorskip('no_such_module')\n")
+    done = place.run(ONE, "--lg-env=played.yaml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    words = "it skipped itself: test_other.py: could not import &#x27;no_such_module&#x27;"
+    assert words.replace("&#x27;", "'") in done.stdout
+    assert words in place.page().replace("&#39;", "&#x27;")
+
+
+UNPLANNED = """
+@pytest.mark.xfail(run=False, reason="hangs")
+def test_one(bench): assert 0
+@pytest.mark.parametrize("n", [])
+def test_two(bench, n): assert 0
+def test_three(request): request.getfixturevalue("bench")
+def test_four(bench): pass
+"""
+
+
+def test_what_did_not_run_is_no_fail_and_what_is_not_planned_does_not_run(place):
+    """xfail(run=False), no parameters: NOT-RUN. A test that asks for the board at run time ends the run."""
+    done = place.run(UNPLANNED, "--lg-env=played.yaml", "-rs", "-o", "empty_parameter_set_mark=xfail")
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert (
+        "test_three uses the board by request.getfixturevalue() alone, and is no planned test" in done.stdout
+    )
+    assert place.ends()["test_one"] == ("NOT-RUN", "hangs")
+    assert place.ends()["test_two[NOTSET]"][0] == "NOT-RUN"
+    assert place.ends()["test_four"] == ("NOT-RUN", "not started: the run was stopped")
+    assert "a plug-in could not end" not in done.stderr
+    assert not (place.path / "tries").exists()
+
+
+RESUMED = """
+import os
+def test_zero(bench): assert 0
+def test_one(bench):
+    if "GOOD" not in os.environ: raise InfrastructureError("no answer")
+"""
+
+
+def test_a_resumed_run_is_no_better_than_what_it_leaves_out(place):
+    """A FAIL of the run that is continued is not run again, and counts on console and page of this one."""
+    assert place.run(RESUMED, "--lg-env=played.yaml").returncode == 1
+    (first,) = (place.path / "runs").iterdir()
+    first.rename(place.path / "first")
+    done = place.run(RESUMED, "--lg-env=played.yaml", "--bench-resume=first", GOOD="1")
+    assert done.returncode == 1, done.stdout + done.stderr
+    words = "not run again: 1 test case of the run that this one continues, with FAIL there\n"
+    assert f"verdict FAIL: 1 PASS\n{words}" in done.stdout
+    assert outlets(place) == ("FAIL", "FAIL", "red")
+    assert words.strip() in place.page()
+
+
+def test_a_run_is_not_resumed_on_another_board(place):
+    """What passed on one board is not settled on another: exit code 2, no test runs on it."""
+    played = place.path / "played.py"
+    good = played.read_text()
+    serial = '"/proc/device-tree/serial-number": b"S%d\\0", "/proc/device-tree/compatible"'
+    for number in (1, 2):
+        played.write_text(good.replace('"/proc/device-tree/compatible"', serial % number))
+        resume = [f"--bench-resume={p}" for p in place.path.glob("first")]
+        done = place.run(
+            "\n".join(RESUMED.split("def test_zero(bench): assert 0\n")), "--lg-env=played.yaml", *resume
+        )
+        for run in (place.path / "runs").iterdir():
+            run.rename(place.path / ("first" if number == 1 else "second"))
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "this is board S2, and the run that is continued was on S1: start anew" in done.stdout
+
+
+SUBTESTS = """
+def test_zero(bench, subtests):
+    with subtests.test("a"): assert 0
+    with subtests.test("b"): pass
+def test_one(bench, subtests):
+    with subtests.test("a"): pytest.skip("no such core")
+def test_two(bench, subtests):
+    with subtests.test("a"): raise InfrastructureError("no answer")
+"""
+
+
+def test_subtests_count_for_their_test_and_each_is_shown_as_it_was(place):
+    """A later one is not failed by an earlier one; -rA lists a test of which one skipped itself."""
+    done = place.run(SUBTESTS, "--lg-env=played.yaml", "-rA")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "verdict FAIL: 1 FAIL, 1 INFRA, 1 NOT-RUN\n" in done.stdout
+    assert "a plug-in could not end the session" not in done.stderr
+    assert "SUBFAILED[a] test_played.py::test_zero" in done.stdout
+    assert "SUBFAILED[b]" not in done.stdout
+    assert "no such core" in done.stdout.partition("short test summary info")[2]
+
+
 @pytest.mark.parametrize(
     ("plugin", "arguments", "words"),
     [

@@ -243,6 +243,12 @@ def test_only_what_has_no_verdict_is_open(tmp_path):
     assert found.open == {"infra", "blocked", "never"}
     assert found.settled == {"pass", "fail", "skipped", "reset", "killed"}
     assert (found.run, found.judged) == ("r1", True)
+    settled = {name: verdict.value for name, verdict in found.verdicts.items()}
+    assert settled == dict.fromkeys(("reset", "killed"), "INVALID") | {
+        "pass": "PASS",
+        "fail": "FAIL",
+        "skipped": "NOT-RUN",
+    }
 
 
 def test_the_last_word_counts(tmp_path):

@@ -101,6 +101,17 @@ class PlanLine(RecordLine):
     settled: int = field(
         default=0, metadata=about("test cases left out because the run that is continued has their verdict")
     )
+    earlier: tuple[Verdict, ...] = field(
+        default=(), metadata=about("verdicts of those, each once: they count for this run too")
+    )
+    skipped: tuple[str, ...] = field(
+        default=(),
+        metadata=about("test files that skipped themselves when they were read, with their reason"),
+    )
+
+    def remarks(self) -> list[str]:
+        """What a reader has to know of what was not even collected, a line each."""
+        return [f"no test case of this file was selected, it skipped itself: {text}" for text in self.skipped]
 
 
 @frozen

@@ -70,6 +70,7 @@ class RunOutcome:
     others:  failed tests of the same session that use no board
     cases:   of how many test cases the planned ones were selected; 0: unknown
     settled: those of them that the continued run had settled
+    earlier: verdicts that they have there; board: id of the board, "" for unknown
     """
 
     planned: tuple[str, ...] | None
@@ -80,6 +81,15 @@ class RunOutcome:
     old: bool = False
     cases: int = 0
     settled: int = 0
+    earlier: tuple[Verdict, ...] = ()
+    board: str = ""
+
+    @property
+    def not_again(self) -> str:
+        """What this run did not repeat, and what became of it, "" for nothing."""
+        found = ", ".join(v.value for v in Verdict if v in self.earlier)
+        many = f"{self.settled} test case{'s' * (self.settled > 1)}"
+        return f"not run again: {many} of the run that this one continues, with {found} there" * bool(found)
 
 
 @frozen
@@ -107,6 +117,8 @@ def outcome(run: Run) -> RunOutcome:
         old=bool(run.lines) and run.lines[0].head.v < PlanLine.SINCE,
         cases=plan.cases if plan else 0,
         settled=plan.settled if plan else 0,
+        earlier=plan.earlier if plan else (),
+        board=next((line.head.board for line in reversed(run.lines) if line.head.board), ""),
     )
 
 
@@ -147,6 +159,7 @@ def of_unit(runs: Sequence[RunOutcome]) -> Judgement:
     counted = [e for e, counts in pairs if counts]
     causes = tuple(_causes(runs))
     verdicts = [e.verdict for e in counted if e.started]
+    verdicts += [v for run in runs for v in run.earlier]
     failed = [Verdict.FAIL] * any(run.others for run in runs)
     return Judgement(overall([*verdicts, *failed, *[Verdict.INCOMPLETE] * bool(causes)]), causes)
 
@@ -162,6 +175,9 @@ def _causes(runs: Sequence[RunOutcome]) -> Iterator[str]:
         yield f"the run ended early: {runs[-1].why}"
     if any(run.planned is None and not run.old for run in runs if run.executions or run is runs[-1]):
         yield NO_PLAN
+    boards = dict.fromkeys(run.board for run in runs if run.board)
+    if len(boards) > 1:
+        yield f"its runs were on different boards: {', '.join(boards)}"
     planned = planned_tests(runs)
     if left := missing(runs):
         yield f"{left.total()} of {planned.total()} planned tests did not run"

@@ -7,12 +7,13 @@ lab prevented (INFRA, BLOCKED) and tests that never started are open.
 
 import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from attrs import frozen
+from attrs import field, frozen
 
 from mpbench.core.errors import UsageError
+from mpbench.core.facts import Verdict, overall
 from mpbench.core.files import os_errors
 from mpbench.core.record import LOG, Run, in_order, read
 from mpbench.core.verdict import EVIDENCE, outcome
@@ -22,10 +23,11 @@ from mpbench.core.verdict import EVIDENCE, outcome
 class Resumed:
     """State of the tests after some runs.
 
-    settled: ids of tests that are not run again; open: of those that are
+    settled: ids of tests that are not run again; open: of those that are; verdicts: of those that ended
     run:     id of the last run, None without one
     judged:  whether any test gave a verdict on the board
     ended:   whether the last run ended regularly; if not, the tests it had still to run are unknown
+    boards:  ids of the boards of the runs
     reason:  first line of the last run's first reason for a test without a PASS, "" for none
     """
 
@@ -35,6 +37,8 @@ class Resumed:
     judged: bool = False
     ended: bool = False
     reason: str = ""
+    boards: tuple[str, ...] = ()
+    verdicts: Mapping[str, Verdict] = field(factory=dict)
 
     @property
     def unusable(self) -> bool:
@@ -86,16 +90,22 @@ def _chain(last: Run) -> list[Run]:
 def of_records(runs: Iterable[Run]) -> Resumed:
     """State after `runs`; the last result of a test counts."""
     state: dict[str, bool] = {}
+    verdicts: dict[str, Verdict] = {}
+    boards: dict[str, None] = {}
     last: str | None = None
     judged, ended, reason = False, False, ""
     for run in runs:
         last, ended, reason = run.id or last, run.ended, ""
         found = outcome(run)
         state |= dict.fromkeys((name for name in found.planned or () if name not in state), False)
+        boards |= dict.fromkeys(filter(None, [found.board]))
         open_now = {execution.test for execution in found.executions if execution.is_open}
         for execution in found.executions:
             state[execution.test] = execution.test not in open_now
+            if not execution.is_open:
+                before = verdicts.get(execution.test, execution.verdict)
+                verdicts[execution.test] = overall([before, execution.verdict])
             judged = judged or execution.verdict in EVIDENCE
             reason = reason or execution.reason.partition("\n")[0]
     settled = frozenset(name for name, done in state.items() if done)
-    return Resumed(settled, frozenset(state) - settled, last, judged, ended, reason)
+    return Resumed(settled, frozenset(state) - settled, last, judged, ended, reason, tuple(boards), verdicts)

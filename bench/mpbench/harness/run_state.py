@@ -16,6 +16,7 @@ import pytest
 from attrs import define, evolve, field
 
 from mpbench.board.identification import About
+from mpbench.core.errors import UsageError
 from mpbench.core.evidence import Evidence
 from mpbench.core.facts import Measurement, Verdict
 from mpbench.core.lines import (
@@ -66,8 +67,11 @@ class RunState:
     boot:      the board's boot_id as it was last known, "" for unknown
     unreached: tests in a row that did not reach the board
     waiting:   planned tests that have not started; current: the one that runs; executions: those that ended
+    continued: ids of the boards of the runs that this one continues
+    calling:   whether a test is being called: reports that are made then are of its subtests
     why:       why the session ends before everything planned has run, "" for a regular end
     uncollected: test files that could not be collected
+    skipped:   test files that skipped themselves, with their reason
     lock:      raises InfrastructureError when the board is no longer this run's; release: gives it up;
                without a coordinator both do nothing
     variables: the environment variables with which the run was started
@@ -97,7 +101,10 @@ class RunState:
     summarized: bool = False
     failed_reports: int = 0
     uncollected: int = 0
+    skipped: list[str] = field(factory=list)
     call_ns: int = 0
+    calling: bool = False
+    continued: tuple[str, ...] = ()
     lock: Callable[[], None] = lambda: None
     release: Callable[[], None] = lambda: None
     uploaded: dict[str, str] = field(factory=dict)
@@ -124,12 +131,15 @@ class RunState:
             others=self.others_failed,
             cases=self.plan.cases if self.plan else 0,
             settled=self.plan.settled if self.plan else 0,
+            earlier=self.plan.earlier if self.plan else (),
         )
 
     def remarks(self) -> list[str]:
         """What was not selected, and which requirements have no evidence, a line each."""
         selected = selection([self._outcome()])
         found = [f"partial: {selected}"] if selected and selected.partial else []
+        found += filter(None, [self._outcome().not_again])
+        found += self.plan.remarks() if self.plan else []
         left = [name for name in (self.plan.requirements if self.plan else ()) if name not in self.evidenced]
         ids = sorted((name.partition(":")[0] for name in left), key=lambda name: (len(name), name))
         return found + ([f"requirements without evidence: {', '.join(ids)}"] if ids else [])
@@ -156,11 +166,18 @@ class RunState:
         self.record.sync()
 
     def identified(self, found: About, more: Mapping[str, str]) -> None:
-        """Record the board's identification and `more`; every later line carries its id and boot_id."""
-        self.board = found
+        """Record the board's identification and `more`; every later line carries its id and boot_id.
+
+        UsageError: the run that this one continues was on another board.
+        """
         entries = dict(found.provenance.entries) | dict(more)
+        board = next((entries[k] for k in BOARD_IDS if k in entries), None)
+        if board and self.continued and board not in self.continued:
+            was = ", ".join(self.continued)
+            raise UsageError(f"this is board {board}, and the run that is continued was on {was}: start anew")
+        self.board = found
         if self.record:
-            self.record.board = next((entries[k] for k in BOARD_IDS if k in entries), None)
+            self.record.board = board
             self.booted(entries.get("boot_id", ""))
         self._provenance(entries, found.virtual, found.evidence)
 

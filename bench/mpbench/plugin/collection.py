@@ -112,10 +112,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         scope = session.config.stash[SCOPE]
         scope.add(neighbours(session, session.items))
         try:
-            continues = resumed(session.config).run
+            earlier = resumed(session.config)
             asked = asked_lines(env_of(session.config).config, option.bench_note)
             plan = scope.plan(found)
-            state.open(reports(session.config), target_name(session.config), plan, continues, asked)
+            state.open(reports(session.config), target_name(session.config), plan, earlier.run, asked)
+            state.continued = earlier.boards
             progress.attach(session.config, state)
         except InfrastructureError as e:
             raise pytest.UsageError(str(e)) from e
@@ -126,12 +127,12 @@ def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> Generator[None, object, object]:
     """Note what there is before options deselect; a run that takes others up leaves out what they settled."""
-    config.stash[SCOPE] = scope = Scope()
+    config.stash[SCOPE] = scope = Scope(skipped=of(config).skipped)
     scope.add(items)
     result = yield
-    settled = resumed(config).settled
-    done = [item for item in items if is_board_test(item) and id_of(item) in settled]
-    scope.settled = {id_of(item) for item in done}
+    found = resumed(config)
+    done = [item for item in items if is_board_test(item) and id_of(item) in found.settled]
+    scope.settled = {id_of(item): found.verdicts[id_of(item)] for item in done}
     if done:
         config.hook.pytest_deselected(items=done)
         items[:] = [item for item in items if item not in done]

@@ -14,6 +14,7 @@ from mpbench.core.facts import Verdict
 from mpbench.core.sanitize import indented, one_line
 from mpbench.harness import place_lock
 from mpbench.harness.environment import MAIN, env_of, learn_resources
+from mpbench.harness.fixtures_used import LABGRID, OURS, is_of, uses
 from mpbench.harness.host_lock import host_lock
 from mpbench.harness.run_state import RunState, is_board_test, of
 from mpbench.harness.target_file import target_errors
@@ -49,6 +50,8 @@ _STATUS: dict[Verdict, tuple[str, str, str]] = {
 
 CONSOLES = {"secure": SECURE_CONSOLE}
 """Names of recorders whose artefacts have another."""
+NOT_CALLED = "[NOTRUN] "
+"""Start of pytest's reason for a test that is marked `xfail(run=False)`, or has no parameters."""
 KEPT_BYTES = 256 << 10
 """Of a console of a board that can't be used."""
 
@@ -75,6 +78,21 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
             state.phases = [SETUP_ONLY]
         with recording(state):
             state.end(item)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_fixture_setup(fixturedef: Any, request: Any) -> None:
+    """A test that is not planned as one of the board neither has its lock nor is recorded: the run ends.
+
+    An error of the fixture alone would be that of every later test.
+    """
+    item, name = getattr(request, "_pyfuncitem", None), fixturedef.argname
+    if item and is_of({name: [fixturedef]}, name, OURS, LABGRID) and not uses(item, OURS, LABGRID):
+        of(item.config).misconfigured = True
+        text = (
+            f"{item.nodeid} uses the board by request.getfixturevalue() alone, and is no planned test of it"
+        )
+        pytest.exit(f"{one_line(text)}: name one of its fixtures as argument, or in `usefixtures`", USAGE)
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
@@ -148,6 +166,8 @@ def pytest_runtest_makereport(
     if report.when == "call":
         state.call_ns = round(call.duration * 1e9)
     found = _found(call, report, state)
+    if found and found.verdict is Verdict.NOT_RUN and hasattr(report, "wasxfail"):
+        _skipped(item, report, found.reason)
     if found:
         state.phases.append(found)
         vars(report)[_VERDICT] = found.verdict
@@ -159,9 +179,20 @@ def pytest_runtest_makereport(
         with recording(state):
             target = env_of(item.config).targets.get(MAIN)
             state.record_consoles(_consoles(target), place_lock.place_entry(target) if target else {})
-    if report.when == "call" and report.passed:
-        _measured(report, state)
+    if report.when == "call" and report.passed and not state.calling:
+        _measured(item, report, state)
     return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Reports that are made while a test is called are of its subtests."""
+    state = of(item.config)
+    state.calling = True
+    try:
+        return (yield)
+    finally:
+        state.calling = False
 
 
 def _unusable(call: pytest.CallInfo[None], report: pytest.TestReport, state: RunState) -> bool:
@@ -182,17 +213,29 @@ def _consoles(target: Any) -> Evidence:
     )
 
 
-def _measured(report: pytest.TestReport, state: RunState) -> None:
-    """A measurement outside its limits fails the test, whether or not the test case looks at it."""
+def _measured(item: pytest.Item, report: pytest.TestReport, state: RunState) -> None:
+    """A measurement outside its limits fails the test, whether or not the test case looks at it.
+
+    A subtest that skips itself makes the test NOT-RUN, for which pytest has a place and a reason.
+    """
     worst = of_test(state.phases)
     vars(report)[_VERDICT] = worst.verdict
     if worst.verdict is Verdict.FAIL:
         report.outcome, report.longrepr = "failed", indented(f"FAIL: {worst.reason}")
         state.failed_reports += 1
+    elif worst.verdict is Verdict.NOT_RUN:
+        _skipped(item, report, worst.reason)
+
+
+def _skipped(item: pytest.Item, report: pytest.TestReport, reason: str) -> None:
+    """Make a report that of a skipped test, with the place that pytest shows."""
+    report.outcome, report.longrepr = "skipped", (str(item.path), (item.location[1] or 0) + 1, reason)
 
 
 def _found(call: pytest.CallInfo[None], report: pytest.TestReport, state: RunState) -> PhaseVerdict | None:
     """Verdict of one phase; None for a setup or teardown that only did its work."""
+    if getattr(report, "wasxfail", "").startswith(NOT_CALLED):
+        return PhaseVerdict(Verdict.NOT_RUN, report.wasxfail.removeprefix(NOT_CALLED) or "xfail(run=False)")
     if hasattr(report, "wasxfail") and not report.passed:
         return PhaseVerdict(Verdict.FAIL, f"known: {report.wasxfail}")
     if call.excinfo is None:

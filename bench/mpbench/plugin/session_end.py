@@ -13,7 +13,7 @@ from attrs import define, field
 
 from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.facts import Verdict
-from mpbench.core.sanitize import indented
+from mpbench.core.sanitize import indented, one_line
 from mpbench.core.verdict import NOT_STARTED
 from mpbench.harness.run_state import RunState, is_board_test, of
 from mpbench.harness.verdicts import PhaseVerdict
@@ -50,8 +50,14 @@ class EarlyEnd:
         self.state.why = self.state.why or f"internal error of pytest or a plug-in: {excinfo.exconly()}"
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """What cannot be collected cannot run; --continue-on-collection-errors runs the rest."""
+        """What cannot be collected cannot run; --continue-on-collection-errors runs the rest.
+
+        A file that skips itself, by pytest.importorskip() for instance, has no test in the plan.
+        """
         self.state.uncollected += report.failed
+        if report.skipped and isinstance(report.longrepr, tuple):
+            reason = report.longrepr[2].removeprefix("Skipped: ")
+            self.state.skipped.append(one_line(f"{report.nodeid}: {reason}"))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> None:

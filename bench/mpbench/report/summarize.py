@@ -129,7 +129,11 @@ def _run(number: int, run: Run) -> RunView:
         bench=start.bench,
         virtual=any(line.virtual for line in about),
         verdict=Verdict.NOT_RUN,  # until the runs that continue it are known
-        notes=(*run.notes, *filter(None, (unconfirmed(entries), continued))),
+        notes=(
+            *run.notes,
+            *(run.plan.remarks() if run.plan else ()),
+            *filter(None, (unconfirmed(entries), continued)),
+        ),
         provenance=dict(sorted(entries.items(), key=_order)),
         proofs=tuple(p for line in about for p in proofs.of(line.evidence) if _is_log(p)),
         tests=_numbered(tests),
@@ -178,15 +182,17 @@ def _units(views: Sequence[RunView]) -> list[list[RunView]]:
 
 def _judged(unit: Sequence[RunView]) -> Iterator[RunView]:
     """The runs of a unit with what counts of them; what the whole unit lacks is noted at its last run."""
-    whole = of_unit([view.outcome for view in unit])
+    whole, ids = of_unit([view.outcome for view in unit]), {view.id for view in unit}
     for view, counts in zip(unit, counting([view.outcome for view in unit]), strict=True):
         tests = [evolve(t, superseded=not c) for t, c in zip(view.tests, counts, strict=True)]
         causes, missed = (
             ((), ()) if view is not unit[-1] else (whole.causes, missing(v.outcome for v in unit))
         )
         verdicts = [t.verdict for t in tests if t.started and not t.superseded]
+        alone = view.continues not in ids
+        verdicts += view.outcome.earlier if alone else ()
         verdicts += [Verdict.FAIL] * bool(view.outcome.others) + [Verdict.INCOMPLETE] * bool(causes)
-        notes = dict.fromkeys([*view.notes, *causes, *_remarks(view.outcome)])
+        notes = dict.fromkeys([*view.notes, *causes, *_remarks(view.outcome, alone)])
         known = {test.name for each in unit for test in each.tests} if missed else set()
         tests += [_never_started(f"r{view.number}m{n}", t) for n, t in enumerate(missed) if t not in known]
         yield evolve(view, tests=tuple(tests), verdict=overall(verdicts), notes=tuple(notes))
@@ -197,8 +203,10 @@ def _never_started(anchor: str, name: str) -> Case:
     return Case(anchor, name, BOARD, "", (), Verdict.NOT_RUN, NOT_STARTED, 0.0, "", "", (), (), ())
 
 
-def _remarks(found: RunOutcome) -> Iterator[str]:
-    """What a reader has to know of a run beside its tests."""
+def _remarks(found: RunOutcome, alone: bool) -> Iterator[str]:
+    """What a reader has to know of a run beside its tests. alone: without the run that it continues."""
+    if alone and found.not_again:
+        yield found.not_again
     if found.old:
         yield "plan unknown: this record is older than plans, and does not say which tests were selected"
     if found.others:
