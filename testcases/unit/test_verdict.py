@@ -26,6 +26,9 @@ CAPTURES = Path(__file__).parents[1] / "captures"
 SAMPLE = Path(__file__).parents[2] / "reports" / "sample"
 
 
+NEVER = Execution("a", Verdict.NOT_RUN, NOT_STARTED)
+
+
 def ran(*tests: str, planned: tuple[str, ...] | None = None, **more) -> RunOutcome:
     """A run of tests "NAME VERDICT"; planned: those, if not given."""
     executions = tuple(Execution(name, Verdict(word)) for name, word in (test.split() for test in tests))
@@ -64,6 +67,7 @@ def ran(*tests: str, planned: tuple[str, ...] | None = None, **more) -> RunOutco
         ([ran("a INFRA", "b BLOCKED"), ran("a PASS", "b PASS")], "PASS", ()),
         ([ran("a FAIL"), ran("a PASS")], "FAIL", ()),
         ([ran("a INVALID"), ran("a PASS")], "INVALID", ()),
+        ([ran("a INFRA", "b PASS"), RunOutcome(("a",), (NEVER,))], "INFRA", ()),
         ([ran("a PASS", planned=("a", "b"), ended=False), ran("b PASS")], "PASS", ()),
         ([ran("a PASS", planned=("a", "b", "c"), ended=False), ran("b PASS")], "INCOMPLETE",
          ("1 of 3 planned tests did not run",)),

@@ -149,7 +149,7 @@ def counting(runs: Sequence[RunOutcome]) -> list[list[bool]]:
     found = []
     for run in reversed(runs):
         found.append([not (e.is_open and e.test in again) for e in run.executions])
-        again |= {e.test for e in run.executions}
+        again |= {e.test for e in run.executions if e.started}
     return found[::-1]
 
 
