@@ -9,6 +9,7 @@ from mpbench_virtual.paths import BASE_PORT
 KIND_NAMES = (
     "mp15",
     "mp15-debian",
+    "mp15-debian-console",
     "mp15-debian-sd",
     "mp15-spi",
     "mp25",

@@ -158,6 +158,7 @@ MACHINE_KINDS = {
     kind.name: kind
     for kind in (
         DK2,
+        evolve(DK2, name="mp15-debian-console", machine="stm32mp157c-dk2,virtio=off"),
         evolve(DK2, name="mp15-debian-sd", loaders="uboot-stm32", loaders_of="stm32mp157c-dk2"),
         EV1,
         evolve(EV1, name="mp25-ev1-st", own_optee=True),
