@@ -89,6 +89,7 @@ struct mpbench_mem {
  * struct mpbench_rproc - a core
  * @rproc:	its remoteproc handle
  * @id:		processor id, as the TA and the PTA know it
+ * @no_release:	the TA is ST's, which has no RELEASE_FW: nothing is released
  * @wdg_irq:	interrupt of its watchdog, enabled from start to stop
  * @wdg_fired:	the watchdog interrupt masked itself
  * @mailbox:	channels that Linux has occupied, NULL if the board has none
@@ -102,6 +103,7 @@ struct mpbench_mem {
 struct mpbench_rproc {
 	struct rproc *rproc;
 	u32 id;
+	bool no_release;
 	int wdg_irq;
 	bool wdg_fired;
 	void __iomem *mailbox;
@@ -159,6 +161,12 @@ static int ta_command(struct mpbench_rproc *core, u32 cmd)
 	return ta_invoke(core, cmd, param);
 }
 
+/* As ST's kernels do, which give nothing back to a TA that cannot take it */
+static int ta_release(struct mpbench_rproc *core)
+{
+	return core->no_release ? 0 : ta_command(core, TA_RPROC_CMD_RELEASE_FW);
+}
+
 /*
  * The TA outlives the driver: a core that couldn't be stopped when the driver
  * was unbound may still run. That it was never loaded is no error.
@@ -169,7 +177,8 @@ static void ta_reset(struct mpbench_rproc *core)
 	u32 res;
 
 	ta_call(core, TA_RPROC_CMD_STOP_FW, param, &res);
-	ta_call(core, TA_RPROC_CMD_RELEASE_FW, param, &res);
+	if (!core->no_release)
+		ta_call(core, TA_RPROC_CMD_RELEASE_FW, param, &res);
 }
 
 static int ta_get_rsc_table(struct mpbench_rproc *core, phys_addr_t *pa,
@@ -450,7 +459,7 @@ static int mpbench_rproc_load(struct rproc *rproc, const struct firmware *fw)
 
 	ret = locate_rsc_table(core, &pa);
 	if (ret)
-		ta_command(core, TA_RPROC_CMD_RELEASE_FW);
+		ta_release(core);
 
 	return ret;
 }
@@ -477,7 +486,7 @@ static int mpbench_rproc_start(struct rproc *rproc)
 	ret = ta_command(core, TA_RPROC_CMD_START_FW);
 	if (ret) {
 		/* Not an image that is never looked at again by LOAD_FW */
-		ta_command(core, TA_RPROC_CMD_RELEASE_FW);
+		ta_release(core);
 		return ret;
 	}
 
@@ -538,7 +547,7 @@ static int mpbench_rproc_unprepare(struct rproc *rproc)
 
 	core->loaded = false;
 
-	return ta_command(core, TA_RPROC_CMD_RELEASE_FW);
+	return ta_release(core);
 }
 
 static const struct rproc_ops mpbench_rproc_ops = {
@@ -664,6 +673,8 @@ static int mpbench_rproc_probe(struct platform_device *pdev)
 	core = rproc->priv;
 	core->rproc = rproc;
 	core->id = id;
+	core->no_release = of_property_read_bool(dev->of_node,
+						 "mpbench,no-release");
 	platform_set_drvdata(pdev, core);
 
 	ret = get_mems(dev, core);
@@ -715,7 +726,7 @@ static void mpbench_rproc_remove(struct platform_device *pdev)
 	if (!list_empty(&rproc->carveouts)) {
 		drop_resources(rproc);
 		if (!core->started)
-			ta_command(core, TA_RPROC_CMD_RELEASE_FW);
+			ta_release(core);
 	}
 	mutex_unlock(&rproc->lock);
 

@@ -33,17 +33,17 @@ def expect(outcome: Outcome, *, identity: str | None = None, profile: Profile | 
         errno = profile.errno if profile else "EIO"
         line = outcome.console[-1] if outcome.console else ""
         return DeployFacts(errno, "offline", outcome.code, line, False, "", ZEROS)
+    released = release_code(profile)
+    memory = ZEROS if released == 0 else None
     if refused := outcome.start_refusal:
         line = refused.console[-1] if refused.console else ""
-        return DeployFacts(
-            profile.errno if profile else "EIO", "offline", refused.code, line, False, "", ZEROS
-        )
+        errno = profile.errno if profile else "EIO"
+        return DeployFacts(errno, "offline", refused.code, line, False, "", memory)
     answer = table_answer(outcome, profile)
-    released = release_code(profile)
     if answer.errno is None:
         return DeployFacts(tee_code=None if released else 0, secure_log="")
     if answer.errno != "OK":
-        return DeployFacts(answer.errno, "offline", released, "", False, "", None if released else ZEROS)
+        return DeployFacts(answer.errno, "offline", released or 0, "", False, "", memory)
     beating, printed = heartbeat(outcome, identity, profile)
     kept = memory_word(MemoryRange(r.pa, r.size, r.sha256).line for r in constant(outcome, answer))
     return DeployFacts("OK", "running", 0, "", beating, printed, kept)
@@ -52,10 +52,12 @@ def expect(outcome: Outcome, *, identity: str | None = None, profile: Profile | 
 def release_code(profile: Profile | None) -> int | None:
     """The TEE's code for RELEASE_FW, by which most drivers of Linux give back an image that Linux refuses.
 
-    ST's application does not know the command: it keeps the image.
+    ST's application does not know the command, and ST's drivers do not ask for it (None): it keeps the image.
     """
-    if profile is None or not RELEASES[profile.driver]:
+    if profile is None:
         return 0
+    if not RELEASES[profile.driver]:
+        return None
     known = TaCommand.RELEASE_FW in loader_of(profile).COMMANDS
     return 0 if known else REASONS["unknown-command"].code
 
