@@ -18,10 +18,10 @@ from mpbench.image.keys import (
     PassphraseNeeded,
     check_kind,
     fingerprint,
-    is_default_key,
     load_private_key,
     load_public_key,
     made_by,
+    published_as,
 )
 from mpbench.image.sign import sign
 from mpbench.image.signing_target import LoadableMemory, SigningTarget
@@ -163,8 +163,8 @@ def test_a_public_key_is_read_from_either_half(tmp_path):
 
 def test_op_tees_public_default_key_is_known():
     """The constant and its fingerprint in layout.py belong together."""
-    assert is_default_key(default_key())
-    assert not is_default_key(key().public_key())
+    assert published_as(default_key()) == layout.PUBLISHED_KEYS[layout.DEFAULT_KEY_SHA256]
+    assert published_as(key().public_key()) == ""
 
 
 @pytest.mark.parametrize(

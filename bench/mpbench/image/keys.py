@@ -120,8 +120,3 @@ def load_public_key(path: Path | str) -> PublicKey:
 def published_as(key: PublicKey) -> str:
     """Name of the key that this is, if anybody can download its private half, else ""."""
     return layout.PUBLISHED_KEYS.get(fingerprint(key), "")
-
-
-def is_default_key(key: PublicKey) -> bool:
-    """Whether this is OP-TEE's keys/default.pem, whose private half anybody can download."""
-    return fingerprint(key) == layout.DEFAULT_KEY_SHA256
