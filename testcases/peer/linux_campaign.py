@@ -27,7 +27,7 @@ from mpbench.twin.linux_elf import LinuxOutcome
 from testcases.peer import linux_cases
 from testcases.peer.build import ARM, ASAN, CannotBuild, Flavour
 from testcases.peer.linux_build import build, kernel, source
-from testcases.peer.linux_worker import STOP, encode_case, predict, same
+from testcases.peer.linux_worker import LAST, STOP, encode_case, predict, same
 from testcases.peer.store import default_folder
 from testcases.peer.worker import BATCH_BYTES, Worker
 
@@ -77,14 +77,17 @@ class Explorer:
                 (self.rng.getrandbits(1), linux_cases.random_image(base, self.rng))
                 for _ in range(CASES_PER_BASE)
             ]
-        frames = [encode_case(*case) for case in cases]
-        assert sum(map(len, frames)) < BATCH_BYTES
         for flavour in self.flavours:
             worker, board = self.workers[flavour.name], linux_cases.BOARDS[number]
-            worker.configure(board, flavour.word_bits)  # type: ignore[arg-type]
-            worker.send(frames)
             side = board.side(self.kernel, flavour.word_bits)
             expected = [predict(board, side, *case) for case in cases]
+            frames = [
+                encode_case(flags if wanted is not None else flags | LAST, image)
+                for (flags, image), (wanted, _) in zip(cases, expected, strict=True)
+            ]
+            assert sum(map(len, frames)) < BATCH_BYTES
+            worker.configure(board, flavour.word_bits)  # type: ignore[arg-type]
+            worker.send(frames)
             answers = worker.receive(len(cases))
             for case, (wanted, found), answer in zip(cases, expected, answers, strict=True):
                 totals.comparisons += 1

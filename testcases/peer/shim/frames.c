@@ -22,6 +22,8 @@ void __asan_on_error(void)
 #endif
 
 #define CONFIGURE 79	/* exit code of a child that got a configuration */
+#define SPENT 80	/* of a child that may be damaged, and has answered */
+#define MAX_MAPS 64
 
 /* Room kept free of mappings on both sides of an image, so that every wild read is seen. */
 #if UINTPTR_MAX > 0xffffffff
@@ -34,6 +36,7 @@ static uint8_t *arena_middle;	/* images end here */
 static uint8_t *frame, *answer;
 static size_t answer_size;
 static uint32_t max_frame;
+static int spent;
 
 void put(const void *data, size_t size)
 {
@@ -41,6 +44,11 @@ void put(const void *data, size_t size)
 		abort();
 	memcpy(answer + answer_size, data, size);
 	answer_size += size;
+}
+
+void end_after_answer(void)
+{
+	spent = 1;
 }
 
 void put32(uint32_t value)
@@ -99,6 +107,30 @@ void *map(size_t size, int protection, int flags)
 	return p;
 }
 
+/* Memory of the board that is configured now. In 32 bits that of all that were would fill the address space. */
+static struct {
+	void *at;
+	size_t size;
+} of_board[MAX_MAPS];
+static unsigned int n_of_board;
+
+void *map_board(size_t size)
+{
+	if (n_of_board == MAX_MAPS)
+		_exit(3);
+	of_board[n_of_board].at = map(size, PROT_READ | PROT_WRITE, MAP_SHARED);
+	of_board[n_of_board].size = size;
+	return of_board[n_of_board++].at;
+}
+
+static void unmap_board(void)
+{
+	while (n_of_board) {
+		n_of_board--;
+		munmap(of_board[n_of_board].at, of_board[n_of_board].size);
+	}
+}
+
 uint8_t *in_arena(const uint8_t *data, uint32_t size, uint32_t room)
 {
 	static uint8_t *poisoned;
@@ -152,10 +184,8 @@ static void serve(const struct worker *worker)
 	while (get_all(&size, sizeof(size))) {
 		if (size > worker->max_frame || !get_all(frame, size))
 			_exit(2);
-		if (frame[0] == 'C') {
-			worker->configure(frame + 4);
+		if (frame[0] == 'C')
 			leave(CONFIGURE);
-		}
 		*worker->seen = 1;
 		answer_size = 4;
 		worker->run_case(frame + 4, frame + size);
@@ -163,6 +193,8 @@ static void serve(const struct worker *worker)
 		memcpy(answer, &size, 4);
 		put_all(answer, answer_size);
 		*worker->seen = 0;
+		if (spent)
+			leave(SPENT);
 	}
 	leave(0);
 }
@@ -187,9 +219,12 @@ int work(const struct worker *worker)
 			serve(worker);
 		if (waitpid(child, &status, 0) != child)
 			return 3;
-		if (WIFEXITED(status) && WEXITSTATUS(status) == CONFIGURE)
+		if (WIFEXITED(status) && WEXITSTATUS(status) == CONFIGURE) {
+			unmap_board();
 			worker->configure(frame + 4);
-		else if (*worker->seen) {
+		} else if (WIFEXITED(status) && WEXITSTATUS(status) == SPENT) {
+			continue;
+		} else if (*worker->seen) {
 			put_all(crashed, sizeof(crashed));
 			*worker->seen = 0;
 		} else

@@ -20,7 +20,7 @@
 struct worker {
 	uint32_t max_frame;
 	int *seen;				/* shared: whether the request that is being served will be answered */
-	void (*configure)(const uint8_t *p);	/* in the parent as well: children inherit its mappings */
+	void (*configure)(const uint8_t *p);	/* in the parent: children inherit its mappings */
 	void (*run_case)(const uint8_t *p, const uint8_t *end);
 };
 
@@ -31,8 +31,14 @@ int work(const struct worker *worker);
 void put(const void *data, size_t size);
 void put32(uint32_t value);
 
+/* Run the next case in another child: this one may write where it should not. */
+void end_after_answer(void);
+
 uint32_t get32(const uint8_t **p);
 void *map(size_t size, int protection, int flags);
+
+/* Zeroed memory, shared with children, until the next configuration. */
+void *map_board(size_t size);
 
 /* `data` in the arena, `room` bytes before the guard, which is its size or more; the bytes before it are poisoned. */
 uint8_t *in_arena(const uint8_t *data, uint32_t size, uint32_t room);

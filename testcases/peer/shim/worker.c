@@ -100,9 +100,7 @@ static void configure(const uint8_t *p)
 			r->da = get32(&p);
 			r->pa = get32(&p);
 			r->size = get32(&p);
-			r->memory = mmap(NULL, r->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-			if (r->memory == MAP_FAILED)
-				_exit(3);
+			r->memory = map_board(r->size);
 		}
 	}
 	board->ranges = get32(&p);

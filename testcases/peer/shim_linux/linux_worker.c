@@ -2,8 +2,8 @@
 /*
  * The worker around Linux' remoteproc, fed through stdin; see frames.h.
  *
- * A case is flags and an image: a start of a core that is offline, with flag 1 also a stop. An image kills it by a
- * read outside of the file, or a null pointer.
+ * A case is flags and an image: a start of a core that is offline, with flag 1 also a stop, with flag 2 the last one of
+ * its child. An image kills it by a read outside of the file, or a null pointer.
  */
 #define _GNU_SOURCE
 #include <stdarg.h>
@@ -59,7 +59,7 @@ static void configure(const uint8_t *p)
 		memcpy(r->name, p, sizeof(r->name));
 		p += sizeof(r->name);
 		size = (r->size + PAGE - 1) / PAGE * PAGE;
-		r->memory = map(size + PAGE, PROT_READ | PROT_WRITE, MAP_SHARED);
+		r->memory = map_board(size + PAGE);
 		mprotect(r->memory + size, PAGE, PROT_NONE);
 		r->memory += size - r->size;
 	}
@@ -80,6 +80,8 @@ static void run_case(const uint8_t *p, const uint8_t *end)
 	uint64_t entry = 0;
 	int ret;
 
+	if (flags & 2)
+		end_after_answer();
 	for (uint32_t i = 0; i < board->count; i++)
 		memset(board->region[i].memory, MEMORY_FILL, board->region[i].size);
 	ret = boot_and_stop(board, place_image(p, end - p), end - p, flags & 1, &entry);
