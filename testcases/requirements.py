@@ -29,3 +29,6 @@ TEE_SERVICE = pytest.mark.requirement("RP-11: The TEE serves Linux as specified.
 MESSAGES = pytest.mark.requirement(
     "RP-12: Every RPMsg message arrives or is accounted for, and channels come and go with their core."
 )
+ATTACH = pytest.mark.requirement(
+    "RP-13: A core that runs before Linux does is attached, detached and stopped."
+)

@@ -27,10 +27,12 @@ ROOMS: dict[str, set[str]] = {
     "notification": PHENOMENON,
     "tee": PHENOMENON,
     "rpmsg": PHENOMENON,
+    "attach": PHENOMENON,
     "report": GROUND | {"image"},
     "lab": GROUND | {"harness", "report"},
     "plugin": GROUND | {"board", "harness", "report"},
-    "commands": PHENOMENON | {"recovery", "notification", "tee", "rpmsg", "knowledge", "report", "lab"},
+    "commands": PHENOMENON
+    | {"recovery", "notification", "tee", "rpmsg", "attach", "knowledge", "report", "lab"},
 }
 """Rooms that a room may import besides itself. A room of a phenomenon imports no other but `deployment`."""
 

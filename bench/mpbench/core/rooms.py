@@ -21,6 +21,7 @@ ROOMS = (
     "mpbench.notification",
     "mpbench.tee",
     "mpbench.rpmsg",
+    "mpbench.attach",
     "mpbench.commands",
     "mpbench.report",
     "mpbench.lab",

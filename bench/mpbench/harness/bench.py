@@ -4,6 +4,7 @@
 import contextlib
 import re
 import shlex
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -99,10 +100,21 @@ class Bench:
                 "the console lost it, or OP-TEE does not always print it"
             )
 
-    def power_cycle(self) -> None:
-        """Switch the board off and on deliberately: the new boot does not invalidate the test."""
+    @property
+    def has_boot_loader(self) -> bool:
+        """Whether the target file has a driver of the boot loader's prompt."""
+        return self._strategy.uboot is not None
+
+    def power_cycle(self, at_prompt: Callable[[Any], None] | None = None) -> None:
+        """Switch the board off and on deliberately: the new boot does not invalidate the test.
+
+        at_prompt: called with labgrid's UBootDriver at the boot loader's prompt, before Linux is booted
+        """
         self._state.lock()
         self._strategy.transition("off")
+        if at_prompt is not None:
+            self._strategy.transition("bootloader")
+            at_prompt(self._strategy.uboot)
         self._strategy.transition("shell")
         self._strategy.target.activate(self.board.remoteproc)  # it was deactivated along with the session
         self.booted()

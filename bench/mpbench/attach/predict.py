@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: MIT
+"""What Linux makes of a core that runs before Linux does. Pure.
+
+The driver of the STM32MP15's M4 finds it by a register that the boot loader wrote, and takes the resource
+table from where another one says. It has no image: a crash is recovered with the default firmware's file.
+
+Ref: Linux 6.12 drivers/remoteproc/remoteproc_core.c (rproc_boot, rproc_attach, rproc_detach, rproc_shutdown,
+     rproc_boot_recovery, rproc_set_firmware), remoteproc_sysfs.c (firmware_show),
+     stm32_rproc.c (stm32_rproc_get_loaded_rsc_table)
+"""
+
+from mpbench.deployment.facts import DeployFacts
+
+DEFAULT_FIRMWARE = "rproc-{core}-fw"
+"""Name that the kernel gives a core's firmware. Ref: remoteproc_core.c, rproc_alloc_firmware()"""
+UNKNOWN = "unknown"
+"""What `firmware` reads while a core is attached."""
+TABLE_AREA = 1024
+"""Bytes from the resource table on that a detach sets back to what they were when Linux attached.
+
+Ref: stm32_rproc.c, RSC_TBL_SIZE; remoteproc_core.c, rproc_reset_rsc_table_on_detach()
+"""
+
+
+ANSWERS = {
+    ("detached", "start"): ("OK", "attached"),
+    ("detached", "stop"): ("EINVAL", "detached"),
+    ("detached", "detach"): ("EINVAL", "detached"),
+    ("attached", "stop"): ("OK", "offline"),
+    ("attached", "detach"): ("OK", "detached"),
+    ("running", "detach"): ("EINVAL", "running"),
+    ("offline", "detach"): ("EINVAL", "offline"),
+}
+"""(state, word) → errno's name, or "OK", and the state after the word is written to the core's `state`."""
+
+
+def answer(state: str, word: str, *, table: bool = True) -> tuple[str, str]:
+    """One of ANSWERS; without a resource table in the image (`table`), Linux attaches to nothing."""
+    if (state, word, table) == ("detached", "start", False):
+        return "ENOENT", "detached"
+    return ANSWERS[state, word]
+
+
+def expect(state: str, word: str, identity: str, *, table: bool = True) -> DeployFacts:
+    """Facts after the word is written; firmware that prints `identity` is heard while it is attached."""
+    errno, after = answer(state, word, table=table)
+    heard = after == "attached"
+    return DeployFacts(errno, after, beating=heard, identity=identity if heard else "")
+
+
+def recovered(identity: str | None) -> DeployFacts:
+    """Facts after a crash of an attached core: the default firmware runs; None: there is none, offline."""
+    if identity is None:
+        return DeployFacts("OK", "offline", beating=False, identity="")
+    return DeployFacts("OK", "running", beating=True, identity=identity)
