@@ -15,6 +15,7 @@ from mpbench.core.evidence import (
     Artefact,
     Evidence,
 )
+from mpbench.core.facts import Provenance
 from mpbench.core.provenance import is_virtual, provenance
 from mpbench.deployment import parse
 from mpbench.deployment.facts import DeployFacts
@@ -178,3 +179,18 @@ def test_a_board_is_real_unless_its_device_tree_says_otherwise():
     """Only the board's `compatible` marks it as virtual."""
     found = provenance(Evidence((Artefact("about.compatible", b"st,stm32mp257f-ev1\0st,stm32mp257\0"),)))
     assert not is_virtual(found)
+
+
+@pytest.mark.parametrize(
+    ("entries", "virtual"),
+    [
+        ({"virtio_vendor": "0x554d4551"}, True),
+        ({"virtio_vendor": "0x0000"}, False),  # that of an RPMsg device
+        ({"qemu": "10.0.13"}, True),
+        ({}, False),
+    ],
+)
+def test_a_distributions_device_tree_does_not_hide_an_emulator(entries, virtual):
+    """Debian's names the board that it is for, whatever it runs on."""
+    found = Provenance({"compatible": "st,stm32mp157c-dk2, st,stm32mp157", **entries})
+    assert is_virtual(found) is virtual

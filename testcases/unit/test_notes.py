@@ -4,8 +4,10 @@
 import pytest
 from attrs import evolve
 
+from mpbench.board.identification import About
 from mpbench.core.errors import UsageError
 from mpbench.core.evidence import Artefact, Evidence
+from mpbench.core.facts import Provenance
 from mpbench.core.lines import LineHead, NotesLine, PlanLine, ProvenanceLine, SignaturesLine
 from mpbench.core.notes import notes_in, notes_of, signatures_of
 from mpbench.core.record import Clock, read
@@ -110,6 +112,19 @@ def test_a_board_that_was_never_reached_has_its_place(tmp_path):
     assert state.directory
     (line,) = read(state.directory).of(ProvenanceLine)
     assert line.entries == {"u-boot": "2025.01", "place": "mp25-3"}
+
+
+def test_a_board_that_its_resource_emulates_is_virtual(tmp_path):
+    """Also if its own files name a real one, as a distribution's device tree does."""
+    state = RunState(clock=CLOCK)
+    state.open(tmp_path / "runs", "mp15", PlanLine((), 0))
+    found = About(Provenance({"compatible": "st,stm32mp157c-dk2"}), False, Evidence())
+    state.identified(found, {"qemu": "10.0.13"})
+    state.close()
+    assert state.directory
+    assert state.board
+    assert state.board.virtual
+    assert [line.virtual for line in read(state.directory).of(ProvenanceLine)] == [True]
 
 
 def test_a_target_file_without_them_adds_no_line(tmp_path):

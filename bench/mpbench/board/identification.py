@@ -25,6 +25,7 @@ ABOUT = {
     "about.soc_id": f"{_SOC}/soc_id",
     "about.soc_revision": f"{_SOC}/revision",
     "about.soc_serial": f"{_SOC}/serial_number",
+    "about.virtio_vendor": "/sys/bus/virtio/devices/virtio0/vendor",
 }
 """Artefact → file that identifies the board; many boards have only some of them."""
 
@@ -33,7 +34,7 @@ CONSOLE = "console"
 
 @frozen
 class About:
-    """Provenance of the board, whether it identifies itself as emulated, and the evidence for both."""
+    """Provenance of the board, whether it is emulated, and the evidence for both."""
 
     provenance: Provenance
     virtual: bool

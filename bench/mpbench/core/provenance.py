@@ -54,6 +54,15 @@ def _plain(data: bytes) -> str:
     return ", ".join(decoded(part) for part in data.strip(b"\0\n").split(b"\0"))
 
 
+QEMU_VENDOR = "0x554d4551"
+"""Vendor of QEMU's virtio devices. Ref: QEMU hw/virtio/virtio-mmio.c, VIRT_VENDOR"""
+
+
 def is_virtual(found: Provenance) -> bool:
-    """Whether the board identifies itself as emulated."""
-    return "mpbench,virt" in found.entries.get("compatible", "")
+    """Whether the board is emulated: by its device tree, by a virtio device, or by what emulates it.
+
+    A board with a distribution's own device tree does not say so there.
+    """
+    entries = found.entries
+    by_tree = "mpbench,virt" in entries.get("compatible", "")
+    return by_tree or entries.get("virtio_vendor") == QEMU_VENDOR or "qemu" in entries

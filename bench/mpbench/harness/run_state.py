@@ -18,7 +18,7 @@ from attrs import define, evolve, field
 from mpbench.board.identification import About
 from mpbench.core.errors import UsageError
 from mpbench.core.evidence import Evidence
-from mpbench.core.facts import Measurement, Verdict
+from mpbench.core.facts import Measurement, Provenance, Verdict
 from mpbench.core.lines import (
     MeasurementLine,
     PlanLine,
@@ -175,7 +175,7 @@ class RunState:
         if board and self.continued and board not in self.continued:
             was = ", ".join(self.continued)
             raise UsageError(f"this is board {board}, and the run that is continued was on {was}: start anew")
-        self.board = found
+        self.board = found = evolve(found, virtual=found.virtual or is_virtual(Provenance(entries)))
         if self.record:
             self.record.board = board
             self.booted(entries.get("boot_id", ""))
