@@ -45,7 +45,7 @@ test-all: test mp15 faults
 
 # Every fault with SEEDS seeds, two pytests at once; about two hours
 SEEDS ?= 25
-faults: board firmware
+faults: board firmware plugins
 	$(BIN)/python -m testcases.faults --seeds $(SEEDS) --target $(TARGET)
 
 # Random records, plans, profiles, images, answers of switches and servers; a violation is named with its seed.
