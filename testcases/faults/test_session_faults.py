@@ -317,14 +317,24 @@ def test_9_one_channel_only_is_enough_and_said_once(
 ):
     """With MaxSessions 1 and no sftp, calls and uploads share one shell; one warning is logged."""
     server = serve("openssh", options="MaxSessions 1\n", sftp=False)
-    data = chance.randbytes(5000)
-    with active(session_on(server)) as session, caplog.at_level(logging.WARNING):
+    data, driver = chance.randbytes(5000), session_on(server, connect_timeout_s=BUSY_S)
+    with active(driver) as session, caplog.at_level(logging.WARNING):
         session.put_bytes(data, str(tmp_path / "f"))
         assert session.call("echo called", 5).stdout == b"called\n"
         assert session.get_bytes(str(tmp_path / "f")) == data
         with pytest.raises(InfrastructureError, match="refuses a channel"):
             session.spawn("true")
     assert [r.message for r in caplog.records if "only one channel" in r.message].__len__() == 1
+
+
+def test_9_a_shell_that_hangs_is_not_taken_for_one_channel_too_many(serve: Serve, chance: random.Random):
+    """The second try finds the only channel taken: what is raised is why the first one failed."""
+    server = serve("openssh", options=f"MaxSessions 1\nForceCommand sleep {chance.randint(600, 700)}\n")
+    with (
+        pytest.raises(CommandHangs, match="timeout after"),
+        active(session_on(server, connect_timeout_s=chance.uniform(1, 2))),
+    ):
+        pass
 
 
 @pytest.fixture

@@ -32,6 +32,7 @@ FIXTURES = (
     "signed",
     "signing_key",
     "soak",
+    "started_early",
     "tee_client",
 )
 NOT_RUN = pytest.StashKey[int]()

@@ -310,12 +310,19 @@ class SessionDriver(CommandForms, FileForms, Driver):
             return self._spare
 
     def _open_shell(self) -> FramedShell:
+        """A shell; tried twice. What was wrong the first time is raised if the second has no channel:
+
+        a server that allows one only may not have closed the first one yet.
+        """
         try:
             return self._new_shell()
-        except InfrastructureError:
+        except InfrastructureError as first:
             self._alive()
-        # dropbear 2022.83 closes a channel that is opened while it reaps another channel's process
-        return self._new_shell()
+            # dropbear 2022.83 closes a channel that is opened while it reaps another channel's process
+            try:
+                return self._new_shell()
+            except paramiko.ChannelException:
+                raise first from None
 
     def _new_shell(self) -> FramedShell:
         shell = FramedShell(self._alive())
