@@ -325,7 +325,9 @@ def test_26_a_switch_that_comes_late(stm32mp: Any, switch: Switch, chance: rando
         go(stm32mp, "off", "shell")
     except StrategyError:
         assert doubtful
-        assert switch.name in lab_fault(stm32mp, 1, "shell")
+        message = lab_fault(stm32mp, 1, "shell")
+        # On a busy host the board may be on its way when the time is over: then its console says so.
+        assert switch.name in message or "console ends with" in message
         return
     assert stm32mp.session.boot_id != before
     assert age_s(stm32mp) < time.monotonic() - start
