@@ -122,7 +122,7 @@ SHELL = ["setsid", "-c", "sh", "-i"]
 
 def test_a_healthy_line_works(chance: random.Random):
     """Without faults every command is answered at the first try, unchanged."""
-    with shell_on(Board(SHELL)) as shell:
+    with shell_on(Board(SHELL), try_timeout_s=BUSY_S) as shell:
         number = chance.randrange(1000)
         assert shell.execute(f"printf '\\0\\377%s' {number}; exit 3", once=True).code == 3
         assert shell.execute(f"printf '\\0\\377%s' {number}").stdout == b"\0\xff%d" % number
