@@ -42,9 +42,9 @@ def answer(state: str, word: str, *, table: bool = True) -> tuple[str, str]:
 
 
 def expect(state: str, word: str, identity: str, *, table: bool = True) -> DeployFacts:
-    """Facts after the word is written; firmware that prints `identity` is heard while it is attached."""
+    """Facts after the word is written; firmware that prints `identity` is heard where Linux has its trace."""
     errno, after = answer(state, word, table=table)
-    heard = after == "attached"
+    heard = after in ("attached", "running")
     return DeployFacts(errno, after, beating=heard, identity=identity if heard else "")
 
 
