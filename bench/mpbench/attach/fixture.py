@@ -34,5 +34,10 @@ def started_early(bench: DeployBench) -> Iterator[StartEarly]:
 
     yield start
     for core in used:
-        if bench.reachable and bench.state(core) == "detached":
-            bench.write(core, "state", "start")  # only an attached core can be stopped
+        # Only an attached core can be stopped; one without a resource table cannot be attached.
+        if (
+            bench.reachable
+            and bench.state(core) == "detached"
+            and bench.write(core, "state", "start") != "OK"
+        ):
+            bench.power_cycle()
