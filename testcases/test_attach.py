@@ -99,7 +99,7 @@ def test_a_crash_of_an_attached_core_needs_the_default_firmware(bench, core, fir
         bench.board.session.put_bytes(firmware(file, core), path)
     else:
         bench.execute(f"rm -f {path}").checked(f"cannot remove {path}")
-    predicted = recovered(f"{file} {core}" if file else None)
+    predicted = recovered(f"alive {core}", f"{file} {core}" if file else None)
 
     def crash():
         answer = remoteproc.crash(core, FATAL, RECOVERY_S)

@@ -11,6 +11,7 @@ from mpbench.attach.boot_loader import start_core
 from mpbench.attach.predict import answer, expect, recovered
 from mpbench.attach.srecord import s_records
 from mpbench.core.errors import InfrastructureError
+from mpbench.deployment.facts import DeployFacts
 
 ELF = bytes(range(256)) * 3 + b"end"
 
@@ -115,4 +116,9 @@ def test_firmware_is_heard_while_linux_has_its_trace():
     """While it is attached, or was started by Linux; not while it is detached."""
     words = (("detached", "start"), ("attached", "detach"), ("running", "detach"))
     assert [expect(*one, "x m4").beating for one in words] == [True, False, True]
-    assert (recovered("x m4").state, recovered(None).state) == ("running", "offline")
+
+
+def test_a_crash_of_an_attached_core_is_recovered_with_the_default_firmware():
+    """Or not at all, and then the trace of what crashed stays."""
+    assert recovered("x m4", "y m4") == DeployFacts("OK", "running", beating=True, identity="y m4")
+    assert recovered("x m4", None) == DeployFacts("OK", "offline", beating=False, identity="x m4")

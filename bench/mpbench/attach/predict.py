@@ -48,8 +48,11 @@ def expect(state: str, word: str, identity: str, *, table: bool = True) -> Deplo
     return DeployFacts(errno, after, beating=heard, identity=identity if heard else "")
 
 
-def recovered(identity: str | None) -> DeployFacts:
-    """Facts after a crash of an attached core: the default firmware runs; None: there is none, offline."""
-    if identity is None:
-        return DeployFacts("OK", "offline", beating=False, identity="")
-    return DeployFacts("OK", "running", beating=True, identity=identity)
+def recovered(crashed: str, default: str | None) -> DeployFacts:
+    """Facts after a crash of an attached core; identities of what crashed, and of the default firmware.
+
+    That runs; without a file of it (None) the core is offline, and the trace of what crashed stays.
+    """
+    if default is None:
+        return DeployFacts("OK", "offline", beating=False, identity=crashed)
+    return DeployFacts("OK", "running", beating=True, identity=default)
