@@ -29,21 +29,25 @@ def boot_number(step):
     return found[0]
 
 
+def attach(bench, core):
+    """Have Linux attach to a core that runs `alive`; the step, as predicted."""
+    step = bench.command(core, "start", expect("detached", "start", f"alive {core}"))
+    step.check(*HEARD)
+    return step
+
+
 @pytest.fixture
 def attached(bench, core, alive, started_early):
     """The firmware `alive`, started by U-Boot, after Linux has attached; the step that did."""
     started_early(core, alive)
-    step = bench.command(core, "start", expect("detached", "start", f"alive {core}"))
-    step.check(*HEARD)
-    return step
+    return attach(bench, core)
 
 
 def test_a_core_that_runs_is_found_and_attached(bench, core, alive, started_early):
     """Linux finds it `detached`, does not touch it, and on `start` attaches: its firmware beats on."""
     started_early(core, alive)
     assert bench.state(core) == "detached"
-    step = bench.command(core, "start", expect("detached", "start", f"alive {core}"))
-    step.check(*HEARD)
+    step = attach(bench, core)
     assert step.observed.state == "attached"
     assert f"remote processor {core} is now attached" in text_of(step.evidence, evidence.KMSG)
     assert bench.board.remoteproc.attributes(core, "firmware")["firmware"] == UNKNOWN
@@ -53,9 +57,7 @@ def test_a_detached_core_runs_on(bench, core, attached):
     """It can be attached again, and its firmware has not been started a second time."""
     detached = bench.command(core, "detach", expect("attached", "detach", f"alive {core}"))
     detached.check(*HEARD)
-    again = bench.command(core, "start", expect("detached", "start", f"alive {core}"))
-    again.check(*HEARD)
-    assert boot_number(again) == boot_number(attached)
+    assert boot_number(attach(bench, core)) == boot_number(attached)
 
 
 @pytest.mark.parametrize("word", ["stop", "detach"])
@@ -65,7 +67,7 @@ def test_a_detached_core_can_only_be_attached(bench, core, alive, started_early,
     step = bench.command(core, word, expect("detached", word, f"alive {core}"))
     step.check(*ANSWER)
     assert (step.observed.errno, step.observed.state) == ("EINVAL", "detached")
-    bench.command(core, "start", expect("detached", "start", f"alive {core}")).check(*HEARD)
+    attach(bench, core)
 
 
 @pytest.mark.usefixtures("attached")
