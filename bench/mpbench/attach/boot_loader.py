@@ -19,7 +19,7 @@ CHECKSUM = re.compile(r"==> ([0-9a-f]{8})")
 
 
 def start_core(uboot: Any, number: int, elf: bytes) -> None:
-    """Send the ELF to U-Boot, which stands at its prompt, and have it start remote processor `number`.
+    """Send the ELF to U-Boot, which is at its prompt, and have it start remote processor `number`.
 
     InfrastructureError if the file arrives damaged, or U-Boot refuses a command; with U-Boot's words.
     """

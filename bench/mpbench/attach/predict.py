@@ -15,12 +15,6 @@ DEFAULT_FIRMWARE = "rproc-{core}-fw"
 """Name that the kernel gives a core's firmware. Ref: remoteproc_core.c, rproc_alloc_firmware()"""
 UNKNOWN = "unknown"
 """What `firmware` reads while a core is attached."""
-TABLE_AREA = 1024
-"""Bytes from the resource table on that a detach sets back to what they were when Linux attached.
-
-Ref: stm32_rproc.c, RSC_TBL_SIZE; remoteproc_core.c, rproc_reset_rsc_table_on_detach()
-"""
-
 
 ANSWERS = {
     ("detached", "start"): ("OK", "attached"),

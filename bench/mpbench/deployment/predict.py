@@ -29,15 +29,14 @@ def expect(outcome: Outcome, *, identity: str | None = None, profile: Profile | 
     """
     if outcome.code is None:
         return DeployFacts()
+    errno = profile.errno if profile else "EIO"
     if outcome.code:
-        errno = profile.errno if profile else "EIO"
         line = outcome.console[-1] if outcome.console else ""
         return DeployFacts(errno, "offline", outcome.code, line, False, "", ZEROS)
     released = release_code(profile)
     memory = ZEROS if released == 0 else None
     if refused := outcome.start_refusal:
         line = refused.console[-1] if refused.console else ""
-        errno = profile.errno if profile else "EIO"
         return DeployFacts(errno, "offline", refused.code, line, False, "", memory)
     answer = table_answer(outcome, profile)
     if answer.errno is None:

@@ -136,9 +136,10 @@ class RunState:
 
     def remarks(self) -> list[str]:
         """What was not selected, and which requirements have no evidence, a line each."""
-        selected = selection([self._outcome()])
+        outcome = self._outcome()
+        selected = selection([outcome])
         found = [f"partial: {selected}"] if selected and selected.partial else []
-        found += filter(None, [self._outcome().not_again])
+        found += filter(None, [outcome.not_again])
         found += self.plan.remarks() if self.plan else []
         left = [name for name in (self.plan.requirements if self.plan else ()) if name not in self.evidenced]
         ids = sorted((name.partition(":")[0] for name in left), key=lambda name: (len(name), name))

@@ -214,8 +214,10 @@ def _started_before(event: Event, context: Context) -> str:
 
 def _loaded_before(event: Event, context: Context) -> str:
     start = context.before(event, "rproc-powering-up")
-    where = f"Linux was starting the {start.core} (line {start.number})" if start else ""
-    return f"{where}: it loads or reads a segment of the firmware there itself" if start else ""
+    if start is None:
+        return ""
+    where = f"Linux was starting the {start.core} (line {start.number})"
+    return f"{where}: it loads or reads a segment of the firmware there itself"
 
 
 def _panicked(one: Explanation, event: Event, context: Context) -> Explanation:
