@@ -41,9 +41,16 @@ KERNEL_ARGUMENTS = "console=ttyAMA0,115200 quiet rdinit=/init mem=256M"
 
 DEBIAN_ARGUMENTS = (
     "cryptomgr.notests initcall_blacklist=jent_mod_init,init_encrypted rcupdate.rcu_cpu_stall_suppress=1"
+    " vmalloc=750M"
 )
 """Without self tests of ciphers, entropy from timing and encrypted keys, which take a third of the start, and
-without reports of a CPU that stalled: on a busy host QEMU's do."""
+without reports of a CPU that stalled: on a busy host QEMU's do.
+
+vmalloc: after each module Linux takes a range out of the TLB page by page, from modules to vmalloc's area,
+with all of lowmem in between (mm/vmalloc.c, __purge_vmap_area_lazy), and QEMU stops all CPUs for each page.
+With 512 MiB of lowmem that took half of the start, and on a busy host drivers timed out.  U-Boot puts the
+device tree below 256 MiB, which must stay lowmem.
+"""
 
 
 @frozen

@@ -2,6 +2,7 @@
 """The board on a QEMU machine of ours: somebody else's kernel, device tree, drivers, as they are."""
 
 import hashlib
+import re
 import shlex
 import socket
 import subprocess
@@ -23,6 +24,11 @@ pytestmark = pytest.mark.slow
 
 DEBIAN = MACHINE_KINDS["mp15-debian"]
 REFUSED_S = 60.0
+BIND_AGAIN = """cd /sys/bus/i2c/drivers/stpmic1
+[ ! -e 0-0033 ] || echo 0-0033 >unbind
+dmesg -c >/dev/null
+echo 0-0033 >bind; dmesg -r"""
+OF_THE_PMIC = re.compile(r"stpmic1\S* .*|\w+: failed to .*: -ETIMEDOUT")
 M4 = "/sys/class/remoteproc/remoteproc0"
 TRACE = "/sys/kernel/debug/remoteproc/remoteproc0/trace0"
 
@@ -80,8 +86,17 @@ def test_linux_runs_on_it(execute):
 
 
 def test_kernel_log_has_no_line_without_a_reason(execute):
-    """Every warning and error of the start is in kernel-log-mp15.toml."""
-    assert unknown_lines(execute("dmesg -r")) == []
+    """Every warning and error of the start is in kernel-log-mp15.toml, and the PMIC's regulators are there.
+
+    On a busy host I2C4's driver times out while modules are loaded (see DEBIAN_ARGUMENTS).  It is bound once
+    more then, with nothing beside it, and must not time out again.
+    """
+    lines = unknown_lines(execute("while pidof modprobe; do usleep 100000; done >/dev/null; dmesg -r"))
+    if any(re.search(r"-110\b|-ETIMEDOUT|Unable to read PMIC", line) for line in lines):
+        again = unknown_lines(execute(BIND_AGAIN))
+        lines = [line for line in lines if not OF_THE_PMIC.fullmatch(line)] + again
+    assert lines == []
+    assert "regulators" in execute("ls /sys/bus/platform/drivers/stpmic1-regulator")
 
 
 def test_a_cpu_goes_and_comes(execute):
