@@ -349,6 +349,19 @@ def test_a_page_of_another_version_is_said_to_be_one(page, key):
     )
 
 
+def test_a_signing_that_was_killed_can_be_done_again(page, key, trusted):
+    """What it was writing is removed; what a process that lives is writing is no part of the report."""
+    mine = page / f".{MANIFEST}.{os.getpid()}-1.part"
+    mine.write_bytes(b"{")
+    assert f"not signed: {mine.name} is no part of the report" in refusal(page, key)
+    mine.unlink()
+    with subprocess.Popen(["true"]) as killed:
+        pass
+    (page / f".{MANIFEST}.{killed.pid}-1.part").write_bytes(b"{")
+    signoff.sign(page, key, "Ann", "tested", CLOCK)
+    assert signoff.verify(page, trusted).wrong == ()
+
+
 def test_only_what_belongs_to_the_report_is_signed(page, key):
     """A file that the record does not give is no part of it, wherever it is."""
     for name in ("notes.txt", "evidence/more.txt", "sub/index.html", "logs/x.log", "journal.jsonl"):

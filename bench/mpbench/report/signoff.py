@@ -31,7 +31,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from mpbench.core.errors import UsageError
-from mpbench.core.files import check_private, locked_directory, read_bounded, write_whole
+from mpbench.core.files import check_private, locked_directory, read_bounded, remove_leftovers, write_whole
 from mpbench.core.notes import checked
 from mpbench.core.record import LOG, Clock, iso
 from mpbench.core.version import made_by
@@ -158,6 +158,7 @@ def sign(
     """
     by, role = checked(by, "--by NAME: who signs"), checked(role, "--role")
     with locked_directory(directory):
+        remove_leftovers(directory)  # of a signing that was killed
         data, manifest = _manifest(directory)
         earlier = read_signatures(directory)
         unsigned = Signature(
