@@ -12,6 +12,8 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from mpbench.commands import main
+from mpbench.core.record import LOG
+from mpbench.core.version import bench_version
 from testcases.contract.test_plugin import CHECKOUT, HEADER, Place, key, place
 
 pytestmark = pytest.mark.slow
@@ -274,6 +276,34 @@ def test_a_run_is_not_resumed_on_another_board(place):
             run.rename(place.path / ("first" if number == 1 else "second"))
     assert done.returncode == 2, done.stdout + done.stderr
     assert "this is board S2, and the run that is continued was on S1: start anew" in done.stdout
+
+
+def test_a_run_is_not_resumed_with_other_software(place):
+    """What passed with one kernel is not settled with another: exit code 2, no test runs on it."""
+    played = place.path / "played.py"
+    good = played.read_text()
+    version = '"/proc/version": b"Linux version 6.%d\\n", "/proc/device-tree/compatible"'
+    for number in (1, 2):
+        played.write_text(good.replace('"/proc/device-tree/compatible"', version % number))
+        resume = [f"--bench-resume={p}" for p in place.path.glob("first")]
+        done = place.run(RESUMED, "--lg-env=played.yaml", *resume)
+        for run in (place.path / "runs").iterdir():
+            run.rename(place.path / ("first" if number == 1 else "second"))
+    assert done.returncode == 2, done.stdout + done.stderr
+    words = "kernel is Linux version 6.2, and the run that is continued had Linux version 6.1: start anew"
+    assert words in done.stdout
+
+
+def test_a_run_is_not_resumed_with_another_bench(place):
+    """What an earlier version judged is not settled: exit code 2, before the board is started."""
+    place.run(RESUMED, "--lg-env=played.yaml")
+    (first,) = (place.path / "runs").iterdir()
+    log = first / LOG
+    log.write_text(log.read_text().replace(bench_version(), "0.0.1"))
+    done = place.run(RESUMED, "--lg-env=played.yaml", f"--bench-resume={first}")
+    assert done.returncode == 2, done.stdout + done.stderr
+    words = f"bench is {bench_version()}, and the run that is continued had 0.0.1: start anew"
+    assert words in done.stderr
 
 
 SUBTESTS = """

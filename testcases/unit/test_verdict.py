@@ -64,6 +64,18 @@ def ran(*tests: str, planned: tuple[str, ...] | None = None, **more) -> RunOutco
             ("its runs were on different boards: 1, 2",),
         ),
         ([ran("a PASS", "b INFRA", board="1"), ran("b INFRA"), ran("b PASS", board="1")], "PASS", ()),
+        (
+            [ran("a PASS", "b INFRA", tested={"kernel": "1"}), ran("b PASS", tested={"kernel": "2"})],
+            "INCOMPLETE",
+            ("kernel differs between its runs: 1, 2; run all of it again",),
+        ),
+        (
+            [ran("a FAIL", "b INFRA", tested={"bench": "7"}), ran("b PASS", tested={"bench": "8"})],
+            "FAIL",
+            ("bench differs between its runs: 7, 8; run all of it again",),
+        ),
+        ([ran("a INFRA", tested={"kernel": "1"}), ran("a PASS", tested={"kernel": "2"})], "PASS", ()),
+        ([ran("a PASS", "b INFRA", tested={"tf-a": "1"}), ran("b PASS", tested={"u-boot": "2"})], "PASS", ()),
         ([ran("a INFRA", "b BLOCKED"), ran("a PASS", "b PASS")], "PASS", ()),
         ([ran("a FAIL"), ran("a PASS")], "FAIL", ()),
         ([ran("a INVALID"), ran("a PASS")], "INVALID", ()),

@@ -18,6 +18,9 @@ BANNERS = {
 Ref: TF-A bl2/bl2_main.c, bl31/bl31_main.c, U-Boot include/version.h, OP-TEE core/arch/arm/kernel/boot.c
 """
 
+FIRMWARE = "firmware "
+"""Start of the name of a firmware's hash."""
+
 PROFILE_FIT = "profile fit"
 """Entry: whether the board reports what the profile assumes; one of the words below, a colon, and why."""
 FITS, ASSUMED, DIFFERS = "fits", "assumed", "differs"

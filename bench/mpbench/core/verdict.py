@@ -14,10 +14,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 
-from attrs import frozen
+from attrs import field, frozen
 
 from mpbench.core.facts import Verdict, overall
-from mpbench.core.lines import PlanLine, RunEnd, TestEnd, TestLine, TestStart
+from mpbench.core.lines import PlanLine, ProvenanceLine, RunEnd, TestEnd, TestLine, TestStart
+from mpbench.core.provenance import FIRMWARE
 from mpbench.core.record import Run
 
 NOT_STARTED = "not started: the run was stopped"
@@ -31,6 +32,9 @@ OPEN = frozenset({Verdict.INFRA, Verdict.BLOCKED})
 """Verdicts of tests that the lab prevented: a run that continues this one repeats them."""
 EVIDENCE = frozenset({Verdict.PASS, Verdict.MARGINAL, Verdict.FAIL})
 """Verdicts on the board: a test with one is evidence for its requirements."""
+
+TESTED = frozenset({"tests", "tf-a", "op-tee", "u-boot", "kernel"})
+"""Names of the provenance that must not change between runs of a unit, beside bench and firmware."""
 
 _CODES: Mapping[Verdict, int] = {
     Verdict.PASS: 0,
@@ -71,6 +75,7 @@ class RunOutcome:
     cases:   of how many test cases the planned ones were selected; 0: unknown
     settled: those of them that the continued run had settled
     earlier: verdicts that they have there; board: id of the board, "" for unknown
+    tested:  what was tested, and with what, by name, as far as it is known
     """
 
     planned: tuple[str, ...] | None
@@ -83,6 +88,12 @@ class RunOutcome:
     settled: int = 0
     earlier: tuple[Verdict, ...] = ()
     board: str = ""
+    tested: Mapping[str, str] = field(factory=dict)
+
+    @property
+    def judged(self) -> bool:
+        """Whether any test gave a verdict on the board."""
+        return any(e.verdict in EVIDENCE for e in self.executions)
 
     @property
     def not_again(self) -> str:
@@ -119,7 +130,15 @@ def outcome(run: Run) -> RunOutcome:
         settled=plan.settled if plan else 0,
         earlier=plan.earlier if plan else (),
         board=next((line.head.board for line in reversed(run.lines) if line.head.board), ""),
+        tested=dict(_tested(run)),
     )
+
+
+def _tested(run: Run) -> Iterator[tuple[str, str]]:
+    for line in run.of(ProvenanceLine):
+        yield from ((n, text) for n, text in line.entries.items() if n in TESTED or n.startswith(FIRMWARE))
+    if run.start:
+        yield "bench", run.start.bench
 
 
 def by_execution(run: Run) -> list[list[TestLine]]:
@@ -178,6 +197,10 @@ def _causes(runs: Sequence[RunOutcome]) -> Iterator[str]:
     boards = dict.fromkeys(run.board for run in runs if run.board)
     if len(boards) > 1:
         yield f"its runs were on different boards: {', '.join(boards)}"
+    judged = [run.tested for run in runs if run.judged]
+    for name in dict.fromkeys(chain(*judged)):
+        if len(texts := dict.fromkeys(tested[name] for tested in judged if name in tested)) > 1:
+            yield f"{name} differs between its runs: {', '.join(texts)}; run all of it again"
     planned = planned_tests(runs)
     if left := missing(runs):
         yield f"{left.total()} of {planned.total()} planned tests did not run"

@@ -2,6 +2,7 @@
 """Which bench, and which commit of a repository, is in use."""
 
 import subprocess
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -13,8 +14,9 @@ def made_by() -> str:
     return f"mpbench {metadata.version('mpbench')}"
 
 
+@cache
 def bench_version() -> str:
-    """Version of mpbench, and commit of its checkout if it is used from one."""
+    """Version of mpbench, and commit of its checkout if it is used from one, as this process began."""
     version, commit = metadata.version("mpbench"), commit_of(CHECKOUT) if CHECKOUT else ""
     return f"{version} ({commit})" if commit else version
 

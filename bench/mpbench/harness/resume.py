@@ -16,7 +16,7 @@ from mpbench.core.errors import UsageError
 from mpbench.core.facts import Verdict, overall
 from mpbench.core.files import os_errors
 from mpbench.core.record import LOG, Run, in_order, read
-from mpbench.core.verdict import EVIDENCE, outcome
+from mpbench.core.verdict import outcome
 
 
 @frozen
@@ -28,6 +28,7 @@ class Resumed:
     judged:  whether any test gave a verdict on the board
     ended:   whether the last run ended regularly; if not, the tests it had still to run are unknown
     boards:  ids of the boards of the runs
+    tested:  what was tested, and with what, by name, where a test gave a verdict
     reason:  first line of the last run's first reason for a test without a PASS, "" for none
     """
 
@@ -39,6 +40,14 @@ class Resumed:
     reason: str = ""
     boards: tuple[str, ...] = ()
     verdicts: Mapping[str, Verdict] = field(factory=dict)
+    tested: Mapping[str, str] = field(factory=dict)
+
+    def check_same(self, entries: Mapping[str, str]) -> None:
+        """UsageError if something of what is tested, or the bench, is not what the runs had."""
+        for name in entries.keys() & self.tested.keys():
+            if entries[name] != self.tested[name]:
+                was = f"the run that is continued had {self.tested[name]}"
+                raise UsageError(f"{name} is {entries[name]}, and {was}: start anew")
 
     @property
     def unusable(self) -> bool:
@@ -92,11 +101,14 @@ def of_records(runs: Iterable[Run]) -> Resumed:
     state: dict[str, bool] = {}
     verdicts: dict[str, Verdict] = {}
     boards: dict[str, None] = {}
+    tested: dict[str, str] = {}
     last: str | None = None
     judged, ended, reason = False, False, ""
     for run in runs:
         last, ended, reason = run.id or last, run.ended, ""
         found = outcome(run)
+        judged = judged or found.judged
+        tested |= found.tested if found.judged else {}
         state |= dict.fromkeys((name for name in found.planned or () if name not in state), False)
         boards |= dict.fromkeys(filter(None, [found.board]))
         open_now = {execution.test for execution in found.executions if execution.is_open}
@@ -105,7 +117,7 @@ def of_records(runs: Iterable[Run]) -> Resumed:
             if not execution.is_open:
                 before = verdicts.get(execution.test, execution.verdict)
                 verdicts[execution.test] = overall([before, execution.verdict])
-            judged = judged or execution.verdict in EVIDENCE
             reason = reason or execution.reason.partition("\n")[0]
     settled = frozenset(name for name, done in state.items() if done)
-    return Resumed(settled, frozenset(state) - settled, last, judged, ended, reason, tuple(boards), verdicts)
+    left = frozenset(state) - settled
+    return Resumed(settled, left, last, judged, ended, reason, tuple(boards), verdicts, tested)

@@ -41,6 +41,7 @@ from mpbench.core.verdict import EVIDENCE, Execution, Judgement, RunOutcome, of_
 from mpbench.core.version import bench_version
 from mpbench.harness.fixtures_used import LABGRID, OURS, uses
 from mpbench.harness.host_lock import HostLock
+from mpbench.harness.resume import Resumed
 from mpbench.harness.verdicts import PhaseVerdict, of_measurement, of_test
 
 MARKER = "requirement"
@@ -67,7 +68,7 @@ class RunState:
     boot:      the board's boot_id as it was last known, "" for unknown
     unreached: tests in a row that did not reach the board
     waiting:   planned tests that have not started; current: the one that runs; executions: those that ended
-    continued: ids of the boards of the runs that this one continues
+    continued: what the runs left that this one continues
     calling:   whether a test is being called: reports that are made then are of its subtests
     why:       why the session ends before everything planned has run, "" for a regular end
     uncollected: test files that could not be collected
@@ -104,7 +105,7 @@ class RunState:
     skipped: list[str] = field(factory=list)
     call_ns: int = 0
     calling: bool = False
-    continued: tuple[str, ...] = ()
+    continued: Resumed = field(factory=Resumed)
     lock: Callable[[], None] = lambda: None
     release: Callable[[], None] = lambda: None
     uploaded: dict[str, str] = field(factory=dict)
@@ -169,13 +170,14 @@ class RunState:
     def identified(self, found: About, more: Mapping[str, str]) -> None:
         """Record the board's identification and `more`; every later line carries its id and boot_id.
 
-        UsageError: the run that this one continues was on another board.
+        UsageError: the run that this one continues was on another board, or of other software.
         """
         entries = dict(found.provenance.entries) | dict(more)
         board = next((entries[k] for k in BOARD_IDS if k in entries), None)
-        if board and self.continued and board not in self.continued:
-            was = ", ".join(self.continued)
+        if board and (boards := self.continued.boards) and board not in boards:
+            was = ", ".join(boards)
             raise UsageError(f"this is board {board}, and the run that is continued was on {was}: start anew")
+        self.continued.check_same(entries)
         self.board = found = evolve(found, virtual=found.virtual or is_virtual(Provenance(entries)))
         if self.record:
             self.record.board = board

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which job runs on which places. Pure."""
+"""Which job runs on which places. Pure but for the bench's version."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from attrs import frozen
 
 from mpbench.core.sanitize import visible
+from mpbench.core.version import bench_version
 from mpbench.lab.coordinator import PlaceInfo
 from mpbench.lab.plan import ALL, Job, NightPlan
 from mpbench.lab.unit import unit_name
@@ -21,9 +22,9 @@ class JobRun:
 
     @property
     def name(self) -> str:
-        """Name of its directory and log; no other job run has it, nor this one after a change of the plan."""
+        """Name of its directory and log; no other job run has it, nor this one with another plan or bench."""
         job = self.job
-        definition = [str(job.target), job.tests, job.options, sorted(job.variables.items())]
+        definition = [str(job.target), job.tests, job.options, sorted(job.variables.items()), bench_version()]
         return unit_name(job.name, self.place, json.dumps(definition))
 
     @property

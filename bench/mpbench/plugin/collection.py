@@ -9,6 +9,7 @@ import pytest
 
 from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.shared_files import SHARED, TESTCASES
+from mpbench.core.version import bench_version
 from mpbench.harness.cores import select_cores
 from mpbench.harness.environment import (
     asked_lines,
@@ -113,12 +114,13 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         scope.add(neighbours(session, session.items))
         try:
             earlier = resumed(session.config)
+            earlier.check_same({"bench": bench_version()})
             asked = asked_lines(env_of(session.config).config, option.bench_note)
             plan = scope.plan(found)
             state.open(reports(session.config), target_name(session.config), plan, earlier.run, asked)
-            state.continued = earlier.boards
+            state.continued = earlier
             progress.attach(session.config, state)
-        except InfrastructureError as e:
+        except (InfrastructureError, UsageError) as e:
             raise pytest.UsageError(str(e)) from e
 
 

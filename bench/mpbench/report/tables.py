@@ -6,16 +6,13 @@ from collections.abc import Iterable, Sequence
 
 from attrs import frozen
 
-from mpbench.core.provenance import PROFILE_FIT
+from mpbench.core.provenance import FIRMWARE, PROFILE_FIT
 from mpbench.report.model import ASKED, Page, RunView
 
 _OWN = frozenset({"boot_id", "operator"})
 """What differs between any two runs and explains nothing."""
 
 UNREPORTED = "not reported by the board"
-
-FIRMWARE = "firmware "
-"""Start of the name of a firmware's hash."""
 
 GROUPS = {
     "Board": ("model", "compatible", "serial", "soc_id", "soc_revision", "soc_serial", "place", "boot_id",
