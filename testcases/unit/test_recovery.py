@@ -10,7 +10,7 @@ from attrs import evolve, frozen
 
 from mpbench.core.compare import compare
 from mpbench.core.errors import BoardFailure, UsageError
-from mpbench.core.evidence import FTRACE, KMSG, TRACE_SECOND, Artefact, Evidence
+from mpbench.core.evidence import FTRACE, KMSG, TRACE_FIRST, TRACE_SECOND, Artefact, Evidence, text_of
 from mpbench.core.facts import Verdict
 from mpbench.deployment.facts import DeployFacts
 from mpbench.image import faults
@@ -199,6 +199,48 @@ def test_a_heartbeat_before_the_restart_does_not_count(captured):
     """A sample from before the restart and one after it differ, but that is no beat."""
     stale = instead(captured, TRACE_SECOND, b"mpbench starve m33 1\nboot 00000003 beat 00000000\n")
     assert see.crash(stale).beating is False
+
+
+REFUSED = b"3,999,5000000,-;remoteproc remoteproc1: Failed to load program segments: -5\n"
+
+
+def refusal(captured):
+    """As captured, but the firmware file was refused and the loader had cleared the memory before."""
+    up = re.compile(rb"^[^\n]*is now up\n", re.MULTILINE)
+    cleared = instead(captured, KMSG, up.sub(REFUSED, captured.get(KMSG)))
+    return instead(instead(cleared, TRACE_FIRST, b""), TRACE_SECOND, b"")
+
+
+def test_cleared_memory_shows_that_nothing_runs(captured):
+    """An empty trace buffer: no boot, no heartbeat, no identity. Where the loader clears nothing: unknown."""
+    facts = see.crash(refusal(captured), 1, cleared=True)
+    assert facts.sequence.endswith("stopped, refused")
+    assert (facts.boots, facts.beating, facts.identity) == (0, False, "")
+    facts = see.crash(refusal(captured), 1)
+    assert (facts.boots, facts.beating, facts.identity) == (None,) * 3
+    gone = without(refusal(captured), TRACE_FIRST, TRACE_SECOND)
+    assert see.crash(gone, 1, cleared=True).boots is None
+
+
+def test_what_a_loader_clears_is_predicted():
+    """After a refusal the memory of a core behind a firewall is empty, that of others as it was."""
+    bad: dict[str, Any] = {"identity": "starve m33", "reload": faults.apply("payload-first", ST_IMAGE)}
+    assert crash(PROFILE, "m33", ST_IMAGE, INJECTED[2], **bad).identity == "starve m33"
+    assert crash(board("st-4.0-r2-mp257f-dk"), "m33", ST_IMAGE, INJECTED[2], **bad).identity == ""
+
+
+def test_a_recovery_that_failed_is_found_in_the_kernel_log(captured):
+    """The last one counts, and only once it has ended; a start that was refused is none."""
+    log, failed = (text_of(e, KMSG) for e in (captured, refusal(captured)))
+    assert not see.has_failed("", "m33")
+    assert not see.has_failed(REFUSED.decode(), "m33")
+    assert not see.has_failed(log, "m33")
+    assert not see.has_failed(log + REFUSED.decode(), "m33"), "a start that was refused later"
+    assert see.has_failed(failed, "m33")
+    assert see.has_failed(log + failed, "m33")
+    assert not see.has_failed(failed + log, "m33")
+    assert not see.has_failed(failed.replace(REFUSED.decode(), ""), "m33"), "it has not ended"
+    assert not see.has_failed(failed, "m0")
 
 
 def test_a_refused_call_leaves_the_state_as_the_ta_has_it():

@@ -8,6 +8,8 @@ from mpbench.board.interrupts import watchdog_line
 from mpbench.board.session.shell_protocol import Reply
 from mpbench.core.errors import InfrastructureError, InvalidRun, UsageError
 from mpbench.recovery.collect_trace import CLEAN, CrashTrace
+from mpbench.recovery.firmware import FirmwareUnderTest
+from mpbench.recovery.fixture import Crashes
 from testcases.stand_in import StandIn
 
 
@@ -181,3 +183,66 @@ def test_counts_of_probes_are_read_by_name():
         {"/sys/kernel/tracing/kprobe_profile": b"  shm_in   3  0\n  foreign  9  0\n  shm_out  2  0\n"}
     )
     assert CrashTrace(shell, []).counts() == {"shm_in": 3, "shm_out": 2}
+
+
+class Nothing(StandIn):
+    """What a test does not reach."""
+
+
+class OneCore(StandIn):
+    """A bench with a core of which the kernel has logged `log`, and that board: what is done to it."""
+
+    reachable = firewalled = True
+
+    def __init__(self, log: bytes, state: str) -> None:
+        self.log, self.now = log, state
+        self.done: list[str] = []
+        self.board = self.kmsg = self.remoteproc = self.session = self.profile = self
+
+    def since(self, mark):
+        return self.log[mark:]
+
+    def state(self, _core):
+        return self.now
+
+    def core(self, _name):
+        return self
+
+    def execute(self, _command):
+        return Reply(0, b"", b"")
+
+    def write(self, _core, file, text, _deadline_s):
+        self.done.append(f"{file}: {text}")
+        return "OK"
+
+    def power_cycle(self):
+        self.done.append("power cycle")
+
+    def booted(self):
+        return
+
+    start = booted
+
+
+RECOVERING = b"6,1,4000000,-;remoteproc remoteproc0: recovering m33\n"
+MISSING = b"3,2,4000001,-;remoteproc remoteproc0: request_firmware failed: -2\n"
+SETTINGS = ["coredump: disabled", "recovery: enabled"]
+
+
+@pytest.mark.parametrize(
+    ("log", "state", "done"),
+    [
+        (RECOVERING + MISSING, "offline", ["power cycle"]),
+        (RECOVERING + MISSING, "crashed", SETTINGS),
+        (RECOVERING, "offline", SETTINGS),
+        (MISSING, "offline", SETTINGS),
+    ],
+)
+def test_a_recovery_that_failed_is_no_later_tests_affair(log, state, done):
+    """A core that nothing else can start again is left behind switched off and on; others are not."""
+    bench, nothing = OneCore(log, state), Nothing()
+    crashes = Crashes(bench, nothing, nothing, bench, {})
+    image = FirmwareUnderTest("starve", b"", 0, nothing, nothing, mark=0)
+    crashes._firmware_under_test["m33"] = image
+    crashes.restore()
+    assert bench.done == done

@@ -16,6 +16,7 @@ from mpbench.board.protocols import Board
 from mpbench.board.resource_snapshot import resource_counters
 from mpbench.core.errors import BoardFailure, InfrastructureError
 from mpbench.core.evidence import TRACE_FIRST, TRACE_SECOND, Evidence, text_of
+from mpbench.core.sanitize import decoded
 from mpbench.core.step import Step
 from mpbench.deployment.collect import trace_samples
 from mpbench.deployment.fixture import DeployBench
@@ -29,7 +30,7 @@ from mpbench.recovery.collect import Subject
 from mpbench.recovery.collect_trace import CrashTrace, recording
 from mpbench.recovery.facts import INJECTED, NO_CRASH, WATCHDOG, Cause, RecoveryFacts
 from mpbench.recovery.firmware import MAILBOX, FirmwareUnderTest, parameters, trace_da
-from mpbench.recovery.parse import beating
+from mpbench.recovery.parse import beating, has_failed
 from mpbench.recovery.predict import crash as predict_crash
 from mpbench.recovery.predict import recovery as predict_recovery
 from mpbench.recovery.predict import started
@@ -344,6 +345,11 @@ class Crashes:
         start, state = self.write(core, "state", "start"), self.bench.state(core)
         return FailedRecovery(start, state, self.is_beating(core), self.write(core, "state", "stop"))
 
+    def _is_stuck(self, core: str) -> bool:
+        """Whether the core is as after a failed recovery, so that every later `start` starts nothing."""
+        log = self._board.kmsg.since(self._firmware_under_test[core].mark)
+        return has_failed(decoded(log), core) and self.bench.state(core) == "offline"
+
     @contextmanager
     def heartbeats(self, core: str) -> Iterator[None]:
         """Inside, the board dates the first heartbeat of every boot."""
@@ -372,9 +378,15 @@ class Crashes:
         self.trace.start()
 
     def restore(self) -> None:
-        """Leave the board as before the test: recovery enabled, core dumps disabled, no core crashed."""
+        """Leave the board as before the test: recovery enabled, core dumps disabled, no core crashed.
+
+        The board is switched off and on after a recovery that failed, as nothing else lets the core start.
+        """
         if not self.bench.reachable:
             return  # DeployBench.settle() finds out why
+        if any(self._is_stuck(core) for core in self._firmware_under_test):
+            self.power_cycle()
+            return
         for core, under_test in self._firmware_under_test.items():
             if not self.bench.profile.core(core).firewalled or self.bench.state(core) == "running":
                 under_test.write(parameters(failures=0))  # Linux may not, while the TEE loads or clears it

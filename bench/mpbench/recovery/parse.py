@@ -35,6 +35,9 @@ KERNEL_LINES = (
 )
 """Word of the sequence, and start of the kernel's line after `remoteproc remoteprocN: `."""
 
+ENDS = ("missing", "refused", "unstopped", "up")
+"""Words with which a recovery ends."""
+
 PREFIX = re.compile(r"^(?:remoteproc (\w+): )?(.*)$")
 
 TA_CALL = re.compile(r"(\d+\.\d+): ta: \(.*\) cmd=(\d+) res=0x([0-9a-f]+) core=(\d+)")
@@ -50,6 +53,9 @@ COMMANDS: dict[int, tuple[str, str]] = {
 }
 """Word of a command, and the core's state after the TA has answered SUCCESS; "": unchanged."""
 
+
+NO_BEAT = (0, 0)
+"""(boot, beat) where no firmware has run since the memory was cleared."""
 
 US = 1000
 """Nanoseconds by which times of both sources may be off: they are truncated to microseconds."""
@@ -70,15 +76,19 @@ def crash(evidence: Evidence, core_id: int | None = None, *, cleared: bool = Fal
     """Facts of a crash; None for each field that the evidence does not decide.
 
     core_id: the core's number in the TA; without it calls of the TA are ignored
-    cleared: whether the loader clears the firmware's count of its boots whenever it stops the core
+    cleared: whether the loader clears the core's memory whenever it stops the core: boots are counted anew,
+    and an empty trace buffer shows that no firmware has run since
     """
     core, log = text_of(evidence, artefact.CORE) or "", text_of(evidence, artefact.KMSG)
     logged = list(lines(log or "", core))
     calls = ta_calls(text_of(evidence, artefact.FTRACE), core_id, logged[0].ns if logged else 0)
-    beats = [
-        beat(text_of(evidence, name) or "")
+    cleared = cleared and any(line.word == "stopped" for line in logged)
+    before, first, second = (
+        text_of(evidence, name) or ""
         for name in (artefact.TRACE_BEFORE, artefact.TRACE_FIRST, artefact.TRACE_SECOND)
-    ]
+    )
+    silent = cleared and evidence.get(artefact.TRACE_SECOND) == b""
+    beats = (NO_BEAT, NO_BEAT) if silent else (beat(first), beat(second))
     return RecoveryFacts(
         cause=None if log is None else next((line.rest for line in logged if line.word == "detected"), ""),
         interrupts=interrupts(evidence),
@@ -88,9 +98,9 @@ def crash(evidence: Evidence, core_id: int | None = None, *, cleared: bool = Fal
         tee_code=tee_code(log, "OK"),
         secure_log=reason(text_of(evidence, artefact.SECURE_CONSOLE)),
         state=word_of(evidence, artefact.STATE),
-        boots=_boots(beats[0], beats[2], cleared=cleared and any(line.word == "stopped" for line in logged)),
-        beating=beating(beats[1], beats[2]),
-        identity=identity(text_of(evidence, artefact.TRACE_SECOND) or ""),
+        boots=_boots(beat(before), beats[1], cleared=cleared),
+        beating=beating(*beats),
+        identity="" if silent else identity(second),
     )
 
 
@@ -120,6 +130,15 @@ def lines(log: str, core: str) -> Iterator[KernelLine]:
             if text.startswith(start) and (core in start or device in ours):
                 yield KernelLine(word, text.removeprefix(start), ns)
                 break
+
+
+def has_failed(log: str, core: str) -> bool:
+    """Whether the last recovery of `core` in a kernel log has ended, and not with a core that is up."""
+    words = [line.word for line in lines(log, core)]
+    if "recovering" not in words:
+        return False
+    last = words[len(words) - words[::-1].index("recovering") :]
+    return next((word != "up" for word in last if word in ENDS), False)
 
 
 def interrupts(evidence: Evidence) -> int | None:

@@ -54,6 +54,7 @@ def recovery(
     refused = next((a for a in answers if not a.accepted), None)
     undefined = answers[-1].code is None
     other = up and reload != image  # its identity is known to the caller only
+    cleared = not up and loader.profile.core(core).firewalled
     return RecoveryFacts(
         cause=cause.name,
         interrupts=cause.interrupts,
@@ -65,7 +66,7 @@ def recovery(
         state="running" if up else "offline",
         boots=int(up),
         beating=up,
-        identity=None if other or (undefined and not up) else identity,
+        identity=None if other or (undefined and not up) else "" if cleared else identity,
     )
 
 
