@@ -32,6 +32,7 @@ def damaged(image, signing_key, fault):
 def test_named_fault(bench, core, image, damaged, outcomes):
     """An image with one named fault gets the predicted answer: code, reason, state, memory."""
     fault, tampered = damaged
+    bench.may_send(core, tampered)
     outcomes[core][fault] = None
     step = bench.deploy(core, tampered, f"alive {core}", original=image)
     outcomes[core][fault] = answered(evolve(step, observed=step.predicted)), answered(step)

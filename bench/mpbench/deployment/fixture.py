@@ -87,7 +87,9 @@ class DeployBench(Bench):
         name: of the step, in the record. start: another way to start the core with this image.
         contexts: cores loaded since the board booted, which matters for images at the limit of the TA's heap.
         A refusal by the board is a value in the step's `observed`. Raises InfrastructureError and InvalidRun.
+        Skips the test if the image may not be sent: may_send().
         """
+        self.may_send(core, image)
         self._touch(core)
         self._started = f"{identity or 'firmware of others'} on {core}"
         predicted = run.predict(self.profile, core, image, identity, contexts=contexts)
@@ -101,6 +103,11 @@ class DeployBench(Bench):
             step = with_proof(step, collect.tamper_proof(original, image, self.sha256(core)))
         self.append(step)
         return step
+
+    def may_send(self, core: str, image: bytes) -> None:
+        """Skip the test if the image might stop the board's TEE for all cores until a reset."""
+        if why := run.not_sent(self.profile, core, image):
+            pytest.skip(why)
 
     def deploy_either(
         self,
@@ -127,11 +134,10 @@ class DeployBench(Bench):
 
         That is recorded as a step without a prediction, and undone first: no test is charged for it.
         """
-        step = deployed()
-        for _ in Leftover:
-            if (found := leftover(step)) is None:
-                return step
-            name = f"{step.name}: refused, because the TEE keeps {found.value} of an earlier one"
+        step, undone = deployed(), set[Leftover]()
+        while (found := leftover(step)) is not None and found not in undone:
+            undone.add(found)
+            name = f"{step.name}: refused for what an earlier one left in the TEE: {found.value}"
             unpredicted = compare(DeployFacts(), step.observed)
             self.append(evolve(step, name=name, predicted=DeployFacts(), comparison=unpredicted))
             if found is Leftover.BOOT_ADDRESS and self.plain is not None:

@@ -19,15 +19,15 @@ from mpbench.core.lines import MapLine
 from mpbench.core.step import Step
 from mpbench.deployment.facts import DeployFacts
 from mpbench.deployment.fixture import DeployBench
+from mpbench.deployment.run import not_sent
 from mpbench.image.random_faults import Flip, Ranges, draw, flipped, in_words, minimal
 from mpbench.twin.flip_map import Answer, Span, expectations
-from mpbench.twin.loader import load
 
 REPORT_EVERY = 20
 SEEDS_PER_SET = 10
 """Seeds tried at most for each new set of flips: an image of very few bytes has no more sets."""
 DRAWS_PER_SEED = 50
-"""Draws tried at most for one seed: flips with an outcome that the twin calls undefined are never sent."""
+"""Draws tried at most for one seed: flips that might stop the board's TEE are never sent."""
 
 BUILDS = ("model", "serial", "kernel", "op-tee")
 """Provenance entries that an answer depends on: it is not reused for another board or build."""
@@ -127,11 +127,11 @@ class Flips:
         return list(found.values())
 
     def draw(self, core: str, image: bytes, groups: list[Ranges], seed: str) -> tuple[Flip, ...]:
-        """First flips of a seed whose outcome is defined. UsageError if none of DRAWS_PER_SEED is."""
+        """First flips of a seed whose image may be sent. UsageError if none of DRAWS_PER_SEED is."""
         rng = random.Random(seed)
         for _ in range(DRAWS_PER_SEED):
             flips = draw(groups, rng)
-            if load(flipped(image, flips), self.bench.profile, core).code is not None:
+            if not not_sent(self.bench.profile, core, flipped(image, flips)):
                 return flips
         raise UsageError(f"seed {seed}: the twin predicts none of {DRAWS_PER_SEED} draws")
 
@@ -146,7 +146,7 @@ class Flips:
 
     def differs(self, core: str, image: bytes, flips: tuple[Flip, ...], identity: str) -> bool:
         """Whether the board's answer to a subset of flips differs from the twin's."""
-        if load(flipped(image, flips), self.bench.profile, core).code is None:
+        if not_sent(self.bench.profile, core, flipped(image, flips)):
             return False
         step = self.deploy(core, image, flips, identity, f"fewer: {in_words(flips)}")
         return step.comparison.verdict is Verdict.FAIL

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""What ST's OP-TEE keeps of an earlier image, so that it refuses the next one whatever it is; and the cure.
+"""What an earlier image left in OP-TEE, so that it refuses the next one whatever it is; most of it ST's.
 
 Ref: ST optee_os 4.0.0-stm32mp core/drivers/remoteproc/stm32_remoteproc.c, stm32_rproc_set_boot_address
      (a boot address that is set already is refused, and only a stop resets it; an image without BOOTADDR
      starts with it); ta/remoteproc/src/remoteproc_core.c (no RELEASE_FW: an image that was loaded and never
-     started stays loaded); Linux v6.6-stm32mp drivers/remoteproc/stm32_rproc.c (loads in sanity_check)
+     started stays loaded); Linux v6.6-stm32mp drivers/remoteproc/stm32_rproc.c (loads in sanity_check);
+     core/kernel/tee_ta_manager.c (an application that panicked answers none of its sessions)
 """
 
 import enum
@@ -23,6 +24,10 @@ class Leftover(enum.Enum):
 
     BOOT_ADDRESS = "the boot address"
     IMAGE = "the image"
+    DEAD = "its application has panicked"
+
+
+BY_CODE: dict[int | None, Leftover] = {Tee.BAD_STATE: Leftover.IMAGE, Tee.TARGET_DEAD: Leftover.DEAD}
 
 
 def leftover(step: Step) -> Leftover | None:
@@ -38,4 +43,4 @@ def leftover(step: Step) -> Leftover | None:
     printed = step.evidence.get(SECURE_CONSOLE) or b""
     if observed.tee_code == Tee.GENERIC and REFUSED_TLVS in printed:
         return Leftover.BOOT_ADDRESS
-    return Leftover.IMAGE if observed.tee_code == Tee.BAD_STATE else None
+    return BY_CODE.get(observed.tee_code)

@@ -22,7 +22,7 @@ from mpbench.core.step import Step
 from mpbench.deployment import collect, deploy
 from mpbench.deployment.facts import DeployFacts
 from mpbench.deployment.parse import deploy_facts
-from mpbench.deployment.predict import expect, expect_of_linux, to_look_at
+from mpbench.deployment.predict import closed_table, expect, expect_of_linux, to_look_at
 from mpbench.twin import linux_elf
 from mpbench.twin.loader import load
 from mpbench.twin.profile import Profile
@@ -41,6 +41,20 @@ def predict(
         found = linux_elf.start(image, profile, core)
         return expect_of_linux(found, profile.core(core), identity=identity)
     return expect(load(image, profile, core, contexts=contexts), identity=identity, profile=profile)
+
+
+def not_sent(profile: Profile, core: str, image: bytes) -> str:
+    """Why `image` is never sent to a board, as it may stop the TEE until a reset; "" if it may be sent.
+
+    A loader that reads outside of an image, and a resource table that the firewall closes to Linux.
+    """
+    if profile.manager == "linux":
+        return ""
+    outcome = load(image, profile, core)
+    if outcome.code is None:
+        return f"{core}: this image is not sent, its answer is undefined: {outcome.reason.text}"
+    closed = closed_table(outcome, profile) if outcome.accepted and outcome.table_offset is not None else ""
+    return f"{core}: this image is not sent: {closed}" if closed else ""
 
 
 def places(profile: Profile, core: str, image: bytes) -> tuple[tuple[int, int], ...]:
