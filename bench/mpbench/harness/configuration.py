@@ -49,10 +49,14 @@ def without_watchdog(core: str, given: str, profile: Profile) -> str:
         "its interrupt and the time of detection are not proven"
     )
     known = next((found.watchdog for found in profile.cores if found.name == core), None)
-    if known and known.given_by:
-        reason += f"; OP-TEE's device tree would allow it by {known.given_by}"
     watchdog = reported_watchdog(core)
-    return f"{reason}; then `options: {{{OPTION}: {{{core}: {watchdog}}}}}`" if watchdog else reason
+    if not watchdog or (known and known.user != "firmware" and not known.given_by):
+        return reason
+    if known and known.given_by:
+        reason += f"; OP-TEE's device tree would allow it by {known.given_by}; then"
+    else:
+        reason += "; where it may use one:"
+    return f"{reason} `options: {{{OPTION}: {{{core}: {watchdog}}}}}`"
 
 
 def watchdogs_of(option: object, profile: Profile) -> dict[str, str]:
