@@ -42,10 +42,17 @@ def with_segment(bench, core, alive, signed):
     return deploy
 
 
-def denied(step):
-    """The TEE refused the image, and the core is offline. check() has compared its memory already."""
-    assert step.observed.tee_code == Tee.ACCESS_DENIED
-    assert step.observed.state == "offline"
+@pytest.fixture
+def denied(with_segment, bench):
+    """Function that deploys as `with_segment`: the TEE refuses it, and the core is offline."""
+
+    def deploy(da):
+        step = with_segment(da)
+        refused = Tee.ACCESS_DENIED if bench.profile.loader == "upstream" else step.predicted.tee_code
+        assert step.observed.tee_code == refused != 0
+        assert step.observed.state == "offline"
+
+    return deploy
 
 
 def test_a_segment_anywhere_in_memory_is_loaded(with_segment, bench, core, regions, alive):
@@ -59,21 +66,21 @@ def test_a_segment_anywhere_in_memory_is_loaded(with_segment, bench, core, regio
         bench.stop(core)
 
 
-def test_a_segment_outside_is_refused(with_segment, regions):
+def test_a_segment_outside_is_refused(denied, regions):
     """A correctly signed segment at an address after all memory of the core is refused."""
     last = regions[-1]
-    denied(with_segment(last.da + last.size + 0x10000))
+    denied(last.da + last.size + 0x10000)
 
 
-def test_a_segment_across_the_end_of_a_region_is_refused(with_segment, regions):
+def test_a_segment_across_the_end_of_a_region_is_refused(denied, regions):
     """A segment that starts inside a region and ends where the core has no memory is refused as a whole."""
     ends = [r.da + r.size for r in regions if not is_memory(regions, r.da + r.size)]
     assert ends
     for end in ends:
-        denied(with_segment(end - HALF))
+        denied(end - HALF)
 
 
-def test_a_segment_across_two_regions_is_refused(with_segment, regions):
+def test_a_segment_across_two_regions_is_refused(denied, regions):
     """A segment across the boundary of two regions is refused, also where they are adjacent for the core.
 
     Their physical memory need not be adjacent.
@@ -82,13 +89,13 @@ def test_a_segment_across_two_regions_is_refused(with_segment, regions):
     if not seams:
         pytest.skip("this core has no two adjacent regions")
     for seam in seams:
-        denied(with_segment(seam - HALF))
+        denied(seam - HALF)
 
 
-def test_firmware_linked_at_physical_addresses_is_refused(with_segment, regions):
+def test_firmware_linked_at_physical_addresses_is_refused(denied, regions):
     """A segment linked at the physical address that Linux uses, instead of the core's, is refused."""
     foreign = [r.pa for r in regions if not is_memory(regions, r.pa)]
     if not foreign:
         pytest.skip("this core has its memory at the same addresses as Linux: none is translated")
     for pa in foreign:
-        denied(with_segment(pa))
+        denied(pa)
