@@ -103,14 +103,19 @@ class VirtualBoard(ManagedResource):  # type: ignore[misc]
             return None
         return CoreDebugger(self.board.directory, kind.cores[core])
 
+    @property
+    def makes_applications(self) -> bool:
+        """Whether application() and xtest() are made for this board: not for an OP-TEE of the user's own."""
+        return self.kind in KINDS
+
     def xtest(self) -> Path:
         """Archive (tar.gz) with OP-TEE's test suite, built on the first call; arm64 only."""
         return xtest.archive()
 
     def application(self) -> Path:
         """The bench's own trusted application (UUID.ta), signed for this board, built on the first call."""
-        if self.kind not in KINDS:
-            raise UsageError(f"a board of kind {self.kind!r} has no TEE, so no trusted application")
+        if not self.makes_applications:
+            raise UsageError(f"for a board of kind {self.kind!r} no trusted application is made")
         return application.application(KINDS[self.kind])
 
     @property
