@@ -375,6 +375,16 @@ def test_nothing_stays_loaded_when_linux_refuses(bench, core, alive, image, sign
     assert tampered.observed.tee_code == Tee.SECURITY
 
 
+@pytest.mark.parametrize("fault", ["elf-phnum-zero", "payload-first"])
+def test_a_good_image_runs_after_a_refused_one(bench, core, image, fault):
+    """What a TEE keeps of a refused image is no reason to refuse the next one, or is undone and reported.
+
+    ST's keeps the boot address: of r2's refusals those before it cleans anything, of r1's also later ones.
+    """
+    bench.deploy(core, apply(fault, image), f"alive {core}", original=image).check(*OUTCOME)
+    bench.deploy(core, image, f"alive {core}").check(*OUTCOME)
+
+
 # ------------------------------------------------------------------------------------ property of the format
 
 
