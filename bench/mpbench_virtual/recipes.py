@@ -329,7 +329,10 @@ def _make_device_tree(kind: BoardKind, place: Place) -> None:
 
 
 def apply_overlays(base: Path, sources: list[Path], whole: Path, place: Place) -> None:
-    """A compiled device tree with overlays applied, given as source."""
+    """A compiled device tree with overlays applied, given as source; without any it is copied."""
+    if not sources:  # fdtoverlay takes this for a mistake
+        shutil.copy(base, whole)
+        return
     overlays = []
     for source in sources:
         overlays.append(place.work / f"{source.stem}.dtbo")

@@ -12,8 +12,8 @@ from mpbench_virtual import fetch, steps, tools
 from mpbench_virtual.boards import build_parts
 from mpbench_virtual.fetch import GUEST_ARCHITECTURES, Apt, Package, packages
 from mpbench_virtual.models import KINDS
-from mpbench_virtual.recipes import GUEST_FILES, steps_of
-from mpbench_virtual.steps import BuildStep, build, hash_files, keys_of, quiet
+from mpbench_virtual.recipes import GUEST_FILES, apply_overlays, steps_of
+from mpbench_virtual.steps import BuildStep, Place, build, hash_files, keys_of, quiet
 from testcases.stand_in import StandIn
 
 
@@ -288,3 +288,10 @@ def test_boards_of_two_socs_do_not_build_in_one_directory():
     """A kernel's tree is kept for the next build: each SoC has one of its own."""
     works = {soc: [step.work for step in steps_of(KINDS[soc])] for soc in ("mp25", "mp15")}
     assert not set(works["mp25"]) & set(works["mp15"])
+
+
+def test_a_device_tree_without_overlays_stays_as_it_is(tmp_path):
+    """fdtoverlay wants one: it is not asked."""
+    (tmp_path / "base.dtb").write_bytes(b"tree")
+    apply_overlays(tmp_path / "base.dtb", [], tmp_path / "whole.dtb", Place(tmp_path, tmp_path, tmp_path, {}))
+    assert (tmp_path / "whole.dtb").read_bytes() == b"tree"
