@@ -45,6 +45,7 @@ class Bench:
     _console_mark: int = 0
     _secure_mark: int = 0
     _started: str = ""
+    _cycling: bool = False
 
     @property
     def about(self) -> About:
@@ -111,6 +112,7 @@ class Bench:
         at_prompt: called with labgrid's UBootDriver at the boot loader's prompt, before Linux is booted
         """
         self._state.lock()
+        self._cycling = True
         self._strategy.transition("off")
         if at_prompt is not None:
             self._strategy.transition("bootloader")
@@ -122,6 +124,7 @@ class Bench:
     def booted(self) -> None:
         """Declare a deliberate boot: the board has a new boot_id, and all its cores are offline."""
         self._boot = boot_id(self.board)
+        self._cycling = False
         self._touched.clear()
         self._state.booted(self._boot)
 
@@ -155,8 +158,9 @@ class Bench:
 
         BoardFailure if a core does not stop, or OP-TEE stopped or its firewall refused an access.
         A board that was given up in this test is left alone: its session is gone, and its power unknown.
+        So is one whose power cycle was interrupted.
         """
-        if self._state.blocked:
+        if self._state.blocked or self._cycling:
             return
         self._state.lock()
         self._check_tee()
