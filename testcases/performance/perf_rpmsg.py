@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: MIT
+"""P13, P15: a message to a core that Linux loads, and back: by the mailbox alone, and by RPMsg.
+
+The mailbox's round trip is from the driver's send of a kick until the interrupt of the core's answer, dated
+by the function tracer; in between the core takes the message from its ring and returns it. RPMsg's is that
+of a program on the board, dated by the same clock: with write, poll and read of a character device around it.
+"""
+
+import statistics
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mpbench.board.identification import boot_id
+from mpbench.deployment.fixture import DeployBench
+from mpbench.harness.configuration import watchdogs_of
+from mpbench.harness.environment import profile_of
+from mpbench.harness.firmware import FirmwareFiles, board_program
+from mpbench.harness.run_state import RunState
+from mpbench.rpmsg import collect
+from mpbench.rpmsg.client import RpmsgClient
+from mpbench.rpmsg.fixture import PATH, Rpmsg
+from mpbench.rpmsg.parse import round_trips
+from mpbench.rpmsg.predict import RAW
+from testcases.crash_rig import opened
+from testcases.performance.rows import Board, Row
+
+NUMBERS = ("P13", "P15")
+MESSAGES, LENGTH = 500, 64
+MAILBOX_S, RPMSG_S = 200e-6, 1e-3
+TRACING = "/sys/kernel/tracing"
+SENT, ANSWERED = "stm32_ipcc_send_data", "stm32_ipcc_rx_irq"
+START = f"""(
+cd {TRACING} && echo 0 >tracing_on && echo mono >trace_clock && echo '{SENT} {ANSWERED}' >set_ftrace_filter &&
+echo function >current_tracer && echo >trace && echo 1 >tracing_on)"""
+STOP = f"""(
+cd {TRACING} && echo 0 >tracing_on && cat trace
+echo nop >current_tracer; echo >set_ftrace_filter; echo local >trace_clock; echo 1 >tracing_on)"""
+
+
+def benchmarks(board: Board | None) -> Iterator[Row]:
+    """Nothing without a board whose cores Linux loads, and whose kernel has RPMsg."""
+    if board is None or (profile := profile_of(board.target.env.config)).manager != "linux":
+        return
+    with opened(board.target) as found:
+        session: Any = found.session
+        watchdogs = watchdogs_of({}, profile)
+        firmware = FirmwareFiles(Path(), {}, watchdogs)
+        session.put_bytes(board_program("rpmsg-client", session.execute("uname -m").text.strip()), PATH)
+        session.execute(f"chmod 700 {PATH}")
+        bench = DeployBench(found, profile, RunState(), None, board.strategy, boot_id(found))
+        rpmsg = Rpmsg(bench, firmware, collect.drivers(session), RpmsgClient(session, PATH))
+        for core in found.remoteproc.cores():
+            yield from _round_trips(rpmsg, session, core)
+        rpmsg.restore()
+
+
+def _round_trips(rpmsg: Rpmsg, session: Any, core: str) -> Iterator[Row]:
+    rpmsg.start(core, record=False).check("state", "channels")
+    words = f"open,{rpmsg.device(core, RAW)}", f"echo,0,{LENGTH},{LENGTH},{MESSAGES}"
+    trips = round_trips(rpmsg.client.run(*words))
+    taken_s = statistics.median(trip.ns for trip in trips) / 1e9
+    what = f"{core}: round trip of {LENGTH} bytes, {len(trips)} messages, median"
+    if not session.execute(START).code:
+        rpmsg.client.run(*words)
+        times = mailbox_s(session.execute(STOP).stdout.decode())
+        kicked_s = statistics.median(times)
+        of = f"{core}: mailbox round trip, {len(times)} of them, median"
+        yield Row("P13", of, "", None, kicked_s, "≤ 200 µs", kicked_s <= MAILBOX_S)
+    yield Row("P15", what, "", None, taken_s, "≤ 1 ms", taken_s <= RPMSG_S)
+    rpmsg.stop(core, record=False)
+
+
+def mailbox_s(trace: str) -> list[float]:
+    """Seconds from each send that the core answers until the answer's interrupt.
+
+    A send that another follows had no answer: it returned a buffer. Ref: Documentation/trace/ftrace.rst
+    """
+    found: list[float] = []
+    sent: float | None = None
+    for line in trace.splitlines():
+        head, _, function = line.partition(": ")
+        if line.startswith("#") or not function:
+            continue
+        when = float(head.split()[-1])
+        if function.startswith(SENT):
+            sent = when
+        elif function.startswith(ANSWERED) and sent is not None:
+            found.append(when - sent)
+            sent = None
+    return found
