@@ -31,17 +31,10 @@ def stages(target: str) -> list[Stage]:
     """All of `make test`: checks, board cases, and what has boards of its own."""
     mp15 = [f"testcases/test_{name}.py" for name in ("identity", "deploy", "addresses", "recovery", "tee")]
     spi = "explained or agree or one_cpu or goes_and_comes"
-    plain = "elf_runs or signed or watchdog"
     return [
         *checks(),
         Stage("board cases", (f"--lg-env={target}",)),
         Stage("contract", ("testcases/contract",), 1),
-        # Behind what builds its QEMU; without a network, since the contract tests have the board with one.
-        Stage(
-            "STM32MP15 Debian",
-            ("--lg-env=targets/virtual-mp15-debian-console.yaml", "-k", plain, "testcases/test_plain_elf.py"),
-            1,
-        ),
         Stage("slow unit tests", ("-m", "slow", "testcases/unit"), 1),
         Stage("faults", ("testcases/faults",), 2),
         Stage(
