@@ -2,6 +2,7 @@
 """A session over a serial console: a real shell on a terminal, a real SSH server, damaged bytes."""
 
 import contextlib
+import os
 import random
 import re
 import time
@@ -12,7 +13,8 @@ import pytest
 from labgrid.driver import ShellDriver
 from labgrid.resource import NetworkService
 
-from mpbench.board.session.console_session import ConsoleSessionDriver
+from mpbench.board.session import console_session
+from mpbench.board.session.console_session import PRINTK, ConsoleSessionDriver
 from mpbench.core.errors import InfrastructureError
 from testcases.contract import servers
 from testcases.faults import proxy
@@ -75,6 +77,26 @@ def test_the_console_is_a_console_again(server: servers.Server):
         session.target.deactivate(session)
         session.shell.console.settle(0.3, timeout=BUSY_S)
         assert session.shell.run("echo here") == (["here"], [], 0)
+
+
+def test_the_kernel_is_silent_while_the_session_is_connected(
+    server: servers.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """On the kernel's own console its level is lowered, whoever logged in, and is afterwards as it was."""
+    level, programs = tmp_path / "printk", tmp_path / "bin"
+    level.write_text("7 4 1 7\n")
+    programs.mkdir()
+    for name, line in {"tty": "echo /dev/ttySTM0", "dmesg": f"echo $2 4 1 7 >{level}"}.items():
+        (programs / name).write_text(f"#!/bin/sh\n{line}\n")
+        (programs / name).chmod(0o700)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    monkeypatch.setattr(console_session, "CONNECT", console_session.CONNECT.replace(PRINTK, str(level)))
+    with session_on(Board(SHELL), server) as session:
+        assert level.read_text() == "1 4 1 7\n"
+        session.target.deactivate(session)
+        session.shell.console.settle(0.3, timeout=BUSY_S)
+        assert session.shell.run("echo here") == (["here"], [], 0)
+        assert level.read_text() == "7 4 1 7\n"
 
 
 def test_a_line_of_the_kernel_ends_the_session_only(server: servers.Server):

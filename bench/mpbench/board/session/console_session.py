@@ -24,12 +24,22 @@ from mpbench.board.session.link import Address, Link, Unanswered
 from mpbench.board.session.shell_protocol import one_line
 from mpbench.core.errors import InfrastructureError
 
+PRINTK = "/proc/sys/kernel/printk"
 CONNECT = (
-    "s=$(stty -g); n=$(command -v nc) || n='busybox nc'; stty raw -echo; echo {begin}''{end}; "
-    "dd bs=1 count=1 of=/dev/null 2>/dev/null; $n 127.0.0.1 {port}; stty $s"
+    "s=$(stty -g); k=; case $(tty) in /dev/pts/*) ;; *) "
+    f"k=$(cat {PRINTK}); dmesg -n 1;; esac; "
+    "n=$(command -v nc) || n='busybox nc'; stty raw -echo; echo {begin}''{end}; "
+    "dd bs=1 count=1 of=/dev/null 2>/dev/null; $n 127.0.0.1 {port}; stty $s; "
+    f'[ -z "$k" ] || echo "$k" >{PRINTK}'
 )
 """The mark, which the echo of this line does not have, shows that the terminal passes all bytes. The next
-byte starts the connection."""
+byte starts the connection.
+
+Until that ends the kernel prints nothing but a panic: any line would end the session. labgrid's ShellDriver
+makes it silent only where it logged in itself. A pseudoterminal has no lines of the kernel.
+
+Ref: dmesg(1), -n; proc(5), /proc/sys/kernel/printk
+"""
 GO = b"\n"
 NO_PACKET = b"\xff" * 64 + b"\n"
 """Ends the connection at the board's end: no packet has that length. Ref: RFC 4253, 6.1"""
