@@ -5,7 +5,7 @@ from mpbench.board.protocols import Session
 from mpbench.core.errors import InfrastructureError
 
 READ_COUNTERS = """
-echo "unpurged=$(grep -c unpurged /proc/vmallocinfo)"
+echo "ranges=$(grep -vc unpurged /proc/vmallocinfo)"
 echo "mappings=$(grep -c ioremap /proc/vmallocinfo)"
 n=0; for p in /proc/[0-9]*; do c=; read -r c 2>/dev/null <$p/comm; case $c in ''|kworker/*) ;;
 *) n=$((n + 1));; esac; done; echo "processes=$n"

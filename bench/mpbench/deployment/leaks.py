@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Resources that a board uses, and which of them have grown after some cycles. Pure.
 
-Ref: Linux Documentation/filesystems/proc.rst (meminfo, slabinfo, vmallocinfo), mm/vmalloc.c (lazy purge).
+Ref: Linux Documentation/filesystems/proc.rst (meminfo, slabinfo, vmallocinfo),
+mm/vmalloc.c (purge_vmap_node).
 """
 
 import re
@@ -17,8 +18,9 @@ SNAPSHOTS = 10
 """A real leak shows in every snapshot; handles of the bench's own readers are missing in one of them."""
 MEMORY_NOISE_KIB = 8192
 PAGE_KIB = 4
-LAZY = "vmap_area"
-"""Freed address ranges wait here until they are 32 MB; /proc/vmallocinfo lists those as "unpurged"."""
+RANGES = "vmap_area"
+"""Address ranges in use: those that /proc/vmallocinfo lists without "unpurged". The cache's own number says
+nothing: freed ranges stay in it, first until they are tens of MB, then for the next ones of their size."""
 
 
 @frozen
@@ -43,9 +45,9 @@ def snapshot(text: str, counts: Mapping[str, int]) -> Snapshot:
     numbers = {name: int(n) for name, n in NUMBER.findall(text)}
     free_kib = numbers.pop("free_kib", 0)
     slabs = {name: (int(used), int(each)) for name, used, each in SLAB.findall(text)}
-    unpurged = numbers.pop("unpurged", 0)
-    if LAZY in slabs:
-        slabs[LAZY] = (slabs[LAZY][0] - unpurged, slabs[LAZY][1])
+    ranges = numbers.pop("ranges", 0)
+    if RANGES in slabs:
+        slabs[RANGES] = (ranges, slabs[RANGES][1])
     return Snapshot(numbers | not_returned(counts), slabs, free_kib)
 
 
