@@ -241,7 +241,7 @@ def test_a_snapshot_is_read_from_the_boards_words():
 
 
 def test_freed_address_ranges_are_no_leak():
-    """The kernel keeps them, first until there are many, then for the next ones of their size."""
+    """The kernel keeps them until there are many; only those in use count."""
     later = LOOK.replace("vmap_area            612", "vmap_area           2078")
     assert leaks(BEFORE, snapshot(later, {"shm_in": 1, "session_in": 1}), 50) == []
     leaked = snapshot(later.replace("ranges=112", "ranges=712"), {"shm_in": 1, "session_in": 1})

@@ -2,7 +2,7 @@
 """Resources that a board uses, and which of them have grown after some cycles. Pure.
 
 Ref: Linux Documentation/filesystems/proc.rst (meminfo, slabinfo, vmallocinfo),
-mm/vmalloc.c (purge_vmap_node).
+mm/vmalloc.c (vmalloc_info_show).
 """
 
 import re
@@ -20,7 +20,9 @@ MEMORY_NOISE_KIB = 8192
 PAGE_KIB = 4
 RANGES = "vmap_area"
 """Address ranges in use: those that /proc/vmallocinfo lists without "unpurged". The cache's own number says
-nothing: freed ranges stay in it, first until they are tens of MB, then for the next ones of their size."""
+nothing: it has the freed ones, until they are tens of MB and out of the TLB, which on an emulator takes long;
+and the kernel may merge it with other caches, as with that of trace events' fields. Ref: mm/slab_common.c
+"""
 
 
 @frozen
