@@ -87,8 +87,8 @@ mp15: boards firmware
 	$(BIN)/mpbench virtual build mp15-debian-sd
 	$(BIN)/pytest testcases/contract/test_machine_board.py testcases/contract/test_card_board.py \
 		testcases/contract/test_machine_m4.py
-	$(BIN)/pytest --lg-env targets/virtual-mp15-debian.yaml testcases/test_plain_elf.py testcases/test_deploy.py \
-		testcases/test_rpmsg.py
+	$(BIN)/pytest --lg-env targets/virtual-mp15-debian.yaml
+	$(BIN)/pytest --lg-env targets/virtual-mp15-debian-sd.yaml testcases/test_identity.py testcases/test_attach.py
 	$(BIN)/pytest --lg-env targets/virtual-mp15-debian-console.yaml testcases/test_plain_elf.py
 	$(BIN)/pytest --lg-env targets/virtual-mp15.yaml
 	MPBENCH_KIND=mp15 $(BIN)/pytest testcases/contract/test_lab_place.py testcases/contract/test_desk.py
