@@ -91,11 +91,15 @@ void stm32mp_mcore_lockup(CPUState *cs, const char *fmt, ...)
 static void stm32mp_mcore_go(Stm32mpMcore *s, bool run)
 {
     CPUState *cs = CPU(s->armv7m.cpu);
+    bool secure = arm_feature(&s->armv7m.cpu->env, ARM_FEATURE_M_SECURITY);
 
     s->running = run;
-    /* NVIC and SysTick are part of the core */
+    /* NVIC and SysTick are part of the core; one that starts secure has two */
     device_cold_reset(DEVICE(&s->armv7m.nvic));
     device_cold_reset(DEVICE(&s->armv7m.systick[M_REG_NS]));
+    if (secure) {
+        device_cold_reset(DEVICE(&s->armv7m.systick[M_REG_S]));
+    }
     async_run_on_cpu(cs, run ? stm32mp_mcore_start_work
                              : stm32mp_mcore_stop_work, RUN_ON_CPU_NULL);
 }
