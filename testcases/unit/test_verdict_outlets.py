@@ -209,6 +209,7 @@ def run_all(attempts: list[Attempt], directory: Path) -> RunState:
         Attempt((0,), (Verdict.PASS,), 0, "regular"),
     ]
 )
+@example([Attempt((0,), (Verdict.PASS,), 9, "regular"), Attempt((0,), (Verdict.PASS,), 0, "regular")])
 @example([Attempt((), (), 9, "regular")])
 def test_all_outlets_agree_and_only_the_whole_plan_is_green(attempts):
     """Duplicates, early ends, interrupts, kills, torn lines, resumes: green only if the whole plan passed."""

@@ -163,11 +163,16 @@ def execution(lines: Sequence[TestLine]) -> Execution:
 
 
 def counting(runs: Sequence[RunOutcome]) -> list[list[bool]]:
-    """For each execution of a unit's runs whether it counts: a later run supersedes those that are open."""
-    again: set[str] = set()
+    """For each execution of a unit's runs whether it counts.
+
+    A later run supersedes those that are open. One that never started counts as far as its test is missing.
+    """
+    again, left = set[str](), missing(runs)
     found = []
     for run in reversed(runs):
-        found.append([not (e.is_open and e.test in again) for e in run.executions])
+        found.append(
+            [not (e.is_open and e.test in again) and (e.started or left[e.test] > 0) for e in run.executions]
+        )
         again |= {e.test for e in run.executions if e.started}
     return found[::-1]
 
