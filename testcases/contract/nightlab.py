@@ -286,8 +286,10 @@ class NightLab:
 
 
 def played(number: int) -> dict[str, dict]:
-    """The resources of a played board; the address is what its lock is named after."""
-    return {"ssh": {"cls": "NetworkService", "address": f"127.0.0.{10 + number}", "username": "root"}}
+    """The resources of a played board; the address, this process' alone, is what its lock is named after."""
+    high, low = divmod(os.getpid() % (64 << 8), 256)
+    address = f"127.{128 + high}.{low}.{10 + number}"
+    return {"ssh": {"cls": "NetworkService", "address": address, "username": "root"}}
 
 
 def finished(process: "subprocess.Popen[str]") -> tuple[int, str]:
