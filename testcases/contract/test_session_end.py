@@ -261,34 +261,31 @@ def test_a_resumed_run_is_no_better_than_what_it_leaves_out(place):
     assert words.strip() in place.page()
 
 
-def test_a_run_is_not_resumed_on_another_board(place):
-    """What passed on one board is not settled on another: exit code 2, no test runs on it."""
+def resumed_on_another(place, tests, file):
+    """A run that resumes the one before it, on a board in which `file` (%d: the run's number) differs."""
     played = place.path / "played.py"
     good = played.read_text()
-    serial = '"/proc/device-tree/serial-number": b"S%d\\0", "/proc/device-tree/compatible"'
     for number in (1, 2):
-        played.write_text(good.replace('"/proc/device-tree/compatible"', serial % number))
+        known = '"/proc/device-tree/compatible"'
+        played.write_text(good.replace(known, f"{file % number}, {known}"))
         resume = [f"--bench-resume={p}" for p in place.path.glob("first")]
-        done = place.run(
-            "\n".join(RESUMED.split("def test_zero(bench): assert 0\n")), "--lg-env=played.yaml", *resume
-        )
+        done = place.run(tests, "--lg-env=played.yaml", *resume)
         for run in (place.path / "runs").iterdir():
             run.rename(place.path / ("first" if number == 1 else "second"))
+    return done
+
+
+def test_a_run_is_not_resumed_on_another_board(place):
+    """What passed on one board is not settled on another: exit code 2, no test runs on it."""
+    tests = "\n".join(RESUMED.split("def test_zero(bench): assert 0\n"))
+    done = resumed_on_another(place, tests, '"/proc/device-tree/serial-number": b"S%d\\0"')
     assert done.returncode == 2, done.stdout + done.stderr
     assert "this is board S2, and the run that is continued was on S1: start anew" in done.stdout
 
 
 def test_a_run_is_not_resumed_with_other_software(place):
     """What passed with one kernel is not settled with another: exit code 2, no test runs on it."""
-    played = place.path / "played.py"
-    good = played.read_text()
-    version = '"/proc/version": b"Linux version 6.%d\\n", "/proc/device-tree/compatible"'
-    for number in (1, 2):
-        played.write_text(good.replace('"/proc/device-tree/compatible"', version % number))
-        resume = [f"--bench-resume={p}" for p in place.path.glob("first")]
-        done = place.run(RESUMED, "--lg-env=played.yaml", *resume)
-        for run in (place.path / "runs").iterdir():
-            run.rename(place.path / ("first" if number == 1 else "second"))
+    done = resumed_on_another(place, RESUMED, '"/proc/version": b"Linux version 6.%d\\n"')
     assert done.returncode == 2, done.stdout + done.stderr
     words = "kernel is Linux version 6.2, and the run that is continued had Linux version 6.1: start anew"
     assert words in done.stdout
