@@ -202,6 +202,11 @@ class Run:
         )
         return isinstance(last, RunEnd)
 
+    @property
+    def provenance(self) -> dict[str, str]:
+        """Who and what was tested, by name; of several lines, the last one with a name counts."""
+        return {name: text for line in self.of(ProvenanceLine) for name, text in line.entries.items()}
+
     def of(self, kind: type[L]) -> Iterator[L]:
         """The lines of a class, in order."""
         return (line for line in self.lines if isinstance(line, kind))

@@ -17,7 +17,7 @@ from itertools import chain
 from attrs import field, frozen
 
 from mpbench.core.facts import Verdict, overall
-from mpbench.core.lines import PlanLine, ProvenanceLine, RunEnd, TestEnd, TestLine, TestStart
+from mpbench.core.lines import PlanLine, RunEnd, TestEnd, TestLine, TestStart
 from mpbench.core.provenance import FIRMWARE
 from mpbench.core.record import Run
 
@@ -130,15 +130,13 @@ def outcome(run: Run) -> RunOutcome:
         settled=plan.settled if plan else 0,
         earlier=plan.earlier if plan else (),
         board=next((line.head.board for line in reversed(run.lines) if line.head.board), ""),
-        tested=dict(_tested(run)),
+        tested=_tested(run),
     )
 
 
-def _tested(run: Run) -> Iterator[tuple[str, str]]:
-    for line in run.of(ProvenanceLine):
-        yield from ((n, text) for n, text in line.entries.items() if n in TESTED or n.startswith(FIRMWARE))
-    if run.start:
-        yield "bench", run.start.bench
+def _tested(run: Run) -> dict[str, str]:
+    found = {n: text for n, text in run.provenance.items() if n in TESTED or n.startswith(FIRMWARE)}
+    return found | ({"bench": run.start.bench} if run.start else {})
 
 
 def by_execution(run: Run) -> list[list[TestLine]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from attrs import define, field
 
 from mpbench.board.protocols import Session
+from mpbench.core import provenance
 from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.files import os_errors
 from mpbench.core.shared_files import FIRMWARE, firmware_build
@@ -72,7 +73,7 @@ class FirmwareFiles:
             data = path.read_bytes()
         if not data.startswith(b"\x7fELF"):
             raise UsageError(f"firmware {path}: not an ELF file")
-        self.hashes[f"firmware {shown}"] = f"sha256 {hashlib.sha256(data).hexdigest()}"
+        self.hashes[f"{provenance.FIRMWARE}{shown}"] = f"sha256 {hashlib.sha256(data).hexdigest()}"
         if core is None:
             return data
         watchdog = self.watchdogs.get(core, "")

@@ -42,8 +42,11 @@ class Resumed:
     verdicts: Mapping[str, Verdict] = field(factory=dict)
     tested: Mapping[str, str] = field(factory=dict)
 
-    def check_same(self, entries: Mapping[str, str]) -> None:
-        """UsageError if something of what is tested, or the bench, is not what the runs had."""
+    def check_same(self, entries: Mapping[str, str], board: str | None = None) -> None:
+        """UsageError if board or bench, or something of what is tested, is not what the runs had."""
+        if board and self.boards and board not in self.boards:
+            was = ", ".join(self.boards)
+            raise UsageError(f"this is board {board}, and the run that is continued was on {was}: start anew")
         for name in entries.keys() & self.tested.keys():
             if entries[name] != self.tested[name]:
                 was = f"the run that is continued had {self.tested[name]}"

@@ -16,7 +16,6 @@ import pytest
 from attrs import define, evolve, field
 
 from mpbench.board.identification import About
-from mpbench.core.errors import UsageError
 from mpbench.core.evidence import Evidence
 from mpbench.core.facts import Measurement, Provenance, Verdict
 from mpbench.core.lines import (
@@ -174,10 +173,7 @@ class RunState:
         """
         entries = dict(found.provenance.entries) | dict(more)
         board = next((entries[k] for k in BOARD_IDS if k in entries), None)
-        if board and (boards := self.continued.boards) and board not in boards:
-            was = ", ".join(boards)
-            raise UsageError(f"this is board {board}, and the run that is continued was on {was}: start anew")
-        self.continued.check_same(entries)
+        self.continued.check_same(entries, board)
         self.board = found = evolve(found, virtual=found.virtual or is_virtual(Provenance(entries)))
         if self.record:
             self.record.board = board

@@ -116,8 +116,7 @@ def _run(number: int, run: Run) -> RunView:
     tests = waived(
         run, tuple(_test(f"r{number}t{n}", proofs, lines) for n, lines in enumerate(by_execution(run)))
     )
-    about = list(run.of(ProvenanceLine))
-    entries = {name: text for line in about for name, text in line.entries.items()}
+    about, entries = list(run.of(ProvenanceLine)), run.provenance
     continued = f"continues run {start.continues}" if start.continues else ""
     return RunView(
         number=number,
