@@ -21,7 +21,7 @@ from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.files import lock
 from mpbench_virtual import keys
 from mpbench_virtual.card import write_card
-from mpbench_virtual.fetch import own_optee
+from mpbench_virtual.fetch import own_tree
 from mpbench_virtual.memory import RAM_NAME, ram_offset
 from mpbench_virtual.models import KINDS, MACHINE_KINDS, MachineKind
 from mpbench_virtual.paths import BASE_PORT, run_dir
@@ -140,12 +140,13 @@ def _ev1_parts(kind: MachineKind, report: Report) -> Parts:
 def _require_own_optee(kind: MachineKind) -> None:
     """UsageError unless MPBENCH_OPTEE_SRC names a tree whose driver loads the M33."""
     driver = "core/drivers/remoteproc/stm32_remoteproc.c"
-    given = own_optee()
-    source = Path(given) / driver
+    given = own_tree("optee")
+    source = (given or Path()) / driver
     if not given or not source.is_file() or "st,stm32mp2-m33-tee" not in source.read_text():
         raise UsageError(
-            f"kind {kind.name}: MPBENCH_OPTEE_SRC={given!r} is no source tree of ST's OP-TEE for STM32MP25 "
-            f"(with st,stm32mp2-m33-tee in {driver}); OP-TEE is built from it, unchanged"
+            f"kind {kind.name}: MPBENCH_OPTEE_SRC={str(given or '')!r} is no source tree of "
+            f"ST's OP-TEE for STM32MP25 (with st,stm32mp2-m33-tee in {driver}); OP-TEE is built from it, "
+            "unchanged"
         )
 
 

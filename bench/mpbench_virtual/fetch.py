@@ -232,18 +232,35 @@ def mirror() -> str:
     return uris[0]
 
 
-def own_optee() -> str:
-    """The tree of the user's own that OP-TEE is built from, by MPBENCH_OPTEE_SRC; "" for the recorded one."""
-    return os.environ.get("MPBENCH_OPTEE_SRC", "")
+OWN_TREES = {
+    "optee": ("MPBENCH_OPTEE_SRC", "core/core.mk"),
+    "tfa": ("MPBENCH_TFA_SRC", "bl31/bl31.mk"),
+    "linux": ("MPBENCH_LINUX_SRC", "drivers/remoteproc/remoteproc_core.c"),
+    "scp": ("MPBENCH_SCP_FIRMWARE", "framework/include/fwk_module.h"),
+}
+"""Sources that a tree of the user's own may replace: the variable that names it, and a file of such a tree.
+SCP-firmware (scp) is no package of Debian: there is a tree of the user's own, or none."""
+
+
+def own_tree(name: str) -> Path | None:
+    """The tree of the user's own that a source is taken from; None for the recorded one.
+
+    UsageError if the variable names something else.
+    """
+    variable, file = OWN_TREES.get(name, ("", ""))
+    given = os.environ.get(variable, "") if variable else ""
+    if given and not (Path(given) / file).is_file():
+        raise UsageError(f"{variable}={given!r} is no source tree of that kind: it has no {file}")
+    return Path(given).absolute() if given else None
 
 
 def source_tree(name: str) -> Path:
     """Unpacked source of a source package in sources.yaml; unpacked once per version, never built in place.
 
-    For OP-TEE own_optee() comes first.
+    own_tree() comes first.
     """
-    if name == "optee" and (own := own_optee()):
-        return Path(own)
+    if own := own_tree(name):
+        return own
     package, file = fetch(name)
     tree = cache_dir() / "sources" / package.directory.name
     if not tree.is_dir():

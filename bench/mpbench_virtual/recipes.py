@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from mpbench.core.shared_files import FIRMWARE
-from mpbench_virtual.fetch import GUEST_ARCHITECTURES, fetch, own_optee, source_tree, unpack_deb
+from mpbench_virtual.fetch import GUEST_ARCHITECTURES, fetch, own_tree, source_tree, unpack_deb
 from mpbench_virtual.keys import signing_public_key
 from mpbench_virtual.models import MP25, BoardKind, Soc
-from mpbench_virtual.steps import BuildStep, Place, hash_files
+from mpbench_virtual.steps import BuildStep, Place, hash_files, hash_stamps
 from mpbench_virtual.tools import run_logged
 
 JOBS = f"-j{os.cpu_count() or 1}"
@@ -89,9 +89,9 @@ def version_of(*command: str) -> str:
 
 
 def _source_id(name: str) -> str:
-    """Identifies a source: version and hash of a package, or the hash of the user's own tree."""
-    if name == "optee" and (own := own_optee()):
-        return hash_files(Path(own))
+    """Identifies a source: version and hash of a package, or a hash of the user's own tree."""
+    if own := own_tree(name):
+        return hash_stamps(own)
     package, _ = fetch(name)
     return f"{package.package} {package.version} {package.sha256}"
 
@@ -106,7 +106,10 @@ def _linux_inputs(soc: Soc) -> list[str]:
 
 
 def _make_linux(soc: Soc, place: Place) -> None:
-    """The kernel tree stays in `work`, so that an interrupted build goes on and a changed driver is quick."""
+    """The kernel tree stays in `work`, so that an interrupted build goes on and a changed driver is quick.
+
+    Of a tree of the user's own, what has changed is copied again.
+    """
     origin = source_tree("linux")
     tree = place.work / origin.name
     if not tree.is_dir():
@@ -114,6 +117,8 @@ def _make_linux(soc: Soc, place: Place) -> None:
         place.work.mkdir()
         shutil.copytree(origin, place.work / "copying", symlinks=True)
         (place.work / "copying").rename(tree)
+    elif own_tree("linux"):
+        run_logged(["cp", "--archive", "--update", "--no-target-directory", origin, tree], place.log)
     driver = tree / "drivers/remoteproc"
     _append_line(driver / "Makefile", "obj-$(CONFIG_REMOTEPROC) += mpbench_remoteproc.o")
     _copy_if_changed(FIRMWARE / "linux/mpbench_remoteproc.c", driver / "mpbench_remoteproc.c")
@@ -144,7 +149,7 @@ def platform_settings(soc: Soc) -> list[str]:
 
 def _optee_version() -> str:
     """OP-TEE's version string; without one its build asks a git repository, which does not exist here."""
-    return "own-tree" if own_optee() else fetch("optee")[0].version
+    return "own-tree" if own_tree("optee") else fetch("optee")[0].version
 
 
 def _make_optee(kind: BoardKind, place: Place) -> None:

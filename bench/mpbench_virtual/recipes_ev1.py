@@ -15,7 +15,7 @@ from inspect import getsource
 from pathlib import Path
 
 from mpbench.core.shared_files import FIRMWARE
-from mpbench_virtual.fetch import source_tree
+from mpbench_virtual.fetch import own_tree, source_tree
 from mpbench_virtual.keys import signing_public_key
 from mpbench_virtual.models import KINDS, MP25, MachineKind
 from mpbench_virtual.recipes import JOBS, _gcc, _lines, _optee_version, _source_id, apply_overlays, write_cpio
@@ -52,12 +52,22 @@ def steps_of(kind: MachineKind) -> list[BuildStep]:
 
 def _optee_inputs(kind: MachineKind) -> list[str]:
     own = [signing_public_key().read_text(), hash_files(_tee_dts(kind))] if kind.own_optee else []
-    return [_source_id("optee"), _gcc(MP25), *_lines(BOOT / f"{kind.name}.mk"), *own]
+    scp = [_source_id("scp")] if own_tree("scp") else []
+    return [_source_id("optee"), _gcc(MP25), *_lines(BOOT / f"{kind.name}.mk"), *_scmi_settings(), *scp, *own]
 
 
 def _tee_dts(kind: MachineKind) -> Path:
     """OP-TEE's device tree: that of its own source, with the core that it loads."""
     return BOOT / f"{kind.name}-optee.dts"
+
+
+def _scmi_settings() -> list[str]:
+    """SCP-firmware serves SCMI: a tree of the user's own, the one inside ST's OP-TEE, else none."""
+    if scp := own_tree("scp"):
+        return ["CFG_SCMI_SCPFW=y", f"CFG_SCP_FIRMWARE={scp}"]
+    optee = own_tree("optee")
+    inside = optee and (optee / "core/lib/scmi-server/SCP-firmware/CMakeLists.txt").is_file()
+    return [] if inside else ["CFG_SCMI_SCPFW=n"]
 
 
 def _make_optee(kind: MachineKind, place: Place) -> None:
@@ -66,6 +76,7 @@ def _make_optee(kind: MachineKind, place: Place) -> None:
     shutil.copytree(source_tree("optee"), tree, symlinks=True)
     cross = [f"CROSS_COMPILE={MP25.cross}", f"CROSS_COMPILE64={MP25.cross}"]
     settings = [*_lines(BOOT / f"{kind.name}.mk"), *cross, f"TEE_IMPL_VERSION={_optee_version()}", "O=out"]
+    settings += _scmi_settings()
     if kind.own_optee:
         dts = _tee_dts(kind)
         shutil.copy(dts, tree / "core/arch/arm/dts")

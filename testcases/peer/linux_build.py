@@ -6,7 +6,6 @@ under AddressSanitizer, and 32-bit Arm run by qemu-user. Nothing is optimised: a
 """
 
 import hashlib
-import os
 import re
 import shutil
 from importlib import import_module
@@ -34,9 +33,8 @@ PROBE = "probe failed with error {}"
 
 def source() -> Path:
     """Linux' source tree. CannotBuild: it is nowhere."""
-    given = os.environ.get("MPBENCH_LINUX_SRC")
     try:
-        tree = Path(given) if given else Path(import_module("mpbench_virtual.fetch").source_tree("linux"))
+        tree = Path(import_module("mpbench_virtual.fetch").source_tree("linux"))
     except Exception as error:
         raise CannotBuild(f"no Linux source: {error}; set MPBENCH_LINUX_SRC") from error
     missing = [

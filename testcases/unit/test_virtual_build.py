@@ -3,12 +3,13 @@
 
 import os
 import threading
+from pathlib import Path
 
 import pytest
 
 from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.shared_files import FIRMWARE
-from mpbench_virtual import fetch, steps, tools
+from mpbench_virtual import fetch, recipes, recipes_ev1, steps, tools
 from mpbench_virtual.boards import build_parts
 from mpbench_virtual.fetch import GUEST_ARCHITECTURES, Apt, Package, packages
 from mpbench_virtual.models import KINDS
@@ -236,10 +237,51 @@ def test_a_version_that_left_the_archive_is_replaced(monkeypatch):
     assert fetch.left_archive() == ""
 
 
-def test_an_own_tree_replaces_optee(monkeypatch, tmp_path):
-    """MPBENCH_OPTEE_SRC names the OP-TEE to build, whatever is recorded."""
-    monkeypatch.setenv("MPBENCH_OPTEE_SRC", str(tmp_path))
-    assert fetch.source_tree("optee") == tmp_path
+@pytest.mark.parametrize("name", fetch.OWN_TREES)
+def test_an_own_tree_comes_first(monkeypatch, tmp_path, name):
+    """The variable of a source names the tree to build, whatever is recorded; a changed file is noticed."""
+    variable, file = fetch.OWN_TREES[name]
+    marker = tmp_path / file
+    marker.parent.mkdir(parents=True)
+    marker.write_text("one")
+    monkeypatch.setenv(variable, str(tmp_path))
+    assert fetch.source_tree(name) == tmp_path
+    before = recipes._source_id(name)
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git/HEAD").write_text("elsewhere")
+    assert recipes._source_id(name) == before
+    marker.write_text("three")
+    assert recipes._source_id(name) != before
+
+
+@pytest.mark.parametrize("name", fetch.OWN_TREES)
+def test_a_directory_that_is_no_such_tree_is_refused(monkeypatch, tmp_path, name):
+    """The error names the variable, its value and the file that is missing."""
+    variable, file = fetch.OWN_TREES[name]
+    monkeypatch.setenv(variable, str(tmp_path))
+    with pytest.raises(UsageError, match=f"{variable}='{tmp_path}' is no source tree .* it has no {file}"):
+        fetch.source_tree(name)
+
+
+@pytest.mark.parametrize(
+    ("trees", "expected"),
+    [
+        ([], "CFG_SCMI_SCPFW=n"),
+        (["optee"], "CFG_SCMI_SCPFW=n"),
+        (["optee", "inside"], ""),
+        (["scp"], "CFG_SCMI_SCPFW=y CFG_SCP_FIRMWARE=/trees/scp"),
+        (["optee", "inside", "scp"], "CFG_SCMI_SCPFW=y CFG_SCP_FIRMWARE=/trees/scp"),
+    ],
+)
+def test_scmi_is_served_where_scp_firmware_is(monkeypatch, tmp_path, trees, expected):
+    """By a tree of its own, or by the one inside ST's OP-TEE."""
+    if "inside" in trees:
+        inside = tmp_path / "core/lib/scmi-server/SCP-firmware/CMakeLists.txt"
+        inside.parent.mkdir(parents=True)
+        inside.touch()
+    own = {"optee": tmp_path, "scp": Path("/trees/scp")}
+    monkeypatch.setattr(recipes_ev1, "own_tree", lambda name: own[name] if name in trees else None)
+    assert " ".join(recipes_ev1._scmi_settings()) == expected
 
 
 @pytest.mark.parametrize("driver", [None, "", "st,stm32mp1-m4-tee"])
@@ -250,6 +292,7 @@ def test_a_board_of_st_s_optee_wants_its_tree(monkeypatch, tmp_path, driver):
         source = tmp_path / "core/drivers/remoteproc/stm32_remoteproc.c"
         source.parent.mkdir(parents=True)
         source.write_text(driver)
+        (tmp_path / fetch.OWN_TREES["optee"][1]).touch()
         monkeypatch.setenv("MPBENCH_OPTEE_SRC", str(tmp_path))
     with pytest.raises(UsageError, match=r"kind mp25-ev1-st: MPBENCH_OPTEE_SRC='.*' is no source tree of"):
         build_parts("mp25-ev1-st", quiet)
