@@ -105,17 +105,19 @@ def timed(made: Record, conditions: dict[str, str]) -> None:
 
 def test_a_baseline_is_of_the_same_board(tmp_path):
     """Distributions of an earlier run are read from its record; another kernel, or no timing, is refused."""
+    here = {"op-tee": "4.10", "kernel": "6.12"}
     (tmp_path / "1" / "evidence").mkdir(parents=True)
     made = Record(tmp_path / "1", "r")
+    made.append(ProvenanceLine(entries={"op-tee": "4.10"}, virtual=True, evidence=()))
     made.append(ProvenanceLine(entries={"kernel": "6.12"}, virtual=True, evidence=()))
     with pytest.raises(UsageError, match="no notification was timed in this run, or by an older version"):
-        baseline(str(tmp_path / "1"), {"kernel": "6.12"})
+        baseline(str(tmp_path / "1"), here)
     timed(made, {"segment": SEGMENTS["total"]})
     timed(made, {"segment": SEGMENTS["total"], "load": "cpu"})
     made.close()
-    assert baseline(str(tmp_path / "1"), {"kernel": "6.12"}) == {"total": Histogram({(16, 16): 7})}
+    assert baseline(str(tmp_path / "1"), here) == {"total": Histogram({(16, 16): 7})}
     with pytest.raises(UsageError, match="it is '6\\.13' now"):
-        baseline(str(tmp_path / "1"), {"kernel": "6.13"})
+        baseline(str(tmp_path / "1"), {**here, "kernel": "6.13"})
 
 
 class Config:

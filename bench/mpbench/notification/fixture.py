@@ -18,7 +18,7 @@ from mpbench.board.stimulus import PassiveStimulus, Stimulus
 from mpbench.core.errors import InvalidRun, UsageError
 from mpbench.core.facts import Measurement, measured
 from mpbench.core.histogram import Histogram, interval
-from mpbench.core.lines import HistogramLine, OutliersLine, ProvenanceLine, SegmentsLine
+from mpbench.core.lines import HistogramLine, OutliersLine, SegmentsLine
 from mpbench.core.record import read
 from mpbench.deployment.fixture import DeployBench
 from mpbench.notification import collect, measure, run
@@ -316,10 +316,10 @@ def baselines(directories: Sequence[str], here: Mapping[str, str]) -> Mapping[st
 def baseline(directory: str, here: Mapping[str, str]) -> Mapping[str, Histogram]:
     """Distributions of an earlier run, by segment. UsageError: of another board, or without any."""
     recorded = read(Path(directory))
-    there: Mapping[str, str] = next((line.entries for line in recorded.of(ProvenanceLine)), {})
     for name in SAME:
-        if there.get(name) != here.get(name):
-            raise UsageError(f"{directory}: {name} was {there.get(name)!r}, it is {here.get(name)!r} now")
+        there = recorded.provenance.get(name)
+        if there != here.get(name):
+            raise UsageError(f"{directory}: {name} was {there!r}, it is {here.get(name)!r} now")
     wanted = {words: name for name, words in SEGMENTS.items()}
     found = {
         wanted[line.conditions["segment"]]: Histogram(
