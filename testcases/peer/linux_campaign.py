@@ -4,8 +4,9 @@
     python -m testcases.peer.linux_campaign [--comparisons 1000000] [--jobs 2] [--seed N]
 
 One comparison is one start: what rproc_fw_boot() returns, every error and warning, the boot address, all
-memory with the table that Linux has written back; sometimes a stop. A disagreement is written to
-`found_linux/`, where the test suite replays it; exit code 1.
+memory with the table that Linux has written back; sometimes a stop. Starts whose answer the twin calls
+undetermined are counted apart. A disagreement is written to `found_linux/`, where the test suite replays it;
+exit code 1.
 """
 
 import argparse
@@ -27,26 +28,32 @@ from mpbench.twin.linux_elf import LinuxOutcome
 from testcases.peer import linux_cases
 from testcases.peer.build import ARM, ASAN, CannotBuild, Flavour
 from testcases.peer.linux_build import build, kernel, source
-from testcases.peer.linux_worker import LAST, STOP, encode_case, predict, same
+from testcases.peer.linux_worker import STOP, encode_case, predict, same
 from testcases.peer.store import default_folder
 from testcases.peer.worker import BATCH_BYTES, Worker
 
 FOUND = Path(__file__).parent / "found_linux"
 FLAVOURS = (ASAN, ARM)
-BATCH = 200
+BATCH = 600
 CASES_PER_BASE = 10
 
 Case = tuple[int, bytes]
 """Flags and image."""
+Expected = tuple[bytes | None, LinuxOutcome]
+"""What the worker must answer, None where any answer will do, and the twin's outcome."""
 
 
 @define
 class Totals:
-    """What a campaign counts: starts, those without an answer, disagreements, starts by their last line."""
+    """What a campaign counts: starts compared, others, disagreements, all starts by their last line.
+
+    lost: processes of the campaign that ended early
+    """
 
     comparisons: int = 0
     undetermined: int = 0
     disagreements: int = 0
+    lost: int = 0
     reasons: Counter[str] = field(factory=Counter)
 
     def add(self, other: "Totals") -> None:
@@ -77,27 +84,41 @@ class Explorer:
                 (self.rng.getrandbits(1), linux_cases.random_image(base, self.rng))
                 for _ in range(CASES_PER_BASE)
             ]
-        for flavour in self.flavours:
-            worker, board = self.workers[flavour.name], linux_cases.BOARDS[number]
-            side = board.side(self.kernel, flavour.word_bits)
-            expected = [predict(board, side, *case) for case in cases]
-            frames = [
-                encode_case(flags if wanted is not None else flags | LAST, image)
-                for (flags, image), (wanted, _) in zip(cases, expected, strict=True)
-            ]
-            assert sum(map(len, frames)) < BATCH_BYTES
-            worker.configure(board, flavour.word_bits)  # type: ignore[arg-type]
-            worker.send(frames)
-            answers = worker.receive(len(cases))
-            for case, (wanted, found), answer in zip(cases, expected, answers, strict=True):
-                totals.comparisons += 1
-                totals.undetermined += wanted is None
-                totals.reasons[reason(found)] += 1
-                if wanted is not None and not same(wanted, answer, board):
-                    totals.disagreements += 1
-                    again = self.workers[flavour.name].run(encode_case(*case))
-                    self.wrong.append(stored(flavour, number, case, answer, again))
+        expected = [self.send(flavour, number, cases) for flavour in self.flavours]
+        for flavour, answers in zip(self.flavours, expected, strict=True):
+            self.compare(totals, flavour, number, list(zip(cases, answers, strict=True)))
         return totals
+
+    def send(self, flavour: Flavour, number: int, cases: Sequence[Case]) -> list[Expected]:
+        """The twin's answers; a worker gets the cases that have one. Any would do for the others."""
+        worker, board = self.workers[flavour.name], linux_cases.BOARDS[number]
+        side = board.side(self.kernel, flavour.word_bits)
+        expected = [predict(board, side, *case) for case in cases]
+        frames = [
+            encode_case(*case)
+            for case, (wanted, _) in zip(cases, expected, strict=True)
+            if wanted is not None
+        ]
+        assert sum(map(len, frames)) < BATCH_BYTES
+        worker.configure(board, flavour.word_bits)  # type: ignore[arg-type]
+        worker.send(frames)
+        return expected
+
+    def compare(
+        self, totals: Totals, flavour: Flavour, number: int, batch: Sequence[tuple[Case, Expected]]
+    ) -> None:
+        """Count, and keep what disagrees."""
+        worker, board = self.workers[flavour.name], linux_cases.BOARDS[number]
+        answers = iter(worker.receive(sum(wanted is not None for _, (wanted, _) in batch)))
+        for case, (wanted, found) in batch:
+            totals.reasons[reason(found)] += 1
+            if wanted is None:
+                totals.undetermined += 1
+                continue
+            totals.comparisons += 1
+            if not same(wanted, answer := next(answers), board):
+                totals.disagreements += 1
+                self.wrong.append(stored(flavour, number, case, answer, worker.run(encode_case(*case))))
 
     def close(self) -> None:
         """End the workers."""
@@ -121,18 +142,22 @@ def stored(flavour: Flavour, board: int, case: Case, *answers: bytes) -> dict[st
 
 
 def explore(programs: dict[str, Path], seed: int, comparisons: int, queue: Any) -> None:
-    """One process of the campaign: totals and disagreements, now and then."""
+    """One process of the campaign: totals and disagreements, now and then; "" or why it ended early."""
     explorer, done, told = Explorer(programs, seed), Totals(), time.monotonic()
-    left = comparisons
-    while left > 0 and os.getppid() != 1:
-        one = explorer.batch()
+    left, why = comparisons, ""
+    while left > 0 and os.getppid() != 1 and not why:
+        try:
+            one = explorer.batch()
+        except (EOFError, OSError) as error:
+            why, one = f"a worker is gone: {error}", Totals()
         left -= one.comparisons
         done.add(one)
-        if time.monotonic() - told > 2 or left <= 0 or explorer.wrong:
+        if time.monotonic() - told > 2 or left <= 0 or explorer.wrong or why:
             queue.put((done, explorer.wrong))
             done, explorer.wrong, told = Totals(), [], time.monotonic()
-    explorer.close()
-    queue.put(None)
+    queue.put(why)
+    if not why:  # a worker that is gone cannot be closed, and ends with this process
+        explorer.close()
 
 
 def campaign(options: argparse.Namespace, programs: dict[str, Path]) -> Totals:
@@ -151,8 +176,10 @@ def campaign(options: argparse.Namespace, programs: dict[str, Path]) -> Totals:
     running = len(jobs)
     while running:
         got = queue.get()
-        if got is None:
+        if isinstance(got, str):
             running -= 1
+            totals.lost += 1 if got else 0
+            print(got, end="\n" if got else "", flush=True)
             continue
         totals.add(got[0])
         for wrong in got[1]:
@@ -192,7 +219,7 @@ def programs_for(out: Path) -> dict[str, Path]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Command line; 0: no disagreement, 1: some, 3: nothing could be built."""
+    """Command line; 0: no disagreement, 1: some, 3: nothing could be built, or a worker is gone."""
     parser = argparse.ArgumentParser(
         prog="python -m testcases.peer.linux_campaign", description=(__doc__ or "").split("\n")[0]
     )
@@ -209,7 +236,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name, count in totals.reasons.most_common():
         print(f"  {count:>12,}  {name}")
     report(totals)
-    return 1 if totals.disagreements else 0
+    return 1 if totals.disagreements else 3 if totals.lost else 0
 
 
 if __name__ == "__main__":

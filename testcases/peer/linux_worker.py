@@ -16,7 +16,7 @@ from testcases.peer.worker import DIED, MEMORY_FILL
 STOP = 1
 """Flag of a case: a core that was started is stopped as well."""
 LAST = 2
-"""Flag of a case of which nothing is known: Linux may write anywhere, so the next one gets a new process."""
+"""Flag of a case whose answer is undetermined: Linux may write anywhere, so the next gets a new process."""
 NUMBERS = {"OK": 0, "EINVAL": -22, "ENOMEM": -12, "EOVERFLOW": -75}
 IGNORED = "Failed to process resources: 1"
 MUST_DIE = ("Linux reads past the file", "Linux reads in front of the file", OOPS)

@@ -4,6 +4,7 @@
 #include "frames.h"
 
 #include <errno.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +38,7 @@ static uint8_t *frame, *answer;
 static size_t answer_size;
 static uint32_t max_frame;
 static int spent;
+static const uint32_t crashed[2] = { 4, 'D' };
 
 void put(const void *data, size_t size)
 {
@@ -143,7 +145,8 @@ uint8_t *in_arena(const uint8_t *data, uint32_t size, uint32_t room)
 #endif
 	if (poisoned && page > poisoned)
 		mprotect(poisoned, page - poisoned, PROT_NONE);
-	if (page < arena_middle && mprotect(page, arena_middle - page, PROT_READ | PROT_WRITE))
+	if ((!poisoned || page < poisoned) && page < arena_middle &&
+	    mprotect(page, arena_middle - page, PROT_READ | PROT_WRITE))
 		_exit(4);
 	memset(page, 0xEE, at - page);
 	memcpy(at, data, size);
@@ -167,9 +170,20 @@ static void leave(int status)
 	_exit(status);
 }
 
+/*
+ * A case that dies by a signal ends there, and its process lives on where that is asked for: qemu-user has to translate
+ * all code anew in a fork. Under AddressSanitizer a child ends with it.
+ */
+static sigjmp_buf before_case;
+static int recovers;
+
 static void die(int signal)
 {
 	(void)signal;
+#ifndef __SANITIZE_ADDRESS__
+	if (recovers && !spent)
+		siglongjmp(before_case, 1);
+#endif
 	leave(77);
 }
 
@@ -188,10 +202,16 @@ static void serve(const struct worker *worker)
 			leave(CONFIGURE);
 		*worker->seen = 1;
 		answer_size = 4;
-		worker->run_case(frame + 4, frame + size);
-		size = answer_size - 4;
-		memcpy(answer, &size, 4);
-		put_all(answer, answer_size);
+		if (sigsetjmp(before_case, 1)) {
+			put_all(crashed, sizeof(crashed));
+		} else {
+			recovers = worker->recovers;
+			worker->run_case(frame + 4, frame + size);
+			size = answer_size - 4;
+			memcpy(answer, &size, 4);
+			put_all(answer, answer_size);
+		}
+		recovers = 0;
 		*worker->seen = 0;
 		if (spent)
 			leave(SPENT);
@@ -201,7 +221,6 @@ static void serve(const struct worker *worker)
 
 int work(const struct worker *worker)
 {
-	static const uint32_t crashed[2] = { 4, 'D' };
 	uint8_t *arena;
 
 	max_frame = worker->max_frame;

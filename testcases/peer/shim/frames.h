@@ -6,7 +6,8 @@
  * Requests and answers are frames: u32 length, then that many bytes, little endian.
  *   'C' configuration   one board; stays until the next one; no answer
  *   'X' ...             a case; one answer
- * A case that kills its process kills a child; the parent answers for it and forks the next one.
+ * A case that kills its process kills a child; the parent answers for it and forks the next one. A worker may do without
+ * that where a case dies by a signal.
  */
 #ifndef FRAMES_H
 #define FRAMES_H
@@ -22,6 +23,7 @@ struct worker {
 	int *seen;				/* shared: whether the request that is being served will be answered */
 	void (*configure)(const uint8_t *p);	/* in the parent: children inherit its mappings */
 	void (*run_case)(const uint8_t *p, const uint8_t *end);
+	int recovers;				/* whether a case that dies by a signal leaves its process as it was */
 };
 
 /* Serves until stdin ends; the exit code of the program. */

@@ -96,5 +96,5 @@ static void run_case(const uint8_t *p, const uint8_t *end)
 int main(void)
 {
 	board = map(sizeof(*board), PROT_READ | PROT_WRITE, MAP_SHARED);
-	return work(&(struct worker){ MAX_FRAME, &board->seen, configure, run_case });
+	return work(&(struct worker){ MAX_FRAME, &board->seen, configure, run_case, 1 });
 }
