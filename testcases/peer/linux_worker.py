@@ -19,8 +19,11 @@ LAST = 2
 """Flag of a case whose answer is undetermined: Linux may write anywhere, so the next gets a new process."""
 NUMBERS = {"OK": 0, "EINVAL": -22, "ENOMEM": -12, "EOVERFLOW": -75}
 IGNORED = "Failed to process resources: 1"
-MUST_DIE = ("Linux reads past the file", "Linux reads in front of the file", OOPS)
+IN_FRONT = "Linux reads in front of the file"
+MUST_DIE = ("Linux reads past the file", IN_FRONT, OOPS)
 """Why an answer is undetermined, where AddressSanitizer or a null pointer ends the peer."""
+GRANULE = 8
+"""Bytes that AddressSanitizer marks at once: of one that the file starts in, the bytes before it stay readable."""
 
 _WORD = struct.Struct("<I")
 
@@ -56,14 +59,20 @@ def predict(board: Board, side: LinuxSide, flags: int, image: bytes) -> tuple[by
     if side.word_bits == 32 and misaligned(image):
         return None, found
     if found.errno is None:
-        must = found.why in MUST_DIE and (side.word_bits == 64 or found.why == OOPS)
-        return DIED if must else None, found
+        return DIED if must_die(found.why, side.word_bits, len(image)) else None, found
     if flags & STOP and found.errno == "OK" and OOPS in found.notes:
         return DIED, found
     number = 1 if IGNORED in found.lines else NUMBERS[found.errno]
     parts = [b"T\0\0\0" + _WORD.pack(len(text)) + text for text in (x.encode("latin-1") for x in found.lines)]
     parts.append(b"R\0\0\0" + struct.pack("<iQ", number, found.boot_address))
     return b"".join(parts) + _WORD.pack(memory_sum(board, found)), found
+
+
+def must_die(why: str, word_bits: int, size: int) -> bool:
+    """Whether the peer sees why the answer is undetermined; the file of `size` bytes ends at a guard."""
+    if why == IN_FRONT and size % GRANULE:
+        return False
+    return why in MUST_DIE and (word_bits == 64 or why == OOPS)
 
 
 def misaligned(image: bytes) -> bool:

@@ -18,7 +18,7 @@ from testcases.peer.conftest import CACHE
 from testcases.peer.linux_build import build, kernel, source
 from testcases.peer.linux_campaign import FLAVOURS, FOUND, Explorer, main, save, stored
 from testcases.peer.linux_cases import BOARDS, SRAM
-from testcases.peer.linux_worker import LAST, STOP, encode_case, predict, same
+from testcases.peer.linux_worker import GRANULE, IN_FRONT, LAST, STOP, encode_case, predict, same
 from testcases.peer.worker import DIED, Worker
 from testcases.tables import ANY, RPMSG
 
@@ -127,6 +127,17 @@ def test_a_size_that_wraps_is_taken_in_32_bits(agree, flavour):
     found, answer = agree(elf(da=SRAM.da + 0x10, memsz=0xFFFF_FFF0))
     assert found.errno == ("EINVAL" if flavour.word_bits == 64 else None)
     assert (answer == DIED) == (flavour.word_bits == 32)
+
+
+@pytest.mark.parametrize("extra", range(9))
+def test_a_segment_that_starts_in_front_of_the_file_is_seen_in_whole_granules(agree, flavour, extra):
+    """p_offset of -1: AddressSanitizer sees the byte before the file only if that starts a granule."""
+    image = put(elf(kind=2), 64 + 8, "<Q", (1 << 64) - 1)
+    assert len(image) % GRANULE == 0
+    found, answer = agree(image + bytes(extra))
+    assert found.why == IN_FRONT
+    if flavour.word_bits == 64:
+        assert (answer == DIED) == (extra % GRANULE == 0)
 
 
 DAMAGES = (
