@@ -32,3 +32,6 @@ MESSAGES = pytest.mark.requirement(
 ATTACH = pytest.mark.requirement(
     "RP-13: A core that runs before Linux does is attached, detached and stopped."
 )
+SUSPEND = pytest.mark.requirement(
+    "RP-14: A core works while Linux is suspended, and its memory, channels and crashes outlast the sleep."
+)

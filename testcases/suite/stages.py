@@ -29,7 +29,10 @@ class Stage:
 
 def stages(target: str) -> list[Stage]:
     """All of `make test`: checks, board cases, and what has boards of its own."""
-    mp15 = [f"testcases/test_{name}.py" for name in ("identity", "deploy", "addresses", "recovery", "tee")]
+    mp15 = [
+        f"testcases/test_{name}.py"
+        for name in ("identity", "deploy", "addresses", "recovery", "tee", "suspend")
+    ]
     spi = "explained or agree or one_cpu or goes_and_comes"
     return [
         *checks(),

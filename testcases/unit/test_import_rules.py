@@ -28,11 +28,12 @@ ROOMS: dict[str, set[str]] = {
     "tee": PHENOMENON,
     "rpmsg": PHENOMENON,
     "attach": PHENOMENON,
+    "suspend": PHENOMENON,
     "report": GROUND | {"image"},
     "lab": GROUND | {"harness", "report"},
     "plugin": GROUND | {"board", "harness", "report"},
     "commands": PHENOMENON
-    | {"recovery", "notification", "tee", "rpmsg", "attach", "knowledge", "report", "lab"},
+    | {"recovery", "notification", "tee", "rpmsg", "attach", "suspend", "knowledge", "report", "lab"},
 }
 """Rooms that a room may import besides itself. A room of a phenomenon imports no other but `deployment`."""
 

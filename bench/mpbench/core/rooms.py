@@ -22,6 +22,7 @@ ROOMS = (
     "mpbench.tee",
     "mpbench.rpmsg",
     "mpbench.attach",
+    "mpbench.suspend",
     "mpbench.commands",
     "mpbench.report",
     "mpbench.lab",

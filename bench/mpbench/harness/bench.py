@@ -121,6 +121,14 @@ class Bench:
         self._strategy.target.activate(self.board.remoteproc)  # it was deactivated along with the session
         self.booted()
 
+    def revive(self) -> str:
+        """Switch a board that does not answer off and on; why that failed, "" if it answers."""
+        try:
+            self.power_cycle()
+        except (InfrastructureError, StrategyError) as e:
+            return str(e)
+        return ""
+
     def booted(self) -> None:
         """Declare a deliberate boot: the board has a new boot_id, and all its cores are offline."""
         self._boot = boot_id(self.board)

@@ -33,6 +33,7 @@ FIXTURES = (
     "signing_key",
     "soak",
     "started_early",
+    "suspends",
     "tee_client",
 )
 NOT_RUN = pytest.StashKey[int]()
