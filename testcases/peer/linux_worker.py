@@ -23,7 +23,7 @@ IN_FRONT = "Linux reads in front of the file"
 MUST_DIE = ("Linux reads past the file", IN_FRONT, OOPS)
 """Why an answer is undetermined, where AddressSanitizer or a null pointer ends the peer."""
 GRANULE = 8
-"""Bytes that AddressSanitizer marks at once: of one that the file starts in, the bytes before it stay readable."""
+"""Bytes that AddressSanitizer marks at once: those before the file in its first unit stay readable."""
 
 _WORD = struct.Struct("<I")
 
