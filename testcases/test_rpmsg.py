@@ -122,21 +122,26 @@ def test_channel_is_withdrawn_and_announced(rpmsg, core):
 
 
 def test_both_directions_at_once(rpmsg, core):
-    """While the core floods Linux, Linux floods the core; both count as many messages as were sent."""
+    """While the core floods Linux, Linux floods the core; both count as many messages as were sent.
+
+    `--bench-messages 100000`; 500 each way by default.
+    """
     rpmsg.start(core, "rpmsg-flood").check(*STARTED)
+    count = rpmsg.messages
 
     def flood():
-        source = f"open,{rpmsg.device(core, RAW)}", f"source,0,{FLOOD},256,20000"
-        sink = f"open,{path}", *asked(0, Request(predict.SEND, FLOOD, 256)), f"sink,0,{FLOOD},20000"
+        source = f"open,{rpmsg.device(core, RAW)}", f"source,0,{count},256,20000"
+        sink = f"open,{path}", *asked(0, Request(predict.SEND, count, 256)), f"sink,0,{count},20000"
         with rpmsg.client.running(*source) as sender:
-            received = rpmsg.client.run(*sink)
-            return (*sender.finish(), *received)
+            received = rpmsg.client.run(*sink, timeout_s=rpmsg.flood_s)
+            return (*sender.finish(rpmsg.flood_s), *received)
 
     with rpmsg.endpoint(core, CONTROL) as path:
-        step, answers = rpmsg.exchange(core, "flood both ways", predict.echoed(FLOOD + 1), flood)
+        step, answers = rpmsg.exchange(core, "flood both ways", predict.echoed(count + 1), flood)
     step.check(*COUNTED)
     assert [a["skipped"] for a in answers if a.word == "sink"] == [0]
-    rpmsg.bench.measure(measure.lost(step.observed.lost, {"core": core, "traffic": "flood both ways"}))
+    conditions = {"core": core, "traffic": "flood both ways", "messages": f"{count} each way"}
+    rpmsg.bench.measure(measure.lost(step.observed.lost, conditions))
 
 
 def test_linux_does_not_read(rpmsg, core):

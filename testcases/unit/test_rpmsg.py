@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """RPMsg without a board: what is parsed and predicted, the firmware's ELF files, the client itself."""
 
+import argparse
 import re
 
 import pytest
@@ -23,6 +24,7 @@ from mpbench.rpmsg.facts import (
     Throughput,
     TrafficFacts,
 )
+from mpbench.rpmsg.options import messages
 from mpbench.rpmsg.predict_faults import FAULTS
 
 # Of the virtual STM32MP157C-DK2.
@@ -45,6 +47,14 @@ SAID = """0 open errno=0 id=0
 0 source errno=b sent=10 ns=1
 0 sink errno=0 received=5 skipped=1 wrong=0 ns=1
 """
+
+
+def test_a_number_of_messages():
+    """1 to what the firmware counts in 32 bits; anything else is explained."""
+    assert [messages(text) for text in ("1", "100000", "4294967295")] == [1, 100_000, (1 << 32) - 1]
+    for wrong in ("", "0", "-1", "500x", "4294967296", "²"):
+        with pytest.raises(argparse.ArgumentTypeError, match="is not a number of messages: 1 to 4294967295"):
+            messages(wrong)
 
 
 def test_channels_of_a_core():

@@ -19,8 +19,9 @@ from mpbench.deployment.leaks import Snapshot, snapshot, steady
 from mpbench.harness.configuration import without_watchdog
 from mpbench.harness.firmware import FirmwareFiles, board_program
 from mpbench.rpmsg import collect, parse, predict, run
-from mpbench.rpmsg.client import RpmsgClient
+from mpbench.rpmsg.client import CALL_S, RpmsgClient
 from mpbench.rpmsg.facts import Channel, StartFacts, TrafficFacts
+from mpbench.rpmsg.options import MESSAGES
 from mpbench.rpmsg.predict import Request
 from mpbench.rpmsg.predict_faults import FAULTS, Fault, facts
 from mpbench.twin.profile import Profile
@@ -30,6 +31,8 @@ FILE = "mpbench-rpmsg.elf"
 NEEDED = "rpmsg_ns", "rpmsg_ctrl", "rpmsg_chrdev"
 """Drivers without which nothing can be tested; without rpmsg_tty only what needs a tty is left out."""
 SNAPSHOTS = 5
+MESSAGE_S = 0.05
+"""Of a flood's deadline for each message: an emulator on a busy host takes a tenth of it."""
 PROBE = "source,0,40,16,500", "sink,0,40,1000"
 """Messages through an echoing endpoint: more than there are buffers."""
 ANY = 0xFFFFFFFF
@@ -37,7 +40,9 @@ ANY = 0xFFFFFFFF
 
 
 @pytest.fixture
-def rpmsg(bench: DeployBench, firmware: FirmwareFiles, profile: Profile, env: Any) -> Iterator["Rpmsg"]:
+def rpmsg(
+    bench: DeployBench, firmware: FirmwareFiles, profile: Profile, env: Any, request: Any
+) -> Iterator["Rpmsg"]:
     """RPMsg API of one test; afterwards recovery is enabled, and no core runs that it started.
 
     Skips the test where a TEE loads the cores, and where the kernel lacks RPMsg over virtio.
@@ -51,7 +56,9 @@ def rpmsg(bench: DeployBench, firmware: FirmwareFiles, profile: Profile, env: An
     session.put_bytes(program, PATH)
     session.execute(f"chmod 700 {PATH}").checked(f"cannot make {PATH} executable")
     limits_ms = env.config.get_option("bench_limits_ms", {})
-    found = Rpmsg(bench, firmware, drivers, RpmsgClient(session, PATH), limits_ms)
+    found = Rpmsg(
+        bench, firmware, drivers, RpmsgClient(session, PATH), limits_ms, request.config.option.bench_messages
+    )
     yield found
     found.restore()
 
@@ -69,13 +76,17 @@ def not_here(manager: str, drivers: Collection[str]) -> str:
 
 @define
 class Rpmsg:
-    """Start firmware with RPMsg, exchange messages with it. Every step is predicted, compared, recorded."""
+    """Start firmware with RPMsg, exchange messages with it. Every step is predicted, compared, recorded.
+
+    messages: each way in a flood (`--bench-messages`)
+    """
 
     bench: DeployBench
     _firmware: FirmwareFiles
     drivers: tuple[str, ...]
     client: RpmsgClient
     limits_ms: dict[str, float] = field(factory=dict)
+    messages: int = MESSAGES
     _recovery_disabled: set[str] = field(factory=set)
 
     def start(self, core: str, name: str = "rpmsg-echo", *, record: bool = True) -> Step:
@@ -154,6 +165,11 @@ class Rpmsg:
         except (BoardFailure, InvalidRun):
             self._recorded(step)
             raise
+
+    @property
+    def flood_s(self) -> float:
+        """Deadline of a flood, in seconds."""
+        return CALL_S + self.messages * MESSAGE_S
 
     @property
     def board(self) -> Board:
