@@ -140,6 +140,17 @@ def test_a_segment_that_starts_in_front_of_the_file_is_seen_in_whole_granules(ag
         assert (answer == DIED) == (extra % GRANULE == 0)
 
 
+@pytest.mark.parametrize("extra", [0, 1, 8])
+def test_names_in_front_of_the_file_are_seen_in_whole_granules(agree, flavour, extra):
+    """sh_offset of the names is -1: the first byte of a name is the one before the file."""
+    image = elf(kind=2)
+    names = struct.unpack_from("<Q", image, 40)[0] + 3 * 64 + 24
+    found, answer = agree(put(image, names, "<Q", (1 << 64) - 1) + bytes(extra))
+    assert found.why == IN_FRONT
+    if flavour.word_bits == 64:
+        assert (answer == DIED) == (extra % GRANULE == 0)
+
+
 DAMAGES = (
     *((lambda e, n=n: e[:n]) for n in (0, 20, 51, -40, 400)),
     lambda e: b"ST\x32M" + e[4:],

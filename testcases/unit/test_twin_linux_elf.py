@@ -76,12 +76,13 @@ def test_other_answers(change, errno, line):
     assert facts == (REFUSED if errno else DeployFacts())
 
 
-def test_section_names_past_the_file_are_undetermined():
-    """strcmp would read on behind the file."""
+@pytest.mark.parametrize(("name", "where"), [(1 << 24, "past"), ((1 << 32) - (1 << 16), "in front of")])
+def test_section_names_outside_of_the_file_are_undetermined(name, where):
+    """strcmp would read on after the file; in 32 bits an offset of nearly 4 GiB leads in front of it."""
     head = layout.EHDR.unpack_from(ALIVE)
     first = head[6]
-    found = start(put(ALIVE, first, "<I", 1 << 24), PROFILE, M4)
-    assert (found.errno, found.why, found.lines) == (None, "Linux reads past the file", ())
+    found = start(put(ALIVE, first, "<I", name), evolve(PROFILE, word_bits=32), M4)
+    assert (found.errno, found.why, found.lines) == (None, f"Linux reads {where} the file", ())
 
 
 def test_what_linux_writes_to_the_table_is_not_constant():

@@ -110,15 +110,20 @@ class _Boot:
         """Numbers at an address. Refused(None) outside of the file."""
         at &= self.linux.mask
         if at + shape.size > len(self.image):
-            raise Refused(None, why="Linux reads past the file")
+            raise self.outside(at)
         return shape.unpack_from(self.image, at)
+
+    def outside(self, at: int) -> Refused:
+        """Why a read at an address outside of the file is undetermined: one that has wrapped is in front."""
+        where = "in front of" if at > self.linux.mask // 2 else "past"
+        return Refused(None, why=f"Linux reads {where} the file")
 
     def names(self, at: int, wanted: bytes) -> bool:
         """strcmp: whether that string is at an address, read as far as it is equal."""
         for index, byte in enumerate(wanted):
             here = at + index & self.linux.mask
             if here >= len(self.image):
-                raise Refused(None, why="Linux reads past the file")
+                raise self.outside(here)
             if self.image[here] != byte:
                 return False
         return True
