@@ -17,25 +17,28 @@ Action = Callable[[], object]
 
 @frozen
 class Row:
-    """One benchmark: times in seconds; met: whether the target is reached, None for a row without target."""
+    """One benchmark: times in seconds; met: whether the target is reached, None for a row without target.
+
+    ours_s: None for one that could not run, whose `what` says why
+    """
 
     number: str
     what: str
     peer: str
     peer_s: float | None
-    ours_s: float
+    ours_s: float | None
     target: str
     met: bool | None
 
     @property
     def ratio_text(self) -> str:
         """How many times faster than the peer."""
-        return f"{self.peer_s / self.ours_s:.1f} x" if self.peer_s else ""
+        return f"{self.peer_s / self.ours_s:.1f} x" if self.peer_s and self.ours_s else ""
 
     @property
     def ours_text(self) -> str:
         """Our time, in ms."""
-        return f"{self.ours_s * 1e3:.3f} ms"
+        return "NOT-RUN" if self.ours_s is None else f"{self.ours_s * 1e3:.3f} ms"
 
     @property
     def peer_text(self) -> str:
