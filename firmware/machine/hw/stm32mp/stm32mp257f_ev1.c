@@ -121,8 +121,8 @@ static void stm32mp257f_ev1_load(Stm32mp257fEv1 *s, MachineState *machine)
                      &s->soc.cpu[0]) <= 0) {
         exit(1);
     }
-    stm32mp25_load_fip(machine->firmware, &s->ddr_as, KERNEL, DEVICE_TREE,
-                       &error_fatal);
+    stm32mp25_load_fip(machine->firmware, &s->ddr_as, &s->soc.sram_as, KERNEL,
+                       DEVICE_TREE, &error_fatal);
 }
 
 static void stm32mp257f_ev1_init(MachineState *machine)

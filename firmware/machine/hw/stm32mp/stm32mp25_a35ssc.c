@@ -38,7 +38,7 @@ struct Stm32mp25A35ssc {
     Stm32mpRegs parent_obj;
 
     DeviceState *m33;
-    qemu_irq nonsecure[2];
+    qemu_irq nonsecure[STM32MP25_FIREWALLS];
 };
 
 static uint32_t stm32mp25_a35ssc_read(Stm32mpRegs *s, hwaddr addr)
@@ -105,7 +105,7 @@ static void stm32mp25_a35ssc_reset(Stm32mpRegs *s)
 static void stm32mp25_a35ssc_init(Object *obj)
 {
     qdev_init_gpio_out_named(DEVICE(obj), STM32MP25_A35SSC(obj)->nonsecure,
-                             "m33-nonsecure", 2);
+                             "m33-nonsecure", STM32MP25_FIREWALLS);
 }
 
 static int stm32mp25_a35ssc_post_load(void *opaque, int version_id)

@@ -96,7 +96,8 @@ static void put_entry_point(uint8_t *at, uint32_t attr, uint64_t pc,
     stq_le_p(at + 0x18, arg0);
 }
 
-static void stm32mp25_add_params(uint64_t bl33, uint64_t dtb)
+static void stm32mp25_add_params(AddressSpace *sram, uint64_t bl33,
+                                 uint64_t dtb)
 {
     uint8_t params[PARAMS_SIZE] = { };
 
@@ -107,7 +108,8 @@ static void stm32mp25_add_params(uint64_t bl33, uint64_t dtb)
     put_entry_point(params + BL32_EP, EP_SECURE, images[BL32].address,
                     SPSR_EL1H, 0);
     put_entry_point(params + BL33_EP, EP_NON_SECURE, bl33, SPSR_EL2H, dtb);
-    rom_add_blob_fixed("bl_params", params, sizeof(params), PARAMS);
+    rom_add_blob_fixed_as("bl_params", params, sizeof(params),
+                          PARAMS - STM32MP25_SYSRAM, sram);
 }
 
 static void stm32mp25_add_start(void)
@@ -153,8 +155,9 @@ static uint64_t stm32mp25_find(const uint8_t *fip, gsize length,
     return 0;
 }
 
-bool stm32mp25_load_fip(const char *filename, AddressSpace *ddr, uint64_t bl33,
-                        uint64_t dtb, Error **errp)
+bool stm32mp25_load_fip(const char *filename, AddressSpace *ddr,
+                        AddressSpace *sram, uint64_t bl33, uint64_t dtb,
+                        Error **errp)
 {
     g_autofree gchar *fip = NULL;
     g_autoptr(GError) error = NULL;
@@ -181,10 +184,11 @@ bool stm32mp25_load_fip(const char *filename, AddressSpace *ddr, uint64_t bl33,
             return false;
         }
         rom_add_blob_fixed_as(image->name, data, size,
-                              image->address - (in_ddr ? STM32MP25_DDR : 0),
-                              in_ddr ? ddr : &address_space_memory);
+                              image->address - (in_ddr ? STM32MP25_DDR
+                                                : STM32MP25_SYSRAM),
+                              in_ddr ? ddr : sram);
     }
-    stm32mp25_add_params(bl33, dtb);
+    stm32mp25_add_params(sram, bl33, dtb);
     stm32mp25_add_start();
     return true;
 }

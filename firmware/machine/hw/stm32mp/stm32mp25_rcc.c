@@ -18,8 +18,14 @@
 #include "hw/stm32mp/stm32mp_regs.h"
 #include "system/runstate.h"
 
+REG32(SECCFGR0, 0x000)
+REG32(PRIVCFGR0, 0x010)
 REG32(R0CIDCFGR, 0x030)
+    FIELD(CIDCFGR, CFEN, 0, 1)
+    FIELD(CIDCFGR, SEM_EN, 1, 1)
+    FIELD(CIDCFGR, SCID, 4, 3)
 REG32(R0SEMCR, 0x034)
+    FIELD(SEMCR, SCID, 4, 3)
 REG32(GRSTCSETR, 0x400)
     FIELD(GRSTCSETR, SYSRST, 0, 1)
 REG32(C1RSTCSETR, 0x404)
@@ -45,6 +51,8 @@ REG32(D3DCR, 0x444)
 REG32(C3CFGR, 0x490)
     FIELD(C3CFGR, C3RST, 0, 1)
     FIELD(C3CFGR, C3EN, 1, 1)
+REG32(MCO1CFGR, 0x494)
+REG32(MCO2CFGR, 0x498)
 REG32(OCENSETR, 0x49c)
     FIELD(OCENSETR, HSION, 0, 1)
     FIELD(OCENSETR, HSEON, 8, 1)
@@ -53,13 +61,20 @@ REG32(OCRDYR, 0x4a4)
     FIELD(OCRDYR, CKREST, 25, 1)
 REG32(APB1DIVR, 0x4b4)
 REG32(DDRCPCFGR, 0x4d4)
+REG32(OSPI1CFGR, 0x514)
+REG32(OSPI2CFGR, 0x518)
+REG32(DBGCFGR, 0x520)
+REG32(IS2MCFGR, 0x58c)
 REG32(PLL2CFGR1, 0x590)
     FIELD(PLLCFGR1, PLLEN, 8, 1)
     FIELD(PLLCFGR1, PLLRDY, 24, 1)
     FIELD(PLLCFGR1, CKREFST, 28, 1)
 REG32(PLL3CFGR1, 0x5b8)
+REG32(XBAR0CFGR, 0x1018)
+REG32(PREDIV0CFGR, 0x1118)
 REG32(PREDIVSR1, 0x1218)
 REG32(PREDIVSR2, 0x121c)
+REG32(FINDIV0CFGR, 0x1224)
 REG32(FINDIVSR1, 0x1324)
 REG32(FINDIVSR2, 0x1328)
 REG32(PLL4CFGR1, 0x1360)
@@ -69,6 +84,7 @@ REG32(PLL7CFGR1, 0x13d8)
 REG32(PLL8CFGR1, 0x1400)
 
 #define RESOURCES 114
+#define FLEXGENS 64
 #define DIVIDER_READY (1u << 31)
 
 #define MCU_HZ 400000000        /* ck_icn_hs_mcu, highest */
@@ -104,6 +120,70 @@ static bool is_pll(hwaddr addr)
         return true;
     }
     return false;
+}
+
+/*
+ * The resource that a register belongs to, or -1.
+ * Ref: Linux drivers/clk/stm32/clk-stm32mp25.c (STM32MP25_RIFRCC_*_ID,
+ *      flexible generators by their number)
+ */
+static int stm32mp25_rcc_resource(hwaddr addr)
+{
+    static const struct {
+        uint16_t addr;
+        uint8_t resource;
+    } others[] = {
+        { A_DBGCFGR, 73 }, { A_IS2MCFGR, 107 }, { A_MCO1CFGR, 108 },
+        { A_MCO2CFGR, 109 }, { A_OSPI1CFGR, 110 }, { A_OSPI2CFGR, 111 },
+    };
+    static const uint16_t generators[] = {
+        A_XBAR0CFGR, A_PREDIV0CFGR, A_FINDIV0CFGR,
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(others); i++) {
+        if (addr == others[i].addr) {
+            return others[i].resource;
+        }
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(generators); i++) {
+        if (addr >= generators[i] && addr < generators[i] + 4 * FLEXGENS) {
+            return (addr - generators[i]) / 4;
+        }
+    }
+    return -1;
+}
+
+static bool stm32mp25_rcc_allows(const Stm32mpRegs *s, unsigned resource)
+{
+    unsigned word = resource / 32, bit = resource % 32;
+    uint32_t cfg = s->r[R_R0CIDCFGR + 2 * resource];
+    uint32_t sem = s->r[R_R0SEMCR + 2 * resource];
+
+    if ((extract32(s->r[R_SECCFGR0 + word], bit, 1) && !s->attrs.secure) ||
+        (extract32(s->r[R_PRIVCFGR0 + word], bit, 1) && s->attrs.user)) {
+        return false;
+    }
+    if (!(cfg & R_CIDCFGR_CFEN_MASK)) {
+        return true;
+    }
+    return stm32mp_regs_cid(s) == (cfg & R_CIDCFGR_SEM_EN_MASK
+                                   ? FIELD_EX32(sem, SEMCR, SCID)
+                                   : FIELD_EX32(cfg, CIDCFGR, SCID));
+}
+
+/*
+ * Who owns what is read by everybody, and written by the trusted domain; a
+ * semaphore is taken by anybody
+ */
+static bool stm32mp25_rcc_refuses(Stm32mpRegs *s, hwaddr addr, bool write)
+{
+    int resource = stm32mp25_rcc_resource(addr);
+
+    if (addr < A_R0CIDCFGR + RESOURCES * 8) {
+        return write && !(addr >= A_R0SEMCR && addr & 4) &&
+               !stm32mp_regs_trusted(s);
+    }
+    return resource >= 0 && !stm32mp25_rcc_allows(s, resource);
 }
 
 static uint32_t stm32mp25_rcc_read(Stm32mpRegs *s, hwaddr addr)
@@ -270,6 +350,7 @@ static void stm32mp25_rcc_class_init(ObjectClass *klass, void *data)
 
     DEVICE_CLASS(klass)->vmsd = &vmstate_stm32mp25_rcc;
     c->size = 0x10000;
+    c->refuses = stm32mp25_rcc_refuses;
     c->read = stm32mp25_rcc_read;
     c->write = stm32mp25_rcc_write;
     c->reset = stm32mp25_rcc_reset;

@@ -50,7 +50,19 @@
 #define M0_IRQS 32
 #define SPI_IAC 246
 #define SPI_SERC 240
+#define ROM_SIZE (128 * KiB)
+#define SRAM_SIZE (768 * KiB)
+#define SRAM_NS 0x0a000000
+#define RISAB1 0x420f0000
+#define RISAB_SIZE 0x10000      /* registers from one to the next */
+#define RISAB_RAM (128 * KiB)
+
+/* Ref: STM32CubeMP2 stm32mp2xx_hal_rif.h, RIF_PERIPH_* */
+#define IAC_IAC 127
+#define IAC_RISAB1 128
 #define IAC_RISAF4 137
+#define IAC_RCC 156
+#define IAC_RIFSC 158
 
 #define BSEC_CLOSED (0x0d << 26 | 1 << 1)       /* NVSTATES, HVALID */
 #define BSEC_DONE (1 << 4 | 1 << 1)             /* OTPNVIR, INIT_DONE */
@@ -80,12 +92,6 @@ static const struct {
     { "risaf1", 0x420a0000, 0x1000, { 0xff0, 1 << 24 | 12 << 16 | 4 }, 2 },
     { "risaf2", 0x420b0000, 0x1000, { 0xff0, 16 << 24 | 12 << 16 | 4 }, 2 },
     { "risaf5", 0x420e0000, 0x1000, { 0xff0, 16 << 24 | 12 << 16 | 3 }, 2 },
-    { "risab1", 0x420f0000, 0x1000 },
-    { "risab2", 0x42100000, 0x1000 },
-    { "risab3", 0x42110000, 0x1000 },
-    { "risab4", 0x42120000, 0x1000 },
-    { "risab5", 0x42130000, 0x1000 },
-    { "risab6", 0x42140000, 0x1000 },
     { "hsem", 0x46240000, 0x1000 },
     { "bsec", 0x44000000, 0x1000,
       { 0xe40, BSEC_CLOSED, 0xe44, BSEC_DONE, 0xff4, 0x10, 0xff8, 0x100033 },
@@ -268,12 +274,12 @@ static void stm32mp25_soc_memory(Stm32mp25Soc *s)
     MemoryRegion *system = get_system_memory();
     Object *obj = OBJECT(s);
 
-    /* SYSRAM, SRAM1, SRAM2, RETRAM, VDERAM, and as the non-secure world */
-    memory_region_init_ram(&s->sram, obj, "sram", 768 * KiB, &error_fatal);
-    memory_region_add_subregion(system, STM32MP25_SYSRAM, &s->sram);
-    memory_region_init_alias(&s->sram_ns, obj, "sram-ns", &s->sram, 0,
-                             768 * KiB);
-    memory_region_add_subregion(system, 0x0a000000, &s->sram_ns);
+    /* Of the boot ROM there is what starts BL31 */
+    memory_region_init_rom(&s->rom, obj, "rom", ROM_SIZE, &error_fatal);
+    memory_region_add_subregion(system, STM32MP25_START, &s->rom);
+    /* SYSRAM, SRAM1, SRAM2, RETRAM, VDERAM */
+    memory_region_init_ram(&s->sram, obj, "sram", SRAM_SIZE, &error_fatal);
+    address_space_init(&s->sram_as, &s->sram, "sram");
     memory_region_init_ram(&s->lpsram, obj, "lpsram", 32 * KiB, &error_fatal);
     memory_region_add_subregion(system, LPSRAM, &s->lpsram);
     memory_region_init_ram(&s->bkpsram, obj, "bkpsram", 8 * KiB,
@@ -298,10 +304,60 @@ static void stm32mp25_soc_memory(Stm32mp25Soc *s)
     }
 }
 
+static void stm32mp25_soc_illegal(Stm32mp25Soc *s, DeviceState *dev, int id)
+{
+    qdev_connect_gpio_out_named(dev, "illegal-access", 0,
+                                qdev_get_gpio_in(s->iac, id));
+}
+
 /* What is behind a firewall, as a bus master sees it */
 static MemoryRegion *stm32mp25_soc_view(DeviceState *firewall, int cid)
 {
     return sysbus_mmio_get_region(SYS_BUS_DEVICE(firewall), 1 + cid);
+}
+
+static void stm32mp25_soc_alias(Stm32mp25Soc *s, MemoryRegion *alias,
+                                MemoryRegion *into, hwaddr at,
+                                MemoryRegion *of, hwaddr offset, uint64_t size)
+{
+    memory_region_init_alias(alias, OBJECT(s), memory_region_name(into), of,
+                             offset, size);
+    memory_region_add_subregion(into, at, alias);
+}
+
+/*
+ * RISAB1 to 6, each in front of 128 KiB of the internal RAMs.  SYSRAM is the
+ * secure world's after a reset; of the others that is assumed for RETRAM alone.
+ */
+static void stm32mp25_soc_risabs(Stm32mp25Soc *s)
+{
+    for (unsigned cid = 0; cid < STM32MP_CIDS; cid++) {
+        memory_region_init(&s->sram_view[cid], OBJECT(s), "sram-of-cid",
+                           SRAM_SIZE);
+    }
+    for (unsigned n = 0; n < STM32MP25_RISABS; n++) {
+        g_autofree char *name = g_strdup_printf("risab%u", n + 1);
+        DeviceState *dev = stm32mp25_soc_new(s, TYPE_STM32MP_RISAB, name);
+
+        s->risab[n] = dev;
+        memory_region_init_alias(&s->sram_part[n], OBJECT(s), name, &s->sram,
+                                 n * RISAB_RAM, RISAB_RAM);
+        object_property_set_link(OBJECT(dev), "memory",
+                                 OBJECT(&s->sram_part[n]), &error_abort);
+        qdev_prop_set_uint32(dev, "base", SRAM_NS + n * RISAB_RAM);
+        qdev_prop_set_bit(dev, "secure", n < 2 || n == 4);
+        stm32mp25_soc_map(s, dev, RISAB1 + n * RISAB_SIZE);
+        stm32mp25_soc_illegal(s, dev, IAC_RISAB1 + n);
+        for (unsigned cid = 0; cid < STM32MP_CIDS; cid++) {
+            memory_region_add_subregion(&s->sram_view[cid], n * RISAB_RAM,
+                                        stm32mp25_soc_view(dev, cid));
+        }
+    }
+    stm32mp25_soc_alias(s, &s->sram_alias[0], get_system_memory(),
+                        STM32MP25_SYSRAM, &s->sram_view[STM32MP_CID_A35], 0,
+                        SRAM_SIZE);
+    stm32mp25_soc_alias(s, &s->sram_alias[1], get_system_memory(), SRAM_NS,
+                        &s->sram_view[STM32MP_CID_A35], 0, SRAM_SIZE);
 }
 
 static void stm32mp25_soc_firewall(Stm32mp25Soc *s)
@@ -315,6 +371,7 @@ static void stm32mp25_soc_firewall(Stm32mp25Soc *s)
     }
     s->iac = stm32mp25_soc_create(s, TYPE_STM32MP_IAC, "iac", 0x42090000);
     stm32mp25_soc_irq(s, s->iac, 0, SPI_IAC);
+    stm32mp25_soc_illegal(s, s->iac, IAC_IAC);
     s->serc = stm32mp25_soc_create(s, TYPE_STM32MP_SERC, "serc", 0x44080000);
     stm32mp25_soc_irq(s, s->serc, 0, SPI_SERC);
 
@@ -323,6 +380,7 @@ static void stm32mp25_soc_firewall(Stm32mp25Soc *s)
                              OBJECT(&s->peripherals), &error_abort);
     qdev_prop_set_array(s->rifsc, "ids", ids);
     stm32mp25_soc_map(s, s->rifsc, 0x42080000);
+    stm32mp25_soc_illegal(s, s->rifsc, IAC_RIFSC);
     memory_region_add_subregion(system, PERIPHERALS,
                                 stm32mp25_soc_view(s->rifsc,
                                                    STM32MP_CID_A35));
@@ -339,17 +397,8 @@ static void stm32mp25_soc_firewall(Stm32mp25Soc *s)
     memory_region_add_subregion(system, STM32MP25_DDR,
                                 stm32mp25_soc_view(s->risaf4,
                                                    STM32MP_CID_A35));
-    qdev_connect_gpio_out_named(s->risaf4, "illegal", 0,
-                                qdev_get_gpio_in(s->iac, IAC_RISAF4));
-}
-
-static void stm32mp25_soc_alias(Stm32mp25Soc *s, MemoryRegion *alias,
-                                MemoryRegion *into, hwaddr at,
-                                MemoryRegion *of, hwaddr offset, uint64_t size)
-{
-    memory_region_init_alias(alias, OBJECT(s), memory_region_name(into), of,
-                             offset, size);
-    memory_region_add_subregion(into, at, alias);
+    stm32mp25_soc_illegal(s, s->risaf4, IAC_RISAF4);
+    stm32mp25_soc_risabs(s);
 }
 
 /*
@@ -360,6 +409,7 @@ static void stm32mp25_soc_m33_memory(Stm32mp25Soc *s)
 {
     MemoryRegion *ddr = stm32mp25_soc_view(s->risaf4, STM32MP_CID_M33);
     MemoryRegion *peripherals = stm32mp25_soc_view(s->rifsc, STM32MP_CID_M33);
+    MemoryRegion *sram = &s->sram_view[STM32MP_CID_M33];
     MemoryRegion *into = &s->m33_memory;
 
     memory_region_init(into, OBJECT(s), "m33-memory", UINT64_MAX);
@@ -368,10 +418,9 @@ static void stm32mp25_soc_m33_memory(Stm32mp25Soc *s)
     stm32mp25_soc_alias(s, &s->m33_alias[0], into, 0, ddr, 0, 128 * MiB);
     stm32mp25_soc_alias(s, &s->m33_alias[1], into, 0x10000000, ddr, 0,
                         256 * MiB);
-    stm32mp25_soc_alias(s, &s->m33_alias[2], into, STM32MP25_SYSRAM, &s->sram,
-                        0, 768 * KiB);
-    stm32mp25_soc_alias(s, &s->m33_alias[3], into, 0x0a000000, &s->sram, 0,
-                        768 * KiB);
+    stm32mp25_soc_alias(s, &s->m33_alias[2], into, STM32MP25_SYSRAM, sram, 0,
+                        SRAM_SIZE);
+    stm32mp25_soc_alias(s, &s->m33_alias[3], into, SRAM_NS, sram, 0, SRAM_SIZE);
     stm32mp25_soc_alias(s, &s->m33_alias[4], into, 0x50000000, peripherals, 0,
                         STM32MP25_PERIPHERALS_SIZE);
 }
@@ -430,12 +479,15 @@ static void stm32mp25_soc_coprocessors(Stm32mp25Soc *s)
     object_property_set_link(OBJECT(s->a35ssc), "m33", OBJECT(s->m33),
                              &error_abort);
     stm32mp25_soc_map(s, s->a35ssc, 0x48800000);
-    qdev_connect_gpio_out_named(s->a35ssc, "m33-nonsecure", 0,
-                                qdev_get_gpio_in_named(s->rifsc, "nonsecure",
-                                                       STM32MP_CID_M33));
-    qdev_connect_gpio_out_named(s->a35ssc, "m33-nonsecure", 1,
-                                qdev_get_gpio_in_named(s->risaf4, "nonsecure",
-                                                       STM32MP_CID_M33));
+    for (unsigned n = 0; n < STM32MP25_FIREWALLS; n++) {
+        DeviceState *firewall = n == 0 ? s->rifsc : n == 1 ? s->risaf4
+                                : s->risab[n - 2];
+
+        qdev_connect_gpio_out_named(s->a35ssc, "m33-nonsecure", n,
+                                    qdev_get_gpio_in_named(firewall,
+                                                           "nonsecure",
+                                                           STM32MP_CID_M33));
+    }
     sysbus_connect_irq(SYS_BUS_DEVICE(s->ipcc[0]), 2,
                        qdev_get_gpio_in(s->m33, M33_IPCC1_RX));
     sysbus_connect_irq(SYS_BUS_DEVICE(s->ipcc[0]), 3,
@@ -476,6 +528,7 @@ static void stm32mp25_soc_peripherals(Stm32mp25Soc *s)
         sysbus_mmio_get_region(SYS_BUS_DEVICE(rest), 0), -1000);
 
     s->rcc = stm32mp25_soc_create(s, TYPE_STM32MP25_RCC, "rcc", 0x44200000);
+    stm32mp25_soc_illegal(s, s->rcc, IAC_RCC);
     stm32mp25_soc_create(s, TYPE_STM32MP_STGEN, "stgen", 0x48080000);
     stm32mp25_soc_create(s, TYPE_STM32MP_HASH, "hash", 0x42010000);
     stm32mp25_soc_create(s, TYPE_STM32MP_RNG, "rng", 0x42020000);

@@ -5,10 +5,12 @@
  * (SERC): latches of many lines, and one interrupt
  *
  * A line's pulse sets its flag; a flag that is enabled raises the interrupt.
+ * The IAC is the trusted domain's, the SERC whose RIFSC says.
  *
  * Ref: RM0457, IAC: IAC_IERx (0x000), ISRx (0x080), ICRx (0x100), HWCFGR1
  *      (0x3f0); SERC: SERC_IERx (0x000), ISRx (0x040), ICRx (0x080), HWCFGR
- *      (0x3f0); OP-TEE core/drivers/firewall/stm32_iac.c, stm32_serc.c
+ *      (0x3f0); OP-TEE core/drivers/firewall/stm32_iac.c, stm32_serc.c;
+ *      ST's wiki, IAC internal peripheral
  */
 
 #include "qemu/osdep.h"
@@ -63,6 +65,11 @@ static void stm32mp_iac_line(void *opaque, int n, int level)
     }
 }
 
+static bool stm32mp_iac_refuses(Stm32mpRegs *regs, hwaddr addr, bool write)
+{
+    return !stm32mp_regs_trusted(regs);
+}
+
 static void stm32mp_iac_write(Stm32mpRegs *regs, hwaddr addr, uint32_t value,
                               unsigned size)
 {
@@ -100,6 +107,7 @@ static void stm32mp_iac_class_init(ObjectClass *klass, void *data)
     Stm32mpIacClass *iac = STM32MP_IAC_CLASS(klass);
 
     c->size = 0x1000;
+    c->refuses = stm32mp_iac_refuses;
     c->write = stm32mp_iac_write;
     c->reset = stm32mp_iac_reset;
     iac->isr0 = 0x080;
@@ -112,6 +120,7 @@ static void stm32mp_serc_class_init(ObjectClass *klass, void *data)
 {
     Stm32mpIacClass *serc = STM32MP_IAC_CLASS(klass);
 
+    STM32MP_REGS_CLASS(klass)->refuses = NULL;
     serc->isr0 = 0x040;
     serc->icr0 = 0x080;
     serc->lines = STM32MP_SERC_LINES;

@@ -7,6 +7,7 @@
 #include "qemu/osdep.h"
 #include "qemu/log.h"
 #include "qapi/error.h"
+#include "hw/irq.h"
 #include "hw/qdev-properties.h"
 #include "hw/stm32mp/stm32mp_regs.h"
 
@@ -26,6 +27,21 @@ static uint32_t stm32mp_regs_stored(Stm32mpRegs *s, hwaddr addr)
     return value;
 }
 
+static bool stm32mp_regs_refused(Stm32mpRegs *s, hwaddr addr, bool write)
+{
+    Stm32mpRegsClass *c = STM32MP_REGS_GET_CLASS(s);
+
+    if (!c->refuses || !c->refuses(s, addr, write)) {
+        return false;
+    }
+    qemu_log_mask(LOG_GUEST_ERROR, "%s: refuses %ssecure %s of CID %u of "
+                  "register 0x%03" HWADDR_PRIx "\n", s->name,
+                  s->attrs.secure ? "" : "non-", write ? "write" : "read",
+                  stm32mp_regs_cid(s), addr);
+    qemu_irq_pulse(s->illegal);
+    return true;
+}
+
 static MemTxResult stm32mp_regs_read(void *opaque, hwaddr addr, uint64_t *data,
                                      unsigned size, MemTxAttrs attrs)
 {
@@ -35,6 +51,10 @@ static MemTxResult stm32mp_regs_read(void *opaque, hwaddr addr, uint64_t *data,
     uint32_t value;
 
     s->attrs = attrs;
+    if (stm32mp_regs_refused(s, word, false)) {
+        *data = 0;
+        return MEMTX_OK;
+    }
     value = c->read ? c->read(s, word) : stm32mp_regs_stored(s, word);
     if (!s->touched && !c->read) {
         s->touched = true;
@@ -54,13 +74,16 @@ static MemTxResult stm32mp_regs_write(void *opaque, hwaddr addr, uint64_t value,
     uint32_t merged = deposit32(s->r[word / 4], 8 * (addr & 3), 8 * size,
                                 value);
 
+    s->attrs = attrs;
+    if (stm32mp_regs_refused(s, word, true)) {
+        return MEMTX_OK;
+    }
     if (!s->touched && !c->write) {
         s->touched = true;
         qemu_log_mask(LOG_UNIMP, "%s: register file: first access, write of "
                       "0x%08" PRIx64 " to 0x%03" HWADDR_PRIx "\n",
                       s->name, value, addr);
     }
-    s->attrs = attrs;
     if (c->write) {
         c->write(s, word, merged, size);
     } else {
@@ -145,6 +168,12 @@ static void stm32mp_regs_realize(DeviceState *dev, Error **errp)
     sysbus_init_mmio(SYS_BUS_DEVICE(dev), &s->mmio);
 }
 
+static void stm32mp_regs_init(Object *obj)
+{
+    qdev_init_gpio_out_named(DEVICE(obj), &STM32MP_REGS(obj)->illegal,
+                             "illegal-access", 1);
+}
+
 static void stm32mp_regs_finalize(Object *obj)
 {
     Stm32mpRegs *s = STM32MP_REGS(obj);
@@ -192,6 +221,7 @@ static const TypeInfo stm32mp_regs_types[] = {
         .name = TYPE_STM32MP_REGS,
         .parent = TYPE_SYS_BUS_DEVICE,
         .instance_size = sizeof(Stm32mpRegs),
+        .instance_init = stm32mp_regs_init,
         .instance_finalize = stm32mp_regs_finalize,
         .class_size = sizeof(Stm32mpRegsClass),
         .class_init = stm32mp_regs_class_init,

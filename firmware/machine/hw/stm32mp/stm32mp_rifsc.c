@@ -8,9 +8,14 @@
  * region, that refuses what the registers forbid: a refused read gives 0, a
  * refused write is ignored, and the line of the peripheral's id pulses.
  *
+ * Everybody reads the registers.  The trusted domain writes them; whoever may
+ * use a peripheral says of which world and privilege it is, if he is of that
+ * world himself; a semaphore is taken by anybody.
+ *
  * Ref: RM0457, RIFSC: RIFSC_RISC_SECCFGRx (0x010), PRIVCFGRx (0x030),
  *      RIFSC_RISC_PERxCIDCFGR, SEMCR (0x100 + 8 x), RIFSC_RIMC_CR (0xc00),
- *      HWCFGR2, HWCFGR1; OP-TEE core/drivers/firewall/stm32_rifsc.c
+ *      HWCFGR2, HWCFGR1; OP-TEE core/drivers/firewall/stm32_rifsc.c;
+ *      ST's wiki, RIFSC internal peripheral; Linux drivers/bus/stm32_rifsc.c
  */
 
 #include "qemu/osdep.h"
@@ -42,7 +47,6 @@ REG32(VERR, 0xff4)
 #define PERIPHERALS 128
 #define MASTERS 16
 #define GROUPS 3
-#define TRUSTED 1               /* CID that BL2 leaves as the trusted domain */
 
 typedef struct Stm32mpRifsc Stm32mpRifsc;
 DECLARE_INSTANCE_CHECKER(Stm32mpRifsc, STM32MP_RIFSC, TYPE_STM32MP_RIFSC)
@@ -165,11 +169,49 @@ static const MemoryRegionOps stm32mp_rifsc_view_ops = {
     .valid.max_access_size = 8,
 };
 
+static bool is_semaphore(hwaddr addr)
+{
+    return addr >= A_PER0_CIDCFGR && addr < A_PER_END && addr & 4;
+}
+
+static bool is_world_or_privilege(hwaddr addr)
+{
+    return addr >= A_RISC_SECCFGR0 &&
+           addr < A_RISC_PRIVCFGR0 + PERIPHERALS / 8;
+}
+
+static bool stm32mp_rifsc_refuses(Stm32mpRegs *regs, hwaddr addr, bool write)
+{
+    if (!write || is_semaphore(addr) || stm32mp_regs_trusted(regs)) {
+        return false;
+    }
+    return !is_world_or_privilege(addr) || regs->attrs.user ||
+           (addr < A_RISC_PRIVCFGR0 && !regs->attrs.secure);
+}
+
+/* Of a word of SECCFGR or PRIVCFGR, the bits of who writes it */
+static uint32_t stm32mp_rifsc_his(Stm32mpRegs *regs, hwaddr addr)
+{
+    unsigned first = 32 * (addr % (PERIPHERALS / 8) / 4);
+    uint32_t his = 0;
+
+    for (unsigned n = 0; n < 32; n++) {
+        his |= (uint32_t)stm32mp_rifsc_allows(STM32MP_RIFSC(regs), first + n,
+                                              stm32mp_regs_cid(regs),
+                                              regs->attrs) << n;
+    }
+    return his;
+}
+
 static void stm32mp_rifsc_write(Stm32mpRegs *regs, hwaddr addr, uint32_t value,
                                 unsigned size)
 {
-    if (addr >= A_PER0_CIDCFGR && addr < A_PER_END && addr & 4) {
+    if (is_semaphore(addr)) {
         stm32mp_semaphore_write(regs, addr, value);
+    } else if (is_world_or_privilege(addr) && !stm32mp_regs_trusted(regs)) {
+        uint32_t his = stm32mp_rifsc_his(regs, addr);
+
+        regs->r[addr / 4] = (regs->r[addr / 4] & ~his) | (value & his);
     } else if (addr < A_HWCFGR2) {
         regs->r[addr / 4] = value;
     }
@@ -177,7 +219,7 @@ static void stm32mp_rifsc_write(Stm32mpRegs *regs, hwaddr addr, uint32_t value,
 
 static void stm32mp_rifsc_reset(Stm32mpRegs *regs)
 {
-    regs->r[R_RIMC_CR] = TRUSTED << R_RIMC_CR_TDCID_SHIFT;
+    regs->r[R_RIMC_CR] = STM32MP_CID_TRUSTED << R_RIMC_CR_TDCID_SHIFT;
     regs->r[R_HWCFGR2] = GROUPS << 24 | MASTERS << 16 | PERIPHERALS;
     regs->r[R_HWCFGR1] = 0x111;
     regs->r[R_VERR] = 0x11;
@@ -267,6 +309,7 @@ static void stm32mp_rifsc_class_init(ObjectClass *klass, void *data)
     dc->vmsd = &vmstate_stm32mp_rifsc;
     device_class_set_props(dc, stm32mp_rifsc_properties);
     c->size = 0x1000;
+    c->refuses = stm32mp_rifsc_refuses;
     c->write = stm32mp_rifsc_write;
     c->reset = stm32mp_rifsc_reset;
 }

@@ -17,6 +17,7 @@
 #define STM32MP_CID_A35 1
 #define STM32MP_CID_M33 2
 #define STM32MP_CID_M0 3
+#define STM32MP_CID_TRUSTED STM32MP_CID_A35     /* TDCID, as BL2 leaves it */
 #define STM32MP25_PERIPHERALS_SIZE 0x10000000
 
 /* Fuses; array "preset" */
@@ -72,9 +73,12 @@ void G_NORETURN stm32mp_mcore_lockup(CPUState *cs, const char *fmt, ...)
  */
 #define TYPE_STM32MP_RIFSC "stm32mp-rifsc"
 /*
- * Firewall of a memory; link "memory"; property "regions"; MMIO 1 + n: as CID n
- * sees it; GPIO output "illegal"; inputs "nonsecure", by CID
+ * Firewalls of an internal RAM and of an external memory; link "memory"; MMIO
+ * 1 + n: as CID n sees it; inputs "nonsecure", by CID.  RISAB: properties
+ * "base", the RAM's address, "secure": the secure world's after a reset.
+ * RISAF: property "regions"
  */
+#define TYPE_STM32MP_RISAB "stm32mp-risab"
 #define TYPE_STM32MP_RISAF "stm32mp-risaf"
 /* Random numbers */
 #define TYPE_STM32MP_RNG "stm32mp-rng"
@@ -121,7 +125,8 @@ void G_NORETURN stm32mp_mcore_lockup(CPUState *cs, const char *fmt, ...)
  * "ls-mcu", "systick", "lsi"
  */
 #define TYPE_STM32MP25_RCC "stm32mp25-rcc"
-/* Cortex-A35 subsystem; link "m33"; GPIO outputs "m33-nonsecure" (two) */
+/* Cortex-A35 subsystem; link "m33"; GPIO outputs "m33-nonsecure" */
+#define STM32MP25_FIREWALLS 8   /* RIFSC, RISAF4, RISAB1 to 6 */
 #define TYPE_STM32MP25_A35SSC "stm32mp25-a35ssc"
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "hw/cpu/cluster.h"
 #include "hw/intc/arm_gic.h"
+#include "hw/stm32mp/stm32mp.h"
 #include "hw/sysbus.h"
 #include "qom/object.h"
 #include "target/arm/cpu.h"
@@ -21,9 +22,9 @@ OBJECT_DECLARE_SIMPLE_TYPE(Stm32mp25Soc, STM32MP25_SOC)
 #define STM32MP25_USARTS 8      /* beside USART2 */
 #define STM32MP25_DDR 0x80000000
 #define STM32MP25_SYSRAM 0x0e000000
-#define STM32MP25_SYSRAM_SIZE 0x40000
+#define STM32MP25_RISABS 6
 /* Where the Cortex-A35s start: what stands in for BL2 */
-#define STM32MP25_START 0x0e03f000
+#define STM32MP25_START 0
 /* Where the board's virtio transports are: in the memory of OCTOSPI */
 #define STM32MP25_FREE 0x6ff00000
 #define STM32MP25_FREE_SPI 376
@@ -39,6 +40,7 @@ struct Stm32mp25Soc {
     DeviceState *a35ssc;
     DeviceState *rifsc;
     DeviceState *risaf4;
+    DeviceState *risab[STM32MP25_RISABS];
     DeviceState *iac;
     DeviceState *serc;
     DeviceState *ipcc[2];
@@ -53,8 +55,12 @@ struct Stm32mp25Soc {
     MemoryRegion gicc[32];
     MemoryRegion *ddr;
     MemoryRegion peripherals;
+    MemoryRegion rom;
     MemoryRegion sram;
-    MemoryRegion sram_ns;
+    MemoryRegion sram_part[STM32MP25_RISABS];
+    MemoryRegion sram_view[STM32MP_CIDS];
+    MemoryRegion sram_alias[2];
+    AddressSpace sram_as;       /* of the loader, past the firewalls */
     MemoryRegion lpsram;
     MemoryRegion bkpsram;
     MemoryRegion m33_memory;
@@ -69,9 +75,11 @@ qemu_irq stm32mp25_soc_spi(Stm32mp25Soc *s, unsigned spi);
 /*
  * What BL2 does: loads BL31, its device tree and BL32 from a firmware image
  * package, and starts them, and in the end @bl33 with the device tree at @dtb.
- * @ddr begins at STM32MP25_DDR, without a firewall in front of it.
+ * @ddr begins at STM32MP25_DDR, @sram at STM32MP25_SYSRAM, without a firewall in
+ * front of them.
  */
-bool stm32mp25_load_fip(const char *filename, AddressSpace *ddr, uint64_t bl33,
-                        uint64_t dtb, Error **errp);
+bool stm32mp25_load_fip(const char *filename, AddressSpace *ddr,
+                        AddressSpace *sram, uint64_t bl33, uint64_t dtb,
+                        Error **errp);
 
 #endif

@@ -6,12 +6,14 @@
  * Keeps what is written and logs its first access (-d unimp), which is all
  * that a block without a model does.  Property "follow" has what it is ready
  * with at once: status register, control register, bits there, their place in
- * the status (a shift to the left).  A subclass gives registers a meaning.
+ * the status (a shift to the left).  GPIO output "illegal-access" pulses as
+ * an access is refused.  A subclass gives registers a meaning.
  */
 
 #ifndef HW_STM32MP_REGS_H
 #define HW_STM32MP_REGS_H
 
+#include "hw/stm32mp/stm32mp.h"
 #include "hw/sysbus.h"
 #include "migration/vmstate.h"
 #include "qom/object.h"
@@ -31,11 +33,13 @@ struct Stm32mpRegs {
     uint32_t n_preset;
     uint32_t *follow;
     uint32_t n_follow;
+    qemu_irq illegal;
     MemTxAttrs attrs;
     bool touched;
 };
 
 /*
+ * @refuses: who asks must not: the access reads 0, or changes nothing
  * @read:  the value of the word at @addr
  * @write: a word is written; bytes and half words come merged with what is
  *         stored, and @size says how much was written
@@ -47,6 +51,7 @@ struct Stm32mpRegsClass {
     SysBusDeviceClass parent_class;
 
     uint32_t size;
+    bool (*refuses)(Stm32mpRegs *s, hwaddr addr, bool write);
     uint32_t (*read)(Stm32mpRegs *s, hwaddr addr);
     void (*write)(Stm32mpRegs *s, hwaddr addr, uint32_t value, unsigned size);
     void (*reset)(Stm32mpRegs *s);
@@ -64,6 +69,13 @@ extern const VMStateDescription vmstate_stm32mp_regs;
 static inline unsigned stm32mp_regs_cid(const Stm32mpRegs *s)
 {
     return s->attrs.requester_id;
+}
+
+/* Secure, privileged software of the trusted domain asks */
+static inline bool stm32mp_regs_trusted(const Stm32mpRegs *s)
+{
+    return s->attrs.secure && !s->attrs.user &&
+           stm32mp_regs_cid(s) == STM32MP_CID_TRUSTED;
 }
 
 /*
