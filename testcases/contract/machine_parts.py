@@ -34,6 +34,12 @@ def require_qemu(kind: MachineKind) -> None:
         pytest.skip(f"QEMU is not built for it: mpbench virtual build {kind.name}")
 
 
+def qemu_of(kind: MachineKind) -> Path:
+    """Directory of QEMU alone, which is enough for a test without Linux."""
+    require_qemu(kind)
+    return build(steps_of(kind)[:1], quiet)["qemu"]
+
+
 def parts_of(kind: MachineKind) -> Mapping[str, Path]:
     """Results of the board's build steps, by name."""
     require_qemu(kind)

@@ -48,6 +48,7 @@ enum parameter {
 	/* number of failures, counted down in place; at 0 it runs until the word is raised; default: no limit */
 	PARAMETER_FAILURES,
 	PARAMETER_BEATS, /* number of heartbeats of `mute`; default 0 */
+	PARAMETER_ADDRESS = PARAMETER_BEATS, /* upper half of an address that `reach` reads; default: none */
 };
 
 #define PARAMETERS 3u

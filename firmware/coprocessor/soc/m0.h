@@ -15,6 +15,7 @@
 #define CORE_NAME "m0"
 #define CPU_HZ 200000000u /* RM0457, clock of the SmartRun domain, highest; sets the heartbeat period only */
 
+#define VECTORS 0x200C0000u /* m0.ld; those of interrupts, from 0x40 on, have the last words of the stack */
 #define IPC_DA 0x200C6000u
 
 #define IPCC_BASE 0x46250000u /* IPCC2, ST: stm32mp251.dtsi mailbox@46250000 */

@@ -299,6 +299,19 @@ static void stm32mp25_rcc_iwdg(void *opaque, int n, int level)
     }
 }
 
+/*
+ * SYSRESETREQ of the Cortex-M33 (line 0) or M0+ (line 1): the core's own reset,
+ * as by its bit here.  That is assumed: no public source says what it resets.
+ */
+static void stm32mp25_rcc_core_request(void *opaque, int n, int level)
+{
+    Stm32mp25Rcc *s = opaque;
+
+    if (level) {
+        qemu_irq_pulse(n ? s->c3_reset : s->c2_reset);
+    }
+}
+
 static void stm32mp25_rcc_reset(Stm32mpRegs *regs)
 {
     Stm32mp25Rcc *s = STM32MP25_RCC(regs);
@@ -328,6 +341,8 @@ static void stm32mp25_rcc_init(Object *obj)
     qdev_init_gpio_out_named(dev, &s->c3_reset, "c3-reset", 1);
     qdev_init_gpio_out_named(dev, &s->c1p1_reset, "c1p1-reset", 1);
     qdev_init_gpio_in_named(dev, stm32mp25_rcc_iwdg, "iwdg", 4);
+    qdev_init_gpio_in_named(dev, stm32mp25_rcc_core_request, "core-request",
+                            2);
 }
 
 static const VMStateDescription vmstate_stm32mp25_rcc = {

@@ -48,6 +48,7 @@
 #define M33_IRQS 320
 #define M33_IPCC1_RX 171        /* as the SPI; TX is the next */
 #define M0_IRQS 32
+#define M0_IPCC2_RX 13          /* TX is the next */
 #define SPI_IAC 246
 #define SPI_SERC 240
 #define ROM_SIZE (128 * KiB)
@@ -463,6 +464,9 @@ static DeviceState *stm32mp25_soc_mcore(Stm32mp25Soc *s, const char *name,
                                 qdev_get_gpio_in_named(dev, "hold", 0));
     qdev_connect_gpio_out_named(s->rcc, reset, 0,
                                 qdev_get_gpio_in_named(dev, "reset", 0));
+    qdev_connect_gpio_out_named(dev, "sysresetreq", 0,
+                                qdev_get_gpio_in_named(s->rcc, "core-request",
+                                                       processor - 2));
     return dev;
 }
 
@@ -492,6 +496,10 @@ static void stm32mp25_soc_coprocessors(Stm32mp25Soc *s)
                        qdev_get_gpio_in(s->m33, M33_IPCC1_RX));
     sysbus_connect_irq(SYS_BUS_DEVICE(s->ipcc[0]), 3,
                        qdev_get_gpio_in(s->m33, M33_IPCC1_RX + 1));
+    sysbus_connect_irq(SYS_BUS_DEVICE(s->ipcc[1]), 0,
+                       qdev_get_gpio_in(s->m0, M0_IPCC2_RX));
+    sysbus_connect_irq(SYS_BUS_DEVICE(s->ipcc[1]), 1,
+                       qdev_get_gpio_in(s->m0, M0_IPCC2_RX + 1));
     for (unsigned i = 0; i < ARRAY_SIZE(usarts); i++) {
         sysbus_connect_irq(SYS_BUS_DEVICE(s->usart[i]), 0,
                            qdev_get_gpio_in(s->m33, usarts[i].irq));

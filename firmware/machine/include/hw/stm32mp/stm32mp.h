@@ -121,7 +121,7 @@ void G_NORETURN stm32mp_mcore_lockup(CPUState *cs, const char *fmt, ...)
 /*
  * Reset and clock control of the STM32MP25.  GPIO outputs "c2-hold",
  * "c2-reset" (Cortex-M33), "c3-hold", "c3-reset" (Cortex-M0+), "c1p1-reset"
- * (second Cortex-A35); inputs "iwdg" (1, 2, 3, 5); clock outputs "mcu",
+ * (second Cortex-A35); inputs "iwdg" (1, 2, 3, 5), "core-request"; clock outputs "mcu",
  * "ls-mcu", "systick", "lsi"
  */
 #define TYPE_STM32MP25_RCC "stm32mp25-rcc"

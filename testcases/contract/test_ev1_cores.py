@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: MIT
+"""The M33 and M0 of the machine of an STM32MP257F-EV1 without Linux: a program on the Cortex-A35 releases them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from mpbench.harness.configuration import configured
+from mpbench.harness.firmware import make
+from testcases.contract.ev1_program import A35SSC, RCC, Program, running
+
+pytestmark = pytest.mark.slow
+
+BEATS = 2
+"""Word of a parameter, whose value has PARAMETER_TAG. Ref: firmware/coprocessor/lib/firmware.h"""
+TAG = 0x4D42_0000
+TRACE = {"m33": 0x8120_0000, "m0": 0x200C_6000}
+IPCC1, IPCC2 = 0x4049_0000, 0x4625_0000
+
+
+def released(core: str, name: str, watchdog: str = "", words: Mapping[int, int] | None = None) -> Program:
+    """A program that starts a core with this firmware."""
+    program = Program()
+    program.firmware(configured((make() / core / f"{name}.elf").read_bytes(), core, watchdog, words))
+    if core == "m33":
+        program.region(1, 0x8010_0000, 0x813F_FFFF, 1 << 2)
+        program.write(A35SSC + 0x20A0, 0)
+        program.write(A35SSC + 0x20A8, 0x8010_0000)
+        program.write(RCC + 0x434, 1)
+    else:
+        program.write(RCC + 0x490, 2)
+    return program
+
+
+@pytest.mark.parametrize(("core", "checks"), [("m33", 17), ("m0", 9)])
+def test_instructions_and_exceptions(tmp_path: Path, core: str, checks: int) -> None:
+    """The firmware's checks of interrupts, priorities, faults and events; on the M33 of MPU, FPU, stack limit."""
+    with running(released(core, "exceptions"), tmp_path) as run:
+        seen = run.text(TRACE[core], "done")
+    results = [line for line in seen.splitlines() if line.startswith(("ok ", "bad "))]
+    assert [line for line in results if line.startswith("bad")] == []
+    assert len(results) == checks
+
+
+@pytest.mark.parametrize("core", ["m33", "m0"])
+def test_sysresetreq_resets_the_core(tmp_path: Path, core: str) -> None:
+    """Its firmware starts again, with a higher boot counter; the Cortex-A35 runs on."""
+    with running(released(core, "exceptions", words={BEATS: TAG | 1}), tmp_path) as run:
+        run.text(TRACE[core], "boot 00000003")
+        assert run.words()
+
+
+@pytest.mark.parametrize(("core", "watchdog"), [("m33", "iwdg3"), ("m0", "iwdg5")])
+def test_a_watchdog_that_runs_out_resets_its_core(tmp_path: Path, core: str, watchdog: str) -> None:
+    """IWDG3 and IWDG5: a firmware that does not refresh it starts again."""
+    with running(released(core, "starve", watchdog), tmp_path) as run:
+        run.text(TRACE[core], "boot 00000003")
+        log = (tmp_path / "qemu.log").read_text()
+    assert f"{watchdog} expired" in log
+
+
+@pytest.mark.parametrize(
+    ("core", "send", "occupied", "answer"),
+    [
+        ("m33", IPCC1 + 0x08, IPCC1 + 0x0C, IPCC1 + 0x1C),  # C1SCR, C1TOC2SR, C2TOC1SR
+        ("m0", IPCC2 + 0x18, IPCC2 + 0x1C, IPCC2 + 0x0C),  # the Cortex-A35 is processor 2
+    ],
+)
+def test_a_mailbox_interrupts_the_core(
+    tmp_path: Path, core: str, send: int, occupied: int, answer: int
+) -> None:
+    """IPCC1 and the M33, IPCC2 and the M0: a message's channel is freed, and one comes back, each time."""
+    program = released(core, "doorbell")
+    for _ in range(2):
+        program.write(send, 1 << 16)
+        program.until(occupied, 0)
+        program.until(answer, 1 << 1)
+        program.write(send, 1 << 1)
+    with running(program, tmp_path) as run:
+        run.words()
+        assert run.text(TRACE[core], "message 00000002")
