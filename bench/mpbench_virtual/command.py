@@ -24,7 +24,7 @@ WORK = "mpbench_virtual.cli"
 
 def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `virtual` and its subcommands."""
-    virtual = subparsers.add_parser("virtual", help="virtual boards: build, up, down, status, console")
+    virtual = subparsers.add_parser("virtual", help="virtual boards: build, up, down, status, console, gdb")
     commands = virtual.add_subparsers(metavar="COMMAND", required=True)
 
     build = commands.add_parser("build", help="build every part of a kind of board (cached by content)")
@@ -50,3 +50,8 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     console.add_argument("name")
     console.add_argument("uart", nargs="?", default="console", choices=["console", "secure"])
     console.set_defaults(run=later(WORK, "run_console"))
+
+    gdb = commands.add_parser("gdb", help="GDB on a core of a board; printed where there is no terminal")
+    gdb.add_argument("name")
+    gdb.add_argument("core", help="m4, m33, m0, or a7, a35: those of Linux")
+    gdb.set_defaults(run=later("mpbench_virtual.gdb", "run_gdb"))

@@ -112,6 +112,7 @@ class MachineKind:
     kernel:      a name in sources.yaml: a distribution's kernel, or Linux' source
     device_tree: file of that
     guest:       Debian architecture of the root file system, and its dynamic linker
+    main:        the Cortex-A cores, by the name that `mpbench virtual gdb` takes
     console:     Linux' name of its console
     secure:      TF-A's BL31 and OP-TEE run before Linux, and print on a UART of their own
     cores:       co-processors with GDB's numbers of their processes: QEMU's clusters, counted from 1
@@ -125,6 +126,7 @@ class MachineKind:
     kernel: str
     device_tree: str
     guest: tuple[str, str]
+    main: str
     console: str
     secure: bool = False
     cores: Mapping[str, int] = field(factory=dict)
@@ -139,6 +141,7 @@ DK2 = MachineKind(
     kernel="kernel-armhf",
     device_tree="stm32mp157c-dk2.dtb",
     guest=("armhf", "ld-linux-armhf.so.3"),
+    main="a7",
     console="ttySTM0",
     cores={"m4": 2},
 )
@@ -149,6 +152,7 @@ EV1 = MachineKind(
     kernel="linux",
     device_tree="stm32mp257f-ev1.dtb",
     guest=MP25.guest,
+    main="a35",
     console="hvc0",
     secure=True,
     cores={"m33": 2, "m0": 3},

@@ -17,6 +17,8 @@ _EXCEPTION = re.compile(rb"\b(IAC|SERC) exception ID: (\d+)")
 _MEMORY = re.compile(rb"DUMPING DATA FOR (\S+)")
 _ADDRESS = re.compile(rb"aulty address \(IADDR\d?\): (0x[0-9a-fA-F]+)")
 
+INTERNAL_RAMS = ("SYSRAM, low half", "SYSRAM, high half", "SRAM1", "SRAM2", "RETRAM", "VDERAM")
+"""By number of their RISAB, from 1 on. Ref: STM32CubeMP2 stm32mp2xx_hal_rif.h RIF_PERIPH_*"""
 PERIPHERALS: Mapping[int, str] = dict(
     enumerate(
         [
@@ -32,8 +34,11 @@ PERIPHERALS: Mapping[int, str] = dict(
     **{56: "FDCAN", 57: "HDP", 58: "ADC12", 59: "ADC3", 60: "ETH1", 61: "ETH2", 73: "STGEN", 79: "GPU"},
     **{92: "RNG", 93: "PKA", 94: "SAES", 95: "HASH", 96: "CRYP1", 97: "CRYP2"},
     **{98: "IWDG1", 99: "IWDG2", 100: "IWDG3", 101: "IWDG4", 102: "IWDG5", 103: "WWDG1", 104: "WWDG2"},
-    **{106: "VREFBUF", 107: "DTS", 108: "RAMCFG", 109: "CRC", 110: "SERC", 127: "IAC", 155: "PWR"},
+    **{106: "VREFBUF", 107: "DTS", 108: "RAMCFG", 109: "CRC", 110: "SERC", 127: "IAC"},
+    **{128 + n: f"memory behind RISAB{n + 1} ({ram})" for n, ram in enumerate(INTERNAL_RAMS)},
     137: "memory behind RISAF4 (DDR)",
+    **{144: "IPCC1", 145: "IPCC2", 146: "HSEM", 152: "TAMP", 153: "EXTI1", 154: "EXTI2"},
+    **{155: "PWR", 156: "RCC", 158: "RIFSC", 159: "SYSCFG"},
 }
 """By number of the exception, what a firmware or Linux reaches for; not all of the SoC's."""
 
