@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""A program of one's own on the machine of an STM32MP257F-EV1, in place of BL31: what a Cortex-A35 does, step by step.
+"""A program of one's own on the machine of an STM32MP257F-EV1, in place of BL31: what a Cortex-A35 does.
 
-The program is straight-line A64 code that runs at EL3 with caches and MMU off, and later, if it wants to, in the
-non-secure world. What it reads it stores as words; the DDR is a file that the host reads past every firewall.
+The program is straight-line A64 code that runs at EL3 with caches and MMU off, and later, if it wants to, in
+the non-secure world. What it reads it stores as words; the DDR is a file that the host reads past the
+firewall.
 Ref: Arm Architecture Reference Manual (DDI 0487) C6.2 (encodings), D19.2 (SCR_EL3, HCR_EL2, SPSR_EL3)
 """
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The M33 and M0 of the machine of an STM32MP257F-EV1 without Linux: a program on the Cortex-A35 releases them."""
+"""The M33 and M0 of an STM32MP257F-EV1's machine without Linux: a program on the Cortex-A35 releases them."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,7 +35,7 @@ def released(core: str, name: str, watchdog: str = "", words: Mapping[int, int] 
 
 @pytest.mark.parametrize(("core", "checks"), [("m33", 17), ("m0", 9)])
 def test_instructions_and_exceptions(tmp_path: Path, core: str, checks: int) -> None:
-    """The firmware's checks of interrupts, priorities, faults and events; on the M33 of MPU, FPU, stack limit."""
+    """Interrupts, priorities, faults, events, as firmware checks them; on the M33 MPU, FPU, stack limit."""
     with running(released(core, "exceptions"), tmp_path) as run:
         seen = run.text(TRACE[core], "done")
     results = [line for line in seen.splitlines() if line.startswith(("ok ", "bad "))]

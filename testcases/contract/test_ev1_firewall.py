@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""The firewall of an STM32MP257F-EV1, by registers: who is refused what, and which exception the IAC has of it.
+"""The firewall of an STM32MP257F-EV1, by registers: who is refused what, and which exception the IAC has.
 
-Ref: OP-TEE core/drivers/firewall/stm32_risaf.c, stm32_risab.c, stm32_rifsc.c (registers); ST's wiki, RIFSC, RISAB,
-RISAF and IAC internal peripheral (who reads and writes them); STM32CubeMP2 stm32mp2xx_hal_rif.h (ids)
+Ref: OP-TEE core/drivers/firewall/stm32_risaf.c, stm32_risab.c, stm32_rifsc.c (registers); ST's wiki, RIFSC,
+RISAB, RISAF and IAC internal peripheral (who reads and writes them); STM32CubeMP2 stm32mp2xx_hal_rif.h (ids)
 """
 
 from pathlib import Path
 
 import pytest
 
+from mpbench.harness.firmware import make
 from testcases.contract.ev1_program import (
     EL0,
     EL1,
@@ -197,7 +198,7 @@ def test_a_generator_of_rcc_follows_its_resource(tmp_path: Path) -> None:
         assert run.words(NONSECURE_WORDS)[:2] == (0, 0x42)
 
 
-def test_the_m0_is_refused_what_is_the_m33_s(tmp_path: Path, reach: "bytes") -> None:
+def test_the_m0_is_refused_what_is_the_m33_s(tmp_path: Path, reach: bytes) -> None:
     """A peripheral of its own domain that RIFSC gives compartment 2."""
     program = Program()
     program.firmware(reach)
@@ -213,8 +214,6 @@ def test_the_m0_is_refused_what_is_the_m33_s(tmp_path: Path, reach: "bytes") -> 
 @pytest.fixture
 def reach() -> bytes:
     """The firmware that reads what a parameter says."""
-    from mpbench.harness.firmware import make
-
     return (make() / "m0" / "reach.elf").read_bytes()
 
 

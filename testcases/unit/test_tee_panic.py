@@ -48,11 +48,9 @@ def test_a_refused_memory_has_its_address():
 
 @pytest.mark.parametrize(
     ("numbers", "name"),
-    [(1, "TIM2"), (35, "UART5"), (48, "I2C8"), (92, "RNG"), (102, "IWDG5"), (150, "see")]
-    + [
-        (128, "memory behind RISAB1 (SYSRAM, low half)"),
-        (132, "memory behind RISAB5 (RETRAM)"),
-        (156, "RCC"),
+    [
+        *((1, "TIM2"), (35, "UART5"), (48, "I2C8"), (92, "RNG"), (102, "IWDG5"), (150, "see"), (156, "RCC")),
+        *((128, "memory behind RISAB1 (SYSRAM, low half)"), (132, "memory behind RISAB5 (RETRAM)")),
     ],
 )
 def test_numbers_are_the_soc_s(numbers: int, name: str):

@@ -2,8 +2,10 @@
 """`mpbench virtual gdb`: GDB's command line for a core, and what is no core."""
 
 import argparse
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -11,7 +13,7 @@ from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench_virtual import boards, gdb
 
 
-def board(kind: str) -> SimpleNamespace:
+def board(kind: str) -> Any:
     return SimpleNamespace(name="desk", kind=kind, directory=Path("/run/desk"))
 
 
@@ -27,14 +29,14 @@ def test_a_core_is_a_process_of_qemu_s_stub(
     monkeypatch: pytest.MonkeyPatch, kind: str, core: str, steps: list[str]
 ):
     """Linux' cores are the first, which GDB has as it connects."""
-    monkeypatch.setattr(gdb.shutil, "which", {"gdb": "/usr/bin/gdb"}.get)
+    monkeypatch.setattr(shutil, "which", {"gdb": "/usr/bin/gdb"}.get)
     start = ["gdb", "-ex", "target extended-remote /run/desk/gdb.sock"]
     assert gdb.command_of(board(kind), core) == start + steps
 
 
 def test_without_gdb_the_one_for_every_architecture_is_named(monkeypatch: pytest.MonkeyPatch):
     """Debian's package gdb-multiarch."""
-    monkeypatch.setattr(gdb.shutil, "which", lambda _: None)
+    monkeypatch.setattr(shutil, "which", lambda _: None)
     assert gdb.command_of(board("mp25-ev1"), "m33")[0] == "gdb-multiarch"
 
 
@@ -59,7 +61,7 @@ def test_qemu_listens_and_the_command_line_is_printed(
     asked = []
     monkeypatch.setattr(boards, "find", lambda _: board("mp25-ev1"))
     monkeypatch.setattr(gdb, "qmp", lambda *words, **named: asked.append((*words, named)))
-    monkeypatch.setattr(gdb.shutil, "which", lambda _: None)
+    monkeypatch.setattr(shutil, "which", lambda _: None)
     assert gdb.run_gdb(argparse.Namespace(name="desk", core="a35")) == 0
     line = {"command-line": "gdbserver unix:/run/desk/gdb.sock,server=on,wait=off"}
     assert asked == [(Path("/run/desk/qmp.sock"), "human-monitor-command", line)]
