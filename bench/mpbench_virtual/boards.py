@@ -26,7 +26,7 @@ from mpbench_virtual.memory import RAM_NAME, ram_offset
 from mpbench_virtual.models import KINDS, MACHINE_KINDS, MachineKind
 from mpbench_virtual.paths import BASE_PORT, run_dir
 from mpbench_virtual.process import Spec
-from mpbench_virtual.qemu import MONITOR, Parts, last_line, qmp
+from mpbench_virtual.qemu import MONITOR, Parts, icount_arguments, last_line, qmp
 from mpbench_virtual.recipes import steps_of, write_cpio
 from mpbench_virtual.recipes_ev1 import steps_of as ev1_steps_of
 from mpbench_virtual.recipes_machine import LIBRARIES, program_of
@@ -108,7 +108,7 @@ def _machine_parts(kind: MachineKind, report: Report) -> Parts:
     made = build(machine_steps_of(kind), report)
     return Parts(
         program=made["qemu"] / program_of(kind),
-        machine=("-M", kind.machine),
+        machine=("-M", kind.machine, *icount_arguments()),
         kernel=made["debian-kernel"] / "kernel",
         initrd=made["debian-rootfs"] / "rootfs.cpio",
         device_tree=made["debian-kernel"] / kind.device_tree,
@@ -128,7 +128,7 @@ def _ev1_parts(kind: MachineKind, report: Report) -> Parts:
     made = build(ev1_steps_of(kind), report)
     return Parts(
         program=made["qemu"] / program_of(kind),
-        machine=("-M", kind.machine),
+        machine=("-M", kind.machine, *icount_arguments()),
         firmware=made["ev1-fip"] / "fip.bin",
         kernel=made["linux"] / "kernel",
         initrd=made["ev1-rootfs"] / "rootfs.cpio",

@@ -4,6 +4,7 @@
 Ref: QEMU documentation, system/arm/virt.rst; docs/devel/testing/qtest.rst; QMP reference.
 """
 
+import os
 import socket
 import subprocess
 import threading
@@ -12,7 +13,7 @@ from typing import Any
 
 from attrs import frozen
 
-from mpbench.core.errors import InfrastructureError
+from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench_virtual.memory import RAM_SIZE
 
 GIC_TYPE = "arm_gic"
@@ -20,6 +21,9 @@ MONITOR = "qmp.sock"
 """Socket of QEMU's monitor, in the board's directory."""
 ANSWER_S = 50.0
 """An idle host gives QEMU the time for an answer in a tenth of a second, a full one when its turn comes."""
+ICOUNT, ICOUNT_SHIFTS = "MPBENCH_ICOUNT", range(11)
+"""Environment: on a machine of ours an instruction takes 2^N ns of the guest's time, whatever the host does.
+All cores then share one of the host's. Ref: QEMU docs/devel/tcg-icount.rst"""
 DIE_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL")
 """Makes the kernel end a program with the thread that started it. Ref: prctl(2), PR_SET_PDEATHSIG."""
 
@@ -69,6 +73,17 @@ def command_line(parts: Parts, directory: Path, ssh: str) -> list[str]:
         *_common(parts, directory, ssh),
         *(_secure(parts, directory) if parts.firmware else ("-serial", "chardev:console")),
     ]
+
+
+def icount_arguments() -> tuple[str, ...]:
+    """QEMU's arguments for ICOUNT; UsageError for another value."""
+    given = os.environ.get(ICOUNT, "")
+    if given in ("", *map(str, ICOUNT_SHIFTS)):
+        return ("-icount", f"shift={given}") if given else ()
+    raise UsageError(
+        f"{ICOUNT}={given!r}: a number N from 0 to {ICOUNT_SHIFTS[-1]}, for 2^N ns an instruction; "
+        "without it the guest's time is the host's"
+    )
 
 
 def _secure(parts: Parts, directory: Path) -> list[str]:

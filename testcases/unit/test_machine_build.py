@@ -15,7 +15,7 @@ from mpbench_virtual import boards, recipes_machine, tools
 from mpbench_virtual.fetch import GUEST_ARCHITECTURES, Package, packages
 from mpbench_virtual.models import MACHINE_KINDS
 from mpbench_virtual.process import Spec
-from mpbench_virtual.qemu import Parts, command_line
+from mpbench_virtual.qemu import Parts, command_line, icount_arguments
 from mpbench_virtual.recipes_machine import steps_of
 from mpbench_virtual.resource import VirtualBoard
 from mpbench_virtual.steps import keys_of
@@ -180,6 +180,27 @@ def test_qemu_of_our_own_is_started_with_its_machine(tmp_path):
     assert not {"-bios", "-drive", "-object"} & set(words)
     assert words.count("-serial") == 1
     assert list(PARTS.files) == ["qemu", "kernel", "initrd", "device_tree"]
+
+
+@pytest.mark.parametrize(
+    ("given", "words"), [("", ()), ("0", ("-icount", "shift=0")), ("10", ("-icount", "shift=10"))]
+)
+def test_time_may_go_by_instructions(monkeypatch, given, words):
+    """MPBENCH_ICOUNT, for a test whose result must not depend on the host."""
+    monkeypatch.setenv("MPBENCH_ICOUNT", given)
+    assert icount_arguments() == words
+
+
+@pytest.mark.parametrize("given", ["11", "-1", "auto", "1 "])
+def test_another_rate_of_instructions_is_refused(monkeypatch, given):
+    """Named with its bounds, before anything starts."""
+    monkeypatch.setenv("MPBENCH_ICOUNT", given)
+    with pytest.raises(UsageError) as caught:
+        icount_arguments()
+    assert str(caught.value) == (
+        f"MPBENCH_ICOUNT={given!r}: a number N from 0 to 10, for 2^N ns an instruction; "
+        "without it the guest's time is the host's"
+    )
 
 
 def test_a_board_with_a_card_starts_from_it(tmp_path):
