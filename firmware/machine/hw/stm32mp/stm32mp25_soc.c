@@ -57,6 +57,8 @@
 #define RISAB1 0x420f0000
 #define RISAB_SIZE 0x10000      /* registers from one to the next */
 #define RISAB_RAM (128 * KiB)
+#define CHECKED (1ull << 44)    /* of refused accesses: past every address */
+#define CHECKED_SIZE (1ull << 33)
 
 /* Ref: STM32CubeMP2 stm32mp2xx_hal_rif.h, RIF_PERIPH_* */
 #define IAC_IAC 127
@@ -470,6 +472,18 @@ static DeviceState *stm32mp25_soc_mcore(Stm32mp25Soc *s, const char *name,
     return dev;
 }
 
+static void stm32mp25_soc_attach(Stm32mp25Soc *s, unsigned cid,
+                                 MemoryRegion *memory, AddressSpace *as)
+{
+    for (unsigned n = 0; n <= STM32MP25_RISABS; n++) {
+        DeviceState *firewall = n == STM32MP25_RISABS ? s->risaf4
+                                : s->risab[n];
+
+        stm32mp_memory_firewall_attach(firewall, cid, memory, as,
+                                       CHECKED + n * CHECKED_SIZE);
+    }
+}
+
 static void stm32mp25_soc_coprocessors(Stm32mp25Soc *s)
 {
     stm32mp25_soc_m33_memory(s);
@@ -483,6 +497,10 @@ static void stm32mp25_soc_coprocessors(Stm32mp25Soc *s)
     object_property_set_link(OBJECT(s->a35ssc), "m33", OBJECT(s->m33),
                              &error_abort);
     stm32mp25_soc_map(s, s->a35ssc, 0x48800000);
+    stm32mp25_soc_attach(s, STM32MP_CID_A35, get_system_memory(),
+                         &address_space_memory);
+    stm32mp25_soc_attach(s, STM32MP_CID_M33, &s->m33_memory,
+                         stm32mp_mcore_address_space(s->m33));
     for (unsigned n = 0; n < STM32MP25_FIREWALLS; n++) {
         DeviceState *firewall = n == 0 ? s->rifsc : n == 1 ? s->risaf4
                                 : s->risab[n - 2];

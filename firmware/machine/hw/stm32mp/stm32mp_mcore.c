@@ -112,6 +112,11 @@ void stm32mp_mcore_set_vectors(DeviceState *dev, uint32_t address)
     cpu->init_nsvtor = address;
 }
 
+AddressSpace *stm32mp_mcore_address_space(DeviceState *dev)
+{
+    return CPU(STM32MP_MCORE(dev)->armv7m.cpu)->as;
+}
+
 static void stm32mp_mcore_hold(void *opaque, int n, int level)
 {
     Stm32mpMcore *s = opaque;

@@ -63,10 +63,10 @@ static IOMMUTLBEntry stm32mp_memory_view_translate(IOMMUMemoryRegion *iommu,
 
     return (IOMMUTLBEntry) {
         .iova = page,
-        .translated_addr = page,
+        .translated_addr = open ? page : v->checked_at + page,
         .addr_mask = PAGE - 1,
-        .perm = IOMMU_RW,
-        .target_as = open ? &v->firewall->downstream_as : &v->checked_as,
+        .perm = open || v->master_as ? IOMMU_RW : IOMMU_NONE,
+        .target_as = open ? &v->firewall->downstream_as : v->master_as,
     };
 }
 
@@ -94,6 +94,22 @@ static void stm32mp_memory_view_changed(Stm32mpMemoryView *v)
     for (int index = 0; index < INDEXES; index++) {
         memory_region_notify_iommu(&v->iommu, index, event);
     }
+}
+
+/*
+ * QEMU looks a device that it has found behind an IOMMU up by its number in the
+ * CPU's own address space: so what checks accesses is there, not in another.
+ * Ref: QEMU system/physmem.c, iotlb_to_section()
+ */
+void stm32mp_memory_firewall_attach(DeviceState *dev, unsigned cid,
+                                    MemoryRegion *memory, AddressSpace *as,
+                                    hwaddr at)
+{
+    Stm32mpMemoryView *v = &STM32MP_MEMORY_FIREWALL(dev)->view[cid];
+
+    memory_region_add_subregion(memory, at, &v->checked);
+    v->master_as = as;
+    v->checked_at = at;
 }
 
 void stm32mp_memory_firewall_changed(Stm32mpMemoryFirewall *s)
@@ -216,7 +232,6 @@ static void stm32mp_memory_firewall_realize(DeviceState *dev, Error **errp)
                               &stm32mp_memory_view_ops, v, "memory-checked",
                               size);
         v->checked.disable_reentrancy_guard = true;
-        address_space_init(&v->checked_as, &v->checked, "memory-checked");
         sysbus_init_mmio(SYS_BUS_DEVICE(dev), MEMORY_REGION(&v->iommu));
     }
 }

@@ -10,6 +10,7 @@
 #ifndef HW_STM32MP_H
 #define HW_STM32MP_H
 
+#include "exec/memory.h"
 #include "hw/qdev-core.h"
 
 /* Compartments of bus masters of the STM32MP25: views of a firewall, by CID */
@@ -57,6 +58,8 @@
 #define TYPE_STM32MP_MCORE "stm32mp-mcore"
 /* Where its vectors are at its next start; realized with 0 */
 void stm32mp_mcore_set_vectors(DeviceState *dev, uint32_t address);
+/* All that it sees, its own peripherals too */
+AddressSpace *stm32mp_mcore_address_space(DeviceState *dev);
 /*
  * A fault that the core cannot take: it stops until its next reset.  QEMU's
  * NVIC calls it where it would abort.
@@ -80,6 +83,13 @@ void G_NORETURN stm32mp_mcore_lockup(CPUState *cs, const char *fmt, ...)
  */
 #define TYPE_STM32MP_RISAB "stm32mp-risab"
 #define TYPE_STM32MP_RISAF "stm32mp-risaf"
+/*
+ * The master of a view has address space @as with @memory in it, where nothing
+ * that the master reaches is at @at
+ */
+void stm32mp_memory_firewall_attach(DeviceState *dev, unsigned cid,
+                                    MemoryRegion *memory, AddressSpace *as,
+                                    hwaddr at);
 /* Random numbers */
 #define TYPE_STM32MP_RNG "stm32mp-rng"
 /* Real-time clock */

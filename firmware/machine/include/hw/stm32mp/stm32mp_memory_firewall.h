@@ -36,7 +36,8 @@ typedef struct Stm32mpMemoryView {
     unsigned cid;
     bool nonsecure;             /* a master without TrustZone */
     MemoryRegion checked;
-    AddressSpace checked_as;
+    AddressSpace *master_as;    /* where checked is at checked_at */
+    hwaddr checked_at;
 } Stm32mpMemoryView;
 
 struct Stm32mpMemoryFirewall {
