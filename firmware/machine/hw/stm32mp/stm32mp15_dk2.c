@@ -3,7 +3,8 @@
  *
  * ST STM32MP157C-DK2, started from its SD card; or, with -kernel and -dtb, as
  * its secure firmware and boot loader would: QEMU's loader puts kernel, device
- * tree and initramfs into memory, QEMU itself answers PSCI.
+ * tree and initramfs into memory, QEMU itself answers PSCI.  With -bios as well
+ * OP-TEE is started, which starts the kernel and answers PSCI.
  *
  * Beside ST's hardware there are virtio transports, which the loader adds to
  * the device tree.
@@ -17,6 +18,7 @@
 #include "hw/arm/boot.h"
 #include "hw/boards.h"
 #include "hw/i2c/i2c.h"
+#include "hw/loader.h"
 #include "hw/qdev-properties.h"
 #include "hw/sd/sd.h"
 #include "hw/stm32mp/stm32mp.h"
@@ -34,12 +36,20 @@ OBJECT_DECLARE_SIMPLE_TYPE(Stm32mp157cDk2, STM32MP157C_DK2)
 #define STPMIC1_ADDRESS 0x33
 #define GIC_NODE "/interrupt-controller@a0021000"
 
+/* As U-Boot has them. Ref: U-Boot include/configs/stm32mp15_common.h */
+#define KERNEL 0xc2000000
+#define DEVICE_TREE 0xc4000000
+#define INITRD 0xc4400000
+/* Of the DDR, at its end. Ref: OP-TEE plat-stm32mp1/conf.mk, CFG_TZDRAM_SIZE */
+#define TEE_SIZE (32 * MiB)
+
 struct Stm32mp157cDk2 {
     MachineState parent_obj;
 
     Stm32mp15Soc soc;
     MemoryRegion ddr_again;
     bool no_virtio;
+    bool tee;
     struct arm_boot_info boot;
 };
 
@@ -70,6 +80,10 @@ static void stm32mp157c_dk2_modify_dtb(const struct arm_boot_info *info,
                      GIC_NODE);
         exit(1);
     }
+    if (s->tee) {
+        /* OP-TEE adds a node with an interrupt at the root */
+        qemu_fdt_setprop_cell(fdt, "/", "interrupt-parent", phandle);
+    }
     for (int i = s->no_virtio ? -1 : VIRTIOS - 1; i >= 0; i--) {
         uint32_t base = STM32MP15_FREE + i * VIRTIO_SIZE;
         g_autofree char *name = g_strdup_printf("/virtio_mmio@%x", base);
@@ -97,17 +111,57 @@ static void stm32mp157c_dk2_card(Stm32mp157cDk2 *s, DriveInfo *drive)
                            &error_fatal);
 }
 
+/* Size of an image that is loaded between two addresses of the DDR */
+static uint64_t stm32mp157c_dk2_image(const char *option, const char *filename,
+                                      uint32_t address, uint32_t end)
+{
+    ssize_t size = load_image_targphys(filename, address, end - address);
+
+    if (size < 0) {
+        error_report("%s: cannot load %s into %u bytes at 0x%x", option,
+                     filename, end - address, address);
+        exit(1);
+    }
+    return size;
+}
+
+static void stm32mp157c_dk2_load_tee(Stm32mp157cDk2 *s, MachineState *machine)
+{
+    uint32_t tee = STM32MP15_DDR + machine->ram_size - TEE_SIZE;
+
+    s->boot.dtb_filename = machine->dtb;
+    stm32mp157c_dk2_image("-kernel", machine->kernel_filename, KERNEL,
+                          DEVICE_TREE);
+    if (machine->initrd_filename) {
+        s->boot.initrd_start = INITRD;
+        s->boot.initrd_size = stm32mp157c_dk2_image(
+            "-initrd", machine->initrd_filename, INITRD, tee);
+    }
+    if (arm_load_dtb(DEVICE_TREE, &s->boot, INITRD, &address_space_memory,
+                     machine, &s->soc.cpu[0]) <= 0) {
+        exit(1);
+    }
+    stm32mp15_add_tee(machine->firmware, tee, KERNEL, DEVICE_TREE,
+                      &error_fatal);
+    stm32mp15_soc_start_in_rom(&s->soc);
+}
+
 static void stm32mp157c_dk2_init(MachineState *machine)
 {
     Stm32mp157cDk2 *s = STM32MP157C_DK2(machine);
-    bool loaded = machine->kernel_filename || machine->dtb;
+    bool loaded = machine->kernel_filename || machine->dtb || machine->firmware;
     DriveInfo *drive = drive_get(IF_SD, 0, 0);
 
     if (loaded ? !machine->kernel_filename || !machine->dtb : !drive) {
         error_report("stm32mp157c-dk2 wants an SD card that it starts from, or "
-                     "-kernel and -dtb");
+                     "-kernel and -dtb, and -bios for an OP-TEE before them");
         exit(1);
     }
+    if (machine->firmware && machine->ram_size != 512 * MiB) {
+        error_report("-bios: OP-TEE for this board wants 512 MiB of memory");
+        exit(1);
+    }
+    s->tee = machine->firmware;
     object_initialize_child(OBJECT(s), "soc", &s->soc, TYPE_STM32MP15_SOC);
     qdev_prop_set_bit(DEVICE(&s->soc), "loaded", loaded);
     sysbus_realize(SYS_BUS_DEVICE(&s->soc), &error_fatal);
@@ -143,7 +197,11 @@ static void stm32mp157c_dk2_init(MachineState *machine)
     s->boot.psci_conduit = loaded ? QEMU_PSCI_CONDUIT_SMC
                                   : QEMU_PSCI_CONDUIT_DISABLED;
     s->boot.modify_dtb = stm32mp157c_dk2_modify_dtb;
-    arm_load_kernel(&s->soc.cpu[0], machine, &s->boot);
+    if (s->tee) {
+        stm32mp157c_dk2_load_tee(s, machine);
+    } else {
+        arm_load_kernel(&s->soc.cpu[0], machine, &s->boot);
+    }
     stm32mp15_soc_add_m4(&s->soc);
 }
 

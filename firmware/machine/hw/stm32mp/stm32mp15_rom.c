@@ -30,6 +30,7 @@
 #define FSBL_SPACE (256 * KiB - 0x2500) /* of SYSRAM, after ROM's own part */
 #define CONTEXT 0x2ffc0078
 #define CONTEXT_SD1 0x00010001          /* instance 1, SD */
+#define SGI_UBOOT 0                     /* by which U-Boot's PSCI starts a CPU */
 
 typedef struct QEMU_PACKED GptHeader {
     char signature[8];
@@ -142,47 +143,53 @@ static bool find_fsbl(BlockBackend *card, uint32_t *entry, Error **errp)
 }
 
 /*
- * CPU 0 after a reset of the system runs the loader.  Any other start ends in
- * a loop that an SGI wakes: a magic number of another kind in TAMP_BKP4R is
+ * CPU 0 after a reset of the system runs the program.  Any other start ends in
+ * a loop that the SGI wakes: a magic number of another kind in TAMP_BKP4R is
  * cleared, with the CPU's own it jumps to TAMP_BKP5R.
  */
-static void add_code(uint32_t entry)
+void stm32mp15_add_boot_code(const Stm32mp15Boot *boot)
 {
     uint32_t code[] = {
         0xee100fb0,             /*       mrc p15, 0, r0, c0, c0, 5 */
         0xe2100003,             /*       ands r0, r0, #3 */
-        0x1a000005,             /*       bne wait */
-        0xe59f105c,             /*       ldr r1, rcc */
+        0x1a000008,             /*       bne wait */
+        0xe59f1078,             /*       ldr r1, rcc */
         0xe5911408,             /*       ldr r1, [r1, #MP_RSTSCLRR] */
         0xe3110a02,             /*       tst r1, #MPUP0RSTF */
-        0x1a000001,             /*       bne wait */
-        0xe59f0050,             /*       ldr r0, context */
-        0xe59ff050,             /*       ldr pc, entry */
-        0xe59f1050,             /* wait: ldr r1, gicc */
+        0x1a000004,             /*       bne wait */
+        0xe59f007c,             /*       ldr r0, r0 of the program */
+        0xe59f107c,             /*       ldr r1, r1 */
+        0xe59f207c,             /*       ldr r2, r2 */
+        0xe59fe07c,             /*       ldr lr, lr */
+        0xe59ff07c,             /*       ldr pc, entry */
+        0xe59f1058,             /* wait: ldr r1, gicc */
         0xe3a020ff,             /*       mov r2, #0xff */
         0xe5812004,             /*       str r2, [r1, #GICC_PMR] */
         0xe3a02007,             /*       mov r2, #7: both groups */
         0xe5812000,             /*       str r2, [r1, #GICC_CTLR] */
-        0xe59f2040,             /*       ldr r2, tamp */
-        0xe59f3040,             /*       ldr r3, magic */
+        0xe59f2048,             /*       ldr r2, tamp */
+        0xe59f3048,             /*       ldr r3, magic */
         0xe1833000,             /*       orr r3, r3, r0 */
+        0xe59f5044,             /*       ldr r5, sgi */
         0xf57ff04f,             /* loop: dsb */
         0xe320f003,             /*       wfi */
         0xe591400c,             /*       ldr r4, [r1, #GICC_IAR] */
         0xe5814010,             /*       str r4, [r1, #GICC_EOIR] */
+        0xe7e94054,             /*       ubfx r4, r4, #0, #10 */
+        0xe1540005,             /*       cmp r4, r5 */
+        0x1afffff8,             /*       bne loop */
         0xe5924010,             /*       ldr r4, [r2, #0x10] */
         0xe1540003,             /*       cmp r4, r3 */
-        0x13a05000,             /*       movne r5, #0 */
-        0x15825010,             /*       strne r5, [r2, #0x10] */
-        0x1afffff6,             /*       bne loop */
+        0x13a04000,             /*       movne r4, #0 */
+        0x15824010,             /*       strne r4, [r2, #0x10] */
+        0x1afffff3,             /*       bne loop */
         0xe5924014,             /*       ldr r4, [r2, #0x14] */
         0xe12fff14,             /*       bx r4 */
         0x50000000,             /* rcc */
-        CONTEXT,                /* context */
-        entry,                  /* entry */
         0xa0022000,             /* gicc */
         0x5c00a100,             /* tamp: TAMP_BKP0R */
         0xca7face0,             /* magic */
+        boot->sgi, boot->r[0], boot->r[1], boot->r[2], boot->lr, boot->entry,
     };
 
     for (unsigned i = 0; i < ARRAY_SIZE(code); i++) {
@@ -194,12 +201,12 @@ static void add_code(uint32_t entry)
 bool stm32mp15_add_rom(BlockBackend *card, Error **errp)
 {
     uint32_t context = cpu_to_le32(CONTEXT_SD1);
-    uint32_t entry;
+    Stm32mp15Boot boot = { .r = { CONTEXT }, .sgi = SGI_UBOOT };
 
-    if (!find_fsbl(card, &entry, errp)) {
+    if (!find_fsbl(card, &boot.entry, errp)) {
         return false;
     }
     rom_add_blob_fixed("boot-context", &context, sizeof(context), CONTEXT);
-    add_code(entry);
+    stm32mp15_add_boot_code(&boot);
     return true;
 }

@@ -18,6 +18,7 @@
 #include "hw/stm32mp/stm32mp.h"
 #include "hw/stm32mp/stm32mp15_soc.h"
 #include "hw/stm32mp/stm32mp_regs.h"
+#include "system/reset.h"
 #include "system/system.h"
 
 #define GIC_BASE 0xa0020000
@@ -70,28 +71,31 @@ static const struct {
     const char *name;
     uint32_t base;
     uint32_t size;
-    uint32_t preset;            /* offset of a register that is not 0 */
-    uint32_t value;
+    /* registers that are not 0: offset, value; the second if it has an offset */
+    uint32_t preset[4];
 } storage[] = {
     { "dma1", 0x48000000, 0x400 },
     { "dma2", 0x48001000, 0x400 },
     { "dmamux", 0x48002000, 0x400 },
-    { "syscfg", 0x50020000, 0x400, 0x20, 0x100 },   /* CMPCR: READY */
-    { "vrefbuf", 0x50025000, 0x400, 0x0, 0x8 },     /* CSR: VRR, ready */
+    { "syscfg", 0x50020000, 0x400, { 0x20, 0x100 } }, /* CMPCR: READY */
+    { "vrefbuf", 0x50025000, 0x400, { 0x0, 0x8 } },   /* CSR: VRR, ready */
     { "mdma", 0x58000000, 0x1000 },
     { "usbphyc", 0x5a006000, 0x1000 },
-    { "tamp", 0x5c00a000, 0x400 },
+    /* HWCFGR2: TrustZone; HWCFGR1: 32 backup registers, tampers 1 to 3 */
+    { "tamp", 0x5c00a000, 0x400, { 0x3ec, 0x100, 0x3f0, 0x10320 } },
 };
 
 /*
  * Fuses that differ from 0, as BSEC's shadow registers: closed device of type
  * STM32MP157C, package TFBGA361, a MAC address of ST, board MB1272.  Ref:
  * U-Boot arch/arm/mach-stm32mp/include/mach/stm32.h (BSEC_OTP_*),
- * cmd_stboard.c
+ * cmd_stboard.c.  The hardware unique key, which a product has of its own, at
+ * OTP 60: OP-TEE core/arch/arm/dts/stm32mp157c-dk2.dts
  */
 static const uint32_t otp[] = {
     0x200, 0x17, 0x240, 2u << 27, 0x2e4, 0x00e18000, 0x2e8, 0x0100, 0x2ec,
-    0x12720100,
+    0x12720100, 0x2f0, 0x6d706265, 0x2f4, 0x6e636876, 0x2f8, 0x69727475,
+    0x2fc, 0x616c0001,
 };
 
 /*
@@ -196,11 +200,12 @@ static void stm32mp15_soc_memory(Stm32mp15Soc *s)
                                              storage[i].name);
 
         qdev_prop_set_uint32(dev, "size", storage[i].size);
-        if (storage[i].value) {
+        if (storage[i].preset[1]) {
             QList *preset = qlist_new();
 
-            qlist_append_int(preset, storage[i].preset);
-            qlist_append_int(preset, storage[i].value);
+            for (unsigned n = 0; n < (storage[i].preset[2] ? 4 : 2); n++) {
+                qlist_append_int(preset, storage[i].preset[n]);
+            }
             qdev_prop_set_array(dev, "preset", preset);
         }
         stm32mp15_soc_map(dev, storage[i].base);
@@ -253,6 +258,7 @@ static void stm32mp15_soc_system(Stm32mp15Soc *s)
     s->etzpc = stm32mp15_soc_new(s, TYPE_STM32MP_ETZPC, "etzpc");
     qdev_prop_set_array(s->etzpc, "secure", secure);
     stm32mp15_soc_map(s->etzpc, 0x5c007000);
+    s->tzc = stm32mp15_soc_create(s, TYPE_STM32MP_TZC, "tzc", 0x5c006000);
 
     for (unsigned i = 0; i < ARRAY_SIZE(otp); i++) {
         qlist_append_int(fuses, otp[i]);
@@ -402,6 +408,20 @@ static void stm32mp15_soc_init(Object *obj)
     }
     object_initialize_child(obj, "a7mpcore", &s->a7mpcore,
                             TYPE_A15MPCORE_PRIV);
+}
+
+static void stm32mp15_soc_reset_cpus(void *opaque)
+{
+    Stm32mp15Soc *s = opaque;
+
+    for (int i = 0; i < STM32MP15_CPUS; i++) {
+        cpu_reset(CPU(&s->cpu[i]));
+    }
+}
+
+void stm32mp15_soc_start_in_rom(Stm32mp15Soc *s)
+{
+    qemu_register_reset(stm32mp15_soc_reset_cpus, s);
 }
 
 static void stm32mp15_soc_realize(DeviceState *dev, Error **errp)

@@ -101,6 +101,8 @@ void stm32mp_memory_firewall_attach(DeviceState *dev, unsigned cid,
 #define TYPE_STM32MP_STGEN "stm32mp-stgen"
 /* SD card interface with its own DMA; bus "sd-bus"; sysbus interrupt */
 #define TYPE_STM32MP_SDMMC "stm32mp-sdmmc"
+/* TZC-400, the firewall of the DDR */
+#define TYPE_STM32MP_TZC "stm32mp-tzc"
 /*
  * USART with FIFOs; property "chardev"; sysbus interrupt; property "loaded":
  * reset to what a boot loader leaves, enabled

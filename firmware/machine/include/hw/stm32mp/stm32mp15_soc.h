@@ -39,6 +39,7 @@ struct Stm32mp15Soc {
     DeviceState *rcc;
     DeviceState *exti;
     DeviceState *etzpc;
+    DeviceState *tzc;
     DeviceState *ipcc;
     DeviceState *hsem;
     DeviceState *wwdg1;
@@ -66,16 +67,37 @@ struct Stm32mp15Soc {
 /* An interrupt of the Cortex-A7s, by the number of its SPI */
 qemu_irq stm32mp15_soc_spi(Stm32mp15Soc *s, unsigned spi);
 
+/* A reset of the machine is one of its CPUs: without arm_load_kernel() */
+void stm32mp15_soc_start_in_rom(Stm32mp15Soc *s);
+
 /*
  * The Cortex-M4; after arm_load_kernel(), which takes every CPU that is there
  * for one of Linux
  */
 void stm32mp15_soc_add_m4(Stm32mp15Soc *s);
 
+/* Where the boot ROM starts CPU 0, and the SGI by which a waiting CPU is woken */
+typedef struct Stm32mp15Boot {
+    uint32_t entry;
+    uint32_t r[3];
+    uint32_t lr;
+    uint32_t sgi;
+} Stm32mp15Boot;
+
+void stm32mp15_add_boot_code(const Stm32mp15Boot *boot);
+
 /*
  * Start from the card as the boot ROM does; false with a reason if there is no
  * first stage boot loader on it
  */
 bool stm32mp15_add_rom(BlockBackend *card, Error **errp);
+
+/*
+ * Start OP-TEE, as the loader before it does, which starts @kernel with the
+ * device tree at @dtb.  Its pageable part goes to @pageable.  False with a
+ * reason if @filename is no OP-TEE.
+ */
+bool stm32mp15_add_tee(const char *filename, uint32_t pageable, uint32_t kernel,
+                       uint32_t dtb, Error **errp);
 
 #endif
