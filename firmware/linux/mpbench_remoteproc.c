@@ -41,7 +41,7 @@
 #define TA_RPROC_CMD_RELEASE_FW		6
 
 #define TA_NUM_PARAMS			4
-#define MAX_MEMS			4
+#define MAX_MEMS			8
 
 /*
  * The mailbox "shutdown" and how long it is waited for, as in stm32_rproc.c.
