@@ -31,6 +31,7 @@ from mpbench_virtual.recipes import steps_of, write_cpio
 from mpbench_virtual.recipes_ev1 import steps_of as ev1_steps_of
 from mpbench_virtual.recipes_machine import LIBRARIES, program_of
 from mpbench_virtual.recipes_machine import steps_of as machine_steps_of
+from mpbench_virtual.recipes_tee import steps_of as tee_steps_of
 from mpbench_virtual.steps import Report, build
 from mpbench_virtual.tools import require, require_libraries
 
@@ -81,6 +82,8 @@ def build_parts(kind_name: str, report: Report) -> Parts:
     if kind_name in MACHINE_KINDS:
         kind_of_machine = MACHINE_KINDS[kind_name]
         parts = _ev1_parts if kind_of_machine.secure else _machine_parts
+        if kind_of_machine.tee:
+            parts = _tee_parts
         return parts(kind_of_machine, report)
     if kind_name not in KINDS:
         known = ", ".join([*KINDS, *MACHINE_KINDS])
@@ -113,6 +116,25 @@ def _machine_parts(kind: MachineKind, report: Report) -> Parts:
         initrd=made["debian-rootfs"] / "rootfs.cpio",
         device_tree=made["debian-kernel"] / kind.device_tree,
         loaders=made["sd-loaders"] if kind.loaders else None,
+        append=f"console={kind.console},115200 quiet rdinit=/init {DEBIAN_ARGUMENTS}",
+    )
+
+
+def _tee_parts(kind: MachineKind, report: Report) -> Parts:
+    require(
+        "bc", "bison", "cpio", "dpkg-deb", "dtc", "fdtoverlay", "flex", "gcc", "make", "ninja", "tar", "xz",
+        f"{KINDS['mp15'].soc.cross}gcc",
+    )  # fmt: skip
+    require_libraries(**LIBRARIES)
+    made = build(tee_steps_of(kind), report)
+    return Parts(
+        program=made["qemu"] / program_of(kind),
+        machine=("-M", kind.machine),
+        firmware=made["tee-optee"] / "tee.bin",
+        one_console=True,
+        kernel=made["debian-kernel"] / "kernel",
+        initrd=made["tee-rootfs"] / "rootfs.cpio",
+        device_tree=made["tee-device-tree"] / kind.device_tree,
         append=f"console={kind.console},115200 quiet rdinit=/init {DEBIAN_ARGUMENTS}",
     )
 

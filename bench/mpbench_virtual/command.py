@@ -11,6 +11,7 @@ KIND_NAMES = (
     "mp15-debian",
     "mp15-debian-console",
     "mp15-debian-sd",
+    "mp15-debian-tee",
     "mp15-spi",
     "mp25",
     "mp25-ev1",

@@ -118,6 +118,7 @@ class MachineKind:
     cores:       co-processors with GDB's numbers of their processes: QEMU's clusters, counted from 1
     loaders:     a name in sources.yaml: the boot loaders of its SD card; "": QEMU starts Linux
     loaders_of:  the board's directory in that package
+    tee:         OP-TEE's own platform loads the cores; it prints on Linux' console
     own_optee:   OP-TEE is the user's own tree, MPBENCH_OPTEE_SRC: it loads the cores, and upstream's can't
     """
 
@@ -132,6 +133,7 @@ class MachineKind:
     cores: Mapping[str, int] = field(factory=dict)
     loaders: str = ""
     loaders_of: str = ""
+    tee: bool = False
     own_optee: bool = False
 
 
@@ -163,6 +165,7 @@ MACHINE_KINDS = {
     for kind in (
         DK2,
         evolve(DK2, name="mp15-debian-console", machine="stm32mp157c-dk2,virtio=off"),
+        evolve(DK2, name="mp15-debian-tee", tee=True),
         evolve(DK2, name="mp15-debian-sd", loaders="uboot-stm32", loaders_of="stm32mp157c-dk2"),
         EV1,
         evolve(EV1, name="mp25-ev1-st", own_optee=True),

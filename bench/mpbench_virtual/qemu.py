@@ -35,7 +35,8 @@ class Parts:
     loaders: directory with the boot loaders of an SD card that the board starts from
     card: image of that card
     program: QEMU itself, where it is built for the board
-    firmware: TF-A with what it loads; None where QEMU starts Linux
+    firmware: TF-A with what it loads, or OP-TEE; None where QEMU starts Linux
+    one_console: firmware prints on Linux' console
     environment: U-Boot's settings; None where there is no U-Boot
     """
 
@@ -45,6 +46,7 @@ class Parts:
     device_tree: Path
     append: str
     firmware: Path | None = None
+    one_console: bool = False
     environment: Path | None = None
     program: Path | None = None
     loaders: Path | None = None
@@ -71,7 +73,8 @@ def command_line(parts: Parts, directory: Path, ssh: str) -> list[str]:
         str(parts.program),
         *parts.machine,
         *_common(parts, directory, ssh),
-        *(_secure(parts, directory) if parts.firmware else ("-serial", "chardev:console")),
+        *(("-bios", str(parts.firmware)) if parts.firmware else ()),
+        *(_secure(directory) if _has_secure_console(parts) else ("-serial", "chardev:console")),
     ]
 
 
@@ -86,10 +89,13 @@ def icount_arguments() -> tuple[str, ...]:
     )
 
 
-def _secure(parts: Parts, directory: Path) -> list[str]:
+def _has_secure_console(parts: Parts) -> bool:
+    return parts.firmware is not None and not parts.one_console
+
+
+def _secure(directory: Path) -> list[str]:
     """Secure firmware, to which the machine's UART belongs: Linux' console is on virtio."""
     return [
-        "-bios", str(parts.firmware),
         "-chardev", f"socket,id=secure,path={directory / 'secure.sock'}",
         "-serial", "chardev:secure",
         "-device", "virtio-serial-device",

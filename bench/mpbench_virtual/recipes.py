@@ -183,6 +183,23 @@ def _make_optee(kind: BoardKind, place: Place) -> None:
         shutil.copy(found, place.out)
 
 
+def copied_source(name: str, place: Place) -> Path:
+    """A pristine copy of a source that is built where it lies; the tree's directory."""
+    tree = place.work / "tree"
+    shutil.rmtree(tree, ignore_errors=True)
+    shutil.copytree(source_tree(name), tree, symlinks=True)
+    return tree
+
+
+def make_optee(tree: Path, settings: list[str], soc: Soc, place: Place) -> None:
+    """Build OP-TEE in its tree; the result is below `out`."""
+    cross = [f"CROSS_COMPILE={soc.cross}", f"CROSS_COMPILE64={soc.cross}"]
+    ours = [*cross, f"TEE_IMPL_VERSION={_optee_version()}", "O=out"]
+    # OP-TEE's scripts want the bench's Python, which has pyelftools and cryptography.
+    search = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    run_logged(["make", "-C", tree, JOBS, *settings, *ours, "all"], place.log, env={"PATH": search})
+
+
 def _uboot_inputs(soc: Soc) -> list[str]:
     own = [_gcc(soc), hash_files(_uboot_config(soc))] if UBOOTS[soc.uboot] is _build_uboot else []
     return [_source_id(soc.uboot), *own]

@@ -2,6 +2,7 @@
 """Parts of boards on QEMU machines of ours, which tests do not build."""
 
 import re
+import subprocess
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ UNPACKED_S = 900.0
 """Silence of a board while a distribution's kernel unpacks itself: ten times as long on a busy host."""
 
 
+REFUSED_S = 60.0
 KNOWN_LINES = Path(__file__).with_name("kernel-log-mp15.toml")
 WARNING = 4
 
@@ -54,3 +56,11 @@ def recorded_sums(part: Path) -> dict[str, str]:
 def command(parts: Mapping[str, Path], kind: MachineKind, *words: str | Path) -> list[str | Path]:
     """QEMU's argv without a display."""
     return [parts["qemu"] / program_of(kind), "-M", kind.machine, "-display", "none", *words]
+
+
+def refusal(parts: Mapping[str, Path], kind: MachineKind, *words: str | Path) -> str:
+    """What QEMU prints as it ends with 1, one line."""
+    argv = command(parts, kind, *words)
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=REFUSED_S)
+    assert done.returncode == 1
+    return done.stderr

@@ -16,14 +16,13 @@ from mpbench_virtual.cli import power
 from mpbench_virtual.fetch import unpack_deb
 from mpbench_virtual.models import MACHINE_KINDS
 from mpbench_virtual.steps import quiet
-from testcases.contract.machine_parts import UNPACKED_S, command, parts_of, recorded_sums, unknown_lines
+from testcases.contract.machine_parts import UNPACKED_S, parts_of, recorded_sums, refusal, unknown_lines
 from testcases.contract.over_ssh import over_ssh
 from testcases.contract.test_virtual_board import read_until
 
 pytestmark = pytest.mark.slow
 
 DEBIAN = MACHINE_KINDS["mp15-debian"]
-REFUSED_S = 60.0
 BIND_AGAIN = """cd /sys/bus/i2c/drivers/stpmic1
 [ ! -e 0-0033 ] || echo 0-0033 >unbind
 dmesg -c >/dev/null
@@ -150,14 +149,6 @@ def await_line(execute, command, line):
     return found
 
 
-def refusal(parts, *words):
-    """What QEMU prints as it ends with 1, one line."""
-    argv = command(parts, DEBIAN, *words)
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=REFUSED_S)
-    assert done.returncode == 1
-    return done.stderr
-
-
 TREES = {
     "no-gic": (
         '"st,stm32mp157"',
@@ -180,7 +171,7 @@ def test_another_boards_device_tree_is_refused(parts, tmp_path, name):
     tree = tmp_path / "other.dtb"
     source = f"/dts-v1/; / {{ #address-cells = <1>; #size-cells = <1>; compatible = {compatible}; {node} }};"
     subprocess.run(["dtc", "-q", "-O", "dtb", "-o", tree, "-"], input=source.encode(), check=True)
-    said = refusal(parts, "-kernel", parts["debian-kernel"] / "kernel", "-dtb", tree)
+    said = refusal(parts, DEBIAN, "-kernel", parts["debian-kernel"] / "kernel", "-dtb", tree)
     assert said == f"qemu-system-arm: -dtb: {why}\n"
 
 
@@ -188,12 +179,15 @@ def test_the_tree_of_an_stm32mp13_is_refused(parts, tmp_path):
     """Debian's own tree of an STM32MP135F-DK has the interrupt controller at the same address."""
     unpack_deb(DEBIAN.kernel, tmp_path, tmp_path / "log")
     (tree,) = tmp_path.rglob("stm32mp135f-dk.dtb")
-    said = refusal(parts, "-kernel", parts["debian-kernel"] / "kernel", "-dtb", tree)
+    said = refusal(parts, DEBIAN, "-kernel", parts["debian-kernel"] / "kernel", "-dtb", tree)
     assert said == 'qemu-system-arm: -dtb: a tree for "st,stm32mp135f-dk", not for an STM32MP15\n'
 
 
 def test_the_machine_wants_something_to_start(parts):
     """Without a card, or with a kernel that lacks its tree, there is nothing to start."""
-    expected = "qemu-system-arm: stm32mp157c-dk2 wants an SD card that it starts from, or -kernel and -dtb\n"
-    assert refusal(parts) == expected
-    assert refusal(parts, "-kernel", parts["debian-kernel"] / "kernel") == expected
+    expected = (
+        "qemu-system-arm: stm32mp157c-dk2 wants an SD card that it starts from, or -kernel and -dtb, "
+        "and -bios for an OP-TEE before them\n"
+    )
+    assert refusal(parts, DEBIAN) == expected
+    assert refusal(parts, DEBIAN, "-kernel", parts["debian-kernel"] / "kernel") == expected

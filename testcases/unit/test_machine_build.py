@@ -11,14 +11,14 @@ from attrs import evolve
 
 from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.shared_files import FIRMWARE
-from mpbench_virtual import boards, recipes_machine, tools
+from mpbench_virtual import boards, recipes_machine, recipes_tee, tools
 from mpbench_virtual.fetch import GUEST_ARCHITECTURES, Package, packages
 from mpbench_virtual.models import MACHINE_KINDS
 from mpbench_virtual.process import Spec
 from mpbench_virtual.qemu import Parts, command_line, icount_arguments
 from mpbench_virtual.recipes_machine import steps_of
 from mpbench_virtual.resource import VirtualBoard
-from mpbench_virtual.steps import keys_of
+from mpbench_virtual.steps import Place, keys_of
 from testcases.unit.test_virtual_build import ArchiveStandIn
 
 DEBIAN = MACHINE_KINDS["mp15-debian"]
@@ -219,6 +219,40 @@ def test_a_machine_with_secure_firmware_gets_it(tmp_path):
     assert "virtconsole,chardev=console" in words
 
 
+def test_firmware_may_print_on_the_console_of_linux(tmp_path):
+    """OP-TEE of an STM32MP157C-DK2 is QEMU's firmware, and has the console's UART."""
+    parts = evolve(PARTS, firmware=Path("/tee.bin"), one_console=True)
+    words = command_line(parts, tmp_path, "127.0.0.1:7022")
+    assert words[words.index("-bios") + 1] == "/tee.bin"
+    assert words.count("-serial") == 1
+    assert words[words.index("-serial") + 1] == "chardev:console"
+    assert words[words.index("-kernel") + 1] == "/kernel"
+
+
+def test_modules_are_built_from_the_source_of_the_kernels_version(tmp_path, monkeypatch):
+    """Modules of another version would not be loaded: that is said before anything is built."""
+    versions = {"kernel-armhf": "6.12.117-1", "kernel-armhf-source": "6.12.118-1"}
+    monkeypatch.setattr(
+        recipes_tee, "fetch", lambda name: (SimpleNamespace(version=versions[name]), tmp_path / name)
+    )
+    with pytest.raises(InfrastructureError, match=r"Linux 6.12.117-1 want its source, and .* has 6.12.118-1"):
+        recipes_tee._make_modules(MACHINE_KINDS["mp15-debian-tee"], Place(tmp_path, tmp_path, tmp_path, {}))
+
+
+def test_what_op_tee_is_built_from_is_an_input_of_it_alone(monkeypatch):
+    """Settings, device tree and driver in Linux are inputs of their parts, and of those that need them."""
+    for module in (recipes_machine, recipes_tee):
+        monkeypatch.setattr(module, "_source_id", lambda name: name)
+    kind = MACHINE_KINDS["mp15-debian-tee"]
+    before = keys_of(recipes_tee.steps_of(kind))
+    monkeypatch.setattr(recipes_tee, "DRIVER", FIRMWARE / "linux/mp15.config")
+    driver = keys_of(recipes_tee.steps_of(kind))
+    assert [name for name in before if before[name] != driver[name]] == ["tee-modules", "tee-rootfs"]
+    monkeypatch.setattr(recipes_tee, "_tee_dts", lambda _: FIRMWARE / "boot/mp15.dtso")
+    tree = keys_of(recipes_tee.steps_of(kind))
+    assert [name for name in driver if driver[name] != tree[name]] == ["tee-optee"]
+
+
 def test_each_machine_has_the_qemu_of_its_word_size(monkeypatch):
     """Both come from one tree, as two programs: who needs one does not wait for the other."""
     monkeypatch.setattr(recipes_machine, "_source_id", lambda name: name)
@@ -238,11 +272,12 @@ def test_each_machine_has_the_qemu_of_its_word_size(monkeypatch):
     ("kind", "ports"),
     [
         ("mp15-debian", {"console": 7001, "power": 7003, "ssh": 7022}),
+        ("mp15-debian-tee", {"console": 7001, "power": 7003, "ssh": 7022}),
         ("mp25-ev1", {"console": 7001, "secure": 7002, "power": 7003, "ssh": 7022}),
         ("mp25", {"console": 7001, "secure": 7002, "power": 7003, "ssh": 7022}),
     ],
 )
-def test_a_board_without_a_tee_has_no_secure_console(tmp_path, kind, ports):
+def test_a_board_has_a_secure_console_where_firmware_has_a_uart_of_its_own(tmp_path, kind, ports):
     """What is announced is what there is."""
     assert Spec("board", kind, tmp_path, None, 7000, PARTS, False).ports == ports
 
