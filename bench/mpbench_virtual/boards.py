@@ -130,8 +130,9 @@ def _tee_parts(kind: MachineKind, report: Report) -> Parts:
     return Parts(
         program=made["qemu"] / program_of(kind),
         machine=("-M", kind.machine),
-        firmware=made["tee-optee"] / "tee.bin",
+        firmware=None if kind.fip else made["tee-optee"] / "tee.bin",
         one_console=True,
+        loaders=made["tee-loaders"] if kind.fip else None,
         kernel=made["debian-kernel"] / "kernel",
         initrd=made["tee-rootfs"] / "rootfs.cpio",
         device_tree=made["tee-device-tree"] / kind.device_tree,

@@ -48,6 +48,20 @@ PARTITIONS = (
 )
 
 
+FIP_PARTITIONS = (
+    Partition("fsbl1", 34, 545, "tf-a.stm32"),
+    Partition("fsbl2", 546, 1057, "tf-a.stm32"),
+    Partition("fip", 1058, 7167, "fip.bin"),
+    Partition("boot", 8192, SIZE // BLOCK - GPT_BLOCKS - 1, attributes=BOOTABLE),
+)
+"""Where TF-A is the first loader. Ref: TF-A docs/plat/st/stm32mp1.rst"""
+
+
+def partitions_of(loaders: Path) -> tuple[Partition, ...]:
+    """The card's partitions, by the boot loaders in a directory."""
+    return FIP_PARTITIONS if (loaders / "fip.bin").is_file() else PARTITIONS
+
+
 EXTLINUX = """\
 default debian
 label debian
@@ -63,11 +77,12 @@ def write_card(parts: Parts, log: Path) -> None:
     """Write the image `parts.card` from the parts that Linux is started from and the boot loaders."""
     assert parts.card is not None
     assert parts.loaders is not None
-    first, last = gpt()
+    partitions = partitions_of(parts.loaders)
+    first, last = gpt(partitions)
     with parts.card.open("wb") as card:
         card.truncate(SIZE)
         card.write(first)
-        for part in PARTITIONS[:-1]:
+        for part in partitions[:-1]:
             card.seek(part.first * BLOCK)
             card.write((parts.loaders / part.file).read_bytes())
         card.seek(-len(last), 2)
@@ -83,13 +98,12 @@ def write_card(parts: Parts, log: Path) -> None:
         shutil.copy(file, boot / name)
     text = EXTLINUX.format(tree=parts.device_tree.name, append=parts.append)
     (boot / "extlinux/extlinux.conf").write_text(text)
-    _make_file_system(boot, parts.card, log)
+    _make_file_system(boot, partitions[-1], parts.card, log)
     shutil.rmtree(boot)
 
 
-def _make_file_system(files: Path, image: Path, log: Path) -> None:
-    """An ext4 file system with these files on the last partition."""
-    at = PARTITIONS[-1]
+def _make_file_system(files: Path, at: Partition, image: Path, log: Path) -> None:
+    """An ext4 file system with these files on a partition."""
     size_kib = (at.last - at.first + 1) * BLOCK // 1024
     offset = f"offset={at.first * BLOCK}"
     # Debian has it in a directory that is not on every user's path.
@@ -101,10 +115,10 @@ def _make_file_system(files: Path, image: Path, log: Path) -> None:
     )
 
 
-def gpt() -> tuple[bytes, bytes]:
+def gpt(partitions: tuple[Partition, ...]) -> tuple[bytes, bytes]:
     """First blocks of the card, with a protective MBR, and its last ones: the two copies of the table."""
     end = SIZE // BLOCK - 1
-    table = b"".join(map(_entry, PARTITIONS)).ljust(ENTRIES * ENTRY_SIZE, b"\0")
+    table = b"".join(map(_entry, partitions)).ljust(ENTRIES * ENTRY_SIZE, b"\0")
     whole = struct.pack("<BBBBBBBBII", 0, 0, 2, 0, 0xEE, 0xFF, 0xFF, 0xFF, 1, end)
     mbr = bytes(446) + whole.ljust(64, b"\0") + b"\x55\xaa"
     return (

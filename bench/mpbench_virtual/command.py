@@ -12,6 +12,7 @@ KIND_NAMES = (
     "mp15-debian-console",
     "mp15-debian-sd",
     "mp15-debian-tee",
+    "mp15-debian-tee-sd",
     "mp15-spi",
     "mp25",
     "mp25-ev1",

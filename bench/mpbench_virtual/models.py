@@ -119,6 +119,7 @@ class MachineKind:
     loaders:     a name in sources.yaml: the boot loaders of its SD card; "": QEMU starts Linux
     loaders_of:  the board's directory in that package
     tee:         OP-TEE's own platform loads the cores; it prints on Linux' console
+    fip:         it starts from an SD card with TF-A, OP-TEE and U-Boot
     own_optee:   OP-TEE is the user's own tree, MPBENCH_OPTEE_SRC: it loads the cores, and upstream's can't
     """
 
@@ -134,6 +135,7 @@ class MachineKind:
     loaders: str = ""
     loaders_of: str = ""
     tee: bool = False
+    fip: bool = False
     own_optee: bool = False
 
 
@@ -166,6 +168,7 @@ MACHINE_KINDS = {
         DK2,
         evolve(DK2, name="mp15-debian-console", machine="stm32mp157c-dk2,virtio=off"),
         evolve(DK2, name="mp15-debian-tee", tee=True),
+        evolve(DK2, name="mp15-debian-tee-sd", tee=True, fip=True),
         evolve(DK2, name="mp15-debian-sd", loaders="uboot-stm32", loaders_of="stm32mp157c-dk2"),
         EV1,
         evolve(EV1, name="mp25-ev1-st", own_optee=True),

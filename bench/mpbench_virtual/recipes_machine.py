@@ -85,7 +85,7 @@ def steps_of(kind: MachineKind) -> list[BuildStep]:
         step("debian-rootfs", _rootfs_inputs, (_make_rootfs,), "debian-kernel"),
     ]
     if kind.loaders:
-        loaders = (_make_loaders, _unpack_with_sums)
+        loaders = (_make_loaders, _unpack_with_sums, make_virtio_overlay)
         steps.append(step("sd-loaders", _loaders_inputs, loaders, "debian-kernel"))
     return steps
 
@@ -223,6 +223,13 @@ VIRTIO_PA, VIRTIO_SIZE, VIRTIO_SPI, VIRTIOS = 0x6000_0000, 0x200, 210, 4
 GIC_NODE = "/interrupt-controller@a0021000"
 
 
+def gic_phandle(tree: Path) -> str:
+    """The interrupt controller's phandle in a compiled device tree."""
+    command: list[str | Path] = ["fdtget", tree, GIC_NODE, "phandle"]
+    found: str = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return found.strip()
+
+
 def _loaders_inputs(kind: MachineKind) -> list[str]:
     return [_source_id(kind.loaders), kind.loaders_of, kind.device_tree, str(VIRTIOS)]
 
@@ -232,10 +239,12 @@ def _make_loaders(kind: MachineKind, place: Place) -> None:
     unpacked = _unpack_with_sums(kind.loaders, place)
     for file in (unpacked / "usr/lib/u-boot" / kind.loaders_of).iterdir():
         shutil.copy(file, place.out)
-    tree = place.needs["debian-kernel"] / kind.device_tree
-    found = subprocess.run(
-        ["fdtget", tree, GIC_NODE, "phandle"], capture_output=True, text=True, check=True
-    ).stdout.strip()
+    make_virtio_overlay(place.needs["debian-kernel"] / kind.device_tree, place)
+
+
+def make_virtio_overlay(tree: Path, place: Place) -> None:
+    """virtio.dtbo: nodes of the virtio transports for a device tree that has none."""
+    found = gic_phandle(tree)
     nodes = "".join(
         f'virtio_mmio@{VIRTIO_PA + n * VIRTIO_SIZE:x} {{ compatible = "virtio,mmio"; '
         f"reg = <{VIRTIO_PA + n * VIRTIO_SIZE:#x} {VIRTIO_SIZE:#x}>; "

@@ -30,13 +30,28 @@ from mpbench_virtual.recipes import (
     make_optee,
     write_cpio,
 )
+from mpbench_virtual.recipes_machine import gic_phandle, make_virtio_overlay
 from mpbench_virtual.recipes_machine import steps_of as machine_steps_of
 from mpbench_virtual.steps import BuildStep, Place, hash_files
 from mpbench_virtual.tools import run_logged
 
 BOOT = FIRMWARE / "boot"
 DRIVER = FIRMWARE / "linux/mpbench_remoteproc.c"
+SETTINGS_OF_OPTEE = BOOT / "mp15-debian-tee.mk"
+TEE_DTS = BOOT / "mp15-debian-tee-optee.dts"
+"""OP-TEE's device tree: that of its own source, with the core that it loads."""
+OVERLAY = BOOT / "mp15-debian-tee.dtso"
 HEADERS, SOURCE = "kernel-armhf-headers", "kernel-armhf-source"
+OPTEE = ("tee.bin", "tee-header_v2.bin", "tee-pager_v2.bin", "tee-pageable_v2.bin")
+"""Of OP-TEE's results: the whole, which QEMU loads, and the parts, which BL2 does."""
+BOARD = "stm32mp157c-dk2"
+TFA_SETTINGS = (
+    "PLAT=stm32mp1", "ARCH=aarch32", "ARM_ARCH_MAJOR=7", "AARCH32_SP=optee", "STM32MP_SDMMC=1",
+    f"DTB_FILE_NAME={BOARD}.dtb", f"CROSS_COMPILE={MP15.cross}", "BUILD_STRING=mpbench",
+    'BUILD_MESSAGE_TIMESTAMP="\\"1970-01-01\\""',
+    # Debian's linker adds a section for it, far from the others: BL2 would have 805 MB.
+    "STM32_TF_ELF_LDFLAGS=--build-id=none",
+)  # fmt: skip
 GUEST_FILES = {"libteec": ("libteec.so.2",), "supplicant": ("usr/sbin/tee-supplicant",)}
 """Files of the root file system that boards without a TEE lack."""
 MODULES = ("tee/tee.ko", "tee/optee/optee.ko", "mpbench_remoteproc.ko")
@@ -61,31 +76,64 @@ def steps_of(kind: MachineKind) -> list[BuildStep]:
     def step(name: str, inputs: Callable[[], list[str]], make: Callable[..., Any], *needs: str) -> BuildStep:
         return BuildStep(name, lambda: [getsource(make), *inputs()], partial(make, kind), needs)
 
-    return [
+    steps = [
         *machine_steps_of(kind),
-        step("tee-optee", partial(_optee_inputs, kind), _make_optee),
+        step("tee-optee", _optee_inputs, _make_optee),
         step("tee-modules", _modules_inputs, _make_modules, "debian-kernel"),
-        step("tee-device-tree", lambda: [hash_files(_overlay(kind))], _make_device_tree, "debian-kernel"),
+        step("tee-device-tree", lambda: [hash_files(OVERLAY)], _make_device_tree, "debian-kernel"),
         step("tee-rootfs", partial(_rootfs_inputs, kind), _make_rootfs, "debian-rootfs", "tee-modules"),
     ]
+    if kind.fip:
+        steps += [
+            step("tee-uboot", lambda: [_source_id("uboot-source"), _gcc(MP15)], _make_uboot),
+            step("tee-loaders", _loaders_inputs, _make_loaders, "tee-optee", "tee-uboot", "tee-device-tree"),
+        ]
+    return steps
 
 
-def _optee_inputs(kind: MachineKind) -> list[str]:
-    settings = [*_lines(BOOT / f"{kind.name}.mk"), signing_public_key().read_text()]
-    return [_source_id("optee"), _gcc(MP15), getsource(make_optee), hash_files(_tee_dts(kind)), *settings]
+def _optee_inputs() -> list[str]:
+    settings = [*_lines(SETTINGS_OF_OPTEE), signing_public_key().read_text()]
+    return [_source_id("optee"), _gcc(MP15), getsource(make_optee), hash_files(TEE_DTS), *OPTEE, *settings]
 
 
-def _tee_dts(kind: MachineKind) -> Path:
-    """OP-TEE's device tree: that of its own source, with the core that it loads."""
-    return BOOT / f"{kind.name}-optee.dts"
-
-
-def _make_optee(kind: MachineKind, place: Place) -> None:
-    tree, dts = copied_source("optee", place), _tee_dts(kind)
-    shutil.copy(dts, tree / "core/arch/arm/dts")
-    settings = [*_lines(BOOT / f"{kind.name}.mk"), f"CFG_EMBED_DTB_SOURCE_FILE={dts.name}"]
+def _make_optee(_: MachineKind, place: Place) -> None:
+    tree = copied_source("optee", place)
+    shutil.copy(TEE_DTS, tree / "core/arch/arm/dts")
+    settings = [*_lines(SETTINGS_OF_OPTEE), f"CFG_EMBED_DTB_SOURCE_FILE={TEE_DTS.name}"]
     make_optee(tree, [*settings, f"RPROC_SIGN_KEY={signing_public_key()}"], MP15, place)
-    shutil.copy(tree / "out/core/tee.bin", place.out)
+    for name in OPTEE:
+        shutil.copy(tree / "out/core" / name, place.out)
+
+
+def _make_uboot(_: MachineKind, place: Place) -> None:
+    """U-Boot's own configuration for the SoC, without the images and the Python of its own packer."""
+    tree = copied_source("uboot-source", place)
+    make: list[str | Path] = ["make", "-C", tree, f"CROSS_COMPILE={MP15.cross}", "CONFIG_PYLIBFDT="]
+    make.append(f"DEVICE_TREE={BOARD}")
+    env = {"SOURCE_DATE_EPOCH": "0"}
+    run_logged([*make, "stm32mp15_defconfig"], place.log, env=env)
+    run_logged([*make, JOBS, "u-boot-nodtb.bin", "u-boot.dtb"], place.log, env=env)
+    for name in ("u-boot-nodtb.bin", "u-boot.dtb"):
+        shutil.copy(tree / name, place.out)
+
+
+def _loaders_inputs() -> list[str]:
+    return [_source_id("tfa"), _gcc(MP15), *TFA_SETTINGS, getsource(make_virtio_overlay)]
+
+
+def _make_loaders(kind: MachineKind, place: Place) -> None:
+    """TF-A's BL2, its firmware image package with OP-TEE and U-Boot, an overlay with virtio transports."""
+    tree = copied_source("tfa", place)
+    run_logged(["make", "-C", tree, JOBS, *TFA_SETTINGS, "all", "fiptool"], place.log)
+    built = tree / "build/stm32mp1/release"
+    shutil.copy(built / f"tf-a-{BOARD}.stm32", place.out / "tf-a.stm32")
+    optee, uboot = place.needs["tee-optee"], place.needs["tee-uboot"]
+    images: list[str | Path] = ["--fw-config", built / f"fdts/{BOARD}-fw-config.dtb"]
+    images += ["--tos-fw", optee / "tee-header_v2.bin", "--tos-fw-extra1", optee / "tee-pager_v2.bin"]
+    images += ["--tos-fw-extra2", optee / "tee-pageable_v2.bin"]
+    images += ["--hw-config", uboot / "u-boot.dtb", "--nt-fw", uboot / "u-boot-nodtb.bin"]
+    run_logged([tree / "tools/fiptool/fiptool", "create", *images, place.out / "fip.bin"], place.log)
+    make_virtio_overlay(place.needs["tee-device-tree"] / kind.device_tree, place)
 
 
 def _modules_inputs() -> list[str]:
@@ -121,13 +169,11 @@ def _make_modules(kind: MachineKind, place: Place) -> None:
         run_logged([f"{MP15.cross}strip", "--strip-debug", "-o", target, modules / name], place.log)
 
 
-def _overlay(kind: MachineKind) -> Path:
-    return BOOT / f"{kind.name}.dtso"
-
-
 def _make_device_tree(kind: MachineKind, place: Place) -> None:
-    tree = kind.device_tree
-    apply_overlays(place.needs["debian-kernel"] / tree, [_overlay(kind)], place.out / tree, place)
+    """Debian's with the overlay; the interrupt of the node that OP-TEE adds at the root has a parent."""
+    tree = place.out / kind.device_tree
+    apply_overlays(place.needs["debian-kernel"] / kind.device_tree, [OVERLAY], tree, place)
+    run_logged(["fdtput", "-t", "i", tree, "/", "interrupt-parent", gic_phandle(tree)], place.log)
 
 
 def _rootfs_inputs(kind: MachineKind) -> list[str]:

@@ -34,6 +34,27 @@ def image(tmp_path):
     return tmp_path / "card.img"
 
 
+def test_a_card_with_tf_a_has_its_package(tmp_path):
+    """BL2 is there twice, and its firmware image package on a partition of the name that it looks for."""
+    data = {"tf-a.stm32": b"BL2", "fip.bin": b"package", "virtio.dtbo": b"overlay"}
+    for name, text in (data | LINUX).items():
+        (tmp_path / name).write_bytes(text)
+    linux = {
+        "kernel": tmp_path / "kernel",
+        "initrd": tmp_path / "initrd",
+        "device_tree": tmp_path / "board.dtb",
+    }
+    parts = Parts(machine=(), append="", loaders=tmp_path, card=tmp_path / "card.img", **linux)
+    card.write_card(parts, tmp_path / "log")
+    said = run("sfdisk", "--dump", tmp_path / "card.img")
+    found = [line.split(", name=")[1].split(",")[0] for line in said.splitlines() if "name=" in line]
+    assert found == ['"fsbl1"', '"fsbl2"', '"fip"', '"boot"']
+    assert "No errors detected." in run("sfdisk", "--verify", tmp_path / "card.img")
+    image = (tmp_path / "card.img").read_bytes()
+    for part in card.FIP_PARTITIONS[:-1]:
+        assert image[part.first * card.BLOCK :].startswith(data[part.file])
+
+
 def run(program, *words):
     """What a program prints; the test is skipped without it."""
     if shutil.which(program, path=SEARCH) is None:

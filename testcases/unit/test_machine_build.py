@@ -248,9 +248,21 @@ def test_what_op_tee_is_built_from_is_an_input_of_it_alone(monkeypatch):
     monkeypatch.setattr(recipes_tee, "DRIVER", FIRMWARE / "linux/mp15.config")
     driver = keys_of(recipes_tee.steps_of(kind))
     assert [name for name in before if before[name] != driver[name]] == ["tee-modules", "tee-rootfs"]
-    monkeypatch.setattr(recipes_tee, "_tee_dts", lambda _: FIRMWARE / "boot/mp15.dtso")
+    monkeypatch.setattr(recipes_tee, "TEE_DTS", FIRMWARE / "boot/mp15.dtso")
     tree = keys_of(recipes_tee.steps_of(kind))
     assert [name for name in driver if driver[name] != tree[name]] == ["tee-optee"]
+
+
+def test_a_card_with_tf_a_has_boot_loaders_of_its_own(monkeypatch):
+    """U-Boot and TF-A are built for the board that starts from a card, and OP-TEE is the same."""
+    for module in (recipes_machine, recipes_tee):
+        monkeypatch.setattr(module, "_source_id", lambda name: name)
+    loaded, card = (
+        keys_of(recipes_tee.steps_of(MACHINE_KINDS[name]))
+        for name in ("mp15-debian-tee", "mp15-debian-tee-sd")
+    )
+    assert [name for name in card if name not in loaded] == ["tee-uboot", "tee-loaders"]
+    assert {name: card[name] for name in loaded} == loaded
 
 
 def test_each_machine_has_the_qemu_of_its_word_size(monkeypatch):

@@ -49,7 +49,6 @@ struct Stm32mp157cDk2 {
     Stm32mp15Soc soc;
     MemoryRegion ddr_again;
     bool no_virtio;
-    bool tee;
     struct arm_boot_info boot;
 };
 
@@ -79,10 +78,6 @@ static void stm32mp157c_dk2_modify_dtb(const struct arm_boot_info *info,
         error_report("-dtb: no interrupt controller %s with a phandle",
                      GIC_NODE);
         exit(1);
-    }
-    if (s->tee) {
-        /* OP-TEE adds a node with an interrupt at the root */
-        qemu_fdt_setprop_cell(fdt, "/", "interrupt-parent", phandle);
     }
     for (int i = s->no_virtio ? -1 : VIRTIOS - 1; i >= 0; i--) {
         uint32_t base = STM32MP15_FREE + i * VIRTIO_SIZE;
@@ -161,7 +156,6 @@ static void stm32mp157c_dk2_init(MachineState *machine)
         error_report("-bios: OP-TEE for this board wants 512 MiB of memory");
         exit(1);
     }
-    s->tee = machine->firmware;
     object_initialize_child(OBJECT(s), "soc", &s->soc, TYPE_STM32MP15_SOC);
     qdev_prop_set_bit(DEVICE(&s->soc), "loaded", loaded);
     sysbus_realize(SYS_BUS_DEVICE(&s->soc), &error_fatal);
@@ -197,7 +191,7 @@ static void stm32mp157c_dk2_init(MachineState *machine)
     s->boot.psci_conduit = loaded ? QEMU_PSCI_CONDUIT_SMC
                                   : QEMU_PSCI_CONDUIT_DISABLED;
     s->boot.modify_dtb = stm32mp157c_dk2_modify_dtb;
-    if (s->tee) {
+    if (machine->firmware) {
         stm32mp157c_dk2_load_tee(s, machine);
     } else {
         arm_load_kernel(&s->soc.cpu[0], machine, &s->boot);

@@ -8,7 +8,8 @@
  * The card is read as QEMU starts, by QEMU and not through SDMMC1; nothing is
  * authenticated.
  *
- * Ref: RM0436, boot; U-Boot tools/stm32image.c (the header),
+ * Ref: RM0436, boot; U-Boot tools/stm32image.c, TF-A tools/stm32image/
+ *      stm32image.c (the header, and its type of binary);
  *      arch/arm/mach-stm32mp/stm32mp1/stm32mp15x.c (BOOTROM_PARAM_ADDR),
  *      psci.c (the loop); UEFI 2.10, 5.3 (GPT)
  */
@@ -30,6 +31,7 @@
 #define FSBL_SPACE (256 * KiB - 0x2500) /* of SYSRAM, after ROM's own part */
 #define CONTEXT 0x2ffc0078
 #define CONTEXT_SD1 0x00010001          /* instance 1, SD */
+#define TYPE_TFA 0x10                   /* it starts OP-TEE */
 #define SGI_UBOOT 0                     /* by which U-Boot's PSCI starts a CPU */
 
 typedef struct QEMU_PACKED GptHeader {
@@ -59,6 +61,8 @@ typedef struct QEMU_PACKED Stm32Header {
     uint32_t entry;
     uint32_t reserved;
     uint32_t load_address;
+    uint8_t unused[163];
+    uint8_t type;
 } Stm32Header;
 
 /* "fsbl1" or "fsbl2" */
@@ -76,7 +80,7 @@ static bool is_fsbl(const GptEntry *entry)
 
 /* Why this copy of the loader cannot be run, NULL if it can */
 static const char *add_fsbl(BlockBackend *card, uint64_t at, uint64_t room,
-                            uint32_t *entry)
+                            Stm32mp15Boot *boot)
 {
     Stm32Header header;
     g_autofree uint8_t *image = NULL;
@@ -101,11 +105,12 @@ static const char *add_fsbl(BlockBackend *card, uint64_t at, uint64_t room,
         return "wrong checksum";
     }
     rom_add_blob_fixed("fsbl", image, length, le32_to_cpu(header.load_address));
-    *entry = le32_to_cpu(header.entry);
+    boot->entry = le32_to_cpu(header.entry);
+    boot->sgi = header.type == TYPE_TFA ? STM32MP15_SGI_TEE : SGI_UBOOT;
     return NULL;
 }
 
-static bool find_fsbl(BlockBackend *card, uint32_t *entry, Error **errp)
+static bool find_fsbl(BlockBackend *card, Stm32mp15Boot *boot, Error **errp)
 {
     uint64_t size = blk_getlength(card), last;
     const char *why = "no partition fsbl1 or fsbl2";
@@ -133,7 +138,7 @@ static bool find_fsbl(BlockBackend *card, uint32_t *entry, Error **errp)
         }
         at = le64_to_cpu(e.first_lba);
         why = add_fsbl(card, at * BLOCK,
-                       (le64_to_cpu(e.last_lba) - at + 1) * BLOCK, entry);
+                       (le64_to_cpu(e.last_lba) - at + 1) * BLOCK, boot);
         if (!why) {
             return true;
         }
@@ -201,9 +206,9 @@ void stm32mp15_add_boot_code(const Stm32mp15Boot *boot)
 bool stm32mp15_add_rom(BlockBackend *card, Error **errp)
 {
     uint32_t context = cpu_to_le32(CONTEXT_SD1);
-    Stm32mp15Boot boot = { .r = { CONTEXT }, .sgi = SGI_UBOOT };
+    Stm32mp15Boot boot = { .r = { CONTEXT } };
 
-    if (!find_fsbl(card, &boot.entry, errp)) {
+    if (!find_fsbl(card, &boot, errp)) {
         return false;
     }
     rom_add_blob_fixed("boot-context", &context, sizeof(context), CONTEXT);

@@ -21,7 +21,6 @@
 #define HEADER_VERSION 1
 #define HEADER_ARM32 0
 #define NO_MACHINE_ID 0xffffffff
-#define SGI_TEE 8
 
 typedef struct QEMU_PACKED TeeHeader {
     uint32_t magic;
@@ -40,7 +39,7 @@ bool stm32mp15_add_tee(const char *filename, uint32_t pageable, uint32_t kernel,
 {
     g_autofree gchar *file = NULL;
     g_autoptr(GError) error = NULL;
-    Stm32mp15Boot boot = { .lr = kernel, .sgi = SGI_TEE };
+    Stm32mp15Boot boot = { .lr = kernel, .sgi = STM32MP15_SGI_TEE };
     uint32_t init, paged;
     TeeHeader header;
     gsize length;

@@ -4,8 +4,8 @@
  * STM32MP SD card interface (SDMMC version 2) with its own DMA
  *
  * A transfer is done within the command that starts it: by DMA, with or
- * without a list of buffers, or, for reads without DMA, word by word from the
- * FIFO.  Writes go by DMA only.
+ * without a list of buffers; without DMA the FIFO has all of what is read, which
+ * a driver takes from it word by word, in a limited time.  Writes go by DMA only.
  *
  * Ref: RM0436, SDMMC; offsets at each register below
  */
@@ -69,7 +69,9 @@ struct Stm32mpSdmmc {
 
     SDBus bus;
     qemu_irq irq;
-    uint32_t left;              /* bytes that are to be read from the FIFO */
+    uint8_t *fifo;              /* what is read without DMA */
+    uint32_t fifo_size;
+    uint32_t left;              /* bytes of it that are to be taken */
 };
 
 static void stm32mp_sdmmc_update(Stm32mpSdmmc *s)
@@ -143,7 +145,10 @@ static void stm32mp_sdmmc_transfer(Stm32mpSdmmc *s)
     if (FIELD_EX32(r[R_IDMACTRLR], IDMACTRLR, IDMAEN)) {
         r[R_STAR] |= stm32mp_sdmmc_dma(s, left);
     } else if (FIELD_EX32(r[R_DCTRL], DCTRL, DTDIR)) {
-        s->left = left;
+        g_free(s->fifo);
+        s->fifo = g_malloc(left);
+        s->fifo_size = s->left = left;
+        sdbus_read_data(&s->bus, s->fifo, left);
     } else {
         qemu_log_mask(LOG_UNIMP, "%s: write without DMA\n",
                       STM32MP_REGS(s)->name);
@@ -191,7 +196,7 @@ static uint32_t stm32mp_sdmmc_fifo(Stm32mpSdmmc *s)
     if (!n) {
         return 0;
     }
-    sdbus_read_data(&s->bus, buf, n);
+    memcpy(buf, s->fifo + s->fifo_size - s->left, n);
     s->left -= n;
     if (!s->left) {
         r[R_STAR] |= R_STAR_DATAEND_MASK | R_STAR_DBCKEND_MASK;
@@ -256,12 +261,20 @@ static void stm32mp_sdmmc_init(Object *obj)
     sysbus_init_irq(SYS_BUS_DEVICE(obj), &s->irq);
 }
 
+static void stm32mp_sdmmc_finalize(Object *obj)
+{
+    g_free(STM32MP_SDMMC(obj)->fifo);
+}
+
 static const VMStateDescription vmstate_stm32mp_sdmmc = {
     .name = TYPE_STM32MP_SDMMC,
     .version_id = 1,
     .minimum_version_id = 1,
     .fields = (const VMStateField[]) {
         VMSTATE_STM32MP_REGS(Stm32mpSdmmc),
+        VMSTATE_UINT32(fifo_size, Stm32mpSdmmc),
+        VMSTATE_VARRAY_UINT32_ALLOC(fifo, Stm32mpSdmmc, fifo_size, 0,
+                                    vmstate_info_uint8, uint8_t),
         VMSTATE_UINT32(left, Stm32mpSdmmc),
         VMSTATE_END_OF_LIST()
     }
@@ -284,6 +297,7 @@ static const TypeInfo stm32mp_sdmmc_types[] = {
         .parent = TYPE_STM32MP_REGS,
         .instance_size = sizeof(Stm32mpSdmmc),
         .instance_init = stm32mp_sdmmc_init,
+        .instance_finalize = stm32mp_sdmmc_finalize,
         .class_init = stm32mp_sdmmc_class_init,
     }
 };

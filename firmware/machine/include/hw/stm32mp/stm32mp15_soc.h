@@ -76,6 +76,8 @@ void stm32mp15_soc_start_in_rom(Stm32mp15Soc *s);
  */
 void stm32mp15_soc_add_m4(Stm32mp15Soc *s);
 
+#define STM32MP15_SGI_TEE 8     /* by which OP-TEE's PSCI starts a CPU */
+
 /* Where the boot ROM starts CPU 0, and the SGI by which a waiting CPU is woken */
 typedef struct Stm32mp15Boot {
     uint32_t entry;
