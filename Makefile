@@ -86,10 +86,12 @@ peer-linux: setup
 mp15: boards firmware
 	$(BIN)/mpbench virtual build mp15-debian-sd
 	$(BIN)/mpbench virtual build mp15-debian-tee
+	$(BIN)/mpbench virtual build mp15-debian-tee-sd
 	$(BIN)/pytest testcases/contract/test_machine_board.py testcases/contract/test_card_board.py \
 		testcases/contract/test_machine_m4.py testcases/contract/test_machine_tee.py
 	$(BIN)/pytest --lg-env targets/virtual-mp15-debian.yaml
 	$(BIN)/pytest --lg-env targets/virtual-mp15-debian-tee.yaml
+	$(BIN)/pytest --lg-env targets/virtual-mp15-debian-tee-sd.yaml testcases/test_identity.py testcases/test_deploy.py
 	$(BIN)/pytest --lg-env targets/virtual-mp15-debian-sd.yaml testcases/test_identity.py testcases/test_attach.py
 	$(BIN)/pytest --lg-env targets/virtual-mp15-debian-console.yaml testcases/test_plain_elf.py
 	$(BIN)/pytest --lg-env targets/virtual-mp15.yaml
