@@ -129,7 +129,7 @@ def _tee_parts(kind: MachineKind, report: Report) -> Parts:
     made = build(tee_steps_of(kind), report)
     return Parts(
         program=made["qemu"] / program_of(kind),
-        machine=("-M", kind.machine),
+        machine=("-M", kind.machine, *icount_arguments()),
         firmware=None if kind.fip else made["tee-optee"] / "tee.bin",
         one_console=True,
         loaders=made["tee-loaders"] if kind.fip else None,

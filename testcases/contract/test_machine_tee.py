@@ -21,6 +21,7 @@ from testcases.contract.test_virtual_board import read_until
 pytestmark = pytest.mark.slow
 
 TEE = MACHINE_KINDS["mp15-debian-tee"]
+CARD = MACHINE_KINDS["mp15-debian-tee-sd"]
 TARGET = labs.CHECKOUT / "targets/virtual-mp15-debian-tee.yaml"
 M4 = "/sys/class/remoteproc/remoteproc0"
 
@@ -94,6 +95,32 @@ def test_signed_firmware_runs_and_a_damaged_image_is_refused(parts, tmp_path):
     assert "verdict PASS" in done.stdout
 
 
+def test_the_whole_chain_starts_from_a_card(parts, tmp_path, monkeypatch):
+    """BL2, OP-TEE, U-Boot and Linux follow each other, each as upstream has it; OP-TEE has the M4."""
+    assert parts
+    if not any((cache_dir() / "built").glob("tee-loaders-*.hash")):
+        pytest.skip(f"it is not built: mpbench virtual build {CARD.name}")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    board = boards.start(CARD.name, "board", quiet, lifeline=True)
+    try:
+        with socket.create_connection((board.address, board.ports["console"])) as console:
+            power(board, True)
+            started = read_until(console, b" login: ", UNPACKED_S).decode(errors="replace")
+        banners = (
+            "BL2: Booting BL32",
+            "Primary CPU switching to normal world boot",
+            "Board: stm32mp1 in trusted mode",
+            "Starting kernel ...",
+            "Secondary CPU 1 switching to normal world boot",
+        )
+        places = [started.find(banner) for banner in banners]
+        assert -1 not in places
+        assert places == sorted(places)
+        assert over_ssh(board)(f"ls /dev/tee0; cat {M4}/name") == "/dev/tee0\nm4\n"
+    finally:
+        boards.stop(board)
+
+
 def header(version, arch, init, paged):
     """Header of a tee.bin. Ref: OP-TEE scripts/gen_tee_bin.py"""
     return struct.pack("<4sBBH5I", b"OPTE", version, arch, 0, init, 0, 0x2FFC0000, 0x1000, paged)
@@ -137,7 +164,7 @@ def test_an_image_that_does_not_fit_is_refused(parts, tmp_path):
     with large.open("wb") as file:
         file.truncate(512 << 20)
     said = refusal(parts, TEE, "-bios", tee, "-initrd", large, *linux(parts))
-    assert said == (f"qemu-system-arm: -initrd: cannot load {large} into 431030272 bytes at 0xc4400000\n")
+    assert said == (f"qemu-system-arm: -initrd: cannot load {large} into 432013312 bytes at 0xc4400000\n")
 
 
 def linux(parts):
