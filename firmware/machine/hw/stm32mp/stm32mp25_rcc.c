@@ -101,10 +101,11 @@ struct Stm32mp25Rcc {
     Clock *systick;
     Clock *lsi;
     qemu_irq c2_hold;
-    qemu_irq c2_reset;
+    qemu_irq c2_reset[2];
     qemu_irq c3_hold;
-    qemu_irq c3_reset;
+    qemu_irq c3_reset[2];
     qemu_irq c1p1_reset;
+    bool in_reset[2];           /* C2, C3: the core has yet to take a reset */
 };
 
 static bool is_pll(hwaddr addr)
@@ -196,6 +197,11 @@ static uint32_t stm32mp25_rcc_read(Stm32mpRegs *s, hwaddr addr)
         return value | R_PLLCFGR1_CKREFST_MASK;
     }
     switch (addr) {
+    case A_C2RSTCSETR:
+        return STM32MP25_RCC(s)->in_reset[0];
+    case A_C3CFGR:
+        return STM32MP25_RCC(s)->in_reset[1] ? value & ~R_C3CFGR_C3RST_MASK
+                                             : value;
     case A_C1BOOTRSTSSETR:
         return s->r[R_C1BOOTRSTSCLRR];
     case A_BDCR:
@@ -219,6 +225,18 @@ static uint32_t stm32mp25_rcc_read(Stm32mpRegs *s, hwaddr addr)
         return 0;
     }
     return value;
+}
+
+/* The core and its watchdog */
+static void stm32mp25_rcc_pulse(const qemu_irq reset[2])
+{
+    qemu_irq_pulse(reset[0]);
+    qemu_irq_pulse(reset[1]);
+}
+
+static void stm32mp25_rcc_in_reset(void *opaque, int n, int level)
+{
+    STM32MP25_RCC(opaque)->in_reset[n] = level;
 }
 
 static void stm32mp25_rcc_write(Stm32mpRegs *regs, hwaddr addr, uint32_t value,
@@ -245,7 +263,7 @@ static void stm32mp25_rcc_write(Stm32mpRegs *regs, hwaddr addr, uint32_t value,
         return;
     case A_C2RSTCSETR:                  /* clears itself */
         if (value & R_C2RSTCSETR_C2RST_MASK) {
-            qemu_irq_pulse(s->c2_reset);
+            stm32mp25_rcc_pulse(s->c2_reset);
         }
         return;
     case A_CPUBOOTCR:
@@ -257,7 +275,7 @@ static void stm32mp25_rcc_write(Stm32mpRegs *regs, hwaddr addr, uint32_t value,
         qemu_set_irq(s->c3_hold, (value & R_C3CFGR_C3RST_MASK) ||
                                  !(value & R_C3CFGR_C3EN_MASK));
         if (value & R_C3CFGR_C3RST_MASK) {
-            qemu_irq_pulse(s->c3_reset);
+            stm32mp25_rcc_pulse(s->c3_reset);
         }
         return;
     case A_HWRSTSCLRR:
@@ -289,10 +307,11 @@ static void stm32mp25_rcc_iwdg(void *opaque, int n, int level)
     }
     switch (n) {
     case 2:
-        qemu_irq_pulse(s->c2_reset);
+        stm32mp25_rcc_pulse(s->c2_reset);
         break;
-    case 3:
-        qemu_irq_pulse(s->c3_reset);
+    case 3:                             /* an assumption: held, as C2 is */
+        qemu_set_irq(s->c3_hold, 1);
+        stm32mp25_rcc_pulse(s->c3_reset);
         break;
     default:
         qemu_system_reset_request(SHUTDOWN_CAUSE_GUEST_RESET);
@@ -308,7 +327,7 @@ static void stm32mp25_rcc_core_request(void *opaque, int n, int level)
     Stm32mp25Rcc *s = opaque;
 
     if (level) {
-        qemu_irq_pulse(n ? s->c3_reset : s->c2_reset);
+        stm32mp25_rcc_pulse(n ? s->c3_reset : s->c2_reset);
     }
 }
 
@@ -336,13 +355,14 @@ static void stm32mp25_rcc_init(Object *obj)
     s->systick = qdev_init_clock_out(dev, "systick");
     s->lsi = qdev_init_clock_out(dev, "lsi");
     qdev_init_gpio_out_named(dev, &s->c2_hold, "c2-hold", 1);
-    qdev_init_gpio_out_named(dev, &s->c2_reset, "c2-reset", 1);
+    qdev_init_gpio_out_named(dev, s->c2_reset, "c2-reset", 2);
     qdev_init_gpio_out_named(dev, &s->c3_hold, "c3-hold", 1);
-    qdev_init_gpio_out_named(dev, &s->c3_reset, "c3-reset", 1);
+    qdev_init_gpio_out_named(dev, s->c3_reset, "c3-reset", 2);
     qdev_init_gpio_out_named(dev, &s->c1p1_reset, "c1p1-reset", 1);
     qdev_init_gpio_in_named(dev, stm32mp25_rcc_iwdg, "iwdg", 4);
     qdev_init_gpio_in_named(dev, stm32mp25_rcc_core_request, "core-request",
                             2);
+    qdev_init_gpio_in_named(dev, stm32mp25_rcc_in_reset, "in-reset", 2);
 }
 
 static const VMStateDescription vmstate_stm32mp25_rcc = {
@@ -355,6 +375,7 @@ static const VMStateDescription vmstate_stm32mp25_rcc = {
         VMSTATE_CLOCK(ls_mcu, Stm32mp25Rcc),
         VMSTATE_CLOCK(systick, Stm32mp25Rcc),
         VMSTATE_CLOCK(lsi, Stm32mp25Rcc),
+        VMSTATE_BOOL_ARRAY(in_reset, Stm32mp25Rcc, 2),
         VMSTATE_END_OF_LIST()
     }
 };

@@ -49,6 +49,8 @@
 #define M33_IPCC1_RX 171        /* as the SPI; TX is the next */
 #define M0_IRQS 32
 #define M0_IPCC2_RX 13          /* TX is the next */
+#define SPI_IWDG3 4
+#define SPI_IWDG5 7
 #define SPI_IAC 246
 #define SPI_SERC 240
 #define ROM_SIZE (128 * KiB)
@@ -469,6 +471,9 @@ static DeviceState *stm32mp25_soc_mcore(Stm32mp25Soc *s, const char *name,
     qdev_connect_gpio_out_named(dev, "sysresetreq", 0,
                                 qdev_get_gpio_in_named(s->rcc, "core-request",
                                                        processor - 2));
+    qdev_connect_gpio_out_named(dev, "in-reset", 0,
+                                qdev_get_gpio_in_named(s->rcc, "in-reset",
+                                                       processor - 2));
     return dev;
 }
 
@@ -524,13 +529,19 @@ static void stm32mp25_soc_coprocessors(Stm32mp25Soc *s)
     }
 }
 
-/* IWDG1 and 2 reset the system, IWDG3 the Cortex-M33, IWDG5 the Cortex-M0+ */
+/*
+ * IWDG1 and 2 reset the system, IWDG3 the Cortex-M33, IWDG5 the Cortex-M0+;
+ * of the latter the Cortex-A35 has an interrupt.  Ref: STM32CubeMP2
+ * stm32mp257cxx_ca35.h: IWDG3_RST_IRQn, IWDG5_RST_IRQn
+ */
 static void stm32mp25_soc_watchdogs(Stm32mp25Soc *s)
 {
     static const char *names[] = { "iwdg1", "iwdg2", "iwdg3", "iwdg5" };
     static const uint32_t bases[] = {
         0x44010000, 0x44020000, 0x44030000, 0x46090000,
     };
+    static const char *cores[] = { NULL, NULL, "c2-reset", "c3-reset" };
+    static const uint8_t spis[] = { 0, 0, SPI_IWDG3, SPI_IWDG5 };
 
     for (unsigned i = 0; i < ARRAY_SIZE(s->iwdg); i++) {
         s->iwdg[i] = stm32mp25_soc_new(s, TYPE_STM32MP_IWDG, names[i]);
@@ -539,6 +550,13 @@ static void stm32mp25_soc_watchdogs(Stm32mp25Soc *s)
         stm32mp25_soc_map(s, s->iwdg[i], bases[i]);
         qdev_connect_gpio_out_named(s->iwdg[i], "reset", 0,
                                     qdev_get_gpio_in_named(s->rcc, "iwdg", i));
+        if (cores[i]) {
+            qdev_connect_gpio_out_named(s->iwdg[i], "reset", 1,
+                                        stm32mp25_soc_spi(s, spis[i]));
+            qdev_connect_gpio_out_named(
+                s->rcc, cores[i], 1,
+                qdev_get_gpio_in_named(s->iwdg[i], "core-reset", 0));
+        }
     }
 }
 

@@ -7,6 +7,9 @@
  * the window (WINR) resets too.  New values are taken at once; SR says for four
  * periods of the slowest clock that they are not: drivers wait up to 40 ms.
  *
+ * A watchdog of a core is reset with it.  Its interrupt at the Cortex-A stays
+ * until the core's next reset: how long a real one does is not documented.
+ *
  * Ref: RM0436, IWDG: IWDG_KR (0x00), PR (0x04), RLR (0x08), SR (0x0c),
  *      WINR (0x10)
  */
@@ -27,6 +30,7 @@ REG32(SR, 0x0c)
     FIELD(SR, PVU, 0, 1)
     FIELD(SR, RVU, 1, 1)
     FIELD(SR, WVU, 2, 1)
+    FIELD(SR, ONF, 8, 1)        /* STM32MP25 */
 REG32(WINR, 0x10)
 
 #define KEY_START 0xcccc
@@ -43,7 +47,7 @@ struct Stm32mpIwdg {
 
     Clock *lsi;
     QEMUTimer *timer;
-    qemu_irq reset;
+    qemu_irq reset[2];          /* to RCC: a pulse; to an interrupt: a level */
     int64_t updated_ns;         /* when SR is 0 again */
     bool running;
     bool unlocked;
@@ -69,7 +73,8 @@ static void stm32mp_iwdg_expire(void *opaque)
     Stm32mpIwdg *s = opaque;
 
     qemu_log_mask(CPU_LOG_RESET, "%s expired\n", STM32MP_REGS(s)->name);
-    qemu_irq_pulse(s->reset);
+    qemu_irq_pulse(s->reset[0]);
+    qemu_set_irq(s->reset[1], 1);
 }
 
 static bool stm32mp_iwdg_too_early(Stm32mpIwdg *s)
@@ -104,11 +109,18 @@ static void stm32mp_iwdg_key(Stm32mpIwdg *s, uint16_t key)
 
 static uint32_t stm32mp_iwdg_read(Stm32mpRegs *regs, hwaddr addr)
 {
-    if (addr == A_SR && qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) >=
-                        STM32MP_IWDG(regs)->updated_ns) {
+    Stm32mpIwdg *s = STM32MP_IWDG(regs);
+
+    if (qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) >= s->updated_ns) {
         regs->r[R_SR] = 0;
     }
-    return addr == A_KR ? 0 : regs->r[addr / 4];
+    switch (addr) {
+    case A_KR:
+        return 0;
+    case A_SR:
+        return FIELD_DP32(regs->r[R_SR], SR, ONF, s->running);
+    }
+    return regs->r[addr / 4];
 }
 
 static void stm32mp_iwdg_update(Stm32mpIwdg *s, uint32_t flag)
@@ -144,16 +156,26 @@ static void stm32mp_iwdg_reset(Stm32mpRegs *regs)
     timer_del(s->timer);
     s->updated_ns = 0;
     s->running = s->unlocked = false;
+    qemu_set_irq(s->reset[1], 0);
     regs->r[R_RLR] = regs->r[R_WINR] = RLR_MAX;
+}
+
+static void stm32mp_iwdg_core_reset(void *opaque, int n, int level)
+{
+    if (level) {
+        device_cold_reset(DEVICE(opaque));
+    }
 }
 
 static void stm32mp_iwdg_init(Object *obj)
 {
     Stm32mpIwdg *s = STM32MP_IWDG(obj);
+    DeviceState *dev = DEVICE(obj);
 
-    s->lsi = qdev_init_clock_in(DEVICE(obj), "lsi", NULL, NULL, 0);
+    s->lsi = qdev_init_clock_in(dev, "lsi", NULL, NULL, 0);
     s->timer = timer_new_ns(QEMU_CLOCK_VIRTUAL, stm32mp_iwdg_expire, s);
-    qdev_init_gpio_out_named(DEVICE(obj), &s->reset, "reset", 1);
+    qdev_init_gpio_out_named(dev, s->reset, "reset", ARRAY_SIZE(s->reset));
+    qdev_init_gpio_in_named(dev, stm32mp_iwdg_core_reset, "core-reset", 1);
 }
 
 static void stm32mp_iwdg_finalize(Object *obj)

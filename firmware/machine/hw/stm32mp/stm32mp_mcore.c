@@ -4,7 +4,8 @@
  * STM32MP coprocessor: a Cortex-M beside the Cortex-A, with its life cycle
  *
  * RCC holds the core after a reset ("hold boot") until software lets it go;
- * to hold it again does not stop it, a reset does.
+ * to hold it again does not stop it, a reset does.  The core takes a reset in
+ * a thread of its own, and executes until then: "in-reset" tells RCC.
  *
  * Ref: RM0436, RCC: "MCU boot": RCC_MP_BOOTCR, RCC_MP_GRSTCSETR
  */
@@ -37,6 +38,7 @@ struct Stm32mpMcore {
     Clock *cpuclk;
     Clock *refclk;
     qemu_irq sysresetreq;
+    qemu_irq in_reset;
 
     MemoryRegion *memory;
     char *cpu_type;
@@ -52,7 +54,9 @@ struct Stm32mpMcore {
 static void stm32mp_mcore_start_work(CPUState *cs, run_on_cpu_data data)
 {
     ARMCPU *cpu = ARM_CPU(cs);
+    Stm32mpMcore *s = data.host_ptr;
 
+    qemu_set_irq(s->in_reset, 0);
     cpu_reset(cs);
     cpu->power_state = PSCI_ON;
     cs->halted = 0;
@@ -63,7 +67,9 @@ static void stm32mp_mcore_start_work(CPUState *cs, run_on_cpu_data data)
 static void stm32mp_mcore_stop_work(CPUState *cs, run_on_cpu_data data)
 {
     ARMCPU *cpu = ARM_CPU(cs);
+    Stm32mpMcore *s = data.host_ptr;
 
+    qemu_set_irq(s->in_reset, 0);
     /* Its reset waits for its start: it would read the vectors already */
     cpu->power_state = PSCI_OFF;
     cs->halted = 1;
@@ -94,6 +100,7 @@ static void stm32mp_mcore_go(Stm32mpMcore *s, bool run)
     bool secure = arm_feature(&s->armv7m.cpu->env, ARM_FEATURE_M_SECURITY);
 
     s->running = run;
+    qemu_set_irq(s->in_reset, 1);
     /* NVIC and SysTick are part of the core; one that starts secure has two */
     device_cold_reset(DEVICE(&s->armv7m.nvic));
     device_cold_reset(DEVICE(&s->armv7m.systick[M_REG_NS]));
@@ -101,7 +108,8 @@ static void stm32mp_mcore_go(Stm32mpMcore *s, bool run)
         device_cold_reset(DEVICE(&s->armv7m.systick[M_REG_S]));
     }
     async_run_on_cpu(cs, run ? stm32mp_mcore_start_work
-                             : stm32mp_mcore_stop_work, RUN_ON_CPU_NULL);
+                             : stm32mp_mcore_stop_work,
+                     RUN_ON_CPU_HOST_PTR(s));
 }
 
 void stm32mp_mcore_set_vectors(DeviceState *dev, uint32_t address)
@@ -167,6 +175,7 @@ static void stm32mp_mcore_init(Object *obj)
     qdev_init_gpio_in_named(dev, stm32mp_mcore_reset_line, "reset", 1);
     qdev_init_gpio_in_named(dev, stm32mp_mcore_sysresetreq, "core-request", 1);
     qdev_init_gpio_out_named(dev, &s->sysresetreq, "sysresetreq", 1);
+    qdev_init_gpio_out_named(dev, &s->in_reset, "in-reset", 1);
 }
 
 static void stm32mp_mcore_realize(DeviceState *dev, Error **errp)

@@ -46,14 +46,18 @@
  * of processor 2
  */
 #define TYPE_STM32MP_IPCC "stm32mp-ipcc"
-/* Independent watchdog; GPIO output "reset"; clock "lsi" */
+/*
+ * Independent watchdog; GPIO outputs "reset": a pulse to RCC, a level to an
+ * interrupt controller; input "core-reset"; clock "lsi"
+ */
 #define TYPE_STM32MP_IWDG "stm32mp-iwdg"
 /*
  * A Cortex-M beside the Cortex-A.  Properties "cpu-type", "num-irq",
  * "num-prio-bits", "memory" as of armv7m; clocks "cpuclk", "refclk";
  * unnamed GPIO inputs: its interrupts; named inputs "hold" (a level: held
  * after its next reset, released when it falls), "reset" (a pulse);
- * named output "sysresetreq"
+ * named outputs "sysresetreq"; "in-reset": from a reset until the core has
+ * taken it
  */
 #define TYPE_STM32MP_MCORE "stm32mp-mcore"
 /* Where its vectors are at its next start; realized with 0 */
@@ -132,9 +136,10 @@ void stm32mp_memory_firewall_attach(DeviceState *dev, unsigned cid,
 
 /*
  * Reset and clock control of the STM32MP25.  GPIO outputs "c2-hold",
- * "c2-reset" (Cortex-M33), "c3-hold", "c3-reset" (Cortex-M0+), "c1p1-reset"
- * (second Cortex-A35); inputs "iwdg" (1, 2, 3, 5), "core-request"; clock outputs "mcu",
- * "ls-mcu", "systick", "lsi"
+ * "c2-reset" (Cortex-M33), "c3-hold", "c3-reset" (Cortex-M0+; each reset to
+ * the core and to its watchdog), "c1p1-reset" (second Cortex-A35); inputs
+ * "iwdg" (1, 2, 3, 5), "core-request", "in-reset" (of C2, C3); clock outputs
+ * "mcu", "ls-mcu", "systick", "lsi"
  */
 #define TYPE_STM32MP25_RCC "stm32mp25-rcc"
 /* Cortex-A35 subsystem; link "m33"; GPIO outputs "m33-nonsecure" */
