@@ -120,7 +120,8 @@ class MachineKind:
     loaders_of:  the board's directory in that package
     tee:         OP-TEE's own platform loads the cores; it prints on Linux' console
     fip:         it starts from an SD card with TF-A, OP-TEE and U-Boot
-    own_optee:   OP-TEE is the user's own tree, MPBENCH_OPTEE_SRC: it loads the cores, and upstream's can't
+    own_optee:   OP-TEE is the user's own tree, MPBENCH_OPTEE_SRC, which loads cores itself
+    overlays:    further device trees, in firmware/boot, over device_tree
     """
 
     name: str
@@ -137,6 +138,7 @@ class MachineKind:
     tee: bool = False
     fip: bool = False
     own_optee: bool = False
+    overlays: tuple[str, ...] = ()
 
 
 DK2 = MachineKind(
@@ -160,6 +162,7 @@ EV1 = MachineKind(
     console="hvc0",
     secure=True,
     cores={"m33": 2, "m0": 3},
+    overlays=("mp25-ev1.dtso", "mp25-ev1-m0.dtso"),
 )
 
 MACHINE_KINDS = {
@@ -171,6 +174,6 @@ MACHINE_KINDS = {
         evolve(DK2, name="mp15-debian-tee-sd", tee=True, fip=True),
         evolve(DK2, name="mp15-debian-sd", loaders="uboot-stm32", loaders_of="stm32mp157c-dk2"),
         EV1,
-        evolve(EV1, name="mp25-ev1-st", own_optee=True),
+        evolve(EV1, name="mp25-ev1-st", own_optee=True, overlays=("mp25-ev1.dtso", "mp25-ev1-st.dtso")),
     )
 }

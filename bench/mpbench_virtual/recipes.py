@@ -139,7 +139,8 @@ def _make_linux(soc: Soc, place: Place) -> None:
 
 def _optee_inputs(kind: BoardKind) -> list[str]:
     settings = [signing_public_key().read_text(), f"{kind.soc.name} {kind.notification_intid}"]
-    return [_source_id("optee"), _gcc(kind.soc), hash_files(FIRMWARE / "optee"), *settings]
+    ours = [hash_files(FIRMWARE / "optee"), getsource(lay_over_optee)]
+    return [_source_id("optee"), _gcc(kind.soc), *ours, *settings]
 
 
 def platform_settings(soc: Soc) -> list[str]:
@@ -152,9 +153,8 @@ def _optee_version() -> str:
     return "own-tree" if own_tree("optee") else fetch("optee")[0].version
 
 
-def _make_optee(kind: BoardKind, place: Place) -> None:
-    """Pristine tree, firmware/optee laid over it, the lines of append.txt; the TA's source stays as it is."""
-    tree = place.work / "tree"
+def lay_over_optee(tree: Path) -> None:
+    """Make `tree` a pristine source of OP-TEE, with firmware/optee laid over it and append.txt's lines."""
     shutil.rmtree(tree, ignore_errors=True)
     shutil.copytree(source_tree("optee"), tree, symlinks=True)
     ours = FIRMWARE / "optee"
@@ -165,6 +165,12 @@ def _make_optee(kind: BoardKind, place: Place) -> None:
     for line in _lines(ours / "append.txt"):
         name, text = line.split("\t", 1)
         _append_line(tree / name, text)
+
+
+def _make_optee(kind: BoardKind, place: Place) -> None:
+    """The TA's source stays as it is."""
+    tree, ours = place.work / "tree", FIRMWARE / "optee"
+    lay_over_optee(tree)
     settings: list[str] = [
         *_lines(ours / "config.mk"),
         *_lines(ours / f"{kind.soc.name}.mk"),

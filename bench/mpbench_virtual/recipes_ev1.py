@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """How the parts of the machine of an STM32MP257F-EV1 are made: TF-A's BL31, OP-TEE, the device tree.
 
-No file of theirs is changed; Linux is that of other virtual boards.
+No file of theirs is changed, but for a line that adds ours to upstream's OP-TEE. Linux is other boards'.
 
 Ref: TF-A docs/plat/st/stm32mp2.rst; OP-TEE core/arch/arm/plat-stm32mp2/conf.mk
 """
@@ -18,7 +18,16 @@ from mpbench.core.shared_files import FIRMWARE
 from mpbench_virtual.fetch import own_tree, source_tree
 from mpbench_virtual.keys import signing_public_key
 from mpbench_virtual.models import KINDS, MP25, MachineKind
-from mpbench_virtual.recipes import JOBS, _gcc, _lines, _optee_version, _source_id, apply_overlays, write_cpio
+from mpbench_virtual.recipes import (
+    JOBS,
+    _gcc,
+    _lines,
+    _optee_version,
+    _source_id,
+    apply_overlays,
+    lay_over_optee,
+    write_cpio,
+)
 from mpbench_virtual.recipes import steps_of as virt_steps_of
 from mpbench_virtual.recipes_machine import steps_of as machine_steps_of
 from mpbench_virtual.steps import BuildStep, Place, hash_files
@@ -51,14 +60,23 @@ def steps_of(kind: MachineKind) -> list[BuildStep]:
 
 
 def _optee_inputs(kind: MachineKind) -> list[str]:
-    own = [signing_public_key().read_text(), hash_files(_tee_dts(kind))] if kind.own_optee else []
+    ours = [] if kind.own_optee else [hash_files(FIRMWARE / "optee"), getsource(lay_over_optee)]
+    settings = [signing_public_key().read_text(), *_lines(BOOT / f"{kind.name}.mk")]
     scp = [_source_id("scp")] if own_tree("scp") else []
-    return [_source_id("optee"), _gcc(MP25), *_lines(BOOT / f"{kind.name}.mk"), *_scmi_settings(), *scp, *own]
+    return [
+        _source_id("optee"),
+        _gcc(MP25),
+        hash_files(*_tee_trees(kind)),
+        *settings,
+        *_scmi_settings(),
+        *scp,
+        *ours,
+    ]
 
 
-def _tee_dts(kind: MachineKind) -> Path:
-    """OP-TEE's device tree: that of its own source, with the core that it loads."""
-    return BOOT / f"{kind.name}-optee.dts"
+def _tee_trees(kind: MachineKind) -> tuple[Path, Path]:
+    """OP-TEE's device tree: that of its own source, with the cores that it loads."""
+    return BOOT / f"{kind.name}-optee.dts", BOOT / "mp25-ev1-rproc.dtsi"
 
 
 def _scmi_settings() -> list[str]:
@@ -71,16 +89,28 @@ def _scmi_settings() -> list[str]:
 
 
 def _make_optee(kind: MachineKind, place: Place) -> None:
+    """A user's own tree stays as it is; upstream's gets our driver of the cores."""
     tree = place.work / "tree"
-    shutil.rmtree(tree, ignore_errors=True)
-    shutil.copytree(source_tree("optee"), tree, symlinks=True)
-    cross = [f"CROSS_COMPILE={MP25.cross}", f"CROSS_COMPILE64={MP25.cross}"]
-    settings = [*_lines(BOOT / f"{kind.name}.mk"), *cross, f"TEE_IMPL_VERSION={_optee_version()}", "O=out"]
-    settings += _scmi_settings()
+    shared = []
     if kind.own_optee:
-        dts = _tee_dts(kind)
-        shutil.copy(dts, tree / "core/arch/arm/dts")
-        settings += [f"RPROC_SIGN_KEY={signing_public_key()}", f"CFG_EMBED_DTB_SOURCE_FILE={dts.name}"]
+        shutil.rmtree(tree, ignore_errors=True)
+        shutil.copytree(source_tree("optee"), tree, symlinks=True)
+    else:
+        lay_over_optee(tree)
+        shared = _lines(FIRMWARE / "optee/config.mk")
+    for source in _tee_trees(kind):
+        shutil.copy(source, tree / "core/arch/arm/dts")
+    settings = [
+        *shared,
+        *_lines(BOOT / f"{kind.name}.mk"),
+        *_scmi_settings(),
+        f"CROSS_COMPILE={MP25.cross}",
+        f"CROSS_COMPILE64={MP25.cross}",
+        f"TEE_IMPL_VERSION={_optee_version()}",
+        f"RPROC_SIGN_KEY={signing_public_key()}",
+        f"CFG_EMBED_DTB_SOURCE_FILE={kind.name}-optee.dts",
+        "O=out",
+    ]
     # OP-TEE's scripts want the bench's Python, which has pyelftools and cryptography.
     search = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     run_logged(["make", "-C", tree, JOBS, *settings, "all"], place.log, env={"PATH": search})
@@ -113,11 +143,11 @@ def _device_tree_inputs(kind: MachineKind) -> list[str]:
 
 
 def _overlays(kind: MachineKind) -> list[Path]:
-    return [BOOT / f"{kind.name}.dtso"] if kind.own_optee else []
+    return [BOOT / name for name in kind.overlays]
 
 
 def _make_device_tree(kind: MachineKind, place: Place) -> None:
-    """Linux' own tree for the board, as Linux' Makefile makes it; with overlays, if the kind has some."""
+    """Linux' own tree for the board, as Linux' Makefile makes it, with the kind's overlays."""
     objects = place.work / "objects"
     objects.mkdir(exist_ok=True)
     make: list[str | Path] = ["make", "-C", source_tree(kind.kernel), f"O={objects}", "ARCH=arm64"]
@@ -125,8 +155,7 @@ def _make_device_tree(kind: MachineKind, place: Place) -> None:
     run_logged([*make, "allnoconfig"], place.log)
     target = f"arch/arm64/boot/dts/st/{kind.device_tree}"
     (objects / target).unlink(missing_ok=True)  # made again for other flags
-    symbols = ["DTC_FLAGS=-@"] if _overlays(kind) else []
-    run_logged([*make, *symbols, f"st/{kind.device_tree}"], place.log)
+    run_logged([*make, "DTC_FLAGS=-@", f"st/{kind.device_tree}"], place.log)
     apply_overlays(objects / target, _overlays(kind), place.out / kind.device_tree, place)
 
 

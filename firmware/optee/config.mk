@@ -8,5 +8,5 @@ CFG_IN_TREE_EARLY_TAS=remoteproc/80a4c275-0a47-4905-8285-1486a9771a08
 CFG_REMOTEPROC_TA_HEAP_SIZE=32768
 # The default 10 MiB can't map a region above 8 MiB, and RELEASE maps regions whole.
 CFG_RESERVED_VASPACE_SIZE=0x2000000
-# Ours: core/pta/mpbench/virt_rproc.c, the board behind a PTA.
+# Ours: core/pta/mpbench, the board behind a PTA.
 CFG_MPBENCH_RPROC=y

@@ -19,7 +19,7 @@
 #include <string.h>
 #include <types_ext.h>
 
-#include "virt_rproc.h"
+#include "rproc_core.h"
 
 #define PTA_NAME	"remoteproc.pta"
 
@@ -38,7 +38,7 @@ static uint32_t running;
 
 static bool is_running(uint32_t id)
 {
-	return id < VIRT_RPROC_MAX_ID && (running & BIT32(id));
+	return id < RPROC_MAX_ID && (running & BIT32(id));
 }
 
 static TEE_Result capabilities(uint32_t pt, TEE_Param params[TEE_NUM_PARAMS])

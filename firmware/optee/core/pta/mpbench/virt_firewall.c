@@ -19,7 +19,7 @@
 #include <libfdt.h>
 #include <trace.h>
 
-#include "virt_rproc.h"
+#include "rproc_core.h"
 
 #define GIC_SPI_BASE		U(32)
 #define IDS_PER_REGISTER	U(32)
