@@ -23,6 +23,7 @@
 #include <linux/interrupt.h>
 #include <linux/io.h>
 #include <linux/iopoll.h>
+#include <linux/mailbox_client.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/of.h>
@@ -33,6 +34,9 @@
 #include <linux/slab.h>
 #include <linux/tee_drv.h>
 #include <linux/uuid.h>
+#include <linux/workqueue.h>
+
+#include "remoteproc_internal.h"
 
 #define TA_RPROC_CMD_LOAD_FW		1
 #define TA_RPROC_CMD_START_FW		2
@@ -44,12 +48,18 @@
 #define MAX_MEMS			8
 
 /*
- * The mailbox "shutdown" and how long it is waited for, as in stm32_rproc.c.
- * Its controller (stm32-ipcc.c) sends an interrupt both ways; the firmware here
- * polls its half, so Linux's half of the model is looked at as well.
+ * Mailboxes of a controller (stm32-ipcc.c), as in stm32_rproc.c: one for each
+ * virtqueue, and "shutdown", which is waited for.
+ */
+#define MBX_VQS				2
+#define MBX_SHUTDOWN_MS			500
+
+/*
+ * A board without that controller has the mailbox "shutdown" only, as a word of
+ * the control page that both sides look at.
  */
 #define MBX_SHUTDOWN			BIT(2)
-#define MBX_SHUTDOWN_US			(500 * USEC_PER_MSEC)
+#define MBX_SHUTDOWN_US			(MBX_SHUTDOWN_MS * USEC_PER_MSEC)
 #define MBX_LOOK_US			1000
 
 static const uuid_t ta_uuid = UUID_INIT(0x80a4c275, 0x0a47, 0x4905, 0x82, 0x85,
@@ -77,12 +87,25 @@ static struct {
 	.lock = __MUTEX_INITIALIZER(ta.lock),
 };
 
-/* Memory of the core: reserved memory, and where the core sees it */
+/*
+ * Memory of the core: reserved memory, and where the core sees it. The buffers
+ * of RPMsg are not mapped here, but given to the virtio device.
+ */
 struct mpbench_mem {
 	const char *name;
+	bool is_buffers;
 	phys_addr_t pa;
 	size_t size;
 	u32 da;
+};
+
+/* Mailbox of a virtqueue: the core's message means that there is work in it */
+struct mpbench_vq {
+	struct mbox_client client;
+	struct mbox_chan *chan;
+	struct work_struct work;
+	struct rproc *rproc;
+	int id;
 };
 
 /**
@@ -93,6 +116,9 @@ struct mpbench_mem {
  * @wdg_irq:	interrupt of its watchdog, enabled from start to stop
  * @wdg_fired:	the watchdog interrupt masked itself
  * @mailbox:	channels that Linux has occupied, NULL if the board has none
+ * @vqs:	mailboxes of virtqueues; without channels if the board has none
+ * @shutdown:	client of the mailbox "shutdown"
+ * @shutdown_chan: its channel, NULL if the board has none
  * @loaded:	parse_fw has loaded the image that load() is asked for
  * @started:	the TA has started the core and not stopped it
  * @rsc_da:	device address of the resource table, if @rsc_size
@@ -107,6 +133,9 @@ struct mpbench_rproc {
 	int wdg_irq;
 	bool wdg_fired;
 	void __iomem *mailbox;
+	struct mpbench_vq vqs[MBX_VQS];
+	struct mbox_client shutdown;
+	struct mbox_chan *shutdown_chan;
 	bool loaded;
 	bool started;
 	u32 rsc_da;
@@ -303,7 +332,8 @@ static int unmap_carveout(struct rproc *rproc, struct rproc_mem_entry *entry)
 
 /*
  * Every memory is a carve-out, which is what the core translates device
- * addresses with (trace buffers, core dumps), and a segment of a core dump.
+ * addresses with (trace buffers, core dumps, rings by their names), and all but
+ * RPMsg's buffers a segment of a core dump.
  */
 static int add_carveouts(struct mpbench_rproc *core)
 {
@@ -315,13 +345,23 @@ static int add_carveouts(struct mpbench_rproc *core)
 	for (n = 0; n < core->n_mems && !ret; n++) {
 		struct mpbench_mem *mem = core->mems + n;
 
-		entry = rproc_mem_entry_init(rproc->dev.parent, NULL, mem->pa,
-					     mem->size, mem->da, map_carveout,
-					     unmap_carveout, "%s", mem->name);
+		if (mem->is_buffers)
+			entry = rproc_of_resm_mem_entry_init(rproc->dev.parent,
+							     n, mem->size,
+							     mem->da, "%s",
+							     mem->name);
+		else
+			entry = rproc_mem_entry_init(rproc->dev.parent, NULL,
+						     mem->pa, mem->size,
+						     mem->da, map_carveout,
+						     unmap_carveout, "%s",
+						     mem->name);
 		if (!entry)
 			return -ENOMEM;
 		rproc_add_carveout(rproc, entry);
-		ret = rproc_coredump_add_segment(rproc, mem->da, mem->size);
+		if (!mem->is_buffers)
+			ret = rproc_coredump_add_segment(rproc, mem->da,
+							 mem->size);
 	}
 
 	return ret;
@@ -496,18 +536,31 @@ static int mpbench_rproc_start(struct rproc *rproc)
 	return 0;
 }
 
+static int request_by_word(void __iomem *mailbox)
+{
+	u32 occupied;
+	int ret;
+
+	writel(MBX_SHUTDOWN, mailbox);
+	ret = readl_poll_timeout(mailbox, occupied, !(occupied & MBX_SHUTDOWN),
+				 MBX_LOOK_US, MBX_SHUTDOWN_US);
+	writel(0, mailbox);
+
+	return ret;
+}
+
 /* A firmware that doesn't answer is stopped all the same, only later */
 static void request_shutdown(struct mpbench_rproc *core)
 {
-	u32 occupied;
+	int ret = 0;
 
-	writel(MBX_SHUTDOWN, core->mailbox);
-	if (readl_poll_timeout(core->mailbox, occupied,
-			       !(occupied & MBX_SHUTDOWN), MBX_LOOK_US,
-			       MBX_SHUTDOWN_US))
+	if (core->shutdown_chan)
+		ret = mbox_send_message(core->shutdown_chan, "shutdown");
+	else if (core->mailbox)
+		ret = request_by_word(core->mailbox);
+	if (ret < 0)
 		dev_warn(&core->rproc->dev,
 			 "warning: remote FW shutdown without ack\n");
-	writel(0, core->mailbox);
 }
 
 static int mpbench_rproc_stop(struct rproc *rproc)
@@ -515,8 +568,7 @@ static int mpbench_rproc_stop(struct rproc *rproc)
 	struct mpbench_rproc *core = rproc->priv;
 	int ret;
 
-	if (core->mailbox && rproc->state != RPROC_OFFLINE &&
-	    rproc->state != RPROC_CRASHED)
+	if (rproc->state != RPROC_OFFLINE && rproc->state != RPROC_CRASHED)
 		request_shutdown(core);
 
 	disable_irq(core->wdg_irq);
@@ -550,6 +602,19 @@ static int mpbench_rproc_unprepare(struct rproc *rproc)
 	return ta_release(core);
 }
 
+static void mpbench_rproc_kick(struct rproc *rproc, int id)
+{
+	struct mpbench_rproc *core = rproc->priv;
+	int ret;
+
+	if (id >= MBX_VQS || !core->vqs[id].chan)
+		return;
+
+	ret = mbox_send_message(core->vqs[id].chan, "kick");
+	if (ret < 0)
+		dev_err(&rproc->dev, "virtqueue %d: can't kick: %d\n", id, ret);
+}
+
 static const struct rproc_ops mpbench_rproc_ops = {
 	.parse_fw = mpbench_rproc_parse_fw,
 	.load = mpbench_rproc_load,
@@ -557,6 +622,7 @@ static const struct rproc_ops mpbench_rproc_ops = {
 	.start = mpbench_rproc_start,
 	.stop = mpbench_rproc_stop,
 	.unprepare = mpbench_rproc_unprepare,
+	.kick = mpbench_rproc_kick,
 };
 
 /*
@@ -572,6 +638,83 @@ static irqreturn_t mpbench_rproc_wdg(int irq, void *data)
 	rproc_report_crash(core->rproc, RPROC_WATCHDOG);
 
 	return IRQ_HANDLED;
+}
+
+/* --- Mailboxes --- */
+
+static void vq_work(struct work_struct *work)
+{
+	struct mpbench_vq *vq = container_of(work, struct mpbench_vq, work);
+	struct rproc *rproc = vq->rproc;
+
+	mutex_lock(&rproc->lock);
+	if (rproc->state == RPROC_RUNNING)
+		rproc_vq_interrupt(rproc, vq->id);
+	mutex_unlock(&rproc->lock);
+}
+
+static void vq_received(struct mbox_client *client, void *data)
+{
+	struct mpbench_vq *vq = container_of(client, struct mpbench_vq, client);
+
+	schedule_work(&vq->work);
+}
+
+static void free_mailboxes(void *data)
+{
+	struct mpbench_rproc *core = data;
+	unsigned int n;
+
+	if (!IS_ERR_OR_NULL(core->shutdown_chan))
+		mbox_free_channel(core->shutdown_chan);
+	for (n = 0; n < MBX_VQS; n++) {
+		if (IS_ERR_OR_NULL(core->vqs[n].chan))
+			continue;
+		mbox_free_channel(core->vqs[n].chan);
+		cancel_work_sync(&core->vqs[n].work);
+	}
+}
+
+static int get_vq(struct device *dev, struct mpbench_rproc *core, int id)
+{
+	static const char * const names[MBX_VQS] = { "vq0", "vq1" };
+	struct mpbench_vq *vq = core->vqs + id;
+
+	vq->id = id;
+	vq->rproc = core->rproc;
+	vq->client.dev = dev;
+	vq->client.rx_callback = vq_received;
+	INIT_WORK(&vq->work, vq_work);
+	vq->chan = mbox_request_channel_byname(&vq->client, names[id]);
+
+	return PTR_ERR_OR_ZERO(vq->chan);
+}
+
+/* "mboxes" with the names of stm32_rproc.c, all of them or none */
+static int get_mailboxes(struct device *dev, struct mpbench_rproc *core)
+{
+	int ret = 0;
+	int id;
+
+	if (!of_property_present(dev->of_node, "mboxes"))
+		return 0;
+
+	for (id = 0; id < MBX_VQS && !ret; id++)
+		ret = get_vq(dev, core, id);
+	if (!ret) {
+		core->shutdown.dev = dev;
+		core->shutdown.tx_block = true;
+		core->shutdown.tx_tout = MBX_SHUTDOWN_MS;
+		core->shutdown_chan =
+			mbox_request_channel_byname(&core->shutdown, "shutdown");
+		ret = PTR_ERR_OR_ZERO(core->shutdown_chan);
+	}
+	if (ret) {
+		free_mailboxes(core);
+		return ret;
+	}
+
+	return devm_add_action_or_reset(dev, free_mailboxes, core);
 }
 
 /* --- Device tree --- */
@@ -611,6 +754,7 @@ static int get_mems(struct device *dev, struct mpbench_rproc *core)
 			goto refused;
 
 		mem->name = it.node->name;
+		mem->is_buffers = !strcmp(mem->name, "vdev0buffer");
 		mem->pa = rmem->base;
 		mem->size = rmem->size;
 		if (get_da(np->parent, mem))
@@ -684,6 +828,10 @@ static int mpbench_rproc_probe(struct platform_device *pdev)
 	ret = get_mailbox(dev, core);
 	if (ret)
 		return dev_err_probe(dev, ret, "mpbench,mailbox is unusable\n");
+
+	ret = get_mailboxes(dev, core);
+	if (ret)
+		return dev_err_probe(dev, ret, "no mailboxes\n");
 
 	ta_reset(core);
 
