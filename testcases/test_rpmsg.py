@@ -2,7 +2,8 @@
 """RPMsg: channels come and go with the core, and every message is accounted for.
 
 The firmware is the bench's own (firmware/coprocessor/rpmsg), the drivers are the kernel's. Run on a virtual
-STM32MP157C-DK2 only: nothing here has been on silicon. NOT-RUN where a TEE loads the cores.
+STM32MP157C-DK2 and a virtual STM32MP257F-EV1: nothing here has been on silicon. NOT-RUN where Linux has no
+mailbox to the core.
 """
 
 import pytest

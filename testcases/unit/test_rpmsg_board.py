@@ -8,7 +8,7 @@ from mpbench.core.errors import BoardFailure, InfrastructureError, UsageError
 from mpbench.core.evidence import Evidence
 from mpbench.core.shared_files import FIRMWARE
 from mpbench.harness.firmware import FirmwareFiles
-from mpbench.rpmsg import predict, run
+from mpbench.rpmsg import collect, predict, run
 from mpbench.rpmsg.client import RpmsgClient, RunningClient
 from mpbench.rpmsg.facts import StartFacts
 from mpbench.rpmsg.fixture import Rpmsg, not_here
@@ -91,6 +91,17 @@ class BoardSession(StandIn):
         return self.execute(command)
 
 
+class Uploads(BoardSession):
+    """A session that notes the files it is given."""
+
+    def __init__(self):
+        super().__init__()
+        self.put = {}
+
+    def put_bytes(self, data, path):
+        self.put[path] = data
+
+
 class Bench(StandIn):
     """A bench whose board has this session; it notes what is written to sysfs."""
 
@@ -119,6 +130,9 @@ class StandInBoard(StandIn):
     def firmware_path(self, name):
         return f"/lib/firmware/{name}"
 
+    def path(self, core, file):
+        return f"/sys/class/remoteproc/{self.index(core)}/{file}"
+
 
 def api(session, **more):
     """(API, its bench) on a stand-in of a board."""
@@ -128,11 +142,38 @@ def api(session, **more):
 
 
 def test_where_rpmsg_cannot_be_tested():
-    """The reason names who loads the cores, or the drivers that the kernel lacks."""
+    """The reason names the drivers that the kernel lacks, or the mailboxes of the core."""
     whole = ["rpmsg_chrdev", "rpmsg_ctrl", "rpmsg_ns", "rpmsg_tty"]
-    assert not_here("linux", whole) == ""
-    assert not_here("tee", whole).startswith("a TEE loads this board's cores")
-    assert not_here("linux", whole[:2]) == "this kernel has no rpmsg_ns (CONFIG_RPMSG_NS, _CTRL, _CHAR)"
+    assert not_here("m33", whole, ["vq0", "vq1", "shutdown"]) == ""
+    assert not_here("m33", whole[:2], []) == "this kernel has no rpmsg_ns (CONFIG_RPMSG_NS, _CTRL, _CHAR)"
+    assert not_here("m33", whole, ["vq0"]) == (
+        "m33: Linux' device tree gives it no mailbox vq1: no message is announced"
+    )
+
+
+def test_mailboxes_of_a_core():
+    """Their names are those in the core's node of Linux' device tree; without any there is none."""
+    board = StandInBoard(BoardSession(**{"device/of_node/mbox-names": "vq0 vq1 shutdown "}))
+    assert collect.mailboxes(board, "m4") == ("vq0", "vq1", "shutdown")
+    assert collect.mailboxes(StandInBoard(BoardSession()), "m4") == ()
+
+
+def test_a_tee_gets_a_signed_image():
+    """Where a TEE loads the cores, the file that Linux is given is signed."""
+    bench = Bench(Uploads(), refused="EBUSY")
+    files = FirmwareFiles(FIRMWARE, {})
+    rpmsg = Rpmsg(
+        bench,
+        files,
+        (),
+        RpmsgClient(bench.board.session, "/tmp/c"),
+        {},
+        1,
+        lambda *what: b"|".join((what[0].encode(), what[1][:4])),
+    )
+    with pytest.raises(InfrastructureError, match="m4: firmware name refused with EBUSY"):
+        rpmsg.start("m4")
+    assert bench.board.session.put == {"/lib/firmware/mpbench-rpmsg.elf": b"m4|\x7fELF"}
 
 
 def test_devices_of_channels():

@@ -36,6 +36,13 @@ def drivers(session: Session) -> tuple[str, ...]:
     return tuple(text.split())
 
 
+def mailboxes(board: Board, core: str) -> tuple[str, ...]:
+    """Names of the mailboxes that Linux' device tree gives a core; empty without any."""
+    path = board.remoteproc.path(core, "device/of_node/mbox-names")
+    text = board.session.execute(f"tr '\\0' ' ' <{shlex.quote(path)} 2>/dev/null; :").text
+    return tuple(text.split())
+
+
 def devices(board: Board, core: str) -> str:
     """The core's devices on the bus, see DEVICES."""
     return board.session.execute(LIST % shlex.quote(board.remoteproc.index(core))).text

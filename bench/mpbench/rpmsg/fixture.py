@@ -18,6 +18,7 @@ from mpbench.deployment.fixture import DeployBench
 from mpbench.deployment.leaks import Snapshot, snapshot, steady
 from mpbench.harness.configuration import without_watchdog
 from mpbench.harness.firmware import FirmwareFiles, board_program
+from mpbench.harness.run_state import core_of
 from mpbench.rpmsg import collect, parse, predict, run
 from mpbench.rpmsg.client import CALL_S, RpmsgClient
 from mpbench.rpmsg.facts import Channel, StartFacts, TrafficFacts
@@ -30,6 +31,8 @@ PATH = "/tmp/mpbench-rpmsg-client"
 FILE = "mpbench-rpmsg.elf"
 NEEDED = "rpmsg_ns", "rpmsg_ctrl", "rpmsg_chrdev"
 """Drivers without which nothing can be tested; without rpmsg_tty only what needs a tty is left out."""
+NEEDED_MAILBOXES = "vq0", "vq1"
+"""Ref: Linux drivers/remoteproc/stm32_rproc.c, STM32_MBX_VQ0, STM32_MBX_VQ1"""
 SNAPSHOTS = 5
 MESSAGE_S = 0.05
 """Of a flood's deadline for each message: an emulator on a busy host takes a tenth of it."""
@@ -45,33 +48,36 @@ def rpmsg(
 ) -> Iterator["Rpmsg"]:
     """RPMsg API of one test; afterwards recovery is enabled, and no core runs that it started.
 
-    Skips the test where a TEE loads the cores, and where the kernel lacks RPMsg over virtio.
+    Skips the test where the kernel lacks RPMsg over virtio, or a mailbox to the test's core.
     """
     session = bench.board.session
-    drivers = collect.drivers(session) if profile.manager == "linux" else ()
-    if why := not_here(profile.manager, drivers):
+    drivers = collect.drivers(session)
+    core = core_of(request.node)
+    mailboxes = collect.mailboxes(bench.board, core) if core else NEEDED_MAILBOXES
+    if why := not_here(core or "", drivers, mailboxes):
         pytest.skip(why)
+    signed = request.getfixturevalue("signed") if profile.manager == "tee" else None
     if not (program := board_program("rpmsg-client", session.execute("uname -m").text.strip())):
         pytest.skip("no rpmsg-client for this machine: see firmware/Makefile, MACHINES")
     session.put_bytes(program, PATH)
     session.execute(f"chmod 700 {PATH}").checked(f"cannot make {PATH} executable")
     limits_ms = env.config.get_option("bench_limits_ms", {})
-    found = Rpmsg(
-        bench, firmware, drivers, RpmsgClient(session, PATH), limits_ms, request.config.option.bench_messages
-    )
+    messages = request.config.option.bench_messages
+    found = Rpmsg(bench, firmware, drivers, RpmsgClient(session, PATH), limits_ms, messages, signed)
     yield found
     found.restore()
 
 
-def not_here(manager: str, drivers: Collection[str]) -> str:
-    """Why RPMsg cannot be tested on a board, "" if it can.
+def not_here(core: str, drivers: Collection[str], mailboxes: Collection[str]) -> str:
+    """Why RPMsg cannot be tested with a core, "" if it can.
 
-    manager: who loads its cores; drivers: of its kernel's RPMsg bus
+    drivers: of the kernel's RPMsg bus; mailboxes: by which it reaches the core
     """
-    if manager != "linux":
-        return "a TEE loads this board's cores: the firmware with RPMsg is a plain ELF file for Linux"
-    missing = [name for name in NEEDED if name not in drivers]
-    return f"this kernel has no {', '.join(missing)} (CONFIG_RPMSG_NS, _CTRL, _CHAR)" if missing else ""
+    if missing := [name for name in NEEDED if name not in drivers]:
+        return f"this kernel has no {', '.join(missing)} (CONFIG_RPMSG_NS, _CTRL, _CHAR)"
+    if missing := [name for name in NEEDED_MAILBOXES if name not in mailboxes]:
+        return f"{core}: Linux' device tree gives it no mailbox {', '.join(missing)}: no message is announced"
+    return ""
 
 
 @define
@@ -87,12 +93,14 @@ class Rpmsg:
     client: RpmsgClient
     limits_ms: dict[str, float] = field(factory=dict)
     messages: int = MESSAGES
+    _signed: Callable[[str, bytes], bytes] | None = None
     _recovery_disabled: set[str] = field(factory=set)
 
     def start(self, core: str, name: str = "rpmsg-echo", *, record: bool = True) -> Step:
         """Start a core with firmware of the bench, and wait for the channels that it announces."""
         bench, elf = self.bench, self._firmware(name, core)
-        bench.board.session.put_bytes(elf, bench.board.remoteproc.firmware_path(FILE))
+        image = self._signed(core, elf) if self._signed else elf
+        bench.board.session.put_bytes(image, bench.board.remoteproc.firmware_path(FILE))
         if (refused := bench.write(core, "firmware", FILE)) != "OK":
             raise InfrastructureError(
                 f"{core}: firmware name refused with {refused}; it must be offline first"
