@@ -6,7 +6,7 @@
 # make fuzz   random inputs through every command that reads them; make fuzz N=100000
 # make perf   measure against labgrid's own drivers
 # make mp15   all tests of a board on the virtual STM32MP15
-# make mp25-ev1  the machine of an STM32MP257F-EV1: its parts, and its contract test
+# make mp25-ev1  all board cases on the machine of an STM32MP257F-EV1, and its contract tests
 # make test-all  what does not fit into make test: all board cases on all virtual boards, 25 seeds of faults
 # make real-firmware DIR=...  start every ELF of a directory on a virtual board, and report how far each came
 # make lock   write requirements.lock, the versions that were tested, from the current environment
@@ -102,6 +102,7 @@ mp25-ev1: setup firmware
 	$(BIN)/mpbench virtual build mp25-ev1
 	$(BIN)/pytest testcases/contract/test_ev1_board.py testcases/contract/test_ev1_devices.py \
 		testcases/contract/test_ev1_firewall.py testcases/contract/test_ev1_cores.py
+	$(BIN)/pytest --lg-env targets/virtual-mp25-ev1.yaml
 
 # Firmware of others: DIR has the ELF files; by default on the board whose QEMU has the M4 with its peripherals.
 real-firmware: BOARD := $(if $(filter file,$(origin TARGET)),targets/virtual-mp15-debian.yaml,$(TARGET))

@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""The machine of an STM32MP257F-EV1: BL31 and OP-TEE of ST's platforms, firewalls, M cores with our ELF."""
+"""The machine of an STM32MP257F-EV1: BL31 and OP-TEE of ST's platforms, firewalls, Linux' drivers."""
 
 import socket
 import subprocess
 
 import pytest
-from elftools.elf.elffile import ELFFile
 
-from mpbench.core.shared_files import FIRMWARE
 from mpbench_virtual import boards
 from mpbench_virtual.cli import power
 from mpbench_virtual.models import MACHINE_KINDS
@@ -22,16 +20,8 @@ pytestmark = pytest.mark.slow
 EV1 = MACHINE_KINDS["mp25-ev1"]
 RNG = 92
 """Its id in RIFSC, by which OP-TEE reports it. Ref: OP-TEE dt-bindings/firewall/stm32mp25-rifsc.h"""
-RELEASE = {
-    "m33": (
-        "devmem 0x488020a0 32 0",  # CA35SS_SYSCFG_M33_TZEN_CR: no secure world
-        "devmem 0x488020a8 32 0x80100000",  # ..._INITNSVTOR_CR: its vectors
-        "devmem 0x44200434 32 1",  # RCC_CPUBOOTCR.BOOT_CPU2
-    ),
-    "m0": ("devmem 0x44200490 32 2",),  # RCC_C3CFGR: C3EN, C3RST is off
-}
-"""What lets a core go. Linux writes what ST's PTA in OP-TEE would: upstream has none for this SoC."""
-TRACE_PA = {"m33": 0x8120_0000, "m0": 0x200C_6000}
+RISAF4 = 137
+"""IAC's line of the firewall in front of the memory. Ref: RM0457, IAC"""
 
 
 @pytest.fixture(scope="module")
@@ -70,22 +60,24 @@ def execute(board):
 
 
 def test_bl31_and_op_tee_come_up_on_their_own_platforms(board):
-    """TF-A's and OP-TEE's STM32MP2 platforms print their lines, OP-TEE with the board's own device tree."""
+    """TF-A's and OP-TEE's STM32MP2 platforms print their lines, OP-TEE with the bench's cores in its tree."""
     _, _, said = board
     for line in (
         b"NOTICE:  BL31: v2.12.1",
         b"I/TC: OP-TEE version: 4.10.0",
-        b"I/TC: Platform stm32mp2: flavor 257F_EV1 - DT stm32mp257f-ev1.dts",
+        b"I/TC: Platform stm32mp2: flavor 257F_EV1 - DT mp25-ev1-optee.dts",
+        b"I/TC: m33: processor 1",
+        b"I/TC: m0: processor 2",
         b"I/TC: Primary CPU switching to normal world boot",
     ):
         assert line in said
 
 
-def test_linux_runs_with_its_own_tree(execute):
-    """The EV1's device tree; OP-TEE's driver, with ST's per-CPU notification, interrupt 31."""
-    assert execute("cat /proc/device-tree/model").rstrip("\0") == (
-        "STMicroelectronics STM32MP257F-EV1 Evaluation Board"
-    )
+def test_linux_has_its_drivers(execute):
+    """The EV1's tree with the cores over it; OP-TEE's driver, with a per-CPU notification; ST's mailbox."""
+    assert execute("cat /proc/device-tree/model").rstrip("\0") == "mpbench virtual STM32MP257F-EV1"
+    assert execute("cat /sys/class/remoteproc/*/name").split() == ["m33", "m0"]
+    assert "stm32-ipcc 40490000.mailbox: ipcc rev:1.0 enabled, 16 chans, proc 0" in execute("dmesg")
     assert "31 Level     optee_pcpu_notification" in execute("cat /proc/interrupts")
     assert execute("dmesg").count("optee: initialized driver") == 1
 
@@ -97,27 +89,11 @@ def test_an_illegal_access_of_linux_reads_zero_and_is_reported(board, execute):
     assert read_until(secure, f"IAC exception ID: {RNG}".encode())
 
 
-def words_of(elf):
-    """Shell commands that write a firmware's segments, a word each: /dev/mem writes no reserved memory."""
-    with elf.open("rb") as file:
-        for segment in ELFFile(file).iter_segments("PT_LOAD"):
-            data = segment.data() + bytes(-len(segment.data()) % 4)
-            for at in range(0, len(data), 4):
-                word = int.from_bytes(data[at : at + 4], "little")
-                yield f"devmem {segment['p_paddr'] + at:#x} 32 {word:#x}\n"
-
-
-@pytest.mark.parametrize("core", RELEASE)
-def test_a_core_runs_the_elf_of_silicon(execute, core):
-    """RCC releases it, and its line is in the memory that it shares with Linux."""
-    execute("sh", "".join(words_of(FIRMWARE / f"build/{core}/alive.elf")).encode())
-    execute("; ".join(RELEASE[core]))
-    pa = TRACE_PA[core]
-    until = f"for i in $(seq 300); do [ $(devmem {pa:#x}) = 0x6562706D ] && break; usleep 100000; done"
-    reads = "; ".join(f"devmem {pa + at:#x}" for at in range(0, 20, 4))
-    words = execute(f"{until}; {reads}").split()
-    text = b"".join(int(word, 16).to_bytes(4, "little") for word in words)
-    assert text.startswith(f"mpbench alive {core} 1\n".encode())
+def test_memory_of_the_m33_is_not_linux(board, execute):
+    """Where OP-TEE loads the M33's code, Linux reads 0, and OP-TEE reports the firewall in front of it."""
+    _, secure, _ = board
+    assert execute("devmem 0x80100000") == "0x00000000\n"
+    assert read_until(secure, f"IAC exception ID: {RISAF4}".encode())
 
 
 @pytest.mark.parametrize(
