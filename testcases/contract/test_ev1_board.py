@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+from mpbench.board.tee_panic import PERIPHERALS, tee_panic_in
 from mpbench_virtual import boards
 from mpbench_virtual.cli import power
 from mpbench_virtual.models import MACHINE_KINDS
@@ -22,6 +23,16 @@ RNG = 92
 """Its id in RIFSC, by which OP-TEE reports it. Ref: OP-TEE dt-bindings/firewall/stm32mp25-rifsc.h"""
 RISAF4 = 137
 """IAC's line of the firewall in front of the memory. Ref: RM0457, IAC"""
+REFUSED_TO_LINUX = [
+    (0x42020008, RNG),
+    (0x80000000, RISAF4),  # TF-M's code, the secure M33's
+    (0x82000000, RISAF4),  # OP-TEE
+    (0x0E000000, 128),  # BL31, in SYSRAM
+    (0x0E080000, 132),  # RETRAM
+    (0x42090080, 127),  # IAC_ISR0
+    (0x44201018, 156),  # RCC_XBAR0CFGR
+]
+"""By the firewall that OP-TEE sets. Ref: core/arch/arm/dts/stm32mp257f-ev1-ca35tdcid-rif.dtsi"""
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +98,26 @@ def test_an_illegal_access_of_linux_reads_zero_and_is_reported(board, execute):
     _, secure, _ = board
     assert execute("devmem 0x42020008") == "0x00000000\n"
     assert read_until(secure, f"IAC exception ID: {RNG}".encode())
+
+
+@pytest.mark.parametrize(("address", "number"), REFUSED_TO_LINUX)
+def test_the_bench_reads_op_tee_s_report(board, execute, address, number):
+    """Linux reads 0 of memory, a peripheral, registers that are not its own; OP-TEE names it and goes on."""
+    _, secure, _ = board
+    assert execute(f"devmem {address:#x}") == "0x00000000\n"
+    found = tee_panic_in(read_until(secure, f"IAC exception ID: {number}\r\n".encode()))
+    assert (found.text, found.stopped) == (
+        f"the firewall refused an access: IAC exception {number}, {PERIPHERALS[number]}",
+        False,
+    )
+
+
+def test_a_write_of_linux_is_refused_and_reported(board, execute):
+    """RIFSC: what each peripheral is for is OP-TEE's to say; Linux reads it."""
+    _, secure, _ = board
+    before = execute("devmem 0x42080010")
+    assert execute("devmem 0x42080010 32 0; devmem 0x42080010") == before
+    assert read_until(secure, b"IAC exception ID: 158\r\n")
 
 
 def test_memory_of_the_m33_is_not_linux(board, execute):
