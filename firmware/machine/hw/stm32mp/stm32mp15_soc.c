@@ -285,6 +285,8 @@ static void stm32mp15_soc_system(Stm32mp15Soc *s)
 
 static void stm32mp15_soc_peripherals(Stm32mp15Soc *s)
 {
+    DeviceState *rtc;
+
     s->uart4 = stm32mp15_soc_new(s, TYPE_STM32MP_USART, "uart4");
     qdev_prop_set_chr(s->uart4, "chardev", serial_hd(0));
     qdev_prop_set_bit(s->uart4, "loaded", s->loaded);
@@ -311,7 +313,8 @@ static void stm32mp15_soc_peripherals(Stm32mp15Soc *s)
 
     stm32mp15_soc_create(s, TYPE_STM32MP_RNG, "rng1", 0x54003000);
     stm32mp15_soc_create(s, TYPE_STM32MP_CRC, "crc1", 0x58009000);
-    stm32mp15_soc_create(s, TYPE_STM32MP_RTC, "rtc", 0x5c004000);
+    rtc = stm32mp15_soc_create(s, TYPE_STM32MP_RTC, "rtc", 0x5c004000);
+    stm32mp15_soc_irq(s, rtc, 0, 3);    /* EXTI's direct event 19 */
     for (int i = 0; i < STM32MP15_GPIOS; i++) {
         g_autofree char *name = g_strdup_printf("gpio%c", "abcdefghijkz"[i]);
 

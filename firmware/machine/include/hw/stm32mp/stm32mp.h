@@ -96,7 +96,7 @@ void stm32mp_memory_firewall_attach(DeviceState *dev, unsigned cid,
                                     hwaddr at);
 /* Random numbers */
 #define TYPE_STM32MP_RNG "stm32mp-rng"
-/* Real-time clock */
+/* Real-time clock; sysbus interrupt: alarm A */
 #define TYPE_STM32MP_RTC "stm32mp-rtc"
 /* Serviceable errors; as stm32mp-iac */
 #define TYPE_STM32MP_SERC "stm32mp-serc"
