@@ -197,7 +197,7 @@ def after(board: Board, core: str, text: str, mark: int, last_line: str) -> tupl
     last_line: pattern of the line of the kernel to wait for, "" if the end of the suspend is enough. Programs
     run before the kernel has logged everything, so that both are waited for.
     """
-    errno = _errno(sections_of(text))
+    errno = errno_of(sections_of(text))
     if errno == errnos.OK:
         board.kmsg.wait_for(EXITED, mark, LOG_S)
     if last_line:
@@ -213,7 +213,7 @@ def after(board: Board, core: str, text: str, mark: int, last_line: str) -> tupl
     )
 
 
-def _errno(sections: Mapping[str, str]) -> str:
+def errno_of(sections: Mapping[str, str]) -> str:
     """Result of the write to /sys/power/state, or of the one that came before it and was refused.
 
     InfrastructureError if there was none, because an event is being handled, or there was no alarm.
