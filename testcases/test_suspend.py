@@ -8,7 +8,10 @@ suspend, or no clock can wake the board up.
 
 import pytest
 
-from mpbench.recovery.firmware import parameters
+from mpbench.board.core_memory import CoreMemory
+from mpbench.deployment.parse import beat
+from mpbench.harness.configuration import configured, without_watchdog
+from mpbench.recovery.firmware import MAILBOX, parameters, trace_da
 from mpbench.suspend import predict
 from mpbench.suspend.collect import ALARM_FIRST
 from mpbench.suspend.facts import KEPT
@@ -16,21 +19,50 @@ from testcases.requirements import SUSPEND
 
 pytestmark = SUSPEND
 
+DEPLOYED = ("errno", "state", "beating", "identity")
 ANSWER = ("errno", "entered", "woken_by", "refused_by", "state")
 ALIVE = (*ANSWER, "crash", "boots", "beating", "identity")
 WORKED = (*ALIVE, "worked", "memory")
 """Every field: a step in which one is not observed proves nothing."""
 
 BEAT_MS = 20
-CRASH_MS = 2000
-"""From the sleep's start to the crash in it; an emulator takes its time to fall asleep."""
+CRASH_MS = 3500
+"""From the order to fail to the failure, in the sleep: an emulator takes its time to fall asleep."""
 
 
 @pytest.fixture
-def running(bench, core, image):
+def signed_for(bench, core, request):
+    """`signed_for(elf)`: the file that the board takes: signed where a TEE loads the cores, else the ELF."""
+    if bench.profile.manager == "linux":
+        return lambda elf: elf
+    sign = request.getfixturevalue("signed")
+    return lambda elf: sign(core, elf)
+
+
+@pytest.fixture
+def running(bench, core, alive, signed_for):
     """The firmware `alive` runs on the core; the image of it."""
-    bench.deploy(core, image, f"alive {core}").check("errno", "state", "beating", "identity")
+    image = signed_for(alive)
+    bench.deploy(core, image, f"alive {core}").check(*DEPLOYED)
     return image
+
+
+@pytest.fixture
+def crashes_soon(bench, core, firmware, signed_for):
+    """Firmware runs that lets its watchdog expire; the board's command that has it do so CRASH_MS later."""
+    watchdog = firmware.watchdogs.get(core, "")
+    if why := without_watchdog(core, watchdog, bench.profile):
+        pytest.skip(why)
+    elf, board = firmware("starve", core), bench.board
+    memory, mailbox = CoreMemory(board.session, board.remoteproc, core), trace_da(elf) + MAILBOX
+    never = parameters(live_ms=0, failures=0)
+    memory.write({mailbox + 4 * index: word for index, word in never.items()})
+    image = signed_for(configured(elf, core, watchdog, never))
+    bench.deploy(core, image, f"starve {core}").check(*DEPLOYED)
+    _, beats = beat((board.remoteproc.trace(core) or b"").decode("ascii", "replace"))
+    once = parameters(live_ms=beats * BEAT_MS + CRASH_MS, failures=1)
+    yield memory.command({mailbox + 4 * index: word for index, word in once.items()})
+    memory.write({mailbox + 4 * index: word for index, word in never.items()})
 
 
 def test_a_core_works_while_linux_sleeps(suspends, core, running):
@@ -40,11 +72,11 @@ def test_a_core_works_while_linux_sleeps(suspends, core, running):
     suspends.measure(core, step)
 
 
-def test_a_core_that_slept_through_is_stopped_and_started(suspends, bench, core, image, running):
+def test_a_core_that_slept_through_is_stopped_and_started(suspends, bench, core, running):
     """After the sleep it is a core like any other: it stops, and starts again."""
     suspends.sleep(core, predict.slept(f"alive {core}"), running).check(*WORKED)
     bench.stop(core)
-    bench.deploy(core, image, f"alive {core}").check("errno", "state", "beating", "identity")
+    bench.deploy(core, running, f"alive {core}").check(*DEPLOYED)
 
 
 def test_a_sleep_that_outlasts_the_connection(suspends, core, running):
@@ -91,15 +123,11 @@ def test_a_word_that_is_no_state_is_refused(suspends, core, running):
     suspends.sleep(core, predicted, running, name="no state", word="hibernate").check(*ALIVE, "memory")
 
 
-def test_a_crash_while_linux_sleeps_is_recovered(suspends, crashes, core):
+def test_a_crash_while_linux_sleeps_is_recovered(suspends, core, crashes_soon):
     """The watchdog expires in the sleep and does not wake the board; then the core is recovered."""
-    crashes.needs_watchdog(core)
-    under_test = crashes.start(core)
-    _, beats = crashes.beat(core)
-    under_test.write(parameters(live_ms=beats * BEAT_MS + CRASH_MS, failures=1))
-    step = suspends.sleep(core, predict.crashed(under_test.identity), name="a crash in the sleep", seconds=5)
+    predicted = predict.crashed(f"starve {core}")
+    step = suspends.sleep(core, predicted, name="a crash in the sleep", seconds=8, first=crashes_soon)
     step.check(*ALIVE)
-    crashes.check_heartbeat(core)
 
 
 def test_suspend_soak(suspends, core, running, soak):

@@ -162,6 +162,28 @@ def test_a_refusal_names_step_and_device(step, device, found):
     assert (facts.errno, facts.refused_by, facts.woken_by) == ("EBUSY", found, "")
 
 
+@pytest.mark.parametrize(
+    ("errno", "old", "new", "early"),
+    [
+        ("EBUSY", "", "", True),
+        ("OK", "", "", False),
+        ("EBUSY", "1 9010000.pl031", "0 9010000.pl031", False),
+        ("EBUSY", "1 9010000.pl031", "0 9010000.pl031\n1 usb1", False),
+        (
+            "EBUSY",
+            "@after.stats\nfail 0\nlast_failed_dev \nlast_failed_step ",
+            "@after.stats\nfail 1\nlast_failed_dev alarmtimer.0.auto\nlast_failed_step suspend",
+            True,
+        ),
+        ("EBUSY", "@after.uptime", "@nothing", False),
+    ],
+)
+def test_an_alarm_before_the_sleep(errno, old, new, early):
+    """EBUSY with an event of the clock, or by the timer: only that is a reason to set the alarm for later."""
+    looked = LOOKED.replace(old, new) if old else LOOKED
+    assert parse.came_early(evidence_of(looked, errno=errno)) == early
+
+
 def test_a_core_without_a_trace_buffer_or_memory():
     """What cannot be seen is not known."""
     looked = LOOKED.replace("mpbench alive m33 1\nboot 00000001 beat", "something else")
@@ -393,6 +415,33 @@ def test_a_board_that_does_not_wake_up_fails(monkeypatch, failed, after):
     with pytest.raises(BoardFailure, match=rf"60 s after its alarm.*`freeze`.*{after}$"):
         suspends.sleep("m4", EXPECTED)
     assert bench.revived == 1
+
+
+def test_an_alarm_that_came_early_is_set_for_later(monkeypatch):
+    """The board is asked again with a later alarm, and only what it then does is recorded and judged."""
+    asked: list = []
+    recorded: list = []
+
+    class Asleep(StandIn):
+        def __init__(self, errno):
+            super().__init__()
+            self.evidence = evidence_of(errno=errno)
+
+    def suspend(*words, **_):
+        asked.append(words[3])
+        return Asleep("EBUSY" if len(asked) < 3 else "OK")
+
+    monkeypatch.setattr("mpbench.suspend.run.suspend", suspend)
+    bench = Bench("")
+    bench.append = recorded.append
+    suspends = Suspends(bench, parse.facilities(FACILITIES), "")
+    step = suspends.sleep("m4", EXPECTED, seconds=2)
+    assert [request.seconds for request in asked] == [2, 6, 18]
+    assert len({request.nonce for request in asked}) == 3
+    assert recorded == [step]
+    asked.clear()
+    suspends.sleep("m4", predict.refused("alive m4", "EBUSY", "freeze"))
+    assert len(asked) == 1
 
 
 def test_a_field_that_is_not_predicted_is_undecided():

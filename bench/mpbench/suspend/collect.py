@@ -105,6 +105,11 @@ class NotAwake(Exception):
     """The board did not wake up in time."""
 
 
+def new_nonce() -> str:
+    """For the script's line in the kernel's log and the name of its file."""
+    return secrets.token_hex(6)
+
+
 @frozen
 class Request:
     """What the script is to do.
@@ -127,7 +132,7 @@ class Request:
     check: tuple[str, ...] = ()
     first: str = ""
     count: str = ""
-    nonce: str = field(factory=lambda: secrets.token_hex(6))
+    nonce: str = field(factory=new_nonce)
 
     @property
     def file(self) -> str:

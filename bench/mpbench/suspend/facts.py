@@ -19,6 +19,9 @@ LEAST_SHARE = 0.5
 ALARM, WATCHDOG, MAILBOX = "alarm", "watchdog", "mailbox"
 """Words for what woke the board: its real-time clock, the core's watchdog, a message of the core."""
 
+ALARM_TIMER = "alarmtimer.0.auto"
+"""Device that refuses to sleep while a timer goes off soon. Ref: Linux kernel/time/alarmtimer.c"""
+
 
 @frozen
 class Place:

@@ -14,20 +14,19 @@ from mpbench.core.errors import BoardFailure, InfrastructureError, InvalidRun
 from mpbench.deployment.fixture import DeployBench
 from mpbench.harness.firmware import board_program
 from mpbench.suspend import collect, measure, memory, predict, run
-from mpbench.suspend.collect import NotAwake, Request
-from mpbench.suspend.facts import SuspendFacts
-from mpbench.suspend.parse import CLIENT, Facilities, facilities
+from mpbench.suspend.collect import NotAwake, Request, new_nonce
+from mpbench.suspend.facts import ALARM_TIMER, SuspendFacts
+from mpbench.suspend.parse import CLIENT, Facilities, came_early, facilities
 from mpbench.suspend.run import Suspend
 
 PATH = "/tmp/mpbench-suspend-client"
 """Of the program that fills and compares memory, on the board."""
 
-TIMER_S, LATER_S = 3, 3
-"""Least seconds until a timer goes off, of which two have to be left when devices are suspended; and more."""
+TIMER_S = 3
+"""Least seconds until a timer goes off, of which two have to be left when devices are suspended."""
+RETRIES, LATER = 3, 3
+"""How often an alarm is set again that came before the board slept, each time that many times later."""
 ALARM_MS, REFUSING_MS, READ_S = 1000, 600_000, 20.0
-ALARM_TIMER = "alarmtimer.0.auto"
-REFUSES = f"suspend {ALARM_TIMER}"
-"""Device that refuses to sleep while a timer goes off soon. Ref: Linux kernel/time/alarmtimer.c"""
 
 
 @pytest.fixture
@@ -69,7 +68,7 @@ class Suspends:
     ) -> Suspend:
         """Suspend until the alarm, with the firmware in `image` on the core; None: compare no memory.
 
-        request: see collect.Request; a timer that was too near for the kernel is set again, for later.
+        request: see collect.Request; an alarm that came before the board slept is set again, for later.
         record: False leaves recording to the caller, see check().
         BoardFailure if the board does not wake up: it is switched off and on.
         """
@@ -79,9 +78,11 @@ class Suspends:
         if not wanted.rtc:
             wanted = evolve(wanted, seconds=max(wanted.seconds, TIMER_S))
         step = self._slept(core, predicted, wanted, image, name)
-        if predicted.errno == "OK" and getattr(step.observed, "refused_by", "") == REFUSES:
-            later = evolve(wanted, seconds=wanted.seconds + LATER_S, nonce=wanted.nonce + "x")
-            step = self._slept(core, predicted, later, image, name)
+        for _ in range(RETRIES if predicted.errno == "OK" else 0):
+            if not came_early(step.evidence):
+                break
+            wanted = evolve(wanted, seconds=LATER * wanted.seconds, nonce=new_nonce())
+            step = self._slept(core, predicted, wanted, image, name)
         if record:
             self.bench.append(step)
         return step

@@ -21,6 +21,7 @@ from mpbench.core.evidence import Evidence, text_of, word_of
 from mpbench.deployment.parse import beat, deploy_facts
 from mpbench.suspend.facts import (
     ALARM,
+    ALARM_TIMER,
     ERRNO,
     KEPT,
     LEAST_SHARE,
@@ -185,6 +186,16 @@ def woken_by(sections: Mapping[str, str], before: Look | None, after: Look | Non
         return None
     risen = sorted(name for name, count in after.events.items() if count > before.events.get(name, 0))
     return " ".join(dict.fromkeys(_word(name) or name for name in risen)) if risen else None
+
+
+def came_early(evidence: Evidence) -> bool:
+    """Whether the alarm kept the board from sleeping: it came before, or was too near for the kernel."""
+    sections = sections_of(text_of(evidence, LOOKS) or "")
+    before, after = look(sections, "before"), look(sections, "after")
+    if word_of(evidence, ERRNO) != "EBUSY" or before is None or after is None:
+        return False
+    by_timer = refused_by(before, after) == f"suspend {ALARM_TIMER}"
+    return by_timer or ALARM in (woken_by({}, before, after) or "").split()
 
 
 def _word(name: str) -> str:

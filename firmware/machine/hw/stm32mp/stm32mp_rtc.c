@@ -22,6 +22,7 @@
 #include "hw/stm32mp/stm32mp.h"
 #include "hw/stm32mp/stm32mp_regs.h"
 #include "system/rtc.h"
+#include "system/system.h"
 
 REG32(TR, 0x00)
     FIELD(TR, SECONDS, 0, 7)
