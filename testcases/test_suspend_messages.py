@@ -21,8 +21,10 @@ SLEPT = (
 )  # fmt: skip
 MESSAGES, LENGTH = 40, 64
 """More messages than the core has buffers for."""
-PAUSE_MS, ALARM_S = 5000, 10
-"""From the order to send until the core does, and until the alarm: Linux falls asleep before both."""
+PAUSE_MS, ALARM_S = 3500, 6
+"""From the order to send until the core does, and until the alarm: Linux falls asleep before both.
+
+The connection has to outlast the sleep: the client runs in a channel of it."""
 WAKEUP = "/sys/bus/platform/devices/*.mailbox/power/wakeup"
 """Whether a message wakes the board. Ref: Linux drivers/mailbox/stm32-ipcc.c, stm32_ipcc_probe()"""
 RATE_HZ, NOTIFIED = 5.0, 40

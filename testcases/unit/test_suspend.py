@@ -447,7 +447,7 @@ def test_an_alarm_that_came_early_is_set_for_later(monkeypatch):
 def test_a_field_that_is_not_predicted_is_undecided():
     """A crash is predicted without the fields that it leaves open."""
     found = predict.crashed("starve m4")
-    assert (found.crash, found.boots, found.worked, found.memory) == ("watchdog", 1, None, None)
+    assert (found.crash, found.boots, found.worked, found.memory) == ("watchdog", None, None, None)
     assert predict.refused("alive m4", "EINVAL").entered == ""
     assert predict.refused("alive m4", "EBUSY", "freeze").refused_by == "freeze"
     assert SuspendFacts().errno is None

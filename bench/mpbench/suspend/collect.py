@@ -73,6 +73,7 @@ sleeps() {
   eval "$first"
   echo "@alarm"; alarm
   look before
+  eval "$last"
   echo "<14>mpbench suspend $nonce" >/dev/kmsg
   [ "$counted" != OK ] || { echo "@errno"; put /sys/power/state $word; }
   look after
@@ -118,7 +119,8 @@ class Request:
     rtc: directory of the clock; "": the alarm is a timer of the program `timers`, suspend-client
     trace: path of the core's trace buffer, "" without one
     client: suspend-client, "": compare no memory; fill, check: its words before and after the sleep
-    first: shell command after the wake-up events were counted; count: stale count, "" for the right one
+    first: shell command after the wake-up events were counted; last: just before the write
+    count: stale count, "" for the right one
     """
 
     rtc: str
@@ -131,6 +133,7 @@ class Request:
     fill: tuple[str, ...] = ()
     check: tuple[str, ...] = ()
     first: str = ""
+    last: str = ""
     count: str = ""
     nonce: str = field(factory=new_nonce)
 

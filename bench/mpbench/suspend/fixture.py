@@ -26,7 +26,7 @@ TIMER_S = 3
 """Least seconds until a timer goes off, of which two have to be left when devices are suspended."""
 RETRIES, LATER = 3, 3
 """How often an alarm is set again that came before the board slept, each time that many times later."""
-ALARM_MS, REFUSING_MS, READ_S = 1000, 600_000, 20.0
+REFUSING_S, READ_S = 120, 20.0
 
 
 @pytest.fixture
@@ -129,7 +129,8 @@ class Suspends:
         """
         if not self.client:
             pytest.skip("no suspend-client for this machine: see firmware/Makefile, MACHINES")
-        command = f"exec {self.client} alarm,{ALARM_MS},{ALARM_MS} sleep,{REFUSING_MS}"
+        alarms = " ".join(f"alarm,{1000 * n},0" for n in range(1, REFUSING_S))
+        command = f"exec {self.client} {alarms} sleep,{1000 * REFUSING_S}"
         with stress.running(self.bench.board.session, command) as process:
             answer = answers(process.read(READ_S).decode("ascii", "replace"), CLIENT)[0]
             if answer.errno != "OK":

@@ -61,9 +61,9 @@ def refused(identity: str, errno: str, step: str = "") -> SuspendFacts:
 def crashed(identity: str, cause: str = "watchdog", woken_by: str = ALARM) -> SuspendFacts:
     """Facts of one in which the core crashes: recovered when the board is awake, from its image.
 
-    Firmware that only lets its watchdog expire beats until it is stopped.
+    How often it boots is not predicted: a watchdog may start the core before Linux does.
     """
-    return evolve(slept(identity), crash=cause, boots=1, worked=None, woken_by=woken_by, memory=None)
+    return evolve(slept(identity), crash=cause, boots=None, worked=None, woken_by=woken_by, memory=None)
 
 
 def spare(loaded: Iterable[tuple[int, int]], regions: Iterable[tuple[str, int, int]]) -> tuple[Place, ...]:
