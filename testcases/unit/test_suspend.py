@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Suspend: what a board printed is read, what is predicted, and a board that does not wake up."""
 
+import time
+
 import pytest
 
 from mpbench.board.session.shell_protocol import Reply
@@ -227,6 +229,27 @@ def test_deeper_states_and_the_clock():
     """The words of mem_sleep but for s2idle, and the first clock with an alarm."""
     found = parse.facilities(FACILITIES)
     assert (found.deeper, found.clock, found.timers) == (("deep",), "/sys/class/rtc/rtc1", True)
+
+
+@pytest.mark.parametrize(
+    ("line", "keeps"),
+    [("", True), ("configuration 1\n", True), ("configuration 0\n", False)],
+)
+def test_whether_linux_keeps_firmware_files(line, keeps):
+    """By the kernel's configuration; without one it is taken as if it does."""
+    assert parse.facilities(FACILITIES + line).keeps_files == keeps
+
+
+def test_files_are_read_anew_after_a_test(monkeypatch):
+    """After a sleep the test waits until Linux has dropped its cache, if it has one."""
+    waits = []
+    monkeypatch.setattr("threading.Event.wait", lambda _, seconds: waits.append(seconds))
+    for text, slept in ((FACILITIES, True), (FACILITIES, False), (FACILITIES + "configuration 0\n", True)):
+        suspends = Suspends(Bench(""), parse.facilities(text), "")
+        suspends._awake_s = time.monotonic() if slept else None
+        suspends.await_uncached()
+    assert len(waits) == 1
+    assert 11 < waits[0] <= 12
 
 
 # --- predictions ------------------------------------------------------------------------------------------

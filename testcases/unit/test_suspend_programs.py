@@ -152,7 +152,9 @@ def shell(request):
 
 def test_the_script_prints_its_sections(tmp_path, shell):
     """It counts events, sets the alarm, writes the state, marks the log, and looks twice."""
-    found = script(tmp_path, shell, word="mem", seconds=3, first="echo hello >&2")
+    orders = {"first": "echo @one; echo 1", "last": "echo @two; echo $trace"}
+    found = script(tmp_path, shell, word="mem", seconds=3, **orders)
+    assert (found["one"], found["two"]) == ("1\n", f"{tmp_path}/trace0\n")
     assert [found[name] for name in ("count", "alarm", "errno")] == ["OK\n"] * 3
     assert (tmp_path / "sys/power/state").read_text() == "memeze\n"
     assert (tmp_path / "sys/power/wakeup_count").read_text() == "5\n"

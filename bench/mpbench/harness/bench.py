@@ -122,7 +122,11 @@ class Bench:
         self.booted()
 
     def revive(self) -> str:
-        """Switch a board that does not answer off and on; why that failed, "" if it answers."""
+        """Switch a board that does not answer off and on; why that failed, "" if it answers.
+
+        The end of its console is recorded before.
+        """
+        self._panicked(CONSOLE, self.board.console.since(self._console_mark), stopped=False)
         try:
             self.power_cycle()
         except (InfrastructureError, StrategyError) as e:

@@ -41,7 +41,8 @@ BEATS = 25
 
 FACILITIES = """
 echo "state $(cat /sys/power/state 2>/dev/null)"; echo "mem_sleep $(cat /sys/power/mem_sleep 2>/dev/null)"
-for f in /sys/class/rtc/*/wakealarm; do [ -e $f ] && echo "alarm ${f%/*}"; done; :
+for f in /sys/class/rtc/*/wakealarm; do [ -e $f ] && echo "alarm ${f%/*}"; done
+[ ! -e /proc/config.gz ] || echo "configuration $(zcat /proc/config.gz | grep -c '^CONFIG_FW_CACHE=y')"; :
 """
 
 SCRIPT = """
@@ -145,11 +146,8 @@ class Request:
     @property
     def script(self) -> str:
         """For the board's shell."""
-        values = {
-            name: getattr(self, name)
-            for name in ("rtc", "trace", "word", "deep", "timers", "client", "first")
-        }
-        values |= {"seconds": str(self.seconds), "count": self.count, "nonce": self.nonce}
+        names = ("rtc", "trace", "word", "deep", "timers", "client", "first", "last", "count", "nonce")
+        values = {name: getattr(self, name) for name in names} | {"seconds": str(self.seconds)}
         values |= {"fill": " ".join(self.fill), "check": " ".join(self.check)}
         values |= {"file": self.file}
         values |= {"held": str(HELD_S), "beats": str(BEATS)}

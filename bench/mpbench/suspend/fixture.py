@@ -2,6 +2,8 @@
 """Fixture `suspends`: suspend the board while a core runs, and have its real-time clock wake it up."""
 
 import contextlib
+import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,14 +26,19 @@ PATH = "/tmp/mpbench-suspend-client"
 
 TIMER_S = 3
 """Least seconds until a timer goes off, of which two have to be left when devices are suspended."""
+CACHED_S = 12.0
+"""Linux drops its cache 10 s after a sleep. Ref: drivers/base/firmware_loader/main.c, fw_pm_notify()"""
 RETRIES, LATER = 3, 3
 """How often an alarm is set again that came before the board slept, each time that many times later."""
 REFUSING_S, READ_S = 120, 20.0
 
 
 @pytest.fixture
-def suspends(bench: DeployBench) -> "Suspends":
-    """Suspend API of one test. NOT-RUN where the kernel cannot suspend, or no clock can wake the board up."""
+def suspends(bench: DeployBench) -> Iterator["Suspends"]:
+    """Suspend API of one test; afterwards Linux reads firmware files anew.
+
+    NOT-RUN where the kernel cannot suspend, or no clock can wake the board up.
+    """
     session = bench.board.session
     client = ""
     if program := board_program("suspend-client", session.execute("uname -m").text.strip()):
@@ -41,7 +48,9 @@ def suspends(bench: DeployBench) -> "Suspends":
     found = facilities(collect.facilities(session, client))
     if why := found.missing:
         pytest.skip(why)
-    return Suspends(bench, found, client)
+    suspends = Suspends(bench, found, client)
+    yield suspends
+    suspends.await_uncached()
 
 
 @define
@@ -55,6 +64,7 @@ class Suspends:
     facilities: Facilities
     client: str
     _seed: int = field(default=0)
+    _awake_s: float | None = field(default=None)
 
     def sleep(
         self,
@@ -83,9 +93,19 @@ class Suspends:
                 break
             wanted = evolve(wanted, seconds=LATER * wanted.seconds, nonce=new_nonce())
             step = self._slept(core, predicted, wanted, image, name)
+        self._awake_s = time.monotonic()
         if record:
             self.bench.append(step)
         return step
+
+    def await_uncached(self) -> None:
+        """Wait until Linux has dropped the firmware files that it keeps over a sleep, for CACHED_S.
+
+        Until then it starts what was loaded before the sleep, whatever is in the file by now. Nothing tells
+        when it has.
+        """
+        if self._awake_s is not None and self.facilities.keeps_files:
+            threading.Event().wait(max(0.0, self._awake_s + CACHED_S - time.monotonic()))
 
     def _slept(
         self, core: str, predicted: SuspendFacts, request: Request, image: bytes | None, name: str

@@ -62,12 +62,14 @@ class Facilities:
     states: words for /sys/power/state; deeper: for mem_sleep, without s2idle
     clock: directory of a real-time clock with an alarm that wakes, "" without one
     timers: whether suspend-client can set a timer that wakes
+    keeps_files: whether Linux keeps firmware files over a sleep (CONFIG_FW_CACHE), as far as it is known
     """
 
     states: tuple[str, ...]
     deeper: tuple[str, ...]
     clock: str
     timers: bool = False
+    keeps_files: bool = True
 
     @property
     def missing(self) -> str:
@@ -93,6 +95,7 @@ def facilities(text: str) -> Facilities:
         deeper=tuple(word for word in sleeps if word not in ("", "s2idle")),
         clock=clocks[0] if clocks else "",
         timers="errno=0" in found.get("0", ()),
+        keeps_files=found.get("configuration") != ["0"],
     )
 
 
