@@ -101,7 +101,8 @@ mp15: boards firmware
 mp25-ev1: setup firmware
 	$(BIN)/mpbench virtual build mp25-ev1
 	$(BIN)/pytest testcases/contract/test_ev1_board.py testcases/contract/test_ev1_devices.py \
-		testcases/contract/test_ev1_firewall.py testcases/contract/test_ev1_cores.py
+		testcases/contract/test_ev1_firewall.py testcases/contract/test_ev1_cores.py \
+		testcases/contract/test_ev1_reports.py
 	$(BIN)/pytest --lg-env targets/virtual-mp25-ev1.yaml
 
 # Firmware of others: DIR has the ELF files; by default on the board whose QEMU has the M4 with its peripherals.

@@ -87,7 +87,7 @@ def test_bl31_and_op_tee_come_up_on_their_own_platforms(board):
 def test_linux_has_its_drivers(execute):
     """The EV1's tree with the cores over it; OP-TEE's driver, with a per-CPU notification; ST's mailbox."""
     assert execute("cat /proc/device-tree/model").rstrip("\0") == "mpbench virtual STM32MP257F-EV1"
-    assert execute("cat /sys/class/remoteproc/*/name").split() == ["m33", "m0"]
+    assert set(execute("cat /sys/class/remoteproc/*/name").split()) == {"m33", "m0"}  # probed in any order
     assert "stm32-ipcc 40490000.mailbox: ipcc rev:1.0 enabled, 16 chans, proc 0" in execute("dmesg")
     assert "31 Level     optee_pcpu_notification" in execute("cat /proc/interrupts")
     assert execute("dmesg").count("optee: initialized driver") == 1
