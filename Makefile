@@ -100,9 +100,10 @@ mp15: boards firmware
 # The machine of an STM32MP257F-EV1; its QEMU takes a quarter of an hour of CPU to build.
 mp25-ev1: setup firmware
 	$(BIN)/mpbench virtual build mp25-ev1
+	$(BIN)/mpbench virtual build mp25-ev1-panic
 	$(BIN)/pytest testcases/contract/test_ev1_board.py testcases/contract/test_ev1_devices.py \
 		testcases/contract/test_ev1_firewall.py testcases/contract/test_ev1_cores.py \
-		testcases/contract/test_ev1_reports.py
+		testcases/contract/test_ev1_reports.py testcases/contract/test_ev1_panic.py
 	$(BIN)/pytest --lg-env targets/virtual-mp25-ev1.yaml
 
 # Firmware of others: DIR has the ELF files; by default on the board whose QEMU has the M4 with its peripherals.

@@ -174,6 +174,7 @@ MACHINE_KINDS = {
         evolve(DK2, name="mp15-debian-tee-sd", tee=True, fip=True),
         evolve(DK2, name="mp15-debian-sd", loaders="uboot-stm32", loaders_of="stm32mp157c-dk2"),
         EV1,
+        evolve(EV1, name="mp25-ev1-panic"),  # OP-TEE panics after an illegal access, as by default
         evolve(EV1, name="mp25-ev1-st", own_optee=True, overlays=("mp25-ev1.dtso", "mp25-ev1-st.dtso")),
     )
 }

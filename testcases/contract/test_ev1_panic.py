@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: MIT
+"""An EV1 whose OP-TEE panics after an illegal access, as by default, and what the bench says of it."""
+
+import socket
+
+import pytest
+
+from mpbench.board.tee_panic import tee_panic_in
+from mpbench_virtual import boards
+from mpbench_virtual.cli import power
+from mpbench_virtual.models import MACHINE_KINDS
+from mpbench_virtual.recipes_ev1 import steps_of
+from mpbench_virtual.steps import built, keys_of, quiet
+from testcases.contract.test_virtual_board import read_until
+
+pytestmark = pytest.mark.slow
+
+KIND = MACHINE_KINDS["mp25-ev1-panic"]
+
+
+@pytest.fixture
+def consoles(tmp_path, monkeypatch):
+    """Linux' console at its login prompt, and the secure one."""
+    steps = steps_of(KIND)
+    keys = keys_of(steps)
+    missing = [step.name for step in steps if not built(step.name, keys[step.name]).is_dir()]
+    if missing:
+        pytest.skip(f"not built: {', '.join(missing)}; mpbench virtual build {KIND.name}")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    found = boards.start(KIND.name, "board", quiet, lifeline=True)
+    with (
+        socket.create_connection((found.address, found.ports["console"])) as console,
+        socket.create_connection((found.address, found.ports["secure"])) as secure,
+    ):
+        power(found, True)
+        read_until(console, b" login: ")
+        yield console, secure
+    boards.stop(found)
+
+
+@pytest.mark.parametrize(
+    ("address", "report"),
+    [
+        (0x42020008, "IAC exception 92, RNG"),
+        (0x80000000, "IAC exception 137, memory behind RISAF4 (DDR)"),
+    ],
+)
+def test_op_tee_s_panic_is_told_from_a_dead_board(consoles, address, report):
+    """Linux reaches for the RNG, and for the secure M33's memory: the report has panic and exception."""
+    console, secure = consoles
+    console.sendall(b"root\n")
+    read_until(console, b"# ")
+    console.sendall(f"devmem {address:#x}\n".encode())
+    found = tee_panic_in(read_until(secure, b"Panic at core/drivers/firewall/stm32_iac.c:182"))
+    assert found.stopped
+    assert found.text == (
+        "OP-TEE panicked at core/drivers/firewall/stm32_iac.c:182: the firewall refused an access: " + report
+    )
