@@ -104,6 +104,17 @@ def test_a_cpu_goes_and_comes(execute):
     assert execute(f"echo 0 >{switch}; nproc; echo 1 >{switch}; nproc") == "1\n2\n"
 
 
+def test_an_alarm_of_the_clock_wakes_linux(execute):
+    """Linux' driver sets alarm A of the RTC; its interrupt, EXTI's direct event 19, ends a suspend."""
+    clock, count = "/sys/class/rtc/rtc0", "/sys/power/wakeup_count"
+    alarm = f"c=$(cat {count}); echo $c >{count}; echo 0 >{clock}/wakealarm; echo +8 >{clock}/wakealarm"
+    sleep = "echo freeze >/sys/power/state; echo $?; cat /sys/power/pm_wakeup_irq"
+    code, irq = execute(f"{alarm}; {sleep}").split()
+    assert code == "0"
+    (line,) = re.findall(rf"^ *{irq}:.*", execute("cat /proc/interrupts"), re.MULTILINE)
+    assert re.search(r"stm32mp-exti-direct +19 Level +5c004000\.rtc", line)
+
+
 def start(execute, name):
     """Start the M4 with a firmware of the bench; the kernel log afterwards starts with it."""
     elf = configured((FIRMWARE / f"build/m4/{name}.elf").read_bytes(), "m4", "wwdg1")
