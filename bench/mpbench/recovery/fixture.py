@@ -25,15 +25,12 @@ from mpbench.deployment.leaks import Snapshot, snapshot, steady
 from mpbench.deployment.parse import beat
 from mpbench.harness.configuration import configured, without_watchdog
 from mpbench.harness.firmware import FirmwareFiles
-from mpbench.harness.signer import Signer
+from mpbench.recovery import predict, predict_linux
 from mpbench.recovery.collect import Subject
 from mpbench.recovery.collect_trace import CrashTrace, recording
 from mpbench.recovery.facts import INJECTED, NO_CRASH, WATCHDOG, Cause, RecoveryFacts
 from mpbench.recovery.firmware import MAILBOX, FirmwareUnderTest, parameters, trace_da
 from mpbench.recovery.parse import beating, has_failed
-from mpbench.recovery.predict import crash as predict_crash
-from mpbench.recovery.predict import recovery as predict_recovery
-from mpbench.recovery.predict import started
 from mpbench.recovery.predict_coredump import closed
 from mpbench.recovery.predict_coredump import dump as predict_dump
 from mpbench.recovery.run import Crash, check_heartbeat, count_crashes, crash, dumped
@@ -66,13 +63,11 @@ def crash_trace(board: Board, profile: Profile) -> Iterator[CrashTrace]:
 
 @pytest.fixture
 def crashes(
-    bench: DeployBench,
-    firmware: FirmwareFiles,
-    signed: Signer,
-    crash_trace: CrashTrace,
-    env: Any,
+    bench: DeployBench, firmware: FirmwareFiles, crash_trace: CrashTrace, env: Any, request: Any
 ) -> Iterator["Crashes"]:
     """Crash a core and observe the recovery; afterwards recovery is enabled and no core runs."""
+    plain = bench.profile.manager == "linux"
+    signed = (lambda _core, elf: elf) if plain else request.getfixturevalue("signed")
     limits_ms = env.config.get_option("bench_limits_ms", {})
     found = Crashes(bench, firmware, signed, crash_trace, firmware.watchdogs, limits_ms)
     yield found
@@ -108,7 +103,7 @@ class Crashes:
 
     bench: DeployBench
     _firmware: Callable[[str, str], bytes]
-    _signed: Signer
+    _signed: Callable[[str, bytes], bytes]
     trace: CrashTrace
     watchdogs: Mapping[str, str]
     limits_ms: dict[str, float] = field(factory=dict)
@@ -119,8 +114,12 @@ class Crashes:
     def _board(self) -> Board:
         return self.bench.board
 
+    @property
+    def _by_linux(self) -> bool:
+        return self.bench.profile.manager == "linux"
+
     def image(self, name: str, core: str, **words: int | None) -> bytes:
-        """Firmware `name`, signed with the board's key. words: its own parameters; see start()."""
+        """Firmware `name`, signed where a TEE loads it. words: its own parameters; see start()."""
         elf = configured(self._firmware(name, core), core, self.watchdogs.get(core, ""), parameters(**words))
         return self._signed(core, elf)
 
@@ -233,8 +232,11 @@ class Crashes:
         """Write `word` to the recovery file of a core that crashed before, and compare."""
         under_test = self._firmware_under_test[core]
         usual = {"identity": under_test.identity, "image": under_test.image, "reload": under_test.image}
-        loader = started(self.bench.profile, core, under_test.image)
-        predicted = predict_recovery(loader, core, NO_CRASH, **(usual | changed))
+        if self._by_linux:
+            predicted = predict_linux.recovery(NO_CRASH, **(usual | changed))
+        else:
+            loader = predict.started(self.bench.profile, core, under_test.image)
+            predicted = predict.recovery(loader, core, NO_CRASH, **(usual | changed))
         name = f"recovery: {word}"
         return self._step(core, predicted, lambda: self.write(core, "recovery", word), name, True)
 
@@ -281,7 +283,8 @@ class Crashes:
         """The twin's prediction. changed: reload, recovers, identity as in mpbench.recovery.predict.crash."""
         under_test = self._firmware_under_test[core]
         usual = {"identity": under_test.identity, "reload": under_test.image}
-        return predict_crash(self.bench.profile, core, under_test.image, cause, **(usual | changed))
+        predicted = predict_linux.crash if self._by_linux else predict.crash
+        return predicted(self.bench.profile, core, under_test.image, cause, **(usual | changed))
 
     def _step(
         self,

@@ -10,7 +10,9 @@ from collections.abc import Iterator
 
 from mpbench.core.errors import UsageError
 from mpbench.recovery.facts import DumpFacts
-from mpbench.twin.boot_address import VECTORS_BYTES, vectors, vectors_pa
+from mpbench.recovery.predict_linux import started
+from mpbench.twin.boot_address import VECTORS_BYTES, loaded_at, vectors, vectors_pa
+from mpbench.twin.linux_elf import LinuxOutcome
 from mpbench.twin.loader import load
 from mpbench.twin.memory import Core, Region
 from mpbench.twin.profile import Profile
@@ -40,10 +42,8 @@ def dump(profile: Profile, core: str, image: bytes, *, identity: str, boot: int)
     Every carve-out of the core but NOT_DUMPED is expected in it, and nothing else of its memory. `vectors` is
     None if none of them has the vector table. UsageError if the core would not run `image`.
     """
-    outcome = load(image, profile, core)
-    if not outcome.accepted:
-        raise UsageError(f"{core} would not run this image: {outcome.reason.text}")
     known = profile.core(core)
+    outcome = _loaded(profile, core, image)
     return DumpFacts(
         segments=" ".join(f"{c.da:#x}+{c.size:#x}" for c in _segments(known)),
         unchanged=" ".join(
@@ -68,8 +68,21 @@ def _da(core: Core, pa: int, size: int) -> int | None:
     return next((c.da + pa - c.pa for c in _segments(core) if c.holds(pa, size)), None)
 
 
-def _vectors(core: Core, outcome: Outcome) -> str | None:
-    words, pa = vectors(outcome, core), vectors_pa(outcome, core)
+def _loaded(profile: Profile, core: str, image: bytes) -> Outcome | LinuxOutcome:
+    if profile.manager == "linux":
+        return started(profile, core, image)
+    outcome = load(image, profile, core)
+    if not outcome.accepted:
+        raise UsageError(f"{core} would not run this image: {outcome.reason.text}")
+    return outcome
+
+
+def _vectors(core: Core, outcome: Outcome | LinuxOutcome) -> str | None:
+    if isinstance(outcome, LinuxOutcome):  # which has no BOOTADDR: the core's own address
+        pa = core.pa_of(core.vectors) if core.vectors is not None else None
+        words = None if pa is None else loaded_at(outcome.writes, outcome.image, pa)
+    else:
+        words, pa = vectors(outcome, core), vectors_pa(outcome, core)
     da = _da(core, pa, VECTORS_BYTES) if pa is not None else None
     if words is None or da is None:
         return None

@@ -8,7 +8,7 @@ to start without a boot address; Arm v7-M and v8-M Architecture Reference Manual
 from mpbench import layout
 from mpbench.layout import Tlv, pad8
 from mpbench.twin.memory import Core
-from mpbench.twin.values import Outcome, flatten
+from mpbench.twin.values import Outcome, Write, flatten
 
 VECTORS_BYTES = 8
 """Initial stack pointer and reset vector."""
@@ -43,10 +43,13 @@ def vectors_pa(outcome: Outcome, core: Core) -> int | None:
 def vectors(outcome: Outcome, core: Core) -> bytes | None:
     """Initial stack pointer and reset vector that were loaded, 8 bytes; None if nothing was loaded there."""
     pa = vectors_pa(outcome, core)
-    if pa is None:
-        return None
-    for write in flatten(outcome.writes):
+    return None if pa is None else loaded_at(outcome.writes, outcome.image, pa)
+
+
+def loaded_at(writes: tuple[Write, ...], image: bytes | memoryview, pa: int) -> bytes | None:
+    """The 8 bytes that a load has written at a physical address; None if not all are from the file."""
+    for write in flatten(writes):
         if write.offset is not None and write.pa <= pa and pa + VECTORS_BYTES <= write.pa + write.size:
             at = write.offset + pa - write.pa
-            return bytes(outcome.image[at : at + VECTORS_BYTES])
+            return bytes(image[at : at + VECTORS_BYTES])
     return None

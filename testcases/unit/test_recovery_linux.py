@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: MIT
+"""Predictions of a crash and of a core dump where Linux manages the core, without a board."""
+
+import pytest
+
+from mpbench.core.errors import UsageError
+from mpbench.core.shared_files import FIRMWARE
+from mpbench.recovery import predict_linux
+from mpbench.recovery.facts import INJECTED, NO_CRASH, WATCHDOG, RecoveryFacts
+from mpbench.recovery.predict_coredump import dump
+from mpbench.twin.profile import load_profile
+
+PROFILE = load_profile("linux-mp15")
+ELF = (FIRMWARE / "build/m4/starve.elf").read_bytes()
+NAME = "starve m4"
+UP = RecoveryFacts(
+    "watchdog", 1, "detected, handling, recovering, stopped, up", "", "", 0, None, "running", 1, True, NAME
+)
+
+
+def crash(cause, **changed):
+    """The prediction for `starve` on the M4."""
+    return predict_linux.crash(PROFILE, "m4", ELF, cause, **({"identity": NAME, "reload": ELF} | changed))
+
+
+def test_a_watchdog_crash_is_recovered():
+    """The kernel's words in order; no command goes to a TEE, and the firmware boots once more."""
+    assert crash(WATCHDOG) == UP
+
+
+def test_a_missing_file_ends_the_recovery():
+    """The core stays offline."""
+    found = crash(INJECTED[2], reload=None)
+    assert (found.cause, found.interrupts) == ("fatal error", 0)
+    assert found.sequence == "detected, handling, recovering, stopped, missing"
+    assert (found.state, found.boots, found.beating) == ("offline", 0, False)
+
+
+@pytest.mark.parametrize(("cause", "beating"), [(WATCHDOG, False), (INJECTED[0], True)])
+def test_without_recovery_the_core_stays_crashed(cause, beating):
+    """An expired watchdog holds it; of a report through debugfs the firmware knows nothing."""
+    found = crash(cause, recovers=False)
+    assert (found.sequence, found.state, found.boots) == ("detected, handling", "crashed", 0)
+    assert found.beating is beating
+
+
+def test_another_file_is_not_predicted():
+    """Linux does not check the ELF again: what it makes of one is left open."""
+    assert crash(WATCHDOG, reload=ELF[:100]) == RecoveryFacts("watchdog", 1)
+
+
+def test_a_recovery_alone_has_no_words_of_a_crash():
+    """Of a core that crashed in an earlier step."""
+    found = predict_linux.recovery(NO_CRASH, identity=NAME, image=ELF, reload=ELF)
+    assert (found.cause, found.sequence) == ("", "recovering, stopped, up")
+
+
+def test_an_image_that_linux_refuses_is_no_basis():
+    """For a crash and for a dump: the caller is wrong."""
+    with pytest.raises(UsageError, match="m4 would not run this image: Image is too small"):
+        predict_linux.crash(PROFILE, "m4", b"", WATCHDOG, identity=NAME, reload=ELF)
+    with pytest.raises(UsageError, match="m4 would not run this image: Image is too small"):
+        dump(PROFILE, "m4", b"", identity=NAME, boot=1)
+
+
+def test_a_dump_has_every_carve_out_and_the_vectors():
+    """In the order of the device tree, without the buffer of virtio; the vectors at the M4's own address."""
+    found = dump(PROFILE, "m4", ELF, identity=NAME, boot=1)
+    assert found.segments.split() == [
+        "0x0+0x10000", "0x30000000+0x40000", "0x10000000+0x40000", "0x10040000+0x1000", "0x10041000+0x1000"
+    ]  # fmt: skip
+    assert found.vectors.startswith("0x0: 0x1")
+    kept = [line.partition(":")[0] for line in found.unchanged.split()]
+    assert kept[-1] == "0x0+0x40", "its vectors are in memory of their own"
+    assert kept[0].startswith("0x10000")
