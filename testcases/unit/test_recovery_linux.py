@@ -2,19 +2,33 @@
 """Predictions of a crash and of a core dump where Linux manages the core, without a board."""
 
 import pytest
+from attrs import evolve
 
-from mpbench.core.errors import UsageError
+from mpbench.core.compare import compare
+from mpbench.core.errors import InvalidRun, UsageError
+from mpbench.core.evidence import Evidence
 from mpbench.core.shared_files import FIRMWARE
 from mpbench.recovery import predict_linux
 from mpbench.recovery.facts import INJECTED, NO_CRASH, WATCHDOG, RecoveryFacts
 from mpbench.recovery.predict_coredump import dump
+from mpbench.recovery.run import Crash
 from mpbench.twin.profile import load_profile
 
 PROFILE = load_profile("linux-mp15")
 ELF = (FIRMWARE / "build/m4/starve.elf").read_bytes()
 NAME = "starve m4"
 UP = RecoveryFacts(
-    "watchdog", 1, "detected, handling, recovering, stopped, up", "", "", 0, None, "running", 1, True, NAME
+    "watchdog",
+    1,
+    "detected, handling, recovering, stopped, up",
+    None,
+    None,
+    0,
+    None,
+    "running",
+    1,
+    True,
+    NAME,
 )
 
 
@@ -73,3 +87,15 @@ def test_a_dump_has_every_carve_out_and_the_vectors():
     kept = [line.partition(":")[0] for line in found.unchanged.split()]
     assert kept[-1] == "0x0+0x40", "its vectors are in memory of their own"
     assert kept[0].startswith("0x10000")
+
+
+def test_a_check_does_not_ask_for_what_the_board_lacks():
+    """Commands to a TEE that is not there are undecided, and that is no fault; other fields are asked for."""
+    predicted = crash(WATCHDOG)
+    step = Crash(
+        "crash", "m4", predicted, predicted, compare(predicted, predicted), Evidence(()), 0,
+        absent=predict_linux.ABSENT,
+    )  # fmt: skip
+    step.check("cause", "commands", "ta_states", "state")
+    with pytest.raises(InvalidRun, match="crash on m4: not observed: commands"):
+        evolve(step, absent=()).check("commands")

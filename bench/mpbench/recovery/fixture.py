@@ -295,8 +295,9 @@ class Crashes:
         record: bool,
     ) -> Crash:
         subject, known = self._firmware_under_test[core].subject, self.bench.profile.core(core)
-        dated = core in self._dated
-        step = crash(subject, known.id, predicted, provoke, name=name, dated=dated, cleared=known.firewalled)
+        more: Any = {"dated": core in self._dated, "cleared": known.firewalled}
+        absent = predict_linux.ABSENT if self._by_linux else ()
+        step = crash(subject, known.id, predicted, provoke, name=name, absent=absent, **more)
         if record:
             self.bench.append(step)
         return step

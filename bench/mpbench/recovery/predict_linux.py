@@ -12,6 +12,8 @@ from mpbench.twin.linux_elf import LinuxOutcome
 from mpbench.twin.profile import Profile
 
 HELD = "detected, handling"
+ABSENT = ("commands", "ta_states", "secure_log")
+"""What only a TEE has: neither predicted nor observed."""
 
 
 def started(profile: Profile, core: str, image: bytes) -> LinuxOutcome:
@@ -39,7 +41,7 @@ def crash(
         return recovery(cause, identity=identity, image=image, reload=reload)
     held = cause.interrupts > 0
     return RecoveryFacts(
-        cause.name, cause.interrupts, HELD, "", "", 0, None, "crashed", 0, not held, identity
+        cause.name, cause.interrupts, HELD, None, None, 0, None, "crashed", 0, not held, identity
     )
 
 
@@ -53,8 +55,6 @@ def recovery(cause: Cause, *, identity: str, image: bytes, reload: bytes | None)
         cause=cause.name,
         interrupts=cause.interrupts,
         sequence=", ".join(words),
-        commands="",
-        ta_states="",
         tee_code=0,
         state="running" if up else "offline",
         boots=int(up),

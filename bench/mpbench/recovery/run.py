@@ -29,9 +29,17 @@ from mpbench.recovery.facts import DumpFacts, RecoveryFacts, Timeline
 
 @frozen
 class Crash(Step):
-    """A crash and the recovery from it."""
+    """A crash and the recovery from it.
+
+    absent: fields of what the board lacks, a TEE for example: check() does not ask that they are decided
+    """
 
     timeline: Timeline = field(factory=Timeline)
+    absent: tuple[str, ...] = ()
+
+    def check(self, *decided: str) -> None:
+        """As Step.check(), without what the board lacks."""
+        super().check(*(name for name in decided if name not in self.absent))
 
     @property
     def events(self) -> tuple[tuple[str, int], ...]:
@@ -51,6 +59,7 @@ def crash(
     name: str = "crash",
     dated: bool = False,
     cleared: bool = False,
+    absent: tuple[str, ...] = (),
     deadline_s: float = collect.RECOVERY_DEADLINE_S,
     mono_ns: Callable[[], int] = time.monotonic_ns,
 ) -> Crash:
@@ -59,6 +68,7 @@ def crash(
     provoke: a command of the board's shell, which costs no round trip of its own, or a function
     dated: a watcher on the board dates the first heartbeat of every boot
     cleared: the loader clears the core's memory whenever it stops the core
+    absent: see Crash
     InvalidRun if the board was reset during the step.
     """
     start_ns = mono_ns()
@@ -76,7 +86,7 @@ def crash(
     agreed = compare(predicted, observed)
     took_ns = mono_ns() - start_ns
     times = parse.timeline(after.evidence)
-    return Crash(name, subject.core, predicted, observed, agreed, after.evidence, took_ns, times)
+    return Crash(name, subject.core, predicted, observed, agreed, after.evidence, took_ns, times, absent)
 
 
 def _boot(found: bytes | str) -> str:
