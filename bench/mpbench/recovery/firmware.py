@@ -29,6 +29,7 @@ class FirmwareUnderTest:
     """What runs on a core: the firmware's name, the signed image, and the device address of its mailbox.
 
     mark: position of the kernel log before the deployment
+    earlier_boots: number that the firmware's count of boots started from
     """
 
     name: str
@@ -37,6 +38,7 @@ class FirmwareUnderTest:
     subject: Subject
     memory: CoreMemory
     mark: int
+    earlier_boots: int = 0
 
     @property
     def identity(self) -> str:
