@@ -7,7 +7,7 @@ from mpbench.board.core_memory import CoreMemory, DmaRange, dma_ranges, translat
 from mpbench.board.interrupts import watchdog_line
 from mpbench.board.session.shell_protocol import Reply
 from mpbench.core.errors import InfrastructureError, InvalidRun, UsageError
-from mpbench.recovery.collect_trace import CLEAN, CrashTrace
+from mpbench.recovery.collect_trace import CALLS, CLEAN, WORK_END, CrashTrace
 from mpbench.recovery.firmware import FirmwareUnderTest
 from mpbench.recovery.fixture import Crashes
 from testcases.stand_in import StandIn
@@ -103,6 +103,16 @@ def test_a_kernel_that_cannot_trace_leaves_fields_undecided():
     assert trace.take() is None
     assert {"ta", "queue_work", "irq"} <= trace.missing
     assert shell.asked[0] == CLEAN
+
+
+@pytest.mark.parametrize(("needed", "command"), [(CALLS, ":"), (WORK_END, "trace_marker")])
+def test_without_a_tee_its_calls_are_not_needed(needed, command):
+    """A kernel that records all but those: nothing is taken where they count, else what there is."""
+    trace = CrashTrace(Shell(mkdir=(0, b"queue_work execute_start execute_end irq")), [], needed=needed)
+    trace.start()
+    assert CALLS in trace.missing
+    assert WORK_END not in trace.missing
+    assert command in trace.take_command()
 
 
 class Recorder(Shell):

@@ -81,6 +81,8 @@ MARK = f"echo '{{mark}}' >{INSTANCE}/trace_marker && "
 TAKE = recorder.TAKE.format(instance=INSTANCE)
 """Never waits after MARK: there is always a line of the bench's own."""
 TAKES = 64
+CALLS, WORK_END = "ta", "execute_end"
+"""Names of what is recorded; see CrashTrace.needed."""
 
 AWAIT = f"timeout {{left_s}} {TAKE}"
 """Waits for the first event, at most left_s."""
@@ -101,13 +103,19 @@ class CrashTrace:
     """The recorder of recoveries; `missing` names what this board's kernel can't record.
 
     lines: names of the watchdogs' interrupts
+    needed: what has to be recorded, else nothing is taken: CALLS of the TA, without a TEE WORK_END
     """
 
     def __init__(
-        self, session: Session, lines: Sequence[str], now_s: Callable[[], float] = time.monotonic
+        self,
+        session: Session,
+        lines: Sequence[str],
+        now_s: Callable[[], float] = time.monotonic,
+        needed: str = CALLS,
     ) -> None:
         self._session = session
         self._lines = lines
+        self._needed = needed
         self._now_s = now_s
         self._marks = 0
         self.missing: frozenset[str] = frozenset()
@@ -131,7 +139,7 @@ class CrashTrace:
 
     def take_command(self) -> str:
         """Command that writes what was recorded, to be run together with others; then call complete()."""
-        if "ta" in self.missing:
+        if self._needed in self.missing:
             return ":"
         self._marks += 1
         return MARK.format(mark=self._mark) + TAKE
@@ -146,7 +154,7 @@ class CrashTrace:
         Waits, at most HANDLER_S, until every crash handler that started in it has ended.
         InvalidRun if the kernel lost events: which ones is not known.
         """
-        if "ta" in self.missing:
+        if self._needed in self.missing:
             return None
         taken = self._until_ended(self._until_mark(taken))
         if lost := LOST.search(taken):
@@ -194,9 +202,9 @@ def unfinished(trace: bytes) -> frozenset[bytes]:
 
 
 @contextlib.contextmanager
-def recording(session: Session, lines: Sequence[str]) -> Iterator[CrashTrace]:
+def recording(session: Session, lines: Sequence[str], needed: str = CALLS) -> Iterator[CrashTrace]:
     """A started recorder, removed afterwards."""
-    trace = CrashTrace(session, lines)
+    trace = CrashTrace(session, lines, needed=needed)
     trace.start()
     try:
         yield trace

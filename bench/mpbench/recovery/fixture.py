@@ -27,7 +27,7 @@ from mpbench.harness.configuration import configured, without_watchdog
 from mpbench.harness.firmware import FirmwareFiles
 from mpbench.recovery import predict, predict_linux
 from mpbench.recovery.collect import Subject
-from mpbench.recovery.collect_trace import CrashTrace, recording
+from mpbench.recovery.collect_trace import CALLS, WORK_END, CrashTrace, recording
 from mpbench.recovery.facts import INJECTED, NO_CRASH, WATCHDOG, Cause, RecoveryFacts
 from mpbench.recovery.firmware import MAILBOX, FirmwareUnderTest, parameters, trace_da
 from mpbench.recovery.parse import beating, has_failed
@@ -56,7 +56,7 @@ QUIET_S = 3.0  # a watchdog reports firmware that fails at once within a tenth o
 def crash_trace(board: Board, profile: Profile) -> Iterator[CrashTrace]:
     """Recorder of what Linux does in a recovery, for the whole run."""
     lines = [watchdog_line(board.session, board.remoteproc, core.name) for core in profile.cores]
-    with recording(board.session, lines) as trace:
+    with recording(board.session, lines, WORK_END if profile.manager == "linux" else CALLS) as trace:
         yield trace
 
 
