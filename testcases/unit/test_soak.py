@@ -207,7 +207,7 @@ def test_a_cycle_as_predicted_leaves_only_its_times():
     [
         (crashes(evolve(RECOVERED, boots=2)), BoardFailure, "boots was predicted 0x00000001"),
         (crashes(evolve(RECOVERED, commands=None)), InvalidRun, "not observed: commands"),
-        (crashes(RECOVERED, evolve(TIMES, queued_ns=MS)), AssertionError, "contradict each other"),
+        (crashes(RECOVERED, evolve(TIMES, executed_ns=MS)), AssertionError, "contradict each other"),
     ],
 )
 def test_the_first_difference_ends_a_soak_with_its_evidence(made, error, words):
@@ -310,10 +310,19 @@ def test_times_of_two_sources_that_contradict_are_told():
     """Kernel log and trace share a clock: an order that can't be is a fault of the measurement."""
     assert disagreements(TIMES) == []
     assert disagreements(evolve(TIMES, stopped_ns=None)) == []
-    assert disagreements(evolve(TIMES, queued_ns=2 * MS - 1000)) == [], "both are cut to microseconds"
-    assert disagreements(evolve(TIMES, queued_ns=MS)) == [
-        "queued at 1000000 ns is before detected at 2000000 ns"
+    assert disagreements(evolve(TIMES, executed_ns=3 * MS - 1000)) == [], "both are cut to microseconds"
+    assert disagreements(evolve(TIMES, executed_ns=MS)) == [
+        "executed at 1000000 ns is before queued at 3000000 ns"
     ]
+    assert disagreements(evolve(TIMES, detected_ns=0)) == [
+        "detected at 0 ns is before interrupt at 1000000 ns"
+    ]
+
+
+def test_linux_reports_a_crash_before_or_after_it_queues_the_work():
+    """The order of rproc_report_crash() in 6.12.107, and in 6.12.117."""
+    assert disagreements(evolve(TIMES, detected_ns=2 * MS, queued_ns=3 * MS)) == []
+    assert disagreements(evolve(TIMES, detected_ns=3 * MS, queued_ns=2 * MS)) == []
 
 
 def test_a_percentile_needs_its_samples():

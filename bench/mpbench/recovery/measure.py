@@ -41,15 +41,18 @@ RESOLUTION_NS = 1000
 def disagreements(t: Timeline) -> list[str]:
     """Where kernel log and trace contradict each other; empty if they agree.
 
-    Their times interleave in one order only: interrupt, "crash detected", work queued, executed, "handling",
-    "stopped", "up", work ended. That is exact where a tolerance in milliseconds would be a guess.
+    Their times interleave in one order only: interrupt, work queued, executed, "handling", "stopped", "up",
+    work ended. That is exact where a tolerance in milliseconds would be a guess. "crash detected" is after
+    the interrupt: Linux 6.12.107 prints it before it queues the work, 6.12.117 after that.
     """
     names = ("interrupt", "detected", "queued", "executed", "handling", "stopped", "up", "ended")
-    known = [(n, at) for n, at in zip(names, astuple(t)[: len(names)], strict=True) if at is not None]
+    known = {n: at for n, at in zip(names, astuple(t)[: len(names)], strict=True) if at is not None}
+    order = [name for name in known if name != "detected"]
+    pairs = [*pairwise(order), *pairwise(name for name in ("interrupt", "detected") if name in known)]
     return [
-        f"{b} at {later} ns is before {a} at {earlier} ns"
-        for (a, earlier), (b, later) in pairwise(known)
-        if later + RESOLUTION_NS < earlier
+        f"{b} at {known[b]} ns is before {a} at {known[a]} ns"
+        for a, b in pairs
+        if known[b] + RESOLUTION_NS < known[a]
     ]
 
 
