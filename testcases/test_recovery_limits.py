@@ -8,7 +8,7 @@ import pytest
 from mpbench.core.errors import BoardFailure, InfrastructureError, InvalidRun
 from testcases.requirements import LIMITS
 
-pytestmark = LIMITS
+pytestmark = [LIMITS, pytest.mark.usefixtures("signed")]  # not tried with plain ELF files
 
 BOUND = 5
 WAIT_S = 20.0

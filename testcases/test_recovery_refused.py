@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The firmware file changes before the crash: the TEE refuses it, and the core must not run."""
 
+import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from mpbench.image.faults import apply
@@ -8,7 +9,7 @@ from mpbench.layout import Tee
 from testcases.requirements import LIMITS
 from testcases.test_recovery import ALL
 
-pytestmark = LIMITS
+pytestmark = [LIMITS, pytest.mark.usefixtures("signed")]  # not tried with plain ELF files
 
 
 def stuck(crashes, core, reload):

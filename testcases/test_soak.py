@@ -16,7 +16,7 @@ from mpbench.recovery.measure import INTERVALS, disagreements, durations, measur
 from testcases.requirements import ENDURANCE
 from testcases.test_recovery import ALL
 
-pytestmark = ENDURANCE
+pytestmark = [ENDURANCE, pytest.mark.usefixtures("signed")]  # not tried with plain ELF files
 
 WARM_UP = 3
 """Cycles before the baseline of the leak check: caches fill, shells are opened."""
