@@ -3,20 +3,20 @@
 
 import pytest
 
-from mpbench_virtual.models import MACHINE_KINDS
 from testcases.contract import labs
-from testcases.contract.machine_parts import require_qemu
+from testcases.contract.test_ev1_board import parts
 
 pytestmark = pytest.mark.slow
 
+__all__ = ["parts"]
 TARGET = labs.CHECKOUT / "targets/virtual-mp25-ev1.yaml"
 CASES = "testcases/test_deploy.py", "testcases/test_recovery.py", "testcases/test_rpmsg.py"
 FEW = "signed_firmware or watchdog_expiry or every_length"
 
 
-def test_board_cases_pass_on_st_s_machine(tmp_path):
-    """A deployment, a crash by the core's own watchdog, messages of every length: on the M33 and the M0."""
-    require_qemu(MACHINE_KINDS["mp25-ev1"])
+def test_board_cases_pass_on_st_s_machine(parts, tmp_path):
+    """A deployment, a crash by the core's own watchdog; on the M33 messages of every length."""
+    assert parts
     bench = labs.Bench(TARGET, tmp_path, {})
     done = bench.run(*CASES, "-k", FEW)
     assert done.returncode == 0, done.stdout + done.stderr
