@@ -42,6 +42,7 @@
 #define GPIOZ 11
 #define GPIOZ_BASE 0x46200000
 
+#define RIFSC_BASE 0x42080000
 #define LPSRAM 0x200c0000
 #define SMARTRUN 0x46000000
 #define SMARTRUN_SIZE 0x02000000
@@ -384,7 +385,7 @@ static void stm32mp25_soc_firewall(Stm32mp25Soc *s)
     object_property_set_link(OBJECT(s->rifsc), "peripherals",
                              OBJECT(&s->peripherals), &error_abort);
     qdev_prop_set_array(s->rifsc, "ids", ids);
-    stm32mp25_soc_map(s, s->rifsc, 0x42080000);
+    stm32mp25_soc_map(s, s->rifsc, RIFSC_BASE);
     stm32mp25_soc_illegal(s, s->rifsc, IAC_RIFSC);
     memory_region_add_subregion(system, PERIPHERALS,
                                 stm32mp25_soc_view(s->rifsc,
@@ -430,18 +431,23 @@ static void stm32mp25_soc_m33_memory(Stm32mp25Soc *s)
                         STM32MP25_PERIPHERALS_SIZE);
 }
 
-/* The SmartRun domain: LPSRAM, also at 0 for the vectors, and peripherals */
+/*
+ * The SmartRun domain: LPSRAM, also at 0 for the vectors, and peripherals;
+ * RIFSC, which ST's firmware for this core asks who owns a peripheral
+ */
 static void stm32mp25_soc_m0_memory(Stm32mp25Soc *s)
 {
+    MemoryRegion *peripherals = stm32mp25_soc_view(s->rifsc, STM32MP_CID_M0);
     MemoryRegion *into = &s->m0_memory;
 
     memory_region_init(into, OBJECT(s), "m0-memory", UINT64_MAX);
     stm32mp25_soc_alias(s, &s->m0_alias[0], into, 0, &s->lpsram, 0, 32 * KiB);
     stm32mp25_soc_alias(s, &s->m0_alias[1], into, LPSRAM, &s->lpsram, 0,
                         32 * KiB);
-    stm32mp25_soc_alias(s, &s->m0_alias[2], into, SMARTRUN,
-                        stm32mp25_soc_view(s->rifsc, STM32MP_CID_M0),
+    stm32mp25_soc_alias(s, &s->m0_alias[2], into, SMARTRUN, peripherals,
                         SMARTRUN - PERIPHERALS, SMARTRUN_SIZE);
+    stm32mp25_soc_alias(s, &s->m0_alias[3], into, RIFSC_BASE, peripherals,
+                        RIFSC_BASE - PERIPHERALS, 4 * KiB);
 }
 
 /* A Cortex-M that RCC holds, releases and resets by the lines of processor */

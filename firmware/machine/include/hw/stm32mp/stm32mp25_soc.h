@@ -66,7 +66,7 @@ struct Stm32mp25Soc {
     MemoryRegion m33_memory;
     MemoryRegion m33_alias[5];
     MemoryRegion m0_memory;
-    MemoryRegion m0_alias[3];
+    MemoryRegion m0_alias[4];
 };
 
 /* An interrupt of the Cortex-A35s, by the number of its SPI */
