@@ -157,6 +157,7 @@ def _make_modules(kind: MachineKind, place: Place) -> None:
     tree = source_tree(SOURCE)
     shutil.copytree(tree / "drivers/tee", modules / "tee")
     shutil.copy(DRIVER, modules)
+    shutil.copy(tree / "drivers/remoteproc/remoteproc_internal.h", modules)
     (modules / "Kbuild").write_text("obj-m += tee/ mpbench_remoteproc.o\n")
     version = release.split("+", 1)[1]
     make: list[str | Path] = ["make", "-C", tree, f"O={objects}", "ARCH=arm", f"CROSS_COMPILE={MP15.cross}"]
