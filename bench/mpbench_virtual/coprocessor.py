@@ -114,7 +114,7 @@ class Coprocessor:
             self.core, self._ram, clock.now_ns, self._log, vector_da, on_illegal=self._on_illegal
         )
         mailbox = partial(self._get, SLOT.IPCC), partial(self._set, SLOT.IPCC)
-        machine.add(Ipcc(self.core.ipcc_da, *mailbox, machine.refuse))
+        machine.add(Ipcc(self.core.ipcc_da, self.core.ipcc_processor, *mailbox, machine.refuse))
         self._log(f"{self.core.name}: released, generation {generation}, vectors at 0x{vector_da:08x}")
         while self._released(generation):
             if machine.watchdog.expired():

@@ -78,6 +78,7 @@ class CoreSpec:
     regions: tuple[MemoryRegion, ...]
     watchdog: WatchdogSpec
     ipcc_da: int = field(repr=hex)
+    ipcc_processor: int = 2
 
     @property
     def vector_da(self) -> int:
@@ -130,6 +131,7 @@ MP25_CORES: dict[str, CoreSpec] = {
         ),
         watchdog=WatchdogSpec(name="iwdg5", da=0x4609_0000, clock_hz=32_000, spi=177),
         ipcc_da=0x4625_0000,
+        ipcc_processor=1,
     ),
 }
 """The virtual STM32MP25. All its differences from ST's board, besides the control page:

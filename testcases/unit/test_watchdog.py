@@ -404,20 +404,29 @@ class TestSysTick:
         ]
 
 
-def test_the_mailbox_frees_the_channels_it_is_told_to(hand: Hand) -> None:
-    """Ones in C2SCR clear the channels that Linux occupied, and no other."""
+@pytest.mark.parametrize(("processor", "status", "clear"), [(1, 0x1C, 0x08), (2, 0x0C, 0x18)])
+def test_the_mailbox_frees_the_channels_it_is_told_to(
+    hand: Hand, processor: int, status: int, clear: int
+) -> None:
+    """Ones in the own SCR clear the channels that Linux occupied, and no other; Linux' side is refused."""
     flags = [0b1101]
-    ipcc = Ipcc(0x4049_0000, lambda: flags[0], lambda value: flags.__setitem__(0, value), hand.refused.append)
-    assert ipcc.read(0x0C, 4) == 0b1101
-    ipcc.write(0x18, 4, 0b0101)
-    assert (flags, ipcc.read(0x18, 4)) == ([0b1000], 0)
-    ipcc.write(0x18, 4, 1 << 16)
-    ipcc.write(0x10, 4, 0)
-    assert ipcc.read(0x1C, 4) == 0
+    ipcc = Ipcc(
+        0x4049_0000,
+        processor,
+        lambda: flags[0],
+        lambda value: flags.__setitem__(0, value),
+        hand.refused.append,
+    )
+    assert ipcc.read(status, 4) == 0b1101
+    ipcc.write(clear, 4, 0b0101)
+    assert (flags, ipcc.read(clear, 4)) == ([0b1000], 0)
+    ipcc.write(clear, 4, 1 << 16)
+    ipcc.write(clear ^ 0x10, 4, 1)
+    assert ipcc.read(status ^ 0x10, 4) == 0
     assert [line.split(" refused")[0] for line in hand.refused] == [
-        "ipcc: write of 0x10000 at 0x018",
-        "ipcc: write of 0x0 at 0x010",
-        "ipcc: 4-byte read at 0x01c",
+        f"ipcc: write of 0x10000 at 0x{clear:03x}",
+        f"ipcc: write of 0x1 at 0x{clear ^ 0x10:03x}",
+        f"ipcc: 4-byte read at 0x{status ^ 0x10:03x}",
     ]
 
 

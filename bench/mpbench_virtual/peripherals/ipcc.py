@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Inter-processor mailbox, as seen from the co-processor (processor 2).
+"""Inter-processor mailbox, as seen from the co-processor, its processor 1 or 2.
 
-Ref: RM0436 and RM0457, IPCC; Linux drivers/mailbox/stm32-ipcc.c. Processor 1 marks a channel occupied,
-processor 2 frees it by writing its clear bit. The flags are a word that both sides share.
-The direction to Linux (IPCC_C2TOC1SR) is not modelled: firmware of this bench sends nothing.
+Ref: RM0436 and RM0457, IPCC; Linux drivers/mailbox/stm32-ipcc.c. The other processor marks a channel
+occupied, this one frees it by writing its clear bit. The flags are a word that both sides share.
+The direction to Linux is not modelled: firmware of this bench sends nothing.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,8 @@ from attrs import define
 
 from mpbench_virtual.peripherals.bus import Refuse
 
-C1TOC2SR, C2SCR = 0x0C, 0x18
+SIDE, SCR, TO_OTHER_SR = 0x10, 0x08, 0x0C
+"""Bytes of one processor's registers, and of two of them their offset."""
 CHANNELS = 0xFFFF
 
 
@@ -21,24 +22,34 @@ class Ipcc:
     """`occupied` and `set_occupied` read and write the shared word: bit n is channel n, counted from 0."""
 
     da: int
+    processor: int
     _occupied: Callable[[], int]
     _set_occupied: Callable[[int], None]
     _refuse: Refuse
 
+    @property
+    def _status(self) -> int:
+        return SIDE * (2 - self.processor) + TO_OTHER_SR
+
+    @property
+    def _clear(self) -> int:
+        return SIDE * (self.processor - 1) + SCR
+
     def read(self, offset: int, size: int) -> int:
-        """Channels occupied by processor 1; C2SCR reads 0."""
-        if size == 4 and offset in (C1TOC2SR, C2SCR):
-            return self._occupied() & CHANNELS if offset == C1TOC2SR else 0
+        """Channels occupied by the other processor; the own SCR reads 0."""
+        if size == 4 and offset in (self._status, self._clear):
+            return self._occupied() & CHANNELS if offset == self._status else 0
         self._refuse(
-            f"ipcc: {size}-byte read at 0x{offset:03x} refused: C1TOC2SR 0x0c and C2SCR 0x18 are modelled"
+            f"ipcc: {size}-byte read at 0x{offset:03x} refused: of processor {self.processor} the status "
+            f"0x{self._status:02x} and SCR 0x{self._clear:02x} are modelled"
         )
         return 0
 
     def write(self, offset: int, size: int, value: int) -> None:
-        """C2SCR: ones in the lower half free channels, the upper half would occupy channels to Linux."""
-        if size != 4 or offset != C2SCR or value & ~CHANNELS:
+        """SCR: ones in the lower half free channels, the upper half would occupy channels to Linux."""
+        if size != 4 or offset != self._clear or value & ~CHANNELS:
             self._refuse(
-                f"ipcc: write of 0x{value:x} at 0x{offset:03x} refused: only channels of C2SCR are modelled"
+                f"ipcc: write of 0x{value:x} at 0x{offset:03x} refused: only channels of SCR are modelled"
             )
         else:
             self._set_occupied(self._occupied() & ~value)

@@ -19,6 +19,7 @@
 #define IPC_DA 0x200C6000u
 
 #define IPCC_BASE 0x46250000u /* IPCC2, ST: stm32mp251.dtsi mailbox@46250000 */
+#define IPCC_PROCESSOR 1u /* OP-TEE core/arch/arm/dts/stm32mp257f-ev1-ca35tdcid-rif.dtsi, ipcc2: its channels are CID3's */
 #define IPCC_RX_IRQ 13u /* IPCC2_RX_IRQn, IPCC2_TX_IRQn of stm32mp257cxx_cm0.h */
 #define IPCC_TX_IRQ 14u
 #define WATCHDOGS { 5, 0x46090000u, 0, 0 }

@@ -21,6 +21,7 @@
 #define IPC_DA 0x81200000u
 
 #define IPCC_BASE 0x40490000u /* IPCC1, ST: arch/arm64/boot/dts/st/stm32mp251.dtsi mailbox@40490000 */
+#define IPCC_PROCESSOR 2u
 #define IPCC_RX_IRQ 171u /* IPCC1_RX_IRQn, IPCC1_TX_IRQn of stm32mp257cxx_cm33.h */
 #define IPCC_TX_IRQ 172u
 #define RCC_IWDG3CFGR 0x44200890u

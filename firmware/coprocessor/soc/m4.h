@@ -25,6 +25,7 @@
 #endif
 
 #define IPCC_BASE 0x4C001000u /* IPCC, stm32mp151.dtsi mailbox@4c001000 */
+#define IPCC_PROCESSOR 2u
 #define IPCC_RX_IRQ 103u /* IPCC_RX1_IRQn, IPCC_TX1_IRQn of stm32mp157cxx_cm4.h */
 #define IPCC_TX_IRQ 104u
 #define RCC_MC_APB1ENSETR 0x50000A80u
