@@ -20,7 +20,7 @@ from elftools.elf.elffile import ELFFile
 from mpbench_virtual.models import MACHINE_KINDS
 from mpbench_virtual.qemu import qmp
 from mpbench_virtual.recipes_machine import program_of
-from testcases.contract.machine_parts import qemu_of
+from testcases.contract.machine_parts import await_monitor, qemu_of
 
 KIND = MACHINE_KINDS["mp25-ev1"]
 DDR, DDR_SIZE = 0x8000_0000, 0x1000_0000
@@ -218,19 +218,6 @@ def running(program: Program, directory: Path) -> Iterator[Run]:
             yield Run(ddr, monitor)
         finally:
             process.kill()
-
-
-def await_monitor(monitor: Path, process: "subprocess.Popen[bytes]") -> None:
-    """QEMU's monitor answers."""
-    until_s = time.monotonic() + DEADLINE_S
-    while time.monotonic() < until_s:
-        assert process.poll() is None
-        try:
-            qmp(monitor, "query-status")
-        except OSError:
-            continue
-        return
-    raise AssertionError("no monitor")
 
 
 def flags(words: Iterable[int]) -> list[int]:

@@ -3,6 +3,7 @@
 
 import re
 import subprocess
+import time
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from mpbench_virtual.models import MachineKind
+from mpbench_virtual.qemu import qmp
 from mpbench_virtual.recipes_machine import program_of, steps_of
 from mpbench_virtual.steps import build, built, keys_of, quiet
 
@@ -18,6 +20,7 @@ UNPACKED_S = 900.0
 
 
 REFUSED_S = 60.0
+MONITOR_S = 300.0
 KNOWN_LINES = Path(__file__).with_name("kernel-log-mp15.toml")
 WARNING = 4
 
@@ -65,3 +68,16 @@ def refusal(parts: Mapping[str, Path], kind: MachineKind, *words: str | Path) ->
     done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=REFUSED_S)
     assert done.returncode == 1
     return done.stderr
+
+
+def await_monitor(monitor: Path, process: "subprocess.Popen[bytes]") -> None:
+    """QEMU's monitor answers."""
+    until_s = time.monotonic() + MONITOR_S
+    while time.monotonic() < until_s:
+        assert process.poll() is None
+        try:
+            qmp(monitor, "query-status")
+        except OSError:
+            continue
+        return
+    raise AssertionError("no monitor")

@@ -15,7 +15,7 @@ from mpbench.core.shared_files import FIRMWARE
 from mpbench.harness.configuration import configured
 from mpbench_virtual.models import MACHINE_KINDS
 from mpbench_virtual.qemu import qmp
-from testcases.contract.machine_parts import command, parts_of
+from testcases.contract.machine_parts import await_monitor, command, parts_of
 
 pytestmark = pytest.mark.slow
 
@@ -65,19 +65,6 @@ def machine(parts, name, directory, parameters=None):
             yield trace
         finally:
             process.kill()
-
-
-def await_monitor(monitor, process):
-    """QEMU's monitor answers."""
-    until_s = time.monotonic() + DEADLINE_S
-    while time.monotonic() < until_s:
-        assert process.poll() is None
-        try:
-            qmp(monitor, "query-status")
-        except OSError:
-            continue
-        return
-    raise AssertionError("no monitor")
 
 
 def await_text(read, text):
