@@ -43,6 +43,7 @@
 #define GPIOZ_BASE 0x46200000
 
 #define RIFSC_BASE 0x42080000
+#define PWR_BASE 0x44210000
 #define LPSRAM 0x200c0000
 #define SMARTRUN 0x46000000
 #define SMARTRUN_SIZE 0x02000000
@@ -50,6 +51,7 @@
 #define M33_IPCC1_RX 171        /* as the SPI; TX is the next */
 #define M0_IRQS 32
 #define M0_IPCC2_RX 13          /* TX is the next */
+#define M0_LPUART1 11
 #define SPI_IWDG3 4
 #define SPI_IWDG5 7
 #define SPI_IAC 246
@@ -128,6 +130,7 @@ static const struct {
     { 0x40330000, 31 }, { 0x400e0000, 32 }, { 0x400f0000, 33 },   /* USART1.. */
     { 0x40100000, 34 }, { 0x40110000, 35 }, { 0x40220000, 36 },
     { 0x40370000, 37 }, { 0x40380000, 38 }, { 0x402c0000, 39 },
+    { 0x46030000, 40 },         /* LPUART1 */
     { 0x40120000, 41 }, { 0x40130000, 42 }, { 0x40140000, 43 },   /* I2C1.. */
     { 0x40150000, 44 }, { 0x40160000, 45 }, { 0x40170000, 46 },
     { 0x40180000, 47 }, { 0x46040000, 48 },
@@ -145,7 +148,8 @@ static const struct {
 
 /*
  * USARTs without a line to the host: firmware waits for their flags.  Their
- * interrupts, the numbers of the SPIs, go to the Cortex-M33 alone.
+ * interrupts, the numbers of the SPIs, go to the Cortex-M33 alone, and that of
+ * LPUART1, which is not in this table, to the Cortex-M0+.
  */
 static const struct {
     const char *name;
@@ -433,7 +437,7 @@ static void stm32mp25_soc_m33_memory(Stm32mp25Soc *s)
 
 /*
  * The SmartRun domain: LPSRAM, also at 0 for the vectors, and peripherals;
- * RIFSC, which ST's firmware for this core asks who owns a peripheral
+ * outside of it RIFSC and PWR.  Ref: STM32CubeMP2 stm32mp257cxx_cm0.h
  */
 static void stm32mp25_soc_m0_memory(Stm32mp25Soc *s)
 {
@@ -448,6 +452,8 @@ static void stm32mp25_soc_m0_memory(Stm32mp25Soc *s)
                         SMARTRUN - PERIPHERALS, SMARTRUN_SIZE);
     stm32mp25_soc_alias(s, &s->m0_alias[3], into, RIFSC_BASE, peripherals,
                         RIFSC_BASE - PERIPHERALS, 4 * KiB);
+    stm32mp25_soc_alias(s, &s->m0_alias[4], into, PWR_BASE, peripherals,
+                        PWR_BASE - PERIPHERALS, 4 * KiB);
 }
 
 /* A Cortex-M that RCC holds, releases and resets by the lines of processor */
@@ -533,6 +539,8 @@ static void stm32mp25_soc_coprocessors(Stm32mp25Soc *s)
         sysbus_connect_irq(SYS_BUS_DEVICE(s->usart[i]), 0,
                            qdev_get_gpio_in(s->m33, usarts[i].irq));
     }
+    sysbus_connect_irq(SYS_BUS_DEVICE(s->lpuart1), 0,
+                       qdev_get_gpio_in(s->m0, M0_LPUART1));
 }
 
 /*
@@ -594,6 +602,8 @@ static void stm32mp25_soc_peripherals(Stm32mp25Soc *s)
         s->usart[i] = stm32mp25_soc_create(s, TYPE_STM32MP_USART,
                                            usarts[i].name, usarts[i].base);
     }
+    s->lpuart1 = stm32mp25_soc_create(s, TYPE_STM32MP_USART, "lpuart1",
+                                      0x46030000);
 
     for (int i = 0; i < STM32MP25_GPIOS; i++) {
         g_autofree char *name = g_strdup_printf("gpio%c", "abcdefghijkz"[i]);

@@ -49,6 +49,7 @@ struct Stm32mp25Soc {
     DeviceState *m0;
     DeviceState *usart2;
     DeviceState *usart[STM32MP25_USARTS];
+    DeviceState *lpuart1;
     DeviceState *i2c7;
     DeviceState *gpio[STM32MP25_GPIOS];
 
@@ -66,7 +67,7 @@ struct Stm32mp25Soc {
     MemoryRegion m33_memory;
     MemoryRegion m33_alias[5];
     MemoryRegion m0_memory;
-    MemoryRegion m0_alias[4];
+    MemoryRegion m0_alias[5];
 };
 
 /* An interrupt of the Cortex-A35s, by the number of its SPI */
