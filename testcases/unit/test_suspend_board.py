@@ -27,26 +27,34 @@ class Clock:
 
 
 class Session(StandIn):
-    """A session that loses the call; reconnects to `boot`, or not at all (""); its files hold `text`."""
+    """A session that loses the call; reconnects to `boot`, or not at all (""); its files hold `text`.
 
-    def __init__(self, boot, *texts):
+    answered: what the call returns before the connection is lost, None: nothing
+    """
+
+    def __init__(self, boot, *texts, answered=None):
         super().__init__()
         self.boot_id, self._after, self.texts, self.asked = "a", boot, list(texts), []
+        self._answered, self._lost = answered, True
 
     def call(self, command, timeout_s):
         assert "setsid sh -c" in command
         assert timeout_s > 0
-        raise InfrastructureError("the link is lost")
+        if self._answered is None:
+            raise InfrastructureError("the link is lost")
+        return Reply(0, self._answered, b"")
 
     def reconnect(self, deadline_s):
         assert deadline_s >= 1.0
         if not self._after:
             raise InfrastructureError("no SSH server answers")
-        changed, self.boot_id = self._after != self.boot_id, self._after
+        changed, self.boot_id, self._lost = self._after != self.boot_id, self._after, False
         return changed
 
     def execute(self, command):
         self.asked.append(command)
+        if self._lost:
+            raise InfrastructureError("no answer to a keepalive")
         if command.startswith("cat"):
             return Reply(0, (self.texts.pop(0) if len(self.texts) > 1 else self.texts[0]).encode(), b"")
         return Reply(0, b"", b"")
@@ -60,6 +68,13 @@ def test_a_lost_connection_loses_no_answer():
     session = Session("a", "@fill\n", "@errno\nOK\n@end\n")
     assert collect.sleep(session, REQUEST, Clock()) == "@errno\nOK\n@end\n"
     assert session.asked[-1] == f"rm -f {REQUEST.file}"
+
+
+def test_a_connection_that_is_lost_after_the_answer():
+    """The script has ended, and then a keepalive's time is over that was sent while the board slept."""
+    session = Session("a", "@errno\nOK\n@end\n", answered=b"@end\n")
+    assert collect.sleep(session, REQUEST, Clock()) == "@errno\nOK\n@end\n"
+    assert session.asked == [":", f"cat {REQUEST.file} 2>/dev/null; :", f"rm -f {REQUEST.file}"]
 
 
 def test_a_board_that_sleeps_on():

@@ -172,6 +172,7 @@ def sleep(session: Session, request: Request, now_s: Callable[[], float] = time.
     command = f"setsid sh -c {shlex.quote(request.script)} >{path} 2>&1 </dev/null; cat {path}"
     try:
         text = session.call(command, deadline - now_s()).text
+        session.execute(":")  # the answer came, but a keepalive may wait for its own since the board slept
     except InfrastructureError as lost:
         text = _after_loss(session, path, deadline, lost, now_s)
         same_boot(boot, session.boot_id)
