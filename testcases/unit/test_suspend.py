@@ -197,8 +197,12 @@ def test_memory_that_cannot_be_read():
 FACILITIES = """state freeze mem disk
 mem_sleep s2idle [deep]
 alarm /sys/class/rtc/rtc1
+waker alarmtimer.0.auto
 0 alarm errno=0
 """
+CLOCK = "alarm /sys/class/rtc/rtc1\n"
+WAKER = "waker alarmtimer.0.auto\n"
+TIMER = "0 alarm errno=0\n"
 
 
 @pytest.mark.parametrize(
@@ -207,9 +211,10 @@ alarm /sys/class/rtc/rtc1
         ("", "", ""),
         ("freeze ", "", "this kernel cannot suspend to idle"),
         ("state freeze mem disk", "state ", "this kernel cannot suspend to idle"),
-        ("alarm /sys/class/rtc/rtc1\n", "", ""),
-        ("alarm /sys/class/rtc/rtc1\n0 alarm errno=0\n", "", "no real-time clock of this board"),
-        ("alarm /sys/class/rtc/rtc1\n0 alarm errno=0\n", "0 alarm errno=5f\n", "no real-time clock of this"),
+        (CLOCK, "", ""),
+        (CLOCK + WAKER + TIMER, "", "no real-time clock of this board"),
+        (CLOCK + WAKER, "", "no real-time clock of this board"),
+        (CLOCK + WAKER + TIMER, WAKER + "0 alarm errno=5f\n", "no real-time clock of this"),
     ],
 )
 def test_what_a_board_lacks_is_said(old, new, found):

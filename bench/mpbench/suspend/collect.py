@@ -42,6 +42,7 @@ BEATS = 25
 FACILITIES = """
 echo "state $(cat /sys/power/state 2>/dev/null)"; echo "mem_sleep $(cat /sys/power/mem_sleep 2>/dev/null)"
 for f in /sys/class/rtc/*/wakealarm; do [ -e $f ] && echo "alarm ${f%/*}"; done
+for f in /sys/bus/platform/devices/alarmtimer.*; do [ -e $f ] && echo "waker ${f##*/}"; done
 [ ! -e /proc/config.gz ] || echo "configuration $(zcat /proc/config.gz | grep -c '^CONFIG_FW_CACHE=y')"; :
 """
 

@@ -85,7 +85,11 @@ class Facilities:
 
 
 def facilities(text: str) -> Facilities:
-    """Facilities from collect.facilities()."""
+    """Facilities from collect.facilities().
+
+    A kernel takes a timer that is to wake the board although no clock can: the clock by which it would has
+    a device `alarmtimer`. Ref: Linux kernel/time/alarmtimer.c, alarmtimer_rtc_add_device()
+    """
     lines = [line.split(" ") for line in text.splitlines()]
     found = {words[0]: words[1:] for words in lines if words[0] != "alarm"}
     clocks = [words[1] for words in lines if words[0] == "alarm"]
@@ -94,7 +98,7 @@ def facilities(text: str) -> Facilities:
         states=tuple(filter(None, found.get("state", ()))),
         deeper=tuple(word for word in sleeps if word not in ("", "s2idle")),
         clock=clocks[0] if clocks else "",
-        timers="errno=0" in found.get("0", ()),
+        timers="waker" in found and "errno=0" in found.get("0", ()),
         keeps_files=found.get("configuration") != ["0"],
     )
 
