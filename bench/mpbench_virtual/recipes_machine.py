@@ -242,9 +242,13 @@ def _make_loaders(kind: MachineKind, place: Place) -> None:
     make_virtio_overlay(place.needs["debian-kernel"] / kind.device_tree, place)
 
 
-def make_virtio_overlay(tree: Path, place: Place) -> None:
-    """virtio.dtbo: nodes of the virtio transports for a device tree that has none."""
+def make_virtio_overlay(tree: Path, place: Place, more: str = "") -> None:
+    """virtio.dtbo: nodes of the virtio transports for a device tree that has none, and `more` at its root.
+
+    `{gic}` in more: the interrupt controller's phandle
+    """
     found = gic_phandle(tree)
+    more = more.replace("{gic}", found)
     nodes = "".join(
         f'virtio_mmio@{VIRTIO_PA + n * VIRTIO_SIZE:x} {{ compatible = "virtio,mmio"; '
         f"reg = <{VIRTIO_PA + n * VIRTIO_SIZE:#x} {VIRTIO_SIZE:#x}>; "
@@ -252,7 +256,7 @@ def make_virtio_overlay(tree: Path, place: Place) -> None:
         for n in range(VIRTIOS)
     )
     cells = "#address-cells = <1>; #size-cells = <1>;"
-    fragment = f'fragment@0 {{ target-path = "/"; __overlay__ {{ {cells} {nodes} }}; }};'
+    fragment = f'fragment@0 {{ target-path = "/"; __overlay__ {{ {cells} {nodes} {more} }}; }};'
     source = place.work / "virtio.dtso"
     source.write_text(f"/dts-v1/;\n/plugin/;\n/ {{ {fragment} }};\n")
     run_logged(["dtc", "-q", "-O", "dtb", "-o", place.out / "virtio.dtbo", source], place.log)

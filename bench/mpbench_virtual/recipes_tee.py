@@ -52,6 +52,14 @@ TFA_SETTINGS = (
     # Debian's linker adds a section for it, far from the others: BL2 would have 805 MB.
     "STM32_TF_ELF_LDFLAGS=--build-id=none",
 )  # fmt: skip
+OPTEE_NODES = (
+    'firmware { optee { compatible = "linaro,optee-tz"; method = "smc"; interrupts = <1 15 1>; '
+    "interrupt-parent = <{gic}>; }; }; "
+    "reserved-memory { optee_core@de000000 { reg = <0xde000000 0x2000000>; no-map; }; };"
+)
+"""What OP-TEE adds to Linux' tree if it starts Linux. U-Boot's copy of it lacks the interrupt, without which
+Linux' driver gives up; it copies nothing where the nodes are there.
+Ref: U-Boot lib/optee/optee.c, optee_copy_fdt_nodes()"""
 GUEST_FILES = {"libteec": ("libteec.so.2",), "supplicant": ("usr/sbin/tee-supplicant",)}
 """Files of the root file system that boards without a TEE lack."""
 MODULES = ("tee/tee.ko", "tee/optee/optee.ko", "mpbench_remoteproc.ko")
@@ -118,7 +126,7 @@ def _make_uboot(_: MachineKind, place: Place) -> None:
 
 
 def _loaders_inputs() -> list[str]:
-    return [_source_id("tfa"), _gcc(MP15), *TFA_SETTINGS, getsource(make_virtio_overlay)]
+    return [_source_id("tfa"), _gcc(MP15), *TFA_SETTINGS, getsource(make_virtio_overlay), OPTEE_NODES]
 
 
 def _make_loaders(kind: MachineKind, place: Place) -> None:
@@ -133,7 +141,7 @@ def _make_loaders(kind: MachineKind, place: Place) -> None:
     images += ["--tos-fw-extra2", optee / "tee-pageable_v2.bin"]
     images += ["--hw-config", uboot / "u-boot.dtb", "--nt-fw", uboot / "u-boot-nodtb.bin"]
     run_logged([tree / "tools/fiptool/fiptool", "create", *images, place.out / "fip.bin"], place.log)
-    make_virtio_overlay(place.needs["tee-device-tree"] / kind.device_tree, place)
+    make_virtio_overlay(place.needs["tee-device-tree"] / kind.device_tree, place, OPTEE_NODES)
 
 
 def _modules_inputs() -> list[str]:
