@@ -13,14 +13,17 @@ from mpbench.commands.main import main
 from mpbench.core.shared_files import firmware_build
 from mpbench.deployment import run
 from mpbench.deployment.facts import DeployFacts
+from mpbench.image.sign import sign
 from mpbench.twin.linux_elf import NO_TABLE, start
+from mpbench.twin.linux_table import LOST
 from mpbench.twin.profile import load_profile
 from mpbench.twin.values import Write
-from testcases.elf_edit import patch_table, rebuild
+from testcases.elf_edit import patch_table, rebuild, segments
 from testcases.elf_edit import table as table_of
 from testcases.peer.elves import Elf, Segment
-from testcases.tables import RPMSG, table
+from testcases.tables import ANY, RPMSG, carveout, table, trace
 from testcases.test_plain_elf import DAMAGES, program_header, put
+from testcases.unit import image_rig
 
 PROFILE = load_profile("linux-mp15")
 M4 = PROFILE.core("m4")
@@ -197,3 +200,19 @@ def test_a_signed_case_is_not_run_where_linux_manages(tmp_path):
     reason = "Linux manages this board's cores: it loads plain ELF files, nothing is signed"
     assert reason in done.stdout
     assert "1 skipped" in done.stdout.splitlines()[-1]
+
+
+@pytest.mark.parametrize("profile", ["linux-mp15", "virtual-mp15-debian-tee"])
+def test_a_carve_out_by_which_linux_crashes_is_not_sent(profile):
+    """As a plain ELF file, and as an image for a TEE; what Linux has memory for is sent."""
+    known = load_profile(profile)
+    entries = {"lost": carveout(b"text", ANY, 0x1000), "": trace(0x1004_0000)}
+    for why, entry in entries.items():
+        data, da = table(entry), 0x1003_0000
+        alive = (firmware_build() / "m4/alive.elf").read_bytes()
+        file = Elf([*segments(alive), Segment(da, data, len(data), flags=4)], data, da).build()
+        if known.manager == "tee":
+            known, file = known.with_key(image_rig.key().public_key()), sign([file], image_rig.key())
+        found = run.not_sent(known, "m4", file)
+        assert (LOST in found) == bool(why)
+        assert bool(found) == bool(why)

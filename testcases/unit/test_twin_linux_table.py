@@ -6,7 +6,7 @@ import struct
 import pytest
 
 from mpbench.twin.kernels import KERNELS
-from mpbench.twin.linux_table import OOPS, handle
+from mpbench.twin.linux_table import LOST, OOPS, handle
 from mpbench.twin.linux_values import Carveout, LinuxSide, linux_side, vring_bytes
 from mpbench.twin.profile import load_profile
 from testcases.tables import ANY, RPMSG, carveout, devmem, entry, table, trace, vdev
@@ -105,6 +105,12 @@ def test_without_such_memory_there_is_none():
     """dma-ranges of the core's bus leaves Linux' memory out: ENOMEM, as boards say."""
     answer = handle(table(RPMSG), BARE)
     assert (answer.errno, answer.lines) == ("ENOMEM", NO_MEMORY)
+
+
+def test_armv7_s_linux_takes_memory_that_it_cannot_give_back():
+    """It does not notice that no address of the core's bus leads there: the start is never asked for."""
+    answer = handle(table(carveout(b"text", ANY, 0x1000)), LinuxSide((), "lost"))
+    assert (answer.errno, answer.why) == (None, LOST)
 
 
 def test_linux_may_allocate_it_in_its_own_memory():

@@ -22,8 +22,9 @@ from mpbench.core.step import Step
 from mpbench.deployment import collect, deploy
 from mpbench.deployment.facts import DeployFacts
 from mpbench.deployment.parse import deploy_facts
-from mpbench.deployment.predict import closed_table, expect, expect_of_linux, to_look_at
+from mpbench.deployment.predict import closed_table, expect, expect_of_linux, table_answer, to_look_at
 from mpbench.twin import linux_elf
+from mpbench.twin.linux_table import LOST
 from mpbench.twin.loader import load
 from mpbench.twin.profile import Profile
 from mpbench.twin.values import flatten
@@ -44,17 +45,23 @@ def predict(
 
 
 def not_sent(profile: Profile, core: str, image: bytes) -> str:
-    """Why `image` is never sent to a board, as it may stop the TEE until a reset; "" if it may be sent.
+    """Why `image` is never sent to a board, as it may stop the TEE or Linux until a reset; "" if it may be.
 
-    A loader that reads outside of an image, and a resource table that the firewall closes to Linux.
+    A loader that reads outside of an image, a resource table that the firewall closes to Linux, and one for
+    which Linux takes memory that it cannot give back.
     """
+    why = ""
     if profile.manager == "linux":
-        return ""
-    outcome = load(image, profile, core)
-    if outcome.code is None:
-        return f"{core}: this image is not sent, its answer is undefined: {outcome.reason.text}"
-    closed = closed_table(outcome, profile) if outcome.accepted and outcome.table_offset is not None else ""
-    return f"{core}: this image is not sent: {closed}" if closed else ""
+        answer = linux_elf.start(image, profile, core).why
+    else:
+        outcome = load(image, profile, core)
+        if outcome.code is None:
+            return f"{core}: this image is not sent, its answer is undefined: {outcome.reason.text}"
+        tabled = outcome.accepted and outcome.table_offset is not None
+        why = closed_table(outcome, profile) if tabled else ""
+        answer = table_answer(outcome, profile).why if tabled else ""
+    why = why or (LOST if answer == LOST else "")
+    return f"{core}: this image is not sent: {why}" if why else ""
 
 
 def places(profile: Profile, core: str, image: bytes) -> tuple[tuple[int, int], ...]:

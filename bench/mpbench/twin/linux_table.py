@@ -53,6 +53,13 @@ OOPS: Final = (
     "the core cannot be used until a reboot"
 )
 
+LOST: Final = (
+    "the device tree has no such memory for the core: Linux takes some of its own at an address that the "
+    "core's bus has not, starts the core, and crashes as it gives it back: at the next stop"
+)
+"""Ref: Linux 6.12 arch/arm/mm/dma-mapping.c, __dma_alloc() (phys_to_dma() is not checked), arch_dma_free().
+Seen with Debian's own kernel, driver and device tree on a virtual STM32MP157C-DK2."""
+
 _U32 = struct.Struct("<I")
 
 
@@ -212,6 +219,8 @@ class _Handling:
 
     def allocate_one(self, one: Carveout) -> None:
         """rproc_alloc_carveout: memory of Linux, at an address that nothing here knows."""
+        if self.linux.allocates == "lost":
+            raise Refused(None, why=LOST)
         if self.linux.allocates is None or (self.linux.allocates and one.size > LARGEST):
             raise Refused(
                 None, why=f"depends on whether Linux can allocate {one.size:#x} bytes for {one.name}"

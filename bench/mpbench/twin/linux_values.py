@@ -7,7 +7,7 @@ from attrs import frozen
 
 from mpbench.twin.kernels import KERNELS, Kernel
 from mpbench.twin.memory import Core
-from mpbench.twin.profile import Profile
+from mpbench.twin.profile import Allocates, Profile
 
 ANY_ADDRESS: Final = 0xFFFF_FFFF
 """FW_RSC_ADDR_ANY: Linux chooses the address."""
@@ -59,7 +59,7 @@ class LinuxSide:
     """
 
     carveouts: tuple[Carveout, ...] | None
-    allocates: bool | None
+    allocates: Allocates
     kernel: Kernel = KERNELS["6.12"]
     word_bits: int = 64
 

@@ -10,7 +10,7 @@ import functools
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import evolve, field, frozen
 
@@ -39,6 +39,11 @@ LOADERS = ("upstream", "st-3.19", "st-4.0-r1", "st-4.0-r2")
 
 AddressWindow = tuple[int, int, int]
 """A region as it is searched: device addresses start .. end, and what makes a physical address of one."""
+
+
+Allocates = bool | Literal["lost"] | None
+"""Whether Linux can allocate memory for a core; "lost": it takes some that it cannot give back, see
+linux_table.LOST; None: not known."""
 
 
 @frozen
@@ -87,7 +92,7 @@ class Profile:
     board: tuple[str, ...] = ()
     optee: str = ""
     kernel: str = "6.12"
-    allocates: bool | None = None
+    allocates: Allocates = None
     verify: Verifier | None = field(default=None, eq=False, repr=False)
     windows: Mapping[int, tuple[AddressWindow, ...]] = field(init=False, eq=False, repr=False)
 
@@ -212,5 +217,5 @@ _FIELDS: dict[str, Callable[[YamlNode], Any]] = {
     "board": lambda node: tuple(item.text() for item in node.items()),
     "optee": lambda node: node.text(),
     "kernel": lambda node: node.choice(*KERNELS),
-    "allocates": lambda node: node.choice(True, False),
+    "allocates": lambda node: node.choice(True, False, "lost"),
 }
