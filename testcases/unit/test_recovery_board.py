@@ -16,6 +16,8 @@ from testcases.stand_in import StandIn
 class Shell(StandIn):
     """A session that knows some files and answers of commands."""
 
+    boot_id = "a"
+
     def __init__(self, files=None, **answers) -> None:
         self.asked: list[str] = []
         self.files, self.answers = files or {}, answers
@@ -103,6 +105,19 @@ def test_a_kernel_that_cannot_trace_leaves_fields_undecided():
     assert trace.take() is None
     assert {"ta", "queue_work", "irq"} <= trace.missing
     assert shell.asked[0] == CLEAN
+
+
+def test_a_board_that_was_reset_is_recorded_again():
+    """Its tracing ended with it; without a reset nothing is asked."""
+    shell = Shell(mkdir=(0, b"ta"))
+    trace = CrashTrace(shell, [])
+    trace.start()
+    asked = list(shell.asked)
+    trace.resume()
+    assert shell.asked == asked
+    shell.boot_id = "b"
+    trace.resume()
+    assert shell.asked == asked * 2
 
 
 @pytest.mark.parametrize(("needed", "command"), [(CALLS, ":"), (WORK_END, "trace_marker")])

@@ -118,11 +118,18 @@ class CrashTrace:
         self._needed = needed
         self._now_s = now_s
         self._marks = 0
+        self._boot = ""
         self.missing: frozenset[str] = frozenset()
+
+    def resume(self) -> None:
+        """Start again if the board was reset since start(): its tracing ended with it."""
+        if self._session.boot_id != self._boot:
+            self.start()
 
     def start(self) -> None:
         """Remove leftovers and start recording. A kernel without tracing is no error: see `missing`."""
         self.stop()
+        self._boot = self._session.boot_id
         names = " || ".join(f'name == "{line}"' for line in self._lines)
         irq = f"{recorder.enable(INSTANCE, 'irq/irq_handler_entry', names)} && echo irq"
         reply = self._session.execute(f"mkdir {INSTANCE} || exit; {probes(TA_PROBES)}{EVENTS}{irq}")

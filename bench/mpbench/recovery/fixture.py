@@ -68,6 +68,7 @@ def crashes(
     plain = bench.profile.manager == "linux"
     signed = (lambda _core, elf: elf) if plain else request.getfixturevalue("signed")
     limits_ms = env.config.get_option("bench_limits_ms", {})
+    crash_trace.resume()
     found = Crashes(bench, firmware, signed, crash_trace, firmware.watchdogs, limits_ms)
     yield found
     found.restore()
@@ -148,6 +149,7 @@ class Crashes:
         self.write(core, "coredump", "disabled")  # ST's image for the STM32MP15 enables it at boot
         self._firmware_under_test[core] = under_test
         self.bench.deploy(core, image, under_test.identity).check("errno", "state", "beating")
+        self.trace.resume()  # the board may have been switched off and on before, to undo what was left
         if self._by_linux:  # which clears nothing: the firmware counts on
             under_test = evolve(under_test, earlier_boots=self.beat(core)[0] - 1)
             self._firmware_under_test[core] = under_test
