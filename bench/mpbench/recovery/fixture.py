@@ -46,6 +46,10 @@ AWAIT_FAILURE = (
     "{{ n=0; until grep -q '^fails now' {trace}; do n=$((n+1)); [ $n -lt 1000 ] || exit 1; done; }}"
 )
 """Waits until the firmware has logged that it fails now: it looks into its mailbox every 20 ms."""
+ALWAYS = 0xFFFF
+"""More failures than any test has."""
+LIVES_MS = 2000
+"""Until firmware fails that fails of itself: longer than a deployment looks at its heartbeat."""
 BEATS_CHECKED = 25
 PAUSE_S = 3.0
 """Firmware beats that often in half a second, and its heartbeat never pauses for this long."""
@@ -185,9 +189,16 @@ class Crashes:
         reply.checked(f"{core}: its firmware does not fail")
 
     def fail_always(self, core: str) -> None:
-        """Have the firmware fail now and after every recovery. Skips the test without a watchdog."""
+        """Have the firmware fail now and after every recovery. Skips the test without a watchdog.
+
+        Where the TEE clears the mailbox at each stop, firmware is started that has it in its image.
+        """
         self.needs_watchdog(core)
-        self._firmware_under_test[core].write(parameters(failures=0xFFFF))
+        if not self.counts_boots(core):
+            self.bench.stop(core)
+            self.start(core, live_ms=LIVES_MS, failures=ALWAYS)
+            return
+        self._firmware_under_test[core].write(parameters(failures=ALWAYS))
 
     def inject(self, core: str, kind: int) -> None:
         """Report a crash of this kind through debugfs; the firmware continues unaware."""
