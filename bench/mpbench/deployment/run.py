@@ -50,18 +50,18 @@ def not_sent(profile: Profile, core: str, image: bytes) -> str:
     A loader that reads outside of an image, a resource table that the firewall closes to Linux, and one for
     which Linux takes memory that it cannot give back.
     """
-    why = ""
+    loses = profile.allocates == "lost"
     if profile.manager == "linux":
-        answer = linux_elf.start(image, profile, core).why
+        why = linux_elf.start(image, profile, core).why if loses else ""
     else:
         outcome = load(image, profile, core)
         if outcome.code is None:
             return f"{core}: this image is not sent, its answer is undefined: {outcome.reason.text}"
         tabled = outcome.accepted and outcome.table_offset is not None
-        why = closed_table(outcome, profile) if tabled else ""
-        answer = table_answer(outcome, profile).why if tabled else ""
-    why = why or (LOST if answer == LOST else "")
-    return f"{core}: this image is not sent: {why}" if why else ""
+        if tabled and (closed := closed_table(outcome, profile)):
+            return f"{core}: this image is not sent: {closed}"
+        why = table_answer(outcome, profile).why if tabled and loses else ""
+    return f"{core}: this image is not sent: {why}" if why == LOST else ""
 
 
 def places(profile: Profile, core: str, image: bytes) -> tuple[tuple[int, int], ...]:

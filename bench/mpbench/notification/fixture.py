@@ -316,10 +316,10 @@ def baselines(directories: Sequence[str], here: Mapping[str, str]) -> Mapping[st
 def baseline(directory: str, here: Mapping[str, str]) -> Mapping[str, Histogram]:
     """Distributions of an earlier run, by segment. UsageError: of another board, or without any."""
     recorded = read(Path(directory))
+    there = recorded.provenance
     for name in SAME:
-        there = recorded.provenance.get(name)
-        if there != here.get(name):
-            raise UsageError(f"{directory}: {name} was {there!r}, it is {here.get(name)!r} now")
+        if there.get(name) != here.get(name):
+            raise UsageError(f"{directory}: {name} was {there.get(name)!r}, it is {here.get(name)!r} now")
     wanted = {words: name for name, words in SEGMENTS.items()}
     found = {
         wanted[line.conditions["segment"]]: Histogram(
