@@ -276,9 +276,9 @@ def _await_ready(process: "subprocess.Popen[bytes]", spec: Spec) -> None:
     answered, _, _ = select.select([process.stdout], [], [], START_S)
     line = process.stdout.readline().decode().strip() if answered else f"no answer within {START_S:.0f} s"
     if line != "ready":
-        # A process that printed no message ended with a traceback, unless its log is gone already.
-        logged = last_line(spec.directory / "board.log") or "its process ended without a message"
-        raise InfrastructureError(f"virtual board {spec.name}: {line.removeprefix('failed ') or logged}")
+        # A process that printed no message ended with a traceback; its log goes with its directory.
+        said = line.removeprefix("failed ") or last_line(spec.directory / "board.log")
+        raise InfrastructureError(f"virtual board {spec.name}: {said or 'its process printed nothing'}")
 
 
 def _read_board(file: Path, process: "subprocess.Popen[bytes] | None" = None) -> StartedBoard:

@@ -153,8 +153,11 @@ def _linux(parts: Parts) -> list[str]:
 
 
 def last_line(log: Path) -> str:
-    """The last line of a log; "" for an empty or missing one."""
-    lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+    """The last line of a log; "" for an empty or missing one, also if it goes just now."""
+    try:
+        lines = log.read_text(errors="replace").strip().splitlines()
+    except FileNotFoundError:
+        return ""
     return lines[-1] if lines else ""
 
 
