@@ -6,7 +6,7 @@
 # make fuzz   random inputs through every command that reads them; make fuzz N=100000
 # make perf   measure against labgrid's own drivers
 # make mp15   all tests of a board on the virtual STM32MP15
-# make mp25-ev1  all board cases on the machine of an STM32MP257F-EV1, and its contract tests
+# make mp25  all board cases on the machine of an STM32MP257F-EV1, and its contract tests
 # make test-all  what does not fit into make test: all board cases on all virtual boards, 25 seeds of faults
 # make real-firmware DIR=...  start every ELF of a directory on a virtual board, and report how far each came
 # make lock   write requirements.lock, the versions that were tested, from the current environment
@@ -27,10 +27,10 @@ PACKAGES := bc binutils bison bzip2 cpio device-tree-compiler e2fsprogs flex gcc
 TEST_PACKAGES := busybox chromium dropbear-bin fdisk openssh-server poppler-utils ser2net softhsm2 trace-cmd
 TARGET ?= targets/virtual-mp25.yaml
 
-.PHONY: plugins demo test test-all check faults fuzz perf peer peer-linux coverage mp15 mp25-ev1 board boards firmware
-.PHONY: mp25-ev1-st real-firmware setup packages lock clean
+.PHONY: plugins demo test test-all check faults fuzz perf peer peer-linux coverage mp15 mp25 board boards firmware
+.PHONY: mp25-st real-firmware setup packages lock clean
 
-test test-all faults perf mp15 mp25-ev1: PACKAGES += $(TEST_PACKAGES)
+test test-all faults perf mp15 mp25: PACKAGES += $(TEST_PACKAGES)
 
 # A minute of it; all board cases: pytest --lg-env $(TARGET)
 demo: board firmware
@@ -98,13 +98,13 @@ mp15: boards firmware
 	MPBENCH_KIND=mp15 $(BIN)/pytest testcases/contract/test_lab_place.py testcases/contract/test_desk.py
 
 # The machine of an STM32MP257F-EV1; its QEMU takes a quarter of an hour of CPU to build.
-mp25-ev1: setup firmware
-	$(BIN)/mpbench virtual build mp25-ev1
-	$(BIN)/mpbench virtual build mp25-ev1-panic
+mp25: setup firmware
+	$(BIN)/mpbench virtual build mp25
+	$(BIN)/mpbench virtual build mp25-panic
 	$(BIN)/pytest testcases/contract/test_ev1_board.py testcases/contract/test_ev1_devices.py \
 		testcases/contract/test_ev1_firewall.py testcases/contract/test_ev1_cores.py \
 		testcases/contract/test_ev1_reports.py testcases/contract/test_ev1_panic.py
-	$(BIN)/pytest --lg-env targets/virtual-mp25-ev1.yaml
+	$(BIN)/pytest --lg-env targets/virtual-mp25.yaml
 
 # Firmware of others: DIR has the ELF files; by default on the board whose QEMU has the M4 with its peripherals.
 real-firmware: BOARD := $(if $(filter file,$(origin TARGET)),targets/virtual-mp15-debian.yaml,$(TARGET))
@@ -112,11 +112,11 @@ real-firmware: setup firmware
 	@[ -n "$(DIR)" ] || { echo "make real-firmware DIR=DIRECTORY [TARGET=FILE]: which directory?" >&2; exit 2; }
 	$(BIN)/mpbench firmware "$(DIR)" --lg-env $(BOARD)
 
-# The board cases on it, with ST's OP-TEE from a source tree of one's own: make mp25-ev1-st OPTEE_SRC=DIR
-mp25-ev1-st: export MPBENCH_OPTEE_SRC := $(if $(OPTEE_SRC),$(abspath $(OPTEE_SRC)),$(MPBENCH_OPTEE_SRC))
-mp25-ev1-st: setup firmware
-	$(BIN)/mpbench virtual build mp25-ev1-st
-	$(BIN)/pytest --lg-env targets/virtual-mp25-ev1-st.yaml
+# The board cases on it, with ST's OP-TEE from a source tree of one's own: make mp25-st OPTEE_SRC=DIR
+mp25-st: export MPBENCH_OPTEE_SRC := $(if $(OPTEE_SRC),$(abspath $(OPTEE_SRC)),$(MPBENCH_OPTEE_SRC))
+mp25-st: setup firmware
+	$(BIN)/mpbench virtual build mp25-st
+	$(BIN)/pytest --lg-env targets/virtual-mp25-st.yaml
 
 coverage: $(VENV)/ready
 	$(BIN)/coverage run --branch --source=bench/mpbench/twin -m pytest -q testcases/unit -m 'not slow'

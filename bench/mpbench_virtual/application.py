@@ -8,32 +8,36 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable
+from functools import partial
 from inspect import getsource
 from pathlib import Path
 
 from mpbench.core.shared_files import FIRMWARE
 from mpbench_virtual.fetch import source_tree
-from mpbench_virtual.models import BoardKind
-from mpbench_virtual.recipes import JOBS, platform_settings, steps_of, version_of
-from mpbench_virtual.steps import Place, Step, build, hash_files, quiet
+from mpbench_virtual.models import MachineKind
+from mpbench_virtual.parts import optee_settings, steps_of
+from mpbench_virtual.recipes import JOBS, version_of
+from mpbench_virtual.steps import BuildStep, Place, build, hash_files, quiet
 from mpbench_virtual.tools import run_logged
 
 SOURCE = FIRMWARE / "ta"
 
 
-def application(kind: BoardKind) -> Path:
+def application(kind: MachineKind) -> Path:
     """UUID.ta, to be put where the board's tee-supplicant looks; made once."""
     work = f"application-{kind.soc.name}"
-    own = Step("application", lambda: _inputs(kind), lambda place: _make(kind, place), ("optee",), work)
-    return next(build([optee_of(kind), own], quiet)["application"].glob("*.ta"))
+    optee = optee_of(kind)
+    inputs, make = partial(_inputs, kind), partial(_make, kind)
+    own = BuildStep("application", inputs, make, (optee.name,), work)
+    return next(build([optee, own], quiet)["application"].glob("*.ta"))
 
 
-def optee_of(kind: BoardKind) -> Step:
+def optee_of(kind: MachineKind) -> BuildStep:
     """How the board's OP-TEE is made: what kit_of() needs."""
-    return next(step for step in steps_of(kind) if step.name == "optee")
+    return next(step for step in steps_of(kind) if step.name.endswith("-optee"))
 
 
-def _inputs(kind: BoardKind) -> Iterable[str]:
+def _inputs(kind: MachineKind) -> Iterable[str]:
     return [
         getsource(sys.modules[__name__]),
         hash_files(SOURCE),
@@ -42,7 +46,7 @@ def _inputs(kind: BoardKind) -> Iterable[str]:
     ]
 
 
-def _make(kind: BoardKind, place: Place) -> None:
+def _make(kind: MachineKind, place: Place) -> None:
     made = place.work / "made"
     shutil.rmtree(made, ignore_errors=True)
     named = [f"TA_DEV_KIT_DIR={kit_of(kind, place)}", f"CROSS_COMPILE={kind.soc.cross}", f"O={made}"]
@@ -55,7 +59,7 @@ def _environment() -> dict[str, str]:
     return {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
 
-def kit_of(kind: BoardKind, place: Place) -> Path:
+def kit_of(kind: MachineKind, place: Place) -> Path:
     """What OP-TEE's build exports: libraries for applications, and those of its own, below `ta`.
 
     Taken from where OP-TEE was built; made once more where that is gone.
@@ -66,11 +70,11 @@ def kit_of(kind: BoardKind, place: Place) -> Path:
     return found.parents[1] if found else _make_kit(kind, place)
 
 
-def _make_kit(kind: BoardKind, place: Place) -> Path:
+def _make_kit(kind: MachineKind, place: Place) -> Path:
     tree = place.work / "tree"
     shutil.rmtree(tree, ignore_errors=True)
     shutil.copytree(source_tree("optee"), tree, symlinks=True)
     cross = [f"{name}={kind.soc.cross}" for name in ("CROSS_COMPILE", "CROSS_COMPILE64")]
-    settings = [*platform_settings(kind.soc), *cross, "TEE_IMPL_VERSION=kit", "O=out"]
+    settings = [*optee_settings(kind), *cross, "TEE_IMPL_VERSION=kit", "O=out"]
     run_logged(["make", "-C", tree, JOBS, *settings, "ta_dev_kit"], place.log, env=_environment())
     return next(tree.glob("out/export-ta_*"))

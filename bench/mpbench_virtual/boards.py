@@ -21,37 +21,18 @@ from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.files import lock
 from mpbench_virtual import keys
 from mpbench_virtual.card import write_card
-from mpbench_virtual.fetch import own_tree
 from mpbench_virtual.memory import RAM_NAME, ram_offset
-from mpbench_virtual.models import KINDS, MACHINE_KINDS, MachineKind
+from mpbench_virtual.models import MACHINE_KINDS
+from mpbench_virtual.parts import build_parts
 from mpbench_virtual.paths import BASE_PORT, run_dir
 from mpbench_virtual.process import Spec
-from mpbench_virtual.qemu import MONITOR, Parts, icount_arguments, last_line, qmp
-from mpbench_virtual.recipes import steps_of, write_cpio
-from mpbench_virtual.recipes_ev1 import steps_of as ev1_steps_of
-from mpbench_virtual.recipes_machine import LIBRARIES, program_of
-from mpbench_virtual.recipes_machine import steps_of as machine_steps_of
-from mpbench_virtual.recipes_tee import steps_of as tee_steps_of
-from mpbench_virtual.steps import Report, build
-from mpbench_virtual.tools import require, require_libraries
+from mpbench_virtual.qemu import MONITOR, last_line, qmp
+from mpbench_virtual.recipes import write_cpio
+from mpbench_virtual.steps import Report
 
 START_S = 20.0
 STOP_S = 20.0
 """A board that is asked to end kills QEMU and joins its threads in a second or two."""
-KERNEL_ARGUMENTS = "console=ttyAMA0,115200 quiet rdinit=/init mem=256M"
-
-DEBIAN_ARGUMENTS = (
-    "cryptomgr.notests initcall_blacklist=jent_mod_init,init_encrypted rcupdate.rcu_cpu_stall_suppress=1"
-    " vmalloc=750M"
-)
-"""Without self tests of ciphers, entropy from timing and encrypted keys, which take a third of the start, and
-without reports of a CPU that stalled: on a busy host QEMU's do.
-
-vmalloc: after each module Linux takes a range out of the TLB page by page, from modules to vmalloc's area,
-with all of lowmem in between (mm/vmalloc.c, __purge_vmap_area_lazy), and QEMU stops all CPUs for each page.
-With 512 MiB of lowmem that took half of the start, and on a busy host drivers timed out.  U-Boot puts the
-device tree below 256 MiB, which must stay lowmem.
-"""
 
 
 @frozen
@@ -75,102 +56,6 @@ class StartedBoard:
     def known_hosts(self) -> Path:
         """known_hosts file with the pinned key of this board."""
         return self.directory / "known_hosts"
-
-
-def build_parts(kind_name: str, report: Report) -> Parts:
-    """Build, or find in the cache, every part of a board of this kind. UsageError for an unknown kind."""
-    if kind_name in MACHINE_KINDS:
-        kind_of_machine = MACHINE_KINDS[kind_name]
-        parts = _ev1_parts if kind_of_machine.secure else _machine_parts
-        if kind_of_machine.tee:
-            parts = _tee_parts
-        return parts(kind_of_machine, report)
-    if kind_name not in KINDS:
-        known = ", ".join([*KINDS, *MACHINE_KINDS])
-        raise UsageError(f"unknown kind of virtual board {kind_name!r}; known: {known}")
-    kind = KINDS[kind_name]
-    require(
-        f"{kind.soc.cross}gcc", "bc", "bison", "bzip2", "cpio", "dpkg-deb", "dtc", "fdtoverlay", "flex",
-        "lz4", "make", "mkenvimage", "qemu-system-aarch64", "tar", "xz",
-    )  # fmt: skip
-    made = build(steps_of(kind), report)
-    return Parts(
-        machine=kind.soc.machine,
-        firmware=made["tfa"] / "qemu_fw.bios",
-        kernel=made["linux"] / "kernel",
-        initrd=made["rootfs"] / "rootfs.cpio",
-        device_tree=made["device-tree"] / "board.dtb",
-        environment=made["uboot-env"] / "env.bin",
-        append=KERNEL_ARGUMENTS,
-    )
-
-
-def _machine_parts(kind: MachineKind, report: Report) -> Parts:
-    require("cpio", "dpkg-deb", "dtc", "fdtget", "gcc", "ninja", "tar", "xz")
-    require_libraries(**LIBRARIES)
-    made = build(machine_steps_of(kind), report)
-    return Parts(
-        program=made["qemu"] / program_of(kind),
-        machine=("-M", kind.machine, *icount_arguments()),
-        kernel=made["debian-kernel"] / "kernel",
-        initrd=made["debian-rootfs"] / "rootfs.cpio",
-        device_tree=made["debian-kernel"] / kind.device_tree,
-        loaders=made["sd-loaders"] if kind.loaders else None,
-        append=f"console={kind.console},115200 quiet rdinit=/init {DEBIAN_ARGUMENTS}",
-    )
-
-
-def _tee_parts(kind: MachineKind, report: Report) -> Parts:
-    require(
-        "bc", "bison", "cpio", "dpkg-deb", "dtc", "fdtoverlay", "flex", "gcc", "make", "ninja", "tar", "xz",
-        f"{KINDS['mp15'].soc.cross}gcc",
-    )  # fmt: skip
-    require_libraries(**LIBRARIES)
-    made = build(tee_steps_of(kind), report)
-    return Parts(
-        program=made["qemu"] / program_of(kind),
-        machine=("-M", kind.machine, *icount_arguments()),
-        firmware=None if kind.fip else made["tee-optee"] / "tee.bin",
-        one_console=True,
-        loaders=made["tee-loaders"] if kind.fip else None,
-        kernel=made["debian-kernel"] / "kernel",
-        initrd=made["tee-rootfs"] / "rootfs.cpio",
-        device_tree=made["tee-device-tree"] / kind.device_tree,
-        append=f"console={kind.console},115200 quiet rdinit=/init {DEBIAN_ARGUMENTS}",
-    )
-
-
-def _ev1_parts(kind: MachineKind, report: Report) -> Parts:
-    if kind.own_optee:
-        _require_own_optee(kind)
-    require(
-        "bc", "bison", "cpio", "dpkg-deb", "dtc", "fdtoverlay", "flex", "gcc", "lz4", "make", "ninja",
-        "tar", "xz", f"{KINDS['mp25'].soc.cross}gcc",
-    )  # fmt: skip
-    require_libraries(**LIBRARIES)
-    made = build(ev1_steps_of(kind), report)
-    return Parts(
-        program=made["qemu"] / program_of(kind),
-        machine=("-M", kind.machine, *icount_arguments()),
-        firmware=made["ev1-fip"] / "fip.bin",
-        kernel=made["linux"] / "kernel",
-        initrd=made["ev1-rootfs"] / "rootfs.cpio",
-        device_tree=made["ev1-device-tree"] / kind.device_tree,
-        append=f"console={kind.console} quiet rdinit=/init",
-    )
-
-
-def _require_own_optee(kind: MachineKind) -> None:
-    """UsageError unless MPBENCH_OPTEE_SRC names a tree whose driver loads the M33."""
-    driver = "core/drivers/remoteproc/stm32_remoteproc.c"
-    given = own_tree("optee")
-    source = (given or Path()) / driver
-    if not given or not source.is_file() or "st,stm32mp2-m33-tee" not in source.read_text():
-        raise UsageError(
-            f"kind {kind.name}: MPBENCH_OPTEE_SRC={str(given or '')!r} is no source tree of "
-            f"ST's OP-TEE for STM32MP25 (with st,stm32mp2-m33-tee in {driver}); OP-TEE is built from it, "
-            "unchanged"
-        )
 
 
 def start(

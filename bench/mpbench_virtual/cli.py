@@ -17,6 +17,7 @@ from mpbench.core.causes import known
 from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench_virtual import boards
 from mpbench_virtual.commands_shown import commands, write_target_file
+from mpbench_virtual.parts import build_parts
 from mpbench_virtual.progress import BuildProgress
 
 ANSWER_S, STATE_S = 60.0, 5.0
@@ -26,7 +27,7 @@ ESCAPE = b"\x1d"
 
 
 def run_build(args: argparse.Namespace) -> int:
-    parts = boards.build_parts(args.kind, BuildProgress())
+    parts = build_parts(args.kind, BuildProgress())
     for name, path in parts.files.items():
         print(f"{name:<12} {path}")
     return 0

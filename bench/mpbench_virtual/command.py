@@ -15,9 +15,7 @@ KIND_NAMES = (
     "mp15-debian-tee-sd",
     "mp15-spi",
     "mp25",
-    "mp25-ev1",
-    "mp25-ev1-panic",
-    "mp25-ev1-st",
+    "mp25-panic",
     "mp25-spi",
     "mp25-st",
 )

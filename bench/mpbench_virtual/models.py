@@ -95,9 +95,7 @@ class BoardKind:
 KINDS = {
     kind.name: kind
     for kind in (
-        BoardKind("mp25", MP25),
         BoardKind("mp25-spi", MP25, SPI_INTID),
-        BoardKind("mp25-st", MP25, illegal_ids={"iwdg3": 100}, overlays=("mp25-st.dtso",)),
         BoardKind("mp15", MP15),
         BoardKind("mp15-spi", MP15, SPI_INTID),
     )
@@ -140,6 +138,11 @@ class MachineKind:
     own_optee: bool = False
     overlays: tuple[str, ...] = ()
 
+    @property
+    def soc(self) -> Soc:
+        """Compilers and names of its SoC."""
+        return MP15 if self.guest == MP15.guest else MP25
+
 
 DK2 = MachineKind(
     name="mp15-debian",
@@ -153,7 +156,7 @@ DK2 = MachineKind(
 )
 
 EV1 = MachineKind(
-    name="mp25-ev1",
+    name="mp25",
     machine="stm32mp257f-ev1",
     kernel="linux",
     device_tree="stm32mp257f-ev1.dtb",
@@ -162,7 +165,7 @@ EV1 = MachineKind(
     console="hvc0",
     secure=True,
     cores={"m33": 2, "m0": 3},
-    overlays=("mp25-ev1.dtso", "mp25-ev1-m0.dtso"),
+    overlays=("mp25.dtso", "mp25-m0.dtso"),
 )
 
 MACHINE_KINDS = {
@@ -174,7 +177,7 @@ MACHINE_KINDS = {
         evolve(DK2, name="mp15-debian-tee-sd", tee=True, fip=True),
         evolve(DK2, name="mp15-debian-sd", loaders="uboot-stm32", loaders_of="stm32mp157c-dk2"),
         EV1,
-        evolve(EV1, name="mp25-ev1-panic"),  # OP-TEE panics after an illegal access, as by default
-        evolve(EV1, name="mp25-ev1-st", own_optee=True, overlays=("mp25-ev1.dtso", "mp25-ev1-st.dtso")),
+        evolve(EV1, name="mp25-panic"),  # OP-TEE panics after an illegal access, as by default
+        evolve(EV1, name="mp25-st", own_optee=True, overlays=("mp25.dtso", "mp25-st.dtso")),
     )
 }

@@ -334,7 +334,7 @@ def _device_tree_inputs(kind: BoardKind) -> list[str]:
 
 
 def _overlays(kind: BoardKind) -> list[Path]:
-    return [FIRMWARE / "boot" / name for name in (f"{kind.soc.name}.dtso", *kind.overlays)]
+    return [FIRMWARE / "boot" / name for name in (f"virt-{kind.soc.name}.dtso", *kind.overlays)]
 
 
 VIRTIO_PA, VIRTIO_SIZE, VIRTIO_SLOTS, VIRTIO_USED = 0x0A00_0000, 0x200, 32, 2

@@ -40,14 +40,11 @@ def steps_of(kind: MachineKind) -> list[BuildStep]:
     """Steps of the board, each after those it needs; QEMU is the one of all machines of ours."""
 
     def step(name: str, inputs: Callable[[], list[str]], make: Callable[..., None], *needs: str) -> BuildStep:
-        return BuildStep(
-            name,
-            lambda: [getsource(make), *inputs()],
-            partial(make, kind),
-            needs,
-        )
+        # Where OP-TEE was built, applications find their libraries: those of the same OP-TEE.
+        work = f"{name}-own" if kind.own_optee else ""
+        return BuildStep(name, lambda: [getsource(make), *inputs()], partial(make, kind), needs, work)
 
-    shared = {s.name: s for s in (*machine_steps_of(kind), *virt_steps_of(KINDS["mp25"]))}
+    shared = {s.name: s for s in (*machine_steps_of(kind), *virt_steps_of(KINDS["mp25-spi"]))}
     return [
         shared["qemu"],
         shared["linux"],
@@ -59,9 +56,14 @@ def steps_of(kind: MachineKind) -> list[BuildStep]:
     ]
 
 
+def optee_settings(kind: MachineKind) -> list[str]:
+    """make settings that select OP-TEE's platform and word sizes."""
+    return _lines(BOOT / f"{kind.name}.mk")
+
+
 def _optee_inputs(kind: MachineKind) -> list[str]:
     ours = [] if kind.own_optee else [hash_files(FIRMWARE / "optee"), getsource(lay_over_optee)]
-    settings = [signing_public_key().read_text(), *_lines(BOOT / f"{kind.name}.mk")]
+    settings = [signing_public_key().read_text(), *optee_settings(kind)]
     scp = [_source_id("scp")] if own_tree("scp") else []
     return [
         _source_id("optee"),
@@ -76,7 +78,7 @@ def _optee_inputs(kind: MachineKind) -> list[str]:
 
 def _tee_trees(kind: MachineKind) -> tuple[Path, Path]:
     """OP-TEE's device tree: that of its own source, with the cores that it loads."""
-    return BOOT / f"{kind.name}-optee.dts", BOOT / "mp25-ev1-rproc.dtsi"
+    return BOOT / f"{kind.name}-optee.dts", BOOT / "mp25-rproc.dtsi"
 
 
 def _scmi_settings() -> list[str]:
@@ -102,7 +104,7 @@ def _make_optee(kind: MachineKind, place: Place) -> None:
         shutil.copy(source, tree / "core/arch/arm/dts")
     settings = [
         *shared,
-        *_lines(BOOT / f"{kind.name}.mk"),
+        *optee_settings(kind),
         *_scmi_settings(),
         f"CROSS_COMPILE={MP25.cross}",
         f"CROSS_COMPILE64={MP25.cross}",

@@ -99,15 +99,20 @@ def steps_of(kind: MachineKind) -> list[BuildStep]:
     return steps
 
 
+def optee_settings() -> list[str]:
+    """make settings that select OP-TEE's platform and word sizes."""
+    return _lines(SETTINGS_OF_OPTEE)
+
+
 def _optee_inputs() -> list[str]:
-    settings = [*_lines(SETTINGS_OF_OPTEE), signing_public_key().read_text()]
+    settings = [*optee_settings(), signing_public_key().read_text()]
     return [_source_id("optee"), _gcc(MP15), getsource(make_optee), hash_files(TEE_DTS), *OPTEE, *settings]
 
 
 def _make_optee(_: MachineKind, place: Place) -> None:
     tree = copied_source("optee", place)
     shutil.copy(TEE_DTS, tree / "core/arch/arm/dts")
-    settings = [*_lines(SETTINGS_OF_OPTEE), f"CFG_EMBED_DTB_SOURCE_FILE={TEE_DTS.name}"]
+    settings = [*optee_settings(), f"CFG_EMBED_DTB_SOURCE_FILE={TEE_DTS.name}"]
     make_optee(tree, [*settings, f"RPROC_SIGN_KEY={signing_public_key()}"], MP15, place)
     for name in OPTEE:
         shutil.copy(tree / "out/core" / name, place.out)

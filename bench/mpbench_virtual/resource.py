@@ -17,7 +17,7 @@ from labgrid.resource.common import ManagedResource, ResourceManager
 from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench_virtual import application, boards, keys, qemu, xtest
 from mpbench_virtual.core_debugger import CoreDebugger
-from mpbench_virtual.models import KINDS, MACHINE_KINDS
+from mpbench_virtual.models import MACHINE_KINDS
 from mpbench_virtual.progress import BuildProgress
 
 LINE = "virtual board: {step}: {what}"
@@ -106,7 +106,8 @@ class VirtualBoard(ManagedResource):  # type: ignore[misc]
     @property
     def makes_applications(self) -> bool:
         """Whether application() and xtest() are made for this board: not for an OP-TEE of the user's own."""
-        return self.kind in KINDS
+        kind = MACHINE_KINDS.get(self.kind)
+        return kind is not None and (kind.secure or kind.tee) and not kind.own_optee
 
     def xtest(self) -> Path:
         """Archive (tar.gz) with OP-TEE's test suite, built on the first call; arm64 only."""
@@ -116,7 +117,7 @@ class VirtualBoard(ManagedResource):  # type: ignore[misc]
         """The bench's own trusted application (UUID.ta), signed for this board, built on the first call."""
         if not self.makes_applications:
             raise UsageError(f"for a board of kind {self.kind!r} no trusted application is made")
-        return application.application(KINDS[self.kind])
+        return application.application(MACHINE_KINDS[self.kind])
 
     @property
     def provenance(self) -> dict[str, str]:

@@ -83,10 +83,6 @@ class BuildStep:
         return cache_dir() / "logs" / f"{self.work or self.name}.log"
 
 
-# application.py and xtest.py are inputs of what they build: this name changes with their next rebuild.
-Step = BuildStep
-
-
 def hash_files(*roots: Path) -> str:
     """SHA-256 over names and contents of files and directories, in sorted order, without build output."""
     digest = hashlib.sha256()

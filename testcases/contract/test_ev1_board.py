@@ -18,7 +18,7 @@ from testcases.contract.test_virtual_board import read_until
 
 pytestmark = pytest.mark.slow
 
-EV1 = MACHINE_KINDS["mp25-ev1"]
+EV1 = MACHINE_KINDS["mp25"]
 RNG = 92
 """Its id in RIFSC, by which OP-TEE reports it. Ref: OP-TEE dt-bindings/firewall/stm32mp25-rifsc.h"""
 RISAF4 = 137
@@ -37,12 +37,12 @@ REFUSED_TO_LINUX = [
 
 @pytest.fixture(scope="module")
 def parts():
-    """Results of the board's build steps; what takes minutes is left to `mpbench virtual build mp25-ev1`."""
+    """Results of the board's build steps; what takes minutes is left to `mpbench virtual build mp25`."""
     steps = steps_of(EV1)
     keys = keys_of(steps)
     missing = [step.name for step in steps if not built(step.name, keys[step.name]).is_dir()]
     if missing:
-        pytest.skip(f"not built: {', '.join(missing)}; mpbench virtual build mp25-ev1")
+        pytest.skip(f"not built: {', '.join(missing)}; mpbench virtual build mp25")
     return build(steps, quiet)
 
 
@@ -52,7 +52,7 @@ def board(parts, tmp_path_factory):
     assert parts
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
-        found = boards.start("mp25-ev1", "board", quiet, lifeline=True)
+        found = boards.start("mp25", "board", quiet, lifeline=True)
         with (
             socket.create_connection((found.address, found.ports["console"])) as console,
             socket.create_connection((found.address, found.ports["secure"])) as secure,
@@ -76,7 +76,7 @@ def test_bl31_and_op_tee_come_up_on_their_own_platforms(board):
     for line in (
         b"NOTICE:  BL31: v2.12.1",
         b"I/TC: OP-TEE version: 4.10.0",
-        b"I/TC: Platform stm32mp2: flavor 257F_EV1 - DT mp25-ev1-optee.dts",
+        b"I/TC: Platform stm32mp2: flavor 257F_EV1 - DT mp25-optee.dts",
         b"I/TC: m33: processor 1",
         b"I/TC: m0: processor 2",
         b"I/TC: Primary CPU switching to normal world boot",

@@ -15,7 +15,7 @@ from testcases.contract.test_virtual_board import read_until
 
 pytestmark = pytest.mark.slow
 
-KIND = MACHINE_KINDS["mp25-ev1-panic"]
+KIND = MACHINE_KINDS["mp25-panic"]
 
 
 @pytest.fixture

@@ -31,8 +31,8 @@ ADDRESS, TAG = 2, 0x4D42_0000
 @pytest.fixture(scope="module")
 def board() -> Iterator[Any]:
     """The board, booted."""
-    require_qemu(MACHINE_KINDS["mp25-ev1"])
-    target = Environment(str(CHECKOUT / "targets/virtual-mp25-ev1.yaml")).get_target("main")
+    require_qemu(MACHINE_KINDS["mp25"])
+    target = Environment(str(CHECKOUT / "targets/virtual-mp25.yaml")).get_target("main")
     with opened(target) as found:
         yield target, found
     target.get_strategy().transition("off")
@@ -49,7 +49,7 @@ def test_firmware_that_reaches_for_what_is_op_tee_s_is_named(board: Any, half: i
     item: Any = None
     key: Any = load_private_key(signing_key())
     marks = {"console_mark": there.console.mark(), "secure_mark": there.secure.position()}
-    profile = load_profile("virtual-mp25-ev1", key.public_key())
+    profile = load_profile("virtual-mp25", key.public_key())
     bench = DeployBench(there, profile, RunState(), item, target.get_strategy(), boot_id(there), **marks)
     elf = configured((make() / "m33/reach.elf").read_bytes(), "m33", words={ADDRESS: TAG | half})
     before = boot_id(there)

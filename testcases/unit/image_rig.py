@@ -18,6 +18,9 @@ from mpbench.image.sign import sign
 from mpbench.twin.profile import Profile, load_profile
 from testcases.peer.elves import Elf, Segment, resource_table
 
+OPEN_BOARD = Path(__file__).with_name("open-board.yaml")
+"""A board whose memory has no firewall in front of it."""
+
 BASE = 0x80100000
 TABLE_DA = BASE + 0x100
 CODE = struct.pack("<2I", BASE + 0x1000, BASE + 9) + b"code" * 18
@@ -37,7 +40,7 @@ def ec_key() -> ec.EllipticCurvePrivateKey:
 
 
 @functools.cache
-def board(name: str = "virtual-mp25") -> Profile:
+def board(name: str = str(OPEN_BOARD)) -> Profile:
     """A profile that trusts the tests' key."""
     return load_profile(name, key().public_key())
 

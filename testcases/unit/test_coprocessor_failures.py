@@ -12,7 +12,6 @@ import pytest
 
 from mpbench_virtual.coprocessor import SLOT
 from mpbench_virtual.memory import SharedRam
-from mpbench_virtual.models import KINDS
 from testcases.unit.coprocessor_rig import CORES, Rig, code
 
 LIVE_MS, FAILURES, BEATS = 0, 1, 2
@@ -64,22 +63,6 @@ def test_firmware_without_a_watchdog_touches_none(rig: Rig, built: Path, name: s
         rig.until(lambda: rig.beat() > 100)
     assert rig.levels == []
     assert [line for line in rig.lines if "refused" in line] == []
-
-
-@pytest.mark.parametrize(("watchdog", "refused"), [("iwdg3", {100}), ("", set())])
-def test_a_firewall_reports_a_watchdog_of_another_world(
-    ram: SharedRam, built: Path, watchdog: str, refused: set[int]
-) -> None:
-    """Every access is reported by its exception and has no effect; firmware without a watchdog makes none."""
-    (m33,) = (core for core in KINDS["mp25-st"].cores if core.name == "m33")
-    rig = Rig(m33, ram, speed=8)
-    rig.load(built / "m33" / "starve.elf", watchdog=watchdog)
-    rig.parameter(LIVE_MS, 60)
-    rig.coprocessor.start()
-    rig.release()
-    rig.until(lambda: rig.beat() > 100)
-    rig.coprocessor.stop()
-    assert (set(rig.illegal), rig.levels) == (refused, [])
 
 
 def test_starve_beats_until_its_watchdog_expires(rig: Rig, built: Path) -> None:

@@ -248,7 +248,7 @@ def test_what_op_tee_is_built_from_is_an_input_of_it_alone(monkeypatch):
     monkeypatch.setattr(recipes_tee, "DRIVER", FIRMWARE / "linux/mp15.config")
     driver = keys_of(recipes_tee.steps_of(kind))
     assert [name for name in before if before[name] != driver[name]] == ["tee-modules", "tee-rootfs"]
-    monkeypatch.setattr(recipes_tee, "TEE_DTS", FIRMWARE / "boot/mp15.dtso")
+    monkeypatch.setattr(recipes_tee, "TEE_DTS", FIRMWARE / "boot/virt-mp15.dtso")
     tree = keys_of(recipes_tee.steps_of(kind))
     assert [name for name in driver if driver[name] != tree[name]] == ["tee-optee"]
 
@@ -268,7 +268,7 @@ def test_a_card_with_tf_a_has_boot_loaders_of_its_own(monkeypatch):
 def test_each_machine_has_the_qemu_of_its_word_size(monkeypatch):
     """Both come from one tree, as two programs: who needs one does not wait for the other."""
     monkeypatch.setattr(recipes_machine, "_source_id", lambda name: name)
-    ev1 = MACHINE_KINDS["mp25-ev1"]
+    ev1 = MACHINE_KINDS["mp25"]
     assert [recipes_machine.program_of(kind) for kind in (DEBIAN, ev1)] == [
         "qemu-system-arm",
         "qemu-system-aarch64",
@@ -285,7 +285,6 @@ def test_each_machine_has_the_qemu_of_its_word_size(monkeypatch):
     [
         ("mp15-debian", {"console": 7001, "power": 7003, "ssh": 7022}),
         ("mp15-debian-tee", {"console": 7001, "power": 7003, "ssh": 7022}),
-        ("mp25-ev1", {"console": 7001, "secure": 7002, "power": 7003, "ssh": 7022}),
         ("mp25", {"console": 7001, "secure": 7002, "power": 7003, "ssh": 7022}),
     ],
 )
@@ -301,9 +300,7 @@ def test_memory_of_a_board_that_is_off_cannot_be_read(tmp_path):
         boards.read_memory(board, 0x1000_0000, 16)
 
 
-@pytest.mark.parametrize(
-    ("kind", "leaves_alone"), [("mp25", True), ("mp15-debian", True), ("mp25-ev1", False)]
-)
+@pytest.mark.parametrize(("kind", "leaves_alone"), [("mp15-debian", True), ("mp25", False)])
 def test_memory_behind_a_firewall_is_not_read(kind, leaves_alone):
     """A firewall would report the access, and ST's OP-TEE panics on it."""
     board = SimpleNamespace(kind=kind)  # a VirtualBoard would start

@@ -59,7 +59,7 @@ def test_a_target_names_what_exists(path: Path):
 def test_a_board_without_remoteproc_runs_no_case(tmp_path):
     """Nothing there loads a core: the bench says so before the board is started."""
     found = tmp_path / "board.yaml"
-    whole = (TARGETS / "virtual-mp25-ev1.yaml").read_text()
+    whole = (TARGETS / "virtual-mp25.yaml").read_text()
     found.write_text(whole.replace("      - RemoteprocDriver: {}\n", ""))
     with pytest.raises(UsageError, match="no `RemoteprocDriver`: add it to `drivers`"):
         check_environment(str(found))

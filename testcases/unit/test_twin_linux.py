@@ -15,14 +15,14 @@ from mpbench.twin import linux
 from mpbench.twin.loader import load
 from testcases.peer.elves import Elf, Segment
 from testcases.tables import entry, table, trace
-from testcases.unit.image_rig import BASE, TABLE_DA, board, firmware, image, key
+from testcases.unit.image_rig import BASE, OPEN_BOARD, TABLE_DA, board, firmware, image, key
 
 
-def verdict(data, core="m33", name="virtual-mp25"):
+def verdict(data, core="m33", name=str(OPEN_BOARD)):
     return load(data, board(name), core)
 
 
-def shown(data, core="m33", name="virtual-mp25"):
+def shown(data, core="m33", name=str(OPEN_BOARD)):
     return expect(verdict(data, core, name), identity="alive m33", profile=board(name))
 
 

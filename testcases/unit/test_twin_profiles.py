@@ -181,7 +181,6 @@ def test_a_core_dump_has_linux_carve_outs():
     [
         ("st-4.0-r2-mp257f-dk", "m33", "cm33_sram2 at 0xa060000"),
         ("st-4.0-r3-mp157f-dk2", "m4", "retram at 0x38000000"),
-        ("virtual-mp25-st", "m33", "firmware at 0x80100000"),
         ("st-3.19-mp157f-dk2", "m4", ""),
         ("virtual-mp25", "m33", ""),
     ],

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from mpbench.core.directories import cache_dir
-from mpbench_virtual import application, recipes
-from mpbench_virtual.models import KINDS
+from mpbench_virtual import application
+from mpbench_virtual.models import MACHINE_KINDS
+from mpbench_virtual.parts import optee_settings
 from mpbench_virtual.steps import BuildStep
 
-KIND = KINDS["mp15"]
+KIND = MACHINE_KINDS["mp15-debian-tee"]
 NAME = "c5a8f8a3-2b5c-4b0e-9d3b-7c1f0e6f4a21.ta"
 
 
@@ -40,14 +41,14 @@ def make(tmp_path, monkeypatch):
     compiler = Make()
     monkeypatch.setattr(application, "run_logged", compiler)
     monkeypatch.setattr(application, "source_tree", lambda _: source)
-    optee = BuildStep("optee", lambda: ["any"], lambda _: None, work="optee-mp15")
+    optee = BuildStep("tee-optee", lambda: ["any"], lambda _: None)
     monkeypatch.setattr(application, "steps_of", lambda _: [optee])
     return compiler
 
 
 def test_with_the_kit_of_a_build(make):
     """The application uses the libraries that OP-TEE's own build left."""
-    kit = cache_dir() / "work/optee-mp15/tree/out/export-ta_arm32"
+    kit = cache_dir() / "work/tee-optee/tree/out/export-ta_arm32"
     (kit / "mk").mkdir(parents=True)
     (kit / "mk/ta_dev_kit.mk").touch()
     found = application.application(KIND)
@@ -61,17 +62,17 @@ def test_with_the_kit_of_a_build(make):
 def test_with_a_kit_of_its_own(make, left):
     """If that tree is gone or incomplete, the libraries are built again."""
     if left:
-        (cache_dir() / "work/optee-mp15/tree/out/export-ta_arm32").mkdir(parents=True)
+        (cache_dir() / "work/tee-optee/tree/out/export-ta_arm32").mkdir(parents=True)
     found = application.application(KIND)
     tree = cache_dir() / "work/application-mp15/tree"
     assert found.read_text() == str(tree / "out/export-ta_arm32")
     (where, words), _ = make.commands
     assert where == tree
-    assert {"PLATFORM=vexpress-qemu_virt", "CROSS_COMPILE=arm-linux-gnueabihf-", "ta_dev_kit"} <= set(words)
+    assert {"PLATFORM=stm32mp1-157C_DK2", "CROSS_COMPILE=arm-linux-gnueabihf-", "ta_dev_kit"} <= set(words)
 
 
 def test_each_soc_has_its_own():
     """Word size and compiler make the difference; kinds that differ in other ways share the application."""
-    assert list(application._inputs(KINDS["mp15"])) == list(application._inputs(KINDS["mp15-spi"]))
-    assert list(application._inputs(KINDS["mp15"])) != list(application._inputs(KINDS["mp25"]))
-    assert recipes.platform_settings(KINDS["mp25"].soc)[0] == "PLATFORM=vexpress-qemu_armv8a"
+    assert list(application._inputs(KIND)) == list(application._inputs(MACHINE_KINDS["mp15-debian-tee-sd"]))
+    assert list(application._inputs(KIND)) != list(application._inputs(MACHINE_KINDS["mp25"]))
+    assert optee_settings(MACHINE_KINDS["mp25"])[0] == "PLATFORM=stm32mp2-257F_EV1"

@@ -10,9 +10,9 @@ import pytest
 from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.shared_files import FIRMWARE
 from mpbench_virtual import fetch, recipes, recipes_ev1, steps, tools
-from mpbench_virtual.boards import build_parts
 from mpbench_virtual.fetch import GUEST_ARCHITECTURES, Apt, Package, packages
 from mpbench_virtual.models import KINDS
+from mpbench_virtual.parts import build_parts
 from mpbench_virtual.recipes import GUEST_FILES, apply_overlays, steps_of
 from mpbench_virtual.steps import BuildStep, Place, build, hash_files, keys_of, quiet
 from testcases.stand_in import StandIn
@@ -294,8 +294,8 @@ def test_a_board_of_st_s_optee_wants_its_tree(monkeypatch, tmp_path, driver):
         source.write_text(driver)
         (tmp_path / fetch.OWN_TREES["optee"][1]).touch()
         monkeypatch.setenv("MPBENCH_OPTEE_SRC", str(tmp_path))
-    with pytest.raises(UsageError, match=r"kind mp25-ev1-st: MPBENCH_OPTEE_SRC='.*' is no source tree of"):
-        build_parts("mp25-ev1-st", quiet)
+    with pytest.raises(UsageError, match=r"kind mp25-st: MPBENCH_OPTEE_SRC='.*' is no source tree of"):
+        build_parts("mp25-st", quiet)
 
 
 def test_no_mirror_is_reported_with_the_remedy(monkeypatch, tmp_path):
@@ -321,7 +321,7 @@ def test_a_package_is_asked_for_by_architecture():
 def test_every_kind_of_board_has_its_files_and_packages(kind):
     """Device tree, settings, environment by the SoC's name; guest packages by its architecture."""
     name, (architecture, _) = kind.soc.name, kind.soc.guest
-    for file in (f"boot/{name}.dtso", f"boot/{name}.env", f"linux/{name}.config", f"optee/{name}.mk"):
+    for file in (f"boot/virt-{name}.dtso", f"boot/{name}.env", f"linux/{name}.config", f"optee/{name}.mk"):
         assert (FIRMWARE / file).is_file()
     found = {p.package for p in packages().values() if p.architecture == architecture}
     assert {packages()[guest].package for guest in GUEST_FILES} <= found
@@ -329,8 +329,8 @@ def test_every_kind_of_board_has_its_files_and_packages(kind):
 
 def test_boards_of_two_socs_do_not_build_in_one_directory():
     """A kernel's tree is kept for the next build: each SoC has one of its own."""
-    works = {soc: [step.work for step in steps_of(KINDS[soc])] for soc in ("mp25", "mp15")}
-    assert not set(works["mp25"]) & set(works["mp15"])
+    works = {soc: [step.work for step in steps_of(KINDS[soc])] for soc in ("mp25-spi", "mp15")}
+    assert not set(works["mp25-spi"]) & set(works["mp15"])
 
 
 def test_a_device_tree_without_overlays_stays_as_it_is(tmp_path):

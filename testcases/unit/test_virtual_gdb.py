@@ -20,8 +20,8 @@ def board(kind: str) -> Any:
 @pytest.mark.parametrize(
     ("kind", "core", "steps"),
     [
-        ("mp25-ev1", "a35", []),
-        ("mp25-ev1", "m0", ["-ex", "add-inferior", "-ex", "inferior 2", "-ex", "attach 3"]),
+        ("mp25", "a35", []),
+        ("mp25", "m0", ["-ex", "add-inferior", "-ex", "inferior 2", "-ex", "attach 3"]),
         ("mp15-debian", "m4", ["-ex", "add-inferior", "-ex", "inferior 2", "-ex", "attach 2"]),
     ],
 )
@@ -37,14 +37,14 @@ def test_a_core_is_a_process_of_qemu_s_stub(
 def test_without_gdb_the_one_for_every_architecture_is_named(monkeypatch: pytest.MonkeyPatch):
     """Debian's package gdb-multiarch."""
     monkeypatch.setattr(shutil, "which", lambda _: None)
-    assert gdb.command_of(board("mp25-ev1"), "m33")[0] == "gdb-multiarch"
+    assert gdb.command_of(board("mp25"), "m33")[0] == "gdb-multiarch"
 
 
 @pytest.mark.parametrize(
     ("kind", "core", "message"),
     [
-        ("mp25", "m33", "board desk is of kind mp25, whose co-processors are not QEMU's: no GDB on them"),
-        ("mp25-ev1", "m4", "board desk has no core 'm4': a35, m33, m0"),
+        ("mp15", "m4", "board desk is of kind mp15, whose co-processors are not QEMU's: no GDB on them"),
+        ("mp25", "m4", "board desk has no core 'm4': a35, m33, m0"),
     ],
 )
 def test_another_core_is_refused(kind: str, core: str, message: str):
@@ -59,7 +59,7 @@ def test_qemu_listens_and_the_command_line_is_printed(
 ):
     """Without a terminal GDB is not started."""
     asked = []
-    monkeypatch.setattr(boards, "find", lambda _: board("mp25-ev1"))
+    monkeypatch.setattr(boards, "find", lambda _: board("mp25"))
     monkeypatch.setattr(gdb, "qmp", lambda *words, **named: asked.append((*words, named)))
     monkeypatch.setattr(shutil, "which", lambda _: None)
     assert gdb.run_gdb(argparse.Namespace(name="desk", core="a35")) == 0
@@ -74,7 +74,7 @@ def test_a_board_that_is_off_is_named(monkeypatch: pytest.MonkeyPatch):
     def closed(*_words: object, **_named: object) -> None:
         raise ConnectionRefusedError(111, "Connection refused")
 
-    monkeypatch.setattr(boards, "find", lambda _: board("mp25-ev1"))
+    monkeypatch.setattr(boards, "find", lambda _: board("mp25"))
     monkeypatch.setattr(gdb, "qmp", closed)
     with pytest.raises(InfrastructureError, match=r"^board desk is off, or QEMU does not answer: .*refused$"):
         gdb.run_gdb(argparse.Namespace(name="desk", core="a35"))
