@@ -84,9 +84,16 @@ class Program:
 
     def until(self, address: int, value: int) -> None:
         """Waits until a word has this value."""
+        self._wait(address, value, 0x54FF_FFC1)  # b.ne .-8
+
+    def until_not(self, address: int, value: int) -> None:
+        """Waits until a word has another value."""
+        self._wait(address, value, 0x54FF_FFC0)  # b.eq .-8
+
+    def _wait(self, address: int, value: int, branch: int) -> None:
         self._load(1, address)
         self._load(3, value)
-        self._emit(0xB940_0022, 0x6B03_005F, 0x54FF_FFC1)  # ldr w2, [x1]; cmp w2, w3; b.ne .-8
+        self._emit(0xB940_0022, 0x6B03_005F, branch)  # ldr w2, [x1]; cmp w2, w3
 
     def copy(self, data: bytes, address: int) -> None:
         """Puts data, which comes with the program, into memory."""

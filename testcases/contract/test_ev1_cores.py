@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The M33 and M0 of an STM32MP257F-EV1's machine without Linux: a program on the Cortex-A35 releases them."""
 
+import struct
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from mpbench.harness.configuration import configured
 from mpbench.harness.firmware import make
-from testcases.contract.ev1_program import A35SSC, DEADLINE_S, RCC, Program, running
+from testcases.contract.ev1_program import A35SSC, DEADLINE_S, IAC, RCC, RISAB1, Program, flags, running
 
 pytestmark = pytest.mark.slow
 
@@ -18,6 +19,14 @@ BEATS = 2
 TAG = 0x4D42_0000
 TRACE = {"m33": 0x8120_0000, "m0": 0x200C_6000}
 IPCC1, IPCC2 = 0x4049_0000, 0x4625_0000
+RISAB3 = RISAB1 + 0x2_0000
+STOPS = 200
+COUNTER = 0x0E04_0000
+"""SRAM1, which after a reset is not secure."""
+COUNTS = struct.pack(
+    "<2I6HI", 0x8010_1000, 0x8010_0009, 0x4802, 0x6801, 0x3101, 0x6001, 0xE7FB, 0xBF00, 0x0A04_0000
+)
+"""Vectors, then `ldr r0, =COUNTER; 1: ldr r1, [r0]; adds r1, #1; str r1, [r0]; b 1b` (DDI 0553, C2.4)."""
 
 
 def released(core: str, name: str, watchdog: str = "", words: Mapping[int, int] | None = None) -> Program:
@@ -84,3 +93,33 @@ def test_a_mailbox_interrupts_the_core(
     with running(program, tmp_path) as run:
         run.words()
         assert run.text(TRACE[core], "message 00000002")
+
+
+def test_a_core_executes_nothing_after_its_reset_was_written(tmp_path: Path) -> None:
+    """The M33 counts in memory as fast as it can: the instruction after the write to RCC sees it stand still.
+
+    Its memory is then closed: it is refused nothing.
+    """
+    program = Program()
+    program.copy(COUNTS, 0x8010_0000)
+    program.write(RISAB3, 1 << 31)  # RISAB_CR.SRWIAD: the secure world reads what is not its own
+    program.write(A35SSC + 0x20A0, 0)  # M33_TZEN_CR
+    program.write(A35SSC + 0x20A8, 0x8010_0000)  # M33_INITNSVTOR_CR
+    for _ in range(STOPS):
+        program.region(1, 0x8010_0000, 0x813F_FFFF, 1 << 2)
+        program.write(COUNTER, 0)
+        program.write(RCC + 0x434, 1)  # CPUBOOTCR
+        program.write(RCC + 0x434, 0)
+        program.until_not(COUNTER, 0)
+        program.write(RCC + 0x40C, 1)  # C2RSTCSETR
+        for _ in range(2):
+            program.read(COUNTER)
+        program.region(1, 0x8010_0000, 0x813F_FFFF, 1 << 1)
+        program.read(COUNTER)
+    for n in range(6):
+        program.read(IAC + 0x80 + 4 * n)
+    with running(program, tmp_path) as run:
+        words = run.words()
+    counts = [words[3 * n : 3 * n + 3] for n in range(STOPS)]
+    assert [seen for seen in counts if len(set(seen)) > 1] == []
+    assert flags(words[3 * STOPS : 3 * STOPS + 6]) == []

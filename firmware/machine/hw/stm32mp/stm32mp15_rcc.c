@@ -376,6 +376,7 @@ static void stm32mp15_rcc_class_init(ObjectClass *klass, void *data)
     c->read = stm32mp15_rcc_read;
     c->write = stm32mp15_rcc_write;
     c->reset = stm32mp15_rcc_reset;
+    c->waits = true;
 }
 
 static const TypeInfo stm32mp15_rcc_types[] = {

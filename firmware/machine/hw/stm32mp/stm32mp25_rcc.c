@@ -390,6 +390,7 @@ static void stm32mp25_rcc_class_init(ObjectClass *klass, void *data)
     c->read = stm32mp25_rcc_read;
     c->write = stm32mp25_rcc_write;
     c->reset = stm32mp25_rcc_reset;
+    c->waits = true;
 }
 
 static const TypeInfo stm32mp25_rcc_types[] = {

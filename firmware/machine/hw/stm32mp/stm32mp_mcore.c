@@ -5,7 +5,9 @@
  *
  * RCC holds the core after a reset ("hold boot") until software lets it go;
  * to hold it again does not stop it, a reset does.  The core takes a reset in
- * a thread of its own, and executes until then: "in-reset" tells RCC.
+ * a thread of its own.  A Cortex-A that resets it waits for that, as software
+ * relies on a core that executes no more.  Others do not wait (a watchdog, a
+ * Cortex-M, which the Cortex-A may be waiting for): "in-reset" tells RCC.
  *
  * Ref: RM0436, RCC: "MCU boot": RCC_MP_BOOTCR, RCC_MP_GRSTCSETR
  */
@@ -25,6 +27,7 @@
 #include "hw/stm32mp/stm32mp.h"
 #include "hw/sysbus.h"
 #include "migration/vmstate.h"
+#include "qemu/main-loop.h"
 #include "system/reset.h"
 #include "target/arm/cpu.h"
 
@@ -48,20 +51,39 @@ struct Stm32mpMcore {
 
     bool hold;
     bool running;
+    unsigned pending;           /* resets that the core has yet to take */
+    QemuCond taken;
 };
+
+/* NVIC and SysTick are part of the core; one that starts secure has two */
+static void stm32mp_mcore_reset_parts(Stm32mpMcore *s)
+{
+    device_cold_reset(DEVICE(&s->armv7m.nvic));
+    device_cold_reset(DEVICE(&s->armv7m.systick[M_REG_NS]));
+    if (arm_feature(&s->armv7m.cpu->env, ARM_FEATURE_M_SECURITY)) {
+        device_cold_reset(DEVICE(&s->armv7m.systick[M_REG_S]));
+    }
+}
+
+static void stm32mp_mcore_done(Stm32mpMcore *s)
+{
+    if (!--s->pending) {
+        qemu_set_irq(s->in_reset, 0);
+        qemu_cond_broadcast(&s->taken);
+    }
+}
 
 /* In the core's own thread */
 static void stm32mp_mcore_start_work(CPUState *cs, run_on_cpu_data data)
 {
     ARMCPU *cpu = ARM_CPU(cs);
-    Stm32mpMcore *s = data.host_ptr;
 
-    qemu_set_irq(s->in_reset, 0);
     cpu_reset(cs);
     cpu->power_state = PSCI_ON;
     cs->halted = 0;
     qemu_log_mask(CPU_LOG_RESET, "coprocessor starts: pc 0x%08x sp 0x%08x\n",
                   cpu->env.regs[15], cpu->env.regs[13]);
+    stm32mp_mcore_done(data.host_ptr);
 }
 
 static void stm32mp_mcore_stop_work(CPUState *cs, run_on_cpu_data data)
@@ -69,12 +91,13 @@ static void stm32mp_mcore_stop_work(CPUState *cs, run_on_cpu_data data)
     ARMCPU *cpu = ARM_CPU(cs);
     Stm32mpMcore *s = data.host_ptr;
 
-    qemu_set_irq(s->in_reset, 0);
+    stm32mp_mcore_reset_parts(s);
     /* Its reset waits for its start: it would read the vectors already */
     cpu->power_state = PSCI_OFF;
     cs->halted = 1;
     cs->exception_index = EXCP_HLT;
     qemu_log_mask(CPU_LOG_RESET, "coprocessor is held\n");
+    stm32mp_mcore_done(s);
 }
 
 void stm32mp_mcore_lockup(CPUState *cs, const char *fmt, ...)
@@ -94,22 +117,44 @@ void stm32mp_mcore_lockup(CPUState *cs, const char *fmt, ...)
     cpu_loop_exit(cs);
 }
 
+static void stm32mp_mcore_queue(Stm32mpMcore *s, run_on_cpu_func work)
+{
+    s->pending++;
+    qemu_set_irq(s->in_reset, 1);
+    async_run_on_cpu(CPU(s->armv7m.cpu), work, RUN_ON_CPU_HOST_PTR(s));
+}
+
+/*
+ * Until the core has taken its resets.  Meanwhile others may access the device
+ * that is being written (Stm32mpRegsClass.waits).  A CPU that wants all others
+ * to stop would wait for this one: then this one does not.  Where one thread
+ * runs all CPUs the core gets no turn before it has taken them.
+ */
+static void stm32mp_mcore_wait(Stm32mpMcore *s)
+{
+    CPUState *self = current_cpu;
+
+    if (!self || qemu_cpu_is_self(CPU(s->armv7m.cpu)) ||
+        arm_feature(&ARM_CPU(self)->env, ARM_FEATURE_M)) {
+        return;
+    }
+    while (s->pending && !qatomic_read(&self->has_waiter)) {
+        qemu_cond_timedwait_bql(&s->taken, 1);
+    }
+}
+
 static void stm32mp_mcore_go(Stm32mpMcore *s, bool run)
 {
-    CPUState *cs = CPU(s->armv7m.cpu);
-    bool secure = arm_feature(&s->armv7m.cpu->env, ARM_FEATURE_M_SECURITY);
-
-    s->running = run;
-    qemu_set_irq(s->in_reset, 1);
-    /* NVIC and SysTick are part of the core; one that starts secure has two */
-    device_cold_reset(DEVICE(&s->armv7m.nvic));
-    device_cold_reset(DEVICE(&s->armv7m.systick[M_REG_NS]));
-    if (secure) {
-        device_cold_reset(DEVICE(&s->armv7m.systick[M_REG_S]));
+    if (s->running || !run) {
+        stm32mp_mcore_queue(s, stm32mp_mcore_stop_work);
+    } else {
+        stm32mp_mcore_reset_parts(s);
     }
-    async_run_on_cpu(cs, run ? stm32mp_mcore_start_work
-                             : stm32mp_mcore_stop_work,
-                     RUN_ON_CPU_HOST_PTR(s));
+    s->running = run;
+    if (run) {
+        stm32mp_mcore_queue(s, stm32mp_mcore_start_work);
+    }
+    stm32mp_mcore_wait(s);
 }
 
 void stm32mp_mcore_set_vectors(DeviceState *dev, uint32_t address)
@@ -166,6 +211,7 @@ static void stm32mp_mcore_init(Object *obj)
     Stm32mpMcore *s = STM32MP_MCORE(obj);
     DeviceState *dev = DEVICE(obj);
 
+    qemu_cond_init(&s->taken);
     object_initialize_child(obj, "cluster", &s->cluster, TYPE_CPU_CLUSTER);
     object_initialize_child(OBJECT(&s->cluster), "armv7m", &s->armv7m,
                             TYPE_ARMV7M);
@@ -176,6 +222,11 @@ static void stm32mp_mcore_init(Object *obj)
     qdev_init_gpio_in_named(dev, stm32mp_mcore_sysresetreq, "core-request", 1);
     qdev_init_gpio_out_named(dev, &s->sysresetreq, "sysresetreq", 1);
     qdev_init_gpio_out_named(dev, &s->in_reset, "in-reset", 1);
+}
+
+static void stm32mp_mcore_finalize(Object *obj)
+{
+    qemu_cond_destroy(&STM32MP_MCORE(obj)->taken);
 }
 
 static void stm32mp_mcore_realize(DeviceState *dev, Error **errp)
@@ -245,6 +296,7 @@ static const TypeInfo stm32mp_mcore_types[] = {
         .parent = TYPE_SYS_BUS_DEVICE,
         .instance_size = sizeof(Stm32mpMcore),
         .instance_init = stm32mp_mcore_init,
+        .instance_finalize = stm32mp_mcore_finalize,
         .class_init = stm32mp_mcore_class_init,
     }
 };

@@ -165,6 +165,7 @@ static void stm32mp_regs_realize(DeviceState *dev, Error **errp)
     s->r = g_new0(uint32_t, s->n);
     memory_region_init_io(&s->mmio, OBJECT(dev), &stm32mp_regs_ops, s, s->name,
                           s->size);
+    s->mmio.disable_reentrancy_guard = c->waits;
     sysbus_init_mmio(SYS_BUS_DEVICE(dev), &s->mmio);
 }
 

@@ -44,6 +44,7 @@ struct Stm32mpRegs {
  * @write: a word is written; bytes and half words come merged with what is
  *         stored, and @size says how much was written
  * @reset: the storage is zero already, but for the property "preset"
+ * @waits: a write waits for a coprocessor: others have their accesses meanwhile
  *
  * While one of them runs, attrs says who asks.
  */
@@ -55,6 +56,7 @@ struct Stm32mpRegsClass {
     uint32_t (*read)(Stm32mpRegs *s, hwaddr addr);
     void (*write)(Stm32mpRegs *s, hwaddr addr, uint32_t value, unsigned size);
     void (*reset)(Stm32mpRegs *s);
+    bool waits;
 };
 
 extern const VMStateDescription vmstate_stm32mp_regs;
