@@ -2,6 +2,7 @@
 """What ST's OP-TEE keeps of a refused image: it is cured, reported, and charged to no later test."""
 
 import re
+import struct
 from typing import Any
 
 import pytest
@@ -225,6 +226,39 @@ def test_an_image_that_might_stop_the_tee_is_never_sent(fault: str):
     with pytest.raises(pytest.skip.Exception, match="this image is not sent, its answer is undefined"):
         bench.deploy("m33", apply(fault, GOOD, image_rig.key()))
     assert (there.firmware, record.steps) == (b"", [])
+
+
+def with_reset_vector(address: int) -> bytes:
+    """An image whose code is elsewhere."""
+    table = resource_table()
+    code = struct.pack("<2I", image_rig.BASE + 0x1000, address | 1) + image_rig.CODE[8:]
+    segments = [Segment(image_rig.BASE, code), Segment(IPC, table)]
+    tlv = {Tlv.BOOTADDR: image_rig.BASE.to_bytes(4, "little")}
+    return sign([Elf(segments, table, IPC).build()], image_rig.key(), plat_tlvs=tlv)
+
+
+@pytest.mark.parametrize(
+    ("image", "why"),
+    [
+        (apply("segment-type", GOOD, image_rig.key()), "no code where the core takes its vectors"),
+        (with_reset_vector(image_rig.BASE + 0x1000), "no code where the core continues after its reset"),
+    ],
+    ids=["vectors", "code"],
+)
+def test_an_image_without_code_is_never_sent_behind_a_firewall(image: bytes, why: str):
+    """The core would leave its memory, and OP-TEE panic; where no firewall is, the image is sent."""
+    there = StBoard(image_rig.board(DK))
+    bench, record = bench_of(there)
+    with pytest.raises(pytest.skip.Exception, match=why):
+        bench.deploy("m33", image)
+    assert (there.firmware, record.steps) == (b"", [])
+    assert not_sent(image_rig.board(), "m33", image) == ""
+
+
+def test_a_reset_vector_into_loaded_code_is_sent():
+    """Or to an address that the core's memory does not have: it may be an alias of it."""
+    for address in (image_rig.BASE + 8, image_rig.BASE - 0x8000_0000 + 8):
+        assert not_sent(image_rig.board(DK), "m33", with_reset_vector(address)) == ""
 
 
 def test_a_resource_table_in_closed_memory_is_never_sent():

@@ -115,6 +115,29 @@ def closed_table(outcome: Outcome, profile: Profile | None) -> str:
     return ""
 
 
+def without_code(outcome: Outcome, profile: Profile) -> str:
+    """Why a core that is started now would execute what no segment has loaded, "" if that is not known.
+
+    Only where a firewall guards the core's memory: the core leaves it, and nothing else would stop it. Seen
+    on a virtual STM32MP257F-EV1, whose M33 fetches at address 0; what silicon fetches is not known.
+    """
+    core = profile.core(outcome.calls[0].core) if outcome.calls else None
+    if core is None or not core.firewalled or outcome.start_refusal:
+        return ""
+    if table_answer(outcome, profile).errno not in ("OK", None):  # Linux does not start it
+        return ""
+    found = boot_address.vectors(outcome, core)
+    start = core.pa_of(int.from_bytes(found[4:], "little") & ~1) if found else None
+    loaded = [write for write in flatten(outcome.writes) if write.offset is not None]
+    if found and (start is None or any(w.pa <= start < w.pa + w.size for w in loaded)):
+        return ""
+    return (
+        f"it has no code where the core {'continues after its reset' if found else 'takes its vectors'}: the "
+        "firewall stops a core that leaves its memory, and where OP-TEE handles that event it panics "
+        "(`IAC exception ID`)"
+    )
+
+
 def heartbeat(
     outcome: Outcome, identity: str | None, profile: Profile | None
 ) -> tuple[bool, str] | tuple[None, None]:

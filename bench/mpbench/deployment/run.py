@@ -22,7 +22,14 @@ from mpbench.core.step import Step
 from mpbench.deployment import collect, deploy
 from mpbench.deployment.facts import DeployFacts
 from mpbench.deployment.parse import deploy_facts
-from mpbench.deployment.predict import closed_table, expect, expect_of_linux, table_answer, to_look_at
+from mpbench.deployment.predict import (
+    closed_table,
+    expect,
+    expect_of_linux,
+    table_answer,
+    to_look_at,
+    without_code,
+)
 from mpbench.twin import linux_elf
 from mpbench.twin.linux_table import LOST
 from mpbench.twin.loader import load
@@ -47,8 +54,8 @@ def predict(
 def not_sent(profile: Profile, core: str, image: bytes) -> str:
     """Why `image` is never sent to a board, as it may stop the TEE or Linux until a reset; "" if it may be.
 
-    A loader that reads outside of an image, a resource table that the firewall closes to Linux, and one for
-    which Linux takes memory that it cannot give back.
+    A loader that reads outside of an image, a resource table that the firewall closes to Linux, one for which
+    Linux takes memory that it cannot give back, and a core behind a firewall that would start without code.
     """
     loses = profile.allocates == "lost"
     if profile.manager == "linux":
@@ -60,6 +67,8 @@ def not_sent(profile: Profile, core: str, image: bytes) -> str:
         tabled = outcome.accepted and outcome.table_offset is not None
         if tabled and (closed := closed_table(outcome, profile)):
             return f"{core}: this image is not sent: {closed}"
+        if outcome.accepted and (empty := without_code(outcome, profile)):
+            return f"{core}: this image is not sent: {empty}"
         why = table_answer(outcome, profile).why if tabled and loses else ""
     return f"{core}: this image is not sent: {why}" if why == LOST else ""
 
