@@ -55,8 +55,8 @@ class Profile:
     pta_state: "shared" if the platform keeps one running state for all cores, "per-core" otherwise;
     loader: whose TA and platform: "upstream", or ST's (OpenSTLinux) by release;
     dma_ranges: of the cores' bus: how st-4.0-r2 translates addresses, none if it does not;
-    panics_on_memory: whether a client that shares a few MiB at once makes this build of OP-TEE panic, for lack
-    of translation tables (core/mm/core_mmu.c, core_mmu_map_pages: "Failed to spread pgdir on small tables");
+    panics_on_memory: whether a client that shares a few MiB at once makes this build of OP-TEE panic for lack
+    of translation tables: core/mm/core_mmu.c, core_mmu_map_pages, "Failed to spread pgdir on small tables";
     key_in_image: whether st-4.0-r2 takes its key from PKEYINFO, for RSA and ECDSA, and compares its hash with
     fuses (CFG_REMOTEPROC_PUB_KEY_VERIFY); key_hash: that hash, empty: any; decryption_key: AES-256 key of
     encrypted images, zeros: the fuses are blank;
