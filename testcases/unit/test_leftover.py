@@ -233,7 +233,7 @@ def with_reset_vector(address: int) -> bytes:
     table = resource_table()
     code = struct.pack("<2I", image_rig.BASE + 0x1000, address | 1) + image_rig.CODE[8:]
     segments = [Segment(image_rig.BASE, code), Segment(IPC, table)]
-    tlv = {Tlv.BOOTADDR: image_rig.BASE.to_bytes(4, "little")}
+    tlv = {int(Tlv.BOOTADDR): image_rig.BASE.to_bytes(4, "little")}
     return sign([Elf(segments, table, IPC).build()], image_rig.key(), plat_tlvs=tlv)
 
 
