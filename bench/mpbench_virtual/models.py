@@ -178,6 +178,7 @@ MACHINE_KINDS = {
         evolve(DK2, name="mp15-debian-sd", loaders="uboot-stm32", loaders_of="stm32mp157c-dk2"),
         EV1,
         evolve(EV1, name="mp25-panic"),  # OP-TEE panics after an illegal access, as by default
+        evolve(EV1, name="mp25-spi", overlays=(*EV1.overlays, "mp25-spi.dtso")),
         evolve(EV1, name="mp25-st", own_optee=True, overlays=("mp25.dtso", "mp25-st.dtso")),
     )
 }

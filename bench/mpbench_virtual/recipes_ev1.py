@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """How the parts of the machine of an STM32MP257F-EV1 are made: TF-A's BL31, OP-TEE, the device tree.
 
-No file of theirs is changed, but for a line that adds ours to upstream's OP-TEE. Linux is other boards'.
+No file of theirs is changed, but for upstream's OP-TEE, which has two lines more: one adds ours, one lets a
+kind choose the interrupt of notifications. Linux is other boards'.
 
 Ref: TF-A docs/plat/st/stm32mp2.rst; OP-TEE core/arch/arm/plat-stm32mp2/conf.mk
 """

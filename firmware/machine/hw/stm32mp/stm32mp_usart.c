@@ -213,8 +213,9 @@ static void stm32mp_usart_reset(Stm32mpRegs *regs)
     Stm32mpUsart *s = STM32MP_USART(regs);
 
     fifo8_reset(&s->rx);
-    if (s->loaded) {            /* 115200 baud of HSI */
-        regs->r[R_CR1] = R_CR1_UE_MASK | R_CR1_RE_MASK | R_CR1_TE_MASK;
+    if (s->loaded) {            /* 115200 baud of HSI, FIFOs as by TF-A's BL2 */
+        regs->r[R_CR1] = R_CR1_UE_MASK | R_CR1_RE_MASK | R_CR1_TE_MASK |
+                         R_CR1_FIFOEN_MASK;
         regs->r[R_BRR] = 0x22c;
     }
     stm32mp_usart_update(s);

@@ -5,7 +5,7 @@ global-incdirs-$(CFG_REMOTEPROC_PTA) += include
 srcs-$(CFG_MPBENCH_RPROC) += rproc_core.c
 # The board part: the registers of an STM32MP25 and what its platform lacks, or a control page on QEMU's machine "virt".
 ifeq ($(CFG_MPBENCH_RPROC_STM32MP2),y)
-srcs-y += stm32mp2_rproc.c callouts.c
+srcs-y += stm32mp2_rproc.c callouts.c console_notif.c
 else
 srcs-$(CFG_MPBENCH_RPROC) += virt_rproc.c virt_firewall.c
 endif
