@@ -13,7 +13,7 @@ from mpbench.deployment.leaks import persistent_leaks
 from mpbench.rpmsg import measure, parse, predict
 from mpbench.rpmsg.facts import TrafficFacts, channels_word
 from mpbench.rpmsg.fixture import asked
-from mpbench.rpmsg.predict import BUFFERS, CONTROL, LONGEST, NAMELESS, RAW, RAW_2, TTY, Request
+from mpbench.rpmsg.predict import CONTROL, LONGEST, NAMELESS, RAW, RAW_2, TTY, Request, buffers
 from mpbench.rpmsg.predict_faults import FAULTS
 from testcases.requirements import MESSAGES
 
@@ -160,18 +160,19 @@ def test_linux_does_not_read(rpmsg, core):
 def test_core_does_not_read(rpmsg, core):
     """A core that takes nothing stops the writer after one ring of messages; later it gets all of them."""
     rpmsg.start(core).check(*STARTED)
+    ring = buffers(core)
     with rpmsg.endpoint(core, CONTROL) as path:
         words = (
             f"open,{path}",
             f"open,{rpmsg.device(core, RAW)}",
             *asked(0, Request(predict.PAUSE, 8000)),
-            f"source,1,{4 * BUFFERS},16,300",
-            f"sink,1,{BUFFERS},30000",
+            f"source,1,{4 * ring},16,300",
+            f"sink,1,{ring},30000",
         )
-        predicted = evolve(predict.echoed(BUFFERS + 1), errno="EAGAIN")
+        predicted = evolve(predict.echoed(ring + 1), errno="EAGAIN")
         step, answers = rpmsg.exchange(core, "the core pauses", predicted, lambda: rpmsg.client.run(*words))
     step.check(*COUNTED)
-    assert answers[-2]["sent"] == BUFFERS
+    assert answers[-2]["sent"] == ring
     assert answers[-1]["skipped"] == 0
 
 
@@ -224,7 +225,7 @@ def test_watchdog_crash_with_open_channels(rpmsg, core):
             assert watcher.finish()[-1].errno == "EPIPE"
     seen = step.observed
     assert answers[-1]["sent"] > 0
-    assert 0 <= seen.in_flight <= BUFFERS, "more messages in flight than buffers"
+    assert 0 <= seen.in_flight <= buffers(core), "more messages in flight than buffers"
     assert seen.core_sent - seen.core_received in (0, 1), "a message was taken and not answered"
     bench.measure(measure.in_flight(seen.in_flight, {"core": core, "crash": "watchdog"}))
     echo(rpmsg, core)

@@ -13,6 +13,7 @@ from mpbench.board.program_output import answers
 from mpbench.harness.firmware import make
 from mpbench.rpmsg import predict
 from mpbench.rpmsg.client import PROGRAM
+from mpbench.twin.profile import load_profile
 
 EMULATORS = {"aarch64": "qemu-aarch64", "armv7l": "qemu-arm"}
 
@@ -78,10 +79,22 @@ def test_resource_table(core, name):
     """A virtio device for RPMsg whose two rings lie where Linux wants, and a trace buffer in no segment."""
     elf = ELFFile(io.BytesIO((make() / core / f"{name}.elf").read_bytes()))
     table = elf.get_section_by_name(".resource_table").data()
-    rings = struct.pack("<10I", ANY, 16, predict.BUFFERS, 0, 0, ANY, 16, predict.BUFFERS, 1, 0)
+    ring = predict.buffers(core)
+    rings = struct.pack("<10I", ANY, 16, ring, 0, 0, ANY, 16, ring, 1, 0)
     vdev = struct.pack("<6I4B", 3, 7, 0, 1, 0, 0, 0, 2, 0, 0) + rings
     trace = struct.pack("<4I32s", 2, IPC_DA[core], 0x1000, 0, b"trace")
     assert table == struct.pack("<6I", 1, 2, 0, 0, 24, 24 + len(vdev)) + vdev + trace
     for segment in elf.iter_segments("PT_LOAD"):
         start = segment["p_paddr"]
         assert start + segment["p_memsz"] <= IPC_DA[core] or start >= IPC_DA[core] + IPC_SIZE
+
+
+@pytest.mark.parametrize("name", predict.ANNOUNCED)
+def test_the_rings_of_the_m0_follow_its_code(name):
+    """Its memory is one: nothing that is loaded lies where Linux has the rings and buffers."""
+    elf = ELFFile(io.BytesIO((make() / "m0" / f"{name}.elf").read_bytes()))
+    rings = [c for c in load_profile("virtual-mp25").core("m0").carveouts if c.name.startswith("vdev0")]
+    assert len(rings) == 3
+    for segment in elf.iter_segments("PT_LOAD"):
+        start, end = segment["p_paddr"], segment["p_paddr"] + segment["p_memsz"]
+        assert [c.name for c in rings if start < c.da + c.size and c.da < end] == []

@@ -13,8 +13,10 @@ from mpbench.rpmsg.facts import Channel, StartFacts, TrafficFacts, channels_word
 
 LONGEST = 496
 """Bytes of a message: Linux' buffers have 512, of which 16 are a header."""
-BUFFERS = 16
-"""Buffers each way: the rings of the bench's firmware, and what vdev0buffer of ST's boards has room for."""
+BUFFERS = {"m0": 8}
+"""Buffers each way by core, where they are not USUAL_BUFFERS: the M0 has no room for more in its memory."""
+USUAL_BUFFERS = 16
+"""The rings of the bench's firmware, and what vdev0buffer of ST's boards has room for."""
 
 DRIVERS = {"rpmsg-tty": "rpmsg_tty", "rpmsg-raw": "rpmsg_chrdev"}
 """Linux' driver for a channel's name. Ref: rpmsg_driver_tty_id_table, rpmsg_chrdev_id_table"""
@@ -28,6 +30,11 @@ ANNOUNCED = {
     "rpmsg-rogue": {RAW: "rpmsg-raw"},
 }
 """Services that a firmware announces, by address."""
+
+
+def buffers(core: str) -> int:
+    """Buffers each way between Linux and a core. Ref: firmware/coprocessor/rpmsg/lib/rpmsg.h, RING_SIZE"""
+    return BUFFERS.get(core, USUAL_BUFFERS)
 
 
 def channels(firmware: str, drivers: Collection[str]) -> tuple[Channel, ...]:

@@ -17,6 +17,7 @@
 
 #define VECTORS 0x200C0000u /* m0.ld; those of interrupts, from 0x40 on, have the last words of the stack */
 #define IPC_DA 0x200C6000u
+#define RING_SIZE 8u /* vdev0buffer, firmware/boot/mp25-m0.dtso, has 8 KiB */
 
 #define IPCC_BASE 0x46250000u /* IPCC2, ST: stm32mp251.dtsi mailbox@46250000 */
 #define IPCC_PROCESSOR 1u /* OP-TEE core/arch/arm/dts/stm32mp257f-ev1-ca35tdcid-rif.dtsi, ipcc2: its channels are CID3's */

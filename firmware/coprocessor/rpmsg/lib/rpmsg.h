@@ -15,7 +15,9 @@
 #include "virtqueue.h"
 
 /* Buffers each way: 2 * 16 of 512 bytes are the 16 KiB that ST's device trees give them (vdev0buffer). */
+#ifndef RING_SIZE
 #define RING_SIZE 16u
+#endif
 #define PAYLOAD 496u
 
 struct vring {
