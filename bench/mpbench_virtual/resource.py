@@ -84,12 +84,6 @@ class VirtualBoard(ManagedResource):  # type: ignore[misc]
         resource.parent = self
         resource.avail = True
 
-    @property
-    def reads_memory(self) -> bool:
-        """Whether read_memory() leaves the board alone: a firewall takes it for an access of Linux."""
-        kind = MACHINE_KINDS.get(self.kind)
-        return kind is None or not kind.secure
-
     def read_memory(self, pa: int, size: int) -> bytes:
         """`size` bytes of the board's RAM at physical address `pa`; InfrastructureError if it is off."""
         if self.board is None:

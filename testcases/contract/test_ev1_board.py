@@ -127,6 +127,16 @@ def test_memory_of_the_m33_is_not_linux(board, execute):
     assert read_until(secure, f"IAC exception ID: {RISAF4}".encode())
 
 
+def test_the_host_looks_past_the_firewall(board, execute):
+    """By the monitor OP-TEE's memory is read whole, and no access is reported, as one of Linux at once is."""
+    found, secure, _ = board
+    assert execute(f"devmem {OPTEE:#x}") == "0x00000000\n"
+    assert read_until(secure, f"IAC exception ID: {RISAF4}".encode())
+    assert boards.read_memory(found, OPTEE, 64).strip(b"\0")
+    assert execute("devmem 0x42020008") == "0x00000000\n"
+    assert f"IAC exception ID: {RISAF4}".encode() not in read_until(secure, f"IAC exception ID: {RNG}".encode())
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -17,7 +17,6 @@ from mpbench_virtual.models import MACHINE_KINDS
 from mpbench_virtual.process import Spec
 from mpbench_virtual.qemu import Parts, command_line, icount_arguments
 from mpbench_virtual.recipes_machine import steps_of
-from mpbench_virtual.resource import VirtualBoard
 from mpbench_virtual.steps import Place, keys_of
 from testcases.unit.test_virtual_build import ArchiveStandIn
 
@@ -298,10 +297,3 @@ def test_memory_of_a_board_that_is_off_cannot_be_read(tmp_path):
     board = boards.StartedBoard("desk", "mp15-debian", 1, "127.0.0.1", {}, tmp_path)
     with pytest.raises(InfrastructureError, match="virtual board desk: its memory cannot be read: "):
         boards.read_memory(board, 0x1000_0000, 16)
-
-
-@pytest.mark.parametrize(("kind", "leaves_alone"), [("mp15-debian", True), ("mp25", False)])
-def test_memory_behind_a_firewall_is_not_read(kind, leaves_alone):
-    """A firewall would report the access, and ST's OP-TEE panics on it."""
-    board = SimpleNamespace(kind=kind)  # a VirtualBoard would start
-    assert vars(VirtualBoard)["reads_memory"].fget(board) is leaves_alone

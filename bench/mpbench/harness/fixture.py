@@ -74,7 +74,7 @@ def board(strategy: Any, target: Any, profile: Profile, request: Any) -> Iterato
     """The booted board; every console and the kernel log are read until the run ends."""
     state = of(request.config)
     strategy.transition("shell")
-    found = board_of(target, next((r for r in target.resources if getattr(r, "reads_memory", False)), None))
+    found = board_of(target, next((r for r in target.resources if hasattr(r, "read_memory")), None))
     more = {"profile": profile.name, "target file": target_file_entry(target.env.config_file)}
     if profile.manager == "tee":
         more |= key_entry(request.getfixturevalue("signing_key"))

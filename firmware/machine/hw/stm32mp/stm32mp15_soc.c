@@ -393,6 +393,8 @@ void stm32mp15_soc_add_m4(Stm32mp15Soc *s)
                        qdev_get_gpio_in(s->m4, M4_IPCC_TX));
     sysbus_connect_irq(SYS_BUS_DEVICE(s->wwdg1), 0,
                        qdev_get_gpio_in(s->m4, M4_WWDG1));
+    object_property_set_link(OBJECT(s->wwdg1), "core", OBJECT(s->m4),
+                             &error_abort);
     for (unsigned i = 0; i < ARRAY_SIZE(usarts); i++) {
         sysbus_connect_irq(SYS_BUS_DEVICE(s->usart[i]), 0,
                            qdev_get_gpio_in(s->m4, usarts[i].irq));

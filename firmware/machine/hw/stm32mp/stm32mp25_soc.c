@@ -370,6 +370,23 @@ static void stm32mp25_soc_risabs(Stm32mp25Soc *s)
                         &s->sram_view[STM32MP_CID_A35], 0, SRAM_SIZE);
 }
 
+/*
+ * What the host looks at by QEMU's monitor: the memories without their
+ * firewalls, where no CPU reaches
+ */
+static void stm32mp25_soc_look(Stm32mp25Soc *s)
+{
+    MemoryRegion *system = get_system_memory();
+
+    stm32mp25_soc_alias(s, &s->look[0], system,
+                        STM32MP_LOOK + STM32MP25_DDR, s->ddr, 0,
+                        memory_region_size(s->ddr));
+    stm32mp25_soc_alias(s, &s->look[1], system, STM32MP_LOOK + SRAM_NS,
+                        &s->sram, 0, SRAM_SIZE);
+    stm32mp25_soc_alias(s, &s->look[2], system, STM32MP_LOOK + LPSRAM,
+                        &s->lpsram, 0, 32 * KiB);
+}
+
 static void stm32mp25_soc_firewall(Stm32mp25Soc *s)
 {
     MemoryRegion *system = get_system_memory();
@@ -409,6 +426,7 @@ static void stm32mp25_soc_firewall(Stm32mp25Soc *s)
                                                    STM32MP_CID_A35));
     stm32mp25_soc_illegal(s, s->risaf4, IAC_RISAF4);
     stm32mp25_soc_risabs(s);
+    stm32mp25_soc_look(s);
 }
 
 /*
@@ -556,6 +574,7 @@ static void stm32mp25_soc_watchdogs(Stm32mp25Soc *s)
     };
     static const char *cores[] = { NULL, NULL, "c2-reset", "c3-reset" };
     static const uint8_t spis[] = { 0, 0, SPI_IWDG3, SPI_IWDG5 };
+    DeviceState *of[] = { NULL, NULL, s->m33, s->m0 };
 
     for (unsigned i = 0; i < ARRAY_SIZE(s->iwdg); i++) {
         s->iwdg[i] = stm32mp25_soc_new(s, TYPE_STM32MP_IWDG, names[i]);
@@ -570,6 +589,8 @@ static void stm32mp25_soc_watchdogs(Stm32mp25Soc *s)
             qdev_connect_gpio_out_named(
                 s->rcc, cores[i], 1,
                 qdev_get_gpio_in_named(s->iwdg[i], "core-reset", 0));
+            object_property_set_link(OBJECT(s->iwdg[i]), "core", OBJECT(of[i]),
+                                     &error_abort);
         }
     }
 }
@@ -662,8 +683,8 @@ static void stm32mp25_soc_realize(DeviceState *dev, Error **errp)
     stm32mp25_soc_peripherals(s);
     s->ipcc[0] = stm32mp25_soc_mailbox(s, "ipcc1", 0x40490000, 0, 171);
     s->ipcc[1] = stm32mp25_soc_mailbox(s, "ipcc2", 0x46250000, 1, 175);
-    stm32mp25_soc_watchdogs(s);
     stm32mp25_soc_coprocessors(s);
+    stm32mp25_soc_watchdogs(s);
     qemu_register_reset(stm32mp25_soc_reset_cpus, s);
 }
 

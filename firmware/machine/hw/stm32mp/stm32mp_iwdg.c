@@ -51,6 +51,8 @@ struct Stm32mpIwdg {
     int64_t updated_ns;         /* when SR is 0 again */
     bool running;
     bool unlocked;
+    DeviceState *core;          /* whose thread must have run since it was due */
+    bool due;
 };
 
 static uint64_t stm32mp_iwdg_step_ns(Stm32mpIwdg *s)
@@ -64,6 +66,7 @@ static void stm32mp_iwdg_reload(Stm32mpIwdg *s)
 {
     uint64_t steps = STM32MP_REGS(s)->r[R_RLR] + 1;
 
+    s->due = false;
     timer_mod(s->timer, qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) +
                         steps * stm32mp_iwdg_step_ns(s));
 }
@@ -75,6 +78,19 @@ static void stm32mp_iwdg_expire(void *opaque)
     qemu_log_mask(CPU_LOG_RESET, "%s expired\n", STM32MP_REGS(s)->name);
     qemu_irq_pulse(s->reset[0]);
     qemu_set_irq(s->reset[1], 1);
+}
+
+static void stm32mp_iwdg_tick(void *opaque)
+{
+    Stm32mpIwdg *s = opaque;
+
+    if (s->core && !s->due) {
+        s->due = true;
+        stm32mp_mcore_turn(s->core, s->timer, &s->due,
+                           stm32mp_iwdg_step_ns(s));
+    } else {
+        stm32mp_iwdg_expire(s);
+    }
 }
 
 static bool stm32mp_iwdg_too_early(Stm32mpIwdg *s)
@@ -155,7 +171,7 @@ static void stm32mp_iwdg_reset(Stm32mpRegs *regs)
 
     timer_del(s->timer);
     s->updated_ns = 0;
-    s->running = s->unlocked = false;
+    s->running = s->unlocked = s->due = false;
     qemu_set_irq(s->reset[1], 0);
     regs->r[R_RLR] = regs->r[R_WINR] = RLR_MAX;
 }
@@ -172,8 +188,12 @@ static void stm32mp_iwdg_init(Object *obj)
     Stm32mpIwdg *s = STM32MP_IWDG(obj);
     DeviceState *dev = DEVICE(obj);
 
+    object_property_add_link(obj, "core", TYPE_STM32MP_MCORE,
+                             (Object **)&s->core,
+                             object_property_allow_set_link,
+                             OBJ_PROP_LINK_STRONG);
     s->lsi = qdev_init_clock_in(dev, "lsi", NULL, NULL, 0);
-    s->timer = timer_new_ns(QEMU_CLOCK_VIRTUAL, stm32mp_iwdg_expire, s);
+    s->timer = timer_new_ns(QEMU_CLOCK_VIRTUAL, stm32mp_iwdg_tick, s);
     qdev_init_gpio_out_named(dev, s->reset, "reset", ARRAY_SIZE(s->reset));
     qdev_init_gpio_in_named(dev, stm32mp_iwdg_core_reset, "core-reset", 1);
 }
@@ -194,6 +214,7 @@ static const VMStateDescription vmstate_stm32mp_iwdg = {
         VMSTATE_INT64(updated_ns, Stm32mpIwdg),
         VMSTATE_BOOL(running, Stm32mpIwdg),
         VMSTATE_BOOL(unlocked, Stm32mpIwdg),
+        VMSTATE_BOOL(due, Stm32mpIwdg),
         VMSTATE_END_OF_LIST()
     }
 };

@@ -165,6 +165,32 @@ void stm32mp_mcore_set_vectors(DeviceState *dev, uint32_t address)
     cpu->init_nsvtor = address;
 }
 
+typedef struct Stm32mpTurn {
+    QEMUTimer *timer;
+    const bool *due;
+    int64_t ns;
+} Stm32mpTurn;
+
+static void stm32mp_mcore_turn_work(CPUState *cs, run_on_cpu_data data)
+{
+    g_autofree Stm32mpTurn *turn = data.host_ptr;
+
+    if (*turn->due) {
+        timer_mod(turn->timer,
+                  qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) + turn->ns);
+    }
+}
+
+void stm32mp_mcore_turn(DeviceState *dev, QEMUTimer *timer, const bool *due,
+                        int64_t ns)
+{
+    Stm32mpTurn *turn = g_new(Stm32mpTurn, 1);
+
+    *turn = (Stm32mpTurn) { .timer = timer, .due = due, .ns = ns };
+    async_run_on_cpu(CPU(STM32MP_MCORE(dev)->armv7m.cpu),
+                     stm32mp_mcore_turn_work, RUN_ON_CPU_HOST_PTR(turn));
+}
+
 AddressSpace *stm32mp_mcore_address_space(DeviceState *dev)
 {
     return CPU(STM32MP_MCORE(dev)->armv7m.cpu)->as;

@@ -44,6 +44,8 @@ struct Stm32mpWwdg {
     qemu_irq irq;
     qemu_irq reset[2];          /* to RCC, then to EXTI */
     int64_t loaded_ns;          /* when CR.T was as it is stored */
+    DeviceState *core;          /* whose thread must have run since it was due */
+    bool due;
 };
 
 static int64_t stm32mp_wwdg_step_ns(Stm32mpWwdg *s)
@@ -95,7 +97,11 @@ static void stm32mp_wwdg_tick(void *opaque)
 {
     Stm32mpWwdg *s = opaque;
 
-    if (stm32mp_wwdg_count(s) < T6) {
+    if (stm32mp_wwdg_count(s) < T6 && s->core && !s->due) {
+        s->due = true;
+        stm32mp_mcore_turn(s->core, s->timer, &s->due,
+                           stm32mp_wwdg_step_ns(s));
+    } else if (stm32mp_wwdg_count(s) < T6) {
         stm32mp_wwdg_expire(s);
     } else {
         stm32mp_wwdg_update(s);
@@ -117,6 +123,7 @@ static void stm32mp_wwdg_load(Stm32mpWwdg *s, uint32_t count)
 
     r[R_CR] = FIELD_DP32(r[R_CR], CR, T, count);
     s->loaded_ns = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
+    s->due = false;
 }
 
 static void stm32mp_wwdg_write(Stm32mpRegs *regs, hwaddr addr, uint32_t value,
@@ -171,6 +178,10 @@ static void stm32mp_wwdg_init(Object *obj)
     Stm32mpWwdg *s = STM32MP_WWDG(obj);
     DeviceState *dev = DEVICE(obj);
 
+    object_property_add_link(obj, "core", TYPE_STM32MP_MCORE,
+                             (Object **)&s->core,
+                             object_property_allow_set_link,
+                             OBJ_PROP_LINK_STRONG);
     s->pclk = qdev_init_clock_in(dev, "pclk", NULL, NULL, 0);
     s->timer = timer_new_ns(QEMU_CLOCK_VIRTUAL, stm32mp_wwdg_tick, s);
     sysbus_init_irq(SYS_BUS_DEVICE(obj), &s->irq);
@@ -192,6 +203,7 @@ static const VMStateDescription vmstate_stm32mp_wwdg = {
         VMSTATE_CLOCK(pclk, Stm32mpWwdg),
         VMSTATE_TIMER_PTR(timer, Stm32mpWwdg),
         VMSTATE_INT64(loaded_ns, Stm32mpWwdg),
+        VMSTATE_BOOL(due, Stm32mpWwdg),
         VMSTATE_END_OF_LIST()
     }
 };

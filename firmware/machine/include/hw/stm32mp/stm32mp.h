@@ -14,6 +14,9 @@
 #include "hw/qdev-core.h"
 
 /* Compartments of bus masters of the STM32MP25: views of a firewall, by CID */
+/* The memories past their firewalls, for the host: CPUs have 40 bits of address */
+#define STM32MP_LOOK (1ull << 45)
+
 #define STM32MP_CIDS 4
 #define STM32MP_CID_A35 1
 #define STM32MP_CID_M33 2
@@ -48,7 +51,8 @@
 #define TYPE_STM32MP_IPCC "stm32mp-ipcc"
 /*
  * Independent watchdog; GPIO outputs "reset": a pulse to RCC, a level to an
- * interrupt controller; input "core-reset"; clock "lsi"
+ * interrupt controller; input "core-reset"; clock "lsi"; link "core": whose
+ * thread must have run since it was due
  */
 #define TYPE_STM32MP_IWDG "stm32mp-iwdg"
 /*
@@ -64,6 +68,13 @@
 void stm32mp_mcore_set_vectors(DeviceState *dev, uint32_t address);
 /* All that it sees, its own peripherals too */
 AddressSpace *stm32mp_mcore_address_space(DeviceState *dev);
+/*
+ * Once the core's thread has had the host's CPU, @timer is set to @ns from then,
+ * if still @due.  On a busy host a watchdog of a core that could not run is no
+ * fault of its firmware.
+ */
+void stm32mp_mcore_turn(DeviceState *dev, QEMUTimer *timer, const bool *due,
+                        int64_t ns);
 /*
  * A fault that the core cannot take: it stops until its next reset.  QEMU's
  * NVIC calls it where it would abort.
@@ -114,7 +125,7 @@ void stm32mp_memory_firewall_attach(DeviceState *dev, unsigned cid,
 #define TYPE_STM32MP_USART "stm32mp-usart"
 /*
  * Window watchdog; GPIO outputs "reset": to RCC, to EXTI; input "core-reset";
- * sysbus interrupt; clock "pclk"
+ * sysbus interrupt; clock "pclk"; link "core" as of an independent one
  */
 #define TYPE_STM32MP_WWDG "stm32mp-wwdg"
 #define TYPE_STM32MP_HASH "stm32mp-hash"

@@ -64,6 +64,7 @@ struct Stm32mp25Soc {
     AddressSpace sram_as;       /* of the loader, past the firewalls */
     MemoryRegion lpsram;
     MemoryRegion bkpsram;
+    MemoryRegion look[3];
     MemoryRegion m33_memory;
     MemoryRegion m33_alias[5];
     MemoryRegion m0_memory;
