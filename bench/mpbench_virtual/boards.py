@@ -21,7 +21,6 @@ from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.files import lock
 from mpbench_virtual import keys
 from mpbench_virtual.card import write_card
-from mpbench_virtual.memory import RAM_NAME, ram_offset
 from mpbench_virtual.models import MACHINE_KINDS
 from mpbench_virtual.parts import build_parts
 from mpbench_virtual.paths import BASE_PORT, run_dir
@@ -197,24 +196,8 @@ def find(name: str) -> StartedBoard:
 def read_memory(board: StartedBoard, pa: int, size: int) -> bytes:
     """`size` bytes of a board's RAM at physical address `pa`. InfrastructureError if the board is off.
 
-    Read through the file that the board's process shares with QEMU; by the monitor where QEMU has all of it.
-
-    Ref: memfd_create(2), proc_pid_fd(5); QMP reference, pmemsave
+    Ref: QMP reference, pmemsave
     """
-    if board.kind in MACHINE_KINDS:
-        return _read_by_monitor(board, pa, size)
-    for link in Path(f"/proc/{board.pid}/fd").iterdir():
-        try:
-            if not os.readlink(link).startswith(f"/memfd:{RAM_NAME} "):
-                continue
-            with link.open("rb") as ram:
-                return os.pread(ram.fileno(), size, ram_offset(pa, size))
-        except FileNotFoundError:
-            continue  # closed since it was listed
-    raise InfrastructureError(f"virtual board {board.name} is off, so its memory cannot be read")
-
-
-def _read_by_monitor(board: StartedBoard, pa: int, size: int) -> bytes:
     past_firewall = LOOK if MACHINE_KINDS[board.kind].secure else 0
     with tempfile.NamedTemporaryFile(dir=board.directory) as file:
         try:

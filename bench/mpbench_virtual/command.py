@@ -13,7 +13,6 @@ KIND_NAMES = (
     "mp15-debian-sd",
     "mp15-debian-tee",
     "mp15-debian-tee-sd",
-    "mp15-spi",
     "mp25",
     "mp25-panic",
     "mp25-spi",

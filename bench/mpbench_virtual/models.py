@@ -1,105 +1,39 @@
 # SPDX-License-Identifier: MIT
-"""The kinds of virtual boards, as data.
-
-Ref: OP-TEE documentation, "QEMU v7" and "QEMU v8"; TF-A plat/qemu/qemu/platform.mk.
-"""
+"""The kinds of virtual boards, as data."""
 
 from collections.abc import Mapping
 
 from attrs import evolve, field, frozen
 
-from mpbench_virtual.memory import MP15_CORES, MP25_CORES, CoreSpec
-
-PER_CPU_INTID = 31
-"""Interrupt of OP-TEE's asynchronous notification on an STM32MP2: a PPI, the per-CPU path in Linux."""
-SPI_INTID = 219
-"""Interrupt of OP-TEE's QEMU platform by default: an SPI, the threaded path in Linux."""
-
 
 @frozen
 class Soc:
-    """Virtual model of one SoC. `name` is also the name of its files in firmware/: device tree, settings.
+    """Virtual model of one SoC. `name` is also the name of its kernel's configuration in firmware/linux.
 
-    cpu:       QEMU's model of the Cortex-A cores; one that TF-A's qemu platform supports
     cross:     prefix of the compiler for TF-A, OP-TEE, U-Boot, Linux
     linux:     ARCH of Linux and the image it boots from
     guest:     Debian architecture of the root file system, and its dynamic linker
-    tfa:       settings that TF-A is built with
-    uboot:     what U-Boot is built from (a name in sources.yaml: Debian's program, or its source)
     """
 
     name: str
-    cores: Mapping[str, CoreSpec]
-    cpu: str
     cross: str
     linux: tuple[str, str]
     guest: tuple[str, str]
-    tfa: tuple[str, ...]
-    uboot: str
-
-    @property
-    def machine(self) -> tuple[str, ...]:
-        """QEMU's machine arguments; its RAM (memory-backend=ram) is given when the board is powered on."""
-        virt = "virt,secure=on,gic-version=2,acpi=off,memory-backend=ram"
-        return ("-M", virt, "-cpu", self.cpu, "-smp", "2", "-m", "1088M")
 
 
 MP25 = Soc(
     name="mp25",
-    cores=MP25_CORES,
-    cpu="cortex-a53",
     cross="aarch64-linux-gnu-",
     linux=("arm64", "Image"),
     guest=("arm64", "ld-linux-aarch64.so.1"),
-    tfa=("SPD=opteed",),
-    uboot="uboot",
 )
 
 MP15 = Soc(
     name="mp15",
-    cores=MP15_CORES,
-    cpu="cortex-a15",
     cross="arm-linux-gnueabihf-",
     linux=("arm", "zImage"),
     guest=("armhf", "ld-linux-armhf.so.3"),
-    tfa=("ARCH=aarch32", "ARM_ARCH_MAJOR=7", "AARCH32_SP=optee"),
-    uboot="uboot-source",
 )
-
-
-@frozen
-class BoardKind:
-    """Build parameters of one kind of virtual board.
-
-    illegal_ids: exceptions of its firewall by watchdogs that their cores may not use
-    overlays: further device trees, in firmware/boot, over that of the SoC
-    """
-
-    name: str
-    soc: Soc
-    notification_intid: int = PER_CPU_INTID
-    illegal_ids: Mapping[str, int] = field(factory=dict)
-    overlays: tuple[str, ...] = ()
-
-    @property
-    def cores(self) -> tuple[CoreSpec, ...]:
-        """The SoC's cores with this board's firewall."""
-        return tuple(
-            evolve(
-                core, watchdog=evolve(core.watchdog, illegal_id=self.illegal_ids.get(core.watchdog.name, 0))
-            )
-            for core in self.soc.cores.values()
-        )
-
-
-KINDS = {
-    kind.name: kind
-    for kind in (
-        BoardKind("mp25-spi", MP25, SPI_INTID),
-        BoardKind("mp15", MP15),
-        BoardKind("mp15-spi", MP15, SPI_INTID),
-    )
-}
 
 
 @frozen

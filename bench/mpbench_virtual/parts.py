@@ -5,9 +5,8 @@ from pathlib import Path
 
 from mpbench.core.errors import UsageError
 from mpbench_virtual.fetch import own_tree
-from mpbench_virtual.models import KINDS, MACHINE_KINDS, MP15, MP25, MachineKind
+from mpbench_virtual.models import MACHINE_KINDS, MP15, MP25, MachineKind
 from mpbench_virtual.qemu import Parts, icount_arguments
-from mpbench_virtual.recipes import steps_of as virt_steps_of
 from mpbench_virtual.recipes_ev1 import optee_settings as ev1_settings
 from mpbench_virtual.recipes_ev1 import steps_of as ev1_steps_of
 from mpbench_virtual.recipes_machine import LIBRARIES, program_of
@@ -16,8 +15,6 @@ from mpbench_virtual.recipes_tee import optee_settings as tee_settings
 from mpbench_virtual.recipes_tee import steps_of as tee_steps_of
 from mpbench_virtual.steps import BuildStep, Report, build
 from mpbench_virtual.tools import require, require_libraries
-
-KERNEL_ARGUMENTS = "console=ttyAMA0,115200 quiet rdinit=/init mem=256M"
 
 DEBIAN_ARGUMENTS = (
     "cryptomgr.notests initcall_blacklist=jent_mod_init,init_encrypted rcupdate.rcu_cpu_stall_suppress=1"
@@ -47,30 +44,13 @@ def optee_settings(kind: MachineKind) -> list[str]:
 
 def build_parts(kind_name: str, report: Report) -> Parts:
     """Build, or find in the cache, every part of a board of this kind. UsageError for an unknown kind."""
-    if kind_name in MACHINE_KINDS:
-        kind_of_machine = MACHINE_KINDS[kind_name]
-        parts = _ev1_parts if kind_of_machine.secure else _machine_parts
-        if kind_of_machine.tee:
-            parts = _tee_parts
-        return parts(kind_of_machine, report)
-    if kind_name not in KINDS:
-        known = ", ".join([*KINDS, *MACHINE_KINDS])
+    if kind_name not in MACHINE_KINDS:
+        known = ", ".join(MACHINE_KINDS)
         raise UsageError(f"unknown kind of virtual board {kind_name!r}; known: {known}")
-    kind = KINDS[kind_name]
-    require(
-        f"{kind.soc.cross}gcc", "bc", "bison", "bzip2", "cpio", "dpkg-deb", "dtc", "fdtoverlay", "flex",
-        "lz4", "make", "mkenvimage", "qemu-system-aarch64", "tar", "xz",
-    )  # fmt: skip
-    made = build(virt_steps_of(kind), report)
-    return Parts(
-        machine=kind.soc.machine,
-        firmware=made["tfa"] / "qemu_fw.bios",
-        kernel=made["linux"] / "kernel",
-        initrd=made["rootfs"] / "rootfs.cpio",
-        device_tree=made["device-tree"] / "board.dtb",
-        environment=made["uboot-env"] / "env.bin",
-        append=KERNEL_ARGUMENTS,
-    )
+    kind = MACHINE_KINDS[kind_name]
+    if kind.tee:
+        return _tee_parts(kind, report)
+    return _ev1_parts(kind, report) if kind.secure else _machine_parts(kind, report)
 
 
 def _machine_parts(kind: MachineKind, report: Report) -> Parts:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The process of one virtual board: power port, UARTs, QEMU and the co-processors.
+"""The process of one virtual board: power port, UARTs, QEMU.
 
 Started by mpbench_virtual.boards. SIGTERM, or the end of its standard input, ends it and all its children.
 `python -m mpbench_virtual.process` is not a user's command.
@@ -13,21 +13,18 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import cattrs
-from attrs import define, field, frozen
+from attrs import define, frozen
 
 from mpbench.core.errors import InfrastructureError
 from mpbench.core.files import write_whole
 from mpbench_virtual import keys
-from mpbench_virtual.coprocessor import Coprocessor
-from mpbench_virtual.memory import FIREWALL_PA, FIREWALL_SPI, SharedRam
-from mpbench_virtual.models import KINDS, MACHINE_KINDS
-from mpbench_virtual.qemu import Parts, Qemu, command_line, virt_command_line
+from mpbench_virtual.models import MACHINE_KINDS
+from mpbench_virtual.qemu import Parts, Qemu, command_line
 from mpbench_virtual.uart import Uart
 
 PORTS = {"console": 1, "secure": 2, "power": 3, "ssh": 22}
@@ -49,8 +46,7 @@ class Spec:
     @property
     def uarts(self) -> tuple[str, ...]:
         """Names of its UARTs: without OP-TEE there is no secure console."""
-        without = self.kind in MACHINE_KINDS and not MACHINE_KINDS[self.kind].secure
-        return ("console",) if without else ("console", "secure")
+        return ("console", "secure") if MACHINE_KINDS[self.kind].secure else ("console",)
 
     @property
     def ports(self) -> dict[str, int]:
@@ -64,13 +60,11 @@ class Spec:
 
 @define
 class Supply:
-    """The board's main supply: while it is on, QEMU and the co-processors run on RAM of their own."""
+    """The board's main supply: while it is on, QEMU runs."""
 
     spec: Spec
     address: str
     qemu: Qemu | None = None
-    ram: SharedRam | None = None
-    cores: list[Coprocessor] = field(factory=list)
 
     @property
     def is_on(self) -> bool:
@@ -83,44 +77,16 @@ class Supply:
             return
         self._off()
         if on:
-            try:
-                self._on()
-            except BaseException:
-                self._off()
-                raise
+            self._on()
 
     def _on(self) -> None:
-        spec = self.spec
-        ssh = f"{self.address}:{spec.port('ssh')}"
-        if spec.kind in MACHINE_KINDS:  # QEMU has the whole board
-            self.qemu = Qemu(command_line(spec.parts, spec.directory, ssh), spec.directory)
-            return
-        self.ram = SharedRam.create()
-        argv = virt_command_line(spec.parts, spec.directory, self.ram.fd, ssh)
-        self.qemu = Qemu(argv, spec.directory, self.ram.fd)
-        for core in KINDS[spec.kind].cores:
-            line = partial(self.qemu.set_spi, core.watchdog.spi)
-            self.cores.append(
-                Coprocessor(core, self.ram, line, _log, partial(self._refuse, self.ram, self.qemu))
-            )
-            self.cores[-1].start()
-
-    @staticmethod
-    def _refuse(ram: SharedRam, qemu: Qemu, exception: int) -> None:
-        """The firewall refused an access of a core: OP-TEE gets its number and an interrupt."""
-        ram.set_word(FIREWALL_PA, exception)
-        qemu.set_spi(FIREWALL_SPI, True)
+        ssh = f"{self.address}:{self.spec.port('ssh')}"
+        self.qemu = Qemu(command_line(self.spec.parts, self.spec.directory, ssh), self.spec.directory)
 
     def _off(self) -> None:
-        stuck = [core for core in self.cores if not core.stop()]
-        self.cores.clear()
         if self.qemu is not None:
             self.qemu.kill()
             self.qemu = None
-        if self.ram is not None:
-            if not stuck:  # else its thread still reads the RAM: the mapping ends with this process
-                self.ram.close()
-            self.ram = None
 
 
 def _log(line: str) -> None:
@@ -173,7 +139,7 @@ async def serve(spec: Spec) -> None:
 
     def switch(on: bool) -> None:
         # In the loop's thread: one switch at a time, and QEMU ends with the thread that started it.
-        # No deadline here: each wait for QEMU and for a core has its own.
+        # No deadline here: each wait for QEMU has its own.
         async def switch_in_loop() -> None:
             supply.switch(on)
 

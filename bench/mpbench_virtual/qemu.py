@@ -1,22 +1,19 @@
 # SPDX-License-Identifier: MIT
-"""QEMU as the board's main part: its command line, its process, its interrupt lines.
+"""QEMU: its command line, its process, its monitor.
 
-Ref: QEMU documentation, system/arm/virt.rst; docs/devel/testing/qtest.rst; QMP reference.
+Ref: QMP reference.
 """
 
 import os
 import socket
 import subprocess
-import threading
 from pathlib import Path
 from typing import Any
 
 from attrs import frozen
 
 from mpbench.core.errors import InfrastructureError, UsageError
-from mpbench_virtual.memory import RAM_SIZE
 
-GIC_TYPE = "arm_gic"
 MONITOR = "qmp.sock"
 """Socket of QEMU's monitor, in the board's directory."""
 ANSWER_S = 50.0
@@ -34,12 +31,12 @@ class Parts:
 
     loaders: directory with the boot loaders of an SD card that the board starts from
     card: image of that card
-    program: QEMU itself, where it is built for the board
+    program: QEMU itself
     firmware: TF-A with what it loads, or OP-TEE; None where QEMU starts Linux
     one_console: firmware prints on Linux' console
-    environment: U-Boot's settings; None where there is no U-Boot
     """
 
+    program: Path
     machine: tuple[str, ...]
     kernel: Path
     initrd: Path
@@ -47,8 +44,6 @@ class Parts:
     append: str
     firmware: Path | None = None
     one_console: bool = False
-    environment: Path | None = None
-    program: Path | None = None
     loaders: Path | None = None
     card: Path | None = None
 
@@ -61,14 +56,13 @@ class Parts:
             "kernel": self.kernel,
             "initrd": self.initrd,
             "device_tree": self.device_tree,
-            "environment": self.environment,
             "card": self.card,
         }
         return {name: path for name, path in named.items() if path is not None}
 
 
 def command_line(parts: Parts, directory: Path, ssh: str) -> list[str]:
-    """QEMU's argv on a machine of ours. ssh: ADDRESS:PORT that leads to the guest's port 22."""
+    """QEMU's argv, but for its monitor. ssh: ADDRESS:PORT that leads to the guest's port 22."""
     return [
         str(parts.program),
         *parts.machine,
@@ -104,23 +98,6 @@ def _secure(directory: Path) -> list[str]:
     ]  # fmt: skip
 
 
-def virt_command_line(parts: Parts, directory: Path, ram_fd: int, ssh: str) -> list[str]:
-    """QEMU's argv on its machine virt, the RAM an inherited file; ssh as above."""
-    backend = f"memory-backend-file,id=ram,size={RAM_SIZE},mem-path=/proc/self/fd/{ram_fd},share=on"
-    return [
-        "qemu-system-aarch64",
-        *parts.machine,
-        "-object", backend,
-        "-bios", str(parts.firmware),
-        "-drive", f"if=pflash,index=1,format=raw,file={parts.environment},readonly=on",
-        *_common(parts, directory, ssh),
-        "-serial", "chardev:console",
-        "-chardev", f"socket,id=secure,path={directory / 'secure.sock'}",
-        "-serial", "chardev:secure",
-        "-device", "virtio-rng-device",
-    ]  # fmt: skip
-
-
 def _common(parts: Parts, directory: Path, ssh: str) -> list[str]:
     return [
         "-nodefaults", "-display", "none", "-no-shutdown", "-S",
@@ -128,10 +105,11 @@ def _common(parts: Parts, directory: Path, ssh: str) -> list[str]:
         "-chardev", f"socket,id=console,path={directory / 'console.sock'}",
         "-netdev", f"user,id=net,hostfwd=tcp:{ssh}-:22",
         "-device", "virtio-net-device,netdev=net",
-        "-chardev", f"socket,id=qmp,path={directory / MONITOR},server=on,wait=off",
-        "-mon", "chardev=qmp,mode=control",
-        "-qtest", f"unix:{directory / 'qtest.sock'}", "-qtest-log", "none",
     ]  # fmt: skip
+
+
+def _monitor(fd: int) -> list[str]:
+    return ["-chardev", f"socket,id=qmp,fd={fd},server=on,wait=off", "-mon", "chardev=qmp,mode=control"]
 
 
 SLOW_LSI = ("-global", "stm32mp15-rcc.lsi-hz=4000")
@@ -162,74 +140,35 @@ def last_line(log: Path) -> str:
 
 
 class Qemu:
-    """A running QEMU and its interrupt lines. Ends with the process (and its main thread) that started it."""
+    """A running QEMU. Ends with the process (and its main thread) that started it."""
 
-    def __init__(self, argv: list[str], directory: Path, ram_fd: int | None = None) -> None:
-        """Start it and connect; InfrastructureError with QEMU's own words when it does not come up.
-
-        ram_fd: its RAM, which co-processors outside of it share; they also drive its interrupts
-        """
-        self.directory = directory
-        self._irq_lock = threading.Lock()
-        (directory / "qtest.sock").unlink(missing_ok=True)
+    def __init__(self, argv: list[str], directory: Path) -> None:
+        """Start it; InfrastructureError with QEMU's own words when it does not come up."""
+        monitor = directory / MONITOR
+        monitor.unlink(missing_ok=True)
+        # It is there before QEMU: whoever connects waits for QEMU's greeting, or learns that QEMU has ended.
         with socket.socket(socket.AF_UNIX) as listener, (directory / "qemu.log").open("wb") as log:
-            listener.bind(str(directory / "qtest.sock"))
-            listener.listen(1)
-            listener.settimeout(0.1)
-            fds = [] if ram_fd is None else [ram_fd]
+            listener.bind(str(monitor))
+            listener.listen()
+            fd = listener.fileno()
             self.process = subprocess.Popen(
-                [*DIE_WITH_PARENT, *argv], stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=fds
-            )
-            # QEMU may find a busy port or a missing file only after it has connected here.
-            try:
-                self._qtest = self._accept(listener)
-                self._answers = self._qtest.makefile("rb")
-                self._gic = "" if ram_fd is None else self._find_gic()
-                # Started paused: output on consoles that are not read yet would block the monitor as well.
-                qmp(directory / MONITOR, "cont")
-            except BaseException as error:
-                self.kill()
-                if isinstance(error, OSError):
-                    reason = last_line(directory / "qemu.log") or error
-                    raise InfrastructureError(f"QEMU did not start: {reason}") from error
-                raise
-
-    def _accept(self, listener: socket.socket) -> socket.socket:
-        for _ in range(int(ANSWER_S / 0.1)):
-            try:
-                connection, _ = listener.accept()
-            except TimeoutError:
-                if self.process.poll() is not None:
-                    break
-                continue
-            connection.settimeout(ANSWER_S)
-            return connection
-        raise TimeoutError(f"it did not connect within {ANSWER_S:.0f} s")
-
-    def _find_gic(self) -> str:
-        """QOM path of the interrupt controller: a wrong one would abort QEMU at the first interrupt."""
-        path = "/machine/unattached"
-        for child in qmp(self.directory / MONITOR, "qom-list", path=path):
-            if child["type"] == f"child<{GIC_TYPE}>":
-                return f"{path}/{child['name']}"
-        raise InfrastructureError(f"QEMU has no {GIC_TYPE} below {path}")
-
-    def set_spi(self, spi: int, level: bool) -> None:
-        """Drive a shared peripheral interrupt of the GIC; callable from any thread."""
-        line = f"set_irq_in {self._gic} unnamed-gpio-in {spi} {int(level)}\n"
-        with self._irq_lock:
-            self._qtest.sendall(line.encode())
-            answer = self._answers.readline()
-        if not answer.startswith(b"OK"):
-            raise InfrastructureError(f"QEMU refused {line.strip()!r}: {answer!r}")
+                [*DIE_WITH_PARENT, *argv, *_monitor(fd)],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[fd],
+            )  # fmt: skip
+        try:
+            # Started paused: output on consoles that are not read yet would block the monitor as well.
+            qmp(monitor, "cont")
+        except BaseException as error:
+            self.kill()
+            if isinstance(error, OSError):
+                reason = last_line(directory / "qemu.log") or error
+                raise InfrastructureError(f"QEMU did not start: {reason}") from error
+            raise
 
     def kill(self) -> None:
         """End it at once, as a power cut would."""
         self.process.kill()
         self.process.wait()
-        if hasattr(self, "_qtest"):
-            self._answers.close()
-            self._qtest.close()
 
 
 def qmp(monitor: Path, command: str, **arguments: Any) -> Any:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""How each part of a virtual board is made: TF-A, OP-TEE, U-Boot, Linux, root file system.
+"""How the parts are made that several kinds of boards have: Linux, root file system; helpers of all recipes.
 
-Ref: OP-TEE documentation, "QEMU v8"; TF-A documentation, plat/qemu; Linux Documentation/kbuild/kconfig.rst.
+Ref: Linux Documentation/kbuild/kconfig.rst.
 """
 
 import os
@@ -16,8 +16,7 @@ from typing import Any
 
 from mpbench.core.shared_files import FIRMWARE
 from mpbench_virtual.fetch import GUEST_ARCHITECTURES, fetch, own_tree, source_tree, unpack_deb
-from mpbench_virtual.keys import signing_public_key
-from mpbench_virtual.models import MP25, BoardKind, Soc
+from mpbench_virtual.models import MP25, Soc
 from mpbench_virtual.steps import BuildStep, Place, hash_files, hash_stamps
 from mpbench_virtual.tools import run_logged
 
@@ -40,45 +39,29 @@ GUEST_FILES = {
 }
 """Files of the root file system by package: a path, or a library by its soname."""
 
-OBJECTS = {
-    "linux": 925,
-    "linux-mp15": 960,
-    "optee": 779,
-    "optee-mp15": 919,
-    "tfa": 226,
-    "tfa-mp15": 138,
-    "uboot-mp15": 227,
-}
-"""About how many objects a step compiles, by its directory: counted in the logs of a complete build."""
+OBJECTS = 940
+"""About how many objects Linux compiles: counted in the logs of a complete build."""
 
 EMPTY_DIRECTORIES = "bin dev proc sys tmp run root sbin usr/bin usr/sbin lib/firmware var/log"
 
 
-def steps_of(kind: BoardKind) -> list[BuildStep]:
-    """Steps of a board, each after those it needs. Boards of one SoC share all but OP-TEE and TF-A."""
-    soc = kind.soc
+def linux_step(soc: Soc) -> BuildStep:
+    """Linux with our driver, from a distribution's source, by the configuration of the SoC."""
+    return _step("linux", soc, _linux_inputs, _make_linux, OBJECTS)
 
-    def step(name: str, inputs: Inputs, make: Callable[..., None], *needs: str, of: Any = soc) -> BuildStep:
-        work = name if soc is MP25 else f"{name}-{soc.name}"
-        return BuildStep(
-            name,
-            lambda: [getsource(make), *inputs(of)],
-            partial(make, of),
-            needs,
-            work,
-            OBJECTS.get(work, 0),
-            resumes=make is _make_linux,
-        )
 
-    return [
-        step("linux", _linux_inputs, _make_linux),
-        step("optee", _optee_inputs, _make_optee, of=kind),
-        step("uboot", _uboot_inputs, UBOOTS[soc.uboot]),
-        step("tfa", _tfa_inputs, _make_tfa, "optee", "uboot"),
-        step("rootfs", _rootfs_inputs, _make_rootfs),
-        step("uboot-env", lambda soc: [hash_files(FIRMWARE / f"boot/{soc.name}.env")], _make_uboot_env),
-        step("device-tree", _device_tree_inputs, _make_device_tree, of=kind),
-    ]
+def rootfs_step(soc: Soc) -> BuildStep:
+    """A root file system of few programs of the SoC's architecture."""
+    return _step("rootfs", soc, _rootfs_inputs, _make_rootfs)
+
+
+def _step(
+    name: str, soc: Soc, inputs: Inputs, make: Callable[[Soc, Place], None], objects: int = 0
+) -> BuildStep:
+    """Each SoC has a directory of its own to work in: a kernel's tree is kept for the next build."""
+    work = name if soc is MP25 else f"{name}-{soc.name}"
+    texts = lambda: [getsource(make), *inputs(soc)]  # noqa: E731
+    return BuildStep(name, texts, partial(make, soc), (), work, objects, resumes=objects > 0)
 
 
 @cache
@@ -137,17 +120,6 @@ def _make_linux(soc: Soc, place: Place) -> None:
     shutil.copy(tree / ".config", place.out / "config")
 
 
-def _optee_inputs(kind: BoardKind) -> list[str]:
-    settings = [signing_public_key().read_text(), f"{kind.soc.name} {kind.notification_intid}"]
-    ours = [hash_files(FIRMWARE / "optee"), getsource(lay_over_optee)]
-    return [_source_id("optee"), _gcc(kind.soc), *ours, *settings]
-
-
-def platform_settings(soc: Soc) -> list[str]:
-    """make settings that select OP-TEE's platform and word sizes."""
-    return _lines(FIRMWARE / f"optee/{soc.name}.mk")
-
-
 def _optee_version() -> str:
     """OP-TEE's version string; without one its build asks a git repository, which does not exist here."""
     return "own-tree" if own_tree("optee") else fetch("optee")[0].version
@@ -167,28 +139,6 @@ def lay_over_optee(tree: Path) -> None:
         _append_line(tree / name, text)
 
 
-def _make_optee(kind: BoardKind, place: Place) -> None:
-    """The TA's source stays as it is."""
-    tree, ours = place.work / "tree", FIRMWARE / "optee"
-    lay_over_optee(tree)
-    settings: list[str] = [
-        *_lines(ours / "config.mk"),
-        *_lines(ours / f"{kind.soc.name}.mk"),
-        f"CFG_CORE_ASYNC_NOTIF_GIC_INTID={kind.notification_intid}",
-        f"RPROC_SIGN_KEY={signing_public_key()}",
-        f"CROSS_COMPILE={kind.soc.cross}",
-        f"CROSS_COMPILE64={kind.soc.cross}",
-        f"TEE_IMPL_VERSION={_optee_version()}",
-        "O=out",
-    ]
-    # OP-TEE's scripts want the bench's Python, which has pyelftools and cryptography.
-    search = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    run_logged(["make", "-C", tree, JOBS, *settings, "all"], place.log, env={"PATH": search})
-    for name in ("tee-header_v2.bin", "tee-pager_v2.bin", "tee-pageable_v2.bin", "conf.mk"):
-        found = tree / "out" / ("core/" + name if name.startswith("tee") else name)
-        shutil.copy(found, place.out)
-
-
 def copied_source(name: str, place: Place) -> Path:
     """A pristine copy of a source that is built where it lies; the tree's directory."""
     tree = place.work / "tree"
@@ -204,66 +154,6 @@ def make_optee(tree: Path, settings: list[str], soc: Soc, place: Place) -> None:
     # OP-TEE's scripts want the bench's Python, which has pyelftools and cryptography.
     search = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     run_logged(["make", "-C", tree, JOBS, *settings, *ours, "all"], place.log, env={"PATH": search})
-
-
-def _uboot_inputs(soc: Soc) -> list[str]:
-    own = [_gcc(soc), hash_files(_uboot_config(soc))] if UBOOTS[soc.uboot] is _build_uboot else []
-    return [_source_id(soc.uboot), *own]
-
-
-def _uboot_config(soc: Soc) -> Path:
-    return FIRMWARE / f"boot/{soc.name}-uboot.config"
-
-
-def _take_uboot(_: Soc, place: Place) -> None:
-    """Debian's own program: 64 bit, and runs wherever it is loaded to."""
-    shutil.rmtree(place.work / "deb", ignore_errors=True)
-    unpack_deb("uboot", place.work / "deb", place.log)
-    shutil.copy(place.work / "deb/usr/lib/u-boot/qemu_arm64/u-boot.bin", place.out)
-
-
-def _build_uboot(soc: Soc, place: Place) -> None:
-    """Of the same source as Debian's, linked at the address that TF-A loads it to."""
-    tree = place.work / "tree"
-    shutil.rmtree(tree, ignore_errors=True)
-    shutil.copytree(source_tree("uboot-source"), tree, symlinks=True)
-    make: list[str | Path] = ["make", "-C", tree, f"CROSS_COMPILE={soc.cross}"]
-    env = {"SOURCE_DATE_EPOCH": "0"}
-    run_logged([*make, "qemu_arm_defconfig"], place.log, env=env)
-    with (tree / ".config").open("a") as config:
-        config.write(_uboot_config(soc).read_text())
-    run_logged([*make, "olddefconfig"], place.log, env=env)
-    run_logged([*make, JOBS, "u-boot.bin"], place.log, env=env)
-    shutil.copy(tree / "u-boot.bin", place.out)
-
-
-UBOOTS: dict[str, Callable[[Soc, Place], None]] = {"uboot": _take_uboot, "uboot-source": _build_uboot}
-
-
-def _tfa_inputs(soc: Soc) -> list[str]:
-    return [_source_id("tfa"), _gcc(soc), *soc.tfa]
-
-
-def _make_tfa(soc: Soc, place: Place) -> None:
-    tree = place.work / "tree"
-    shutil.rmtree(tree, ignore_errors=True)
-    shutil.copytree(source_tree("tfa"), tree, symlinks=True)
-    optee = place.needs["optee"]
-    settings = [
-        "PLAT=qemu",
-        *soc.tfa,
-        f"CROSS_COMPILE={soc.cross}",
-        f"BL32={optee / 'tee-header_v2.bin'}",
-        f"BL32_EXTRA1={optee / 'tee-pager_v2.bin'}",
-        f"BL32_EXTRA2={optee / 'tee-pageable_v2.bin'}",
-        "BL32_RAM_LOCATION=tdram",
-        "QEMU_USE_GIC_DRIVER=QEMU_GICV2",
-        f"BL33={place.needs['uboot'] / 'u-boot.bin'}",
-        "BUILD_STRING=mpbench",
-        'BUILD_MESSAGE_TIMESTAMP="\\"1970-01-01\\""',
-    ]
-    run_logged(["make", "-C", tree, JOBS, *settings, "all", "fip"], place.log)
-    shutil.copy(tree / "build/qemu/release/qemu_fw.bios", place.out)
 
 
 def _guest_package(soc: Soc, name: str) -> str:
@@ -318,42 +208,6 @@ def write_cpio(root: Path, archive: Path, log: Path) -> None:
     names.write_text("".join(f"{p.relative_to(root)}\n" for p in paths))
     script = 'cpio --quiet --reproducible -o -H newc -R 0:0 -D "$1" < "$2" > "$3"'
     run_logged(["sh", "-c", script, "sh", root, names, archive], log)
-
-
-def _make_uboot_env(soc: Soc, place: Place) -> None:
-    """Image of U-Boot's environment for QEMU's second flash: 0x40000 bytes, padded to the flash's 64 MiB."""
-    image = place.out / "env.bin"
-    run_logged(["mkenvimage", "-s", "0x40000", "-o", image, FIRMWARE / f"boot/{soc.name}.env"], place.log)
-    with image.open("r+b") as file:
-        file.truncate(64 << 20)
-
-
-def _device_tree_inputs(kind: BoardKind) -> list[str]:
-    qemu = version_of("qemu-system-aarch64", "--version")
-    return [hash_files(*_overlays(kind)), qemu, " ".join(kind.soc.machine)]
-
-
-def _overlays(kind: BoardKind) -> list[Path]:
-    return [FIRMWARE / "boot" / name for name in (f"virt-{kind.soc.name}.dtso", *kind.overlays)]
-
-
-VIRTIO_PA, VIRTIO_SIZE, VIRTIO_SLOTS, VIRTIO_USED = 0x0A00_0000, 0x200, 32, 2
-"""QEMU's virtio transports; devices take the highest ones. Ref: QEMU hw/arm/virt.c, create_virtio_devices."""
-
-
-def _make_device_tree(kind: BoardKind, place: Place) -> None:
-    """QEMU's own tree, without its frozen seeds, plus the board's nodes."""
-    base = place.work / "base.dtb"
-    option, virt, *rest = kind.soc.machine
-    machine = [option, f"{virt},dumpdtb={base}", *rest]
-    backend = ["-object", "memory-backend-ram,id=ram,size=1088M"]
-    run_logged(["qemu-system-aarch64", *machine, *backend, "-nodefaults", "-display", "none"], place.log)
-    for seed in ("rng-seed", "kaslr-seed"):
-        subprocess.run(["fdtput", "-d", base, "/chosen", seed], capture_output=True, check=False)
-    # U-Boot and Linux look at every one of them, which costs a tenth of the boot.
-    empty = [f"/virtio_mmio@{VIRTIO_PA + VIRTIO_SIZE * n:x}" for n in range(VIRTIO_SLOTS - VIRTIO_USED)]
-    run_logged(["fdtput", "-r", base, "/pcie@10000000", *empty], place.log)
-    apply_overlays(base, _overlays(kind), place.out / "board.dtb", place)
 
 
 def apply_overlays(base: Path, sources: list[Path], whole: Path, place: Place) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from mpbench.core.shared_files import FIRMWARE
 from mpbench_virtual.fetch import own_tree, source_tree
 from mpbench_virtual.keys import signing_public_key
-from mpbench_virtual.models import KINDS, MP25, MachineKind
+from mpbench_virtual.models import MP25, MachineKind
 from mpbench_virtual.recipes import (
     JOBS,
     _gcc,
@@ -27,9 +27,10 @@ from mpbench_virtual.recipes import (
     _source_id,
     apply_overlays,
     lay_over_optee,
+    linux_step,
+    rootfs_step,
     write_cpio,
 )
-from mpbench_virtual.recipes import steps_of as virt_steps_of
 from mpbench_virtual.recipes_machine import steps_of as machine_steps_of
 from mpbench_virtual.steps import BuildStep, Place, hash_files
 from mpbench_virtual.tools import run_logged
@@ -45,11 +46,10 @@ def steps_of(kind: MachineKind) -> list[BuildStep]:
         work = f"{name}-own" if kind.own_optee else ""
         return BuildStep(name, lambda: [getsource(make), *inputs()], partial(make, kind), needs, work)
 
-    shared = {s.name: s for s in (*machine_steps_of(kind), *virt_steps_of(KINDS["mp25-spi"]))}
     return [
-        shared["qemu"],
-        shared["linux"],
-        shared["rootfs"],
+        machine_steps_of(kind)[0],  # QEMU
+        linux_step(MP25),
+        rootfs_step(MP25),
         step("ev1-optee", partial(_optee_inputs, kind), _make_optee),
         step("ev1-fip", lambda: [_source_id("tfa"), _gcc(MP25)], _make_fip, "ev1-optee"),
         step("ev1-device-tree", partial(_device_tree_inputs, kind), _make_device_tree),

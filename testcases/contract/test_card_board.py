@@ -48,6 +48,7 @@ def image(parts, tmp_path):
     for name in ("kernel", "initrd", "tree.dtb"):
         (tmp_path / name).write_bytes(b"x")
     made = Parts(
+        program=tmp_path / "qemu",
         machine=(),
         kernel=tmp_path / "kernel",
         initrd=tmp_path / "initrd",

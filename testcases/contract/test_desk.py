@@ -24,7 +24,7 @@ from testcases.contract import labs
 pytestmark = pytest.mark.slow
 
 TARGET = labs.CHECKOUT / "targets" / f"{labs.SOC.name}-desk.yaml"
-CORE = next(iter(labs.SOC.cores))
+CORE = next(iter(labs.KIND.cores))
 FIRST_PORT = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 
 

@@ -17,7 +17,7 @@ from testcases.contract import labs
 
 pytestmark = pytest.mark.slow
 TARGET = labs.CHECKOUT / "targets" / f"virtual-{labs.KIND.name}.yaml"
-CORES = tuple(labs.SOC.cores)
+CORES = tuple(labs.KIND.cores)
 
 
 def test_a_virtual_board_passes_all_checks():

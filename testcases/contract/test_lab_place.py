@@ -166,7 +166,7 @@ def test_a_lab_s_file_runs_as_it_is_on_a_virtual_board_behind_a_place(lab: Lab, 
     assert done.returncode == 0, done.stdout + done.stderr
     ends = lab.bench.ends()
     for case in ("test_signed_firmware_runs", "test_unsigned_elf_is_refused"):
-        assert {f"{case}[{core}]" for core in labs.SOC.cores} <= set(ends)
+        assert {f"{case}[{core}]" for core in labs.KIND.cores} <= set(ends)
     assert "test_identity_is_recorded" in ends
     assert {verdict for verdict, _ in ends.values()} == {"PASS"}
     about = next(line for line in lab.bench.record() if line["kind"] == "provenance")

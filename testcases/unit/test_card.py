@@ -21,6 +21,7 @@ def image(tmp_path):
     for name, data in (LOADERS | LINUX).items():
         (tmp_path / name).write_bytes(data)
     parts = Parts(
+        program=tmp_path / "qemu",
         machine=(),
         kernel=tmp_path / "kernel",
         initrd=tmp_path / "initrd",
@@ -44,7 +45,9 @@ def test_a_card_with_tf_a_has_its_package(tmp_path):
         "initrd": tmp_path / "initrd",
         "device_tree": tmp_path / "board.dtb",
     }
-    parts = Parts(machine=(), append="", loaders=tmp_path, card=tmp_path / "card.img", **linux)
+    parts = Parts(
+        program=tmp_path, machine=(), append="", loaders=tmp_path, card=tmp_path / "card.img", **linux
+    )
     card.write_card(parts, tmp_path / "log")
     said = run("sfdisk", "--dump", tmp_path / "card.img")
     found = [line.split(", name=")[1].split(",")[0] for line in said.splitlines() if "name=" in line]

@@ -18,7 +18,7 @@ from mpbench.core.record import Clock, Record, new_directory
 from mpbench.core.shared_files import PACKAGE
 from mpbench.plugin import without_board
 from mpbench_virtual.command import KIND_NAMES
-from mpbench_virtual.models import KINDS, MACHINE_KINDS
+from mpbench_virtual.models import MACHINE_KINDS
 from testcases.unit.image_rig import firmware, key, write_key, write_public
 
 HEAVY = {
@@ -31,7 +31,6 @@ HEAVY = {
     "cattrs",
     "yaml",
     "jinja2",
-    "unicorn",
 }
 ONLY_LINUX = ("fcntl", "termios", "tty", "pty", "pwd", "grp", "resource")
 HIDE = f"""
@@ -70,7 +69,7 @@ def test_the_command_line_is_light():
 def test_a_target_file_of_others_is_read_without_the_boards_drivers():
     """A pytest with a labgrid environment that is not for the bench pays for labgrid, which it has anyway."""
     found = imported_by("import mpbench.harness.environment")
-    assert not found & {"paramiko", "numpy", "cryptography", "jinja2", "unicorn"}
+    assert not found & {"paramiko", "numpy", "cryptography", "jinja2"}
 
 
 def test_a_line_is_explained_without_keys_and_profiles():
@@ -101,7 +100,7 @@ def test_every_command_has_its_function():
 
 def test_kinds_of_virtual_boards_are_those_of_the_models():
     """The command line names them without importing the models."""
-    assert tuple(sorted([*KINDS, *MACHINE_KINDS])) == KIND_NAMES
+    assert tuple(sorted(MACHINE_KINDS)) == KIND_NAMES
 
 
 @pytest.mark.slow

@@ -10,36 +10,25 @@ import pytest
 from mpbench.core.errors import InfrastructureError
 from mpbench_virtual import qemu
 
-SILENT = """
-import socket, sys
-monitor = socket.socket(socket.AF_UNIX)
-monitor.bind(sys.argv[1] + "/qmp.sock")
-monitor.listen()
-with socket.socket(socket.AF_UNIX) as qtest:
-    qtest.connect(sys.argv[1] + "/qtest.sock")
-    print("busy with something else", file=sys.stderr, flush=True) if sys.argv[2:] else None
-    qtest.recv(1)
-"""
+
+def started(directory, code, *words):
+    """A program that stands for QEMU; its arguments end with those of the monitor."""
+    return qemu.Qemu([sys.executable, "-c", code, *words], directory)
 
 
-@pytest.mark.parametrize(
-    ("words", "reason"), [([], "no answer to qom-list within 0.2 s"), (["loud"], "busy with something else")]
-)
+@pytest.mark.parametrize(("words", "reason"), [([""], "no answer to cont within 0.5 s"), (["busy"], "busy")])
 def test_a_mute_monitor_is_named(tmp_path, monkeypatch, words, reason):
     """A QEMU whose monitor does not answer is killed; the error has its last output, else the command."""
-    accept = qemu.Qemu._accept
+    monkeypatch.setattr(qemu, "ANSWER_S", 0.5)
+    code = "import sys, threading; print(sys.argv[1], file=sys.stderr, flush=True); threading.Event().wait()"
+    with pytest.raises(InfrastructureError, match=f"QEMU did not start: {reason}"):
+        started(tmp_path, code, *words)
 
-    def accepted(self, listener):
-        connection = accept(self, listener)
-        monkeypatch.setattr(qemu, "ANSWER_S", 0.2)
-        return connection
 
-    monkeypatch.setattr(qemu.Qemu, "_accept", accepted)
-    with (
-        (tmp_path / "ram").open("wb") as ram,
-        pytest.raises(InfrastructureError, match=f"QEMU did not start: {reason}"),
-    ):
-        qemu.Qemu([sys.executable, "-c", SILENT, str(tmp_path), *words], tmp_path, ram.fileno())
+def test_a_qemu_that_ends_is_named_at_once(tmp_path):
+    """Its last words are the error's: the monitor was there before it, and is closed as it ends."""
+    with pytest.raises(InfrastructureError, match="QEMU did not start: no such machine"):
+        started(tmp_path, "import sys; sys.exit('no such machine')")
 
 
 GREETING = b'{"QMP": {"version": {}, "capabilities": []}}\n{"return": {}}\n'

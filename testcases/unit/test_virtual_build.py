@@ -11,9 +11,9 @@ from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.shared_files import FIRMWARE
 from mpbench_virtual import fetch, recipes, recipes_ev1, steps, tools
 from mpbench_virtual.fetch import GUEST_ARCHITECTURES, Apt, Package, packages
-from mpbench_virtual.models import KINDS
+from mpbench_virtual.models import MP15, MP25
 from mpbench_virtual.parts import build_parts
-from mpbench_virtual.recipes import GUEST_FILES, apply_overlays, steps_of
+from mpbench_virtual.recipes import GUEST_FILES, apply_overlays, linux_step, rootfs_step
 from mpbench_virtual.steps import BuildStep, Place, build, hash_files, keys_of, quiet
 from testcases.stand_in import StandIn
 
@@ -317,20 +317,19 @@ def test_a_package_is_asked_for_by_architecture():
     assert other.directory.name == "part%3aarmhf_1.0"
 
 
-@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
-def test_every_kind_of_board_has_its_files_and_packages(kind):
-    """Device tree, settings, environment by the SoC's name; guest packages by its architecture."""
-    name, (architecture, _) = kind.soc.name, kind.soc.guest
-    for file in (f"boot/virt-{name}.dtso", f"boot/{name}.env", f"linux/{name}.config", f"optee/{name}.mk"):
-        assert (FIRMWARE / file).is_file()
+@pytest.mark.parametrize("soc", [MP15, MP25], ids=lambda soc: soc.name)
+def test_every_soc_has_its_packages_and_a_kernel_s_configuration(soc):
+    """Guest packages by its architecture."""
+    architecture, _ = soc.guest
+    assert (FIRMWARE / f"linux/{soc.name}.config").is_file()
     found = {p.package for p in packages().values() if p.architecture == architecture}
     assert {packages()[guest].package for guest in GUEST_FILES} <= found
 
 
 def test_boards_of_two_socs_do_not_build_in_one_directory():
     """A kernel's tree is kept for the next build: each SoC has one of its own."""
-    works = {soc: [step.work for step in steps_of(KINDS[soc])] for soc in ("mp25-spi", "mp15")}
-    assert not set(works["mp25-spi"]) & set(works["mp15"])
+    works = [step(soc).work for step in (linux_step, rootfs_step) for soc in (MP15, MP25)]
+    assert len(set(works)) == len(works)
 
 
 def test_a_device_tree_without_overlays_stays_as_it_is(tmp_path):
