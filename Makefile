@@ -21,10 +21,10 @@ BIN := $(VENV)/bin
 LOCK ?= --constraint requirements.lock
 PACKAGES := bc binutils bison bzip2 cpio device-tree-compiler e2fsprogs flex gcc gcc-aarch64-linux-gnu gcc-arm-linux-gnueabihf \
 	gcc-arm-none-eabi libc6-dev libc6-dev-armhf-cross libfdt-dev libglib2.0-dev libslirp-dev libssl-dev lz4 make \
-	ninja-build openssh-client pkg-config python3-dev python3-venv qemu-system-arm qemu-user u-boot-tools util-linux \
+	ninja-build openssh-client pkg-config python3-dev python3-venv qemu-user util-linux \
 	xz-utils
 # Servers, a user space, a browser and readers of PDF and traces that tests use; a test whose program is missing is skipped.
-TEST_PACKAGES := busybox chromium dropbear-bin fdisk openssh-server poppler-utils ser2net softhsm2 trace-cmd
+TEST_PACKAGES := busybox chromium dropbear-bin fdisk openssh-server poppler-utils qemu-system-arm ser2net softhsm2 trace-cmd
 TARGET ?= targets/virtual-mp25.yaml
 
 .PHONY: plugins demo test test-all check faults fuzz perf peer peer-linux coverage mp15 mp25 board boards firmware

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from mpbench.core.shared_files import FIRMWARE
 from mpbench_virtual.fetch import source_tree
-from mpbench_virtual.models import MachineKind
+from mpbench_virtual.models import BoardKind
 from mpbench_virtual.parts import optee_settings, steps_of
 from mpbench_virtual.recipes import JOBS, version_of
 from mpbench_virtual.steps import BuildStep, Place, build, hash_files, quiet
@@ -23,7 +23,7 @@ from mpbench_virtual.tools import run_logged
 SOURCE = FIRMWARE / "ta"
 
 
-def application(kind: MachineKind) -> Path:
+def application(kind: BoardKind) -> Path:
     """UUID.ta, to be put where the board's tee-supplicant looks; made once."""
     work = f"application-{kind.soc.name}"
     optee = optee_of(kind)
@@ -32,12 +32,12 @@ def application(kind: MachineKind) -> Path:
     return next(build([optee, own], quiet)["application"].glob("*.ta"))
 
 
-def optee_of(kind: MachineKind) -> BuildStep:
+def optee_of(kind: BoardKind) -> BuildStep:
     """How the board's OP-TEE is made: what kit_of() needs."""
     return next(step for step in steps_of(kind) if step.name.endswith("-optee"))
 
 
-def _inputs(kind: MachineKind) -> Iterable[str]:
+def _inputs(kind: BoardKind) -> Iterable[str]:
     return [
         getsource(sys.modules[__name__]),
         hash_files(SOURCE),
@@ -46,7 +46,7 @@ def _inputs(kind: MachineKind) -> Iterable[str]:
     ]
 
 
-def _make(kind: MachineKind, place: Place) -> None:
+def _make(kind: BoardKind, place: Place) -> None:
     made = place.work / "made"
     shutil.rmtree(made, ignore_errors=True)
     named = [f"TA_DEV_KIT_DIR={kit_of(kind, place)}", f"CROSS_COMPILE={kind.soc.cross}", f"O={made}"]
@@ -59,7 +59,7 @@ def _environment() -> dict[str, str]:
     return {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
 
-def kit_of(kind: MachineKind, place: Place) -> Path:
+def kit_of(kind: BoardKind, place: Place) -> Path:
     """What OP-TEE's build exports: libraries for applications, and those of its own, below `ta`.
 
     Taken from where OP-TEE was built; made once more where that is gone.
@@ -70,7 +70,7 @@ def kit_of(kind: MachineKind, place: Place) -> Path:
     return found.parents[1] if found else _make_kit(kind, place)
 
 
-def _make_kit(kind: MachineKind, place: Place) -> Path:
+def _make_kit(kind: BoardKind, place: Place) -> Path:
     tree = place.work / "tree"
     shutil.rmtree(tree, ignore_errors=True)
     shutil.copytree(source_tree("optee"), tree, symlinks=True)

@@ -21,7 +21,7 @@ from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.files import lock
 from mpbench_virtual import keys
 from mpbench_virtual.card import write_card
-from mpbench_virtual.models import MACHINE_KINDS
+from mpbench_virtual.models import KINDS
 from mpbench_virtual.parts import build_parts
 from mpbench_virtual.paths import BASE_PORT, run_dir
 from mpbench_virtual.process import Spec
@@ -198,7 +198,7 @@ def read_memory(board: StartedBoard, pa: int, size: int) -> bytes:
 
     Ref: QMP reference, pmemsave
     """
-    past_firewall = LOOK if MACHINE_KINDS[board.kind].secure else 0
+    past_firewall = LOOK if KINDS[board.kind].secure else 0
     with tempfile.NamedTemporaryFile(dir=board.directory) as file:
         try:
             qmp(board.directory / MONITOR, "pmemsave", val=past_firewall + pa, size=size, filename=file.name)

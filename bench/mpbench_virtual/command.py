@@ -18,7 +18,7 @@ KIND_NAMES = (
     "mp25-spi",
     "mp25-st",
 )
-"""Those of models.KINDS and MACHINE_KINDS, whose import takes time."""
+"""Those of models.KINDS and KINDS, whose import takes time."""
 WORK = "mpbench_virtual.cli"
 
 

@@ -12,7 +12,7 @@ import sys
 
 from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench_virtual import boards
-from mpbench_virtual.models import MACHINE_KINDS
+from mpbench_virtual.models import KINDS
 from mpbench_virtual.qemu import MONITOR, qmp
 
 SOCKET = "gdb.sock"
@@ -22,7 +22,7 @@ PROGRAMS = ("gdb-multiarch", "gdb")
 
 def command_of(board: boards.StartedBoard, core: str) -> list[str]:
     """GDB's command line for a core; UsageError if the board has no such core, or QEMU has not."""
-    kind = MACHINE_KINDS.get(board.kind)
+    kind = KINDS.get(board.kind)
     if kind is None:
         raise UsageError(
             f"board {board.name} is of kind {board.kind}, whose co-processors are not QEMU's: no GDB on them"

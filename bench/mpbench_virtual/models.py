@@ -37,7 +37,7 @@ MP15 = Soc(
 
 
 @frozen
-class MachineKind:
+class BoardKind:
     """A virtual board on a QEMU machine of ours.
 
     machine:     QEMU's name for it
@@ -78,7 +78,7 @@ class MachineKind:
         return MP15 if self.guest == MP15.guest else MP25
 
 
-DK2 = MachineKind(
+DK2 = BoardKind(
     name="mp15-debian",
     machine="stm32mp157c-dk2",
     kernel="kernel-armhf",
@@ -89,7 +89,7 @@ DK2 = MachineKind(
     cores={"m4": 2},
 )
 
-EV1 = MachineKind(
+EV1 = BoardKind(
     name="mp25",
     machine="stm32mp257f-ev1",
     kernel="linux",
@@ -102,7 +102,7 @@ EV1 = MachineKind(
     overlays=("mp25.dtso", "mp25-m0.dtso"),
 )
 
-MACHINE_KINDS = {
+KINDS = {
     kind.name: kind
     for kind in (
         DK2,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mpbench.core.errors import UsageError
 from mpbench_virtual.fetch import own_tree
-from mpbench_virtual.models import MACHINE_KINDS, MP15, MP25, MachineKind
+from mpbench_virtual.models import KINDS, MP15, MP25, BoardKind
 from mpbench_virtual.qemu import Parts, icount_arguments
 from mpbench_virtual.recipes_ev1 import optee_settings as ev1_settings
 from mpbench_virtual.recipes_ev1 import steps_of as ev1_steps_of
@@ -30,30 +30,30 @@ device tree below 256 MiB, which must stay lowmem.
 """
 
 
-def steps_of(kind: MachineKind) -> list[BuildStep]:
+def steps_of(kind: BoardKind) -> list[BuildStep]:
     """Steps that build the board, each after those it needs."""
     if kind.tee:
         return tee_steps_of(kind)
     return ev1_steps_of(kind) if kind.secure else machine_steps_of(kind)
 
 
-def optee_settings(kind: MachineKind) -> list[str]:
+def optee_settings(kind: BoardKind) -> list[str]:
     """make settings that select OP-TEE's platform and word sizes."""
     return tee_settings() if kind.tee else ev1_settings(kind)
 
 
 def build_parts(kind_name: str, report: Report) -> Parts:
     """Build, or find in the cache, every part of a board of this kind. UsageError for an unknown kind."""
-    if kind_name not in MACHINE_KINDS:
-        known = ", ".join(MACHINE_KINDS)
+    if kind_name not in KINDS:
+        known = ", ".join(KINDS)
         raise UsageError(f"unknown kind of virtual board {kind_name!r}; known: {known}")
-    kind = MACHINE_KINDS[kind_name]
+    kind = KINDS[kind_name]
     if kind.tee:
         return _tee_parts(kind, report)
     return _ev1_parts(kind, report) if kind.secure else _machine_parts(kind, report)
 
 
-def _machine_parts(kind: MachineKind, report: Report) -> Parts:
+def _machine_parts(kind: BoardKind, report: Report) -> Parts:
     require("cpio", "dpkg-deb", "dtc", "fdtget", "gcc", "ninja", "tar", "xz")
     require_libraries(**LIBRARIES)
     made = build(steps_of(kind), report)
@@ -68,7 +68,7 @@ def _machine_parts(kind: MachineKind, report: Report) -> Parts:
     )
 
 
-def _tee_parts(kind: MachineKind, report: Report) -> Parts:
+def _tee_parts(kind: BoardKind, report: Report) -> Parts:
     require(
         "bc", "bison", "cpio", "dpkg-deb", "dtc", "fdtoverlay", "flex", "gcc", "make", "ninja", "tar", "xz",
         f"{MP15.cross}gcc",
@@ -88,7 +88,7 @@ def _tee_parts(kind: MachineKind, report: Report) -> Parts:
     )
 
 
-def _ev1_parts(kind: MachineKind, report: Report) -> Parts:
+def _ev1_parts(kind: BoardKind, report: Report) -> Parts:
     if kind.own_optee:
         _require_own_optee(kind)
     require(
@@ -108,7 +108,7 @@ def _ev1_parts(kind: MachineKind, report: Report) -> Parts:
     )
 
 
-def _require_own_optee(kind: MachineKind) -> None:
+def _require_own_optee(kind: BoardKind) -> None:
     """UsageError unless MPBENCH_OPTEE_SRC names a tree whose driver loads the M33."""
     driver = "core/drivers/remoteproc/stm32_remoteproc.c"
     given = own_tree("optee")

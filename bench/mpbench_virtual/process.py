@@ -23,7 +23,7 @@ from attrs import define, frozen
 from mpbench.core.errors import InfrastructureError
 from mpbench.core.files import write_whole
 from mpbench_virtual import keys
-from mpbench_virtual.models import MACHINE_KINDS
+from mpbench_virtual.models import KINDS
 from mpbench_virtual.qemu import Parts, Qemu, command_line
 from mpbench_virtual.uart import Uart
 
@@ -46,7 +46,7 @@ class Spec:
     @property
     def uarts(self) -> tuple[str, ...]:
         """Names of its UARTs: without OP-TEE there is no secure console."""
-        return ("console", "secure") if MACHINE_KINDS[self.kind].secure else ("console",)
+        return ("console", "secure") if KINDS[self.kind].secure else ("console",)
 
     @property
     def ports(self) -> dict[str, int]:

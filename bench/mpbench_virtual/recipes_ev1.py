@@ -18,7 +18,7 @@ from pathlib import Path
 from mpbench.core.shared_files import FIRMWARE
 from mpbench_virtual.fetch import own_tree, source_tree
 from mpbench_virtual.keys import signing_public_key
-from mpbench_virtual.models import MP25, MachineKind
+from mpbench_virtual.models import MP25, BoardKind
 from mpbench_virtual.recipes import (
     JOBS,
     _gcc,
@@ -38,7 +38,7 @@ from mpbench_virtual.tools import run_logged
 BOOT = FIRMWARE / "boot"
 
 
-def steps_of(kind: MachineKind) -> list[BuildStep]:
+def steps_of(kind: BoardKind) -> list[BuildStep]:
     """Steps of the board, each after those it needs; QEMU is the one of all machines of ours."""
 
     def step(name: str, inputs: Callable[[], list[str]], make: Callable[..., None], *needs: str) -> BuildStep:
@@ -57,12 +57,12 @@ def steps_of(kind: MachineKind) -> list[BuildStep]:
     ]
 
 
-def optee_settings(kind: MachineKind) -> list[str]:
+def optee_settings(kind: BoardKind) -> list[str]:
     """make settings that select OP-TEE's platform and word sizes."""
     return _lines(BOOT / f"{kind.name}.mk")
 
 
-def _optee_inputs(kind: MachineKind) -> list[str]:
+def _optee_inputs(kind: BoardKind) -> list[str]:
     ours = [] if kind.own_optee else [hash_files(FIRMWARE / "optee"), getsource(lay_over_optee)]
     settings = [signing_public_key().read_text(), *optee_settings(kind)]
     scp = [_source_id("scp")] if own_tree("scp") else []
@@ -77,7 +77,7 @@ def _optee_inputs(kind: MachineKind) -> list[str]:
     ]
 
 
-def _tee_trees(kind: MachineKind) -> tuple[Path, Path]:
+def _tee_trees(kind: BoardKind) -> tuple[Path, Path]:
     """OP-TEE's device tree: that of its own source, with the cores that it loads."""
     return BOOT / f"{kind.name}-optee.dts", BOOT / "mp25-rproc.dtsi"
 
@@ -91,7 +91,7 @@ def _scmi_settings() -> list[str]:
     return [] if inside else ["CFG_SCMI_SCPFW=n"]
 
 
-def _make_optee(kind: MachineKind, place: Place) -> None:
+def _make_optee(kind: BoardKind, place: Place) -> None:
     """A user's own tree stays as it is; upstream's gets our driver of the cores."""
     tree = place.work / "tree"
     shared = []
@@ -120,7 +120,7 @@ def _make_optee(kind: MachineKind, place: Place) -> None:
     shutil.copy(tree / "out/core/tee-raw.bin", place.out)
 
 
-def _make_fip(_: MachineKind, place: Place) -> None:
+def _make_fip(_: BoardKind, place: Place) -> None:
     """BL31, its device tree and OP-TEE in TF-A's own package format; BL2 is not in it."""
     tree = place.work / "tree"
     shutil.rmtree(tree, ignore_errors=True)
@@ -141,15 +141,15 @@ def _make_fip(_: MachineKind, place: Place) -> None:
     run_logged([tree / "tools/fiptool/fiptool", "create", *images, place.out / "fip.bin"], place.log)
 
 
-def _device_tree_inputs(kind: MachineKind) -> list[str]:
+def _device_tree_inputs(kind: BoardKind) -> list[str]:
     return [_source_id(kind.kernel), kind.device_tree, hash_files(*_overlays(kind))]
 
 
-def _overlays(kind: MachineKind) -> list[Path]:
+def _overlays(kind: BoardKind) -> list[Path]:
     return [BOOT / name for name in kind.overlays]
 
 
-def _make_device_tree(kind: MachineKind, place: Place) -> None:
+def _make_device_tree(kind: BoardKind, place: Place) -> None:
     """Linux' own tree for the board, as Linux' Makefile makes it, with the kind's overlays."""
     objects = place.work / "objects"
     objects.mkdir(exist_ok=True)
@@ -162,7 +162,7 @@ def _make_device_tree(kind: MachineKind, place: Place) -> None:
     apply_overlays(objects / target, _overlays(kind), place.out / kind.device_tree, place)
 
 
-def _make_rootfs(_: MachineKind, place: Place) -> None:
+def _make_rootfs(_: BoardKind, place: Place) -> None:
     """That of other virtual MP25s, and an archive with the files that differ."""
     ours = place.work / "ours"
     shutil.rmtree(ours, ignore_errors=True)

@@ -21,7 +21,7 @@ from elftools.elf.elffile import ELFFile
 from mpbench.core.errors import InfrastructureError
 from mpbench.core.shared_files import FIRMWARE
 from mpbench_virtual.fetch import fetch, source_tree, unpack_deb
-from mpbench_virtual.models import MachineKind
+from mpbench_virtual.models import BoardKind
 from mpbench_virtual.recipes import (
     EMPTY_DIRECTORIES,
     GUEST_FILES,
@@ -70,7 +70,7 @@ NOT_HERE = ("libteec", "supplicant")
 """Packages of other boards' root file systems that this one has no use for: there is no TEE."""
 
 
-def steps_of(kind: MachineKind) -> list[BuildStep]:
+def steps_of(kind: BoardKind) -> list[BuildStep]:
     """Steps of a board, each after those it needs."""
 
     def step(name: str, inputs: Inputs, functions: tuple[Callable[..., Any], ...], *needs: str) -> BuildStep:
@@ -90,22 +90,22 @@ def steps_of(kind: MachineKind) -> list[BuildStep]:
     return steps
 
 
-def program_of(kind: MachineKind) -> str:
+def program_of(kind: BoardKind) -> str:
     """Name of the program that has the machine."""
     return PROGRAMS[kind.guest[0]]
 
 
-def _configure(kind: MachineKind) -> tuple[str, ...]:
+def _configure(kind: BoardKind) -> tuple[str, ...]:
     target = program_of(kind).removeprefix("qemu-system-")
     return (f"--target-list={target}-softmmu", f"--with-devices-{target}=mpbench", *CONFIGURE)
 
 
-def _qemu_inputs(kind: MachineKind) -> list[str]:
+def _qemu_inputs(kind: BoardKind) -> list[str]:
     sources = [_source_id(name) for name in ("qemu", "meson", "pycotap")]
     return [*sources, version_of("gcc", "--version"), hash_files(MACHINE), *_configure(kind), repr(EDITS)]
 
 
-def _make_qemu(kind: MachineKind, place: Place) -> None:
+def _make_qemu(kind: BoardKind, place: Place) -> None:
     """The tree and its objects stay in `work`: a changed device is compiled alone."""
     origin = source_tree("qemu")
     tree, out = place.work / origin.name, place.work / f"build-{_short_hash(*_configure(kind))}"
@@ -150,11 +150,11 @@ def _lay_over(tree: Path) -> None:
             (tree / name).write_text(text.replace(before, after))
 
 
-def _kernel_inputs(kind: MachineKind) -> list[str]:
+def _kernel_inputs(kind: BoardKind) -> list[str]:
     return [_source_id(kind.kernel), kind.device_tree, *MODULES]
 
 
-def _make_kernel(kind: MachineKind, place: Place) -> None:
+def _make_kernel(kind: BoardKind, place: Place) -> None:
     """Kernel, device tree and modules as they lie in the package, with the package's own checksums."""
     unpacked = _unpack_with_sums(kind.kernel, place)
     kernel = next((unpacked / "boot").glob("vmlinuz-*"))
@@ -230,11 +230,11 @@ def gic_phandle(tree: Path) -> str:
     return found.strip()
 
 
-def _loaders_inputs(kind: MachineKind) -> list[str]:
+def _loaders_inputs(kind: BoardKind) -> list[str]:
     return [_source_id(kind.loaders), kind.loaders_of, kind.device_tree, str(VIRTIOS)]
 
 
-def _make_loaders(kind: MachineKind, place: Place) -> None:
+def _make_loaders(kind: BoardKind, place: Place) -> None:
     """Boot loaders as they lie in the package, its checksums, and an overlay with the virtio transports."""
     unpacked = _unpack_with_sums(kind.loaders, place)
     for file in (unpacked / "usr/lib/u-boot" / kind.loaders_of).iterdir():
@@ -266,13 +266,13 @@ def _guest_files() -> dict[str, tuple[str, ...]]:
     return {name: files for name, files in GUEST_FILES.items() if name not in NOT_HERE}
 
 
-def _rootfs_inputs(kind: MachineKind) -> list[str]:
+def _rootfs_inputs(kind: BoardKind) -> list[str]:
     packages = [_source_id(f"{name}-{kind.guest[0]}") for name in _guest_files()]
     trees = hash_files(FIRMWARE / "boot/rootfs", FIRMWARE / "boot/rootfs-debian")
     return [*packages, trees, repr(_guest_files()), *kind.guest]
 
 
-def _make_rootfs(kind: MachineKind, place: Place) -> None:
+def _make_rootfs(kind: BoardKind, place: Place) -> None:
     root, unpacked = place.work / "root", place.work / "unpacked"
     for stale in (root, unpacked):
         shutil.rmtree(stale, ignore_errors=True)

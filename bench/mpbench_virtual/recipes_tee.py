@@ -18,7 +18,7 @@ from mpbench.core.errors import InfrastructureError
 from mpbench.core.shared_files import FIRMWARE
 from mpbench_virtual.fetch import fetch, source_tree, unpack_deb
 from mpbench_virtual.keys import signing_public_key
-from mpbench_virtual.models import MP15, MachineKind
+from mpbench_virtual.models import MP15, BoardKind
 from mpbench_virtual.recipes import (
     JOBS,
     _gcc,
@@ -78,7 +78,7 @@ CONFIG_SYSTEM_TRUSTED_KEYS=""
 """Added to the kernel's configuration; signing and type information want what only Debian's builders have."""
 
 
-def steps_of(kind: MachineKind) -> list[BuildStep]:
+def steps_of(kind: BoardKind) -> list[BuildStep]:
     """Steps of the board, each after those it needs."""
 
     def step(name: str, inputs: Callable[[], list[str]], make: Callable[..., Any], *needs: str) -> BuildStep:
@@ -109,7 +109,7 @@ def _optee_inputs() -> list[str]:
     return [_source_id("optee"), _gcc(MP15), getsource(make_optee), hash_files(TEE_DTS), *OPTEE, *settings]
 
 
-def _make_optee(_: MachineKind, place: Place) -> None:
+def _make_optee(_: BoardKind, place: Place) -> None:
     tree = copied_source("optee", place)
     shutil.copy(TEE_DTS, tree / "core/arch/arm/dts")
     settings = [*optee_settings(), f"CFG_EMBED_DTB_SOURCE_FILE={TEE_DTS.name}"]
@@ -118,7 +118,7 @@ def _make_optee(_: MachineKind, place: Place) -> None:
         shutil.copy(tree / "out/core" / name, place.out)
 
 
-def _make_uboot(_: MachineKind, place: Place) -> None:
+def _make_uboot(_: BoardKind, place: Place) -> None:
     """U-Boot's own configuration for the SoC, without the images and the Python of its own packer."""
     tree = copied_source("uboot-source", place)
     make: list[str | Path] = ["make", "-C", tree, f"CROSS_COMPILE={MP15.cross}", "CONFIG_PYLIBFDT="]
@@ -134,7 +134,7 @@ def _loaders_inputs() -> list[str]:
     return [_source_id("tfa"), _gcc(MP15), *TFA_SETTINGS, getsource(make_virtio_overlay), OPTEE_NODES]
 
 
-def _make_loaders(kind: MachineKind, place: Place) -> None:
+def _make_loaders(kind: BoardKind, place: Place) -> None:
     """TF-A's BL2, its firmware image package with OP-TEE and U-Boot, an overlay with virtio transports."""
     tree = copied_source("tfa", place)
     run_logged(["make", "-C", tree, JOBS, *TFA_SETTINGS, "all", "fiptool"], place.log)
@@ -153,7 +153,7 @@ def _modules_inputs() -> list[str]:
     return [_source_id(HEADERS), _source_id(SOURCE), _gcc(MP15), hash_files(DRIVER), SETTINGS, *MODULES]
 
 
-def _make_modules(kind: MachineKind, place: Place) -> None:
+def _make_modules(kind: BoardKind, place: Place) -> None:
     """With the configuration and the symbol versions of Debian's kernel; its source stays as it is."""
     kernel, source = fetch(kind.kernel)[0].version, fetch(SOURCE)[0].version
     if kernel != source:
@@ -183,19 +183,19 @@ def _make_modules(kind: MachineKind, place: Place) -> None:
         run_logged([f"{MP15.cross}strip", "--strip-debug", "-o", target, modules / name], place.log)
 
 
-def _make_device_tree(kind: MachineKind, place: Place) -> None:
+def _make_device_tree(kind: BoardKind, place: Place) -> None:
     """Debian's with the overlay; the interrupt of the node that OP-TEE adds at the root has a parent."""
     tree = place.out / kind.device_tree
     apply_overlays(place.needs["debian-kernel"] / kind.device_tree, [OVERLAY], tree, place)
     run_logged(["fdtput", "-t", "i", tree, "/", "interrupt-parent", gic_phandle(tree)], place.log)
 
 
-def _rootfs_inputs(kind: MachineKind) -> list[str]:
+def _rootfs_inputs(kind: BoardKind) -> list[str]:
     packages = [_source_id(f"{name}-{kind.guest[0]}") for name in GUEST_FILES]
     return [*packages, hash_files(BOOT / "rootfs-debian-tee"), repr(GUEST_FILES), DEPENDENCIES]
 
 
-def _make_rootfs(kind: MachineKind, place: Place) -> None:
+def _make_rootfs(kind: BoardKind, place: Place) -> None:
     """That of Debian's boards without a TEE, and an archive with what comes to it."""
     root, unpacked = place.work / "root", place.work / "unpacked"
     for stale in (root, unpacked):

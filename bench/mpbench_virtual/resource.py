@@ -17,7 +17,7 @@ from labgrid.resource.common import ManagedResource, ResourceManager
 from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench_virtual import application, boards, keys, qemu, xtest
 from mpbench_virtual.core_debugger import CoreDebugger
-from mpbench_virtual.models import MACHINE_KINDS
+from mpbench_virtual.models import KINDS
 from mpbench_virtual.progress import BuildProgress
 
 LINE = "virtual board: {step}: {what}"
@@ -92,7 +92,7 @@ class VirtualBoard(ManagedResource):  # type: ignore[misc]
 
     def debugger(self, core: str) -> CoreDebugger | None:
         """A debugger for a core of the board, which is on; None where QEMU does not have the core."""
-        kind = MACHINE_KINDS.get(self.kind)
+        kind = KINDS.get(self.kind)
         if self.board is None or kind is None or core not in kind.cores:
             return None
         return CoreDebugger(self.board.directory, kind.cores[core])
@@ -100,7 +100,7 @@ class VirtualBoard(ManagedResource):  # type: ignore[misc]
     @property
     def makes_applications(self) -> bool:
         """Whether application() and xtest() are made for this board: not for an OP-TEE of the user's own."""
-        kind = MACHINE_KINDS.get(self.kind)
+        kind = KINDS.get(self.kind)
         return kind is not None and (kind.secure or kind.tee) and not kind.own_optee
 
     def xtest(self) -> Path:
@@ -111,7 +111,7 @@ class VirtualBoard(ManagedResource):  # type: ignore[misc]
         """The bench's own trusted application (UUID.ta), signed for this board, built on the first call."""
         if not self.makes_applications:
             raise UsageError(f"for a board of kind {self.kind!r} no trusted application is made")
-        return application.application(MACHINE_KINDS[self.kind])
+        return application.application(KINDS[self.kind])
 
     @property
     def provenance(self) -> dict[str, str]:

@@ -16,9 +16,7 @@ PACKAGE_OF = {
     "dpkg-deb": "dpkg",
     "dtc": "device-tree-compiler",
     "fdtoverlay": "device-tree-compiler",
-    "mkenvimage": "u-boot-tools",
     "ninja": "ninja-build",
-    "qemu-system-aarch64": "qemu-system-arm",
     "xz": "xz-utils",
 }
 """Debian packages of programs whose name is not that of their package."""

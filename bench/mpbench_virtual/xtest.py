@@ -18,7 +18,7 @@ from pathlib import Path
 from mpbench.core.errors import InfrastructureError
 from mpbench_virtual.application import kit_of, optee_of
 from mpbench_virtual.fetch import fetch, source_tree, unpack_deb
-from mpbench_virtual.models import MACHINE_KINDS
+from mpbench_virtual.models import KINDS
 from mpbench_virtual.steps import BuildStep, Place, build, quiet
 from mpbench_virtual.tools import run_logged
 
@@ -35,7 +35,7 @@ APPLICATIONS = "lib/optee_armtz"
 PLUGINS = "usr/lib/tee-supplicant/plugins"
 """Where the board's tee-supplicant looks for trusted applications, and for plug-ins when it begins."""
 
-KIND = MACHINE_KINDS["mp25"]
+KIND = KINDS["mp25"]
 """Debian has the suite for arm64 only."""
 PKCS11 = "fd02c9da-306c-48c7-a49c-bbd827ae86ee.ta"
 

@@ -22,7 +22,6 @@
 #include <linux/firmware.h>
 #include <linux/interrupt.h>
 #include <linux/io.h>
-#include <linux/iopoll.h>
 #include <linux/mailbox_client.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
@@ -53,14 +52,6 @@
  */
 #define MBX_VQS				2
 #define MBX_SHUTDOWN_MS			500
-
-/*
- * A board without that controller has the mailbox "shutdown" only, as a word of
- * the control page that both sides look at.
- */
-#define MBX_SHUTDOWN			BIT(2)
-#define MBX_SHUTDOWN_US			(MBX_SHUTDOWN_MS * USEC_PER_MSEC)
-#define MBX_LOOK_US			1000
 
 static const uuid_t ta_uuid = UUID_INIT(0x80a4c275, 0x0a47, 0x4905, 0x82, 0x85,
 					0x14, 0x86, 0xa9, 0x77, 0x1a, 0x08);
@@ -115,7 +106,6 @@ struct mpbench_vq {
  * @no_release:	the TA is ST's, which has no RELEASE_FW: nothing is released
  * @wdg_irq:	interrupt of its watchdog, enabled from start to stop
  * @wdg_fired:	the watchdog interrupt masked itself
- * @mailbox:	channels that Linux has occupied, NULL if the board has none
  * @vqs:	mailboxes of virtqueues; without channels if the board has none
  * @shutdown:	client of the mailbox "shutdown"
  * @shutdown_chan: its channel, NULL if the board has none
@@ -132,7 +122,6 @@ struct mpbench_rproc {
 	bool no_release;
 	int wdg_irq;
 	bool wdg_fired;
-	void __iomem *mailbox;
 	struct mpbench_vq vqs[MBX_VQS];
 	struct mbox_client shutdown;
 	struct mbox_chan *shutdown_chan;
@@ -536,19 +525,6 @@ static int mpbench_rproc_start(struct rproc *rproc)
 	return 0;
 }
 
-static int request_by_word(void __iomem *mailbox)
-{
-	u32 occupied;
-	int ret;
-
-	writel(MBX_SHUTDOWN, mailbox);
-	ret = readl_poll_timeout(mailbox, occupied, !(occupied & MBX_SHUTDOWN),
-				 MBX_LOOK_US, MBX_SHUTDOWN_US);
-	writel(0, mailbox);
-
-	return ret;
-}
-
 /* A firmware that doesn't answer is stopped all the same, only later */
 static void request_shutdown(struct mpbench_rproc *core)
 {
@@ -556,8 +532,6 @@ static void request_shutdown(struct mpbench_rproc *core)
 
 	if (core->shutdown_chan)
 		ret = mbox_send_message(core->shutdown_chan, "shutdown");
-	else if (core->mailbox)
-		ret = request_by_word(core->mailbox);
 	if (ret < 0)
 		dev_warn(&core->rproc->dev,
 			 "warning: remote FW shutdown without ack\n");
@@ -771,27 +745,6 @@ refused:
 	return -EINVAL;
 }
 
-/* mpbench,mailbox: the control page, and the offset of the core's word in it */
-static int get_mailbox(struct device *dev, struct mpbench_rproc *core)
-{
-	struct of_phandle_args args;
-	struct reserved_mem *rmem;
-
-	if (of_parse_phandle_with_fixed_args(dev->of_node, "mpbench,mailbox", 1,
-					     0, &args))
-		return 0;
-
-	rmem = of_reserved_mem_lookup(args.np);
-	of_node_put(args.np);
-	if (!rmem || args.args[0] > rmem->size - sizeof(u32))
-		return -EINVAL;
-
-	core->mailbox = devm_ioremap(dev, rmem->base + args.args[0],
-				     sizeof(u32));
-
-	return core->mailbox ? 0 : -ENOMEM;
-}
-
 static int mpbench_rproc_probe(struct platform_device *pdev)
 {
 	struct device *dev = &pdev->dev;
@@ -824,10 +777,6 @@ static int mpbench_rproc_probe(struct platform_device *pdev)
 	ret = get_mems(dev, core);
 	if (ret)
 		return dev_err_probe(dev, ret, "no memory\n");
-
-	ret = get_mailbox(dev, core);
-	if (ret)
-		return dev_err_probe(dev, ret, "mpbench,mailbox is unusable\n");
 
 	ret = get_mailboxes(dev, core);
 	if (ret)

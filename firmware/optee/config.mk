@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# Build variables of OP-TEE for every virtual board, passed on make's command line; mp25.mk and mp15.mk
-# have those of a board. Not here, because they differ by kind of board or by user:
-# CFG_CORE_ASYNC_NOTIF_GIC_INTID, RPROC_SIGN_KEY, CROSS_COMPILE and O.
+# Build variables of OP-TEE where ours is laid over it, passed on make's command line; firmware/boot/KIND.mk has
+# those of a kind of board. Not here, because they differ by user: RPROC_SIGN_KEY, CROSS_COMPILE and O.
 # The real TA, inside OP-TEE: no tee-supplicant is needed to load it.
 CFG_IN_TREE_EARLY_TAS=remoteproc/80a4c275-0a47-4905-8285-1486a9771a08
 # Above the 4 KiB default, which is full at about 28 segments.

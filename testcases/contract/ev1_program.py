@@ -17,12 +17,12 @@ from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
 
-from mpbench_virtual.models import MACHINE_KINDS
+from mpbench_virtual.models import KINDS
 from mpbench_virtual.qemu import qmp
 from mpbench_virtual.recipes_machine import program_of
 from testcases.contract.machine_parts import await_monitor, qemu_of
 
-KIND = MACHINE_KINDS["mp25"]
+KIND = KINDS["mp25"]
 DDR, DDR_SIZE = 0x8000_0000, 0x1000_0000
 KERNEL = 0x8400_0000
 """Where the machine puts -kernel: here the non-secure part of the program, then files that it copies."""

@@ -12,10 +12,10 @@ from pathlib import Path
 from mpbench.board.session.link import answers
 from mpbench_virtual import boards
 from mpbench_virtual.cli import power
-from mpbench_virtual.models import MACHINE_KINDS
+from mpbench_virtual.models import KINDS
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-KIND = MACHINE_KINDS[os.environ.get("MPBENCH_KIND", "mp25")]
+KIND = KINDS[os.environ.get("MPBENCH_KIND", "mp25")]
 """Kind of virtual board in these tests of labs and desks; `make mp15` selects another."""
 SOC = KIND.soc
 PROFILE = f"virtual-{SOC.name}"

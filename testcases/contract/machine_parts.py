@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mpbench_virtual.models import MachineKind
+from mpbench_virtual.models import BoardKind
 from mpbench_virtual.qemu import qmp
 from mpbench_virtual.recipes_machine import program_of, steps_of
 from mpbench_virtual.steps import build, built, keys_of, quiet
@@ -33,20 +33,20 @@ def unknown_lines(raw_dmesg: str) -> list[str]:
     return [text for text in wanted if not any(pattern.fullmatch(text) for pattern in known)]
 
 
-def require_qemu(kind: MachineKind) -> None:
+def require_qemu(kind: BoardKind) -> None:
     """Skips the test where QEMU is not built for this kind: that takes minutes."""
     step = steps_of(kind)[:1]  # the others are those of a board with Debian
     if not built("qemu", keys_of(step)["qemu"]).is_dir():
         pytest.skip(f"QEMU is not built for it: mpbench virtual build {kind.name}")
 
 
-def qemu_of(kind: MachineKind) -> Path:
+def qemu_of(kind: BoardKind) -> Path:
     """Directory of QEMU alone, which is enough for a test without Linux."""
     require_qemu(kind)
     return build(steps_of(kind)[:1], quiet)["qemu"]
 
 
-def parts_of(kind: MachineKind) -> Mapping[str, Path]:
+def parts_of(kind: BoardKind) -> Mapping[str, Path]:
     """Results of the board's build steps, by name."""
     require_qemu(kind)
     return build(steps_of(kind), quiet)
@@ -57,12 +57,12 @@ def recorded_sums(part: Path) -> dict[str, str]:
     return dict(line.split("  ")[::-1] for line in (part / "md5sums").read_text().splitlines())
 
 
-def command(parts: Mapping[str, Path], kind: MachineKind, *words: str | Path) -> list[str | Path]:
+def command(parts: Mapping[str, Path], kind: BoardKind, *words: str | Path) -> list[str | Path]:
     """QEMU's argv without a display."""
     return [parts["qemu"] / program_of(kind), "-M", kind.machine, "-display", "none", *words]
 
 
-def refusal(parts: Mapping[str, Path], kind: MachineKind, *words: str | Path) -> str:
+def refusal(parts: Mapping[str, Path], kind: BoardKind, *words: str | Path) -> str:
     """What QEMU prints as it ends with 1, one line."""
     argv = command(parts, kind, *words)
     done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=REFUSED_S)

@@ -12,7 +12,7 @@ from attrs import evolve
 
 from mpbench_virtual import boards, card
 from mpbench_virtual.cli import power
-from mpbench_virtual.models import MACHINE_KINDS
+from mpbench_virtual.models import KINDS
 from mpbench_virtual.qemu import Parts
 from mpbench_virtual.steps import quiet
 from testcases.contract.machine_parts import UNPACKED_S, command, parts_of, recorded_sums
@@ -22,7 +22,7 @@ from testcases.contract.test_virtual_board import read_until
 
 pytestmark = pytest.mark.slow
 
-SD = MACHINE_KINDS["mp15-debian-sd"]
+SD = KINDS["mp15-debian-sd"]
 FSBL1, FSBL2 = (part.first * card.BLOCK for part in card.PARTITIONS[:2])
 HEADER_SIZE = 256
 

@@ -9,7 +9,7 @@ import pytest
 from mpbench.board.tee_panic import PERIPHERALS, tee_panic_in
 from mpbench_virtual import boards
 from mpbench_virtual.cli import power
-from mpbench_virtual.models import MACHINE_KINDS
+from mpbench_virtual.models import KINDS
 from mpbench_virtual.recipes_ev1 import steps_of
 from mpbench_virtual.recipes_machine import program_of
 from mpbench_virtual.steps import build, built, keys_of, quiet
@@ -18,7 +18,7 @@ from testcases.contract.test_virtual_board import read_until
 
 pytestmark = pytest.mark.slow
 
-EV1 = MACHINE_KINDS["mp25"]
+EV1 = KINDS["mp25"]
 RNG = 92
 """Its id in RIFSC, by which OP-TEE reports it. Ref: OP-TEE dt-bindings/firewall/stm32mp25-rifsc.h"""
 RISAF4 = 137

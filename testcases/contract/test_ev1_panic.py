@@ -8,14 +8,14 @@ import pytest
 from mpbench.board.tee_panic import tee_panic_in
 from mpbench_virtual import boards
 from mpbench_virtual.cli import power
-from mpbench_virtual.models import MACHINE_KINDS
+from mpbench_virtual.models import KINDS
 from mpbench_virtual.recipes_ev1 import steps_of
 from mpbench_virtual.steps import built, keys_of, quiet
 from testcases.contract.test_virtual_board import read_until
 
 pytestmark = pytest.mark.slow
 
-KIND = MACHINE_KINDS["mp25-panic"]
+KIND = KINDS["mp25-panic"]
 
 
 @pytest.fixture

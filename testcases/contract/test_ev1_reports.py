@@ -18,7 +18,7 @@ from mpbench.harness.signer import Signer
 from mpbench.image.keys import load_private_key
 from mpbench.twin.profile import load_profile
 from mpbench_virtual.keys import signing_key
-from mpbench_virtual.models import MACHINE_KINDS
+from mpbench_virtual.models import KINDS
 from testcases.contract.machine_parts import require_qemu
 from testcases.crash_rig import opened
 
@@ -31,7 +31,7 @@ ADDRESS, TAG = 2, 0x4D42_0000
 @pytest.fixture(scope="module")
 def board() -> Iterator[Any]:
     """The board, booted."""
-    require_qemu(MACHINE_KINDS["mp25"])
+    require_qemu(KINDS["mp25"])
     target = Environment(str(CHECKOUT / "targets/virtual-mp25.yaml")).get_target("main")
     with opened(target) as found:
         yield target, found

@@ -14,7 +14,7 @@ from mpbench.harness.configuration import configured
 from mpbench_virtual import boards
 from mpbench_virtual.cli import power
 from mpbench_virtual.fetch import unpack_deb
-from mpbench_virtual.models import MACHINE_KINDS
+from mpbench_virtual.models import KINDS
 from mpbench_virtual.steps import quiet
 from testcases.contract.machine_parts import UNPACKED_S, parts_of, recorded_sums, refusal, unknown_lines
 from testcases.contract.over_ssh import over_ssh
@@ -22,7 +22,7 @@ from testcases.contract.test_virtual_board import read_until
 
 pytestmark = pytest.mark.slow
 
-DEBIAN = MACHINE_KINDS["mp15-debian"]
+DEBIAN = KINDS["mp15-debian"]
 BIND_AGAIN = """cd /sys/bus/i2c/drivers/stpmic1
 [ ! -e 0-0033 ] || echo 0-0033 >unbind
 dmesg -c >/dev/null

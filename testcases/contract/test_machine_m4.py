@@ -13,13 +13,13 @@ from elftools.elf.elffile import ELFFile
 
 from mpbench.core.shared_files import FIRMWARE
 from mpbench.harness.configuration import configured
-from mpbench_virtual.models import MACHINE_KINDS
+from mpbench_virtual.models import KINDS
 from mpbench_virtual.qemu import qmp
 from testcases.contract.machine_parts import await_monitor, command, parts_of
 
 pytestmark = pytest.mark.slow
 
-KIND = MACHINE_KINDS["mp15-debian"]
+KIND = KINDS["mp15-debian"]
 RETRAM, TRACE, TRACE_SIZE = 0x3800_0000, 0x1004_0000, 0x1000
 BEATS = 2
 """Word of a parameter, whose value has PARAMETER_TAG. Ref: firmware/coprocessor/lib/firmware.h"""

@@ -9,7 +9,7 @@ import pytest
 from mpbench.core.directories import cache_dir
 from mpbench_virtual import boards
 from mpbench_virtual.cli import power
-from mpbench_virtual.models import MACHINE_KINDS
+from mpbench_virtual.models import KINDS
 from mpbench_virtual.qemu import MONITOR
 from mpbench_virtual.recipes_tee import steps_of
 from mpbench_virtual.steps import build, quiet
@@ -20,8 +20,8 @@ from testcases.contract.test_virtual_board import read_until
 
 pytestmark = pytest.mark.slow
 
-TEE = MACHINE_KINDS["mp15-debian-tee"]
-CARD = MACHINE_KINDS["mp15-debian-tee-sd"]
+TEE = KINDS["mp15-debian-tee"]
+CARD = KINDS["mp15-debian-tee-sd"]
 TARGET = labs.CHECKOUT / "targets/virtual-mp15-debian-tee.yaml"
 M4 = "/sys/class/remoteproc/remoteproc0"
 

@@ -22,7 +22,7 @@ from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.shared_files import CHECKOUT
 from mpbench_virtual import boards
 from mpbench_virtual.cli import is_on, power
-from mpbench_virtual.models import MACHINE_KINDS
+from mpbench_virtual.models import KINDS
 from mpbench_virtual.paths import run_dir
 from mpbench_virtual.steps import quiet
 from testcases.contract.machine_parts import require_qemu
@@ -64,7 +64,7 @@ def read_until(connection, pattern, deadline_s=BOOT_S):
 @pytest.fixture
 def target(tmp_path, monkeypatch):
     """The target of a board that U-Boot starts, with a board of its own."""
-    require_qemu(MACHINE_KINDS["mp15-debian-sd"])
+    require_qemu(KINDS["mp15-debian-sd"])
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     target = Environment(str(CHECKOUT / "targets/virtual-mp15-debian-sd.yaml")).get_target("main")
     board = target.get_resource("VirtualBoard", name="board").board

@@ -9,7 +9,7 @@ import pytest
 
 from mpbench.core.lines import PlanLine, RunEnd, TestEnd, TestStart
 from mpbench.core.record import Clock, Record, new_directory
-from mpbench_virtual.models import MACHINE_KINDS
+from mpbench_virtual.models import KINDS
 from mpbench_virtual.parts import steps_of
 from mpbench_virtual.steps import built, keys_of
 from testcases.contract.wheel import WheelEnvironment
@@ -141,7 +141,7 @@ def test_the_cases_import_only_what_is_shipped(wheel_env: WheelEnvironment):
 
 def test_a_board_case_runs(wheel_env: WheelEnvironment, tmp_path):
     """The board's identity and a deployment on a virtual board; its page is in the user's directory."""
-    keys = keys_of(steps_of(MACHINE_KINDS["mp25"]))
+    keys = keys_of(steps_of(KINDS["mp25"]))
     if not all(built(name, found).exists() for name, found in keys.items()):
         pytest.skip("the virtual board is not built: mpbench virtual build")
     target = wheel_env.site / "mpbench/share/targets/virtual-mp25.yaml"

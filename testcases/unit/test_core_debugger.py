@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A core under QEMU's GDB stub: Debian's QEMU with a Cortex-M4, and small programs for it."""
 
+import shutil
 import socket
 import subprocess
 import time
@@ -48,6 +49,8 @@ def program(directory: Path, work: str, fault: str = "fault") -> Firmware:
 @pytest.fixture
 def start(tmp_path):
     """Start a program, followed from its reset on: `start(firmware)` gives its FirmwareTrial."""
+    if shutil.which("qemu-system-arm") is None:
+        pytest.skip("needs qemu-system-arm (Debian: qemu-system-arm)")
     begun: list[subprocess.Popen[bytes]] = []
 
     def begin(firmware: Firmware, process: int = 1) -> FirmwareTrial:

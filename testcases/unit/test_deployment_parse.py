@@ -162,7 +162,7 @@ def test_versions_are_what_the_boot_chain_printed_last():
     found = provenance(
         Evidence(
             (
-                Artefact("about.compatible", b"mpbench,virt-stm32mp25\0linux,dummy-virt\0"),
+                Artefact("about.compatible", b"mpbench,virt-stm32mp257f-ev1\0st,stm32mp257\0"),
                 Artefact("about.serial", b"\0"),
                 Artefact(
                     SECURE_CONSOLE,
@@ -171,7 +171,10 @@ def test_versions_are_what_the_boot_chain_printed_last():
             )
         )
     )
-    assert found.entries == {"compatible": "mpbench,virt-stm32mp25, linux,dummy-virt", "op-tee": "4.10.0-dev"}
+    assert found.entries == {
+        "compatible": "mpbench,virt-stm32mp257f-ev1, st,stm32mp257",
+        "op-tee": "4.10.0-dev",
+    }
     assert is_virtual(found)
 
 

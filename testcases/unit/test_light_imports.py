@@ -18,7 +18,7 @@ from mpbench.core.record import Clock, Record, new_directory
 from mpbench.core.shared_files import PACKAGE
 from mpbench.plugin import without_board
 from mpbench_virtual.command import KIND_NAMES
-from mpbench_virtual.models import MACHINE_KINDS
+from mpbench_virtual.models import KINDS
 from testcases.unit.image_rig import firmware, key, write_key, write_public
 
 HEAVY = {
@@ -100,7 +100,7 @@ def test_every_command_has_its_function():
 
 def test_kinds_of_virtual_boards_are_those_of_the_models():
     """The command line names them without importing the models."""
-    assert tuple(sorted(MACHINE_KINDS)) == KIND_NAMES
+    assert tuple(sorted(KINDS)) == KIND_NAMES
 
 
 @pytest.mark.slow

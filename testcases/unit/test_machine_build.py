@@ -13,14 +13,14 @@ from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.shared_files import FIRMWARE
 from mpbench_virtual import boards, recipes_machine, recipes_tee, tools
 from mpbench_virtual.fetch import GUEST_ARCHITECTURES, Package, packages
-from mpbench_virtual.models import MACHINE_KINDS
+from mpbench_virtual.models import KINDS
 from mpbench_virtual.process import Spec
 from mpbench_virtual.qemu import Parts, command_line, icount_arguments
 from mpbench_virtual.recipes_machine import steps_of
 from mpbench_virtual.steps import Place, keys_of
 from testcases.unit.test_virtual_build import ArchiveStandIn
 
-DEBIAN = MACHINE_KINDS["mp15-debian"]
+DEBIAN = KINDS["mp15-debian"]
 
 
 def module(depends):
@@ -235,14 +235,14 @@ def test_modules_are_built_from_the_source_of_the_kernels_version(tmp_path, monk
         recipes_tee, "fetch", lambda name: (SimpleNamespace(version=versions[name]), tmp_path / name)
     )
     with pytest.raises(InfrastructureError, match=r"Linux 6.12.117-1 want its source, and .* has 6.12.118-1"):
-        recipes_tee._make_modules(MACHINE_KINDS["mp15-debian-tee"], Place(tmp_path, tmp_path, tmp_path, {}))
+        recipes_tee._make_modules(KINDS["mp15-debian-tee"], Place(tmp_path, tmp_path, tmp_path, {}))
 
 
 def test_what_op_tee_is_built_from_is_an_input_of_it_alone(monkeypatch):
     """Settings, device tree and driver in Linux are inputs of their parts, and of those that need them."""
     for module in (recipes_machine, recipes_tee):
         monkeypatch.setattr(module, "_source_id", lambda name: name)
-    kind = MACHINE_KINDS["mp15-debian-tee"]
+    kind = KINDS["mp15-debian-tee"]
     before = keys_of(recipes_tee.steps_of(kind))
     monkeypatch.setattr(recipes_tee, "DRIVER", FIRMWARE / "linux/mp15.config")
     driver = keys_of(recipes_tee.steps_of(kind))
@@ -257,8 +257,7 @@ def test_a_card_with_tf_a_has_boot_loaders_of_its_own(monkeypatch):
     for module in (recipes_machine, recipes_tee):
         monkeypatch.setattr(module, "_source_id", lambda name: name)
     loaded, card = (
-        keys_of(recipes_tee.steps_of(MACHINE_KINDS[name]))
-        for name in ("mp15-debian-tee", "mp15-debian-tee-sd")
+        keys_of(recipes_tee.steps_of(KINDS[name])) for name in ("mp15-debian-tee", "mp15-debian-tee-sd")
     )
     assert [name for name in card if name not in loaded] == ["tee-uboot", "tee-loaders"]
     assert {name: card[name] for name in loaded} == loaded
@@ -267,7 +266,7 @@ def test_a_card_with_tf_a_has_boot_loaders_of_its_own(monkeypatch):
 def test_each_machine_has_the_qemu_of_its_word_size(monkeypatch):
     """Both come from one tree, as two programs: who needs one does not wait for the other."""
     monkeypatch.setattr(recipes_machine, "_source_id", lambda name: name)
-    ev1 = MACHINE_KINDS["mp25"]
+    ev1 = KINDS["mp25"]
     assert [recipes_machine.program_of(kind) for kind in (DEBIAN, ev1)] == [
         "qemu-system-arm",
         "qemu-system-aarch64",

@@ -7,11 +7,11 @@ import pytest
 
 from mpbench.core.directories import cache_dir
 from mpbench_virtual import application
-from mpbench_virtual.models import MACHINE_KINDS
+from mpbench_virtual.models import KINDS
 from mpbench_virtual.parts import optee_settings
 from mpbench_virtual.steps import BuildStep
 
-KIND = MACHINE_KINDS["mp15-debian-tee"]
+KIND = KINDS["mp15-debian-tee"]
 NAME = "c5a8f8a3-2b5c-4b0e-9d3b-7c1f0e6f4a21.ta"
 
 
@@ -73,6 +73,6 @@ def test_with_a_kit_of_its_own(make, left):
 
 def test_each_soc_has_its_own():
     """Word size and compiler make the difference; kinds that differ in other ways share the application."""
-    assert list(application._inputs(KIND)) == list(application._inputs(MACHINE_KINDS["mp15-debian-tee-sd"]))
-    assert list(application._inputs(KIND)) != list(application._inputs(MACHINE_KINDS["mp25"]))
-    assert optee_settings(MACHINE_KINDS["mp25"])[0] == "PLATFORM=stm32mp2-257F_EV1"
+    assert list(application._inputs(KIND)) == list(application._inputs(KINDS["mp15-debian-tee-sd"]))
+    assert list(application._inputs(KIND)) != list(application._inputs(KINDS["mp25"]))
+    assert optee_settings(KINDS["mp25"])[0] == "PLATFORM=stm32mp2-257F_EV1"

@@ -14,8 +14,7 @@
 #include <util.h>
 
 /*
- * Processor ids are below this bound: on a virt board the slots of the control
- * page. M4 is 0 (upstream's STM32_M4_RPROC_ID), M33 is 1 as in
+ * Processor ids are below this bound. M4 is 0 (upstream's STM32_M4_RPROC_ID), M33 is 1 as in
  * STMicroelectronics' kernel (STM32_MP2_M33_PROC_ID), M0 is 2 here; no public
  * source gives it one.
  */
@@ -44,14 +43,9 @@ struct rproc_mem {
 	struct firewall_query *loading;
 };
 
-/*
- * struct rproc_core - a core
- * @slot: its part of the control page of a virt board
- */
 struct rproc_core {
 	uint32_t id;
 	char name[MAX_NAME];
-	vaddr_t slot;
 	bool clear_at_stop;
 	size_t n_mems;
 	struct rproc_mem mems[MAX_MEMS];
@@ -80,8 +74,5 @@ TEE_Result rproc_board_open_mem(struct rproc_core *core, struct rproc_mem *mem);
 /* It is the core's again */
 TEE_Result rproc_board_close_mem(struct rproc_core *core,
 				 struct rproc_mem *mem);
-
-/* @word: where the emulator writes the number of an exception, after the slots */
-TEE_Result virt_firewall_init(const void *fdt, vaddr_t word);
 
 #endif /* MPBENCH_RPROC_CORE_H */

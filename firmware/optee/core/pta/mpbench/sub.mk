@@ -1,16 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 incdirs-y += .
-# Upstream's STM32 PTA expects a header of its own platform.
-global-incdirs-$(CFG_REMOTEPROC_PTA) += include
 srcs-$(CFG_MPBENCH_RPROC) += rproc_core.c
-# The board part: the registers of an STM32MP25 and what its platform lacks, or a control page on QEMU's machine "virt".
-ifeq ($(CFG_MPBENCH_RPROC_STM32MP2),y)
-srcs-y += stm32mp2_rproc.c callouts.c console_notif.c
-else
-srcs-$(CFG_MPBENCH_RPROC) += virt_rproc.c virt_firewall.c
-endif
-# What the platform of a 32-bit machine lacks.
-srcs-$(CFG_PSCI_ARM32) += virt_psci.c virt_timer.c
+# The board part: the registers of an STM32MP25, and what its platform lacks.
+srcs-$(CFG_MPBENCH_RPROC_STM32MP2) += stm32mp2_rproc.c callouts.c console_notif.c
 
 # The PTA with a state for each core. CFG_REMOTEPROC_PTA, upstream's with one
 # state for all cores, excludes it: both have the same UUID.
