@@ -7,7 +7,6 @@ from mpbench.core.rooms import later
 from mpbench_virtual.paths import BASE_PORT
 
 KIND_NAMES = (
-    "mp15",
     "mp15-debian",
     "mp15-debian-console",
     "mp15-debian-sd",
@@ -18,7 +17,7 @@ KIND_NAMES = (
     "mp25-spi",
     "mp25-st",
 )
-"""Those of models.KINDS and KINDS, whose import takes time."""
+"""Those of models.KINDS, whose import takes time."""
 WORK = "mpbench_virtual.cli"
 
 
