@@ -125,10 +125,9 @@ coverage: $(VENV)/ready
 board: setup
 	$(BIN)/mpbench virtual build
 
-# The three boards of `make test`; what two have in common is built once.
+# The boards of `make test`; what several have in common is built once.
 boards: board
-	$(BIN)/mpbench virtual build mp25-spi
-	$(BIN)/mpbench virtual build mp15
+	for kind in mp25-spi mp25-panic mp15 mp15-debian mp15-debian-sd; do $(BIN)/mpbench virtual build $$kind || exit; done
 
 firmware:
 	$(MAKE) -s -C firmware all userland

@@ -206,6 +206,7 @@ PACKAGE_OF = {
     "chromium": "chromium",
     "dropbear": "dropbear-bin",
     "dropbearkey": "dropbear-bin",
+    "fdtget": "device-tree-compiler",
     "pdftotext": "poppler-utils",
     "qemu-system-arm": "qemu-system-arm",
     "ser2net": "ser2net",
