@@ -82,7 +82,7 @@ peer-linux: setup
 	$(BIN)/python -m testcases.peer.linux_campaign --comparisons $(COMPARISONS) --jobs $$(nproc)
 
 # All board cases on the virtual STM32MP15, of which `make test` runs a part, and the tests of a lab and a desk;
-# the board with Debian's own kernel, whose QEMU takes ten minutes of CPU to build.
+# the boards with Debian's own kernel.
 mp15: boards firmware
 	$(BIN)/mpbench virtual build mp15-debian-sd
 	$(BIN)/mpbench virtual build mp15-debian-tee

@@ -7,6 +7,7 @@ from mpbench.core.rooms import later
 from mpbench_virtual.paths import BASE_PORT
 
 KIND_NAMES = (
+    "mp15",
     "mp15-debian",
     "mp15-debian-console",
     "mp15-debian-sd",

@@ -31,7 +31,7 @@ MP25 = Soc(
 MP15 = Soc(
     name="mp15",
     cross="arm-linux-gnueabihf-",
-    linux=("arm", "zImage"),
+    linux=("arm", "Image"),
     guest=("armhf", "ld-linux-armhf.so.3"),
 )
 
@@ -73,6 +73,11 @@ class BoardKind:
     overlays: tuple[str, ...] = ()
 
     @property
+    def small_kernel(self) -> bool:
+        """Linux is built of source, by a configuration of ours."""
+        return self.kernel == "linux"
+
+    @property
     def soc(self) -> Soc:
         """Compilers and names of its SoC."""
         return MP15 if self.guest == MP15.guest else MP25
@@ -105,6 +110,7 @@ EV1 = BoardKind(
 KINDS = {
     kind.name: kind
     for kind in (
+        evolve(DK2, name="mp15", kernel="linux", tee=True),
         DK2,
         evolve(DK2, name="mp15-debian-console", machine="stm32mp157c-dk2,virtio=off"),
         evolve(DK2, name="mp15-debian-tee", tee=True),

@@ -9,8 +9,9 @@ from mpbench_virtual.models import KINDS, MP15, MP25, BoardKind
 from mpbench_virtual.qemu import Parts, icount_arguments
 from mpbench_virtual.recipes_ev1 import optee_settings as ev1_settings
 from mpbench_virtual.recipes_ev1 import steps_of as ev1_steps_of
-from mpbench_virtual.recipes_machine import LIBRARIES, program_of
+from mpbench_virtual.recipes_machine import LIBRARIES, QEMU
 from mpbench_virtual.recipes_machine import steps_of as machine_steps_of
+from mpbench_virtual.recipes_mp15 import steps_of as mp15_steps_of
 from mpbench_virtual.recipes_tee import optee_settings as tee_settings
 from mpbench_virtual.recipes_tee import steps_of as tee_steps_of
 from mpbench_virtual.steps import BuildStep, Report, build
@@ -33,13 +34,13 @@ device tree below 256 MiB, which must stay lowmem.
 def steps_of(kind: BoardKind) -> list[BuildStep]:
     """Steps that build the board, each after those it needs."""
     if kind.tee:
-        return tee_steps_of(kind)
+        return mp15_steps_of(kind) if kind.small_kernel else tee_steps_of(kind)
     return ev1_steps_of(kind) if kind.secure else machine_steps_of(kind)
 
 
 def optee_settings(kind: BoardKind) -> list[str]:
     """make settings that select OP-TEE's platform and word sizes."""
-    return tee_settings() if kind.tee else ev1_settings(kind)
+    return tee_settings(kind) if kind.tee else ev1_settings(kind)
 
 
 def build_parts(kind_name: str, report: Report) -> Parts:
@@ -49,7 +50,7 @@ def build_parts(kind_name: str, report: Report) -> Parts:
         raise UsageError(f"unknown kind of virtual board {kind_name!r}; known: {known}")
     kind = KINDS[kind_name]
     if kind.tee:
-        return _tee_parts(kind, report)
+        return _mp15_parts(kind, report) if kind.small_kernel else _tee_parts(kind, report)
     return _ev1_parts(kind, report) if kind.secure else _machine_parts(kind, report)
 
 
@@ -58,9 +59,9 @@ def _machine_parts(kind: BoardKind, report: Report) -> Parts:
     require_libraries(**LIBRARIES)
     made = build(steps_of(kind), report)
     return Parts(
-        program=made["qemu"] / program_of(kind),
+        program=made["qemu"] / QEMU,
         machine=("-M", kind.machine, *icount_arguments()),
-        kernel=made["debian-kernel"] / "kernel",
+        kernel=made["debian-kernel" if kind.loaders else "debian-image"] / "kernel",
         initrd=made["debian-rootfs"] / "rootfs.cpio",
         device_tree=made["debian-kernel"] / kind.device_tree,
         loaders=made["sd-loaders"] if kind.loaders else None,
@@ -76,15 +77,34 @@ def _tee_parts(kind: BoardKind, report: Report) -> Parts:
     require_libraries(**LIBRARIES)
     made = build(steps_of(kind), report)
     return Parts(
-        program=made["qemu"] / program_of(kind),
+        program=made["qemu"] / QEMU,
         machine=("-M", kind.machine, *icount_arguments()),
         firmware=None if kind.fip else made["tee-optee"] / "tee.bin",
         one_console=True,
         loaders=made["tee-loaders"] if kind.fip else None,
-        kernel=made["debian-kernel"] / "kernel",
+        kernel=made["debian-kernel" if kind.fip else "debian-image"] / "kernel",
         initrd=made["tee-rootfs"] / "rootfs.cpio",
         device_tree=made["tee-device-tree"] / kind.device_tree,
         append=f"console={kind.console},115200 quiet rdinit=/init {DEBIAN_ARGUMENTS}",
+    )
+
+
+def _mp15_parts(kind: BoardKind, report: Report) -> Parts:
+    require(
+        "bc", "bison", "cpio", "dpkg-deb", "dtc", "fdtget", "fdtoverlay", "flex", "gcc", "make", "ninja",
+        "tar", "xz", f"{MP15.cross}gcc",
+    )  # fmt: skip
+    require_libraries(**LIBRARIES)
+    made = build(steps_of(kind), report)
+    return Parts(
+        program=made["qemu"] / QEMU,
+        machine=("-M", kind.machine, *icount_arguments()),
+        firmware=made["mp15-optee"] / "tee.bin",
+        one_console=True,
+        kernel=made["mp15-kernel"] / "kernel",
+        initrd=made["mp15-rootfs"] / "rootfs.cpio",
+        device_tree=made["mp15-device-tree"] / kind.device_tree,
+        append=f"console={kind.console},115200 quiet rdinit=/init",
     )
 
 
@@ -98,7 +118,7 @@ def _ev1_parts(kind: BoardKind, report: Report) -> Parts:
     require_libraries(**LIBRARIES)
     made = build(steps_of(kind), report)
     return Parts(
-        program=made["qemu"] / program_of(kind),
+        program=made["qemu"] / QEMU,
         machine=("-M", kind.machine, *icount_arguments()),
         firmware=made["ev1-fip"] / "fip.bin",
         kernel=made["linux"] / "kernel",

@@ -20,6 +20,7 @@ from elftools.elf.elffile import ELFFile
 
 from mpbench.core.errors import InfrastructureError
 from mpbench.core.shared_files import FIRMWARE
+from mpbench_virtual import linux_image
 from mpbench_virtual.fetch import fetch, source_tree, unpack_deb
 from mpbench_virtual.models import BoardKind
 from mpbench_virtual.recipes import (
@@ -38,15 +39,15 @@ from mpbench_virtual.steps import BuildStep, Place, hash_files
 from mpbench_virtual.tools import run_logged
 
 MACHINE = FIRMWARE / "machine"
+QEMU = "qemu-system-aarch64"
+"""One program has all machines of ours, those of 32 bit as well."""
 CONFIGURE = (
+    "--target-list=aarch64-softmmu", "--with-devices-aarch64=mpbench",
     "--without-default-features", "--without-default-devices",
     "--enable-system", "--enable-tcg", "--enable-slirp", "--enable-fdt=system", "--enable-trace-backends=nop",
     "--disable-docs", "--disable-install-blobs", "--disable-debug-info", "--disable-qom-cast-debug",
 )  # fmt: skip
 """Nothing but the machines, their translator, a user network and device trees."""
-
-PROGRAMS = {"armhf": "qemu-system-arm", "arm64": "qemu-system-aarch64"}
-"""QEMU's program by the guest's architecture."""
 
 LIBRARIES = {"glib-2.0": "libglib2.0-dev", "slirp": "libslirp-dev"}
 """What QEMU is linked with, by pkg-config's name, and the Debian package."""
@@ -82,6 +83,7 @@ def steps_of(kind: BoardKind) -> list[BuildStep]:
     steps = [
         step("qemu", _qemu_inputs, (_make_qemu, _lay_over)),
         step("debian-kernel", _kernel_inputs, kernel),
+        step("debian-image", lambda _: [getsource(linux_image)], (_make_image,), "debian-kernel"),
         step("debian-rootfs", _rootfs_inputs, (_make_rootfs,), "debian-kernel"),
     ]
     if kind.loaders:
@@ -90,25 +92,15 @@ def steps_of(kind: BoardKind) -> list[BuildStep]:
     return steps
 
 
-def program_of(kind: BoardKind) -> str:
-    """Name of the program that has the machine."""
-    return PROGRAMS[kind.guest[0]]
-
-
-def _configure(kind: BoardKind) -> tuple[str, ...]:
-    target = program_of(kind).removeprefix("qemu-system-")
-    return (f"--target-list={target}-softmmu", f"--with-devices-{target}=mpbench", *CONFIGURE)
-
-
-def _qemu_inputs(kind: BoardKind) -> list[str]:
+def _qemu_inputs(_: BoardKind) -> list[str]:
     sources = [_source_id(name) for name in ("qemu", "meson", "pycotap")]
-    return [*sources, version_of("gcc", "--version"), hash_files(MACHINE), *_configure(kind), repr(EDITS)]
+    return [*sources, version_of("gcc", "--version"), hash_files(MACHINE), *CONFIGURE, repr(EDITS)]
 
 
-def _make_qemu(kind: BoardKind, place: Place) -> None:
+def _make_qemu(_: BoardKind, place: Place) -> None:
     """The tree and its objects stay in `work`: a changed device is compiled alone."""
     origin = source_tree("qemu")
-    tree, out = place.work / origin.name, place.work / f"build-{_short_hash(*_configure(kind))}"
+    tree, out = place.work / origin.name, place.work / f"build-{_short_hash(*CONFIGURE)}"
     if not tree.is_dir():
         shutil.rmtree(place.work)
         place.work.mkdir()
@@ -123,10 +115,10 @@ def _make_qemu(kind: BoardKind, place: Place) -> None:
         shutil.rmtree(out, ignore_errors=True)
         out.mkdir()
         run_logged(
-            [tree / "configure", f"--python={sys.executable}", *_configure(kind)], place.log, cwd=out, env=env
+            [tree / "configure", f"--python={sys.executable}", *CONFIGURE], place.log, cwd=out, env=env
         )
-    run_logged(["ninja", JOBS, program_of(kind)], place.log, cwd=out, env=env)
-    shutil.copy(out / program_of(kind), place.out)
+    run_logged(["ninja", JOBS, QEMU], place.log, cwd=out, env=env)
+    shutil.copy(out / QEMU, place.out)
 
 
 def _short_hash(*words: str) -> str:
@@ -163,6 +155,16 @@ def _make_kernel(kind: BoardKind, place: Place) -> None:
     (place.out / "release").write_text(f"{release}\n")
     shutil.copy(unpacked / f"usr/lib/linux-image-{release}" / kind.device_tree, place.out)
     _take_modules(unpacked / "usr/lib/modules" / release, place.out / "modules" / release)
+
+
+DDR = 0xC000_0000
+"""Where the STM32MP15's memory starts."""
+
+
+def _make_image(_: BoardKind, place: Place) -> None:
+    """The kernel as it unpacks itself, for QEMU to load."""
+    kernel, offset = linux_image.unpacked((place.needs["debian-kernel"] / "kernel").read_bytes())
+    (place.out / "kernel").write_bytes(linux_image.with_address(kernel, DDR + offset))
 
 
 def _unpack_with_sums(name: str, place: Place) -> Path:

@@ -86,7 +86,7 @@ def steps_of(kind: BoardKind) -> list[BuildStep]:
 
     steps = [
         *machine_steps_of(kind),
-        step("tee-optee", _optee_inputs, _make_optee),
+        optee_step("tee-optee", kind),
         step("tee-modules", _modules_inputs, _make_modules, "debian-kernel"),
         step("tee-device-tree", lambda: [hash_files(OVERLAY)], _make_device_tree, "debian-kernel"),
         step("tee-rootfs", partial(_rootfs_inputs, kind), _make_rootfs, "debian-rootfs", "tee-modules"),
@@ -99,23 +99,32 @@ def steps_of(kind: BoardKind) -> list[BuildStep]:
     return steps
 
 
-def optee_settings() -> list[str]:
+def optee_step(name: str, kind: BoardKind) -> BuildStep:
+    """OP-TEE, its own platform for the board."""
+    return BuildStep(
+        name, lambda: [getsource(_make_optee), *_optee_inputs(kind)], partial(_make_optee, kind), ()
+    )
+
+
+def optee_settings(kind: BoardKind) -> list[str]:
     """make settings that select OP-TEE's platform and word sizes."""
-    return _lines(SETTINGS_OF_OPTEE)
+    small = _lines(BOOT / "mp15.mk") if kind.small_kernel else []
+    return [*_lines(SETTINGS_OF_OPTEE), *small]
 
 
-def _optee_inputs() -> list[str]:
-    settings = [*optee_settings(), signing_public_key().read_text()]
+def _optee_inputs(kind: BoardKind) -> list[str]:
+    settings = [*optee_settings(kind), signing_public_key().read_text()]
     return [_source_id("optee"), _gcc(MP15), getsource(make_optee), hash_files(TEE_DTS), *OPTEE, *settings]
 
 
-def _make_optee(_: BoardKind, place: Place) -> None:
+def _make_optee(kind: BoardKind, place: Place) -> None:
     tree = copied_source("optee", place)
     shutil.copy(TEE_DTS, tree / "core/arch/arm/dts")
-    settings = [*optee_settings(), f"CFG_EMBED_DTB_SOURCE_FILE={TEE_DTS.name}"]
+    settings = [*optee_settings(kind), f"CFG_EMBED_DTB_SOURCE_FILE={TEE_DTS.name}"]
     make_optee(tree, [*settings, f"RPROC_SIGN_KEY={signing_public_key()}"], MP15, place)
-    for name in OPTEE:
-        shutil.copy(tree / "out/core" / name, place.out)
+    for path in (tree / "out/core" / name for name in OPTEE):
+        if path.is_file():  # without a pager nothing is pageable
+            shutil.copy(path, place.out)
 
 
 def _make_uboot(_: BoardKind, place: Place) -> None:

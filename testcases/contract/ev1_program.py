@@ -19,7 +19,7 @@ from elftools.elf.elffile import ELFFile
 
 from mpbench_virtual.models import KINDS
 from mpbench_virtual.qemu import qmp
-from mpbench_virtual.recipes_machine import program_of
+from mpbench_virtual.recipes_machine import QEMU
 from testcases.contract.machine_parts import await_monitor, qemu_of
 
 KIND = KINDS["mp25"]
@@ -214,7 +214,7 @@ def running(program: Program, directory: Path) -> Iterator[Run]:
         (directory / name).write_bytes(data)
     tree, ddr, monitor = directory / "tree.dtb", directory / "ddr", directory / "qmp.sock"
     subprocess.run(["dtc", "-q", "-O", "dtb", "-o", tree, directory / "tree.dts"], check=True)
-    argv: list[str | Path] = [qemu_of(KIND) / program_of(KIND), "-M", f"{KIND.machine},memory-backend=ddr"]
+    argv: list[str | Path] = [qemu_of(KIND) / QEMU, "-M", f"{KIND.machine},memory-backend=ddr"]
     argv += ["-object", f"memory-backend-file,id=ddr,size={DDR_SIZE},share=on,mem-path={ddr}"]
     argv += ["-m", f"{DDR_SIZE >> 20}M", "-nodefaults", "-display", "none", "-d", "guest_errors,cpu_reset"]
     argv += ["-bios", directory / "fip.bin", "-kernel", directory / "kernel", "-dtb", tree]

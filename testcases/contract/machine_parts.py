@@ -12,7 +12,7 @@ import pytest
 
 from mpbench_virtual.models import BoardKind
 from mpbench_virtual.qemu import qmp
-from mpbench_virtual.recipes_machine import program_of, steps_of
+from mpbench_virtual.recipes_machine import QEMU, steps_of
 from mpbench_virtual.steps import build, built, keys_of, quiet
 
 UNPACKED_S = 900.0
@@ -59,7 +59,7 @@ def recorded_sums(part: Path) -> dict[str, str]:
 
 def command(parts: Mapping[str, Path], kind: BoardKind, *words: str | Path) -> list[str | Path]:
     """QEMU's argv without a display."""
-    return [parts["qemu"] / program_of(kind), "-M", kind.machine, "-display", "none", *words]
+    return [parts["qemu"] / QEMU, "-M", kind.machine, "-display", "none", *words]
 
 
 def refusal(parts: Mapping[str, Path], kind: BoardKind, *words: str | Path) -> str:

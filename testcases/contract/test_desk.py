@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A desk's target file as it is: a serial port, an address, a power switch, one UART for Linux and OP-TEE.
 
-The board is a virtual one; a pseudo terminal that carries both its UARTs replaces the ST-LINK.
+The board is a virtual one; a pseudo terminal that carries all its UARTs replaces the ST-LINK.
 """
 
 import contextlib
@@ -30,12 +30,12 @@ FIRST_PORT = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 
 @contextlib.contextmanager
 def serial_port(board: boards.StartedBoard) -> Iterator[str]:
-    """Path of a tty with the output of both UARTs; its input goes to Linux."""
+    """Path of a tty with the output of the board's UARTs; its input goes to Linux."""
     ours, theirs = os.openpty()
     tty.setraw(theirs)
     with contextlib.ExitStack() as stack:
         stack.callback(os.close, theirs)
-        where = [(board.address, board.ports[name]) for name in ("console", "secure")]
+        where = [(board.address, board.ports[name]) for name in ("console", "secure") if name in board.ports]
         uarts = [stack.enter_context(socket.create_connection(w)) for w in where]
         done, end = os.pipe()
         pump = threading.Thread(target=_pump, args=(ours, uarts, done))

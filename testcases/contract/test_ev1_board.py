@@ -11,7 +11,7 @@ from mpbench_virtual import boards
 from mpbench_virtual.cli import power
 from mpbench_virtual.models import KINDS
 from mpbench_virtual.recipes_ev1 import steps_of
-from mpbench_virtual.recipes_machine import program_of
+from mpbench_virtual.recipes_machine import QEMU
 from mpbench_virtual.steps import build, built, keys_of, quiet
 from testcases.contract.over_ssh import over_ssh
 from testcases.contract.test_virtual_board import read_until
@@ -150,7 +150,7 @@ def test_a_damaged_firmware_package_is_refused(parts, tmp_path, content, message
     """A file that is no FIP, or lacks an image, is named before anything runs."""
     fip = tmp_path / "fip.bin"
     fip.write_bytes(content)
-    command = [parts["qemu"] / program_of(EV1), "-M", EV1.machine, "-display", "none", "-bios", fip]
+    command = [parts["qemu"] / QEMU, "-M", EV1.machine, "-display", "none", "-bios", fip]
     command += ["-kernel", parts["linux"] / "kernel", "-dtb", parts["ev1-device-tree"] / EV1.device_tree]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
@@ -159,7 +159,7 @@ def test_a_damaged_firmware_package_is_refused(parts, tmp_path, content, message
 
 def test_the_machine_wants_its_images(parts):
     """Without boot ROM there is nothing to start."""
-    command = [parts["qemu"] / program_of(EV1), "-M", EV1.machine, "-display", "none"]
+    command = [parts["qemu"] / QEMU, "-M", EV1.machine, "-display", "none"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr == (

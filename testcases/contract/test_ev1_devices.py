@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mpbench_virtual.recipes_machine import program_of
+from mpbench_virtual.recipes_machine import QEMU
 from testcases.contract.test_ev1_board import EV1, parts
 
 pytestmark = pytest.mark.slow
@@ -51,7 +51,7 @@ class Registers:
 def machine(parts: dict[str, Path]) -> Iterator[Registers]:
     """The machine at reset."""
     command: list[str | Path] = [
-        parts["qemu"] / program_of(EV1),
+        parts["qemu"] / QEMU,
         "-M",
         EV1.machine,
         "-display",

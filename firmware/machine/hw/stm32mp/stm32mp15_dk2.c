@@ -123,10 +123,15 @@ static uint64_t stm32mp157c_dk2_image(const char *option, const char *filename,
 static void stm32mp157c_dk2_load_tee(Stm32mp157cDk2 *s, MachineState *machine)
 {
     uint32_t tee = STM32MP15_DDR + machine->ram_size - TEE_SIZE;
+    hwaddr entry = KERNEL;
 
     s->boot.dtb_filename = machine->dtb;
-    stm32mp157c_dk2_image("-kernel", machine->kernel_filename, KERNEL,
-                          DEVICE_TREE);
+    /* One with U-Boot's header is already unpacked, and says where it goes */
+    if (load_uimage_as(machine->kernel_filename, &entry, NULL, NULL, NULL, NULL,
+                       &address_space_memory) < 0) {
+        stm32mp157c_dk2_image("-kernel", machine->kernel_filename, KERNEL,
+                              DEVICE_TREE);
+    }
     if (machine->initrd_filename) {
         s->boot.initrd_start = INITRD;
         s->boot.initrd_size = stm32mp157c_dk2_image(
@@ -136,7 +141,7 @@ static void stm32mp157c_dk2_load_tee(Stm32mp157cDk2 *s, MachineState *machine)
                      machine, &s->soc.cpu[0]) <= 0) {
         exit(1);
     }
-    stm32mp15_add_tee(machine->firmware, tee, KERNEL, DEVICE_TREE,
+    stm32mp15_add_tee(machine->firmware, tee, entry, DEVICE_TREE,
                       &error_fatal);
     stm32mp15_soc_start_in_rom(&s->soc);
 }
