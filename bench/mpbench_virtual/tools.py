@@ -9,6 +9,10 @@ from pathlib import Path
 
 from mpbench.core.errors import InfrastructureError, UsageError
 
+END_WITH_PARENT = ("setpriv", "--pdeathsig", "TERM")
+"""Makes the kernel ask a program to end with the thread that started it; make ends its own programs then.
+Ref: prctl(2), PR_SET_PDEATHSIG; GNU make, "Interrupting or Killing make"."""
+
 PACKAGE_OF = {
     "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu",
     "arm-linux-gnueabihf-gcc": "gcc-arm-linux-gnueabihf",
@@ -58,12 +62,15 @@ def require_space(directory: Path, wanted_bytes: int) -> None:
 def run_logged(
     command: Sequence[str | Path], log: Path, *, cwd: Path | None = None, env: Mapping[str, str] | None = None
 ) -> None:
-    """Run `command` and append its output to `log`; InfrastructureError with the last lines if it fails."""
+    """Run `command` and append its output to `log`; InfrastructureError with the last lines if it fails.
+
+    It ends with this process, however that ends: a compiler left behind would work in the next build's tree.
+    """
     with log.open("ab") as out:
         out.write(f"$ {' '.join(map(str, command))}\n".encode())
         out.flush()
         done = subprocess.run(
-            [str(c) for c in command],
+            [*END_WITH_PARENT, *(str(c) for c in command)],
             cwd=cwd,
             env={**clean_environment(), **(env or {})},
             stdin=subprocess.DEVNULL,

@@ -2,6 +2,10 @@
 """Building a virtual board: content addresses, interruptions, missing tools, mirrors that do not answer."""
 
 import os
+import re
+import select
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -180,6 +184,28 @@ def test_a_failing_command_shows_its_last_lines(tmp_path):
     """The error of a failing build tool has its exit status, its log file and its last lines."""
     with pytest.raises(InfrastructureError, match=r"sh ended with 3; log .*log:\n  .*\n  no such thing"):
         tools.run_logged(["sh", "-c", "echo no such thing; exit 3"], tmp_path / "log")
+
+
+def test_a_tool_ends_with_the_build_that_is_killed(tmp_path):
+    """Nothing goes on in the tree that the next build works in."""
+    log = tmp_path / "log"
+    code = "import pathlib, sys; from mpbench_virtual import tools; "
+    code += "tools.run_logged(['sh', '-c', 'echo pid $$; exec sleep 600'], pathlib.Path(sys.argv[1]))"
+    with subprocess.Popen([sys.executable, "-c", code, str(log)]) as build_process:
+        tool = os.pidfd_open(wait_for_pid(log))
+        build_process.kill()
+    ended, _, _ = select.select([tool], [], [], 10)
+    os.close(tool)
+    assert ended
+
+
+def wait_for_pid(log):
+    """The number after `pid`, once a tool has printed it into its log."""
+    for _ in range(1000):
+        if log.exists() and (found := re.search(r"^pid (\d+)$", log.read_text(), re.MULTILINE)):
+            return int(found[1])
+        threading.Event().wait(0.01)
+    raise AssertionError("it did not start")
 
 
 def test_cross_compile_variables_of_the_shell_are_removed(monkeypatch, tmp_path):
