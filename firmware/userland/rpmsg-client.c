@@ -7,7 +7,7 @@
  *   close,FILE
  *   create,FILE,NAME,SOURCE,DESTINATION   an endpoint, by an open rpmsg_ctrl: /dev/rpmsgN appears
  *   destroy,FILE                       the endpoint of an open rpmsg
- *   send,FILE,HEX                      one message
+ *   send,FILE,HEX                      one message, when there is a buffer for it
  *   receive,FILE,MS                    one message, or a time-out
  *   echo,FILE,FROM,TO,TIMES            round trips of every length, a line each
  *   pump,MESSAGES,LENGTH,FILE...       numbered messages through echoing files, on all of them at once
@@ -40,6 +40,7 @@ const char program[] = "rpmsg-client";
 #define FILES 32
 #define LONGEST 512 /* of a message, and more than RPMsg's 496 */
 #define ROUND_TRIP_MS 20000
+#define FULL_MS 20000 /* others take the buffers */
 #define PUMP_MS 20000
 #define WINDOW 8 /* messages of a file that are on their way */
 
@@ -174,6 +175,20 @@ static void do_destroy(char *rest)
 	say_errno(call(IOCTL, file(&rest), RPMSG_DESTROY_EPT_IOCTL, 0));
 }
 
+/* Sends it when there is a buffer: 0, or Linux' answer */
+static long send_within(int fd, const void *bytes, uint32_t size, uint32_t ms)
+{
+	uint64_t start = now_ns();
+	long answer;
+
+	while (is_full(answer = call(WRITE, fd, bytes, size)))
+		if (now_ns() - start > ms * 1000000ull)
+			return answer;
+		else
+			sleep_ms(1);
+	return answer < 0 ? answer : 0;
+}
+
 static void do_send(char *rest)
 {
 	int fd = file(&rest);
@@ -187,7 +202,7 @@ static void do_send(char *rest)
 			wrong("no hexadecimal digits");
 		buffer[n] = digit(text[2 * n]) << 4 | digit(text[2 * n + 1]);
 	}
-	say_errno(call(WRITE, fd, buffer, size / 2));
+	say_errno(send_within(fd, buffer, size / 2, FULL_MS));
 }
 
 static void do_receive(char *rest)
@@ -198,20 +213,6 @@ static void do_receive(char *rest)
 	say_errno(size);
 	if (size >= 0)
 		put_bytes(buffer, size);
-}
-
-/* Sends it when there is a buffer: 0, or Linux' answer */
-static long send_within(int fd, const void *bytes, uint32_t size, uint32_t ms)
-{
-	uint64_t start = now_ns();
-	long answer;
-
-	while (is_full(answer = call(WRITE, fd, bytes, size)))
-		if (now_ns() - start > ms * 1000000ull)
-			return answer;
-		else
-			sleep_ms(1);
-	return answer < 0 ? answer : 0;
 }
 
 /* One message there and back; a tty may give it in pieces */
