@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: MIT
 """The programs of RPMsg as they are built: the client, run on this host, and the firmware's ELF files."""
 
+import contextlib
 import io
+import os
+import select
 import shutil
 import struct
 import subprocess
@@ -64,6 +67,26 @@ def test_words_that_it_does_not_know(programs, machine, words, why):
     """Unknown words are refused with a message and exit code 2."""
     done = subprocess.run([*programs[machine], *words.split()], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (2, f"rpmsg-client: {why}\n")
+
+
+@pytest.mark.parametrize("machine", EMULATORS)
+def test_a_message_waits_while_others_have_the_buffers(programs, machine, tmp_path):
+    """It is sent when there is room; until then the client neither gives up nor goes on."""
+    path = tmp_path / "full"
+    os.mkfifo(path)
+    pipe = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+    with contextlib.suppress(BlockingIOError):
+        while os.write(pipe, bytes(4096)):
+            pass
+    command = [*programs[machine], f"open,{path}", "send,0,0a0b"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, bufsize=0) as client:
+        assert b" open " in client.stdout.readline()
+        assert select.select([client.stdout], [], [], 0.3) == ([], [], [])
+        while os.read(pipe, 65536)[-2:] != b"\x0a\x0b":
+            select.select([pipe], [], [])
+        (send,) = answers(client.stdout.read().decode(), PROGRAM)
+    os.close(pipe)
+    assert send.errno == "OK"
 
 
 # --- the firmware -------------------------------------------------------------------------------------------
