@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from mpbench.core.errors import UsageError
-from mpbench_virtual.models import MACHINE_KINDS
-from mpbench_virtual.recipes_ev1 import steps_of
+from mpbench_virtual.models import KINDS
+from mpbench_virtual.parts import steps_of
 from mpbench_virtual.steps import built, keys_of
 from testcases.contract import labs
 
@@ -24,7 +24,7 @@ OPTEE, PROFILE = "MPBENCH_OPTEE_SRC", "MPBENCH_PROFILE"
 @pytest.fixture(params=["mp25", "mp25-st"])
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> labs.Bench:
     """Runs on that kind of board, which is built; what takes minutes is left to `mpbench virtual build`."""
-    kind = MACHINE_KINDS[request.param]
+    kind = KINDS[request.param]
     given = (
         {name: os.environ[name] for name in (OPTEE, PROFILE) if name in os.environ} if kind.own_optee else {}
     )
