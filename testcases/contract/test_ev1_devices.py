@@ -3,13 +3,13 @@
 
 import hashlib
 import hmac
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from mpbench_virtual.recipes_machine import QEMU
+from testcases.contract.machine_parts import command
+from testcases.contract.registers import Registers, asked
 from testcases.contract.test_ev1_board import EV1, parts
 
 pytestmark = pytest.mark.slow
@@ -17,22 +17,15 @@ pytestmark = pytest.mark.slow
 __all__ = ["parts"]
 
 HASH, PWR, SYSCFG, BSEC, I2C7 = 0x42010000, 0x44210000, 0x44230000, 0x44000000, 0x40180000
+I2CS = 0x40120000, 0x40130000, 0x40140000, 0x40150000, 0x40160000, 0x40170000, 0x46040000
+"""I2C1 to 6, I2C8."""
 CR, DIN, STR, SR, CSR0, HR0 = (HASH + at for at in (0, 4, 8, 0x24, 0xF8, 0x310))
 INIT, HMAC_MODE, SHA256, DCAL, DCIS = 1 << 2, 1 << 6, 3 << 17, 1 << 8, 1 << 1
 MESSAGE, KEY = bytes(range(199)), b"a key of 17 bytes"
 
 
-class Registers:
-    """The machine's address space, as no program of it runs."""
-
-    def __init__(self, ask: Callable[[str], str]) -> None:
-        self._ask = ask
-
-    def read(self, address: int) -> int:
-        return int(self._ask(f"readl {address:#x}"), 16)
-
-    def write(self, address: int, value: int) -> None:
-        self._ask(f"writel {address:#x} {value:#x}")
+class Hash(Registers):
+    """The machine with its HASH."""
 
     def feed(self, data: bytes) -> None:
         for at in range(0, len(data), 4):
@@ -48,42 +41,15 @@ class Registers:
 
 
 @pytest.fixture
-def machine(parts: dict[str, Path]) -> Iterator[Registers]:
+def machine(parts: dict[str, Path]) -> Iterator[Hash]:
     """The machine at reset."""
-    command: list[str | Path] = [
-        parts["qemu"] / QEMU,
-        "-M",
-        EV1.machine,
-        "-display",
-        "none",
-        "-accel",
-        "qtest",
-    ]
-    command += [
-        "-qtest",
-        "stdio",
-        "-bios",
-        parts["ev1-fip"] / "fip.bin",
-        "-kernel",
-        parts["linux"] / "kernel",
-    ]
-    command += ["-dtb", parts["ev1-device-tree"] / EV1.device_tree]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as qemu:
-
-        def ask(line: str) -> str:
-            assert qemu.stdin
-            assert qemu.stdout
-            qemu.stdin.write(f"{line}\n")
-            qemu.stdin.flush()
-            word, *rest = qemu.stdout.readline().split()
-            assert word == "OK"
-            return "".join(rest)
-
-        yield Registers(ask)
-        qemu.kill()
+    words = "-bios", parts["ev1-fip"] / "fip.bin", "-kernel", parts["linux"] / "kernel"
+    tree = "-dtb", parts["ev1-device-tree"] / EV1.device_tree
+    with asked(command(parts, EV1, *words, *tree)) as ask:
+        yield Hash(ask)
 
 
-def test_a_digest_goes_on_from_a_saved_context(machine: Registers) -> None:
+def test_a_digest_goes_on_from_a_saved_context(machine: Hash) -> None:
     """SHA-256 of a message in two parts, with that of another one between them."""
     machine.write(CR, SHA256 | INIT)
     machine.feed(MESSAGE[:128])
@@ -97,7 +63,7 @@ def test_a_digest_goes_on_from_a_saved_context(machine: Registers) -> None:
     assert machine.digest() == hashlib.sha256(MESSAGE).digest()
 
 
-def test_an_hmac_takes_its_key_before_and_after_the_message(machine: Registers) -> None:
+def test_an_hmac_takes_its_key_before_and_after_the_message(machine: Hash) -> None:
     """HMAC-SHA-256."""
     machine.write(CR, SHA256 | HMAC_MODE | INIT)
     for part in (KEY, MESSAGE, KEY):
@@ -105,7 +71,7 @@ def test_an_hmac_takes_its_key_before_and_after_the_message(machine: Registers) 
     assert machine.digest() == hmac.digest(KEY, MESSAGE, "sha256")
 
 
-def test_supplies_and_compensation_cells_are_ready_once_enabled(machine: Registers) -> None:
+def test_supplies_and_compensation_cells_are_ready_once_enabled(machine: Hash) -> None:
     """PWR_CR1 shows what is monitored as ready; a cell of SYSCFG is ready while it is enabled."""
     machine.write(PWR, 0b101)
     assert machine.read(PWR) == 0b101 << 16 | 0b101
@@ -116,7 +82,7 @@ def test_supplies_and_compensation_cells_are_ready_once_enabled(machine: Registe
     assert machine.read(cell + 4) == 0
 
 
-def test_fuses_identify_a_closed_chip(machine: Registers) -> None:
+def test_fuses_identify_a_closed_chip(machine: Hash) -> None:
     """BSEC: version 1.0, its id, state closed, reset operations done."""
     assert [machine.read(BSEC + at) for at in (0xFF4, 0xFF8, 0xE40, 0xE44)] == [
         0x10,
@@ -126,7 +92,7 @@ def test_fuses_identify_a_closed_chip(machine: Registers) -> None:
     ]
 
 
-def test_the_pmic_is_an_stpmic25(machine: Registers) -> None:
+def test_the_pmic_is_an_stpmic25(machine: Hash) -> None:
     """PRODUCT_ID over I2C7: register 0 of the chip at 0x33."""
     cr2, isr, rxdr, txdr = (I2C7 + at for at in (0x04, 0x18, 0x24, 0x28))
     machine.write(I2C7, 1)
@@ -136,3 +102,11 @@ def test_the_pmic_is_an_stpmic25(machine: Registers) -> None:
     machine.write(cr2, one_byte | 1 << 10 | 1 << 25)
     assert machine.read(isr) & 1 << 2
     assert machine.read(rxdr) == 0x20
+
+
+@pytest.mark.parametrize("base", I2CS)
+def test_nobody_answers_on_another_i2c(machine: Hash, base: int) -> None:
+    """I2C1 to 6 and 8: NACKF and STOPF after a start, as without a chip at that address."""
+    machine.write(base, 1)
+    machine.write(base + 0x04, 1 << 25 | 1 << 16 | 1 << 13 | 0x33 << 1)
+    assert machine.read(base + 0x18) & 0b110000 == 0b110000

@@ -313,6 +313,7 @@ static void stm32mp15_soc_peripherals(Stm32mp15Soc *s)
 
     stm32mp15_soc_create(s, TYPE_STM32MP_RNG, "rng1", 0x54003000);
     stm32mp15_soc_create(s, TYPE_STM32MP_CRC, "crc1", 0x58009000);
+    stm32mp15_soc_create(s, TYPE_STM32MP_CRC, "crc2", 0x4c004000);
     rtc = stm32mp15_soc_create(s, TYPE_STM32MP_RTC, "rtc", 0x5c004000);
     stm32mp15_soc_irq(s, rtc, 0, 3);    /* EXTI's direct event 19 */
     for (int i = 0; i < STM32MP15_GPIOS; i++) {

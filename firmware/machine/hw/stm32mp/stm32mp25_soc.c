@@ -162,6 +162,16 @@ static const struct {
     { "uart8", 0x40380000, 149 }, { "uart9", 0x402c0000, 150 },
 };
 
+/* I2C controllers with nothing on their bus; their interrupts lead nowhere */
+static const struct {
+    const char *name;
+    uint32_t base;
+} i2cs[] = {
+    { "i2c1", 0x40120000 }, { "i2c2", 0x40130000 }, { "i2c3", 0x40140000 },
+    { "i2c4", 0x40150000 }, { "i2c5", 0x40160000 }, { "i2c6", 0x40170000 },
+    { "i2c8", 0x46040000 },
+};
+
 static DeviceState *stm32mp25_soc_new(Stm32mp25Soc *s, const char *type,
                                       const char *name)
 {
@@ -613,6 +623,9 @@ static void stm32mp25_soc_peripherals(Stm32mp25Soc *s)
     stm32mp25_soc_create(s, TYPE_STM32MP_RNG, "rng", 0x42020000);
     stm32mp25_soc_create(s, TYPE_STM32MP_RTC, "rtc", 0x46000000);
     s->i2c7 = stm32mp25_soc_create(s, TYPE_STM32MP_I2C, "i2c7", 0x40180000);
+    for (unsigned i = 0; i < ARRAY_SIZE(i2cs); i++) {
+        stm32mp25_soc_create(s, TYPE_STM32MP_I2C, i2cs[i].name, i2cs[i].base);
+    }
 
     s->usart2 = stm32mp25_soc_new(s, TYPE_STM32MP_USART, "usart2");
     qdev_prop_set_chr(s->usart2, "chardev", serial_hd(0));

@@ -3,8 +3,7 @@
  *
  * STM32MP CRC unit
  *
- * Polynomials of 32 bits only: those of 7, 8 and 16 bits (CRC_CR.POLYSIZE)
- * are not modelled.
+ * Assumed: CRC_CR.REV_OUT reverses as many bits as the polynomial has.
  *
  * Ref: RM0436, CRC: CRC_DR (0x00), CRC_IDR (0x04), CRC_CR (0x08),
  *      CRC_INIT (0x10), CRC_POL (0x14)
@@ -19,12 +18,21 @@
 REG32(DR, 0x00)
 REG32(CR, 0x08)
     FIELD(CR, RESET, 0, 1)
+    FIELD(CR, POLYSIZE, 3, 2)
     FIELD(CR, REV_IN, 5, 2)
     FIELD(CR, REV_OUT, 7, 1)
 REG32(INIT, 0x10)
 REG32(POL, 0x14)
 
 #define POLYNOMIAL 0x04c11db7
+
+/* Bits of the polynomial: CRC_CR.POLYSIZE */
+static unsigned stm32mp_crc_width(Stm32mpRegs *s)
+{
+    static const uint8_t widths[] = { 32, 16, 8, 7 };
+
+    return widths[FIELD_EX32(s->r[R_CR], CR, POLYSIZE)];
+}
 
 /* CRC_CR.REV_IN: bits reversed by byte, by half word, by word */
 static uint32_t reversed(uint32_t data, unsigned bytes, unsigned rev_in)
@@ -48,22 +56,28 @@ static uint32_t reversed(uint32_t data, unsigned bytes, unsigned rev_in)
 static void stm32mp_crc_feed(Stm32mpRegs *s, uint32_t data, unsigned bytes)
 {
     uint32_t crc = s->r[R_DR];
+    unsigned width = stm32mp_crc_width(s);
 
     data = reversed(data, bytes, FIELD_EX32(s->r[R_CR], CR, REV_IN));
     for (int bit = 8 * bytes - 1; bit >= 0; bit--) {
-        bool one = (crc >> 31) ^ (data >> bit & 1);
+        bool one = (crc >> (width - 1) & 1) ^ (data >> bit & 1);
 
         crc = (crc << 1) ^ (one ? s->r[R_POL] : 0);
     }
-    s->r[R_DR] = crc;
+    s->r[R_DR] = extract32(crc, 0, width);
 }
 
 static uint32_t stm32mp_crc_read(Stm32mpRegs *s, hwaddr addr)
 {
     uint32_t value = s->r[addr / 4];
+    unsigned width = stm32mp_crc_width(s);
 
-    if (addr == A_DR && FIELD_EX32(s->r[R_CR], CR, REV_OUT)) {
-        return revbit32(value);
+    if (addr != A_DR) {
+        return value;
+    }
+    value = extract32(value, 0, width);
+    if (FIELD_EX32(s->r[R_CR], CR, REV_OUT)) {
+        return revbit32(value) >> (32 - width);
     }
     return value;
 }
