@@ -163,7 +163,7 @@ def test_a_bad_card_is_named(parts, image, damage):
     argv = command(parts, SD, "-drive", f"if=sd,format=raw,file={image}")
     done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 1
-    assert done.stderr == f"qemu-system-arm: {BAD[damage]}\n"
+    assert done.stderr == f"qemu-system-aarch64: {BAD[damage]}\n"
 
 
 def test_the_second_copy_of_the_loader_is_taken(parts, image):

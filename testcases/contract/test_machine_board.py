@@ -183,7 +183,7 @@ def test_another_boards_device_tree_is_refused(parts, tmp_path, name):
     source = f"/dts-v1/; / {{ #address-cells = <1>; #size-cells = <1>; compatible = {compatible}; {node} }};"
     subprocess.run(["dtc", "-q", "-O", "dtb", "-o", tree, "-"], input=source.encode(), check=True)
     said = refusal(parts, DEBIAN, "-kernel", parts["debian-kernel"] / "kernel", "-dtb", tree)
-    assert said == f"qemu-system-arm: -dtb: {why}\n"
+    assert said == f"qemu-system-aarch64: -dtb: {why}\n"
 
 
 def test_the_tree_of_an_stm32mp13_is_refused(parts, tmp_path):
@@ -191,13 +191,13 @@ def test_the_tree_of_an_stm32mp13_is_refused(parts, tmp_path):
     unpack_deb(DEBIAN.kernel, tmp_path, tmp_path / "log")
     (tree,) = tmp_path.rglob("stm32mp135f-dk.dtb")
     said = refusal(parts, DEBIAN, "-kernel", parts["debian-kernel"] / "kernel", "-dtb", tree)
-    assert said == 'qemu-system-arm: -dtb: a tree for "st,stm32mp135f-dk", not for an STM32MP15\n'
+    assert said == 'qemu-system-aarch64: -dtb: a tree for "st,stm32mp135f-dk", not for an STM32MP15\n'
 
 
 def test_the_machine_wants_something_to_start(parts):
     """Without a card, or with a kernel that lacks its tree, there is nothing to start."""
     expected = (
-        "qemu-system-arm: stm32mp157c-dk2 wants an SD card that it starts from, or -kernel and -dtb, "
+        "qemu-system-aarch64: stm32mp157c-dk2 wants an SD card that it starts from, or -kernel and -dtb, "
         "and -bios for an OP-TEE before them\n"
     )
     assert refusal(parts, DEBIAN) == expected

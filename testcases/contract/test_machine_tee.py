@@ -144,7 +144,7 @@ def test_what_is_no_op_tee_is_refused(parts, tmp_path, name):
     if data is not None:
         file.write_bytes(data)
     said = refusal(parts, TEE, "-bios", file, *linux(parts))
-    assert said == f"qemu-system-arm: -bios: {why.format(file=file)}\n"
+    assert said == f"qemu-system-aarch64: -bios: {why.format(file=file)}\n"
 
 
 def test_op_tee_alone_or_with_other_memory_is_refused(parts, tmp_path):
@@ -153,7 +153,7 @@ def test_op_tee_alone_or_with_other_memory_is_refused(parts, tmp_path):
     file.write_bytes(header(1, 0, 4, 0) + b"code")
     assert refusal(parts, TEE, "-bios", file).endswith("and -bios for an OP-TEE before them\n")
     assert refusal(parts, TEE, "-bios", file, "-m", "1G", *linux(parts)) == (
-        "qemu-system-arm: -bios: OP-TEE for this board wants 512 MiB of memory\n"
+        "qemu-system-aarch64: -bios: OP-TEE for this board wants 512 MiB of memory\n"
     )
 
 
@@ -164,7 +164,7 @@ def test_an_image_that_does_not_fit_is_refused(parts, tmp_path):
     with large.open("wb") as file:
         file.truncate(512 << 20)
     said = refusal(parts, TEE, "-bios", tee, "-initrd", large, *linux(parts))
-    assert said == (f"qemu-system-arm: -initrd: cannot load {large} into 432013312 bytes at 0xc4400000\n")
+    assert said == (f"qemu-system-aarch64: -initrd: cannot load {large} into 432013312 bytes at 0xc4400000\n")
 
 
 def linux(parts):
