@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """How the parts of the machine of an STM32MP257F-EV1 are made: TF-A's BL31, OP-TEE, the device tree.
 
-No file of theirs is changed, but for upstream's OP-TEE, which has two lines more: one adds ours, one lets a
-kind choose the interrupt of notifications. Linux is other boards'.
+No file of theirs is changed, but for TF-A's power operations, in whose place are ours, and upstream's OP-TEE,
+which has two lines more: one adds ours, one lets a kind choose the interrupt of notifications. Linux is other
+boards'.
 
 Ref: TF-A docs/plat/st/stm32mp2.rst; OP-TEE core/arch/arm/plat-stm32mp2/conf.mk
 """
@@ -36,6 +37,8 @@ from mpbench_virtual.steps import BuildStep, Place, hash_files
 from mpbench_virtual.tools import run_logged
 
 BOOT = FIRMWARE / "boot"
+POWER_OPERATIONS = FIRMWARE / "tfa/plat/st/stm32mp2/stm32mp2_pm.c"
+"""PSCI's, in place of those of the release, which start no second CPU."""
 
 
 def steps_of(kind: BoardKind) -> list[BuildStep]:
@@ -51,7 +54,7 @@ def steps_of(kind: BoardKind) -> list[BuildStep]:
         linux_step(MP25),
         rootfs_step(MP25),
         step("ev1-optee", partial(_optee_inputs, kind), _make_optee),
-        step("ev1-fip", lambda: [_source_id("tfa"), _gcc(MP25)], _make_fip, "ev1-optee"),
+        step("ev1-fip", _fip_inputs, _make_fip, "ev1-optee"),
         step("ev1-device-tree", partial(_device_tree_inputs, kind), _make_device_tree),
         step("ev1-rootfs", lambda: [hash_files(BOOT / "rootfs-ev1")], _make_rootfs, "rootfs"),
     ]
@@ -120,11 +123,21 @@ def _make_optee(kind: BoardKind, place: Place) -> None:
     shutil.copy(tree / "out/core/tee-raw.bin", place.out)
 
 
+def _fip_inputs() -> list[str]:
+    ours = [] if own_tree("tfa") else [hash_files(POWER_OPERATIONS)]
+    return [_source_id("tfa"), _gcc(MP25), *ours]
+
+
 def _make_fip(_: BoardKind, place: Place) -> None:
-    """BL31, its device tree and OP-TEE in TF-A's own package format; BL2 is not in it."""
+    """BL31, its device tree and OP-TEE in TF-A's own package format; BL2 is not in it.
+
+    A user's own tree has its own power operations.
+    """
     tree = place.work / "tree"
     shutil.rmtree(tree, ignore_errors=True)
     shutil.copytree(source_tree("tfa"), tree, symlinks=True)
+    if not own_tree("tfa"):
+        shutil.copy(POWER_OPERATIONS, tree / POWER_OPERATIONS.relative_to(FIRMWARE / "tfa"))
     settings = [
         "PLAT=stm32mp2",
         "SPD=opteed",

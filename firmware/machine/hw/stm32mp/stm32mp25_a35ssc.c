@@ -2,12 +2,12 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * STM32MP25 Cortex-A35 subsystem: its clock switch and PLL, ready at once, and
- * how the Cortex-M33 starts
+ * where the Cortex-A35s and the Cortex-M33 start
  *
  * Each clock register is followed by addresses that set, clear and toggle it.
  *
  * Ref: RM0457, CA35SS: CA35SS_SSC_CHGCLKREQ (0x0000), PLL_EN (0x00a0),
- *      CA35SS_SYSCFG_M33_TZEN_CR (0x20a0), INITSVTOR_CR (0x20a4), INITNSVTOR_CR
+ *      CA35SS_SYSCFG_VBAR_CR (0x2084), M33_TZEN_CR (0x20a0), INITSVTOR_CR (0x20a4), INITNSVTOR_CR
  *      (0x20a8); OP-TEE core/arch/arm/plat-stm32mp2/drivers/stm32mp25_syscfg.c
  */
 
@@ -27,6 +27,8 @@ REG32(PLL_EN, 0x00a0)
     FIELD(PLL_EN, EN, 0, 1)
     FIELD(PLL_EN, LOCKP, 1, 1)
 REG32(SSC_END, 0x1000)
+REG32(VBAR_CR, 0x2084)
+    FIELD(VBAR_CR, RVBARADDRL, 2, 30)
 REG32(M33_TZEN_CR, 0x20a0)
     FIELD(M33_TZEN_CR, CFG_SECEXT, 0, 1)
 REG32(M33_INITSVTOR_CR, 0x20a4)
@@ -56,6 +58,11 @@ static uint32_t stm32mp25_a35ssc_read(Stm32mpRegs *s, hwaddr addr)
         return FIELD_DP32(value, PLL_EN, LOCKP, FIELD_EX32(value, PLL_EN, EN));
     }
     return value;
+}
+
+uint32_t stm32mp25_a35ssc_start(DeviceState *dev)
+{
+    return STM32MP_REGS(dev)->r[R_VBAR_CR] & R_VBAR_CR_RVBARADDRL_MASK;
 }
 
 static void stm32mp25_a35ssc_update(Stm32mpRegs *s)

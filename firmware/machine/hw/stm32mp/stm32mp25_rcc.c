@@ -31,7 +31,8 @@ REG32(GRSTCSETR, 0x400)
 REG32(C1RSTCSETR, 0x404)
     FIELD(C1RSTCSETR, C1RST, 0, 1)
 REG32(C1P1RSTCSETR, 0x408)
-    FIELD(C1P1RSTCSETR, C1P1RST, 0, 1)
+    FIELD(C1P1RSTCSETR, C1P1PORRST, 0, 1)
+    FIELD(C1P1RSTCSETR, C1P1RST, 1, 1)
 REG32(C2RSTCSETR, 0x40c)
     FIELD(C2RSTCSETR, C2RST, 0, 1)
 REG32(HWRSTSCLRR, 0x410)
@@ -256,8 +257,9 @@ static void stm32mp25_rcc_write(Stm32mpRegs *regs, hwaddr addr, uint32_t value,
             qemu_system_reset_request(SHUTDOWN_CAUSE_GUEST_RESET);
         }
         return;
-    case A_C1P1RSTCSETR:
-        if (value & R_C1P1RSTCSETR_C1P1RST_MASK) {
+    case A_C1P1RSTCSETR:                /* clears itself */
+        if (value & (R_C1P1RSTCSETR_C1P1PORRST_MASK |
+                     R_C1P1RSTCSETR_C1P1RST_MASK)) {
             qemu_irq_pulse(s->c1p1_reset);
         }
         return;

@@ -54,6 +54,7 @@
 #define M0_LPUART1 11
 #define SPI_IWDG3 4
 #define SPI_IWDG5 7
+#define SPI_RTC 13              /* EXTI2's event 17, a direct one */
 #define SPI_IAC 246
 #define SPI_SERC 240
 #define ROM_SIZE (128 * KiB)
@@ -609,6 +610,7 @@ static void stm32mp25_soc_peripherals(Stm32mp25Soc *s)
 {
     DeviceState *rest = stm32mp25_soc_new(s, TYPE_UNIMPLEMENTED_DEVICE,
                                           "stm32mp25-peripherals");
+    DeviceState *rtc;
 
     qdev_prop_set_uint64(rest, "size", STM32MP25_PERIPHERALS_SIZE);
     sysbus_realize_and_unref(SYS_BUS_DEVICE(rest), &error_fatal);
@@ -621,7 +623,8 @@ static void stm32mp25_soc_peripherals(Stm32mp25Soc *s)
     stm32mp25_soc_create(s, TYPE_STM32MP_STGEN, "stgen", 0x48080000);
     stm32mp25_soc_create(s, TYPE_STM32MP_HASH, "hash", 0x42010000);
     stm32mp25_soc_create(s, TYPE_STM32MP_RNG, "rng", 0x42020000);
-    stm32mp25_soc_create(s, TYPE_STM32MP_RTC, "rtc", 0x46000000);
+    rtc = stm32mp25_soc_create(s, TYPE_STM32MP_RTC, "rtc", 0x46000000);
+    stm32mp25_soc_irq(s, rtc, 0, SPI_RTC);
     s->i2c7 = stm32mp25_soc_create(s, TYPE_STM32MP_I2C, "i2c7", 0x40180000);
     for (unsigned i = 0; i < ARRAY_SIZE(i2cs); i++) {
         stm32mp25_soc_create(s, TYPE_STM32MP_I2C, i2cs[i].name, i2cs[i].base);
@@ -661,13 +664,39 @@ static DeviceState *stm32mp25_soc_mailbox(Stm32mp25Soc *s, const char *name,
     return dev;
 }
 
-/* The Cortex-A35s come out of the system's reset, the first of them running */
+/*
+ * The Cortex-A35s come out of the system's reset, the first of them running; on
+ * silicon the second one waits in the boot ROM for a reset of its own
+ */
 static void stm32mp25_soc_reset_cpus(void *opaque)
 {
     Stm32mp25Soc *s = opaque;
 
     for (int i = 0; i < STM32MP25_CPUS; i++) {
+        s->cpu[i].rvbar_prop = STM32MP25_START;
         cpu_reset(CPU(&s->cpu[i]));
+    }
+}
+
+static void stm32mp25_soc_reset_work(CPUState *cs, run_on_cpu_data data)
+{
+    ARMCPU *cpu = ARM_CPU(cs);
+
+    cpu->rvbar_prop = data.target_ptr;
+    cpu_reset(cs);
+    cpu->power_state = PSCI_ON;
+    cs->halted = 0;
+}
+
+/* RCC resets the second Cortex-A35 */
+static void stm32mp25_soc_reset_cpu(void *opaque, int n, int level)
+{
+    Stm32mp25Soc *s = opaque;
+
+    if (level) {
+        async_run_on_cpu(CPU(&s->cpu[1]), stm32mp25_soc_reset_work,
+                         RUN_ON_CPU_TARGET_PTR(
+                             stm32mp25_a35ssc_start(s->a35ssc)));
     }
 }
 
@@ -698,6 +727,9 @@ static void stm32mp25_soc_realize(DeviceState *dev, Error **errp)
     s->ipcc[1] = stm32mp25_soc_mailbox(s, "ipcc2", 0x46250000, 1, 175);
     stm32mp25_soc_coprocessors(s);
     stm32mp25_soc_watchdogs(s);
+    qdev_init_gpio_in_named(dev, stm32mp25_soc_reset_cpu, "c1p1-reset", 1);
+    qdev_connect_gpio_out_named(s->rcc, "c1p1-reset", 0,
+                                qdev_get_gpio_in_named(dev, "c1p1-reset", 0));
     qemu_register_reset(stm32mp25_soc_reset_cpus, s);
 }
 

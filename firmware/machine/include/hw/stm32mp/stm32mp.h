@@ -156,5 +156,7 @@ void stm32mp_memory_firewall_attach(DeviceState *dev, unsigned cid,
 /* Cortex-A35 subsystem; link "m33"; GPIO outputs "m33-nonsecure" */
 #define STM32MP25_FIREWALLS 8   /* RIFSC, RISAF4, RISAB1 to 6 */
 #define TYPE_STM32MP25_A35SSC "stm32mp25-a35ssc"
+/* Where a Cortex-A35 starts after its next reset */
+uint32_t stm32mp25_a35ssc_start(DeviceState *dev);
 
 #endif
