@@ -94,6 +94,8 @@ DK2 = BoardKind(
     cores={"m4": 2},
 )
 
+EV1_CLOCKS = "stm32mp257f-ev1-clocks.dtso"
+
 EV1 = BoardKind(
     name="mp25",
     machine="stm32mp257f-ev1",
@@ -104,7 +106,7 @@ EV1 = BoardKind(
     console="hvc0",
     secure=True,
     cores={"m33": 2, "m0": 3},
-    overlays=("mp25.dtso", "mp25-m0.dtso"),
+    overlays=(EV1_CLOCKS, "mp25.dtso", "mp25-m0.dtso"),
 )
 
 KINDS = {
@@ -119,6 +121,6 @@ KINDS = {
         EV1,
         evolve(EV1, name="mp25-panic"),  # OP-TEE panics after an illegal access, as by default
         evolve(EV1, name="mp25-spi", overlays=(*EV1.overlays, "mp25-spi.dtso")),
-        evolve(EV1, name="mp25-st", own_optee=True, overlays=("mp25.dtso", "mp25-st.dtso")),
+        evolve(EV1, name="mp25-st", own_optee=True, overlays=(EV1_CLOCKS, "mp25.dtso", "mp25-st.dtso")),
     )
 }
