@@ -41,15 +41,17 @@ def test_channels_outlast_a_sleep(suspends, rpmsg, core):
 
 @pytest.fixture
 def mailbox_wakes(rpmsg):
-    """`mailbox_wakes(True)`: a message of the core wakes the board; afterwards as before."""
+    """`mailbox_wakes(True)`: a message of any core wakes the board; afterwards as before."""
     session, before = rpmsg.board.session, []
 
     def switch(wakes):
-        path = session.execute(f"ls {WAKEUP} 2>/dev/null; :").text.strip()
-        if not path:
+        word = "enabled" if wakes else "disabled"
+        paths = session.execute(f"ls {WAKEUP} 2>/dev/null; :").text.split()
+        if not paths:
             pytest.skip("the mailbox is no wake-up source (`wakeup-source` in its node of the device tree)")
-        before.append((path, session.execute(f"cat {path}").text.strip()))
-        session.execute(f"echo {'enabled' if wakes else 'disabled'} >{path}").checked(f"cannot write {path}")
+        for path in paths:
+            before.append((path, session.execute(f"cat {path}").text.strip()))
+            session.execute(f"echo {word} >{path}").checked(f"cannot write {path}")
 
     yield switch
     for path, word in before:

@@ -94,6 +94,22 @@ def test_linux_has_its_drivers(execute):
     assert execute("dmesg").count("optee: initialized driver") == 1
 
 
+def test_st_s_drivers_have_their_blocks(execute):
+    """Linux' own drivers of ST's blocks bind, with fixed clocks; the watchdog is OP-TEE's, on IWDG1."""
+    drivers = "/sys/bus/platform/drivers"
+    bound = execute(f"cd {drivers}; ls -d stm*/4*.* stm*/soc*pinctrl@4* arm_smc_wdt/watchdog").split()
+    assert set(bound) >= {
+        "stm32-rifsc/42080000.bus",
+        "stm32_rtc/46000000.rtc",
+        "stm32mp257-pinctrl/soc@0:pinctrl@44240000",
+        "stm32mp257-pinctrl/soc@0:pinctrl@46200000",
+        "stm32mp_exti/44220000.interrupt-controller",
+        "stm32mp_exti/46230000.interrupt-controller",
+        "arm_smc_wdt/watchdog",
+    }
+    assert execute("ls -d /sys/bus/gpio/devices/gpiochip* | wc -l") == "12\n"
+
+
 def test_an_illegal_access_of_linux_reads_zero_and_is_reported(board, execute):
     """The RNG is OP-TEE's: Linux reads 0, and OP-TEE's own handler reports the peripheral's id."""
     _, secure, _ = board
