@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: MIT
+"""python -m testcases.contract.power_cycles [-n 1000] [--kind mp25]: power on and off again and again.
+
+Each cycle goes from power on to an answer by SSH. Before and after them the board is off, and what its
+process holds is compared: descriptors, threads, children, files of the board. Its memory may grow by
+GROWTH_BYTES in all.
+
+Exit code 0, or 1 with what has grown.
+"""
+
+import argparse
+import os
+import socket
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from attrs import asdict, frozen
+
+from mpbench_virtual import boards
+from mpbench_virtual.cli import power
+from mpbench_virtual.steps import quiet
+from testcases.contract.over_ssh import over_ssh
+from testcases.contract.test_virtual_board import read_until
+
+WARM_UP = 3
+"""Cycles after which what is made once is there."""
+GROWTH_BYTES = 8 << 20
+
+
+@frozen
+class Held:
+    """What the process of a board holds."""
+
+    descriptors: int
+    threads: int
+    children: int
+    files: int
+    resident_bytes: int
+
+
+def held(board: boards.StartedBoard) -> Held:
+    """Ref: proc_pid_fd(5), proc_pid_task(5), proc_pid_statm(5)"""
+    process = Path(f"/proc/{board.pid}")
+    tasks = list((process / "task").iterdir())
+    return Held(
+        len(list((process / "fd").iterdir())),
+        len(tasks),
+        sum(len((task / "children").read_text().split()) for task in tasks),
+        sum(1 for _ in board.directory.rglob("*")),
+        int((process / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE"),
+    )
+
+
+def grown(before: Held, after: Held) -> list[str]:
+    """What there is more of, in words."""
+    allowed = {"resident_bytes": GROWTH_BYTES}
+    return [
+        f"{name.replace('_', ' ')}: {first} before, {asdict(after)[name]} after"
+        for name, first in asdict(before).items()
+        if asdict(after)[name] > first + allowed.get(name, 0)
+    ]
+
+
+def cycle(board: boards.StartedBoard) -> float:
+    """Power on, an answer, power off; seconds from power on to the answer."""
+    with socket.create_connection((board.address, board.ports["console"])) as console:
+        start_s = time.monotonic()
+        power(board, True)
+        read_until(console, b" login: ")
+        assert over_ssh(board)("echo up") == "up\n"
+        took_s = time.monotonic() - start_s
+        power(board, False)
+    return took_s
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """0: nothing has grown."""
+    parser = argparse.ArgumentParser(prog="python -m testcases.contract.power_cycles", description=__doc__)
+    parser.add_argument("-n", type=int, default=1000, help="number of cycles (default: %(default)s)")
+    parser.add_argument("--kind", default="mp25", help="of virtual board (default: %(default)s)")
+    chosen = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory(prefix="mpbench-cycles-") as directory:
+        os.environ["XDG_RUNTIME_DIR"] = directory
+        board = boards.start(chosen.kind, "board", quiet, lifeline=True)
+        try:
+            for _ in range(WARM_UP):
+                cycle(board)
+            before, took_s = held(board), []
+            for number in range(1, chosen.n + 1):
+                took_s.append(cycle(board))
+                print(f"{number} of {chosen.n}: {took_s[-1]:.2f} s", file=sys.stderr, flush=True)
+            after = held(board)
+        finally:
+            boards.stop(board)
+    found = grown(before, after)
+    print(f"{chosen.n} power cycles, {min(took_s):.2f} to {max(took_s):.2f} s to an answer; {after}")
+    print("\n".join(found) or "nothing has grown")
+    return int(bool(found))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
