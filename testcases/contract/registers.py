@@ -16,6 +16,10 @@ class Registers:
     def read(self, address: int) -> int:
         return int(self._ask(f"readl {address:#x}"), 16)
 
+    def step(self, duration_ns: int) -> None:
+        """So much of the machine's time passes."""
+        self._ask(f"clock_step {duration_ns}")
+
     def write(self, address: int, value: int) -> None:
         self._ask(f"writel {address:#x} {value:#x}")
 

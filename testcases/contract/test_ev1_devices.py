@@ -19,6 +19,7 @@ __all__ = ["parts"]
 HASH, PWR, SYSCFG, BSEC, I2C7 = 0x42010000, 0x44210000, 0x44230000, 0x44000000, 0x40180000
 I2CS = 0x40120000, 0x40130000, 0x40140000, 0x40150000, 0x40160000, 0x40170000, 0x46040000
 """I2C1 to 6, I2C8."""
+IWDG1 = 0x44010000
 CR, DIN, STR, SR, CSR0, HR0 = (HASH + at for at in (0, 4, 8, 0x24, 0xF8, 0x310))
 INIT, HMAC_MODE, SHA256, DCAL, DCIS = 1 << 2, 1 << 6, 3 << 17, 1 << 8, 1 << 1
 MESSAGE, KEY = bytes(range(199)), b"a key of 17 bytes"
@@ -110,3 +111,18 @@ def test_nobody_answers_on_another_i2c(machine: Hash, base: int) -> None:
     machine.write(base, 1)
     machine.write(base + 0x04, 1 << 25 | 1 << 16 | 1 << 13 | 0x33 << 1)
     assert machine.read(base + 0x18) & 0b110000 == 0b110000
+
+
+@pytest.mark.parametrize(("started", "updating"), [(False, 0b010), (True, 0)], ids=["stopped", "running"])
+def test_a_watchdog_that_does_not_run_takes_no_value(machine: Hash, started: bool, updating: int) -> None:
+    """IWDG1_SR.RVU stays until it is started: OP-TEE's driver knows by it whether a boot loader has done so.
+
+    Ref: OP-TEE core/drivers/stm32_iwdg.c, iwdg_wdt_get_version_and_status()
+    """
+    if started:
+        machine.write(IWDG1, 0xCCCC)
+    machine.write(IWDG1, 0x5555)
+    machine.write(IWDG1 + 0x8, 0xFFF)
+    assert machine.read(IWDG1 + 0xC) & 0b111 == 0b010
+    machine.step(50_000_000)
+    assert machine.read(IWDG1 + 0xC) & 0b111 == updating

@@ -5,7 +5,9 @@
  *
  * Counts down from RLR by one per 4 * 2^PR periods of LSI.  A reload outside
  * the window (WINR) resets too.  New values are taken at once; SR says for four
- * periods of the slowest clock that they are not: drivers wait up to 40 ms.
+ * periods of the slowest clock that they are not: drivers wait up to 40 ms.  A
+ * watchdog that does not run has no clock: SR says so until it is started, by
+ * which OP-TEE's driver knows it where there is no ONF.
  *
  * A watchdog of a core is reset with it.  Its interrupt at the Cortex-A stays
  * until the core's next reset: how long a real one does is not documented.
@@ -127,7 +129,8 @@ static uint32_t stm32mp_iwdg_read(Stm32mpRegs *regs, hwaddr addr)
 {
     Stm32mpIwdg *s = STM32MP_IWDG(regs);
 
-    if (qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) >= s->updated_ns) {
+    if (s->running &&
+        qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) >= s->updated_ns) {
         regs->r[R_SR] = 0;
     }
     switch (addr) {
