@@ -86,6 +86,22 @@ def test_rights_of_an_stm32mp257f_dk():
     assert core.watchdog.given_by.startswith("RIFPROT(")
 
 
+def test_memory_of_sts_boards():
+    """Address and size of every region, as ST's device trees of OP-TEE give them to the M33."""
+    kit = {
+        "cm33_cube_fw": (0x8010_0000, 8 << 20),
+        "cm33_cube_data": (0x80A0_0000, 8 << 20),
+        "ipc_shmem": (0x8120_0000, 1 << 20),
+        "tfm_code": (0x8000_0000, 1 << 20),
+        "tfm_data": (0x8090_0000, 1 << 20),
+        "cm33_sram2": (0x0A06_0000, 128 << 10),
+    }
+    more = {"cm33_sram1": (0x0A04_1000, 124 << 10), "cm33_retram": (0x0A08_0000, 124 << 10)}
+    for name, regions in (("dk", kit), ("ev1", kit | more)):
+        core = load_profile(f"st-4.0-r2-mp257f-{name}").core("m33")
+        assert {r.name: (r.pa, r.size) for r in core.regions} == regions
+
+
 def test_rights_of_an_stm32mp157f_dk2():
     """ST's OP-TEE 4.0 isolates all but SRAM3; 3.19 and upstream's isolate nothing."""
     core = load_profile("st-4.0-r1-mp157f-dk2").core("m4")
