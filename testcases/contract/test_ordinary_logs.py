@@ -43,9 +43,12 @@ def test_nothing_is_explained_in_10_000_lines_of_ordinary_boots(capsys):
     assert count >= ENOUGH
 
 
-@pytest.mark.parametrize("kind", ["mp25", "mp15"])
-def test_nothing_is_explained_in_a_boot_of_today(kind, tmp_path, monkeypatch, capsys):
-    """Kernel log and consoles of a board that was just switched on; its states are found in them."""
+@pytest.mark.parametrize(("kind", "known"), [("mp25", set()), ("mp15", {"etzpc-insecure"})])
+def test_nothing_is_explained_in_a_boot_of_today(kind, known, tmp_path, monkeypatch, capsys):
+    """Kernel log and consoles of a board that was just switched on; its states are found in them.
+
+    known: what is true of the board: RCC is not secure, as Linux' tree of a DK2 wants it, and OP-TEE warns.
+    """
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     target = Environment(str(CHECKOUT / f"targets/virtual-{kind}.yaml")).get_target("main")
     board = target.get_resource("VirtualBoard", name="board").board
@@ -60,5 +63,5 @@ def test_nothing_is_explained_in_a_boot_of_today(kind, tmp_path, monkeypatch, ca
     logs = [dmesg, *consoles]
     with capsys.disabled():
         print(f"\n{kind}: {sum(log.count(chr(10)) for log in logs)} lines of {len(logs)} logs")
-    assert [trouble for log in logs for trouble in troubles(log)] == []
+    assert {trouble.partition(":")[0] for log in logs for trouble in troubles(log)} == known
     assert {state.id for state in answer(dmesg).states} >= {"rproc-available", "optee-ready"}

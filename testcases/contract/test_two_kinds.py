@@ -56,5 +56,5 @@ def test_two_kinds_run_at_once_and_one_page_shows_both(tmp_path: Path):
     made = next(iter(benches.values())).mpbench("report", *runs, "-o", str(tmp_path / "page"))
     assert made.returncode == 0, made.stderr
     page = (tmp_path / "page/index.html").read_text()
-    for name in ("mpbench virtual STM32MP257F-EV1", "mpbench virtual STM32MP157C-DK2", *KINDS):
+    for name in ("mpbench virtual STM32MP257F-", "mpbench virtual STM32MP157C-", *KINDS):
         assert name in page
