@@ -47,7 +47,6 @@ struct Stm32mp157cDk2 {
     MachineState parent_obj;
 
     Stm32mp15Soc soc;
-    MemoryRegion ddr_again;
     bool no_virtio;
     struct arm_boot_info boot;
 };
@@ -141,8 +140,8 @@ static void stm32mp157c_dk2_load_tee(Stm32mp157cDk2 *s, MachineState *machine)
                      machine, &s->soc.cpu[0]) <= 0) {
         exit(1);
     }
-    stm32mp15_add_tee(machine->firmware, tee, entry, DEVICE_TREE,
-                      &error_fatal);
+    stm32mp15_add_tee(machine->firmware, &s->soc.ram[STM32MP15_RAM_ROM], tee,
+                      entry, DEVICE_TREE, &error_fatal);
     stm32mp15_soc_start_in_rom(&s->soc);
 }
 
@@ -163,19 +162,16 @@ static void stm32mp157c_dk2_init(MachineState *machine)
     }
     object_initialize_child(OBJECT(s), "soc", &s->soc, TYPE_STM32MP15_SOC);
     qdev_prop_set_bit(DEVICE(&s->soc), "loaded", loaded);
+    object_property_set_link(OBJECT(&s->soc), "ddr", OBJECT(machine->ram),
+                             &error_abort);
     sysbus_realize(SYS_BUS_DEVICE(&s->soc), &error_fatal);
-    memory_region_add_subregion(get_system_memory(), STM32MP15_DDR,
-                                machine->ram);
     i2c_slave_create_simple(I2C_BUS(qdev_get_child_bus(s->soc.i2c4, "i2c")),
                             TYPE_STPMIC1, STPMIC1_ADDRESS);
-    /* Address lines above the memory's are not decoded */
-    memory_region_init_alias(&s->ddr_again, OBJECT(s), "ddr-again",
-                             machine->ram, 0, machine->ram_size);
-    memory_region_add_subregion(get_system_memory(),
-                                STM32MP15_DDR + machine->ram_size,
-                                &s->ddr_again);
     if (!loaded) {
-        stm32mp15_add_rom(blk_by_legacy_dinfo(drive), &error_fatal);
+        stm32mp15_add_rom(blk_by_legacy_dinfo(drive),
+                          &s->soc.ram[STM32MP15_RAM_ROM],
+                          stm32mp15_soc_sysram(&s->soc),
+                          &error_fatal);
     }
     stm32mp157c_dk2_card(s, drive);
     for (int i = 0; i < VIRTIOS; i++) {

@@ -29,7 +29,7 @@
 #define HEADER_MAGIC 0x324d5453         /* STM2 */
 #define HEADER_SIZE 256
 #define FSBL_SPACE (256 * KiB - 0x2500) /* of SYSRAM, after ROM's own part */
-#define CONTEXT 0x2ffc0078
+#define CONTEXT (STM32MP15_SYSRAM + 0x78)
 #define CONTEXT_SD1 0x00010001          /* instance 1, SD */
 #define TYPE_TFA 0x10                   /* it starts OP-TEE */
 #define SGI_UBOOT 0                     /* by which U-Boot's PSCI starts a CPU */
@@ -80,11 +80,11 @@ static bool is_fsbl(const GptEntry *entry)
 
 /* Why this copy of the loader cannot be run, NULL if it can */
 static const char *add_fsbl(BlockBackend *card, uint64_t at, uint64_t room,
-                            Stm32mp15Boot *boot)
+                            AddressSpace *sysram, Stm32mp15Boot *boot)
 {
     Stm32Header header;
     g_autofree uint8_t *image = NULL;
-    uint32_t length, sum = 0;
+    uint32_t length, offset, sum = 0;
 
     if (blk_pread(card, at, sizeof(header), &header, 0) < 0 ||
         le32_to_cpu(header.magic) != HEADER_MAGIC) {
@@ -93,6 +93,10 @@ static const char *add_fsbl(BlockBackend *card, uint64_t at, uint64_t room,
     length = le32_to_cpu(header.length);
     if (length > FSBL_SPACE || HEADER_SIZE + length > room) {
         return "longer than its partition or SYSRAM";
+    }
+    offset = le32_to_cpu(header.load_address) - STM32MP15_SYSRAM;
+    if (offset > STM32MP15_SYSRAM_SIZE - length) {
+        return "loaded outside SYSRAM";
     }
     image = g_malloc(length);
     if (blk_pread(card, at + HEADER_SIZE, length, image, 0) < 0) {
@@ -104,13 +108,14 @@ static const char *add_fsbl(BlockBackend *card, uint64_t at, uint64_t room,
     if (sum != le32_to_cpu(header.checksum)) {
         return "wrong checksum";
     }
-    rom_add_blob_fixed("fsbl", image, length, le32_to_cpu(header.load_address));
+    rom_add_blob_fixed_as("fsbl", image, length, offset, sysram);
     boot->entry = le32_to_cpu(header.entry);
     boot->sgi = header.type == TYPE_TFA ? STM32MP15_SGI_TEE : SGI_UBOOT;
     return NULL;
 }
 
-static bool find_fsbl(BlockBackend *card, Stm32mp15Boot *boot, Error **errp)
+static bool find_fsbl(BlockBackend *card, AddressSpace *sysram,
+                      Stm32mp15Boot *boot, Error **errp)
 {
     uint64_t size = blk_getlength(card), last;
     const char *why = "no partition fsbl1 or fsbl2";
@@ -138,7 +143,8 @@ static bool find_fsbl(BlockBackend *card, Stm32mp15Boot *boot, Error **errp)
         }
         at = le64_to_cpu(e.first_lba);
         why = add_fsbl(card, at * BLOCK,
-                       (le64_to_cpu(e.last_lba) - at + 1) * BLOCK, boot);
+                       (le64_to_cpu(e.last_lba) - at + 1) * BLOCK, sysram,
+                       boot);
         if (!why) {
             return true;
         }
@@ -152,7 +158,7 @@ static bool find_fsbl(BlockBackend *card, Stm32mp15Boot *boot, Error **errp)
  * a loop that the SGI wakes: a magic number of another kind in TAMP_BKP4R is
  * cleared, with the CPU's own it jumps to TAMP_BKP5R.
  */
-void stm32mp15_add_boot_code(const Stm32mp15Boot *boot)
+void stm32mp15_add_boot_code(const Stm32mp15Boot *boot, MemoryRegion *rom)
 {
     uint32_t code[] = {
         0xee100fb0,             /*       mrc p15, 0, r0, c0, c0, 5 */
@@ -200,18 +206,21 @@ void stm32mp15_add_boot_code(const Stm32mp15Boot *boot)
     for (unsigned i = 0; i < ARRAY_SIZE(code); i++) {
         code[i] = cpu_to_le32(code[i]);
     }
-    rom_add_blob_fixed("boot-rom", code, sizeof(code), STM32MP15_ROM);
+    /* No blob of QEMU's loader: as such the M4 would take it for its vectors */
+    memcpy(memory_region_get_ram_ptr(rom), code, sizeof(code));
 }
 
-bool stm32mp15_add_rom(BlockBackend *card, Error **errp)
+bool stm32mp15_add_rom(BlockBackend *card, MemoryRegion *rom,
+                       AddressSpace *sysram, Error **errp)
 {
     uint32_t context = cpu_to_le32(CONTEXT_SD1);
     Stm32mp15Boot boot = { .r = { CONTEXT } };
 
-    if (!find_fsbl(card, &boot, errp)) {
+    if (!find_fsbl(card, sysram, &boot, errp)) {
         return false;
     }
-    rom_add_blob_fixed("boot-context", &context, sizeof(context), CONTEXT);
-    stm32mp15_add_boot_code(&boot);
+    rom_add_blob_fixed_as("boot-context", &context, sizeof(context),
+                          CONTEXT - STM32MP15_SYSRAM, sysram);
+    stm32mp15_add_boot_code(&boot, rom);
     return true;
 }

@@ -17,6 +17,7 @@
 #include "hw/qdev-properties.h"
 #include "hw/stm32mp/stm32mp.h"
 #include "hw/stm32mp/stm32mp15_soc.h"
+#include "hw/stm32mp/stm32mp_memory_firewall.h"
 #include "hw/stm32mp/stm32mp_regs.h"
 #include "system/reset.h"
 #include "system/system.h"
@@ -28,9 +29,16 @@
 #define M4_IPCC_TX 104
 #define M4_WWDG1 0
 #define CNTFRQ_HZ 24000000
+#define SPI_TZC 4
+#define CHECKED (1ull << 44)    /* of refused accesses: past every address */
+#define CHECKED_SIZE (1ull << 33)
 
 #define PERIPHERALS 0x40000000
 #define PERIPHERALS_SIZE 0x20000000
+#define MCUSRAM 0x10000000
+#define MCUSRAM_AHB 0x30000000
+#define MCUSRAM_SIZE (384 * KiB)
+#define RETRAM 0x38000000
 #define HSEM_BASE 0x4c000000
 #define GPIO_BASE 0x50002000
 #define GPIO_SIZE 0x1000
@@ -102,7 +110,43 @@ static const uint32_t otp[] = {
  * What a secure monitor would keep for itself where there is no model, by
  * ETZPC's ids: HASH1, CRYP1, I2C1, VREFBUF, ADC, OTG, ETH
  */
-static const uint32_t etzpc_secure[] = { 8, 9, 34, 69, 72, 85, 94 };
+static const uint32_t etzpc_hidden[] = { 8, 9, 34, 69, 72, 85, 94 };
+
+/*
+ * Peripherals with a model that ETZPC protects: address, id.  GPIOZ has a
+ * filter of its own, by pin.  Ref: OP-TEE
+ * core/include/dt-bindings/firewall/stm32mp15-etzpc.h; U-Boot
+ * arch/arm/mach-stm32mp/stm32mp1/fdt.c
+ */
+static const uint32_t etzpc_ids[] = {
+    0x5c008000, 0,      /* STGEN */
+    0x5c003000, 2,      /* IWDG1 */
+    0x5c000000, 3,      /* USART1 */
+    0x5c002000, 5,      /* I2C4 */
+    0x54003000, 7,      /* RNG1 */
+    0x5a003000, 10,     /* DDRCTRL */
+    0x5a004000, 11,     /* DDRPHYC */
+    0x4000a000, 26,     /* WWDG1 */
+    0x4000e000, 30, 0x4000f000, 31, 0x40010000, 32, 0x40011000, 33, /* USART2 */
+    0x40018000, 40, 0x40019000, 41, 0x44003000, 51,             /* to 8 */
+    0x48000000, 88, 0x48001000, 89, 0x48002000, 90,     /* DMA1, 2, DMAMUX */
+};
+
+/* What ETZPC protects of memory; where it is not in MCUSRAM, its address */
+static const struct {
+    const char *name;
+    uint32_t size;
+    uint32_t base;
+    uint8_t id;
+} rams[STM32MP15_RAMS] = {
+    { "boot-rom", 128 * KiB, STM32MP15_ROM, STM32MP_ETZPC_TZMA0 },
+    { "sysram", STM32MP15_SYSRAM_SIZE, STM32MP15_SYSRAM, STM32MP_ETZPC_TZMA1 },
+    { "sram1", 128 * KiB, 0, 80 },
+    { "sram2", 128 * KiB, 128 * KiB, 81 },
+    { "sram3", 64 * KiB, 256 * KiB, 82 },
+    { "sram4", 64 * KiB, 320 * KiB, 83 },
+    { "retram", 64 * KiB, RETRAM, 84 },
+};
 
 static DeviceState *stm32mp15_soc_new(Stm32mp15Soc *s, const char *type,
                                       const char *name)
@@ -116,12 +160,13 @@ static DeviceState *stm32mp15_soc_new(Stm32mp15Soc *s, const char *type,
     return dev;
 }
 
-static void stm32mp15_soc_map(DeviceState *dev, hwaddr base)
+static void stm32mp15_soc_map(Stm32mp15Soc *s, DeviceState *dev, hwaddr base)
 {
     SysBusDevice *sbd = SYS_BUS_DEVICE(dev);
 
     sysbus_realize_and_unref(sbd, &error_fatal);
-    sysbus_mmio_map(sbd, 0, base);
+    memory_region_add_subregion(&s->peripherals, base,
+                                sysbus_mmio_get_region(sbd, 0));
 }
 
 static DeviceState *stm32mp15_soc_create(Stm32mp15Soc *s, const char *type,
@@ -129,7 +174,7 @@ static DeviceState *stm32mp15_soc_create(Stm32mp15Soc *s, const char *type,
 {
     DeviceState *dev = stm32mp15_soc_new(s, type, name);
 
-    stm32mp15_soc_map(dev, base);
+    stm32mp15_soc_map(s, dev, base);
     return dev;
 }
 
@@ -174,27 +219,91 @@ static void stm32mp15_soc_cpus(Stm32mp15Soc *s)
     }
 }
 
-static void stm32mp15_soc_memory(Stm32mp15Soc *s)
+/* What a master sees of a firewall's memory */
+static MemoryRegion *stm32mp15_soc_view(DeviceState *firewall, unsigned master)
 {
-    MemoryRegion *system = get_system_memory();
+    return sysbus_mmio_get_region(SYS_BUS_DEVICE(firewall), 1 + master);
+}
+
+AddressSpace *stm32mp15_soc_sysram(Stm32mp15Soc *s)
+{
+    DeviceState *firewall = s->ram_firewall[STM32MP15_RAM_SYSRAM];
+
+    return &STM32MP_MEMORY_FIREWALL(firewall)->downstream_as;
+}
+
+/* A master sees the memory through its views of the firewalls */
+static void stm32mp15_soc_see(Stm32mp15Soc *s, unsigned master,
+                              MemoryRegion *into, AddressSpace *as)
+{
+    MemoryRegion *ddr = stm32mp15_soc_view(s->tzc, master);
+    MemoryRegion *sram = &s->mcusram[master], *ahb = &s->mcusram_ahb[master];
+    uint64_t size = memory_region_size(ddr);
     Object *obj = OBJECT(s);
 
-    memory_region_init_rom(&s->rom, obj, "boot-rom", 128 * KiB, &error_fatal);
-    memory_region_add_subregion(system, STM32MP15_ROM, &s->rom);
-    memory_region_init_ram(&s->sysram, obj, "sysram", 256 * KiB,
-                           &error_fatal);
-    memory_region_add_subregion(system, 0x2ffc0000, &s->sysram);
-    memory_region_init_ram(&s->mcusram, obj, "mcusram", 384 * KiB,
-                           &error_fatal);
-    memory_region_add_subregion(system, 0x10000000, &s->mcusram);
-    memory_region_init_alias(&s->mcusram_ahb, obj, "mcusram-ahb", &s->mcusram,
-                             0, 384 * KiB);
-    memory_region_add_subregion(system, 0x30000000, &s->mcusram_ahb);
-    memory_region_init_ram(&s->retram, obj, "retram", 64 * KiB, &error_fatal);
-    memory_region_add_subregion(system, 0x38000000, &s->retram);
+    memory_region_init(sram, obj, "mcusram", MCUSRAM_SIZE);
+    memory_region_init_alias(ahb, obj, "mcusram-ahb", sram, 0, MCUSRAM_SIZE);
+    memory_region_add_subregion(into, MCUSRAM, sram);
+    memory_region_add_subregion(into, MCUSRAM_AHB, ahb);
+    for (unsigned i = 0; i < STM32MP15_RAMS; i++) {
+        bool in_sram = rams[i].base < MCUSRAM_SIZE && i != STM32MP15_RAM_ROM;
 
-    create_unimplemented_device("stm32mp15-peripherals", PERIPHERALS,
-                                PERIPHERALS_SIZE);
+        memory_region_add_subregion(in_sram ? sram : into, rams[i].base,
+                                    stm32mp15_soc_view(s->ram_firewall[i],
+                                                       master));
+        stm32mp_memory_firewall_attach(s->ram_firewall[i], master, into, as,
+                                       CHECKED + i * CHECKED_SIZE);
+    }
+    memory_region_add_subregion(into, STM32MP15_DDR, ddr);
+    /* Address lines above the memory's are not decoded */
+    memory_region_init_alias(&s->ddr_again[master], obj, "ddr-again", ddr, 0,
+                             size);
+    memory_region_add_subregion(into, STM32MP15_DDR + size,
+                                &s->ddr_again[master]);
+    stm32mp_memory_firewall_attach(s->tzc, master, into, as,
+                                   CHECKED + STM32MP15_RAMS * CHECKED_SIZE);
+}
+
+/* The rest is as the Cortex-A7 sees it */
+static void stm32mp15_soc_see_system(Stm32mp15Soc *s, unsigned master,
+                                     MemoryRegion *into)
+{
+    memory_region_init(into, OBJECT(s), "memory-of-master", UINT64_MAX);
+    memory_region_init_alias(&s->system_alias[master], OBJECT(s), "system",
+                             get_system_memory(), 0, 4 * GiB);
+    memory_region_add_subregion_overlap(into, 0, &s->system_alias[master], -1);
+}
+
+static void stm32mp15_soc_memory(Stm32mp15Soc *s)
+{
+    Object *obj = OBJECT(s);
+
+    for (unsigned i = 0; i < STM32MP15_RAMS; i++) {
+        if (i == STM32MP15_RAM_ROM) {
+            memory_region_init_rom(&s->ram[i], obj, rams[i].name, rams[i].size,
+                                   &error_fatal);
+        } else {
+            memory_region_init_ram(&s->ram[i], obj, rams[i].name, rams[i].size,
+                                   &error_fatal);
+        }
+    }
+    memory_region_init(&s->peripherals, obj, "peripherals", 4 * GiB);
+    memory_region_init_alias(&s->peripherals_alias, obj, "peripherals-alias",
+                             &s->peripherals, PERIPHERALS, PERIPHERALS_SIZE);
+    memory_region_add_subregion(get_system_memory(), PERIPHERALS,
+                                &s->peripherals_alias);
+}
+
+static void stm32mp15_soc_storage(Stm32mp15Soc *s)
+{
+    DeviceState *rest = stm32mp15_soc_new(s, TYPE_UNIMPLEMENTED_DEVICE,
+                                          "stm32mp15-peripherals");
+
+    qdev_prop_set_uint64(rest, "size", PERIPHERALS_SIZE);
+    sysbus_realize_and_unref(SYS_BUS_DEVICE(rest), &error_fatal);
+    memory_region_add_subregion_overlap(
+        &s->peripherals, PERIPHERALS,
+        sysbus_mmio_get_region(SYS_BUS_DEVICE(rest), 0), -1000);
     for (unsigned i = 0; i < ARRAY_SIZE(storage); i++) {
         DeviceState *dev = stm32mp15_soc_new(s, TYPE_STM32MP_REGS,
                                              storage[i].name);
@@ -208,8 +317,56 @@ static void stm32mp15_soc_memory(Stm32mp15Soc *s)
             }
             qdev_prop_set_array(dev, "preset", preset);
         }
-        stm32mp15_soc_map(dev, storage[i].base);
+        stm32mp15_soc_map(s, dev, storage[i].base);
     }
+}
+
+/* ETZPC and TZC-400, and what the Cortex-A7 and SDMMC see through them */
+static void stm32mp15_soc_firewall(Stm32mp15Soc *s)
+{
+    QList *ids = qlist_new(), *hidden = qlist_new();
+
+    for (unsigned i = 0; i < ARRAY_SIZE(etzpc_ids); i++) {
+        qlist_append_int(ids, etzpc_ids[i]);
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(etzpc_hidden); i++) {
+        qlist_append_int(hidden, etzpc_hidden[i]);
+    }
+    s->etzpc = stm32mp15_soc_new(s, TYPE_STM32MP_ETZPC, "etzpc");
+    object_property_set_link(OBJECT(s->etzpc), "peripherals",
+                             OBJECT(&s->peripherals), &error_abort);
+    qdev_prop_set_array(s->etzpc, "ids", ids);
+    qdev_prop_set_array(s->etzpc, "hidden", hidden);
+    qdev_prop_set_bit(s->etzpc, "loaded", s->loaded);
+    stm32mp15_soc_map(s, s->etzpc, 0x5c007000);
+    stm32mp_etzpc_guard(s->etzpc, get_system_memory(), NULL);
+
+    for (unsigned i = 0; i < STM32MP15_RAMS; i++) {
+        g_autofree char *name = g_strdup_printf("etzpc-%s", rams[i].name);
+        DeviceState *dev = stm32mp15_soc_new(s, TYPE_STM32MP_ETZPC_RAM, name);
+
+        object_property_set_link(OBJECT(dev), "etzpc", OBJECT(s->etzpc),
+                                 &error_abort);
+        object_property_set_link(OBJECT(dev), "memory", OBJECT(&s->ram[i]),
+                                 &error_abort);
+        qdev_prop_set_uint32(dev, "id", rams[i].id);
+        sysbus_realize_and_unref(SYS_BUS_DEVICE(dev), &error_fatal);
+        s->ram_firewall[i] = dev;
+    }
+
+    s->tzc = stm32mp15_soc_new(s, TYPE_STM32MP_TZC, "tzc");
+    object_property_set_link(OBJECT(s->tzc), "memory", OBJECT(s->ddr),
+                             &error_abort);
+    qdev_prop_set_uint32(s->tzc, "base", STM32MP15_DDR);
+    qdev_prop_set_bit(s->tzc, "loaded", s->loaded);
+    stm32mp15_soc_map(s, s->tzc, 0x5c006000);
+    stm32mp15_soc_irq(s, s->tzc, 0, SPI_TZC);
+
+    stm32mp15_soc_see(s, STM32MP15_A7, get_system_memory(),
+                      &address_space_memory);
+    stm32mp15_soc_see_system(s, STM32MP15_SDMMC, &s->dma_memory);
+    address_space_init(&s->dma_as, &s->dma_memory, "dma-memory");
+    stm32mp15_soc_see(s, STM32MP15_SDMMC, &s->dma_memory, &s->dma_as);
 }
 
 static void stm32mp15_soc_reset_work(CPUState *cs, run_on_cpu_data data)
@@ -233,12 +390,12 @@ static void stm32mp15_soc_system(Stm32mp15Soc *s)
 {
     static const char *iwdg_names[] = { "iwdg1", "iwdg2" };
     static const uint32_t iwdg_bases[] = { 0x5c003000, 0x5a002000 };
-    QList *secure = qlist_new(), *fuses = qlist_new();
+    QList *fuses = qlist_new();
     DeviceState *bsec, *stgen;
 
     s->rcc = stm32mp15_soc_new(s, TYPE_STM32MP15_RCC, "rcc");
     qdev_prop_set_bit(s->rcc, "loaded", s->loaded);
-    stm32mp15_soc_map(s->rcc, 0x50000000);
+    stm32mp15_soc_map(s, s->rcc, 0x50000000);
     qdev_init_gpio_in_named(DEVICE(s), stm32mp15_soc_reset_cpu, "mpu-reset",
                             STM32MP15_CPUS);
     for (int i = 0; i < STM32MP15_CPUS; i++) {
@@ -252,32 +409,24 @@ static void stm32mp15_soc_system(Stm32mp15Soc *s)
         stm32mp15_soc_irq(s, s->exti, exti_spis[i].event, exti_spis[i].spi);
     }
 
-    for (unsigned i = 0; i < ARRAY_SIZE(etzpc_secure); i++) {
-        qlist_append_int(secure, etzpc_secure[i]);
-    }
-    s->etzpc = stm32mp15_soc_new(s, TYPE_STM32MP_ETZPC, "etzpc");
-    qdev_prop_set_array(s->etzpc, "secure", secure);
-    stm32mp15_soc_map(s->etzpc, 0x5c007000);
-    s->tzc = stm32mp15_soc_create(s, TYPE_STM32MP_TZC, "tzc", 0x5c006000);
-
     for (unsigned i = 0; i < ARRAY_SIZE(otp); i++) {
         qlist_append_int(fuses, otp[i]);
     }
     bsec = stm32mp15_soc_new(s, TYPE_STM32MP_BSEC, "bsec");
     qdev_prop_set_array(bsec, "preset", fuses);
-    stm32mp15_soc_map(bsec, 0x5c005000);
+    stm32mp15_soc_map(s, bsec, 0x5c005000);
 
     stgen = stm32mp15_soc_new(s, TYPE_STM32MP_STGEN, "stgen");
     qdev_prop_set_uint32(stgen, "frequency-hz", CNTFRQ_HZ);
-    stm32mp15_soc_map(stgen, 0x5c008000);
+    stm32mp15_soc_map(s, stgen, 0x5c008000);
 
-    stm32mp15_soc_create(s, TYPE_STM32MP15_DDR, "ddr", 0x5a003000);
+    stm32mp15_soc_create(s, TYPE_STM32MP15_DDR, "ddrctrl", 0x5a003000);
     stm32mp15_soc_create(s, TYPE_STM32MP_PWR, "pwr", 0x50001000);
     for (unsigned i = 0; i < ARRAY_SIZE(iwdg_bases); i++) {
         s->iwdg[i] = stm32mp15_soc_new(s, TYPE_STM32MP_IWDG, iwdg_names[i]);
         qdev_connect_clock_in(s->iwdg[i], "lsi",
                               qdev_get_clock_out(s->rcc, "lsi"));
-        stm32mp15_soc_map(s->iwdg[i], iwdg_bases[i]);
+        stm32mp15_soc_map(s, s->iwdg[i], iwdg_bases[i]);
         qdev_connect_gpio_out_named(s->iwdg[i], "reset", 0,
                                     qdev_get_gpio_in_named(s->rcc, "iwdg", i));
     }
@@ -290,7 +439,7 @@ static void stm32mp15_soc_peripherals(Stm32mp15Soc *s)
     s->uart4 = stm32mp15_soc_new(s, TYPE_STM32MP_USART, "uart4");
     qdev_prop_set_chr(s->uart4, "chardev", serial_hd(0));
     qdev_prop_set_bit(s->uart4, "loaded", s->loaded);
-    stm32mp15_soc_map(s->uart4, 0x40010000);
+    stm32mp15_soc_map(s, s->uart4, 0x40010000);
     stm32mp15_soc_irq(s, s->uart4, 0, 52);
 
     for (unsigned i = 0; i < ARRAY_SIZE(usarts); i++) {
@@ -302,14 +451,16 @@ static void stm32mp15_soc_peripherals(Stm32mp15Soc *s)
     stm32mp15_soc_irq(s, s->i2c4, 0, 95);
     stm32mp15_soc_irq(s, s->i2c4, 1, 96);
 
-    s->sdmmc1 = stm32mp15_soc_create(s, TYPE_STM32MP_SDMMC, "sdmmc1",
-                                     0x58005000);
+    s->sdmmc1 = stm32mp15_soc_new(s, TYPE_STM32MP_SDMMC, "sdmmc1");
+    object_property_set_link(OBJECT(s->sdmmc1), "dma", OBJECT(&s->dma_memory),
+                             &error_abort);
+    stm32mp15_soc_map(s, s->sdmmc1, 0x58005000);
     stm32mp15_soc_irq(s, s->sdmmc1, 0, 49);
 
     s->dts = stm32mp15_soc_new(s, TYPE_STM32MP_DTS, "dts");
     qdev_connect_clock_in(s->dts, "pclk",
                           qdev_get_clock_out(s->rcc, "pclk3"));
-    stm32mp15_soc_map(s->dts, 0x50028000);
+    stm32mp15_soc_map(s, s->dts, 0x50028000);
 
     stm32mp15_soc_create(s, TYPE_STM32MP_RNG, "rng1", 0x54003000);
     stm32mp15_soc_create(s, TYPE_STM32MP_CRC, "crc1", 0x58009000);
@@ -324,7 +475,7 @@ static void stm32mp15_soc_peripherals(Stm32mp15Soc *s)
             qdev_prop_set_uint16(s->gpio[i], "inputs",
                                  0xffff & ~(1u << CARD_DETECT));
         }
-        stm32mp15_soc_map(s->gpio[i], i == GPIOZ ? GPIOZ_BASE
+        stm32mp15_soc_map(s, s->gpio[i], i == GPIOZ ? GPIOZ_BASE
                                                  : GPIO_BASE + i * GPIO_SIZE);
     }
 }
@@ -341,7 +492,7 @@ static void stm32mp15_soc_between(Stm32mp15Soc *s)
     s->wwdg1 = stm32mp15_soc_new(s, TYPE_STM32MP_WWDG, "wwdg1");
     qdev_connect_clock_in(s->wwdg1, "pclk",
                           qdev_get_clock_out(s->rcc, "pclk1"));
-    stm32mp15_soc_map(s->wwdg1, 0x4000a000);
+    stm32mp15_soc_map(s, s->wwdg1, 0x4000a000);
     qdev_connect_gpio_out_named(s->wwdg1, "reset", 0,
                                 qdev_get_gpio_in_named(s->rcc, "wwdg1", 0));
     qdev_connect_gpio_out_named(s->wwdg1, "reset", 1,
@@ -351,21 +502,19 @@ static void stm32mp15_soc_between(Stm32mp15Soc *s)
                                                        0));
 }
 
-/* The system's memory, RETRAM at 0 as well, HSEM as core 2 */
+/* RETRAM at 0 as well, HSEM as core 2 */
 static void stm32mp15_soc_m4_memory(Stm32mp15Soc *s)
 {
-    Object *obj = OBJECT(s);
-
-    memory_region_init(&s->m4_memory, obj, "m4-memory", UINT64_MAX);
-    memory_region_init_alias(&s->m4_system, obj, "m4-system",
-                             get_system_memory(), 0, 4 * GiB);
-    memory_region_add_subregion_overlap(&s->m4_memory, 0, &s->m4_system, -1);
-    memory_region_init_alias(&s->m4_retram, obj, "m4-retram", &s->retram, 0,
-                             64 * KiB);
-    memory_region_add_subregion(&s->m4_memory, 0, &s->m4_retram);
+    stm32mp15_soc_see_system(s, STM32MP15_M4, &s->m4_memory);
+    memory_region_init_alias(&s->m4_retram, OBJECT(s), "m4-retram",
+                             stm32mp15_soc_view(
+                                 s->ram_firewall[STM32MP15_RAM_RETRAM],
+                                 STM32MP15_M4), 0, 64 * KiB);
+    memory_region_add_subregion_overlap(&s->m4_memory, 0, &s->m4_retram, 1);
     memory_region_add_subregion(&s->m4_memory, HSEM_BASE,
                                 sysbus_mmio_get_region(
                                     SYS_BUS_DEVICE(s->hsem), 1));
+    stm32mp_etzpc_guard(s->etzpc, NULL, &s->m4_memory);
 }
 
 void stm32mp15_soc_add_m4(Stm32mp15Soc *s)
@@ -380,6 +529,8 @@ void stm32mp15_soc_add_m4(Stm32mp15Soc *s)
     qdev_connect_clock_in(s->m4, "refclk",
                           qdev_get_clock_out(s->rcc, "systick"));
     sysbus_realize_and_unref(SYS_BUS_DEVICE(s->m4), &error_fatal);
+    stm32mp15_soc_see(s, STM32MP15_M4, &s->m4_memory,
+                      stm32mp_mcore_address_space(s->m4));
 
     qdev_connect_gpio_out_named(s->rcc, "mcu-hold", 0,
                                 qdev_get_gpio_in_named(s->m4, "hold", 0));
@@ -436,6 +587,8 @@ static void stm32mp15_soc_realize(DeviceState *dev, Error **errp)
 
     stm32mp15_soc_cpus(s);
     stm32mp15_soc_memory(s);
+    stm32mp15_soc_storage(s);
+    stm32mp15_soc_firewall(s);
     stm32mp15_soc_system(s);
     stm32mp15_soc_peripherals(s);
     stm32mp15_soc_between(s);
@@ -443,6 +596,8 @@ static void stm32mp15_soc_realize(DeviceState *dev, Error **errp)
 
 static const Property stm32mp15_soc_properties[] = {
     DEFINE_PROP_BOOL("loaded", Stm32mp15Soc, loaded, false),
+    DEFINE_PROP_LINK("ddr", Stm32mp15Soc, ddr, TYPE_MEMORY_REGION,
+                     MemoryRegion *),
 };
 
 static void stm32mp15_soc_class_init(ObjectClass *klass, void *data)

@@ -34,8 +34,9 @@ typedef struct QEMU_PACKED TeeHeader {
     uint32_t paged_size;
 } TeeHeader;
 
-bool stm32mp15_add_tee(const char *filename, uint32_t pageable, uint32_t kernel,
-                       uint32_t dtb, Error **errp)
+bool stm32mp15_add_tee(const char *filename, MemoryRegion *rom,
+                       uint32_t pageable, uint32_t kernel, uint32_t dtb,
+                       Error **errp)
 {
     g_autofree gchar *file = NULL;
     g_autoptr(GError) error = NULL;
@@ -75,6 +76,6 @@ bool stm32mp15_add_tee(const char *filename, uint32_t pageable, uint32_t kernel,
         rom_add_blob_fixed("optee-pageable", file + sizeof(header) + init,
                            paged, pageable);
     }
-    stm32mp15_add_boot_code(&boot);
+    stm32mp15_add_boot_code(&boot, rom);
     return true;
 }

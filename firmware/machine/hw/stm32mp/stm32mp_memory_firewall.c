@@ -1,7 +1,7 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * STM32MP25 resource isolation: the base of the firewalls in front of a memory
+ * STM32MP: the base of the firewalls in front of a memory
  *
  * Ref: RM0457, RISAF: RISAF_IAESR0 (0x020); RISAB: RISAB_IAESR (0x020)
  */
@@ -126,8 +126,10 @@ uint32_t stm32mp_memory_firewall_status(const Stm32mpAccess *access)
            access->write << R_IAESR_IANRW_SHIFT;
 }
 
+/* Whether an access goes on; if not, @result is what answers it */
 static bool stm32mp_memory_view_passes(Stm32mpMemoryView *v, hwaddr addr,
-                                       bool write, MemTxAttrs attrs)
+                                       bool write, MemTxAttrs attrs,
+                                       MemTxResult *result)
 {
     Stm32mpMemoryFirewall *s = v->firewall;
     Stm32mpMemoryFirewallClass *c = STM32MP_MEMORY_FIREWALL_GET_CLASS(s);
@@ -143,7 +145,10 @@ static bool stm32mp_memory_view_passes(Stm32mpMemoryView *v, hwaddr addr,
                   "0x%08" HWADDR_PRIx "\n", STM32MP_REGS(s)->name,
                   access.secure ? "" : "non-", write ? "write" : "read",
                   v->cid, addr);
-    c->record(s, &access);
+    if (c->record) {
+        c->record(s, &access);
+    }
+    *result = c->refused ? c->refused(s, &access) : MEMTX_OK;
     qemu_irq_pulse(STM32MP_REGS(s)->illegal);
     return false;
 }
@@ -156,7 +161,7 @@ static MemTxResult stm32mp_memory_view_read(void *opaque, hwaddr addr,
     uint8_t buf[8] = { };
     MemTxResult result = MEMTX_OK;
 
-    if (stm32mp_memory_view_passes(v, addr, false, attrs)) {
+    if (stm32mp_memory_view_passes(v, addr, false, attrs, &result)) {
         result = address_space_read(&v->firewall->downstream_as, addr, attrs,
                                     buf, size);
     }
@@ -169,10 +174,11 @@ static MemTxResult stm32mp_memory_view_write(void *opaque, hwaddr addr,
                                              MemTxAttrs attrs)
 {
     Stm32mpMemoryView *v = opaque;
+    MemTxResult result;
     uint8_t buf[8];
 
-    if (!stm32mp_memory_view_passes(v, addr, true, attrs)) {
-        return MEMTX_OK;
+    if (!stm32mp_memory_view_passes(v, addr, true, attrs, &result)) {
+        return result;
     }
     stn_le_p(buf, size, data);
     return address_space_write(&v->firewall->downstream_as, addr, attrs, buf,

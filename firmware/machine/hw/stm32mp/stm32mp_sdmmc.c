@@ -13,8 +13,10 @@
 #include "qemu/osdep.h"
 #include "qemu/bswap.h"
 #include "qemu/log.h"
+#include "qapi/error.h"
 #include "exec/address-spaces.h"
 #include "hw/irq.h"
+#include "hw/qdev-properties.h"
 #include "hw/registerfields.h"
 #include "hw/sd/sd.h"
 #include "hw/stm32mp/stm32mp.h"
@@ -69,6 +71,8 @@ struct Stm32mpSdmmc {
 
     SDBus bus;
     qemu_irq irq;
+    MemoryRegion *dma;
+    AddressSpace dma_as;
     uint8_t *fifo;              /* what is read without DMA */
     uint32_t fifo_size;
     uint32_t left;              /* bytes of it that are to be taken */
@@ -93,10 +97,10 @@ static bool stm32mp_sdmmc_move(Stm32mpSdmmc *s, uint32_t base, uint32_t size)
 
         if (reads) {
             sdbus_read_data(&s->bus, buf, n);
-            result = dma_memory_write(&address_space_memory, base, buf, n,
+            result = dma_memory_write(&s->dma_as, base, buf, n,
                                       MEMTXATTRS_UNSPECIFIED);
         } else {
-            result = dma_memory_read(&address_space_memory, base, buf, n,
+            result = dma_memory_read(&s->dma_as, base, buf, n,
                                      MEMTXATTRS_UNSPECIFIED);
             sdbus_write_data(&s->bus, buf, n);
         }
@@ -126,7 +130,7 @@ static uint32_t stm32mp_sdmmc_dma(Stm32mpSdmmc *s, uint32_t left)
         if (!list || !FIELD_EX32(link, IDMALAR, ULA)) {
             return R_STAR_IDMATE_MASK;
         }
-        if (dma_memory_read(&address_space_memory,
+        if (dma_memory_read(&s->dma_as,
                             r[R_IDMABAR] + (link & R_IDMALAR_IDMALA_MASK),
                             item, sizeof(item), MEMTXATTRS_UNSPECIFIED)) {
             return R_STAR_IDMATE_MASK;
@@ -280,11 +284,32 @@ static const VMStateDescription vmstate_stm32mp_sdmmc = {
     }
 };
 
+static void stm32mp_sdmmc_realize(DeviceState *dev, Error **errp)
+{
+    Stm32mpSdmmc *s = STM32MP_SDMMC(dev);
+    DeviceClass *parent = DEVICE_CLASS(
+        object_class_by_name(TYPE_STM32MP_REGS));
+    ERRP_GUARD();
+
+    parent->realize(dev, errp);
+    if (!*errp) {
+        address_space_init(&s->dma_as, s->dma, "sdmmc-dma");
+    }
+}
+
+static const Property stm32mp_sdmmc_properties[] = {
+    DEFINE_PROP_LINK("dma", Stm32mpSdmmc, dma, TYPE_MEMORY_REGION,
+                     MemoryRegion *),
+};
+
 static void stm32mp_sdmmc_class_init(ObjectClass *klass, void *data)
 {
+    DeviceClass *dc = DEVICE_CLASS(klass);
     Stm32mpRegsClass *c = STM32MP_REGS_CLASS(klass);
 
-    DEVICE_CLASS(klass)->vmsd = &vmstate_stm32mp_sdmmc;
+    dc->realize = stm32mp_sdmmc_realize;
+    dc->vmsd = &vmstate_stm32mp_sdmmc;
+    device_class_set_props(dc, stm32mp_sdmmc_properties);
     c->size = SIZE;
     c->read = stm32mp_sdmmc_read;
     c->write = stm32mp_sdmmc_write;

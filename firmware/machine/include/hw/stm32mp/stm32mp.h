@@ -23,6 +23,10 @@
 #define STM32MP_CID_M0 3
 #define STM32MP_CID_TRUSTED STM32MP_CID_A35     /* TDCID, as BL2 leaves it */
 #define STM32MP25_PERIPHERALS_SIZE 0x10000000
+/* Bus masters of the STM32MP15, the same way: Cortex-A7, Cortex-M4, SDMMC */
+#define STM32MP15_A7 1
+#define STM32MP15_M4 2
+#define STM32MP15_SDMMC 3
 
 /* Fuses; array "preset" */
 #define TYPE_STM32MP_BSEC "stm32mp-bsec"
@@ -30,8 +34,22 @@
 #define TYPE_STM32MP_CRC "stm32mp-crc"
 /* Digital temperature sensor; clock "pclk" */
 #define TYPE_STM32MP_DTS "stm32mp-dts"
-/* TrustZone protection; array "secure": ids that the Cortex-A is refused */
+/*
+ * TrustZone protection; link "peripherals"; arrays "ids": pairs of a
+ * peripheral's address there and id; "hidden": ids that it says are the secure
+ * world's after a reset; property "loaded": reset to what a boot loader leaves
+ */
 #define TYPE_STM32MP_ETZPC "stm32mp-etzpc"
+/* Peripherals are protected in @memory, and a coprocessor's in @coprocessor */
+void stm32mp_etzpc_guard(DeviceState *dev, MemoryRegion *memory,
+                         MemoryRegion *coprocessor);
+/*
+ * A RAM that it protects; links "memory" and, realized, "etzpc"; property
+ * "id", or one of STM32MP_ETZPC_TZMA; MMIO 1 + n: as master n sees it
+ */
+#define TYPE_STM32MP_ETZPC_RAM "stm32mp-etzpc-ram"
+#define STM32MP_ETZPC_TZMA0 200         /* pages of the secure world at its */
+#define STM32MP_ETZPC_TZMA1 201         /* begin: boot ROM, SYSRAM */
 /* EXTI; GPIO inputs: events 0 to 95; sysbus interrupts: the same */
 #define TYPE_STM32MP_EXTI "stm32mp-exti"
 #define STM32MP_EXTI_EVENTS 96
@@ -114,9 +132,16 @@ void stm32mp_memory_firewall_attach(DeviceState *dev, unsigned cid,
 #define STM32MP_SERC_LINES 64
 /* System counter; property "frequency-hz" */
 #define TYPE_STM32MP_STGEN "stm32mp-stgen"
-/* SD card interface with its own DMA; bus "sd-bus"; sysbus interrupt */
+/*
+ * SD card interface with its own DMA, in the memory of link "dma"; bus
+ * "sd-bus"; sysbus interrupt
+ */
 #define TYPE_STM32MP_SDMMC "stm32mp-sdmmc"
-/* TZC-400, the firewall of the DDR */
+/*
+ * TZC-400, the firewall of the DDR; link "memory"; properties "base", its
+ * address, "loaded": reset to what a boot loader leaves; MMIO 1 + n: as master
+ * n sees it; sysbus interrupt
+ */
 #define TYPE_STM32MP_TZC "stm32mp-tzc"
 /*
  * USART with FIFOs; property "chardev"; sysbus interrupt; property "loaded":

@@ -1,12 +1,12 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * STM32MP25 resource isolation: the base of the firewalls in front of a memory
+ * STM32MP: the base of the firewalls in front of a memory
  *
  * Each master has a view of the memory: where all is allowed an access reaches
  * it as fast as without a firewall, elsewhere each is checked; one that is
- * refused reads as 0 or is ignored, is recorded, and the line pulses.  A
- * subclass knows what its registers allow.
+ * refused reads as 0 or is ignored, or is a bus error, is recorded, and the line
+ * pulses.  A subclass knows what its registers allow.
  */
 
 #ifndef HW_STM32MP_MEMORY_FIREWALL_H
@@ -51,7 +51,8 @@ struct Stm32mpMemoryFirewall {
 /*
  * @granule: what has rights of its own, in bytes; a page of 4 KiB or a part
  * @allows:  whether the registers allow an access
- * @record:  keep of a refused access what the registers show
+ * @record:  keep of a refused access what the registers show; or NULL
+ * @refused: what answers a refused access; NULL: MEMTX_OK
  */
 struct Stm32mpMemoryFirewallClass {
     Stm32mpRegsClass parent_class;
@@ -59,6 +60,8 @@ struct Stm32mpMemoryFirewallClass {
     uint32_t granule;
     bool (*allows)(Stm32mpMemoryFirewall *s, const Stm32mpAccess *access);
     void (*record)(Stm32mpMemoryFirewall *s, const Stm32mpAccess *access);
+    MemTxResult (*refused)(Stm32mpMemoryFirewall *s,
+                           const Stm32mpAccess *access);
 };
 
 extern const VMStateDescription vmstate_stm32mp_memory_firewall;
