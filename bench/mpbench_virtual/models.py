@@ -115,6 +115,8 @@ KINDS = {
         evolve(DK2, name="mp15", kernel="linux", tee=True),
         DK2,
         evolve(DK2, name="mp15-debian-console", machine="stm32mp157c-dk2,virtio=off"),
+        evolve(DK2, name="mp15-debian-ev1", device_tree="stm32mp157c-ev1.dtb"),
+        evolve(DK2, name="mp15-debian-tac", device_tree="stm32mp157c-lxa-tac-gen2.dtb"),
         evolve(DK2, name="mp15-debian-tee", tee=True),
         evolve(DK2, name="mp15-debian-tee-sd", tee=True, fip=True),
         evolve(DK2, name="mp15-debian-sd", loaders="uboot-stm32", loaders_of="stm32mp157c-dk2"),

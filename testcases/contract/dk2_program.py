@@ -183,16 +183,16 @@ class Run:
         """A trace buffer, once it has `wanted`."""
         return _awaited(wanted, lambda: self.memory(address, 0x1000).split(b"\0")[0])
 
-    def log(self, wanted: str) -> str:
-        """What QEMU says, once it has `wanted`."""
-        return _awaited(wanted, self._log.read_bytes)
+    def log(self, wanted: str, times: int = 1) -> str:
+        """What QEMU says, once it has said `wanted` so often."""
+        return _awaited(wanted, self._log.read_bytes, times)
 
 
-def _awaited(wanted: str, read: Callable[[], bytes]) -> str:
+def _awaited(wanted: str, read: Callable[[], bytes], times: int = 1) -> str:
     until_s = time.monotonic() + DEADLINE_S
     while time.monotonic() < until_s:
         seen = read().decode(errors="replace")
-        if wanted in seen:
+        if seen.count(wanted) >= times:
             return seen
     raise AssertionError(f"no {wanted!r}: {seen!r}")
 

@@ -2,6 +2,7 @@
 """The board on a QEMU machine of ours: somebody else's kernel, device tree, drivers, as they are."""
 
 import hashlib
+import lzma
 import re
 import shlex
 import socket
@@ -113,6 +114,20 @@ def test_an_alarm_of_the_clock_wakes_linux(execute):
     assert code == "0"
     (line,) = re.findall(rf"^ *{irq}:.*", execute("cat /proc/interrupts"), re.MULTILINE)
     assert re.search(r"stm32mp-exti-direct +19 Level +5c004000\.rtc", line)
+
+
+def test_the_crc_unit_passes_linux_own_tests(execute, tmp_path):
+    """Debian's driver of it is a module that the root file system lacks; Linux tests what it registers."""
+    unpack_deb(DEBIAN.kernel, tmp_path, tmp_path / "log")
+    (module,) = tmp_path.rglob("stm32-crc32.ko.xz")
+    execute("cat >/tmp/stm32-crc32.ko", lzma.decompress(module.read_bytes()))
+    tests = "/sys/module/cryptomgr/parameters/notests"
+    assert execute(f"echo 0 >{tests}; cat {tests}; insmod /tmp/stm32-crc32.ko && echo done") == "N\ndone\n"
+    algorithms = execute("cat /proc/crypto").split("\n\n")
+    found = [text for text in algorithms if re.search(r"^driver *: stm32-crc32-crc32c?$", text, re.MULTILINE)]
+    assert len(found) == 2
+    assert all(re.search(r"^selftest *: passed$", text, re.MULTILINE) for text in found)
+    assert "test failed" not in execute("rmmod stm32_crc32; dmesg")
 
 
 def start(execute, name):

@@ -25,6 +25,12 @@ MEMORY = (
     b"E/TC:1 SERC exception ID: 20\r\n"
     b"E/TC:1 Panic 'no way' at core/x.c:1 <x>\r\n"
 )
+DDR = (
+    b"E/TC:0   tzc_it_handler:83 TZC permission failure\r\n"
+    b"E/TC:0   dump_fail_filter:424 Permission violation on filter 0\r\n"
+    b"E/TC:0   dump_fail_filter:429 Violation @0xde000000, non-secure privileged read, AXI ID 1\r\n"
+    b"E/TC:0   Panic at core/arch/arm/plat-stm32mp1/plat_tzc400.c:87 <tzc_it_handler>\r\n"
+)
 
 
 def test_a_refused_peripheral_is_named():
@@ -43,6 +49,14 @@ def test_a_refused_memory_has_its_address():
     assert text.startswith("OP-TEE panicked at core/x.c:1 (no way): the firewall refused an access: IAC exc")
     assert text.endswith(
         "137, memory behind RISAF4 (DDR) and SERC exception 20, LPTIM4 and RISAF4 at 0x81200000"
+    )
+
+
+def test_a_refused_access_to_an_stm32mp1_s_ddr_has_its_address():
+    """Address, access and master, as the TZC-400 has them."""
+    assert tee_panic_in(DDR).text == (
+        "OP-TEE panicked at core/arch/arm/plat-stm32mp1/plat_tzc400.c:87: the firewall refused an access: "
+        "DDR (TZC400) at 0xde000000, non-secure privileged read, AXI ID 1"
     )
 
 

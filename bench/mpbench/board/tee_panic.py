@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""A panic of OP-TEE, and what the firewall of an STM32MP2 refused, as the secure console shows it.
+"""A panic of OP-TEE, and what the firewall of an STM32MP1 or 2 refused, as the secure console shows it.
 
 Ref: OP-TEE core/kernel/panic.c; core/drivers/firewall/stm32_iac.c, stm32_serc.c (identifiers), stm32_risaf.c
-     and stm32_risab.c print_erroneous_data(); core/include/dt-bindings/firewall/stm32mp25-rifsc.h (numbers)
+     and stm32_risab.c print_erroneous_data(); core/include/dt-bindings/firewall/stm32mp25-rifsc.h (numbers);
+     core/drivers/tzc400.c dump_fail_filter() (STM32MP1)
 """
 
 import re
@@ -16,6 +17,9 @@ _PANIC = re.compile(rb"E/TC:[^\r\n]*?Panic (?:'([^'\r\n]*)' )?at ([^\s]+)")
 _EXCEPTION = re.compile(rb"\b(IAC|SERC) exception ID: (\d+)")
 _MEMORY = re.compile(rb"DUMPING DATA FOR (\S+)")
 _ADDRESS = re.compile(rb"aulty address \(IADDR\d?\): (0x[0-9a-fA-F]+)")
+_DDR = re.compile(
+    rb"Violation @(0x[0-9a-f]+), ((?:non-)?secure (?:un)?privileged (?:read|write)), AXI ID (\w+)"
+)
 
 INTERNAL_RAMS = ("SYSRAM, low half", "SYSRAM, high half", "SRAM1", "SRAM2", "RETRAM", "VDERAM")
 """By number of their RISAB, from 1 on. Ref: STM32CubeMP2 stm32mp2xx_hal_rif.h RIF_PERIPH_*"""
@@ -55,7 +59,7 @@ def tee_panic_in(secure: bytes) -> TeePanic | None:
     """A panic of OP-TEE, or an access that its firewall refused, in a console's output. Pure.
 
     None without either. OP-TEE goes on after a refused access if it was built with
-    CFG_STM32_PANIC_ON_IAC_EVENT=n.
+    CFG_STM32_PANIC_ON_IAC_EVENT=n, or CFG_STM32MP_PANIC_ON_TZC_PERM_VIOLATION=n for an STM32MP1.
     """
     refused = " and ".join(dict.fromkeys(_refused(secure)))
     panic = _PANIC.search(secure)
@@ -70,6 +74,8 @@ def _refused(secure: bytes) -> Iterator[str]:
     for kind, number in _EXCEPTION.findall(secure):
         name = PERIPHERALS.get(int(number), "see RM0457, table of the IAC")
         yield f"{kind.decode()} exception {int(number)}, {name}"
+    for at, access, master in _DDR.findall(secure):
+        yield f"DDR (TZC400) at {decoded(at)}, {decoded(access)}, AXI ID {decoded(master)}"
     memory, address = _MEMORY.search(secure), _ADDRESS.search(secure)
     if memory or address:
         where = decoded(memory[1]) if memory else "memory"
