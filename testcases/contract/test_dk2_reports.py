@@ -5,7 +5,6 @@ OP-TEE is built with its default here: it panics after a refused access to the D
 """
 
 import contextlib
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -63,8 +62,8 @@ def test_firmware_that_reaches_for_op_tee_s_memory_is_named(board: Any) -> None:
         bench.deploy("m4", Signer(key)("m4", elf), "reach m4")
     with pytest.raises(BoardFailure) as caught:
         bench.settle()
-    assert re.sub(r"c:\d+", "c:LINE", str(caught.value)) == (
-        "OP-TEE panicked at core/arch/arm/plat-stm32mp1/plat_tzc400.c:LINE: the firewall refused an access: "
+    assert str(caught.value) == (
+        "OP-TEE panicked: the firewall refused an access: "
         f"DDR (TZC400) at {TZDRAM:#x}, non-secure privileged read, AXI ID 1; "
         "started last in this test: reach m4 on m4"
     )

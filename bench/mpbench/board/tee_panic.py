@@ -13,7 +13,8 @@ from attrs import frozen
 
 from mpbench.core.sanitize import decoded
 
-_PANIC = re.compile(rb"E/TC:[^\r\n]*?Panic (?:'([^'\r\n]*)' )?at ([^\s]+)")
+_PANIC = re.compile(rb"E/TC:[^\r\n]*?\bPanic(?: (?:'([^'\r\n]*)' )?at (\S+)|[ \t]*[\r\n])")
+"""Without CFG_TEE_CORE_DEBUG it does not say where."""
 _EXCEPTION = re.compile(rb"\b(IAC|SERC) exception ID: (\d+)")
 _MEMORY = re.compile(rb"DUMPING DATA FOR (\S+)")
 _ADDRESS = re.compile(rb"aulty address \(IADDR\d?\): (0x[0-9a-fA-F]+)")
@@ -65,9 +66,9 @@ def tee_panic_in(secure: bytes) -> TeePanic | None:
     panic = _PANIC.search(secure)
     if panic is None:
         return TeePanic(f"the firewall refused an access: {refused}", stopped=False) if refused else None
-    where = f"at {decoded(panic[2])}" + (f" ({decoded(panic[1])})" if panic[1] else "")
+    where = (f" at {decoded(panic[2])}" if panic[2] else "") + (f" ({decoded(panic[1])})" if panic[1] else "")
     why = f": the firewall refused an access: {refused}" if refused else ""
-    return TeePanic(f"OP-TEE panicked {where}{why}", stopped=True)
+    return TeePanic(f"OP-TEE panicked{where}{why}", stopped=True)
 
 
 def _refused(secure: bytes) -> Iterator[str]:
