@@ -18,12 +18,12 @@ from pathlib import Path
 from elftools.elf.elffile import ELFFile
 
 from mpbench_virtual import card
-from mpbench_virtual.models import MACHINE_KINDS
+from mpbench_virtual.models import KINDS
 from mpbench_virtual.qemu import qmp
-from mpbench_virtual.recipes_machine import program_of
+from mpbench_virtual.recipes_machine import QEMU
 from testcases.contract.machine_parts import await_monitor, qemu_of
 
-KIND = MACHINE_KINDS["mp15-debian"]
+KIND = KINDS["mp15-debian"]
 DDR, DDR_SIZE = 0xC000_0000, 0x2000_0000
 SYSRAM, RETRAM, ROM = 0x2FFC_0000, 0x3800_0000, 0
 FSBL = SYSRAM + 0x2500
@@ -201,7 +201,7 @@ def _awaited(wanted: str, read: Callable[[], bytes], times: int = 1) -> str:
 def _machine(directory: Path, *words: str | Path) -> Iterator[Run]:
     """The machine, from power on, whose DDR is a file."""
     ddr, monitor = directory / "ddr", directory / "qmp.sock"
-    argv: list[str | Path] = [qemu_of(KIND) / program_of(KIND), "-M", f"{KIND.machine},memory-backend=ddr"]
+    argv: list[str | Path] = [qemu_of(KIND) / QEMU, "-M", f"{KIND.machine},memory-backend=ddr"]
     argv += ["-object", f"memory-backend-file,id=ddr,size={DDR_SIZE},share=on,mem-path={ddr}"]
     argv += ["-m", f"{DDR_SIZE >> 20}M", "-nodefaults", "-display", "none", "-d", "guest_errors,cpu_reset"]
     argv += ["-qmp", f"unix:{monitor},server=on,wait=off", *words]

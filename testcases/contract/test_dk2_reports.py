@@ -23,7 +23,7 @@ from mpbench.harness.signer import Signer
 from mpbench.image.keys import load_private_key
 from mpbench.twin.profile import load_profile
 from mpbench_virtual.keys import signing_key
-from mpbench_virtual.models import MACHINE_KINDS
+from mpbench_virtual.models import KINDS
 from testcases.contract.machine_parts import require_qemu
 from testcases.crash_rig import opened
 
@@ -38,7 +38,7 @@ TZDRAM = 0xDE00_0000
 @pytest.fixture
 def board() -> Iterator[Any]:
     """The board, booted."""
-    require_qemu(MACHINE_KINDS["mp15-debian-tee"])
+    require_qemu(KINDS["mp15-debian-tee"])
     if not any((cache_dir() / "built").glob("tee-modules-*.hash")):
         pytest.skip("it is not built: mpbench virtual build mp15-debian-tee")
     target = Environment(str(CHECKOUT / "targets/virtual-mp15-debian-tee.yaml")).get_target("main")

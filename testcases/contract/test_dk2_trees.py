@@ -8,7 +8,7 @@ import pytest
 
 from mpbench_virtual import boards
 from mpbench_virtual.cli import power
-from mpbench_virtual.models import MACHINE_KINDS
+from mpbench_virtual.models import KINDS
 from mpbench_virtual.steps import quiet
 from testcases.contract.machine_parts import UNPACKED_S, parts_of, recorded_sums
 from testcases.contract.over_ssh import over_ssh
@@ -26,7 +26,7 @@ MODELS = {
 @pytest.mark.parametrize("name", MODELS)
 def test_linux_runs_with_the_tree_of_another_board(name, tmp_path, monkeypatch):
     """The tree is the package's own; Linux comes to its login, and runs a firmware on the M4."""
-    kind = MACHINE_KINDS[name]
+    kind = KINDS[name]
     kernel = parts_of(kind)["debian-kernel"]
     release = (kernel / "release").read_text().strip()
     digest = hashlib.md5((kernel / kind.device_tree).read_bytes()).hexdigest()
