@@ -314,7 +314,7 @@ def test_the_m4_runs_in_memory_that_is_its_own(tmp_path: Path, reach: bytes) -> 
     program.start_m4()
     with running(program, tmp_path) as run:
         assert run.words()[:2] == (ABORT, ABORT)
-        run.text(TRACE, "beat 00000002")
+        run.text(TRACE, "boot 00000001 beat")
 
 
 def test_after_a_reset_all_is_the_secure_world_s_that_can_be(tmp_path: Path) -> None:
