@@ -76,6 +76,15 @@ def test_a_table_that_was_not_loaded_is_zeros():
     assert table_answer(outcome, board()).errno == "EINVAL"
 
 
+def test_a_table_outside_what_linux_has_is_refused():
+    """OP-TEE has loaded it into memory that Linux' device tree does not give the core."""
+    outcome, known = verdict(image()), board()
+    assert table_answer(outcome, known).errno == "OK"
+    kept = [c for c in known.core("m33").carveouts if not c.holds(outcome.table.pa, outcome.table.size)]
+    cores = tuple(evolve(core, carveouts=tuple(kept)) for core in known.cores)
+    assert table_answer(outcome, evolve(known, cores=cores)).errno == "EINVAL"
+
+
 def test_without_its_vectors_no_core_lives():
     """The segment with the vector table was left out: it is started, and nothing beats."""
     outcome = verdict(faults.apply("segment-type", image()))

@@ -86,6 +86,8 @@ def table_answer(outcome: Outcome, profile: Profile | None = None) -> TableAnswe
     if closed := closed_table(outcome, profile):
         return TableAnswer(None, closed)
     checked = profile is not None and profile.checks_table
+    if checked and not _in_a_carveout(outcome, profile):
+        return TableAnswer("EINVAL", lines=("is outside the memory",))
     if not checked and not table_is_loaded(outcome):
         why = f"no segment has loaded the resource table to {outcome.table.pa:#x}: Linux reads what is there"
         return TableAnswer(None, why)
@@ -93,6 +95,18 @@ def table_answer(outcome: Outcome, profile: Profile | None = None) -> TableAnswe
     if not linux.is_sound(table):
         return TableAnswer("EINVAL", lines=("resource table is malformed",))
     return linux_table.handle(table, _linux_side(outcome, profile))
+
+
+def _in_a_carveout(outcome: Outcome, profile: Profile | None) -> bool:
+    """Whether all of the table is in one memory that Linux has of the core.
+
+    Ref: firmware/linux/mpbench_remoteproc.c, locate_rsc_table()
+    """
+    number, table = outcome.calls[0].core if outcome.calls else None, outcome.table
+    if profile is None or number is None or not profile.has_core(number):
+        return True
+    cores = (core for core in profile.cores if core.id == number)
+    return any(c.holds(table.pa, table.size) for core in cores for c in core.carveouts)
 
 
 def _linux_side(outcome: Outcome, profile: Profile | None) -> LinuxSide:
