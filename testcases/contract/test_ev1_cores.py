@@ -10,7 +10,17 @@ import pytest
 
 from mpbench.harness.configuration import configured
 from mpbench.harness.firmware import make
-from testcases.contract.ev1_program import A35SSC, DEADLINE_S, IAC, RCC, RISAB1, Program, flags, running
+from testcases.contract.ev1_program import (
+    A35SSC,
+    DEADLINE_S,
+    IAC,
+    RCC,
+    RISAB1,
+    RISAF4,
+    Program,
+    flags,
+    running,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -20,6 +30,12 @@ TAG = 0x4D42_0000
 TRACE = {"m33": 0x8120_0000, "m0": 0x200C_6000}
 IPCC1, IPCC2 = 0x4049_0000, 0x4625_0000
 RISAB3 = RISAB1 + 0x2_0000
+SECURE_MEMORY = [
+    (0x8010_0000, 0x8016_FFFF, True),
+    (0x8018_0000, 0x8018_FFFF, False),
+    (0x8120_0000, 0x813F_FFFF, True),
+]
+"""Of the M33: its two worlds, and what it shares. Ref: firmware/coprocessor/m33/secure.c"""
 STOPS = 200
 COUNTER = 0x0E04_0000
 """SRAM1, which after a reset is not secure."""
@@ -51,6 +67,30 @@ def test_instructions_and_exceptions(tmp_path: Path, core: str, checks: int) -> 
     results = [line for line in seen.splitlines() if line.startswith(("ok ", "bad "))]
     assert [line for line in results if line.startswith("bad")] == []
     assert len(results) == checks
+
+
+def test_the_secure_state_of_the_m33(tmp_path: Path) -> None:
+    """Attribution, calls, faults, stack limit and interrupts of two worlds, as firmware checks them.
+
+    The firewall sees the world of each access: a wrong one reads 0, and the IAC has it.
+    """
+    program = Program()
+    program.firmware(configured((make() / "m33" / "secure.elf").read_bytes(), "m33", ""))
+    for number, (start, end, secure) in enumerate(SECURE_MEMORY, 1):
+        program.region(number, start, end, 1 << 2, secure=secure)
+    program.write(A35SSC + 0x20A0, 1)  # M33_TZEN_CR
+    program.write(A35SSC + 0x20A4, 0x8010_0000)  # M33_INITSVTOR_CR
+    program.write(RCC + 0x434, 1)
+    program.until(IAC + 0x80 + 4 * 4, 1 << (137 - 128))
+    program.read(RISAF4 + 0x20)
+    program.read(RISAF4 + 0x24)
+    with running(program, tmp_path) as run:
+        seen = run.text(TRACE["m33"], "done")
+        access, address, *_ = run.words()
+    results = [line for line in seen.splitlines() if line.startswith(("ok ", "bad "))]
+    assert [line for line in results if line.startswith("bad")] == []
+    assert len(results) == 11
+    assert (access, address) == (2 | 1 << 4 | 1 << 5, 0x18_5000)  # CID 2, privileged, secure, a read
 
 
 @pytest.mark.parametrize("core", ["m33", "m0"])

@@ -45,6 +45,9 @@
 #define RIFSC_BASE 0x42080000
 #define PWR_BASE 0x44210000
 #define LPSRAM 0x200c0000
+#define LPSRAM_SIZE (32 * KiB)
+#define RISAL1 (RIFSC_BASE + 0x900)
+#define RISAL_SIZE 0x10         /* registers from one to the next */
 #define SMARTRUN 0x46000000
 #define SMARTRUN_SIZE 0x02000000
 #define M33_IRQS 320
@@ -70,8 +73,12 @@
 #define IAC_IAC 127
 #define IAC_RISAB1 128
 #define IAC_RISAF4 137
+#define IAC_RISAL1 139
+#define IAC_IPCC1 144
+#define IAC_EXTI1 153
 #define IAC_RCC 156
 #define IAC_RIFSC 158
+#define IAC_GPIOA 160           /* GPIOZ after GPIOK */
 
 #define BSEC_CLOSED (0x0d << 26 | 1 << 1)       /* NVSTATES, HVALID */
 #define BSEC_DONE (1 << 4 | 1 << 1)             /* OTPNVIR, INIT_DONE */
@@ -109,7 +116,6 @@ static const struct {
     { "pwr", 0x44210000, 0x10000, { }, 0,
       { 0x00, 0x00, 0x1f, 16, 0x18, 0x18, 1, 16, 0x1c, 0x1c, 1, 16,
         0x2c, 0x2c, 1, 16 }, 16 },
-    { "exti1", 0x44220000, 0x400, { 0x3f0, 3 << 24 | 1 << 8 | 84 }, 2 },
     /* Compensation cells of I/O: CCSR after CCCR */
     { "syscfg", 0x44230000, 0x10000, { }, 0,
       { 0x4004, 0x4000, 1 << 8, 0, 0x400c, 0x4008, 1 << 8, 0,
@@ -117,7 +123,6 @@ static const struct {
         0x4024, 0x4020, 1 << 8, 0 }, 20 },
     { "tamp", 0x46010000, 0x400,
       { 0x3ec, 1 << 8, 0x3f0, 8 << 8 | 128 }, 4 },
-    { "exti2", 0x46230000, 0x400, { 0x3f0, 3 << 24 | 2 << 8 | 76 }, 2 },
 };
 
 /*
@@ -301,8 +306,8 @@ static void stm32mp25_soc_memory(Stm32mp25Soc *s)
     /* SYSRAM, SRAM1, SRAM2, RETRAM, VDERAM */
     memory_region_init_ram(&s->sram, obj, "sram", SRAM_SIZE, &error_fatal);
     address_space_init(&s->sram_as, &s->sram, "sram");
-    memory_region_init_ram(&s->lpsram, obj, "lpsram", 32 * KiB, &error_fatal);
-    memory_region_add_subregion(system, LPSRAM, &s->lpsram);
+    memory_region_init_ram(&s->lpsram, obj, "lpsram", LPSRAM_SIZE,
+                           &error_fatal);
     memory_region_init_ram(&s->bkpsram, obj, "bkpsram", 8 * KiB,
                            &error_fatal);
     memory_region_add_subregion(&s->peripherals, 0x42000000, &s->bkpsram);
@@ -395,7 +400,42 @@ static void stm32mp25_soc_look(Stm32mp25Soc *s)
     stm32mp25_soc_alias(s, &s->look[1], system, STM32MP_LOOK + SRAM_NS,
                         &s->sram, 0, SRAM_SIZE);
     stm32mp25_soc_alias(s, &s->look[2], system, STM32MP_LOOK + LPSRAM,
-                        &s->lpsram, 0, 32 * KiB);
+                        &s->lpsram, 0, LPSRAM_SIZE);
+}
+
+/* RISAL1 to 3, in front of LPSRAM1 to 3; their registers are in RIFSC's */
+static void stm32mp25_soc_risals(Stm32mp25Soc *s)
+{
+    static const uint32_t sizes[] = { 8 * KiB, 8 * KiB, 16 * KiB };
+    uint32_t at = 0;
+
+    for (unsigned cid = 0; cid < STM32MP_CIDS; cid++) {
+        memory_region_init(&s->lpsram_view[cid], OBJECT(s), "lpsram-of-cid",
+                           LPSRAM_SIZE);
+    }
+    for (unsigned n = 0; n < STM32MP25_RISALS; n++) {
+        g_autofree char *name = g_strdup_printf("risal%u", n + 1);
+        DeviceState *dev = stm32mp25_soc_new(s, TYPE_STM32MP_RISAL, name);
+        SysBusDevice *sbd = SYS_BUS_DEVICE(dev);
+
+        s->risal[n] = dev;
+        memory_region_init_alias(&s->lpsram_part[n], OBJECT(s), name,
+                                 &s->lpsram, at, sizes[n]);
+        object_property_set_link(OBJECT(dev), "memory",
+                                 OBJECT(&s->lpsram_part[n]), &error_abort);
+        sysbus_realize_and_unref(sbd, &error_fatal);
+        memory_region_add_subregion_overlap(&s->peripherals,
+                                            RISAL1 + n * RISAL_SIZE,
+                                            sysbus_mmio_get_region(sbd, 0), 1);
+        stm32mp25_soc_illegal(s, dev, IAC_RISAL1 + n);
+        for (unsigned cid = 0; cid < STM32MP_CIDS; cid++) {
+            memory_region_add_subregion(&s->lpsram_view[cid], at,
+                                        stm32mp25_soc_view(dev, cid));
+        }
+        at += sizes[n];
+    }
+    stm32mp25_soc_alias(s, &s->lpsram_alias, get_system_memory(), LPSRAM,
+                        &s->lpsram_view[STM32MP_CID_A35], 0, LPSRAM_SIZE);
 }
 
 static void stm32mp25_soc_firewall(Stm32mp25Soc *s)
@@ -438,6 +478,7 @@ static void stm32mp25_soc_firewall(Stm32mp25Soc *s)
     stm32mp25_soc_illegal(s, s->risaf4, IAC_RISAF4);
     stm32mp25_soc_risabs(s);
     stm32mp25_soc_look(s);
+    stm32mp25_soc_risals(s);
 }
 
 /*
@@ -471,12 +512,13 @@ static void stm32mp25_soc_m33_memory(Stm32mp25Soc *s)
 static void stm32mp25_soc_m0_memory(Stm32mp25Soc *s)
 {
     MemoryRegion *peripherals = stm32mp25_soc_view(s->rifsc, STM32MP_CID_M0);
+    MemoryRegion *lpsram = &s->lpsram_view[STM32MP_CID_M0];
     MemoryRegion *into = &s->m0_memory;
 
     memory_region_init(into, OBJECT(s), "m0-memory", UINT64_MAX);
-    stm32mp25_soc_alias(s, &s->m0_alias[0], into, 0, &s->lpsram, 0, 32 * KiB);
-    stm32mp25_soc_alias(s, &s->m0_alias[1], into, LPSRAM, &s->lpsram, 0,
-                        32 * KiB);
+    stm32mp25_soc_alias(s, &s->m0_alias[0], into, 0, lpsram, 0, LPSRAM_SIZE);
+    stm32mp25_soc_alias(s, &s->m0_alias[1], into, LPSRAM, lpsram, 0,
+                        LPSRAM_SIZE);
     stm32mp25_soc_alias(s, &s->m0_alias[2], into, SMARTRUN, peripherals,
                         SMARTRUN - PERIPHERALS, SMARTRUN_SIZE);
     stm32mp25_soc_alias(s, &s->m0_alias[3], into, RIFSC_BASE, peripherals,
@@ -521,11 +563,14 @@ static DeviceState *stm32mp25_soc_mcore(Stm32mp25Soc *s, const char *name,
 static void stm32mp25_soc_attach(Stm32mp25Soc *s, unsigned cid,
                                  MemoryRegion *memory, AddressSpace *as)
 {
-    for (unsigned n = 0; n <= STM32MP25_RISABS; n++) {
-        DeviceState *firewall = n == STM32MP25_RISABS ? s->risaf4
-                                : s->risab[n];
+    DeviceState *firewalls[1 + STM32MP25_RISABS + STM32MP25_RISALS] = {
+        s->risaf4,
+    };
 
-        stm32mp_memory_firewall_attach(firewall, cid, memory, as,
+    memcpy(&firewalls[1], s->risab, sizeof(s->risab));
+    memcpy(&firewalls[1 + STM32MP25_RISABS], s->risal, sizeof(s->risal));
+    for (unsigned n = 0; n < ARRAY_SIZE(firewalls); n++) {
+        stm32mp_memory_firewall_attach(firewalls[n], cid, memory, as,
                                        CHECKED + n * CHECKED_SIZE);
     }
 }
@@ -547,6 +592,8 @@ static void stm32mp25_soc_coprocessors(Stm32mp25Soc *s)
                          &address_space_memory);
     stm32mp25_soc_attach(s, STM32MP_CID_M33, &s->m33_memory,
                          stm32mp_mcore_address_space(s->m33));
+    stm32mp25_soc_attach(s, STM32MP_CID_M0, &s->m0_memory,
+                         stm32mp_mcore_address_space(s->m0));
     for (unsigned n = 0; n < STM32MP25_FIREWALLS; n++) {
         DeviceState *firewall = n == 0 ? s->rifsc : n == 1 ? s->risaf4
                                 : s->risab[n - 2];
@@ -606,6 +653,29 @@ static void stm32mp25_soc_watchdogs(Stm32mp25Soc *s)
     }
 }
 
+static void stm32mp25_soc_extis(Stm32mp25Soc *s)
+{
+    static const struct {
+        const char *name;
+        uint32_t base;
+        uint32_t events;
+        uint32_t cpus;
+    } extis[] = {
+        { "exti1", 0x44220000, 85, 2 },
+        { "exti2", 0x46230000, 77, 3 },
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(extis); i++) {
+        DeviceState *dev = stm32mp25_soc_new(s, TYPE_STM32MP25_EXTI,
+                                             extis[i].name);
+
+        qdev_prop_set_uint32(dev, "events", extis[i].events);
+        qdev_prop_set_uint32(dev, "cpus", extis[i].cpus);
+        stm32mp25_soc_map(s, dev, extis[i].base);
+        stm32mp25_soc_illegal(s, dev, IAC_EXTI1 + i);
+    }
+}
+
 static void stm32mp25_soc_peripherals(Stm32mp25Soc *s)
 {
     DeviceState *rest = stm32mp25_soc_new(s, TYPE_UNIMPLEMENTED_DEVICE,
@@ -645,10 +715,13 @@ static void stm32mp25_soc_peripherals(Stm32mp25Soc *s)
     for (int i = 0; i < STM32MP25_GPIOS; i++) {
         g_autofree char *name = g_strdup_printf("gpio%c", "abcdefghijkz"[i]);
 
-        s->gpio[i] = stm32mp25_soc_create(s, TYPE_STM32MP_GPIO, name,
-                                          i == GPIOZ ? GPIOZ_BASE
-                                          : GPIO_BASE + i * GPIO_SIZE);
+        s->gpio[i] = stm32mp25_soc_new(s, TYPE_STM32MP_GPIO, name);
+        qdev_prop_set_bit(s->gpio[i], "rif", true);
+        stm32mp25_soc_map(s, s->gpio[i], i == GPIOZ ? GPIOZ_BASE
+                                         : GPIO_BASE + i * GPIO_SIZE);
+        stm32mp25_soc_illegal(s, s->gpio[i], IAC_GPIOA + i);
     }
+    stm32mp25_soc_extis(s);
 }
 
 /* A mailbox; the Cortex-A35 is its processor @own, counted from 0 */
@@ -658,7 +731,9 @@ static DeviceState *stm32mp25_soc_mailbox(Stm32mp25Soc *s, const char *name,
     DeviceState *dev = stm32mp25_soc_new(s, TYPE_STM32MP_IPCC, name);
 
     qdev_prop_set_uint32(dev, "channels", 16);
+    qdev_prop_set_bit(dev, "rif", true);
     stm32mp25_soc_map(s, dev, base);
+    stm32mp25_soc_illegal(s, dev, IAC_IPCC1 + own);
     stm32mp25_soc_irq(s, dev, 2 * own, spi);
     stm32mp25_soc_irq(s, dev, 2 * own + 1, spi + 1);
     return dev;

@@ -6,8 +6,14 @@
  * Pins have no lines: an output reads back what is driven, every other pin
  * the level of the property "inputs".
  *
+ * With property "rif" each pin is of a world, a privilege and a compartment, as
+ * on an STM32MP25: the trusted domain says of which compartment, who may use a
+ * pin the rest.  Somebody else's pins read 0 and are not changed.
+ *
  * Ref: RM0436, GPIO: GPIOx_MODER (0x00), GPIOx_IDR (0x10), GPIOx_ODR (0x14),
- *      GPIOx_BSRR (0x18), GPIOx_BRR (0x28)
+ *      GPIOx_BSRR (0x18), GPIOx_BRR (0x28); RM0457, GPIO: GPIOx_SECCFGR (0x30),
+ *      PRIVCFGR (0x34), RCFGLOCKR (0x38), CIDCFGR (0x50 + 8 x), SEMCR (0x54 +
+ *      8 x); OP-TEE core/drivers/stm32_gpio.c, apply_rif_config()
  */
 
 #include "qemu/osdep.h"
@@ -17,10 +23,22 @@
 #include "hw/stm32mp/stm32mp_regs.h"
 
 REG32(MODER, 0x00)
+REG32(OTYPER, 0x04)
+REG32(OSPEEDR, 0x08)
+REG32(PUPDR, 0x0c)
 REG32(IDR, 0x10)
 REG32(ODR, 0x14)
 REG32(BSRR, 0x18)
+REG32(LCKR, 0x1c)
+REG32(AFRL, 0x20)
+REG32(AFRH, 0x24)
 REG32(BRR, 0x28)
+REG32(SECCFGR, 0x30)
+REG32(PRIVCFGR, 0x34)
+REG32(RCFGLOCKR, 0x38)
+REG32(CIDCFGR0, 0x50)
+REG32(SEMCR0, 0x54)
+REG32(RIF_END, 0xd0)
 
 #define PINS 16
 #define MODER_OUTPUT 1
@@ -32,7 +50,81 @@ struct Stm32mpGpio {
     Stm32mpRegs parent_obj;
 
     uint16_t inputs;
+    bool rif;
 };
+
+static bool stm32mp_gpio_is_semaphore(hwaddr addr)
+{
+    return addr >= A_SEMCR0 && addr < A_RIF_END && addr & 4;
+}
+
+static bool stm32mp_gpio_refuses(Stm32mpRegs *s, hwaddr addr, bool write)
+{
+    if (!write || !STM32MP_GPIO(s)->rif || stm32mp_regs_trusted(s)) {
+        return false;
+    }
+    switch (addr) {
+    case A_SECCFGR:
+        return !s->attrs.secure || s->attrs.user;
+    case A_PRIVCFGR:
+        return s->attrs.user;
+    case A_RCFGLOCKR:
+    case A_CIDCFGR0 ... A_RIF_END - 4:
+        return !stm32mp_gpio_is_semaphore(addr);
+    }
+    return false;
+}
+
+static bool stm32mp_gpio_owns(const Stm32mpRegs *s, unsigned pin)
+{
+    return (s->attrs.secure || !extract32(s->r[R_SECCFGR], pin, 1)) &&
+           !(s->attrs.user && extract32(s->r[R_PRIVCFGR], pin, 1)) &&
+           stm32mp_regs_owns(s, s->r[R_CIDCFGR0 + 2 * pin],
+                             s->r[R_SEMCR0 + 2 * pin]);
+}
+
+/* Each pin from @first on has this number of bits */
+static uint32_t stm32mp_gpio_fields(Stm32mpRegs *s, unsigned bits,
+                                    unsigned first)
+{
+    uint32_t mask = 0;
+
+    for (unsigned n = 0; n < MIN(32 / bits, PINS - first); n++) {
+        if (stm32mp_gpio_owns(s, first + n)) {
+            mask |= MAKE_64BIT_MASK(bits * n, bits);
+        }
+    }
+    return mask;
+}
+
+static uint32_t stm32mp_gpio_mask(Stm32mpRegs *s, hwaddr addr, bool write)
+{
+    if (!STM32MP_GPIO(s)->rif) {
+        return UINT32_MAX;
+    }
+    switch (addr) {
+    case A_MODER:
+    case A_OSPEEDR:
+    case A_PUPDR:
+        return stm32mp_gpio_fields(s, 2, 0);
+    case A_AFRL:
+        return stm32mp_gpio_fields(s, 4, 0);
+    case A_AFRH:
+        return stm32mp_gpio_fields(s, 4, 8);
+    case A_OTYPER:
+    case A_IDR:
+    case A_ODR:
+    case A_BRR:
+        return stm32mp_gpio_fields(s, 1, 0);
+    case A_BSRR:
+        return stm32mp_gpio_fields(s, 1, 0) * (1u << PINS | 1);
+    case A_SECCFGR:
+    case A_PRIVCFGR:            /* everybody reads them */
+        return write && !stm32mp_regs_trusted(s) ? stm32mp_gpio_fields(s, 1, 0)
+                                                 : UINT32_MAX;
+    }
+    return UINT32_MAX;
+}
 
 static uint32_t stm32mp_gpio_read(Stm32mpRegs *s, hwaddr addr)
 {
@@ -52,6 +144,10 @@ static uint32_t stm32mp_gpio_read(Stm32mpRegs *s, hwaddr addr)
 static void stm32mp_gpio_write(Stm32mpRegs *s, hwaddr addr, uint32_t value,
                                unsigned size)
 {
+    if (STM32MP_GPIO(s)->rif && stm32mp_gpio_is_semaphore(addr)) {
+        stm32mp_semaphore_write(s, addr, value);
+        return;
+    }
     switch (addr) {
     case A_IDR:
         return;
@@ -75,6 +171,7 @@ static void stm32mp_gpio_reset(Stm32mpRegs *s)
 
 static const Property stm32mp_gpio_properties[] = {
     DEFINE_PROP_UINT16("inputs", Stm32mpGpio, inputs, 0xffff),
+    DEFINE_PROP_BOOL("rif", Stm32mpGpio, rif, false),
 };
 
 static void stm32mp_gpio_class_init(ObjectClass *klass, void *data)
@@ -82,6 +179,8 @@ static void stm32mp_gpio_class_init(ObjectClass *klass, void *data)
     Stm32mpRegsClass *c = STM32MP_REGS_CLASS(klass);
 
     device_class_set_props(DEVICE_CLASS(klass), stm32mp_gpio_properties);
+    c->refuses = stm32mp_gpio_refuses;
+    c->mask = stm32mp_gpio_mask;
     c->read = stm32mp_gpio_read;
     c->write = stm32mp_gpio_write;
     c->reset = stm32mp_gpio_reset;

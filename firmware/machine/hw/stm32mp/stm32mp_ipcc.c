@@ -7,9 +7,16 @@
  * (CxSCR.CHnS) raises the other's RX interrupt; the other's clear (CHnC)
  * raises the first's TX interrupt.
  *
+ * With property "rif" a processor's registers may be those of a compartment,
+ * and a channel of its that of a world or privilege, as on an STM32MP25: the
+ * trusted domain says of which compartment, the processor the rest.  Flags are
+ * read from both sides.  A secure channel has the interrupts of the others.
+ *
  * Ref: RM0436, IPCC: IPCC_CxCR (0x00, 0x10), IPCC_CxMR (0x04, 0x14),
  *      IPCC_CxSCR (0x08, 0x18), IPCC_CxTOCySR (0x0c, 0x1c),
- *      IPCC_HWCFGR (0x3f0), IPCC_VERR, IPIDR, SIDR
+ *      IPCC_HWCFGR (0x3f0), IPCC_VERR, IPIDR, SIDR; RM0457, IPCC:
+ *      IPCC_CxSECCFGR (0x80, 0x90), CxPRIVCFGR (0x84, 0x94), CxCIDCFGR (0x88,
+ *      0x98); OP-TEE core/drivers/stm32_ipcc.c, apply_rif_config()
  */
 
 #include "qemu/osdep.h"
@@ -27,6 +34,11 @@ REG32(C1MR, 0x04)
 REG32(C1SCR, 0x08)
 REG32(C1TOC2SR, 0x0c)
 REG32(C2CR, 0x10)
+REG32(C1SECCFGR, 0x80)
+REG32(C1PRIVCFGR, 0x84)
+REG32(C1CIDCFGR, 0x88)
+REG32(C2SECCFGR, 0x90)
+REG32(RIF_END, 0xa0)
 REG32(HWCFGR, 0x3f0)
 REG32(VERR, 0x3f4)
 REG32(IPIDR, 0x3f8)
@@ -43,6 +55,7 @@ struct Stm32mpIpcc {
     qemu_irq rx[2];
     qemu_irq tx[2];
     uint32_t channels;
+    bool rif;
 };
 
 static uint32_t stm32mp_ipcc_all(Stm32mpIpcc *s)
@@ -65,6 +78,59 @@ static void stm32mp_ipcc_update(Stm32mpIpcc *s)
         qemu_set_irq(s->rx[p], full && (own[R_C1CR] & R_C1CR_RXOIE_MASK));
         qemu_set_irq(s->tx[p], free && (own[R_C1CR] & R_C1CR_TXFIE_MASK));
     }
+}
+
+/* Of processor @p, 0 or 1 */
+static bool stm32mp_ipcc_owns(const Stm32mpRegs *regs, int p)
+{
+    const uint32_t *r = regs->r + p * PROCESSOR / 4;
+
+    return stm32mp_regs_owns(regs, r[R_C1CIDCFGR], 0);
+}
+
+static bool stm32mp_ipcc_refuses(Stm32mpRegs *regs, hwaddr addr, bool write)
+{
+    int p = extract32(addr, 4, 1);
+
+    if (!STM32MP_IPCC(regs)->rif) {
+        return false;
+    }
+    if (addr < 2 * PROCESSOR) {
+        return !stm32mp_ipcc_owns(regs, p) &&
+               (write || addr % PROCESSOR != A_C1TOC2SR ||
+                !stm32mp_ipcc_owns(regs, !p));
+    }
+    if (addr < A_C1SECCFGR || addr >= A_RIF_END || stm32mp_regs_trusted(regs)) {
+        return false;
+    }
+    switch (addr % PROCESSOR + A_C1SECCFGR) {
+    case A_C1SECCFGR:
+        return !stm32mp_ipcc_owns(regs, p) ||
+               (write && (!regs->attrs.secure || regs->attrs.user));
+    case A_C1PRIVCFGR:
+        return !stm32mp_ipcc_owns(regs, p) || (write && regs->attrs.user);
+    default:
+        return write || !stm32mp_ipcc_owns(regs, p);
+    }
+}
+
+/* Channels of the word's processor that are not of another world or privilege */
+static uint32_t stm32mp_ipcc_mask(Stm32mpRegs *regs, hwaddr addr, bool write)
+{
+    const uint32_t *r = regs->r + extract32(addr, 4, 1) * PROCESSOR / 4;
+    uint16_t others = 0;
+
+    if (!STM32MP_IPCC(regs)->rif || addr >= 2 * PROCESSOR ||
+        addr % PROCESSOR == A_C1CR) {
+        return UINT32_MAX;
+    }
+    if (!regs->attrs.secure) {
+        others |= r[R_C1SECCFGR];
+    }
+    if (regs->attrs.user) {
+        others |= r[R_C1PRIVCFGR];
+    }
+    return ~(others << MAX_CHANNELS | (uint32_t)others);
 }
 
 static void stm32mp_ipcc_write(Stm32mpRegs *regs, hwaddr addr, uint32_t value,
@@ -135,6 +201,7 @@ static void stm32mp_ipcc_realize(DeviceState *dev, Error **errp)
 
 static const Property stm32mp_ipcc_properties[] = {
     DEFINE_PROP_UINT32("channels", Stm32mpIpcc, channels, 6),
+    DEFINE_PROP_BOOL("rif", Stm32mpIpcc, rif, false),
 };
 
 static void stm32mp_ipcc_class_init(ObjectClass *klass, void *data)
@@ -144,6 +211,8 @@ static void stm32mp_ipcc_class_init(ObjectClass *klass, void *data)
 
     dc->realize = stm32mp_ipcc_realize;
     device_class_set_props(dc, stm32mp_ipcc_properties);
+    c->refuses = stm32mp_ipcc_refuses;
+    c->mask = stm32mp_ipcc_mask;
     c->write = stm32mp_ipcc_write;
     c->reset = stm32mp_ipcc_reset;
 }

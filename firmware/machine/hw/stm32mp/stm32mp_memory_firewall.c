@@ -70,10 +70,24 @@ static IOMMUTLBEntry stm32mp_memory_view_translate(IOMMUMemoryRegion *iommu,
     };
 }
 
+/*
+ * A core reads its vectors without attributes as it starts; the Cortex-M33 does
+ * so in its secure world, if it has one.  Ref: QEMU target/arm/cpu.c,
+ * arm_cpu_reset_hold()
+ */
+static bool stm32mp_memory_view_secure(const Stm32mpMemoryView *v,
+                                       MemTxAttrs attrs)
+{
+    return !v->nonsecure &&
+           (attrs.secure || (attrs.unspecified && v->cid == STM32MP_CID_M33));
+}
+
 static int stm32mp_memory_view_index(IOMMUMemoryRegion *iommu,
                                      MemTxAttrs attrs)
 {
-    return (attrs.secure ? INDEX_SECURE : 0) | (attrs.user ? INDEX_USER : 0);
+    bool secure = stm32mp_memory_view_secure(STM32MP_MEMORY_VIEW(iommu), attrs);
+
+    return (secure ? INDEX_SECURE : 0) | (attrs.user ? INDEX_USER : 0);
 }
 
 static int stm32mp_memory_view_indexes(IOMMUMemoryRegion *iommu)
@@ -135,7 +149,7 @@ static bool stm32mp_memory_view_passes(Stm32mpMemoryView *v, hwaddr addr,
     Stm32mpMemoryFirewallClass *c = STM32MP_MEMORY_FIREWALL_GET_CLASS(s);
     Stm32mpAccess access = {
         .addr = addr, .cid = v->cid, .write = write,
-        .secure = attrs.secure && !v->nonsecure, .user = attrs.user,
+        .secure = stm32mp_memory_view_secure(v, attrs), .user = attrs.user,
     };
 
     if (c->allows(s, &access)) {

@@ -56,6 +56,9 @@ static MemTxResult stm32mp_regs_read(void *opaque, hwaddr addr, uint64_t *data,
         return MEMTX_OK;
     }
     value = c->read ? c->read(s, word) : stm32mp_regs_stored(s, word);
+    if (c->mask) {
+        value &= c->mask(s, word, false);
+    }
     if (!s->touched && !c->read) {
         s->touched = true;
         qemu_log_mask(LOG_UNIMP, "%s: register file: first access, read of "
@@ -78,6 +81,11 @@ static MemTxResult stm32mp_regs_write(void *opaque, hwaddr addr, uint64_t value,
     if (stm32mp_regs_refused(s, word, true)) {
         return MEMTX_OK;
     }
+    if (c->mask) {
+        uint32_t mask = c->mask(s, word, true);
+
+        merged = (merged & mask) | (s->r[word / 4] & ~mask);
+    }
     if (!s->touched && !c->write) {
         s->touched = true;
         qemu_log_mask(LOG_UNIMP, "%s: register file: first access, write of "
@@ -90,6 +98,13 @@ static MemTxResult stm32mp_regs_write(void *opaque, hwaddr addr, uint64_t value,
         s->r[word / 4] = merged;
     }
     return MEMTX_OK;
+}
+
+bool stm32mp_regs_owns(const Stm32mpRegs *s, uint32_t cidcfgr, uint32_t semcr)
+{
+    uint32_t owner = extract32(cidcfgr, 1, 1) ? semcr : cidcfgr;
+
+    return !(cidcfgr & 1) || stm32mp_regs_cid(s) == extract32(owner, 4, 3);
 }
 
 void stm32mp_semaphore_write(Stm32mpRegs *s, hwaddr addr, uint32_t value)

@@ -53,7 +53,10 @@ void stm32mp_etzpc_guard(DeviceState *dev, MemoryRegion *memory,
 /* EXTI; GPIO inputs: events 0 to 95; sysbus interrupts: the same */
 #define TYPE_STM32MP_EXTI "stm32mp-exti"
 #define STM32MP_EXTI_EVENTS 96
-/* GPIO bank; "inputs": levels of pins that the SoC does not drive */
+/*
+ * GPIO bank; "inputs": levels of pins that the SoC does not drive; "rif": pins
+ * are isolated
+ */
 #define TYPE_STM32MP_GPIO "stm32mp-gpio"
 /* Semaphores; MMIO 0 as the Cortex-A sees it, 1 as the coprocessor does */
 #define TYPE_STM32MP_HSEM "stm32mp-hsem"
@@ -63,8 +66,8 @@ void stm32mp_etzpc_guard(DeviceState *dev, MemoryRegion *memory,
 /* I2C controller; bus "i2c"; sysbus interrupts: event, error */
 #define TYPE_STM32MP_I2C "stm32mp-i2c"
 /*
- * Mailbox; property "channels"; sysbus interrupts: RX and TX of processor 1,
- * of processor 2
+ * Mailbox; properties "channels", "rif": it is isolated; sysbus interrupts: RX
+ * and TX of processor 1, of processor 2
  */
 #define TYPE_STM32MP_IPCC "stm32mp-ipcc"
 /*
@@ -109,11 +112,12 @@ void G_NORETURN stm32mp_mcore_lockup(CPUState *cs, const char *fmt, ...)
  */
 #define TYPE_STM32MP_RIFSC "stm32mp-rifsc"
 /*
- * Firewalls of an internal RAM and of an external memory; link "memory"; MMIO
- * 1 + n: as CID n sees it; inputs "nonsecure", by CID.  RISAB: properties
+ * Firewalls of a low-power RAM, an internal RAM, an external memory; link
+ * "memory"; MMIO 1 + n: as CID n sees it; inputs "nonsecure", by CID.  RISAB: properties
  * "base", the RAM's address, "secure": the secure world's after a reset.
  * RISAF: property "regions"
  */
+#define TYPE_STM32MP_RISAL "stm32mp-risal"
 #define TYPE_STM32MP_RISAB "stm32mp-risab"
 #define TYPE_STM32MP_RISAF "stm32mp-risaf"
 /*
@@ -178,6 +182,8 @@ void stm32mp_memory_firewall_attach(DeviceState *dev, unsigned cid,
  * "mcu", "ls-mcu", "systick", "lsi"
  */
 #define TYPE_STM32MP25_RCC "stm32mp25-rcc"
+/* EXTI's registers; properties "events", "cpus" */
+#define TYPE_STM32MP25_EXTI "stm32mp25-exti"
 /* Cortex-A35 subsystem; link "m33"; GPIO outputs "m33-nonsecure" */
 #define STM32MP25_FIREWALLS 8   /* RIFSC, RISAF4, RISAB1 to 6 */
 #define TYPE_STM32MP25_A35SSC "stm32mp25-a35ssc"

@@ -23,6 +23,7 @@ OBJECT_DECLARE_SIMPLE_TYPE(Stm32mp25Soc, STM32MP25_SOC)
 #define STM32MP25_DDR 0x80000000
 #define STM32MP25_SYSRAM 0x0e000000
 #define STM32MP25_RISABS 6
+#define STM32MP25_RISALS 3
 /* Where the Cortex-A35s start: what stands in for BL2 */
 #define STM32MP25_START 0
 /* Where the board's virtio transports are: in the memory of OCTOSPI */
@@ -41,6 +42,7 @@ struct Stm32mp25Soc {
     DeviceState *rifsc;
     DeviceState *risaf4;
     DeviceState *risab[STM32MP25_RISABS];
+    DeviceState *risal[STM32MP25_RISALS];
     DeviceState *iac;
     DeviceState *serc;
     DeviceState *ipcc[2];
@@ -63,6 +65,9 @@ struct Stm32mp25Soc {
     MemoryRegion sram_alias[2];
     AddressSpace sram_as;       /* of the loader, past the firewalls */
     MemoryRegion lpsram;
+    MemoryRegion lpsram_part[STM32MP25_RISALS];
+    MemoryRegion lpsram_view[STM32MP_CIDS];
+    MemoryRegion lpsram_alias;
     MemoryRegion bkpsram;
     MemoryRegion look[3];
     MemoryRegion m33_memory;

@@ -40,6 +40,8 @@ struct Stm32mpRegs {
 
 /*
  * @refuses: who asks must not: the access reads 0, or changes nothing
+ * @mask:  the bits of a word that are not somebody else's: the others read 0
+ *         and keep their value, and nothing is reported
  * @read:  the value of the word at @addr
  * @write: a word is written; bytes and half words come merged with what is
  *         stored, and @size says how much was written
@@ -53,6 +55,7 @@ struct Stm32mpRegsClass {
 
     uint32_t size;
     bool (*refuses)(Stm32mpRegs *s, hwaddr addr, bool write);
+    uint32_t (*mask)(Stm32mpRegs *s, hwaddr addr, bool write);
     uint32_t (*read)(Stm32mpRegs *s, hwaddr addr);
     void (*write)(Stm32mpRegs *s, hwaddr addr, uint32_t value, unsigned size);
     void (*reset)(Stm32mpRegs *s);
@@ -79,6 +82,12 @@ static inline bool stm32mp_regs_trusted(const Stm32mpRegs *s)
     return s->attrs.secure && !s->attrs.user &&
            stm32mp_regs_cid(s) == STM32MP_CID_TRUSTED;
 }
+
+/*
+ * Whether a resource's CIDCFGR (CFEN, bit 0; SEM_EN, bit 1; SCID, bits 4 to 6)
+ * lets the compartment that asks use it; @semcr: its semaphore
+ */
+bool stm32mp_regs_owns(const Stm32mpRegs *s, uint32_t cidcfgr, uint32_t semcr);
 
 /*
  * A write to a resource's semaphore (SEMCR: MUTEX, bit 0; SCID, bits 4 to 6):
