@@ -20,7 +20,8 @@ IPC_DA = {"m33": 0x8120_0000, "m0": 0x200C_6000, "m4": 0x1004_0000}
 IPC_SIZE = 0x2000
 FIRMWARE = Path(__file__).parents[2] / "firmware"
 NAMES = sorted(source.stem for source in (FIRMWARE / "coprocessor").glob("*.c"))
-IMAGES = [(core, name) for core in sorted(CORES) for name in NAMES]
+OWN = {core: [file.stem for file in (FIRMWARE / "coprocessor" / core).glob("*.c")] for core in CORES}
+IMAGES = [(core, name) for core in sorted(CORES) for name in sorted([*NAMES, *OWN[core]])]
 TABLE_OFFSET, TABLE_SIZE = 0x1200, 0x200
 """Of the resource table from the start of the IPC area: after trace, mailbox and boot record."""
 
