@@ -58,6 +58,13 @@ def test_the_profiles_that_would_fit_are_named(board: BoardIdentity, names: list
     assert candidates(board) == names
 
 
+def test_a_build_with_a_name_of_its_own_reports_no_release():
+    """OP-TEE of a tree outside of git prints what its builder chose: the profile's release is assumed."""
+    entries = {"compatible": ", ".join(DK), "op-tee": "own-tree (gcc version 12.2.0)"}
+    assert identity_of(entries) == BoardIdentity(DK, "")
+    assert fit(load_profile("st-4.0-r2-mp257f-dk"), identity_of(entries)).word == ASSUMED
+
+
 def test_what_is_not_reported_is_assumed():
     """Board and release of the profile are named, with what the board did not report."""
     profile = load_profile("st-4.0-r2-mp257f-dk")

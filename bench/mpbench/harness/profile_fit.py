@@ -45,10 +45,15 @@ class ProfileFit:
 
 
 def identity_of(entries: Mapping[str, str], managers: Mapping[str, str] | None = None) -> BoardIdentity:
-    """The identity in a provenance."""
+    """The identity in a provenance. A version without a number, as a build may name itself, is no release."""
     compatible = tuple(word for word in entries.get("compatible", "").split(", ") if word)
-    printed = entries.get("op-tee", "").split()
-    return BoardIdentity(compatible, printed[0] if printed else "", "", managers or {})
+    return BoardIdentity(compatible, _release(entries.get("op-tee", "")), "", managers or {})
+
+
+def _release(printed: str) -> str:
+    """The first word of what OP-TEE printed, "" without a number in it."""
+    word = next(iter(printed.split()), "")
+    return word if re.search(r"\d", word) else ""
 
 
 def is_release(release: str, printed: str) -> bool:
