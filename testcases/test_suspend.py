@@ -58,12 +58,16 @@ def crashes_soon(bench, core, firmware, signed_for):
     elf, board = firmware("starve", core), bench.board
     memory, mailbox = CoreMemory(board.session, board.remoteproc, core), trace_da(elf) + MAILBOX
     never = parameters(live_ms=0, failures=0)
-    memory.write({mailbox + 4 * index: word for index, word in never.items()})
+    # Where a TEE loads firewalled memory it clears the mailbox, and closes it meanwhile: the image has the words.
+    keeps = not bench.profile.core(core).firewalled
+    if keeps:
+        memory.write({mailbox + 4 * index: word for index, word in never.items()})
     image = signed_for(configured(elf, core, watchdog, never))
     bench.deploy(core, image, f"starve {core}").check(*DEPLOYED)
     once = {mailbox + 4 * index: word for index, word in parameters(live_ms=LATER, failures=1).items()}
     yield CRASH_LATER.format(command=memory.command(once).replace(f"{TAG | LATER:#x}", "$later"))
-    memory.write({mailbox + 4 * index: word for index, word in never.items()})
+    if keeps:
+        memory.write({mailbox + 4 * index: word for index, word in never.items()})
 
 
 def test_a_core_works_while_linux_sleeps(suspends, core, running):
@@ -124,12 +128,15 @@ def test_a_word_that_is_no_state_is_refused(suspends, core, running):
     suspends.sleep(core, predicted, running, name="no state", word="hibernate").check(*ALIVE, "memory")
 
 
-def test_a_crash_while_linux_sleeps_is_recovered(suspends, core, crashes_soon):
-    """The watchdog expires in the sleep and does not wake the board; then the core is recovered."""
+def test_a_crash_while_linux_sleeps_is_recovered(suspends, bench, core, crashes_soon):
+    """The watchdog expires in the sleep and does not wake the board; then the core is recovered.
+
+    A firmware's count of its boots is not kept where a TEE clears its memory when it stops the core.
+    """
     predicted = predict.crashed(f"starve {core}")
     step = suspends.sleep(core, predicted, name="a crash in the sleep", seconds=8, last=crashes_soon)
     step.check(*(field for field in ALIVE if field != "boots"))
-    assert step.observed.boots >= 1
+    assert step.observed.boots >= (0 if bench.profile.core(core).firewalled else 1)
 
 
 def test_suspend_soak(suspends, core, running, soak):

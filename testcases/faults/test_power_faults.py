@@ -264,11 +264,6 @@ def in_shell(strategy: Any) -> None:
     strategy.transition("shell")
 
 
-def in_bootloader(strategy: Any) -> None:
-    """At U-Boot's prompt: no SSH, and silent consoles."""
-    strategy.transition("bootloader")
-
-
 def used_by_others(strategy: Any) -> None:
     """On, since a time that this run does not know: still booting."""
     strategy.target.activate(strategy.power)
@@ -283,7 +278,7 @@ def hung(strategy: Any) -> None:
     os.kill(qemu, signal.SIGSTOP)
 
 
-STATES = (in_shell, in_bootloader, used_by_others, hung)
+STATES = (in_shell, used_by_others, hung)
 
 
 # --- the switch fails ----------------------------------------------------------------------------------
@@ -300,9 +295,7 @@ def test_26_a_switch_that_fails(stm32mp: Any, switch: Switch, chance: random.Ran
         switch.answers = [in_spite_of(failure, chance)]
     stm32mp.power_timeout_s = chance.uniform(0.3, 1.0) if failure is mute else WAIT_S
     deadline_s = stm32mp.power_timeout_s if failure is mute else 2.0
-    message = lab_fault(
-        stm32mp, deadline_s, "shell" if word == "on" else chance.choice(["off", "bootloader"])
-    )
+    message = lab_fault(stm32mp, deadline_s, "shell" if word == "on" else "off")
     assert switch.name in message
     assert f"`{word}`" in message
     assert (stm32mp.status.name == "off") == (word == "on")
@@ -372,7 +365,7 @@ def test_26_on_that_is_none(stm32mp: Any, switch: Switch, chance: random.Random)
     go(stm32mp, *chance.choice([["off"], ["shell", "off"]]))
     switch.answers = [lie]
     stm32mp.boot_timeout_s = chance.uniform(0.3, 1.5)
-    message = lab_fault(stm32mp, stm32mp.boot_timeout_s + 2, chance.choice(["shell", "bootloader"]))
+    message = lab_fault(stm32mp, stm32mp.boot_timeout_s + 2, "shell")
     assert switch.name in message
     assert "all consoles were silent" in message
     assert not is_on(switch.board)
