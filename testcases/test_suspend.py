@@ -58,7 +58,7 @@ def crashes_soon(bench, core, firmware, signed_for):
     elf, board = firmware("starve", core), bench.board
     memory, mailbox = CoreMemory(board.session, board.remoteproc, core), trace_da(elf) + MAILBOX
     never = parameters(live_ms=0, failures=0)
-    # Where a TEE loads firewalled memory it clears the mailbox, and closes it meanwhile: the image has the words.
+    # A TEE clears memory behind a firewall, and closes it meanwhile: the image has the words.
     keeps = not bench.profile.core(core).firewalled
     if keeps:
         memory.write({mailbox + 4 * index: word for index, word in never.items()})
