@@ -4,9 +4,11 @@
 Ref: QMP reference.
 """
 
+import json
 import os
 import socket
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +173,24 @@ class Qemu:
         self.process.wait()
 
 
+@frozen
+class Answers:
+    """QEMU's monitor without its events: labgrid's client takes one for the answer to its first command."""
+
+    stream: Iterable[bytes]
+
+    def readline(self) -> bytes:
+        """The next line that is no event; b"" at the end."""
+        for line in self.stream:
+            try:
+                message = json.loads(line)
+            except ValueError:
+                return line
+            if not isinstance(message, dict) or "event" not in message:
+                return line
+        return b""
+
+
 def qmp(monitor: Path, command: str, **arguments: Any) -> Any:
     """One QMP command by labgrid's client, on a connection of its own; its `return`.
 
@@ -185,7 +205,7 @@ def qmp(monitor: Path, command: str, **arguments: Any) -> Any:
         connection.connect(str(monitor))
         with connection.makefile("rwb") as stream:
             try:
-                return QMPMonitor(stream, stream).execute(command, arguments)
+                return QMPMonitor(Answers(stream), stream).execute(command, arguments)
             except TimeoutError as e:
                 raise TimeoutError(f"no answer to {command} within {ANSWER_S:g} s") from e
             except (QMPError, ValueError) as e:  # no line, half a line, no greeting

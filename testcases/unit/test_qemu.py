@@ -72,6 +72,13 @@ def test_the_version_of_a_running_qemu(monitor, package, version):
     assert qemu.version(monitor(GREETING + event + VERSION % package)) == version
 
 
+def test_an_event_is_no_answer_to_the_first_command(monitor):
+    """As when the board resets at that moment."""
+    event = b'{"event": "RESET", "timestamp": {}}\n'
+    greeting, capable = GREETING.splitlines(keepends=True)
+    assert qemu.version(monitor(greeting + event + capable + VERSION % b"")) == "7.2.22"
+
+
 def test_an_error_of_the_monitor_is_named(monitor):
     """QEMU's own description of an error is the message."""
     answer = b'{"error": {"class": "GenericError", "desc": "no such path"}}\n'
