@@ -71,6 +71,12 @@ def core(chance: random.Random) -> str:
     return chance.choice(["m33", "m0"])
 
 
+@pytest.fixture
+def kept() -> str:
+    """The core whose memory OP-TEE does not clear as it stops it: its dump has what the firmware wrote."""
+    return "m0"
+
+
 def hold_recovery(crashes: Crashes, core: str, chance: random.Random) -> None:
     """Crash a core so that its recovery waits, with the core's lock held, for a reader of its dump."""
     crashes.start(core)
@@ -81,9 +87,9 @@ def hold_recovery(crashes: Crashes, core: str, chance: random.Random) -> None:
     assert kmsg.wait_for(re.compile(f"stopped remote processor {core}".encode()), mark, WAIT_S)
 
 
-def test_15_a_sysfs_write_that_never_returns(crashes: Crashes, core: str, chance: random.Random) -> None:
+def test_15_a_sysfs_write_that_never_returns(crashes: Crashes, kept: str, chance: random.Random) -> None:
     """A write that hangs is an InfrastructureError at its deadline; other commands continue during it."""
-    hold_recovery(crashes, core, chance)
+    hold_recovery(crashes, kept, chance)
     session: Any = crashes.bench.board.session
     word, deadline_s, answers = chance.choice(["stop", "start"]), chance.uniform(0.3, 2.0), []
     ended = threading.Event()
@@ -97,7 +103,7 @@ def test_15_a_sysfs_write_that_never_returns(crashes: Crashes, core: str, chance
     start_s = time.monotonic()
     try:
         with pytest.raises(InfrastructureError, match="timeout after"):
-            crashes.write(core, "state", word, deadline_s)
+            crashes.write(kept, "state", word, deadline_s)
         took_s = time.monotonic() - start_s
     finally:
         ended.set()
@@ -105,21 +111,21 @@ def test_15_a_sysfs_write_that_never_returns(crashes: Crashes, core: str, chance
     assert deadline_s <= took_s <= deadline_s * 1.1 + SLACK_S
     assert answers
     assert all(isinstance(answer, bytes) for answer in answers)
-    crashes.take_dump(core, boot=1).check("segments", "unchanged")
+    crashes.take_dump(kept, boot=1).check("segments", "unchanged")
     remoteproc: Any = crashes.bench.board.remoteproc
-    assert remoteproc.await_state(core, "running", WAIT_S) == "running"
+    assert remoteproc.await_state(kept, "running", WAIT_S) == "running"
 
 
 def test_15_a_recovery_that_is_held_has_its_end_recorded(
-    crashes: Crashes, core: str, chance: random.Random, monkeypatch: pytest.MonkeyPatch
+    crashes: Crashes, kept: str, chance: random.Random, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The recorder waits for the end of a recovery, however late it is, without blocking other commands."""
     monkeypatch.setattr("mpbench.recovery.collect_trace.HANDLER_S", PATIENT_S)
-    hold_recovery(crashes, core, chance)
+    hold_recovery(crashes, kept, chance)
     recorded: list[bytes] = []
     reader = threading.Thread(target=lambda: recorded.append(crashes.trace.take() or b""), name="reader")
     reader.start()
-    crashes.take_dump(core, boot=1).check("segments", "unchanged")
+    crashes.take_dump(kept, boot=1).check("segments", "unchanged")
     reader.join(2 * PATIENT_S)
     assert [unfinished(trace) for trace in recorded] == [frozenset()]
     assert b"workqueue_execute_end" in recorded[0]
@@ -161,16 +167,16 @@ def test_17_recovered_but_dead(crashes: Crashes, core: str, chance: random.Rando
     assert crashes.bench.state(core) == "running"
 
 
-def test_18_an_inline_dump_that_is_not_read(crashes: Crashes, core: str, chance: random.Random) -> None:
+def test_18_an_inline_dump_that_is_not_read(crashes: Crashes, kept: str, chance: random.Random) -> None:
     """A recovery never waits for a reader forever: the dump is read, or dropped at the end."""
-    hold_recovery(crashes, core, chance)
-    assert crashes.bench.state(core) == "offline"
+    hold_recovery(crashes, kept, chance)
+    assert crashes.bench.state(kept) == "offline"
     assert crashes.dumps() == 1
     if chance.random() < 0.5:
-        crashes.take_dump(core, boot=1).check("segments", "unchanged", "vectors", "identity", "boot")
+        crashes.take_dump(kept, boot=1).check("segments", "unchanged", "vectors", "identity", "boot")
     else:
         crashes.restore()
     remoteproc: Any = crashes.bench.board.remoteproc
-    assert remoteproc.await_state(core, "running", WAIT_S) == "running"
-    assert crashes.is_beating(core)
+    assert remoteproc.await_state(kept, "running", WAIT_S) == "running"
+    assert crashes.is_beating(kept)
     assert crashes.dumps() == 0
