@@ -13,7 +13,7 @@ from mpbench_virtual.models import KINDS
 from mpbench_virtual.parts import steps_of
 from mpbench_virtual.steps import built, keys_of
 from testcases.contract.wheel import WheelEnvironment
-from testcases.unit.image_rig import firmware, image, key, write_key, write_public
+from testcases.unit.image_rig import OPEN_BOARD, firmware, image, key, write_key, write_public
 
 pytestmark = pytest.mark.slow
 
@@ -64,7 +64,7 @@ def test_the_board_cases_are_collected(wheel_env: WheelEnvironment, tmp_path):
 @pytest.mark.parametrize(
     "words",
     [
-        "sign --key k.pem --core m33 --profile virtual-mp25 -o i.bin fw.elf",
+        "sign --key k.pem --core m33 --profile {board} -o i.bin fw.elf",
         "inspect {signed} --key p.pem",
         "predict {signed} --key p.pem --profile virtual-mp25",
         "explain ffff0006",
@@ -85,7 +85,7 @@ def test_a_command_works(wheel_env: WheelEnvironment, tmp_path, words):
     (tmp_path / "i.bin").write_bytes(image())
     write_key(tmp_path / "k.pem", key())
     write_public(tmp_path / "p.pem", key())
-    words = words.format(run=finished_run(tmp_path / "runs"), signed=tmp_path / "i.bin")
+    words = words.format(run=finished_run(tmp_path / "runs"), signed=tmp_path / "i.bin", board=OPEN_BOARD)
     done = wheel_env.run("mpbench", *words.split(), cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
 
