@@ -52,13 +52,17 @@ CONFIGURE = (
 LIBRARIES = {"glib-2.0": "libglib2.0-dev", "slirp": "libslirp-dev"}
 """What QEMU is linked with, by pkg-config's name, and the Debian package."""
 NVIC = "hw/intc/armv7m_nvic.c"
+MEMORY = "system/physmem.c"
 EDITS = (
     ("pc-bios/meson.build", "if unpack_edk2_blobs", "if false"),
     (NVIC, '#include "hw/irq.h"\n', '#include "hw/irq.h"\n#include "hw/stm32mp/stm32mp.h"\n'),
     (NVIC, "cpu_abort(CPU(s->cpu),\n", "stm32mp_mcore_lockup(CPU(s->cpu),\n"),
+    (MEMORY, '#include "hw/boards.h"\n', '#include "hw/boards.h"\n#include "hw/stm32mp/stm32mp.h"\n'),
+    (MEMORY, "    tlb_flush(notifier->cpu);\n", "    stm32mp_flush_tlb(notifier->cpu);\n"),
 )
-"""Of QEMU's files: Debian's tarball has no firmware of others, for which the first asks all the same; a
-Cortex-M that locks up would end QEMU."""
+"""Of QEMU's files: Debian's tarball has no firmware of others, for which the first asks all the same. A
+Cortex-M that locks up would end QEMU. A firewall's change would empty another CPU's table that is being read:
+QEMU checks the thread only where it is built for debugging. Ref: accel/tcg/cputlb.c, assert_cpu_is_self()"""
 
 MODULES = (
     "stm32-rng", "virtio_mmio", "virtio_net",

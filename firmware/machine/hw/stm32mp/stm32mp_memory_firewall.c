@@ -10,6 +10,8 @@
 #include "qemu/log.h"
 #include "qapi/error.h"
 #include "exec/address-spaces.h"
+#include "exec/cputlb.h"
+#include "hw/core/cpu.h"
 #include "hw/irq.h"
 #include "hw/qdev-properties.h"
 #include "hw/registerfields.h"
@@ -93,6 +95,20 @@ static int stm32mp_memory_view_index(IOMMUMemoryRegion *iommu,
 static int stm32mp_memory_view_indexes(IOMMUMemoryRegion *iommu)
 {
     return INDEXES;
+}
+
+static void stm32mp_flush_tlb_work(CPUState *cs, run_on_cpu_data data)
+{
+    tlb_flush(cs);
+}
+
+void stm32mp_flush_tlb(CPUState *cs)
+{
+    if (!cs->created || qemu_cpu_is_self(cs)) {
+        tlb_flush(cs);
+    } else {
+        async_run_on_cpu(cs, stm32mp_flush_tlb_work, RUN_ON_CPU_NULL);
+    }
 }
 
 static void stm32mp_memory_view_changed(Stm32mpMemoryView *v)

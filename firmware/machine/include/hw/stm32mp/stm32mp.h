@@ -14,6 +14,11 @@
 #include "hw/qdev-core.h"
 
 /* Compartments of bus masters of the STM32MP25: views of a firewall, by CID */
+/*
+ * Forgets what a CPU has found behind a firewall, in the CPU's own thread: in
+ * another one QEMU would free a table that the CPU is reading.
+ */
+void stm32mp_flush_tlb(CPUState *cs);
 /* The memories past their firewalls, for the host: CPUs have 40 bits of address */
 #define STM32MP_LOOK (1ull << 45)
 
