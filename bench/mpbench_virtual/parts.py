@@ -17,6 +17,8 @@ from mpbench_virtual.recipes_tee import steps_of as tee_steps_of
 from mpbench_virtual.steps import BuildStep, Report, build
 from mpbench_virtual.tools import require, require_libraries
 
+LONG_LOG = "log_buf_len=2M"
+"""The kernel's log has a whole run: storms of messages would push out what drivers said at the start."""
 DEBIAN_ARGUMENTS = (
     "cryptomgr.notests initcall_blacklist=jent_mod_init,init_encrypted rcupdate.rcu_cpu_stall_suppress=1"
     " vmalloc=750M"
@@ -104,7 +106,7 @@ def _mp15_parts(kind: BoardKind, report: Report) -> Parts:
         kernel=made["mp15-kernel"] / "kernel",
         initrd=made["mp15-rootfs"] / "rootfs.cpio",
         device_tree=made["mp15-device-tree"] / kind.device_tree,
-        append=f"console={kind.console},115200 quiet rdinit=/init",
+        append=f"console={kind.console},115200 quiet rdinit=/init {LONG_LOG}",
     )
 
 
@@ -124,7 +126,7 @@ def _ev1_parts(kind: BoardKind, report: Report) -> Parts:
         kernel=made["linux"] / "kernel",
         initrd=made["ev1-rootfs"] / "rootfs.cpio",
         device_tree=made["ev1-device-tree"] / kind.device_tree,
-        append=f"console={kind.console} quiet rdinit=/init",
+        append=f"console={kind.console} quiet rdinit=/init {LONG_LOG}",
     )
 
 

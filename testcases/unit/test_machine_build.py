@@ -88,8 +88,14 @@ def test_our_files_are_laid_over_qemus(tmp_path, monkeypatch):
     nvic.write_text(
         '#include "hw/irq.h"\ncpu_abort(CPU(s->cpu),\n"why");\ncpu_abort(CPU(s->cpu),\n"also");\n'
     )
+    physmem = tree / "system/physmem.c"
+    physmem.parent.mkdir()
+    physmem.write_text('#include "hw/boards.h"\n    tlb_flush(notifier->cpu);\n')
     for _ in range(2):
         recipes_machine._lay_over(tree)
+    assert physmem.read_text() == (
+        '#include "hw/boards.h"\n#include "hw/stm32mp/stm32mp.h"\n    stm32mp_flush_tlb(notifier->cpu);\n'
+    )
     assert [path.name for path in (tree / "hw/stm32mp").iterdir()] == ["a.c"]
     assert (tree / "hw/Kconfig").read_text() == "source arm/Kconfig\nsource stm32mp/Kconfig\n"
     assert (tree / "hw/meson.build").read_text() == "subdir('arm')\nsubdir('stm32mp')\n"
