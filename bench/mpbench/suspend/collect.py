@@ -78,6 +78,7 @@ sleeps() {
   eval "$last"
   echo "<14>mpbench suspend $nonce" >/dev/kmsg
   [ "$counted" != OK ] || { echo "@errno"; put /sys/power/state $word; }
+  [ -z "$closed" ] || trace=
   look after
   [ -z "$rtc" ] || echo 0 >$rtc/wakealarm
   [ -z "$timer" ] || kill $timer
@@ -122,6 +123,7 @@ class Request:
     trace: path of the core's trace buffer, "" without one
     client: suspend-client, "": compare no memory; fill, check: its words before and after the sleep
     first: shell command after the wake-up events were counted; last: just before the write
+    closed: not "": after the sleep the trace buffer is not read, as a recovery may have the firewall closed
     count: stale count, "" for the right one
     """
 
@@ -136,6 +138,7 @@ class Request:
     check: tuple[str, ...] = ()
     first: str = ""
     last: str = ""
+    closed: str = ""
     count: str = ""
     nonce: str = field(factory=new_nonce)
 
@@ -147,7 +150,19 @@ class Request:
     @property
     def script(self) -> str:
         """For the board's shell."""
-        names = ("rtc", "trace", "word", "deep", "timers", "client", "first", "last", "count", "nonce")
+        names = (
+            "rtc",
+            "trace",
+            "word",
+            "deep",
+            "timers",
+            "client",
+            "first",
+            "last",
+            "closed",
+            "count",
+            "nonce",
+        )
         values = {name: getattr(self, name) for name in names} | {"seconds": str(self.seconds)}
         values |= {"fill": " ".join(self.fill), "check": " ".join(self.check)}
         values |= {"file": self.file}

@@ -84,7 +84,8 @@ class Suspends:
         """
         self.bench.execute(":")  # the lock of the place, before a step that cannot be interrupted
         trace = self.bench.board.remoteproc.debug_path(core, "trace0")
-        wanted = Request(self.facilities.clock, trace, timers=self.client, **request)
+        closed = "yes" if predicted.crash and self.bench.profile.core(core).firewalled else ""
+        wanted = Request(self.facilities.clock, trace, timers=self.client, closed=closed, **request)
         if not wanted.rtc:
             wanted = evolve(wanted, seconds=max(wanted.seconds, TIMER_S))
         step = self._slept(core, predicted, wanted, image, name)
