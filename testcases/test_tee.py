@@ -32,6 +32,7 @@ UNKNOWN = "00000000-1111-4222-8333-444444444444"
 
 SESSION = f"session,{STATS}"
 PAGE = 4096
+ROUNDS = 3
 USUAL_LIMIT = 512 << 10
 """Least size of shared memory that the client API guarantees. Ref: GlobalPlatform TEE Client API, 4.2"""
 MOST = 64 << 20
@@ -270,11 +271,15 @@ def test_memory_beyond_the_limit(bench, client):
         assert (called.errno, called.result) == ("OK", (Tee.OUT_OF_MEMORY, BY_TEE))
     else:
         assert registered.errno in ("ENOMEM", "EINVAL")
-    before = tee_counters(client)
-    assert growing(client)[0] == good
-    after = last(client, "context", SESSION, f"alloc,{USUAL_LIMIT}", *reading(USUAL_LIMIT, 0))
-    assert after.data == b"Heap"
-    assert persistent_leaks(before, lambda: tee_counters(client), 1) == []
+    for _ in range(ROUNDS):  # what Linux moves about once is no leak: that is lost each time
+        before = tee_counters(client)
+        assert growing(client)[0] == good
+        after = last(client, "context", SESSION, f"alloc,{USUAL_LIMIT}", *reading(USUAL_LIMIT, 0))
+        assert after.data == b"Heap"
+        found = persistent_leaks(before, lambda: tee_counters(client), 1)
+        if not found:
+            break
+    assert found == []
 
 
 def growing(client):
