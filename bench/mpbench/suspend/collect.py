@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
-from attrs import field, frozen
+from attrs import field, fields_dict, frozen
 
 from mpbench.board.identification import same_boot
 from mpbench.board.protocols import Board, Session
@@ -149,24 +149,10 @@ class Request:
 
     @property
     def script(self) -> str:
-        """For the board's shell."""
-        names = (
-            "rtc",
-            "trace",
-            "word",
-            "deep",
-            "timers",
-            "client",
-            "first",
-            "last",
-            "closed",
-            "count",
-            "nonce",
-        )
-        values = {name: getattr(self, name) for name in names} | {"seconds": str(self.seconds)}
-        values |= {"fill": " ".join(self.fill), "check": " ".join(self.check)}
-        values |= {"file": self.file}
-        values |= {"held": str(HELD_S), "beats": str(BEATS)}
+        """For the board's shell, with every value as a variable."""
+        found = {name: getattr(self, name) for name in (*fields_dict(Request), "file")}
+        found |= {"held": HELD_S, "beats": BEATS}
+        values = {name: " ".join(v) if isinstance(v, tuple) else str(v) for name, v in found.items()}
         return "".join(f"{name}={shlex.quote(value)}\n" for name, value in values.items()) + SCRIPT
 
 
