@@ -24,6 +24,7 @@
 #include "hw/qdev-properties.h"
 #include "hw/registerfields.h"
 #include "hw/stm32mp/stm32mp_memory_firewall.h"
+#include "hw/stm32mp/stm32mp_pass.h"
 
 REG32(TZMA0_SIZE, 0x000)
     FIELD(TZMA_SIZE, R0SIZE, 0, 10)
@@ -119,15 +120,13 @@ static MemTxResult stm32mp_etzpc_guard_read(void *opaque, hwaddr addr,
                                             MemTxAttrs attrs)
 {
     Stm32mpEtzpcGuard *g = opaque;
-    MemTxResult result = MEMTX_DECODE_ERROR;
-    uint8_t buf[8] = { };
 
-    if (stm32mp_etzpc_passes(g, addr, false, attrs)) {
-        result = address_space_read(&g->etzpc->downstream_as, g->base + addr,
-                                    attrs, buf, size);
+    if (!stm32mp_etzpc_passes(g, addr, false, attrs)) {
+        *data = 0;
+        return MEMTX_DECODE_ERROR;
     }
-    *data = ldn_le_p(buf, size);
-    return result;
+    return stm32mp_pass_read(&g->etzpc->downstream_as, g->base + addr, data,
+                             size, attrs);
 }
 
 static MemTxResult stm32mp_etzpc_guard_write(void *opaque, hwaddr addr,
@@ -135,24 +134,18 @@ static MemTxResult stm32mp_etzpc_guard_write(void *opaque, hwaddr addr,
                                              MemTxAttrs attrs)
 {
     Stm32mpEtzpcGuard *g = opaque;
-    uint8_t buf[8];
 
     if (!stm32mp_etzpc_passes(g, addr, true, attrs)) {
         return MEMTX_DECODE_ERROR;
     }
-    stn_le_p(buf, size, data);
-    return address_space_write(&g->etzpc->downstream_as, g->base + addr, attrs,
-                               buf, size);
+    return stm32mp_pass_write(&g->etzpc->downstream_as, g->base + addr, data,
+                              size, attrs);
 }
 
 static const MemoryRegionOps stm32mp_etzpc_guard_ops = {
     .read_with_attrs = stm32mp_etzpc_guard_read,
     .write_with_attrs = stm32mp_etzpc_guard_write,
-    .endianness = DEVICE_LITTLE_ENDIAN,
-    .impl.min_access_size = 1,
-    .impl.max_access_size = 8,
-    .valid.min_access_size = 1,
-    .valid.max_access_size = 8,
+    STM32MP_PASS_SIZES,
 };
 
 /* The registers have changed */

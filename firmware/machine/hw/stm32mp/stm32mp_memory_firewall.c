@@ -16,6 +16,7 @@
 #include "hw/qdev-properties.h"
 #include "hw/registerfields.h"
 #include "hw/stm32mp/stm32mp_memory_firewall.h"
+#include "hw/stm32mp/stm32mp_pass.h"
 
 FIELD(IAESR, IACID, 0, 3)
 FIELD(IAESR, IAPRIV, 4, 1)
@@ -188,15 +189,14 @@ static MemTxResult stm32mp_memory_view_read(void *opaque, hwaddr addr,
                                             MemTxAttrs attrs)
 {
     Stm32mpMemoryView *v = opaque;
-    uint8_t buf[8] = { };
-    MemTxResult result = MEMTX_OK;
+    MemTxResult result;
 
-    if (stm32mp_memory_view_passes(v, addr, false, attrs, &result)) {
-        result = address_space_read(&v->firewall->downstream_as, addr, attrs,
-                                    buf, size);
+    if (!stm32mp_memory_view_passes(v, addr, false, attrs, &result)) {
+        *data = 0;
+        return result;
     }
-    *data = ldn_le_p(buf, size);
-    return result;
+    return stm32mp_pass_read(&v->firewall->downstream_as, addr, data, size,
+                             attrs);
 }
 
 static MemTxResult stm32mp_memory_view_write(void *opaque, hwaddr addr,
@@ -205,24 +205,18 @@ static MemTxResult stm32mp_memory_view_write(void *opaque, hwaddr addr,
 {
     Stm32mpMemoryView *v = opaque;
     MemTxResult result;
-    uint8_t buf[8];
 
     if (!stm32mp_memory_view_passes(v, addr, true, attrs, &result)) {
         return result;
     }
-    stn_le_p(buf, size, data);
-    return address_space_write(&v->firewall->downstream_as, addr, attrs, buf,
-                               size);
+    return stm32mp_pass_write(&v->firewall->downstream_as, addr, data, size,
+                              attrs);
 }
 
 static const MemoryRegionOps stm32mp_memory_view_ops = {
     .read_with_attrs = stm32mp_memory_view_read,
     .write_with_attrs = stm32mp_memory_view_write,
-    .endianness = DEVICE_LITTLE_ENDIAN,
-    .impl.min_access_size = 1,
-    .impl.max_access_size = 8,
-    .valid.min_access_size = 1,
-    .valid.max_access_size = 8,
+    STM32MP_PASS_SIZES,
 };
 
 static void stm32mp_memory_firewall_nonsecure(void *opaque, int n, int level)

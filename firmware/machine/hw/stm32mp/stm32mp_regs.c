@@ -100,11 +100,11 @@ static MemTxResult stm32mp_regs_write(void *opaque, hwaddr addr, uint64_t value,
     return MEMTX_OK;
 }
 
-bool stm32mp_regs_owns(const Stm32mpRegs *s, uint32_t cidcfgr, uint32_t semcr)
+bool stm32mp_cid_owns(unsigned cid, uint32_t cidcfgr, uint32_t semcr)
 {
     uint32_t owner = extract32(cidcfgr, 1, 1) ? semcr : cidcfgr;
 
-    return !(cidcfgr & 1) || stm32mp_regs_cid(s) == extract32(owner, 4, 3);
+    return !(cidcfgr & 1) || cid == extract32(owner, 4, 3);
 }
 
 void stm32mp_semaphore_write(Stm32mpRegs *s, hwaddr addr, uint32_t value)

@@ -26,17 +26,13 @@
 #include "hw/qdev-properties.h"
 #include "hw/registerfields.h"
 #include "hw/stm32mp/stm32mp.h"
+#include "hw/stm32mp/stm32mp_pass.h"
 #include "hw/stm32mp/stm32mp_regs.h"
 
 REG32(RISC_SECCFGR0, 0x010)
 REG32(RISC_PRIVCFGR0, 0x030)
 REG32(PER0_CIDCFGR, 0x100)
-    FIELD(CIDCFGR, CFEN, 0, 1)
-    FIELD(CIDCFGR, SEM_EN, 1, 1)
-    FIELD(CIDCFGR, SCID, 4, 3)
 REG32(PER0_SEMCR, 0x104)
-    FIELD(SEMCR, MUTEX, 0, 1)
-    FIELD(SEMCR, SCID, 4, 3)
 REG32(PER_END, 0x500)
 REG32(RIMC_CR, 0xc00)
     FIELD(RIMC_CR, TDCID, 4, 3)
@@ -76,8 +72,6 @@ static bool stm32mp_rifsc_allows(Stm32mpRifsc *s, unsigned id, unsigned cid,
 {
     const uint32_t *r = STM32MP_REGS(s)->r;
     uint32_t bit = 1u << (id % 32);
-    uint32_t cfg = r[R_PER0_CIDCFGR + 2 * id];
-    uint32_t sem = r[R_PER0_SEMCR + 2 * id];
 
     if ((r[R_RISC_SECCFGR0 + id / 32] & bit) && !attrs.secure) {
         return false;
@@ -85,13 +79,8 @@ static bool stm32mp_rifsc_allows(Stm32mpRifsc *s, unsigned id, unsigned cid,
     if ((r[R_RISC_PRIVCFGR0 + id / 32] & bit) && attrs.user) {
         return false;
     }
-    if (!(cfg & R_CIDCFGR_CFEN_MASK)) {
-        return true;
-    }
-    if (cfg & R_CIDCFGR_SEM_EN_MASK) {
-        return cid == FIELD_EX32(sem, SEMCR, SCID);
-    }
-    return cid == FIELD_EX32(cfg, CIDCFGR, SCID);
+    return stm32mp_cid_owns(cid, r[R_PER0_CIDCFGR + 2 * id],
+                            r[R_PER0_SEMCR + 2 * id]);
 }
 
 /* The address's peripheral, or -1: only those of the list are protected */
@@ -131,16 +120,13 @@ static MemTxResult stm32mp_rifsc_view_read(void *opaque, hwaddr addr,
                                            MemTxAttrs attrs)
 {
     Stm32mpRifscView *v = opaque;
-    uint8_t buf[8] = { };
-    MemTxResult result = MEMTX_OK;
 
     addr += v->rifsc->base;
-    if (stm32mp_rifsc_passes(v, addr, &attrs)) {
-        result = address_space_read(&v->rifsc->downstream_as, addr, attrs, buf,
-                                    size);
+    if (!stm32mp_rifsc_passes(v, addr, &attrs)) {
+        *data = 0;
+        return MEMTX_OK;
     }
-    *data = ldn_le_p(buf, size);
-    return result;
+    return stm32mp_pass_read(&v->rifsc->downstream_as, addr, data, size, attrs);
 }
 
 static MemTxResult stm32mp_rifsc_view_write(void *opaque, hwaddr addr,
@@ -148,25 +134,19 @@ static MemTxResult stm32mp_rifsc_view_write(void *opaque, hwaddr addr,
                                             MemTxAttrs attrs)
 {
     Stm32mpRifscView *v = opaque;
-    uint8_t buf[8];
 
     addr += v->rifsc->base;
     if (!stm32mp_rifsc_passes(v, addr, &attrs)) {
         return MEMTX_OK;
     }
-    stn_le_p(buf, size, data);
-    return address_space_write(&v->rifsc->downstream_as, addr, attrs, buf,
-                               size);
+    return stm32mp_pass_write(&v->rifsc->downstream_as, addr, data, size,
+                              attrs);
 }
 
 static const MemoryRegionOps stm32mp_rifsc_view_ops = {
     .read_with_attrs = stm32mp_rifsc_view_read,
     .write_with_attrs = stm32mp_rifsc_view_write,
-    .endianness = DEVICE_LITTLE_ENDIAN,
-    .impl.min_access_size = 1,
-    .impl.max_access_size = 8,
-    .valid.min_access_size = 1,
-    .valid.max_access_size = 8,
+    STM32MP_PASS_SIZES,
 };
 
 static bool is_semaphore(hwaddr addr)

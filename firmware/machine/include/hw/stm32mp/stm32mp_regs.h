@@ -85,9 +85,16 @@ static inline bool stm32mp_regs_trusted(const Stm32mpRegs *s)
 
 /*
  * Whether a resource's CIDCFGR (CFEN, bit 0; SEM_EN, bit 1; SCID, bits 4 to 6)
- * lets the compartment that asks use it; @semcr: its semaphore
+ * lets a compartment use it; @semcr: its semaphore
  */
-bool stm32mp_regs_owns(const Stm32mpRegs *s, uint32_t cidcfgr, uint32_t semcr);
+bool stm32mp_cid_owns(unsigned cid, uint32_t cidcfgr, uint32_t semcr);
+
+/* The same of the compartment that asks */
+static inline bool stm32mp_regs_owns(const Stm32mpRegs *s, uint32_t cidcfgr,
+                                     uint32_t semcr)
+{
+    return stm32mp_cid_owns(stm32mp_regs_cid(s), cidcfgr, semcr);
+}
 
 /*
  * A write to a resource's semaphore (SEMCR: MUTEX, bit 0; SCID, bits 4 to 6):
