@@ -10,8 +10,8 @@
  *      v6-M (DDI 0419) A3.2.1 (alignment), B1.5 (exceptions), B3.2, B3.4 (word accesses);
  *      v8-M (DDI 0553) B3.21 (stack limit check), D1.2 MPU_RBAR, MPU_RLAR, UFSR.STKOF
  */
+#include "checks.h"
 #include "core.h"
-#include "firmware.h"
 
 const char firmware_name[] = "exceptions";
 
@@ -343,11 +343,7 @@ static uint32_t stack_limit(void)
 }
 #endif
 
-static const struct {
-	const char *ok, *bad;
-	uint32_t (*check)(void);
-} checks[] = {
-#define CHECK(name) { "ok " #name, "bad " #name " ", name }
+static const struct check checks[] = {
 	CHECK(svc), CHECK(sys_tick), CHECK(nested), CHECK(primask), CHECK(wait_for_event), CHECK(undefined),
 	CHECK(invalid_state), CHECK(unaligned), CHECK(bus_fault),
 #ifdef MAINLINE
@@ -389,15 +385,7 @@ static void take_exceptions(void)
 int main(void)
 {
 	take_exceptions();
-	for (uint32_t n = 0; n < sizeof(checks) / sizeof(*checks); n++) {
-		uint32_t wrong = checks[n].check();
-
-		if (wrong)
-			trace_log_hex(checks[n].bad, wrong);
-		else
-			trace_log(checks[n].ok);
-	}
-	trace_log("done");
+	run_checks(checks, sizeof(checks) / sizeof(*checks));
 	interrupts_off();
 	tick_start();
 	while (!parameter(PARAMETER_BEATS, 0))

@@ -10,8 +10,8 @@
  *      B3.11 (secure and non-secure calls), C2.4 (BLXNS, SG, TT), D1.2 (SAU_*, SFSR, SFAR, NVIC_ITNS; aliases of the
  *      non-secure registers from 0xE002E000 on)
  */
+#include "checks.h"
 #include "core.h"
-#include "firmware.h"
 
 const char firmware_name[] = "secure";
 
@@ -245,11 +245,7 @@ static uint32_t vectors_are_apart(void)
 	return VTOR == (uintptr_t)table && OTHER_VTOR == OTHER_TABLE ? 0 : VTOR;
 }
 
-static const struct {
-	const char *ok, *bad;
-	uint32_t (*check)(void);
-} checks[] = {
-#define CHECK(name) { "ok " #name, "bad " #name " ", name }
+static const struct check checks[] = {
 	CHECK(starts_secure), CHECK(attributes), CHECK(world_on_the_bus), CHECK(calls_the_other), CHECK(gateway),
 	CHECK(refuses_a_read), CHECK(refuses_a_jump), CHECK(refuses_a_jump_into_a_gateway),
 	CHECK(stack_limit_of_the_other), CHECK(interrupt_of_the_other), CHECK(vectors_are_apart),
@@ -262,15 +258,7 @@ int main(void)
 	VTOR = (uintptr_t)table;
 	SHCSR |= SHCSR_ENABLE;
 	__asm volatile("dsb\n\tisb\n\tcpsie i" ::: "memory");
-	for (uint32_t n = 0; n < sizeof(checks) / sizeof(*checks); n++) {
-		uint32_t wrong = checks[n].check();
-
-		if (wrong)
-			trace_log_hex(checks[n].bad, wrong);
-		else
-			trace_log(checks[n].ok);
-	}
-	trace_log("done");
+	run_checks(checks, sizeof(checks) / sizeof(*checks));
 	for (;;)
 		wait_for_interrupt();
 }
