@@ -15,6 +15,7 @@ from typing import Any
 from attrs import frozen
 
 from mpbench.core.errors import InfrastructureError, UsageError
+from mpbench_virtual.tools import DIE_WITH_PARENT
 
 MONITOR = "qmp.sock"
 """Socket of QEMU's monitor, in the board's directory."""
@@ -23,8 +24,6 @@ ANSWER_S = 50.0
 ICOUNT, ICOUNT_SHIFTS = "MPBENCH_ICOUNT", range(11)
 """Environment: on a machine of ours an instruction takes 2^N ns of the guest's time, whatever the host does.
 All cores then share one of the host's. Ref: QEMU docs/devel/tcg-icount.rst"""
-DIE_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL")
-"""Makes the kernel end a program with the thread that started it. Ref: prctl(2), PR_SET_PDEATHSIG."""
 
 
 @frozen

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from mpbench.core.errors import InfrastructureError, UsageError
 
-END_WITH_PARENT = ("setpriv", "--pdeathsig", "TERM")
-"""Makes the kernel ask a program to end with the thread that started it; make ends its own programs then.
+DIE_WITH_PARENT, END_WITH_PARENT = (("setpriv", "--pdeathsig", signal) for signal in ("KILL", "TERM"))
+"""The kernel ends a program with the thread that started it, or asks it to: make ends its own programs then.
 Ref: prctl(2), PR_SET_PDEATHSIG; GNU make, "Interrupting or Killing make"."""
 
 PACKAGE_OF = {

@@ -13,7 +13,8 @@ from mpbench.commands.firmware_file import Firmware, read_firmware
 from mpbench.commands.firmware_trial import FirmwareTrial
 from mpbench.core.errors import InfrastructureError
 from mpbench_virtual.core_debugger import CoreDebugger
-from mpbench_virtual.qemu import DIE_WITH_PARENT, MONITOR
+from mpbench_virtual.qemu import MONITOR
+from mpbench_virtual.tools import DIE_WITH_PARENT
 
 pytestmark = pytest.mark.slow
 
