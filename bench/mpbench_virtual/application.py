@@ -4,7 +4,6 @@
 Ref: OP-TEE documentation, "Building Trusted Applications"; OP-TEE 4.10 ta/mk/ta_dev_kit.mk
 """
 
-import os
 import shutil
 import sys
 from collections.abc import Iterable
@@ -13,10 +12,9 @@ from inspect import getsource
 from pathlib import Path
 
 from mpbench.core.shared_files import FIRMWARE
-from mpbench_virtual.fetch import source_tree
 from mpbench_virtual.models import BoardKind
 from mpbench_virtual.parts import optee_settings, steps_of
-from mpbench_virtual.recipes import JOBS, version_of
+from mpbench_virtual.recipes import copied_source, make_optee, optee_environment, version_of
 from mpbench_virtual.steps import BuildStep, Place, build, hash_files, quiet
 from mpbench_virtual.tools import run_logged
 
@@ -50,13 +48,8 @@ def _make(kind: BoardKind, place: Place) -> None:
     made = place.work / "made"
     shutil.rmtree(made, ignore_errors=True)
     named = [f"TA_DEV_KIT_DIR={kit_of(kind, place)}", f"CROSS_COMPILE={kind.soc.cross}", f"O={made}"]
-    run_logged(["make", "-C", SOURCE, *named], place.log, env=_environment())
+    run_logged(["make", "-C", SOURCE, *named], place.log, env=optee_environment())
     shutil.copy(next(made.glob("*.ta")), place.out)
-
-
-def _environment() -> dict[str, str]:
-    """OP-TEE's scripts want the bench's Python, which has cryptography."""
-    return {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
 
 def kit_of(kind: BoardKind, place: Place) -> Path:
@@ -71,10 +64,6 @@ def kit_of(kind: BoardKind, place: Place) -> Path:
 
 
 def _make_kit(kind: BoardKind, place: Place) -> Path:
-    tree = place.work / "tree"
-    shutil.rmtree(tree, ignore_errors=True)
-    shutil.copytree(source_tree("optee"), tree, symlinks=True)
-    cross = [f"{name}={kind.soc.cross}" for name in ("CROSS_COMPILE", "CROSS_COMPILE64")]
-    settings = [*optee_settings(kind), *cross, "TEE_IMPL_VERSION=kit", "O=out"]
-    run_logged(["make", "-C", tree, JOBS, *settings, "ta_dev_kit"], place.log, env=_environment())
+    tree = copied_source("optee", place)
+    make_optee(tree, optee_settings(kind), kind.soc, place, "ta_dev_kit")
     return next(tree.glob("out/export-ta_*"))

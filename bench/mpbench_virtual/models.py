@@ -45,7 +45,7 @@ class BoardKind:
     device_tree: file of that
     guest:       Debian architecture of the root file system, and its dynamic linker
     main:        the Cortex-A cores, by the name that `mpbench virtual gdb` takes
-    console:     Linux' name of its console
+    console:     the one of Linux, as its command line names it
     secure:      TF-A's BL31 and OP-TEE run before Linux, and print on a UART of their own
     cores:       co-processors with GDB's numbers of their processes: QEMU's clusters, counted from 1
     loaders:     a name in sources.yaml: the boot loaders of its SD card; "": QEMU starts Linux
@@ -90,7 +90,7 @@ DK2 = BoardKind(
     device_tree="stm32mp157c-dk2.dtb",
     guest=("armhf", "ld-linux-armhf.so.3"),
     main="a7",
-    console="ttySTM0",
+    console="ttySTM0,115200",
     cores={"m4": 2},
 )
 

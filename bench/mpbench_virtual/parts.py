@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: MIT
 """The parts of a kind of virtual board: which steps build them, and what QEMU gets of their results."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
+
+from attrs import frozen
 
 from mpbench.core.errors import UsageError
 from mpbench_virtual.fetch import own_tree
@@ -35,9 +39,7 @@ device tree below 256 MiB, which must stay lowmem.
 
 def steps_of(kind: BoardKind) -> list[BuildStep]:
     """Steps that build the board, each after those it needs."""
-    if kind.tee:
-        return mp15_steps_of(kind) if kind.small_kernel else tee_steps_of(kind)
-    return ev1_steps_of(kind) if kind.secure else machine_steps_of(kind)
+    return _recipe(kind).steps_of(kind)
 
 
 def optee_settings(kind: BoardKind) -> list[str]:
@@ -51,83 +53,91 @@ def build_parts(kind_name: str, report: Report) -> Parts:
         known = ", ".join(KINDS)
         raise UsageError(f"unknown kind of virtual board {kind_name!r}; known: {known}")
     kind = KINDS[kind_name]
-    if kind.tee:
-        return _mp15_parts(kind, report) if kind.small_kernel else _tee_parts(kind, report)
-    return _ev1_parts(kind, report) if kind.secure else _machine_parts(kind, report)
-
-
-def _machine_parts(kind: BoardKind, report: Report) -> Parts:
-    require("cpio", "dpkg-deb", "dtc", "fdtget", "gcc", "ninja", "tar", "xz")
-    require_libraries(**LIBRARIES)
-    made = build(steps_of(kind), report)
-    return Parts(
-        program=made["qemu"] / QEMU,
-        machine=("-M", kind.machine, *icount_arguments()),
-        kernel=made["debian-kernel" if kind.loaders else "debian-image"] / "kernel",
-        initrd=made["debian-rootfs"] / "rootfs.cpio",
-        device_tree=made["debian-kernel"] / kind.device_tree,
-        loaders=made["sd-loaders"] if kind.loaders else None,
-        append=f"console={kind.console},115200 quiet rdinit=/init {DEBIAN_ARGUMENTS}",
-    )
-
-
-def _tee_parts(kind: BoardKind, report: Report) -> Parts:
-    require(
-        "bc", "bison", "cpio", "dpkg-deb", "dtc", "fdtoverlay", "flex", "gcc", "make", "ninja", "tar", "xz",
-        f"{MP15.cross}gcc",
-    )  # fmt: skip
-    require_libraries(**LIBRARIES)
-    made = build(steps_of(kind), report)
-    return Parts(
-        program=made["qemu"] / QEMU,
-        machine=("-M", kind.machine, *icount_arguments()),
-        firmware=None if kind.fip else made["tee-optee"] / "tee.bin",
-        one_console=True,
-        loaders=made["tee-loaders"] if kind.fip else None,
-        kernel=made["debian-kernel" if kind.fip else "debian-image"] / "kernel",
-        initrd=made["tee-rootfs"] / "rootfs.cpio",
-        device_tree=made["tee-device-tree"] / kind.device_tree,
-        append=f"console={kind.console},115200 quiet rdinit=/init {DEBIAN_ARGUMENTS}",
-    )
-
-
-def _mp15_parts(kind: BoardKind, report: Report) -> Parts:
-    require(
-        "bc", "bison", "cpio", "dpkg-deb", "dtc", "fdtget", "fdtoverlay", "flex", "gcc", "make", "ninja",
-        "tar", "xz", f"{MP15.cross}gcc",
-    )  # fmt: skip
-    require_libraries(**LIBRARIES)
-    made = build(steps_of(kind), report)
-    return Parts(
-        program=made["qemu"] / QEMU,
-        machine=("-M", kind.machine, *icount_arguments()),
-        firmware=made["mp15-optee"] / "tee.bin",
-        one_console=True,
-        kernel=made["mp15-kernel"] / "kernel",
-        initrd=made["mp15-rootfs"] / "rootfs.cpio",
-        device_tree=made["mp15-device-tree"] / kind.device_tree,
-        append=f"console={kind.console},115200 quiet rdinit=/init {LONG_LOG}",
-    )
-
-
-def _ev1_parts(kind: BoardKind, report: Report) -> Parts:
+    recipe = _recipe(kind)
     if kind.own_optee:
         _require_own_optee(kind)
-    require(
-        "bc", "bison", "cpio", "dpkg-deb", "dtc", "fdtoverlay", "flex", "gcc", "lz4", "make", "ninja",
-        "tar", "xz", f"{MP25.cross}gcc",
-    )  # fmt: skip
+    require(*TOOLS, *recipe.tools)
     require_libraries(**LIBRARIES)
-    made = build(steps_of(kind), report)
+    made = build(recipe.steps_of(kind), report)
     return Parts(
         program=made["qemu"] / QEMU,
         machine=("-M", kind.machine, *icount_arguments()),
-        firmware=made["ev1-fip"] / "fip.bin",
-        kernel=made["linux"] / "kernel",
-        initrd=made["ev1-rootfs"] / "rootfs.cpio",
-        device_tree=made["ev1-device-tree"] / kind.device_tree,
-        append=f"console={kind.console} quiet rdinit=/init {LONG_LOG}",
+        append=f"console={kind.console} quiet rdinit=/init {recipe.arguments}",
+        **recipe.files_of(kind, made),
     )
+
+
+@frozen
+class Recipe:
+    """How boards of one sort are made.
+
+    steps_of:  the steps of a kind
+    files_of:  of the results of these steps, by name, arguments of Parts
+    tools:     programs that they need besides TOOLS
+    arguments: of Linux, besides those of every board
+    """
+
+    steps_of: Callable[[BoardKind], list[BuildStep]]
+    files_of: Callable[[BoardKind, Mapping[str, Path]], dict[str, Any]]
+    tools: tuple[str, ...]
+    arguments: str
+
+
+TOOLS = ("cpio", "dpkg-deb", "dtc", "gcc", "ninja", "tar", "xz")
+COMPILED = ("bc", "bison", "fdtoverlay", "flex", "make")
+"""What OP-TEE, Linux and its modules are made with, besides a cross compiler."""
+
+
+def _debian_files(kind: BoardKind, made: Mapping[str, Path]) -> dict[str, Any]:
+    return {
+        "kernel": made["debian-kernel" if kind.loaders else "debian-image"] / "kernel",
+        "initrd": made["debian-rootfs"] / "rootfs.cpio",
+        "device_tree": made["debian-kernel"] / kind.device_tree,
+        "loaders": made["sd-loaders"] if kind.loaders else None,
+    }
+
+
+def _tee_files(kind: BoardKind, made: Mapping[str, Path]) -> dict[str, Any]:
+    return {
+        "firmware": None if kind.fip else made["tee-optee"] / "tee.bin",
+        "one_console": True,
+        "kernel": made["debian-kernel" if kind.fip else "debian-image"] / "kernel",
+        "initrd": made["tee-rootfs"] / "rootfs.cpio",
+        "device_tree": made["tee-device-tree"] / kind.device_tree,
+        "loaders": made["tee-loaders"] if kind.fip else None,
+    }
+
+
+def _mp15_files(kind: BoardKind, made: Mapping[str, Path]) -> dict[str, Any]:
+    return {
+        "firmware": made["mp15-optee"] / "tee.bin",
+        "one_console": True,
+        "kernel": made["mp15-kernel"] / "kernel",
+        "initrd": made["rootfs"] / "rootfs.cpio",
+        "device_tree": made["mp15-device-tree"] / kind.device_tree,
+    }
+
+
+def _ev1_files(kind: BoardKind, made: Mapping[str, Path]) -> dict[str, Any]:
+    return {
+        "firmware": made["ev1-fip"] / "fip.bin",
+        "kernel": made["linux"] / "kernel",
+        "initrd": made["rootfs"] / "rootfs.cpio",
+        "device_tree": made["ev1-device-tree"] / kind.device_tree,
+    }
+
+
+MP15_TOOLS = (*COMPILED, f"{MP15.cross}gcc")
+DEBIAN = Recipe(machine_steps_of, _debian_files, ("fdtget",), DEBIAN_ARGUMENTS)
+DEBIAN_TEE = Recipe(tee_steps_of, _tee_files, MP15_TOOLS, DEBIAN_ARGUMENTS)
+SMALL_TEE = Recipe(mp15_steps_of, _mp15_files, ("fdtget", *MP15_TOOLS), LONG_LOG)
+EV1 = Recipe(ev1_steps_of, _ev1_files, (*COMPILED, "lz4", f"{MP25.cross}gcc"), LONG_LOG)
+
+
+def _recipe(kind: BoardKind) -> Recipe:
+    if kind.tee:
+        return SMALL_TEE if kind.small_kernel else DEBIAN_TEE
+    return EV1 if kind.secure else DEBIAN
 
 
 def _require_own_optee(kind: BoardKind) -> None:

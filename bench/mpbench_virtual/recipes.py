@@ -126,9 +126,7 @@ def _optee_version() -> str:
 
 
 def lay_over_optee(tree: Path) -> None:
-    """Make `tree` a pristine source of OP-TEE, with firmware/optee laid over it and append.txt's lines."""
-    shutil.rmtree(tree, ignore_errors=True)
-    shutil.copytree(source_tree("optee"), tree, symlinks=True)
+    """Lay firmware/optee over a pristine source of OP-TEE, with append.txt's lines."""
     ours = FIRMWARE / "optee"
     for path in sorted(p for p in (ours / "core").rglob("*") if p.is_file()):
         target = tree / path.relative_to(ours)
@@ -147,13 +145,16 @@ def copied_source(name: str, place: Place) -> Path:
     return tree
 
 
-def make_optee(tree: Path, settings: list[str], soc: Soc, place: Place) -> None:
-    """Build OP-TEE in its tree; the result is below `out`."""
+def optee_environment() -> dict[str, str]:
+    """OP-TEE's scripts want the bench's Python, which has pyelftools and cryptography."""
+    return {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+
+
+def make_optee(tree: Path, settings: list[str], soc: Soc, place: Place, target: str = "all") -> None:
+    """Build OP-TEE, or a target of its Makefile, in its tree; the result is below `out`."""
     cross = [f"CROSS_COMPILE={soc.cross}", f"CROSS_COMPILE64={soc.cross}"]
     ours = [*cross, f"TEE_IMPL_VERSION={_optee_version()}", "O=out"]
-    # OP-TEE's scripts want the bench's Python, which has pyelftools and cryptography.
-    search = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    run_logged(["make", "-C", tree, JOBS, *settings, *ours, "all"], place.log, env={"PATH": search})
+    run_logged(["make", "-C", tree, JOBS, *settings, *ours, target], place.log, env=optee_environment())
 
 
 def _guest_package(soc: Soc, name: str) -> str:
@@ -164,7 +165,12 @@ def _guest_package(soc: Soc, name: str) -> str:
 
 def _rootfs_inputs(soc: Soc) -> list[str]:
     packages = [_source_id(_guest_package(soc, name)) for name in GUEST_FILES]
-    return [*packages, hash_files(FIRMWARE / "boot/rootfs"), repr(GUEST_FILES), *soc.guest]
+    return [*packages, hash_files(*_rootfs_parts(soc)), repr(GUEST_FILES), *soc.guest]
+
+
+def _rootfs_parts(soc: Soc) -> tuple[Path, Path]:
+    """Our files of every board, and those of the SoC's: its console."""
+    return FIRMWARE / "boot/rootfs", FIRMWARE / f"boot/rootfs-{soc.name}"
 
 
 def _make_rootfs(soc: Soc, place: Place) -> None:
@@ -172,7 +178,8 @@ def _make_rootfs(soc: Soc, place: Place) -> None:
     unpacked = place.work / "unpacked"
     for stale in (root, unpacked):
         shutil.rmtree(stale, ignore_errors=True)
-    shutil.copytree(FIRMWARE / "boot/rootfs", root)
+    for ours in _rootfs_parts(soc):
+        shutil.copytree(ours, root, dirs_exist_ok=True)
     unpacked.mkdir()
     for name, wanted in GUEST_FILES.items():
         unpack_deb(_guest_package(soc, name), unpacked / name, place.log)
@@ -208,6 +215,21 @@ def write_cpio(root: Path, archive: Path, log: Path) -> None:
     names.write_text("".join(f"{p.relative_to(root)}\n" for p in paths))
     script = 'cpio --quiet --reproducible -o -H newc -R 0:0 -D "$1" < "$2" > "$3"'
     run_logged(["sh", "-c", script, "sh", root, names, archive], log)
+
+
+def make_device_tree(soc: Soc, name: str, overlays: list[Path], place: Place) -> Path:
+    """Linux' own tree for the board `name`, as Linux' Makefile makes it, with overlays; the file."""
+    arch, _ = soc.linux
+    objects, whole = place.work / "objects", place.out / name
+    objects.mkdir(exist_ok=True)
+    make: list[str | Path] = ["make", "-C", source_tree("linux"), f"O={objects}", f"ARCH={arch}"]
+    make += [f"CROSS_COMPILE={soc.cross}"]
+    run_logged([*make, "allnoconfig"], place.log)
+    target = f"arch/{arch}/boot/dts/st/{name}"
+    (objects / target).unlink(missing_ok=True)  # made again for other flags
+    run_logged([*make, "DTC_FLAGS=-@", f"st/{name}"], place.log)
+    apply_overlays(objects / target, overlays, whole, place)
+    return whole
 
 
 def apply_overlays(base: Path, sources: list[Path], whole: Path, place: Place) -> None:

@@ -8,29 +8,27 @@ boards'.
 Ref: TF-A docs/plat/st/stm32mp2.rst; OP-TEE core/arch/arm/plat-stm32mp2/conf.mk
 """
 
-import os
 import shutil
-import sys
 from collections.abc import Callable
 from functools import partial
 from inspect import getsource
 from pathlib import Path
 
 from mpbench.core.shared_files import FIRMWARE
-from mpbench_virtual.fetch import own_tree, source_tree
+from mpbench_virtual.fetch import own_tree
 from mpbench_virtual.keys import signing_public_key
 from mpbench_virtual.models import MP25, BoardKind
 from mpbench_virtual.recipes import (
     JOBS,
     _gcc,
     _lines,
-    _optee_version,
     _source_id,
-    apply_overlays,
+    copied_source,
     lay_over_optee,
     linux_step,
+    make_device_tree,
+    make_optee,
     rootfs_step,
-    write_cpio,
 )
 from mpbench_virtual.recipes_machine import steps_of as machine_steps_of
 from mpbench_virtual.steps import BuildStep, Place, hash_files
@@ -56,7 +54,6 @@ def steps_of(kind: BoardKind) -> list[BuildStep]:
         step("ev1-optee", partial(_optee_inputs, kind), _make_optee),
         step("ev1-fip", _fip_inputs, _make_fip, "ev1-optee"),
         step("ev1-device-tree", partial(_device_tree_inputs, kind), _make_device_tree),
-        step("ev1-rootfs", lambda: [hash_files(BOOT / "rootfs-ev1")], _make_rootfs, "rootfs"),
     ]
 
 
@@ -72,6 +69,7 @@ def _optee_inputs(kind: BoardKind) -> list[str]:
     return [
         _source_id("optee"),
         _gcc(MP25),
+        getsource(make_optee),
         hash_files(*_tee_trees(kind)),
         *settings,
         *_scmi_settings(),
@@ -96,30 +94,16 @@ def _scmi_settings() -> list[str]:
 
 def _make_optee(kind: BoardKind, place: Place) -> None:
     """A user's own tree stays as it is; upstream's gets our driver of the cores."""
-    tree = place.work / "tree"
+    tree = copied_source("optee", place)
     shared = []
-    if kind.own_optee:
-        shutil.rmtree(tree, ignore_errors=True)
-        shutil.copytree(source_tree("optee"), tree, symlinks=True)
-    else:
+    if not kind.own_optee:
         lay_over_optee(tree)
         shared = _lines(FIRMWARE / "optee/config.mk")
     for source in _tee_trees(kind):
         shutil.copy(source, tree / "core/arch/arm/dts")
-    settings = [
-        *shared,
-        *optee_settings(kind),
-        *_scmi_settings(),
-        f"CROSS_COMPILE={MP25.cross}",
-        f"CROSS_COMPILE64={MP25.cross}",
-        f"TEE_IMPL_VERSION={_optee_version()}",
-        f"RPROC_SIGN_KEY={signing_public_key()}",
-        f"CFG_EMBED_DTB_SOURCE_FILE={kind.name}-optee.dts",
-        "O=out",
-    ]
-    # OP-TEE's scripts want the bench's Python, which has pyelftools and cryptography.
-    search = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    run_logged(["make", "-C", tree, JOBS, *settings, "all"], place.log, env={"PATH": search})
+    settings = [*shared, *optee_settings(kind), *_scmi_settings()]
+    settings += [f"RPROC_SIGN_KEY={signing_public_key()}", f"CFG_EMBED_DTB_SOURCE_FILE={kind.name}-optee.dts"]
+    make_optee(tree, settings, MP25, place)
     shutil.copy(tree / "out/core/tee-raw.bin", place.out)
 
 
@@ -133,9 +117,7 @@ def _make_fip(_: BoardKind, place: Place) -> None:
 
     A user's own tree has its own power operations.
     """
-    tree = place.work / "tree"
-    shutil.rmtree(tree, ignore_errors=True)
-    shutil.copytree(source_tree("tfa"), tree, symlinks=True)
+    tree = copied_source("tfa", place)
     if not own_tree("tfa"):
         shutil.copy(POWER_OPERATIONS, tree / POWER_OPERATIONS.relative_to(FIRMWARE / "tfa"))
     settings = [
@@ -155,7 +137,7 @@ def _make_fip(_: BoardKind, place: Place) -> None:
 
 
 def _device_tree_inputs(kind: BoardKind) -> list[str]:
-    return [_source_id(kind.kernel), kind.device_tree, hash_files(*_overlays(kind))]
+    return [_source_id("linux"), getsource(make_device_tree), kind.device_tree, hash_files(*_overlays(kind))]
 
 
 def _overlays(kind: BoardKind) -> list[Path]:
@@ -163,23 +145,4 @@ def _overlays(kind: BoardKind) -> list[Path]:
 
 
 def _make_device_tree(kind: BoardKind, place: Place) -> None:
-    """Linux' own tree for the board, as Linux' Makefile makes it, with the kind's overlays."""
-    objects = place.work / "objects"
-    objects.mkdir(exist_ok=True)
-    make: list[str | Path] = ["make", "-C", source_tree(kind.kernel), f"O={objects}", "ARCH=arm64"]
-    make += [f"CROSS_COMPILE={MP25.cross}"]
-    run_logged([*make, "allnoconfig"], place.log)
-    target = f"arch/arm64/boot/dts/st/{kind.device_tree}"
-    (objects / target).unlink(missing_ok=True)  # made again for other flags
-    run_logged([*make, "DTC_FLAGS=-@", f"st/{kind.device_tree}"], place.log)
-    apply_overlays(objects / target, _overlays(kind), place.out / kind.device_tree, place)
-
-
-def _make_rootfs(_: BoardKind, place: Place) -> None:
-    """That of other virtual MP25s, and an archive with the files that differ."""
-    ours = place.work / "ours"
-    shutil.rmtree(ours, ignore_errors=True)
-    shutil.copytree(BOOT / "rootfs-ev1", ours)
-    write_cpio(ours, place.work / "ours.cpio", place.log)
-    both = (place.needs["rootfs"] / "rootfs.cpio", place.work / "ours.cpio")
-    (place.out / "rootfs.cpio").write_bytes(b"".join(part.read_bytes() for part in both))
+    make_device_tree(kind.soc, kind.device_tree, _overlays(kind), place)

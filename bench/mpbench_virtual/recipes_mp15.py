@@ -4,17 +4,14 @@
 Ref: Linux Documentation/arch/arm/booting.rst
 """
 
-import shutil
 from collections.abc import Callable
 from functools import partial
 from inspect import getsource
-from pathlib import Path
 
 from mpbench.core.shared_files import FIRMWARE
 from mpbench_virtual import linux_image
-from mpbench_virtual.fetch import source_tree
 from mpbench_virtual.models import MP15, BoardKind
-from mpbench_virtual.recipes import _source_id, apply_overlays, linux_step, rootfs_step, write_cpio
+from mpbench_virtual.recipes import _source_id, linux_step, make_device_tree, rootfs_step
 from mpbench_virtual.recipes_machine import DDR, gic_phandle
 from mpbench_virtual.recipes_machine import steps_of as machine_steps_of
 from mpbench_virtual.recipes_tee import OVERLAY, optee_step
@@ -39,7 +36,6 @@ def steps_of(kind: BoardKind) -> list[BuildStep]:
         rootfs_step(MP15),
         step("mp15-kernel", lambda: [getsource(linux_image)], _make_kernel, "linux"),
         step("mp15-device-tree", partial(_device_tree_inputs, kind), _make_device_tree),
-        step("mp15-rootfs", lambda: [hash_files(BOOT / "rootfs-mp15")], _make_rootfs, "rootfs"),
     ]
 
 
@@ -49,28 +45,10 @@ def _make_kernel(_: BoardKind, place: Place) -> None:
 
 
 def _device_tree_inputs(kind: BoardKind) -> list[str]:
-    return [_source_id(kind.kernel), kind.device_tree, hash_files(OVERLAY)]
+    return [_source_id("linux"), getsource(make_device_tree), kind.device_tree, hash_files(OVERLAY)]
 
 
 def _make_device_tree(kind: BoardKind, place: Place) -> None:
-    """Linux' own tree for the board with the overlay; the node that OP-TEE adds at the root has a parent."""
-    objects, tree = place.work / "objects", place.out / kind.device_tree
-    objects.mkdir(exist_ok=True)
-    make: list[str | Path] = ["make", "-C", source_tree(kind.kernel), f"O={objects}", "ARCH=arm"]
-    make += [f"CROSS_COMPILE={MP15.cross}"]
-    run_logged([*make, "allnoconfig"], place.log)
-    target = f"arch/arm/boot/dts/st/{kind.device_tree}"
-    (objects / target).unlink(missing_ok=True)  # made again for other flags
-    run_logged([*make, "DTC_FLAGS=-@", f"st/{kind.device_tree}"], place.log)
-    apply_overlays(objects / target, [OVERLAY], tree, place)
+    """The node that OP-TEE adds at the root has a parent."""
+    tree = make_device_tree(kind.soc, kind.device_tree, [OVERLAY], place)
     run_logged(["fdtput", "-t", "i", tree, "/", "interrupt-parent", gic_phandle(tree)], place.log)
-
-
-def _make_rootfs(_: BoardKind, place: Place) -> None:
-    """That of other boards with this kernel, and an archive with the files that differ."""
-    ours = place.work / "ours"
-    shutil.rmtree(ours, ignore_errors=True)
-    shutil.copytree(BOOT / "rootfs-mp15", ours)
-    write_cpio(ours, place.work / "ours.cpio", place.log)
-    both = (place.needs["rootfs"] / "rootfs.cpio", place.work / "ours.cpio")
-    (place.out / "rootfs.cpio").write_bytes(b"".join(part.read_bytes() for part in both))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mpbench.core.directories import cache_dir
-from mpbench_virtual import application
+from mpbench_virtual import application, recipes
 from mpbench_virtual.models import KINDS
 from mpbench_virtual.parts import optee_settings
 from mpbench_virtual.steps import BuildStep
@@ -39,8 +39,10 @@ def make(tmp_path, monkeypatch):
     source = tmp_path / "source"
     source.mkdir()
     compiler = Make()
-    monkeypatch.setattr(application, "run_logged", compiler)
-    monkeypatch.setattr(application, "source_tree", lambda _: source)
+    for module in (application, recipes):
+        monkeypatch.setattr(module, "run_logged", compiler)
+    monkeypatch.setattr(recipes, "source_tree", lambda _: source)
+    monkeypatch.setattr(recipes, "_optee_version", lambda: "4.10")
     optee = BuildStep("tee-optee", lambda: ["any"], lambda _: None)
     monkeypatch.setattr(application, "steps_of", lambda _: [optee])
     return compiler
