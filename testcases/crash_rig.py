@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""Crash a board's cores outside of a test run on that board: for fault tests and benchmarks."""
+"""A board and its cores outside of a test run on that board: for fault tests, contract tests, benchmarks."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from labgrid import Target
+from labgrid import Environment, Target
 
 from mpbench.board.identification import boot_id
 from mpbench.board.interrupts import watchdog_line
@@ -34,6 +35,33 @@ def opened(target: Target) -> Iterator[Board]:
 
 
 @contextmanager
+def booted(target_file: Path) -> Iterator[tuple[Target, Board]]:
+    """Target and board of a file, booted; afterwards it is off."""
+    target = Environment(str(target_file)).get_target("main")
+    with opened(target) as found:
+        yield target, found
+    target.get_strategy().transition("off")
+    target.cleanup()
+
+
+def signer() -> Signer:
+    """Signs for a virtual board."""
+    key: Any = load_private_key(signing_key())
+    return Signer(key)
+
+
+def bench_on(
+    target: Target, board: Board, profile: str, item: Any = None, *, from_now: bool = False
+) -> DeployBench:
+    """Deployments on a virtual board, without a record. from_now: its consoles said nothing before."""
+    key: Any = load_private_key(signing_key())
+    known = load_profile(profile).with_key(key.public_key())
+    begin = {"console_mark": board.console.mark(), "secure_mark": board.secure.position()}
+    marks: Any = begin if from_now else {}
+    return DeployBench(board, known, RunState(), item, target.get_strategy(), boot_id(board), **marks)
+
+
+@contextmanager
 def recorder(board: Board) -> Iterator[CrashTrace]:
     """Recorder of what Linux does in recoveries."""
     lines = [watchdog_line(board.session, board.remoteproc, core) for core in board.remoteproc.cores()]
@@ -45,15 +73,13 @@ def recorder(board: Board) -> Iterator[CrashTrace]:
 def crashes_on(target: Target, board: Board, trace: CrashTrace, item: Any = None) -> Iterator[Crashes]:
     """Crash API of a virtual STM32MP25, without a record; afterwards no core runs."""
     built = make()
-    key: Any = load_private_key(signing_key())
-    profile = load_profile("virtual-mp25").with_key(key.public_key())
-    bench = DeployBench(board, profile, RunState(), item, target.get_strategy(), boot_id(board))
-    watchdogs = watchdogs_of({}, profile)
+    bench = bench_on(target, board, "virtual-mp25", item)
+    watchdogs = watchdogs_of({}, bench.profile)
 
     def firmware(name: str, core: str) -> bytes:
         return configured((built / core / f"{name}.elf").read_bytes(), core, watchdogs[core])
 
-    made = Crashes(bench, firmware, Signer(key), trace, watchdogs)
+    made = Crashes(bench, firmware, signer(), trace, watchdogs)
     yield made
     made.restore()
     bench.settle()

@@ -1,57 +1,49 @@
 # SPDX-License-Identifier: MIT
 """A program of one's own on the machine of an STM32MP157C-DK2, in place of OP-TEE: what a Cortex-A7 does.
 
-The program is straight-line A32 code that runs in the secure world with caches and MMU off, and later, if it
-wants to, in the non-secure one. What it reads it stores as words; a data abort gives ABORT in place of what
-is read, and goes on. The DDR is a file that the host reads past the firewall.
+Code is A32. A data abort gives ABORT in place of what is read, and goes on.
 Ref: Arm Architecture Reference Manual, Armv7-A (DDI 0406) A8.8 (encodings), B1.9 (exceptions), B4.1.129 (SCR)
 """
 
-import io
 import struct
-import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from elftools.elf.elffile import ELFFile
-
 from mpbench_virtual import card
 from mpbench_virtual.models import KINDS
-from mpbench_virtual.qemu import qmp
-from mpbench_virtual.recipes_machine import QEMU
-from testcases.contract.machine_parts import await_monitor, qemu_of
+from testcases.contract.bare_program import BareProgram, Codes, Layout, Run, machine, started_by
 
 KIND = KINDS["mp15-debian"]
-DDR, DDR_SIZE = 0xC000_0000, 0x2000_0000
+DDR, KERNEL = 0xC000_0000, 0xC200_0000
 SYSRAM, RETRAM, ROM = 0x2FFC_0000, 0x3800_0000, 0
 FSBL = SYSRAM + 0x2500
 """Where a first loader goes that an SD card has."""
-KERNEL = 0xC200_0000
-"""Where the machine puts -kernel: here the non-secure part of the program, then files that it copies."""
-FILES = KERNEL + 0x10_0000
 SECURE_WORDS, NONSECURE_WORDS = 0xC800_0000, 0xC900_0000
-DONE, ABORT = 0x646F_6E65, 0x6162_7274
-DEADLINE_S = 60.0
+LAYOUT = Layout(KIND, DDR, 0x2000_0000, KERNEL, SECURE_WORDS, NONSECURE_WORDS)
+ABORT = 0x6162_7274
 ETZPC, TZC, RCC = 0x5C00_7000, 0x5C00_6000, 0x5000_0000
 SVC = 0x1D3
 """CPSR: supervisor mode, all interrupts and asynchronous aborts masked."""
 
 
-class Program:
-    """Steps in the order in which they are asked for; `read` returns the number of its word."""
+class Program(BareProgram):
+    """On a Cortex-A7."""
+
+    layout = LAYOUT
+    codes = Codes(
+        store=0xE581_2000,  # str r2, [r1]
+        load=0xE591_2000,  # ldr r2, [r1]
+        compare=0xE152_0003,  # cmp r2, r3
+        while_other=0x1AFF_FFFC,  # bne .-8
+        # ldr r2, [r0], #4; str r2, [r1], #4; subs r3, r3, #1; bne .-12
+        copy=(0xE490_2004, 0xE481_2004, 0xE253_3001, 0x1AFF_FFFB),
+        stay=0xEAFF_FFFE,  # b .
+    )
 
     def __init__(self, base: int = SYSRAM, words: int = SECURE_WORDS) -> None:
-        self._code = bytearray()
-        self._secure = b""
-        self._words = words
-        self._n = 0
-        self.files = b""
+        super().__init__(words)
         self._begin(base)
-
-    def _emit(self, *instructions: int) -> None:
-        self._code += struct.pack(f"<{len(instructions)}I", *instructions)
 
     def _load(self, register: int, value: int) -> None:
         for opcode, part in ((0xE300_0000, value & 0xFFFF), (0xE340_0000, value >> 16)):  # movw, movt
@@ -66,48 +58,13 @@ class Program:
         self._load(0, base + 0x20)
         self._emit(0xEE0C_0F10, 0xE3A0_4000)  # mcr VBAR; mov r4, #0
 
-    def write(self, address: int, value: int) -> None:
-        self._load(1, address)
-        self._load(2, value)
-        self._emit(0xE581_2000)  # str r2, [r1]
-
-    def read(self, address: int) -> int:
-        self._load(1, address)
-        self._emit(0xE591_2000)  # ldr r2, [r1]
-        return self._store(2)
-
     def aborts(self) -> int:
         """How many accesses have ended in a data abort; those of this world."""
-        return self._store(4)
+        return self._store_read(0xE581_4000)  # str r4, [r1]
 
-    def _store(self, register: int) -> int:
-        self._load(1, self._words + 4 * self._n)
-        self._emit(0xE581_0000 | register << 12)
-        self._n += 1
-        return self._n - 1
-
-    def until(self, address: int, value: int) -> None:
-        """Waits until a word has this value."""
-        self._load(1, address)
-        self._load(3, value)
-        self._emit(0xE591_2000, 0xE152_0003, 0x1AFF_FFFC)  # ldr r2, [r1]; cmp r2, r3; bne .-8
-
-    def copy(self, data: bytes, address: int) -> None:
-        """Puts data, which comes with the program, into memory."""
-        data += bytes(-len(data) % 4)
-        self._load(0, FILES + len(self.files))
-        self._load(1, address)
-        self._load(3, len(data) // 4)
-        # ldr r2, [r0], #4; str r2, [r1], #4; subs r3, r3, #1; bne .-12
-        self._emit(0xE490_2004, 0xE481_2004, 0xE253_3001, 0x1AFF_FFFB)
-        self.files += data
-
-    def firmware(self, elf: bytes) -> None:
-        """Puts an M4's firmware where it runs, and its vectors into RETRAM, which the M4 sees at 0."""
-        for segment in ELFFile(io.BytesIO(elf)).iter_segments("PT_LOAD"):
-            if segment.data():
-                at = segment["p_paddr"]
-                self.copy(segment.data(), at if at >= 0x1000_0000 else RETRAM + at)
+    def _seen_at(self, address: int) -> int:
+        """An M4's vectors are in RETRAM, which the M4 sees at 0."""
+        return address if address >= 0x1000_0000 else RETRAM + address
 
     def start_m4(self) -> None:
         """Lets the M4 go."""
@@ -129,20 +86,8 @@ class Program:
         self._emit(0xE16F_F000)  # msr spsr_cxsf, r0
         self._load(14, KERNEL)
         self._emit(0xE1B0_F00E)  # movs pc, lr
-        self._secure, self._code, self._words, self._n = bytes(self._code), bytearray(), NONSECURE_WORDS, 0
+        self._other_world()
         self._begin(KERNEL)
-
-    def _finish(self) -> None:
-        """The words are there."""
-        self.write(self._words + 0xFFC, DONE)
-
-    def images(self) -> tuple[bytes, bytes]:
-        """What is at SYSRAM, and what is at KERNEL."""
-        self._finish()
-        self._emit(0xEAFF_FFFE)  # b .
-        if not self._secure:
-            return bytes(self._code), bytes(FILES - KERNEL) + self.files
-        return self._secure, bytes(self._code).ljust(FILES - KERNEL, b"\0") + self.files
 
 
 DEVICE_TREE = """/dts-v1/;
@@ -151,81 +96,12 @@ DEVICE_TREE = """/dts-v1/;
 """
 
 
-class Run:
-    """The machine as the program runs on it."""
-
-    def __init__(self, directory: Path) -> None:
-        self._ddr, self._monitor, self._log = (directory / name for name in ("ddr", "qmp.sock", "qemu.log"))
-
-    def ddr(self, address: int, size: int) -> bytes:
-        """Memory, past the firewall."""
-        with self._ddr.open("rb") as file:
-            file.seek(address - DDR)
-            return file.read(size)
-
-    def memory(self, address: int, size: int) -> bytes:
-        """Memory as the non-secure Cortex-A7 sees it."""
-        file = self._ddr.with_name("memory")
-        qmp(self._monitor, "pmemsave", val=address, size=size, filename=str(file))
-        return file.read_bytes()
-
-    def words(self, base: int = SECURE_WORDS) -> tuple[int, ...]:
-        """What the program has read, once all of it is there."""
-        read = self.ddr if base >= DDR else self.memory
-        until_s = time.monotonic() + DEADLINE_S
-        while time.monotonic() < until_s:
-            found: tuple[int, ...] = struct.unpack("<1024I", read(base, 0x1000))
-            if found[-1] == DONE:
-                return found[:-1]
-        raise AssertionError("the program does not come to its end")
-
-    def text(self, address: int, wanted: str) -> str:
-        """A trace buffer, once it has `wanted`."""
-        return _awaited(wanted, lambda: self.memory(address, 0x1000).split(b"\0")[0])
-
-    def log(self, wanted: str, times: int = 1) -> str:
-        """What QEMU says, once it has said `wanted` so often."""
-        return _awaited(wanted, self._log.read_bytes, times)
-
-
-def _awaited(wanted: str, read: Callable[[], bytes], times: int = 1) -> str:
-    until_s = time.monotonic() + DEADLINE_S
-    while time.monotonic() < until_s:
-        seen = read().decode(errors="replace")
-        if seen.count(wanted) >= times:
-            return seen
-    raise AssertionError(f"no {wanted!r}: {seen!r}")
-
-
-@contextmanager
-def _machine(directory: Path, *words: str | Path) -> Iterator[Run]:
-    """The machine, from power on, whose DDR is a file."""
-    ddr, monitor = directory / "ddr", directory / "qmp.sock"
-    argv: list[str | Path] = [qemu_of(KIND) / QEMU, "-M", f"{KIND.machine},memory-backend=ddr"]
-    argv += ["-object", f"memory-backend-file,id=ddr,size={DDR_SIZE},share=on,mem-path={ddr}"]
-    argv += ["-m", f"{DDR_SIZE >> 20}M", "-nodefaults", "-display", "none", "-d", "guest_errors,cpu_reset"]
-    argv += ["-qmp", f"unix:{monitor},server=on,wait=off", *words]
-    with (directory / "qemu.log").open("wb") as log, subprocess.Popen(argv, stderr=log) as process:
-        try:
-            await_monitor(monitor, process)
-            yield Run(directory)
-        finally:
-            process.kill()
-
-
 @contextmanager
 def running(program: Program, directory: Path) -> Iterator[Run]:
     """The machine with this program in place of OP-TEE, after a boot loader that leaves everything open."""
     secure, kernel = program.images()
     header = struct.pack("<4sBBH5I", b"OPTE", 1, 0, 0, len(secure), 0, SYSRAM, len(secure), 0)
-    (directory / "tee.bin").write_bytes(header + secure)
-    (directory / "kernel").write_bytes(kernel)
-    (directory / "tree.dts").write_text(DEVICE_TREE)
-    tree = directory / "tree.dtb"
-    subprocess.run(["dtc", "-q", "-O", "dtb", "-o", tree, directory / "tree.dts"], check=True)
-    with _machine(
-        directory, "-bios", directory / "tee.bin", "-kernel", directory / "kernel", "-dtb", tree
-    ) as run:
+    with machine(LAYOUT, directory, *started_by(header + secure, kernel, DEVICE_TREE, directory)) as run:
         yield run
 
 
@@ -241,5 +117,5 @@ def running_from_card(program: Program, directory: Path) -> Iterator[Run]:
         file.write(header + image)
         file.seek(card.SIZE - len(copy))
         file.write(copy)
-    with _machine(directory, "-drive", f"if=sd,format=raw,file={directory / 'card.img'}") as run:
+    with machine(LAYOUT, directory, "-drive", f"if=sd,format=raw,file={directory / 'card.img'}") as run:
         yield run

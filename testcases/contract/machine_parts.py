@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from mpbench_virtual.models import BoardKind
+from mpbench_virtual.parts import steps_of
 from mpbench_virtual.qemu import qmp
-from mpbench_virtual.recipes_machine import QEMU, steps_of
+from mpbench_virtual.recipes_machine import QEMU
 from mpbench_virtual.steps import build, built, keys_of, quiet
 
 UNPACKED_S = 900.0
@@ -35,9 +36,16 @@ def unknown_lines(raw_dmesg: str) -> list[str]:
 
 def require_qemu(kind: BoardKind) -> None:
     """Skips the test where QEMU is not built for this kind: that takes minutes."""
-    step = steps_of(kind)[:1]  # the others are those of a board with Debian
+    step = steps_of(kind)[:1]
     if not built("qemu", keys_of(step)["qemu"]).is_dir():
         pytest.skip(f"QEMU is not built for it: mpbench virtual build {kind.name}")
+
+
+def require_built(kind: BoardKind) -> None:
+    """Skips the test where a part of this kind of board is not built: that takes minutes."""
+    keys = keys_of(steps_of(kind))
+    if missing := [name for name, key in keys.items() if not built(name, key).is_dir()]:
+        pytest.skip(f"not built: {', '.join(missing)}; mpbench virtual build {kind.name}")
 
 
 def qemu_of(kind: BoardKind) -> Path:

@@ -9,23 +9,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from labgrid import Environment
 
 from mpbench.board.identification import boot_id
 from mpbench.core.directories import cache_dir
 from mpbench.core.errors import BoardFailure, InfrastructureError
 from mpbench.core.shared_files import CHECKOUT
-from mpbench.deployment.fixture import DeployBench
 from mpbench.harness.configuration import configured
 from mpbench.harness.firmware import make
-from mpbench.harness.run_state import RunState
-from mpbench.harness.signer import Signer
-from mpbench.image.keys import load_private_key
-from mpbench.twin.profile import load_profile
-from mpbench_virtual.keys import signing_key
 from mpbench_virtual.models import KINDS
 from testcases.contract.machine_parts import require_qemu
-from testcases.crash_rig import opened
+from testcases.crash_rig import bench_on, booted, signer
 
 pytestmark = pytest.mark.slow
 
@@ -41,25 +34,18 @@ def board() -> Iterator[Any]:
     require_qemu(KINDS["mp15-debian-tee"])
     if not any((cache_dir() / "built").glob("tee-modules-*.hash")):
         pytest.skip("it is not built: mpbench virtual build mp15-debian-tee")
-    target = Environment(str(CHECKOUT / "targets/virtual-mp15-debian-tee.yaml")).get_target("main")
-    with opened(target) as found:
-        yield target, found
-    target.get_strategy().transition("off")
-    target.cleanup()
+    with booted(CHECKOUT / "targets/virtual-mp15-debian-tee.yaml") as found:
+        yield found
 
 
 def test_firmware_that_reaches_for_op_tee_s_memory_is_named(board: Any) -> None:
     """The M4 reads OP-TEE's memory: a panic, with address and firmware; the board is booted again."""
     target, there = board
-    item: Any = None
-    key: Any = load_private_key(signing_key())
-    marks = {"console_mark": there.console.mark(), "secure_mark": there.secure.position()}
-    profile = load_profile("virtual-mp15-debian-tee", key.public_key())
-    bench = DeployBench(there, profile, RunState(), item, target.get_strategy(), boot_id(there), **marks)
+    bench = bench_on(target, there, "virtual-mp15-debian-tee", from_now=True)
     elf = configured((make() / "m4/reach.elf").read_bytes(), "m4", words={ADDRESS: TAG | TZDRAM >> 16})
     before = boot_id(there)
     with contextlib.suppress(InfrastructureError):  # the link, if the panic comes first
-        bench.deploy("m4", Signer(key)("m4", elf), "reach m4")
+        bench.deploy("m4", signer()("m4", elf), "reach m4")
     with pytest.raises(BoardFailure) as caught:
         bench.settle()
     assert str(caught.value) == (

@@ -12,7 +12,8 @@ from mpbench_virtual.cli import power
 from mpbench_virtual.models import KINDS
 from mpbench_virtual.recipes_ev1 import steps_of
 from mpbench_virtual.recipes_machine import QEMU
-from mpbench_virtual.steps import build, built, keys_of, quiet
+from mpbench_virtual.steps import build, quiet
+from testcases.contract.machine_parts import require_built
 from testcases.contract.over_ssh import over_ssh
 from testcases.contract.test_virtual_board import read_until
 
@@ -39,12 +40,8 @@ REFUSED_TO_LINUX = [
 @pytest.fixture(scope="module")
 def parts():
     """Results of the board's build steps; what takes minutes is left to `mpbench virtual build mp25`."""
-    steps = steps_of(EV1)
-    keys = keys_of(steps)
-    missing = [step.name for step in steps if not built(step.name, keys[step.name]).is_dir()]
-    if missing:
-        pytest.skip(f"not built: {', '.join(missing)}; mpbench virtual build mp25")
-    return build(steps, quiet)
+    require_built(EV1)
+    return build(steps_of(EV1), quiet)
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ import pytest
 
 from mpbench.harness.configuration import configured
 from mpbench.harness.firmware import make
+from testcases.contract.bare_program import DEADLINE_S
 from testcases.contract.ev1_program import (
     A35SSC,
-    DEADLINE_S,
     IAC,
     RCC,
     RISAB1,

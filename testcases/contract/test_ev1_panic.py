@@ -9,8 +9,8 @@ from mpbench.board.tee_panic import tee_panic_in
 from mpbench_virtual import boards
 from mpbench_virtual.cli import power
 from mpbench_virtual.models import KINDS
-from mpbench_virtual.recipes_ev1 import steps_of
-from mpbench_virtual.steps import built, keys_of, quiet
+from mpbench_virtual.steps import quiet
+from testcases.contract.machine_parts import require_built
 from testcases.contract.test_virtual_board import read_until
 
 pytestmark = pytest.mark.slow
@@ -21,11 +21,7 @@ KIND = KINDS["mp25-panic"]
 @pytest.fixture
 def consoles(tmp_path, monkeypatch):
     """Linux' console at its login prompt, and the secure one."""
-    steps = steps_of(KIND)
-    keys = keys_of(steps)
-    missing = [step.name for step in steps if not built(step.name, keys[step.name]).is_dir()]
-    if missing:
-        pytest.skip(f"not built: {', '.join(missing)}; mpbench virtual build {KIND.name}")
+    require_built(KIND)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     found = boards.start(KIND.name, "board", quiet, lifeline=True)
     with (

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from labgrid import Environment
 
 from mpbench.board.identification import boot_id
 from mpbench.board.trace.tracefs import TRACING
@@ -16,33 +15,18 @@ from mpbench.core.shared_files import CHECKOUT
 from mpbench.deployment.fixture import DeployBench
 from mpbench.harness.configuration import configured
 from mpbench.harness.firmware import make
-from mpbench.harness.run_state import RunState
-from mpbench.harness.signer import Signer
 from mpbench.image.faults import apply
-from mpbench.image.keys import load_private_key
 from mpbench.recovery import collect_trace
 from mpbench.recovery.fixture import Crashes
-from mpbench.twin.profile import load_profile
-from mpbench_virtual.keys import signing_key
 from mpbench_virtual.models import KINDS
 from testcases.contract.machine_parts import require_qemu
-from testcases.crash_rig import opened, recorder
+from testcases.crash_rig import bench_on, booted, recorder, signer
 
 pytestmark = pytest.mark.slow
 
 TARGET = CHECKOUT / "targets/virtual-mp25.yaml"
 ADDRESS, TAG = 2, 0x4D42_0000
 """PARAMETER_ADDRESS and PARAMETER_TAG. Ref: firmware/coprocessor/lib/firmware.h"""
-
-
-@contextlib.contextmanager
-def booted(target_file: Path) -> Iterator[Any]:
-    """Target and board of a file, booted."""
-    target = Environment(str(target_file)).get_target("main")
-    with opened(target) as found:
-        yield target, found
-    target.get_strategy().transition("off")
-    target.cleanup()
 
 
 @pytest.fixture(scope="module")
@@ -53,21 +37,16 @@ def board() -> Iterator[Any]:
         yield found
 
 
-def bench_on(board: Any) -> DeployBench:
+def bench_of(board: Any) -> DeployBench:
     """A test's bench on a board."""
     target, there = board
-    item: Any = None
-    key: Any = load_private_key(signing_key())
-    profile = load_profile("virtual-mp25", key.public_key())
-    marks = {"console_mark": there.console.mark(), "secure_mark": there.secure.position()}
-    return DeployBench(there, profile, RunState(), item, target.get_strategy(), boot_id(there), **marks)
+    return bench_on(target, there, "virtual-mp25", from_now=True)
 
 
 def image_of(name: str, words: dict[int, int] | None = None) -> bytes:
     """A firmware for the M33 with its words, signed."""
     elf = configured((make() / f"m33/{name}.elf").read_bytes(), "m33", words=words or {})
-    key: Any = load_private_key(signing_key())
-    return Signer(key)("m33", elf)
+    return signer()("m33", elf)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +56,7 @@ def image_of(name: str, words: dict[int, int] | None = None) -> bytes:
 def test_firmware_that_reaches_for_what_is_op_tee_s_is_named(board: Any, half: int, report: str) -> None:
     """The M33 reads the RNG, and OP-TEE's memory: exception, what it was, which firmware; Linux goes on."""
     _, there = board
-    bench = bench_on(board)
+    bench = bench_of(board)
     before = boot_id(there)
     bench.deploy("m33", image_of("reach", {ADDRESS: TAG | half}), "reach m33").check(
         "errno", "state", "beating"
@@ -98,7 +77,7 @@ def test_firmware_that_makes_op_tee_panic_is_named(tmp_path: Path) -> None:
     target_file.write_text(TARGET.read_text().replace("kind: mp25", "kind: mp25-panic"))
     with booted(target_file) as board:
         _, there = board
-        bench = bench_on(board)
+        bench = bench_of(board)
         before = boot_id(there)
         with contextlib.suppress(InfrastructureError):  # the board hangs, now or at the next step
             bench.deploy("m33", image_of("reach", {ADDRESS: TAG | 0x4202}), "reach m33")
@@ -118,8 +97,7 @@ def test_calls_of_the_ta_are_traced_without_arguments_of_return_probes(
 ) -> None:
     """As on ST's kernels 6.1 and 6.6.48, which refuse them: OP-TEE's answers show a recovery's calls."""
     monkeypatch.setattr(collect_trace, "TA_PROBES", collect_trace.TA_PROBES[1:])
-    bench, built = bench_on(board), make()
-    key: Any = load_private_key(signing_key())
+    bench, built = bench_of(board), make()
 
     def firmware(name: str, core: str) -> bytes:
         return (built / core / f"{name}.elf").read_bytes()
@@ -129,7 +107,7 @@ def test_calls_of_the_ta_are_traced_without_arguments_of_return_probes(
         assert isinstance(events, bytes)
         assert b"/ta optee_from_msg_param " in events
         assert b"tee_client_invoke_func" not in events
-        crashes = Crashes(bench, firmware, Signer(key), trace, {"m33": "iwdg3"})
+        crashes = Crashes(bench, firmware, signer(), trace, {"m33": "iwdg3"})
         try:
             image = crashes.start("m33").image
             crashes.failure("m33").check("commands", "ta_states", "sequence", "state", "boots", "beating")

@@ -12,9 +12,8 @@ import pytest
 
 from mpbench.core.errors import UsageError
 from mpbench_virtual.models import KINDS
-from mpbench_virtual.parts import steps_of
-from mpbench_virtual.steps import built, keys_of
 from testcases.contract import labs
+from testcases.contract.machine_parts import require_built
 
 pytestmark = pytest.mark.slow
 
@@ -31,11 +30,9 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> labs.Bench:
     if kind.own_optee and OPTEE not in given:
         pytest.skip(f"{OPTEE} names no source tree of ST's OP-TEE")
     try:
-        keys = keys_of(steps_of(kind))
+        require_built(kind)
     except UsageError as error:
         pytest.skip(str(error))
-    if missing := [name for name, key in keys.items() if not built(name, key).is_dir()]:
-        pytest.skip(f"not built: {', '.join(missing)}; mpbench virtual build {kind.name}")
     return labs.Bench(labs.CHECKOUT / f"targets/virtual-{kind.name}.yaml", tmp_path, given)
 
 

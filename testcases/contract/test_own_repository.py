@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from mpbench_virtual.models import KINDS
-from mpbench_virtual.parts import steps_of
-from mpbench_virtual.steps import built, keys_of
+from testcases.contract.machine_parts import require_built
 from testcases.contract.wheel import WheelEnvironment
 
 pytestmark = pytest.mark.slow
@@ -42,9 +41,7 @@ def git(path: Path, *arguments: str) -> str:
 
 def test_the_example_runs_as_it_is(wheel_env: WheelEnvironment, repository: Path):
     """The page names own firmware and commit; ids, record and page are in the user's directory."""
-    steps = steps_of(KINDS["mp25"])
-    if missing := [name for name, key in keys_of(steps).items() if not built(name, key).is_dir()]:
-        pytest.skip(f"the virtual board is not built: {', '.join(missing)}; mpbench virtual build")
+    require_built(KINDS["mp25"])
     done = wheel_env.run("pytest", "--lg-env", "virtual.yaml", cwd=repository)
     assert done.returncode == 0, done.stdout + done.stderr
     (run,) = (repository / "reports" / "runs").iterdir()

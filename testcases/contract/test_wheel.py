@@ -10,8 +10,7 @@ import pytest
 from mpbench.core.lines import PlanLine, RunEnd, TestEnd, TestStart
 from mpbench.core.record import Clock, Record, new_directory
 from mpbench_virtual.models import KINDS
-from mpbench_virtual.parts import steps_of
-from mpbench_virtual.steps import built, keys_of
+from testcases.contract.machine_parts import require_built
 from testcases.contract.wheel import WheelEnvironment
 from testcases.unit.image_rig import OPEN_BOARD, firmware, image, key, write_key, write_public
 
@@ -141,9 +140,7 @@ def test_the_cases_import_only_what_is_shipped(wheel_env: WheelEnvironment):
 
 def test_a_board_case_runs(wheel_env: WheelEnvironment, tmp_path):
     """The board's identity and a deployment on a virtual board; its page is in the user's directory."""
-    keys = keys_of(steps_of(KINDS["mp25"]))
-    if not all(built(name, found).exists() for name, found in keys.items()):
-        pytest.skip("the virtual board is not built: mpbench virtual build")
+    require_built(KINDS["mp25"])
     target = wheel_env.site / "mpbench/share/targets/virtual-mp25.yaml"
     words = ("test_identity.py", "test_deploy.py::test_signed_firmware_runs")
     done = wheel_env.run("mpbench", "test", "--lg-env", target, *words, cwd=tmp_path)
