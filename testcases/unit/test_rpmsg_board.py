@@ -208,6 +208,10 @@ def test_a_request_without_an_answer():
     ask = predict.Request(predict.PAUSE, 1)
     right = f"0 open errno=0 id=0\n0 send errno=0\n0 receive errno=0 bytes={ask.hex}\n"
     assert api(BoardSession(send=right))[0].request("/dev/rpmsg1", ask) == "OK"
+    probed = right + "1 open errno=0 id=1\n1 source errno=0 sent=3\n"
+    rpmsg, _ = api(BoardSession(send=probed))
+    words = "open,/dev/rpmsg2", "source,1,3,16,500"
+    assert [a.word for a in rpmsg.request_and("/dev/rpmsg1", ask, *words)] == ["open", "source"]
     silent = BoardSession(send="0 open errno=0 id=0\n0 send errno=0\n0 receive errno=6e\n")
     with pytest.raises(InfrastructureError, match="/dev/rpmsg1: no answer to a request"):
         api(silent)[0].request("/dev/rpmsg1", ask)

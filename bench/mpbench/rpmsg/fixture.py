@@ -36,8 +36,8 @@ NEEDED_MAILBOXES = "vq0", "vq1"
 SNAPSHOTS = 5
 MESSAGE_S = 0.05
 """Of a flood's deadline for each message: an emulator on a busy host takes a tenth of it."""
-PROBE = "source,0,40,16,500", "sink,0,40,1000"
-"""Messages through an echoing endpoint: more than there are buffers."""
+PROBE = "source,1,40,16,500", "sink,1,40,1000"
+"""Messages through an echoing endpoint, the second that the client opened: more than there are buffers."""
 ANY = 0xFFFFFFFF
 """An address that Linux chooses. Ref: Linux include/linux/rpmsg.h, RPMSG_ADDR_ANY"""
 
@@ -150,8 +150,7 @@ class Rpmsg:
             raw = self.device(core, predict.RAW)
 
             def commit() -> tuple[Answer, ...]:
-                self.request(path, request)
-                return self.client.run(f"open,{raw}", *PROBE)
+                return self.request_and(path, request, f"open,{raw}", *PROBE)
 
             step = run.fault(self.board, core, facts(fault), commit, lambda: self._works_again(core))
         return self._recorded(step)
@@ -237,14 +236,21 @@ class Rpmsg:
         return set(self.client.session.execute(command).text.split())
 
     def request(self, path: str, request: Request) -> str:
-        """Have the firmware do something; `path`: an endpoint for its address CONTROL. Returns "OK".
+        """As request_and(), and nothing more. Returns "OK"."""
+        self.request_and(path, request)
+        return "OK"
 
-        InfrastructureError if it does not answer.
+    def request_and(self, path: str, request: Request, *then: str) -> tuple[Answer, ...]:
+        """Have the firmware do something, and the client what `then` says.
+
+        path: an endpoint for the firmware's address CONTROL; then: words of the client, done before it closes
+        that endpoint: the firmware answers first and does it afterwards, so a message may be on its way to it.
+        Returns the answers to `then`. InfrastructureError if the firmware does not answer.
         """
-        *_, answer = self.client.run(f"open,{path}", *asked(0, request))
+        _, _, answer, *others = self.client.run(f"open,{path}", *asked(0, request), *then)
         if answer.data != bytes.fromhex(request.hex):
             raise InfrastructureError(f"{path}: no answer to a request: {answer}")
-        return "OK"
+        return tuple(others)
 
     def disable_recovery(self, core: str) -> None:
         """A crash leaves the core crashed, until recovery is enabled."""
