@@ -244,7 +244,7 @@ class Rpmsg:
         """Have the firmware do something, and the client what `then` says.
 
         path: an endpoint for the firmware's address CONTROL; then: words of the client, done before it closes
-        that endpoint: the firmware answers first and does it afterwards, so a message may be on its way to it.
+        that endpoint: the firmware answers first and does it afterwards, so a message may be on its way.
         Returns the answers to `then`. InfrastructureError if the firmware does not answer.
         """
         _, _, answer, *others = self.client.run(f"open,{path}", *asked(0, request), *then)
