@@ -110,6 +110,12 @@ def running(program: Program, directory: Path) -> Iterator[Run]:
         yield run
 
 
+def read_flags(program: Program) -> None:
+    """Reads IAC_ISR0 to 5."""
+    for n in range(6):
+        program.read(IAC + 0x80 + 4 * n)
+
+
 def flags(words: Iterable[int]) -> list[int]:
     """Ids of illegal accesses: those of the words of IAC_ISR0 to 5."""
     return [32 * n + bit for n, word in enumerate(words) for bit in range(32) if word >> bit & 1]

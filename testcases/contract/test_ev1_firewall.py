@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The firewall of an STM32MP257F-EV1, by registers: who is refused what, and which exception the IAC has.
 
-Ref: OP-TEE core/drivers/firewall/stm32_risaf.c, stm32_risab.c, stm32_rifsc.c, core/drivers/stm32_ipcc.c,
-stm32_gpio.c, stm32_exti.c (registers); ST's wiki, RIFSC,
+Ref: OP-TEE core/drivers/firewall/stm32_risaf.c, stm32_risab.c, stm32_rifsc.c (registers); ST's wiki, RIFSC,
 RISAB, RISAF and IAC internal peripheral (who reads and writes them); STM32CubeMP2 stm32mp2xx_hal_rif.h (ids)
 """
 
@@ -24,6 +23,7 @@ from testcases.contract.ev1_program import (
     SECURE_WORDS,
     Program,
     flags,
+    read_flags,
     running,
 )
 
@@ -36,12 +36,6 @@ MARK = 0x1234_5678
 M33_ONLY = 0x8010_0000
 I2C8, I2C8_ID = 0x4604_0000, 48
 LPSRAM1, RISAL1 = 0x200C_0000, RIFSC + 0x900
-IPCC1, EXTI1, GPIOA = 0x4049_0000, 0x4422_0000, 0x4424_0000
-
-
-def read_flags(program: Program) -> None:
-    for n in range(6):
-        program.read(IAC + 0x80 + 4 * n)
 
 
 def refused(program: Program, directory: Path) -> tuple[list[int], tuple[int, ...]]:
@@ -247,95 +241,6 @@ def test_the_m0_is_refused_a_low_power_ram_of_another(tmp_path: Path, reach: byt
     read_flags(program)
     ids, _ = refused(program, tmp_path)
     assert ids == [141]
-
-
-def test_a_processor_s_side_of_a_mailbox_is_its_compartment_s(tmp_path: Path) -> None:
-    """IPCC_C2CIDCFGR: the other side reads 0, changes nothing, and sees its flags all the same."""
-    program = Program()
-    program.write(IPCC1 + 0x10, 1)  # C2CR
-    program.write(IPCC1 + 0x18, 1 << 16)  # C2SCR: flag of channel 1
-    program.write(IPCC1 + 0x98, 1 | 2 << 4)
-    program.read(IPCC1 + 0x10)
-    program.write(IPCC1 + 0x10, 0)
-    program.read(IPCC1 + 0x1C)  # C2TOC1SR
-    read_flags(program)
-    program.write(IPCC1 + 0x98, 0)
-    program.read(IPCC1 + 0x10)
-    with running(program, tmp_path) as run:
-        words = run.words()
-    assert words[:2] == (0, 1)
-    assert flags(words[2:8]) == [144]
-    assert words[8] == 1
-
-
-def test_a_channel_of_a_mailbox_is_of_a_world(tmp_path: Path) -> None:
-    """IPCC_C1SECCFGR: the bits of a secure channel read 0 in the other world, and stay."""
-    program = Program()
-    program.write(IPCC1 + 0x04, 0x1_0001)  # C1MR
-    program.write(IPCC1 + 0x80, 1)
-    program.nonsecure()
-    program.read(IPCC1 + 0x04)
-    program.write(IPCC1 + 0x04, 0x2_0002)
-    program.read(IPCC1 + 0x04)
-    program.write(IPCC1 + 0x80, 0)
-    program.read(IPCC1 + 0x80)
-    with running(program, tmp_path) as run:
-        assert run.words(NONSECURE_WORDS)[:3] == (0, 0x2_0002, 1)
-        assert "ipcc1: refuses non-secure write" in (tmp_path / "qemu.log").read_text()
-
-
-def test_pins_are_of_a_world_and_a_compartment(tmp_path: Path) -> None:
-    """GPIOA: pin 0 is secure, pin 2 the M33's: both read 0 and are not changed; pin 1 is free."""
-    program = Program()
-    program.write(GPIOA + 0x14, 0b111)  # ODR
-    program.write(GPIOA + 0x30, 0b001)  # SECCFGR
-    program.write(GPIOA + 0x50 + 8 * 2, 1 | 2 << 4)  # CIDCFGR2
-    program.read(GPIOA + 0x14)
-    program.nonsecure()
-    program.read(GPIOA + 0x14)
-    program.write(GPIOA + 0x18, 0b111 << 16)  # BSRR
-    program.write(GPIOA, 0)  # MODER
-    program.read(GPIOA)
-    program.write(GPIOA + 0x50 + 8 * 2, 0)
-    program.read(GPIOA + 0x50 + 8 * 2)
-    with running(program, tmp_path) as run:
-        assert run.words()[0] == 0b011
-        odr, moder, cid = run.words(NONSECURE_WORDS)[:3]
-        assert "gpioa: refuses non-secure write" in (tmp_path / "qemu.log").read_text()
-    assert (odr, moder, cid) == (0b010, 0, 1 | 2 << 4)
-
-
-def test_a_pin_with_a_semaphore_is_whose_who_has_it(tmp_path: Path) -> None:
-    """GPIOA_CIDCFGR0.SEM_EN: nobody's, until a compartment takes SEMCR0."""
-    program = Program()
-    program.write(GPIOA + 0x14, 1)
-    program.write(GPIOA + 0x50, 0b11)
-    program.read(GPIOA + 0x14)
-    program.write(GPIOA + 0x54, 1)
-    program.read(GPIOA + 0x14)
-    with running(program, tmp_path) as run:
-        assert run.words()[:2] == (0, 1)
-
-
-def test_events_are_of_a_world_and_masks_of_a_compartment(tmp_path: Path) -> None:
-    """EXTI1: event 0 is secure, the masks of CPU 2 are compartment 2's."""
-    program = Program()
-    program.write(EXTI1, 0b11)  # RTSR1
-    program.write(EXTI1 + 0xC0, 1)  # C2IMR1
-    program.write(EXTI1 + 0x14, 1)  # SECCFGR1
-    program.write(EXTI1 + 0x304, 1 | 2 << 4)  # C2CIDCFGR
-    program.read(EXTI1 + 0xC0)
-    read_flags(program)
-    program.nonsecure()
-    program.read(EXTI1)
-    program.write(EXTI1, 0b100)
-    program.read(EXTI1)
-    program.read(EXTI1 + 0x14)
-    with running(program, tmp_path) as run:
-        words = run.words()
-        assert run.words(NONSECURE_WORDS)[:3] == (0b10, 0b100, 1)
-    assert words[0] == 0
-    assert flags(words[1:7]) == [153]
 
 
 @pytest.fixture

@@ -75,7 +75,12 @@
 #define IAC_RISAF4 137
 #define IAC_RISAL1 139
 #define IAC_IPCC1 144
+#define IAC_HSEM 146
+#define IAC_HPDMA1 147
+#define IAC_RTC 151
+#define IAC_TAMP 152
 #define IAC_EXTI1 153
+#define IAC_PWR 155
 #define IAC_RCC 156
 #define IAC_RIFSC 158
 #define IAC_GPIOA 160           /* GPIOZ after GPIOK */
@@ -86,7 +91,8 @@
 
 /*
  * Blocks without a model that a driver uses as memory; what hardware says of
- * itself (HWCFGR) as far as a driver asks for it, and what is ready at once
+ * itself (HWCFGR) as far as a driver asks for it, and what is ready at once.
+ * Some are isolated, and have a line to the IAC.
  */
 static const struct {
     const char *name;
@@ -96,11 +102,16 @@ static const struct {
     uint8_t n_preset;
     uint32_t follow[20];
     uint8_t n_follow;
+    const char *type;
+    uint8_t iac;
 } storage[] = {
     { "lptim1", 0x40090000, 0x400, { 0x0, LPTIM_OK }, 2 },
-    { "hpdma1", 0x40400000, 0x1000 },
-    { "hpdma2", 0x40410000, 0x1000 },
-    { "hpdma3", 0x40420000, 0x1000 },
+    { "hpdma1", 0x40400000, 0x1000, .type = TYPE_STM32MP25_HPDMA,
+      .iac = IAC_HPDMA1 },
+    { "hpdma2", 0x40410000, 0x1000, .type = TYPE_STM32MP25_HPDMA,
+      .iac = IAC_HPDMA1 + 1 },
+    { "hpdma3", 0x40420000, 0x1000, .type = TYPE_STM32MP25_HPDMA,
+      .iac = IAC_HPDMA1 + 2 },
     { "ommanager", 0x40500000, 0x1000 },
     /* AES with the chip's own key: nothing but zeros comes out */
     { "saes", 0x42050000, 0x400, { 0x4, 1 << 7 | 1, 0x304, 1 }, 4 },
@@ -108,21 +119,23 @@ static const struct {
     { "risaf1", 0x420a0000, 0x1000, { 0xff0, 1 << 24 | 12 << 16 | 4 }, 2 },
     { "risaf2", 0x420b0000, 0x1000, { 0xff0, 16 << 24 | 12 << 16 | 4 }, 2 },
     { "risaf5", 0x420e0000, 0x1000, { 0xff0, 16 << 24 | 12 << 16 | 3 }, 2 },
-    { "hsem", 0x46240000, 0x1000 },
+    { "hsem", 0x46240000, 0x1000, .type = TYPE_STM32MP25_HSEM,
+      .iac = IAC_HSEM },
     { "bsec", 0x44000000, 0x1000,
       { 0xe40, BSEC_CLOSED, 0xe44, BSEC_DONE, 0xff4, 0x10, 0xff8, 0x100033 },
       8 },
     /* Monitors of supplies: CR1, CR7, CR8, CR12 */
     { "pwr", 0x44210000, 0x10000, { }, 0,
       { 0x00, 0x00, 0x1f, 16, 0x18, 0x18, 1, 16, 0x1c, 0x1c, 1, 16,
-        0x2c, 0x2c, 1, 16 }, 16 },
+        0x2c, 0x2c, 1, 16 }, 16, TYPE_STM32MP25_PWR, IAC_PWR },
     /* Compensation cells of I/O: CCSR after CCCR */
     { "syscfg", 0x44230000, 0x10000, { }, 0,
       { 0x4004, 0x4000, 1 << 8, 0, 0x400c, 0x4008, 1 << 8, 0,
         0x4014, 0x4010, 1 << 8, 0, 0x401c, 0x4018, 1 << 8, 0,
         0x4024, 0x4020, 1 << 8, 0 }, 20 },
     { "tamp", 0x46010000, 0x400,
-      { 0x3ec, 1 << 8, 0x3f0, 8 << 8 | 128 }, 4 },
+      { 0x3ec, 1 << 8, 0x3f0, 8 << 8 | 128 }, 4, .type = TYPE_STM32MP25_TAMP,
+      .iac = IAC_TAMP },
 };
 
 /*
@@ -311,23 +324,6 @@ static void stm32mp25_soc_memory(Stm32mp25Soc *s)
     memory_region_init_ram(&s->bkpsram, obj, "bkpsram", 8 * KiB,
                            &error_fatal);
     memory_region_add_subregion(&s->peripherals, 0x42000000, &s->bkpsram);
-
-    for (unsigned i = 0; i < ARRAY_SIZE(storage); i++) {
-        DeviceState *dev = stm32mp25_soc_new(s, TYPE_STM32MP_REGS,
-                                             storage[i].name);
-        QList *preset = qlist_new(), *follow = qlist_new();
-
-        for (unsigned n = 0; n < storage[i].n_preset; n++) {
-            qlist_append_int(preset, storage[i].preset[n]);
-        }
-        for (unsigned n = 0; n < storage[i].n_follow; n++) {
-            qlist_append_int(follow, storage[i].follow[n]);
-        }
-        qdev_prop_set_array(dev, "follow", follow);
-        qdev_prop_set_uint32(dev, "size", storage[i].size);
-        qdev_prop_set_array(dev, "preset", preset);
-        stm32mp25_soc_map(s, dev, storage[i].base);
-    }
 }
 
 static void stm32mp25_soc_illegal(Stm32mp25Soc *s, DeviceState *dev, int id)
@@ -676,6 +672,29 @@ static void stm32mp25_soc_extis(Stm32mp25Soc *s)
     }
 }
 
+static void stm32mp25_soc_storage(Stm32mp25Soc *s)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(storage); i++) {
+        const char *type = storage[i].type ?: TYPE_STM32MP_REGS;
+        DeviceState *dev = stm32mp25_soc_new(s, type, storage[i].name);
+        QList *preset = qlist_new(), *follow = qlist_new();
+
+        for (unsigned n = 0; n < storage[i].n_preset; n++) {
+            qlist_append_int(preset, storage[i].preset[n]);
+        }
+        for (unsigned n = 0; n < storage[i].n_follow; n++) {
+            qlist_append_int(follow, storage[i].follow[n]);
+        }
+        qdev_prop_set_array(dev, "follow", follow);
+        qdev_prop_set_uint32(dev, "size", storage[i].size);
+        qdev_prop_set_array(dev, "preset", preset);
+        stm32mp25_soc_map(s, dev, storage[i].base);
+        if (storage[i].iac) {
+            stm32mp25_soc_illegal(s, dev, storage[i].iac);
+        }
+    }
+}
+
 static void stm32mp25_soc_peripherals(Stm32mp25Soc *s)
 {
     DeviceState *rest = stm32mp25_soc_new(s, TYPE_UNIMPLEMENTED_DEVICE,
@@ -693,8 +712,11 @@ static void stm32mp25_soc_peripherals(Stm32mp25Soc *s)
     stm32mp25_soc_create(s, TYPE_STM32MP_STGEN, "stgen", 0x48080000);
     stm32mp25_soc_create(s, TYPE_STM32MP_HASH, "hash", 0x42010000);
     stm32mp25_soc_create(s, TYPE_STM32MP_RNG, "rng", 0x42020000);
-    rtc = stm32mp25_soc_create(s, TYPE_STM32MP_RTC, "rtc", 0x46000000);
+    rtc = stm32mp25_soc_new(s, TYPE_STM32MP_RTC, "rtc");
+    qdev_prop_set_bit(rtc, "rif", true);
+    stm32mp25_soc_map(s, rtc, 0x46000000);
     stm32mp25_soc_irq(s, rtc, 0, SPI_RTC);
+    stm32mp25_soc_illegal(s, rtc, IAC_RTC);
     s->i2c7 = stm32mp25_soc_create(s, TYPE_STM32MP_I2C, "i2c7", 0x40180000);
     for (unsigned i = 0; i < ARRAY_SIZE(i2cs); i++) {
         stm32mp25_soc_create(s, TYPE_STM32MP_I2C, i2cs[i].name, i2cs[i].base);
@@ -797,6 +819,7 @@ static void stm32mp25_soc_realize(DeviceState *dev, Error **errp)
     stm32mp25_soc_gic(s);
     stm32mp25_soc_memory(s);
     stm32mp25_soc_firewall(s);
+    stm32mp25_soc_storage(s);
     stm32mp25_soc_peripherals(s);
     s->ipcc[0] = stm32mp25_soc_mailbox(s, "ipcc1", 0x40490000, 0, 171);
     s->ipcc[1] = stm32mp25_soc_mailbox(s, "ipcc2", 0x46250000, 1, 175);

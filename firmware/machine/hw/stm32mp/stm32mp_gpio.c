@@ -20,7 +20,7 @@
 #include "hw/qdev-properties.h"
 #include "hw/registerfields.h"
 #include "hw/stm32mp/stm32mp.h"
-#include "hw/stm32mp/stm32mp_regs.h"
+#include "hw/stm32mp/stm32mp_rif.h"
 
 REG32(MODER, 0x00)
 REG32(OTYPER, 0x04)
@@ -37,8 +37,6 @@ REG32(SECCFGR, 0x30)
 REG32(PRIVCFGR, 0x34)
 REG32(RCFGLOCKR, 0x38)
 REG32(CIDCFGR0, 0x50)
-REG32(SEMCR0, 0x54)
-REG32(RIF_END, 0xd0)
 
 #define PINS 16
 #define MODER_OUTPUT 1
@@ -53,34 +51,21 @@ struct Stm32mpGpio {
     bool rif;
 };
 
-static bool stm32mp_gpio_is_semaphore(hwaddr addr)
+static const Stm32mpRif stm32mp_gpio_rif = {
+    .seccfgr = A_SECCFGR, .privcfgr = A_PRIVCFGR, .rcfglockr = A_RCFGLOCKR,
+    .cidcfgr = A_CIDCFGR0, .stride = 8, .n = PINS, .semaphores = true,
+};
+
+/* Whether the word is one of the isolation's */
+static bool stm32mp_gpio_isolates(Stm32mpRegs *s, hwaddr addr)
 {
-    return addr >= A_SEMCR0 && addr < A_RIF_END && addr & 4;
+    return STM32MP_GPIO(s)->rif && stm32mp_rif_has(&stm32mp_gpio_rif, addr);
 }
 
 static bool stm32mp_gpio_refuses(Stm32mpRegs *s, hwaddr addr, bool write)
 {
-    if (!write || !STM32MP_GPIO(s)->rif || stm32mp_regs_trusted(s)) {
-        return false;
-    }
-    switch (addr) {
-    case A_SECCFGR:
-        return !s->attrs.secure || s->attrs.user;
-    case A_PRIVCFGR:
-        return s->attrs.user;
-    case A_RCFGLOCKR:
-    case A_CIDCFGR0 ... A_RIF_END - 4:
-        return !stm32mp_gpio_is_semaphore(addr);
-    }
-    return false;
-}
-
-static bool stm32mp_gpio_owns(const Stm32mpRegs *s, unsigned pin)
-{
-    return (s->attrs.secure || !extract32(s->r[R_SECCFGR], pin, 1)) &&
-           !(s->attrs.user && extract32(s->r[R_PRIVCFGR], pin, 1)) &&
-           stm32mp_regs_owns(s, s->r[R_CIDCFGR0 + 2 * pin],
-                             s->r[R_SEMCR0 + 2 * pin]);
+    return stm32mp_gpio_isolates(s, addr) &&
+           stm32mp_rif_refuses(s, &stm32mp_gpio_rif, addr, write);
 }
 
 /* Each pin from @first on has this number of bits */
@@ -90,7 +75,7 @@ static uint32_t stm32mp_gpio_fields(Stm32mpRegs *s, unsigned bits,
     uint32_t mask = 0;
 
     for (unsigned n = 0; n < MIN(32 / bits, PINS - first); n++) {
-        if (stm32mp_gpio_owns(s, first + n)) {
+        if (stm32mp_rif_owns(s, &stm32mp_gpio_rif, first + n)) {
             mask |= MAKE_64BIT_MASK(bits * n, bits);
         }
     }
@@ -118,12 +103,9 @@ static uint32_t stm32mp_gpio_mask(Stm32mpRegs *s, hwaddr addr, bool write)
         return stm32mp_gpio_fields(s, 1, 0);
     case A_BSRR:
         return stm32mp_gpio_fields(s, 1, 0) * (1u << PINS | 1);
-    case A_SECCFGR:
-    case A_PRIVCFGR:            /* everybody reads them */
-        return write && !stm32mp_regs_trusted(s) ? stm32mp_gpio_fields(s, 1, 0)
-                                                 : UINT32_MAX;
     }
-    return UINT32_MAX;
+    return stm32mp_gpio_isolates(s, addr)
+           ? stm32mp_rif_mask(s, &stm32mp_gpio_rif, addr, write) : UINT32_MAX;
 }
 
 static uint32_t stm32mp_gpio_read(Stm32mpRegs *s, hwaddr addr)
@@ -144,8 +126,8 @@ static uint32_t stm32mp_gpio_read(Stm32mpRegs *s, hwaddr addr)
 static void stm32mp_gpio_write(Stm32mpRegs *s, hwaddr addr, uint32_t value,
                                unsigned size)
 {
-    if (STM32MP_GPIO(s)->rif && stm32mp_gpio_is_semaphore(addr)) {
-        stm32mp_semaphore_write(s, addr, value);
+    if (stm32mp_gpio_isolates(s, addr)) {
+        stm32mp_rif_write(s, &stm32mp_gpio_rif, addr, value);
         return;
     }
     switch (addr) {

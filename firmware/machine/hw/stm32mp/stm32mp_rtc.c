@@ -7,10 +7,17 @@
  * only.  On silicon a reset leaves the backup domain alone; here it clears the
  * alarm, and the time goes on.
  *
+ * With property "rif" its functions are isolated, as on an STM32MP25: alarm A,
+ * alarm B, wake-up timer, time stamp, calibration, initialisation.  Time, date,
+ * prescaler and calibration are read by everybody, which is assumed from the
+ * STM32U5's RTC, as is which bits of the shared registers a function has.
+ *
  * Ref: RM0436, RTC: RTC_TR (0x00), RTC_DR (0x04), RTC_ICSR (0x0c), RTC_CR
  *      (0x18), RTC_ALRMAR (0x40), RTC_SR (0x50), RTC_MISR (0x54), RTC_SCR
  *      (0x5c); Linux drivers/rtc/rtc-stm32.c, which has the same for
- *      st,stm32mp25-rtc
+ *      st,stm32mp25-rtc; OP-TEE core/drivers/stm32_rtc.c, apply_rif_config():
+ *      RTC_PRIVCFGR (0x1c), SECCFGR (0x20), CIDCFGRx (0x80); RM0456, RTC:
+ *      RTC_SECCFGR
  */
 
 #include "qemu/osdep.h"
@@ -18,9 +25,10 @@
 #include "qemu/cutils.h"
 #include "qemu/timer.h"
 #include "hw/irq.h"
+#include "hw/qdev-properties.h"
 #include "hw/registerfields.h"
 #include "hw/stm32mp/stm32mp.h"
-#include "hw/stm32mp/stm32mp_regs.h"
+#include "hw/stm32mp/stm32mp_rif.h"
 #include "system/rtc.h"
 #include "system/system.h"
 
@@ -40,9 +48,19 @@ REG32(ICSR, 0x0c)
     FIELD(ICSR, RSF, 5, 1)
     FIELD(ICSR, INITF, 6, 1)
     FIELD(ICSR, INIT, 7, 1)
+REG32(PRER, 0x10)
+REG32(WUTR, 0x14)
 REG32(CR, 0x18)
     FIELD(CR, ALRAE, 8, 1)
     FIELD(CR, ALRAIE, 12, 1)
+REG32(PRIVCFGR, 0x1c)
+REG32(SECCFGR, 0x20)
+    FIELD(CFGR, FULL, 15, 1)
+REG32(CALR, 0x28)
+REG32(SHIFTR, 0x2c)
+REG32(TSTR, 0x30)
+REG32(TSDR, 0x34)
+REG32(TSSSR, 0x38)
 REG32(ALRMAR, 0x40)
     FIELD(ALRMAR, SECONDS, 0, 7)
     FIELD(ALRMAR, ANY_SECOND, 7, 1)     /* MSK1 to MSK4 */
@@ -53,10 +71,14 @@ REG32(ALRMAR, 0x40)
     FIELD(ALRMAR, DAY, 24, 6)
     FIELD(ALRMAR, WDSEL, 30, 1)
     FIELD(ALRMAR, ANY_DAY, 31, 1)
+REG32(ALRMASSR, 0x44)
+REG32(ALRMBR, 0x48)
+REG32(ALRMBSSR, 0x4c)
 REG32(SR, 0x50)
     FIELD(SR, ALRAF, 0, 1)
 REG32(MISR, 0x54)
 REG32(SCR, 0x5c)
+REG32(CIDCFGR0, 0x80)
 
 #define DAY_S (24 * 60 * 60)
 #define MONTHS_DAYS 62          /* a 31st comes again after two months */
@@ -69,7 +91,99 @@ struct Stm32mpRtc {
     qemu_irq irq;
     QEMUTimer *timer;           /* to the next alarm */
     int64_t offset_s;           /* to QEMU's clock (-rtc) */
+    bool rif;
 };
+
+enum {
+    ALARM_A, ALARM_B, WAKE_UP, TIME_STAMP, CALIBRATION, INITIALISATION,
+    FUNCTIONS
+};
+
+/* The bits of each function in SECCFGR and PRIVCFGR, CR, and SR, MISR, SCR */
+static const uint8_t cfgr_bits[FUNCTIONS] = { 0, 1, 2, 3, 13, 14 };
+static const uint32_t cr_bits[FUNCTIONS] = {
+    0x00001100, 0x00002200, 0x00004407, 0x03008808, 0x00070010, 0xfcf80060,
+};
+static const uint32_t sr_bits[FUNCTIONS] = { 0x1, 0x2, 0x4, 0x38, 0, 0x40 };
+
+static const Stm32mpRif stm32mp_rtc_rif = {
+    .seccfgr = A_SECCFGR, .privcfgr = A_PRIVCFGR,
+    .rcfglockr = STM32MP_RIF_NONE, .cidcfgr = A_CIDCFGR0, .stride = 4,
+    .n = FUNCTIONS, .bits = cfgr_bits,
+};
+
+static bool stm32mp_rtc_owns(const Stm32mpRegs *s, unsigned function)
+{
+    return (s->attrs.secure || !FIELD_EX32(s->r[R_SECCFGR], CFGR, FULL)) &&
+           !(s->attrs.user && FIELD_EX32(s->r[R_PRIVCFGR], CFGR, FULL)) &&
+           stm32mp_rif_owns(s, &stm32mp_rtc_rif, function);
+}
+
+static bool stm32mp_rtc_refuses(Stm32mpRegs *s, hwaddr addr, bool write)
+{
+    if (!STM32MP_RTC(s)->rif) {
+        return false;
+    }
+    if (stm32mp_rif_has(&stm32mp_rtc_rif, addr)) {
+        return stm32mp_rif_refuses(s, &stm32mp_rtc_rif, addr, write);
+    }
+    switch (addr) {
+    case A_TR:
+    case A_DR:
+    case A_PRER:
+        return write && !stm32mp_rtc_owns(s, INITIALISATION);
+    case A_CALR:
+    case A_SHIFTR:
+        return write && !stm32mp_rtc_owns(s, CALIBRATION);
+    case A_WUTR:
+        return !stm32mp_rtc_owns(s, WAKE_UP);
+    case A_TSTR ... A_TSSSR:
+        return !stm32mp_rtc_owns(s, TIME_STAMP);
+    case A_ALRMAR:
+    case A_ALRMASSR:
+        return !stm32mp_rtc_owns(s, ALARM_A);
+    case A_ALRMBR:
+    case A_ALRMBSSR:
+        return !stm32mp_rtc_owns(s, ALARM_B);
+    }
+    return false;
+}
+
+static uint32_t stm32mp_rtc_mask(Stm32mpRegs *s, hwaddr addr, bool write)
+{
+    const uint32_t *bits = addr == A_CR ? cr_bits : sr_bits;
+    uint32_t mask = 0;
+
+    if (!STM32MP_RTC(s)->rif) {
+        return UINT32_MAX;
+    }
+    switch (addr) {
+    case A_ICSR:                /* everybody reads flags */
+        return write && !stm32mp_rtc_owns(s, INITIALISATION) ? 0 : UINT32_MAX;
+    case A_CR:
+    case A_SR:
+    case A_MISR:
+    case A_SCR:
+        for (unsigned n = 0; n < FUNCTIONS; n++) {
+            mask |= stm32mp_rtc_owns(s, n) ? bits[n] : 0;
+        }
+        return mask;
+    }
+    return stm32mp_rif_has(&stm32mp_rtc_rif, addr)
+           ? stm32mp_rif_mask(s, &stm32mp_rtc_rif, addr, write) : UINT32_MAX;
+}
+
+/* Where a compartment is filtered, SECCFGR.SEC and PRIVCFGR.PRIV are cleared */
+static void stm32mp_rtc_isolate(Stm32mpRegs *s, hwaddr addr, uint32_t value)
+{
+    stm32mp_rif_write(s, &stm32mp_rtc_rif, addr, value);
+    for (unsigned n = 0; n < FUNCTIONS; n++) {
+        if (s->r[R_CIDCFGR0 + n] & 1) {
+            s->r[R_SECCFGR] &= ~R_CFGR_FULL_MASK;
+            s->r[R_PRIVCFGR] &= ~R_CFGR_FULL_MASK;
+        }
+    }
+}
 
 static uint32_t stm32mp_rtc_misr(Stm32mpRtc *s)
 {
@@ -219,6 +333,10 @@ static void stm32mp_rtc_write(Stm32mpRegs *regs, hwaddr addr, uint32_t value,
     uint32_t *r = regs->r;
     bool was_init = r[R_ICSR] & R_ICSR_INIT_MASK;
 
+    if (s->rif && stm32mp_rif_has(&stm32mp_rtc_rif, addr)) {
+        stm32mp_rtc_isolate(regs, addr, value);
+        return;
+    }
     switch (addr) {
     case A_TR:
     case A_DR:
@@ -298,11 +416,18 @@ static const VMStateDescription vmstate_stm32mp_rtc = {
     }
 };
 
+static const Property stm32mp_rtc_properties[] = {
+    DEFINE_PROP_BOOL("rif", Stm32mpRtc, rif, false),
+};
+
 static void stm32mp_rtc_class_init(ObjectClass *klass, void *data)
 {
     Stm32mpRegsClass *c = STM32MP_REGS_CLASS(klass);
 
     DEVICE_CLASS(klass)->vmsd = &vmstate_stm32mp_rtc;
+    device_class_set_props(DEVICE_CLASS(klass), stm32mp_rtc_properties);
+    c->refuses = stm32mp_rtc_refuses;
+    c->mask = stm32mp_rtc_mask;
     c->read = stm32mp_rtc_read;
     c->write = stm32mp_rtc_write;
     c->reset = stm32mp_rtc_reset;

@@ -134,7 +134,9 @@ void stm32mp_memory_firewall_attach(DeviceState *dev, unsigned cid,
                                     hwaddr at);
 /* Random numbers */
 #define TYPE_STM32MP_RNG "stm32mp-rng"
-/* Real-time clock; sysbus interrupt: alarm A */
+/*
+ * Real-time clock; sysbus interrupt: alarm A; property "rif": it is isolated
+ */
 #define TYPE_STM32MP_RTC "stm32mp-rtc"
 /* Serviceable errors; as stm32mp-iac */
 #define TYPE_STM32MP_SERC "stm32mp-serc"
@@ -189,6 +191,11 @@ void stm32mp_memory_firewall_attach(DeviceState *dev, unsigned cid,
 #define TYPE_STM32MP25_RCC "stm32mp25-rcc"
 /* EXTI's registers; properties "events", "cpus" */
 #define TYPE_STM32MP25_EXTI "stm32mp25-exti"
+/* Blocks that are storage, with their isolation; as stm32mp-regs */
+#define TYPE_STM32MP25_HPDMA "stm32mp25-hpdma"
+#define TYPE_STM32MP25_HSEM "stm32mp25-hsem"
+#define TYPE_STM32MP25_PWR "stm32mp25-pwr"
+#define TYPE_STM32MP25_TAMP "stm32mp25-tamp"
 /* Cortex-A35 subsystem; link "m33"; GPIO outputs "m33-nonsecure" */
 #define STM32MP25_FIREWALLS 8   /* RIFSC, RISAF4, RISAB1 to 6 */
 #define TYPE_STM32MP25_A35SSC "stm32mp25-a35ssc"
