@@ -3,8 +3,10 @@
  *
  * STM32MP USART, asynchronous mode, with FIFOs
  *
- * What is sent is gone at once; the receiver time-out comes with the last
- * byte.  Baud rate, parity and flow control have no effect.
+ * What is sent is gone at once, to the host as soon as QEMU's main loop runs: a
+ * write of its own for each byte would be most of a console's time.  The
+ * receiver time-out comes with the last byte.  Baud rate, parity and flow control have no effect.  A break of the host
+ * is a byte 0 with a framing error.
  *
  * Ref: RM0436, USART: USART_CR1 (0x00), CR2 (0x04), CR3 (0x08), BRR (0x0c),
  *      RQR (0x18), ISR (0x1c), ICR (0x20), RDR (0x24), TDR (0x28)
@@ -12,6 +14,7 @@
 
 #include "qemu/osdep.h"
 #include "qemu/fifo8.h"
+#include "qemu/main-loop.h"
 #include "qapi/error.h"
 #include "chardev/char-fe.h"
 #include "hw/irq.h"
@@ -42,6 +45,7 @@ REG32(BRR, 0x0c)
 REG32(RQR, 0x18)
     FIELD(RQR, RXFRQ, 3, 1)
 REG32(ISR, 0x1c)
+    FIELD(ISR, FE, 1, 1)
     FIELD(ISR, ORE, 3, 1)
     FIELD(ISR, RXFNE, 5, 1)
     FIELD(ISR, TC, 6, 1)
@@ -58,6 +62,7 @@ REG32(RDR, 0x24)
 REG32(TDR, 0x28)
 
 #define FIFO_SIZE 16
+#define SENT_SIZE 256
 /* Flags that ICR clears; the others follow the state */
 #define LATCHED (R_ISR_ORE_MASK | R_ISR_RTOF_MASK)
 
@@ -67,8 +72,12 @@ struct Stm32mpUsart {
     Stm32mpRegs parent_obj;
 
     CharBackend chr;
-    qemu_irq irq;
+    qemu_irq irq[2];
     Fifo8 rx;
+    QEMUBH *flush;
+    uint8_t sent[SENT_SIZE];    /* what the host has not got yet */
+    unsigned n_sent;
+    uint32_t break_at;          /* which byte of rx is a break; 0: none */
     bool loaded;
 };
 
@@ -99,6 +108,7 @@ static uint32_t stm32mp_usart_flags(Stm32mpUsart *s)
         isr = FIELD_DP32(isr, ISR, REACK, FIELD_EX32(r[R_CR1], CR1, RE));
     }
     isr = FIELD_DP32(isr, ISR, RXFNE, used > 0);
+    isr = FIELD_DP32(isr, ISR, FE, s->break_at == 1);
     if (fifo) {
         isr |= R_ISR_TXFE_MASK | R_ISR_TXFT_MASK;
         isr = FIELD_DP32(isr, ISR, RXFF, used == FIFO_SIZE);
@@ -121,8 +131,10 @@ static void stm32mp_usart_update(Stm32mpUsart *s)
     wanted |= cr1 & R_CR1_RXFFIE_MASK ? R_ISR_RXFF_MASK : 0;
     wanted |= cr3 & R_CR3_RXFTIE_MASK ? R_ISR_RXFT_MASK : 0;
     wanted |= cr3 & R_CR3_TXFTIE_MASK ? R_ISR_TXFT_MASK : 0;
-    qemu_set_irq(s->irq, (cr1 & R_CR1_UE_MASK) &&
-                         (stm32mp_usart_flags(s) & wanted));
+    for (unsigned i = 0; i < ARRAY_SIZE(s->irq); i++) {
+        qemu_set_irq(s->irq[i], (cr1 & R_CR1_UE_MASK) &&
+                                (stm32mp_usart_flags(s) & wanted));
+    }
 }
 
 static int stm32mp_usart_can_receive(void *opaque)
@@ -153,6 +165,16 @@ static void stm32mp_usart_receive(void *opaque, const uint8_t *buf, int size)
     stm32mp_usart_update(s);
 }
 
+static void stm32mp_usart_event(void *opaque, QEMUChrEvent event)
+{
+    Stm32mpUsart *s = opaque;
+
+    if (event == CHR_EVENT_BREAK && stm32mp_usart_can_receive(s)) {
+        s->break_at = fifo8_num_used(&s->rx) + 1;
+        stm32mp_usart_receive(s, (const uint8_t *)"", 1);
+    }
+}
+
 static uint32_t stm32mp_usart_read(Stm32mpRegs *regs, hwaddr addr)
 {
     Stm32mpUsart *s = STM32MP_USART(regs);
@@ -164,6 +186,7 @@ static uint32_t stm32mp_usart_read(Stm32mpRegs *regs, hwaddr addr)
     case A_RDR:
         if (!fifo8_is_empty(&s->rx)) {
             value = fifo8_pop(&s->rx);
+            s->break_at -= s->break_at > 0;
         }
         stm32mp_usart_update(s);
         qemu_chr_fe_accept_input(&s->chr);
@@ -177,25 +200,46 @@ static uint32_t stm32mp_usart_read(Stm32mpRegs *regs, hwaddr addr)
     }
 }
 
+static void stm32mp_usart_flush(void *opaque)
+{
+    Stm32mpUsart *s = opaque;
+
+    qemu_chr_fe_write_all(&s->chr, s->sent, s->n_sent);
+    s->n_sent = 0;
+}
+
+static void stm32mp_usart_send(Stm32mpUsart *s, uint8_t byte)
+{
+    s->sent[s->n_sent++] = byte;
+    if (s->n_sent == SENT_SIZE) {
+        stm32mp_usart_flush(s);
+    } else {
+        qemu_bh_schedule(s->flush);
+    }
+}
+
 static void stm32mp_usart_write(Stm32mpRegs *regs, hwaddr addr,
                                 uint32_t value, unsigned size)
 {
     Stm32mpUsart *s = STM32MP_USART(regs);
     uint32_t sends = R_CR1_UE_MASK | R_CR1_TE_MASK;
-    uint8_t byte = value;
 
     switch (addr) {
     case A_TDR:
         if ((regs->r[R_CR1] & sends) == sends) {
-            qemu_chr_fe_write_all(&s->chr, &byte, 1);
+            stm32mp_usart_send(s, value);
         }
         break;
     case A_ICR:
         regs->r[R_ISR] &= ~(value & LATCHED);
+        if (value & R_ISR_FE_MASK && s->break_at == 1) {
+            s->break_at = 0;
+        }
         break;
     case A_RQR:
         if (value & R_RQR_RXFRQ_MASK) {
             fifo8_reset(&s->rx);
+            s->break_at = 0;
         }
         break;
     case A_ISR:
@@ -213,6 +257,7 @@ static void stm32mp_usart_reset(Stm32mpRegs *regs)
     Stm32mpUsart *s = STM32MP_USART(regs);
 
     fifo8_reset(&s->rx);
+    s->break_at = 0;
     if (s->loaded) {            /* 115200 baud of HSI, FIFOs as by TF-A's BL2 */
         regs->r[R_CR1] = R_CR1_UE_MASK | R_CR1_RE_MASK | R_CR1_TE_MASK |
                          R_CR1_FIFOEN_MASK;
@@ -226,12 +271,18 @@ static void stm32mp_usart_init(Object *obj)
     Stm32mpUsart *s = STM32MP_USART(obj);
 
     fifo8_create(&s->rx, FIFO_SIZE);
-    sysbus_init_irq(SYS_BUS_DEVICE(obj), &s->irq);
+    s->flush = qemu_bh_new(stm32mp_usart_flush, s);
+    for (unsigned i = 0; i < ARRAY_SIZE(s->irq); i++) {
+        sysbus_init_irq(SYS_BUS_DEVICE(obj), &s->irq[i]);
+    }
 }
 
 static void stm32mp_usart_finalize(Object *obj)
 {
-    fifo8_destroy(&STM32MP_USART(obj)->rx);
+    Stm32mpUsart *s = STM32MP_USART(obj);
+
+    fifo8_destroy(&s->rx);
+    qemu_bh_delete(s->flush);
 }
 
 static void stm32mp_usart_realize(DeviceState *dev, Error **errp)
@@ -247,17 +298,25 @@ static void stm32mp_usart_realize(DeviceState *dev, Error **errp)
         return;
     }
     qemu_chr_fe_set_handlers(&s->chr, stm32mp_usart_can_receive,
-                             stm32mp_usart_receive, NULL, NULL, s, NULL,
-                             true);
+                             stm32mp_usart_receive, stm32mp_usart_event, NULL,
+                             s, NULL, true);
+}
+
+static int stm32mp_usart_pre_save(void *opaque)
+{
+    stm32mp_usart_flush(opaque);
+    return 0;
 }
 
 static const VMStateDescription vmstate_stm32mp_usart = {
     .name = TYPE_STM32MP_USART,
     .version_id = 1,
     .minimum_version_id = 1,
+    .pre_save = stm32mp_usart_pre_save,
     .fields = (const VMStateField[]) {
         VMSTATE_STM32MP_REGS(Stm32mpUsart),
         VMSTATE_FIFO8(rx, Stm32mpUsart),
+        VMSTATE_UINT32(break_at, Stm32mpUsart),
         VMSTATE_END_OF_LIST()
     }
 };
