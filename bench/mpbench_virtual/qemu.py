@@ -69,8 +69,9 @@ def command_line(parts: Parts, directory: Path, ssh: str) -> list[str]:
         *parts.machine,
         *_common(parts, directory, ssh),
         *(("-bios", str(parts.firmware)) if parts.firmware else ()),
-        *(_secure(directory) if _has_secure_console(parts) else ("-serial", "chardev:console")),
-    ]
+        *(_secure(directory) if _has_secure_console(parts) else ()),
+        "-serial", "chardev:console",
+    ]  # fmt: skip
 
 
 def icount_arguments() -> tuple[str, ...]:
@@ -89,12 +90,10 @@ def _has_secure_console(parts: Parts) -> bool:
 
 
 def _secure(directory: Path) -> list[str]:
-    """Secure firmware, to which the machine's UART belongs: Linux' console is on virtio."""
+    """Secure firmware, to which the first of the machine's UARTs belongs, and entropy for Linux."""
     return [
         "-chardev", f"socket,id=secure,path={directory / 'secure.sock'}",
         "-serial", "chardev:secure",
-        "-device", "virtio-serial-device",
-        "-device", "virtconsole,chardev=console",
         "-device", "virtio-rng-device",
     ]  # fmt: skip
 

@@ -166,19 +166,26 @@ static const struct {
 };
 
 /*
- * USARTs without a line to the host: firmware waits for their flags.  Their
- * interrupts, the numbers of the SPIs, go to the Cortex-M33 alone, and that of
- * LPUART1, which is not in this table, to the Cortex-M0+.
+ * USARTs; their interrupts have one number at the Cortex-A35 and at the
+ * Cortex-M33.  That of LPUART1, which is not in this table, goes to the
+ * Cortex-M0+.  Those without a line to the host: what is sent is lost.
  */
+#define NO_LINE -1
 static const struct {
     const char *name;
     uint32_t base;
     uint8_t irq;
+    int8_t line;
 } usarts[STM32MP25_USARTS] = {
-    { "usart1", 0x40330000, 114 }, { "usart3", 0x400f0000, 116 },
-    { "uart4", 0x40100000, 126 }, { "uart5", 0x40110000, 127 },
-    { "usart6", 0x40220000, 136 }, { "uart7", 0x40370000, 148 },
-    { "uart8", 0x40380000, 149 }, { "uart9", 0x402c0000, 150 },
+    { "usart1", 0x40330000, 114, NO_LINE },
+    { "usart2", 0x400e0000, 115, 0 },
+    { "usart3", 0x400f0000, 116, NO_LINE },
+    { "uart4", 0x40100000, 126, NO_LINE },
+    { "uart5", 0x40110000, 127, NO_LINE },
+    { "usart6", 0x40220000, 136, 1 },
+    { "uart7", 0x40370000, 148, NO_LINE },
+    { "uart8", 0x40380000, 149, NO_LINE },
+    { "uart9", 0x402c0000, 150, NO_LINE },
 };
 
 /* I2C controllers with nothing on their bus; their interrupts lead nowhere */
@@ -608,7 +615,7 @@ static void stm32mp25_soc_coprocessors(Stm32mp25Soc *s)
     sysbus_connect_irq(SYS_BUS_DEVICE(s->ipcc[1]), 1,
                        qdev_get_gpio_in(s->m0, M0_IPCC2_RX + 1));
     for (unsigned i = 0; i < ARRAY_SIZE(usarts); i++) {
-        sysbus_connect_irq(SYS_BUS_DEVICE(s->usart[i]), 0,
+        sysbus_connect_irq(SYS_BUS_DEVICE(s->usart[i]), 1,
                            qdev_get_gpio_in(s->m33, usarts[i].irq));
     }
     sysbus_connect_irq(SYS_BUS_DEVICE(s->lpuart1), 0,
@@ -722,14 +729,15 @@ static void stm32mp25_soc_peripherals(Stm32mp25Soc *s)
         stm32mp25_soc_create(s, TYPE_STM32MP_I2C, i2cs[i].name, i2cs[i].base);
     }
 
-    s->usart2 = stm32mp25_soc_new(s, TYPE_STM32MP_USART, "usart2");
-    qdev_prop_set_chr(s->usart2, "chardev", serial_hd(0));
-    qdev_prop_set_bit(s->usart2, "loaded", true);
-    stm32mp25_soc_map(s, s->usart2, 0x400e0000);
-    stm32mp25_soc_irq(s, s->usart2, 0, 115);
     for (unsigned i = 0; i < ARRAY_SIZE(usarts); i++) {
-        s->usart[i] = stm32mp25_soc_create(s, TYPE_STM32MP_USART,
-                                           usarts[i].name, usarts[i].base);
+        s->usart[i] = stm32mp25_soc_new(s, TYPE_STM32MP_USART, usarts[i].name);
+        if (usarts[i].line != NO_LINE) {
+            qdev_prop_set_chr(s->usart[i], "chardev",
+                              serial_hd(usarts[i].line));
+            qdev_prop_set_bit(s->usart[i], "loaded", true);
+        }
+        stm32mp25_soc_map(s, s->usart[i], usarts[i].base);
+        stm32mp25_soc_irq(s, s->usart[i], 0, usarts[i].irq);
     }
     s->lpuart1 = stm32mp25_soc_create(s, TYPE_STM32MP_USART, "lpuart1",
                                       0x46030000);

@@ -155,8 +155,9 @@ void stm32mp_memory_firewall_attach(DeviceState *dev, unsigned cid,
  */
 #define TYPE_STM32MP_TZC "stm32mp-tzc"
 /*
- * USART with FIFOs; property "chardev"; sysbus interrupt; property "loaded":
- * reset to what a boot loader leaves, enabled
+ * USART with FIFOs; property "chardev"; sysbus interrupts: one line to each of
+ * two interrupt controllers; property "loaded": reset to what a boot loader
+ * leaves, enabled
  */
 #define TYPE_STM32MP_USART "stm32mp-usart"
 /*

@@ -19,7 +19,7 @@ OBJECT_DECLARE_SIMPLE_TYPE(Stm32mp25Soc, STM32MP25_SOC)
 
 #define STM32MP25_CPUS 2
 #define STM32MP25_GPIOS 12
-#define STM32MP25_USARTS 8      /* beside USART2 */
+#define STM32MP25_USARTS 9
 #define STM32MP25_DDR 0x80000000
 #define STM32MP25_SYSRAM 0x0e000000
 #define STM32MP25_RISABS 6
@@ -49,7 +49,6 @@ struct Stm32mp25Soc {
     DeviceState *iwdg[4];       /* IWDG1, 2, 3, 5 */
     DeviceState *m33;
     DeviceState *m0;
-    DeviceState *usart2;
     DeviceState *usart[STM32MP25_USARTS];
     DeviceState *lpuart1;
     DeviceState *i2c7;
