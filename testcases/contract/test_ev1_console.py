@@ -61,7 +61,7 @@ def test_the_console_is_a_usart(monkeypatch, tmp_path):
 
 def test_linux_prints_there_from_the_first_line(monkeypatch, tmp_path):
     """earlycon, without an address: the device tree's stdout-path is Linux' console."""
-    with powered(monkeypatch, tmp_path, "earlycon loglevel=7") as (_, console):
+    with powered(monkeypatch, tmp_path, "loglevel=7 earlycon") as (_, console):
         printed = read_until(console, rb"legacy console \[ttySTM1\] enabled")
     assert b"Booting Linux on physical CPU" in printed
     assert b"earlycon: stm32" in printed
