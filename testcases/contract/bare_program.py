@@ -53,6 +53,7 @@ class Codes:
     """Instructions. Register 1 has an address, 2 a word that is read or written, 3 one to compare.
 
     copy: of register 3's number of words from register 0's address
+    stay: at the program's end the CPU waits, so that QEMU's thread of it does
     """
 
     store: int
@@ -60,7 +61,7 @@ class Codes:
     compare: int
     while_other: int
     copy: tuple[int, ...]
-    stay: int
+    stay: tuple[int, ...]
 
 
 class BareProgram:
@@ -140,7 +141,7 @@ class BareProgram:
     def images(self) -> tuple[bytes, bytes]:
         """The secure part, and what is at KERNEL."""
         self._finish()
-        self._emit(self.codes.stay)
+        self._emit(*self.codes.stay)
         room = self.layout.files - self.layout.kernel
         if not self._secure:
             return bytes(self._code), bytes(room) + self.files
@@ -148,10 +149,10 @@ class BareProgram:
 
 
 class Run:
-    """The machine as the program runs on it."""
+    """The machine as the program runs on it; pid: QEMU's."""
 
-    def __init__(self, layout: Layout, directory: Path) -> None:
-        self._layout = layout
+    def __init__(self, layout: Layout, directory: Path, pid: int) -> None:
+        self._layout, self.pid = layout, pid
         self._ddr, self._monitor, self._log = (directory / name for name in ("ddr", "qmp.sock", "qemu.log"))
 
     def ddr(self, address: int, size: int) -> bytes:
@@ -210,7 +211,7 @@ def machine(layout: Layout, directory: Path, *words: str | Path) -> Iterator[Run
     with (directory / "qemu.log").open("wb") as log, subprocess.Popen(argv, stderr=log) as process:
         try:
             await_monitor(monitor, process)
-            yield Run(layout, directory)
+            yield Run(layout, directory, process.pid)
         finally:
             process.kill()
 

@@ -38,7 +38,7 @@ class Program(BareProgram):
         while_other=0x1AFF_FFFC,  # bne .-8
         # ldr r2, [r0], #4; str r2, [r1], #4; subs r3, r3, #1; bne .-12
         copy=(0xE490_2004, 0xE481_2004, 0xE253_3001, 0x1AFF_FFFB),
-        stay=0xEAFF_FFFE,  # b .
+        stay=(0xE320_F003, 0xEAFF_FFFD),  # wfi; b .-4
     )
 
     def __init__(self, base: int = SYSRAM, words: int = SECURE_WORDS) -> None:

@@ -25,6 +25,8 @@ RISAF4, RISAB1, RIFSC, IAC, RCC, A35SSC = (
     0x4420_0000,
     0x4880_0000,
 )
+GIC = 0x4AC1_0000
+"""The distributor."""
 EL0, EL1, EL2 = 0x3C0, 0x3C5, 0x3C9
 """SPSR_EL3: AArch64 with its own stack pointer, all interrupts masked."""
 FIP = struct.Struct("<16sQQQ")
@@ -47,7 +49,7 @@ class Program(BareProgram):
         while_other=0x54FF_FFC1,  # b.ne .-8
         # ldr w2, [x0], #4; str w2, [x1], #4; subs x3, x3, #1; b.ne .-12
         copy=(0xB840_4402, 0xB800_4422, 0xF100_0463, 0x54FF_FFA1),
-        stay=0x1400_0000,  # b .
+        stay=(0xD503_207F, 0x17FF_FFFF),  # wfi; b .-4
     )
 
     def _load(self, register: int, value: int) -> None:
