@@ -52,3 +52,17 @@ def test_op_tee_s_panic_is_told_from_a_dead_board(consoles, address, report):
     assert found.text == (
         "OP-TEE panicked at core/drivers/firewall/stm32_iac.c:182: the firewall refused an access: " + report
     )
+
+
+def test_an_access_to_a_peripheral_in_reset_is_told_from_a_dead_board(consoles):
+    """Linux holds USART1 in reset and reads it: SERC reports it, and OP-TEE panics by default."""
+    console, secure = consoles
+    console.sendall(b"root\n")
+    read_until(console, b"# ")
+    console.sendall(b"devmem 0x4420077c 32 1; devmem 0x40330000\n")
+    found = tee_panic_in(read_until(secure, b"Panic at core/drivers/firewall/stm32_serc.c:187"))
+    assert found.stopped
+    assert found.text == (
+        "OP-TEE panicked at core/drivers/firewall/stm32_serc.c:187: the firewall refused an access: "
+        "SERC exception 31, USART1"
+    )

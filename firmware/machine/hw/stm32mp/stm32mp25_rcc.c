@@ -5,7 +5,9 @@
  *
  * Oscillators, PLLs and dividers are ready as soon as they are enabled; the
  * frequencies that leave the block are constants, as the boot loader sets them.
- * Resources that several compartments share have a semaphore each.
+ * Resources that several compartments share have a semaphore each.  Peripherals
+ * are held in reset by their register; that one without clock does not answer
+ * is not modelled.
  *
  * Ref: RM0457, RCC; OP-TEE core/include/drivers/stm32mp25_rcc.h for offsets
  */
@@ -71,6 +73,11 @@ REG32(PLL2CFGR1, 0x590)
     FIELD(PLLCFGR1, PLLRDY, 24, 1)
     FIELD(PLLCFGR1, CKREFST, 28, 1)
 REG32(PLL3CFGR1, 0x5b8)
+REG32(USART1CFGR, 0x77c)        /* USART2 to UART9, LPUART1, I2C1 to I2C8 */
+    FIELD(PERIPHERAL, RST, 0, 1)
+REG32(I2C8CFGR, 0x7c0)
+REG32(RNGCFGR, 0x870)           /* PKA, SAES, HASH */
+REG32(HASHCFGR, 0x87c)
 REG32(XBAR0CFGR, 0x1018)
 REG32(PREDIV0CFGR, 0x1118)
 REG32(PREDIVSR1, 0x1218)
@@ -87,6 +94,8 @@ REG32(PLL8CFGR1, 0x1400)
 #define RESOURCES 114
 #define FLEXGENS 64
 #define DIVIDER_READY (1u << 31)
+#define ID_USART1 31            /* of RIFSC; the next register has the next id */
+#define ID_RNG 92
 
 #define MCU_HZ 400000000        /* ck_icn_hs_mcu, highest */
 #define LS_MCU_HZ 200000000     /* ck_icn_ls_mcu, highest */
@@ -106,6 +115,7 @@ struct Stm32mp25Rcc {
     qemu_irq c3_hold;
     qemu_irq c3_reset[2];
     qemu_irq c1p1_reset;
+    qemu_irq peripheral_reset[STM32MP25_PERIPHERALS];
     bool in_reset[2];           /* C2, C3: the core has yet to take a reset */
 };
 
@@ -188,6 +198,18 @@ static bool stm32mp25_rcc_refuses(Stm32mpRegs *s, hwaddr addr, bool write)
     return resource >= 0 && !stm32mp25_rcc_allows(s, resource);
 }
 
+/* The id of the peripheral that a register resets, or -1 */
+static int stm32mp25_rcc_peripheral(hwaddr addr)
+{
+    if (addr >= A_USART1CFGR && addr <= A_I2C8CFGR) {
+        return ID_USART1 + (addr - A_USART1CFGR) / 4;
+    }
+    if (addr >= A_RNGCFGR && addr <= A_HASHCFGR) {
+        return ID_RNG + (addr - A_RNGCFGR) / 4;
+    }
+    return -1;
+}
+
 static uint32_t stm32mp25_rcc_read(Stm32mpRegs *s, hwaddr addr)
 {
     uint32_t value = s->r[addr / 4];
@@ -245,6 +267,7 @@ static void stm32mp25_rcc_write(Stm32mpRegs *regs, hwaddr addr, uint32_t value,
 {
     Stm32mp25Rcc *s = STM32MP25_RCC(regs);
     uint32_t *r = regs->r;
+    int peripheral = stm32mp25_rcc_peripheral(addr);
 
     if (addr >= A_R0SEMCR && addr < A_R0SEMCR + RESOURCES * 8 && addr & 4) {
         stm32mp_semaphore_write(regs, addr, value);
@@ -297,6 +320,10 @@ static void stm32mp25_rcc_write(Stm32mpRegs *regs, hwaddr addr, uint32_t value,
         return;
     }
     r[addr / 4] = value;
+    if (peripheral >= 0) {
+        qemu_set_irq(s->peripheral_reset[peripheral],
+                     FIELD_EX32(value, PERIPHERAL, RST));
+    }
 }
 
 /* A watchdog has run out: IWDG1, 2, 3, 5 */
@@ -341,6 +368,9 @@ static void stm32mp25_rcc_reset(Stm32mpRegs *regs)
     regs->r[R_HWRSTSCLRR] = R_HWRSTSCLRR_PORRSTF_MASK;
     qemu_set_irq(s->c2_hold, 1);
     qemu_set_irq(s->c3_hold, 1);
+    for (unsigned n = 0; n < STM32MP25_PERIPHERALS; n++) {
+        qemu_set_irq(s->peripheral_reset[n], 0);
+    }
     clock_update_hz(s->mcu, MCU_HZ);
     clock_update_hz(s->ls_mcu, LS_MCU_HZ);
     clock_update_hz(s->systick, MCU_HZ / 8);
@@ -361,6 +391,8 @@ static void stm32mp25_rcc_init(Object *obj)
     qdev_init_gpio_out_named(dev, &s->c3_hold, "c3-hold", 1);
     qdev_init_gpio_out_named(dev, s->c3_reset, "c3-reset", 2);
     qdev_init_gpio_out_named(dev, &s->c1p1_reset, "c1p1-reset", 1);
+    qdev_init_gpio_out_named(dev, s->peripheral_reset, "peripheral-reset",
+                             STM32MP25_PERIPHERALS);
     qdev_init_gpio_in_named(dev, stm32mp25_rcc_iwdg, "iwdg", 4);
     qdev_init_gpio_in_named(dev, stm32mp25_rcc_core_request, "core-request",
                             2);

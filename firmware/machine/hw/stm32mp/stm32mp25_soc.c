@@ -471,6 +471,14 @@ static void stm32mp25_soc_firewall(Stm32mp25Soc *s)
                                                      protected[i].id));
     }
 
+    for (unsigned i = 0; i < ARRAY_SIZE(protected); i++) {
+        qdev_connect_gpio_out_named(s->rifsc, "unavailable", protected[i].id,
+                                    qdev_get_gpio_in(s->serc,
+                                                     protected[i].id));
+    }
+    qdev_connect_gpio_out_named(s->serc, "enabled", 0,
+                                qdev_get_gpio_in_named(s->rifsc, "serf", 0));
+
     s->risaf4 = stm32mp25_soc_new(s, TYPE_STM32MP_RISAF, "risaf4");
     object_property_set_link(OBJECT(s->risaf4), "memory", OBJECT(s->ddr),
                              &error_abort);
@@ -716,6 +724,11 @@ static void stm32mp25_soc_peripherals(Stm32mp25Soc *s)
 
     s->rcc = stm32mp25_soc_create(s, TYPE_STM32MP25_RCC, "rcc", 0x44200000);
     stm32mp25_soc_illegal(s, s->rcc, IAC_RCC);
+    for (unsigned id = 0; id < STM32MP25_PERIPHERALS; id++) {
+        qdev_connect_gpio_out_named(s->rcc, "peripheral-reset", id,
+                                    qdev_get_gpio_in_named(s->rifsc, "in-reset",
+                                                           id));
+    }
     stm32mp25_soc_create(s, TYPE_STM32MP_STGEN, "stgen", 0x48080000);
     stm32mp25_soc_create(s, TYPE_STM32MP_HASH, "hash", 0x42010000);
     stm32mp25_soc_create(s, TYPE_STM32MP_RNG, "rng", 0x42020000);

@@ -5,11 +5,13 @@
  * (SERC): latches of many lines, and one interrupt
  *
  * A line's pulse sets its flag; a flag that is enabled raises the interrupt.
- * The IAC is the trusted domain's, the SERC whose RIFSC says.
+ * The IAC is the trusted domain's, the SERC whose RIFSC says.  What the SERC
+ * collects is detected while its ENABLE.SERFEN is set, which GPIO output
+ * "enabled" has.
  *
  * Ref: RM0457, IAC: IAC_IERx (0x000), ISRx (0x080), ICRx (0x100), HWCFGR1
- *      (0x3f0); SERC: SERC_IERx (0x000), ISRx (0x040), ICRx (0x080), HWCFGR
- *      (0x3f0); OP-TEE core/drivers/firewall/stm32_iac.c, stm32_serc.c;
+ *      (0x3f0); SERC: SERC_IERx (0x000), ISRx (0x040), ICRx (0x080), ENABLE
+ *      (0x100), HWCFGR (0x3f0); OP-TEE core/drivers/firewall/stm32_iac.c, stm32_serc.c;
  *      ST's wiki, IAC internal peripheral
  */
 
@@ -20,6 +22,8 @@
 #include "hw/stm32mp/stm32mp_regs.h"
 
 REG32(IER0, 0x000)
+REG32(SERC_ENABLE, 0x100)
+    FIELD(SERC_ENABLE, SERFEN, 0, 1)
 REG32(HWCFGR1, 0x3f0)
 REG32(VERR, 0x3f4)
 
@@ -31,6 +35,7 @@ struct Stm32mpIac {
     Stm32mpRegs parent_obj;
 
     qemu_irq irq;
+    qemu_irq enabled;
 };
 
 struct Stm32mpIacClass {
@@ -85,10 +90,19 @@ static void stm32mp_iac_write(Stm32mpRegs *regs, hwaddr addr, uint32_t value,
     stm32mp_iac_update(STM32MP_IAC(regs));
 }
 
+static void stm32mp_serc_write(Stm32mpRegs *regs, hwaddr addr, uint32_t value,
+                               unsigned size)
+{
+    stm32mp_iac_write(regs, addr, value, size);
+    qemu_set_irq(STM32MP_IAC(regs)->enabled,
+                 FIELD_EX32(regs->r[R_SERC_ENABLE], SERC_ENABLE, SERFEN));
+}
+
 static void stm32mp_iac_reset(Stm32mpRegs *regs)
 {
     regs->r[R_HWCFGR1] = STM32MP_IAC_GET_CLASS(regs)->hwcfgr1;
     regs->r[R_VERR] = 0x11;
+    qemu_set_irq(STM32MP_IAC(regs)->enabled, 0);
     stm32mp_iac_update(STM32MP_IAC(regs));
 }
 
@@ -99,6 +113,7 @@ static void stm32mp_iac_init(Object *obj)
     qdev_init_gpio_in(DEVICE(obj), stm32mp_iac_line,
                       STM32MP_IAC_GET_CLASS(s)->lines);
     sysbus_init_irq(SYS_BUS_DEVICE(obj), &s->irq);
+    qdev_init_gpio_out_named(DEVICE(obj), &s->enabled, "enabled", 1);
 }
 
 static void stm32mp_iac_class_init(ObjectClass *klass, void *data)
@@ -121,6 +136,7 @@ static void stm32mp_serc_class_init(ObjectClass *klass, void *data)
     Stm32mpIacClass *serc = STM32MP_IAC_CLASS(klass);
 
     STM32MP_REGS_CLASS(klass)->refuses = NULL;
+    STM32MP_REGS_CLASS(klass)->write = stm32mp_serc_write;
     serc->isr0 = 0x040;
     serc->icr0 = 0x080;
     serc->lines = STM32MP_SERC_LINES;

@@ -8,6 +8,9 @@
  * region, that refuses what the registers forbid: a refused read gives 0, a
  * refused write is ignored, and the line of the peripheral's id pulses.
  *
+ * A peripheral that RCC holds in reset answers with a bus error, and its line to
+ * the SERC pulses.
+ *
  * Everybody reads the registers.  The trusted domain writes them; whoever may
  * use a peripheral says of which world and privilege it is, if he is of that
  * world himself; a semaphore is taken by anybody.
@@ -15,7 +18,8 @@
  * Ref: RM0457, RIFSC: RIFSC_RISC_SECCFGRx (0x010), PRIVCFGRx (0x030),
  *      RIFSC_RISC_PERxCIDCFGR, SEMCR (0x100 + 8 x), RIFSC_RIMC_CR (0xc00),
  *      HWCFGR2, HWCFGR1; OP-TEE core/drivers/firewall/stm32_rifsc.c;
- *      ST's wiki, RIFSC internal peripheral; Linux drivers/bus/stm32_rifsc.c
+ *      ST's wiki, RIFSC and SERC internal peripheral; Linux
+ *      drivers/bus/stm32_rifsc.c
  */
 
 #include "qemu/osdep.h"
@@ -40,7 +44,7 @@ REG32(HWCFGR2, 0xfec)
 REG32(HWCFGR1, 0xff0)
 REG32(VERR, 0xff4)
 
-#define PERIPHERALS 128
+#define PERIPHERALS STM32MP25_PERIPHERALS
 #define MASTERS 16
 #define GROUPS 3
 
@@ -62,6 +66,9 @@ struct Stm32mpRifsc {
     MemoryRegion *downstream;
     uint32_t base;
     qemu_irq illegal[PERIPHERALS];
+    qemu_irq unavailable[PERIPHERALS];
+    bool in_reset[PERIPHERALS];
+    bool serf;                  /* it is detected */
 
     uint32_t *peripherals;      /* pairs: address, id */
     uint32_t n_peripherals;
@@ -94,8 +101,9 @@ static int stm32mp_rifsc_peripheral(Stm32mpRifsc *s, hwaddr addr)
     return -1;
 }
 
+/* Whether an access goes on; if not, @result is what answers it */
 static bool stm32mp_rifsc_passes(Stm32mpRifscView *v, hwaddr addr,
-                                 MemTxAttrs *attrs)
+                                 MemTxAttrs *attrs, MemTxResult *result)
 {
     Stm32mpRifsc *s = v->rifsc;
     int id = stm32mp_rifsc_peripheral(s, addr);
@@ -105,9 +113,21 @@ static bool stm32mp_rifsc_passes(Stm32mpRifscView *v, hwaddr addr,
     if (v->nonsecure) {
         attrs->secure = false;
     }
-    if (id < 0 || stm32mp_rifsc_allows(s, id, v->cid, *attrs)) {
+    if (id < 0) {
         return true;
     }
+    if (stm32mp_rifsc_allows(s, id, v->cid, *attrs)) {
+        if (!s->in_reset[id] || !s->serf) {
+            return true;
+        }
+        qemu_log_mask(LOG_GUEST_ERROR, "rifsc: peripheral %d is in reset: "
+                      "access of CID %u to 0x%08" HWADDR_PRIx "\n", id, v->cid,
+                      addr);
+        *result = MEMTX_ERROR;
+        qemu_irq_pulse(s->unavailable[id]);
+        return false;
+    }
+    *result = MEMTX_OK;
     qemu_log_mask(LOG_GUEST_ERROR, "rifsc: peripheral %d refuses %ssecure "
                   "access of CID %u to 0x%08" HWADDR_PRIx "\n", id,
                   attrs->secure ? "" : "non-", v->cid, addr);
@@ -120,11 +140,12 @@ static MemTxResult stm32mp_rifsc_view_read(void *opaque, hwaddr addr,
                                            MemTxAttrs attrs)
 {
     Stm32mpRifscView *v = opaque;
+    MemTxResult result;
 
     addr += v->rifsc->base;
-    if (!stm32mp_rifsc_passes(v, addr, &attrs)) {
+    if (!stm32mp_rifsc_passes(v, addr, &attrs, &result)) {
         *data = 0;
-        return MEMTX_OK;
+        return result;
     }
     return stm32mp_pass_read(&v->rifsc->downstream_as, addr, data, size, attrs);
 }
@@ -134,10 +155,11 @@ static MemTxResult stm32mp_rifsc_view_write(void *opaque, hwaddr addr,
                                             MemTxAttrs attrs)
 {
     Stm32mpRifscView *v = opaque;
+    MemTxResult result;
 
     addr += v->rifsc->base;
-    if (!stm32mp_rifsc_passes(v, addr, &attrs)) {
-        return MEMTX_OK;
+    if (!stm32mp_rifsc_passes(v, addr, &attrs, &result)) {
+        return result;
     }
     return stm32mp_pass_write(&v->rifsc->downstream_as, addr, data, size,
                               attrs);
@@ -210,12 +232,26 @@ static void stm32mp_rifsc_nonsecure(void *opaque, int n, int level)
     STM32MP_RIFSC(opaque)->view[n].nonsecure = level;
 }
 
+static void stm32mp_rifsc_in_reset(void *opaque, int n, int level)
+{
+    STM32MP_RIFSC(opaque)->in_reset[n] = level;
+}
+
+static void stm32mp_rifsc_serf(void *opaque, int n, int level)
+{
+    STM32MP_RIFSC(opaque)->serf = level;
+}
+
 static void stm32mp_rifsc_init(Object *obj)
 {
     Stm32mpRifsc *s = STM32MP_RIFSC(obj);
     DeviceState *dev = DEVICE(obj);
 
     qdev_init_gpio_out_named(dev, s->illegal, "illegal", PERIPHERALS);
+    qdev_init_gpio_out_named(dev, s->unavailable, "unavailable", PERIPHERALS);
+    qdev_init_gpio_in_named(dev, stm32mp_rifsc_in_reset, "in-reset",
+                            PERIPHERALS);
+    qdev_init_gpio_in_named(dev, stm32mp_rifsc_serf, "serf", 1);
     qdev_init_gpio_in_named(dev, stm32mp_rifsc_nonsecure, "nonsecure",
                             STM32MP_CIDS);
 }
@@ -266,6 +302,8 @@ static const VMStateDescription vmstate_stm32mp_rifsc = {
     .minimum_version_id = 1,
     .fields = (const VMStateField[]) {
         VMSTATE_STM32MP_REGS(Stm32mpRifsc),
+        VMSTATE_BOOL_ARRAY(in_reset, Stm32mpRifsc, PERIPHERALS),
+        VMSTATE_BOOL(serf, Stm32mpRifsc),
         VMSTATE_STRUCT_ARRAY(view, Stm32mpRifsc, STM32MP_CIDS, 1,
                              vmstate_stm32mp_rifsc_view, Stm32mpRifscView),
         VMSTATE_END_OF_LIST()

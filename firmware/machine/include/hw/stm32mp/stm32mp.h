@@ -113,7 +113,8 @@ void G_NORETURN stm32mp_mcore_lockup(CPUState *cs, const char *fmt, ...)
  * Firewall of peripherals; links "peripherals"; property "base", their address;
  * array "ids": pairs of a peripheral's address and id; MMIO 1 + n: as CID n
  * sees them; GPIO outputs "illegal", by id; inputs "nonsecure", by CID: the
- * master has no secure world
+ * master has no secure world; inputs "in-reset", by id: the peripheral gives a
+ * bus error, and its output "unavailable" pulses, while input "serf" is high
  */
 #define TYPE_STM32MP_RIFSC "stm32mp-rifsc"
 /*
@@ -138,9 +139,9 @@ void stm32mp_memory_firewall_attach(DeviceState *dev, unsigned cid,
  * Real-time clock; sysbus interrupt: alarm A; property "rif": it is isolated
  */
 #define TYPE_STM32MP_RTC "stm32mp-rtc"
-/* Serviceable errors; as stm32mp-iac */
+/* Serviceable errors; as stm32mp-iac; GPIO output "enabled": they are detected */
 #define TYPE_STM32MP_SERC "stm32mp-serc"
-#define STM32MP_SERC_LINES 64
+#define STM32MP_SERC_LINES 128  /* ids of RIFSC */
 /* System counter; property "frequency-hz" */
 #define TYPE_STM32MP_STGEN "stm32mp-stgen"
 /*
@@ -187,9 +188,11 @@ void stm32mp_memory_firewall_attach(DeviceState *dev, unsigned cid,
  * "c2-reset" (Cortex-M33), "c3-hold", "c3-reset" (Cortex-M0+; each reset to
  * the core and to its watchdog), "c1p1-reset" (second Cortex-A35); inputs
  * "iwdg" (1, 2, 3, 5), "core-request", "in-reset" (of C2, C3); clock outputs
- * "mcu", "ls-mcu", "systick", "lsi"
+ * "mcu", "ls-mcu", "systick", "lsi"; GPIO outputs "peripheral-reset", by id of
+ * RIFSC: the peripheral is held in reset
  */
 #define TYPE_STM32MP25_RCC "stm32mp25-rcc"
+#define STM32MP25_PERIPHERALS 128       /* ids of RIFSC */
 /* EXTI's registers; properties "events", "cpus" */
 #define TYPE_STM32MP25_EXTI "stm32mp25-exti"
 /* Blocks that are storage, with their isolation; as stm32mp-regs */
