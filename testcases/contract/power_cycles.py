@@ -3,14 +3,16 @@
 
 Each cycle goes from power on to an answer by SSH. Before and after them the board is off, and what its
 process holds is compared: descriptors, threads, children, files of the board. Its memory may grow by
-GROWTH_BYTES in all.
+GROWTH_BYTES in all. SIGINT or SIGTERM ends it early, with the same summary of the cycles that are done.
 
-Exit code 0, or 1 with what has grown.
+Exit code 0, 1 with what has grown, or 5 if it was ended before the first cycle.
 """
 
 import argparse
 import os
+import signal
 import socket
+import statistics
 import sys
 import tempfile
 import time
@@ -75,27 +77,49 @@ def cycle(board: boards.StartedBoard) -> float:
     return took_s
 
 
+def cycles(board: boards.StartedBoard, number: int) -> list[float]:
+    """Seconds to the answer in each of so many cycles, or in those that were done before an interrupt."""
+    took_s: list[float] = []
+    try:
+        for done in range(1, number + 1):
+            took_s.append(cycle(board))
+            print(f"{done} of {number}: {took_s[-1]:.2f} s", file=sys.stderr, flush=True)
+    except KeyboardInterrupt:
+        power(board, False)
+    return took_s
+
+
 def main(arguments: list[str] | None = None) -> int:
     """0: nothing has grown."""
     parser = argparse.ArgumentParser(prog="python -m testcases.contract.power_cycles", description=__doc__)
     parser.add_argument("-n", type=int, default=1000, help="number of cycles (default: %(default)s)")
     parser.add_argument("--kind", default="mp25", help="of virtual board (default: %(default)s)")
     chosen = parser.parse_args(arguments)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background process ignores SIGINT
+        signal.signal(number, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="mpbench-cycles-") as directory:
         os.environ["XDG_RUNTIME_DIR"] = directory
         board = boards.start(chosen.kind, "board", quiet, lifeline=True)
         try:
             for _ in range(WARM_UP):
                 cycle(board)
-            before, took_s = held(board), []
-            for number in range(1, chosen.n + 1):
-                took_s.append(cycle(board))
-                print(f"{number} of {chosen.n}: {took_s[-1]:.2f} s", file=sys.stderr, flush=True)
+            before, took_s = held(board), cycles(board, chosen.n)
             after = held(board)
+        except KeyboardInterrupt:
+            took_s = []
         finally:
             boards.stop(board)
-    found = grown(before, after)
-    print(f"{chosen.n} power cycles, {min(took_s):.2f} to {max(took_s):.2f} s to an answer; {after}")
+    if not took_s:
+        print("interrupted before the first cycle was done")
+        return 5
+    return summary(took_s, chosen.n, before, after)
+
+
+def summary(took_s: list[float], wanted: int, before: Held, after: Held) -> int:
+    """Prints it; the exit code."""
+    found, of = grown(before, after), f" of {wanted}, interrupted" if len(took_s) < wanted else ""
+    took = f"{min(took_s):.2f} to {max(took_s):.2f} s to an answer, median {statistics.median(took_s):.2f} s"
+    print(f"{len(took_s)} power cycles{of}: {took}; {after}")
     print("\n".join(found) or "nothing has grown")
     return int(bool(found))
 
