@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: MIT
 """P12: number of boards per lab host. Each board has a process of its own, as in a nightly run."""
 
+import contextlib
 import multiprocessing
+import os
+import socket
 import tempfile
 import time
 from collections.abc import Iterator
@@ -9,23 +12,37 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 from attrs import evolve
+from labgrid.exceptions import NoResourceFoundError
 
 from mpbench.board.kernel_log import KernelLogFollower
+from mpbench_virtual import boards
+from mpbench_virtual.cli import power
+from mpbench_virtual.steps import quiet
 from testcases.contract.conftest import session_on
 from testcases.contract.servers import Server, openssh
+from testcases.contract.test_virtual_board import read_until
 from testcases.performance.rows import Board, Row
 
 NUMBERS = ("P12",)
 IDLE_S = 10.0
 IDLE_SHARE = 0.02
-BOARDS, COMMANDS, BUSY_S = 16, 20, 0.25
+BOARDS, COMMANDS, BUSY_S = int(os.environ.get("MPBENCH_PERF_BOARDS", "16")), 20, 0.25
+SETTLE_S = 5.0
+"""After a login prompt: what a board does once is done."""
 SPEED_UP = 0.9
 
 
 def benchmarks(board: Board | None) -> Iterator[Row]:
-    """CPU time with one idle board, and the rate of commands with many boards, played by one SSH server."""
+    """CPU time with one idle board, and the rate of commands with many boards, played by one SSH server.
+
+    Where the board is a virtual one, its own CPU time, and that of many of its kind.
+    """
     if board is not None:
         yield _idle(board)
+        with contextlib.suppress(NoResourceFoundError):
+            virtual = board.target.get_resource("VirtualBoard", wait_avail=False)
+            yield _virtual_idle(virtual.board)
+            yield _virtual_many(virtual.kind)
     yield _many()
 
 
@@ -40,6 +57,56 @@ def _idle(board: Board) -> Row:
         log.close()
     what = f"CPU of a second with an idle board, {used_s:.2%}"
     return Row("P12", what, "", None, used_s, f"≤ {IDLE_SHARE:.0%}", used_s <= IDLE_SHARE)
+
+
+def _virtual_idle(board: boards.StartedBoard) -> Row:
+    """CPU time of a virtual board whose Linux is idle: of its process and QEMU's."""
+    before, start = _used_s(board.pid), time.perf_counter()
+    time.sleep(IDLE_S)
+    share = (_used_s(board.pid) - before) / (time.perf_counter() - start)
+    what = f"CPU of a second of an idle virtual board, {share:.2%}"
+    return Row("P12", what, "", None, share, f"≤ {IDLE_SHARE:.0%}", share <= IDLE_SHARE)
+
+
+def _virtual_many(kind: str) -> Row:
+    """Virtual boards that are all up and idle: the CPU time of each."""
+    with contextlib.ExitStack() as stack:
+        started, consoles = [], []
+        start = time.perf_counter()
+        for number in range(BOARDS):
+            found = boards.start(kind, f"perf-{os.getpid()}-{number}", quiet, lifeline=True)
+            stack.callback(boards.stop, found)
+            started.append(found)
+            consoles.append(
+                stack.enter_context(socket.create_connection((found.address, found.ports["console"])))
+            )
+        for found in started:
+            power(found, True)
+        for console in consoles:
+            read_until(console, b" login: ")  # type: ignore[no-untyped-call]
+        up_s = time.perf_counter() - start
+        time.sleep(SETTLE_S)
+        before, start = [_used_s(found.pid) for found in started], time.perf_counter()
+        time.sleep(IDLE_S)
+        took_s = time.perf_counter() - start
+        shares = [
+            (_used_s(found.pid) - used_s) / took_s for found, used_s in zip(started, before, strict=True)
+        ]
+    share = sum(shares) / len(shares)
+    what = f"{BOARDS} virtual boards, up in {up_s:.0f} s; CPU of a second of each, {share:.2%}"
+    return Row("P12", what, "", None, share, f"≤ {IDLE_SHARE:.0%}", share <= IDLE_SHARE)
+
+
+def _used_s(pid: int) -> float:
+    """CPU time of a process and of its children that run. Ref: proc_pid_stat(5), proc_tid_children(5)"""
+    process = Path(f"/proc/{pid}")
+    ticks = sum(map(int, (process / "stat").read_text().rpartition(")")[2].split()[11:13]))
+    children = [
+        int(child)
+        for task in (process / "task").iterdir()
+        for child in (task / "children").read_text().split()
+    ]
+    return ticks / os.sysconf("SC_CLK_TCK") + sum(map(_used_s, children))
 
 
 def _many() -> Row:
