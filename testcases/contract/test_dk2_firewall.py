@@ -17,6 +17,7 @@ from testcases.contract.dk2_program import (
     ETZPC,
     FSBL,
     NONSECURE_WORDS,
+    RCC,
     RETRAM,
     ROM,
     SYSRAM,
@@ -43,6 +44,11 @@ SRAM1_ID, SRAM4_ID, RETRAM_ID = 80, 83, 84
 M4, A7_FAIL_ID = 1, 0x480
 TRACE = 0x1004_0000
 ADDRESS, TAG = 2, 0x4D42_0000
+TZEN, MCKPROT = 1, 2
+"""Of RCC_TZCR. Ref: TF-A include/drivers/st/stm32mp15_rcc.h (offsets)"""
+TZEN_SETS = tuple(RCC + at for at in (0x00C, 0x02C, 0x0D8, 0x10C, 0x140, 0x188, 0x208, 0x210, 0x308))
+OPEN_SET = RCC + 0xA00
+MCU_CLOCKS = tuple(RCC + at for at in (0x048, 0x820, 0x830, 0x884))
 GICD_ISPENDR1, SPI_TZC = 0xA002_1204, 4
 
 
@@ -317,10 +323,63 @@ def test_the_m4_runs_in_memory_that_is_its_own(tmp_path: Path, reach: bytes) -> 
         run.text(TRACE, "boot 00000001 beat")
 
 
+def test_tzen_gives_the_secure_world_registers_of_rcc(tmp_path: Path) -> None:
+    """Oscillators, the M4's boot, clocks of secure peripherals; others, and all while it is 0, are open."""
+    program = Program()
+    program.write(RCC, TZEN)
+    program.nonsecure()
+    for register in (*TZEN_SETS, OPEN_SET):
+        program.write(register, 1 << 9)
+        program.read(register)
+    program.write(RCC, 0)
+    program.read(RCC)
+    with running(program, tmp_path) as run:
+        run.words()
+        *secure, free, tzcr = run.words(NONSECURE_WORDS)[: len(TZEN_SETS) + 2]
+        log = (tmp_path / "qemu.log").read_text()
+    assert [value >> 9 & 1 for value in secure] == [0] * len(TZEN_SETS)
+    assert free >> 9 & 1
+    assert tzcr == TZEN
+    assert log.count("refuses non-secure write of") == len(TZEN_SETS) + 1
+
+
+def test_without_tzen_rcc_is_open(tmp_path: Path) -> None:
+    """As Debian's device tree wants it; MCKPROT alone does nothing."""
+    program = Program()
+    program.write(RCC, MCKPROT)
+    program.nonsecure()
+    for register in (*TZEN_SETS, *MCU_CLOCKS):
+        program.write(register, 1 << 9)
+        program.read(register)
+    with running(program, tmp_path) as run:
+        run.words()
+        words = run.words(NONSECURE_WORDS)[: len(TZEN_SETS) + len(MCU_CLOCKS)]
+    assert [value >> 9 & 1 for value in words] == [1] * len(words)
+
+
+@pytest.mark.parametrize(("tzcr", "written"), [(TZEN, 1), (TZEN | MCKPROT, 0)])
+def test_mckprot_protects_the_m4_s_clock(tmp_path: Path, tzcr: int, written: int) -> None:
+    """Its source and divider, and PLL3; the secure world writes them all the same."""
+    program = Program()
+    program.write(RCC, tzcr)
+    for register in MCU_CLOCKS:
+        program.write(register, 1 << 9)
+        program.read(register)
+    program.nonsecure()
+    for register in MCU_CLOCKS:
+        program.write(register, 1 << 8)
+        program.read(register)
+    with running(program, tmp_path) as run:
+        secure = run.words()[: len(MCU_CLOCKS)]
+        words = run.words(NONSECURE_WORDS)[: len(MCU_CLOCKS)]
+    assert [value >> 9 & 1 for value in secure] == [1] * len(MCU_CLOCKS)
+    assert [value >> 8 & 1 for value in words] == [written] * len(MCU_CLOCKS)
+
+
 def test_after_a_reset_all_is_the_secure_world_s_that_can_be(tmp_path: Path) -> None:
     """From a card: boot ROM, SYSRAM and the first peripherals; nobody reaches the DDR."""
     program = Program(FSBL, SYSRAM + 0x3_0000)
-    for address in (TZMA0, TZMA1, DECPROT, DECPROT + 4, GATE_KEEPER, TZC + 0x110, 0xC000_0000):
+    for address in (TZMA0, TZMA1, DECPROT, DECPROT + 4, GATE_KEEPER, TZC + 0x110, 0xC000_0000, RCC):
         program.read(address)
     program.write(ACTION, ERROR)
     program.read(0xC000_0000)
@@ -329,5 +388,5 @@ def test_after_a_reset_all_is_the_secure_world_s_that_can_be(tmp_path: Path) -> 
         words = run.words(SYSRAM + 0x3_0000)
     assert words[:2] == (0x3FF, 0x3FF)
     assert words[2] & 0x3FF_FFFF == 0
-    assert words[3:7] == (0xFFFF_FFFF, 0, 3, 0)
-    assert words[7] == ABORT
+    assert words[3:8] == (0xFFFF_FFFF, 0, 3, 0, TZEN | MCKPROT)
+    assert words[8] == ABORT

@@ -6,7 +6,18 @@
  * Clocks are ready as soon as they are enabled.  Of their tree only what
  * leads to the MCU subsystem is computed.
  *
- * Ref: RM0436, RCC; offsets at each register below
+ * TZEN gives the secure world the registers of oscillators, of PLL1 and 2, of
+ * clocks and resets of what may be secure, and of the resets and the boot of the
+ * processors; with it MCKPROT those of the MCU's clock, PLL3 among them.  The
+ * others read them, and what they write is ignored.  Both are set after a reset;
+ * that the coprocessor's own enable registers (RCC_MC_*) stay its own is
+ * assumed.
+ *
+ * Ref: RM0436, RCC; offsets at each register below.  Which registers are secure:
+ *      OP-TEE core/drivers/clk/clk-stm32mp15.c, stm32mp1_clk_gate (SEC); Linux
+ *      drivers/clk/stm32/clk-stm32mp1.c, stm32mp1_clock_secured, and
+ *      include/dt-bindings/reset/stm32mp1-resets.h, RST_SCMI_*; TF-A
+ *      plat/st/stm32mp1/stm32mp1_shared_resources.c, mckprot_protects_periph()
  */
 
 #include "qemu/osdep.h"
@@ -18,6 +29,9 @@
 #include "hw/stm32mp/stm32mp_regs.h"
 #include "system/runstate.h"
 
+REG32(TZCR, 0x000)
+    FIELD(TZCR, TZEN, 0, 1)
+    FIELD(TZCR, MCKPROT, 1, 1)
 REG32(OCENSETR, 0x00c)
     FIELD(OCENSETR, HSION, 0, 1)
     FIELD(OCENSETR, CSION, 4, 1)
@@ -115,6 +129,53 @@ static bool is_set_clear_pair(hwaddr addr)
     return (addr >= 0x180 && addr < A_BR_RSTSCLRR) ||
            (addr >= 0x980 && addr < A_MC_RSTSCLRR) ||
            addr == A_MP_IWDGFZSETR || addr == A_MP_IWDGFZCLRR;
+}
+
+typedef struct RccRange {
+    uint16_t first;
+    uint16_t last;
+} RccRange;
+
+static const RccRange of_secure_world[] = {
+    { A_TZCR, A_MSSCKSELR - 4 },
+    { A_PLL1CR, 0x0d8 },                /* to DDRITFCR */
+    { A_MP_BOOTCR, A_MP_BOOTCR },
+    { A_BDCR, A_RDLSICR },
+    { 0x188, 0x194 },                   /* APB5RST, AHB5RST */
+    { 0x1a0, 0x1a4 },                   /* TZAHB6RST */
+    { 0x208, 0x214 },                   /* MP_APB5EN, MP_AHB5EN */
+    { 0x220, 0x224 },                   /* MP_TZAHB6EN */
+    { 0x308, 0x314 },                   /* MP_APB5LPEN, MP_AHB5LPEN */
+    { 0x320, 0x324 },                   /* MP_TZAHB6LPEN */
+    { A_MP_GRSTCSETR, A_MP_GRSTCSETR },
+};
+static const RccRange of_mcu_clock[] = {
+    { A_MSSCKSELR, A_MSSCKSELR },
+    { A_RCK3SELR, A_RCK3SELR },
+    { A_MCUDIVR, A_MCUDIVR },
+    { A_PLL3CR, 0x890 },                /* to PLL3CSGR */
+};
+
+static bool is_in(const RccRange *ranges, unsigned n, hwaddr addr)
+{
+    for (unsigned i = 0; i < n; i++) {
+        if (addr >= ranges[i].first && addr <= ranges[i].last) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool stm32mp15_rcc_refuses(Stm32mpRegs *s, hwaddr addr, bool write)
+{
+    uint32_t tzcr = s->r[R_TZCR];
+
+    if (!write || s->attrs.secure || !FIELD_EX32(tzcr, TZCR, TZEN)) {
+        return false;
+    }
+    return is_in(of_secure_world, ARRAY_SIZE(of_secure_world), addr) ||
+           (FIELD_EX32(tzcr, TZCR, MCKPROT) &&
+            is_in(of_mcu_clock, ARRAY_SIZE(of_mcu_clock), addr));
 }
 
 static uint64_t pll3p_hz(const uint32_t *r)
@@ -291,13 +352,14 @@ static void stm32mp15_rcc_system_reset(void *opaque, int n, int level)
 }
 
 /*
- * The MCU's clocks as the DK2's boot loaders set them: PLL3P, 208.877930 MHz,
+ * Open to both worlds, and the MCU's clocks as the DK2's boot loaders set them: PLL3P, 208.877930 MHz,
  * from HSE; APB1 half of it.
  * Ref: U-Boot arch/arm/dts/stm32mp15-u-boot.dtsi and
  *      stm32mp15xx-dkx-u-boot.dtsi, pll3: cfg = <1 33 1 16 36 7>, frac 0x1a04
  */
 static void stm32mp15_rcc_load(uint32_t *r)
 {
+    r[R_TZCR] = 0;
     r[R_OCENSETR] |= R_OCENSETR_CSION_MASK | R_OCENSETR_HSEON_MASK;
     r[R_RCK3SELR] = 1;
     r[R_PLL3CFGR1] = 1 << R_PLL3CFGR1_DIVM3_SHIFT | 33;
@@ -317,6 +379,7 @@ static void stm32mp15_rcc_reset(Stm32mpRegs *regs)
 
     regs->r[R_OCENSETR] = R_OCENSETR_HSION_MASK;
     regs->r[R_MP_RSTSCLRR] = R_RSTSCLRR_PORRSTF_MASK;
+    regs->r[R_TZCR] = R_TZCR_TZEN_MASK | R_TZCR_MCKPROT_MASK;
     if (s->loaded) {
         stm32mp15_rcc_load(regs->r);
     }
@@ -373,6 +436,7 @@ static void stm32mp15_rcc_class_init(ObjectClass *klass, void *data)
     dc->vmsd = &vmstate_stm32mp15_rcc;
     device_class_set_props(dc, stm32mp15_rcc_properties);
     c->size = 0x1000;
+    c->refuses = stm32mp15_rcc_refuses;
     c->read = stm32mp15_rcc_read;
     c->write = stm32mp15_rcc_write;
     c->reset = stm32mp15_rcc_reset;
