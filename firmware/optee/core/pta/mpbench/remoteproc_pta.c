@@ -5,7 +5,9 @@
  * Interface: lib/libutee/include/remoteproc_pta.h. It answers with the codes of
  * core/pta/stm32mp/remoteproc_pta.c, in the same order of checks, but for one
  * thing: there a single state stands for all cores, so that while one runs the
- * other can't be loaded. An STM32MP25 has two cores, M33 and M0.
+ * other can't be loaded. An STM32MP25 has two cores, M33 and M0. What upstream's
+ * and STMicroelectronics' OP-TEE answer differently is in a file of its own, see
+ * rproc_core.h.
  *
  * The only caller is the remoteproc TA, a single instance that isn't
  * concurrent: calls come one after the other, nothing here needs a lock.
@@ -84,7 +86,7 @@ static TEE_Result load_segment(uint32_t pt, TEE_Param params[TEE_NUM_PARAMS])
 	da = reg_pair_to_64(params[2].value.b, params[2].value.a);
 
 	if (!params[3].memref.buffer ||
-	    params[3].memref.size != TEE_SHA256_HASH_SIZE)
+	    params[3].memref.size < TEE_SHA256_HASH_SIZE)
 		return TEE_ERROR_BAD_PARAMETERS;
 
 	if (is_running(id))
@@ -101,6 +103,11 @@ static TEE_Result load_segment(uint32_t pt, TEE_Param params[TEE_NUM_PARAMS])
 
 	memcpy(dst, params[1].memref.buffer, size);
 	res = hash_sha256_check(params[3].memref.buffer, dst, size);
+	if (!res)
+		res = rproc_decrypt(dst, size, (uint8_t *)params[3].memref.buffer +
+				    TEE_SHA256_HASH_SIZE,
+				    params[3].memref.size -
+				    TEE_SHA256_HASH_SIZE);
 	if (res)
 		memset(dst, 0, size);
 
@@ -142,7 +149,7 @@ static TEE_Result set_memory(uint32_t pt, TEE_Param params[TEE_NUM_PARAMS])
 	res = stm32_rproc_map(id, pa, size, &dst);
 	if (res) {
 		EMSG("Can't map region %#"PRIxPA" size %zu", pa, size);
-		return res;
+		return TEE_ERROR_GENERIC;
 	}
 
 	memset(dst, params[3].value.a & 0xff, size);
@@ -268,16 +275,6 @@ static TEE_Result stop(uint32_t pt, TEE_Param params[TEE_NUM_PARAMS])
 	return res;
 }
 
-static TEE_Result release(uint32_t pt, TEE_Param params[TEE_NUM_PARAMS])
-{
-	if (!is_id_only(pt))
-		return TEE_ERROR_BAD_PARAMETERS;
-	if (is_running(params[0].value.a))
-		return TEE_ERROR_BAD_STATE;
-
-	return stm32_rproc_clean_up_memories(params[0].value.a);
-}
-
 static TEE_Result invoke_command(void *session __unused, uint32_t cmd_id,
 				 uint32_t pt, TEE_Param params[TEE_NUM_PARAMS])
 {
@@ -296,10 +293,10 @@ static TEE_Result invoke_command(void *session __unused, uint32_t cmd_id,
 		return da_to_pa(pt, params);
 	case PTA_RPROC_VERIFY_DIGEST:
 		return verify_digest(pt, params);
-	case PTA_REMOTEPROC_RELEASE:
-		return release(pt, params);
 	default:
-		return TEE_ERROR_NOT_IMPLEMENTED;
+		if (is_running(params[0].value.a))
+			return TEE_ERROR_BAD_STATE;
+		return rproc_invoke(cmd_id, pt, params);
 	}
 }
 

@@ -39,32 +39,8 @@ void *stm32_rproc_get(uint32_t rproc_id)
 	return rproc_core_find(rproc_id);
 }
 
-TEE_Result stm32_rproc_da_to_pa(uint32_t rproc_id, paddr_t da, size_t size,
-				paddr_t *pa)
-{
-	struct rproc_core *core = rproc_core_find(rproc_id);
-	size_t n = 0;
-
-	if (!core)
-		return TEE_ERROR_BAD_PARAMETERS;
-
-	for (n = 0; n < core->n_mems; n++) {
-		struct rproc_mem *mem = core->mems + n;
-
-		if (core_is_buffer_inside(da, size, mem->da, mem->size)) {
-			*pa = mem->pa + da - mem->da;
-			return TEE_SUCCESS;
-		}
-	}
-
-	EMSG("%s: device address %#"PRIxPA" size %#zx is outside its memory",
-	     core->name, da, size);
-
-	return TEE_ERROR_ACCESS_DENIED;
-}
-
-static struct rproc_mem *find_mem(struct rproc_core *core, paddr_t pa,
-				  size_t size)
+struct rproc_mem *rproc_core_find_mem(struct rproc_core *core, paddr_t pa,
+				      size_t size)
 {
 	size_t n = 0;
 
@@ -74,6 +50,36 @@ static struct rproc_mem *find_mem(struct rproc_core *core, paddr_t pa,
 			return core->mems + n;
 
 	return NULL;
+}
+
+TEE_Result rproc_core_open(struct rproc_core *core)
+{
+	TEE_Result res = TEE_SUCCESS;
+	size_t n = 0;
+
+	if (core->n_opened++)
+		return TEE_SUCCESS;
+
+	for (n = 0; n < core->n_mems && !res; n++)
+		res = rproc_board_open_mem(core, core->mems + n);
+	if (res)
+		rproc_core_close(core);
+
+	return res;
+}
+
+TEE_Result rproc_core_close(struct rproc_core *core)
+{
+	TEE_Result res = TEE_SUCCESS;
+	size_t n = 0;
+
+	if (--core->n_opened)
+		return TEE_SUCCESS;
+
+	for (n = 0; n < core->n_mems && !res; n++)
+		res = rproc_board_close_mem(core, core->mems + n);
+
+	return res;
 }
 
 TEE_Result stm32_rproc_map(uint32_t rproc_id, paddr_t pa, size_t size,
@@ -86,17 +92,20 @@ TEE_Result stm32_rproc_map(uint32_t rproc_id, paddr_t pa, size_t size,
 	if (!core)
 		return TEE_ERROR_BAD_PARAMETERS;
 
-	mem = find_mem(core, pa, size);
+	mem = rproc_core_find_mem(core, pa, size);
 	if (!mem)
 		return TEE_ERROR_ACCESS_DENIED;
 
-	res = rproc_board_open_mem(core, mem);
-	if (res)
-		return res;
+	if (!core->n_opened) {
+		res = rproc_board_open_mem(core, mem);
+		if (res)
+			return res;
+	}
 
 	*va = core_mmu_add_mapping(mem->type, pa, size);
 	if (!*va) {
-		rproc_board_close_mem(core, mem);
+		if (!core->n_opened)
+			rproc_board_close_mem(core, mem);
 		return TEE_ERROR_GENERIC;
 	}
 
@@ -113,13 +122,13 @@ TEE_Result stm32_rproc_unmap(uint32_t rproc_id, void *va, size_t size)
 	if (!core || !pa)
 		return TEE_ERROR_BAD_PARAMETERS;
 
-	mem = find_mem(core, pa, size);
+	mem = rproc_core_find_mem(core, pa, size);
 	if (!mem)
 		return TEE_ERROR_ACCESS_DENIED;
 
 	dcache_clean_range(va, size);
 	res = core_mmu_remove_mapping(mem->type, va, size);
-	if (res)
+	if (res || core->n_opened)
 		return res;
 
 	return rproc_board_close_mem(core, mem);
@@ -198,8 +207,8 @@ static uint64_t read_cells(const fdt32_t *cell, int count)
 	return value;
 }
 
-/* Device address of a region, from the dma-ranges of the bus of the core */
-static TEE_Result get_da(const void *fdt, int bus, struct rproc_mem *mem)
+/* The dma-ranges of the bus of the core */
+static TEE_Result get_ranges(const void *fdt, int bus, struct rproc_core *core)
 {
 	int da_cells = fdt_address_cells(fdt, bus);
 	int size_cells = fdt_size_cells(fdt, bus);
@@ -213,29 +222,45 @@ static TEE_Result get_da(const void *fdt, int bus, struct rproc_mem *mem)
 		return TEE_ERROR_BAD_FORMAT;
 
 	for (len /= sizeof(*range); len >= cells; len -= cells) {
-		paddr_t da = read_cells(range, da_cells);
-		paddr_t pa = read_cells(range + da_cells, pa_cells);
-		size_t size = read_cells(range + da_cells + pa_cells,
-					 size_cells);
+		struct rproc_range *new = core->ranges + core->n_ranges;
 
-		if (core_is_buffer_inside(mem->pa, mem->size, pa, size)) {
-			mem->da = da + (mem->pa - pa);
+		if (core->n_ranges++ == MAX_RANGES)
+			return TEE_ERROR_BAD_FORMAT;
+		new->da = read_cells(range, da_cells);
+		new->pa = read_cells(range + da_cells, pa_cells);
+		new->size = read_cells(range + da_cells + pa_cells, size_cells);
+		range += cells;
+	}
+
+	return TEE_SUCCESS;
+}
+
+/* Device address of a memory: of several the first */
+static TEE_Result get_da(struct rproc_core *core, struct rproc_mem *mem)
+{
+	size_t n = 0;
+
+	for (n = 0; n < core->n_ranges; n++) {
+		struct rproc_range *range = core->ranges + n;
+
+		if (core_is_buffer_inside(mem->pa, mem->size, range->pa,
+					  range->size)) {
+			mem->da = range->da + (mem->pa - range->pa);
 			return TEE_SUCCESS;
 		}
-		range += cells;
 	}
 
 	return TEE_ERROR_ITEM_NOT_FOUND;
 }
 
-static TEE_Result get_mem(const void *fdt, int node, uint32_t phandle,
-			  struct rproc_mem *mem)
+static TEE_Result get_mem(const void *fdt, struct rproc_core *core,
+			  uint32_t phandle, struct rproc_mem *mem)
 {
 	int reserved = fdt_node_offset_by_phandle(fdt, phandle);
 	TEE_Result res = get_reserved(fdt, reserved, mem);
 
 	if (!res)
-		res = get_da(fdt, fdt_parent_offset(fdt, node), mem);
+		res = get_da(core, mem);
 	if (!res && is_taken(mem))
 		res = TEE_ERROR_ACCESS_CONFLICT;
 	if (res)
@@ -258,7 +283,7 @@ static TEE_Result get_mems(const void *fdt, int node, struct rproc_core *core)
 		struct rproc_mem *mem = core->mems + core->n_mems;
 
 		mem->type = MEM_AREA_RAM_NSEC;
-		res = get_mem(fdt, node, fdt32_to_cpu(*phandles), mem);
+		res = get_mem(fdt, core, fdt32_to_cpu(*phandles), mem);
 		if (res == TEE_ERROR_DEFER_DRIVER_INIT)
 			return res;
 		if (res) {
@@ -301,7 +326,9 @@ TEE_Result rproc_core_probe(const void *fdt, int node, struct rproc_core **out)
 		return TEE_ERROR_BAD_FORMAT;
 	}
 
-	res = get_mems(fdt, node, core);
+	res = get_ranges(fdt, fdt_parent_offset(fdt, node), core);
+	if (!res)
+		res = get_mems(fdt, node, core);
 	if (res)
 		return res;
 

@@ -22,6 +22,7 @@
 
 #define MAX_MEMS	4
 #define MAX_NAME	8
+#define MAX_RANGES	4
 
 struct firewall_query;
 
@@ -43,10 +44,33 @@ struct rproc_mem {
 	struct firewall_query *loading;
 };
 
+/* struct rproc_range - device addresses and what they are for OP-TEE */
+struct rproc_range {
+	paddr_t da;
+	paddr_t pa;
+	size_t size;
+};
+
+/*
+ * struct rproc_core - a core
+ * @id, @name: processor id, and name of its node
+ * @clear_at_stop: "mpbench,clear-at-stop"
+ * @n_opened: how often rproc_core_open() was called without its counterpart
+ * @boot_address, @is_secure: where an image wants the M33 to start, and whether in
+ *	its secure world, until the core is stopped; only as STMicroelectronics'
+ *	OP-TEE has them
+ * @ranges: "dma-ranges" of the bus
+ * @mems: memory of the core
+ */
 struct rproc_core {
 	uint32_t id;
 	char name[MAX_NAME];
 	bool clear_at_stop;
+	size_t n_opened;
+	uint32_t boot_address;
+	bool is_secure;
+	size_t n_ranges;
+	struct rproc_range ranges[MAX_RANGES];
 	size_t n_mems;
 	struct rproc_mem mems[MAX_MEMS];
 };
@@ -65,6 +89,26 @@ struct rproc_core {
 TEE_Result rproc_core_probe(const void *fdt, int node,
 			    struct rproc_core **core);
 struct rproc_core *rproc_core_find(uint32_t id);
+/* The memory with all of these bytes; NULL if there is none */
+struct rproc_mem *rproc_core_find_mem(struct rproc_core *core, paddr_t pa,
+				      size_t size);
+/* OP-TEE may touch all memory of the core; calls nest */
+TEE_Result rproc_core_open(struct rproc_core *core);
+TEE_Result rproc_core_close(struct rproc_core *core);
+
+/*
+ * In what STMicroelectronics' OP-TEE differs from upstream's: these functions and
+ * stm32_rproc_da_to_pa() are in rproc_upstream.c, or in a file that takes its
+ * place.
+ */
+/* Commands of the PTA besides those of both; while no core runs */
+TEE_Result rproc_invoke(uint32_t cmd_id, uint32_t pt,
+			TEE_Param params[TEE_NUM_PARAMS]);
+/* Where the M33 finds its vectors; an error: it is not to be started */
+TEE_Result rproc_vectors(struct rproc_core *core, uint32_t *address);
+/* A segment that was copied; @iv_size: 0 if it is not encrypted */
+TEE_Result rproc_decrypt(void *segment, size_t size, const uint8_t *iv,
+			 size_t iv_size);
 
 /* @node: the reserved memory, for what else the board part reads there */
 TEE_Result rproc_board_probe_mem(const void *fdt, int node,

@@ -9,9 +9,10 @@
  * "access-controllers-conf-default" and "access-controllers-conf-load", a
  * configuration of the firewall each, while the memory is the core's and while
  * OP-TEE writes to it. Differences:
- *  - each access of OP-TEE is between the two, not the loading of a whole image;
+ *  - each access of OP-TEE is between the two, not the loading of a whole image,
+ *    unless STMicroelectronics' answers are built;
  *  - "access-controllers" of a core lists peripherals that it is given;
- *  - the M33 is started without its secure world;
+ *  - the M33 is started without its secure world, unless these are built;
  *  - the M0+, which STMicroelectronics' OP-TEE does not load. Its vectors are at
  *    0, where it sees the start of LPSRAM1.
  *
@@ -70,9 +71,22 @@ static TEE_Result m33_hold(void)
 static TEE_Result m33_release(struct rproc_core *core)
 {
 	TEE_Result res = TEE_ERROR_GENERIC;
+	uint32_t vectors = 0;
 
-	stm32mp_syscfg_write(CA35SS_SYSCFG_M33_INITNSVTOR_CR,
-			     core->mems[0].da, UINT32_MAX);
+	res = rproc_vectors(core, &vectors);
+	if (res)
+		return res;
+
+	if (core->is_secure) {
+		stm32mp_syscfg_write(CA35SS_SYSCFG_M33_INITSVTOR_CR, vectors,
+				     UINT32_MAX);
+		stm32mp_syscfg_write(CA35SS_SYSCFG_M33_TZEN_CR,
+				     CA35SS_SYSCFG_M33_TZEN_CR_CFG_SECEXT,
+				     CA35SS_SYSCFG_M33_TZEN_CR_CFG_SECEXT);
+	} else {
+		stm32mp_syscfg_write(CA35SS_SYSCFG_M33_INITNSVTOR_CR, vectors,
+				     UINT32_MAX);
+	}
 	io_setbits32_stm32shregs(rcc(RCC_CPUBOOTCR), RCC_CPUBOOTCR_BOOT_CPU2);
 	res = wait_for(rcc(RCC_CPUBOOTCR), RCC_CPUBOOTCR_BOOT_CPU2,
 		       RCC_CPUBOOTCR_BOOT_CPU2);
@@ -127,6 +141,8 @@ TEE_Result stm32_rproc_stop(uint32_t rproc_id)
 		return TEE_ERROR_BAD_PARAMETERS;
 
 	res = hold(core);
+	core->boot_address = 0;
+	core->is_secure = false;
 	if (!res && core->clear_at_stop)
 		res = stm32_rproc_clean_up_memories(rproc_id);
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 incdirs-y += .
-srcs-$(CFG_MPBENCH_RPROC) += rproc_core.c
+srcs-$(CFG_MPBENCH_RPROC) += rproc_core.c rproc_upstream.c
 # The board part: the registers of an STM32MP25, and what its platform lacks.
 srcs-$(CFG_MPBENCH_RPROC_STM32MP2) += stm32mp2_rproc.c callouts.c console_notif.c
 
