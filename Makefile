@@ -112,7 +112,7 @@ real-firmware: setup firmware
 	@[ -n "$(DIR)" ] || { echo "make real-firmware DIR=DIRECTORY [TARGET=FILE]: which directory?" >&2; exit 2; }
 	$(BIN)/mpbench firmware "$(DIR)" --lg-env $(BOARD)
 
-# The board cases on it, with ST's OP-TEE from a source tree of one's own: make mp25-st OPTEE_SRC=DIR
+# The board cases where OP-TEE answers as ST's; with ST's own from a source tree: make mp25-st OPTEE_SRC=DIR
 mp25-st: export MPBENCH_OPTEE_SRC := $(if $(OPTEE_SRC),$(abspath $(OPTEE_SRC)),$(MPBENCH_OPTEE_SRC))
 mp25-st: setup firmware
 	$(BIN)/mpbench virtual build mp25-st
@@ -127,7 +127,7 @@ board: setup
 
 # The boards of `make test`; what several have in common is built once.
 boards: board
-	for kind in mp25-spi mp25-panic mp15 mp15-debian mp15-debian-sd; do $(BIN)/mpbench virtual build $$kind || exit; done
+	for kind in mp25-spi mp25-panic mp25-st mp15 mp15-debian mp15-debian-sd; do $(BIN)/mpbench virtual build $$kind || exit; done
 
 firmware:
 	$(MAKE) -s -C firmware all userland

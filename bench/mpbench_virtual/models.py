@@ -52,7 +52,8 @@ class BoardKind:
     loaders_of:  the board's directory in that package
     tee:         OP-TEE's own platform loads the cores; it prints on Linux' console
     fip:         it starts from an SD card with TF-A, OP-TEE and U-Boot
-    own_optee:   OP-TEE is the user's own tree, MPBENCH_OPTEE_SRC, which loads cores itself
+    st_optee:    OP-TEE answers as ST's: a tree of the user's own (MPBENCH_OPTEE_SRC) as it is, else
+                 upstream's with an application and a PTA of ours
     overlays:    further device trees, in firmware/boot, over device_tree
     """
 
@@ -69,7 +70,7 @@ class BoardKind:
     loaders_of: str = ""
     tee: bool = False
     fip: bool = False
-    own_optee: bool = False
+    st_optee: bool = False
     overlays: tuple[str, ...] = ()
 
     @property
@@ -123,6 +124,6 @@ KINDS = {
         EV1,
         evolve(EV1, name="mp25-panic"),  # OP-TEE panics after an illegal access, as by default
         evolve(EV1, name="mp25-spi", overlays=(*EV1.overlays, "mp25-spi.dtso")),
-        evolve(EV1, name="mp25-st", own_optee=True, overlays=(EV1_CLOCKS, "mp25.dtso", "mp25-st.dtso")),
+        evolve(EV1, name="mp25-st", st_optee=True, overlays=(EV1_CLOCKS, "mp25.dtso", "mp25-st.dtso")),
     )
 }

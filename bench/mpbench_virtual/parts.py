@@ -12,6 +12,7 @@ from mpbench_virtual.fetch import own_tree
 from mpbench_virtual.models import KINDS, MP15, MP25, BoardKind
 from mpbench_virtual.qemu import Parts, icount_arguments
 from mpbench_virtual.recipes_ev1 import optee_settings as ev1_settings
+from mpbench_virtual.recipes_ev1 import own_optee
 from mpbench_virtual.recipes_ev1 import steps_of as ev1_steps_of
 from mpbench_virtual.recipes_machine import LIBRARIES, QEMU
 from mpbench_virtual.recipes_machine import steps_of as machine_steps_of
@@ -54,8 +55,8 @@ def build_parts(kind_name: str, report: Report) -> Parts:
         raise UsageError(f"unknown kind of virtual board {kind_name!r}; known: {known}")
     kind = KINDS[kind_name]
     recipe = _recipe(kind)
-    if kind.own_optee:
-        _require_own_optee(kind)
+    if own_optee(kind):
+        _require_st_driver(kind)
     require(*TOOLS, *recipe.tools)
     require_libraries(**LIBRARIES)
     made = build(recipe.steps_of(kind), report)
@@ -140,14 +141,14 @@ def _recipe(kind: BoardKind) -> Recipe:
     return EV1 if kind.secure else DEBIAN
 
 
-def _require_own_optee(kind: BoardKind) -> None:
-    """UsageError unless MPBENCH_OPTEE_SRC names a tree whose driver loads the M33."""
+def _require_st_driver(kind: BoardKind) -> None:
+    """UsageError unless the tree of MPBENCH_OPTEE_SRC has a driver that loads the M33."""
     driver = "core/drivers/remoteproc/stm32_remoteproc.c"
     given = own_tree("optee")
     source = (given or Path()) / driver
-    if not given or not source.is_file() or "st,stm32mp2-m33-tee" not in source.read_text():
+    if not source.is_file() or "st,stm32mp2-m33-tee" not in source.read_text():
         raise UsageError(
-            f"kind {kind.name}: MPBENCH_OPTEE_SRC={str(given or '')!r} is no source tree of "
+            f"kind {kind.name}: MPBENCH_OPTEE_SRC={str(given)!r} is no source tree of "
             f"ST's OP-TEE for STM32MP25 (with st,stm32mp2-m33-tee in {driver}); OP-TEE is built from it, "
             "unchanged"
         )

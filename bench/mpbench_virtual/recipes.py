@@ -125,10 +125,9 @@ def _optee_version() -> str:
     return "own-tree" if own_tree("optee") else fetch("optee")[0].version
 
 
-def lay_over_optee(tree: Path) -> None:
-    """Lay firmware/optee over a pristine source of OP-TEE, with append.txt's lines."""
-    ours = FIRMWARE / "optee"
-    for path in sorted(p for p in (ours / "core").rglob("*") if p.is_file()):
+def lay_over_optee(tree: Path, ours: Path) -> None:
+    """Lay `core` and `ta` of a directory of ours over a source of OP-TEE, with append.txt's lines."""
+    for path in sorted(p for part in ("core", "ta") for p in (ours / part).rglob("*") if p.is_file()):
         target = tree / path.relative_to(ours)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, target)

@@ -2,8 +2,8 @@
 """How the parts of the machine of an STM32MP257F-EV1 are made: TF-A's BL31, OP-TEE, the device tree.
 
 No file of theirs is changed, but for TF-A's power operations, in whose place are ours, and upstream's OP-TEE,
-which has two lines more: one adds ours, one lets a kind choose the interrupt of notifications. Linux is other
-boards'.
+which has two lines more: one adds ours, one lets a kind choose the interrupt of notifications; where it
+answers as ST's, three more. Linux is other boards'.
 
 Ref: TF-A docs/plat/st/stm32mp2.rst; OP-TEE core/arch/arm/plat-stm32mp2/conf.mk
 """
@@ -44,7 +44,7 @@ def steps_of(kind: BoardKind) -> list[BuildStep]:
 
     def step(name: str, inputs: Callable[[], list[str]], make: Callable[..., None], *needs: str) -> BuildStep:
         # Where OP-TEE was built, applications find their libraries: those of the same OP-TEE.
-        work = f"{name}-own" if kind.own_optee else ""
+        work = f"{name}-own" if own_optee(kind) else ""
         return BuildStep(name, lambda: [getsource(make), *inputs()], partial(make, kind), needs, work)
 
     return [
@@ -57,13 +57,30 @@ def steps_of(kind: BoardKind) -> list[BuildStep]:
     ]
 
 
+def own_optee(kind: BoardKind) -> bool:
+    """Whether the kind's OP-TEE is a tree of the user's own as it is."""
+    return kind.st_optee and own_tree("optee") is not None
+
+
 def optee_settings(kind: BoardKind) -> list[str]:
     """make settings that select OP-TEE's platform and word sizes."""
-    return _lines(BOOT / f"{kind.name}.mk")
+    return _lines(BOOT / f"{_optee_name(kind)}.mk")
+
+
+def _optee_name(kind: BoardKind) -> str:
+    """Name of the kind's settings and device tree of OP-TEE."""
+    return "mp25-ostl" if kind.st_optee and not own_optee(kind) else kind.name
+
+
+def _laid_over(kind: BoardKind) -> list[Path]:
+    """What is laid over OP-TEE's source."""
+    if own_optee(kind):
+        return []
+    return [FIRMWARE / "optee", *([FIRMWARE / "optee-st"] if kind.st_optee else [])]
 
 
 def _optee_inputs(kind: BoardKind) -> list[str]:
-    ours = [] if kind.own_optee else [hash_files(FIRMWARE / "optee"), getsource(lay_over_optee)]
+    ours = [getsource(lay_over_optee), *map(hash_files, _laid_over(kind))]
     settings = [signing_public_key().read_text(), *optee_settings(kind)]
     scp = [_source_id("scp")] if own_tree("scp") else []
     return [
@@ -80,7 +97,7 @@ def _optee_inputs(kind: BoardKind) -> list[str]:
 
 def _tee_trees(kind: BoardKind) -> tuple[Path, Path]:
     """OP-TEE's device tree: that of its own source, with the cores that it loads."""
-    return BOOT / f"{kind.name}-optee.dts", BOOT / "mp25-rproc.dtsi"
+    return BOOT / f"{_optee_name(kind)}-optee.dts", BOOT / "mp25-rproc.dtsi"
 
 
 def _scmi_settings() -> list[str]:
@@ -95,14 +112,14 @@ def _scmi_settings() -> list[str]:
 def _make_optee(kind: BoardKind, place: Place) -> None:
     """A user's own tree stays as it is; upstream's gets our driver of the cores."""
     tree = copied_source("optee", place)
-    shared = []
-    if not kind.own_optee:
-        lay_over_optee(tree)
-        shared = _lines(FIRMWARE / "optee/config.mk")
+    for ours in _laid_over(kind):
+        lay_over_optee(tree, ours)
+    shared = [] if own_optee(kind) else _lines(FIRMWARE / "optee/config.mk")
     for source in _tee_trees(kind):
         shutil.copy(source, tree / "core/arch/arm/dts")
     settings = [*shared, *optee_settings(kind), *_scmi_settings()]
-    settings += [f"RPROC_SIGN_KEY={signing_public_key()}", f"CFG_EMBED_DTB_SOURCE_FILE={kind.name}-optee.dts"]
+    settings += [f"RPROC_SIGN_KEY={signing_public_key()}"]
+    settings += [f"CFG_EMBED_DTB_SOURCE_FILE={_tee_trees(kind)[0].name}"]
     make_optee(tree, settings, MP25, place)
     shutil.copy(tree / "out/core/tee-raw.bin", place.out)
 

@@ -19,6 +19,7 @@ from mpbench_virtual import application, boards, keys, qemu, xtest
 from mpbench_virtual.core_debugger import CoreDebugger
 from mpbench_virtual.models import KINDS
 from mpbench_virtual.progress import BuildProgress
+from mpbench_virtual.recipes_ev1 import own_optee
 
 LINE = "virtual board: {step}: {what}"
 """Layout of a line of a build."""
@@ -101,7 +102,7 @@ class VirtualBoard(ManagedResource):  # type: ignore[misc]
     def makes_applications(self) -> bool:
         """Whether application() and xtest() are made for this board: not for an OP-TEE of the user's own."""
         kind = KINDS.get(self.kind)
-        return kind is not None and (kind.secure or kind.tee) and not kind.own_optee
+        return kind is not None and (kind.secure or kind.tee) and not own_optee(kind)
 
     def xtest(self) -> Path:
         """Archive (tar.gz) with OP-TEE's test suite, built on the first call; arm64 only."""

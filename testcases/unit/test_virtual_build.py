@@ -13,9 +13,10 @@ import pytest
 
 from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.shared_files import FIRMWARE
+from mpbench.twin.profile import load_profile
 from mpbench_virtual import fetch, recipes, recipes_ev1, steps, tools
 from mpbench_virtual.fetch import GUEST_ARCHITECTURES, Apt, Package, packages
-from mpbench_virtual.models import MP15, MP25
+from mpbench_virtual.models import KINDS, MP15, MP25
 from mpbench_virtual.parts import build_parts
 from mpbench_virtual.recipes import GUEST_FILES, apply_overlays, linux_step, rootfs_step
 from mpbench_virtual.steps import BuildStep, Place, build, hash_files, keys_of, quiet
@@ -310,18 +311,43 @@ def test_scmi_is_served_where_scp_firmware_is(monkeypatch, tmp_path, trees, expe
     assert " ".join(recipes_ev1._scmi_settings()) == expected
 
 
-@pytest.mark.parametrize("driver", [None, "", "st,stm32mp1-m4-tee"])
-def test_a_board_of_st_s_optee_wants_its_tree(monkeypatch, tmp_path, driver):
-    """Not set, a tree without ST's driver, and one whose driver knows the STM32MP15 only."""
-    monkeypatch.delenv("MPBENCH_OPTEE_SRC", raising=False)
-    if driver is not None:
-        source = tmp_path / "core/drivers/remoteproc/stm32_remoteproc.c"
-        source.parent.mkdir(parents=True)
-        source.write_text(driver)
-        (tmp_path / fetch.OWN_TREES["optee"][1]).touch()
-        monkeypatch.setenv("MPBENCH_OPTEE_SRC", str(tmp_path))
+@pytest.mark.parametrize("driver", ["", "st,stm32mp1-m4-tee"])
+def test_a_tree_for_the_board_of_st_s_optee_loads_its_m33(monkeypatch, tmp_path, driver):
+    """A tree without ST's driver, and one whose driver knows the STM32MP15 only, are refused."""
+    source = tmp_path / "core/drivers/remoteproc/stm32_remoteproc.c"
+    source.parent.mkdir(parents=True)
+    source.write_text(driver)
+    (tmp_path / fetch.OWN_TREES["optee"][1]).touch()
+    monkeypatch.setenv("MPBENCH_OPTEE_SRC", str(tmp_path))
     with pytest.raises(UsageError, match=r"kind mp25-st: MPBENCH_OPTEE_SRC='.*' is no source tree of"):
         build_parts("mp25-st", quiet)
+
+
+@pytest.mark.parametrize(
+    ("kind", "own", "name", "laid_over"),
+    [
+        ("mp25", False, "mp25", ["optee"]),
+        ("mp25", True, "mp25", ["optee"]),
+        ("mp25-st", False, "mp25-ostl", ["optee", "optee-st"]),
+        ("mp25-st", True, "mp25-st", []),
+    ],
+)
+def test_st_s_answers_come_of_a_tree_of_the_user_s_or_of_upstream_s(monkeypatch, kind, own, name, laid_over):
+    """A tree of the user's own stays as it is for one kind; upstream's gets parts of ours."""
+    monkeypatch.setattr(recipes_ev1, "own_tree", lambda _: Path("/trees/optee") if own else None)
+    assert recipes_ev1.own_optee(KINDS[kind]) is (own and kind == "mp25-st")
+    assert recipes_ev1._tee_trees(KINDS[kind])[0].name == f"{name}-optee.dts"
+    assert [path.name for path in recipes_ev1._laid_over(KINDS[kind])] == laid_over
+    assert recipes_ev1.optee_settings(KINDS[kind])[0] == "PLATFORM=stm32mp2-257F_EV1"
+
+
+def test_the_ranges_of_the_board_of_st_s_answers_are_the_twin_s():
+    """Device address, physical address, size of each range by which the loader translates."""
+    text = (FIRMWARE / "boot/mp25-ostl-optee.dts").read_text()
+    cells = re.findall(r"0x[0-9a-f]+", text[text.index("\tdma-ranges") : text.index("m33@0")])
+    numbers = [int(cell, 16) for cell in cells]
+    ranges = load_profile("virtual-mp25-st").dma_ranges
+    assert numbers == [cell for one in ranges for cell in (one.da, one.pa >> 32, one.pa, one.size)]
 
 
 def test_no_mirror_is_reported_with_the_remedy(monkeypatch, tmp_path):
