@@ -33,6 +33,8 @@ def stages(target: str) -> list[Stage]:
         f"testcases/test_{name}.py"
         for name in ("identity", "deploy", "addresses", "recovery", "tee", "suspend")
     ]
+    st = [f"testcases/test_{name}.py" for name in ("deploy", "tamper", "lifecycle", "recovery_refused")]
+    left = "not lifecycle and not flips or good_image or stays_loaded or memory_is_cleared"
     spi = "explained or agree or one_cpu or goes_and_comes"
     return [
         *checks(),
@@ -48,6 +50,11 @@ def stages(target: str) -> list[Stage]:
         Stage(
             "shared interrupt",
             ("--lg-env=targets/virtual-mp25-spi.yaml", "-k", spi, "testcases/test_notification.py"),
+            2,
+        ),
+        Stage(
+            "ST answers",
+            ("--lg-env=targets/virtual-mp25-st.yaml", "-k", left, *st),
             2,
         ),
         *(Stage(name, (f"testcases/{name}",), 2) for name in ("peer", "fuzz")),
