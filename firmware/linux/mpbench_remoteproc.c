@@ -13,7 +13,8 @@
  *   shutdown: stop, unprepare; a refused boot goes to unprepare as well
  * The resource table is known only after the TA has loaded the image, and the
  * core wants it in parse_fw: there the image is loaded, and load() does it in
- * recovery only.
+ * recovery only. ST's kernels (v6.6-stm32mp, drivers/remoteproc/stm32_rproc.c) load
+ * it before that, in sanity_check: a core with "mpbench,no-release" does as well.
  *
  * Device tree: firmware/boot/mp25.dtso in this project.
  */
@@ -103,13 +104,14 @@ struct mpbench_vq {
  * struct mpbench_rproc - a core
  * @rproc:	its remoteproc handle
  * @id:		processor id, as the TA and the PTA know it
- * @no_release:	the TA is ST's, which has no RELEASE_FW: nothing is released
+ * @no_release:	the TA is ST's, which has no RELEASE_FW: nothing is released, and
+ *		images are loaded in sanity_check
  * @wdg_irq:	interrupt of its watchdog, enabled from start to stop
  * @wdg_fired:	the watchdog interrupt masked itself
  * @vqs:	mailboxes of virtqueues; without channels if the board has none
  * @shutdown:	client of the mailbox "shutdown"
  * @shutdown_chan: its channel, NULL if the board has none
- * @loaded:	parse_fw has loaded the image that load() is asked for
+ * @loaded:	the image that load() is asked for is loaded already
  * @started:	the TA has started the core and not stopped it
  * @rsc_da:	device address of the resource table, if @rsc_size
  * @rsc_size:	size of the resource table, 0 for none
@@ -449,6 +451,21 @@ static int cache_rsc_table(struct mpbench_rproc *core)
 
 /* --- Operations of the remoteproc core --- */
 
+static int mpbench_rproc_sanity_check(struct rproc *rproc,
+				      const struct firmware *fw)
+{
+	struct mpbench_rproc *core = rproc->priv;
+	int ret;
+
+	if (!core->no_release)
+		return 0;
+
+	ret = ta_load(core, fw);
+	core->loaded = !ret;
+
+	return ret;
+}
+
 static int mpbench_rproc_parse_fw(struct rproc *rproc, const struct firmware *fw)
 {
 	struct mpbench_rproc *core = rproc->priv;
@@ -458,10 +475,12 @@ static int mpbench_rproc_parse_fw(struct rproc *rproc, const struct firmware *fw
 	rproc->table_ptr = NULL;
 	rproc->table_sz = 0;
 
-	ret = ta_load(core, fw);
-	if (ret)
-		return ret;
-	core->loaded = true;
+	if (!core->loaded) {
+		ret = ta_load(core, fw);
+		if (ret)
+			return ret;
+		core->loaded = true;
+	}
 
 	ret = cache_rsc_table(core);
 	/* Last: nothing may stay in the core's lists when this fails */
@@ -590,6 +609,7 @@ static void mpbench_rproc_kick(struct rproc *rproc, int id)
 }
 
 static const struct rproc_ops mpbench_rproc_ops = {
+	.sanity_check = mpbench_rproc_sanity_check,
 	.parse_fw = mpbench_rproc_parse_fw,
 	.load = mpbench_rproc_load,
 	.find_loaded_rsc_table = mpbench_rproc_find_loaded_rsc_table,
