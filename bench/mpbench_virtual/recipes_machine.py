@@ -23,6 +23,7 @@ from mpbench.core.shared_files import FIRMWARE
 from mpbench_virtual import linux_image
 from mpbench_virtual.fetch import fetch, source_tree, unpack_deb
 from mpbench_virtual.models import BoardKind
+from mpbench_virtual.qemu_edits import EDITS
 from mpbench_virtual.recipes import (
     EMPTY_DIRECTORIES,
     GUEST_FILES,
@@ -51,19 +52,6 @@ CONFIGURE = (
 
 LIBRARIES = {"glib-2.0": "libglib2.0-dev", "slirp": "libslirp-dev"}
 """What QEMU is linked with, by pkg-config's name, and the Debian package."""
-NVIC = "hw/intc/armv7m_nvic.c"
-MEMORY = "system/physmem.c"
-EDITS = (
-    ("pc-bios/meson.build", "if unpack_edk2_blobs", "if false"),
-    (NVIC, '#include "hw/irq.h"\n', '#include "hw/irq.h"\n#include "hw/stm32mp/stm32mp.h"\n'),
-    (NVIC, "cpu_abort(CPU(s->cpu),\n", "stm32mp_mcore_lockup(CPU(s->cpu),\n"),
-    (MEMORY, '#include "hw/boards.h"\n', '#include "hw/boards.h"\n#include "hw/stm32mp/stm32mp.h"\n'),
-    (MEMORY, "    tlb_flush(notifier->cpu);\n", "    stm32mp_flush_tlb(notifier->cpu);\n"),
-)
-"""Of QEMU's files: Debian's tarball has no firmware of others, for which the first asks all the same. A
-Cortex-M that locks up would end QEMU. A firewall's change would empty another CPU's table that is being read:
-QEMU checks the thread only where it is built for debugging. Ref: accel/tcg/cputlb.c, assert_cpu_is_self()"""
-
 MODULES = (
     "stm32-rng", "virtio_mmio", "virtio_net",
     "i2c-stm32f7-drv", "stpmic1", "stpmic1_regulator", "armmmci",
@@ -110,7 +98,7 @@ def _make_qemu(_: BoardKind, place: Place) -> None:
         place.work.mkdir()
         shutil.copytree(origin, place.work / "copying", symlinks=True)
         (place.work / "copying").rename(tree)
-    _lay_over(tree)
+    _lay_over(tree, origin)
     tools = place.work / "tools"
     for package in ("meson", "pycotap"):
         unpack_deb(package, tools, place.log)
@@ -129,8 +117,10 @@ def _short_hash(*words: str) -> str:
     return hashlib.sha256("\0".join(words).encode()).hexdigest()[:8]
 
 
-def _lay_over(tree: Path) -> None:
-    """Our files into QEMU's tree; of its own, two get a line and EDITS are made."""
+def _lay_over(tree: Path, origin: Path) -> None:
+    """Our files into QEMU's tree, which another version of ours may have been in; of its own, two get a line
+    and EDITS are made. origin: QEMU's tree as it came.
+    """
     ours = {path.relative_to(MACHINE) for path in MACHINE.rglob("*") if path.is_file()}
     for path in (tree / "hw/stm32mp").glob("*"):
         if path.relative_to(tree) not in ours:
@@ -140,10 +130,16 @@ def _lay_over(tree: Path) -> None:
         _copy_if_changed(MACHINE / path, tree / path)
     _append_line(tree / "hw/Kconfig", "source stm32mp/Kconfig")
     _append_line(tree / "hw/meson.build", "subdir('stm32mp')")
-    for name, before, after in EDITS:
-        text = (tree / name).read_text()
-        if after not in text:
-            (tree / name).write_text(text.replace(before, after))
+    for name in {name: None for name, *_ in EDITS}:
+        text = (origin / name).read_text()
+        for _, before, after in (edit for edit in EDITS if edit[0] == name):
+            if before not in text:
+                raise InfrastructureError(
+                    f"QEMU's {name} has no {before!r}, in place of which {after!r} is to be"
+                )
+            text = text.replace(before, after)
+        if text != (tree / name).read_text():
+            (tree / name).write_text(text)
 
 
 def _kernel_inputs(kind: BoardKind) -> list[str]:

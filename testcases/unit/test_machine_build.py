@@ -2,6 +2,7 @@
 """Building a board on a QEMU machine of ours: modules, our files over QEMU's, what has to be installed."""
 
 import lzma
+import shutil
 import struct
 from itertools import pairwise
 from pathlib import Path
@@ -77,34 +78,55 @@ def test_a_package_without_a_wanted_module_is_reported(package, tmp_path):
 def test_our_files_are_laid_over_qemus(tmp_path, monkeypatch):
     """Its tree gets our files, two lines and the edits, once; a file that we removed goes."""
     monkeypatch.setattr(recipes_machine, "MACHINE", tmp_path / "ours")
-    ours, tree = tmp_path / "ours/hw/stm32mp", tmp_path / "tree"
-    for directory in (ours, tree / "hw/stm32mp", tree / "pc-bios", tree / "hw/intc"):
+    edits = (("a.c", "one", "1"), ("a.c", "two", "2"), ("b/c.c", "three\n", "3\n"))
+    monkeypatch.setattr(recipes_machine, "EDITS", edits)
+    ours, origin, tree = tmp_path / "ours/hw/stm32mp", tmp_path / "origin", tmp_path / "tree"
+    for directory in (ours, origin / "b", origin / "hw"):
         directory.mkdir(parents=True)
     (ours / "a.c").write_text("new")
+    (origin / "hw/Kconfig").write_text("source arm/Kconfig\n")
+    (origin / "hw/meson.build").write_text("subdir('arm')\n")
+    (origin / "a.c").write_text("one two one\n")
+    (origin / "b/c.c").write_text("three\nthree\n")
+    shutil.copytree(origin, tree)
+    (tree / "hw/stm32mp").mkdir()
     (tree / "hw/stm32mp/removed.c").touch()
-    (tree / "hw/Kconfig").write_text("source arm/Kconfig\n")
-    (tree / "hw/meson.build").write_text("subdir('arm')\n")
-    (tree / "pc-bios/meson.build").write_text("x\nif unpack_edk2_blobs\nendif\n")
-    nvic = tree / "hw/intc/armv7m_nvic.c"
-    nvic.write_text(
-        '#include "hw/irq.h"\ncpu_abort(CPU(s->cpu),\n"why");\ncpu_abort(CPU(s->cpu),\n"also");\n'
-    )
-    physmem = tree / "system/physmem.c"
-    physmem.parent.mkdir()
-    physmem.write_text('#include "hw/boards.h"\n    tlb_flush(notifier->cpu);\n')
     for _ in range(2):
-        recipes_machine._lay_over(tree)
-    assert physmem.read_text() == (
-        '#include "hw/boards.h"\n#include "hw/stm32mp/stm32mp.h"\n    stm32mp_flush_tlb(notifier->cpu);\n'
-    )
+        recipes_machine._lay_over(tree, origin)
     assert [path.name for path in (tree / "hw/stm32mp").iterdir()] == ["a.c"]
     assert (tree / "hw/Kconfig").read_text() == "source arm/Kconfig\nsource stm32mp/Kconfig\n"
     assert (tree / "hw/meson.build").read_text() == "subdir('arm')\nsubdir('stm32mp')\n"
-    assert (tree / "pc-bios/meson.build").read_text() == "x\nif false\nendif\n"
-    assert nvic.read_text() == (
-        '#include "hw/irq.h"\n#include "hw/stm32mp/stm32mp.h"\n'
-        'stm32mp_mcore_lockup(CPU(s->cpu),\n"why");\nstm32mp_mcore_lockup(CPU(s->cpu),\n"also");\n'
-    )
+    assert (tree / "a.c").read_text() == "1 2 1\n"
+    assert (tree / "b/c.c").read_text() == "3\n3\n"
+
+
+def test_an_edit_of_an_earlier_version_is_made_anew(tmp_path, monkeypatch):
+    """QEMU's tree is kept from build to build: an edit that has changed is made in the file as it came."""
+    monkeypatch.setattr(recipes_machine, "MACHINE", tmp_path / "ours")
+    monkeypatch.setattr(recipes_machine, "EDITS", (("a.c", "one", "1"),))
+    origin, tree = tmp_path / "origin", tmp_path / "tree"
+    for directory in (origin, tree):
+        (directory / "hw").mkdir(parents=True)
+        (directory / "hw/Kconfig").touch()
+        (directory / "hw/meson.build").touch()
+    (origin / "a.c").write_text("one\n")
+    (tree / "a.c").write_text("an earlier one's edit\n")
+    recipes_machine._lay_over(tree, origin)
+    assert (tree / "a.c").read_text() == "1\n"
+    unchanged_ns = (tree / "a.c").stat().st_mtime_ns
+    recipes_machine._lay_over(tree, origin)
+    assert (tree / "a.c").stat().st_mtime_ns == unchanged_ns
+
+
+def test_an_edit_without_its_text_is_reported(tmp_path, monkeypatch):
+    """Another release of QEMU would otherwise be built with half of the edits."""
+    monkeypatch.setattr(recipes_machine, "EDITS", (("hw/Kconfig", "one", "1"),))
+    for name in ("Kconfig", "meson.build"):
+        (tmp_path / "hw").mkdir(exist_ok=True)
+        (tmp_path / "hw" / name).touch()
+    with pytest.raises(InfrastructureError) as raised:
+        recipes_machine._lay_over(tmp_path, tmp_path)
+    assert str(raised.value) == "QEMU's hw/Kconfig has no 'one', in place of which '1' is to be"
 
 
 def test_every_c_file_of_the_machine_is_compiled():
