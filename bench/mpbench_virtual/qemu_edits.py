@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
 """What is changed in QEMU's own files.
 
-Ref: QEMU accel/tcg/cputlb.c, assert_cpu_is_self()
+Ref: QEMU accel/tcg/cputlb.c, assert_cpu_is_self(); target/arm/tcg/translate.c, trans_ISB()
 """
 
 NVIC = "hw/intc/armv7m_nvic.c"
 MEMORY = "system/physmem.c"
+REGISTERS = "target/arm/helper.c"
+TCG = "target/arm/tcg"
 
 BUILD = (("pc-bios/meson.build", "if unpack_edk2_blobs", "if false"),)
 """Debian's tarball has no firmware of others, for which this asks all the same."""
@@ -23,5 +25,45 @@ FIREWALL = (
 """A firewall's change would empty another CPU's table that is being read: QEMU checks the thread only where
 it is built for debugging."""
 
-EDITS = (*BUILD, *LOCKUP, *FIREWALL)
+DSB = """\
+static bool trans_DSB(DisasContext *s, arg_DSB *a)
+{
+    const ARMCPRegInfo *dsb = get_arm_cp_reginfo(
+        s->cp_regs, ENCODE_CP_REG(15, 0, s->ns, 7, 10, 0, 4));
+
+    if (!gen_barrier(s)) {
+        return false;
+    }
+    if (dsb) {
+        gen_helper_set_cp_reg(tcg_env, tcg_constant_ptr(dsb),
+                              tcg_constant_i32(0));
+        s->base.is_jmp = DISAS_TOO_MANY;
+    }
+    return true;
+}
+"""
+CP15_DSB = '.name = "DSB", .cp = 15, .crn = 7, .crm = 10, .opc1 = 0, .opc2 = 4,\n      .access = PL0_W, '
+OF_ALL_CPUS = " .access = PL1_W, .accessfn = access_ttlbis,\n      .writefn = tlbimva"
+TLBI = (
+    (f"{TCG}/meson.build", "  'tlb-insns.c',\n", "  'tlb-deferred.c',\n  'tlb-insns.c',\n"),
+    (f"{TCG}/tlb-insns.c", '#include "cpregs.h"\n', '#include "cpregs.h"\n#include "tlb-deferred.h"\n'),
+    (f"{TCG}/tlb-insns.c", "tlb_flush_page_all_cpus_synced(cs, value & ", "arm_tlbi_page_is(cs, value & "),
+    (f"{TCG}/tlb-insns.c", f"NO_RAW,{OF_ALL_CPUS}", f"NO_RAW | ARM_CP_SUPPRESS_TB_END,{OF_ALL_CPUS}"),
+    (
+        f"{TCG}/translate.c",
+        "bool trans_DSB(DisasContext *s, arg_DSB *a)\n",
+        "bool gen_barrier(DisasContext *s)\n",
+    ),
+    (f"{TCG}/translate.c", "    return trans_DSB(s, NULL);\n}\n", f"    return gen_barrier(s);\n}}\n\n{DSB}"),
+    (REGISTERS, '#include "hw/irq.h"\n', '#include "hw/irq.h"\n#include "tcg/tlb-deferred.h"\n'),
+    (
+        REGISTERS,
+        f"{CP15_DSB}.type = ARM_CP_NOP",
+        f"{CP15_DSB}.type = ARM_CP_NO_RAW, .writefn = arm_dsb",
+    ),
+)
+"""TLBIMVAIS and its like are done by a DSB, which is the same as a write to CP15's:
+firmware/machine/target/arm/tcg/tlb-deferred.c."""
+
+EDITS = (*BUILD, *LOCKUP, *FIREWALL, *TLBI)
 """File, text in it, what replaces each of its places."""
