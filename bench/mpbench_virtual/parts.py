@@ -25,15 +25,15 @@ from mpbench_virtual.tools import require, require_libraries
 LONG_LOG = "log_buf_len=2M"
 """The kernel's log has a whole run: storms of messages would push out what drivers said at the start."""
 DEBIAN_ARGUMENTS = (
-    "cryptomgr.notests initcall_blacklist=jent_mod_init,init_encrypted rcupdate.rcu_cpu_stall_suppress=1"
-    " vmalloc=750M"
+    "cryptomgr.notests initcall_blacklist=jent_mod_init,init_encrypted,crypto_kdf108_init"
+    " rcupdate.rcu_cpu_stall_suppress=1 vmalloc=750M"
 )
-"""Without self tests of ciphers, entropy from timing and encrypted keys, which take a third of the start, and
-without reports of a CPU that stalled: on a busy host QEMU's do.
+"""Without self tests of ciphers and of a key derivation, entropy from timing and encrypted keys, which take a
+third of the start, and without reports of a CPU that stalled: on a busy host QEMU's do.
 
 vmalloc: after each module Linux takes a range out of the TLB page by page, from modules to vmalloc's area,
-with all of lowmem in between (mm/vmalloc.c, __purge_vmap_area_lazy), and QEMU stops all CPUs for each page.
-With 512 MiB of lowmem that took half of the start, and on a busy host drivers timed out.  U-Boot puts the
+with all of lowmem in between (mm/vmalloc.c, __purge_vmap_area_lazy). When QEMU stopped all CPUs for each page
+(qemu_edits.TLBI), that took half of the start with 512 MiB of lowmem.  U-Boot puts the
 device tree below 256 MiB, which must stay lowmem.
 """
 
