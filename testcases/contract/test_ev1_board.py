@@ -176,5 +176,6 @@ def test_the_machine_wants_its_images(parts):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr == (
-        "qemu-system-aarch64: stm32mp257f-ev1 wants -bios, -kernel and -dtb: it has no boot ROM\n"
+        "qemu-system-aarch64: stm32mp257f-ev1 wants -bios, and -kernel and -dtb if that has no "
+        "BL33: it has no boot ROM\n"
     )

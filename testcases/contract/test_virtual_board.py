@@ -31,7 +31,7 @@ pytestmark = pytest.mark.slow
 
 BOOT_S = 300.0
 KERNEL_PA = 0x8400_0000
-"""Where QEMU puts Linux. Ref: firmware/machine, stm32mp257f_ev1.c, KERNEL"""
+"""Where QEMU puts Linux. Ref: firmware/machine, stm32mp25_soc.h, STM32MP25_BL33"""
 
 
 @pytest.fixture

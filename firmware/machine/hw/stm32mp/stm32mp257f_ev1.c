@@ -2,9 +2,9 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * ST STM32MP257F-EV1, started as its boot ROM and BL2 would: -bios is a
- * firmware image package (FIP) with BL31, BL31's device tree and OP-TEE;
- * QEMU's loader puts kernel, device tree and initramfs into memory in place of
- * U-Boot.
+ * firmware image package (FIP) with BL31, BL31's device tree, OP-TEE and, unless
+ * there is a kernel, U-Boot with its device tree; otherwise QEMU's loader puts
+ * kernel, device tree and initramfs into memory in place of U-Boot.
  *
  * Beside ST's hardware there are virtio transports, which the loader adds to
  * the device tree.
@@ -20,8 +20,10 @@
 #include "hw/i2c/i2c.h"
 #include "hw/loader.h"
 #include "hw/qdev-properties.h"
+#include "hw/sd/sd.h"
 #include "hw/stm32mp/stm32mp.h"
 #include "hw/stm32mp/stm32mp25_soc.h"
+#include "system/blockdev.h"
 #include "system/device_tree.h"
 #include <libfdt.h>
 
@@ -31,7 +33,6 @@ OBJECT_DECLARE_SIMPLE_TYPE(Stm32mp257fEv1, STM32MP257F_EV1)
 #define VIRTIOS 4
 #define VIRTIO_SIZE 0x200
 #define GIC_NODE "/interrupt-controller@4ac00000"
-#define KERNEL 0x84000000       /* STM32MP_BL33_BASE */
 #define DEVICE_TREE 0x88000000
 #define INITRD 0x88200000
 #define STPMIC25_ADDRESS 0x33
@@ -109,8 +110,8 @@ static void stm32mp257f_ev1_load(Stm32mp257fEv1 *s, MachineState *machine)
     s->boot.loader_start = STM32MP25_DDR;
     s->boot.dtb_filename = machine->dtb;
     s->boot.modify_dtb = stm32mp257f_ev1_modify_dtb;
-    stm32mp257f_ev1_image(s, "-kernel", machine->kernel_filename, KERNEL,
-                          DEVICE_TREE);
+    stm32mp257f_ev1_image(s, "-kernel", machine->kernel_filename,
+                          STM32MP25_BL33, DEVICE_TREE);
     if (machine->initrd_filename) {
         s->boot.initrd_start = INITRD;
         s->boot.initrd_size = stm32mp257f_ev1_image(
@@ -121,17 +122,32 @@ static void stm32mp257f_ev1_load(Stm32mp257fEv1 *s, MachineState *machine)
                      &s->soc.cpu[0]) <= 0) {
         exit(1);
     }
-    stm32mp25_load_fip(machine->firmware, &s->ddr_as, &s->soc.sram_as, KERNEL,
-                       DEVICE_TREE, &error_fatal);
+}
+
+static void stm32mp257f_ev1_card(Stm32mp257fEv1 *s, DriveInfo *drive)
+{
+    DeviceState *card;
+
+    if (!drive) {
+        return;
+    }
+    card = qdev_new(TYPE_SD_CARD);
+    qdev_prop_set_drive_err(card, "drive", blk_by_legacy_dinfo(drive),
+                            &error_fatal);
+    qdev_realize_and_unref(card, qdev_get_child_bus(s->soc.sdmmc1, "sd-bus"),
+                           &error_fatal);
 }
 
 static void stm32mp257f_ev1_init(MachineState *machine)
 {
     Stm32mp257fEv1 *s = STM32MP257F_EV1(machine);
 
-    if (!machine->firmware || !machine->kernel_filename || !machine->dtb) {
-        error_report("stm32mp257f-ev1 wants -bios, -kernel and -dtb: it has no "
-                     "boot ROM");
+    bool loaded = machine->kernel_filename || machine->dtb;
+
+    if (!machine->firmware ||
+        (loaded && !(machine->kernel_filename && machine->dtb))) {
+        error_report("stm32mp257f-ev1 wants -bios, and -kernel and -dtb if that "
+                     "has no BL33: it has no boot ROM");
         exit(1);
     }
     if (machine->ram_size < MIN_RAM) {
@@ -145,8 +161,13 @@ static void stm32mp257f_ev1_init(MachineState *machine)
     sysbus_realize(SYS_BUS_DEVICE(&s->soc), &error_fatal);
     i2c_slave_create_simple(I2C_BUS(qdev_get_child_bus(s->soc.i2c7, "i2c")),
                             TYPE_STPMIC25, STPMIC25_ADDRESS);
+    stm32mp257f_ev1_card(s, drive_get(IF_SD, 0, 0));
     stm32mp257f_ev1_virtio(s);
-    stm32mp257f_ev1_load(s, machine);
+    if (loaded) {
+        stm32mp257f_ev1_load(s, machine);
+    }
+    stm32mp25_load_fip(machine->firmware, &s->ddr_as, &s->soc.sram_as,
+                       loaded ? DEVICE_TREE : 0, &error_fatal);
 }
 
 static void stm32mp257f_ev1_class_init(ObjectClass *klass, void *data)
@@ -158,6 +179,7 @@ static void stm32mp257f_ev1_class_init(ObjectClass *klass, void *data)
     mc->min_cpus = mc->max_cpus = mc->default_cpus = STM32MP25_CPUS + 2;
     mc->default_ram_size = 1 * GiB;
     mc->default_ram_id = "ddr";
+    mc->block_default_type = IF_SD;
     mc->no_floppy = 1;
     mc->no_cdrom = 1;
     mc->no_parallel = 1;

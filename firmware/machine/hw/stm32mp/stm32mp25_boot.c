@@ -54,6 +54,9 @@ typedef struct FipImage {
 #define BL31 0
 #define BL31_DTB 1
 #define BL32 2
+#define ALWAYS 3                /* what every package has */
+#define BL33 3
+#define BL33_DTB 4
 
 static const FipImage images[] = {
     [BL31] = {
@@ -68,6 +71,15 @@ static const FipImage images[] = {
     [BL32] = {
         "BL32", { 0x05, 0xd0, 0xe1, 0x89, 0x53, 0xdc, 0x13, 0x47, 0x8d, 0x2b,
                   0x50, 0x0a, 0x4b, 0x7a, 0x3e, 0x38 }, 0x82000000,
+    },
+    [BL33] = {
+        "BL33", { 0xd6, 0xd0, 0xee, 0xa7, 0xfc, 0xea, 0xd5, 0x4b, 0x97, 0x82,
+                  0x99, 0x34, 0xf2, 0x34, 0xb6, 0xe4 }, STM32MP25_BL33,
+    },
+    [BL33_DTB] = {              /* STM32MP_HW_CONFIG_BASE */
+        "HW_CONFIG", { 0x08, 0xb8, 0xf1, 0xd9, 0xc9, 0xcf, 0x93, 0x49, 0xa9,
+                       0x62, 0x6f, 0xbc, 0x6b, 0x72, 0x65, 0xcc },
+        STM32MP25_BL33 + 0x400000,
     },
 };
 
@@ -88,16 +100,18 @@ static void put_node(uint8_t *params, uint32_t node, uint32_t id, uint32_t ep,
 }
 
 static void put_entry_point(uint8_t *at, uint32_t attr, uint64_t pc,
-                            uint32_t spsr, uint64_t arg0)
+                            uint32_t spsr, uint64_t arg0, uint64_t arg2)
 {
     put_header(at, PARAM_EP, EP_SIZE, attr);
     stq_le_p(at + 0x8, pc);
     stl_le_p(at + 0x10, spsr);
     stq_le_p(at + 0x18, arg0);
+    stq_le_p(at + 0x28, arg2);
 }
 
-static void stm32mp25_add_params(AddressSpace *sram, uint64_t bl33,
-                                 uint64_t dtb)
+/* Linux has its device tree in the first argument, U-Boot in the third */
+static void stm32mp25_add_params(AddressSpace *sram, uint64_t linux_dtb,
+                                 uint64_t uboot_dtb)
 {
     uint8_t params[PARAMS_SIZE] = { };
 
@@ -106,8 +120,9 @@ static void stm32mp25_add_params(AddressSpace *sram, uint64_t bl33,
     put_node(params, BL32_NODE, BL32_ID, BL32_EP, BL33_NODE);
     put_node(params, BL33_NODE, BL33_ID, BL33_EP, 0);
     put_entry_point(params + BL32_EP, EP_SECURE, images[BL32].address,
-                    SPSR_EL1H, 0);
-    put_entry_point(params + BL33_EP, EP_NON_SECURE, bl33, SPSR_EL2H, dtb);
+                    SPSR_EL1H, 0, 0);
+    put_entry_point(params + BL33_EP, EP_NON_SECURE, STM32MP25_BL33, SPSR_EL2H,
+                    linux_dtb, uboot_dtb);
     rom_add_blob_fixed_as("bl_params", params, sizeof(params),
                           PARAMS - STM32MP25_SYSRAM, sram);
 }
@@ -156,9 +171,9 @@ static uint64_t stm32mp25_find(const uint8_t *fip, gsize length,
 }
 
 bool stm32mp25_load_fip(const char *filename, AddressSpace *ddr,
-                        AddressSpace *sram, uint64_t bl33, uint64_t dtb,
-                        Error **errp)
+                        AddressSpace *sram, uint64_t dtb, Error **errp)
 {
+    unsigned wanted = dtb ? ALWAYS : ARRAY_SIZE(images);
     g_autofree gchar *fip = NULL;
     g_autoptr(GError) error = NULL;
     gsize length;
@@ -172,7 +187,7 @@ bool stm32mp25_load_fip(const char *filename, AddressSpace *ddr,
                    filename);
         return false;
     }
-    for (unsigned i = 0; i < ARRAY_SIZE(images); i++) {
+    for (unsigned i = 0; i < wanted; i++) {
         const FipImage *image = &images[i];
         const uint8_t *data;
         uint64_t size = stm32mp25_find((uint8_t *)fip, length, image, &data);
@@ -188,7 +203,7 @@ bool stm32mp25_load_fip(const char *filename, AddressSpace *ddr,
                                                 : STM32MP25_SYSRAM),
                               in_ddr ? ddr : sram);
     }
-    stm32mp25_add_params(sram, bl33, dtb);
+    stm32mp25_add_params(sram, dtb, dtb ? 0 : images[BL33_DTB].address);
     stm32mp25_add_start();
     return true;
 }

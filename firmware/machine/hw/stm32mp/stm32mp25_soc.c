@@ -58,6 +58,7 @@
 #define SPI_IWDG3 4
 #define SPI_IWDG5 7
 #define SPI_RTC 13              /* EXTI2's event 17, a direct one */
+#define SPI_SDMMC1 123
 #define SPI_IAC 246
 #define SPI_SERC 240
 #define ROM_SIZE (128 * KiB)
@@ -754,6 +755,13 @@ static void stm32mp25_soc_peripherals(Stm32mp25Soc *s)
     }
     s->lpuart1 = stm32mp25_soc_create(s, TYPE_STM32MP_USART, "lpuart1",
                                       0x46030000);
+
+    /* Its accesses to memory are taken for those of the Cortex-A35 */
+    s->sdmmc1 = stm32mp25_soc_new(s, TYPE_STM32MP_SDMMC, "sdmmc1");
+    object_property_set_link(OBJECT(s->sdmmc1), "dma",
+                             OBJECT(get_system_memory()), &error_abort);
+    stm32mp25_soc_map(s, s->sdmmc1, 0x48220000);
+    stm32mp25_soc_irq(s, s->sdmmc1, 0, SPI_SDMMC1);
 
     for (int i = 0; i < STM32MP25_GPIOS; i++) {
         g_autofree char *name = g_strdup_printf("gpio%c", "abcdefghijkz"[i]);

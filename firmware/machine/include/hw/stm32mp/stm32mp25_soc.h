@@ -21,6 +21,7 @@ OBJECT_DECLARE_SIMPLE_TYPE(Stm32mp25Soc, STM32MP25_SOC)
 #define STM32MP25_GPIOS 12
 #define STM32MP25_USARTS 9
 #define STM32MP25_DDR 0x80000000
+#define STM32MP25_BL33 0x84000000       /* STM32MP_BL33_BASE */
 #define STM32MP25_SYSRAM 0x0e000000
 #define STM32MP25_RISABS 6
 #define STM32MP25_RISALS 3
@@ -52,6 +53,7 @@ struct Stm32mp25Soc {
     DeviceState *usart[STM32MP25_USARTS];
     DeviceState *lpuart1;
     DeviceState *i2c7;
+    DeviceState *sdmmc1;
     DeviceState *gpio[STM32MP25_GPIOS];
 
     MemoryRegion gicc[32];
@@ -80,12 +82,11 @@ qemu_irq stm32mp25_soc_spi(Stm32mp25Soc *s, unsigned spi);
 
 /*
  * What BL2 does: loads BL31, its device tree and BL32 from a firmware image
- * package, and starts them, and in the end @bl33 with the device tree at @dtb.
- * @ddr begins at STM32MP25_DDR, @sram at STM32MP25_SYSRAM, without a firewall in
+ * package, and starts them, and in the end what is at STM32MP25_BL33, with the
+ * device tree at @dtb; with a @dtb of 0 both come from the package.  @ddr begins at STM32MP25_DDR, @sram at STM32MP25_SYSRAM, without a firewall in
  * front of them.
  */
 bool stm32mp25_load_fip(const char *filename, AddressSpace *ddr,
-                        AddressSpace *sram, uint64_t bl33, uint64_t dtb,
-                        Error **errp);
+                        AddressSpace *sram, uint64_t dtb, Error **errp);
 
 #endif
