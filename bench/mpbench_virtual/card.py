@@ -57,9 +57,16 @@ FIP_PARTITIONS = (
 """Where TF-A is the first loader. Ref: TF-A docs/plat/st/stm32mp1.rst"""
 
 
+LINUX_PARTITIONS = (Partition("boot", 2048, SIZE // BLOCK - GPT_BLOCKS - 1, attributes=BOOTABLE),)
+"""Where QEMU has the loaders."""
+
+
 def partitions_of(loaders: Path) -> tuple[Partition, ...]:
     """The card's partitions, by the boot loaders in a directory."""
-    return FIP_PARTITIONS if (loaders / "fip.bin").is_file() else PARTITIONS
+    for partitions in (PARTITIONS, FIP_PARTITIONS):
+        if (loaders / partitions[0].file).is_file():
+            return partitions
+    return LINUX_PARTITIONS
 
 
 EXTLINUX = """\
@@ -68,8 +75,7 @@ label debian
   kernel /vmlinuz
   initrd /initrd.img
   fdt /{tree}
-  fdtoverlays /virtio.dtbo
-  append {append}
+{overlays}  append {append}
 """
 
 
@@ -93,10 +99,13 @@ def write_card(parts: Parts, log: Path) -> None:
         (parts.kernel, "vmlinuz"),
         (parts.initrd, "initrd.img"),
         (parts.device_tree, parts.device_tree.name),
-        (parts.loaders / "virtio.dtbo", "virtio.dtbo"),
     ):
         shutil.copy(file, boot / name)
-    text = EXTLINUX.format(tree=parts.device_tree.name, append=parts.append)
+    overlays = ""
+    if (overlay := parts.loaders / "virtio.dtbo").is_file():
+        shutil.copy(overlay, boot)
+        overlays = f"  fdtoverlays /{overlay.name}\n"
+    text = EXTLINUX.format(tree=parts.device_tree.name, overlays=overlays, append=parts.append)
     (boot / "extlinux/extlinux.conf").write_text(text)
     _make_file_system(boot, partitions[-1], parts.card, log)
     shutil.rmtree(boot)

@@ -19,6 +19,7 @@ KIND_NAMES = (
     "mp25-panic",
     "mp25-spi",
     "mp25-st",
+    "mp25-uboot",
 )
 """Those of models.KINDS, whose import takes time."""
 WORK = "mpbench_virtual.cli"

@@ -55,6 +55,8 @@ class BoardKind:
     st_optee:    OP-TEE answers as ST's: a tree of the user's own (MPBENCH_OPTEE_SRC) as it is, else
                  upstream's with an application and a PTA of ours
     overlays:    further device trees, in firmware/boot, over device_tree
+    optee_of:    the kind whose OP-TEE it has; "": one of its own
+    uboot:       U-Boot runs after OP-TEE, and starts Linux from an SD card
     """
 
     name: str
@@ -72,6 +74,8 @@ class BoardKind:
     fip: bool = False
     st_optee: bool = False
     overlays: tuple[str, ...] = ()
+    optee_of: str = ""
+    uboot: bool = False
 
     @property
     def small_kernel(self) -> bool:
@@ -123,6 +127,13 @@ KINDS = {
         evolve(DK2, name="mp15-debian-sd", loaders="uboot-stm32", loaders_of="stm32mp157c-dk2"),
         EV1,
         evolve(EV1, name="mp25-panic"),  # OP-TEE panics after an illegal access, as by default
+        evolve(
+            EV1,
+            name="mp25-uboot",
+            optee_of="mp25",
+            uboot=True,
+            overlays=(*EV1.overlays, "mp25-virtio.dtso"),
+        ),
         evolve(EV1, name="mp25-spi", overlays=(*EV1.overlays, "mp25-spi.dtso")),
         evolve(EV1, name="mp25-st", st_optee=True, overlays=(EV1_CLOCKS, "mp25.dtso", "mp25-st.dtso")),
     )

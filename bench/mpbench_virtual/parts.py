@@ -125,6 +125,7 @@ def _ev1_files(kind: BoardKind, made: Mapping[str, Path]) -> dict[str, Any]:
         "kernel": made["linux"] / "kernel",
         "initrd": made["rootfs"] / "rootfs.cpio",
         "device_tree": made["ev1-device-tree"] / kind.device_tree,
+        "loaders": made["ev1-fip"] if kind.uboot else None,
     }
 
 

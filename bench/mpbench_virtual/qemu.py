@@ -30,7 +30,7 @@ All cores then share one of the host's. Ref: QEMU docs/devel/tcg-icount.rst"""
 class Parts:
     """What makes up a board: files, QEMU's first arguments, Linux's command line.
 
-    loaders: directory with the boot loaders of an SD card that the board starts from
+    loaders: directory with the boot loaders of an SD card that the board starts from, or Linux alone
     card: image of that card
     program: QEMU itself
     firmware: TF-A with what it loads, or OP-TEE; None where QEMU starts Linux
@@ -101,7 +101,7 @@ def _secure(directory: Path) -> list[str]:
 def _common(parts: Parts, directory: Path, ssh: str) -> list[str]:
     return [
         "-nodefaults", "-display", "none", "-no-shutdown", "-S",
-        *(_card(parts.card) if parts.card else _linux(parts)),
+        *(_card(parts, parts.card) if parts.card else _linux(parts)),
         "-chardev", f"socket,id=console,path={directory / 'console.sock'}",
         "-netdev", f"user,id=net,hostfwd=tcp:{ssh}-:22",
         "-device", "virtio-net-device,netdev=net",
@@ -117,8 +117,8 @@ SLOW_LSI = ("-global", "stm32mp15-rcc.lsi-hz=4000")
 takes longer to unpack than 32 s."""
 
 
-def _card(image: Path) -> list[str]:
-    return ["-drive", f"if=sd,format=raw,file={image}", *SLOW_LSI]
+def _card(parts: Parts, image: Path) -> list[str]:
+    return ["-drive", f"if=sd,format=raw,file={image}", *(() if parts.firmware else SLOW_LSI)]
 
 
 def _linux(parts: Parts) -> list[str]:

@@ -156,6 +156,25 @@ def make_optee(tree: Path, settings: list[str], soc: Soc, place: Place, target: 
     run_logged(["make", "-C", tree, JOBS, *settings, *ours, target], place.log, env=optee_environment())
 
 
+def make_uboot(
+    tree: Path, soc: Soc, configuration: str, place: Place, *words: str, fragment: Path | None = None
+) -> None:
+    """Build U-Boot and its device tree, without the images and the Python of its own packer.
+
+    configuration: one of U-Boot's own; fragment: settings that are added to it; words: of make
+    """
+    make: list[str | Path] = ["make", "-C", tree, f"CROSS_COMPILE={soc.cross}", "CONFIG_PYLIBFDT=", *words]
+    env = {"SOURCE_DATE_EPOCH": "0"}
+    run_logged([*make, configuration], place.log, env=env)
+    if fragment:
+        with (tree / ".config").open("a") as settings:
+            settings.write(fragment.read_text())
+        run_logged([*make, "olddefconfig"], place.log, env=env)
+    run_logged([*make, JOBS, "u-boot-nodtb.bin", "u-boot.dtb"], place.log, env=env)
+    for name in ("u-boot-nodtb.bin", "u-boot.dtb"):
+        shutil.copy(tree / name, place.out)
+
+
 def _guest_package(soc: Soc, name: str) -> str:
     """Name of a package in sources.yaml: one for another than the default architecture has it as a suffix."""
     architecture, _ = soc.guest

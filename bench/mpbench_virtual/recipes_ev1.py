@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How the parts of the machine of an STM32MP257F-EV1 are made: TF-A's BL31, OP-TEE, the device tree.
+"""How the parts of the machine of an STM32MP257F-EV1 are made: TF-A's BL31, OP-TEE, U-Boot, the device tree.
 
 No file of theirs is changed, but for TF-A's power operations, in whose place are ours, and upstream's OP-TEE,
 which has two lines more: one adds ours, one lets a kind choose the interrupt of notifications; where it
@@ -28,6 +28,7 @@ from mpbench_virtual.recipes import (
     linux_step,
     make_device_tree,
     make_optee,
+    make_uboot,
     rootfs_step,
 )
 from mpbench_virtual.recipes_machine import steps_of as machine_steps_of
@@ -37,6 +38,12 @@ from mpbench_virtual.tools import run_logged
 BOOT = FIRMWARE / "boot"
 POWER_OPERATIONS = FIRMWARE / "tfa/plat/st/stm32mp2/stm32mp2_pm.c"
 """PSCI's, in place of those of the release, which start no second CPU."""
+UBOOT_SETTINGS = BOOT / "mp25-uboot.config"
+UBOOT_FILES = {
+    "arch/arm/dts/mp25-uboot.dts": BOOT / "mp25-uboot.dts",
+    "board/st/stm32mp2/stm32mp2.env": BOOT / "mp25-uboot.env",
+}
+"""Ours for U-Boot, by their place in its source, which has neither: device tree, environment."""
 
 
 def steps_of(kind: BoardKind) -> list[BuildStep]:
@@ -47,12 +54,14 @@ def steps_of(kind: BoardKind) -> list[BuildStep]:
         work = f"{name}-own" if own_optee(kind) else ""
         return BuildStep(name, lambda: [getsource(make), *inputs()], partial(make, kind), needs, work)
 
+    uboot = [step("ev1-uboot", _uboot_inputs, _make_uboot)] if kind.uboot else []
     return [
         machine_steps_of(kind)[0],  # QEMU
         linux_step(MP25),
         rootfs_step(MP25),
         step("ev1-optee", partial(_optee_inputs, kind), _make_optee),
-        step("ev1-fip", _fip_inputs, _make_fip, "ev1-optee"),
+        *uboot,
+        step("ev1-fip", _fip_inputs, _make_fip, "ev1-optee", *(made.name for made in uboot)),
         step("ev1-device-tree", partial(_device_tree_inputs, kind), _make_device_tree),
     ]
 
@@ -69,7 +78,7 @@ def optee_settings(kind: BoardKind) -> list[str]:
 
 def _optee_name(kind: BoardKind) -> str:
     """Name of the kind's settings and device tree of OP-TEE."""
-    return "mp25-ostl" if kind.st_optee and not own_optee(kind) else kind.name
+    return "mp25-ostl" if kind.st_optee and not own_optee(kind) else kind.optee_of or kind.name
 
 
 def _laid_over(kind: BoardKind) -> list[Path]:
@@ -124,13 +133,25 @@ def _make_optee(kind: BoardKind, place: Place) -> None:
     shutil.copy(tree / "out/core/tee-raw.bin", place.out)
 
 
+def _uboot_inputs() -> list[str]:
+    ours = hash_files(*UBOOT_FILES.values(), UBOOT_SETTINGS)
+    return [_source_id("uboot-source"), _gcc(MP25), getsource(make_uboot), ours]
+
+
+def _make_uboot(_: BoardKind, place: Place) -> None:
+    tree = copied_source("uboot-source", place)
+    for name, source in UBOOT_FILES.items():
+        shutil.copy(source, tree / name)
+    make_uboot(tree, MP25, "stm32mp25_defconfig", place, fragment=UBOOT_SETTINGS)
+
+
 def _fip_inputs() -> list[str]:
     ours = [] if own_tree("tfa") else [hash_files(POWER_OPERATIONS)]
     return [_source_id("tfa"), _gcc(MP25), *ours]
 
 
-def _make_fip(_: BoardKind, place: Place) -> None:
-    """BL31, its device tree and OP-TEE in TF-A's own package format; BL2 is not in it.
+def _make_fip(kind: BoardKind, place: Place) -> None:
+    """BL31, its device tree, OP-TEE and U-Boot in TF-A's own package format; BL2 is not in it.
 
     A user's own tree has its own power operations.
     """
@@ -150,6 +171,9 @@ def _make_fip(_: BoardKind, place: Place) -> None:
     images: list[str | Path] = ["--soc-fw", built / "bl31.bin"]
     images += ["--soc-fw-config", built / "fdts/stm32mp257f-ev1-bl31.dtb"]
     images += ["--tos-fw", place.needs["ev1-optee"] / "tee-raw.bin"]
+    if kind.uboot:
+        uboot = place.needs["ev1-uboot"]
+        images += ["--hw-config", uboot / "u-boot.dtb", "--nt-fw", uboot / "u-boot-nodtb.bin"]
     run_logged([tree / "tools/fiptool/fiptool", "create", *images, place.out / "fip.bin"], place.log)
 
 

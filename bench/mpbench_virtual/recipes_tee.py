@@ -28,6 +28,7 @@ from mpbench_virtual.recipes import (
     apply_overlays,
     copied_source,
     make_optee,
+    make_uboot,
     write_cpio,
 )
 from mpbench_virtual.recipes_machine import gic_phandle, make_virtio_overlay
@@ -93,7 +94,7 @@ def steps_of(kind: BoardKind) -> list[BuildStep]:
     ]
     if kind.fip:
         steps += [
-            step("tee-uboot", lambda: [_source_id("uboot-source"), _gcc(MP15)], _make_uboot),
+            step("tee-uboot", _uboot_inputs, _make_uboot),
             step("tee-loaders", _loaders_inputs, _make_loaders, "tee-optee", "tee-uboot", "tee-device-tree"),
         ]
     return steps
@@ -127,16 +128,13 @@ def _make_optee(kind: BoardKind, place: Place) -> None:
             shutil.copy(path, place.out)
 
 
+def _uboot_inputs() -> list[str]:
+    return [_source_id("uboot-source"), _gcc(MP15), getsource(make_uboot)]
+
+
 def _make_uboot(_: BoardKind, place: Place) -> None:
-    """U-Boot's own configuration for the SoC, without the images and the Python of its own packer."""
     tree = copied_source("uboot-source", place)
-    make: list[str | Path] = ["make", "-C", tree, f"CROSS_COMPILE={MP15.cross}", "CONFIG_PYLIBFDT="]
-    make.append(f"DEVICE_TREE={BOARD}")
-    env = {"SOURCE_DATE_EPOCH": "0"}
-    run_logged([*make, "stm32mp15_defconfig"], place.log, env=env)
-    run_logged([*make, JOBS, "u-boot-nodtb.bin", "u-boot.dtb"], place.log, env=env)
-    for name in ("u-boot-nodtb.bin", "u-boot.dtb"):
-        shutil.copy(tree / name, place.out)
+    make_uboot(tree, MP15, "stm32mp15_defconfig", place, f"DEVICE_TREE={BOARD}")
 
 
 def _loaders_inputs() -> list[str]:

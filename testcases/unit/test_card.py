@@ -107,3 +107,26 @@ def test_the_card_is_of_a_size_that_qemu_takes(image):
     size = Path(image).stat().st_size
     assert size == card.SIZE
     assert size & (size - 1) == 0
+
+
+def test_a_card_without_loaders_has_linux_alone(tmp_path):
+    """One partition, for U-Boot to look at; no overlay in extlinux.conf where there is none."""
+    for name, data in LINUX.items():
+        (tmp_path / name).write_bytes(data)
+    (tmp_path / "loaders").mkdir()
+    parts = Parts(
+        program=tmp_path / "qemu",
+        machine=(),
+        kernel=tmp_path / "kernel",
+        initrd=tmp_path / "initrd",
+        device_tree=tmp_path / "board.dtb",
+        append="quiet",
+        loaders=tmp_path / "loaders",
+        card=tmp_path / "card.img",
+    )
+    card.write_card(parts, tmp_path / "log")
+    (only,) = card.partitions_of(tmp_path / "loaders")
+    part = tmp_path / "boot.img"
+    part.write_bytes((tmp_path / "card.img").read_bytes()[only.first * card.BLOCK :])
+    text = run("debugfs", "-R", "cat /extlinux/extlinux.conf", part)
+    assert text.endswith("  fdt /board.dtb\n  append quiet\n")

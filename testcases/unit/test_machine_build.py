@@ -238,6 +238,15 @@ def test_a_board_with_a_card_starts_from_it(tmp_path):
     assert not {"-kernel", "-initrd", "-dtb", "-append", "-bios"} & set(words)
 
 
+def test_a_card_may_have_linux_alone(tmp_path):
+    """U-Boot is in QEMU's firmware, and the watchdog of the other SoC is not slowed down."""
+    parts = evolve(PARTS, card=Path("/card"), firmware=Path("/fip.bin"))
+    words = command_line(parts, tmp_path, "127.0.0.1:7022")
+    assert words[words.index("-bios") + 1] == "/fip.bin"
+    assert words[words.index("-drive") + 1] == "if=sd,format=raw,file=/card"
+    assert not {"-kernel", "-dtb", "-append", "-global"} & set(words)
+
+
 def test_a_machine_with_secure_firmware_gets_it(tmp_path):
     """TF-A's package is QEMU's firmware and has the first UART, Linux' console the second."""
     words = command_line(evolve(PARTS, firmware=Path("/fip.bin")), tmp_path, "127.0.0.1:7022")
