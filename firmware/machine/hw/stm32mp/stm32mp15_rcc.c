@@ -352,8 +352,8 @@ static void stm32mp15_rcc_system_reset(void *opaque, int n, int level)
 }
 
 /*
- * Open to both worlds, and the MCU's clocks as the DK2's boot loaders set them: PLL3P, 208.877930 MHz,
- * from HSE; APB1 half of it.
+ * Open to both worlds, and the MCU's clocks as the DK2's boot loaders set them:
+ * PLL3P, 208.877930 MHz, from HSE; APB1 half of it.
  * Ref: U-Boot arch/arm/dts/stm32mp15-u-boot.dtsi and
  *      stm32mp15xx-dkx-u-boot.dtsi, pll3: cfg = <1 33 1 16 36 7>, frac 0x1a04
  */

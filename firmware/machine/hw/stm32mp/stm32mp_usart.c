@@ -5,8 +5,8 @@
  *
  * What is sent is gone at once, to the host as soon as QEMU's main loop runs: a
  * write of its own for each byte would be most of a console's time.  The
- * receiver time-out comes with the last byte.  Baud rate, parity and flow control have no effect.  A break of the host
- * is a byte 0 with a framing error.
+ * receiver time-out comes with the last byte.  Baud rate, parity and flow
+ * control have no effect.  A break of the host is a byte 0 with a framing error.
  *
  * Ref: RM0436, USART: USART_CR1 (0x00), CR2 (0x04), CR3 (0x08), BRR (0x0c),
  *      RQR (0x18), ISR (0x1c), ICR (0x20), RDR (0x24), TDR (0x28)
