@@ -63,6 +63,6 @@ def test_an_access_to_a_peripheral_in_reset_is_told_from_a_dead_board(consoles):
     found = tee_panic_in(read_until(secure, b"Panic at core/drivers/firewall/stm32_serc.c:187"))
     assert found.stopped
     assert found.text == (
-        "OP-TEE panicked at core/drivers/firewall/stm32_serc.c:187: the firewall refused an access: "
-        "SERC exception 31, USART1"
+        "OP-TEE panicked at core/drivers/firewall/stm32_serc.c:187: "
+        "an access to a peripheral in reset or without a clock: SERC exception 31, USART1"
     )

@@ -42,10 +42,13 @@ PERIPHERALS: Mapping[int, str] = dict(
     **{106: "VREFBUF", 107: "DTS", 108: "RAMCFG", 109: "CRC", 110: "SERC", 127: "IAC"},
     **{128 + n: f"memory behind RISAB{n + 1} ({ram})" for n, ram in enumerate(INTERNAL_RAMS)},
     137: "memory behind RISAF4 (DDR)",
-    **{144: "IPCC1", 145: "IPCC2", 146: "HSEM", 152: "TAMP", 153: "EXTI1", 154: "EXTI2"},
-    **{155: "PWR", 156: "RCC", 158: "RIFSC", 159: "SYSCFG"},
+    **{144: "IPCC1", 145: "IPCC2", 146: "HSEM", 147: "HPDMA1", 148: "HPDMA2", 149: "HPDMA3", 151: "RTC"},
+    **{152: "TAMP", 153: "EXTI1", 154: "EXTI2", 155: "PWR", 156: "RCC", 158: "RIFSC", 159: "SYSCFG"},
 }
 """By number of the exception, what a firmware or Linux reaches for; not all of the SoC's."""
+REFUSED = "the firewall refused an access"
+ABSENT = "an access to a peripheral in reset or without a clock"
+"""What the SERC reports. Ref: ST's wiki, SERC internal peripheral"""
 
 
 @frozen
@@ -57,27 +60,37 @@ class TeePanic:
 
 
 def tee_panic_in(secure: bytes) -> TeePanic | None:
-    """A panic of OP-TEE, or an access that its firewall refused, in a console's output. Pure.
+    """A panic of OP-TEE, or an access that IAC, SERC or TZC-400 reported, in a console's output. Pure.
 
     None without either. OP-TEE goes on after a refused access if it was built with
     CFG_STM32_PANIC_ON_IAC_EVENT=n, or CFG_STM32MP_PANIC_ON_TZC_PERM_VIOLATION=n for an STM32MP1.
     """
-    refused = " and ".join(dict.fromkeys(_refused(secure)))
+    why = "; ".join(_reports(secure))
     panic = _PANIC.search(secure)
     if panic is None:
-        return TeePanic(f"the firewall refused an access: {refused}", stopped=False) if refused else None
+        return TeePanic(why, stopped=False) if why else None
     where = (f" at {decoded(panic[2])}" if panic[2] else "") + (f" ({decoded(panic[1])})" if panic[1] else "")
-    why = f": the firewall refused an access: {refused}" if refused else ""
-    return TeePanic(f"OP-TEE panicked{where}{why}", stopped=True)
+    return TeePanic(f"OP-TEE panicked{where}" + (f": {why}" if why else ""), stopped=True)
+
+
+def _reports(secure: bytes) -> Iterator[str]:
+    for what, found in ((REFUSED, _refused(secure)), (ABSENT, _exceptions(secure, "SERC"))):
+        if text := " and ".join(dict.fromkeys(found)):
+            yield f"{what}: {text}"
 
 
 def _refused(secure: bytes) -> Iterator[str]:
-    for kind, number in _EXCEPTION.findall(secure):
-        name = PERIPHERALS.get(int(number), "see RM0457, table of the IAC")
-        yield f"{kind.decode()} exception {int(number)}, {name}"
+    yield from _exceptions(secure, "IAC")
     for at, access, master in _DDR.findall(secure):
         yield f"DDR (TZC400) at {decoded(at)}, {decoded(access)}, AXI ID {decoded(master)}"
     memory, address = _MEMORY.search(secure), _ADDRESS.search(secure)
     if memory or address:
         where = decoded(memory[1]) if memory else "memory"
         yield f"{where} at {address[1].decode()}" if address else where
+
+
+def _exceptions(secure: bytes, of: str) -> Iterator[str]:
+    for kind, number in _EXCEPTION.findall(secure):
+        if decoded(kind) == of:
+            name = PERIPHERALS.get(int(number), "see RM0457, table of the IAC")
+            yield f"{of} exception {int(number)}, {name}"
