@@ -9,6 +9,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from mpbench_virtual import card
 from mpbench_virtual.models import KINDS
@@ -25,6 +26,14 @@ ABORT = 0x6162_7274
 ETZPC, TZC, RCC = 0x5C00_7000, 0x5C00_6000, 0x5000_0000
 SVC = 0x1D3
 """CPSR: supervisor mode, all interrupts and asynchronous aborts masked."""
+
+
+class Images(Protocol):
+    """What starts on the machine: a Program, or one that was assembled elsewhere."""
+
+    def images(self) -> tuple[bytes, bytes]:
+        """Its secure part, and what is in place of a kernel."""
+        ...
 
 
 class Program(BareProgram):
@@ -97,7 +106,7 @@ DEVICE_TREE = """/dts-v1/;
 
 
 @contextmanager
-def running(program: Program, directory: Path) -> Iterator[Run]:
+def running(program: Images, directory: Path) -> Iterator[Run]:
     """The machine with this program in place of OP-TEE, after a boot loader that leaves everything open."""
     secure, kernel = program.images()
     header = struct.pack("<4sBBH5I", b"OPTE", 1, 0, 0, len(secure), 0, SYSRAM, len(secure), 0)

@@ -83,7 +83,7 @@ def _virtual_many(kind: str) -> Row:
         for found in started:
             power(found, True)
         for console in consoles:
-            read_until(console, b" login: ")  # type: ignore[no-untyped-call]
+            read_until(console, b" login: ")
         up_s = time.perf_counter() - start
         time.sleep(SETTLE_S)
         before, start = [_used_s(found.pid) for found in started], time.perf_counter()

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The count of power cycles: what has grown, and an interrupt."""
 
+from typing import Any
+
 from attrs import evolve
 
 from testcases.contract import power_cycles
@@ -21,7 +23,8 @@ def test_what_has_grown_is_named():
 
 def test_an_interrupt_ends_the_cycles_and_switches_the_board_off(monkeypatch):
     """Those before it count."""
-    done = []
+    board: Any = "board"
+    done: list[Any] = []
 
     def cycle(board):
         if len(done) == 2:
@@ -31,8 +34,8 @@ def test_an_interrupt_ends_the_cycles_and_switches_the_board_off(monkeypatch):
 
     monkeypatch.setattr(power_cycles, "cycle", cycle)
     monkeypatch.setattr(power_cycles, "power", lambda board, on: done.append((board, on)))
-    assert power_cycles.cycles("board", 9) == [1.5, 1.5]
-    assert done == ["board", "board", ("board", False)]
+    assert power_cycles.cycles(board, 9) == [1.5, 1.5]
+    assert done == [board, board, (board, False)]
 
 
 def test_the_summary_says_how_far_it_came(capsys):
