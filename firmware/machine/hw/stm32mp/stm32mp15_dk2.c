@@ -20,7 +20,6 @@
 #include "hw/i2c/i2c.h"
 #include "hw/loader.h"
 #include "hw/qdev-properties.h"
-#include "hw/sd/sd.h"
 #include "hw/stm32mp/stm32mp.h"
 #include "hw/stm32mp/stm32mp15_soc.h"
 #include "system/block-backend.h"
@@ -91,20 +90,6 @@ static void stm32mp157c_dk2_modify_dtb(const struct arm_boot_info *info,
     }
 }
 
-static void stm32mp157c_dk2_card(Stm32mp157cDk2 *s, DriveInfo *drive)
-{
-    DeviceState *card;
-
-    if (!drive) {
-        return;
-    }
-    card = qdev_new(TYPE_SD_CARD);
-    qdev_prop_set_drive_err(card, "drive", blk_by_legacy_dinfo(drive),
-                            &error_fatal);
-    qdev_realize_and_unref(card, qdev_get_child_bus(s->soc.sdmmc1, "sd-bus"),
-                           &error_fatal);
-}
-
 /* Size of an image that is loaded between two addresses of the DDR */
 static uint64_t stm32mp157c_dk2_image(const char *option, const char *filename,
                                       uint32_t address, uint32_t end)
@@ -173,7 +158,7 @@ static void stm32mp157c_dk2_init(MachineState *machine)
                           stm32mp15_soc_sysram(&s->soc),
                           &error_fatal);
     }
-    stm32mp157c_dk2_card(s, drive);
+    stm32mp_sdmmc_card(s->soc.sdmmc1, drive);
     for (int i = 0; i < VIRTIOS; i++) {
         DeviceState *dev = qdev_new("virtio-mmio");
 

@@ -20,7 +20,6 @@
 #include "hw/i2c/i2c.h"
 #include "hw/loader.h"
 #include "hw/qdev-properties.h"
-#include "hw/sd/sd.h"
 #include "hw/stm32mp/stm32mp.h"
 #include "hw/stm32mp/stm32mp25_soc.h"
 #include "system/blockdev.h"
@@ -124,20 +123,6 @@ static void stm32mp257f_ev1_load(Stm32mp257fEv1 *s, MachineState *machine)
     }
 }
 
-static void stm32mp257f_ev1_card(Stm32mp257fEv1 *s, DriveInfo *drive)
-{
-    DeviceState *card;
-
-    if (!drive) {
-        return;
-    }
-    card = qdev_new(TYPE_SD_CARD);
-    qdev_prop_set_drive_err(card, "drive", blk_by_legacy_dinfo(drive),
-                            &error_fatal);
-    qdev_realize_and_unref(card, qdev_get_child_bus(s->soc.sdmmc1, "sd-bus"),
-                           &error_fatal);
-}
-
 static void stm32mp257f_ev1_init(MachineState *machine)
 {
     Stm32mp257fEv1 *s = STM32MP257F_EV1(machine);
@@ -161,7 +146,7 @@ static void stm32mp257f_ev1_init(MachineState *machine)
     sysbus_realize(SYS_BUS_DEVICE(&s->soc), &error_fatal);
     i2c_slave_create_simple(I2C_BUS(qdev_get_child_bus(s->soc.i2c7, "i2c")),
                             TYPE_STPMIC25, STPMIC25_ADDRESS);
-    stm32mp257f_ev1_card(s, drive_get(IF_SD, 0, 0));
+    stm32mp_sdmmc_card(s->soc.sdmmc1, drive_get(IF_SD, 0, 0));
     stm32mp257f_ev1_virtio(s);
     if (loaded) {
         stm32mp257f_ev1_load(s, machine);

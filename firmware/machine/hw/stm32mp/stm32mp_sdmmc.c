@@ -21,6 +21,8 @@
 #include "hw/sd/sd.h"
 #include "hw/stm32mp/stm32mp.h"
 #include "hw/stm32mp/stm32mp_regs.h"
+#include "system/block-backend.h"
+#include "system/blockdev.h"
 #include "system/dma.h"
 
 REG32(ARGR, 0x08)
@@ -314,6 +316,20 @@ static void stm32mp_sdmmc_class_init(ObjectClass *klass, void *data)
     c->read = stm32mp_sdmmc_read;
     c->write = stm32mp_sdmmc_write;
     c->reset = stm32mp_sdmmc_reset;
+}
+
+void stm32mp_sdmmc_card(DeviceState *sdmmc, DriveInfo *drive)
+{
+    DeviceState *card;
+
+    if (!drive) {
+        return;
+    }
+    card = qdev_new(TYPE_SD_CARD);
+    qdev_prop_set_drive_err(card, "drive", blk_by_legacy_dinfo(drive),
+                            &error_fatal);
+    qdev_realize_and_unref(card, qdev_get_child_bus(sdmmc, "sd-bus"),
+                           &error_fatal);
 }
 
 static const TypeInfo stm32mp_sdmmc_types[] = {

@@ -13,7 +13,6 @@
 #include "exec/memory.h"
 #include "hw/qdev-core.h"
 
-/* Compartments of bus masters of the STM32MP25: views of a firewall, by CID */
 /*
  * Forgets what a CPU has found behind a firewall, in the CPU's own thread: in
  * another one QEMU would free a table that the CPU is reading.
@@ -22,6 +21,7 @@ void stm32mp_flush_tlb(CPUState *cs);
 /* The memories past their firewalls, for the host: CPUs have 40 bits of address */
 #define STM32MP_LOOK (1ull << 45)
 
+/* Compartments of bus masters of the STM32MP25: views of a firewall, by CID */
 #define STM32MP_CIDS 4
 #define STM32MP_CID_A35 1
 #define STM32MP_CID_M33 2
@@ -149,6 +149,8 @@ void stm32mp_memory_firewall_attach(DeviceState *dev, unsigned cid,
  * "sd-bus"; sysbus interrupt
  */
 #define TYPE_STM32MP_SDMMC "stm32mp-sdmmc"
+/* Puts a drive's card into it; NULL: there is none */
+void stm32mp_sdmmc_card(DeviceState *sdmmc, DriveInfo *drive);
 /*
  * TZC-400, the firewall of the DDR; link "memory"; properties "base", its
  * address, "loaded": reset to what a boot loader leaves; MMIO 1 + n: as master
