@@ -15,22 +15,26 @@ LOADERS = {"u-boot-spl.stm32": b"first stage", "u-boot.img": b"second stage", "v
 LINUX = {"kernel": b"kernel", "initrd": b"initrd", "board.dtb": b"tree"}
 
 
+def parts(directory, loaders, append):
+    """A board's parts in a directory, and its card there."""
+    return Parts(
+        program=directory / "qemu",
+        machine=(),
+        kernel=directory / "kernel",
+        initrd=directory / "initrd",
+        device_tree=directory / "board.dtb",
+        append=append,
+        loaders=loaders,
+        card=directory / "card.img",
+    )
+
+
 @pytest.fixture
 def image(tmp_path):
     """A card of made-up parts."""
     for name, data in (LOADERS | LINUX).items():
         (tmp_path / name).write_bytes(data)
-    parts = Parts(
-        program=tmp_path / "qemu",
-        machine=(),
-        kernel=tmp_path / "kernel",
-        initrd=tmp_path / "initrd",
-        device_tree=tmp_path / "board.dtb",
-        append="console=ttySTM0 quiet",
-        loaders=tmp_path,
-        card=tmp_path / "card.img",
-    )
-    card.write_card(parts, tmp_path / "log")
+    card.write_card(parts(tmp_path, tmp_path, "console=ttySTM0 quiet"), tmp_path / "log")
     assert not (tmp_path / "card.boot").exists()
     return tmp_path / "card.img"
 
@@ -40,15 +44,7 @@ def test_a_card_with_tf_a_has_its_package(tmp_path):
     data = {"tf-a.stm32": b"BL2", "fip.bin": b"package", "virtio.dtbo": b"overlay"}
     for name, text in (data | LINUX).items():
         (tmp_path / name).write_bytes(text)
-    linux = {
-        "kernel": tmp_path / "kernel",
-        "initrd": tmp_path / "initrd",
-        "device_tree": tmp_path / "board.dtb",
-    }
-    parts = Parts(
-        program=tmp_path, machine=(), append="", loaders=tmp_path, card=tmp_path / "card.img", **linux
-    )
-    card.write_card(parts, tmp_path / "log")
+    card.write_card(parts(tmp_path, tmp_path, ""), tmp_path / "log")
     said = run("sfdisk", "--dump", tmp_path / "card.img")
     found = [line.split(", name=")[1].split(",")[0] for line in said.splitlines() if "name=" in line]
     assert found == ['"fsbl1"', '"fsbl2"', '"fip"', '"boot"']
@@ -114,17 +110,7 @@ def test_a_card_without_loaders_has_linux_alone(tmp_path):
     for name, data in LINUX.items():
         (tmp_path / name).write_bytes(data)
     (tmp_path / "loaders").mkdir()
-    parts = Parts(
-        program=tmp_path / "qemu",
-        machine=(),
-        kernel=tmp_path / "kernel",
-        initrd=tmp_path / "initrd",
-        device_tree=tmp_path / "board.dtb",
-        append="quiet",
-        loaders=tmp_path / "loaders",
-        card=tmp_path / "card.img",
-    )
-    card.write_card(parts, tmp_path / "log")
+    card.write_card(parts(tmp_path, tmp_path / "loaders", "quiet"), tmp_path / "log")
     (only,) = card.partitions_of(tmp_path / "loaders")
     part = tmp_path / "boot.img"
     part.write_bytes((tmp_path / "card.img").read_bytes()[only.first * card.BLOCK :])
