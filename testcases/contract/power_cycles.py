@@ -24,6 +24,7 @@ from mpbench_virtual import boards
 from mpbench_virtual.cli import power
 from mpbench_virtual.steps import quiet
 from testcases.contract.over_ssh import over_ssh
+from testcases.contract.servers import children
 from testcases.contract.test_virtual_board import read_until
 
 WARM_UP = 3
@@ -45,11 +46,10 @@ class Held:
 def held(board: boards.StartedBoard) -> Held:
     """Ref: proc_pid_fd(5), proc_pid_task(5), proc_pid_statm(5)"""
     process = Path(f"/proc/{board.pid}")
-    tasks = list((process / "task").iterdir())
     return Held(
         len(list((process / "fd").iterdir())),
-        len(tasks),
-        sum(len((task / "children").read_text().split()) for task in tasks),
+        len(list((process / "task").iterdir())),
+        len(children(board.pid)),
         sum(1 for _ in board.directory.rglob("*")),
         int((process / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE"),
     )

@@ -15,6 +15,7 @@ from mpbench.core.shared_files import CHECKOUT
 from mpbench_virtual import boards
 from mpbench_virtual.cli import power
 from mpbench_virtual.steps import quiet
+from testcases.contract.servers import children
 
 pytestmark = pytest.mark.slow
 
@@ -43,15 +44,6 @@ def wait_for(condition, what):
         assert time.monotonic() < end, f"{what} did not happen within {DEADLINE_S} s"
         time.sleep(0.05)
     return found
-
-
-def children(pid):
-    """Live child processes of a process, by pid."""
-    try:
-        tasks = Path(f"/proc/{pid}/task").iterdir()
-        return [int(c) for task in tasks for c in (task / "children").read_text().split()]
-    except FileNotFoundError:
-        return []
 
 
 def is_gone(pid):

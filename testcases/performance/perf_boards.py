@@ -19,7 +19,7 @@ from mpbench_virtual import boards
 from mpbench_virtual.cli import power
 from mpbench_virtual.steps import quiet
 from testcases.contract.conftest import session_on
-from testcases.contract.servers import SSHD, Server, openssh
+from testcases.contract.servers import SSHD, Server, children, openssh
 from testcases.contract.test_virtual_board import read_until
 from testcases.performance.rows import Board, Row
 
@@ -98,15 +98,9 @@ def _virtual_many(kind: str) -> Row:
 
 
 def _used_s(pid: int) -> float:
-    """CPU time of a process and of its children that run. Ref: proc_pid_stat(5), proc_tid_children(5)"""
-    process = Path(f"/proc/{pid}")
-    ticks = sum(map(int, (process / "stat").read_text().rpartition(")")[2].split()[11:13]))
-    children = [
-        int(child)
-        for task in (process / "task").iterdir()
-        for child in (task / "children").read_text().split()
-    ]
-    return ticks / os.sysconf("SC_CLK_TCK") + sum(map(_used_s, children))
+    """CPU time of a process and of its children that run. Ref: proc_pid_stat(5)"""
+    ticks = sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]))
+    return ticks / os.sysconf("SC_CLK_TCK") + sum(map(_used_s, children(pid)))
 
 
 def _many() -> Row:
