@@ -130,7 +130,7 @@ def _lay_over(tree: Path, origin: Path) -> None:
         _copy_if_changed(MACHINE / path, tree / path)
     _append_line(tree / "hw/Kconfig", "source stm32mp/Kconfig")
     _append_line(tree / "hw/meson.build", "subdir('stm32mp')")
-    for name in {name: None for name, *_ in EDITS}:
+    for name in dict.fromkeys(name for name, *_ in EDITS):
         text = (origin / name).read_text()
         for _, before, after in (edit for edit in EDITS if edit[0] == name):
             if before not in text:
