@@ -84,8 +84,13 @@ def _gcc(soc: Soc) -> str:
 
 
 def _linux_inputs(soc: Soc) -> list[str]:
-    ours = hash_files(FIRMWARE / "linux/mpbench_remoteproc.c", FIRMWARE / f"linux/{soc.name}.config")
+    ours = hash_files(*_drivers(), FIRMWARE / f"linux/{soc.name}.config")
     return [_source_id("linux"), _gcc(soc), ours, *soc.linux]
+
+
+def _drivers() -> list[Path]:
+    """Ours for Linux."""
+    return sorted((FIRMWARE / "linux").glob("*.c"))
 
 
 def _make_linux(soc: Soc, place: Place) -> None:
@@ -102,9 +107,10 @@ def _make_linux(soc: Soc, place: Place) -> None:
         (place.work / "copying").rename(tree)
     elif own_tree("linux"):
         run_logged(["cp", "--archive", "--update", "--no-target-directory", origin, tree], place.log)
-    driver = tree / "drivers/remoteproc"
-    _append_line(driver / "Makefile", "obj-$(CONFIG_REMOTEPROC) += mpbench_remoteproc.o")
-    _copy_if_changed(FIRMWARE / "linux/mpbench_remoteproc.c", driver / "mpbench_remoteproc.c")
+    directory = tree / "drivers/remoteproc"
+    for driver in _drivers():
+        _append_line(directory / "Makefile", f"obj-$(CONFIG_REMOTEPROC) += {driver.stem}.o")
+        _copy_if_changed(driver, directory / driver.name)
     arch, image = soc.linux
     make: list[str | Path] = ["make", "-C", tree, f"ARCH={arch}", f"CROSS_COMPILE={soc.cross}"]
     env = {
