@@ -2,6 +2,7 @@
 """The drivers on top of the session, on real SSH servers with artificial sysfs trees and power ports."""
 
 import re
+import struct
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from mpbench.board import tee
+from mpbench.board.core_memory import CoreMemory
 from mpbench.board.kernel_log import KernelLogFollower
-from mpbench.board.remoteproc import Manager, RemoteprocDriver, Transition, manager_of
+from mpbench.board.remoteproc import UNSHOWN_WORDS, Manager, RemoteprocDriver, Transition, manager_of
 from mpbench.core.errors import BoardFailure, InfrastructureError
 from testcases.contract.conftest import Serve, active, session_on
 
@@ -120,6 +122,26 @@ def test_the_trace_is_bytes_or_none(remoteproc: RemoteprocDriver, sysfs: Path):
     (sysfs / "debug/remoteproc/remoteproc1/trace0").write_bytes(b"mpbench\0\xff")
     assert remoteproc.trace("m33") == b"mpbench\0\xff"
     assert remoteproc.trace("m0") is None
+
+
+def test_a_trace_that_linux_does_not_show_is_read_in_memory(
+    remoteproc: RemoteprocDriver, sysfs: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Word by word at its device address, up to its end, while the core is not offline."""
+    asked: list[tuple[int, int]] = []
+
+    def read(_: CoreMemory, da: int, count: int) -> tuple[int, ...]:
+        asked.append((da, count))
+        return struct.unpack("<3I", b"mpbench\0rest")
+
+    monkeypatch.setattr(CoreMemory, "read", read)
+    remoteproc.unshown_traces["m0"] = 0x200C_6000
+    assert remoteproc.trace("m0") is None
+    assert asked == []
+    (sysfs / "class/remoteproc/remoteproc0/state").write_text("running\n")
+    assert remoteproc.trace("m0") == b"mpbench"
+    assert asked == [(0x200C_6000, UNSHOWN_WORDS)]
+    assert remoteproc.trace("m33") is None
 
 
 def test_the_firmware_directory_is_where_the_kernel_looks(remoteproc: RemoteprocDriver, sysfs: Path):

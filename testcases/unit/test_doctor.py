@@ -521,6 +521,15 @@ def test_a_board_whose_cores_linux_loads_needs_no_tee(checked, monkeypatch):
     assert refused.remedy.startswith("a profile with OP-TEE: see `release`")
 
 
+def test_each_core_is_managed_as_in_the_profile(checked, monkeypatch):
+    """One that OP-TEE loads and the profile does not is reported by its name, on a board that has a TEE."""
+    core = PROFILE.core("m33")
+    own = evolve(PROFILE, cores=(evolve(core, manager="linux"),))
+    monkeypatch.setattr(doctor_board, "profile_of", lambda _: own)
+    assert checked(manager="LINUX")["manager"].found == "m33 by Linux"
+    assert checked()["manager"].found == "OP-TEE manages m33, in the profile it is Linux"
+
+
 def test_a_board_that_does_not_boot_is_still_asked(checked):
     """A switch that fails when it switches: SSH of a board that is up works, and its consoles are judged."""
     found = checked(Strategy=InfrastructureError("power command `off` failed"))

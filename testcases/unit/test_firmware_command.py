@@ -183,3 +183,13 @@ def test_what_is_signed_is_predicted_by_the_tees_twin():
     assert struct.unpack_from("<I", image)[0] != 0x464C457F
     assert found.predict("m33", image) == ("OK", ())
     assert found.predict("m33", firmware.data)[0] == "EIO"
+
+
+def test_a_core_of_linux_gets_the_elf_on_a_board_with_a_tee():
+    """What is started on the M0 of such a board is the file itself."""
+    profile = load_profile("virtual-mp25-st").with_key(key().public_key())
+    found = FirmwareBoard(profile, Signer(key()), None, [])
+    elf = M33.parents[1] / "m0/alive.elf"
+    firmware = read_firmware(elf.read_bytes(), "alive", elf)
+    image = found.image("m0", firmware)
+    assert (image, found.predict("m0", image)[0]) == (firmware.data, "OK")

@@ -81,6 +81,17 @@ def test_what_is_not_reported_is_assumed():
     assert fit(load_profile("st-linux-mp157f-dk2"), BoardIdentity(DK2, "", "", {"m4": "tee"})).word == DIFFERS
 
 
+def test_cores_of_one_board_may_have_different_managers():
+    """The M0's decides between two kinds of the virtual STM32MP25, whose OP-TEE loads the M33."""
+    compatible = ("mpbench,virt-stm32mp257f-ev1",)
+    mixed = BoardIdentity(compatible, "4.0.0-stm32mp-r2", "", {"m33": "tee", "m0": "linux"})
+    assert candidates(mixed) == ["virtual-mp25-st"]
+    assert fit(load_profile("virtual-mp25-st"), mixed).word == FITS
+    other = BoardIdentity(compatible, "4.0.0-stm32mp-r2", "", {"m33": "tee", "m0": "tee"})
+    found = fit(load_profile("virtual-mp25-st"), other)
+    assert str(found) == "differs: m0 is loaded by OP-TEE, in the profile by Linux"
+
+
 def test_an_identity_is_read_from_a_provenance():
     """The words of `compatible` and the version that OP-TEE printed, without its compiler."""
     entries = {"compatible": ", ".join(DK), "op-tee": "4.0.0-stm32mp-r1 (gcc version 13.3.0)"}

@@ -14,7 +14,7 @@ from mpbench.core.shared_files import firmware_build
 from mpbench.deployment import run
 from mpbench.deployment.facts import DeployFacts
 from mpbench.image.sign import sign
-from mpbench.twin.linux_elf import NO_TABLE, start
+from mpbench.twin.linux_elf import NO_TABLE, UNREAD, start
 from mpbench.twin.linux_table import LOST
 from mpbench.twin.profile import load_profile
 from mpbench.twin.values import Write
@@ -183,21 +183,82 @@ def test_predict_refuses_a_tees_options(tmp_path, capsys):
     assert "profile linux-mp15: --state and --map are for a TEE" in capsys.readouterr().err
 
 
+MIXED = load_profile("virtual-mp25-st")
+"""A board whose M33 a TEE loads, and whose M0 is Linux'."""
+M0 = (firmware_build() / "m0/alive.elf").read_bytes()
+IPC_DA = 0x200C_6000
+
+
+def test_a_driver_that_reads_no_table_starts_the_core_without():
+    """The segments are loaded; nothing comes of the table but where the bench finds the trace buffer."""
+    found = start(M0, MIXED, "m0")
+    assert (found.errno, found.lines, found.notes) == ("OK", (), (UNREAD,))
+    assert (found.table, found.installed, found.unshown) == (b"", None, IPC_DA)
+    assert found.writes[0] == Write(0x200C_0000, 0x40, found.writes[0].offset)
+    running = DeployFacts("OK", "running", 0, None, True, "alive m0")
+    assert evolve(run.predict(MIXED, "m0", M0, "alive m0"), memory=None) == running
+    assert run.unshown_trace(MIXED, "m0", M0) == IPC_DA
+    assert run.unshown_trace(MIXED, "m33", M0) is None
+    assert start(M0, evolve(MIXED, cores=(evolve(MIXED.core("m0"), reads_table=True),)), "m0").unshown is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda elf: patch_table(elf, 20, 3),
+        lambda elf: rebuild(elf, with_table=False),
+        lambda elf: put(elf, 50, "<H", 999),
+        lambda elf: elf[:-40],
+    ],
+    ids=["vdev", "none", "names-past-file", "sections-past-file"],
+)
+def test_a_table_that_is_not_read_refuses_nothing(change):
+    """Without a trace buffer in it heartbeat and identity are not predicted."""
+    found = start(change(M0), MIXED, "m0")
+    assert (found.errno, found.unshown) == ("OK", None)
+    facts = run.predict(MIXED, "m0", change(M0), "alive m0")
+    assert (facts.state, facts.beating, facts.identity) == ("running", None, None)
+
+
+def test_predict_takes_the_loader_of_the_core(tmp_path, capsys):
+    """On a board whose cores are managed differently Linux answers for one, the TEE for the other."""
+    (tmp_path / "image").write_bytes(M0)
+    words = ["predict", str(tmp_path / "image"), "--profile", "virtual-mp25-st", "--core"]
+    assert main([*words, "m0"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "profile virtual-mp25-st, core m0 (id 2): Linux 6.12.107 loads a plain ELF",
+        "  write of `start`: OK",
+        f"  note: {UNREAD}",
+    ]
+    assert main([*words, "m33"]) == 0
+    assert "the file is an ELF, not a signed image" in capsys.readouterr().out
+    assert main([*words, "m0", "--map"]) == 2
+    assert "--state and --map are for a TEE; Linux manages m0" in capsys.readouterr().err
+
+
 @pytest.mark.slow
-def test_a_signed_case_is_not_run_where_linux_manages(tmp_path):
+@pytest.mark.parametrize(
+    ("profile", "test", "whose"),
+    [
+        ("linux-mp15", "def test_it(signed): ...", "this board's cores"),
+        ("virtual-mp25-st", "@pytest.mark.parametrize('core', ['m0'])\ndef test_it(core, signed): ...", "m0"),
+    ],
+    ids=["board", "core"],
+)
+def test_a_signed_case_is_not_run_where_linux_manages(tmp_path, profile, test, whose):
     """A test that needs a signature is skipped with the reason, without a key."""
     (tmp_path / "conftest.py").write_text(
         "import pytest\n"
         "from mpbench.harness.fixture import signed\n"
         "from mpbench.twin.profile import load_profile\n"
         "env = pytest.fixture(scope='session', name='env')(lambda: None)\n"
-        "profile = pytest.fixture(scope='session', name='profile')(lambda: load_profile('linux-mp15'))\n"
+        f"profile = pytest.fixture(scope='session', name='profile')(lambda: load_profile('{profile}'))\n"
     )
-    (tmp_path / "test_it.py").write_text("def test_it(signed): ...\n")
+    (tmp_path / "test_it.py").write_text(f"import pytest\n{test}\n")
     plugins = ["-p", "no:mpbench.plugin", "-p", "no:cacheprovider"]
     command = [sys.executable, "-m", "pytest", "-rs", "--rootdir", tmp_path, *plugins, tmp_path]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    reason = "Linux manages this board's cores: it loads plain ELF files, nothing is signed"
+    reason = f"Linux manages {whose}: it loads plain ELF files, nothing is signed"
     assert reason in done.stdout
     assert "1 skipped" in done.stdout.splitlines()[-1]
 

@@ -60,6 +60,20 @@ def test_every_release_is_there_for_every_board():
         assert len(found.dma_ranges) == (3 if "mp15" in one else 4)
 
 
+def test_a_core_may_have_a_manager_of_its_own():
+    """The M33 is the TEE's, the M0 Linux': the TEE knows no such processor, and no session is held for it."""
+    found = load_profile("virtual-mp25-st")
+    assert {core.name: found.manager_of(core) for core in found.cores} == {"m33": "tee", "m0": "linux"}
+    assert (found.by_linux("m0"), found.by_linux(1), found.by_linux("m33")) == (True, False, False)
+    assert (found.has_core(1), found.has_core(2), found.sessions) == (True, False, 1)
+    assert (
+        load(signed(BOOTADDR=BOOT), found.with_key(key().public_key()), "m0").reason.name
+        == "memory-of-no-core"
+    )
+    with pytest.raises(UsageError, match="no core 'm4'"):
+        found.manager_of("m4")
+
+
 def test_a_part_is_no_profile():
     """A release or a board alone is neither offered nor loaded."""
     parts = {file.stem for file in PARTS.glob("*.yaml")}

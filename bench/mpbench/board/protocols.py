@@ -75,7 +75,12 @@ class Session(Protocol):
 
 
 class Remoteproc(Protocol):
-    """The board's co-processors as Linux presents them; RemoteprocDriver implements it."""
+    """The board's co-processors as Linux presents them; RemoteprocDriver implements it.
+
+    unshown_traces: device addresses of trace buffers that Linux does not show, by core
+    """
+
+    unshown_traces: dict[str, int]
 
     def cores(self) -> list[str]:
         """Names of the cores that the kernel knows now."""

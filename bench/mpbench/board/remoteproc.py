@@ -19,6 +19,7 @@ from labgrid.driver import Driver
 from labgrid.factory import target_factory
 
 from mpbench.board import tee
+from mpbench.board.core_memory import CoreMemory
 from mpbench.board.labgrid_decorators import active
 from mpbench.board.protocols import Session
 from mpbench.board.session import errnos
@@ -32,6 +33,10 @@ POLL_S = 0.01
 
 MOVED = 75
 """Exit code of a write whose directory belongs to another core now. Ref: sysexits.h, EX_TEMPFAIL"""
+
+
+UNSHOWN_WORDS = 48
+"""Of a trace buffer that is read through /dev/mem, a process for each: name, heartbeat, lines of a fault."""
 
 
 class Manager(enum.Enum):
@@ -55,6 +60,8 @@ class RemoteprocDriver(Driver):
     """Co-processors of the board that a SessionDriver is connected to.
 
     sysfs, debugfs, firmware: paths of these trees on the board
+    unshown_traces: device address of the trace buffer of a core whose driver in Linux reads no resource
+    table, so that Linux shows no such buffer; trace() reads it in memory. Set by whoever deploys a firmware
     """
 
     bindings = {"session": "SessionDriver"}  # noqa: RUF012 - labgrid's convention
@@ -66,6 +73,7 @@ class RemoteprocDriver(Driver):
 
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
+        self.unshown_traces: dict[str, int] = {}
         self._directories: dict[str, str] = {}
         self._firmware_directory = ""
         self._boot_id = ""
@@ -178,7 +186,12 @@ class RemoteprocDriver(Driver):
 
     @active
     def trace(self, core: str, buffer: int = 0) -> bytes | None:
-        """Content of a trace buffer; None if the core has none now."""
+        """Content of a trace buffer; None if the core has none now.
+
+        Of `unshown_traces` the first UNSHOWN_WORDS words, while the core is not offline.
+        """
+        if core in self.unshown_traces:
+            return self._unshown_trace(core, self.unshown_traces[core])
 
         def read() -> bytes | str:
             return self._read(core, lambda: [self.debug_path(core, f"trace{buffer}")], "its trace was")[0]
@@ -193,6 +206,12 @@ class RemoteprocDriver(Driver):
         self.session.execute(mount).checked(f"cannot mount debugfs on {self.debugfs}")
         again = read()
         return again if isinstance(again, bytes) else None
+
+    def _unshown_trace(self, core: str, da: int) -> bytes | None:
+        if self.core_state(core) == "offline":
+            return None
+        words = CoreMemory(self.session, self, core).read(da, UNSHOWN_WORDS)
+        return b"".join(word.to_bytes(4, "little") for word in words).partition(b"\0")[0]
 
     def debug_path(self, core: str, file: str) -> str:
         """Path of a core's debugfs file."""

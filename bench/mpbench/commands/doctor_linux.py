@@ -145,17 +145,17 @@ def cores(linux: BoardLinux) -> str:
 
 def manager(linux: BoardLinux) -> str:
     """The cores are managed as in the profile; OP-TEE does not authenticate what Linux loads by itself."""
-    found, wanted = linux.managers(), linux.profile.manager
-    if other := [name for name, manager in found.items() if manager != wanted]:
-        names = ", ".join(other)
-        if wanted == "tee":
-            remedy = (
-                "a compatible that ends in -tee in the device trees of Linux and OP-TEE; "
-                "or a profile for plain ELF: see `release`"
-            )
-            raise CheckFailed(f"Linux manages {names} itself", remedy)
+    found = linux.managers()
+    other = [name for name, manager in found.items() if manager != linux.profile.manager_of(name)]
+    if names := ", ".join(name for name in other if found[name] == "linux"):
+        remedy = (
+            "a compatible that ends in -tee in the device trees of Linux and OP-TEE; "
+            "or a profile for plain ELF: see `release`"
+        )
+        raise CheckFailed(f"Linux manages {names} itself", remedy)
+    if other:
         remedy = "a profile with OP-TEE: see `release`; or a compatible without -tee in Linux' device tree"
-        raise CheckFailed(f"OP-TEE manages {names}, in the profile it is Linux", remedy)
+        raise CheckFailed(f"OP-TEE manages {', '.join(other)}, in the profile it is Linux", remedy)
     return ", ".join(f"{name} by {MANAGERS[manager]}" for name, manager in found.items())
 
 

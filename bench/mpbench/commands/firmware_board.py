@@ -63,7 +63,9 @@ class FirmwareBoard:
 
     def image(self, core: str, firmware: Firmware) -> bytes:
         """The firmware as this board takes it."""
-        return firmware.data if self.signer is None else self.signer(core, firmware.data)
+        if self.signer is None or self.profile.by_linux(core):
+            return firmware.data
+        return self.signer(core, firmware.data)
 
     def predict(self, core: str, image: bytes) -> tuple[str, tuple[str, ...]]:
         """Errno's name of a start, "" if it is not determined, and the kernel's lines with it."""

@@ -58,12 +58,17 @@ def add_board(one: argparse.ArgumentParser, *, several: bool = False) -> None:
 def board_of(args: argparse.Namespace) -> "tuple[Profile, Core]":
     """Profile with its key, and the core. UsageError: no profile, neither a key nor trust, no such core."""
     profile = profile_of(args.profile)
-    core = profile.cores[0] if args.core is None else profile.core(name_or_id(args.core))
+    core = core_of(profile, args.core)
     if args.trust_signature:
         return profile.with_verifier(lambda _digest, _signature: True), core
     if args.key is None:
         raise UsageError("give the public key in the board's OP-TEE: --key FILE, or --trust-signature")
     return profile.with_key(args.key), core
+
+
+def core_of(profile: "Profile", given: str | None) -> "Core":
+    """The core of that name or processor id, the first one by default. UsageError: no such core."""
+    return profile.cores[0] if given is None else profile.core(name_or_id(given))
 
 
 def profile_of(given: str | None) -> "Profile":
@@ -125,7 +130,7 @@ def _answer(args: argparse.Namespace, image: bytes, name: str | None) -> tuple[d
     plain = image.startswith(ELF_MAGIC)  # without a signature: no key is needed to refuse it
     trusted = args.trust_signature or plain
     one = argparse.Namespace(**{**vars(args), "profile": name, "trust_signature": trusted})
-    if (found := profile_of(name)).manager == "linux":
+    if (found := profile_of(name)).by_linux(core_of(found, args.core)):
         return _answer_of_linux(one, image, found)
     profile, core = board_of(one)
     loader = loader_of(profile)
@@ -145,9 +150,11 @@ def _answer_of_linux(
     """The answer of Linux alone to `start`, with the kernel's line. UsageError: options of a TEE."""
     from mpbench.twin.linux_elf import start
 
-    core = profile.cores[0] if args.core is None else profile.core(name_or_id(args.core))
+    core = core_of(profile, args.core)
     if args.state != "off" or args.map:
-        raise UsageError(f"profile {profile.name}: --state and --map are for a TEE; Linux manages its cores")
+        raise UsageError(
+            f"profile {profile.name}: --state and --map are for a TEE; Linux manages {core.name}"
+        )
     found = start(image, profile, core)
     linux = {"errno": found.errno, "depends_on": found.why, "kernel_log": list(found.lines)}
     values = {**board_json(profile, core), **linux, "limitations": list(found.notes)}

@@ -40,7 +40,7 @@ def _answer(profile: "Profile", core: "Core", image: bytes) -> list[str]:
     from mpbench.twin.openstlinux_machine import loader_of
 
     board = f"profile {profile.name}"
-    if profile.manager == "linux":
+    if profile.by_linux(core):
         return [
             f"{board}: Linux loads this core's firmware by itself and takes no signed image "
             "(`Image is corrupted (bad magic)`): give it the ELF"

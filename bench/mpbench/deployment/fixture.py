@@ -59,6 +59,24 @@ def image(alive: bytes, core: str, signed: Signer) -> bytes:
     return signed(core, alive)
 
 
+@pytest.fixture
+def loadable(core: str, profile: Profile, request: Any) -> Callable[[bytes], bytes]:
+    """`loadable(elf)`: the file that the test's core takes: signed where a TEE loads it, else the ELF."""
+    if profile.by_linux(core):
+        return lambda elf: elf
+    signed: Signer = request.getfixturevalue("signed")
+    return lambda elf: signed(core, elf)
+
+
+def needs_table(profile: Profile, core: str | None) -> None:
+    """Skip the test of a core whose driver in Linux reads no resource table; None: of no core."""
+    if core and not profile.core(core).reads_table:
+        pytest.skip(
+            f"{core}: its driver in Linux reads no resource table: it shows no trace buffer, has no RPMsg, "
+            "makes no core dump"
+        )
+
+
 @define
 class DeployBench(Bench):
     """Deploys firmware; every step is predicted by the twin, compared, and recorded with its evidence.
@@ -91,6 +109,7 @@ class DeployBench(Bench):
         """
         self.may_send(core, image)
         self._touch(core)
+        self._find_trace(core, image)
         self._started = f"{identity or 'firmware of others'} on {core}"
         predicted = run.predict(self.profile, core, image, identity, contexts=contexts)
         ranges = run.places(self.profile, core, image)
@@ -103,6 +122,15 @@ class DeployBench(Bench):
             step = with_proof(step, collect.tamper_proof(original, image, self.sha256(core)))
         self.append(step)
         return step
+
+    def _find_trace(self, core: str, image: bytes) -> None:
+        """Have a trace buffer that Linux does not show read where the firmware has it."""
+        if self.profile.core(core).reads_table:
+            return
+        traces, da = self.board.remoteproc.unshown_traces, run.unshown_trace(self.profile, core, image)
+        traces.pop(core, None)
+        if da is not None:
+            traces[core] = da
 
     def may_send(self, core: str, image: bytes) -> None:
         """Skip the test if the image might stop the board's TEE for all cores until a reset."""

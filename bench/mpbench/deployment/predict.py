@@ -68,7 +68,8 @@ def expect_of_linux(found: LinuxOutcome, core: Core, *, identity: str | None = N
     if found.errno != "OK":
         return DeployFacts(found.errno, "offline", 0, None, False, "")
     vectors = core.pa_of(core.vectors or 0)
-    observable = identity is not None and linux.has_trace(found.table)
+    traced = found.unshown is not None or linux.has_trace(found.table)
+    observable = identity is not None and traced
     loaded = (w for w in found.writes if w.offset is not None)
     beating = vectors is not None and any(w.pa <= vectors < w.pa + w.size for w in loaded)
     kept = [hashed(w, found.image) for w in flatten(found.constant)]

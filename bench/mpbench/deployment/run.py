@@ -45,7 +45,7 @@ def predict(
     identity: name and core that the firmware prints, e.g. "alive m33"; None: without the trace protocol
     contexts: cores that were loaded since the board booted, see mpbench.twin.loader.load
     """
-    if profile.manager == "linux":
+    if profile.by_linux(core):
         found = linux_elf.start(image, profile, core)
         return expect_of_linux(found, profile.core(core), identity=identity)
     return expect(load(image, profile, core, contexts=contexts), identity=identity, profile=profile)
@@ -58,7 +58,7 @@ def not_sent(profile: Profile, core: str, image: bytes) -> str:
     Linux takes memory that it cannot give back, and a core behind a firewall that would start without code.
     """
     loses = profile.allocates == "lost"
-    if profile.manager == "linux":
+    if profile.by_linux(core):
         why = linux_elf.start(image, profile, core).why if loses else ""
     else:
         outcome = load(image, profile, core)
@@ -75,9 +75,14 @@ def not_sent(profile: Profile, core: str, image: bytes) -> str:
 
 def places(profile: Profile, core: str, image: bytes) -> tuple[tuple[int, int], ...]:
     """(physical address, size) of the memory to read back after deploying `image`."""
-    if profile.manager == "linux":
+    if profile.by_linux(core):
         return tuple((w.pa, w.size) for w in flatten(linux_elf.start(image, profile, core).constant))
     return to_look_at(load(image, profile, core), profile, core)
+
+
+def unshown_trace(profile: Profile, core: str, image: bytes) -> int | None:
+    """Device address of a trace buffer of the firmware in `image` that Linux does not show, None for none."""
+    return linux_elf.start(image, profile, core).unshown if profile.by_linux(core) else None
 
 
 def deployment(

@@ -25,7 +25,7 @@ from mpbench.harness import configuration, place_lock
 from mpbench.harness.environment import profile_of
 from mpbench.harness.firmware import FirmwareFiles, tee_client_program
 from mpbench.harness.profile_fit import fit, identity_of
-from mpbench.harness.run_state import of
+from mpbench.harness.run_state import core_of, of
 from mpbench.harness.signer import OPTION, Signer, records_of
 from mpbench.image.keys import fingerprint, load_private_key, published_as
 from mpbench.twin.profile import Profile
@@ -151,13 +151,15 @@ def key_entry(key: rsa.RSAPrivateKey) -> dict[str, str]:
     return {"signing key": f"sha256 {fingerprint(public)}{warning}"}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def signed(env: Any, profile: Profile, request: Any) -> Signer:
     """`signed(core, elf, ...)` signs firmware with the board's key and the target file's records.
 
-    Skips the test on a board whose cores Linux manages: there nothing is signed.
+    Skips the test where Linux manages its core, or all of the board's: there nothing is signed.
     """
-    if profile.manager == "linux":
-        pytest.skip("Linux manages this board's cores: it loads plain ELF files, nothing is signed")
+    core = core_of(request.node)
+    if profile.manager == "linux" or (core and profile.by_linux(core)):
+        whose = f"{core}" if profile.manager == "tee" else "this board's cores"
+        pytest.skip(f"Linux manages {whose}: it loads plain ELF files, nothing is signed")
     signing_key = request.getfixturevalue("signing_key")
     return Signer(signing_key, records_of(env.config.get_option(OPTION, {})))

@@ -95,9 +95,10 @@ def _differences(profile: Profile, board: BoardIdentity) -> Iterator[str]:
     if profile.board and board.compatible and not set(profile.board) & set(board.compatible):
         yield f"the board is {board.compatible[0]}, the profile is for {', '.join(profile.board)}"
     for core in profile.cores:
-        if (manager := board.managers.get(core.name, profile.manager)) != profile.manager:
+        wanted = profile.manager_of(core)
+        if (manager := board.managers.get(core.name, wanted)) != wanted:
             names = {"tee": "OP-TEE", "linux": "Linux"}
-            yield f"{core.name} is loaded by {names[manager]}, in the profile by {names[profile.manager]}"
+            yield f"{core.name} is loaded by {names[manager]}, in the profile by {names[wanted]}"
     if profile.manager == "tee" and profile.optee:
         if board.optee and not is_release(profile.optee, board.optee):
             yield f"the board's OP-TEE is {board.optee}, the profile's is {profile.optee}"

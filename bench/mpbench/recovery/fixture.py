@@ -19,12 +19,13 @@ from mpbench.core.evidence import TRACE_FIRST, TRACE_SECOND, Evidence, text_of
 from mpbench.core.sanitize import decoded
 from mpbench.core.step import Step
 from mpbench.deployment.collect import trace_samples
-from mpbench.deployment.fixture import DeployBench
+from mpbench.deployment.fixture import DeployBench, needs_table
 from mpbench.deployment.heartbeat import Watched, watched
 from mpbench.deployment.leaks import Snapshot, snapshot, steady
 from mpbench.deployment.parse import beat
 from mpbench.harness.configuration import configured, without_watchdog
 from mpbench.harness.firmware import FirmwareFiles
+from mpbench.harness.run_state import core_of
 from mpbench.recovery import predict, predict_linux
 from mpbench.recovery.collect import Subject
 from mpbench.recovery.collect_trace import CALLS, WORK_END, CrashTrace, recording
@@ -69,8 +70,10 @@ def crashes(
     bench: DeployBench, firmware: FirmwareFiles, crash_trace: CrashTrace, env: Any, request: Any
 ) -> Iterator["Crashes"]:
     """Crash a core and observe the recovery; afterwards recovery is enabled and no core runs."""
-    plain = bench.profile.manager == "linux"
-    signed = (lambda _core, elf: elf) if plain else request.getfixturevalue("signed")
+    core, profile = core_of(request.node), bench.profile
+    needs_table(profile, core)
+    plain = profile.by_linux(core) if core else profile.manager == "linux"
+    signed = None if plain else request.getfixturevalue("signed")
     limits_ms = env.config.get_option("bench_limits_ms", {})
     crash_trace.resume()
     found = Crashes(bench, firmware, signed, crash_trace, firmware.watchdogs, limits_ms)
@@ -107,7 +110,7 @@ class Crashes:
 
     bench: DeployBench
     _firmware: Callable[[str, str], bytes]
-    _signed: Callable[[str, bytes], bytes]
+    _signed: Callable[[str, bytes], bytes] | None
     trace: CrashTrace
     watchdogs: Mapping[str, str]
     limits_ms: dict[str, float] = field(factory=dict)
@@ -118,14 +121,13 @@ class Crashes:
     def _board(self) -> Board:
         return self.bench.board
 
-    @property
-    def _by_linux(self) -> bool:
-        return self.bench.profile.manager == "linux"
+    def _by_linux(self, core: str) -> bool:
+        return self.bench.profile.by_linux(core)
 
     def image(self, name: str, core: str, **words: int | None) -> bytes:
         """Firmware `name`, signed where a TEE loads it. words: its own parameters; see start()."""
         elf = configured(self._firmware(name, core), core, self.watchdogs.get(core, ""), parameters(**words))
-        return self._signed(core, elf)
+        return elf if self._signed is None or self._by_linux(core) else self._signed(core, elf)
 
     def start(self, core: str, name: str = "starve", **mailbox: int | None) -> FirmwareUnderTest:
         """Deploy firmware that fails on command only. BoardFailure if it does not run.
@@ -154,7 +156,7 @@ class Crashes:
         self._firmware_under_test[core] = under_test
         self.bench.deploy(core, image, under_test.identity).check("errno", "state", "beating")
         self.trace.resume()  # the board may have been switched off and on before, to undo what was left
-        if self._by_linux:  # which clears nothing: the firmware counts on
+        if self._by_linux(core):  # which clears nothing: the firmware counts on
             under_test = evolve(under_test, earlier_boots=self.beat(core)[0] - 1)
             self._firmware_under_test[core] = under_test
         return under_test
@@ -247,7 +249,7 @@ class Crashes:
         """Write `word` to the recovery file of a core that crashed before, and compare."""
         under_test = self._firmware_under_test[core]
         usual = {"identity": under_test.identity, "image": under_test.image, "reload": under_test.image}
-        if self._by_linux:
+        if self._by_linux(core):
             predicted = predict_linux.recovery(NO_CRASH, **(usual | changed))
         else:
             loader = predict.started(self.bench.profile, core, under_test.image)
@@ -297,7 +299,7 @@ class Crashes:
         """The twin's prediction. changed: reload, recovers, identity as in mpbench.recovery.predict.crash."""
         under_test = self._firmware_under_test[core]
         usual = {"identity": under_test.identity, "reload": under_test.image}
-        predicted = predict_linux.crash if self._by_linux else predict.crash
+        predicted = predict_linux.crash if self._by_linux(core) else predict.crash
         return predicted(self.bench.profile, core, under_test.image, cause, **(usual | changed))
 
     def _step(
@@ -310,7 +312,7 @@ class Crashes:
     ) -> Crash:
         subject, known = self._firmware_under_test[core].subject, self.bench.profile.core(core)
         more: Any = {"dated": core in self._dated, "cleared": known.firewalled}
-        absent = predict_linux.ABSENT if self._by_linux else ()
+        absent = predict_linux.ABSENT if self._by_linux(core) else ()
         step = crash(subject, known.id, predicted, provoke, name=name, absent=absent, **more)
         if record:
             self.bench.append(step)

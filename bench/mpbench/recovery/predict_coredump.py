@@ -69,7 +69,7 @@ def _da(core: Core, pa: int, size: int) -> int | None:
 
 
 def _loaded(profile: Profile, core: str, image: bytes) -> Outcome | LinuxOutcome:
-    if profile.manager == "linux":
+    if profile.by_linux(core):
         return started(profile, core, image)
     outcome = load(image, profile, core)
     if not outcome.accepted:

@@ -13,8 +13,9 @@ from attrs import define, evolve, field
 from mpbench.board import stress
 from mpbench.board.program_output import answers
 from mpbench.core.errors import BoardFailure, InfrastructureError, InvalidRun
-from mpbench.deployment.fixture import DeployBench
+from mpbench.deployment.fixture import DeployBench, needs_table
 from mpbench.harness.firmware import board_program
+from mpbench.harness.run_state import core_of
 from mpbench.suspend import collect, measure, memory, predict, run
 from mpbench.suspend.collect import NotAwake, Request, new_nonce
 from mpbench.suspend.facts import ALARM_TIMER, SuspendFacts
@@ -34,11 +35,13 @@ REFUSING_S, READ_S = 120, 20.0
 
 
 @pytest.fixture
-def suspends(bench: DeployBench) -> Iterator["Suspends"]:
+def suspends(bench: DeployBench, request: Any) -> Iterator["Suspends"]:
     """Suspend API of one test; afterwards Linux reads firmware files anew.
 
-    NOT-RUN where the kernel cannot suspend, or no clock can wake the board up.
+    NOT-RUN where the kernel cannot suspend, no clock can wake the board up, or Linux shows no trace buffer of
+    the test's core, which is read as soon as the board wakes up.
     """
+    needs_table(bench.profile, core_of(request.node))
     session = bench.board.session
     client = ""
     if program := board_program("suspend-client", session.execute("uname -m").text.strip()):

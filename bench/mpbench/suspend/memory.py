@@ -22,7 +22,7 @@ def places(profile: Profile, core: str, image: bytes) -> tuple[Place, ...]:
     Only what Linux may read and write: on a board with a firewall that is the memory shared with the core.
     """
     known = profile.core(core)
-    linux = profile.manager == "linux"
+    linux = profile.by_linux(core)
     writes = (linux_elf.start(image, profile, core) if linux else load(image, profile, core)).writes
     loaded = [(w.pa, w.size) for w in writes if w.offset is not None]
     regions = [(r.name, r.pa, r.size) for r in known.regions if r.may("linux")]

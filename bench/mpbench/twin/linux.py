@@ -6,13 +6,9 @@ at the address that another field of the same header gives. What it makes of tha
 Ref: firmware/linux/mpbench_remoteproc.c, is_sound().
 """
 
-import struct
-
 from mpbench import layout
-from mpbench.twin.linux_table import TRACE
+from mpbench.twin.linux_table import trace_buffer
 from mpbench.twin.values import Outcome, flatten
-
-_U32 = struct.Struct("<I")
 
 
 def table_in_memory(outcome: Outcome) -> bytes:
@@ -38,11 +34,4 @@ def is_sound(table: bytes) -> bool:
 
 def has_trace(table: bytes) -> bool:
     """Whether a sound table, or none, names a trace buffer, which a firmware needs to be observed."""
-    return bool(table) and any(
-        at + 4 <= len(table) and _U32.unpack_from(table, at)[0] == TRACE for at in _offsets(table)
-    )
-
-
-def _offsets(table: bytes) -> tuple[int, ...]:
-    count = _U32.unpack_from(table, 4)[0]
-    return struct.unpack_from(f"<{count}I", table, layout.RESOURCE_HEAD.size)
+    return bool(table) and trace_buffer(table) is not None

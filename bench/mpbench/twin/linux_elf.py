@@ -25,6 +25,9 @@ from mpbench.twin.values import Write, part
 EI_DATA: Final = 5
 LITTLE_ENDIAN: Final = 1
 NO_TABLE: Final = "no resource table found for this firmware"
+UNREAD: Final = (
+    "the core's driver reads no resource table: no trace buffer in debugfs, no RPMsg, no core dump"
+)
 U64: Final = (1 << 64) - 1
 
 
@@ -41,6 +44,8 @@ class LinuxOutcome:
     table: the resource table of the file, b"" without one that Linux takes
     installed: physical address and content of the table that Linux copies to the core, None for none
     boot_address: entry point of the ELF, which Linux gives to drivers that ask for it
+    unshown: device address of the trace buffer that the file's table names, where the core's driver does not
+             look at it: Linux shows no such buffer, but the firmware writes it; None otherwise
     """
 
     errno: str | None
@@ -52,6 +57,7 @@ class LinuxOutcome:
     table: bytes = b""
     installed: tuple[int, bytes] | None = field(default=None, repr=False)
     boot_address: int = 0
+    unshown: int | None = None
     image: bytes = field(default=b"", repr=False, eq=False)
 
 
@@ -190,30 +196,48 @@ def start(image: bytes, profile: Profile, core: Core | str | int) -> LinuxOutcom
 
 
 def boot(image: bytes, linux: LinuxSide) -> LinuxOutcome:
-    """rproc_fw_boot, with stm32_rproc_parse_fw: a bad table is no table, and a core may start without."""
+    """rproc_fw_boot, with stm32_rproc_parse_fw: a bad table is no table, and a core may start without.
+
+    A driver without parse_fw and find_loaded_rsc_table, as ST's for the M0, leaves the table alone.
+    """
     run = _Boot(image, linux)
-    entry, table, answer = 0, b"", TableAnswer(None)
+    entry, table, answer, unshown = 0, b"", TableAnswer(None), None
     try:
         head = sanity_check(image, linux)
         entry = head.entry
-        found = run.find_table(head)
-        table = found[1] if found else b""
-        run.lines += [] if found else [NO_TABLE]
+        if linux.reads_table:
+            found = run.find_table(head)
+            table = found[1] if found else b""
+            run.lines += [] if found else [NO_TABLE]
+        else:
+            unshown = _trace_of(_Boot(image, linux), head)
         answer = linux_table.handle(table, linux)
         run.lines += answer.lines
         if answer.errno != "OK":
             raise Refused(answer.errno, why=answer.why)
         installed = _loaded(run, head, answer)
+        notes = answer.notes if linux.reads_table else (*answer.notes, UNREAD)
         run.lines += answer.started
     except Refused as refused:
         lines = (*run.lines, refused.line) if refused.line else tuple(run.lines)
         return LinuxOutcome(
-            refused.errno, refused.why, lines, answer.notes, tuple(run.writes), (), table, None, entry, image
+            refused.errno, refused.why, lines, answer.notes, tuple(run.writes), (), table, None, entry,
+            None, image,
         )  # fmt: skip
     untouched = _untouched(run.constant, installed, table)
     return LinuxOutcome(
-        "OK", "", tuple(run.lines), answer.notes, tuple(run.writes), untouched, table, installed, entry, image
+        "OK", "", tuple(run.lines), notes, tuple(run.writes), untouched, table, installed, entry,
+        unshown, image,
     )  # fmt: skip
+
+
+def _trace_of(run: _Boot, head: Head) -> int | None:
+    """Device address of the first trace buffer in the file's table, None without one that is sound."""
+    try:
+        found = run.find_table(head)
+    except Refused:
+        return None
+    return linux_table.trace_buffer(found[1]) if found else None
 
 
 def _loaded(run: _Boot, head: Head, answer: TableAnswer) -> tuple[int, bytes] | None:
@@ -228,7 +252,7 @@ def _loaded(run: _Boot, head: Head, answer: TableAnswer) -> tuple[int, bytes] | 
         oops = linux_table.OOPS if linux_table.OOPS in answer.notes else ""
         line = f"Failed to load program segments: {number}"
         raise Refused(None if oops else refused.errno, line, oops) from refused
-    found = run.find_table(head)
+    found = run.find_table(head) if run.linux.reads_table else None
     place = found and place_of(answer.carveouts, found[0], len(found[1]), run.linux.mask)
     if not place or place[0].pa is None:
         return None

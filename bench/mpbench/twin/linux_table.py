@@ -76,6 +76,15 @@ def handle(table: bytes, linux: LinuxSide) -> TableAnswer:
     return run.answer("OK")
 
 
+def trace_buffer(table: bytes) -> int | None:
+    """Device address of the first trace buffer that a sound table names, None without one."""
+    (count,) = _U32.unpack_from(table, 4)
+    for at in struct.unpack_from(f"<{count}I", table, layout.RESOURCE_HEAD.size):
+        if at + 8 <= len(table) and _U32.unpack_from(table, at)[0] == TRACE:
+            return int(_U32.unpack_from(table, at + 4)[0])
+    return None
+
+
 class _Handling:
     """One boot's handling of a table, which it changes."""
 

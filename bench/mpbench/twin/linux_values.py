@@ -56,12 +56,14 @@ class LinuxSide:
     allocates: whether Linux can allocate memory for the core that is not among them: not where dma-ranges of
                the core's bus leaves out the memory that Linux runs from; None if that is not known
     word_bits: of the kernel
+    reads_table: whether the core's driver looks at the resource table of a plain ELF
     """
 
     carveouts: tuple[Carveout, ...] | None
     allocates: Allocates
     kernel: Kernel = KERNELS["6.12"]
     word_bits: int = 64
+    reads_table: bool = True
 
     @property
     def mask(self) -> int:
@@ -108,6 +110,7 @@ def linux_side(profile: Profile, core: str | int | Core) -> LinuxSide:
         profile.allocates,
         KERNELS[profile.kernel],
         profile.word_bits,
+        known.reads_table,
     )
 
 

@@ -79,6 +79,9 @@ class Core:
     carveouts: what Linux has of its memory, `memory-region` of the core's node in Linux' device tree;
     watchdog: None if Linux has no line for it, or nothing is known;
     compatible: of the core's node in Linux, "" if not known;
+    manager: who loads it, "tee" or "linux", "" where it is as for the whole board, see Profile.manager_of();
+    reads_table: whether its driver in Linux looks at the resource table of a plain ELF: ST's for the M0 does
+    not, so that Linux has no trace buffer, no RPMsg and no core dump of it;
     source: the files that the regions, rights and carve-outs were read in.
     """
 
@@ -89,6 +92,8 @@ class Core:
     carveouts: tuple[Region, ...] = field()
     watchdog: Watchdog | None = None
     compatible: str = ""
+    manager: str = ""
+    reads_table: bool = True
     source: str = ""
 
     @vectors.default
@@ -182,5 +187,7 @@ _FIELDS: dict[str, Callable[[YamlNode], Any]] = {
     "carveouts": _regions,
     "watchdog": _watchdog,
     "compatible": lambda node: node.text(),
+    "manager": lambda node: node.choice("tee", "linux"),
+    "reads_table": lambda node: node.choice(True, False),
     "source": lambda node: node.text(),
 }

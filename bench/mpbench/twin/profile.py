@@ -65,7 +65,8 @@ class Profile:
     errno: of the operating system's driver for every refusal;
     checks_table: whether that driver looks at the resource table in memory before it starts the core;
     driver: which one that is, in the words of kernels.RELEASES;
-    manager: "tee" if a TEE loads the cores, "linux" if Linux does: plain ELF files, see linux_elf.py;
+    manager: "tee" if a TEE loads the cores, "linux" if Linux does: plain ELF files, see linux_elf.py; a core
+    may have another one, Core.manager;
     board: words of the root's `compatible` in Linux' device tree, one of which a fitting board has;
     optee: release as OP-TEE prints it, without what a build adds, "" if unknown or none;
     kernel: version of Linux, one of kernels.KERNELS; allocates: whether Linux can allocate memory for a
@@ -102,7 +103,9 @@ class Profile:
     @windows.default
     def _windows(self) -> Mapping[int, tuple[AddressWindow, ...]]:
         return {
-            core.id: tuple((r.da, r.da + r.size, r.pa - r.da) for r in core.regions) for core in self.cores
+            core.id: tuple((r.da, r.da + r.size, r.pa - r.da) for r in core.regions)
+            for core in self.cores
+            if not self.by_linux(core)
         }
 
     def core(self, wanted: str | int) -> Core:
@@ -114,8 +117,17 @@ class Profile:
         raise UsageError(f"profile {self.name}: no core {wanted!r}; it has {known}")
 
     def has_core(self, number: int) -> bool:
-        """Whether the platform knows this processor id."""
-        return any(c.id == number for c in self.cores)
+        """Whether the TEE's platform knows this processor id: not that of a core which Linux loads."""
+        return any(c.id == number and not self.by_linux(c) for c in self.cores)
+
+    def manager_of(self, core: str | int | Core) -> str:
+        """Who loads a core: "tee" or "linux". UsageError for a name or id that the board lacks."""
+        known = core if isinstance(core, Core) else self.core(core)
+        return known.manager or self.manager
+
+    def by_linux(self, core: str | int | Core) -> bool:
+        """Whether Linux loads a core by itself, from a plain ELF."""
+        return self.manager_of(core) == "linux"
 
     def with_key(self, key: "PublicKey | Path | str") -> "Profile":
         """This board with that public key in its TEE; an ECDSA key where the image brings its key."""
@@ -137,7 +149,7 @@ def load_profile(name_or_path: str | Path, key: "PublicKey | Path | str | None" 
     values = _read(name_or_path, 0)
     profile = Profile(**values)
     if "sessions" not in values:
-        profile = evolve(profile, sessions=len(profile.cores))
+        profile = evolve(profile, sessions=sum(not profile.by_linux(core) for core in profile.cores))
     return profile if key is None else profile.with_key(key)
 
 
