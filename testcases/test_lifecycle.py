@@ -15,7 +15,7 @@ from mpbench.image.fields import fields
 from mpbench.layout import Tee
 from mpbench.twin.loader import load
 from testcases.elf_edit import data_only, end_address, patch_table, rebuild, segments, table
-from testcases.field_sets import ANSWER, OUTCOME
+from testcases.field_sets import ANSWER, OUTCOME, outcome_of
 from testcases.peer.elves import Elf, Segment
 from testcases.requirements import LIFECYCLE
 from testcases.tables import ANY, RPMSG, carveout, trace, vdev
@@ -78,7 +78,7 @@ def off(errno):
 def deploy_running(bench, core, image):
     """Deploy an image that must run, as predicted."""
     step = bench.deploy(core, image, f"alive {core}")
-    step.check(*OUTCOME)
+    step.check(*outcome_of(bench.profile, core))
     assert step.observed.state == "running"
 
 
@@ -90,31 +90,37 @@ def command(bench, core, word, predicted, file="state"):
 # ------------------------------------------------------------------------------------ start and stop
 
 
-def test_start_stop_start(bench, core, image):
-    """A core is started, stopped and started again with one file, which is authenticated again, and runs."""
-    deploy_running(bench, core, image)
+@pytest.fixture
+def good(alive, loadable):
+    """The firmware `alive` as the core's loader takes it: signed, or a plain ELF."""
+    return loadable(alive)
+
+
+def test_start_stop_start(bench, core, good):
+    """A core is started, stopped and started again with one file, which is checked again, and runs."""
+    deploy_running(bench, core, good)
     bench.stop(core)
     again = bench.deploy(
-        core, image, f"alive {core}", name="start again", start=lambda: bench.write(core, "state", "start")
+        core, good, f"alive {core}", name="start again", start=lambda: bench.write(core, "state", "start")
     )
-    again.check(*OUTCOME)
+    again.check(*outcome_of(bench.profile, core))
     assert again.observed.state == "running"
 
 
-def test_firmware_is_replaced(bench, core, image, firmware, signed):
+def test_firmware_is_replaced(bench, core, good, firmware, loadable):
     """While firmware runs, its name cannot be changed; a new file runs after the next start."""
-    deploy_running(bench, core, image)
+    deploy_running(bench, core, good)
     command(bench, core, "another.fw", running(core, "EBUSY"), "firmware")
     bench.stop(core)
-    other = signed(core, firmware("starve", core))
+    other = loadable(firmware("starve", core))
     step = bench.deploy(core, other, f"starve {core}")
-    step.check(*OUTCOME)
+    step.check(*outcome_of(bench.profile, core))
     assert step.observed.identity == f"starve {core}"
 
 
-def test_starts_are_counted(bench, core, image):
+def test_starts_are_counted(bench, core, good):
     """A start of a running core is refused or counted: each start that succeeded needs one stop."""
-    deploy_running(bench, core, image)
+    deploy_running(bench, core, good)
     starts = 1
     for _ in range(MANY):
         errno = bench.write(core, "state", "start")
@@ -125,9 +131,9 @@ def test_starts_are_counted(bench, core, image):
     command(bench, core, "stop", off("OK"))
 
 
-def test_second_stop_is_refused(bench, core, image):
+def test_second_stop_is_refused(bench, core, good):
     """A core that is offline cannot be stopped."""
-    deploy_running(bench, core, image)
+    deploy_running(bench, core, good)
     bench.stop(core)
     command(bench, core, "stop", off("EINVAL"))
 
@@ -138,10 +144,10 @@ def test_unknown_words_are_refused(bench, core, word):
     command(bench, core, f"{word}\n", off("EINVAL"))
 
 
-def test_starting_and_stopping_many_times(bench, core, image):
+def test_starting_and_stopping_many_times(bench, core, good):
     """Started and stopped repeatedly, the core runs each time and is offline in between."""
     for _ in range(MANY):
-        deploy_running(bench, core, image)
+        deploy_running(bench, core, good)
         bench.stop(core)
         assert bench.state(core) == "offline"
 
@@ -175,7 +181,7 @@ def test_empty_file(bench, core):
     ["with space.fw", "-dash.fw", "'quote\"$(id)`.fw", "fírmware.fw", "a" * 200, "mpbench/below/it.fw", "."],
     ids=["space", "dash", "shell", "utf-8", "long", "directory", "dot"],
 )
-def test_odd_names(bench, core, image, name):
+def test_odd_names(bench, core, good, name):
     """A firmware file may have any valid file name; a name that is no file name starts nothing."""
     if name == ".":
         bench.write(core, "firmware", name)
@@ -188,22 +194,24 @@ def test_odd_names(bench, core, image, name):
         step.check("state", "beating")
         assert step.observed.errno != "OK"
         return
-    start = starts_file(bench, core, name, image)
-    bench.deploy(core, image, f"alive {core}", name=f"deploy as {name}", start=start).check(*OUTCOME)
+    step = bench.deploy(
+        core, good, f"alive {core}", name=f"deploy as {name}", start=starts_file(bench, core, name, good)
+    )
+    step.check(*outcome_of(bench.profile, core))
 
 
-def test_a_name_does_not_lead_out_of_the_firmware_directory(bench, core, image):
+def test_a_name_does_not_lead_out_of_the_firmware_directory(bench, core, good):
     """A firmware name with `..` is refused with EINVAL; kernels without that check load the file it names.
 
     Linux 6.12 and its stable branches of that time refuse it. Which of the two a board does is measured.
     """
     outside = "../mpbench-outside.fw"
-    start = starts_file(bench, core, outside, image)
-    step = bench.deploy(core, image, f"alive {core}", name="deploy from outside", start=start)
+    start = starts_file(bench, core, outside, good)
+    step = bench.deploy(core, good, f"alive {core}", name="deploy from outside", start=start)
     errno = step.observed.errno
     assert errno in ("OK", "EINVAL")
     if errno == "OK":
-        step.check(*OUTCOME)
+        step.check(*outcome_of(bench.profile, core))
     else:
         assert (step.observed.state, step.observed.beating) == ("offline", False)
     bench.measure(
@@ -269,11 +277,12 @@ def test_largest_image(bench, alive, room, over, signed):
 
 @pytest.fixture
 def all_cores_known(bench, firmware, signed):
-    """Number of cores; each has been loaded once, since the TA keeps heap for each."""
-    for name in (c.name for c in bench.profile.cores):
+    """Number of the TEE's cores; each has been loaded once, since the TA keeps heap for each."""
+    names = [c.name for c in bench.profile.cores if not bench.profile.by_linux(c)]
+    for name in names:
         deploy_running(bench, name, signed(name, firmware("alive", name)))
         bench.stop(name)
-    return len(bench.profile.cores)
+    return len(names)
 
 
 def test_most_segments(bench, alive, room, signed, all_cores_known):
@@ -542,9 +551,13 @@ def test_unbind_and_bind(bench, core, image, device, state):
 
 
 @pytest.fixture
-def both(core, neighbour, firmware, signed):
-    """Signed firmware for this core and for another."""
-    return {name: signed(name, firmware("alive", name)) for name in (core, neighbour)}
+def both(bench, core, neighbour, firmware, signed):
+    """Firmware for this core, signed, and for another, which Linux may load."""
+    other = firmware("alive", neighbour)
+    return {
+        core: signed(core, firmware("alive", core)),
+        neighbour: other if bench.profile.by_linux(neighbour) else signed(neighbour, other),
+    }
 
 
 def test_cores_are_independent(bench, core, neighbour, both):

@@ -7,6 +7,7 @@ What a signature would do is NOT-RUN on such a board; these cases are NOT-RUN wh
 import re
 import struct
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -14,26 +15,31 @@ from mpbench import layout
 from mpbench.board.resource_snapshot import resource_counters
 from mpbench.core import evidence
 from mpbench.core.evidence import text_of
+from mpbench.deployment.facts import DeployFacts
 from mpbench.deployment.leaks import persistent_leaks, snapshot, steady
+from mpbench.deployment.parse import beat
 from mpbench.harness.configuration import without_watchdog
 from mpbench.twin import linux_elf
+from testcases.field_sets import OUTCOME
 from testcases.requirements import LIFECYCLE
 
 pytestmark = LIFECYCLE
 
-WHOLE = ("errno", "state", "tee_code", "beating", "identity")
-"""Every field of a deployment but that of the secure console, which such a board lacks, and the memory."""
+WHOLE = tuple(name for name in OUTCOME if name != "secure_log")
+"""Every field of a deployment but that of the secure console, on which nothing is printed, and the memory."""
 CRASHED = re.compile(rb"crash detected in \S+: type watchdog")
 RECOVERED = re.compile(rb"remote processor \S+ is now up")
+FATAL = 2
+"""A crash of this kind, reported through debugfs. Ref: remoteproc_debugfs.c, rproc_crash_write()"""
 DEADLINE_S = 30.0
 SNAPSHOTS = 5
 
 
 @pytest.fixture(autouse=True)
-def linux_manages(profile):
-    """Skips the test where a TEE loads the cores."""
-    if profile.manager != "linux":
-        pytest.skip("a TEE loads this board's cores: it takes signed images only")
+def linux_manages(profile, core):
+    """Skips the test where a TEE loads the core."""
+    if not profile.by_linux(core):
+        pytest.skip(f"a TEE loads {core}: it takes signed images only")
 
 
 def test_elf_runs(bench, core, alive):
@@ -69,10 +75,12 @@ def program_header(elf: bytes, field: str) -> int:
     return int(head[5] + (head[10] - 1) * layout.PHDR.size + 4 * number)
 
 
-DAMAGES = {
+DAMAGES: dict[str, tuple[Callable[[bytes], bytes], str | tuple[str, ...]]] = {
     "signed": (lambda elf: b"ST\x32M" + elf, "Image is corrupted (bad magic)"),
     "empty": (lambda elf: elf[:20], "Image is too small"),
-    "truncated": (lambda elf: elf[: len(elf) // 2], "Section header table is out of bounds"),
+    "truncated": (
+        lambda elf: elf[: len(elf) // 2], ("Section header table is out of bounds", "Image is too small")
+    ),
     "truncated-sections": (lambda elf: elf[:-40], "Section headers are out of bounds"),
     "no-names": (lambda elf: put(elf, 50, "<H", 999), "Image is too small"),
     "class": (lambda elf: put(elf, 4, "B", 0), "Unsupported class: 0"),
@@ -88,17 +96,25 @@ DAMAGES = {
         lambda elf: put(elf, program_header(elf, "p_paddr"), "<I", 0x2000_0000), "bad phdr da 0x20000000"
     ),
 }  # fmt: skip
-"""Ways to damage an ELF, each with what the kernel says of it."""
+"""Ways to damage an ELF, each with what kernels print of it."""
 
 
 @pytest.mark.parametrize("name", DAMAGES)
 def test_damaged_elf_is_refused(bench, core, alive, profile, name):
-    """Linux refuses a damaged ELF with EINVAL and the reason that the twin predicts, and nothing runs."""
+    """Linux refuses a damaged ELF with EINVAL and the reason that the twin predicts, and nothing runs.
+
+    What neither the kernel nor the core's driver looks at changes nothing: the core runs.
+    """
     damage, line = DAMAGES[name]
     image = damage(alive)
-    predicted = linux_elf.start(image, profile, core).lines
-    assert predicted[0].startswith(line)
+    found = linux_elf.start(image, profile, core)
     step = bench.deploy(core, image, f"alive {core}")
+    if found.errno == "OK":
+        step.check("errno", "state")
+        assert (profile.core(core).reads_table, step.observed.state) == (False, "running")
+        return
+    predicted = found.lines
+    assert predicted[0].startswith(line)
     step.check(*WHOLE)
     assert step.observed.errno == "EINVAL"
     assert step.observed.state == "offline"
@@ -137,6 +153,29 @@ def test_watchdog_expiry_is_recovered(bench, core, firmware, soak):
     bench.stop(core)
     assert bench.state(core) == "offline"
     assert persistent_leaks(before, lambda: held(bench), crashes) == []
+
+
+def test_reported_crash_is_recovered(bench, core, alive):
+    """After a crash that is reported through debugfs Linux starts the core again with the same file."""
+    kmsg, remoteproc = bench.board.kmsg, bench.board.remoteproc
+    bench.deploy(core, alive, f"alive {core}").check(*WHOLE)
+    first, mark = boot_number(bench, core), kmsg.mark()
+    assert remoteproc.crash(core, FATAL, DEADLINE_S) == "OK"
+    recovered = kmsg.find(RECOVERED, mark, DEADLINE_S)
+    assert recovered, "the core was not started again"
+    assert f"crash detected in {core}: type fatal error" in kmsg.since(mark).decode()
+    assert remoteproc.await_state(core, "running", DEADLINE_S) == "running"
+    predicted = DeployFacts("OK", "running", beating=True, identity=f"alive {core}")
+    after = bench.act(core, predicted, "state after the recovery", lambda: "OK")
+    after.check("state", "beating", "identity")
+    assert boot_number(bench, core) == first + 1
+
+
+def boot_number(bench, core):
+    """How often the firmware has started, by its trace buffer."""
+    found = beat((bench.board.remoteproc.trace(core) or b"").decode("ascii", "replace"))
+    assert found, "no heartbeat in the trace buffer"
+    return found[0]
 
 
 def held(bench):

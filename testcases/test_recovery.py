@@ -156,7 +156,7 @@ def test_crash_while_starting(crashes, core):
     """A crash reported while the core is being started is ignored or recovered: the core runs in the end."""
     crashes.start(core, "alive")
     state, crash = crashes.bench.board.remoteproc.path(core, "state"), crashes.debug(core, "crash")
-    kept = crashes.bench.profile.manager == "linux"  # the firmware's count of boots, which a TEE clears
+    kept = crashes.bench.profile.by_linux(core)  # the firmware's count of boots, which a TEE clears
     for _ in range(5):
         earlier = crashes.beat(core)[0] if kept else 0
         crashes.bench.stop(core)

@@ -33,24 +33,15 @@ b=$(sed -n '2s/.* //p' "$trace"); later=$((0x4D420000 + 0x$b * 20 + 3500)); {com
 
 
 @pytest.fixture
-def signed_for(bench, core, request):
-    """`signed_for(elf)`: the file that the board takes: signed where a TEE loads the cores, else the ELF."""
-    if bench.profile.manager == "linux":
-        return lambda elf: elf
-    sign = request.getfixturevalue("signed")
-    return lambda elf: sign(core, elf)
-
-
-@pytest.fixture
-def running(bench, core, alive, signed_for):
+def running(bench, core, alive, loadable):
     """The firmware `alive` runs on the core; the image of it."""
-    image = signed_for(alive)
+    image = loadable(alive)
     bench.deploy(core, image, f"alive {core}").check(*DEPLOYED)
     return image
 
 
 @pytest.fixture
-def crashes_soon(bench, core, firmware, signed_for):
+def crashes_soon(bench, core, firmware, loadable):
     """Firmware runs that lets its watchdog expire; a command of the script after which it does."""
     watchdog = firmware.watchdogs.get(core, "")
     if why := without_watchdog(core, watchdog, bench.profile):
@@ -62,7 +53,7 @@ def crashes_soon(bench, core, firmware, signed_for):
     keeps = not bench.profile.core(core).firewalled
     if keeps:
         memory.write({mailbox + 4 * index: word for index, word in never.items()})
-    image = signed_for(configured(elf, core, watchdog, never))
+    image = loadable(configured(elf, core, watchdog, never))
     bench.deploy(core, image, f"starve {core}").check(*DEPLOYED)
     once = {mailbox + 4 * index: word for index, word in parameters(live_ms=LATER, failures=1).items()}
     yield CRASH_LATER.format(command=memory.command(once).replace(f"{TAG | LATER:#x}", "$later"))

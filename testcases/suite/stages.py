@@ -33,8 +33,11 @@ def stages(target: str) -> list[Stage]:
         f"testcases/test_{name}.py"
         for name in ("identity", "deploy", "addresses", "recovery", "tee", "suspend")
     ]
-    st = [f"testcases/test_{name}.py" for name in ("deploy", "tamper", "lifecycle", "recovery_refused")]
-    left = "not lifecycle and not flips or good_image or stays_loaded or memory_is_cleared"
+    st = [
+        f"testcases/test_{name}.py"
+        for name in ("deploy", "tamper", "lifecycle", "recovery_refused", "plain_elf")
+    ]
+    left = "not lifecycle and not flips or good_image or stays_loaded or memory_is_cleared or independent"
     spi = "explained or agree or one_cpu or goes_and_comes"
     return [
         *checks(),
