@@ -17,6 +17,7 @@ from labgrid.resource.common import ManagedResource, ResourceManager
 from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench_virtual import application, boards, keys, qemu, xtest
 from mpbench_virtual.core_debugger import CoreDebugger
+from mpbench_virtual.lines import Lines
 from mpbench_virtual.models import KINDS
 from mpbench_virtual.progress import BuildProgress
 from mpbench_virtual.recipes_ev1 import own_optee
@@ -97,6 +98,10 @@ class VirtualBoard(ManagedResource):  # type: ignore[misc]
         if self.board is None or kind is None or core not in kind.cores:
             return None
         return CoreDebugger(self.board.directory, kind.cores[core])
+
+    def lines(self) -> Lines | None:
+        """Pins and USARTs of the board, which is on; None where the board is not up."""
+        return None if self.board is None else Lines(self.board.directory)
 
     @property
     def makes_applications(self) -> bool:

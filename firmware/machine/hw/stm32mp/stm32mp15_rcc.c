@@ -85,8 +85,11 @@ REG32(MCUDIVR, 0x830)
 REG32(APB1DIVR, 0x834)
     FIELD(APB1DIVR, APB1DIV, 0, 3)
 REG32(APB2DIVR, 0x838)
+    FIELD(APB2DIVR, APB2DIV, 0, 3)
 REG32(APB3DIVR, 0x83c)
     FIELD(APB3DIVR, APB3DIV, 0, 3)
+REG32(TIMG1PRER, 0x828)
+REG32(TIMG2PRER, 0x82c)
 REG32(PLL3CR, 0x880)
 REG32(PLL3CFGR1, 0x884)
     FIELD(PLL3CFGR1, DIVN, 0, 9)
@@ -114,6 +117,7 @@ struct Stm32mp15Rcc {
     Clock *mcu;
     Clock *pclk1;
     Clock *pclk3;
+    Clock *timg[2];
     Clock *systick;
     Clock *lsi;
     qemu_irq mcu_hold;
@@ -195,6 +199,12 @@ static uint64_t pll3p_hz(const uint32_t *r)
     return ref * (n * 8192 + frac) / 8192 / m / p;
 }
 
+/* Of the timers of a bus: the bus', or two or four times that, up to the MCU's */
+static uint64_t timer_hz(uint64_t mcu, unsigned apb, bool four)
+{
+    return mcu >> (apb - MIN(apb, four ? 2 : 1));
+}
+
 static void stm32mp15_rcc_clocks(Stm32mp15Rcc *s)
 {
     const uint32_t *r = STM32MP_REGS(s)->r;
@@ -202,12 +212,15 @@ static void stm32mp15_rcc_clocks(Stm32mp15Rcc *s)
     uint64_t mcu = sources[FIELD_EX32(r[R_MSSCKSELR], MSSCKSELR, MCUSSRC)] >>
                    FIELD_EX32(r[R_MCUDIVR], MCUDIVR, MCUDIV);
     unsigned apb1 = MIN(FIELD_EX32(r[R_APB1DIVR], APB1DIVR, APB1DIV), 4);
+    unsigned apb2 = MIN(FIELD_EX32(r[R_APB2DIVR], APB2DIVR, APB2DIV), 4);
     unsigned apb3 = MIN(FIELD_EX32(r[R_APB3DIVR], APB3DIVR, APB3DIV), 4);
 
     clock_update_hz(s->mcu, mcu);
     clock_update_hz(s->systick, mcu / 8);
     clock_update_hz(s->pclk1, mcu >> apb1);
     clock_update_hz(s->pclk3, mcu >> apb3);
+    clock_update_hz(s->timg[0], timer_hz(mcu, apb1, r[R_TIMG1PRER] & 1));
+    clock_update_hz(s->timg[1], timer_hz(mcu, apb2, r[R_TIMG2PRER] & 1));
 }
 
 static uint32_t stm32mp15_rcc_read(Stm32mpRegs *s, hwaddr addr)
@@ -253,6 +266,8 @@ static uint32_t stm32mp15_rcc_read(Stm32mpRegs *s, hwaddr addr)
     case A_MSSCKSELR:
     case A_RCK3SELR:
     case A_RCK4SELR:
+    case A_TIMG1PRER:
+    case A_TIMG2PRER:
     case A_MCUDIVR:
     case A_APB1DIVR:
     case A_APB2DIVR:
@@ -396,6 +411,8 @@ static void stm32mp15_rcc_init(Object *obj)
     s->mcu = qdev_init_clock_out(dev, "mcu");
     s->pclk1 = qdev_init_clock_out(dev, "pclk1");
     s->pclk3 = qdev_init_clock_out(dev, "pclk3");
+    s->timg[0] = qdev_init_clock_out(dev, "timg1");
+    s->timg[1] = qdev_init_clock_out(dev, "timg2");
     s->systick = qdev_init_clock_out(dev, "systick");
     s->lsi = qdev_init_clock_out(dev, "lsi");
     qdev_init_gpio_out_named(dev, &s->mcu_hold, "mcu-hold", 1);

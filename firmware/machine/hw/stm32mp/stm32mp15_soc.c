@@ -12,6 +12,7 @@
 #include "qapi/error.h"
 #include "qobject/qlist.h"
 #include "exec/address-spaces.h"
+#include "hw/irq.h"
 #include "hw/misc/unimp.h"
 #include "hw/qdev-clock.h"
 #include "hw/qdev-properties.h"
@@ -47,7 +48,10 @@
 #define GPIOZ_BASE 0x54004000
 #define CARD_DETECT 7           /* of GPIOB, low: a card is there */
 
-/* EXTI's configurable events: their SPIs. Ref: stm32mp151.dtsi, exti */
+/*
+ * EXTI's configurable events: their SPIs, and interrupts of the M4, which have the
+ * same numbers.  Ref: stm32mp151.dtsi, exti; RM0436, 21.2
+ */
 static const struct {
     uint8_t event;
     uint8_t spi;
@@ -74,6 +78,58 @@ static const struct {
     { "uart8", 0x40019000, 83 },
 };
 
+#define ADC_BASE 0x48003000
+#define ADC_SIZE 0x100
+#define ADC_COMMON 0x48003300
+#define NO_TRIGGER 31           /* of the ADCs: no timer's */
+
+/* Analog-to-digital converters, for the M4: its interrupt, the DMA's request */
+static const struct {
+    const char *name;
+    uint8_t irq;
+    uint8_t request;
+} adcs[STM32MP15_ADCS] = {
+    { "adc1", 18, 9 }, { "adc2", 90, 10 },
+};
+
+/*
+ * Timers, for the M4: its interrupts for update and compare, the DMA's request
+ * for update, the clock's group, the ADCs' trigger TRGO
+ */
+static const struct {
+    const char *name;
+    uint32_t base;
+    uint8_t irq[2];
+    uint8_t request;
+    uint8_t group;
+    uint8_t trigger;
+} timers[STM32MP15_TIMERS] = {
+    { "tim1", 0x44000000, { 25, 27 }, 15, 2, 9 },
+    { "tim2", 0x40000000, { 28 }, 22, 1, 11 },
+    { "tim3", 0x40001000, { 29 }, 27, 1, 4 },
+    { "tim4", 0x40002000, { 30 }, 32, 1, 12 },
+    { "tim5", 0x40003000, { 50 }, 59, 1, NO_TRIGGER },
+    { "tim6", 0x40004000, { 54 }, 69, 1, 13 },
+    { "tim7", 0x40005000, { 55 }, 70, 1, NO_TRIGGER },
+    { "tim8", 0x44001000, { 44, 46 }, 51, 2, 7 },
+    { "tim12", 0x40006000, { 119 }, 0, 1, NO_TRIGGER },
+    { "tim13", 0x40007000, { 130 }, 0, 1, NO_TRIGGER },
+    { "tim14", 0x40008000, { 131 }, 0, 1, NO_TRIGGER },
+    { "tim15", 0x44006000, { 116 }, 106, 2, 14 },
+    { "tim16", 0x44007000, { 117 }, 110, 2, NO_TRIGGER },
+    { "tim17", 0x44008000, { 118 }, 112, 2, NO_TRIGGER },
+};
+
+/* DMA controllers, for the M4: interrupts by stream */
+static const struct {
+    const char *name;
+    uint32_t base;
+    uint8_t irq[8];
+} dmas[STM32MP15_DMAS] = {
+    { "dma1", 0x48000000, { 11, 12, 13, 14, 15, 16, 17, 47 } },
+    { "dma2", 0x48001000, { 56, 57, 58, 59, 60, 68, 69, 70 } },
+};
+
 /* Blocks without a model that a driver uses as memory */
 static const struct {
     const char *name;
@@ -82,9 +138,6 @@ static const struct {
     /* registers that are not 0: offset, value; the second if it has an offset */
     uint32_t preset[4];
 } storage[] = {
-    { "dma1", 0x48000000, 0x400 },
-    { "dma2", 0x48001000, 0x400 },
-    { "dmamux", 0x48002000, 0x400 },
     { "syscfg", 0x50020000, 0x400, { 0x20, 0x100 } }, /* CMPCR: READY */
     { "vrefbuf", 0x50025000, 0x400, { 0x0, 0x8 } },   /* CSR: VRR, ready */
     { "mdma", 0x58000000, 0x1000 },
@@ -131,6 +184,10 @@ static const uint32_t etzpc_ids[] = {
     0x4000e000, 30, 0x4000f000, 31, 0x40010000, 32, 0x40011000, 33, /* USART2 */
     0x40018000, 40, 0x40019000, 41, 0x44003000, 51,             /* to 8 */
     0x48000000, 88, 0x48001000, 89, 0x48002000, 90,     /* DMA1, 2, DMAMUX */
+    0x40000000, 16, 0x40001000, 17, 0x40002000, 18, 0x40003000, 19, /* TIM2 */
+    0x40004000, 20, 0x40005000, 21, 0x40006000, 22, 0x40007000, 23, /* to 7, */
+    0x40008000, 24, 0x44000000, 48, 0x44001000, 49,     /* 12 to 14, 1, 8, */
+    0x44006000, 54, 0x44007000, 55, 0x44008000, 56,     /* 15 to 17 */
 };
 
 /* What ETZPC protects of memory; where it is not in MCUSRAM, its address */
@@ -478,6 +535,11 @@ static void stm32mp15_soc_peripherals(Stm32mp15Soc *s)
         }
         stm32mp15_soc_map(s, s->gpio[i], i == GPIOZ ? GPIOZ_BASE
                                                  : GPIO_BASE + i * GPIO_SIZE);
+        for (int pin = 0; pin < 16; pin++) {
+            qdev_connect_gpio_out(s->gpio[i], pin,
+                                  qdev_get_gpio_in_named(s->exti, "pin",
+                                                         16 * i + pin));
+        }
     }
 }
 
@@ -518,6 +580,86 @@ static void stm32mp15_soc_m4_memory(Stm32mp15Soc *s)
     stm32mp_etzpc_guard(s->etzpc, NULL, &s->m4_memory);
 }
 
+/* They see what the M4 sees, which is assumed */
+static void stm32mp15_soc_dma(Stm32mp15Soc *s)
+{
+    s->dmamux = stm32mp15_soc_create(s, TYPE_STM32MP_DMAMUX, "dmamux",
+                                     0x48002000);
+    for (unsigned i = 0; i < STM32MP15_DMAS; i++) {
+        s->dma[i] = stm32mp15_soc_new(s, TYPE_STM32MP_DMA, dmas[i].name);
+        object_property_set_link(OBJECT(s->dma[i]), "memory",
+                                 OBJECT(&s->m4_memory), &error_abort);
+        stm32mp15_soc_map(s, s->dma[i], dmas[i].base);
+        for (unsigned n = 0; n < ARRAY_SIZE(dmas[i].irq); n++) {
+            qdev_connect_gpio_out(s->dmamux, ARRAY_SIZE(dmas[i].irq) * i + n,
+                                  qdev_get_gpio_in(s->dma[i], n));
+            sysbus_connect_irq(SYS_BUS_DEVICE(s->dma[i]), n,
+                               qdev_get_gpio_in(s->m4, dmas[i].irq[n]));
+        }
+    }
+}
+
+/* Of the M4 alone: U-Boot and Linux find none */
+static void stm32mp15_soc_adcs(Stm32mp15Soc *s)
+{
+    DeviceState *common = stm32mp15_soc_new(s, TYPE_STM32MP_REGS, "adc-common");
+
+    qdev_prop_set_uint32(common, "size", ADC_SIZE);
+    sysbus_realize_and_unref(SYS_BUS_DEVICE(common), &error_fatal);
+    memory_region_add_subregion(&s->m4_memory, ADC_COMMON,
+                                sysbus_mmio_get_region(SYS_BUS_DEVICE(common),
+                                                       0));
+    for (unsigned i = 0; i < STM32MP15_ADCS; i++) {
+        SysBusDevice *sbd;
+
+        s->adc[i] = stm32mp15_soc_new(s, TYPE_STM32MP_ADC, adcs[i].name);
+        sbd = SYS_BUS_DEVICE(s->adc[i]);
+        sysbus_realize_and_unref(sbd, &error_fatal);
+        memory_region_add_subregion(&s->m4_memory, ADC_BASE + i * ADC_SIZE,
+                                    sysbus_mmio_get_region(sbd, 0));
+        sysbus_connect_irq(sbd, 0, qdev_get_gpio_in(s->m4, adcs[i].irq));
+        qdev_connect_gpio_out_named(s->adc[i], "request", 0,
+                                    qdev_get_gpio_in(s->dmamux,
+                                                     adcs[i].request));
+    }
+}
+
+/* A timer's TRGO, to each ADC */
+static void stm32mp15_soc_trgo(void *opaque, int n, int level)
+{
+    Stm32mp15Soc *s = opaque;
+
+    for (unsigned i = 0; i < STM32MP15_ADCS; i++) {
+        qemu_set_irq(qdev_get_gpio_in_named(s->adc[i], "trigger", n), level);
+    }
+}
+
+static void stm32mp15_soc_timers(Stm32mp15Soc *s)
+{
+    qdev_init_gpio_in_named(DEVICE(s), stm32mp15_soc_trgo, "trgo",
+                            STM32MP_ADC_TRIGGERS);
+    for (unsigned i = 0; i < STM32MP15_TIMERS; i++) {
+        const char *group = timers[i].group == 1 ? "timg1" : "timg2";
+        DeviceState *dev = stm32mp15_soc_new(s, TYPE_STM32MP_TIM,
+                                             timers[i].name);
+
+        qdev_connect_clock_in(dev, "clk", qdev_get_clock_out(s->rcc, group));
+        stm32mp15_soc_map(s, dev, timers[i].base);
+        for (unsigned n = 0; n < (timers[i].irq[1] ? 2 : 1); n++) {
+            sysbus_connect_irq(SYS_BUS_DEVICE(dev), n,
+                               qdev_get_gpio_in(s->m4, timers[i].irq[n]));
+        }
+        qdev_connect_gpio_out_named(dev, "trgo", 0,
+                                    qdev_get_gpio_in_named(DEVICE(s), "trgo",
+                                                           timers[i].trigger));
+        if (timers[i].request) {
+            qdev_connect_gpio_out_named(dev, "update", 0,
+                                        qdev_get_gpio_in(s->dmamux,
+                                                         timers[i].request));
+        }
+    }
+}
+
 void stm32mp15_soc_add_m4(Stm32mp15Soc *s)
 {
     stm32mp15_soc_m4_memory(s);
@@ -552,6 +694,14 @@ void stm32mp15_soc_add_m4(Stm32mp15Soc *s)
         sysbus_connect_irq(SYS_BUS_DEVICE(s->usart[i]), 0,
                            qdev_get_gpio_in(s->m4, usarts[i].irq));
     }
+    for (unsigned i = 0; i < ARRAY_SIZE(exti_spis); i++) {
+        sysbus_connect_irq(SYS_BUS_DEVICE(s->exti),
+                           STM32MP_EXTI_EVENTS + exti_spis[i].event,
+                           qdev_get_gpio_in(s->m4, exti_spis[i].spi));
+    }
+    stm32mp15_soc_dma(s);
+    stm32mp15_soc_adcs(s);
+    stm32mp15_soc_timers(s);
 }
 
 static void stm32mp15_soc_init(Object *obj)

@@ -3,8 +3,12 @@
  *
  * STM32MP GPIO bank
  *
- * Pins have no lines: an output reads back what is driven, every other pin
- * the level of the property "inputs".
+ * An output reads back what is driven, every other pin its level of the property
+ * "inputs", which is set from outside as the machine runs: a button.  GPIO
+ * outputs, by pin: the level at the pad, for EXTI.
+ *
+ * The property "outputs" has what the pins did since it was last written: of each
+ * that changed "pin=level/changes"; that a pin becomes an output is a change.
  *
  * With property "rif" each pin is of a world, a privilege and a compartment, as
  * on an STM32MP25: the trusted domain says of which compartment, who may use a
@@ -17,6 +21,8 @@
  */
 
 #include "qemu/osdep.h"
+#include "qapi/visitor.h"
+#include "hw/irq.h"
 #include "hw/qdev-properties.h"
 #include "hw/registerfields.h"
 #include "hw/stm32mp/stm32mp.h"
@@ -47,7 +53,9 @@ OBJECT_DECLARE_SIMPLE_TYPE(Stm32mpGpio, STM32MP_GPIO)
 struct Stm32mpGpio {
     Stm32mpRegs parent_obj;
 
+    qemu_irq pad[PINS];
     uint16_t inputs;
+    uint32_t changes[PINS];
     bool rif;
 };
 
@@ -108,28 +116,33 @@ static uint32_t stm32mp_gpio_mask(Stm32mpRegs *s, hwaddr addr, bool write)
            ? stm32mp_rif_mask(s, &stm32mp_gpio_rif, addr, write) : UINT32_MAX;
 }
 
-static uint32_t stm32mp_gpio_read(Stm32mpRegs *s, hwaddr addr)
+/* Pins that are outputs */
+static uint32_t stm32mp_gpio_driven(Stm32mpRegs *s)
 {
-    uint32_t levels = STM32MP_GPIO(s)->inputs;
+    uint32_t pins = 0;
 
-    if (addr != A_IDR) {
-        return s->r[addr / 4];
-    }
     for (unsigned pin = 0; pin < PINS; pin++) {
-        if (extract32(s->r[R_MODER], 2 * pin, 2) == MODER_OUTPUT) {
-            levels = deposit32(levels, pin, 1, s->r[R_ODR] >> pin);
-        }
+        bool output = extract32(s->r[R_MODER], 2 * pin, 2) == MODER_OUTPUT;
+
+        pins = deposit32(pins, pin, 1, output);
     }
-    return levels;
+    return pins;
 }
 
-static void stm32mp_gpio_write(Stm32mpRegs *s, hwaddr addr, uint32_t value,
-                               unsigned size)
+static uint32_t stm32mp_gpio_levels(Stm32mpRegs *s)
 {
-    if (stm32mp_gpio_isolates(s, addr)) {
-        stm32mp_rif_write(s, &stm32mp_gpio_rif, addr, value);
-        return;
-    }
+    uint32_t driven = stm32mp_gpio_driven(s);
+
+    return (s->r[R_ODR] & driven) | (STM32MP_GPIO(s)->inputs & ~driven);
+}
+
+static uint32_t stm32mp_gpio_read(Stm32mpRegs *s, hwaddr addr)
+{
+    return addr == A_IDR ? stm32mp_gpio_levels(s) : s->r[addr / 4];
+}
+
+static void stm32mp_gpio_store(Stm32mpRegs *s, hwaddr addr, uint32_t value)
+{
     switch (addr) {
     case A_IDR:
         return;
@@ -144,6 +157,27 @@ static void stm32mp_gpio_write(Stm32mpRegs *s, hwaddr addr, uint32_t value,
     }
 }
 
+static void stm32mp_gpio_write(Stm32mpRegs *regs, hwaddr addr, uint32_t value,
+                               unsigned size)
+{
+    Stm32mpGpio *s = STM32MP_GPIO(regs);
+    uint32_t driven = stm32mp_gpio_driven(regs), odr = regs->r[R_ODR], changed;
+
+    if (stm32mp_gpio_isolates(regs, addr)) {
+        stm32mp_rif_write(regs, &stm32mp_gpio_rif, addr, value);
+        return;
+    }
+    stm32mp_gpio_store(regs, addr, value);
+    changed = stm32mp_gpio_driven(regs) &
+              ((driven ^ stm32mp_gpio_driven(regs)) | (odr ^ regs->r[R_ODR]));
+    for (unsigned pin = 0; pin < PINS; pin++) {
+        if (extract32(changed, pin, 1)) {
+            s->changes[pin]++;
+            qemu_set_irq(s->pad[pin], extract32(regs->r[R_ODR], pin, 1));
+        }
+    }
+}
+
 static void stm32mp_gpio_reset(Stm32mpRegs *s)
 {
     for (unsigned pin = 0; pin < PINS; pin++) {
@@ -151,8 +185,57 @@ static void stm32mp_gpio_reset(Stm32mpRegs *s)
     }
 }
 
+static void stm32mp_gpio_get_inputs(Object *obj, Visitor *v, const char *name,
+                                    void *opaque, Error **errp)
+{
+    visit_type_uint16(v, name, &STM32MP_GPIO(obj)->inputs, errp);
+}
+
+static void stm32mp_gpio_set_inputs(Object *obj, Visitor *v, const char *name,
+                                    void *opaque, Error **errp)
+{
+    Stm32mpGpio *s = STM32MP_GPIO(obj);
+
+    if (!visit_type_uint16(v, name, &s->inputs, errp) ||
+        !DEVICE(obj)->realized) {
+        return;
+    }
+    for (unsigned pin = 0; pin < PINS; pin++) {
+        qemu_set_irq(s->pad[pin], extract32(
+            stm32mp_gpio_levels(STM32MP_REGS(s)), pin, 1));
+    }
+}
+
+static char *stm32mp_gpio_get_outputs(Object *obj, Error **errp)
+{
+    Stm32mpGpio *s = STM32MP_GPIO(obj);
+    GString *text = g_string_new("");
+
+    for (unsigned pin = 0; pin < PINS; pin++) {
+        if (s->changes[pin]) {
+            g_string_append_printf(text, "%s%u=%u/%u", text->len ? " " : "", pin,
+                                   STM32MP_REGS(s)->r[R_ODR] >> pin & 1,
+                                   s->changes[pin]);
+        }
+    }
+    return g_string_free(text, false);
+}
+
+static void stm32mp_gpio_set_outputs(Object *obj, const char *value,
+                                     Error **errp)
+{
+    memset(STM32MP_GPIO(obj)->changes, 0, sizeof(STM32MP_GPIO(obj)->changes));
+}
+
+static void stm32mp_gpio_init(Object *obj)
+{
+    Stm32mpGpio *s = STM32MP_GPIO(obj);
+
+    s->inputs = 0xffff;
+    qdev_init_gpio_out(DEVICE(obj), s->pad, PINS);
+}
+
 static const Property stm32mp_gpio_properties[] = {
-    DEFINE_PROP_UINT16("inputs", Stm32mpGpio, inputs, 0xffff),
     DEFINE_PROP_BOOL("rif", Stm32mpGpio, rif, false),
 };
 
@@ -161,6 +244,11 @@ static void stm32mp_gpio_class_init(ObjectClass *klass, void *data)
     Stm32mpRegsClass *c = STM32MP_REGS_CLASS(klass);
 
     device_class_set_props(DEVICE_CLASS(klass), stm32mp_gpio_properties);
+    object_class_property_add(klass, "inputs", "uint16",
+                              stm32mp_gpio_get_inputs, stm32mp_gpio_set_inputs,
+                              NULL, NULL);
+    object_class_property_add_str(klass, "outputs", stm32mp_gpio_get_outputs,
+                                  stm32mp_gpio_set_outputs);
     c->refuses = stm32mp_gpio_refuses;
     c->mask = stm32mp_gpio_mask;
     c->read = stm32mp_gpio_read;
@@ -173,6 +261,7 @@ static const TypeInfo stm32mp_gpio_types[] = {
         .name = TYPE_STM32MP_GPIO,
         .parent = TYPE_STM32MP_REGS,
         .instance_size = sizeof(Stm32mpGpio),
+        .instance_init = stm32mp_gpio_init,
         .class_init = stm32mp_gpio_class_init,
     }
 };

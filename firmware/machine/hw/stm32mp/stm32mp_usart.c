@@ -7,6 +7,8 @@
  * write of its own for each byte would be most of a console's time.  The
  * receiver time-out comes with the last byte.  Baud rate, parity and flow
  * control have no effect.  A break of the host is a byte 0 with a framing error.
+ * Without a line to the host the property "sent" has the last bytes that were
+ * sent, others than ASCII as '?'; a write empties it.
  *
  * Ref: RM0436, USART: USART_CR1 (0x00), CR2 (0x04), CR3 (0x08), BRR (0x0c),
  *      RQR (0x18), ISR (0x1c), ICR (0x20), RDR (0x24), TDR (0x28)
@@ -63,6 +65,7 @@ REG32(TDR, 0x28)
 
 #define FIFO_SIZE 16
 #define SENT_SIZE 256
+#define KEPT_SIZE 4096          /* without a line to the host */
 /* Flags that ICR clears; the others follow the state */
 #define LATCHED (R_ISR_ORE_MASK | R_ISR_RTOF_MASK)
 
@@ -77,6 +80,7 @@ struct Stm32mpUsart {
     QEMUBH *flush;
     uint8_t sent[SENT_SIZE];    /* what the host has not got yet */
     unsigned n_sent;
+    GString *kept;
     uint32_t break_at;          /* which byte of rx is a break; 0: none */
     bool loaded;
 };
@@ -200,11 +204,27 @@ static uint32_t stm32mp_usart_read(Stm32mpRegs *regs, hwaddr addr)
     }
 }
 
+static void stm32mp_usart_keep(Stm32mpUsart *s)
+{
+    for (unsigned i = 0; i < s->n_sent; i++) {
+        bool ascii = s->sent[i] && s->sent[i] < 0x80;
+
+        g_string_append_c(s->kept, ascii ? s->sent[i] : '?');
+    }
+    if (s->kept->len > KEPT_SIZE) {
+        g_string_erase(s->kept, 0, s->kept->len - KEPT_SIZE);
+    }
+}
+
 static void stm32mp_usart_flush(void *opaque)
 {
     Stm32mpUsart *s = opaque;
 
-    qemu_chr_fe_write_all(&s->chr, s->sent, s->n_sent);
+    if (qemu_chr_fe_backend_connected(&s->chr)) {
+        qemu_chr_fe_write_all(&s->chr, s->sent, s->n_sent);
+    } else {
+        stm32mp_usart_keep(s);
+    }
     s->n_sent = 0;
 }
 
@@ -266,10 +286,21 @@ static void stm32mp_usart_reset(Stm32mpRegs *regs)
     stm32mp_usart_update(s);
 }
 
+static char *stm32mp_usart_get_sent(Object *obj, Error **errp)
+{
+    return g_strdup(STM32MP_USART(obj)->kept->str);
+}
+
+static void stm32mp_usart_set_sent(Object *obj, const char *value, Error **errp)
+{
+    g_string_truncate(STM32MP_USART(obj)->kept, 0);
+}
+
 static void stm32mp_usart_init(Object *obj)
 {
     Stm32mpUsart *s = STM32MP_USART(obj);
 
+    s->kept = g_string_new("");
     fifo8_create(&s->rx, FIFO_SIZE);
     s->flush = qemu_bh_new(stm32mp_usart_flush, s);
     for (unsigned i = 0; i < ARRAY_SIZE(s->irq); i++) {
@@ -282,6 +313,7 @@ static void stm32mp_usart_finalize(Object *obj)
     Stm32mpUsart *s = STM32MP_USART(obj);
 
     fifo8_destroy(&s->rx);
+    g_string_free(s->kept, true);
     qemu_bh_delete(s->flush);
 }
 
@@ -334,6 +366,8 @@ static void stm32mp_usart_class_init(ObjectClass *klass, void *data)
     dc->realize = stm32mp_usart_realize;
     dc->vmsd = &vmstate_stm32mp_usart;
     device_class_set_props(dc, stm32mp_usart_properties);
+    object_class_property_add_str(klass, "sent", stm32mp_usart_get_sent,
+                                  stm32mp_usart_set_sent);
     c->read = stm32mp_usart_read;
     c->write = stm32mp_usart_write;
     c->reset = stm32mp_usart_reset;

@@ -55,12 +55,33 @@ void stm32mp_etzpc_guard(DeviceState *dev, MemoryRegion *memory,
 #define TYPE_STM32MP_ETZPC_RAM "stm32mp-etzpc-ram"
 #define STM32MP_ETZPC_TZMA0 200         /* pages of the secure world at its */
 #define STM32MP_ETZPC_TZMA1 201         /* begin: boot ROM, SYSRAM */
-/* EXTI; GPIO inputs: events 0 to 95; sysbus interrupts: the same */
+/*
+ * Analog-to-digital converter; GPIO inputs "trigger", as CFGR.EXTSEL numbers them;
+ * output "request": to the DMA; sysbus interrupt
+ */
+#define TYPE_STM32MP_ADC "stm32mp-adc"
+#define STM32MP_ADC_TRIGGERS 32
+/*
+ * DMA controller in the memory of link "memory"; GPIO inputs: requests, by
+ * stream; sysbus interrupts: the same
+ */
+#define TYPE_STM32MP_DMA "stm32mp-dma"
+/* Multiplexer of requests; GPIO inputs: requests, by id; outputs: channels */
+#define TYPE_STM32MP_DMAMUX "stm32mp-dmamux"
+#define STM32MP_DMAMUX_REQUESTS 128
+#define STM32MP_DMAMUX_CHANNELS 16      /* 0 to 7: DMA1, the others: DMA2 */
+/*
+ * EXTI; GPIO inputs: events 0 to 95; inputs "pin": 16 of each bank of GPIO, high
+ * at first; sysbus interrupts: the events for the Cortex-A, then for the
+ * coprocessor
+ */
 #define TYPE_STM32MP_EXTI "stm32mp-exti"
 #define STM32MP_EXTI_EVENTS 96
+#define STM32MP_EXTI_PORTS 12
 /*
- * GPIO bank; "inputs": levels of pins that the SoC does not drive; "rif": pins
- * are isolated
+ * GPIO bank; properties "inputs": levels of pins that the SoC does not drive,
+ * "outputs": what it did with the others; "rif": pins are isolated; GPIO outputs:
+ * levels of the pins
  */
 #define TYPE_STM32MP_GPIO "stm32mp-gpio"
 /* Semaphores; MMIO 0 as the Cortex-A sees it, 1 as the coprocessor does */
@@ -152,13 +173,18 @@ void stm32mp_memory_firewall_attach(DeviceState *dev, unsigned cid,
 /* Puts a drive's card into it; NULL: there is none */
 void stm32mp_sdmmc_card(DeviceState *sdmmc, DriveInfo *drive);
 /*
+ * Timer; clock "clk"; sysbus interrupts: update, the others, or both if the
+ * second is not connected; GPIO outputs "update": a request to the DMA, "trgo"
+ */
+#define TYPE_STM32MP_TIM "stm32mp-tim"
+/*
  * TZC-400, the firewall of the DDR; link "memory"; properties "base", its
  * address, "loaded": reset to what a boot loader leaves; MMIO 1 + n: as master
  * n sees it; sysbus interrupt
  */
 #define TYPE_STM32MP_TZC "stm32mp-tzc"
 /*
- * USART with FIFOs; property "chardev"; sysbus interrupts: one line to each of
+ * USART with FIFOs; properties "chardev", "sent": what was sent without one; sysbus interrupts: one line to each of
  * two interrupt controllers; property "loaded": reset to what a boot loader
  * leaves, enabled
  */
@@ -179,7 +205,8 @@ void stm32mp_sdmmc_card(DeviceState *sdmmc, DriveInfo *drive);
 /*
  * Reset and clock control of the STM32MP15.  GPIO outputs "mcu-hold",
  * "mcu-reset" (two), "mpu-reset" (by CPU); inputs "wwdg1", "iwdg",
- * "mcu-request"; clock outputs "mcu", "pclk1", "pclk3", "systick", "lsi";
+ * "mcu-request"; clock outputs "mcu", "pclk1", "pclk3", "timg1", "timg2",
+ * "systick", "lsi";
  * property "loaded": reset to what a boot loader leaves; property "lsi-hz":
  * clock of the independent watchdogs
  */

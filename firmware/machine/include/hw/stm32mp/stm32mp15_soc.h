@@ -28,6 +28,9 @@ OBJECT_DECLARE_SIMPLE_TYPE(Stm32mp15Soc, STM32MP15_SOC)
 #define STM32MP15_FREE 0x60000000
 #define STM32MP15_FREE_SPI 210
 #define STM32MP15_USARTS 7      /* beside UART4 */
+#define STM32MP15_ADCS 2
+#define STM32MP15_DMAS 2
+#define STM32MP15_TIMERS 14
 #define STM32MP15_MASTERS 4     /* by number, from 1: STM32MP15_A7 and so on */
 /* RAMs that ETZPC protects, by the order of their firewalls */
 enum {
@@ -61,6 +64,9 @@ struct Stm32mp15Soc {
     DeviceState *dts;
     DeviceState *gpio[STM32MP15_GPIOS];
     DeviceState *m4;
+    DeviceState *adc[STM32MP15_ADCS];
+    DeviceState *dmamux;
+    DeviceState *dma[STM32MP15_DMAS];
 
     MemoryRegion peripherals;
     MemoryRegion peripherals_alias;
