@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mpbench.commands.firmware import _row, as_lines
-from mpbench.commands.firmware_board import FirmwareBoard
+from mpbench.commands.firmware_board import FirmwareBoard, Wait
 from mpbench.commands.firmware_file import firmware_files, read_firmware
 from mpbench.commands.firmware_trial import Trial
 from mpbench.commands.main import main
@@ -23,8 +23,15 @@ from testcases.unit.image_rig import key
 ALIVE = firmware_build() / "m4/alive.elf"
 M33 = firmware_build() / "m33/alive.elf"
 ECHO = firmware_build() / "m4/rpmsg-echo.elf"
-ARGUMENTS = argparse.Namespace(core="", seconds=1.0)
-GOOD = Trial("OK", "offline", "breakpoint", channels=("rpmsg-raw 0x401 rpmsg_chrdev",))
+ARGUMENTS = argparse.Namespace(core="", seconds=1.0, watch=1.0, press="")
+WAIT = Wait(1.0, 1.0)
+GOOD = Trial(
+    "OK",
+    "offline",
+    "breakpoint",
+    channels=("rpmsg-raw 0x401 rpmsg_chrdev",),
+    did=("PH7 high (3)", "usart3 1 line"),
+)
 
 
 @pytest.fixture
@@ -146,8 +153,8 @@ def test_what_fails_on_a_used_board_is_tried_again(monkeypatch):
     used: Any = object()
     found._board = used
     firmware = read_firmware(ALIVE.read_bytes(), "alive", ALIVE)
-    assert found.run("m4", firmware, b"", 1.0) == GOOD
-    assert found.run("m4", firmware, b"", 1.0) == lost
+    assert found.run("m4", firmware, b"", WAIT) == GOOD
+    assert found.run("m4", firmware, b"", WAIT) == lost
     assert boards == [used, None, None]
 
 
@@ -158,10 +165,12 @@ def test_the_table(board, tmp_path):
     board[1].append(GOOD)
     (tmp_path / "text.elf").write_bytes(b"no")
     lines = as_lines([row(board, ECHO), stuck, row(board, tmp_path / "text.elf")])
-    assert lines[0].split() == ["file", "kind", "core", "predicted", "started", "main", "channels"]
-    assert lines[1].endswith("  m4    OK         OK       breakpoint  rpmsg-raw 0x401 rpmsg_chrdev")
-    assert lines[2].endswith("  m4    OK         OK       no          -")
-    assert lines[3].split() == ["text.elf", "-", "-", "-", "-", "-", "-"]
+    assert lines[0].split() == ["file", "kind", "core", "predicted", "started", "main", "channels", "did"]
+    assert lines[1].endswith(
+        "  m4    OK         OK       breakpoint  rpmsg-raw 0x401 rpmsg_chrdev  PH7 high (3), usart3 1 line"
+    )
+    assert lines[2].split()[-3:] == ["no", "-", "-"]
+    assert lines[3].split() == ["text.elf", "-", "-", "-", "-", "-", "-", "-"]
     assert lines[4:] == [
         "",
         "alive.elf:",

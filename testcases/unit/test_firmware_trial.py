@@ -10,11 +10,13 @@ from mpbench.commands.firmware_trial import FirmwareTrial
 from mpbench.core.errors import InfrastructureError
 from mpbench.core.shared_files import firmware_build
 from mpbench_virtual.core_debugger import Stop
+from mpbench_virtual.lines import Output
 from testcases.stand_in import StandIn
 
 PATH = firmware_build() / "m4/rpmsg-echo.elf"
 FIRMWARE = read_firmware(PATH.read_bytes(), "echo", PATH)
 LISTING = b"rpmsg-raw 0x401 rpmsg_chrdev rpmsg0\nrpmsg_ns 0x35 rpmsg_ns -\n"
+TTYS = b"rpmsg-tty 0x400 rpmsg_tty ttyRPMSG0\nrpmsg-tty 0x401 rpmsg_tty ttyRPMSG1\n"
 UP = b"6,1,5,-;remoteproc remoteproc0: powering up m4\n"
 LOG = UP + b"3,2,6,-;remoteproc remoteproc0: crash detected in m4: type watchdog\n"
 
@@ -24,13 +26,15 @@ class Session(StandIn):
 
     def __init__(self):
         super().__init__()
-        self.listing = LISTING
+        self.listing, self.answers = LISTING, {}
 
     def put_bytes(self, data, path):
         assert (data, path) == (FIRMWARE.data, "/lib/firmware/mpbench-m4.fw")
 
     def execute(self, command, timeout_s=None):  # noqa: ARG002 - the protocol's
-        return Reply(0, self.listing, b"")
+        return Reply(
+            0, next((text for tty, text in self.answers.items() if tty in command), self.listing), b""
+        )
 
 
 class Remoteproc(StandIn):
@@ -110,6 +114,26 @@ class Debugger(StandIn):
         return self.log
 
 
+class Pins(StandIn):
+    """Pins and USARTs that have done this since clear()."""
+
+    def __init__(self):
+        super().__init__()
+        self.events = []
+
+    def clear(self):
+        self.events.append("clear")
+
+    def press(self, pin):
+        self.events.append(pin)
+
+    def outputs(self):
+        return {"PH7": Output(1, 3), "PA14": Output(0, 1)}
+
+    def sent(self):
+        return {"usart3": "first\n\nlast\r\n"}
+
+
 def stop(pc, exception=0, frame=(), vectors=0):
     """A core at an address."""
     registers = {"sp": 0x1002_0000, "lr": 0xFFFF_FFF9, "pc": pc, "xpsr": exception}
@@ -135,6 +159,30 @@ def test_a_channel_shows_main(board):
     assert found.sound
     board.remoteproc.content = b"hello\n\0junk"
     assert (trial(board).main, trial(board).trace) == ("trace", "hello\n")
+
+
+def test_what_it_did(board):
+    """Answers of ttys, levels of pins with their changes, number of lines and the last one of each text."""
+    board.session.listing, board.remoteproc.content = TTYS, b"boot\n\0"
+    board.session.answers = {"/dev/ttyRPMSG0": b"mpbench probe\n", "/dev/ttyRPMSG1": b"empty\n"}
+    pins = Pins()
+    found = FirmwareTrial(board, "m4", FIRMWARE, 0, None, 0.05, pins, "PA14").run(FIRMWARE.data)
+    assert found.did == (
+        "ttyRPMSG0 echoes",
+        "ttyRPMSG1 answers 'empty'",
+        "PH7 high (3)",
+        "PA14 low (1)",
+        "usart3 2 lines, last 'last'",
+        "trace 1 lines, last 'boot'",
+    )
+    assert found.sent == {"usart3": "first\n\nlast\r\n"}
+    assert pins.events == ["clear", "PA14"]
+
+
+def test_a_tty_without_an_answer_is_left_out(board):
+    """Nothing came back within the command's deadline."""
+    board.session.listing, board.session.answers = TTYS, {"/dev/ttyRPMSG": b""}
+    assert trial(board).did == ()
 
 
 def test_nothing_shows_main(board):

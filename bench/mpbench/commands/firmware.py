@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # ruff: noqa: PLC0415
 
 Row = dict[str, Any]
-COLUMNS = ("file", "kind", "core", "predicted", "started", "main", "channels")
+COLUMNS = ("file", "kind", "core", "predicted", "started", "main", "channels", "did")
 
 
 def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -27,9 +27,11 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
         "firmware",
         help="start every ELF file of a directory on a board, and report how far each came",
         description="Signs each ELF file where a TEE loads the cores, predicts, starts and stops it. Prints "
-        "whether it reached main and by what that is known, the channels that it announced, and faults by "
-        "place. One that fails on a board that has run others is tried again after a power cycle. On a "
-        "virtual board whose core QEMU has, a debugger follows the core from outside.",
+        "whether it reached main and by what that is known, the channels that it announced, what it did, and "
+        "faults by place. What it did: an echo on a tty of RPMsg, the last line of its trace; on a virtual "
+        "board levels of pins, with the number of their changes, and USARTs without a line to the host. One "
+        "that fails on a board that has run others is tried again after a power cycle. On a virtual board "
+        "whose core QEMU has, a debugger follows the core from outside.",
     )
     one.add_argument("directory", type=Path)
     one.add_argument(
@@ -38,6 +40,19 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     one.add_argument("--core", default="", help="name (default: the first of the board that executes it)")
     one.add_argument(
         "--seconds", type=float, default=20.0, help="to wait for main and channels (default: %(default)g)"
+    )
+    one.add_argument(
+        "--watch",
+        type=float,
+        default=3.0,
+        metavar="SECONDS",
+        help="to observe after main (default: %(default)g)",
+    )
+    one.add_argument(
+        "--press",
+        default="",
+        metavar="PIN",
+        help="a button, pressed after main, as PA14; virtual boards",
     )
     one.add_argument("--json", action="store_true", help="print JSON, with trace and kernel log")
     one.set_defaults(run=_run)
@@ -67,10 +82,18 @@ def _row(board: "FirmwareBoard", name: str, path: Path, args: argparse.Namespace
     """What came of one file; a file that no core executes, or that is none, has its reason in `faults`."""
     from attrs import asdict
 
+    from mpbench.commands.firmware_board import Wait
     from mpbench.commands.firmware_file import read_firmware
     from mpbench.core.files import read_bounded
 
-    row: Row = {**dict.fromkeys(COLUMNS, ""), "file": name, "channels": (), "faults": (), "good": False}
+    row: Row = {
+        **dict.fromkeys(COLUMNS, ""),
+        "file": name,
+        "channels": (),
+        "did": (),
+        "faults": (),
+        "good": False,
+    }
     try:
         firmware = read_firmware(read_bounded(path), name, path)
         row["kind"] = firmware.kind
@@ -79,7 +102,7 @@ def _row(board: "FirmwareBoard", name: str, path: Path, args: argparse.Namespace
     except UsageError as reason:
         return {**row, "faults": (str(reason).removeprefix(f"{name}: "),)}
     errno, lines = board.predict(core, image)
-    found = board.run(core, firmware, image, args.seconds)
+    found = board.run(core, firmware, image, Wait(args.seconds, args.watch, args.press))
     differs = (
         () if errno in ("", found.started) else (f"predicted {errno}, the board answered {found.started}",)
     )
@@ -91,7 +114,8 @@ def _row(board: "FirmwareBoard", name: str, path: Path, args: argparse.Namespace
 
 def _short(row: Row) -> str:
     return visible(
-        "; ".join(row["faults"]) or f"main: {_cell(row, 'main')}; channels: {_cell(row, 'channels')}"
+        "; ".join(row["faults"])
+        or f"main: {_cell(row, 'main')}; channels: {_cell(row, 'channels')}; did: {_cell(row, 'did')}"
     )
 
 

@@ -3,7 +3,7 @@
 
 from typing import Any
 
-from attrs import define, field
+from attrs import define, field, frozen
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from mpbench.board.protocols import Board
@@ -22,6 +22,15 @@ from mpbench.image.keys import load_private_key
 from mpbench.rpmsg import collect
 from mpbench.twin import linux_elf
 from mpbench.twin.profile import Profile
+
+
+@frozen
+class Wait:
+    """How long a trial takes, in seconds, and the pin that is pressed: see FirmwareTrial."""
+
+    deadline_s: float
+    watch_s: float
+    press: str = ""
 
 
 @define
@@ -73,22 +82,27 @@ class FirmwareBoard:
         lines = linux_elf.start(image, self.profile, core).lines if self.signer is None else ()
         return facts.errno or "", lines
 
-    def run(self, core: str, firmware: Firmware, image: bytes, deadline_s: float) -> Trial:
+    def run(self, core: str, firmware: Firmware, image: bytes, wait: Wait) -> Trial:
         """Start the firmware; one that fails on a board that has run others again, after a power cycle."""
         used = self._board is not None
-        found = self._try(core, firmware, image, deadline_s)
+        found = self._try(core, firmware, image, wait)
         if used and not found.sound:
             self._board = None
-            found = self._try(core, firmware, image, deadline_s)
+            found = self._try(core, firmware, image, wait)
         return found
 
-    def _try(self, core: str, firmware: Firmware, image: bytes, deadline_s: float) -> Trial:
+    def _try(self, core: str, firmware: Firmware, image: bytes, wait: Wait) -> Trial:
         board = self._booted()
         debugger = self._debugger_of(core)
         vectors = self.profile.core(core).vectors
         if vectors is None:  # the image's BOOTADDR names it, which is the first address of ST's projects
             vectors = min((da for da, _ in firmware.loaded), default=0)
-        found = FirmwareTrial(board, core, firmware, vectors, debugger, deadline_s).run(image)
+        lines = next((r.lines() for r in self._target.resources if hasattr(r, "lines")), None)
+        if wait.press and lines is None:
+            raise UsageError("--press: only a virtual board has pins that can be pressed")
+        found = FirmwareTrial(
+            board, core, firmware, vectors, debugger, wait.deadline_s, lines, wait.press, wait.watch_s
+        ).run(image)
         if found.state != "offline":
             self._board = None
         return found

@@ -3,7 +3,7 @@
 
 On a virtual board whose core QEMU has, a debugger follows the core from outside: it stops at main and at the
 handlers of faults, and samples what is executed. Elsewhere a trace buffer or a channel show that main was
-reached.
+reached. What the firmware did is what left its core: channels and echo, pins, USARTs, the trace.
 """
 
 import re
@@ -36,7 +36,25 @@ WARNING: Final = 4
 LOCKUP: Final = re.compile(r"(?:qemu: fatal|coprocessor: pc 0x([0-9a-f]{8})): Lockup: (.*)")
 """QEMU ends, or holds the core where the machine is ours and has its address."""
 QEMU_PC: Final = re.compile(r"^R12=.*R15=([0-9a-f]{8})", re.MULTILINE)
+TTY: Final = "rpmsg_tty"
+PROBE: Final = "mpbench probe"
+ECHO: Final = (
+    f"(exec 3<>/dev/%(tty)s && stty raw -echo <&3 && echo {PROBE} >&3 && timeout 5 head -n 1 <&3); :"
+)
+"""A line to a tty of RPMsg, and the line that comes back."""
+LAST_LINE: Final = 60
+"""Characters of a last line that are shown."""
 _pause = threading.Event().wait
+
+
+def _last_lines(texts: dict[str, str]) -> tuple[str, ...]:
+    """Of each text its number of lines and the last one."""
+    lines = {name: [line for line in text.splitlines() if line.strip()] for name, text in texts.items()}
+    return tuple(
+        f"{name} {len(found)} lines, last {found[-1].strip()[:LAST_LINE]!r}"
+        for name, found in lines.items()
+        if found
+    )
 
 
 @frozen
@@ -48,6 +66,8 @@ class Trial:
     executes: function and line of the last sample, with its callers, "" without a debugger
     faults: each in words, with its place
     kernel_log: warnings and errors of the kernel since the start
+    did: what it did, in words: echo on a tty, changes of pins, last lines of USARTs and trace
+    sent: what each USART without a line to the host sent, its last 4096 bytes
     """
 
     started: str
@@ -58,6 +78,8 @@ class Trial:
     trace: str = ""
     faults: tuple[str, ...] = ()
     kernel_log: tuple[str, ...] = ()
+    did: tuple[str, ...] = ()
+    sent: dict[str, str] = field(factory=dict)
 
     @property
     def sound(self) -> bool:
@@ -67,7 +89,12 @@ class Trial:
 
 @define
 class FirmwareTrial:
-    """One firmware on one core. deadline_s: for main, and for the first channel if the table has a vdev."""
+    """One firmware on one core.
+
+    deadline_s: for main, and for the first channel if the table has a vdev; lines: pins and USARTs of a
+    virtual board, else None; press: a pin that is pulled low for a moment after main, "" for none
+    watch_s: how long it is observed after that
+    """
 
     board: Board
     core: str
@@ -75,6 +102,9 @@ class FirmwareTrial:
     vectors: int
     debugger: Any
     deadline_s: float
+    lines: Any = None
+    press: str = ""
+    watch_s: float = SAMPLES * SAMPLE_EVERY_S
     _handlers: dict[int, int] = field(factory=dict)
 
     @property
@@ -89,6 +119,8 @@ class FirmwareTrial:
         mark = self.board.kmsg.mark()
         if self.debugger is not None:
             self._watch(self.firmware.vectors(self.vectors))
+        if self.lines is not None:
+            self.lines.clear()
         try:
             started = deploy(self.board.session, self.board.remoteproc, self.core, image)
             if started != "OK":
@@ -112,8 +144,12 @@ class FirmwareTrial:
         while time.monotonic() < deadline and not self._settled(seen):
             seen = self._channels()
             _pause(SAMPLE_EVERY_S)
+        if self.press and self.lines is not None:
+            self.lines.press(self.press)
         samples = self._samples()
+        did = (*self._echoes(), *self._outputs())
         seen, trace = self._channels(), self._trace()
+        sent = self.lines.sent() if self.lines is not None else {}
         main = self._main(seen, trace, samples)
         log = self._log(mark)
         crashed = [line for line in log if "crash detected" in line]
@@ -127,6 +163,8 @@ class FirmwareTrial:
             trace,
             (*self._faults(), *crashed, *refused),
             log,
+            (*did, *_last_lines({**sent, "trace": trace})),
+            sent,
         )
 
     def _settled(self, seen: tuple[str, ...]) -> bool:
@@ -163,6 +201,21 @@ class FirmwareTrial:
             return self._state(), (str(failure),)
         return self._state(), ()
 
+    def _echoes(self) -> tuple[str, ...]:
+        """What each tty of RPMsg answered to a line."""
+        devices = [c.device for c in channels(collect.devices(self.board, self.core)) if c.driver == TTY]
+        answers = {name: self.board.session.execute(ECHO % {"tty": name}).text for name in devices}
+        return tuple(
+            f"{name} echoes" if PROBE in text else f"{name} answers {text.strip()!r}"
+            for name, text in answers.items()
+            if text.strip()
+        )
+
+    def _outputs(self) -> tuple[str, ...]:
+        """Pins that changed, with their level at the end."""
+        found = self.lines.outputs() if self.lines is not None else {}
+        return tuple(f"{pin} {'high' if one.level else 'low'} ({one.changes})" for pin, one in found.items())
+
     # ------------------------------------------------------------- what the debugger shows
     def _at_main(self) -> bool:
         stops = self.debugger.stops() if self.debugger is not None else ()
@@ -170,12 +223,13 @@ class FirmwareTrial:
 
     def _samples(self) -> list[Any]:
         if self.debugger is None:
+            _pause(self.watch_s if self.lines is not None else 0)
             return []
         found = [self.debugger.sample()]
         if (vectors := found[0].vectors) != self.vectors:  # the firmware has moved its vectors
             self._watch(words_of(self.debugger.read(vectors, 4 * VECTORS)))
         for _ in range(SAMPLES - 1):
-            _pause(SAMPLE_EVERY_S)
+            _pause(self.watch_s / SAMPLES)
             found.append(self.debugger.sample())
         return found
 
