@@ -538,6 +538,21 @@ def test_a_board_that_always_notifies_is_invalid():
         run.consistent(Scripted(reading(0, quiet=False)), LINE, pause=lambda _: None)
 
 
+def test_a_bottom_half_that_a_busy_tee_lets_wait_is_waited_for():
+    """Clients take its threads for longer than a few reads; one that never ends makes the run INVALID."""
+    waiting = [reading(2, ended=1)] * (run.READS + 1)
+    found = run.consistent(Scripted(*waiting, reading(2)), LINE, (0, 0), pause=lambda _: None)
+    assert run.under_way(found) == (0, 0)
+    with pytest.raises(InvalidRun, match="at each of 100 reads a bottom half had not started or not ended"):
+        run.consistent(Scripted(reading(2, ended=1)), LINE, (0, 0), pause=lambda _: None)
+
+
+def test_less_under_way_than_at_first_is_idle_too():
+    """The first readout was within a bottom half, which has ended since."""
+    found = run.consistent(Scripted(reading(2)), LINE, (0, 1), pause=lambda _: None)
+    assert run.under_way(found) == (0, 0)
+
+
 def test_a_recording_with_another_notification_at_its_end_is_repeated():
     """A watchdog's notification between the last readout and the recording's end is in only one of them."""
     first = [reading(0), reading(0), reading(3), reading(4, quiet=False)]
