@@ -244,6 +244,7 @@ static void do_echo(char *rest)
 	int fd = file(&rest);
 	uint32_t from = message_length(&rest), to = message_length(&rest), times = number(field(&rest, ','));
 
+	held = 1;
 	for (uint32_t size = from; size <= to; size++)
 		for (uint32_t n = 0; n < times; n++) {
 			begin("echo");

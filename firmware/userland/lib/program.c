@@ -74,6 +74,23 @@ void sleep_ms(uint32_t ms)
 	call6(CLOCK_NANOSLEEP, CLOCK_MONOTONIC, 0, (long)&time, 0, 0, 0);
 }
 
+/* The compiler may ask for these, with or without a library */
+void *memset(void *to, int byte, unsigned long size)
+{
+	for (volatile uint8_t *at = to; size--; at++)
+		*at = byte;
+	return to;
+}
+
+void *memcpy(void *to, const void *from, unsigned long size)
+{
+	volatile uint8_t *at = to;
+
+	for (const uint8_t *source = from; size--; at++, source++)
+		*at = *source;
+	return to;
+}
+
 unsigned int me;
 
 long length(const char *text)
@@ -141,7 +158,9 @@ uint64_t number(const char *text)
 /* A line is one write, so that lines of several clients don't mix */
 char line[LINE];
 long line_size;
-int silent, failed;
+int silent, failed, held;
+static char lines[16384];
+static long lines_size;
 
 void put(const char *text)
 {
@@ -185,12 +204,23 @@ void say_errno(long answer)
 	failed |= answer < 0;
 }
 
+static void write_lines(void)
+{
+	call(WRITE, 1, lines, lines_size);
+	lines_size = 0;
+}
+
 void end(void)
 {
 	if (silent && !failed)
 		return;
 	line[line_size++] = '\n';
-	call(WRITE, 1, line, line_size);
+	if (lines_size + line_size > (long)sizeof(lines))
+		write_lines();
+	memcpy(lines + lines_size, line, line_size);
+	lines_size += line_size;
+	if (!held || silent)
+		write_lines();
 	if (silent)
 		quit(1);
 }
@@ -219,26 +249,10 @@ void step(const char *word)
 		if (same(name, actions[n].name)) {
 			begin(name);
 			actions[n].act(rest);
+			held = 0;
 			end();
 			return;
 		}
 	}
 	wrong(name);
-}
-
-/* The compiler may ask for these, with or without a library */
-void *memset(void *to, int byte, unsigned long size)
-{
-	for (volatile uint8_t *at = to; size--; at++)
-		*at = byte;
-	return to;
-}
-
-void *memcpy(void *to, const void *from, unsigned long size)
-{
-	volatile uint8_t *at = to;
-
-	for (const uint8_t *source = from; size--; at++, source++)
-		*at = *source;
-	return to;
 }

@@ -74,6 +74,9 @@ uint64_t number(const char *text);
 extern char line[LINE];
 extern long line_size;
 extern int silent, failed; /* silent: lines of failures only, which end the program */
+/* Until the word's end lines are written by many: to send one over the network takes the board's CPUs longer than
+ * what is measured */
+extern int held;
 
 void begin(const char *what);
 void put(const char *text);
