@@ -65,5 +65,26 @@ TLBI = (
 """TLBIMVAIS and its like are done by a DSB, which is the same as a write to CP15's:
 firmware/machine/target/arm/tcg/tlb-deferred.c."""
 
-EDITS = (*BUILD, *LOCKUP, *FIREWALL, *TLBI)
+WAITS = "        s->base.is_jmp = DISAS_WFE;\n    }\n    return true;\n}\n\nstatic bool trans_WFI"
+CALLED = WAITS.replace("    }\n", "    } else {\n        gen_helper_wfe(tcg_env);\n    }\n")
+A64_WAITS = WAITS.replace("trans_WFI", "trans_WFIT")
+YIELDED = """\
+{
+    if (env_cpu(env)->tcg_cflags & CF_PARALLEL) {
+        sched_yield();
+        return;
+    }
+"""
+WFE = (
+    (f"{TCG}/translate.c", WAITS, CALLED),
+    (f"{TCG}/translate-a64.c", A64_WAITS, CALLED.replace("trans_WFI", "trans_WFIT")),
+    (
+        f"{TCG}/op_helper.c",
+        "void HELPER(wfe)(CPUARMState *env)\n{\n",
+        f"void HELPER(wfe)(CPUARMState *env)\n{YIELDED}",
+    ),
+)
+"""A CPU that waits by WFE lets another thread run, whose CPU may hold the lock, if the host has too few."""
+
+EDITS = (*BUILD, *LOCKUP, *FIREWALL, *TLBI, *WFE)
 """File, text in it, what replaces each of its places."""

@@ -6,10 +6,13 @@ Ref: Arm Architecture Reference Manual, Armv7-A (DDI 0406) A8.8 (encodings), B1.
 """
 
 import struct
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
+
+from attrs import frozen
 
 from mpbench_virtual import card
 from mpbench_virtual.models import KINDS
@@ -34,6 +37,27 @@ class Images(Protocol):
     def images(self) -> tuple[bytes, bytes]:
         """Its secure part, and what is in place of a kernel."""
         ...
+
+
+@frozen
+class Assembled:
+    """A program that is one file, in place of OP-TEE."""
+
+    code: bytes
+
+    def images(self) -> tuple[bytes, bytes]:
+        """The program, and no kernel."""
+        return self.code, b""
+
+
+def assembled(source: Path, directory: Path, **symbols: int) -> Assembled:
+    """The program with these constants."""
+    elf, binary = directory / "program.elf", directory / "program.bin"
+    given = [f"-Wa,--defsym,{name}={value}" for name, value in symbols.items()]
+    link = ["-nostdlib", "-Wl,-e,0", f"-Wl,-Ttext={SYSRAM:#x}"]
+    subprocess.run(["arm-none-eabi-gcc", *link, *given, "-o", elf, source], check=True)
+    subprocess.run(["arm-none-eabi-objcopy", "-O", "binary", elf, binary], check=True)
+    return Assembled(binary.read_bytes())
 
 
 class Program(BareProgram):

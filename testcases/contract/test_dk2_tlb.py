@@ -1,39 +1,16 @@
 # SPDX-License-Identifier: MIT
 """TLB maintenance of two Cortex-A7: once a DSB has completed it, no CPU uses what a page was before."""
 
-import subprocess
 from pathlib import Path
 
 import pytest
-from attrs import frozen
 
-from testcases.contract.dk2_program import SYSRAM, running
+from testcases.contract.dk2_program import assembled, running
 
 pytestmark = pytest.mark.slow
 
 SOURCE = Path(__file__).with_name("tlb.S")
 ROUNDS = 300
-
-
-@frozen
-class Assembled:
-    """A program that is one file, in place of OP-TEE."""
-
-    code: bytes
-
-    def images(self) -> tuple[bytes, bytes]:
-        """The program, and no kernel."""
-        return self.code, b""
-
-
-def assembled(directory: Path, **symbols: int) -> Assembled:
-    """The program with these constants."""
-    elf, binary = directory / "tlb.elf", directory / "tlb.bin"
-    given = [f"-Wa,--defsym,{name}={value}" for name, value in symbols.items()]
-    link = ["-nostdlib", "-Wl,-e,0", f"-Wl,-Ttext={SYSRAM:#x}"]
-    subprocess.run(["arm-none-eabi-gcc", *link, *given, "-o", elf, SOURCE], check=True)
-    subprocess.run(["arm-none-eabi-objcopy", "-O", "binary", elf, binary], check=True)
-    return Assembled(binary.read_bytes())
 
 
 @pytest.mark.parametrize(
@@ -45,6 +22,6 @@ def test_no_old_translation_is_used_after_a_dsb(
 ) -> None:
     """In 300 changes of pages that the other CPU reads all the time, neither CPU has read an old one."""
     symbols = {"PAGES": pages, "DESCENDING": descending, "ANY_ASID": any_asid, "CP15": cp15, "ROUNDS": ROUNDS}
-    with running(assembled(tmp_path, **symbols), tmp_path) as run:
+    with running(assembled(SOURCE, tmp_path, **symbols), tmp_path) as run:
         other, own = run.words()[:2]
     assert (other, own) == (0, 0)
