@@ -18,12 +18,13 @@ from mpbench.core.errors import UsageError
 from mpbench.core.shared_files import firmware_build
 from mpbench.harness.signer import Signer
 from mpbench.twin.profile import load_profile
+from testcases.stand_in import StandIn
 from testcases.unit.image_rig import key
 
 ALIVE = firmware_build() / "m4/alive.elf"
 M33 = firmware_build() / "m33/alive.elf"
 ECHO = firmware_build() / "m4/rpmsg-echo.elf"
-ARGUMENTS = argparse.Namespace(core="", seconds=1.0, watch=1.0, press="")
+ARGUMENTS = argparse.Namespace(core="", seconds=1.0, watch=1.0, press="", say="hello")
 WAIT = Wait(1.0, 1.0)
 GOOD = Trial(
     "OK",
@@ -32,6 +33,12 @@ GOOD = Trial(
     channels=("rpmsg-raw 0x401 rpmsg_chrdev",),
     did=("PH7 high (3)", "usart3 1 line"),
 )
+
+
+class Target(StandIn):
+    """A target without resources."""
+
+    resources = ()
 
 
 @pytest.fixture
@@ -143,7 +150,7 @@ def test_what_fails_on_a_used_board_is_tried_again(monkeypatch):
     """After a power cycle; on a board that was just booted its result stands."""
     lost = Trial("OK", "lost")
     answers, boards = [lost, GOOD, lost], []
-    found = FirmwareBoard(load_profile("linux-mp15"), None, None, [])
+    found = FirmwareBoard(load_profile("linux-mp15"), None, Target(), [])
 
     def attempt(self, *_: object) -> Trial:
         boards.append(self._board)
@@ -156,6 +163,14 @@ def test_what_fails_on_a_used_board_is_tried_again(monkeypatch):
     assert found.run("m4", firmware, b"", WAIT) == GOOD
     assert found.run("m4", firmware, b"", WAIT) == lost
     assert boards == [used, None, None]
+
+
+def test_a_board_without_pins_presses_none():
+    """Only a virtual board's can be pressed; the firmware is not started."""
+    found = FirmwareBoard(load_profile("linux-mp15"), None, Target(), [])
+    firmware = read_firmware(ALIVE.read_bytes(), "alive", ALIVE)
+    with pytest.raises(UsageError, match="--press: only a virtual board"):
+        found.run("m4", firmware, b"", Wait(1.0, 1.0, "PA14"))
 
 
 def test_the_table(board, tmp_path):

@@ -179,6 +179,23 @@ def test_what_it_did(board):
     assert pins.events == ["clear", "PA14"]
 
 
+def test_a_channel_without_a_driver_gets_the_kernels_device(board):
+    """And is asked as a tty is; one that has its own driver is left alone."""
+    board.session.listing = b"rpmsg-client-sample 0x400 - -\n"
+    bound = b"rpmsg-client-sample 0x400 rpmsg_chrdev rpmsg0\n"
+    board.session.answers = {"driver_override": b"", "/dev/rpmsg0": b"goodbye!\n"}
+    execute = board.session.execute
+
+    def bind(command, timeout_s=None):
+        if "driver_override" in command:
+            assert "*.rpmsg-client-sample.*" in command
+            board.session.listing = bound
+        return execute(command, timeout_s)
+
+    board.session.execute = bind
+    assert trial(board).did == ("rpmsg0 answers 'goodbye!'",)
+
+
 def test_a_tty_without_an_answer_is_left_out(board):
     """Nothing came back within the command's deadline."""
     board.session.listing, board.session.answers = TTYS, {"/dev/ttyRPMSG": b""}

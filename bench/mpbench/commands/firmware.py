@@ -54,6 +54,9 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
         metavar="PIN",
         help="a button, pressed after main, as PA14; virtual boards",
     )
+    one.add_argument(
+        "--say", default="mpbench probe", metavar="TEXT", help="to channels of RPMsg (default: %(default)s)"
+    )
     one.add_argument("--json", action="store_true", help="print JSON, with trace and kernel log")
     one.set_defaults(run=_run)
 
@@ -102,7 +105,7 @@ def _row(board: "FirmwareBoard", name: str, path: Path, args: argparse.Namespace
     except UsageError as reason:
         return {**row, "faults": (str(reason).removeprefix(f"{name}: "),)}
     errno, lines = board.predict(core, image)
-    found = board.run(core, firmware, image, Wait(args.seconds, args.watch, args.press))
+    found = board.run(core, firmware, image, Wait(args.seconds, args.watch, args.press, args.say))
     differs = (
         () if errno in ("", found.started) else (f"predicted {errno}, the board answered {found.started}",)
     )

@@ -3,7 +3,7 @@
 
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import asdict, define, field, frozen
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from mpbench.board.protocols import Board
@@ -26,11 +26,12 @@ from mpbench.twin.profile import Profile
 
 @frozen
 class Wait:
-    """How long a trial takes, in seconds, and the pin that is pressed: see FirmwareTrial."""
+    """How long a trial takes, in seconds, what is pressed and said in it: see FirmwareTrial."""
 
     deadline_s: float
     watch_s: float
     press: str = ""
+    say: str = "mpbench probe"
 
 
 @define
@@ -83,7 +84,13 @@ class FirmwareBoard:
         return facts.errno or "", lines
 
     def run(self, core: str, firmware: Firmware, image: bytes, wait: Wait) -> Trial:
-        """Start the firmware; one that fails on a board that has run others again, after a power cycle."""
+        """Start the firmware; one that fails on a board that has run others again, after a power cycle.
+
+        UsageError: a pin is to be pressed, and the board has none that can be.
+        """
+        pressable = any(hasattr(resource, "lines") for resource in self._target.resources)
+        if wait.press and not pressable:
+            raise UsageError("--press: only a virtual board has pins that can be pressed")
         used = self._board is not None
         found = self._try(core, firmware, image, wait)
         if used and not found.sound:
@@ -98,11 +105,8 @@ class FirmwareBoard:
         if vectors is None:  # the image's BOOTADDR names it, which is the first address of ST's projects
             vectors = min((da for da, _ in firmware.loaded), default=0)
         lines = next((r.lines() for r in self._target.resources if hasattr(r, "lines")), None)
-        if wait.press and lines is None:
-            raise UsageError("--press: only a virtual board has pins that can be pressed")
-        found = FirmwareTrial(
-            board, core, firmware, vectors, debugger, wait.deadline_s, lines, wait.press, wait.watch_s
-        ).run(image)
+        trial = FirmwareTrial(board, core, firmware, vectors, debugger, lines=lines, **asdict(wait))
+        found = trial.run(image)
         if found.state != "offline":
             self._board = None
         return found

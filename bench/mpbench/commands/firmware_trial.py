@@ -7,6 +7,7 @@ reached. What the firmware did is what left its core: channels and echo, pins, U
 """
 
 import re
+import shlex
 import threading
 import time
 from typing import Any, Final
@@ -37,11 +38,17 @@ LOCKUP: Final = re.compile(r"(?:qemu: fatal|coprocessor: pc 0x([0-9a-f]{8})): Lo
 """QEMU ends, or holds the core where the machine is ours and has its address."""
 QEMU_PC: Final = re.compile(r"^R12=.*R15=([0-9a-f]{8})", re.MULTILINE)
 TTY: Final = "rpmsg_tty"
-PROBE: Final = "mpbench probe"
-ECHO: Final = (
-    f"(exec 3<>/dev/%(tty)s && stty raw -echo <&3 && echo {PROBE} >&3 && timeout 5 head -n 1 <&3); :"
+ASK: Final = (
+    "(exec 3<>/dev/{device} && {{ stty raw -echo <&3; echo {text} >&3 && timeout 5 head -n 1 <&3; }}"
+    " 2>/dev/null); :"
 )
-"""A line to a tty of RPMsg, and the line that comes back."""
+"""A line to a channel's device, and the line that comes back. A device that is no tty has no stty."""
+BIND: Final = (
+    "for d in /sys/bus/rpmsg/devices/*.{name}.*; do [ -e $d/driver ] || {{"
+    " echo rpmsg_chrdev >$d/driver_override;"
+    " echo ${{d##*/}} >/sys/bus/rpmsg/drivers/rpmsg_chrdev/bind; }}; done 2>/dev/null; :"
+)
+"""A channel that no driver has taken gets the kernel's character device."""
 LAST_LINE: Final = 60
 """Characters of a last line that are shown."""
 _pause = threading.Event().wait
@@ -93,7 +100,7 @@ class FirmwareTrial:
 
     deadline_s: for main, and for the first channel if the table has a vdev; lines: pins and USARTs of a
     virtual board, else None; press: a pin that is pulled low for a moment after main, "" for none
-    watch_s: how long it is observed after that
+    watch_s: how long it is observed after that; say: the line that its channels get
     """
 
     board: Board
@@ -105,6 +112,7 @@ class FirmwareTrial:
     lines: Any = None
     press: str = ""
     watch_s: float = SAMPLES * SAMPLE_EVERY_S
+    say: str = "mpbench probe"
     _handlers: dict[int, int] = field(factory=dict)
 
     @property
@@ -147,7 +155,7 @@ class FirmwareTrial:
         if self.press and self.lines is not None:
             self.lines.press(self.press)
         samples = self._samples()
-        did = (*self._echoes(), *self._outputs())
+        did = (*self._answers(), *self._outputs())
         seen, trace = self._channels(), self._trace()
         sent = self.lines.sent() if self.lines is not None else {}
         main = self._main(seen, trace, samples)
@@ -201,15 +209,25 @@ class FirmwareTrial:
             return self._state(), (str(failure),)
         return self._state(), ()
 
-    def _echoes(self) -> tuple[str, ...]:
-        """What each tty of RPMsg answered to a line."""
-        devices = [c.device for c in channels(collect.devices(self.board, self.core)) if c.driver == TTY]
-        answers = {name: self.board.session.execute(ECHO % {"tty": name}).text for name in devices}
+    def _answers(self) -> tuple[str, ...]:
+        """What each tty of RPMsg, and each channel that no driver had taken, answered to a line."""
+        found = channels(collect.devices(self.board, self.core))
+        free = [c.name for c in found if not c.driver]
+        for name in free:
+            self.board.session.execute(BIND.format(name=shlex.quote(name)))
+        if free:
+            found = channels(collect.devices(self.board, self.core))
+        asked = [c.device for c in found if c.device and (c.driver == TTY or c.name in free)]
+        answers = {device: self._answer(device) for device in asked}
         return tuple(
-            f"{name} echoes" if PROBE in text else f"{name} answers {text.strip()!r}"
-            for name, text in answers.items()
-            if text.strip()
+            f"{device} echoes" if text == self.say else f"{device} answers {text!r}"
+            for device, text in answers.items()
+            if text
         )
+
+    def _answer(self, device: str) -> str:
+        command = ASK.format(device=device, text=shlex.quote(self.say))
+        return self.board.session.execute(command).text.strip("\r\n\0 ")
 
     def _outputs(self) -> tuple[str, ...]:
         """Pins that changed, with their level at the end."""
