@@ -2,7 +2,7 @@
 """What a virtual board's SoC drives: pins of GPIO, and USARTs that have no line to the host.
 
 They are properties of QEMU's devices, read and set through its monitor: firmware/machine, stm32mp_gpio.c
-("inputs", "outputs") and stm32mp_usart.c ("sent").
+("inputs", "outputs") and stm32mp_usart.c ("sent", "typed").
 """
 
 import re
@@ -37,8 +37,8 @@ class Lines:
     _devices: dict[str, tuple[str, ...]] = field(init=False, factory=dict)
 
     def clear(self) -> None:
-        """Forget what was driven and sent."""
-        for kind, name in (("gpio", "outputs"), ("usart", "sent")):
+        """Forget what was driven, sent, and typed but not received."""
+        for kind, name in (("gpio", "outputs"), ("usart", "sent"), ("usart", "typed")):
             for device in self._of(kind):
                 self._qmp("qom-set", device, name, value="")
 
@@ -54,6 +54,12 @@ class Lines:
         """The last 4096 bytes that each USART has sent since clear(), of those that have."""
         texts = {device: self._qmp("qom-get", device, "sent") for device in self._of("usart")}
         return {device: text for device, text in texts.items() if text}
+
+    def type(self, usart: str, text: str) -> None:
+        """What a USART receives, as its firmware takes it. UsageError if there is no such USART."""
+        if usart not in self._of("usart"):
+            raise UsageError(f"{usart}: no USART of this board; it has {', '.join(self._of('usart'))}")
+        self._qmp("qom-set", usart, "typed", value=text)
 
     def press(self, pin: str) -> None:
         """Pull an input low for PRESSED_S, as a button does. UsageError if there is no such pin."""

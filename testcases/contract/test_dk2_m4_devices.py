@@ -40,7 +40,7 @@ MICROSECOND = 208
 GPIOA, GPIOH, MODER, IDR, ODR, BSRR = 0x5000_2000, 0x5000_9000, 0x00, 0x10, 0x14, 0x18
 EXTI, FTSR1, SWIER1, RPR1, FPR1, EXTICR4, C2IMR1 = 0x5000_D000, 0x04, 0x08, 0x0C, 0x10, 0x6C, 0xC0
 BUTTON = 14
-USART3, USART_TDR, USART_ENABLED = 0x4000_F000, 0x28, 0x9
+USART3, USART_ISR, USART_RDR, USART_TDR, USART_ENABLED, USART_RE = 0x4000_F000, 0x1C, 0x24, 0x28, 0x9, 0x4
 
 
 @pytest.fixture
@@ -207,7 +207,7 @@ def test_what_pins_did(machine: Registers, tmp_path: Path) -> None:
 
 
 def test_what_a_usart_sent(machine: Registers, tmp_path: Path) -> None:
-    """Without a line to the host its last bytes are kept."""
+    """Without a line to the host its last bytes are kept; what is typed comes as it can be received."""
     lines = Lines(tmp_path)
     machine.write(USART3, USART_ENABLED)
     for byte in b"hi\n\xff":
@@ -215,6 +215,13 @@ def test_what_a_usart_sent(machine: Registers, tmp_path: Path) -> None:
     assert lines.sent() == {"usart3": "hi\n?"}
     lines.clear()
     assert lines.sent() == {}
+    lines.type("usart3", "later")
+    assert machine.read(USART3 + USART_ISR) & 1 << 5 == 0
+    machine.write(USART3, USART_ENABLED | USART_RE)
+    assert bytes(machine.read(USART3 + USART_RDR) for _ in range(5)) == b"later"
+    assert machine.read(USART3 + USART_ISR) & 1 << 5 == 0
+    with pytest.raises(UsageError, match=r"usart9: no USART of this board; it has .*usart3"):
+        lines.type("usart9", "c")
     for n in range(5000):
         machine.write(USART3 + USART_TDR, ord("a") + n % 26)
     assert len(lines.sent()["usart3"]) == 4096

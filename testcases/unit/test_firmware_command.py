@@ -24,7 +24,7 @@ from testcases.unit.image_rig import key
 ALIVE = firmware_build() / "m4/alive.elf"
 M33 = firmware_build() / "m33/alive.elf"
 ECHO = firmware_build() / "m4/rpmsg-echo.elf"
-ARGUMENTS = argparse.Namespace(core="", seconds=1.0, watch=1.0, press="", say="hello")
+ARGUMENTS = argparse.Namespace(core="", seconds=1.0, watch=1.0, press="", say="hello", type="")
 WAIT = Wait(1.0, 1.0)
 GOOD = Trial(
     "OK",
@@ -169,7 +169,7 @@ def test_a_board_without_pins_presses_none():
     """Only a virtual board's can be pressed; the firmware is not started."""
     found = FirmwareBoard(load_profile("linux-mp15"), None, Target(), [])
     firmware = read_firmware(ALIVE.read_bytes(), "alive", ALIVE)
-    with pytest.raises(UsageError, match="--press: only a virtual board"):
+    with pytest.raises(UsageError, match="--press, --type: only a virtual board"):
         found.run("m4", firmware, b"", Wait(1.0, 1.0, "PA14"))
 
 

@@ -127,6 +127,9 @@ class Pins(StandIn):
     def press(self, pin):
         self.events.append(pin)
 
+    def type(self, usart, text):
+        self.events.append(f"{usart} {text}")
+
     def outputs(self):
         return {"PH7": Output(1, 3), "PA14": Output(0, 1)}
 
@@ -166,7 +169,9 @@ def test_what_it_did(board):
     board.session.listing, board.remoteproc.content = TTYS, b"boot\n\0"
     board.session.answers = {"/dev/ttyRPMSG0": b"mpbench probe\n", "/dev/ttyRPMSG1": b"empty\n"}
     pins = Pins()
-    found = FirmwareTrial(board, "m4", FIRMWARE, 0, None, 0.05, pins, "PA14").run(FIRMWARE.data)
+    found = FirmwareTrial(board, "m4", FIRMWARE, 0, None, 0.05, pins, "PA14", typed="usart3=c").run(
+        FIRMWARE.data
+    )
     assert found.did == (
         "ttyRPMSG0 echoes",
         "ttyRPMSG1 answers 'empty'",
@@ -176,7 +181,7 @@ def test_what_it_did(board):
         "trace 1 lines, last 'boot'",
     )
     assert found.sent == {"usart3": "first\n\nlast\r\n"}
-    assert pins.events == ["clear", "PA14"]
+    assert pins.events == ["clear", "usart3 c", "PA14"]
 
 
 def test_a_channel_without_a_driver_gets_the_kernels_device(board):

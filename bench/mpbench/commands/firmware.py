@@ -55,6 +55,9 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
         help="a button, pressed after main, as PA14; virtual boards",
     )
     one.add_argument(
+        "--type", default="", metavar="USART=TEXT", help="received after main, as usart3=c; virtual boards"
+    )
+    one.add_argument(
         "--say", default="mpbench probe", metavar="TEXT", help="to channels of RPMsg (default: %(default)s)"
     )
     one.add_argument("--json", action="store_true", help="print JSON, with trace and kernel log")
@@ -105,7 +108,7 @@ def _row(board: "FirmwareBoard", name: str, path: Path, args: argparse.Namespace
     except UsageError as reason:
         return {**row, "faults": (str(reason).removeprefix(f"{name}: "),)}
     errno, lines = board.predict(core, image)
-    found = board.run(core, firmware, image, Wait(args.seconds, args.watch, args.press, args.say))
+    found = board.run(core, firmware, image, Wait(args.seconds, args.watch, args.press, args.say, args.type))
     differs = (
         () if errno in ("", found.started) else (f"predicted {errno}, the board answered {found.started}",)
     )

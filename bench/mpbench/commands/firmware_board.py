@@ -32,6 +32,7 @@ class Wait:
     watch_s: float
     press: str = ""
     say: str = "mpbench probe"
+    typed: str = ""
 
 
 @define
@@ -86,11 +87,11 @@ class FirmwareBoard:
     def run(self, core: str, firmware: Firmware, image: bytes, wait: Wait) -> Trial:
         """Start the firmware; one that fails on a board that has run others again, after a power cycle.
 
-        UsageError: a pin is to be pressed, and the board has none that can be.
+        UsageError: something is to be pressed or typed, and the board is no virtual one.
         """
         pressable = any(hasattr(resource, "lines") for resource in self._target.resources)
-        if wait.press and not pressable:
-            raise UsageError("--press: only a virtual board has pins that can be pressed")
+        if (wait.press or wait.typed) and not pressable:
+            raise UsageError("--press, --type: only a virtual board has pins and USARTs that can be set")
         used = self._board is not None
         found = self._try(core, firmware, image, wait)
         if used and not found.sound:

@@ -39,10 +39,10 @@ LOCKUP: Final = re.compile(r"(?:qemu: fatal|coprocessor: pc 0x([0-9a-f]{8})): Lo
 QEMU_PC: Final = re.compile(r"^R12=.*R15=([0-9a-f]{8})", re.MULTILINE)
 TTY: Final = "rpmsg_tty"
 ASK: Final = (
-    "(exec 3<>/dev/{device} && {{ stty raw -echo <&3; echo {text} >&3 && timeout 5 head -n 1 <&3; }}"
+    "(exec 3<>/dev/{device} && {{ stty raw -echo <&3; echo {text} >&3 && timeout 5 dd bs=512 count=1 <&3; }}"
     " 2>/dev/null); :"
 )
-"""A line to a channel's device, and the line that comes back. A device that is no tty has no stty."""
+"""A line to a channel's device, and the message that comes back. A device that is no tty has no stty."""
 BIND: Final = (
     "for d in /sys/bus/rpmsg/devices/*.{name}.*; do [ -e $d/driver ] || {{"
     " echo rpmsg_chrdev >$d/driver_override;"
@@ -100,7 +100,8 @@ class FirmwareTrial:
 
     deadline_s: for main, and for the first channel if the table has a vdev; lines: pins and USARTs of a
     virtual board, else None; press: a pin that is pulled low for a moment after main, "" for none
-    watch_s: how long it is observed after that; say: the line that its channels get
+    watch_s: how long it is observed after that; say: the line that its channels get; typed: USART and
+    text, as `usart3=c`, that it receives after main, "" for none
     """
 
     board: Board
@@ -113,6 +114,7 @@ class FirmwareTrial:
     press: str = ""
     watch_s: float = SAMPLES * SAMPLE_EVERY_S
     say: str = "mpbench probe"
+    typed: str = ""
     _handlers: dict[int, int] = field(factory=dict)
 
     @property
@@ -152,7 +154,10 @@ class FirmwareTrial:
         while time.monotonic() < deadline and not self._settled(seen):
             seen = self._channels()
             _pause(SAMPLE_EVERY_S)
-        if self.press and self.lines is not None:
+        if self.lines is not None and self.typed:
+            usart, _, text = self.typed.partition("=")
+            self.lines.type(usart, text)
+        if self.lines is not None and self.press:
             self.lines.press(self.press)
         samples = self._samples()
         did = (*self._answers(), *self._outputs())

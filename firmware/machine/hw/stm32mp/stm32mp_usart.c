@@ -8,7 +8,8 @@
  * receiver time-out comes with the last byte.  Baud rate, parity and flow
  * control have no effect.  A break of the host is a byte 0 with a framing error.
  * Without a line to the host the property "sent" has the last bytes that were
- * sent, others than ASCII as '?'; a write empties it.
+ * sent, others than ASCII as '?'; a write empties it.  What is written to the
+ * property "typed" is received as the FIFO has room.
  *
  * Ref: RM0436, USART: USART_CR1 (0x00), CR2 (0x04), CR3 (0x08), BRR (0x0c),
  *      RQR (0x18), ISR (0x1c), ICR (0x20), RDR (0x24), TDR (0x28)
@@ -81,6 +82,7 @@ struct Stm32mpUsart {
     uint8_t sent[SENT_SIZE];    /* what the host has not got yet */
     unsigned n_sent;
     GString *kept;
+    GString *typed;             /* what is not received yet */
     uint32_t break_at;          /* which byte of rx is a break; 0: none */
     bool loaded;
 };
@@ -169,6 +171,16 @@ static void stm32mp_usart_receive(void *opaque, const uint8_t *buf, int size)
     stm32mp_usart_update(s);
 }
 
+static void stm32mp_usart_take(Stm32mpUsart *s)
+{
+    gsize n = MIN(s->typed->len, stm32mp_usart_can_receive(s));
+
+    if (n) {
+        stm32mp_usart_receive(s, (const uint8_t *)s->typed->str, n);
+        g_string_erase(s->typed, 0, n);
+    }
+}
+
 static void stm32mp_usart_event(void *opaque, QEMUChrEvent event)
 {
     Stm32mpUsart *s = opaque;
@@ -194,6 +206,7 @@ static uint32_t stm32mp_usart_read(Stm32mpRegs *regs, hwaddr addr)
         }
         stm32mp_usart_update(s);
         qemu_chr_fe_accept_input(&s->chr);
+        stm32mp_usart_take(s);
         return value;
     case A_RQR:
     case A_ICR:
@@ -268,6 +281,7 @@ static void stm32mp_usart_write(Stm32mpRegs *regs, hwaddr addr,
     default:
         regs->r[addr / 4] = value;
         qemu_chr_fe_accept_input(&s->chr);
+        stm32mp_usart_take(s);
     }
     stm32mp_usart_update(s);
 }
@@ -296,11 +310,24 @@ static void stm32mp_usart_set_sent(Object *obj, const char *value, Error **errp)
     g_string_truncate(STM32MP_USART(obj)->kept, 0);
 }
 
+static char *stm32mp_usart_get_typed(Object *obj, Error **errp)
+{
+    return g_strdup(STM32MP_USART(obj)->typed->str);
+}
+
+static void stm32mp_usart_set_typed(Object *obj, const char *value,
+                                    Error **errp)
+{
+    g_string_assign(STM32MP_USART(obj)->typed, value);
+    stm32mp_usart_take(STM32MP_USART(obj));
+}
+
 static void stm32mp_usart_init(Object *obj)
 {
     Stm32mpUsart *s = STM32MP_USART(obj);
 
     s->kept = g_string_new("");
+    s->typed = g_string_new("");
     fifo8_create(&s->rx, FIFO_SIZE);
     s->flush = qemu_bh_new(stm32mp_usart_flush, s);
     for (unsigned i = 0; i < ARRAY_SIZE(s->irq); i++) {
@@ -314,6 +341,7 @@ static void stm32mp_usart_finalize(Object *obj)
 
     fifo8_destroy(&s->rx);
     g_string_free(s->kept, true);
+    g_string_free(s->typed, true);
     qemu_bh_delete(s->flush);
 }
 
@@ -368,6 +396,8 @@ static void stm32mp_usart_class_init(ObjectClass *klass, void *data)
     device_class_set_props(dc, stm32mp_usart_properties);
     object_class_property_add_str(klass, "sent", stm32mp_usart_get_sent,
                                   stm32mp_usart_set_sent);
+    object_class_property_add_str(klass, "typed", stm32mp_usart_get_typed,
+                                  stm32mp_usart_set_typed);
     c->read = stm32mp_usart_read;
     c->write = stm32mp_usart_write;
     c->reset = stm32mp_usart_reset;

@@ -184,9 +184,9 @@ void stm32mp_sdmmc_card(DeviceState *sdmmc, DriveInfo *drive);
  */
 #define TYPE_STM32MP_TZC "stm32mp-tzc"
 /*
- * USART with FIFOs; properties "chardev", "sent": what was sent without one; sysbus interrupts: one line to each of
- * two interrupt controllers; property "loaded": reset to what a boot loader
- * leaves, enabled
+ * USART with FIFOs; properties "chardev", "sent": what was sent without one,
+ * "typed": what it receives; sysbus interrupts: one line to each of two interrupt
+ * controllers; property "loaded": reset to what a boot loader leaves, enabled
  */
 #define TYPE_STM32MP_USART "stm32mp-usart"
 /*
