@@ -12,7 +12,14 @@ import pytest
 from mpbench.board import tee
 from mpbench.board.core_memory import CoreMemory
 from mpbench.board.kernel_log import KernelLogFollower
-from mpbench.board.remoteproc import UNSHOWN_WORDS, Manager, RemoteprocDriver, Transition, manager_of
+from mpbench.board.remoteproc import (
+    CHUNK_WORDS,
+    MOST_WORDS,
+    Manager,
+    RemoteprocDriver,
+    Transition,
+    manager_of,
+)
 from mpbench.core.errors import BoardFailure, InfrastructureError
 from testcases.contract.conftest import Serve, active, session_on
 
@@ -127,20 +134,24 @@ def test_the_trace_is_bytes_or_none(remoteproc: RemoteprocDriver, sysfs: Path):
 def test_a_trace_that_linux_does_not_show_is_read_in_memory(
     remoteproc: RemoteprocDriver, sysfs: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """Word by word at its device address, up to its end, while the core is not offline."""
+    """Word by word at its device address, up to its end or a limit, while the core is not offline."""
+    text = b"mpbench " + b"x" * 100
     asked: list[tuple[int, int]] = []
 
     def read(_: CoreMemory, da: int, count: int) -> tuple[int, ...]:
         asked.append((da, count))
-        return struct.unpack("<3I", b"mpbench\0rest")
+        at = da - 0x200C_6000
+        return struct.unpack(f"<{count}I", (text + bytes(200))[at : at + 4 * count])
 
     monkeypatch.setattr(CoreMemory, "read", read)
     remoteproc.unshown_traces["m0"] = 0x200C_6000
     assert remoteproc.trace("m0") is None
     assert asked == []
     (sysfs / "class/remoteproc/remoteproc0/state").write_text("running\n")
-    assert remoteproc.trace("m0") == b"mpbench"
-    assert asked == [(0x200C_6000, UNSHOWN_WORDS)]
+    assert remoteproc.trace("m0") == text
+    assert asked == [(0x200C_6000, CHUNK_WORDS), (0x200C_6040, CHUNK_WORDS)]
+    text *= 20
+    assert remoteproc.trace("m0") == text[: 4 * MOST_WORDS]
     assert remoteproc.trace("m33") is None
 
 

@@ -35,8 +35,8 @@ MOVED = 75
 """Exit code of a write whose directory belongs to another core now. Ref: sysexits.h, EX_TEMPFAIL"""
 
 
-UNSHOWN_WORDS = 48
-"""Of a trace buffer that is read through /dev/mem, a process for each: name, heartbeat, lines of a fault."""
+CHUNK_WORDS, MOST_WORDS = 16, 256
+"""Of a trace buffer that is read through /dev/mem, a process for each: at once, and at most."""
 
 
 class Manager(enum.Enum):
@@ -188,7 +188,7 @@ class RemoteprocDriver(Driver):
     def trace(self, core: str, buffer: int = 0) -> bytes | None:
         """Content of a trace buffer; None if the core has none now.
 
-        Of `unshown_traces` the first UNSHOWN_WORDS words, while the core is not offline.
+        Of `unshown_traces` up to its end, or the first MOST_WORDS words, while the core is not offline.
         """
         if core in self.unshown_traces:
             return self._unshown_trace(core, self.unshown_traces[core])
@@ -210,8 +210,11 @@ class RemoteprocDriver(Driver):
     def _unshown_trace(self, core: str, da: int) -> bytes | None:
         if self.core_state(core) == "offline":
             return None
-        words = CoreMemory(self.session, self, core).read(da, UNSHOWN_WORDS)
-        return b"".join(word.to_bytes(4, "little") for word in words).partition(b"\0")[0]
+        memory, found = CoreMemory(self.session, self, core), b""
+        while b"\0" not in found and len(found) < 4 * MOST_WORDS:
+            words = memory.read(da + len(found), CHUNK_WORDS)
+            found += b"".join(word.to_bytes(4, "little") for word in words)
+        return found.partition(b"\0")[0]
 
     def debug_path(self, core: str, file: str) -> str:
         """Path of a core's debugfs file."""
