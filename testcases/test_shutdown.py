@@ -25,29 +25,41 @@ def asked(bench, core):
         pytest.skip(f'{core}: Linux\' device tree gives it no mailbox "shutdown": no firmware is asked')
 
 
-def stop(crashes, core):
+@pytest.fixture
+def deployed(bench, core, firmware, loadable):
+    """`deployed(name)` starts that firmware of the bench on the core."""
+
+    def start(name):
+        step = bench.deploy(core, loadable(firmware(name, core)), f"{name} {core}")
+        step.check("errno", "state", "beating")
+        assert step.observed.beating
+
+    return start
+
+
+def stop(bench, core):
     """Stop the core; lines of the kernel log, and the microseconds from the request to the stop."""
-    kmsg = crashes.bench.board.kmsg
+    kmsg = bench.board.kmsg
     mark = kmsg.mark()
-    state = crashes.bench.board.remoteproc.path(core, "state")
-    crashes.board_shell(f"echo '<15>{ASKED}' >/dev/kmsg; echo stop >{state}")
-    assert crashes.bench.state(core) == "offline"
+    state = bench.board.remoteproc.path(core, "state")
+    bench.execute(f"echo '<15>{ASKED}' >/dev/kmsg; echo stop >{state}")
+    assert bench.state(core) == "offline"
     lines = [(text, int(usec)) for _, usec, text in RECORD.findall(kmsg.since(mark).decode())]
     at_us = {text.rpartition(": ")[2]: usec for text, usec in lines}
     return [text for text, _ in lines], at_us[f"stopped remote processor {core}"] - at_us[ASKED]
 
 
-def test_a_firmware_that_answers_is_stopped_without_a_warning(crashes, core):
+def test_a_firmware_that_answers_is_stopped_without_a_warning(bench, core, deployed):
     """A firmware that acknowledges through the mailbox is stopped without a warning."""
-    crashes.start(core, "alive")
-    lines, _ = stop(crashes, core)
+    deployed("alive")
+    lines, _ = stop(bench, core)
     assert [line for line in lines if UNANSWERED in line] == []
 
 
-def test_a_firmware_that_does_not_answer_is_stopped_half_a_second_later(crashes, core):
+def test_a_firmware_that_does_not_answer_is_stopped_half_a_second_later(bench, core, deployed):
     """Without an acknowledgement the core is stopped after 500 ms, with one warning."""
-    crashes.start(core, "slow-stop")
-    lines, took_us = stop(crashes, core)
+    deployed("slow-stop")
+    lines, took_us = stop(bench, core)
     assert len([line for line in lines if UNANSWERED in line]) == 1
     assert took_us >= PATIENCE_US
 
