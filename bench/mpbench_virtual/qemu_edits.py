@@ -65,6 +65,26 @@ TLBI = (
 """TLBIMVAIS and its like are done by a DSB, which is the same as a write to CP15's:
 firmware/machine/target/arm/tcg/tlb-deferred.c."""
 
+WALK = "target/arm/ptw.c"
+FOUND = "    domain_prot = (dacr >> (domain * 2)) & 3;\n"
+NOTED = """\
+    if (!ptw->in_debug) {
+        arm_domain_is_used(env_cpu(env), address, domain);
+    }
+"""
+WRITTEN = "    raw_write(env, ri, value);\n"
+EMPTIED = f"{WRITTEN}    tlb_flush(CPU(cpu)); /* Flush TLB as domain not tracked in TLB */\n"
+CHANGED = f"    arm_dacr_changes(CPU(cpu), raw_read(env, ri), value);\n{WRITTEN}"
+DOMAINS = '#include "tcg/tlb-domains.h"\n'
+DACR = (
+    (f"{TCG}/meson.build", "  'tlb-insns.c',\n", "  'tlb-domains.c',\n  'tlb-insns.c',\n"),
+    (WALK, '#include "idau.h"\n', f'#include "idau.h"\n{DOMAINS}'),
+    (WALK, FOUND, f"{FOUND}{NOTED}"),
+    (REGISTERS, '#include "hw/irq.h"\n', f'#include "hw/irq.h"\n{DOMAINS}'),
+    (REGISTERS, EMPTIED, CHANGED),
+)
+"""DACR empties the TLB of what is in the changed domains: firmware/machine/target/arm/tcg/tlb-domains.c."""
+
 WAITS = "        s->base.is_jmp = DISAS_WFE;\n    }\n    return true;\n}\n\nstatic bool trans_WFI"
 CALLED = WAITS.replace("    }\n", "    } else {\n        gen_helper_wfe(tcg_env);\n    }\n")
 A64_WAITS = WAITS.replace("trans_WFI", "trans_WFIT")
@@ -86,5 +106,5 @@ WFE = (
 )
 """A CPU that waits by WFE lets another thread run, whose CPU may hold the lock, if the host has too few."""
 
-EDITS = (*BUILD, *LOCKUP, *FIREWALL, *TLBI, *WFE)
+EDITS = (*BUILD, *LOCKUP, *FIREWALL, *TLBI, *DACR, *WFE)
 """File, text in it, what replaces each of its places."""
