@@ -2,6 +2,7 @@
 """`mpbench firmware`: which files it takes, for which core, and how it shows what came of them."""
 
 import argparse
+import json
 import struct
 import subprocess
 from pathlib import Path
@@ -171,6 +172,22 @@ def test_a_board_without_pins_presses_none():
     firmware = read_firmware(ALIVE.read_bytes(), "alive", ALIVE)
     with pytest.raises(UsageError, match="--press, --type: only a virtual board"):
         found.run("m4", firmware, b"", Wait(1.0, 1.0, "PA14"))
+
+
+def test_json_is_all_of_the_output(board, tmp_path, monkeypatch, capsys):
+    """The progress of a virtual board's build goes to standard error."""
+    (tmp_path / "text.elf").write_bytes(b"no")
+
+    def start(_: str) -> FirmwareBoard:
+        print("virtual board: qemu: building")
+        return board[0]
+
+    monkeypatch.setattr(FirmwareBoard, "open", start)
+    monkeypatch.setattr(FirmwareBoard, "close", lambda _: None)
+    assert main(["firmware", str(tmp_path), "--lg-env", "board.yaml", "--json"]) == 1
+    output = capsys.readouterr()
+    assert [one["file"] for one in json.loads(output.out)] == ["text.elf"]
+    assert output.err.startswith("virtual board: qemu: building\n")
 
 
 def test_the_table(board, tmp_path):

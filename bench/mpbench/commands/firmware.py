@@ -2,6 +2,7 @@
 """`mpbench firmware`: start every ELF file of a directory on a board, and report how far each came."""
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -71,7 +72,8 @@ def _run(args: argparse.Namespace) -> int:
     if not args.lg_env:
         raise UsageError("no board given: mpbench firmware DIRECTORY --lg-env FILE")
     files = firmware_files(args.directory)
-    board = FirmwareBoard.open(args.lg_env)
+    with contextlib.redirect_stdout(sys.stderr):  # the progress of a virtual board's build
+        board = FirmwareBoard.open(args.lg_env)
     rows: list[Row] = []
     try:
         for name, path in files.items():
