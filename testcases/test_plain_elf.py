@@ -155,6 +155,26 @@ def test_watchdog_expiry_is_recovered(bench, core, firmware, soak):
     assert persistent_leaks(before, lambda: held(bench), crashes) == []
 
 
+def test_starts_and_stops_leave_nothing(bench, core, alive, soak):
+    """Started and stopped again and again, a core leaves no resource behind on the board.
+
+    `--bench-soak 500x` for 500 cycles; three by default.
+    """
+
+    def cycle():
+        bench.deploy(core, alive).check("errno", "state")
+        bench.stop(core)
+
+    cycle()  # a first time: shells are opened, caches fill
+    before, cycles = held(bench), 0
+    for _ in soak.cycles():
+        start_s = time.monotonic()
+        cycle()
+        soak.journal.add(took_s=time.monotonic() - start_s)
+        cycles += 1
+    assert persistent_leaks(before, lambda: held(bench), cycles) == []
+
+
 def test_reported_crash_is_recovered(bench, core, alive):
     """After a crash that is reported through debugfs Linux starts the core again with the same file."""
     kmsg, remoteproc = bench.board.kmsg, bench.board.remoteproc
