@@ -32,12 +32,18 @@ FIELD(IAESR, IANRW, 7, 1)
 DECLARE_INSTANCE_CHECKER(Stm32mpMemoryView, STM32MP_MEMORY_VIEW,
                          TYPE_STM32MP_MEMORY_VIEW)
 
+/* Unchecked, as stm32mp_regs_class() */
+static Stm32mpMemoryFirewallClass *stm32mp_memory_firewall_class(
+    Stm32mpMemoryFirewall *s)
+{
+    return (Stm32mpMemoryFirewallClass *)object_get_class(OBJECT(s));
+}
+
 /* Whether a page needs no check: all of it may be read and written */
 static bool stm32mp_memory_view_open(Stm32mpMemoryView *v, hwaddr page,
                                      bool secure, bool user)
 {
-    Stm32mpMemoryFirewallClass *c =
-        STM32MP_MEMORY_FIREWALL_GET_CLASS(v->firewall);
+    Stm32mpMemoryFirewallClass *c = stm32mp_memory_firewall_class(v->firewall);
     Stm32mpAccess access = { .cid = v->cid, .secure = secure, .user = user };
 
     for (uint32_t offset = 0; offset < PAGE; offset += c->granule) {
@@ -163,7 +169,7 @@ static bool stm32mp_memory_view_passes(Stm32mpMemoryView *v, hwaddr addr,
                                        MemTxResult *result)
 {
     Stm32mpMemoryFirewall *s = v->firewall;
-    Stm32mpMemoryFirewallClass *c = STM32MP_MEMORY_FIREWALL_GET_CLASS(s);
+    Stm32mpMemoryFirewallClass *c = stm32mp_memory_firewall_class(s);
     Stm32mpAccess access = {
         .addr = addr, .cid = v->cid, .write = write,
         .secure = stm32mp_memory_view_secure(v, attrs), .user = attrs.user,

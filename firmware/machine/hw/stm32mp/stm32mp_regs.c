@@ -29,7 +29,7 @@ static uint32_t stm32mp_regs_stored(Stm32mpRegs *s, hwaddr addr)
 
 static bool stm32mp_regs_refused(Stm32mpRegs *s, hwaddr addr, bool write)
 {
-    Stm32mpRegsClass *c = STM32MP_REGS_GET_CLASS(s);
+    Stm32mpRegsClass *c = stm32mp_regs_class(s);
 
     if (!c->refuses || !c->refuses(s, addr, write)) {
         return false;
@@ -46,7 +46,7 @@ static MemTxResult stm32mp_regs_read(void *opaque, hwaddr addr, uint64_t *data,
                                      unsigned size, MemTxAttrs attrs)
 {
     Stm32mpRegs *s = opaque;
-    Stm32mpRegsClass *c = STM32MP_REGS_GET_CLASS(s);
+    Stm32mpRegsClass *c = stm32mp_regs_class(s);
     hwaddr word = addr & ~3ull;
     uint32_t value;
 
@@ -72,7 +72,7 @@ static MemTxResult stm32mp_regs_write(void *opaque, hwaddr addr, uint64_t value,
                                       unsigned size, MemTxAttrs attrs)
 {
     Stm32mpRegs *s = opaque;
-    Stm32mpRegsClass *c = STM32MP_REGS_GET_CLASS(s);
+    Stm32mpRegsClass *c = stm32mp_regs_class(s);
     hwaddr word = addr & ~3ull;
     uint32_t merged = deposit32(s->r[word / 4], 8 * (addr & 3), 8 * size,
                                 value);
@@ -130,7 +130,7 @@ static const MemoryRegionOps stm32mp_regs_ops = {
 static void stm32mp_regs_reset_hold(Object *obj, ResetType type)
 {
     Stm32mpRegs *s = STM32MP_REGS(obj);
-    Stm32mpRegsClass *c = STM32MP_REGS_GET_CLASS(s);
+    Stm32mpRegsClass *c = stm32mp_regs_class(s);
 
     memset(s->r, 0, s->n * sizeof(*s->r));
     for (unsigned i = 0; i < s->n_preset; i += 2) {
@@ -145,7 +145,7 @@ static void stm32mp_regs_reset_hold(Object *obj, ResetType type)
 static void stm32mp_regs_realize(DeviceState *dev, Error **errp)
 {
     Stm32mpRegs *s = STM32MP_REGS(dev);
-    Stm32mpRegsClass *c = STM32MP_REGS_GET_CLASS(s);
+    Stm32mpRegsClass *c = stm32mp_regs_class(s);
 
     if (!s->size) {
         s->size = c->size;

@@ -62,6 +62,12 @@ struct Stm32mpRegsClass {
     bool waits;
 };
 
+/* Unchecked: QEMU looks a checked class up by name, for longer than an access */
+static inline Stm32mpRegsClass *stm32mp_regs_class(Stm32mpRegs *s)
+{
+    return (Stm32mpRegsClass *)object_get_class(OBJECT(s));
+}
+
 extern const VMStateDescription vmstate_stm32mp_regs;
 
 #define VMSTATE_STM32MP_REGS(_state) \
