@@ -138,7 +138,8 @@ class CoreDebugger:
         registers = {name: self._word(name) for name in self._numbers}
         saved = registers.get("psp" if registers["lr"] & 4 else "msp", registers["sp"])
         frame = self._memory(saved, FRAME.size) if registers["xpsr"] & EXCEPTION else b""
-        stack = self._memory(registers["sp"], STACK_BYTES)
+        sp = registers["sp"]  # 0: not started; memory there may be another's, and the firewall reports a read
+        stack = self._memory(sp, STACK_BYTES) if sp else b""
         return Stop(
             registers,
             FRAME.unpack(frame) if len(frame) == FRAME.size else (),

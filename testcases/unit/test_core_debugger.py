@@ -63,7 +63,7 @@ def start(tmp_path):
         await_monitor(tmp_path / MONITOR)
         handlers = {firmware.vectors(FLASH)[3] & ~1: 3}
         debugger = CoreDebugger(tmp_path, process, [*handlers, firmware.main or 0])
-        return FirmwareTrial(None, "m4", firmware, FLASH, debugger, DEADLINE_S, handlers)
+        return FirmwareTrial(None, "m4", firmware, FLASH, debugger, DEADLINE_S, handlers=handlers)
 
     yield begin
     for process in begun:
@@ -99,6 +99,23 @@ def test_main_is_seen_by_a_breakpoint_and_a_sample_names_the_line(tmp_path, star
     assert "(fw.c:3)" in place
     assert any(caller.startswith("main+") for caller in callers)
     assert trial._faults() == ()
+    trial.debugger.close()
+
+
+def test_without_a_stack_pointer_no_stack_is_read(tmp_path, start, monkeypatch):
+    """A core that never started has 0 there: it is not its memory, and a firewall would report the read."""
+    monkeypatch.setattr(f"{__name__}.SOURCE", SOURCE.replace("0x20010000", "0").replace("main();", ""))
+    read, memory = [], CoreDebugger._memory
+
+    def noted(debugger, address, size):
+        read.append(address)
+        return memory(debugger, address, size)
+
+    monkeypatch.setattr(CoreDebugger, "_memory", noted)
+    trial = start(program(tmp_path, '__asm volatile("nop")'))
+    assert trial.debugger.sample().stack == ()
+    assert read
+    assert 0 not in read
     trial.debugger.close()
 
 
