@@ -24,6 +24,7 @@ FIXTURES = (
     "firmware",
     "flips",
     "image",
+    "loadable",
     "notification_facilities",
     "notification_trace",
     "notifications",
