@@ -51,9 +51,9 @@ class Assembled:
 
 
 def assembled(source: Path, directory: Path, **symbols: int) -> Assembled:
-    """The program with these constants."""
+    """The program with these constants; what programs share is in dk2.inc."""
     elf, binary = directory / "program.elf", directory / "program.bin"
-    given = [f"-Wa,--defsym,{name}={value}" for name, value in symbols.items()]
+    given = [f"-Wa,-I,{source.parent}", *(f"-Wa,--defsym,{name}={value}" for name, value in symbols.items())]
     link = ["-nostdlib", "-Wl,-e,0", f"-Wl,-Ttext={SYSRAM:#x}"]
     subprocess.run(["arm-none-eabi-gcc", *link, *given, "-o", elf, source], check=True)
     subprocess.run(["arm-none-eabi-objcopy", "-O", "binary", elf, binary], check=True)

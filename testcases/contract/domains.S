@@ -8,15 +8,9 @@
  * Ref: Arm Architecture Reference Manual, Armv7-A (DDI 0406C) B3.5.1 (short
  *      descriptors), B3.7 (AP), B3.12.3 (domains), B4.1.43 (DACR)
  */
-        .syntax unified
-        .arch   armv7-a
-        .arm
+        .include "dk2.inc"
 
-        .equ    WINDOW, 0x80000000
-        .equ    SECTIONS, 0xc1000000    /* first level: 4096 words */
-        .equ    SMALL_PAGES, 0xc1100000 /* second level, of the window */
         .equ    DATA, 0xc1200000
-        .equ    WORDS, 0xc8000000
         .equ    NONE, 0                 /* of domain 1 */
         .equ    CLIENT, 1
         .equ    MANAGER, 3
@@ -44,33 +38,14 @@ start:  b       begin
         b       aborted
 begin:  adr     r0, start
         mcr     p15, 0, r0, c12, c0, 0  /* VBAR */
-        ldr     r0, =SECTIONS
-        ldr     r1, =0xc02              /* domain 0, read and write */
-2:      str     r1, [r0], #4
-        adds    r1, r1, #0x100000
-        bcc     2b
-        ldr     r0, =SECTIONS + (WINDOW >> 18)
-        ldr     r1, =SMALL_PAGES + (1 << 5) + 1
-        str     r1, [r0]
+        tables  1
         ldr     r0, =SMALL_PAGES
         ldr     r1, =DATA + 0x232       /* small page, read only */
         ldr     r2, =PAGES
 3:      str     r1, [r0], #4
         subs    r2, r2, #1
         bne     3b
-        mov     r0, #0
-        mcr     p15, 0, r0, c2, c0, 2   /* TTBCR */
-        ldr     r0, =SECTIONS
-        mcr     p15, 0, r0, c2, c0, 0   /* TTBR0 */
-        mov     r0, #1
-        mcr     p15, 0, r0, c3, c0, 0
-        mcr     p15, 0, r0, c8, c7, 0   /* TLBIALL */
-        dsb
-        isb
-        mrc     p15, 0, r0, c1, c0, 0
-        orr     r0, r0, #1
-        mcr     p15, 0, r0, c1, c0, 0   /* SCTLR.M */
-        isb
+        translate 1
         ldr     r10, =WORDS
         use     CLIENT, ldr
         use     NONE, ldr
@@ -80,10 +55,7 @@ begin:  adr     r0, start
         use     CLIENT, str
         use     NONE, ldr
         use     MANAGER, ldr
-        ldr     r0, =WORDS + 0xffc
-        ldr     r1, =0x646f6e65
-        str     r1, [r0]
-        b       .
+        finish
 
 aborted:
         mov     r3, #0

@@ -10,47 +10,21 @@
  * Ref: Arm Architecture Reference Manual, Armv7-A (DDI 0406C) B3.5.1 (short
  *      descriptors), B3.10 (TLB maintenance), A3.8.3 (DSB)
  */
-        .syntax unified
-        .arch   armv7-a
-        .arm
+        .include "dk2.inc"
 
-        .equ    WINDOW, 0x80000000
-        .equ    SECTIONS, 0xc1000000    /* first level: 4096 words */
-        .equ    SMALL_PAGES, 0xc1100000 /* second level, of the window */
         .equ    DATA, 0xc1200000        /* two pages, with words 0 and 1 */
         .equ    FLAGS, 0xc1300000
         .equ    READY, 0                /* round in which CPU 1 uses pages */
         .equ    GO, 4                   /* round whose translations are in force */
         .equ    STALE, 8                /* what CPU 1 has seen of an earlier one */
-        .equ    WORDS, 0xc8000000
-        .equ    GICD, 0xa0021000
-        .equ    TAMP, 0x5c00a100
 
-start:  ldr     r0, =SECTIONS
-        ldr     r1, =0xc02              /* read and write, strongly ordered */
-1:      str     r1, [r0], #4
-        adds    r1, r1, #0x100000
-        bcc     1b
-        ldr     r0, =SECTIONS + (WINDOW >> 18)
-        ldr     r1, =SMALL_PAGES + 1
-        str     r1, [r0]
+start:  tables  0
         ldr     r0, =DATA + 0x1000
         mov     r8, #1
         str     r8, [r0]
         mov     r8, #0
         bl      map
-        ldr     r0, =GICD
-        mov     r1, #3
-        str     r1, [r0]
-        ldr     r0, =TAMP               /* CPU 1 starts at `other` */
-        ldr     r1, =0xca7face1
-        str     r1, [r0, #0x10]
-        ldr     r1, =other
-        str     r1, [r0, #0x14]
-        dsb
-        ldr     r0, =GICD
-        ldr     r1, =0x20008
-        str     r1, [r0, #0xf00]
+        start_cpu1 other
         bl      mmu
         mov     r9, #0
         mov     r8, #1
@@ -88,10 +62,7 @@ round:  ldr     r1, [r10, #READY]
         ldr     r1, [r10, #STALE]
         ldr     r0, =WORDS
         stm     r0, {r1, r9}
-        ldr     r1, =0x646f6e65
-        add     r0, r0, #0xf00
-        str     r1, [r0, #0xfc]
-        b       .
+        finish
 
 other:  bl      mmu
         mov     r9, #0
@@ -109,19 +80,7 @@ other:  bl      mmu
         add     r8, r8, #1
         b       4b
 
-mmu:    mov     r0, #0
-        mcr     p15, 0, r0, c2, c0, 2   /* TTBCR */
-        ldr     r0, =SECTIONS
-        mcr     p15, 0, r0, c2, c0, 0   /* TTBR0 */
-        mvn     r0, #0
-        mcr     p15, 0, r0, c3, c0, 0   /* DACR: all domains are managed */
-        mcr     p15, 0, r0, c8, c7, 0   /* TLBIALL */
-        dsb
-        isb
-        mrc     p15, 0, r0, c1, c0, 0
-        orr     r0, r0, #1
-        mcr     p15, 0, r0, c1, c0, 0   /* SCTLR.M */
-        isb
+mmu:    translate 0xffffffff            /* all domains are managed */
         bx      lr
 
 /* Translations of round r8 */

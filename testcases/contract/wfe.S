@@ -8,15 +8,9 @@
  * Ref: Arm Architecture Reference Manual, Armv7-A (DDI 0406C) B1.8.13 (WFE),
  *      B8.1 (CNTPCT)
  */
-        .syntax unified
-        .arch   armv7-a
-        .arch_extension sec
-        .arm
+        .include "dk2.inc"
 
         .equ    TURN, 0xc1300000
-        .equ    WORDS, 0xc8000000
-        .equ    GICD, 0xa0021000
-        .equ    TAMP, 0x5c00a100
 
         .macro  take wait       /* round r8 begins when TURN is r8 */
 1:      ldr     r1, [r10]
@@ -38,18 +32,7 @@
         bne     2b
         .endm
 
-start:  ldr     r0, =GICD
-        mov     r1, #3
-        str     r1, [r0]
-        ldr     r0, =TAMP               /* CPU 1 starts at `other` */
-        ldr     r1, =0xca7face1
-        str     r1, [r0, #0x10]
-        ldr     r1, =other
-        str     r1, [r0, #0x14]
-        dsb
-        ldr     r0, =GICD
-        ldr     r1, =0x20008
-        str     r1, [r0, #0xf00]
+start:  start_cpu1 other
         mov     r8, #0
         mrrc    p15, 0, r4, r5, c14     /* CNTPCT */
         rounds  1
@@ -60,10 +43,7 @@ start:  ldr     r0, =GICD
         sub     r2, r7, r6
         ldr     r0, =WORDS
         stm     r0, {r1, r2}
-        ldr     r1, =0x646f6e65
-        add     r0, r0, #0xf00
-        str     r1, [r0, #0xfc]
-        b       .
+        finish
 
 other:  mov     r8, #1
         rounds  1
