@@ -89,8 +89,7 @@ class FirmwareBoard:
 
         UsageError: something is to be pressed or typed, and the board is no virtual one.
         """
-        pressable = any(hasattr(resource, "lines") for resource in self._target.resources)
-        if (wait.press or wait.typed) and not pressable:
+        if (wait.press or wait.typed) and self._with("lines") is None:
             raise UsageError("--press, --type: only a virtual board has pins and USARTs that can be set")
         used = self._board is not None
         found = self._try(core, firmware, image, wait)
@@ -105,18 +104,23 @@ class FirmwareBoard:
         vectors = self.profile.core(core).vectors
         if vectors is None:  # the image's BOOTADDR names it, which is the first address of ST's projects
             vectors = min((da for da, _ in firmware.loaded), default=0)
-        lines = next((r.lines() for r in self._target.resources if hasattr(r, "lines")), None)
+        virtual = self._with("lines")
+        lines = None if virtual is None else virtual.lines()
         trial = FirmwareTrial(board, core, firmware, vectors, debugger, lines=lines, **asdict(wait))
         found = trial.run(image)
         if found.state != "offline":
             self._board = None
         return found
 
+    def _with(self, method: str) -> Any:
+        """The resource that has this method, which a virtual board's has; None for another board."""
+        return next((r for r in self._target.resources if hasattr(r, method)), None)
+
     def _debugger_of(self, core: str) -> Any:
         """The core's debugger, the same one until the board is switched off; None for a board without."""
         if core not in self._debuggers:
-            found = (r.debugger(core) for r in self._target.resources if hasattr(r, "debugger"))
-            self._debuggers[core] = next(found, None)
+            virtual = self._with("debugger")
+            self._debuggers[core] = None if virtual is None else virtual.debugger(core)
         elif self._debuggers[core] is not None:
             self._debuggers[core].forget()
         return self._debuggers[core]

@@ -72,8 +72,7 @@ def crashes(
     """Crash a core and observe the recovery; afterwards recovery is enabled and no core runs."""
     core, profile = core_of(request.node), bench.profile
     needs_table(profile, core)
-    plain = profile.by_linux(core) if core else profile.manager == "linux"
-    signed = None if plain else request.getfixturevalue("signed")
+    signed = None if profile.by_linux(core) else request.getfixturevalue("signed")
     limits_ms = env.config.get_option("bench_limits_ms", {})
     crash_trace.resume()
     found = Crashes(bench, firmware, signed, crash_trace, firmware.watchdogs, limits_ms)

@@ -56,8 +56,7 @@ def rpmsg(
     mailboxes = collect.mailboxes(bench.board, core) if core else NEEDED_MAILBOXES
     if why := not_here(core or "", drivers, mailboxes):
         pytest.skip(why)
-    plain = profile.by_linux(core) if core else profile.manager == "linux"
-    signed = None if plain else request.getfixturevalue("signed")
+    signed = None if profile.by_linux(core) else request.getfixturevalue("signed")
     if not (program := board_program("rpmsg-client", session.execute("uname -m").text.strip())):
         pytest.skip("no rpmsg-client for this machine: see firmware/Makefile, MACHINES")
     session.put_bytes(program, PATH)

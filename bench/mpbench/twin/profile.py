@@ -120,13 +120,18 @@ class Profile:
         """Whether the TEE's platform knows this processor id: not that of a core which Linux loads."""
         return any(c.id == number and not self.by_linux(c) for c in self.cores)
 
-    def manager_of(self, core: str | int | Core) -> str:
-        """Who loads a core: "tee" or "linux". UsageError for a name or id that the board lacks."""
+    def manager_of(self, core: str | int | Core | None) -> str:
+        """Who loads a core: "tee" or "linux"; None: the cores of which the profile says nothing else.
+
+        UsageError for a name or id that the board lacks.
+        """
+        if core is None:
+            return self.manager
         known = core if isinstance(core, Core) else self.core(core)
         return known.manager or self.manager
 
-    def by_linux(self, core: str | int | Core) -> bool:
-        """Whether Linux loads a core by itself, from a plain ELF."""
+    def by_linux(self, core: str | int | Core | None) -> bool:
+        """Whether Linux loads a core by itself, from a plain ELF; see manager_of()."""
         return self.manager_of(core) == "linux"
 
     def with_key(self, key: "PublicKey | Path | str") -> "Profile":
