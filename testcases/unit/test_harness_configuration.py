@@ -14,6 +14,7 @@ from mpbench.core.errors import UsageError
 from mpbench.harness.configuration import configured, reported_watchdog, watchdogs_of, without_watchdog
 from mpbench.harness.firmware import FirmwareFiles
 from mpbench.recovery.firmware import parameters
+from mpbench.twin.memory import Watchdog
 from mpbench.twin.profile import load_profile
 
 MP25 = load_profile("virtual-mp25")
@@ -58,7 +59,7 @@ def test_the_target_file_overrides_the_profile() -> None:
     [
         (["m33"], "['m33'] is no mapping by core; e.g. `bench_watchdogs: {m33: iwdg3}`"),
         ({"m4": "wwdg1"}, "no core 'm4' in profile virtual-mp25: m33, m0"),
-        ({"m33": "iwdg1"}, "the firmware of m33 cannot use 'iwdg1'; it can use iwdg3, iwdg4, none"),
+        ({"m33": "iwdg1"}, "the firmware of m33 cannot use 'iwdg1'; it can use iwdg3, iwdg4, wwdg1, none"),
         ({"m0": 5}, "the firmware of m0 cannot use '5'; it can use iwdg5, none"),
     ],
 )
@@ -82,10 +83,19 @@ def test_what_is_not_proven_without_a_watchdog_names_what_would_allow_it() -> No
     assert [reported_watchdog(core) for core in ("m33", "m0", "m4", "m7")] == ["iwdg3", "iwdg5", "wwdg1", ""]
     ev1 = load_profile("st-4.0-r2-mp257f-ev1")
     reason = without_watchdog("m33", "", ev1)
-    assert without_watchdog("m33", "iwdg4", ev1) == reason
+    assert reason.startswith("m33: the target gives its firmware no watchdog that Linux hears of, so its ")
+    for given in ("iwdg4", "wwdg1"):
+        assert without_watchdog("m33", given, ev1) == reason.replace(
+            "the target gives its firmware no watchdog that Linux hears of",
+            f"{given}, which the target gives its firmware, is no interrupt of Linux",
+        )
     assert "RIFPROT(STM32MP25_RIFSC_IWDG3_ID, RIF_UNUSED, RIF_UNLOCK, RIF_NSEC," in reason
     assert reason.endswith("then `options: {bench_watchdogs: {m33: iwdg3}}`")
     assert without_watchdog("m33", "iwdg3", MP25) == ""
+    own = evolve(ev1.core("m33"), watchdog=Watchdog("IWDG4", "firmware"))
+    assert without_watchdog("m33", "iwdg4", evolve(ev1, cores=(own,))) == without_watchdog(
+        "m33", "iwdg4", ev1
+    )
     reason = without_watchdog("m0", "", MP25)
     assert reason.endswith("not proven; where it may use one: `options: {bench_watchdogs: {m0: iwdg5}}`")
     secure = load_profile("virtual-mp25-st")  # and no line of a device tree changes that

@@ -22,38 +22,49 @@ PARAMETERS = 3
 """Number of words after that of the watchdog."""
 
 WATCHDOGS: Mapping[str, Mapping[str, int]] = {
-    "m33": {"iwdg3": 3, "iwdg4": 4},
+    "m33": {"iwdg3": 3, "iwdg4": 4, "wwdg1": 1},
     "m0": {"iwdg5": 5},
     "m4": {"wwdg1": 1},
 }
 """Watchdogs that the firmware of each core can use, and the firmware's number of each."""
 
-REPORTED = ("iwdg3", "iwdg5", "wwdg1")
-"""Watchdogs whose expiry is an interrupt of Linux: `interrupts` of the cores in ST's device trees."""
+REPORTED: Mapping[str, str] = {"m33": "iwdg3", "m0": "iwdg5", "m4": "wwdg1"}
+"""The watchdog of each core whose expiry is an interrupt of Linux: `interrupts` in ST's device trees."""
+
+IWDG3_GIVEN_BY = (
+    "RIFPROT(STM32MP25_RIFSC_IWDG3_ID, RIF_UNUSED, RIF_UNLOCK, RIF_NSEC, RIF_NPRIV, RIF_CID2, "
+    "RIF_SEM_DIS, RIF_CFEN)"
+)
+"""The line of OP-TEE's device tree, node rifsc, of a board whose profile has another watchdog of the M33."""
 
 
 def reported_watchdog(core: str) -> str:
     """Watchdog of a core's firmware whose expiry is an interrupt of Linux, "" if it has none."""
-    return next((name for name in WATCHDOGS.get(core, {}) if name in REPORTED), "")
+    return REPORTED.get(core, "")
 
 
 def without_watchdog(core: str, given: str, profile: Profile) -> str:
-    """What is not proven on a target whose firmware has no watchdog, and what would allow it.
+    """What is not proven where firmware has no watchdog that Linux hears of, and what would allow it.
 
     given: the watchdog that the target gives the core's firmware, "" for none. Returns "" if Linux hears it.
     """
-    if given in REPORTED:
-        return ""
-    reason = (
-        f"{core}: the target gives its firmware no watchdog that Linux hears of, so its expiry, "
-        "its interrupt and the time of detection are not proven"
-    )
-    known = next((found.watchdog for found in profile.cores if found.name == core), None)
     watchdog = reported_watchdog(core)
-    if not watchdog or (known and known.user != "firmware" and not known.given_by):
+    if given and given == watchdog:
+        return ""
+    what = (
+        f"{given}, which the target gives its firmware, is no interrupt of Linux"
+        if given
+        else "the target gives its firmware no watchdog that Linux hears of"
+    )
+    reason = f"{core}: {what}, so its expiry, its interrupt and the time of detection are not proven"
+    known = next((found.watchdog for found in profile.cores if found.name == core), None)
+    given_by = known.given_by if known else ""
+    if known and known.name in ("IWDG4", "WWDG1") and watchdog == "iwdg3":
+        given_by = given_by or IWDG3_GIVEN_BY
+    if not watchdog or (known and known.user != "firmware" and not given_by):
         return reason
-    if known and known.given_by:
-        reason += f"; OP-TEE's device tree would allow it by {known.given_by}; then"
+    if given_by:
+        reason += f"; OP-TEE's device tree would allow it by {given_by}; then"
     else:
         reason += "; where it may use one:"
     return f"{reason} `options: {{{OPTION}: {{{core}: {watchdog}}}}}`"

@@ -90,16 +90,25 @@ void tick_wait(void);
 void tick_stop(void);
 
 /*
- * A watchdog of this core: the SoC's number of it, its registers, its clock's register and bit in RCC (0: none).
+ * A watchdog of this core: its number in the configuration, its type, its registers, its clock's register and bit in
+ * RCC (0: none). A type starts a watchdog, with a time-out of about 0.2 to 0.3 s, and refreshes it.
  */
-struct watchdog {
-	uint32_t number, base, clock_register, clock_enable;
+struct watchdog;
+struct watchdog_type {
+	void (*start)(const struct watchdog *watchdog);
+	void (*kick)(const struct watchdog *watchdog);
 };
+struct watchdog {
+	uint32_t number;
+	const struct watchdog_type *type;
+	uint32_t base, clock_register, clock_enable;
+};
+extern const struct watchdog_type iwdg, wwdg;
 
 /* The watchdog that the target gives this core, or 0. */
 const struct watchdog *given_watchdog(void);
 
-/* Without a watchdog both do nothing; its time-out is about 0.3 s. */
+/* Without a watchdog both do nothing. */
 void watchdog_start(void);
 void watchdog_kick(void);
 

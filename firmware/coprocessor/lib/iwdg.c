@@ -3,14 +3,14 @@
 #include "core.h"
 #include "firmware.h"
 
-#define IWDG_KR REG32(given->base + 0x00)
+#define IWDG_KR REG32(watchdog->base + 0x00)
 #define KR_START 0xCCCCu
 #define KR_UNLOCK 0x5555u
 #define KR_RELOAD 0xAAAAu
-#define IWDG_PR REG32(given->base + 0x04)
+#define IWDG_PR REG32(watchdog->base + 0x04)
 #define PR_DIV32 3u
-#define IWDG_RLR REG32(given->base + 0x08)
-#define IWDG_SR REG32(given->base + 0x0C)
+#define IWDG_RLR REG32(watchdog->base + 0x08)
+#define IWDG_SR REG32(watchdog->base + 0x0C)
 #define SR_UPDATING 3u /* PVU, RVU: up to six periods of LSI */
 #define SR_ONF (1u << 8)
 
@@ -18,17 +18,10 @@
 #define TIMEOUT_MS 320u
 #define POLLS 1000000u /* some register that never settles must not hang the start */
 
-static const struct watchdog *given;
-
-void watchdog_start(void)
+static void start(const struct watchdog *watchdog)
 {
 	uint32_t polls = POLLS;
 
-	given = given_watchdog();
-	if (!given)
-		return;
-	if (given->clock_register)
-		REG32(given->clock_register) |= given->clock_enable;
 	IWDG_KR = KR_START;
 	IWDG_KR = KR_UNLOCK;
 	IWDG_PR = PR_DIV32;
@@ -40,8 +33,9 @@ void watchdog_start(void)
 		trace_log("watchdog does not start: access refused?");
 }
 
-void watchdog_kick(void)
+static void kick(const struct watchdog *watchdog)
 {
-	if (given)
-		IWDG_KR = KR_RELOAD;
+	IWDG_KR = KR_RELOAD;
 }
+
+const struct watchdog_type iwdg = { start, kick };

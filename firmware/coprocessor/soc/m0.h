@@ -23,6 +23,6 @@
 #define IPCC_PROCESSOR 1u /* OP-TEE core/arch/arm/dts/stm32mp257f-ev1-ca35tdcid-rif.dtsi, ipcc2: its channels are CID3's */
 #define IPCC_RX_IRQ 13u /* IPCC2_RX_IRQn, IPCC2_TX_IRQn of stm32mp257cxx_cm0.h */
 #define IPCC_TX_IRQ 14u
-#define WATCHDOGS { 5, 0x46090000u, 0, 0 }
+#define WATCHDOGS { 5, &iwdg, 0x46090000u, 0, 0 }
 
 #endif

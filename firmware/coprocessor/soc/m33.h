@@ -6,11 +6,12 @@
  *      (after RM0457: IWDG3 is the M33's, its reset is GIC_SPI 4, "IWDG3_RST_IRQn = 36")
  *      OP-TEE core/arch/arm/dts/stm32mp257f-ev1-ca35tdcid-resmem.dtsi (cm33_cube_fw, ipc_shmem)
  *      OP-TEE core/arch/arm/dts/stm32mp257f-ev1-ca35tdcid-rif.dtsi (IWDG3: CID2, secure)
- *      Linux drivers/clk/stm32/stm32mp25_rcc.h (RCC_IWDG3CFGR, RCC_IWDG4CFGR), clk-stm32mp25.c (GATE_IWDG3: bit 1),
+ *      Linux drivers/clk/stm32/stm32mp25_rcc.h (RCC_IWDG3CFGR, ...), clk-stm32mp25.c (GATE_IWDG3: bit 1),
  *      arch/arm64/boot/dts/st/stm32mp251.dtsi (rcc@44200000)
  *
  * On silicon RIFSC assigns each watchdog to a world and a CID. ST's boards give IWDG3 to the secure world: an
- * access from this one makes OP-TEE panic. IWDG4 is open to this core, but Linux has no interrupt of it.
+ * access from this one makes OP-TEE panic. IWDG4 and WWDG1 are open to this core, but Linux' device tree has no
+ * interrupt of them.
  */
 #ifndef SOC_H
 #define SOC_H
@@ -26,7 +27,11 @@
 #define IPCC_TX_IRQ 172u
 #define RCC_IWDG3CFGR 0x44200890u
 #define RCC_IWDG4CFGR 0x44200894u
-#define WATCHDOGS { 3, 0x44030000u, RCC_IWDG3CFGR, 1u << 1 }, { 4, 0x44040000u, RCC_IWDG4CFGR, 1u << 1 }
+#define RCC_WWDG1CFGR 0x4420089Cu
+#define WATCHDOGS                                                 \
+	{ 3, &iwdg, 0x44030000u, RCC_IWDG3CFGR, 1u << 1 },        \
+		{ 4, &iwdg, 0x44040000u, RCC_IWDG4CFGR, 1u << 1 }, \
+		{ 1, &wwdg, 0x44050000u, RCC_WWDG1CFGR, 1u << 1 }
 
 #define STACK_LIMIT_REGISTER 1 /* Armv8-M Mainline has MSPLIM */
 

@@ -29,6 +29,6 @@
 #define IPCC_RX_IRQ 103u /* IPCC_RX1_IRQn, IPCC_TX1_IRQn of stm32mp157cxx_cm4.h */
 #define IPCC_TX_IRQ 104u
 #define RCC_MC_APB1ENSETR 0x50000A80u
-#define WATCHDOGS { 1, 0x4000A000u, RCC_MC_APB1ENSETR, 1u << 28 }
+#define WATCHDOGS { 1, &wwdg, 0x4000A000u, RCC_MC_APB1ENSETR, 1u << 28 }
 
 #endif
