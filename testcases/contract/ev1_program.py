@@ -104,11 +104,11 @@ DEVICE_TREE = """/dts-v1/;
 
 
 @contextmanager
-def running(program: Program, directory: Path) -> Iterator[Run]:
-    """The machine, from power on, with this program."""
+def running(program: Program, directory: Path, *words: str) -> Iterator[Run]:
+    """The machine, from power on, with this program. words: more arguments of QEMU."""
     bl31, kernel = program.images()
     fip = package({"bl31": bl31, "soc-fw-config": b"none", "bl32": b"none"})
-    with machine(LAYOUT, directory, *started_by(fip, kernel, DEVICE_TREE, directory)) as run:
+    with machine(LAYOUT, directory, *started_by(fip, kernel, DEVICE_TREE, directory), *words) as run:
         yield run
 
 

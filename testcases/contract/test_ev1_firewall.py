@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from mpbench.harness.configuration import configured
 from mpbench.harness.firmware import make
 from testcases.contract.ev1_program import (
+    A35SSC,
     EL0,
     EL1,
     IAC,
@@ -206,6 +208,30 @@ def test_the_m0_is_refused_what_is_the_m33_s(tmp_path: Path, reach: bytes) -> No
     read_flags(program)
     ids, _ = refused(program, tmp_path)
     assert ids == [I2C8_ID]
+
+
+@pytest.mark.parametrize(
+    ("watchdog", "at", "number"), [("iwdg4", 0x4404_0000, 101), ("wwdg1", 0x4405_0000, 103)]
+)
+def test_a_watchdog_of_the_m33_is_its_own(tmp_path: Path, watchdog: str, at: int, number: int) -> None:
+    """RIFSC gives compartment 2 the watchdog: the Cortex-A35 is refused it, and the M33 once it is secure."""
+    program = Program()
+    program.write(RIFSC + 0x100 + 8 * number, 1 | 2 << 4)
+    program.read(at + 0x08)
+    read_flags(program)
+    program.write(IAC + 0x100 + 4 * 3, 0xFFFF_FFFF)  # IAC_ICR3
+    program.write(RIFSC + 0x10 + 4 * 3, 1 << (number - 96))  # RISC_SECCFGR3
+    program.firmware(configured((make() / "m33" / "starve.elf").read_bytes(), "m33", watchdog))
+    program.region(1, M33_ONLY, 0x813F_FFFF, 1 << 2)
+    program.write(A35SSC + 0x20A0, 0)  # M33_TZEN_CR
+    program.write(A35SSC + 0x20A8, M33_ONLY)  # M33_INITNSVTOR_CR
+    program.write(RCC + 0x434, 1)  # CPUBOOTCR
+    program.until(IAC + 0x80 + 4 * 3, 1 << (number - 96))
+    with running(program, tmp_path) as run:
+        value, *found = run.words()[:7]
+        assert "watchdog does not start: access refused?" in run.text(0x8120_0000, "refused")
+    assert value == 0
+    assert flags(found) == [number]
 
 
 def test_a_low_power_ram_lets_compartments_in(tmp_path: Path) -> None:

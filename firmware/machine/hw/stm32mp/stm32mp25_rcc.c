@@ -92,6 +92,7 @@ REG32(PLL7CFGR1, 0x13d8)
 REG32(PLL8CFGR1, 0x1400)
 
 #define RESOURCES 114
+#define RESETS 4                /* of a core: its own and its watchdogs' */
 #define FLEXGENS 64
 #define DIVIDER_READY (1u << 31)
 #define ID_USART1 31            /* of RIFSC; the next register has the next id */
@@ -111,9 +112,9 @@ struct Stm32mp25Rcc {
     Clock *systick;
     Clock *lsi;
     qemu_irq c2_hold;
-    qemu_irq c2_reset[2];
+    qemu_irq c2_reset[RESETS];
     qemu_irq c3_hold;
-    qemu_irq c3_reset[2];
+    qemu_irq c3_reset[RESETS];
     qemu_irq c1p1_reset;
     qemu_irq peripheral_reset[STM32MP25_PERIPHERALS];
     bool in_reset[2];           /* C2, C3: the core has yet to take a reset */
@@ -250,11 +251,12 @@ static uint32_t stm32mp25_rcc_read(Stm32mpRegs *s, hwaddr addr)
     return value;
 }
 
-/* The core and its watchdog */
-static void stm32mp25_rcc_pulse(const qemu_irq reset[2])
+/* The core, then its watchdogs */
+static void stm32mp25_rcc_pulse(const qemu_irq reset[RESETS])
 {
-    qemu_irq_pulse(reset[0]);
-    qemu_irq_pulse(reset[1]);
+    for (unsigned n = 0; n < RESETS; n++) {
+        qemu_irq_pulse(reset[n]);
+    }
 }
 
 static void stm32mp25_rcc_in_reset(void *opaque, int n, int level)
@@ -326,8 +328,12 @@ static void stm32mp25_rcc_write(Stm32mpRegs *regs, hwaddr addr, uint32_t value,
     }
 }
 
-/* A watchdog has run out: IWDG1, 2, 3, 5 */
-static void stm32mp25_rcc_iwdg(void *opaque, int n, int level)
+/*
+ * A watchdog has run out: IWDG1 to 5, then WWDG1.  What those of a core reset is
+ * an assumption: nothing but the core, as long as SYSRSTEN of IWDGC2CFGSETR,
+ * which is not modelled, is 0.
+ */
+static void stm32mp25_rcc_watchdog(void *opaque, int n, int level)
 {
     Stm32mp25Rcc *s = opaque;
 
@@ -336,9 +342,11 @@ static void stm32mp25_rcc_iwdg(void *opaque, int n, int level)
     }
     switch (n) {
     case 2:
+    case 3:
+    case 5:
         stm32mp25_rcc_pulse(s->c2_reset);
         break;
-    case 3:                             /* an assumption: held, as C2 is */
+    case 4:                             /* an assumption: held, as C2 is */
         qemu_set_irq(s->c3_hold, 1);
         stm32mp25_rcc_pulse(s->c3_reset);
         break;
@@ -387,13 +395,13 @@ static void stm32mp25_rcc_init(Object *obj)
     s->systick = qdev_init_clock_out(dev, "systick");
     s->lsi = qdev_init_clock_out(dev, "lsi");
     qdev_init_gpio_out_named(dev, &s->c2_hold, "c2-hold", 1);
-    qdev_init_gpio_out_named(dev, s->c2_reset, "c2-reset", 2);
+    qdev_init_gpio_out_named(dev, s->c2_reset, "c2-reset", RESETS);
     qdev_init_gpio_out_named(dev, &s->c3_hold, "c3-hold", 1);
-    qdev_init_gpio_out_named(dev, s->c3_reset, "c3-reset", 2);
+    qdev_init_gpio_out_named(dev, s->c3_reset, "c3-reset", RESETS);
     qdev_init_gpio_out_named(dev, &s->c1p1_reset, "c1p1-reset", 1);
     qdev_init_gpio_out_named(dev, s->peripheral_reset, "peripheral-reset",
                              STM32MP25_PERIPHERALS);
-    qdev_init_gpio_in_named(dev, stm32mp25_rcc_iwdg, "iwdg", 4);
+    qdev_init_gpio_in_named(dev, stm32mp25_rcc_watchdog, "watchdog", 6);
     qdev_init_gpio_in_named(dev, stm32mp25_rcc_core_request, "core-request",
                             2);
     qdev_init_gpio_in_named(dev, stm32mp25_rcc_in_reset, "in-reset", 2);

@@ -51,12 +51,17 @@
 #define SMARTRUN 0x46000000
 #define SMARTRUN_SIZE 0x02000000
 #define M33_IRQS 320
+#define M33_IWDG3 2             /* early wake-up */
+#define M33_IWDG4 3
+#define M33_WWDG1 8
 #define M33_IPCC1_RX 171        /* as the SPI; TX is the next */
 #define M0_IRQS 32
 #define M0_IPCC2_RX 13          /* TX is the next */
 #define M0_LPUART1 11
-#define SPI_IWDG3 4
+#define SPI_IWDG3 4             /* of its reset, as the next ones */
+#define SPI_IWDG4 6
 #define SPI_IWDG5 7
+#define SPI_WWDG1 10
 #define SPI_RTC 13              /* EXTI2's event 17, a direct one */
 #define SPI_SDMMC1 123
 #define SPI_IAC 246
@@ -162,6 +167,8 @@ static const struct {
     { 0x44010000, 98 },         /* IWDG1 */
     { 0x44020000, 99 },         /* IWDG2 */
     { 0x44030000, 100 },        /* IWDG3 */
+    { 0x44040000, 101 },        /* IWDG4 */
+    { 0x44050000, 103 },        /* WWDG1 */
     { 0x46090000, 102 },        /* IWDG5 */
     { 0x44080000, 110 },        /* SERC */
 };
@@ -632,35 +639,60 @@ static void stm32mp25_soc_coprocessors(Stm32mp25Soc *s)
 }
 
 /*
- * IWDG1 and 2 reset the system, IWDG3 the Cortex-M33, IWDG5 the Cortex-M0+;
- * of the latter the Cortex-A35 has an interrupt.  Ref: STM32CubeMP2
- * stm32mp257cxx_ca35.h: IWDG3_RST_IRQn, IWDG5_RST_IRQn
+ * IWDG1 and 2 reset the system, IWDG3, IWDG4 and WWDG1 the Cortex-M33, IWDG5
+ * the Cortex-M0+; of the resets of a core the Cortex-A35 has an interrupt.  The
+ * early wake-up interrupts are the Cortex-M33's.
+ * Ref: STM32CubeMP2 stm32mp257cxx_ca35.h: IWDG3_RST_IRQn and its like, and
+ *      stm32mp257cxx_cm33.h: IWDG3_IRQn, IWDG4_IRQn, WWDG1_IRQn, addresses
  */
 static void stm32mp25_soc_watchdogs(Stm32mp25Soc *s)
 {
-    static const char *names[] = { "iwdg1", "iwdg2", "iwdg3", "iwdg5" };
-    static const uint32_t bases[] = {
-        0x44010000, 0x44020000, 0x44030000, 0x46090000,
+    static const struct {
+        const char *name;
+        uint32_t base;
+        const char *reset;      /* of its core: RCC's lines, and which */
+        uint8_t line;
+        uint8_t spi;
+        uint8_t early;          /* interrupt of the Cortex-M33, or 0 */
+    } watchdogs[] = {
+        { "iwdg1", 0x44010000 },
+        { "iwdg2", 0x44020000 },
+        { "iwdg3", 0x44030000, "c2-reset", 1, SPI_IWDG3, M33_IWDG3 },
+        { "iwdg4", 0x44040000, "c2-reset", 2, SPI_IWDG4, M33_IWDG4 },
+        { "iwdg5", 0x46090000, "c3-reset", 1, SPI_IWDG5 },
+        { "wwdg1", 0x44050000, "c2-reset", 3, SPI_WWDG1, M33_WWDG1 },
     };
-    static const char *cores[] = { NULL, NULL, "c2-reset", "c3-reset" };
-    static const uint8_t spis[] = { 0, 0, SPI_IWDG3, SPI_IWDG5 };
-    DeviceState *of[] = { NULL, NULL, s->m33, s->m0 };
 
-    for (unsigned i = 0; i < ARRAY_SIZE(s->iwdg); i++) {
-        s->iwdg[i] = stm32mp25_soc_new(s, TYPE_STM32MP_IWDG, names[i]);
-        qdev_connect_clock_in(s->iwdg[i], "lsi",
-                              qdev_get_clock_out(s->rcc, "lsi"));
-        stm32mp25_soc_map(s, s->iwdg[i], bases[i]);
-        qdev_connect_gpio_out_named(s->iwdg[i], "reset", 0,
-                                    qdev_get_gpio_in_named(s->rcc, "iwdg", i));
-        if (cores[i]) {
-            qdev_connect_gpio_out_named(s->iwdg[i], "reset", 1,
-                                        stm32mp25_soc_spi(s, spis[i]));
-            qdev_connect_gpio_out_named(
-                s->rcc, cores[i], 1,
-                qdev_get_gpio_in_named(s->iwdg[i], "core-reset", 0));
-            object_property_set_link(OBJECT(s->iwdg[i]), "core", OBJECT(of[i]),
-                                     &error_abort);
+    for (unsigned i = 0; i < ARRAY_SIZE(watchdogs); i++) {
+        bool window = !strcmp(watchdogs[i].name, "wwdg1");
+        DeviceState *dev = stm32mp25_soc_new(s, window ? TYPE_STM32MP_WWDG
+                                             : TYPE_STM32MP_IWDG,
+                                             watchdogs[i].name);
+        DeviceState *core = watchdogs[i].early ? s->m33 : s->m0;
+
+        s->watchdog[i] = dev;
+        /* The clock of APB3, undivided as ST's boards have it */
+        qdev_connect_clock_in(dev, window ? "pclk" : "lsi",
+                              qdev_get_clock_out(s->rcc, window ? "ls-mcu"
+                                                 : "lsi"));
+        stm32mp25_soc_map(s, dev, watchdogs[i].base);
+        qdev_connect_gpio_out_named(dev, "reset", 0,
+                                    qdev_get_gpio_in_named(s->rcc, "watchdog",
+                                                           i));
+        if (!watchdogs[i].reset) {
+            continue;
+        }
+        qdev_connect_gpio_out_named(dev, "reset", 1,
+                                    stm32mp25_soc_spi(s, watchdogs[i].spi));
+        qdev_connect_gpio_out_named(s->rcc, watchdogs[i].reset,
+                                    watchdogs[i].line,
+                                    qdev_get_gpio_in_named(dev, "core-reset",
+                                                           0));
+        object_property_set_link(OBJECT(dev), "core", OBJECT(core),
+                                 &error_abort);
+        if (watchdogs[i].early) {
+            sysbus_connect_irq(SYS_BUS_DEVICE(dev), 0,
+                               qdev_get_gpio_in(core, watchdogs[i].early));
         }
     }
 }

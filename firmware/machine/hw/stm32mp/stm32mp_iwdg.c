@@ -12,8 +12,11 @@
  * A watchdog of a core is reset with it.  Its interrupt at the Cortex-A stays
  * until the core's next reset: how long a real one does is not documented.
  *
+ * The early wake-up interrupt comes when the counter is EWIT - 1, and stays
+ * until EWIC, which needs no key: Linux' driver writes it without.
+ *
  * Ref: RM0436, IWDG: IWDG_KR (0x00), PR (0x04), RLR (0x08), SR (0x0c),
- *      WINR (0x10)
+ *      WINR (0x10), EWCR (0x14); Linux drivers/watchdog/stm32_iwdg.c
  */
 
 #include "qemu/osdep.h"
@@ -32,8 +35,14 @@ REG32(SR, 0x0c)
     FIELD(SR, PVU, 0, 1)
     FIELD(SR, RVU, 1, 1)
     FIELD(SR, WVU, 2, 1)
+    FIELD(SR, EWU, 3, 1)
     FIELD(SR, ONF, 8, 1)        /* STM32MP25 */
+    FIELD(SR, EWIF, 14, 1)
 REG32(WINR, 0x10)
+REG32(EWCR, 0x14)
+    FIELD(EWCR, EWIT, 0, 12)
+    FIELD(EWCR, EWIC, 14, 1)
+    FIELD(EWCR, EWIE, 15, 1)
 
 #define KEY_START 0xcccc
 #define KEY_RELOAD 0xaaaa
@@ -49,6 +58,8 @@ struct Stm32mpIwdg {
 
     Clock *lsi;
     QEMUTimer *timer;
+    QEMUTimer *early;
+    qemu_irq irq;
     qemu_irq reset[2];          /* to RCC: a pulse; to an interrupt: a level */
     int64_t updated_ns;         /* when SR is 0 again */
     bool running;
@@ -64,6 +75,21 @@ static uint64_t stm32mp_iwdg_step_ns(Stm32mpIwdg *s)
     return MAX(1, clock_ticks_to_ns(s->lsi, 4ull << shift));
 }
 
+static void stm32mp_iwdg_update_early(Stm32mpIwdg *s)
+{
+    uint32_t *r = STM32MP_REGS(s)->r;
+    int64_t steps = FIELD_EX32(r[R_EWCR], EWCR, EWIT);
+
+    if (s->running && (r[R_EWCR] & R_EWCR_EWIE_MASK)) {
+        timer_mod(s->early, timer_expire_time_ns(s->timer) -
+                            steps * stm32mp_iwdg_step_ns(s));
+    } else {
+        timer_del(s->early);
+    }
+    qemu_set_irq(s->irq, (r[R_SR] & R_SR_EWIF_MASK) &&
+                         (r[R_EWCR] & R_EWCR_EWIE_MASK));
+}
+
 static void stm32mp_iwdg_reload(Stm32mpIwdg *s)
 {
     uint64_t steps = STM32MP_REGS(s)->r[R_RLR] + 1;
@@ -71,6 +97,15 @@ static void stm32mp_iwdg_reload(Stm32mpIwdg *s)
     s->due = false;
     timer_mod(s->timer, qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) +
                         steps * stm32mp_iwdg_step_ns(s));
+    stm32mp_iwdg_update_early(s);
+}
+
+static void stm32mp_iwdg_early(void *opaque)
+{
+    Stm32mpIwdg *s = opaque;
+
+    STM32MP_REGS(s)->r[R_SR] |= R_SR_EWIF_MASK;
+    qemu_set_irq(s->irq, 1);
 }
 
 static void stm32mp_iwdg_expire(void *opaque)
@@ -131,7 +166,7 @@ static uint32_t stm32mp_iwdg_read(Stm32mpRegs *regs, hwaddr addr)
 
     if (s->running &&
         qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) >= s->updated_ns) {
-        regs->r[R_SR] = 0;
+        regs->r[R_SR] &= R_SR_EWIF_MASK;
     }
     switch (addr) {
     case A_KR:
@@ -156,6 +191,15 @@ static void stm32mp_iwdg_write(Stm32mpRegs *regs, hwaddr addr, uint32_t value,
 
     if (addr == A_KR) {
         stm32mp_iwdg_key(s, value);
+    } else if (addr == A_EWCR) {
+        if (value & R_EWCR_EWIC_MASK) {
+            regs->r[R_SR] &= ~R_SR_EWIF_MASK;
+        }
+        if (s->unlocked) {
+            regs->r[R_EWCR] = value & (R_EWCR_EWIT_MASK | R_EWCR_EWIE_MASK);
+            stm32mp_iwdg_update(s, R_SR_EWU_MASK);
+        }
+        stm32mp_iwdg_update_early(s);
     } else if (s->unlocked && addr == A_PR) {
         regs->r[R_PR] = value & 0xf;
         stm32mp_iwdg_update(s, R_SR_PVU_MASK);
@@ -173,9 +217,11 @@ static void stm32mp_iwdg_reset(Stm32mpRegs *regs)
     Stm32mpIwdg *s = STM32MP_IWDG(regs);
 
     timer_del(s->timer);
+    timer_del(s->early);
     s->updated_ns = 0;
     s->running = s->unlocked = s->due = false;
     qemu_set_irq(s->reset[1], 0);
+    qemu_set_irq(s->irq, 0);
     regs->r[R_RLR] = regs->r[R_WINR] = RLR_MAX;
 }
 
@@ -197,6 +243,8 @@ static void stm32mp_iwdg_init(Object *obj)
                              OBJ_PROP_LINK_STRONG);
     s->lsi = qdev_init_clock_in(dev, "lsi", NULL, NULL, 0);
     s->timer = timer_new_ns(QEMU_CLOCK_VIRTUAL, stm32mp_iwdg_tick, s);
+    s->early = timer_new_ns(QEMU_CLOCK_VIRTUAL, stm32mp_iwdg_early, s);
+    sysbus_init_irq(SYS_BUS_DEVICE(obj), &s->irq);
     qdev_init_gpio_out_named(dev, s->reset, "reset", ARRAY_SIZE(s->reset));
     qdev_init_gpio_in_named(dev, stm32mp_iwdg_core_reset, "core-reset", 1);
 }
@@ -204,16 +252,18 @@ static void stm32mp_iwdg_init(Object *obj)
 static void stm32mp_iwdg_finalize(Object *obj)
 {
     timer_free(STM32MP_IWDG(obj)->timer);
+    timer_free(STM32MP_IWDG(obj)->early);
 }
 
 static const VMStateDescription vmstate_stm32mp_iwdg = {
     .name = TYPE_STM32MP_IWDG,
-    .version_id = 1,
-    .minimum_version_id = 1,
+    .version_id = 2,
+    .minimum_version_id = 2,
     .fields = (const VMStateField[]) {
         VMSTATE_STM32MP_REGS(Stm32mpIwdg),
         VMSTATE_CLOCK(lsi, Stm32mpIwdg),
         VMSTATE_TIMER_PTR(timer, Stm32mpIwdg),
+        VMSTATE_TIMER_PTR(early, Stm32mpIwdg),
         VMSTATE_INT64(updated_ns, Stm32mpIwdg),
         VMSTATE_BOOL(running, Stm32mpIwdg),
         VMSTATE_BOOL(unlocked, Stm32mpIwdg),

@@ -6,7 +6,8 @@
  * A counter of seven bits, one step per 4096 * 2^WDGTB cycles of PCLK.  It
  * resets its core when T6 falls, when it is written without T6, or when it is
  * written while it is above the window.  A step before, the early wake-up
- * interrupt may come.
+ * interrupt may come.  Its interrupt at the Cortex-A, through EXTI, stays until
+ * the core's next reset: how long a real one does is not documented.
  *
  * Ref: RM0436, WWDG: WWDG_CR (0x00), WWDG_CFR (0x04), WWDG_SR (0x08)
  */
@@ -42,7 +43,7 @@ struct Stm32mpWwdg {
     Clock *pclk;
     QEMUTimer *timer;
     qemu_irq irq;
-    qemu_irq reset[2];          /* to RCC, then to EXTI */
+    qemu_irq reset[2];          /* to RCC: a pulse; to an interrupt: a level */
     int64_t loaded_ns;          /* when CR.T was as it is stored */
     DeviceState *core;          /* whose thread must have run since it was due */
     bool due;
@@ -88,9 +89,8 @@ static void stm32mp_wwdg_update(Stm32mpWwdg *s)
 static void stm32mp_wwdg_expire(Stm32mpWwdg *s)
 {
     qemu_log_mask(CPU_LOG_RESET, "%s expired\n", STM32MP_REGS(s)->name);
-    for (unsigned n = 0; n < ARRAY_SIZE(s->reset); n++) {
-        qemu_irq_pulse(s->reset[n]);
-    }
+    qemu_irq_pulse(s->reset[0]);
+    qemu_set_irq(s->reset[1], 1);
 }
 
 static void stm32mp_wwdg_tick(void *opaque)
@@ -160,6 +160,7 @@ static void stm32mp_wwdg_reset(Stm32mpRegs *regs)
 {
     Stm32mpWwdg *s = STM32MP_WWDG(regs);
 
+    qemu_set_irq(s->reset[1], 0);
     regs->r[R_CFR] = T_MAX;
     stm32mp_wwdg_load(s, T_MAX);
     stm32mp_wwdg_update(s);

@@ -47,7 +47,7 @@ struct Stm32mp25Soc {
     DeviceState *iac;
     DeviceState *serc;
     DeviceState *ipcc[2];
-    DeviceState *iwdg[4];       /* IWDG1, 2, 3, 5 */
+    DeviceState *watchdog[6];   /* IWDG1 to 5, WWDG1 */
     DeviceState *m33;
     DeviceState *m0;
     DeviceState *usart[STM32MP25_USARTS];
