@@ -65,7 +65,7 @@ struct Stm32mpIwdg {
     bool running;
     bool unlocked;
     DeviceState *core;          /* whose thread must have run since it was due */
-    bool due;
+    uint32_t turns;
 };
 
 static uint64_t stm32mp_iwdg_step_ns(Stm32mpIwdg *s)
@@ -94,7 +94,7 @@ static void stm32mp_iwdg_reload(Stm32mpIwdg *s)
 {
     uint64_t steps = STM32MP_REGS(s)->r[R_RLR] + 1;
 
-    s->due = false;
+    s->turns = 0;
     timer_mod(s->timer, qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) +
                         steps * stm32mp_iwdg_step_ns(s));
     stm32mp_iwdg_update_early(s);
@@ -121,11 +121,8 @@ static void stm32mp_iwdg_tick(void *opaque)
 {
     Stm32mpIwdg *s = opaque;
 
-    if (s->core && !s->due) {
-        s->due = true;
-        stm32mp_mcore_turn(s->core, s->timer, &s->due,
-                           stm32mp_iwdg_step_ns(s));
-    } else {
+    if (!stm32mp_mcore_turn(s->core, STM32MP_REGS(s)->name, s->timer,
+                            &s->turns, stm32mp_iwdg_step_ns(s))) {
         stm32mp_iwdg_expire(s);
     }
 }
@@ -219,7 +216,8 @@ static void stm32mp_iwdg_reset(Stm32mpRegs *regs)
     timer_del(s->timer);
     timer_del(s->early);
     s->updated_ns = 0;
-    s->running = s->unlocked = s->due = false;
+    s->running = s->unlocked = false;
+    s->turns = 0;
     qemu_set_irq(s->reset[1], 0);
     qemu_set_irq(s->irq, 0);
     regs->r[R_RLR] = regs->r[R_WINR] = RLR_MAX;
@@ -267,7 +265,7 @@ static const VMStateDescription vmstate_stm32mp_iwdg = {
         VMSTATE_INT64(updated_ns, Stm32mpIwdg),
         VMSTATE_BOOL(running, Stm32mpIwdg),
         VMSTATE_BOOL(unlocked, Stm32mpIwdg),
-        VMSTATE_BOOL(due, Stm32mpIwdg),
+        VMSTATE_UINT32(turns, Stm32mpIwdg),
         VMSTATE_END_OF_LIST()
     }
 };

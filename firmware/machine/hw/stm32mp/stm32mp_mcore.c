@@ -165,9 +165,12 @@ void stm32mp_mcore_set_vectors(DeviceState *dev, uint32_t address)
     cpu->init_nsvtor = address;
 }
 
+/* A thread that had one may lose the CPU before it executes an instruction */
+#define TURNS 8
+
 typedef struct Stm32mpTurn {
     QEMUTimer *timer;
-    const bool *due;
+    const uint32_t *turns;
     int64_t ns;
 } Stm32mpTurn;
 
@@ -175,20 +178,33 @@ static void stm32mp_mcore_turn_work(CPUState *cs, run_on_cpu_data data)
 {
     g_autofree Stm32mpTurn *turn = data.host_ptr;
 
-    if (*turn->due) {
+    if (*turn->turns) {
         timer_mod(turn->timer,
                   qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) + turn->ns);
     }
 }
 
-void stm32mp_mcore_turn(DeviceState *dev, QEMUTimer *timer, const bool *due,
-                        int64_t ns)
+bool stm32mp_mcore_turn(DeviceState *dev, const char *watchdog,
+                        QEMUTimer *timer, uint32_t *turns, int64_t ns)
 {
-    Stm32mpTurn *turn = g_new(Stm32mpTurn, 1);
+    ARMCPU *cpu;
+    Stm32mpTurn *turn;
 
-    *turn = (Stm32mpTurn) { .timer = timer, .due = due, .ns = ns };
-    async_run_on_cpu(CPU(STM32MP_MCORE(dev)->armv7m.cpu),
-                     stm32mp_mcore_turn_work, RUN_ON_CPU_HOST_PTR(turn));
+    if (!dev) {
+        return false;
+    }
+    cpu = STM32MP_MCORE(dev)->armv7m.cpu;
+    if (*turns == TURNS) {
+        info_report("%s expired: coprocessor at pc 0x%08x%s", watchdog,
+                    cpu->env.regs[15], CPU(cpu)->halted ? ", waits" : "");
+        return false;
+    }
+    ++*turns;
+    turn = g_new(Stm32mpTurn, 1);
+    *turn = (Stm32mpTurn) { .timer = timer, .turns = turns, .ns = ns };
+    async_run_on_cpu(CPU(cpu), stm32mp_mcore_turn_work,
+                     RUN_ON_CPU_HOST_PTR(turn));
+    return true;
 }
 
 AddressSpace *stm32mp_mcore_address_space(DeviceState *dev)

@@ -46,7 +46,7 @@ struct Stm32mpWwdg {
     qemu_irq reset[2];          /* to RCC: a pulse; to an interrupt: a level */
     int64_t loaded_ns;          /* when CR.T was as it is stored */
     DeviceState *core;          /* whose thread must have run since it was due */
-    bool due;
+    uint32_t turns;
 };
 
 static int64_t stm32mp_wwdg_step_ns(Stm32mpWwdg *s)
@@ -97,14 +97,11 @@ static void stm32mp_wwdg_tick(void *opaque)
 {
     Stm32mpWwdg *s = opaque;
 
-    if (stm32mp_wwdg_count(s) < T6 && s->core && !s->due) {
-        s->due = true;
-        stm32mp_mcore_turn(s->core, s->timer, &s->due,
-                           stm32mp_wwdg_step_ns(s));
-    } else if (stm32mp_wwdg_count(s) < T6) {
-        stm32mp_wwdg_expire(s);
-    } else {
+    if (stm32mp_wwdg_count(s) >= T6) {
         stm32mp_wwdg_update(s);
+    } else if (!stm32mp_mcore_turn(s->core, STM32MP_REGS(s)->name, s->timer,
+                                   &s->turns, stm32mp_wwdg_step_ns(s))) {
+        stm32mp_wwdg_expire(s);
     }
 }
 
@@ -123,7 +120,7 @@ static void stm32mp_wwdg_load(Stm32mpWwdg *s, uint32_t count)
 
     r[R_CR] = FIELD_DP32(r[R_CR], CR, T, count);
     s->loaded_ns = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
-    s->due = false;
+    s->turns = 0;
 }
 
 static void stm32mp_wwdg_write(Stm32mpRegs *regs, hwaddr addr, uint32_t value,
@@ -197,14 +194,14 @@ static void stm32mp_wwdg_finalize(Object *obj)
 
 static const VMStateDescription vmstate_stm32mp_wwdg = {
     .name = TYPE_STM32MP_WWDG,
-    .version_id = 1,
-    .minimum_version_id = 1,
+    .version_id = 2,
+    .minimum_version_id = 2,
     .fields = (const VMStateField[]) {
         VMSTATE_STM32MP_REGS(Stm32mpWwdg),
         VMSTATE_CLOCK(pclk, Stm32mpWwdg),
         VMSTATE_TIMER_PTR(timer, Stm32mpWwdg),
         VMSTATE_INT64(loaded_ns, Stm32mpWwdg),
-        VMSTATE_BOOL(due, Stm32mpWwdg),
+        VMSTATE_UINT32(turns, Stm32mpWwdg),
         VMSTATE_END_OF_LIST()
     }
 };

@@ -116,12 +116,14 @@ void stm32mp_mcore_set_vectors(DeviceState *dev, uint32_t address);
 /* All that it sees, its own peripherals too */
 AddressSpace *stm32mp_mcore_address_space(DeviceState *dev);
 /*
- * Once the core's thread has had the host's CPU, @timer is set to @ns from then,
- * if still @due.  On a busy host a watchdog of a core that could not run is no
- * fault of its firmware.
+ * For a watchdog that has run out: on a busy host one of a core that could not
+ * run is no fault of its firmware.  Once the core's thread has had the host's
+ * CPU, @timer is set to @ns from then, unless *@turns, which counts this, is 0
+ * by then.  False, with the core's place in QEMU's log, after some such turns;
+ * without a core (NULL) at once.
  */
-void stm32mp_mcore_turn(DeviceState *dev, QEMUTimer *timer, const bool *due,
-                        int64_t ns);
+bool stm32mp_mcore_turn(DeviceState *dev, const char *watchdog,
+                        QEMUTimer *timer, uint32_t *turns, int64_t ns);
 /*
  * A fault that the core cannot take: it stops until its next reset.  QEMU's
  * NVIC calls it where it would abort.
