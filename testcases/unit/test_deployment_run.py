@@ -18,7 +18,7 @@ from mpbench.core.record import Clock, Record, new_directory, read
 from mpbench.core.step import Step, best, with_proof
 from mpbench.deployment import collect, run
 from mpbench.deployment.facts import DeployFacts
-from mpbench.harness.bench import stop_core
+from mpbench.harness.bench import leave_offline, stop_core
 from mpbench.harness.run_state import append_step
 from mpbench.image.sign import sign
 from mpbench.layout import Tee
@@ -289,6 +289,58 @@ def test_a_core_that_does_not_stop_is_the_boards_fault(board):
     board.running = True
     with pytest.raises(BoardFailure, match="`stop` returned OK, the state is running"):
         stop_core(board, "m33")
+
+
+class CrashingBoard(StandIn):
+    """A core's states and the answers to `stop`, one after the other; the last state stays."""
+
+    def __init__(self, *shown: str) -> None:
+        self.shown = list(shown)
+
+    def core_state(self, _core: str) -> str:
+        return self.shown.pop(0) if len(self.shown) > 1 else self.shown[0]
+
+    def write(self, _core: str, file: str, text: str, _deadline_s: float) -> str:
+        assert (file, text) == ("state", "stop")
+        return self.shown.pop(0)
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        ("running", "OK", "offline"),
+        ("offline", "EINVAL", "offline"),
+        ("offline", "OK", "offline"),  # within a recovery, which the stop waited for
+        ("crashed", "EINVAL", "offline", "offline", "OK", "offline"),
+        ("running", "EINVAL", "offline", "offline", "EINVAL", "running", "running", "OK", "offline"),
+    ],
+)
+def test_a_core_that_crashes_meanwhile_is_left_offline(shown):
+    """`offline` counts if a stop says so too: within a recovery Linux shows it of a core that will run."""
+    board = CrashingBoard(*shown)
+    leave_offline(board, "m33")
+    assert board.shown == ["offline"]
+
+
+@pytest.mark.parametrize(
+    ("shown", "said"),
+    [
+        (("detached", "EINVAL", "detached"), "`stop` returned EINVAL, the state is detached"),
+        (("running", "EBUSY", "running"), "`stop` returned EBUSY, the state is running"),
+        (("running", "OK", "running"), "`stop` returned OK, the state is running"),
+    ],
+)
+def test_a_core_that_is_not_left_offline_is_the_boards_fault(shown, said):
+    """With the board's answer."""
+    with pytest.raises(BoardFailure, match=said):
+        leave_offline(CrashingBoard(*shown), "m33")
+
+
+def test_a_core_that_stays_crashed_is_the_boards_fault(monkeypatch):
+    """Not for ever: a core whose recovery is disabled stays crashed."""
+    monkeypatch.setattr("mpbench.harness.bench.RECOVERED_S", 0.0)
+    with pytest.raises(BoardFailure, match="the state is crashed"):
+        leave_offline(CrashingBoard(*("crashed", "EINVAL", "crashed") * 9), "m33")
 
 
 def test_a_step_is_recorded_whole(board, tmp_path):

@@ -50,10 +50,7 @@ class PlayedBench:
         self.running = observed.state == "running"
         return Step(name, core, predicted, observed, compare(predicted, observed), Evidence(), 0)
 
-    def state(self, _core):
-        return "running" if self.running else "offline"
-
-    def stop(self, _core):
+    def leave_offline(self, _core):
         self.running = False
 
     def add(self, line):

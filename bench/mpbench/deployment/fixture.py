@@ -180,8 +180,7 @@ class DeployBench(Bench):
         """Start an image without a boot address: it takes the one that is kept; a stop resets it."""
         step = run.deployment(self.board, core, image, DeployFacts(), name="start without BOOTADDR, and stop")
         self.append(step)
-        if self.state(core) != "offline":
-            self.stop(core)
+        self.leave_offline(core)
 
     def command(self, core: str, word: str, predicted: DeployFacts, *, file: str = "state") -> Step:
         """Write a word to one of the core's sysfs files and observe the core afterwards.

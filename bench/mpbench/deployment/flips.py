@@ -154,8 +154,7 @@ class Flips:
     def deploy(self, core: str, image: bytes, flips: tuple[Flip, ...], identity: str, name: str) -> Step:
         """Deploy the flipped image; the core is offline afterwards."""
         step = self.bench.deploy(core, flipped(image, flips), identity, original=image, name=name)
-        if self.bench.state(core) != "offline":
-            self.bench.stop(core)
+        self.bench.leave_offline(core)
         return step
 
     def key(self, core: str, image: bytes) -> str:

@@ -4,6 +4,7 @@
 import contextlib
 import re
 import shlex
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -27,6 +28,8 @@ from mpbench.twin.profile import Profile
 RECONNECT_S = 30.0
 RECONNECTS = 3
 WRITE_S = 20.0
+RECOVERED_S = 30.0
+"""So long a core that crashed may take to run again, so that it can be stopped."""
 CONSOLE_BYTES = 256 << 10
 """Of the console of a board whose kernel panicked."""
 
@@ -144,6 +147,10 @@ class Bench:
         """Stop a running core. BoardFailure if the board does not."""
         stop_core(self.board.remoteproc, core)
 
+    def leave_offline(self, core: str) -> None:
+        """Stop a core whatever it does, see leave_offline()."""
+        leave_offline(self.board.remoteproc, core)
+
     def state(self, core: str) -> str:
         """The core's state in sysfs."""
         return self.board.remoteproc.core_state(core)
@@ -183,8 +190,7 @@ class Bench:
         self._state.booted(now)
         same_boot(self._boot, now)
         for core in dict.fromkeys(self._touched):
-            if self.state(core) != "offline":
-                self.stop(core)
+            self.leave_offline(core)
 
     def _check_tee(self) -> None:
         """BoardFailure, with the console as evidence, if OP-TEE panicked or its firewall refused an access.
@@ -248,7 +254,34 @@ def _boot_id_again(board: Board) -> str:
 
 def stop_core(remoteproc: Remoteproc, core: str) -> None:
     """Stop a running core. BoardFailure if the board does not."""
-    answer = remoteproc.write(core, "state", "stop", WRITE_S)
-    state = remoteproc.core_state(core)
+    answer, state = _stop(remoteproc, core)
     if answer != "OK" or state != "offline":
-        raise BoardFailure(f"{core} does not stop: writing `stop` returned {answer}, the state is {state}")
+        raise _unstopped(core, answer, state)
+
+
+def leave_offline(remoteproc: Remoteproc, core: str) -> None:
+    """Stop a core that may run, be offline already, or crash again and again. BoardFailure if it stays on.
+
+    Within a recovery Linux shows `offline`, although the core will run again, and while the core counts as
+    crashed it refuses a stop. A stop waits for a recovery that has begun: refused by a core that was offline
+    before and is so afterwards, it shows that the core is.
+
+    Ref: Linux drivers/remoteproc/remoteproc_core.c: rproc_shutdown, rproc_crash_handler_work,
+         rproc_boot_recovery
+    """
+    end_s = time.monotonic() + RECOVERED_S
+    while True:
+        before = remoteproc.core_state(core)
+        answer, state = _stop(remoteproc, core)
+        if state == "offline" and (answer == "OK" or (answer, before) == ("EINVAL", "offline")):
+            return
+        if answer != "EINVAL" or state == "detached" or time.monotonic() > end_s:
+            raise _unstopped(core, answer, state)
+
+
+def _stop(remoteproc: Remoteproc, core: str) -> tuple[str, str]:
+    return remoteproc.write(core, "state", "stop", WRITE_S), remoteproc.core_state(core)
+
+
+def _unstopped(core: str, answer: str, state: str) -> BoardFailure:
+    return BoardFailure(f"{core} does not stop: writing `stop` returned {answer}, the state is {state}")
