@@ -124,6 +124,15 @@ def test_attributes_of_one_core_take_one_round_trip(remoteproc: RemoteprocDriver
     assert found == {"state": "offline", "fw_format": "[ENOENT]"}
 
 
+def test_the_drivers_of_the_cores_are_named(remoteproc: RemoteprocDriver, sysfs: Path):
+    """By the device's uevent; "" where that has no driver, or is not there."""
+    device = sysfs / "class/remoteproc/remoteproc1/device"
+    (device / "uevent").write_text("DRIVER=stm32-rproc\nOF_NAME=m33\n")
+    assert remoteproc.drivers() == {"m0": "", "m33": "stm32-rproc"}
+    (device / "uevent").write_text("OF_NAME=m33\n")
+    assert remoteproc.drivers() == {"m0": "", "m33": ""}
+
+
 def test_the_trace_is_bytes_or_none(remoteproc: RemoteprocDriver, sysfs: Path):
     """trace() returns the buffer's bytes, None for a core without a buffer."""
     (sysfs / "debug/remoteproc/remoteproc1/trace0").write_bytes(b"mpbench\0\xff")

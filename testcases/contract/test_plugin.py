@@ -59,6 +59,7 @@ class RemoteprocDriver(Driver):
     states = {}
     def core_state(self, core): return self.states.get(core, "offline")
     def trace(self, core): return None
+    def drivers(self): return {"m0": "", "m33": "stm32-rproc"}
     def write(self, core, file, text, deadline_s):
         self.states[core] = "offline"
         return "OK"
@@ -232,6 +233,7 @@ def test_the_record_says_which_run_board_and_boot_each_line_is_about(place):
     assert {(line["board"], line["boot"]) for line in known} == {("1", "b-1")}
     entries = known[0]["entries"]
     assert entries["u-boot"] == "2025.01-3"
+    assert entries["core drivers"] == "m0: unknown, m33: stm32-rproc"
     assert entries["signing key"].startswith("sha256 ")
     assert entries["target file"].startswith("played.yaml sha256 ")
     assert entries["tests"] == f"{place.path.name} without git"

@@ -100,6 +100,9 @@ class Remoteproc(Protocol):
     def attributes(self, core: str, *files: str) -> dict[str, str]:
         """Text of some of a core's sysfs files."""
 
+    def drivers(self) -> dict[str, str]:
+        """Name of each core's driver in Linux, "" where that is unknown."""
+
     def core_state(self, core: str) -> str:
         """The core's sysfs state."""
 

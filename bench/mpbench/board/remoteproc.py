@@ -227,6 +227,14 @@ class RemoteprocDriver(Driver):
         fw_format, compatible, phandle = (found[name] for name in MANAGER_FILES)
         return manager_of(fw_format, compatible, phandle, tee.tee(self.session).has(TA_UUID))
 
+    def drivers(self) -> dict[str, str]:
+        """Name of each core's driver in Linux, "" where sysfs does not name it."""
+        events = {core: self.attributes(core, UEVENT)[UEVENT].splitlines() for core in self.cores()}
+        return {
+            core: next((line.removeprefix("DRIVER=") for line in lines if line.startswith("DRIVER=")), "")
+            for core, lines in events.items()
+        }
+
     def firmware_path(self, name: str) -> str:
         """Path at which the kernel finds the firmware file `name`."""
         if not self._firmware_directory or self._boot_id != self.session.boot_id:
@@ -253,6 +261,8 @@ class RemoteprocDriver(Driver):
         return directory
 
 
+UEVENT = "device/uevent"
+"""File of a core whose line DRIVER= names the driver. Ref: Linux drivers/base/core.c, dev_uevent()"""
 MANAGER_FILES = ("fw_format", "device/of_node/compatible", "device/of_node/st,rproc-tee")
 """Files of a core that say who manages it: of ST's Linux 6.6, of others, of the patches for mainline, v22."""
 

@@ -131,7 +131,7 @@ def optee(linux: BoardLinux) -> str:
 
 
 def cores(linux: BoardLinux) -> str:
-    """Linux has all cores of the profile, and all are offline."""
+    """Linux has all cores of the profile, by which drivers, and all are offline."""
     there = linux.remoteproc.cores()
     if missing := [name for name in linux.cores if name not in there]:
         remedy = 'status = "okay" in the device tree, or another profile: MPBENCH_PROFILE'
@@ -140,7 +140,8 @@ def cores(linux: BoardLinux) -> str:
     if busy := [f"{name} is {state}" for name, state in states.items() if state != "offline"]:
         remedy = "stop it: echo stop >/sys/class/remoteproc/remoteprocN/state; no auto-boot"
         raise CheckFailed(", ".join(busy), remedy)
-    return ", ".join(f"{name} offline" for name in linux.cores)
+    drivers = linux.remoteproc.drivers()
+    return ", ".join(f"{name} offline, driver {drivers.get(name) or 'unknown'}" for name in linux.cores)
 
 
 def manager(linux: BoardLinux) -> str:

@@ -21,6 +21,9 @@ Ref: TF-A bl2/bl2_main.c, bl31/bl31_main.c, U-Boot include/version.h, OP-TEE cor
 FIRMWARE = "firmware "
 """Start of the name of a firmware's hash."""
 
+CORE_DRIVERS = "core drivers"
+"""Entry: Linux' driver of each core."""
+
 PROFILE_FIT = "profile fit"
 """Entry: whether the board reports what the profile assumes; one of the words below, a colon, and why."""
 FITS, ASSUMED, DIFFERS = "fits", "assumed", "differs"

@@ -18,7 +18,7 @@ from mpbench.board.kernel_log import KernelLogFollower
 from mpbench.board.marked_console import MarkedConsole
 from mpbench.board.protocols import Board, Memory, Session
 from mpbench.core.errors import InfrastructureError, UsageError
-from mpbench.core.provenance import PROFILE_FIT
+from mpbench.core.provenance import CORE_DRIVERS, PROFILE_FIT
 from mpbench.core.secrets import is_secret_name, redact, secret_values
 from mpbench.core.version import commit_of
 from mpbench.harness import configuration, place_lock
@@ -81,6 +81,8 @@ def board(strategy: Any, target: Any, profile: Profile, request: Any) -> Iterato
     found_about = about(found)
     more[PROFILE_FIT] = str(fit(profile, identity_of(found_about.provenance.entries)))
     more |= place_lock.place_entry(target) | operator(state.variables)
+    drivers = found.remoteproc.drivers()
+    more[CORE_DRIVERS] = ", ".join(f"{core}: {driver or 'unknown'}" for core, driver in drivers.items())
     root: Path = request.config.rootpath
     more["tests"] = f"{root.name} {commit_of(root) or 'without git'}"
     state.identified(found_about, more | versions(target.resources))

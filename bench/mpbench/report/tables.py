@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from attrs import frozen
 
-from mpbench.core.provenance import FIRMWARE, PROFILE_FIT
+from mpbench.core.provenance import CORE_DRIVERS, FIRMWARE, PROFILE_FIT
 from mpbench.report.model import ASKED, Page, RunView
 
 _OWN = frozenset({"boot_id", "operator"})
@@ -17,7 +17,7 @@ UNREPORTED = "not reported by the board"
 GROUPS = {
     "Board": ("model", "compatible", "serial", "soc_id", "soc_revision", "soc_serial", "place", "boot_id",
               "profile", PROFILE_FIT),
-    "Software": ("tf-a", "op-tee", "u-boot", "kernel", "kernel-command-line", "qemu"),
+    "Software": ("tf-a", "op-tee", "u-boot", "kernel", CORE_DRIVERS, "kernel-command-line", "qemu"),
     "Firmware": ("signing key",),
 }  # fmt: skip
 """Names of the provenance by group; firmware is known by its start, all others are the run's."""
