@@ -255,12 +255,12 @@ def own_tree(name: str) -> Path | None:
 
 
 def source_tree(name: str) -> Path:
-    """Unpacked source of a source package in sources.yaml; unpacked once per version, never built in place.
+    """Source that is built: own_tree(), else recorded_tree()."""
+    return own_tree(name) or recorded_tree(name)
 
-    own_tree() comes first.
-    """
-    if own := own_tree(name):
-        return own
+
+def recorded_tree(name: str) -> Path:
+    """Source of a source package in sources.yaml: unpacked once per version, never built in place."""
     package, file = fetch(name)
     tree = cache_dir() / "sources" / package.directory.name
     if not tree.is_dir():

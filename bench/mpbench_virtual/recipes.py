@@ -17,6 +17,7 @@ from typing import Any
 from mpbench.core.shared_files import FIRMWARE
 from mpbench_virtual.fetch import GUEST_ARCHITECTURES, fetch, own_tree, source_tree, unpack_deb
 from mpbench_virtual.models import MP25, Soc
+from mpbench_virtual.own_kernel import require_driver
 from mpbench_virtual.steps import BuildStep, Place, hash_files, hash_stamps
 from mpbench_virtual.tools import run_logged
 
@@ -45,23 +46,26 @@ OBJECTS = 940
 EMPTY_DIRECTORIES = "bin dev proc sys tmp run root sbin usr/bin usr/sbin lib/firmware var/log"
 
 
-def linux_step(soc: Soc) -> BuildStep:
-    """Linux with our driver, from a distribution's source, by the configuration of the SoC."""
-    return _step("linux", soc, _linux_inputs, _make_linux, OBJECTS)
+def linux_step(soc: Soc, own_driver: bool = False) -> BuildStep:
+    """Linux from a distribution's source, or a tree of the user's own, by the configuration of the SoC.
+
+    own_driver: the tree's driver for the core that OP-TEE loads, see own_kernel.py, in place of ours
+    """
+    suffix = ("-own" if own_tree("linux") else "") + ("-driver" if own_driver else "")
+    texts = lambda: [getsource(_make_linux), *_linux_inputs(soc, own_driver)]  # noqa: E731
+    make = partial(_make_linux, soc, own_driver)
+    return BuildStep("linux", texts, make, (), _work("linux", soc) + suffix, OBJECTS, resumes=True)
 
 
 def rootfs_step(soc: Soc) -> BuildStep:
     """A root file system of few programs of the SoC's architecture."""
-    return _step("rootfs", soc, _rootfs_inputs, _make_rootfs)
+    texts = lambda: [getsource(_make_rootfs), *_rootfs_inputs(soc)]  # noqa: E731
+    return BuildStep("rootfs", texts, partial(_make_rootfs, soc), (), _work("rootfs", soc))
 
 
-def _step(
-    name: str, soc: Soc, inputs: Inputs, make: Callable[[Soc, Place], None], objects: int = 0
-) -> BuildStep:
+def _work(name: str, soc: Soc) -> str:
     """Each SoC has a directory of its own to work in: a kernel's tree is kept for the next build."""
-    work = name if soc is MP25 else f"{name}-{soc.name}"
-    texts = lambda: [getsource(make), *inputs(soc)]  # noqa: E731
-    return BuildStep(name, texts, partial(make, soc), (), work, objects, resumes=objects > 0)
+    return name if soc is MP25 else f"{name}-{soc.name}"
 
 
 @cache
@@ -75,6 +79,10 @@ def _source_id(name: str) -> str:
     """Identifies a source: version and hash of a package, or a hash of the user's own tree."""
     if own := own_tree(name):
         return hash_stamps(own)
+    return _recorded_id(name)
+
+
+def _recorded_id(name: str) -> str:
     package, _ = fetch(name)
     return f"{package.package} {package.version} {package.sha256}"
 
@@ -83,17 +91,23 @@ def _gcc(soc: Soc) -> str:
     return version_of(soc.cross + "gcc", "--version")
 
 
-def _linux_inputs(soc: Soc) -> list[str]:
-    ours = hash_files(*_drivers(), FIRMWARE / f"linux/{soc.name}.config")
+def _linux_inputs(soc: Soc, own_driver: bool) -> list[str]:
+    ours = hash_files(*_drivers(own_driver), *_kernel_settings(soc, own_driver))
     return [_source_id("linux"), _gcc(soc), ours, *soc.linux]
 
 
-def _drivers() -> list[Path]:
-    """Ours for Linux."""
-    return sorted((FIRMWARE / "linux").glob("*.c"))
+def _drivers(own_driver: bool) -> list[Path]:
+    """Ours for Linux; own_driver: without that of the cores that OP-TEE loads."""
+    ours = sorted((FIRMWARE / "linux").glob("*.c"))
+    return [path for path in ours if not (own_driver and path.name == "mpbench_remoteproc.c")]
 
 
-def _make_linux(soc: Soc, place: Place) -> None:
+def _kernel_settings(soc: Soc, own_driver: bool) -> list[Path]:
+    """Files of settings that are not Linux' own defaults."""
+    return [FIRMWARE / f"linux/{name}.config" for name in (soc.name, *(["own-driver"] * own_driver))]
+
+
+def _make_linux(soc: Soc, own_driver: bool, place: Place) -> None:
     """The kernel tree stays in `work`, so that an interrupted build goes on and a changed driver is quick.
 
     Of a tree of the user's own, what has changed is copied again.
@@ -108,7 +122,7 @@ def _make_linux(soc: Soc, place: Place) -> None:
     elif own_tree("linux"):
         run_logged(["cp", "--archive", "--update", "--no-target-directory", origin, tree], place.log)
     directory = tree / "drivers/remoteproc"
-    for driver in _drivers():
+    for driver in _drivers(own_driver):
         _append_line(directory / "Makefile", f"obj-$(CONFIG_REMOTEPROC) += {driver.stem}.o")
         _copy_if_changed(driver, directory / driver.name)
     arch, image = soc.linux
@@ -119,8 +133,11 @@ def _make_linux(soc: Soc, place: Place) -> None:
         "KBUILD_BUILD_HOST": "mpbench",
         "KBUILD_BUILD_VERSION": "1",
     }
-    fragment = FIRMWARE / f"linux/{soc.name}.config"
-    run_logged([*make, "allnoconfig", f"KCONFIG_ALLCONFIG={fragment}"], place.log, env=env)
+    settings = place.work / "settings.config"
+    settings.write_text("".join(path.read_text() for path in _kernel_settings(soc, own_driver)))
+    run_logged([*make, "allnoconfig", f"KCONFIG_ALLCONFIG={settings}"], place.log, env=env)
+    if own_driver:
+        require_driver(tree)
     run_logged([*make, JOBS, image], place.log, env=env)
     shutil.copy(tree / f"arch/{arch}/boot" / image, place.out / "kernel")
     shutil.copy(tree / ".config", place.out / "config")
@@ -241,12 +258,17 @@ def write_cpio(root: Path, archive: Path, log: Path) -> None:
     run_logged(["sh", "-c", script, "sh", root, names, archive], log)
 
 
-def make_device_tree(soc: Soc, name: str, overlays: list[Path], place: Place) -> Path:
-    """Linux' own tree for the board `name`, as Linux' Makefile makes it, with overlays; the file."""
+def make_device_tree(
+    soc: Soc, name: str, overlays: list[Path], place: Place, origin: Path | None = None
+) -> Path:
+    """The device tree of the board `name`, as Linux' Makefile makes it, with overlays; the file.
+
+    origin: Linux' source, if not the one that Linux is built of
+    """
     arch, _ = soc.linux
     objects, whole = place.work / "objects", place.out / name
     objects.mkdir(exist_ok=True)
-    make: list[str | Path] = ["make", "-C", source_tree("linux"), f"O={objects}", f"ARCH={arch}"]
+    make: list[str | Path] = ["make", "-C", origin or source_tree("linux"), f"O={objects}", f"ARCH={arch}"]
     make += [f"CROSS_COMPILE={soc.cross}"]
     run_logged([*make, "allnoconfig"], place.log)
     target = f"arch/{arch}/boot/dts/st/{name}"

@@ -15,13 +15,15 @@ from inspect import getsource
 from pathlib import Path
 
 from mpbench.core.shared_files import FIRMWARE
-from mpbench_virtual.fetch import own_tree
+from mpbench_virtual.fetch import own_tree, recorded_tree
 from mpbench_virtual.keys import signing_public_key
 from mpbench_virtual.models import MP25, BoardKind
+from mpbench_virtual.own_kernel import OVERLAYS, brings_driver
 from mpbench_virtual.recipes import (
     JOBS,
     _gcc,
     _lines,
+    _recorded_id,
     _source_id,
     copied_source,
     lay_over_optee,
@@ -57,7 +59,7 @@ def steps_of(kind: BoardKind) -> list[BuildStep]:
     uboot = [step("ev1-uboot", _uboot_inputs, _make_uboot)] if kind.uboot else []
     return [
         machine_steps_of(kind)[0],  # QEMU
-        linux_step(MP25),
+        linux_step(MP25, brings_driver(kind)),
         rootfs_step(MP25),
         step("ev1-optee", partial(_optee_inputs, kind), _make_optee),
         *uboot,
@@ -178,12 +180,16 @@ def _make_fip(kind: BoardKind, place: Place) -> None:
 
 
 def _device_tree_inputs(kind: BoardKind) -> list[str]:
-    return [_source_id("linux"), getsource(make_device_tree), kind.device_tree, hash_files(*_overlays(kind))]
+    source = _recorded_id("linux") if brings_driver(kind) else _source_id("linux")
+    return [source, getsource(make_device_tree), kind.device_tree, hash_files(*_overlays(kind))]
 
 
 def _overlays(kind: BoardKind) -> list[Path]:
-    return [BOOT / name for name in kind.overlays]
+    node = [OVERLAYS[kind.soc.name]] if brings_driver(kind) else []
+    return [BOOT / name for name in (*kind.overlays, *node)]
 
 
 def _make_device_tree(kind: BoardKind, place: Place) -> None:
-    make_device_tree(kind.soc, kind.device_tree, _overlays(kind), place)
+    """The recorded source's where a tree brings its driver, as it may be ST's, whose nodes are others."""
+    origin = recorded_tree("linux") if brings_driver(kind) else None
+    make_device_tree(kind.soc, kind.device_tree, _overlays(kind), place, origin)
