@@ -29,8 +29,8 @@
 
 enum st_state { ST_OFF, ST_LOADED, ST_STARTED };
 
-/* sizeof(struct remoteproc_context) in 64 bits: contexts are in the heap */
-#define ST_CONTEXT_SIZE		136
+/* sizeof(struct remoteproc_context): contexts are in the heap */
+#define ST_CONTEXT_SIZE		(sizeof(void *) == 8 ? 136 : 76)
 
 /*
  * struct st_core - what the application knows of a core
@@ -44,7 +44,8 @@ struct st_core {
 	enum st_state state;
 	paddr_t table_pa;
 	size_t table_size;
-	uint8_t unused[ST_CONTEXT_SIZE - 40];
+	uint8_t unused[ST_CONTEXT_SIZE - 2 * sizeof(uint32_t) -
+		       4 * sizeof(void *)];
 };
 
 /*

@@ -61,7 +61,7 @@ TEE_Result rproc_core_open(struct rproc_core *core)
 		return TEE_SUCCESS;
 
 	for (n = 0; n < core->n_mems && !res; n++)
-		res = rproc_board_open_mem(core, core->mems + n);
+		res = rproc_firewall_open(core->mems + n);
 	if (res)
 		rproc_core_close(core);
 
@@ -77,7 +77,7 @@ TEE_Result rproc_core_close(struct rproc_core *core)
 		return TEE_SUCCESS;
 
 	for (n = 0; n < core->n_mems && !res; n++)
-		res = rproc_board_close_mem(core, core->mems + n);
+		res = rproc_firewall_close(core->mems + n);
 
 	return res;
 }
@@ -97,7 +97,7 @@ TEE_Result stm32_rproc_map(uint32_t rproc_id, paddr_t pa, size_t size,
 		return TEE_ERROR_ACCESS_DENIED;
 
 	if (!core->n_opened) {
-		res = rproc_board_open_mem(core, mem);
+		res = rproc_firewall_open(mem);
 		if (res)
 			return res;
 	}
@@ -105,7 +105,7 @@ TEE_Result stm32_rproc_map(uint32_t rproc_id, paddr_t pa, size_t size,
 	*va = core_mmu_add_mapping(mem->type, pa, size);
 	if (!*va) {
 		if (!core->n_opened)
-			rproc_board_close_mem(core, mem);
+			rproc_firewall_close(mem);
 		return TEE_ERROR_GENERIC;
 	}
 
@@ -131,7 +131,7 @@ TEE_Result stm32_rproc_unmap(uint32_t rproc_id, void *va, size_t size)
 	if (res || core->n_opened)
 		return res;
 
-	return rproc_board_close_mem(core, mem);
+	return rproc_firewall_close(mem);
 }
 
 TEE_Result stm32_rproc_clean_up_memories(uint32_t rproc_id)
@@ -266,7 +266,7 @@ static TEE_Result get_mem(const void *fdt, struct rproc_core *core,
 	if (res)
 		return res;
 
-	return rproc_board_probe_mem(fdt, reserved, mem);
+	return rproc_firewall_probe(fdt, reserved, mem);
 }
 
 static TEE_Result get_mems(const void *fdt, int node, struct rproc_core *core)

@@ -2,7 +2,7 @@
 /*
  * What PTA, table of cores and board part agree on beyond
  * drivers/stm32_remoteproc.h. The board part, of which there is one in a build,
- * has stm32_rproc_start(), stm32_rproc_stop() and the rproc_board_ functions.
+ * has stm32_rproc_start(), stm32_rproc_stop() and rproc_board_firewall_pa().
  */
 
 #ifndef MPBENCH_RPROC_CORE_H
@@ -110,13 +110,18 @@ TEE_Result rproc_vectors(struct rproc_core *core, uint32_t *address);
 TEE_Result rproc_decrypt(void *segment, size_t size, const uint8_t *iv,
 			 size_t iv_size);
 
-/* @node: the reserved memory, for what else the board part reads there */
-TEE_Result rproc_board_probe_mem(const void *fdt, int node,
-				 struct rproc_mem *mem);
-/* OP-TEE may touch the memory from now on: refused while the core executes */
-TEE_Result rproc_board_open_mem(struct rproc_core *core, struct rproc_mem *mem);
+/* By which address the firewall knows memory */
+paddr_t rproc_board_firewall_pa(paddr_t pa);
+
+/*
+ * rproc_firewall.c
+ * @node: the reserved memory, for what else is read there
+ */
+TEE_Result rproc_firewall_probe(const void *fdt, int node,
+				struct rproc_mem *mem);
+/* OP-TEE may touch the memory from now on: while the core is held only */
+TEE_Result rproc_firewall_open(struct rproc_mem *mem);
 /* It is the core's again */
-TEE_Result rproc_board_close_mem(struct rproc_core *core,
-				 struct rproc_mem *mem);
+TEE_Result rproc_firewall_close(struct rproc_mem *mem);
 
 #endif /* MPBENCH_RPROC_CORE_H */

@@ -5,10 +5,8 @@
  *
  * Registers and their order are those of STMicroelectronics' OP-TEE 4.0
  * (core/drivers/remoteproc/stm32_remoteproc.c, core/pta/stm32mp), which loads the
- * M33; its memory has the same properties in the device tree:
- * "access-controllers-conf-default" and "access-controllers-conf-load", a
- * configuration of the firewall each, while the memory is the core's and while
- * OP-TEE writes to it. Differences:
+ * M33; its memory has the same properties in the device tree, see rproc_firewall.c.
+ * Differences:
  *  - each access of OP-TEE is between the two, not the loading of a whole image,
  *    unless STMicroelectronics' answers are built;
  *  - "access-controllers" of a core lists peripherals that it is given;
@@ -149,52 +147,9 @@ TEE_Result stm32_rproc_stop(uint32_t rproc_id)
 	return res;
 }
 
-static TEE_Result get_query(const void *fdt, int node, const char *property,
-			    struct firewall_query **query)
+paddr_t rproc_board_firewall_pa(paddr_t pa)
 {
-	return dt_driver_device_from_node_idx_prop(property, fdt, node, 0,
-						   DT_DRIVER_FIREWALL, query);
-}
-
-TEE_Result rproc_board_probe_mem(const void *fdt, int node,
-				 struct rproc_mem *mem)
-{
-	TEE_Result res = get_query(fdt, node, "access-controllers-conf-load",
-				   &mem->loading);
-
-	if (res == TEE_ERROR_ITEM_NOT_FOUND)
-		return TEE_SUCCESS;
-	if (res)
-		return res;
-
-	mem->type = MEM_AREA_RAM_SEC;
-	res = get_query(fdt, node, "access-controllers-conf-default",
-			&mem->running);
-	if (res)
-		firewall_put(mem->loading);
-
-	return res;
-}
-
-static TEE_Result configure(struct rproc_mem *mem, struct firewall_query *query)
-{
-	if (!query)
-		return TEE_SUCCESS;
-
-	return firewall_set_memory_configuration(query, mem->pa, mem->size);
-}
-
-/* The PTA asks for it while the core is held only */
-TEE_Result rproc_board_open_mem(struct rproc_core *core __unused,
-				struct rproc_mem *mem)
-{
-	return configure(mem, mem->loading);
-}
-
-TEE_Result rproc_board_close_mem(struct rproc_core *core __unused,
-				 struct rproc_mem *mem)
-{
-	return configure(mem, mem->running);
+	return pa;
 }
 
 /* Peripherals that the core is given */

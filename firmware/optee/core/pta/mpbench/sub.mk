@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 incdirs-y += .
-srcs-$(CFG_MPBENCH_RPROC) += rproc_core.c rproc_upstream.c
-# The board part: the registers of an STM32MP25, and what its platform lacks.
+srcs-$(CFG_MPBENCH_RPROC) += rproc_core.c rproc_upstream.c rproc_firewall.c
+# The board part: the registers of an STM32MP25, and what its platform lacks; or those of an STM32MP15.
 srcs-$(CFG_MPBENCH_RPROC_STM32MP2) += stm32mp2_rproc.c callouts.c console_notif.c
+srcs-$(CFG_MPBENCH_RPROC_STM32MP1) += stm32mp1_rproc.c
 
 # The PTA with a state for each core. CFG_REMOTEPROC_PTA, upstream's with one
 # state for all cores, excludes it: both have the same UUID.
