@@ -39,6 +39,18 @@ def test_own_firmware_is_built_once_and_hashed(files):
     assert files.hashes == {"firmware alive m33": digest, "watchdog m33": "none"}
 
 
+def test_an_isolated_core_has_the_firmware_that_is_linked_for_it(files, tmp_path):
+    """Where there is one; the name in the provenance is the same."""
+    (tmp_path / "built" / "m33-isolated").mkdir()
+    (tmp_path / "built" / "m33-isolated" / "rpmsg-echo.elf").write_bytes(ELF + b"isolated")
+    (tmp_path / "built" / "m33" / "rpmsg-echo.elf").write_bytes(ELF + b"open")
+    assert files("rpmsg-echo", "m33") == ELF + b"open"
+    files.isolated = frozenset({"m33"})
+    assert files("rpmsg-echo", "m33") == ELF + b"isolated"
+    assert files("alive", "m33") == ELF + b"alive"
+    assert list(files.hashes) == ["firmware rpmsg-echo m33", "watchdog m33", "firmware alive m33"]
+
+
 def test_any_elf_file_is_hashed(files, tmp_path):
     """By a path relative to the repository, or an absolute one; text and Path alike; nothing is built."""
     (tmp_path / "repository" / "build" / "my.elf").write_bytes(ELF)

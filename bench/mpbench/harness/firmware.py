@@ -50,11 +50,14 @@ class FirmwareFiles:
 
     root: what relative paths are relative to; hashes: name → hash, of every file read so far
     watchdogs: what the target gives the bench's own firmware, by core; "" or no entry: none
+    isolated: cores of whose memory Linux may not read all: they have firmware of their own where the other's
+        resource table would be there
     """
 
     root: Path
     hashes: dict[str, str]
     watchdogs: Mapping[str, str] = field(factory=dict)
+    isolated: frozenset[str] = frozenset()
     _built: Path | None = None
 
     def __call__(self, name: str | Path, core: str | None = None) -> bytes:
@@ -64,8 +67,7 @@ class FirmwareFiles:
         the hash is that of the file. UsageError: no such ELF file.
         """
         if core is not None:
-            self._built = self._built or make()
-            path, shown = self._built / core / f"{name}.elf", f"{name} {core}"
+            path, shown = self._file(str(name), core), f"{name} {core}"
         else:
             path = self.root / Path(name).expanduser()
             shown = (path.relative_to(self.root) if path.is_relative_to(self.root) else path).as_posix()
@@ -79,3 +81,8 @@ class FirmwareFiles:
         watchdog = self.watchdogs.get(core, "")
         self.hashes[f"watchdog {core}"] = watchdog or "none"
         return configured(data, core, watchdog) if watchdog else data
+
+    def _file(self, name: str, core: str) -> Path:
+        self._built = self._built or make()
+        own = self._built / f"{core}-isolated" / f"{name}.elf"
+        return own if core in self.isolated and own.is_file() else self._built / core / f"{name}.elf"

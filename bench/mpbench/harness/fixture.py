@@ -63,10 +63,12 @@ def profile(env: Any, request: Any) -> Profile:
 def firmware(request: Any, env: Any, profile: Profile) -> FirmwareFiles:
     """`firmware("alive", core)`: an ELF of the bench; `firmware("my.elf")`: any other, from the rootdir.
 
-    The bench's own may use the watchdogs of option `bench_watchdogs`, or those of the profile.
+    The bench's own may use the watchdogs of option `bench_watchdogs`, or those of the profile, and has its
+    resource table where Linux may read.
     """
+    isolated = frozenset(core.name for core in profile.cores if core.firewalled)
     watchdogs = configuration.watchdogs_of(env.config.get_option(configuration.OPTION, {}), profile)
-    return FirmwareFiles(request.config.rootpath, of(request.config).uploaded, watchdogs)
+    return FirmwareFiles(request.config.rootpath, of(request.config).uploaded, watchdogs, isolated)
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,9 @@
 #define CPU_HZ 208877930u /* mck_mcu as ST's boards set it: PLL3P */
 #define PCLK1_HZ 104438965u
 
-#ifdef RPMSG
+#ifdef ISOLATED
+#define IPC_DA 0x10048000u /* mcu_rsc_table of ST's trees, in the bank that stays shared; m4-isolated.h */
+#elif defined(RPMSG)
 #define IPC_DA 0x1003E000u /* the end of mcuram2: the rings are in vdev0vring0 and 1, and Linux loads the core */
 #else
 #define IPC_DA 0x10040000u
