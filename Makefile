@@ -6,6 +6,7 @@
 # make fuzz   random inputs through every command that reads them; make fuzz N=100000
 # make perf   measure against labgrid's own drivers
 # make mp15   all tests of a board on the virtual STM32MP15
+# make mp15-st  all board cases on the virtual STM32MP15 whose OP-TEE answers as ST's, and its contract tests
 # make mp25  all board cases on the machine of an STM32MP257F-EV1, and its contract tests
 # make test-all  what does not fit into make test: all board cases on all virtual boards, 25 seeds of faults
 # make real-firmware DIR=...  start every ELF of a directory on a virtual board, and report how far each came
@@ -28,9 +29,9 @@ TEST_PACKAGES := busybox chromium dropbear-bin fdisk openssh-server poppler-util
 TARGET ?= targets/virtual-mp25.yaml
 
 .PHONY: plugins demo test test-all check faults fuzz perf peer peer-linux coverage mp15 mp25 board boards firmware
-.PHONY: mp25-st real-firmware setup packages lock clean
+.PHONY: mp15-st mp25-st real-firmware setup packages lock clean
 
-test test-all faults perf mp15 mp25: PACKAGES += $(TEST_PACKAGES)
+test test-all faults perf mp15 mp15-st mp25: PACKAGES += $(TEST_PACKAGES)
 
 # A minute of it; all board cases: pytest --lg-env $(TARGET)
 demo: board firmware
@@ -97,6 +98,12 @@ mp15: boards firmware
 	$(BIN)/pytest --lg-env targets/virtual-mp15.yaml
 	MPBENCH_KIND=mp15 $(BIN)/pytest testcases/contract/test_lab_place.py testcases/contract/test_desk.py
 
+# All board cases on the STM32MP15 where OP-TEE answers as ST's and isolates the M4's memory
+mp15-st: setup firmware
+	$(BIN)/mpbench virtual build mp15-st
+	$(BIN)/pytest testcases/contract/test_dk2_st.py testcases/contract/test_first_contact.py -k "not mp25"
+	$(BIN)/pytest --lg-env targets/virtual-mp15-st.yaml
+
 # The machine of an STM32MP257F-EV1; its QEMU takes a quarter of an hour of CPU to build.
 mp25: setup firmware
 	$(BIN)/mpbench virtual build mp25
@@ -127,7 +134,7 @@ board: setup
 
 # The boards of `make test`; what several have in common is built once.
 boards: board
-	for kind in mp25-spi mp25-panic mp25-st mp15 mp15-debian mp15-debian-sd; do $(BIN)/mpbench virtual build $$kind || exit; done
+	for kind in mp25-spi mp25-panic mp25-st mp15 mp15-st mp15-debian mp15-debian-sd; do $(BIN)/mpbench virtual build $$kind || exit; done
 
 firmware:
 	$(MAKE) -s -C firmware all userland

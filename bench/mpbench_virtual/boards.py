@@ -10,8 +10,10 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from time import monotonic as clock_s
 from typing import IO
 
 import cattrs
@@ -31,6 +33,10 @@ from mpbench_virtual.steps import Report
 
 LOOK = 1 << 45
 """Where QEMU has memory without its firewall, which would report the access. Ref: stm32mp.h, STM32MP_LOOK"""
+M4 = 2
+"""QEMU's number of the M4 of an STM32MP15: after two Cortex-A7."""
+CLOSED_S, CLOSED_POLL_S = 10.0, 0.05
+"""An isolated memory is OP-TEE's alone while it loads or clears it, which takes a fraction of a second."""
 START_S = 20.0
 STOP_S = 20.0
 """A board that is asked to end kills QEMU and joins its threads in a second or two."""
@@ -196,15 +202,35 @@ def find(name: str) -> StartedBoard:
 def read_memory(board: StartedBoard, pa: int, size: int) -> bytes:
     """`size` bytes of a board's RAM at physical address `pa`. InfrastructureError if the board is off.
 
-    Ref: QMP reference, pmemsave
+    Where ETZPC isolates the M4's memory it is read as the M4 sees it. Ref: QMP reference, pmemsave
     """
-    past_firewall = LOOK if KINDS[board.kind].secure else 0
+    kind, monitor = KINDS[board.kind], board.directory / MONITOR
     with tempfile.NamedTemporaryFile(dir=board.directory) as file:
         try:
-            qmp(board.directory / MONITOR, "pmemsave", val=past_firewall + pa, size=size, filename=file.name)
+            if kind.st_optee and not kind.secure:
+                _save_isolated(monitor, pa, size, file.name)
+            else:
+                past_firewall = LOOK if kind.secure else 0
+                qmp(monitor, "pmemsave", val=past_firewall + pa, size=size, filename=file.name)
         except OSError as e:
             raise InfrastructureError(f"virtual board {board.name}: its memory cannot be read: {e}") from e
         return Path(file.name).read_bytes()
+
+
+def _save_isolated(monitor: Path, pa: int, size: int, file: str) -> None:
+    """Save memory as the M4 sees it; again for CLOSED_S while OP-TEE has it, of which QEMU reports nothing.
+
+    Ref: QMP reference, memsave
+    """
+    deadline_s, pause = clock_s() + CLOSED_S, threading.Event()
+    while True:
+        try:
+            qmp(monitor, "memsave", val=pa, size=size, filename=file, **{"cpu-index": M4})
+            return
+        except InfrastructureError:
+            if clock_s() > deadline_s:
+                raise
+        pause.wait(CLOSED_POLL_S)
 
 
 def stop(board: StartedBoard) -> None:

@@ -15,6 +15,7 @@ KIND_NAMES = (
     "mp15-debian-tac",
     "mp15-debian-tee",
     "mp15-debian-tee-sd",
+    "mp15-st",
     "mp25",
     "mp25-panic",
     "mp25-spi",

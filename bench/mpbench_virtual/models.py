@@ -52,8 +52,8 @@ class BoardKind:
     loaders_of:  the board's directory in that package
     tee:         OP-TEE's own platform loads the cores; it prints on Linux' console
     fip:         it starts from an SD card with TF-A, OP-TEE and U-Boot
-    st_optee:    OP-TEE answers as ST's: a tree of the user's own (MPBENCH_OPTEE_SRC) as it is, else
-                 upstream's with an application and a PTA of ours
+    st_optee:    OP-TEE answers as ST's: upstream's with an application and a PTA of ours, or on the EV1 a
+                 tree of the user's own (MPBENCH_OPTEE_SRC) as it is
     overlays:    further device trees, in firmware/boot, over device_tree
     optee_of:    the kind whose OP-TEE it has; "": one of its own
     uboot:       U-Boot runs after OP-TEE, and starts Linux from an SD card
@@ -124,6 +124,7 @@ KINDS = {
         evolve(DK2, name="mp15-debian-tac", device_tree="stm32mp157c-lxa-tac-gen2.dtb"),
         evolve(DK2, name="mp15-debian-tee", tee=True),
         evolve(DK2, name="mp15-debian-tee-sd", tee=True, fip=True),
+        evolve(DK2, name="mp15-st", kernel="linux", tee=True, st_optee=True, overlays=("mp15-st.dtso",)),
         evolve(DK2, name="mp15-debian-sd", loaders="uboot-stm32", loaders_of="stm32mp157c-dk2"),
         EV1,
         evolve(EV1, name="mp25-panic"),  # OP-TEE panics after an illegal access, as by default

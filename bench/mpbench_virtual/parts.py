@@ -16,6 +16,7 @@ from mpbench_virtual.recipes_ev1 import own_optee
 from mpbench_virtual.recipes_ev1 import steps_of as ev1_steps_of
 from mpbench_virtual.recipes_machine import LIBRARIES, QEMU
 from mpbench_virtual.recipes_machine import steps_of as machine_steps_of
+from mpbench_virtual.recipes_mp15 import st_optee_settings
 from mpbench_virtual.recipes_mp15 import steps_of as mp15_steps_of
 from mpbench_virtual.recipes_tee import optee_settings as tee_settings
 from mpbench_virtual.recipes_tee import steps_of as tee_steps_of
@@ -45,7 +46,9 @@ def steps_of(kind: BoardKind) -> list[BuildStep]:
 
 def optee_settings(kind: BoardKind) -> list[str]:
     """make settings that select OP-TEE's platform and word sizes."""
-    return tee_settings(kind) if kind.tee else ev1_settings(kind)
+    if not kind.tee:
+        return ev1_settings(kind)
+    return st_optee_settings() if kind.st_optee else tee_settings(kind)
 
 
 def build_parts(kind_name: str, report: Report) -> Parts:
@@ -57,6 +60,10 @@ def build_parts(kind_name: str, report: Report) -> Parts:
     recipe = _recipe(kind)
     if own_optee(kind):
         _require_st_driver(kind)
+    elif kind.st_optee and own_tree("optee"):
+        raise UsageError(
+            f"kind {kind.name}: its OP-TEE is upstream's with parts of the bench's: unset MPBENCH_OPTEE_SRC"
+        )
     require(*TOOLS, *recipe.tools)
     require_libraries(**LIBRARIES)
     made = build(recipe.steps_of(kind), report)

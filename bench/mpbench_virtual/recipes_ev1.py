@@ -70,7 +70,7 @@ def steps_of(kind: BoardKind) -> list[BuildStep]:
 
 def own_optee(kind: BoardKind) -> bool:
     """Whether the kind's OP-TEE is a tree of the user's own as it is."""
-    return kind.st_optee and own_tree("optee") is not None
+    return kind.secure and kind.st_optee and own_tree("optee") is not None
 
 
 def optee_settings(kind: BoardKind) -> list[str]:

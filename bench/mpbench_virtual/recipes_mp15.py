@@ -1,17 +1,31 @@
 # SPDX-License-Identifier: MIT
-"""How the parts of kind mp15 are made: OP-TEE as for Debian's kernel, and a small Linux.
+"""How the parts of kinds mp15 and mp15-st are made: a small Linux, and OP-TEE as for Debian's kernel, or one
+that answers as ST's.
 
 Ref: Linux Documentation/arch/arm/booting.rst
 """
 
+import shutil
 from collections.abc import Callable
 from functools import partial
 from inspect import getsource
+from pathlib import Path
 
 from mpbench.core.shared_files import FIRMWARE
 from mpbench_virtual import linux_image
+from mpbench_virtual.keys import signing_public_key
 from mpbench_virtual.models import MP15, BoardKind
-from mpbench_virtual.recipes import _source_id, linux_step, make_device_tree, rootfs_step
+from mpbench_virtual.recipes import (
+    _gcc,
+    _lines,
+    _source_id,
+    copied_source,
+    lay_over_optee,
+    linux_step,
+    make_device_tree,
+    make_optee,
+    rootfs_step,
+)
 from mpbench_virtual.recipes_machine import DDR, gic_phandle
 from mpbench_virtual.recipes_machine import steps_of as machine_steps_of
 from mpbench_virtual.recipes_tee import OVERLAY, optee_step
@@ -19,6 +33,10 @@ from mpbench_virtual.steps import BuildStep, Place, hash_files
 from mpbench_virtual.tools import run_logged
 
 BOOT = FIRMWARE / "boot"
+LAID_OVER = (FIRMWARE / "optee", FIRMWARE / "optee-st")
+"""Over OP-TEE's source, where it answers as ST's."""
+ST_TREE = BOOT / "mp15-ostl-optee.dts"
+"""Its device tree: that of its own source, with core, memory and firewall as ST's tree has them."""
 TEXT_OFFSET = 0x8000
 """Linux' distance from where memory starts. Ref: Linux arch/arm/Makefile, textofs-y"""
 
@@ -31,7 +49,9 @@ def steps_of(kind: BoardKind) -> list[BuildStep]:
 
     return [
         machine_steps_of(kind)[0],  # QEMU
-        optee_step("mp15-optee", kind),
+        step("mp15-optee", _st_optee_inputs, _make_st_optee)
+        if kind.st_optee
+        else optee_step("mp15-optee", kind),
         linux_step(MP15),
         rootfs_step(MP15),
         step("mp15-kernel", lambda: [getsource(linux_image)], _make_kernel, "linux"),
@@ -45,10 +65,35 @@ def _make_kernel(_: BoardKind, place: Place) -> None:
 
 
 def _device_tree_inputs(kind: BoardKind) -> list[str]:
-    return [_source_id("linux"), getsource(make_device_tree), kind.device_tree, hash_files(OVERLAY)]
+    return [_source_id("linux"), getsource(make_device_tree), kind.device_tree, hash_files(*_overlays(kind))]
 
 
 def _make_device_tree(kind: BoardKind, place: Place) -> None:
     """The node that OP-TEE adds at the root has a parent."""
-    tree = make_device_tree(kind.soc, kind.device_tree, [OVERLAY], place)
+    tree = make_device_tree(kind.soc, kind.device_tree, _overlays(kind), place)
     run_logged(["fdtput", "-t", "i", tree, "/", "interrupt-parent", gic_phandle(tree)], place.log)
+
+
+def _overlays(kind: BoardKind) -> list[Path]:
+    return [OVERLAY, *(BOOT / name for name in kind.overlays)]
+
+
+def st_optee_settings() -> list[str]:
+    """make settings of upstream's OP-TEE with ST's answers."""
+    return [*_lines(FIRMWARE / "optee/config.mk"), *_lines(BOOT / "mp15-ostl.mk")]
+
+
+def _st_optee_inputs() -> list[str]:
+    ours = [getsource(lay_over_optee), *map(hash_files, LAID_OVER), hash_files(ST_TREE)]
+    settings = [*st_optee_settings(), signing_public_key().read_text()]
+    return [_source_id("optee"), _gcc(MP15), getsource(make_optee), *settings, *ours]
+
+
+def _make_st_optee(_: BoardKind, place: Place) -> None:
+    tree = copied_source("optee", place)
+    for ours in LAID_OVER:
+        lay_over_optee(tree, ours)
+    shutil.copy(ST_TREE, tree / "core/arch/arm/dts")
+    settings = [*st_optee_settings(), f"CFG_EMBED_DTB_SOURCE_FILE={ST_TREE.name}"]
+    make_optee(tree, [*settings, f"RPROC_SIGN_KEY={signing_public_key()}"], MP15, place)
+    shutil.copy(tree / "out/core/tee.bin", place.out)

@@ -231,7 +231,7 @@ NO_PROFILE = (
     "st-4.0-r1-mp157f-dk2, st-4.0-r1-mp257f-dk, st-4.0-r1-mp257f-ev1, st-4.0-r2-mp157f-dk2, "
     "st-4.0-r2-mp257f-dk, st-4.0-r2-mp257f-ev1, st-4.0-r3-mp157f-dk2, st-4.0-r3-mp257f-dk, "
     "st-4.0-r3-mp257f-ev1, st-linux-mp157f-dk2, virtual-mp15, "
-    "virtual-mp15-debian-tee, virtual-mp25, virtual-mp25-st, virtual-mp25-st-r1\n"
+    "virtual-mp15-debian-tee, virtual-mp15-st, virtual-mp25, virtual-mp25-st, virtual-mp25-st-r1\n"
 )
 
 

@@ -319,6 +319,32 @@ def test_a_board_has_a_secure_console_where_firmware_has_a_uart_of_its_own(tmp_p
     assert Spec("board", kind, tmp_path, None, 7000, PARTS, False).ports == ports
 
 
+def test_isolated_memory_is_read_as_the_m4_sees_it_once_op_tee_has_opened_it(tmp_path, monkeypatch):
+    """While OP-TEE loads or clears QEMU refuses; after CLOSED_S that is an error."""
+    asked = list[tuple[str, dict]]()
+
+    def qmp(_, command, **words):
+        asked.append((command, words))
+        if len(asked) < 3:
+            raise InfrastructureError("QMP: Invalid addr")
+        Path(words["filename"]).write_bytes(b"code")
+
+    monkeypatch.setattr(boards, "qmp", qmp)
+    board = boards.StartedBoard("desk", "mp15-st", 1, "127.0.0.1", {}, tmp_path)
+    assert boards.read_memory(board, 0x1000_0000, 4) == b"code"
+    words = {key: value for key, value in asked[-1][1].items() if key != "filename"}
+    assert (len(asked), asked[-1][0], words) == (
+        3,
+        "memsave",
+        {"val": 0x1000_0000, "size": 4, "cpu-index": 2},
+    )
+    asked.clear()
+    monkeypatch.setattr(boards, "CLOSED_S", -1.0)
+    with pytest.raises(InfrastructureError, match="Invalid addr"):
+        boards.read_memory(board, 0x1000_0000, 4)
+    assert len(asked) == 1
+
+
 def test_memory_of_a_board_that_is_off_cannot_be_read(tmp_path):
     """Without a monitor that answers, the error names the board."""
     board = boards.StartedBoard("desk", "mp15-debian", 1, "127.0.0.1", {}, tmp_path)

@@ -92,6 +92,17 @@ def test_cores_of_one_board_may_have_different_managers():
     assert str(found) == "differs: m0 is loaded by OP-TEE, in the profile by Linux"
 
 
+def test_the_stm32mp15_with_st_s_answers_is_told_by_the_revision_that_linux_logs():
+    """OP-TEE prints a name without a release there; two other profiles are for the same board."""
+    compatible = ("mpbench,virt-stm32mp157c-dk2", "st,stm32mp157c-dk2", "st,stm32mp157")
+    assert candidates(BoardIdentity(compatible, "", "4.0", {"m4": "tee"})) == ["virtual-mp15-st"]
+    assert candidates(BoardIdentity(compatible, "4.10.0-2", "", {"m4": "tee"})) == [
+        "virtual-mp15-debian-tee",
+        "virtual-mp15",
+        "optee-4.10-mp15",
+    ]
+
+
 def test_an_identity_is_read_from_a_provenance():
     """The words of `compatible` and the version that OP-TEE printed, without its compiler."""
     entries = {"compatible": ", ".join(DK), "op-tee": "4.0.0-stm32mp-r1 (gcc version 13.3.0)"}

@@ -92,7 +92,7 @@ def test_a_message_waits_while_others_have_the_buffers(programs, machine, tmp_pa
 # --- the firmware -------------------------------------------------------------------------------------------
 
 ANY = 0xFFFFFFFF
-IPC_DA = {"m4": 0x1003E000, "m33": 0x81200000, "m0": 0x200C6000}
+IPC_DA = {"m4": 0x1003E000, "m4-isolated": 0x10048000, "m33": 0x81200000, "m0": 0x200C6000}
 IPC_SIZE = 0x1200
 
 
@@ -102,7 +102,7 @@ def test_resource_table(core, name):
     """A virtio device for RPMsg whose two rings lie where Linux wants, and a trace buffer in no segment."""
     elf = ELFFile(io.BytesIO((make() / core / f"{name}.elf").read_bytes()))
     table = elf.get_section_by_name(".resource_table").data()
-    ring = predict.buffers(core)
+    ring = predict.buffers(core.removesuffix("-isolated"))
     rings = struct.pack("<10I", ANY, 16, ring, 0, 0, ANY, 16, ring, 1, 0)
     vdev = struct.pack("<6I4B", 3, 7, 0, 1, 0, 0, 0, 2, 0, 0) + rings
     trace = struct.pack("<4I32s", 2, IPC_DA[core], 0x1000, 0, b"trace")
@@ -110,6 +110,21 @@ def test_resource_table(core, name):
     for segment in elf.iter_segments("PT_LOAD"):
         start = segment["p_paddr"]
         assert start + segment["p_memsz"] <= IPC_DA[core] or start >= IPC_DA[core] + IPC_SIZE
+
+
+@pytest.mark.parametrize("name", predict.ANNOUNCED)
+def test_linux_may_read_table_and_trace_of_an_isolated_m4(name):
+    """All of the IPC area is in memory that is shared and Linux' node has, the rest in the core's own."""
+    core = load_profile("virtual-mp15-st").core("m4")
+    elf = ELFFile(io.BytesIO((make() / "m4-isolated" / f"{name}.elf").read_bytes()))
+    table = elf.get_section_by_name(".resource_table")
+    start, end = IPC_DA["m4-isolated"], table["sh_addr"] + table["sh_size"]
+    assert end - start > IPC_SIZE
+    assert core.linux_may_read(start, end - start)
+    assert [one.name for one in core.carveouts if one.holds(start, end - start)] == ["mcu_rsc_table"]
+    mine = [s for s in elf.iter_segments("PT_LOAD") if s["p_paddr"] != table["sh_addr"]]
+    assert len(mine) == 3
+    assert not any(core.linux_may_read(core.pa_of(s["p_paddr"]), s["p_memsz"]) for s in mine)
 
 
 @pytest.mark.parametrize("name", predict.ANNOUNCED)

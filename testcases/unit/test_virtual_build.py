@@ -323,6 +323,15 @@ def test_a_tree_for_the_board_of_st_s_optee_loads_its_m33(monkeypatch, tmp_path,
         build_parts("mp25-st", quiet)
 
 
+def test_the_stm32mp15_with_st_s_answers_takes_no_tree_of_the_user_s(monkeypatch, tmp_path):
+    """ST's own OP-TEE is refused there, before anything is built."""
+    (mark := tmp_path / fetch.OWN_TREES["optee"][1]).parent.mkdir(parents=True)
+    mark.touch()
+    monkeypatch.setenv("MPBENCH_OPTEE_SRC", str(tmp_path))
+    with pytest.raises(UsageError, match=r"^kind mp15-st: .* unset MPBENCH_OPTEE_SRC$"):
+        build_parts("mp15-st", quiet)
+
+
 @pytest.mark.parametrize(
     ("kind", "own", "name", "laid_over"),
     [
@@ -341,13 +350,24 @@ def test_st_s_answers_come_of_a_tree_of_the_user_s_or_of_upstream_s(monkeypatch,
     assert recipes_ev1.optee_settings(KINDS[kind])[0] == "PLATFORM=stm32mp2-257F_EV1"
 
 
-def test_the_ranges_of_the_board_of_st_s_answers_are_the_twin_s():
-    """Device address, physical address, size of each range by which the loader translates."""
-    text = (FIRMWARE / "boot/mp25-ostl-optee.dts").read_text()
-    cells = re.findall(r"0x[0-9a-f]+", text[text.index("\tdma-ranges") : text.index("m33@0")])
-    numbers = [int(cell, 16) for cell in cells]
-    ranges = load_profile("virtual-mp25-st").dma_ranges
-    assert numbers == [cell for one in ranges for cell in (one.da, one.pa >> 32, one.pa, one.size)]
+@pytest.mark.parametrize(("kind", "high"), [("mp25", True), ("mp15", False)])
+def test_the_ranges_of_the_boards_of_st_s_answers_are_the_twin_s(kind, high):
+    """Device address, physical address (two cells on the STM32MP25), size of each range of the loader's."""
+    text = (FIRMWARE / f"boot/{kind}-ostl-optee.dts").read_text()
+    cells = re.findall(r"0x[0-9a-f]+", text[(start := text.index("\tdma-ranges")) : text.index(";", start)])
+    ranges = load_profile(f"virtual-{kind}-st").dma_ranges
+    wanted = [(one.da, *[one.pa >> 32] * high, one.pa, one.size) for one in ranges]
+    assert [int(cell, 16) for cell in cells] == [cell for row in wanted for cell in row]
+
+
+def test_the_memory_of_the_stm32mp15_with_st_s_answers_is_the_twin_s():
+    """Address, size and firewall of each reserved memory; retram's address is upstream's."""
+    text = (FIRMWARE / "boot/mp15-ostl-optee.dts").read_text()
+    found = re.findall(r"reg = <(0x\w+) (0x\w+)>;.*?conf-default = FIREWALL\(\w+, (\w+)\)", text, re.DOTALL)
+    (core,) = load_profile("virtual-mp15-st").cores
+    rights = {"core": "MCU_ISOLATION", "shared": "NS_RW"}
+    wanted = [(one.pa, one.size, rights[one.rights]) for one in core.regions if one.name != "retram"]
+    assert [(int(address, 16), int(size, 16), mode) for address, size, mode in found] == wanted
 
 
 def test_no_mirror_is_reported_with_the_remedy(monkeypatch, tmp_path):
