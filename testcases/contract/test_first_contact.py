@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The guide's first run on an STM32MP257F-EV1 without any preparation: a good image runs, nothing panics.
+"""The guide's first run without any preparation: a good image runs, nothing panics.
 
-Once with upstream's OP-TEE and the bench's PTA, once with one that answers as ST's, which is ST's own if
-MPBENCH_OPTEE_SRC names its tree.
+On an STM32MP257F-EV1 once with upstream's OP-TEE and the bench's PTA, once with one that answers as ST's, or
+with ST's own if MPBENCH_OPTEE_SRC names its tree; on an STM32MP157C-DK2 with one that answers as ST's.
 Ref: targets/README.md, 5. First run
 """
 
@@ -21,22 +21,26 @@ pytestmark = pytest.mark.slow
 OPTEE, PROFILE = "MPBENCH_OPTEE_SRC", "MPBENCH_PROFILE"
 
 
-@pytest.fixture(params=["mp25", "mp25-st"])
-def bench(request: pytest.FixtureRequest, tmp_path: Path) -> labs.Bench:
-    """Runs on that kind of board, which is built; what takes minutes is left to `mpbench virtual build`."""
-    kind = KINDS[request.param]
-    given = (
-        {name: os.environ[name] for name in (OPTEE, PROFILE) if name in os.environ} if kind.st_optee else {}
-    )
+@pytest.fixture(params=[("mp25", "m33"), ("mp25-st", "m33"), ("mp15-st", "m4")], ids="-".join)
+def board(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[labs.Bench, str]:
+    """Runs on that kind of board, which is built, and the core that OP-TEE loads.
+
+    What takes minutes to build is left to `mpbench virtual build`.
+    """
+    name, core = request.param
+    kind = KINDS[name]
+    own = kind.secure and kind.st_optee
+    given = {name: os.environ[name] for name in (OPTEE, PROFILE) if name in os.environ} if own else {}
     try:
         require_built(kind)
     except UsageError as error:
         pytest.skip(str(error))
-    return labs.Bench(labs.CHECKOUT / f"targets/virtual-{kind.name}.yaml", tmp_path, given)
+    return labs.Bench(labs.CHECKOUT / f"targets/virtual-{kind.name}.yaml", tmp_path, given), core
 
 
-def test_the_first_run_of_the_guide_ends_with_a_good_image_running(bench: labs.Bench) -> None:
+def test_the_first_run_of_the_guide_ends_with_a_good_image_running(board: tuple[labs.Bench, str]) -> None:
     """`doctor` finds nothing wrong; everything is there; a good image runs, six are refused, OP-TEE lives."""
+    bench, core = board
     target = str(bench.target)
     checked = bench.call(labs.RUN_S, str(labs.program("mpbench")), "doctor", "--lg-env", target)
     assert (checked.returncode, checked.stderr) == (0, ""), checked.stdout + checked.stderr
@@ -44,6 +48,6 @@ def test_the_first_run_of_the_guide_ends_with_a_good_image_running(bench: labs.B
         done = bench.run(case)
         assert done.returncode == 0, done.stdout + done.stderr
     ends = bench.ends()
-    assert ends["test_signed_firmware_runs[m33]"][0] == "PASS"
-    refused = [verdict for name, (verdict, _) in ends.items() if "refused[m33" in name]
+    assert ends[f"test_signed_firmware_runs[{core}]"][0] == "PASS"
+    refused = [verdict for name, (verdict, _) in ends.items() if f"refused[{core}" in name]
     assert refused == ["PASS"] * 6

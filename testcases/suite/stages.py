@@ -37,7 +37,9 @@ def stages(target: str) -> list[Stage]:
         f"testcases/test_{name}.py"
         for name in ("deploy", "tamper", "lifecycle", "recovery_refused", "plain_elf")
     ]
-    left = "not lifecycle and not flips or good_image or stays_loaded or memory_is_cleared or independent"
+    some = "good_image or stays_loaded or memory_is_cleared or independent"
+    left = f"not lifecycle and not flips or {some}"
+    of_m4 = f"not lifecycle and not flips and not test_recovery.py or {some} or watchdog_expiry"
     spi = "explained or agree or one_cpu or goes_and_comes"
     return [
         *checks(),
@@ -58,6 +60,11 @@ def stages(target: str) -> list[Stage]:
         Stage(
             "ST answers",
             ("--lg-env=targets/virtual-mp25-st.yaml", "-k", left, *st),
+            2,
+        ),
+        Stage(
+            "ST answers, MP15",
+            ("--lg-env=targets/virtual-mp15-st.yaml", "-k", of_m4, *st[:-1], "testcases/test_recovery.py"),
             2,
         ),
         *(Stage(name, (f"testcases/{name}",), 2) for name in ("peer", "fuzz")),
