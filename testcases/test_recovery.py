@@ -41,6 +41,22 @@ def test_watchdog_expiry_is_recovered(crashes, core):
     crashes.check_heartbeat(core)
 
 
+def test_watchdog_that_linux_does_not_hear_of(crashes, core):
+    """A watchdog without an interrupt of Linux resets the core; Linux sees no crash, and recovers when told.
+
+    Whether the core then stays in reset or starts again is its loader's affair.
+    """
+    crashes.needs_unheard_watchdog(core)
+    under_test = crashes.start(core, unheard=True)  # its heartbeat goes on when it has failed
+    before = crashes.beat(core)[0]
+    crashes.board_shell(under_test.fail_command())
+    assert crashes.is_reset(core, before), "the watchdog has not reset the core"
+    assert crashes.count_crashes(core, bound=1) == 0
+    assert crashes.bench.state(core) == "running"
+    crashes.injected(core, 1).check(*ALL)
+    crashes.check_heartbeat(core)
+
+
 @pytest.mark.parametrize("kind", range(4), ids=["mmufault", "watchdog", "fatal-error", "unknown"])
 def test_injected_crash_is_recovered(crashes, core, kind):
     """A crash reported through debugfs is recovered as a real one, without a watchdog interrupt."""

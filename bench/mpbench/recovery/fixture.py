@@ -54,6 +54,8 @@ LIVES_MS = 2000
 BEATS_CHECKED = 25
 PAUSE_S = 3.0
 """Firmware beats that often in half a second, and its heartbeat never pauses for this long."""
+RESET_S = 10.0
+"""By then a watchdog of the bench's firmware, of a third of a second, has reset its core."""
 QUIET_S = 3.0  # a watchdog reports firmware that fails at once within a tenth of it
 
 
@@ -123,14 +125,22 @@ class Crashes:
     def _by_linux(self, core: str) -> bool:
         return self.bench.profile.by_linux(core)
 
-    def image(self, name: str, core: str, **words: int | None) -> bytes:
-        """Firmware `name`, signed where a TEE loads it. words: its own parameters; see start()."""
-        elf = configured(self._firmware(name, core), core, self.watchdogs.get(core, ""), parameters(**words))
+    def image(self, name: str, core: str, *, unheard: bool = False, **words: int | None) -> bytes:
+        """Firmware `name`, signed where a TEE loads it. words: its own parameters; see start().
+
+        A watchdog that Linux does not hear of is given only if `unheard`: it would reset firmware that has
+        failed before Linux is told.
+        """
+        given = "" if self._without_watchdog(core) and not unheard else self.watchdogs.get(core, "")
+        elf = configured(self._firmware(name, core), core, given, parameters(**words))
         return elf if self._signed is None or self._by_linux(core) else self._signed(core, elf)
 
-    def start(self, core: str, name: str = "starve", **mailbox: int | None) -> FirmwareUnderTest:
+    def start(
+        self, core: str, name: str = "starve", *, unheard: bool = False, **mailbox: int | None
+    ) -> FirmwareUnderTest:
         """Deploy firmware that fails on command only. BoardFailure if it does not run.
 
+        unheard: with a watchdog that Linux does not hear of; see image()
         live_ms, failures, beats: other words for its mailbox; None: no word. They are also in the image,
         because some loaders clear the mailbox whenever they stop the core.
         """
@@ -148,7 +158,7 @@ class Crashes:
         )
         memory = CoreMemory(board.session, board.remoteproc, core)
         mailbox_da = trace_da(self._firmware(name, core)) + MAILBOX
-        image, mark = self.image(name, core, **words), board.kmsg.mark()
+        image, mark = self.image(name, core, unheard=unheard, **words), board.kmsg.mark()
         under_test = FirmwareUnderTest(name, image, mailbox_da, subject, memory, mark)
         under_test.write(parameters(**words))
         self.write(core, "coredump", "disabled")  # ST's image for the STM32MP15 enables it at boot
@@ -159,6 +169,14 @@ class Crashes:
             under_test = evolve(under_test, earlier_boots=self.beat(core)[0] - 1)
             self._firmware_under_test[core] = under_test
         return under_test
+
+    def needs_unheard_watchdog(self, core: str) -> None:
+        """Skip the test unless the target gives the firmware a watchdog that Linux does not hear of."""
+        given = self.watchdogs.get(core, "")
+        if not given or not self._without_watchdog(core):
+            pytest.skip(
+                f"{core}: the target gives its firmware {given or 'no watchdog'}: not one unheard by Linux"
+            )
 
     def needs_watchdog(self, core: str) -> None:
         """Skip the test where the target gives the firmware no watchdog that reports to Linux."""
@@ -354,6 +372,14 @@ class Crashes:
         samples = Evidence(tuple(trace_samples(lambda: remoteproc.trace(core), time.monotonic)))
         first, second = (beat(text_of(samples, name) or "") for name in (TRACE_FIRST, TRACE_SECOND))
         return bool(beating(first, second))
+
+    def is_reset(self, core: str, boot: int) -> bool:
+        """Whether firmware of this boot, whose heartbeat nothing else ends, stops or starts again in time."""
+        until_s = time.monotonic() + RESET_S
+        while time.monotonic() < until_s:
+            if not self.is_beating(core) or self.beat(core)[0] != boot:
+                return True
+        return False
 
     def check_heartbeat(self, core: str, beats: int = BEATS_CHECKED) -> None:
         """BoardFailure unless `beats` heartbeats of the firmware come within one boot."""
