@@ -98,8 +98,10 @@ def test_what_is_not_proven_without_a_watchdog_names_what_would_allow_it() -> No
     )
     reason = without_watchdog("m0", "", MP25)
     assert reason.endswith("not proven; where it may use one: `options: {bench_watchdogs: {m0: iwdg5}}`")
-    secure = load_profile("virtual-mp25-st")  # and no line of a device tree changes that
-    assert without_watchdog("m33", "", secure).endswith("the time of detection are not proven")
+    assert without_watchdog("m33", "", load_profile("virtual-mp25-st")) == without_watchdog("m33", "", ev1)
+    own = evolve(own, watchdog=Watchdog("IWDG3", "secure-firmware"))  # and no line of a device tree is known
+    reason = without_watchdog("m33", "", evolve(ev1, cores=(own,)))
+    assert reason.endswith("the time of detection are not proven")
     assert without_watchdog("m7", "", MP25).endswith("the time of detection are not proven")
 
 

@@ -7,9 +7,11 @@ from mpbench.board.core_memory import CoreMemory, DmaRange, dma_ranges, translat
 from mpbench.board.interrupts import watchdog_line
 from mpbench.board.session.shell_protocol import Reply
 from mpbench.core.errors import InfrastructureError, InvalidRun, UsageError
+from mpbench.harness.configuration import configured
 from mpbench.recovery.collect_trace import CALLS, CLEAN, WORK_END, CrashTrace
-from mpbench.recovery.firmware import FirmwareUnderTest
+from mpbench.recovery.firmware import FirmwareUnderTest, parameters
 from mpbench.recovery.fixture import Crashes
+from mpbench.twin.profile import load_profile
 from testcases.stand_in import StandIn
 
 
@@ -271,3 +273,53 @@ def test_a_recovery_that_failed_is_no_later_tests_affair(log, state, done):
     crashes._firmware_under_test["m33"] = image
     crashes.restore()
     assert bench.done == done
+
+
+class Known(StandIn):
+    """A bench of which only the profile is asked."""
+
+    def __init__(self, profile) -> None:
+        self.profile = profile
+
+
+def test_a_watchdog_that_linux_does_not_hear_of_is_given_on_request(built):
+    """Recovery cases let firmware fail and tell Linux: a reset by IWDG4 would come before that."""
+    elf = (built / "m33" / "starve.elf").read_bytes()
+    nothing = Nothing()
+    bench = Known(load_profile("virtual-mp25-st"))
+    crashes = Crashes(bench, lambda _name, _core: elf, None, nothing, {"m33": "iwdg4"})
+    words = parameters(live_ms=0, failures=0)
+    found = crashes.image("starve", "m33", live_ms=0, failures=0)
+    assert found == configured(elf, "m33", "", words)
+    found = crashes.image("starve", "m33", unheard=True, live_ms=0, failures=0)
+    assert found == configured(elf, "m33", "iwdg4", words)
+    crashes.needs_unheard_watchdog("m33")
+    with pytest.raises(
+        pytest.skip.Exception, match=r"^m33: iwdg4, which the target gives its firmware, is no "
+    ):
+        crashes.needs_watchdog("m33")
+    for given in ("iwdg3", ""):
+        crashes = Crashes(bench, lambda _name, _core: elf, None, nothing, {"m33": given})
+        with pytest.raises(
+            pytest.skip.Exception, match=f"firmware {given or 'no watchdog'}: not one unheard"
+        ):
+            crashes.needs_unheard_watchdog("m33")
+
+
+@pytest.mark.parametrize(
+    ("beats", "boots", "reset"),
+    [([True, False], [1], True), ([True, True], [1, 2], True), ([True], [1], False)],
+)
+def test_a_core_that_was_reset_stops_or_starts_again(monkeypatch, beats, boots, reset):
+    """The heartbeat ends, or has a higher count of boots; one that goes on was not reset."""
+    monkeypatch.setattr("mpbench.recovery.fixture.RESET_S", 10.0 if reset else 0.05)
+    nothing = Nothing()
+    crashes = Crashes(nothing, nothing, nothing, nothing, {})
+    seen = {"beats": list(beats), "boots": list(boots)}
+
+    def following(name):
+        return seen[name].pop(0) if len(seen[name]) > 1 else seen[name][0]
+
+    monkeypatch.setattr(Crashes, "is_beating", lambda _self, _core: following("beats"))
+    monkeypatch.setattr(Crashes, "beat", lambda _self, _core: (following("boots"), 7))
+    assert crashes.is_reset("m33", 1) is reset
