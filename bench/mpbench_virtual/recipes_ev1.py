@@ -106,9 +106,10 @@ def _optee_inputs(kind: BoardKind) -> list[str]:
     ]
 
 
-def _tee_trees(kind: BoardKind) -> tuple[Path, Path]:
-    """OP-TEE's device tree: that of its own source, with the cores that it loads."""
-    return BOOT / f"{_optee_name(kind)}-optee.dts", BOOT / "mp25-rproc.dtsi"
+def _tee_trees(kind: BoardKind) -> list[Path]:
+    """OP-TEE's device tree, then what it includes: the cores that it loads, and a kind's own firewall."""
+    name = _optee_name(kind)
+    return [BOOT / f"{name}-optee.dts", BOOT / "mp25-rproc.dtsi", *BOOT.glob(f"{name}-rif.dtsi")]
 
 
 def _scmi_settings() -> list[str]:
