@@ -270,7 +270,7 @@ def test_a_board_without_faults_passes_all(checked):
         "secure console": "2 lines of OP-TEE since power on",
         "permissions": "root may write sysfs, tracefs and the TEE's devices",
         "tee": "OP-TEE, with its remoteproc application",
-        "cores": "m33 offline, driver stm32-rproc",
+        "cores": "m33 offline (driver stm32-rproc)",
         "manager": "m33 by TEE",
         "recovery": "enabled for m33",
         "watchdog": "m33 as 0.m33 in /proc/interrupts; "
@@ -524,7 +524,7 @@ def test_a_board_whose_cores_linux_loads_needs_no_tee(checked, monkeypatch):
 
 def test_a_driver_that_is_not_named_is_unknown(checked):
     """A kernel without the name of a core's driver passes."""
-    assert checked(driver="")["cores"].found == "m33 offline, driver unknown"
+    assert checked(driver="")["cores"].found == "m33 offline (driver unknown)"
 
 
 def test_each_core_is_managed_as_in_the_profile(checked, monkeypatch):

@@ -141,7 +141,7 @@ def cores(linux: BoardLinux) -> str:
         remedy = "stop it: echo stop >/sys/class/remoteproc/remoteprocN/state; no auto-boot"
         raise CheckFailed(", ".join(busy), remedy)
     drivers = linux.remoteproc.drivers()
-    return ", ".join(f"{name} offline, driver {drivers.get(name) or 'unknown'}" for name in linux.cores)
+    return ", ".join(f"{name} offline (driver {drivers.get(name) or 'unknown'})" for name in linux.cores)
 
 
 def manager(linux: BoardLinux) -> str:
