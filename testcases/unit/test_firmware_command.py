@@ -141,10 +141,37 @@ def test_a_directory_without_firmware_is_refused(tmp_path, capsys, monkeypatch):
     with pytest.raises(UsageError, match="no such directory"):
         firmware_files(tmp_path / "none")
     assert main(["firmware", str(tmp_path), "--lg-env", "board.yaml"]) == 2
-    assert capsys.readouterr().err == f"mpbench: error: {tmp_path}: no file named *.elf, *.axf, *.out\n"
+    none = "no file named *.elf, *.axf, *.out, and no signed image"
+    assert capsys.readouterr().err == f"mpbench: error: {tmp_path}: {none}\n"
     monkeypatch.delenv("LG_ENV", raising=False)
     assert main(["firmware", str(tmp_path)]) == 2
     assert "no board given" in capsys.readouterr().err
+
+
+def test_a_signed_image_is_taken_as_it_is(tmp_path):
+    """By how it begins, whatever its name; its kind is that of the ELF file in it; it is not signed again."""
+    signer, elf = Signer(key()), M33.read_bytes()
+    image = signer("m33", elf)
+    (tmp_path / "fw_sign.bin").write_bytes(image)
+    (tmp_path / "fw.bin").write_bytes(elf[16:])
+    assert list(firmware_files(tmp_path)) == ["fw_sign.bin"]
+    firmware = read_firmware(image, "fw_sign.bin", tmp_path / "fw_sign.bin")
+    assert (firmware.kind, firmware.data) == ("signed, Arm v8-M.main, table: trace", elf)
+    assert firmware.main == read_firmware(elf, "alive", M33).main
+    board = FirmwareBoard(load_profile("virtual-mp25"), Signer(key()), Target(), [])
+    assert board.image("m33", firmware) == image
+
+
+def test_a_signed_image_that_is_not_taken(board, tmp_path):
+    """Several ELF files, a file that is cut short, a core that Linux loads: one line each."""
+    signer, path = Signer(key()), tmp_path / "fw.bin"
+    path.write_bytes(signer("m33", M33.read_bytes(), M33.read_bytes()))
+    (fault,) = row(board, path)["faults"]
+    assert fault == "a signed image of several ELF files, or of an encrypted one"
+    path.write_bytes(signer("m4", ALIVE.read_bytes())[:-8])
+    assert "the header's lengths add up to" in row(board, path)["faults"][0]
+    path.write_bytes(signer("m4", ALIVE.read_bytes()))
+    assert row(board, path)["faults"] == ("a signed image, but Linux loads m4, from an ELF file",)
 
 
 def test_what_fails_on_a_used_board_is_tried_again(monkeypatch):

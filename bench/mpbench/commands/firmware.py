@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`mpbench firmware`: start every ELF file of a directory on a board, and report how far each came."""
+"""`mpbench firmware`: start every firmware of a directory on a board, and report how far each came."""
 
 import argparse
 import contextlib
@@ -26,13 +26,14 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     """Add `firmware`."""
     one = subparsers.add_parser(
         "firmware",
-        help="start every ELF file of a directory on a board, and report how far each came",
-        description="Signs each ELF file where a TEE loads the cores, predicts, starts and stops it. Prints "
-        "whether it reached main and by what that is known, the channels that it announced, what it did, and "
-        "faults by place. What it did: an echo on a tty of RPMsg, the last line of its trace; on a virtual "
-        "board levels of pins, with the number of their changes, and USARTs without a line to the host. One "
-        "that fails on a board that has run others is tried again after a power cycle. On a virtual board "
-        "whose core QEMU has, a debugger follows the core from outside.",
+        help="start every firmware of a directory on a board, and report how far each came",
+        description="Signs each ELF file where a TEE loads the cores, takes a signed image as it is, "
+        "predicts, starts and stops each. Prints whether it reached main and by what that is known, the "
+        "channels that it announced, what it did, and faults by place. What it did: an echo on a tty "
+        "of RPMsg, the last line of its trace; on a virtual board levels of pins, with the number of "
+        "their changes, and USARTs without a line to the host. One that fails on a board that has run "
+        "others is tried again after a power cycle. On a virtual board whose core QEMU has, a "
+        "debugger follows the core from outside.",
     )
     one.add_argument("directory", type=Path)
     one.add_argument(

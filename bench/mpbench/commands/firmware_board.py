@@ -73,10 +73,12 @@ class FirmwareBoard:
         self._target.cleanup()
 
     def image(self, core: str, firmware: Firmware) -> bytes:
-        """The firmware as this board takes it."""
+        """The firmware as this board takes it. UsageError: signed, for a core that Linux loads."""
         if self.signer is None or self.profile.by_linux(core):
+            if firmware.signed:
+                raise UsageError(f"a signed image, but Linux loads {core}, from an ELF file")
             return firmware.data
-        return self.signer(core, firmware.data)
+        return firmware.signed or self.signer(core, firmware.data)
 
     def predict(self, core: str, image: bytes) -> tuple[str, tuple[str, ...]]:
         """Errno's name of a start, "" if it is not determined, and the kernel's lines with it."""

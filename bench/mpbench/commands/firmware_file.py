@@ -9,13 +9,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
 from mpbench.commands.firmware_elf import FirmwareElf
 from mpbench.core.errors import UsageError
+from mpbench.image.inspect import only_elf
 from mpbench.image.resource_table import entries
+from mpbench.layout import HEADER_MAGIC
 
 ARCHITECTURES = {
     10: "v7",
@@ -34,6 +36,8 @@ EXECUTED: Mapping[str, tuple[str, ...]] = {
 }
 """Architectures whose code a core executes, by its name."""
 SUFFIXES = (".elf", ".axf", ".out")
+SIGNED = HEADER_MAGIC.to_bytes(4, "little")
+"""How a signed image begins, whatever its name is."""
 VECTORS = 7
 """Words of a vector table: stack pointer, reset, NMI, HardFault, MemManage, BusFault, UsageFault."""
 
@@ -46,6 +50,7 @@ class Firmware:
     table: types of the entries of its resource table, None without one
     main: address of its function main, None without symbols
     loaded: (physical address, bytes) of each segment
+    signed: the whole file, if the ELF file was found in a signed image, else b""
     """
 
     data: bytes
@@ -54,12 +59,13 @@ class Firmware:
     table: tuple[str, ...] | None
     main: int | None
     loaded: tuple[tuple[int, bytes], ...]
+    signed: bytes = b""
 
     @property
     def kind(self) -> str:
         """Architecture and resource table in words."""
         table = "no table" if self.table is None else f"table: {', '.join(self.table) or 'empty'}"
-        return f"Arm {self.architecture or '?'}, {table}"
+        return f"{'signed, ' if self.signed else ''}Arm {self.architecture or '?'}, {table}"
 
     def fits(self, core: str) -> str:
         """Why the core cannot execute it, "" if it can or if that is not known."""
@@ -82,17 +88,33 @@ def words_of(memory: bytes) -> tuple[int, ...]:
 
 
 def firmware_files(directory: Path) -> dict[str, Path]:
-    """The ELF files of a directory and those below it, by their path in it. UsageError: none."""
+    """ELF files and signed images of a directory and those below it, by path in it. UsageError: none."""
     if not directory.is_dir():
         raise UsageError(f"{directory}: no such directory")
-    found = sorted(p for p in directory.rglob("*") if p.is_file() and p.suffix.lower() in SUFFIXES)
+    found = sorted(p for p in directory.rglob("*") if p.is_file() and _is_firmware(p))
     if not found:
-        raise UsageError(f"{directory}: no file named {', '.join('*' + s for s in SUFFIXES)}")
+        names = ", ".join("*" + suffix for suffix in SUFFIXES)
+        raise UsageError(f"{directory}: no file named {names}, and no signed image")
     return {path.relative_to(directory).as_posix(): path for path in found}
 
 
+def _is_firmware(path: Path) -> bool:
+    if path.suffix.lower() in SUFFIXES:
+        return True
+    with path.open("rb") as file:
+        return file.read(len(SIGNED)) == SIGNED
+
+
 def read_firmware(data: bytes, name: str, path: Path) -> Firmware:
-    """UsageError of one line: no ELF, not one of 32-bit Arm, no executable, or one that cannot be read."""
+    """An ELF file, or a signed image of one.
+
+    UsageError of one line: no ELF, not one of 32-bit Arm, no executable, or one that cannot be read; a
+    signed image of several ELF files, or of an encrypted one.
+    """
+    if data.startswith(SIGNED):
+        if not (inner := only_elf(data, name)):
+            raise UsageError(f"{name}: a signed image of several ELF files, or of an encrypted one")
+        return evolve(read_firmware(inner, name, path), signed=data)
     if not data.startswith(b"\x7fELF"):
         raise UsageError(f"{name}: not an ELF file")
     elf = FirmwareElf.read(data, name).with_lines(path)
