@@ -31,12 +31,6 @@ WATCHDOGS: Mapping[str, Mapping[str, int]] = {
 REPORTED: Mapping[str, str] = {"m33": "iwdg3", "m0": "iwdg5", "m4": "wwdg1"}
 """The watchdog of each core whose expiry is an interrupt of Linux: `interrupts` in ST's device trees."""
 
-IWDG3_GIVEN_BY = (
-    "RIFPROT(STM32MP25_RIFSC_IWDG3_ID, RIF_UNUSED, RIF_UNLOCK, RIF_NSEC, RIF_NPRIV, RIF_CID2, "
-    "RIF_SEM_DIS, RIF_CFEN)"
-)
-"""The line of OP-TEE's device tree, node rifsc, of a board whose profile has another watchdog of the M33."""
-
 
 def reported_watchdog(core: str) -> str:
     """Watchdog of a core's firmware whose expiry is an interrupt of Linux, "" if it has none."""
@@ -59,8 +53,6 @@ def without_watchdog(core: str, given: str, profile: Profile) -> str:
     reason = f"{core}: {what}, so its expiry, its interrupt and the time of detection are not proven"
     known = next((found.watchdog for found in profile.cores if found.name == core), None)
     given_by = known.given_by if known else ""
-    if known and known.name in ("IWDG4", "WWDG1") and watchdog == "iwdg3":
-        given_by = given_by or IWDG3_GIVEN_BY
     if not watchdog or (known and known.user != "firmware" and not given_by):
         return reason
     if given_by:
