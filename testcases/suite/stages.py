@@ -33,6 +33,7 @@ def stages(target: str) -> list[Stage]:
         f"testcases/test_{name}.py"
         for name in ("identity", "deploy", "addresses", "recovery", "tee", "suspend")
     ]
+    debian = [f"testcases/test_{name}.py" for name in ("identity", "plain_elf", "rpmsg", "coredump")]
     st = [
         f"testcases/test_{name}.py"
         for name in ("deploy", "tamper", "lifecycle", "recovery_refused", "plain_elf")
@@ -50,6 +51,16 @@ def stages(target: str) -> list[Stage]:
         Stage(
             "STM32MP15",
             ("--lg-env=targets/virtual-mp15.yaml", "-k", "not test_recovery or watchdog", *mp15),
+            2,
+        ),
+        Stage(
+            "Debian kernel",
+            (
+                "--lg-env=targets/virtual-mp15-debian.yaml",
+                "-k",
+                "not soak and not leave_nothing",
+                *debian,
+            ),
             2,
         ),
         Stage(
