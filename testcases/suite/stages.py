@@ -58,7 +58,7 @@ def stages(target: str) -> list[Stage]:
             (
                 "--lg-env=targets/virtual-mp15-debian.yaml",
                 "-k",
-                "not soak and not leave_nothing",
+                "not soak and not leave_nothing and not core_does_not_read",
                 *debian,
             ),
             2,
