@@ -98,8 +98,8 @@ void stm32mp_etzpc_guard(DeviceState *dev, MemoryRegion *memory,
 #define TYPE_STM32MP_IPCC "stm32mp-ipcc"
 /*
  * Independent watchdog; GPIO outputs "reset": a pulse to RCC, a level to an
- * interrupt controller; input "core-reset"; clock "lsi"; link "core": whose
- * thread must have run since it was due
+ * interrupt controller; input "core-reset"; sysbus interrupt: early wake-up;
+ * clock "lsi"; link "core": whose thread must have run since it was due
  */
 #define TYPE_STM32MP_IWDG "stm32mp-iwdg"
 /*
@@ -192,8 +192,7 @@ void stm32mp_sdmmc_card(DeviceState *sdmmc, DriveInfo *drive);
  */
 #define TYPE_STM32MP_USART "stm32mp-usart"
 /*
- * Window watchdog; GPIO outputs "reset": to RCC, to EXTI; input "core-reset";
- * sysbus interrupt; clock "pclk"; link "core" as of an independent one
+ * Window watchdog, as the independent one, but for its clock "pclk"
  */
 #define TYPE_STM32MP_WWDG "stm32mp-wwdg"
 #define TYPE_STM32MP_HASH "stm32mp-hash"
@@ -217,10 +216,10 @@ void stm32mp_sdmmc_card(DeviceState *sdmmc, DriveInfo *drive);
 /*
  * Reset and clock control of the STM32MP25.  GPIO outputs "c2-hold",
  * "c2-reset" (Cortex-M33), "c3-hold", "c3-reset" (Cortex-M0+; each reset to
- * the core and to its watchdog), "c1p1-reset" (second Cortex-A35); inputs
- * "iwdg" (1, 2, 3, 5), "core-request", "in-reset" (of C2, C3); clock outputs
- * "mcu", "ls-mcu", "systick", "lsi"; GPIO outputs "peripheral-reset", by id of
- * RIFSC: the peripheral is held in reset
+ * the core, then to its watchdogs), "c1p1-reset" (second Cortex-A35); inputs
+ * "watchdog" (IWDG1 to 5, WWDG1), "core-request", "in-reset" (of C2, C3); clock
+ * outputs "mcu", "ls-mcu", "systick", "lsi"; GPIO outputs "peripheral-reset",
+ * by id of RIFSC: the peripheral is held in reset
  */
 #define TYPE_STM32MP25_RCC "stm32mp25-rcc"
 #define STM32MP25_PERIPHERALS 128       /* ids of RIFSC */
