@@ -15,6 +15,8 @@ from typing import Final
 
 # ---------------------------------------------------------------- header (struct remoteproc_fw_hdr)
 HEADER_MAGIC: Final = 0x3543A468
+SIGNED_MAGIC: Final = HEADER_MAGIC.to_bytes(4, "little")
+"""How a signed image begins."""
 HEADER_VERSION: Final = 1
 HEADER: Final = struct.Struct("<5I")  # magic, version, tlv_len, sign_len, img_len
 HEADER_FIELDS: Final = ("magic", "version", "tlv_len", "sign_len", "img_len")

@@ -17,7 +17,7 @@ from mpbench.commands.firmware_elf import FirmwareElf
 from mpbench.core.errors import UsageError
 from mpbench.image.inspect import only_elf
 from mpbench.image.resource_table import entries
-from mpbench.layout import HEADER_MAGIC
+from mpbench.layout import ELF_MAGIC, SIGNED_MAGIC
 
 ARCHITECTURES = {
     10: "v7",
@@ -36,8 +36,6 @@ EXECUTED: Mapping[str, tuple[str, ...]] = {
 }
 """Architectures whose code a core executes, by its name."""
 SUFFIXES = (".elf", ".axf", ".out")
-SIGNED = HEADER_MAGIC.to_bytes(4, "little")
-"""How a signed image begins, whatever its name is."""
 VECTORS = 7
 """Words of a vector table: stack pointer, reset, NMI, HardFault, MemManage, BusFault, UsageFault."""
 
@@ -101,8 +99,8 @@ def firmware_files(directory: Path) -> dict[str, Path]:
 def _is_firmware(path: Path) -> bool:
     if path.suffix.lower() in SUFFIXES:
         return True
-    with path.open("rb") as file:
-        return file.read(len(SIGNED)) == SIGNED
+    with path.open("rb") as file:  # a signed image may have any name
+        return file.read(len(SIGNED_MAGIC)) == SIGNED_MAGIC
 
 
 def read_firmware(data: bytes, name: str, path: Path) -> Firmware:
@@ -111,11 +109,11 @@ def read_firmware(data: bytes, name: str, path: Path) -> Firmware:
     UsageError of one line: no ELF, not one of 32-bit Arm, no executable, or one that cannot be read; a
     signed image of several ELF files, or of an encrypted one.
     """
-    if data.startswith(SIGNED):
+    if data.startswith(SIGNED_MAGIC):
         if not (inner := only_elf(data, name)):
             raise UsageError(f"{name}: a signed image of several ELF files, or of an encrypted one")
         return evolve(read_firmware(inner, name, path), signed=data)
-    if not data.startswith(b"\x7fELF"):
+    if not data.startswith(ELF_MAGIC):
         raise UsageError(f"{name}: not an ELF file")
     elf = FirmwareElf.read(data, name).with_lines(path)
     file = ELFFile(io.BytesIO(data))

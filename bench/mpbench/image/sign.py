@@ -116,7 +116,7 @@ def hash_table(elf: bytes, name: str) -> bytes:
 def program_headers(elf: bytes, name: str) -> list[tuple[int, ...]]:
     """Program headers as numbers, in the order of layout.PHDR_FIELDS. UsageError: unsupported ELF."""
     if not elf.startswith(layout.ELF_MAGIC):
-        signed = elf.startswith(layout.HEADER_MAGIC.to_bytes(4, "little"))
+        signed = elf.startswith(layout.SIGNED_MAGIC)
         what = "a signed image already; sign the ELF in it" if signed else "no ELF"
         raise UsageError(f"{name}: offset 0: {what}")
     try:
