@@ -512,8 +512,7 @@ def test_sessions_and_shared_memory_come_back(crashes, bench, core, image):
         pytest.skip("this kernel cannot count calls of OP-TEE's driver (kprobes)")
     for one in (image, apply("payload-first", image), apply("signature-first", image)) * 2:
         bench.deploy(core, one, f"alive {core}")
-        if bench.state(core) != "offline":
-            bench.stop(core)
+        bench.leave_offline(core)
     new = {name: number - before[name] for name, number in crashes.trace.counts().items()}
     assert new["shm_in"] >= 6, "the images were not shared through OP-TEE's driver"
     assert new["shm_in"] == new["shm_out"]

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from mpbench.core.errors import UsageError
 from mpbench.core.shared_files import CHECKOUT
 from mpbench.deployment.fixture import DeployBench
 from mpbench.harness.firmware import make
-from mpbench.harness.signer import Signer
+from mpbench.harness.signer import records_of
 from mpbench.image.faults import apply
-from mpbench.layout import Tlv
 from mpbench_virtual.models import KINDS
 from testcases.contract.machine_parts import require_built
 from testcases.crash_rig import bench_on, booted, signer
@@ -27,7 +27,7 @@ OUTCOME = ("errno", "state", "tee_code", "secure_log", "beating")
 SRAM1, RETRAM, SHARED = 0x1000_0800, 0x3800_0000, 0x1004_0000
 SIGBUS = 128 + 7
 """Exit code of a shell's command that the signal ended."""
-BOOT_ADDRESS = {int(Tlv.BOOTADDR): (0x1000_0800).to_bytes(4, "little")}
+RECORDS = records_of({"m4": {"BOOTADDR": 0x1000_0800}})
 
 
 @pytest.fixture(scope="module")
@@ -77,8 +77,7 @@ def test_a_boot_address_that_is_kept_is_cured_by_an_image_without_one(bench: Dep
     """The M4 starts at 0 whatever an image says; the address of a refused one is in the way all the same."""
     events = list[str]()
     bench._state.on_event = lambda _, text: events.append(text)
-    plain, key = signer()("m4", elf), signer().key
-    placed = Signer(key, {"m4": BOOT_ADDRESS})("m4", elf)
+    plain, placed = (one("m4", elf) for one in (signer(), evolve(signer(), records=RECORDS)))
     bench.plain = lambda _: plain
     bench.deploy("m4", apply("elf-phnum-zero", placed), "alive m4", original=placed).check(*OUTCOME)
     bench.deploy("m4", placed, "alive m4").check(*OUTCOME)

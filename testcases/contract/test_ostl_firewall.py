@@ -5,7 +5,7 @@ Ref: dt-stm32mp optee/stm32mp257f-ev1-ca35tdcid-ostl-rif.dtsi; firmware/boot/mp2
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -41,12 +41,24 @@ def board() -> Iterator[Any]:
         yield found
 
 
-def panicked(bench: DeployBench, before: str) -> str:
-    """What the bench says of the panic; the board, which had this boot_id, works again."""
+@pytest.fixture
+def bench(board: Any) -> DeployBench:
+    """Deployments on the board."""
+    target, there = board
+    return bench_on(target, there, "virtual-mp25-st", from_now=True)
+
+
+def panicked(bench: DeployBench, access: Callable[[], object]) -> str:
+    """What the bench says after an access of the panic in the firewall's driver; the board works again."""
+    before = boot_id(bench.board)
+    with contextlib.suppress(InfrastructureError):  # the board hangs, now or at the next step
+        access()
     with pytest.raises(BoardFailure) as caught:
         bench.settle()
     assert boot_id(bench.board) != before
-    return str(caught.value)
+    said = str(caught.value)
+    assert said.startswith("OP-TEE panicked at core/drivers/firewall/stm32_iac.c:")
+    return said
 
 
 @pytest.mark.parametrize(
@@ -57,16 +69,11 @@ def panicked(bench: DeployBench, before: str) -> str:
     ],
     ids=["spare1", "hpdma-lli"],
 )
-def test_the_m33_has_what_st_gives_it(board: Any, half: int, report: str) -> None:
+def test_the_m33_has_what_st_gives_it(bench: DeployBench, half: int, report: str) -> None:
     """DDR between the M33's and OP-TEE's is nobody's, and a part of SYSRAM is Linux'."""
-    target, there = board
-    bench = bench_on(target, there, "virtual-mp25-st", from_now=True)
-    before = boot_id(there)
     elf = configured((make() / "m33/reach.elf").read_bytes(), "m33", words={ADDRESS: TAG | half})
-    with contextlib.suppress(InfrastructureError):  # the board hangs, now or at the next step
-        bench.deploy("m33", evolve(signer(), records=RECORDS)("m33", elf), "reach m33")
-    said = panicked(bench, before)
-    assert said.startswith("OP-TEE panicked at core/drivers/firewall/stm32_iac.c:")
+    image = evolve(signer(), records=RECORDS)("m33", elf)
+    said = panicked(bench, lambda: bench.deploy("m33", image, "reach m33"))
     assert said.endswith(
         f": the firewall refused an access: {report}; started last in this test: reach m33 on m33"
     )
@@ -80,13 +87,7 @@ def test_the_m33_has_what_st_gives_it(board: Any, half: int, report: str) -> Non
     ],
     ids=["cm33-sram1", "cm33-sram2"],
 )
-def test_linux_is_refused_the_m33_s_memory(board: Any, address: int, report: str) -> None:
+def test_linux_is_refused_the_m33_s_memory(bench: DeployBench, address: int, report: str) -> None:
     """SRAM1 and 2: OP-TEE panics with the number that ST's tree would make it show."""
-    target, there = board
-    bench = bench_on(target, there, "virtual-mp25-st", from_now=True)
-    before = boot_id(there)
-    with contextlib.suppress(InfrastructureError):
-        bench.board.session.call(f"devmem {address:#x}", 10.0)
-    said = panicked(bench, before)
-    assert said.startswith("OP-TEE panicked at core/drivers/firewall/stm32_iac.c:")
+    said = panicked(bench, lambda: bench.board.session.call(f"devmem {address:#x}", 10.0))
     assert f": the firewall refused an access: {report}" in said

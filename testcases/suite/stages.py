@@ -38,9 +38,10 @@ def stages(target: str) -> list[Stage]:
         f"testcases/test_{name}.py"
         for name in ("deploy", "tamper", "lifecycle", "recovery_refused", "plain_elf")
     ]
+    whole = "not lifecycle and not flips"
     some = "good_image or stays_loaded or memory_is_cleared or independent"
-    left = f"not lifecycle and not flips or {some}"
-    of_m4 = f"not lifecycle and not flips and not test_recovery.py or {some} or watchdog_expiry"
+    left = f"{whole} or {some}"
+    of_m4 = f"{whole} and not test_recovery.py or {some} or watchdog_expiry"
     spi = "explained or agree or one_cpu or goes_and_comes"
     return [
         *checks(),
