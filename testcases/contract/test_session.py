@@ -2,6 +2,7 @@
 """The contract of a session, on every kind of server and userland."""
 
 import os
+import signal
 import stat
 import threading
 import time
@@ -145,6 +146,15 @@ def test_a_hanging_call_does_not_stop_other_work(session: SessionDriver, tmp_pat
         session.call("sleep 4712", timeout_s=0.3)
     assert session.call("echo after", timeout_s=60).stdout == b"after\n"
     await_none("sleep", "4712")
+
+
+def test_the_reply_of_an_interrupted_command_is_not_the_next_commands(session: SessionDriver):
+    """Ctrl-C while a command runs: what the bench runs afterwards, to clean up, gets its own reply."""
+    interrupt = threading.Timer(0.3, signal.pthread_kill, (threading.get_ident(), signal.SIGINT))
+    interrupt.start()
+    with pytest.raises(KeyboardInterrupt):
+        session.execute("sleep 1")
+    assert session.execute("echo right").stdout == b"right\n"
 
 
 def test_endless_output_is_cut_off(session: SessionDriver):

@@ -59,7 +59,7 @@ def stages(target: str) -> list[Stage]:
             (
                 "--lg-env=targets/virtual-mp15-debian.yaml",
                 "-k",
-                "not soak and not leave_nothing and not core_does_not_read",
+                "not soak and not leave_nothing",
                 *debian,
             ),
             2,

@@ -84,7 +84,7 @@ class FramedShell:
             try:
                 self._send(shell_protocol.request(self._seq, command, headed=headed, null=self._null))
                 return self._receive(reader, command, time.monotonic() + timeout_s, timeout_s)
-            except InfrastructureError:
+            except BaseException:  # of Ctrl-C too the reply is still to come: it is not the next command's
                 self._usable = False
                 raise
             finally:
