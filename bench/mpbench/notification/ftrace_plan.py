@@ -123,14 +123,22 @@ def _context(found: Facilities, ours: Mapping[str, Trigger]) -> Iterator[Recorde
     yield from (Recorded(event) for event in CONTEXT if event in found.events and event not in ours)
 
 
+def _probe(tag: str, name: str) -> str:
+    """Group and name of a probe's event. kprobe_profile has names alone: these are ours by the tag.
+
+    Ref: Linux kernel/trace/trace_kprobe.c, probes_profile_seq_show()
+    """
+    return f"{tag}/{tag}_{name}"
+
+
 def _probes(found: Facilities, tag: str) -> Iterator[str]:
     bottom = BOTTOM_HALVES[found.path]
     if found.path == facts.THREADED:
-        yield f"p:{tag}/begin {bottom} irq=%{'x' if found.bits == 64 else 'r'}0:s32"
-        yield f"r:{tag}/end {bottom}"
+        yield f"p:{_probe(tag, 'begin')} {bottom} irq=%{'x' if found.bits == 64 else 'r'}0:s32"
+        yield f"r:{_probe(tag, 'end')} {bottom}"
     elif found.kprobes:
         work, function = ("%x2", 24) if found.bits == 64 else ("%r2", 12)
-        yield f"p:{tag}/ask queue_work_on func=+{function}({work}):x{found.bits}"
+        yield f"p:{_probe(tag, 'ask')} queue_work_on func=+{function}({work}):x{found.bits}"
 
 
 def _synthetic(found: Facilities, tag: str, key: str) -> Iterator[str]:
@@ -153,7 +161,7 @@ def _per_cpu(found: Facilities, tag: str) -> Iterator[Trigger]:
     ours = f"function==0x{found.symbols[BOTTOM_HALVES[facts.PER_CPU]]:x}"
     yield _interrupt(found)
     if found.kprobes:
-        yield _count(f"{tag}/ask", facts.REQUEST, "common_cpu", ours.replace("function", "func"))
+        yield _count(_probe(tag, "ask"), facts.REQUEST, "common_cpu", ours.replace("function", "func"))
     yield from _queue("workqueue/workqueue_queue_work", tag, "work", ours)
     yield Trigger(f"synthetic/{tag}_q", _hist("id", "i1=ti,q1=tq,c1=cpu"))
     yield from _start("workqueue/workqueue_execute_start", tag, "work", ours)
@@ -166,9 +174,9 @@ def _threaded(found: Facilities, tag: str) -> Iterator[Trigger]:
     yield _interrupt(found)
     yield from _queue("irq/irq_handler_exit", tag, "irq", f"irq=={found.irq} && ret=={WAKE_THREAD}")
     yield Trigger(f"synthetic/{tag}_q", _hist("id", "i1=ti,q1=tq,c1=cpu"))
-    yield from _start(f"{tag}/begin", tag, "irq", "")
+    yield from _start(_probe(tag, "begin"), tag, "irq", "")
     yield from _call(found, tag)
-    yield from _end(f"{tag}/end", tag, "")
+    yield from _end(_probe(tag, "end"), tag, "")
 
 
 def _count(event: str, role: str, key: str, condition: str) -> Trigger:

@@ -93,15 +93,24 @@ class FtraceSession:
         restart: empty the recording and start it before the counts are read; halt: stop it right after
         """
         p, events = self.plan, f"{self.instance}/events"
-        counted = [t for t in p.triggers if t.counts] if self._counting else []
-        clear = [f"echo >{i}/trace; echo 1 >{i}/tracing_on" for i in self._instances if restart]
-        parts = clear + [f"echo '@@ {t.role}'; cat {events}/{t.event}/hist" for t in counted]
+        wanted = {t.event: t.role for t in p.triggers if t.counts} if self._counting else {}
         if durations and self._counting:
-            parts.append(f"echo '@@ durations'; cat {events}/synthetic/{p.tag}_n/hist")
-        parts.append(f"echo '@@ missed'; grep ' {p.tag}/\\| {p.tag}_' {TRACING}/kprobe_profile")
-        off = [f"echo 0 >{i}/tracing_on" for i in self._instances if halt]
-        last = "; ".join([*off, "b=$(cat /proc/interrupts)"] if halt else [":"])
-        script = CONSISTENT.format(parts="; ".join(parts), line=self._found.line, last=last)
+            wanted[f"synthetic/{p.tag}_n"] = "durations"
+        files = [f"{events}/{event}/hist" for event in wanted]
+        names = "".join(f"s#^==> .*/{event}/hist <==$#@@ {label}#;" for event, label in wanted.items())
+        script = CONSISTENT.format(
+            line=self._found.line,
+            restart="; ".join(
+                [*(f"echo >{i}/trace; echo 1 >{i}/tracing_on" for i in self._instances if restart), ":"]
+            ),
+            files=" ".join([*files, PROFILE, "/dev/null"]),
+            last="; ".join(
+                [*(f"echo 0 >{i}/tracing_on" for i in self._instances), "b=$(counts)"] if halt else [":"]
+            ),
+            names=names,
+            tag=p.tag,
+            lines=LINES,
+        )
         return self._compressed(script, "histograms can't be read")
 
     def worst(self) -> bytes:
@@ -134,16 +143,22 @@ def _record(instance: str, kib: int, recorded: Sequence[Recorded]) -> Iterator[s
     yield from (enable(instance, event.event, event.condition) for event in recorded)
 
 
+PROFILE = f"{TRACING}/kprobe_profile"
+LINES = 1 << 20
+"""More than a file has. Of several files `head` writes the names, on every userland."""
 CONSISTENT = r"""
 read -r p _ </proc/self/stat; renice -n -20 -p "$p" >/dev/null 2>&1
-for n in 1 2 3 4 5 6 7 8 9; do a=$(cat /proc/interrupts); x=$({parts}); b=$(cat /proc/interrupts)
-[ "$(echo "$a" | grep {line})" = "$(echo "$b" | grep {line})" ] && break; x=; done; {last}
+counts() {{ grep -e ' CPU[0-9]' -e ' {line}$' /proc/interrupts; }}
+for n in 1 2 3 4 5 6 7 8 9; do a=$(counts); {restart}; x=$(head -n {lines} {files}); b=$(counts)
+[ "$a" = "$b" ] && break; x=; done; {last}
 {{ echo '@@ interrupts'; echo "$a"; echo "$x"; echo '@@ interrupts'; echo "$b"; }} |
-sed 's/^{{ \(.*\) }} hitcount: */=\1=/;/^=/{{s/-[0-9]*=/=/;s/ //g;}}' | gzip -c
+sed '{names}s#^==> .*/kprobe_profile <==$#@@ missed#;/^==> /d
+/^@@ missed/,/^@@ i/{{/^@@/!{{/^ *{tag}_/!d;}};}}
+s/^{{ \(.*\) }} hitcount: */=\1=/;/^=/{{s/-[0-9]*=/=/;s/ //g;}}' | gzip -c
 """
 """Reads again, on the board, if a notification came while it read: all numbers have to be of one moment.
 On a board under load it would read for seconds, and a watchdog of the TEE that notifies each second would be
-there every time: so it goes before what else runs.
+there every time: so it goes before what else runs, and starts few processes.
 
 What is not needed is not sent, and rows are shortened: `=cpu:1,total:~58624=2`.
 """
