@@ -109,7 +109,8 @@ def _optee_inputs(kind: BoardKind) -> list[str]:
 def _tee_trees(kind: BoardKind) -> list[Path]:
     """OP-TEE's device tree, then what it includes: the cores that it loads, and a kind's own firewall."""
     name = _optee_name(kind)
-    return [BOOT / f"{name}-optee.dts", BOOT / "mp25-rproc.dtsi", *BOOT.glob(f"{name}-rif.dtsi")]
+    memory = "mp25-ostl-rproc.dtsi" if kind.st_optee else "mp25-rproc.dtsi"
+    return [BOOT / f"{name}-optee.dts", BOOT / memory, *BOOT.glob(f"{name}-rif.dtsi")]
 
 
 def _scmi_settings() -> list[str]:

@@ -82,7 +82,7 @@ def test_the_m33_has_what_st_gives_it(bench: DeployBench, half: int, report: str
 @pytest.mark.parametrize(
     ("address", "report"),
     [
-        (0x0A04_1000, "IAC exception 130, memory behind RISAB3 (SRAM1)"),
+        (0x0A04_3000, "IAC exception 130, memory behind RISAB3 (SRAM1)"),
         (0x0A06_0000, "IAC exception 131, memory behind RISAB4 (SRAM2)"),
     ],
     ids=["cm33-sram1", "cm33-sram2"],

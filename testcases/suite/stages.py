@@ -71,7 +71,7 @@ def stages(target: str) -> list[Stage]:
         ),
         Stage(
             "ST answers",
-            ("--lg-env=targets/virtual-mp25-st.yaml", "-k", left, *st),
+            ("--lg-env=targets/virtual-mp25-st.yaml", "-k", left, *st, "testcases/test_addresses.py"),
             2,
         ),
         Stage(

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: MIT
 """The profiles that come with the bench: releases and boards, rights of memory, vectors, carve-outs."""
 
+import re
 from pathlib import Path
 
 import pytest
 from attrs import evolve
 
 from mpbench.core.errors import UsageError
+from mpbench.core.shared_files import FIRMWARE
 from mpbench.deployment.predict import expect
 from mpbench.image.sign import sign
 from mpbench.layout import Tlv
@@ -72,6 +74,16 @@ def test_a_core_may_have_a_manager_of_its_own():
     )
     with pytest.raises(UsageError, match="no core 'm4'"):
         found.manager_of("m4")
+
+
+@pytest.mark.parametrize("tree", ["mp25-ostl-optee.dts", "mp25-st-optee.dts", "mp25-st.dtso"])
+def test_the_memory_of_the_stm32mp25_with_st_s_answers_is_the_twin_s(tree):
+    """By label: OP-TEE's in both its trees, Linux' carve-outs in its own."""
+    text = (FIRMWARE / "boot" / tree).read_text()
+    names = re.findall(r"&(\w+)>", text[(start := text.index("memory-region =")) : text.index(";", start)])
+    core = load_profile("virtual-mp25-st").core("m33")
+    known = core.carveouts if tree.endswith(".dtso") else core.regions
+    assert names == [{"ipc_shmem_1": "ipc_shmem"}.get(one.name, one.name) for one in known]
 
 
 def test_a_part_is_no_profile():

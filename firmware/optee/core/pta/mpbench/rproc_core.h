@@ -20,7 +20,7 @@
  */
 #define RPROC_MAX_ID	U(15)
 
-#define MAX_MEMS	4
+#define MAX_MEMS	8
 #define MAX_NAME	8
 #define MAX_RANGES	4
 
