@@ -11,10 +11,12 @@ from mpbench.core.errors import InfrastructureError
 from mpbench.core.facts import Measurement
 from mpbench.deployment.facts import ZEROS, DeployFacts
 from mpbench.deployment.flips import answered
+from mpbench.harness.configuration import configured
 from mpbench.image.faults import apply
 from mpbench.image.fields import fields
 from mpbench.image.keys import parse_private_key, published_as
 from mpbench.layout import Tee
+from mpbench.recovery.firmware import parameters
 from mpbench_virtual.fetch import source_tree
 from testcases.elf_edit import end_address, rebuild
 from testcases.field_sets import OUTCOME
@@ -136,8 +138,9 @@ def test_an_image_swapped_for_another_signed_one_runs(bench, core, image, path, 
 
 @pytest.fixture
 def starve(firmware, core, signed):
-    """Other firmware, signed with the board's key."""
-    return signed(core, firmware("starve", core))
+    """Other firmware, which never fails: a recovery would want the file after it is removed; signed."""
+    never = parameters(live_ms=0, failures=0)
+    return signed(core, configured(firmware("starve", core), core, firmware.watchdogs.get(core, ""), never))
 
 
 def test_a_file_changed_while_it_is_read(bench, core, alive, signed, path):
