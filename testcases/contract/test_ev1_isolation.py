@@ -9,7 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from testcases.contract.ev1_program import EL0, EL1, NONSECURE_WORDS, Program, flags, read_flags, running
+from testcases.contract.ev1_program import (
+    EL0,
+    EL1,
+    NONSECURE_WORDS,
+    RCC,
+    RIFSC,
+    Program,
+    flags,
+    read_flags,
+    running,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -192,6 +202,8 @@ def test_a_block_s_function_is_for_privileged_software(tmp_path: Path, level: in
     [
         (HPDMA1 + 0x8, HPDMA1, HPDMA1 + 0x4, HPDMA1 + 0x54),
         (GPIOA + 0x38, GPIOA + 0x30, GPIOA + 0x34, GPIOA + 0x50),
+        (RIFSC + 0x50, RIFSC + 0x10, RIFSC + 0x30, RIFSC + 0x100),
+        (RCC + 0x20, RCC, RCC + 0x10, RCC + 0x30),
     ],
 )
 def test_an_isolation_that_is_locked_stays(

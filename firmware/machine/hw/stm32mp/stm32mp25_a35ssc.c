@@ -6,9 +6,17 @@
  *
  * Each clock register is followed by addresses that set, clear and toggle it.
  *
- * Ref: RM0457, CA35SS: CA35SS_SSC_CHGCLKREQ (0x0000), PLL_EN (0x00a0),
- *      CA35SS_SYSCFG_VBAR_CR (0x2084), M33_TZEN_CR (0x20a0), INITSVTOR_CR (0x20a4), INITNSVTOR_CR
- *      (0x20a8); OP-TEE core/arch/arm/plat-stm32mp2/drivers/stm32mp25_syscfg.c
+ * The clock registers are the secure world's, but for those that NS_E0R lets the
+ * other one have, and where the Cortex-M33 starts is as M33_ACCESS_CR says.
+ * That NS_E0R lets it have none after a reset, and that who may not use the
+ * M33's registers may not write that register, are assumptions.
+ *
+ * Ref: RM0457, CA35SS: CA35SS_SSC_CHGCLKREQ (0x0000), PLL_EN (0x00a0), NS_E0R
+ *      (0x03c0), CA35SS_SYSCFG_VBAR_CR (0x2084), M33_ACCESS_CR (0x2088),
+ *      M33_TZEN_CR (0x20a0), INITSVTOR_CR (0x20a4), INITNSVTOR_CR (0x20a8);
+ *      ST's SVD file STM32MP25_CM33.svd; OP-TEE
+ *      core/arch/arm/plat-stm32mp2/drivers/stm32mp25_syscfg.c; ST's OP-TEE
+ *      core/drivers/remoteproc/stm32_remoteproc.c, stm32_rproc_a35ss_cfg()
  */
 
 #include "qemu/osdep.h"
@@ -26,13 +34,21 @@ REG32(CHGCLKREQ, 0x0000)
 REG32(PLL_EN, 0x00a0)
     FIELD(PLL_EN, EN, 0, 1)
     FIELD(PLL_EN, LOCKP, 1, 1)
+REG32(NS_E0R, 0x03c0)
 REG32(SSC_END, 0x1000)
 REG32(VBAR_CR, 0x2084)
     FIELD(VBAR_CR, RVBARADDRL, 2, 30)
+REG32(M33_ACCESS_CR, 0x2088)
+    FIELD(M33_ACCESS_CR, M33CFG_SEC, 0, 1)
+    FIELD(M33_ACCESS_CR, M33CFG_PRIV, 1, 1)
 REG32(M33_TZEN_CR, 0x20a0)
     FIELD(M33_TZEN_CR, CFG_SECEXT, 0, 1)
 REG32(M33_INITSVTOR_CR, 0x20a4)
 REG32(M33_INITNSVTOR_CR, 0x20a8)
+
+#define SSC_REGISTER 0x10       /* with its addresses */
+#define M33_INITSVTOR 0x0e080000        /* RETRAM, as its worlds see it */
+#define M33_INITNSVTOR 0x0a080000
 
 OBJECT_DECLARE_SIMPLE_TYPE(Stm32mp25A35ssc, STM32MP25_A35SSC)
 
@@ -42,6 +58,30 @@ struct Stm32mp25A35ssc {
     DeviceState *m33;
     qemu_irq nonsecure[STM32MP25_FIREWALLS];
 };
+
+static bool stm32mp25_a35ssc_refuses(Stm32mpRegs *s, hwaddr addr, bool write)
+{
+    uint32_t m33 = s->r[R_M33_ACCESS_CR];
+
+    switch (addr) {
+    case 0 ... A_SSC_END - 1:
+        addr /= SSC_REGISTER;
+        return !s->attrs.secure &&
+               (addr >= 32 || !extract32(s->r[R_NS_E0R], addr, 1));
+    case A_M33_ACCESS_CR:
+        if (!write) {
+            return false;
+        }
+        /* fall through */
+    case A_M33_TZEN_CR:
+    case A_M33_INITSVTOR_CR:
+    case A_M33_INITNSVTOR_CR:
+        return (FIELD_EX32(m33, M33_ACCESS_CR, M33CFG_SEC) &&
+                !s->attrs.secure) ||
+               (FIELD_EX32(m33, M33_ACCESS_CR, M33CFG_PRIV) && s->attrs.user);
+    }
+    return false;
+}
 
 static uint32_t stm32mp25_a35ssc_read(Stm32mpRegs *s, hwaddr addr)
 {
@@ -105,7 +145,11 @@ static void stm32mp25_a35ssc_write(Stm32mpRegs *s, hwaddr addr, uint32_t value,
 
 static void stm32mp25_a35ssc_reset(Stm32mpRegs *s)
 {
+    s->r[R_M33_ACCESS_CR] = R_M33_ACCESS_CR_M33CFG_SEC_MASK |
+                            R_M33_ACCESS_CR_M33CFG_PRIV_MASK;
     s->r[R_M33_TZEN_CR] = R_M33_TZEN_CR_CFG_SECEXT_MASK;
+    s->r[R_M33_INITSVTOR_CR] = M33_INITSVTOR;
+    s->r[R_M33_INITNSVTOR_CR] = M33_INITNSVTOR;
     stm32mp25_a35ssc_update(s);
 }
 
@@ -144,6 +188,7 @@ static void stm32mp25_a35ssc_class_init(ObjectClass *klass, void *data)
     DEVICE_CLASS(klass)->vmsd = &vmstate_stm32mp25_a35ssc;
     device_class_set_props(DEVICE_CLASS(klass), stm32mp25_a35ssc_properties);
     c->size = 0x3000;
+    c->refuses = stm32mp25_a35ssc_refuses;
     c->read = stm32mp25_a35ssc_read;
     c->write = stm32mp25_a35ssc_write;
     c->reset = stm32mp25_a35ssc_reset;

@@ -7,7 +7,8 @@
  * Nothing raises an event here.  Each event is of a world, a privilege and a
  * compartment, and each CPU's masks are of a compartment: the trusted domain
  * says which, who may use an event the rest.  Somebody else's events read 0 and
- * are not changed.
+ * are not changed.  LOCKR locks worlds and privileges until a reset, and
+ * compartments as well: an assumption.
  *
  * Ref: RM0457, EXTI: EXTI_RTSRx (0x00) to FPRx (0x10), SECCFGRx (0x14),
  *      PRIVCFGRx (0x18) in banks of 0x20; EXTICRx (0x60), LOCKR (0x70);
@@ -28,6 +29,7 @@ REG32(SECCFGR1, 0x14)
 REG32(PRIVCFGR1, 0x18)
 REG32(EXTICR1, 0x60)
 REG32(LOCKR, 0x70)
+    FIELD(LOCKR, GLOCK, 0, 1)
 REG32(C1IMR1, 0x80)
 REG32(E0CIDCFGR, 0x180)
 REG32(C1CIDCFGR, 0x300)
@@ -102,9 +104,13 @@ static uint32_t stm32mp25_exti_fields(Stm32mpRegs *s, unsigned bits,
 
 static uint32_t stm32mp25_exti_mask(Stm32mpRegs *s, hwaddr addr, bool write)
 {
-    if (addr < A_EXTICR1) {
-        bool configures = addr % BANK >= A_SECCFGR1;
+    bool configures = addr < A_EXTICR1 && addr % BANK >= A_SECCFGR1;
 
+    if (write && FIELD_EX32(s->r[R_LOCKR], LOCKR, GLOCK) &&
+        (configures || addr == A_LOCKR || addr >= A_E0CIDCFGR)) {
+        return 0;
+    }
+    if (addr < A_EXTICR1) {
         if (configures && (!write || stm32mp_regs_trusted(s))) {
             return UINT32_MAX;
         }

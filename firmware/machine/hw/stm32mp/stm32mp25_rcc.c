@@ -5,7 +5,8 @@
  *
  * Oscillators, PLLs and dividers are ready as soon as they are enabled; the
  * frequencies that leave the block are constants, as the boot loader sets them.
- * Resources that several compartments share have a semaphore each.  Peripherals
+ * Resources that several compartments share have a semaphore each; whose a
+ * resource is that RCFGLOCKR locks stays until a reset.  Peripherals
  * are held in reset by their register; that one without clock does not answer
  * is not modelled.
  *
@@ -22,6 +23,7 @@
 
 REG32(SECCFGR0, 0x000)
 REG32(PRIVCFGR0, 0x010)
+REG32(RCFGLOCKR0, 0x020)
 REG32(R0CIDCFGR, 0x030)
     FIELD(CIDCFGR, CFEN, 0, 1)
     FIELD(CIDCFGR, SEM_EN, 1, 1)
@@ -197,6 +199,22 @@ static bool stm32mp25_rcc_refuses(Stm32mpRegs *s, hwaddr addr, bool write)
                !stm32mp_regs_trusted(s);
     }
     return resource >= 0 && !stm32mp25_rcc_allows(s, resource);
+}
+
+/* Of the words of who owns what, the bits that no lock has, those of the locks among them */
+static uint32_t stm32mp25_rcc_mask(Stm32mpRegs *s, hwaddr addr, bool write)
+{
+    const uint32_t *locks = s->r + R_RCFGLOCKR0;
+    unsigned resource = (addr - A_R0CIDCFGR) / 8;
+
+    if (!write || addr >= A_R0CIDCFGR + RESOURCES * 8) {
+        return UINT32_MAX;
+    }
+    if (addr < A_R0CIDCFGR) {
+        return ~locks[addr / 4 % 4];
+    }
+    return addr & 4 || !extract32(locks[resource / 32], resource % 32, 1)
+           ? UINT32_MAX : 0;
 }
 
 /* The id of the peripheral that a register resets, or -1 */
@@ -429,6 +447,7 @@ static void stm32mp25_rcc_class_init(ObjectClass *klass, void *data)
     DEVICE_CLASS(klass)->vmsd = &vmstate_stm32mp25_rcc;
     c->size = 0x10000;
     c->refuses = stm32mp25_rcc_refuses;
+    c->mask = stm32mp25_rcc_mask;
     c->read = stm32mp25_rcc_read;
     c->write = stm32mp25_rcc_write;
     c->reset = stm32mp25_rcc_reset;

@@ -434,6 +434,8 @@ static void stm32mp25_soc_risals(Stm32mp25Soc *s)
                                  &s->lpsram, at, sizes[n]);
         object_property_set_link(OBJECT(dev), "memory",
                                  OBJECT(&s->lpsram_part[n]), &error_abort);
+        object_property_set_link(OBJECT(dev), "rifsc", OBJECT(s->rifsc),
+                                 &error_abort);
         sysbus_realize_and_unref(sbd, &error_fatal);
         memory_region_add_subregion_overlap(&s->peripherals,
                                             RISAL1 + n * RISAL_SIZE,

@@ -13,13 +13,16 @@
  *
  * Everybody reads the registers.  The trusted domain writes them; whoever may
  * use a peripheral says of which world and privilege it is, if he is of that
- * world himself; a semaphore is taken by anybody.
+ * world himself; a semaphore is taken by anybody.  What is locked, a peripheral
+ * by RCFGLOCKR, all of them by RISC_CR, the masters by RIMC_CR, is as it is
+ * until a reset.
  *
- * Ref: RM0457, RIFSC: RIFSC_RISC_SECCFGRx (0x010), PRIVCFGRx (0x030),
- *      RIFSC_RISC_PERxCIDCFGR, SEMCR (0x100 + 8 x), RIFSC_RIMC_CR (0xc00),
- *      HWCFGR2, HWCFGR1; OP-TEE core/drivers/firewall/stm32_rifsc.c;
- *      ST's wiki, RIFSC and SERC internal peripheral; Linux
- *      drivers/bus/stm32_rifsc.c
+ * Ref: RM0457, RIFSC: RIFSC_RISC_CR (0x000), SECCFGRx (0x010), PRIVCFGRx
+ *      (0x030), RCFGLOCKRx (0x050), RIFSC_RISC_PERxCIDCFGR, SEMCR (0x100 + 8
+ *      x), RIFSC_RIMC_CR (0xc00), ATTRx (0xc10 + 4 x), HWCFGR2, HWCFGR1;
+ *      OP-TEE core/drivers/firewall/stm32_rifsc.c; ST's wiki, RIFSC and SERC
+ *      internal peripheral; Linux drivers/bus/stm32_rifsc.c; STM32CubeMP2
+ *      stm32mp2xx_hal_rif.c (what a global lock locks)
  */
 
 #include "qemu/osdep.h"
@@ -33,13 +36,17 @@
 #include "hw/stm32mp/stm32mp_pass.h"
 #include "hw/stm32mp/stm32mp_regs.h"
 
+REG32(RISC_CR, 0x000)
+    FIELD(CR, GLOCK, 0, 1)
 REG32(RISC_SECCFGR0, 0x010)
 REG32(RISC_PRIVCFGR0, 0x030)
+REG32(RISC_RCFGLOCKR0, 0x050)
 REG32(PER0_CIDCFGR, 0x100)
 REG32(PER0_SEMCR, 0x104)
 REG32(PER_END, 0x500)
 REG32(RIMC_CR, 0xc00)
     FIELD(RIMC_CR, TDCID, 4, 3)
+REG32(RIMC_ATTR0, 0xc10)
 REG32(HWCFGR2, 0xfec)
 REG32(HWCFGR1, 0xff0)
 REG32(VERR, 0xff4)
@@ -47,6 +54,7 @@ REG32(VERR, 0xff4)
 #define PERIPHERALS STM32MP25_PERIPHERALS
 #define MASTERS 16
 #define GROUPS 3
+#define BANK (PERIPHERALS / 8)  /* bytes of a bit for each peripheral */
 
 typedef struct Stm32mpRifsc Stm32mpRifsc;
 DECLARE_INSTANCE_CHECKER(Stm32mpRifsc, STM32MP_RIFSC, TYPE_STM32MP_RIFSC)
@@ -178,8 +186,7 @@ static bool is_semaphore(hwaddr addr)
 
 static bool is_world_or_privilege(hwaddr addr)
 {
-    return addr >= A_RISC_SECCFGR0 &&
-           addr < A_RISC_PRIVCFGR0 + PERIPHERALS / 8;
+    return addr >= A_RISC_SECCFGR0 && addr < A_RISC_PRIVCFGR0 + BANK;
 }
 
 static bool stm32mp_rifsc_refuses(Stm32mpRegs *regs, hwaddr addr, bool write)
@@ -194,7 +201,7 @@ static bool stm32mp_rifsc_refuses(Stm32mpRegs *regs, hwaddr addr, bool write)
 /* Of a word of SECCFGR or PRIVCFGR, the bits of who writes it */
 static uint32_t stm32mp_rifsc_his(Stm32mpRegs *regs, hwaddr addr)
 {
-    unsigned first = 32 * (addr % (PERIPHERALS / 8) / 4);
+    unsigned first = 32 * (addr % BANK / 4);
     uint32_t his = 0;
 
     for (unsigned n = 0; n < 32; n++) {
@@ -203,6 +210,32 @@ static uint32_t stm32mp_rifsc_his(Stm32mpRegs *regs, hwaddr addr)
                                               regs->attrs) << n;
     }
     return his;
+}
+
+/* The bits of a word that no lock has, those of the locks among them */
+static uint32_t stm32mp_rifsc_mask(Stm32mpRegs *regs, hwaddr addr, bool write)
+{
+    const uint32_t *r = regs->r, *locks = r + R_RISC_RCFGLOCKR0;
+    unsigned id = (addr - A_PER0_CIDCFGR) / 8;
+
+    if (!write || is_semaphore(addr)) {
+        return UINT32_MAX;
+    }
+    if (addr >= A_RIMC_CR && addr < A_RIMC_ATTR0 + 4 * MASTERS) {
+        return FIELD_EX32(r[R_RIMC_CR], CR, GLOCK) ? 0 : UINT32_MAX;
+    }
+    if (addr >= A_PER_END) {
+        return UINT32_MAX;
+    }
+    if (FIELD_EX32(r[R_RISC_CR], CR, GLOCK)) {
+        return 0;
+    }
+    if (addr >= A_PER0_CIDCFGR) {
+        return extract32(locks[id / 32], id % 32, 1) ? 0 : UINT32_MAX;
+    }
+    return is_world_or_privilege(addr) ||
+           (addr >= A_RISC_RCFGLOCKR0 && addr < A_RISC_RCFGLOCKR0 + BANK)
+           ? ~locks[addr % BANK / 4] : UINT32_MAX;
 }
 
 static void stm32mp_rifsc_write(Stm32mpRegs *regs, hwaddr addr, uint32_t value,
@@ -328,6 +361,7 @@ static void stm32mp_rifsc_class_init(ObjectClass *klass, void *data)
     device_class_set_props(dc, stm32mp_rifsc_properties);
     c->size = 0x1000;
     c->refuses = stm32mp_rifsc_refuses;
+    c->mask = stm32mp_rifsc_mask;
     c->write = stm32mp_rifsc_write;
     c->reset = stm32mp_rifsc_reset;
 }

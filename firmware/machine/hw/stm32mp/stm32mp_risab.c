@@ -10,13 +10,15 @@
  *
  * Everybody reads the registers.  The trusted domain writes them; who is
  * trusted with a page (DDCID), or anybody where it filters nothing, its worlds
- * and privileges.
+ * and privileges.  What is locked, a page or all, is as it is until a reset;
+ * that a page's lock has its bits of the lists as well is an assumption.
  *
- * Ref: RM0457, RISAB: RISAB_CR (0x000), IASR (0x008), IACR (0x00c), IAESR
- *      (0x020), IADDR (0x024), PGy_SECCFGR (0x100), PGy_PRIVCFGR (0x200),
- *      CIDxPRIVCFGR, RDCFGR, WRCFGR (0x800 + 0x20 x), PGy_CIDCFGR (0xa00);
- *      OP-TEE core/drivers/firewall/stm32_risab.c; ST's wiki, RISAB internal
- *      peripheral
+ * Ref: RM0457, RISAB: RISAB_CR (0x000), IASR (0x008), IACR (0x00c), RCFGLOCKR
+ *      (0x010), IAESR (0x020), IADDR (0x024), PGy_SECCFGR (0x100), PGy_PRIVCFGR
+ *      (0x200), CIDxPRIVCFGR, RDCFGR, WRCFGR (0x800 + 0x20 x), PGy_CIDCFGR
+ *      (0xa00); OP-TEE core/drivers/firewall/stm32_risab.c; ST's wiki, RISAB
+ *      internal peripheral; STM32CubeMP2 stm32mp2xx_hal_rif.h (RIFLOCKR); ST's
+ *      SVD file STM32MP25_CM33.svd (GLOCK)
  */
 
 #include "qemu/osdep.h"
@@ -25,11 +27,13 @@
 #include "hw/stm32mp/stm32mp_memory_firewall.h"
 
 REG32(CR, 0x000)
+    FIELD(CR, GLOCK, 0, 1)
     FIELD(CR, SRWIAD, 31, 1)
 REG32(IASR, 0x008)
     FIELD(IASR, CAEF, 0, 1)
     FIELD(IASR, IAEF, 1, 1)
 REG32(IACR, 0x00c)
+REG32(RCFGLOCKR, 0x010)
 REG32(IAESR, 0x020)
 REG32(IADDR, 0x024)
 REG32(PG0_SECCFGR, 0x100)
@@ -129,6 +133,29 @@ static bool stm32mp_risab_refuses(Stm32mpRegs *regs, hwaddr addr, bool write)
     return refuses;
 }
 
+/* The bits of a word that no lock has, those of the locks among them */
+static uint32_t stm32mp_risab_mask(Stm32mpRegs *regs, hwaddr addr, bool write)
+{
+    uint32_t locks = regs->r[R_RCFGLOCKR];
+
+    if (!write || addr == A_IACR) {
+        return UINT32_MAX;
+    }
+    if (FIELD_EX32(regs->r[R_CR], CR, GLOCK)) {
+        return 0;
+    }
+    switch (addr) {
+    case A_RCFGLOCKR:
+    case A_CID0_PRIVCFGR ... A_PG0_CIDCFGR - 1:         /* a bit each page */
+        return ~locks;
+    case A_PG0_SECCFGR ... A_PG0_SECCFGR + 4 * PAGES - 1:
+    case A_PG0_PRIVCFGR ... A_PG0_PRIVCFGR + 4 * PAGES - 1:
+    case A_PG0_CIDCFGR ... A_PG_END - 1:
+        return extract32(locks, addr / 4 % PAGES, 1) ? 0 : UINT32_MAX;
+    }
+    return UINT32_MAX;
+}
+
 static void stm32mp_risab_write(Stm32mpRegs *regs, hwaddr addr, uint32_t value,
                                 unsigned size)
 {
@@ -141,6 +168,7 @@ static void stm32mp_risab_write(Stm32mpRegs *regs, hwaddr addr, uint32_t value,
         value &= BLOCKS_MASK;
         break;
     case A_CR:
+    case A_RCFGLOCKR:
     case A_CID0_PRIVCFGR ... A_PG_END - 1:
         break;
     default:
@@ -185,6 +213,7 @@ static void stm32mp_risab_class_init(ObjectClass *klass, void *data)
     dc->vmsd = &vmstate_stm32mp_risab;
     device_class_set_props(dc, stm32mp_risab_properties);
     regs->refuses = stm32mp_risab_refuses;
+    regs->mask = stm32mp_risab_mask;
     regs->write = stm32mp_risab_write;
     regs->reset = stm32mp_risab_reset;
     c->granule = BLOCK;

@@ -7,14 +7,17 @@
  * world or a privilege.  While none is enabled everybody is let in: an
  * assumption.  Subregions are the whole RAM: their addresses are storage.
  *
- * Everybody reads the registers, the trusted domain writes them.
+ * Everybody reads the registers, the trusted domain writes them, until a lock
+ * of the subregion or RIFSC's of all.
  *
  * Ref: RM0457, RIFSC: RIFSC_RISC_RISALx_CFGRA (0x900 + 0x10 (x - 1)), CFGRB
  *      (0x908); OP-TEE core/drivers/firewall/stm32_rifsc.c, stm32_risal_cfg(),
- *      dt-bindings/firewall/stm32mp25-rifsc.h
+ *      dt-bindings/firewall/stm32mp25-rifsc.h; STM32CubeMP2
+ *      stm32mp2xx_hal_rif.c (RISC_CR.GLOCK)
  */
 
 #include "qemu/osdep.h"
+#include "hw/qdev-properties.h"
 #include "hw/registerfields.h"
 #include "hw/stm32mp/stm32mp_memory_firewall.h"
 
@@ -25,6 +28,7 @@ REG32(CFGRA, 0x0)
     FIELD(CFGR, SEC, 8, 1)
     FIELD(CFGR, PRIV, 9, 1)
 REG32(CFGRB, 0x8)
+FIELD(RISC_CR, GLOCK, 0, 1)
 
 #define SIZE 0x10
 #define PAGE 0x1000
@@ -33,6 +37,8 @@ OBJECT_DECLARE_SIMPLE_TYPE(Stm32mpRisal, STM32MP_RISAL)
 
 struct Stm32mpRisal {
     Stm32mpMemoryFirewall parent_obj;
+
+    Stm32mpRegs *rifsc;         /* its first register is RISC_CR */
 };
 
 static bool stm32mp_risal_lets_in(uint32_t cfgr, const Stm32mpAccess *access)
@@ -67,7 +73,8 @@ static void stm32mp_risal_write(Stm32mpRegs *regs, hwaddr addr, uint32_t value,
                                 unsigned size)
 {
     /* The address follows the configuration that locks it */
-    if (!(regs->r[addr / 8 * 2] & R_CFGR_SRLOCK_MASK)) {
+    if (!(regs->r[addr / 8 * 2] & R_CFGR_SRLOCK_MASK) &&
+        !FIELD_EX32(STM32MP_RISAL(regs)->rifsc->r[0], RISC_CR, GLOCK)) {
         regs->r[addr / 4] = value;
         stm32mp_memory_firewall_changed(STM32MP_MEMORY_FIREWALL(regs));
     }
@@ -88,12 +95,18 @@ static const VMStateDescription vmstate_stm32mp_risal = {
     }
 };
 
+static const Property stm32mp_risal_properties[] = {
+    DEFINE_PROP_LINK("rifsc", Stm32mpRisal, rifsc, TYPE_STM32MP_REGS,
+                     Stm32mpRegs *),
+};
+
 static void stm32mp_risal_class_init(ObjectClass *klass, void *data)
 {
     Stm32mpRegsClass *regs = STM32MP_REGS_CLASS(klass);
     Stm32mpMemoryFirewallClass *c = STM32MP_MEMORY_FIREWALL_CLASS(klass);
 
     DEVICE_CLASS(klass)->vmsd = &vmstate_stm32mp_risal;
+    device_class_set_props(DEVICE_CLASS(klass), stm32mp_risal_properties);
     regs->size = SIZE;
     regs->refuses = stm32mp_risal_refuses;
     regs->write = stm32mp_risal_write;
