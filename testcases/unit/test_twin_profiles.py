@@ -74,6 +74,7 @@ def test_a_core_may_have_a_manager_of_its_own():
     )
     with pytest.raises(UsageError, match="no core 'm4'"):
         found.manager_of("m4")
+    assert [core.name for core in load_profile("virtual-mp25-st-r1").cores] == ["m33", "m0"]
 
 
 @pytest.mark.parametrize("tree", ["mp25-ostl-optee.dts", "mp25-st-optee.dts", "mp25-st.dtso"])
