@@ -236,10 +236,11 @@ OWN_TREES = {
     "optee": ("MPBENCH_OPTEE_SRC", "core/core.mk"),
     "tfa": ("MPBENCH_TFA_SRC", "bl31/bl31.mk"),
     "linux": ("MPBENCH_LINUX_SRC", "drivers/remoteproc/remoteproc_core.c"),
-    "scp": ("MPBENCH_SCP_FIRMWARE", "framework/include/fwk_module.h"),
+    "scp": ("MPBENCH_SCP_FIRMWARE", "product/optee/stm32mp2/sub-stm32mp2.mk"),
 }
 """Sources that a tree of the user's own may replace: the variable that names it, and a file of such a tree.
-SCP-firmware (scp) is no package of Debian: there is a tree of the user's own, or none."""
+SCP-firmware (scp) is no package of Debian: there is a tree of the user's own, or none. Its product is what
+upstream's OP-TEE includes (core/lib/scmi-server/sub.mk); trees of 2024 lack it."""
 
 
 def own_tree(name: str) -> Path | None:

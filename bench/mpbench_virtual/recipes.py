@@ -104,7 +104,13 @@ def _drivers(own_driver: bool) -> list[Path]:
 
 def _kernel_settings(soc: Soc, own_driver: bool) -> list[Path]:
     """Files of settings that are not Linux' own defaults."""
-    return [FIRMWARE / f"linux/{name}.config" for name in (soc.name, *(["own-driver"] * own_driver))]
+    names = [soc.name, *(["own-driver"] * own_driver), *(["scmi"] * serves_scmi(soc))]
+    return [FIRMWARE / f"linux/{name}.config" for name in names]
+
+
+def serves_scmi(soc: Soc) -> bool:
+    """Whether OP-TEE serves SCMI to Linux, by an SCP-firmware of the user's own."""
+    return soc is MP25 and own_tree("scp") is not None
 
 
 def _make_linux(soc: Soc, own_driver: bool, place: Place) -> None:

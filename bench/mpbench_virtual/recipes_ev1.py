@@ -32,10 +32,11 @@ from mpbench_virtual.recipes import (
     make_optee,
     make_uboot,
     rootfs_step,
+    serves_scmi,
 )
 from mpbench_virtual.recipes_machine import steps_of as machine_steps_of
 from mpbench_virtual.steps import BuildStep, Place, hash_files
-from mpbench_virtual.tools import run_logged
+from mpbench_virtual.tools import require, run_logged
 
 BOOT = FIRMWARE / "boot"
 POWER_OPERATIONS = FIRMWARE / "tfa/plat/st/stm32mp2/stm32mp2_pm.c"
@@ -114,12 +115,16 @@ def _tee_trees(kind: BoardKind) -> list[Path]:
 
 
 def _scmi_settings() -> list[str]:
-    """SCP-firmware serves SCMI: a tree of the user's own, the one inside ST's OP-TEE, else none."""
-    if scp := own_tree("scp"):
-        return ["CFG_SCMI_SCPFW=y", f"CFG_SCP_FIRMWARE={scp}"]
-    optee = own_tree("optee")
+    """SCP-firmware serves SCMI: a tree of the user's own, the one inside ST's OP-TEE, else none.
+
+    UsageError without cmake, by which OP-TEE configures it.
+    """
+    scp, optee = own_tree("scp"), own_tree("optee")
     inside = optee and (optee / "core/lib/scmi-server/SCP-firmware/CMakeLists.txt").is_file()
-    return [] if inside else ["CFG_SCMI_SCPFW=n"]
+    if not scp and not inside:
+        return ["CFG_SCMI_SCPFW=n"]
+    require("cmake")
+    return ["CFG_SCMI_SCPFW=y", f"CFG_SCP_FIRMWARE={scp}"] if scp else []
 
 
 def _make_optee(kind: BoardKind, place: Place) -> None:
@@ -188,7 +193,8 @@ def _device_tree_inputs(kind: BoardKind) -> list[str]:
 
 def _overlays(kind: BoardKind) -> list[Path]:
     node = [OVERLAYS[kind.soc.name]] if brings_driver(kind) else []
-    return [BOOT / name for name in (*kind.overlays, *node)]
+    scmi = ["mp25-scmi.dtso"] if serves_scmi(kind.soc) else []
+    return [BOOT / name for name in (*kind.overlays, *node, *scmi)]
 
 
 def _make_device_tree(kind: BoardKind, place: Place) -> None:

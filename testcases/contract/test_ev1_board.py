@@ -9,6 +9,7 @@ import pytest
 from mpbench.board.tee_panic import PERIPHERALS, tee_panic_in
 from mpbench_virtual import boards
 from mpbench_virtual.cli import power
+from mpbench_virtual.fetch import own_tree
 from mpbench_virtual.models import KINDS
 from mpbench_virtual.recipes_ev1 import steps_of
 from mpbench_virtual.recipes_machine import QEMU
@@ -105,6 +106,21 @@ def test_st_s_drivers_have_their_blocks(execute):
         "arm_smc_wdt/watchdog",
     }
     assert execute("ls -d /sys/bus/gpio/devices/gpiochip* | wc -l") == "12\n"
+
+
+def test_op_tee_serves_scmi_to_linux(board, execute):
+    """Linux' own drivers of SCMI's clocks and resets bind, over OP-TEE, and the RTC has its clock there."""
+    if own_tree("scp") is None:
+        pytest.skip("OP-TEE serves no SCMI: MPBENCH_SCP_FIRMWARE names no SCP-firmware")
+    _, _, said = board
+    assert b"SCP-firmware" in said
+    assert "SCMI Protocol v2.0 'ST:ST'" in execute("dmesg")
+    bound = execute("cd /sys/bus/scmi_protocol/drivers; ls -d */scmi_dev.*").split()
+    assert {name.partition("/")[0] for name in bound} >= {"scmi-clocks", "scmi-reset"}
+    clocks = "/sys/kernel/debug/clk"
+    assert {"ck_bus_ipcc1", "ck_ker_ospi2", "timg1_ck"} <= set(execute(f"ls {clocks}").split())
+    rtc = execute(f"cat {clocks}/rtc_ck/clk_rate {clocks}/rtc_ck/clk_enable_count")
+    assert (rtc, execute("cat /sys/class/rtc/rtc0/name")) == ("32768\n1\n", "stm32_rtc 46000000.rtc\n")
 
 
 def test_an_illegal_access_of_linux_reads_zero_and_is_reported(board, execute):

@@ -290,27 +290,6 @@ def test_a_directory_that_is_no_such_tree_is_refused(monkeypatch, tmp_path, name
         fetch.source_tree(name)
 
 
-@pytest.mark.parametrize(
-    ("trees", "expected"),
-    [
-        ([], "CFG_SCMI_SCPFW=n"),
-        (["optee"], "CFG_SCMI_SCPFW=n"),
-        (["optee", "inside"], ""),
-        (["scp"], "CFG_SCMI_SCPFW=y CFG_SCP_FIRMWARE=/trees/scp"),
-        (["optee", "inside", "scp"], "CFG_SCMI_SCPFW=y CFG_SCP_FIRMWARE=/trees/scp"),
-    ],
-)
-def test_scmi_is_served_where_scp_firmware_is(monkeypatch, tmp_path, trees, expected):
-    """By a tree of its own, or by the one inside ST's OP-TEE."""
-    if "inside" in trees:
-        inside = tmp_path / "core/lib/scmi-server/SCP-firmware/CMakeLists.txt"
-        inside.parent.mkdir(parents=True)
-        inside.touch()
-    own = {"optee": tmp_path, "scp": Path("/trees/scp")}
-    monkeypatch.setattr(recipes_ev1, "own_tree", lambda name: own[name] if name in trees else None)
-    assert " ".join(recipes_ev1._scmi_settings()) == expected
-
-
 @pytest.mark.parametrize("driver", ["", "st,stm32mp1-m4-tee"])
 def test_a_tree_for_the_board_of_st_s_optee_loads_its_m33(monkeypatch, tmp_path, driver):
     """A tree without ST's driver, and one whose driver knows the STM32MP15 only, are refused."""
