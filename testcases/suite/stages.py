@@ -33,7 +33,7 @@ def stages(target: str) -> list[Stage]:
         f"testcases/test_{name}.py"
         for name in ("identity", "deploy", "addresses", "recovery", "tee", "suspend")
     ]
-    debian = [f"testcases/test_{name}.py" for name in ("identity", "plain_elf", "rpmsg", "coredump")]
+    debian = [f"testcases/test_{name}.py" for name in ("identity", "coredump", "plain_elf", "rpmsg")]
     st = [
         f"testcases/test_{name}.py"
         for name in ("deploy", "tamper", "lifecycle", "recovery_refused", "plain_elf")

@@ -275,6 +275,29 @@ def test_a_recovery_that_failed_is_no_later_tests_affair(log, state, done):
     assert bench.done == done
 
 
+def test_a_mailbox_is_cleared_when_the_core_is_off():
+    """Where no loader clears the memory, the words that made firmware fail are not later firmware's."""
+
+    class Kept(OneCore):
+        firewalled = False
+
+        def leave_offline(self, core):
+            self.done.append(f"{core} off")
+
+        def execute(self, command):
+            self.done += [command] if "devmem" in command else []
+            return Reply(0, b"", b"")
+
+    bench, nothing, shell = Kept(b"", "running"), Nothing(), Shell()
+    shell.execute = bench.execute
+    crashes = Crashes(bench, nothing, nothing, bench, {})
+    memory = CoreMemory(shell, shell, "m4")
+    crashes._firmware_under_test["m4"] = FirmwareUnderTest("starve", b"", 0x1000, nothing, memory, mark=0)
+    crashes.restore()
+    none = "devmem 0x1000 32 0x0 && devmem 0x1004 32 0x0 && devmem 0x1008 32 0x0"
+    assert bench.done == ["devmem 0x1004 32 0x4d420000", *SETTINGS, "m4 off", none]
+
+
 class Known(StandIn):
     """A bench of which only the profile is asked."""
 

@@ -433,8 +433,11 @@ class Crashes:
             self.power_cycle()
             return
         for core, under_test in self._firmware_under_test.items():
-            if not self.bench.profile.core(core).firewalled or self.bench.state(core) == "running":
+            if self.counts_boots(core) or self.bench.state(core) == "running":
                 under_test.write(parameters(failures=0))  # Linux may not, while the TEE loads or clears it
             clear_all(self._board.session)  # an inline dump that is not read holds its core's lock
             for file, text in (("coredump", "disabled"), ("recovery", "enabled")):
                 self.write(core, file, text)
+            if self.counts_boots(core):  # nobody clears the mailbox: later firmware would be told as well
+                self.bench.leave_offline(core)
+                under_test.write(parameters(live_ms=None, failures=None, beats=None))
