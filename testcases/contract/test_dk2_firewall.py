@@ -293,6 +293,18 @@ def test_the_m4_is_refused_memory_of_the_secure_world(tmp_path: Path, reach: byt
         assert "read 00000000" in run.text(TRACE, "read")
 
 
+def test_the_m4_has_no_ddr_where_its_own_peripherals_are(tmp_path: Path, reach: bytes) -> None:
+    """The Cortex-A7 has the DDR again at 0xf0000000: for the M4 a bus error, no access of the TZC-400's."""
+    program = region_of_the_secure_world(INTERRUPT)
+    program.firmware(reaching(reach, SECRET + 0x2000_0000))
+    program.start_m4()
+    program.until(TRACE + 48, int.from_bytes(b"ault", "little"))  # a line after two of 47 characters
+    program.read(INT_STATUS)
+    with running(program, tmp_path) as run:
+        assert run.words()[0] == 0
+        assert "\nfault 00000003" in run.text(TRACE, "fault")
+
+
 @pytest.mark.parametrize(("rights", "reads"), [(ISOLATED, True), (FREE, True), (SECURE, False)])
 def test_a_peripheral_may_be_the_m4_s_own(tmp_path: Path, reach: bytes, rights: int, reads: bool) -> None:
     """UART4, of which it reads the first register; a refused access is a fault, and it does not beat."""

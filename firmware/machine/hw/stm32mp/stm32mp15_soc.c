@@ -565,7 +565,13 @@ static void stm32mp15_soc_between(Stm32mp15Soc *s)
                                                        0));
 }
 
-/* RETRAM at 0 as well, HSEM as core 2 */
+/*
+ * RETRAM at 0 as well, HSEM as core 2.  Its own peripherals are where the
+ * Cortex-A7 has the DDR's upper half: a stack below address 0 is nowhere.
+ *
+ * Ref: RM0436, memory map; Armv7-M Architecture Reference Manual B3.1 (system
+ *      address map)
+ */
 static void stm32mp15_soc_m4_memory(Stm32mp15Soc *s)
 {
     stm32mp15_soc_see_system(s, STM32MP15_M4, &s->m4_memory);
@@ -574,6 +580,10 @@ static void stm32mp15_soc_m4_memory(Stm32mp15Soc *s)
                                  s->ram_firewall[STM32MP15_RAM_RETRAM],
                                  STM32MP15_M4), 0, 64 * KiB);
     memory_region_add_subregion_overlap(&s->m4_memory, 0, &s->m4_retram, 1);
+    memory_region_init_io(&s->m4_internal, OBJECT(s), NULL, NULL, "m4-internal",
+                          512 * MiB);
+    memory_region_add_subregion_overlap(&s->m4_memory, 0xe0000000,
+                                        &s->m4_internal, 1);
     memory_region_add_subregion(&s->m4_memory, HSEM_BASE,
                                 sysbus_mmio_get_region(
                                     SYS_BUS_DEVICE(s->hsem), 1));

@@ -79,6 +79,7 @@ struct Stm32mp15Soc {
     MemoryRegion system_alias[STM32MP15_MASTERS];
     MemoryRegion m4_memory;
     MemoryRegion m4_retram;
+    MemoryRegion m4_internal;
     MemoryRegion dma_memory;
     AddressSpace dma_as;
 
