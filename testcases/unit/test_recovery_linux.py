@@ -10,6 +10,7 @@ from mpbench.core.evidence import Evidence
 from mpbench.core.shared_files import FIRMWARE
 from mpbench.recovery import predict_linux
 from mpbench.recovery.facts import INJECTED, NO_CRASH, WATCHDOG, RecoveryFacts
+from mpbench.recovery.parse import lines, sequence
 from mpbench.recovery.predict_coredump import dump
 from mpbench.recovery.run import Crash
 from mpbench.twin.profile import load_profile
@@ -99,3 +100,31 @@ def test_a_check_does_not_ask_for_what_the_board_lacks():
     step.check("cause", "commands", "ta_states", "state")
     with pytest.raises(InvalidRun, match="crash on m4: not observed: commands"):
         evolve(step, absent=()).check("commands")
+
+
+REPORTED_LATE = """\
+3,533,176836368,-;remoteproc remoteproc0: handling crash #10 in m4
+3,534,176841700,-;remoteproc remoteproc0: recovering m4
+6,535,176842389,-;remoteproc remoteproc0: stopped remote processor m4
+3,536,176843626,-;remoteproc remoteproc0: crash detected in m4: type unknown
+6,537,176938890,-;remoteproc remoteproc0: remote processor m4 is now up
+"""
+REPORTED = """\
+3,633,190836368,-;remoteproc remoteproc0: crash detected in m4: type watchdog
+3,634,190841700,-;remoteproc remoteproc0: handling crash #11 in m4
+"""
+
+
+@pytest.mark.parametrize(
+    ("log", "words"),
+    [
+        (REPORTED_LATE, UP.sequence),
+        (REPORTED_LATE + REPORTED, f"{UP.sequence}, detected, handling"),
+        (REPORTED + REPORTED_LATE, f"detected, handling, {UP.sequence}"),
+        (REPORTED_LATE * 2, f"{UP.sequence}, {UP.sequence}"),
+        (REPORTED_LATE[: REPORTED_LATE.index("3,536")], "handling, recovering, stopped"),
+    ],
+)
+def test_a_report_that_is_printed_late_belongs_to_its_crash(log, words):
+    """Linux 6.12.117 prints it when another CPU may have handled the crash; none is not replaced."""
+    assert ", ".join(sequence(lines(log, "m4"))) == words

@@ -7,7 +7,7 @@ Ref: Linux 6.12 drivers/remoteproc/remoteproc_core.c (lines of the kernel log), 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from attrs import frozen
 
@@ -92,7 +92,7 @@ def crash(evidence: Evidence, core_id: int | None = None, *, cleared: bool = Fal
     return RecoveryFacts(
         cause=None if log is None else next((line.rest for line in logged if line.word == "detected"), ""),
         interrupts=interrupts(evidence),
-        sequence=None if log is None else ", ".join(line.word for line in logged if line.word != "beat"),
+        sequence=None if log is None else ", ".join(sequence(logged)),
         commands=None if calls is None else ", ".join(name for name, _ in calls),
         ta_states=None if calls is None else ", ".join(state for _, state in calls),
         tee_code=tee_code(log, "OK"),
@@ -130,6 +130,25 @@ def lines(log: str, core: str) -> Iterator[KernelLine]:
             if text.startswith(start) and (core in start or device in ours):
                 yield KernelLine(word, text.removeprefix(start), ns)
                 break
+
+
+def sequence(logged: Iterable[KernelLine]) -> list[str]:
+    """Words of the kernel's lines about a core, each report of a crash before the crash is handled.
+
+    Linux 6.12.117 prints the report once it has queued the work, which another CPU may have begun by then.
+    Ref: Linux remoteproc_core.c, rproc_report_crash()
+    """
+    found: list[str] = []
+    unreported: int | None = None
+    for word in (line.word for line in logged if line.word != "beat"):
+        if word == "detected" and unreported is not None:
+            found.insert(unreported, word)
+            unreported = None
+            continue
+        if word == "handling" and found.count("detected") <= found.count("handling"):
+            unreported = len(found)
+        found.append(word)
+    return found
 
 
 def has_failed(log: str, core: str) -> bool:
