@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# make demo   set everything up, build the virtual board, run the bench on it
+# make demo   set everything up, build a virtual board, run the bench on it; make demo TARGET=targets/virtual-mp25.yaml
 # make test   the same set-up, then all tests
 # make faults every fault that the bench survives, with 25 seeds
 # make check  lint, types, unit tests: no board, no root
@@ -33,9 +33,20 @@ TARGET ?= targets/virtual-mp25.yaml
 
 test test-all faults perf mp15 mp15-st mp25: PACKAGES += $(TEST_PACKAGES)
 
-# A minute of it; all board cases: pytest --lg-env $(TARGET)
-demo: board firmware
-	$(BIN)/pytest --lg-env $(TARGET) testcases/test_identity.py testcases/test_deploy.py testcases/test_recovery.py
+# Firmware is signed, inspected and predicted first; then a board is built, and a minute or two of its cases run. By
+# default the board for which least is built: Linux is Debian's, as it is.
+DEMO_CASES_OF_LINUX := identity plain_elf recovery
+DEMO_CASES := identity deploy recovery
+demo: BOARD := $(if $(filter file,$(origin TARGET)),targets/virtual-mp15-debian.yaml,$(TARGET))
+demo: KIND = $(patsubst targets/virtual-%.yaml,%,$(filter targets/virtual-%.yaml,$(BOARD)))
+demo: CASES = $(if $(filter mp15-debian%,$(filter-out %-tee %-tee-sd,$(KIND))),$(DEMO_CASES_OF_LINUX),$(DEMO_CASES))
+demo: setup firmware
+	@mkdir -p build/demo; key=$$($(BIN)/python -c 'from mpbench_virtual import keys; print(keys.signing_key())') && set -x && \
+	$(BIN)/mpbench sign firmware/build/m33/alive.elf --key $$key -o build/demo/alive.bin && \
+	$(BIN)/mpbench inspect build/demo/alive.bin && \
+	$(BIN)/mpbench predict build/demo/alive.bin --profile virtual-mp25 --key $$key
+	$(if $(KIND),$(BIN)/mpbench virtual build $(KIND))
+	$(BIN)/pytest --lg-env $(BOARD) $(CASES:%=testcases/test_%.py)
 
 # Every stage is run, whatever failed before; stages, skips by reason and a verdict are the last lines.
 test: boards firmware plugins
