@@ -278,20 +278,19 @@ def test_a_recovery_that_failed_is_no_later_tests_affair(log, state, done):
 def test_a_mailbox_is_cleared_when_the_core_is_off():
     """Where no loader clears the memory, the words that made firmware fail are not later firmware's."""
 
-    class Kept(OneCore):
-        firewalled = False
+    class Kept(OneCore, Shell):
+        firewalled, files = False, {}
 
         def leave_offline(self, core):
             self.done.append(f"{core} off")
 
-        def execute(self, command):
+        def execute(self, command, _timeout_s=None):
             self.done += [command] if "devmem" in command else []
             return Reply(0, b"", b"")
 
-    bench, nothing, shell = Kept(b"", "running"), Nothing(), Shell()
-    shell.execute = bench.execute
+    bench, nothing = Kept(b"", "running"), Nothing()
     crashes = Crashes(bench, nothing, nothing, bench, {})
-    memory = CoreMemory(shell, shell, "m4")
+    memory = CoreMemory(bench, bench, "m4")
     crashes._firmware_under_test["m4"] = FirmwareUnderTest("starve", b"", 0x1000, nothing, memory, mark=0)
     crashes.restore()
     none = "devmem 0x1000 32 0x0 && devmem 0x1004 32 0x0 && devmem 0x1008 32 0x0"
