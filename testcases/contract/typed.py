@@ -25,6 +25,7 @@ NOT_RUN = {
         "mpbench doctor --lg-env targets/mp25-desk.yaml": HARDWARE,
         "mpbench test --lg-env targets/mp25-desk.yaml": HARDWARE,
         "make demo": SET_UP,
+        "make demo TARGET=targets/virtual-mp25.yaml": SET_UP,
         "make test": HOURS,
         "mpbench virtual console desk": "needs a person at a terminal",
         "pip wheel --no-deps -w dist .": "test_wheel.py builds it without a network",
