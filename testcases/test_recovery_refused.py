@@ -46,6 +46,16 @@ def test_removed_file_leaves_the_core_stopped(crashes, core):
     assert step.observed.sequence.endswith("missing")
 
 
+def test_a_core_that_counts_as_started_is_no_later_tests_affair(crashes, core, firmware, loadable):
+    """After a recovery that failed Linux starts nothing and says OK: the next deployment undoes it first."""
+    crashes.start(core)
+    crashes.replace(core, None)
+    crashes.failure(core, reload=None).check("sequence", "state")
+    crashes.bench.deploy(core, loadable(firmware("alive", core)), f"alive {core}").check(
+        "errno", "state", "beating"
+    )
+
+
 def test_replaced_file_is_what_runs_after_the_crash(crashes, core):
     """Another firmware, signed with the board's key, is accepted in recovery and runs afterwards."""
     crashes.start(core)

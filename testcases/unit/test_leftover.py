@@ -9,6 +9,7 @@ import pytest
 from attrs import define, field
 
 from mpbench.board.protocols import Board
+from mpbench.core.errors import BoardFailure
 from mpbench.core.step import Step
 from mpbench.deployment.fixture import DeployBench
 from mpbench.deployment.run import not_sent
@@ -216,6 +217,39 @@ def test_an_application_that_an_earlier_image_has_stopped_is_started_again():
     bench.deploy("m33", GOOD).check("errno", "state", "tee_code")
     assert there.powered == ["off", "shell"]
     assert [step.name for step in record.steps] == [f"deploy: {LEFT}its application has panicked", "deploy"]
+
+
+@define
+class CountedAsStarted(StBoard):
+    """A recovery has failed: Linux takes the core for started until the board is switched off."""
+
+    quiet: bool = True
+
+    def _start(self, core: str) -> str:
+        if self.powered or not self.quiet:
+            self.kmsg.data += b"6,8,8,-;remoteproc remoteproc0: powering up m33\n"
+        return super()._start(core) if self.powered else "OK"
+
+
+def test_a_core_that_linux_counts_as_started_is_switched_off_and_on():
+    """A start that says OK and starts nothing is undone; what is deployed then is as predicted."""
+    there = CountedAsStarted(image_rig.board(DK))
+    bench, record = bench_of(there)
+    bench.deploy("m33", GOOD).check("errno", "state", "tee_code")
+    assert there.powered == ["off", "shell"]
+    assert [step.name for step in record.steps] == [
+        "deploy: not started: Linux counts the core as started since a recovery failed",
+        "deploy",
+    ]
+
+
+def test_a_core_that_linux_has_started_and_is_offline_is_the_images_affair():
+    """Linux has said that it starts it: nothing was left, and the test fails."""
+    there = CountedAsStarted(image_rig.board(DK), quiet=False)
+    bench, _ = bench_of(there)
+    with pytest.raises(BoardFailure, match="state"):
+        bench.deploy("m33", GOOD).check("errno", "state")
+    assert there.powered == []
 
 
 @pytest.mark.parametrize("fault", ["elf-phoff-outside", "section-name-outside"])

@@ -158,15 +158,14 @@ class DeployBench(Bench):
         return step
 
     def _clean(self, core: str, deployed: Callable[[], Step]) -> Step:
-        """A deployment, repeated if it was refused for what an earlier image left in the TEE only.
+        """A deployment, repeated if nothing runs for what an earlier image left in the TEE or Linux only.
 
         That is recorded as a step without a prediction, and undone first: no test is charged for it.
         """
         step, undone = deployed(), set[Leftover]()
         while (found := leftover(step)) is not None and found not in undone:
             undone.add(found)
-            name = f"{step.name}: refused for what an earlier one left in the TEE: {found.value}"
-            unpredicted = compare(DeployFacts(), step.observed)
+            unpredicted, name = compare(DeployFacts(), step.observed), f"{step.name}: {found.value}"
             self.append(evolve(step, name=name, predicted=DeployFacts(), comparison=unpredicted))
             if found is Leftover.BOOT_ADDRESS and self.plain is not None:
                 self._start_and_stop(core, self.plain(core))
