@@ -10,6 +10,7 @@ from mpbench.core.evidence import KMSG, text_of
 from mpbench.core.facts import Measurement
 from mpbench.deployment.facts import ZEROS, DeployFacts
 from mpbench.deployment.predict import table_answer
+from mpbench.harness.bench import RECOVERED_S
 from mpbench.image.faults import apply
 from mpbench.image.fields import fields
 from mpbench.layout import Tee
@@ -585,7 +586,7 @@ def test_deploy_while_the_other_core_crashes(crashes, bench, core, neighbour, im
             bench.stop(core)
     finally:
         crashing.close()
-    assert bench.board.remoteproc.await_state(neighbour, "running", 10.0) == "running"
+    assert bench.board.remoteproc.await_state(neighbour, "running", RECOVERED_S) == "running"
     assert crashes.is_beating(neighbour)
     logged = bench.board.kmsg.since(mark)
     assert f"crash detected in {neighbour}:".encode() in logged, "the other core never crashed"

@@ -5,6 +5,7 @@ import pytest
 from attrs import asdict
 
 from mpbench.core.facts import Verdict
+from mpbench.harness.bench import RECOVERED_S
 from mpbench.recovery.measure import disagreements, measurements
 from testcases.requirements import RECOVERY
 
@@ -24,9 +25,6 @@ ALL = (
     "identity",
 )
 """Every field must be observed: a step in which one is not proves nothing."""
-
-RECOVERED_S = 10.0
-"""The last of several recoveries may be under way: a TEE that clears memory takes its time."""
 
 
 def test_watchdog_expiry_is_recovered(crashes, core):

@@ -27,8 +27,9 @@ from mpbench.twin.profile import Profile
 
 RECONNECT_S = 30.0
 RECONNECTS = 3
-WRITE_S = 20.0
-RECOVERED_S = 30.0
+WRITE_S = 60.0
+"""For a write to sysfs: an emulator on a busy host takes half a minute for an image of 4,000 segments."""
+RECOVERED_S = 60.0
 """So long a core that crashed may take to run again, so that it can be stopped."""
 CONSOLE_BYTES = 256 << 10
 """Of the console of a board whose kernel panicked."""

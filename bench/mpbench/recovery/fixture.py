@@ -23,6 +23,7 @@ from mpbench.deployment.fixture import DeployBench, needs_table
 from mpbench.deployment.heartbeat import Watched, watched
 from mpbench.deployment.leaks import Snapshot, snapshot, steady
 from mpbench.deployment.parse import beat
+from mpbench.harness.bench import WRITE_S
 from mpbench.harness.configuration import configured, without_watchdog
 from mpbench.harness.firmware import FirmwareFiles
 from mpbench.harness.run_state import core_of
@@ -37,7 +38,6 @@ from mpbench.recovery.predict_coredump import dump as predict_dump
 from mpbench.recovery.run import Crash, check_heartbeat, count_crashes, crash, dumped
 from mpbench.twin.profile import Profile
 
-WRITE_S = 20.0
 DUMP_S = 20.0
 SNAPSHOTS = 5
 """One snapshot may show a descriptor or a process of the bench's own watcher and readers."""
