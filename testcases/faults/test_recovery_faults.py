@@ -174,9 +174,10 @@ def test_18_an_inline_dump_that_is_not_read(crashes: Crashes, kept: str, chance:
     assert crashes.dumps() == 1
     if chance.random() < 0.5:
         crashes.take_dump(kept, boot=1).check("segments", "unchanged", "vectors", "identity", "boot")
+        remoteproc: Any = crashes.bench.board.remoteproc
+        assert remoteproc.await_state(kept, "running", WAIT_S) == "running"
+        assert crashes.is_beating(kept)
     else:
         crashes.restore()
-    remoteproc: Any = crashes.bench.board.remoteproc
-    assert remoteproc.await_state(kept, "running", WAIT_S) == "running"
-    assert crashes.is_beating(kept)
+        assert crashes.bench.state(kept) == "offline"
     assert crashes.dumps() == 0

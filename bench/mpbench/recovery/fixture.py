@@ -425,6 +425,7 @@ class Crashes:
     def restore(self) -> None:
         """Leave the board as before the test: recovery enabled, core dumps disabled, no core crashed.
 
+        A core whose memory its loader does not clear is stopped, so that nothing in its mailbox is acted on.
         The board is switched off and on after a recovery that failed, as nothing else lets the core start.
         """
         if not self.bench.reachable:
