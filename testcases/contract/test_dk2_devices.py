@@ -73,3 +73,16 @@ def test_a_crc_of_16_bits_is_the_ccitt_s(machine: Registers, base: int) -> None:
 def test_polynomials_of_7_and_8_bits(machine: Registers, width: int, polynomial: int, check: int) -> None:
     """Of the digits 1 to 9 each has its known check value."""
     assert crc(machine, CRCS[1], WIDTHS[width], polynomial, 0) == check
+
+
+I2C4_CR2, APB5RSTSETR, I2C4RST, AUTOEND = 0x5C002004, 0x50000188, 1 << 2, 1 << 25
+"""Ref: RM0436, I2C_CR2, RCC_APB5RSTSETR"""
+
+
+def test_rcc_resets_i2c4(machine: Registers) -> None:
+    """What OP-TEE's driver leaves in CR2 is gone; with it U-Boot's would wait for ends that never come."""
+    machine.write(I2C4_CR2, AUTOEND)
+    machine.write(APB5RSTSETR, I2C4RST << 1)
+    assert machine.read(I2C4_CR2) == AUTOEND
+    machine.write(APB5RSTSETR, I2C4RST)
+    assert machine.read(I2C4_CR2) == 0

@@ -61,6 +61,8 @@ REG32(BDCR, 0x140)
 REG32(RDLSICR, 0x144)
     FIELD(RDLSICR, LSION, 0, 1)
     FIELD(RDLSICR, LSIRDY, 1, 1)
+REG32(APB5RSTSETR, 0x188)
+    FIELD(APB5RSTSETR, I2C4RST, 2, 1)
 REG32(BR_RSTSCLRR, 0x400)
 REG32(MP_GRSTCSETR, 0x404)
     FIELD(MP_GRSTCSETR, MPSYSRST, 0, 1)
@@ -123,6 +125,7 @@ struct Stm32mp15Rcc {
     qemu_irq mcu_hold;
     qemu_irq mcu_reset[2];
     qemu_irq mpu_reset[2];
+    qemu_irq i2c4_reset;
     bool loaded;
     uint32_t lsi_hz;
 };
@@ -307,6 +310,9 @@ static void stm32mp15_rcc_write_pair(Stm32mpRegs *s, hwaddr addr,
 
         *r = addr & 4 ? *r & ~value : *r | value;
     }
+    if (addr == A_APB5RSTSETR && (value & R_APB5RSTSETR_I2C4RST_MASK)) {
+        qemu_irq_pulse(STM32MP15_RCC(s)->i2c4_reset);
+    }
 }
 
 static void stm32mp15_rcc_write(Stm32mpRegs *regs, hwaddr addr,
@@ -420,6 +426,7 @@ static void stm32mp15_rcc_init(Object *obj)
                              ARRAY_SIZE(s->mcu_reset));
     qdev_init_gpio_out_named(dev, s->mpu_reset, "mpu-reset",
                              ARRAY_SIZE(s->mpu_reset));
+    qdev_init_gpio_out_named(dev, &s->i2c4_reset, "i2c4-reset", 1);
     qdev_init_gpio_in_named(dev, stm32mp15_rcc_wwdg1, "wwdg1", 1);
     qdev_init_gpio_in_named(dev, stm32mp15_rcc_system_reset, "iwdg", 2);
     qdev_init_gpio_in_named(dev, stm32mp15_rcc_system_reset, "mcu-request", 1);

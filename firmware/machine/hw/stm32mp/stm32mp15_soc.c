@@ -508,6 +508,8 @@ static void stm32mp15_soc_peripherals(Stm32mp15Soc *s)
     s->i2c4 = stm32mp15_soc_create(s, TYPE_STM32MP_I2C, "i2c4", 0x5c002000);
     stm32mp15_soc_irq(s, s->i2c4, 0, 95);
     stm32mp15_soc_irq(s, s->i2c4, 1, 96);
+    qdev_connect_gpio_out_named(s->rcc, "i2c4-reset", 0,
+                                qdev_get_gpio_in_named(s->i2c4, "reset", 0));
 
     s->sdmmc1 = stm32mp15_soc_new(s, TYPE_STM32MP_SDMMC, "sdmmc1");
     object_property_set_link(OBJECT(s->sdmmc1), "dma", OBJECT(&s->dma_memory),
