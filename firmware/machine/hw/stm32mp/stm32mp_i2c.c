@@ -207,18 +207,11 @@ static void stm32mp_i2c_reset(Stm32mpRegs *regs)
     stm32mp_i2c_update(s);
 }
 
-static void stm32mp_i2c_reset_line(void *opaque, int n, int level)
-{
-    if (level) {
-        device_cold_reset(DEVICE(opaque));
-    }
-}
-
 static void stm32mp_i2c_init(Object *obj)
 {
     Stm32mpI2c *s = STM32MP_I2C(obj);
 
-    qdev_init_gpio_in_named(DEVICE(obj), stm32mp_i2c_reset_line, "reset", 1);
+    qdev_init_gpio_in_named(DEVICE(obj), stm32mp_regs_reset_line, "reset", 1);
     s->bus = i2c_init_bus(DEVICE(obj), "i2c");
     sysbus_init_irq(SYS_BUS_DEVICE(obj), &s->event);
     sysbus_init_irq(SYS_BUS_DEVICE(obj), &s->error);

@@ -223,13 +223,6 @@ static void stm32mp_iwdg_reset(Stm32mpRegs *regs)
     regs->r[R_RLR] = regs->r[R_WINR] = RLR_MAX;
 }
 
-static void stm32mp_iwdg_core_reset(void *opaque, int n, int level)
-{
-    if (level) {
-        device_cold_reset(DEVICE(opaque));
-    }
-}
-
 static void stm32mp_iwdg_init(Object *obj)
 {
     Stm32mpIwdg *s = STM32MP_IWDG(obj);
@@ -244,7 +237,7 @@ static void stm32mp_iwdg_init(Object *obj)
     s->early = timer_new_ns(QEMU_CLOCK_VIRTUAL, stm32mp_iwdg_early, s);
     sysbus_init_irq(SYS_BUS_DEVICE(obj), &s->irq);
     qdev_init_gpio_out_named(dev, s->reset, "reset", ARRAY_SIZE(s->reset));
-    qdev_init_gpio_in_named(dev, stm32mp_iwdg_core_reset, "core-reset", 1);
+    qdev_init_gpio_in_named(dev, stm32mp_regs_reset_line, "core-reset", 1);
 }
 
 static void stm32mp_iwdg_finalize(Object *obj)

@@ -107,6 +107,13 @@ bool stm32mp_cid_owns(unsigned cid, uint32_t cidcfgr, uint32_t semcr)
     return !(cidcfgr & 1) || cid == extract32(owner, 4, 3);
 }
 
+void stm32mp_regs_reset_line(void *opaque, int n, int level)
+{
+    if (level) {
+        device_cold_reset(DEVICE(opaque));
+    }
+}
+
 void stm32mp_semaphore_write(Stm32mpRegs *s, hwaddr addr, uint32_t value)
 {
     uint32_t *r = stm32mp_reg(s, addr);

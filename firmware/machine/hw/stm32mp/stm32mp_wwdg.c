@@ -163,14 +163,6 @@ static void stm32mp_wwdg_reset(Stm32mpRegs *regs)
     stm32mp_wwdg_update(s);
 }
 
-/* The reset of the core, which RCC answers with, is one of its watchdog too */
-static void stm32mp_wwdg_core_reset(void *opaque, int n, int level)
-{
-    if (level) {
-        device_cold_reset(DEVICE(opaque));
-    }
-}
-
 static void stm32mp_wwdg_init(Object *obj)
 {
     Stm32mpWwdg *s = STM32MP_WWDG(obj);
@@ -184,7 +176,8 @@ static void stm32mp_wwdg_init(Object *obj)
     s->timer = timer_new_ns(QEMU_CLOCK_VIRTUAL, stm32mp_wwdg_tick, s);
     sysbus_init_irq(SYS_BUS_DEVICE(obj), &s->irq);
     qdev_init_gpio_out_named(dev, s->reset, "reset", ARRAY_SIZE(s->reset));
-    qdev_init_gpio_in_named(dev, stm32mp_wwdg_core_reset, "core-reset", 1);
+    /* RCC answers with a reset of the core, which is its watchdog's too */
+    qdev_init_gpio_in_named(dev, stm32mp_regs_reset_line, "core-reset", 1);
 }
 
 static void stm32mp_wwdg_finalize(Object *obj)

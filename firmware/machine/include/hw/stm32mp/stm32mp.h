@@ -89,7 +89,10 @@ void stm32mp_etzpc_guard(DeviceState *dev, MemoryRegion *memory,
 /* Illegal accesses; GPIO inputs: its lines; sysbus interrupt */
 #define TYPE_STM32MP_IAC "stm32mp-iac"
 #define STM32MP_IAC_LINES 181
-/* I2C controller; bus "i2c"; sysbus interrupts: event, error */
+/*
+ * I2C controller; bus "i2c"; GPIO input "reset"; sysbus interrupts: event,
+ * error
+ */
 #define TYPE_STM32MP_I2C "stm32mp-i2c"
 /*
  * Mailbox; properties "channels", "rif": it is isolated; sysbus interrupts: RX
@@ -205,8 +208,8 @@ void stm32mp_sdmmc_card(DeviceState *sdmmc, DriveInfo *drive);
 
 /*
  * Reset and clock control of the STM32MP15.  GPIO outputs "mcu-hold",
- * "mcu-reset" (two), "mpu-reset" (by CPU); inputs "wwdg1", "iwdg",
- * "mcu-request"; clock outputs "mcu", "pclk1", "pclk3", "timg1", "timg2",
+ * "mcu-reset" (two), "mpu-reset" (by CPU), "i2c4-reset"; inputs "wwdg1",
+ * "iwdg", "mcu-request"; clock outputs "mcu", "pclk1", "pclk3", "timg1", "timg2",
  * "systick", "lsi";
  * property "loaded": reset to what a boot loader leaves; property "lsi-hz":
  * clock of the independent watchdogs

@@ -73,6 +73,9 @@ extern const VMStateDescription vmstate_stm32mp_regs;
 #define VMSTATE_STM32MP_REGS(_state) \
     VMSTATE_STRUCT(parent_obj, _state, 0, vmstate_stm32mp_regs, Stm32mpRegs)
 
+/* Handler of a GPIO input by which RCC resets a device; @opaque: the device */
+void stm32mp_regs_reset_line(void *opaque, int n, int level);
+
 /*
  * Where a firewall passes accesses on, the compartment (CID) of the bus master
  * is the requester
