@@ -37,7 +37,7 @@ test test-all faults perf mp15 mp15-st mp25: PACKAGES += $(TEST_PACKAGES)
 # default the board for which least is built: Linux is Debian's, as it is.
 DEMO_CASES_OF_LINUX := identity plain_elf recovery
 DEMO_CASES := identity deploy recovery
-demo: BOARD := $(if $(filter file,$(origin TARGET)),targets/virtual-mp15-debian.yaml,$(TARGET))
+demo real-firmware: BOARD := $(if $(filter file,$(origin TARGET)),targets/virtual-mp15-debian.yaml,$(TARGET))
 demo: KIND = $(patsubst targets/virtual-%.yaml,%,$(filter targets/virtual-%.yaml,$(BOARD)))
 demo: CASES = $(if $(filter mp15-debian%,$(filter-out %-tee %-tee-sd,$(KIND))),$(DEMO_CASES_OF_LINUX),$(DEMO_CASES))
 demo: setup firmware
@@ -125,7 +125,6 @@ mp25: setup firmware
 	$(BIN)/pytest --lg-env targets/virtual-mp25.yaml
 
 # Firmware of others: DIR has the ELF files; by default on the board whose QEMU has the M4 with its peripherals.
-real-firmware: BOARD := $(if $(filter file,$(origin TARGET)),targets/virtual-mp15-debian.yaml,$(TARGET))
 real-firmware: setup firmware
 	@[ -n "$(DIR)" ] || { echo "make real-firmware DIR=DIRECTORY [TARGET=FILE]: which directory?" >&2; exit 2; }
 	$(BIN)/mpbench firmware "$(DIR)" --lg-env $(BOARD)
