@@ -37,7 +37,7 @@ class Files(StandIn):
         return self
 
     def close(self) -> None:
-        """The guard of the tracing is nobody here."""
+        """No guard of the tracing runs here."""
 
 
 @pytest.fixture

@@ -50,6 +50,10 @@ class FtraceSession:
     def _instances(self) -> tuple[str, ...]:
         return (self.instance, self.context) if self.context_recorded else (self.instance,)
 
+    def _of_each(self, command: str) -> str:
+        """A command of the board's shell on each instance, whose directory is its `{i}`."""
+        return "; ".join(command.format(i=instance) for instance in self._instances)
+
     @property
     def plan(self) -> FtracePlan:
         """What is set up on the board. InfrastructureError if nothing is."""
@@ -100,13 +104,9 @@ class FtraceSession:
         names = "".join(f"s#^==> .*/{event}/hist <==$#@@ {label}#;" for event, label in wanted.items())
         script = CONSISTENT.format(
             line=self._found.line,
-            restart="; ".join(
-                [*(f"echo >{i}/trace; echo 1 >{i}/tracing_on" for i in self._instances if restart), ":"]
-            ),
+            restart=self._of_each("echo >{i}/trace; echo 1 >{i}/tracing_on") if restart else ":",
             files=" ".join([*files, PROFILE, "/dev/null"]),
-            last="; ".join(
-                [*(f"echo 0 >{i}/tracing_on" for i in self._instances), "b=$(counts)"] if halt else [":"]
-            ),
+            last=self._of_each("echo 0 >{i}/tracing_on") + "; b=$(counts)" if halt else ":",
             names=names,
             tag=p.tag,
             lines=LINES,

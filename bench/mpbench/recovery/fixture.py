@@ -439,6 +439,6 @@ class Crashes:
             clear_all(self._board.session)  # an inline dump that is not read holds its core's lock
             for file, text in (("coredump", "disabled"), ("recovery", "enabled")):
                 self.write(core, file, text)
-            if self.counts_boots(core):  # nobody clears the mailbox: later firmware would be told as well
+            if self.counts_boots(core):  # no loader clears the mailbox: later firmware would read it too
                 self.bench.leave_offline(core)
                 under_test.write(parameters(live_ms=None, failures=None, beats=None))
