@@ -105,11 +105,11 @@ class PlaceLock:
     def __call__(self) -> None:
         """Ask the coordinator."""
         self.check()
-        asked = asyncio.run_coroutine_threadsafe(self.client.sync_with_coordinator(), self.client.loop)
+        # The deadline is the loop's, so that no question is left in it when it is stopped.
+        asked = asyncio.wait_for(self.client.sync_with_coordinator(), ASK_S)
         try:
-            asked.result(ASK_S)
+            asyncio.run_coroutine_threadsafe(asked, self.client.loop).result()
         except TimeoutError:
-            asked.cancel()
             self._lost = f"the coordinator did not answer within {ASK_S:g} s"
         self.check()
 
