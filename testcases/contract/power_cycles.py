@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: MIT
-"""python -m testcases.contract.power_cycles [-n 1000] [--kind mp25]: power on and off again and again.
+"""python -m testcases.contract.power_cycles [-n 1000] [--every 10] [--kind mp25]: power on, power off.
 
-Each cycle goes from power on to an answer by SSH. Before and after them the board is off, and what its
-process holds is compared: descriptors, threads, children, files of the board. Its memory may grow by
-GROWTH_BYTES in all. SIGINT or SIGTERM ends it early, with the same summary of the cycles that are done.
+One cycle in --every goes from power on to an answer by SSH; in the others the power is cut at a random moment
+before that. Before and after them the board is off, and what its process holds is compared: descriptors,
+threads, children, files of the board. Its memory may grow by GROWTH_BYTES in all. SIGINT or SIGTERM ends it
+early, with the same summary of the cycles that are done.
 
 Exit code 0, 1 with what has grown, or 5 if it was ended before the first cycle.
 """
 
 import argparse
 import os
+import random
 import signal
 import socket
 import statistics
@@ -18,7 +20,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from attrs import asdict, frozen
+from attrs import asdict, define, field, frozen
 
 from mpbench_virtual import boards
 from mpbench_virtual.cli import power
@@ -88,22 +90,52 @@ def cycle(board: boards.StartedBoard) -> float:
     return took_s
 
 
-def cycles(board: boards.StartedBoard, number: int) -> list[float]:
-    """Seconds to the answer in each of so many cycles, or in those that were done before an interrupt."""
-    took_s: list[float] = []
+def cut(board: boards.StartedBoard, after_s: float) -> None:
+    """Power on, and off again so many seconds later, whatever the board is doing; QEMU goes with it."""
+    with socket.create_connection((board.address, board.ports["console"])):
+        power(board, True)
+        time.sleep(after_s)
+        power(board, False)
+    if left := children(board.pid):
+        raise AssertionError(
+            f"power was cut after {after_s:.2f} s, but processes {left} of the board are there"
+        )
+
+
+@define
+class Cycles:
+    """Cycles that are done, and seconds to the answer in those that had one."""
+
+    done: int = 0
+    took_s: list[float] = field(factory=list)
+
+
+def cycles(board: boards.StartedBoard, number: int, every: int = 1) -> Cycles:
+    """So many cycles, or those before an interrupt; the first has an answer, and one in `every`."""
+    found, moment = Cycles(), random.Random(number)
     try:
-        for done in range(1, number + 1):
-            took_s.append(cycle(board))
-            print(f"{done} of {number}: {took_s[-1]:.2f} s", file=sys.stderr, flush=True)
+        for done in range(number):
+            if done % every == 0:
+                found.took_s.append(cycle(board))
+                what = f"{found.took_s[-1]:.2f} s to an answer"
+            else:
+                after_s = moment.uniform(0, statistics.median(found.took_s))
+                cut(board, after_s)
+                what = f"cut after {after_s:.2f} s"
+            found.done += 1
+            print(f"{found.done} of {number}: {what}", file=sys.stderr, flush=True)
     except KeyboardInterrupt:
         power(board, False)
-    return took_s
+    return found
 
 
 def main(arguments: list[str] | None = None) -> int:
     """0: nothing has grown."""
     parser = argparse.ArgumentParser(prog="python -m testcases.contract.power_cycles", description=__doc__)
     parser.add_argument("-n", type=int, default=1000, help="number of cycles (default: %(default)s)")
+    parser.add_argument(
+        "--every", type=int, default=10, help="one in so many has an answer (default: %(default)s)"
+    )
     parser.add_argument("--kind", default="mp25", help="of virtual board (default: %(default)s)")
     chosen = parser.parse_args(arguments)
     for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background process ignores SIGINT
@@ -114,23 +146,27 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             for _ in range(WARM_UP):
                 cycle(board)
-            before, took_s = settled(board), cycles(board, chosen.n)
+            before, found = settled(board), cycles(board, chosen.n, chosen.every)
             after = settled(board)
         except KeyboardInterrupt:
-            took_s = []
+            found = Cycles()
         finally:
             boards.stop(board)
-    if not took_s:
+    if not found.done:
         print("interrupted before the first cycle was done")
         return 5
-    return summary(took_s, chosen.n, before, after)
+    return summary(found, chosen.n, before, after)
 
 
-def summary(took_s: list[float], wanted: int, before: Held, after: Held) -> int:
+def summary(cycles: Cycles, wanted: int, before: Held, after: Held) -> int:
     """Prints it; the exit code."""
-    found, of = grown(before, after), f" of {wanted}, interrupted" if len(took_s) < wanted else ""
-    took = f"{min(took_s):.2f} to {max(took_s):.2f} s to an answer, median {statistics.median(took_s):.2f} s"
-    print(f"{len(took_s)} power cycles{of}: {took}; {after}")
+    found, of = grown(before, after), f" of {wanted}, interrupted" if cycles.done < wanted else ""
+    times_s = cycles.took_s
+    took = (
+        f"{min(times_s):.2f} to {max(times_s):.2f} s to an answer, median {statistics.median(times_s):.2f} s"
+    )
+    cuts = f", {cycles.done - len(times_s)} cut at a random moment"
+    print(f"{cycles.done} power cycles{of}{cuts}: {took}; {after}")
     print("\n".join(found) or "nothing has grown")
     return int(bool(found))
 
