@@ -111,7 +111,7 @@ def memory(board: Memory, places: Iterable[tuple[int, int]]) -> Artefact:
 
 
 def _content(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest() if data.strip(b"\0") else ZEROS
+    return hashlib.sha256(data).hexdigest() if data != bytes(len(data)) else ZEROS
 
 
 def trace_samples(read: Callable[[], bytes | None], now_s: Callable[[], float]) -> Iterator[Artefact]:
