@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from testcases.contract.nightlab import NightLab, finished, played
-from testcases.faults.conftest import SEEDS
+from testcases.faults.conftest import THOROUGH
 
 pytestmark = pytest.mark.slow
 
@@ -39,7 +39,6 @@ import time
 """A test without end that reads through the session only, which checks the place's owner."""
 
 
-THOROUGH = pytest.mark.skipif(SEEDS <= 2, reason="MPBENCH_SEEDS=25 runs all faults of a lab")
 PLACES = ("killed-a", "killed-b", "term", "released", "contested", "pytest", "exporter", "restart", "slow")
 
 

@@ -15,7 +15,6 @@ import pytest
 from testcases.contract.test_plugin import Place, key  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.slow
-FEW_SEEDS = 1
 
 NAMES = (
     *(

@@ -24,7 +24,6 @@ from mpbench.lab.plan import load
 from testcases.contract.test_plugin import ENVIRONMENT, Place
 
 pytestmark = pytest.mark.slow
-FEW_SEEDS = 2
 
 RESOURCES = """
     resources:

@@ -25,7 +25,6 @@ from mpbench.twin.profile import load_profile
 from testcases.crash_rig import opened
 
 pytestmark = pytest.mark.slow
-FEW_SEEDS = 1
 PANIC = re.compile(rb"end Kernel panic - not syncing")
 PANIC_S = 120.0
 """A loaded host takes its time; the command before does not wait for it."""

@@ -36,7 +36,6 @@ from testcases.contract.servers import children
 
 pytestmark = pytest.mark.slow
 
-FEW_SEEDS = 1
 WAIT_S = 180.0
 PATIENT_S = 120.0
 SLACK_S = 30.0

@@ -16,7 +16,7 @@ from mpbench.core.shared_files import CHECKOUT
 
 pytestmark = pytest.mark.slow
 
-CYCLES = 20
+CYCLES = 10
 """More than are done before the last signal arrives."""
 SOAK = ("-k", "soak and m33", "--bench-soak", f"{CYCLES}x")
 DEADLINE_S = 300.0

@@ -19,7 +19,6 @@ from mpbench_virtual.paths import run_dir
 from mpbench_virtual.steps import quiet
 
 pytestmark = pytest.mark.slow
-FEW_SEEDS = 1
 WAIT_S = 60.0
 
 
