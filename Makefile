@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # make demo   set everything up, build a virtual board, run the bench on it; make demo TARGET=targets/virtual-mp25.yaml
-# make test   the same set-up, then all tests
+# make test   the same set-up, then tests of every kind, on virtual boards; the longest are left to the commands of a board
 # make faults every fault that the bench survives, with 25 seeds
 # make check  lint, types, unit tests: no board, no root
 # make fuzz   random inputs through every command that reads them; make fuzz N=100000
@@ -8,7 +8,8 @@
 # make mp15   all tests of a board on the virtual STM32MP15
 # make mp15-st  all board cases on the virtual STM32MP15 whose OP-TEE answers as ST's, and its contract tests
 # make mp25  all board cases on the machine of an STM32MP257F-EV1, and its contract tests
-# make test-all  what does not fit into make test: all board cases on all virtual boards, 25 seeds of faults
+# make mp25-st  all board cases where OP-TEE answers as ST's, and its contract tests; make mp25-st OPTEE_SRC=DIR
+# make test-all  all tests: make test, all board cases on all virtual boards, 25 seeds of faults
 # make real-firmware DIR=...  start every ELF of a directory on a virtual board, and report how far each came
 # make lock   write requirements.lock, the versions that were tested, from the current environment
 # make peer   a long campaign: the twin against OP-TEE's own TA, and which branches of both it reached
@@ -31,7 +32,7 @@ TARGET ?= targets/virtual-mp25.yaml
 .PHONY: plugins demo test test-all check faults fuzz perf peer peer-linux coverage mp15 mp25 board boards firmware
 .PHONY: mp15-st mp25-st real-firmware setup packages lock clean
 
-test test-all faults perf mp15 mp15-st mp25: PACKAGES += $(TEST_PACKAGES)
+test test-all faults perf mp15 mp15-st mp25 mp25-st: PACKAGES += $(TEST_PACKAGES)
 
 # Firmware is signed, inspected and predicted first; then a board is built, and a minute or two of its cases run. By
 # default the board for which least is built: Linux is Debian's, as it is.
@@ -52,7 +53,7 @@ demo: setup firmware
 test: boards firmware plugins
 	$(BIN)/python -m testcases.suite test --lg-env $(TARGET)
 
-test-all: test mp15 faults
+test-all: test mp25 mp25-st mp15 mp15-st faults
 	$(BIN)/pytest --lg-env targets/virtual-mp25-spi.yaml
 
 # Every fault with SEEDS seeds, two pytests at once; about two hours
@@ -100,7 +101,9 @@ mp15: boards firmware
 	$(BIN)/mpbench virtual build mp15-debian-tee
 	$(BIN)/mpbench virtual build mp15-debian-tee-sd
 	$(BIN)/pytest testcases/contract/test_machine_board.py testcases/contract/test_card_board.py \
-		testcases/contract/test_machine_m4.py testcases/contract/test_machine_tee.py
+		testcases/contract/test_machine_m4.py testcases/contract/test_machine_tee.py \
+		testcases/contract/test_dk2_reports.py testcases/contract/test_dk2_trees.py \
+		testcases/contract/test_debian_console.py
 	$(BIN)/pytest --lg-env targets/virtual-mp15-debian.yaml
 	$(BIN)/pytest --lg-env targets/virtual-mp15-debian-tee.yaml
 	$(BIN)/pytest --lg-env targets/virtual-mp15-debian-tee-sd.yaml testcases/test_identity.py testcases/test_deploy.py
@@ -119,9 +122,8 @@ mp15-st: setup firmware
 mp25: setup firmware
 	$(BIN)/mpbench virtual build mp25
 	$(BIN)/mpbench virtual build mp25-panic
-	$(BIN)/pytest testcases/contract/test_ev1_board.py testcases/contract/test_ev1_devices.py \
-		testcases/contract/test_ev1_firewall.py testcases/contract/test_ev1_cores.py \
-		testcases/contract/test_ev1_reports.py testcases/contract/test_ev1_panic.py
+	$(BIN)/pytest -k "not mp25-st and not mp15-st" testcases/contract/test_first_contact.py \
+		testcases/contract/test_two_kinds.py testcases/contract/test_ev1_*.py
 	$(BIN)/pytest --lg-env targets/virtual-mp25.yaml
 
 # Firmware of others: DIR has the ELF files; by default on the board whose QEMU has the M4 with its peripherals.
@@ -133,6 +135,8 @@ real-firmware: setup firmware
 mp25-st: export MPBENCH_OPTEE_SRC := $(if $(OPTEE_SRC),$(abspath $(OPTEE_SRC)),$(MPBENCH_OPTEE_SRC))
 mp25-st: setup firmware
 	$(BIN)/mpbench virtual build mp25-st
+	$(BIN)/pytest -k "not mp25-m33 and not mp15-st" testcases/contract/test_first_contact.py \
+		testcases/contract/test_ostl_firewall.py
 	$(BIN)/pytest --lg-env targets/virtual-mp25-st.yaml
 
 coverage: $(VENV)/ready

@@ -7,7 +7,7 @@ from mpbench_virtual.models import KINDS
 from testcases.contract import labs
 from testcases.contract.machine_parts import require_qemu
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
 TARGET = labs.CHECKOUT / "targets/virtual-mp15-debian-console.yaml"
 

@@ -20,7 +20,7 @@ from mpbench_virtual.models import KINDS
 from testcases.contract.machine_parts import require_qemu
 from testcases.crash_rig import bench_on, booted, signer
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
 ADDRESS, TAG = 2, 0x4D42_0000
 """PARAMETER_ADDRESS and PARAMETER_TAG. Ref: firmware/coprocessor/lib/firmware.h"""

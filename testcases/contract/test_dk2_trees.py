@@ -15,7 +15,7 @@ from testcases.contract.over_ssh import over_ssh
 from testcases.contract.test_machine_board import M4, TRACE, await_line, start
 from testcases.contract.test_virtual_board import read_until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
 MODELS = {
     "mp15-debian-ev1": "STMicroelectronics STM32MP157C eval daughter on eval mother",

@@ -18,10 +18,14 @@ from testcases.contract.machine_parts import require_built
 
 pytestmark = pytest.mark.slow
 
+MORE = [("mp25", "m33"), ("mp15-st", "m4")]
 OPTEE, PROFILE = "MPBENCH_OPTEE_SRC", "MPBENCH_PROFILE"
 
 
-@pytest.fixture(params=[("mp25", "m33"), ("mp25-st", "m33"), ("mp15-st", "m4")], ids="-".join)
+KIND_AND_CORE = [("mp25-st", "m33"), *(pytest.param(one, marks=pytest.mark.thorough) for one in MORE)]
+
+
+@pytest.fixture(params=KIND_AND_CORE, ids="-".join)
 def board(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[labs.Bench, str]:
     """Runs on that kind of board, which is built, and the core that OP-TEE loads.
 

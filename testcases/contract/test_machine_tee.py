@@ -71,6 +71,7 @@ def test_a_cpu_goes_and_comes(console):
     assert execute(f"for i in 1 2 3 4 5; do {once}; done") == "1\n2\n" * 5
 
 
+@pytest.mark.thorough
 def test_reset_and_power_off(console):
     """A reboot starts OP-TEE and Linux again; power off goes to the PMIC by OP-TEE, and ends the machine."""
     board, stream, _ = console
@@ -87,6 +88,7 @@ def test_reset_and_power_off(console):
         read_until(monitor, b'"guest-shutdown"', UNPACKED_S)
 
 
+@pytest.mark.thorough
 def test_signed_firmware_runs_and_a_damaged_image_is_refused(parts, tmp_path):
     """Board cases pass: what the twin predicts of upstream's application, its own PTA answers."""
     assert parts
@@ -95,6 +97,7 @@ def test_signed_firmware_runs_and_a_damaged_image_is_refused(parts, tmp_path):
     assert "verdict PASS" in done.stdout
 
 
+@pytest.mark.thorough
 def test_the_whole_chain_starts_from_a_card(parts, tmp_path, monkeypatch):
     """BL2, OP-TEE, U-Boot and Linux follow each other, each as upstream has it; OP-TEE has the M4."""
     assert parts

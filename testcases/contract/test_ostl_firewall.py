@@ -24,6 +24,7 @@ from testcases.contract.machine_parts import require_qemu
 from testcases.crash_rig import bench_on, booted, signer
 
 pytestmark = pytest.mark.slow
+THOROUGH = pytest.mark.thorough
 
 ADDRESS, TAG = 2, 0x4D42_0000
 """PARAMETER_ADDRESS and PARAMETER_TAG. Ref: firmware/coprocessor/lib/firmware.h"""
@@ -65,7 +66,7 @@ def panicked(bench: DeployBench, access: Callable[[], object]) -> str:
     ("half", "report"),
     [
         (0x8130, "IAC exception 137, memory behind RISAF4 (DDR)"),
-        (0x0A02, "IAC exception 129, memory behind RISAB2 (SYSRAM, high half)"),
+        pytest.param(0x0A02, "IAC exception 129, memory behind RISAB2 (SYSRAM, high half)", marks=THOROUGH),
     ],
     ids=["spare1", "hpdma-lli"],
 )
@@ -83,7 +84,7 @@ def test_the_m33_has_what_st_gives_it(bench: DeployBench, half: int, report: str
     ("address", "report"),
     [
         (0x0A04_3000, "IAC exception 130, memory behind RISAB3 (SRAM1)"),
-        (0x0A06_0000, "IAC exception 131, memory behind RISAB4 (SRAM2)"),
+        pytest.param(0x0A06_0000, "IAC exception 131, memory behind RISAB4 (SRAM2)", marks=THOROUGH),
     ],
     ids=["cm33-sram1", "cm33-sram2"],
 )

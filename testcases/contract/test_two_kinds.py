@@ -8,7 +8,7 @@ import pytest
 
 from testcases.contract import labs
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
 KINDS = {"virtual-mp25": {"m33", "m0"}, "virtual-mp15": {"m4"}}
 CASES = (

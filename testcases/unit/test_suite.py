@@ -84,6 +84,16 @@ def test_every_directory_of_tests_is_in_a_stage():
     assert all((CHECKOUT / name).exists() for name in named)
 
 
+def test_what_make_test_leaves_out_is_in_a_command_of_make():
+    """A file with tests that are marked `thorough` is named by the command of its board."""
+    words = (CHECKOUT / "Makefile").read_text().split()
+    named = {path for word in words if word.startswith("testcases/contract/") for path in CHECKOUT.glob(word)}
+    every = CHECKOUT.glob("testcases/contract/test_*.py")
+    marked = {path for path in every if "mark.thorough" in path.read_text()}
+    assert marked
+    assert marked <= named
+
+
 def test_every_stage_is_a_command():
     """pytest with the stage's words and a JUnit file, or a program of the environment that exists."""
     for stage in stages("targets/virtual-mp25.yaml"):
