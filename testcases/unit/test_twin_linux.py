@@ -127,6 +127,16 @@ def test_memory_of_running_firmware_is_what_it_cannot_write_to():
     assert to_look_at(verdict(faults.resigned(bytes(writable), key())), board(), "m33") == ((BASE, 80),)
 
 
+def test_memory_that_others_write_at_boot_is_not_looked_at_after_a_refusal():
+    """What a refused image leaves there is not known."""
+    known = board().core("m33")
+    first, *others = known.regions
+    written = evolve(board(), cores=(evolve(known, written_at_boot=(first.name,)),))
+    refused = verdict(faults.apply("payload-first", image()))
+    assert to_look_at(refused, written, "m33") == tuple((r.pa, r.size) for r in others)
+    assert to_look_at(verdict(image()), written, "m33") == to_look_at(verdict(image()), board(), "m33")
+
+
 def test_a_segment_of_zeros_is_called_so():
     """Zeros have a name of their own, in a prediction as in an observation."""
     elf = Elf([Segment(BASE, bytes(64))], None).build()

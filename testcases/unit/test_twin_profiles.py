@@ -129,6 +129,23 @@ def test_memory_of_sts_boards():
         assert {r.name: (r.pa, r.size) for r in core.regions} == regions
 
 
+def test_memory_that_st_s_first_release_writes_at_boot():
+    """The channel of r1's SCMI server for the M33; r2 has it elsewhere."""
+    for name in ("st-4.0-r1-mp257f-dk", "st-4.0-r1-mp257f-ev1", "virtual-mp25-st-r1"):
+        assert load_profile(name).core("m33").written_at_boot == ("ipc_shmem",)
+    assert load_profile("st-4.0-r2-mp257f-ev1").core("m33").written_at_boot == ()
+
+
+def test_memory_written_at_boot_has_a_region(tmp_path):
+    """A name of none is refused with those there are."""
+    path = tmp_path / "own.yaml"
+    path.write_text("derives: st-4.0-r2-mp257f-dk\nname: own\ncores: {m33: {written_at_boot: [ipc]}}\n")
+    with pytest.raises(
+        UsageError, match=r"no region 'ipc' that is written at boot; its regions: cm33_cube_fw, "
+    ):
+        load_profile(path)
+
+
 def test_rights_of_an_stm32mp157f_dk2():
     """ST's OP-TEE 4.0 isolates all but SRAM3; 3.19 and upstream's isolate nothing."""
     core = load_profile("st-4.0-r1-mp157f-dk2").core("m4")

@@ -188,7 +188,8 @@ def to_look_at(outcome: Outcome, profile: Profile, core: str) -> tuple[Place, ..
     """Memory ranges to read back: those that decide whether the board did as `expect` predicts."""
     if expect(outcome, profile=profile).state == "running":
         return tuple((r.pa, r.size) for r in constant(outcome, table_answer(outcome, profile)))
-    return tuple((r.pa, r.size) for r in profile.core(core).regions)
+    found = profile.core(core)
+    return tuple((r.pa, r.size) for r in found.regions if r.name not in found.written_at_boot)
 
 
 def table_is_loaded(outcome: Outcome) -> bool:

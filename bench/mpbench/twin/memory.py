@@ -82,6 +82,8 @@ class Core:
     manager: who loads it, "tee" or "linux", "" where it is as for the whole board, see Profile.manager_of();
     reads_table: whether its driver in Linux looks at the resource table of a plain ELF: ST's for the M0 does
     not, so that Linux has no trace buffer, no RPMsg and no core dump of it;
+    written_at_boot: names of regions that others write before the core is first started, and that the TEE
+    clears only when it stops the core: what a refused image leaves there is not known;
     source: the files that the regions, rights and carve-outs were read in.
     """
 
@@ -94,6 +96,7 @@ class Core:
     compatible: str = ""
     manager: str = ""
     reads_table: bool = True
+    written_at_boot: tuple[str, ...] = ()
     source: str = ""
 
     @vectors.default
@@ -148,7 +151,13 @@ def _core(name: str, node: YamlNode, base: Core | None) -> Core:
     changes = base is not None and "id" not in node.entries()
     found = node.entries(tuple(_FIELDS), () if changes else ("id", "regions"))
     values = {key: _FIELDS[key](item) for key, item in found.items()}
-    return evolve(base, **values) if base is not None and changes else Core(name, **values)
+    core = evolve(base, **values) if base is not None and changes else Core(name, **values)
+    known = [region.name for region in core.regions]
+    if unknown := [name for name in core.written_at_boot if name not in known]:
+        raise node.wrong(
+            f"has no region {unknown[0]!r} that is written at boot; its regions: {', '.join(known)}"
+        )
+    return core
 
 
 def _regions(node: YamlNode) -> tuple[Region, ...]:
@@ -189,5 +198,6 @@ _FIELDS: dict[str, Callable[[YamlNode], Any]] = {
     "compatible": lambda node: node.text(),
     "manager": lambda node: node.choice("tee", "linux"),
     "reads_table": lambda node: node.choice(True, False),
+    "written_at_boot": lambda node: tuple(item.text() for item in node.items()),
     "source": lambda node: node.text(),
 }
