@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""P13, P15: a message to a core that Linux loads, and back: by the mailbox alone, and by RPMsg.
+"""P13, P15: a message to a core, and back: by the mailbox alone, and by RPMsg.
 
 The mailbox's round trip is from the driver's send of a kick until the interrupt of the core's answer, dated
-by the function tracer; in between the core takes the message from its ring and returns it. RPMsg's is that
-of a program on the board, dated by the same clock: with write, poll and read of a character device around it.
+by the function tracer, or by kprobes where the kernel has none; in between the core takes the message from
+its ring and returns it. RPMsg's is that of a program on the board, dated by the same clock: with write, poll
+and read of a character device around it.
 """
 
 import statistics
@@ -22,7 +23,7 @@ from mpbench.rpmsg.client import RpmsgClient
 from mpbench.rpmsg.fixture import PATH, Rpmsg
 from mpbench.rpmsg.parse import round_trips
 from mpbench.rpmsg.predict import RAW
-from testcases.crash_rig import opened
+from testcases.crash_rig import opened, signer
 from testcases.performance.rows import Board, Row
 
 NUMBERS = ("P13", "P15")
@@ -31,30 +32,51 @@ MAILBOX_S, RPMSG_S = 200e-6, 1e-3
 TRACING = "/sys/kernel/tracing"
 SENT, ANSWERED = "stm32_ipcc_send_data", "stm32_ipcc_rx_irq"
 NO_TRACER = 9
+GROUP = "mpbench_perf"
 START = f"""(
-cd {TRACING} && {{ grep -qw function available_tracers || exit {NO_TRACER}; }} &&
-echo 0 >tracing_on && echo mono >trace_clock && echo '{SENT} {ANSWERED}' >set_ftrace_filter &&
-echo function >current_tracer && echo >trace && echo 1 >tracing_on)"""
+cd {TRACING} && echo 0 >tracing_on && echo mono >trace_clock &&
+if grep -qw function available_tracers; then
+    echo '{SENT} {ANSWERED}' >set_ftrace_filter && echo function >current_tracer
+elif [ -e kprobe_events ]; then
+    for f in {SENT} {ANSWERED}; do echo "p:{GROUP}/$f $f" >>kprobe_events || exit 1; done
+    echo 1 >events/{GROUP}/enable
+else
+    exit {NO_TRACER}
+fi && echo >trace && echo 1 >tracing_on)"""
 STOP = f"""(
 cd {TRACING} && echo 0 >tracing_on && cat trace
-echo nop >current_tracer; echo >set_ftrace_filter; echo local >trace_clock; echo 1 >tracing_on)"""
+if [ -e events/{GROUP} ]; then
+    echo 0 >events/{GROUP}/enable
+    for f in {SENT} {ANSWERED}; do echo "-:{GROUP}/$f" >>kprobe_events; done
+else
+    echo nop >current_tracer; echo >set_ftrace_filter
+fi
+echo local >trace_clock; echo 1 >tracing_on)"""
 
 
 def benchmarks(board: Board | None) -> Iterator[Row]:
-    """Nothing without a board whose cores Linux loads, and whose kernel has RPMsg."""
-    if board is None or (profile := profile_of(board.target.env.config)).manager != "linux":
+    """Nothing without a board, and on one of silicon whose cores the TEE loads: its key is not known here."""
+    if board is None:
+        return
+    profile = profile_of(board.target.env.config)
+    if profile.manager != "linux" and not any(
+        "VirtualBoard" in type(r).__name__ for r in board.target.resources
+    ):
         return
     with opened(board.target) as found:
         session: Any = found.session
         watchdogs = watchdogs_of({}, profile)
         firmware = FirmwareFiles(Path(), {}, watchdogs)
-        session.put_bytes(board_program("rpmsg-client", session.execute("uname -m").text.strip()), PATH)
-        session.execute(f"chmod 700 {PATH}")
+        program = board_program("rpmsg-client", session.execute("uname -m").text.strip())
         bench = DeployBench(found, profile, RunState(), None, board.strategy, boot_id(found))
-        rpmsg = Rpmsg(bench, firmware, collect.drivers(session), RpmsgClient(session, PATH))
+        client = RpmsgClient(session, PATH)
         for core in found.remoteproc.cores():
+            session.put_bytes(program, PATH)
+            session.execute(f"chmod 700 {PATH}")
+            signed = None if profile.by_linux(core) else signer()
+            rpmsg = Rpmsg(bench, firmware, collect.drivers(session), client, signed=signed)
             yield from _round_trips(rpmsg, session, core)
-        rpmsg.restore()
+            rpmsg.restore()
 
 
 def _round_trips(rpmsg: Rpmsg, session: Any, core: str) -> Iterator[Row]:
@@ -77,7 +99,7 @@ def _mailbox(session: Any, core: str, send: Callable[[], object]) -> Row:
 
     code = session.execute(START).code
     if code == NO_TRACER:
-        return row("this kernel has no function tracer (CONFIG_FUNCTION_TRACER)", None)
+        return row("this kernel has no function tracer and no kprobes (CONFIG_KPROBE_EVENTS)", None)
     if code:
         return row(f"{SENT} and {ANSWERED} cannot be traced below {TRACING}", None)
     send()

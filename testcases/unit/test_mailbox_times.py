@@ -24,6 +24,12 @@ def test_a_send_and_the_next_interrupt_are_a_round_trip():
     assert mailbox_s(TRACE) == pytest.approx([150e-6, 120e-6])
 
 
+def test_a_kprobe_s_lines_are_read_as_those_of_the_function_tracer():
+    """Its events have the functions' names."""
+    probed = TRACE.replace(" <-msg_submit", ": (stm32_ipcc_send_data+0x0/0x74)")
+    assert mailbox_s(probed) == pytest.approx([150e-6, 120e-6])
+
+
 def test_a_trace_without_calls_has_no_times():
     """Lines of comment only."""
     assert mailbox_s("# tracer: function\n#\n") == []
@@ -43,7 +49,7 @@ class Shell:
 @pytest.mark.parametrize(
     ("code", "trace", "what"),
     [
-        (9, "", "this kernel has no function tracer (CONFIG_FUNCTION_TRACER)"),
+        (9, "", "this kernel has no function tracer and no kprobes (CONFIG_KPROBE_EVENTS)"),
         (1, "", "stm32_ipcc_send_data and stm32_ipcc_rx_irq cannot be traced below /sys/kernel/tracing"),
         (0, "# tracer: function\n", "none in the trace"),
     ],
