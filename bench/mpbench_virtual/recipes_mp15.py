@@ -69,9 +69,13 @@ def _device_tree_inputs(kind: BoardKind) -> list[str]:
 
 
 def _make_device_tree(kind: BoardKind, place: Place) -> None:
-    """The node that OP-TEE adds at the root has a parent."""
+    """The node that OP-TEE adds at the root has a parent. Without names for overlays, a fifth of the tree.
+
+    Linux' Makefile has no such names; OP-TEE moves what follows each node that it adds, and Linux reads all.
+    """
     tree = make_device_tree(kind.soc, kind.device_tree, _overlays(kind), place)
     run_logged(["fdtput", "-t", "i", tree, "/", "interrupt-parent", gic_phandle(tree)], place.log)
+    run_logged(["fdtput", "-r", tree, "/__symbols__"], place.log)
 
 
 def _overlays(kind: BoardKind) -> list[Path]:
