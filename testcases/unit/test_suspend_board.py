@@ -16,13 +16,13 @@ from testcases.unit.test_suspend import EXPECTED, FACILITIES, evidence_of
 
 
 class Clock:
-    """Seconds that pass by one at every look."""
+    """Seconds that pass, so many at every look."""
 
-    def __init__(self):
-        self.now = 0.0
+    def __init__(self, step_s=1.0):
+        self.now, self.step_s = 0.0, step_s
 
     def __call__(self):
-        self.now += 1.0
+        self.now += self.step_s
         return self.now
 
 
@@ -92,7 +92,7 @@ def test_a_board_that_was_reset_in_the_sleep():
 def test_a_script_that_does_not_end():
     """Its end is missing at the deadline: the last of what it printed is in the message."""
     with pytest.raises(InfrastructureError, match="did not end: '@fill"):
-        collect.sleep(Session("a", "@fill\n"), REQUEST, Clock())
+        collect.sleep(Session("a", "@fill\n"), REQUEST, Clock(10.0))
 
 
 @pytest.mark.parametrize(
