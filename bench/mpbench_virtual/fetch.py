@@ -148,6 +148,9 @@ class Apt:
             f"-oDir::State::Lists={home / 'lists'}",
             "-oDir::State::status=/dev/null",
             f"-oDir::Cache={home / 'cache'}",
+            # Debian's images of containers turn these off: each command would read all lists again.
+            "-oDir::Cache::pkgcache=pkgcache.bin",
+            "-oDir::Cache::srcpkgcache=srcpkgcache.bin",
             f"-oAPT::Architecture={GUEST_ARCHITECTURES[0]}",
             f"-oAPT::Architectures={','.join(GUEST_ARCHITECTURES)}",
             "-oAPT::Sandbox::User=",

@@ -225,6 +225,15 @@ def test_an_unreachable_mirror_is_an_infrastructure_error(tmp_path, cache):
     assert not tmp_path.joinpath("lists").exists()
 
 
+def test_apt_keeps_what_it_read_where_the_machine_says_not_to(tmp_path, cache, monkeypatch):
+    """apt keeps its index from command to command, although containers are set up not to."""
+    config = tmp_path / "docker-clean"
+    config.write_text('Dir::Cache::pkgcache ""; Dir::Cache::srcpkgcache "";')
+    monkeypatch.setenv("APT_CONFIG", str(config))
+    assert Apt(cache / "apt", "http://127.0.0.1:9/debian").versions(RECORDED) == []
+    assert (cache / "apt/cache/pkgcache.bin").is_file()
+
+
 class ArchiveStandIn(StandIn):
     """An archive that holds one version; real apt is tried by every build from nothing."""
 
