@@ -34,20 +34,22 @@ TARGET ?= targets/virtual-mp25.yaml
 
 test test-all faults perf mp15 mp15-st mp25 mp25-st: PACKAGES += $(TEST_PACKAGES)
 
-# Firmware is signed, inspected and predicted first; then a board is built, and a minute or two of its cases run. By
-# default the board for which least is built: Linux is Debian's, as it is.
-DEMO_CASES_OF_LINUX := identity plain_elf recovery
-DEMO_CASES := identity deploy recovery
+# Firmware is signed, inspected and predicted first; then a board is built, and some of its cases run: firmware that
+# runs, that is refused, that fails and is recovered. By default the board for which least is built: Linux is Debian's.
+DEMO_FILES_OF_LINUX := identity plain_elf recovery
+DEMO_FILES := identity deploy recovery
+DEMO_CASES := identity or runs or refused and (last or key or signed or truncated or outside) \
+	or test_recovery and (watchdog_expiry or fatal or hardfault or recovery_times)
 demo real-firmware: BOARD := $(if $(filter file,$(origin TARGET)),targets/virtual-mp15-debian.yaml,$(TARGET))
 demo: KIND = $(patsubst targets/virtual-%.yaml,%,$(filter targets/virtual-%.yaml,$(BOARD)))
-demo: CASES = $(if $(filter mp15-debian%,$(filter-out %-tee %-tee-sd,$(KIND))),$(DEMO_CASES_OF_LINUX),$(DEMO_CASES))
+demo: FILES = $(if $(filter mp15-debian%,$(filter-out %-tee %-tee-sd,$(KIND))),$(DEMO_FILES_OF_LINUX),$(DEMO_FILES))
 demo: setup firmware
 	@mkdir -p build/demo; key=$$($(BIN)/python -c 'from mpbench_virtual import keys; print(keys.signing_key())') && set -x && \
 	$(BIN)/mpbench sign firmware/build/m33/alive.elf --key $$key -o build/demo/alive.bin && \
 	$(BIN)/mpbench inspect build/demo/alive.bin && \
 	$(BIN)/mpbench predict build/demo/alive.bin --profile virtual-mp25 --key $$key
 	$(if $(KIND),$(BIN)/mpbench virtual build $(KIND))
-	$(BIN)/pytest --lg-env $(BOARD) $(CASES:%=testcases/test_%.py)
+	$(BIN)/pytest --lg-env $(BOARD) $(FILES:%=testcases/test_%.py) -k '$(DEMO_CASES)'
 
 # Every stage is run, whatever failed before; stages, skips by reason and a verdict are the last lines.
 test: boards firmware plugins
