@@ -89,14 +89,19 @@ def _qemu_inputs(_: BoardKind) -> list[str]:
     return [*sources, version_of("gcc", "--version"), hash_files(MACHINE), *CONFIGURE, repr(EDITS)]
 
 
+LAID = ".mpbench"
+"""In QEMU's tree, which is kept from build to build: the files that are or were ours or edited."""
+
+
 def _make_qemu(_: BoardKind, place: Place) -> None:
     """The tree and its objects stay in `work`: a changed device is compiled alone."""
     origin = source_tree("qemu")
     tree, out = place.work / origin.name, place.work / f"build-{_short_hash(*CONFIGURE)}"
-    if not tree.is_dir():
+    if not (tree / LAID).is_file():
         shutil.rmtree(place.work)
         place.work.mkdir()
         shutil.copytree(origin, place.work / "copying", symlinks=True)
+        (place.work / "copying" / LAID).touch()
         (place.work / "copying").rename(tree)
     _lay_over(tree, origin)
     tools = place.work / "tools"
@@ -122,9 +127,14 @@ def _lay_over(tree: Path, origin: Path) -> None:
     and EDITS are made. origin: QEMU's tree as it came.
     """
     ours = {path.relative_to(MACHINE) for path in MACHINE.rglob("*") if path.is_file()}
-    for path in (tree / "hw/stm32mp").glob("*"):
-        if path.relative_to(tree) not in ours:
-            path.unlink()
+    now = ours | {Path(name) for name, *_ in EDITS}
+    ever = now | {Path(line) for line in (tree / LAID).read_text().splitlines()}
+    (tree / LAID).write_text("".join(f"{path}\n" for path in sorted(ever)))
+    for path in ever - now:
+        if (origin / path).is_file():
+            _copy_if_changed(origin / path, tree / path)
+        else:
+            (tree / path).unlink(missing_ok=True)
     for path in sorted(ours):
         (tree / path).parent.mkdir(parents=True, exist_ok=True)
         _copy_if_changed(MACHINE / path, tree / path)

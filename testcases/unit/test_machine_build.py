@@ -89,8 +89,10 @@ def test_our_files_are_laid_over_qemus(tmp_path, monkeypatch):
     (origin / "a.c").write_text("one two one\n")
     (origin / "b/c.c").write_text("three\nthree\n")
     shutil.copytree(origin, tree)
-    (tree / "hw/stm32mp").mkdir()
-    (tree / "hw/stm32mp/removed.c").touch()
+    (ours / "removed.c").touch()
+    (tree / recipes_machine.LAID).touch()
+    recipes_machine._lay_over(tree, origin)
+    (ours / "removed.c").unlink()
     for _ in range(2):
         recipes_machine._lay_over(tree, origin)
     assert [path.name for path in (tree / "hw/stm32mp").iterdir()] == ["a.c"]
@@ -111,11 +113,15 @@ def test_an_edit_of_an_earlier_version_is_made_anew(tmp_path, monkeypatch):
         (directory / "hw/meson.build").touch()
     (origin / "a.c").write_text("one\n")
     (tree / "a.c").write_text("an earlier one's edit\n")
+    (tree / recipes_machine.LAID).touch()
     recipes_machine._lay_over(tree, origin)
     assert (tree / "a.c").read_text() == "1\n"
     unchanged_ns = (tree / "a.c").stat().st_mtime_ns
     recipes_machine._lay_over(tree, origin)
     assert (tree / "a.c").stat().st_mtime_ns == unchanged_ns
+    monkeypatch.setattr(recipes_machine, "EDITS", ())
+    recipes_machine._lay_over(tree, origin)
+    assert (tree / "a.c").read_text() == "one\n", "an edit that is none any more"
 
 
 def test_an_edit_without_its_text_is_reported(tmp_path, monkeypatch):
@@ -124,6 +130,7 @@ def test_an_edit_without_its_text_is_reported(tmp_path, monkeypatch):
     for name in ("Kconfig", "meson.build"):
         (tmp_path / "hw").mkdir(exist_ok=True)
         (tmp_path / "hw" / name).touch()
+    (tmp_path / recipes_machine.LAID).touch()
     with pytest.raises(InfrastructureError) as raised:
         recipes_machine._lay_over(tmp_path, tmp_path)
     assert str(raised.value) == "QEMU's hw/Kconfig has no 'one', in place of which '1' is to be"
