@@ -18,7 +18,7 @@ from mpbench.harness.environment import check_environment, profile_of
 
 EXAMPLE = Path(__file__).parents[2] / "targets" / "own-repository"
 PAGE = (EXAMPLE / "README.md").read_text()
-OF_OTHERS = "slow|lg_|hypothesis|filterwarnings|skip|xfail|parametrize|usefixtures|try|anyio|timeout"
+OF_OTHERS = "slow|thorough|lg_|hypothesis|filterwarnings|skip|xfail|parametrize|usefixtures|try|anyio|timeout"
 """Beginnings of the names of the marks of pytest, labgrid, hypothesis and the bench's own tests."""
 PLACEHOLDERS = ".without_board"
 """Module with fixtures that are not set up."""
