@@ -54,22 +54,17 @@ def stages(target: str) -> list[Stage]:
     return [
         *checks(),
         Stage("board cases", (f"--lg-env={target}", "-k", FIRST_CORE)),
+        Stage(
+            "Debian kernel",
+            ("--lg-env=targets/virtual-mp15-debian.yaml", "-k", "not soak and not leave_nothing", *debian),
+        ),
+        *(Stage(name, (f"testcases/{name}",)) for name in ("peer", "fuzz")),
         Stage("contract", ("-m", "not thorough", "testcases/contract"), 1),
         Stage("slow unit tests", ("-m", "slow", "testcases/unit"), 1),
         Stage("faults", ("testcases/faults",), 2),
         Stage(
             "STM32MP15",
             ("--lg-env=targets/virtual-mp15.yaml", "-k", "not test_recovery or watchdog", *mp15),
-            2,
-        ),
-        Stage(
-            "Debian kernel",
-            (
-                "--lg-env=targets/virtual-mp15-debian.yaml",
-                "-k",
-                "not soak and not leave_nothing",
-                *debian,
-            ),
             2,
         ),
         Stage(
@@ -87,7 +82,6 @@ def stages(target: str) -> list[Stage]:
             ("--lg-env=targets/virtual-mp15-st.yaml", "-k", OF_ST, *st[:-1], "testcases/test_recovery.py"),
             2,
         ),
-        *(Stage(name, (f"testcases/{name}",), 2) for name in ("peer", "fuzz")),
     ]
 
 
