@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mpbench.core.errors import BoardFailure, UsageError
+from mpbench.core.zeros import all_zeros
 
 if TYPE_CHECKING:
     from mpbench.recovery.parse_backtrace import Fault, Place
@@ -80,7 +81,7 @@ def coredump(dump: bytes, name: str, elf: bytes | None = None, elf_path: Path | 
 
 
 def _memory(one: "Segment") -> Report:
-    return {"da": one.da, "size": len(one.data), "zeros": not one.data.strip(b"\0")}
+    return {"da": one.da, "size": len(one.data), "zeros": all_zeros(one.data)}
 
 
 def _table(found: "tuple[Segment, ...]", place: tuple[int, int] | None) -> Report | None:
@@ -90,7 +91,7 @@ def _table(found: "tuple[Segment, ...]", place: tuple[int, int] | None) -> Repor
 
     da = place[0] if place else None
     data = part(found, *place) if place else None
-    if data is None or not data.strip(b"\0"):
+    if data is None or all_zeros(data):
         da, data = _find_table(found)
     return None if data is None else {"da": da, "size": len(data), "entries": entries(data)}
 

@@ -16,6 +16,7 @@ from mpbench.board.protocols import Board, Log, Memory, SecureLog
 from mpbench.core import evidence as artefact
 from mpbench.core.errors import InfrastructureError, UsageError
 from mpbench.core.evidence import Artefact, Evidence
+from mpbench.core.zeros import all_zeros
 from mpbench.deployment.facts import ZEROS, MemoryRange
 
 START_LOGGED = re.compile(rb"remote processor \S+ is now up|Boot failed|TEE err")
@@ -111,7 +112,7 @@ def memory(board: Memory, places: Iterable[tuple[int, int]]) -> Artefact:
 
 
 def _content(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest() if data != bytes(len(data)) else ZEROS
+    return ZEROS if all_zeros(data) else hashlib.sha256(data).hexdigest()
 
 
 def trace_samples(read: Callable[[], bytes | None], now_s: Callable[[], float]) -> Iterator[Artefact]:

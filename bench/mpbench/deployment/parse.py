@@ -10,6 +10,7 @@ import re
 
 from mpbench.core import evidence as artefact
 from mpbench.core.evidence import Evidence, text_of, word_of
+from mpbench.core.zeros import all_zeros
 from mpbench.deployment.facts import DeployFacts, memory_word
 
 TEE_ERROR = re.compile(r"TEE err: (?:0x)?([0-9a-f]{8})")
@@ -93,5 +94,5 @@ def _heartbeat_unreadable(evidence: Evidence) -> bool:
 def _writes_trace(evidence: Evidence) -> bool:
     """False without a trace buffer, and if it was still empty at the deadline of its second sample."""
     samples = [evidence.get(name) for name in (artefact.TRACE_FIRST, artefact.TRACE_SECOND)]
-    empty = all(data is not None and not data.strip(b"\0") for data in samples)
+    empty = all(data is not None and all_zeros(data) for data in samples)
     return evidence.get(artefact.NO_TRACE) is None and not empty

@@ -16,6 +16,7 @@ from mpbench.core.evidence import (
     TAMPER,
 )
 from mpbench.core.sanitize import decoded
+from mpbench.core.zeros import all_zeros
 
 MAX_LINES = 16
 MAX_WIDTH = 240
@@ -67,7 +68,7 @@ def excerpt(name: str, data: bytes | None) -> Excerpt:
 
 def _word(name: str, data: bytes) -> str:
     """All of an artefact on one line, "" if it is more than a word."""
-    if not data.strip(b"\0"):
+    if all_zeros(data):
         return "(empty)"
     if name in _RELEVANT:
         return ""
