@@ -36,13 +36,6 @@ JUDGED = {"PASS", "INVALID"}
 """Never asked again. No other verdict ends a test on a board that is as it should be."""
 LINES = 45
 """The lab is touched before a night has recorded at most this number of lines, of about 135."""
-seeded = pytest.mark.parametrize("dice", range(SEEDS), indirect=True, ids=lambda seed: f"seed{seed}")
-
-
-@pytest.fixture
-def dice(request: pytest.FixtureRequest) -> random.Random:
-    """Random numbers of this seed: one by default, as a night takes half a minute."""
-    return random.Random(request.param)
 
 
 class BoardLab(NightLab):
@@ -171,23 +164,22 @@ def lab(tmp_path: Path, up: dict[str, boards.StartedBoard]) -> Iterator[BoardLab
         found.close()
 
 
-@seeded
-def test_a_killed_night_over_three_boards_goes_on(lab: BoardLab, dice: random.Random):
+def test_a_killed_night_over_three_boards_goes_on(lab: BoardLab, chance: random.Random):
     """An exporter is killed and comes back; then night or lab host are killed, and the night is resumed.
 
     Done stays done, what ran is INVALID, the rest is run, and there is one page of all. A night that is
     killed takes its runs along: they tear down, and the next night waits for them.
     """
-    name = f"killed-{dice.randrange(1 << 32):08x}"
+    name = f"killed-{chance.randrange(1 << 32):08x}"
     plan = lab.night(name, *CASES)
-    first, last = sorted(dice.sample(range(1, LINES), 2))
+    first, last = sorted(chance.sample(range(1, LINES), 2))
     night = lab.begin(plan)
     lab.reach(name, first)
-    lab.export_boards(dice.choice(list(KINDS)), wait=False)
+    lab.export_boards(chance.choice(list(KINDS)), wait=False)
     lab.reach(name, last)
     late = night.poll() is not None  # on a host so busy that this test slept through the night's end
     if not late:
-        killed(night, lab.runs_alive() if dice.random() < 0.5 else [])
+        killed(night, lab.runs_alive() if chance.random() < 0.5 else [])
     before = lab.ends(plan)
     code, said = finished(night) if late else lab.nightly(plan)
     assert late or "resuming " in said
@@ -216,17 +208,18 @@ def killed(night, runs: list[int]) -> None:
 
 
 @THOROUGH
-@seeded
-def test_a_coordinator_that_is_started_again_in_a_night_over_three_boards(lab: BoardLab, dice: random.Random):
+def test_a_coordinator_that_is_started_again_in_a_night_over_three_boards(
+    lab: BoardLab, chance: random.Random
+):
     """It has forgotten who has which board: no board is driven by two runs, also if another night wants one.
 
     Runs that find their lock lost leave their boards alone, and are tried once more when it can be had again.
     """
-    name, contested = f"restart-{dice.randrange(1 << 32):08x}", dice.choice(list(KINDS))
+    name, contested = f"restart-{chance.randrange(1 << 32):08x}", chance.choice(list(KINDS))
     plan = lab.night(name, *CASES)
     rival = lab.night(f"{name}-rival", CASES[0], tags={"name": contested})
     night = lab.begin(plan)
-    lab.reach(name, dice.randrange(1, LINES))
+    lab.reach(name, chance.randrange(1, LINES))
     lab.kill("coordinator")
     lab.coordinate(lab.coordinator)
     lab.export_boards(*KINDS)
