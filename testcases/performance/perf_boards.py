@@ -12,7 +12,6 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 from attrs import evolve
-from labgrid.exceptions import NoResourceFoundError
 
 from mpbench.board.kernel_log import KernelLogFollower
 from mpbench_virtual import boards
@@ -39,8 +38,7 @@ def benchmarks(board: Board | None) -> Iterator[Row]:
     """
     if board is not None:
         yield _idle(board)
-        with contextlib.suppress(NoResourceFoundError):
-            virtual = board.target.get_resource("VirtualBoard", wait_avail=False)
+        if (virtual := board.virtual) is not None:
             yield _virtual_idle(virtual.board)
             yield _virtual_many(virtual.kind)
     yield _many()

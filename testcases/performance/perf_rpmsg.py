@@ -65,24 +65,24 @@ def benchmarks(board: Board | None) -> Iterator[Row]:
     if board is None:
         return
     profile = profile_of(board.target.env.config)
-    if profile.manager != "linux" and not any(
-        "VirtualBoard" in type(r).__name__ for r in board.target.resources
-    ):
+    if profile.manager != "linux" and board.virtual is None:
         return
+
+    def signed(core: str, elf: bytes) -> bytes:
+        return elf if profile.by_linux(core) else signer()(core, elf)
+
     with opened(board.target) as found:
         session: Any = found.session
         watchdogs = watchdogs_of({}, profile)
         firmware = FirmwareFiles(Path(), {}, watchdogs)
-        program = board_program("rpmsg-client", session.execute("uname -m").text.strip())
+        session.put_bytes(board_program("rpmsg-client", session.execute("uname -m").text.strip()), PATH)
+        session.execute(f"chmod 700 {PATH}")
         bench = DeployBench(found, profile, RunState(), None, board.strategy, boot_id(found))
         client = RpmsgClient(session, PATH)
+        rpmsg = Rpmsg(bench, firmware, collect.drivers(session), client, signed=signed)
         for core in found.remoteproc.cores():
-            session.put_bytes(program, PATH)
-            session.execute(f"chmod 700 {PATH}")
-            signed = None if profile.by_linux(core) else signer()
-            rpmsg = Rpmsg(bench, firmware, collect.drivers(session), client, signed=signed)
             yield from _round_trips(rpmsg, session, core)
-            rpmsg.restore()
+        rpmsg.restore()
 
 
 def _round_trips(rpmsg: Rpmsg, session: Any, core: str) -> Iterator[Row]:

@@ -4,10 +4,12 @@
 import statistics
 import time
 from collections.abc import Callable
+from typing import Any
 
 from attrs import define, field, frozen
 from labgrid import Target
 from labgrid.driver import SSHDriver
+from labgrid.exceptions import NoResourceFoundError
 
 from mpbench.board.session.driver import SessionDriver
 from mpbench.board.strategy import STM32MPStrategy
@@ -73,6 +75,14 @@ class Board:
     def strategy(self) -> STM32MPStrategy:
         """The board's strategy."""
         return self.target.get_strategy()
+
+    @property
+    def virtual(self) -> Any:
+        """Its VirtualBoard, None for a board of silicon."""
+        try:
+            return self.target.get_resource("VirtualBoard", wait_avail=False)
+        except NoResourceFoundError:
+            return None
 
     @property
     def session(self) -> SessionDriver:
