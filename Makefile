@@ -104,8 +104,7 @@ mp15: boards firmware
 	$(BIN)/mpbench virtual build mp15-debian-tee-sd
 	$(BIN)/pytest testcases/contract/test_machine_board.py testcases/contract/test_card_board.py \
 		testcases/contract/test_machine_m4.py testcases/contract/test_machine_tee.py \
-		testcases/contract/test_dk2_reports.py testcases/contract/test_dk2_trees.py \
-		testcases/contract/test_debian_console.py
+		testcases/contract/test_dk2_*.py testcases/contract/test_debian_console.py
 	$(BIN)/pytest --lg-env targets/virtual-mp15-debian.yaml
 	$(BIN)/pytest --lg-env targets/virtual-mp15-debian-tee.yaml
 	$(BIN)/pytest --lg-env targets/virtual-mp15-debian-tee-sd.yaml testcases/test_identity.py testcases/test_deploy.py

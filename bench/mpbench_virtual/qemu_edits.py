@@ -108,10 +108,10 @@ WFE = (
 
 OSDEP = '#include "qemu/osdep.h"\n'
 NOT_OPTIMISED = f'#pragma GCC optimize("O0")\n{OSDEP}'
-NOT_RUN = ("sve_helper", "sme_helper", "mve_helper", "iwmmxt_helper", "mte_helper")
-NOT_TRANSLATED = ("translate-sve", "translate-sme", "translate-mve")
+HELPERS = ("sve_helper", "sme_helper", "mve_helper", "iwmmxt_helper", "mte_helper")
+TRANSLATORS = ("translate-sve", "translate-sme", "translate-mve")
 COLD = (
-    *((f"{TCG}/{name}.c", OSDEP, NOT_OPTIMISED) for name in (*NOT_RUN, *NOT_TRANSLATED)),
+    *((f"{TCG}/{name}.c", OSDEP, NOT_OPTIMISED) for name in (*HELPERS, *TRANSLATORS)),
     *((f"scripts/qapi/{name}.py", OSDEP, NOT_OPTIMISED) for name in ("commands", "visit")),
 )
 """Instructions that none of the boards' CPUs has, and what QMP is generated into: sve_helper.c alone takes

@@ -18,11 +18,12 @@ from testcases.contract.machine_parts import require_built
 
 pytestmark = pytest.mark.slow
 
-MORE = [("mp25", "m33"), ("mp15-st", "m4")]
 OPTEE, PROFILE = "MPBENCH_OPTEE_SRC", "MPBENCH_PROFILE"
-
-
-KIND_AND_CORE = [("mp25-st", "m33"), *(pytest.param(one, marks=pytest.mark.thorough) for one in MORE)]
+KIND_AND_CORE = (
+    ("mp25-st", "m33"),
+    pytest.param(("mp25", "m33"), marks=pytest.mark.thorough),
+    pytest.param(("mp15-st", "m4"), marks=pytest.mark.thorough),
+)
 
 
 @pytest.fixture(params=KIND_AND_CORE, ids="-".join)
