@@ -9,6 +9,12 @@ MEMORY = "system/physmem.c"
 REGISTERS = "target/arm/helper.c"
 TCG = "target/arm/tcg"
 
+OURS = (
+    ("hw/Kconfig", "source ssi/Kconfig\n", "source ssi/Kconfig\nsource stm32mp/Kconfig\n"),
+    ("hw/meson.build", "subdir('xtensa')\n", "subdir('xtensa')\nsubdir('stm32mp')\n"),
+)
+"""The directory of our machines."""
+
 BUILD = (("pc-bios/meson.build", "if unpack_edk2_blobs", "if false"),)
 """Debian's tarball has no firmware of others, for which this asks all the same."""
 
@@ -117,5 +123,5 @@ COLD = (
 """Instructions that none of the boards' CPUs has, and what QMP is generated into: sve_helper.c alone takes
 41 s of a CPU to optimise, 4 s not to."""
 
-EDITS = (*BUILD, *COLD, *LOCKUP, *FIREWALL, *TLBI, *DACR, *WFE)
+EDITS = (*OURS, *BUILD, *COLD, *LOCKUP, *FIREWALL, *TLBI, *DACR, *WFE)
 """File, text in it, what replaces each of its places."""

@@ -29,7 +29,6 @@ from mpbench_virtual.recipes import (
     GUEST_FILES,
     JOBS,
     Inputs,
-    _append_line,
     _copy_if_changed,
     _source_id,
     _take,
@@ -73,7 +72,7 @@ def steps_of(kind: BoardKind) -> list[BuildStep]:
 
     kernel = (_make_kernel, _unpack_with_sums, _take_modules, _needed, _depends)
     steps = [
-        step("qemu", _qemu_inputs, (_make_qemu, _lay_over)),
+        step("qemu", _qemu_inputs, (_make_qemu, _lay_over, _edit)),
         step("debian-kernel", _kernel_inputs, kernel),
         step("debian-image", lambda _: [getsource(linux_image)], (_make_image,), "debian-kernel"),
         step("debian-rootfs", _rootfs_inputs, (_make_rootfs,), "debian-kernel"),
@@ -123,8 +122,9 @@ def _short_hash(*words: str) -> str:
 
 
 def _lay_over(tree: Path, origin: Path) -> None:
-    """Our files into QEMU's tree, which another version of ours may have been in; of its own, two get a line
-    and EDITS are made. origin: QEMU's tree as it came.
+    """Our files and edits into QEMU's tree, which another version of ours may have been in.
+
+    origin: QEMU's tree as it came, from which a file comes back that is no longer ours or edited
     """
     ours = {path.relative_to(MACHINE) for path in MACHINE.rglob("*") if path.is_file()}
     now = ours | {Path(name) for name, *_ in EDITS}
@@ -138,8 +138,11 @@ def _lay_over(tree: Path, origin: Path) -> None:
     for path in sorted(ours):
         (tree / path).parent.mkdir(parents=True, exist_ok=True)
         _copy_if_changed(MACHINE / path, tree / path)
-    _append_line(tree / "hw/Kconfig", "source stm32mp/Kconfig")
-    _append_line(tree / "hw/meson.build", "subdir('stm32mp')")
+    _edit(tree, origin)
+
+
+def _edit(tree: Path, origin: Path) -> None:
+    """EDITS of QEMU's own files, each from the file as it came."""
     for name in dict.fromkeys(name for name, *_ in EDITS):
         text = (origin / name).read_text()
         for _, before, after in (edit for edit in EDITS if edit[0] == name):
