@@ -145,6 +145,8 @@ static void stm32mp157c_dk2_init(MachineState *machine)
         error_report("-bios: OP-TEE for this board wants 512 MiB of memory");
         exit(1);
     }
+    /* All memory maps are made once, not again for each region */
+    memory_region_transaction_begin();
     object_initialize_child(OBJECT(s), "soc", &s->soc, TYPE_STM32MP15_SOC);
     qdev_prop_set_bit(DEVICE(&s->soc), "loaded", loaded);
     object_property_set_link(OBJECT(&s->soc), "ddr", OBJECT(machine->ram),
@@ -183,6 +185,7 @@ static void stm32mp157c_dk2_init(MachineState *machine)
         arm_load_kernel(&s->soc.cpu[0], machine, &s->boot);
     }
     stm32mp15_soc_add_m4(&s->soc);
+    memory_region_transaction_commit();
 }
 
 static bool stm32mp157c_dk2_get_virtio(Object *obj, Error **errp)

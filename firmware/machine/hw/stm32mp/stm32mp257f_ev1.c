@@ -143,11 +143,14 @@ static void stm32mp257f_ev1_init(MachineState *machine)
     object_initialize_child(OBJECT(s), "soc", &s->soc, TYPE_STM32MP25_SOC);
     object_property_set_link(OBJECT(&s->soc), "ddr", OBJECT(machine->ram),
                              &error_abort);
+    /* All memory maps are made once, not again for each region */
+    memory_region_transaction_begin();
     sysbus_realize(SYS_BUS_DEVICE(&s->soc), &error_fatal);
     i2c_slave_create_simple(I2C_BUS(qdev_get_child_bus(s->soc.i2c7, "i2c")),
                             TYPE_STPMIC25, STPMIC25_ADDRESS);
     stm32mp_sdmmc_card(s->soc.sdmmc1, drive_get(IF_SD, 0, 0));
     stm32mp257f_ev1_virtio(s);
+    memory_region_transaction_commit();
     if (loaded) {
         stm32mp257f_ev1_load(s, machine);
     }
