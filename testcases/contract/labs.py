@@ -9,7 +9,7 @@ import tempfile
 import threading
 from pathlib import Path
 
-from mpbench.board.session.link import answers
+from mpbench.board.session.link import greeted
 from mpbench_virtual import boards
 from mpbench_virtual.cli import power
 from mpbench_virtual.models import KINDS
@@ -33,7 +33,8 @@ def boot(board: boards.StartedBoard) -> None:
     power(board, True)
     pause = threading.Event()
     for _ in range(int(BOOT_S / LOOK_S)):
-        if answers(board.address, board.ports["ssh"], 1.0):
+        if connection := greeted(board.address, board.ports["ssh"], 1.0):
+            connection.close()
             return
         pause.wait(LOOK_S)
     raise AssertionError(f"the virtual board has not booted within {BOOT_S:g} s")

@@ -26,7 +26,7 @@ from mpbench.board import host_keys
 from mpbench.board.remoteproc import RemoteprocDriver
 from mpbench.board.session import link
 from mpbench.board.session.driver import SessionDriver
-from mpbench.board.session.link import LinkLost
+from mpbench.board.session.link import LinkLost, Unanswered
 from mpbench.board.session.shell import CommandHangs
 from mpbench.board.session.shell_protocol import Reply
 from mpbench.commands import main
@@ -700,6 +700,22 @@ def test_a_refused_login_and_a_closed_port_are_lab_faults(serve: Serve, tmp_path
         driver = session_on(server if wrong else attr.evolve(server, port=servers.free_port()), **wrong)
         with pytest.raises(InfrastructureError, match=match):
             activate(driver)
+
+
+def test_the_login_goes_on_where_the_greeting_came(serve: Serve):
+    """answers() keeps its connection for the login; one that has been reset meanwhile is not kept again."""
+    with through(serve()) as (session, made):
+        assert session.answers(5.0)
+        session.target.activate(session)
+        assert len(made.connections) == 2, "one of ours and one to the server"
+        assert echoed(session, 1) == b"1\n"
+        session.target.deactivate(session)
+        assert session.answers(5.0)
+        made.connections[2].shutdown(socket.SHUT_RDWR)
+        with pytest.raises(Unanswered):
+            session.target.activate(session)
+        session.target.activate(session)
+        assert echoed(session, 2) == b"2\n"
 
 
 def test_a_server_that_never_greets_is_given_up(serve: Serve):

@@ -126,6 +126,7 @@ class STM32MPStrategy(Strategy):
 
         active = power.await_silence(self._consoles(), answers, self.quiet_s, self.off_timeout_s)
         if active:
+            self.session.drop()
             raise InfrastructureError(
                 f"{power.name_of(self.power)} reports off, but {active} after {self.off_timeout_s:g} s"
             )

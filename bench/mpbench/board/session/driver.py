@@ -8,6 +8,7 @@ host keys, many reads in one round trip, deadlines, atomic uploads, and boot_id.
 import contextlib
 import secrets
 import shlex
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,7 +27,7 @@ from mpbench.board.session import batch_read, transfer
 from mpbench.board.session.batch_read import BatchRead
 from mpbench.board.session.channel import RemoteCommand, SshProcess
 from mpbench.board.session.labgrid_forms import CommandForms, FileForms
-from mpbench.board.session.link import Address, Link, answers
+from mpbench.board.session.link import Address, Link, greeted
 from mpbench.board.session.proxy import endpoint
 from mpbench.board.session.shell import CommandHangs, FramedShell
 from mpbench.board.session.shell_protocol import Reply, one_line
@@ -73,6 +74,7 @@ class SessionDriver(CommandForms, FileForms, Driver):
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
         self._link: Link | None = None
+        self._greeted: socket.socket | None = None
         self._main: FramedShell | None = None
         self._spare: FramedShell | None = None
         self._one_channel = False
@@ -116,17 +118,27 @@ class SessionDriver(CommandForms, FileForms, Driver):
 
     def drop(self) -> None:
         """Deactivate this driver, and what of its connection a board without power forgets."""
+        self._hang_up()
         self.target.deactivate(self)
 
     def wake(self) -> None:
         """Have a board that is up answer: an SSH server does so by itself."""
 
     def answers(self, timeout_s: float) -> bool:
-        """Whether the board's SSH server sends its greeting; needs no login, usable in every state."""
-        try:
-            return answers(*self._endpoint(), timeout_s)
-        except InfrastructureError:
-            return False
+        """Whether the board's SSH server sends its greeting; needs no login, usable in every state.
+
+        The connection is kept for the next login: a booting board is slow to accept another.
+        """
+        self._hang_up()
+        with contextlib.suppress(InfrastructureError):
+            self._greeted = greeted(*self._endpoint(), timeout_s)
+        return self._greeted is not None
+
+    def _hang_up(self) -> None:
+        """Close the connection that answers() has kept."""
+        if self._greeted is not None:
+            self._greeted.close()
+        self._greeted = None
 
     def _file(self, attribute: str) -> Path | None:
         """The file that this driver is configured with, else the one of the board's resource."""
@@ -147,9 +159,16 @@ class SessionDriver(CommandForms, FileForms, Driver):
             raise
 
     def _dial(self, timeout_s: float) -> Link:
-        return Link.dial(self.address(), timeout_s)
+        try:
+            link = Link.dial(self.address(), timeout_s, self._greeted)
+        except BaseException:
+            self._hang_up()
+            raise
+        self._greeted = None  # it is the link's now
+        return link
 
     def _close(self) -> None:
+        self._hang_up()
         if self._link is not None:
             self._link.close()
         self._link = self._main = self._spare = None

@@ -112,13 +112,17 @@ def greet(host: str, port: int, timeout_s: float) -> paramiko.PKey:
             _close(transport)
 
 
-def answers(host: str, port: int, timeout_s: float) -> bool:
-    """Whether an SSH server sends its greeting within timeout_s."""
+def greeted(host: str, port: int, timeout_s: float) -> socket.socket | None:
+    """A connection to the SSH server, its greeting unread; None without a greeting within timeout_s."""
     try:
-        with socket.create_connection((host, port), timeout=timeout_s) as sock:
-            return sock.recv(4) == b"SSH-"
+        sock = _connected(host, port, timeout_s)
     except OSError:
-        return False
+        return None
+    with contextlib.suppress(OSError):
+        if sock.recv(4, socket.MSG_PEEK) == b"SSH-":
+            return sock
+    sock.close()
+    return None
 
 
 class Link:
