@@ -24,6 +24,7 @@ from attrs import asdict, define, field, frozen
 
 from mpbench_virtual import boards
 from mpbench_virtual.cli import power
+from mpbench_virtual.models import KINDS
 from mpbench_virtual.steps import quiet
 from testcases.contract.over_ssh import over_ssh
 from testcases.contract.servers import children
@@ -136,8 +137,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--every", type=int, default=10, help="one in so many has an answer (default: %(default)s)"
     )
-    parser.add_argument("--kind", default="mp25", help="of virtual board (default: %(default)s)")
+    parser.add_argument(
+        "--kind", default="mp25", choices=sorted(KINDS), help="of virtual board (default: %(default)s)"
+    )
     chosen = parser.parse_args(arguments)
+    if min(chosen.n, chosen.every) < 1:
+        parser.error(f"-n and --every are 1 at least, not {min(chosen.n, chosen.every)}")
     for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background process ignores SIGINT
         signal.signal(number, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="mpbench-cycles-") as directory:

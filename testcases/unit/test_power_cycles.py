@@ -83,3 +83,11 @@ def test_the_summary_says_how_far_it_came(capsys):
         f"1.00 to 1.00 s to an answer, median 1.00 s; {after}",
         "files: 7 before, 8 after",
     ]
+
+
+@pytest.mark.parametrize("words", [["-n", "0"], ["--every", "0"], ["--every", "-3"]])
+def test_a_number_below_one_is_refused(capsys, words):
+    with pytest.raises(SystemExit) as raised:
+        power_cycles.main(words)
+    assert raised.value.code == 2
+    assert f"-n and --every are 1 at least, not {words[1]}" in capsys.readouterr().err
