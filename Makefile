@@ -21,6 +21,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # The tested versions; `make LOCK=` installs the newest that pyproject.toml allows.
 LOCK ?= --constraint requirements.lock
+PIP_INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check $(LOCK)
 PACKAGES := bc binutils bison bzip2 cpio device-tree-compiler e2fsprogs flex gcc gcc-aarch64-linux-gnu gcc-arm-linux-gnueabihf \
 	gcc-arm-none-eabi libc6-dev libc6-dev-armhf-cross libfdt-dev libglib2.0-dev libslirp-dev libssl-dev lz4 make \
 	ninja-build openssh-client pkg-config python3-dev python3-venv qemu-user util-linux \
@@ -43,7 +44,7 @@ DEMO_CASES := identity or runs or refused and (last or key or signed or truncate
 demo real-firmware: BOARD := $(if $(filter file,$(origin TARGET)),targets/virtual-mp15-debian.yaml,$(TARGET))
 demo: KIND = $(patsubst targets/virtual-%.yaml,%,$(filter targets/virtual-%.yaml,$(BOARD)))
 demo: FILES = $(if $(filter mp15-debian%,$(filter-out %-tee %-tee-sd,$(KIND))),$(DEMO_FILES_OF_LINUX),$(DEMO_FILES))
-demo: setup firmware
+demo: packages $(VENV)/bench firmware
 	@mkdir -p build/demo; key=$$($(BIN)/python -c 'from mpbench_virtual import keys; print(keys.signing_key())') && set -x && \
 	$(BIN)/mpbench sign firmware/build/m33/alive.elf --key $$key -o build/demo/alive.bin && \
 	$(BIN)/mpbench inspect build/demo/alive.bin && \
@@ -171,11 +172,16 @@ lock: $(VENV)/ready
 	{ echo '# SPDX-License-Identifier: MIT'; echo '# Versions that were tested; made by `make lock`'; \
 		$(BIN)/pip freeze --disable-pip-version-check --exclude-editable --exclude mpbench; } >requirements.lock
 
-$(VENV)/ready: pyproject.toml requirements.lock
+# What the bench needs; its own tests need more.
+$(VENV)/bench: pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "mpbench needs Python 3.11 or newer; $(PYTHON) is older (set PYTHON=...)" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check $(LOCK) -e '.[test]'
+	$(PIP_INSTALL) -e .
+	touch $@
+
+$(VENV)/ready: $(VENV)/bench
+	$(PIP_INSTALL) -e '.[test]'
 	touch $@
 
 clean:
