@@ -112,6 +112,22 @@ WFE = (
 )
 """A CPU that waits by WFE lets another thread run, whose CPU may hold the lock, if the host has too few."""
 
+JUMPS = """\
+        /* A TB may be at any virtual address */
+        CPU_FOREACH(cpu) {
+            tcg_flush_jmp_cache(cpu);
+        }
+"""
+INVALID = (("accel/tcg/tb-maint.c", JUMPS, "        /* tb_lookup() compares cflags: CF_INVALID is set */\n"),)
+"""Each block that is no longer valid emptied the table of jumps of each CPU, of 64 KiB: Linux overwrites its
+own init memory with 4600 blocks, which took 0.1 s of a start. Ref: accel/tcg/cpu-exec.c, tb_lookup()"""
+
+ENTRIES = "        unsigned int n = tlb_n_entries(&cpu->neg.tlb.f[mmu_idx]);\n\n"
+UNUSED = "        if (!(cpu->neg.tlb.c.dirty & (1 << mmu_idx))) {\n            continue;\n        }\n\n"
+CLEAN = (("accel/tcg/cputlb.c", ENTRIES, f"{ENTRIES}{UNUSED}"),)
+"""For each page with new code QEMU looks for it in all 16 TLBs of each CPU: not in those that have been empty
+since their flush. Ref: accel/tcg/cputlb.c, tlb_flush_by_mmuidx_async_work()"""
+
 OSDEP = '#include "qemu/osdep.h"\n'
 NOT_OPTIMISED = f'#pragma GCC optimize("O0")\n{OSDEP}'
 HELPERS = ("sve_helper", "sme_helper", "mve_helper", "iwmmxt_helper", "mte_helper")
@@ -123,5 +139,5 @@ COLD = (
 """Instructions that none of the boards' CPUs has, and what QMP is generated into: sve_helper.c alone takes
 41 s of a CPU to optimise, 4 s not to."""
 
-EDITS = (*OURS, *BUILD, *COLD, *LOCKUP, *FIREWALL, *TLBI, *DACR, *WFE)
+EDITS = (*OURS, *BUILD, *COLD, *LOCKUP, *FIREWALL, *TLBI, *DACR, *WFE, *INVALID, *CLEAN)
 """File, text in it, what replaces each of its places."""
