@@ -21,10 +21,10 @@ from mpbench.core.errors import InfrastructureError
 
 ANSWER_TRY_S = 1.0
 BETWEEN_TRIES_S = 0.02
-SHORTEST_TRY_S, TRY_SHARE = 0.2, 0.1
+SHORTEST_TRY_S, TRY_SHARE = 0.1, 0.05
 """A connection to a board that does not listen yet may wait for a lost SYN: its tries are short.
 
-Each has a tenth of the time waited so far: a server that is slow to greet, on a busy host, is met in the end.
+Each has a twentieth of the time waited so far: a server that is slow to greet is met in the end.
 """
 KEY_EVERY_S = 0.02
 _pause = threading.Event().wait
