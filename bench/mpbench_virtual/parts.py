@@ -70,7 +70,7 @@ def build_parts(kind_name: str, report: Report) -> Parts:
     return Parts(
         program=made["qemu"] / QEMU,
         machine=("-M", kind.machine, *icount_arguments()),
-        append=f"console={kind.console} quiet rdinit=/init {recipe.arguments}",
+        append=f"console={kind.console} quiet rdinit=/init {LONG_LOG} {recipe.arguments}".rstrip(),
         **recipe.files_of(kind, made),
     )
 
@@ -88,7 +88,7 @@ class Recipe:
     steps_of: Callable[[BoardKind], list[BuildStep]]
     files_of: Callable[[BoardKind, Mapping[str, Path]], dict[str, Any]]
     tools: tuple[str, ...]
-    arguments: str
+    arguments: str = ""
 
 
 TOOLS = ("cpio", "dpkg-deb", "dtc", "gcc", "ninja", "tar", "xz")
@@ -139,8 +139,8 @@ def _ev1_files(kind: BoardKind, made: Mapping[str, Path]) -> dict[str, Any]:
 MP15_TOOLS = (*COMPILED, f"{MP15.cross}gcc")
 DEBIAN = Recipe(machine_steps_of, _debian_files, ("fdtget",), DEBIAN_ARGUMENTS)
 DEBIAN_TEE = Recipe(tee_steps_of, _tee_files, MP15_TOOLS, DEBIAN_ARGUMENTS)
-SMALL_TEE = Recipe(mp15_steps_of, _mp15_files, ("fdtget", *MP15_TOOLS), LONG_LOG)
-EV1 = Recipe(ev1_steps_of, _ev1_files, (*COMPILED, "lz4", f"{MP25.cross}gcc"), LONG_LOG)
+SMALL_TEE = Recipe(mp15_steps_of, _mp15_files, MP15_TOOLS)
+EV1 = Recipe(ev1_steps_of, _ev1_files, (*COMPILED, "lz4", f"{MP25.cross}gcc"))
 
 
 def _recipe(kind: BoardKind) -> Recipe:
