@@ -46,6 +46,10 @@ OBJECTS = 940
 EMPTY_DIRECTORIES = "bin dev proc sys tmp run root sbin usr/bin usr/sbin lib/firmware var/log"
 
 
+EMULATORS = {"arm64": "aarch64", "armhf": "arm"}
+"""QEMU's names of Debian's architectures."""
+
+
 def linux_step(soc: Soc, own_driver: bool = False) -> BuildStep:
     """Linux from a distribution's source, or a tree of the user's own, by the configuration of the SoC.
 
@@ -212,7 +216,8 @@ def _guest_package(soc: Soc, name: str) -> str:
 
 def _rootfs_inputs(soc: Soc) -> list[str]:
     packages = [_source_id(_guest_package(soc, name)) for name in GUEST_FILES]
-    return [*packages, hash_files(*_rootfs_parts(soc)), repr(GUEST_FILES), *soc.guest]
+    texts = [getsource(pack_rootfs), hash_files(*_rootfs_parts(soc)), repr(GUEST_FILES)]
+    return [*packages, *texts, *soc.guest]
 
 
 def _rootfs_parts(soc: Soc) -> tuple[Path, Path]:
@@ -235,10 +240,7 @@ def _make_rootfs(soc: Soc, place: Place) -> None:
     _take(unpacked / "libc", soc.guest[1], root)
     for directory in EMPTY_DIRECTORIES.split():
         (root / directory).mkdir(parents=True, exist_ok=True)
-    (root / "usr/bin/busybox").rename(root / "bin/busybox")
-    (root / "bin/sh").symlink_to("busybox")
-    (root / "usr/lib/sftp-server").symlink_to("openssh/sftp-server")
-    write_cpio(root, place.out / "rootfs.cpio", place.log)
+    pack_rootfs(root, soc.guest[0], place)
 
 
 def _take(package: Path, wanted: str, root: Path) -> None:
@@ -251,6 +253,19 @@ def _take(package: Path, wanted: str, root: Path) -> None:
     (root / "lib").mkdir(exist_ok=True)
     found = next(package.rglob(wanted))
     shutil.copy(found.resolve(), root / "lib" / wanted)
+
+
+def pack_rootfs(root: Path, architecture: str, place: Place) -> None:
+    """rootfs.cpio, with a link for each program that busybox is, but for those of other packages."""
+    busybox = root / "bin/busybox"
+    (root / "usr/bin/busybox").rename(busybox)
+    command: list[str | Path] = [f"qemu-{EMULATORS[architecture]}", busybox, "--list-full"]
+    names = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    for path in (root / name for name in names):
+        if not os.path.lexists(path):
+            path.symlink_to("/bin/busybox")
+    (root / "usr/lib/sftp-server").symlink_to("openssh/sftp-server")
+    write_cpio(root, place.out / "rootfs.cpio", place.log)
 
 
 def write_cpio(root: Path, archive: Path, log: Path) -> None:

@@ -32,8 +32,8 @@ from mpbench_virtual.recipes import (
     _copy_if_changed,
     _source_id,
     _take,
+    pack_rootfs,
     version_of,
-    write_cpio,
 )
 from mpbench_virtual.steps import BuildStep, Place, hash_files
 from mpbench_virtual.tools import run_logged
@@ -284,7 +284,7 @@ def _guest_files() -> dict[str, tuple[str, ...]]:
 def _rootfs_inputs(kind: BoardKind) -> list[str]:
     packages = [_source_id(f"{name}-{kind.guest[0]}") for name in _guest_files()]
     trees = hash_files(FIRMWARE / "boot/rootfs", FIRMWARE / "boot/rootfs-debian")
-    return [*packages, trees, repr(_guest_files()), *kind.guest]
+    return [*packages, getsource(pack_rootfs), trees, repr(_guest_files()), *kind.guest]
 
 
 def _make_rootfs(kind: BoardKind, place: Place) -> None:
@@ -302,7 +302,4 @@ def _make_rootfs(kind: BoardKind, place: Place) -> None:
     for directory in EMPTY_DIRECTORIES.split():
         (root / directory).mkdir(parents=True, exist_ok=True)
     shutil.copytree(place.needs["debian-kernel"] / "modules", root / "lib/modules")
-    (root / "usr/bin/busybox").rename(root / "bin/busybox")
-    (root / "bin/sh").symlink_to("busybox")
-    (root / "usr/lib/sftp-server").symlink_to("openssh/sftp-server")
-    write_cpio(root, place.out / "rootfs.cpio", place.log)
+    pack_rootfs(root, kind.guest[0], place)
