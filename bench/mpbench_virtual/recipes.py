@@ -5,6 +5,7 @@ Ref: Linux Documentation/kbuild/kconfig.rst.
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -48,6 +49,8 @@ EMPTY_DIRECTORIES = "bin dev proc sys tmp run root sbin usr/bin usr/sbin lib/fir
 
 EMULATORS = {"arm64": "aarch64", "armhf": "arm"}
 """QEMU's names of Debian's architectures."""
+
+OVERLAY_HEAD = re.compile(r"^/(dts-v1|plugin)/;$", re.MULTILINE)
 
 
 def linux_step(soc: Soc, own_driver: bool = False) -> BuildStep:
@@ -280,35 +283,26 @@ def write_cpio(root: Path, archive: Path, log: Path) -> None:
 
 
 def make_device_tree(
-    soc: Soc, name: str, overlays: list[Path], place: Place, origin: Path | None = None
+    soc: Soc, name: str, overlays: list[Path], place: Place, origin: Path | None = None, *, more: str = ""
 ) -> Path:
-    """The device tree of the board `name`, as Linux' Makefile makes it, with overlays; the file.
+    """The device tree of the board `name`, of Linux' source, with overlays, compiled as one text; the file.
 
-    origin: Linux' source, if not the one that Linux is built of
+    With names for overlays that are applied later, as -@ makes them, it would keep each pin group that no
+    device uses, half of its nodes, which firmware and Linux read.
+
+    origin: Linux' source, if not the one that Linux is built of; more: source text after the overlays
     """
-    arch, _ = soc.linux
-    objects, whole = place.work / "objects", place.out / name
-    objects.mkdir(exist_ok=True)
-    make: list[str | Path] = ["make", "-C", origin or source_tree("linux"), f"O={objects}", f"ARCH={arch}"]
-    make += [f"CROSS_COMPILE={soc.cross}"]
-    run_logged([*make, "allnoconfig"], place.log)
-    target = f"arch/{arch}/boot/dts/st/{name}"
-    (objects / target).unlink(missing_ok=True)  # made again for other flags
-    run_logged([*make, "DTC_FLAGS=-@", f"st/{name}"], place.log)
-    apply_overlays(objects / target, overlays, whole, place)
+    linux = origin or source_tree("linux")
+    directory = linux / f"arch/{soc.linux[0]}/boot/dts/st"
+    text, whole = place.work / "whole.dts", place.out / name
+    parts = [OVERLAY_HEAD.sub("", overlay.read_text()) for overlay in overlays]
+    text.write_text("\n".join([f'#include "{Path(name).stem}.dts"', *parts, more]))
+    found = [word for path in (directory, linux / "scripts/dtc/include-prefixes") for word in ("-I", path)]
+    plain = text.with_suffix(".plain")
+    as_source: list[str | Path] = ["-nostdinc", *found, "-undef", "-D__DTS__", "-x", "assembler-with-cpp"]
+    run_logged(["gcc", "-E", "-P", *as_source, "-o", plain, text], place.log)
+    run_logged(["dtc", "-I", "dts", "-O", "dtb", "-o", whole, plain], place.log)
     return whole
-
-
-def apply_overlays(base: Path, sources: list[Path], whole: Path, place: Place) -> None:
-    """A compiled device tree with overlays applied, given as source; without any it is copied."""
-    if not sources:  # fdtoverlay takes this for a mistake
-        shutil.copy(base, whole)
-        return
-    overlays = []
-    for source in sources:
-        overlays.append(place.work / f"{source.stem}.dtbo")
-        run_logged(["dtc", "-@", "-I", "dts", "-O", "dtb", "-o", overlays[-1], source], place.log)
-    run_logged(["fdtoverlay", "-i", base, "-o", whole, *overlays], place.log)
 
 
 def _lines(path: Path) -> list[str]:

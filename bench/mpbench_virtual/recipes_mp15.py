@@ -26,11 +26,10 @@ from mpbench_virtual.recipes import (
     make_optee,
     rootfs_step,
 )
-from mpbench_virtual.recipes_machine import DDR, gic_phandle
+from mpbench_virtual.recipes_machine import DDR
 from mpbench_virtual.recipes_machine import steps_of as machine_steps_of
-from mpbench_virtual.recipes_tee import OVERLAY, optee_step
+from mpbench_virtual.recipes_tee import OPTEE_NODES, OVERLAY, optee_step
 from mpbench_virtual.steps import BuildStep, Place, hash_files
-from mpbench_virtual.tools import run_logged
 
 BOOT = FIRMWARE / "boot"
 LAID_OVER = (FIRMWARE / "optee", FIRMWARE / "optee-st")
@@ -65,17 +64,17 @@ def _make_kernel(_: BoardKind, place: Place) -> None:
 
 
 def _device_tree_inputs(kind: BoardKind) -> list[str]:
-    return [_source_id("linux"), getsource(make_device_tree), kind.device_tree, hash_files(*_overlays(kind))]
+    texts = [getsource(make_device_tree), kind.device_tree, _optee_nodes(kind)]
+    return [_source_id("linux"), *texts, hash_files(*_overlays(kind))]
 
 
 def _make_device_tree(kind: BoardKind, place: Place) -> None:
-    """The node that OP-TEE adds at the root has a parent. Without names for overlays, a fifth of the tree.
+    make_device_tree(kind.soc, kind.device_tree, _overlays(kind), place, more=_optee_nodes(kind))
 
-    Linux' Makefile has no such names; OP-TEE moves what follows each node that it adds, and Linux reads all.
-    """
-    tree = make_device_tree(kind.soc, kind.device_tree, _overlays(kind), place)
-    run_logged(["fdtput", "-t", "i", tree, "/", "interrupt-parent", gic_phandle(tree)], place.log)
-    run_logged(["fdtput", "-r", tree, "/__symbols__"], place.log)
+
+def _optee_nodes(kind: BoardKind) -> str:
+    """As source; none where OP-TEE adds its own."""
+    return "" if kind.st_optee else "/ { " + OPTEE_NODES.replace("{gic}", "&intc") + " };"
 
 
 def _overlays(kind: BoardKind) -> list[Path]:

@@ -7,6 +7,7 @@ are built beside it, from Debian's source of the same version.
 Ref: OP-TEE core/arch/arm/plat-stm32mp1/conf.mk; Linux Documentation/kbuild/modules.rst
 """
 
+import re
 import shutil
 from collections.abc import Callable
 from functools import partial
@@ -25,7 +26,6 @@ from mpbench_virtual.recipes import (
     _lines,
     _source_id,
     _take,
-    apply_overlays,
     copied_source,
     make_optee,
     make_uboot,
@@ -41,6 +41,7 @@ DRIVER = FIRMWARE / "linux/mpbench_remoteproc.c"
 SETTINGS_OF_OPTEE = BOOT / "mp15-debian-tee.mk"
 TEE_DTS = BOOT / "mp15-debian-tee-optee.dts"
 """OP-TEE's device tree: that of its own source, with the core that it loads."""
+PINS = "stm32mp15-pinctrl.dtsi"
 OVERLAY = BOOT / "mp15-debian-tee.dtso"
 HEADERS, SOURCE = "kernel-armhf-headers", "kernel-armhf-source"
 OPTEE = ("tee.bin", "tee-header_v2.bin", "tee-pager_v2.bin", "tee-pageable_v2.bin")
@@ -115,17 +116,25 @@ def optee_settings(kind: BoardKind) -> list[str]:
 
 def _optee_inputs(kind: BoardKind) -> list[str]:
     settings = [*optee_settings(kind), signing_public_key().read_text()]
-    return [_source_id("optee"), _gcc(MP15), getsource(make_optee), hash_files(TEE_DTS), *OPTEE, *settings]
+    made = [getsource(make_optee), getsource(_put_device_tree), hash_files(TEE_DTS)]
+    return [_source_id("optee"), _gcc(MP15), *made, *OPTEE, *settings]
 
 
 def _make_optee(kind: BoardKind, place: Place) -> None:
     tree = copied_source("optee", place)
-    shutil.copy(TEE_DTS, tree / "core/arch/arm/dts")
+    _put_device_tree(tree / "core/arch/arm/dts")
     settings = [*optee_settings(kind), f"CFG_EMBED_DTB_SOURCE_FILE={TEE_DTS.name}"]
     make_optee(tree, [*settings, f"RPROC_SIGN_KEY={signing_public_key()}"], MP15, place)
     for path in (tree / "out/core" / name for name in OPTEE):
         if path.is_file():  # without a pager nothing is pageable
             shutil.copy(path, place.out)
+
+
+def _put_device_tree(directory: Path) -> None:
+    """Ours, without pin groups that no device uses, as in Linux: half of its nodes, which OP-TEE reads."""
+    groups = re.findall(r"^\t(\w+): [\w-]+-\d+ {$", (directory / PINS).read_text(), re.MULTILINE)
+    unused = "".join(f"/omit-if-no-ref/ &{group};\n" for group in dict.fromkeys(groups))
+    (directory / TEE_DTS.name).write_text(f"{TEE_DTS.read_text()}\n{unused}")
 
 
 def _uboot_inputs() -> list[str]:
@@ -192,8 +201,10 @@ def _make_modules(kind: BoardKind, place: Place) -> None:
 
 def _make_device_tree(kind: BoardKind, place: Place) -> None:
     """Debian's with the overlay; the interrupt of the node that OP-TEE adds at the root has a parent."""
-    tree = place.out / kind.device_tree
-    apply_overlays(place.needs["debian-kernel"] / kind.device_tree, [OVERLAY], tree, place)
+    base, tree = place.needs["debian-kernel"] / kind.device_tree, place.out / kind.device_tree
+    overlay = place.work / f"{OVERLAY.stem}.dtbo"
+    run_logged(["dtc", "-@", "-I", "dts", "-O", "dtb", "-o", overlay, OVERLAY], place.log)
+    run_logged(["fdtoverlay", "-i", base, "-o", tree, overlay], place.log)
     run_logged(["fdtput", "-t", "i", tree, "/", "interrupt-parent", gic_phandle(tree)], place.log)
 
 

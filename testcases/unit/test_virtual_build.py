@@ -4,6 +4,7 @@
 import os
 import re
 import select
+import shutil
 import subprocess
 import sys
 import threading
@@ -18,7 +19,7 @@ from mpbench_virtual import fetch, recipes, recipes_ev1, steps, tools
 from mpbench_virtual.fetch import GUEST_ARCHITECTURES, Apt, Package, packages
 from mpbench_virtual.models import KINDS, MP15, MP25
 from mpbench_virtual.parts import build_parts
-from mpbench_virtual.recipes import GUEST_FILES, apply_overlays, linux_step, rootfs_step
+from mpbench_virtual.recipes import GUEST_FILES, linux_step, rootfs_step
 from mpbench_virtual.steps import BuildStep, Place, build, hash_files, keys_of, quiet
 from testcases.stand_in import StandIn
 
@@ -392,8 +393,44 @@ def test_boards_of_two_socs_do_not_build_in_one_directory():
     assert len(set(works)) == len(works)
 
 
-def test_a_device_tree_without_overlays_stays_as_it_is(tmp_path):
-    """fdtoverlay wants one: it is not asked."""
-    (tmp_path / "base.dtb").write_bytes(b"tree")
-    apply_overlays(tmp_path / "base.dtb", [], tmp_path / "whole.dtb", Place(tmp_path, tmp_path, tmp_path, {}))
-    assert (tmp_path / "whole.dtb").read_bytes() == b"tree"
+TREE = """\
+/dts-v1/;
+#include <pins.h>
+/ {
+\tpins {
+\t\t/omit-if-no-ref/
+\t\tused: used-0 { pinmux = <PIN>; };
+\t\t/omit-if-no-ref/
+\t\tunused: unused-0 { pinmux = <PIN>; };
+\t};
+\tuart { status = "disabled"; };
+};
+"""
+OVERLAY = """\
+/dts-v1/;
+/plugin/;
+&{/uart} {
+\tpinctrl-0 = <&used>;
+\tstatus = "okay";
+};
+"""
+
+
+@pytest.mark.skipif(not shutil.which("dtc") or not shutil.which("gcc"), reason="needs gcc and dtc")
+def test_a_device_tree_has_its_overlays_and_no_pins_that_no_device_uses(tmp_path):
+    """Overlays are part of what is compiled: their references count."""
+    linux = tmp_path / "linux"
+    source, headers = linux / "arch/arm/boot/dts/st/board.dts", linux / "scripts/dtc/include-prefixes/pins.h"
+    for path, text in ((source, TREE), (headers, "#define PIN 7\n"), (tmp_path / "uart.dtso", OVERLAY)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    place = Place(tmp_path, tmp_path, tmp_path / "log", {})
+    more = '/ { more { label = "last"; }; };'
+    made = recipes.make_device_tree(
+        MP15, "board.dtb", [tmp_path / "uart.dtso"], place, origin=linux, more=more
+    )
+    command = ["dtc", "-I", "dtb", "-O", "dts", made]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert re.findall(r"[\w-]+(?= \{)", text) == ["pins", "used-0", "uart", "more"]
+    assert 'status = "okay"' in text
+    assert "pinmux = <0x07>" in text
