@@ -429,7 +429,7 @@ def test_a_device_tree_has_its_overlays_and_no_pins_that_no_device_uses(tmp_path
     made = recipes.make_device_tree(
         MP15, "board.dtb", [tmp_path / "uart.dtso"], place, origin=linux, more=more
     )
-    command = ["dtc", "-I", "dtb", "-O", "dts", made]
+    command: list[str | Path] = ["dtc", "-I", "dtb", "-O", "dts", made]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert re.findall(r"[\w-]+(?= \{)", text) == ["pins", "used-0", "uart", "more"]
     assert 'status = "okay"' in text
