@@ -2,8 +2,8 @@
 # As mp15-debian-tee.mk, with all of OP-TEE in memory: with its pager opening the remoteproc application, which is
 # part of the start, takes 3 s of an emulated CPU. BL2 wants the pager; on this board nothing starts OP-TEE by BL2.
 CFG_WITH_PAGER=n
-# Built for size it moves memory byte by byte, Linux' device tree with each node that it adds there, which is half of
-# its start on an emulated CPU. Ref: OP-TEE lib/libutils/isoc/newlib/memmove.c, __OPTIMIZE_SIZE__
+# Built for size, the default, it moves memory byte by byte, firmware as well.
+# Ref: OP-TEE lib/libutils/isoc/newlib/memmove.c, __OPTIMIZE_SIZE__
 CFG_CC_OPT_LEVEL=2
 # The application is in memory as it is, not packed.
 CFG_EARLY_TA_COMPRESS=n
