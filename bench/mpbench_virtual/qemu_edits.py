@@ -128,6 +128,50 @@ CLEAN = (("accel/tcg/cputlb.c", ENTRIES, f"{ENTRIES}{UNUSED}"),)
 """For each page with new code QEMU looks for it in all 16 TLBs of each CPU: not in those that have been empty
 since their flush. Ref: accel/tcg/cputlb.c, tlb_flush_by_mmuidx_async_work()"""
 
+REFUSED = """\
+        unallocated_encoding(s);
+        return false;
+    }
+    return true;
+"""
+ASKED = """\
+        gen_helper_vfp_enabled(tcg_env);
+        s->vfp_enabled = !s->condjmp;
+    }
+    return true;
+"""
+HELPER = """\
+void HELPER(vfp_enabled)(CPUARMState *env)
+{
+    if (!(env->vfp.xregs[ARM_VFP_FPEXC] & (1 << 30))) {
+        raise_exception_ra(env, EXCP_UDEF, syn_uncategorized(),
+                           exception_target_el(env), GETPC());
+    }
+}
+
+"""
+FLAGGED = """\
+            if (env->vfp.xregs[ARM_VFP_FPEXC] & (1 << 30)) {
+                DP_TBFLAG_A32(flags, VFPEN, 1);
+            }
+"""
+DECLARED = "DEF_HELPER_1(wfe, void, env)\n"
+DEFINED = "void HELPER(wfe)(CPUARMState *env)\n"
+VFP = (
+    (REGISTERS, FLAGGED, ""),
+    (f"{TCG}/translate-vfp.c", REFUSED, ASKED),
+    (
+        "target/arm/helper.h",
+        DECLARED,
+        f"{DECLARED}DEF_HELPER_FLAGS_1(vfp_enabled, TCG_CALL_NO_WG, void, env)\n",
+    ),
+    (f"{TCG}/op_helper.c", DEFINED, f"{HELPER}{DEFINED}"),
+)
+"""Whether FPEXC.EN is set is asked where an instruction wants it, once per block, not translated into each
+block. 32-bit Linux sets it for a process that uses VFP, until another runs: a fifth of all blocks of a start
+were there twice, for both. A VMSR that changes it ends its block.
+Ref: Linux arch/arm/vfp/vfpmodule.c, vfp_notifier()"""
+
 OSDEP = '#include "qemu/osdep.h"\n'
 NOT_OPTIMISED = f'#pragma GCC optimize("O0")\n{OSDEP}'
 HELPERS = ("sve_helper", "sme_helper", "mve_helper", "iwmmxt_helper", "mte_helper")
@@ -139,5 +183,5 @@ COLD = (
 """Instructions that none of the boards' CPUs has, and what QMP is generated into: sve_helper.c alone takes
 41 s of a CPU to optimise, 4 s not to."""
 
-EDITS = (*OURS, *BUILD, *COLD, *LOCKUP, *FIREWALL, *TLBI, *DACR, *WFE, *INVALID, *CLEAN)
+EDITS = (*OURS, *BUILD, *COLD, *LOCKUP, *FIREWALL, *TLBI, *DACR, *WFE, *INVALID, *CLEAN, *VFP)
 """File, text in it, what replaces each of its places."""

@@ -2,6 +2,7 @@
 """The board on a QEMU machine of ours: somebody else's kernel, device tree, drivers, as they are."""
 
 import hashlib
+import itertools
 import lzma
 import re
 import shlex
@@ -103,6 +104,16 @@ def test_a_cpu_goes_and_comes(execute):
     """PSCI switches the second CPU off and on."""
     switch = "/sys/devices/system/cpu/cpu1/online"
     assert execute(f"echo 0 >{switch}; nproc; echo 1 >{switch}; nproc") == "1\n2\n"
+
+
+def test_each_process_has_its_own_floating_point_registers(execute):
+    """Linux gives VFP to one process of a CPU at a time: another that wants it finds it disabled."""
+    count, divisors = 20000, range(1, 7)
+    awk = f"awk 'BEGIN {{ for (i = 1; i <= {count}; i++) s += 1 / (i * %d); printf \"%%.17g\\n\", s }}'"
+    run = "".join(f"{awk % divisor} >/tmp/sum{divisor} & " for divisor in divisors)
+    printed = execute(f"{run} wait; cat /tmp/sum*").split()
+    sums = [itertools.accumulate(1 / (i * divisor) for i in range(1, count + 1)) for divisor in divisors]
+    assert printed == [f"{list(steps)[-1]:.17g}" for steps in sums]
 
 
 def test_an_alarm_of_the_clock_wakes_linux(execute):
