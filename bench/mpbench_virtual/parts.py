@@ -11,6 +11,7 @@ from mpbench.core.errors import UsageError
 from mpbench_virtual.fetch import own_tree
 from mpbench_virtual.models import KINDS, MP15, MP25, BoardKind
 from mpbench_virtual.qemu import Parts, icount_arguments
+from mpbench_virtual.recipes import EMULATORS
 from mpbench_virtual.recipes_ev1 import optee_settings as ev1_settings
 from mpbench_virtual.recipes_ev1 import own_optee
 from mpbench_virtual.recipes_ev1 import steps_of as ev1_steps_of
@@ -68,7 +69,7 @@ def build_parts(kind_name: str, report: Report) -> Parts:
         raise UsageError(
             f"kind {kind.name}: its OP-TEE is upstream's with parts of the bench's: unset MPBENCH_OPTEE_SRC"
         )
-    require(*TOOLS, *recipe.tools)
+    require(*TOOLS, EMULATORS[kind.guest[0]], *recipe.tools)
     require_libraries(**LIBRARIES)
     made = build(recipe.steps_of(kind), report)
     return Parts(

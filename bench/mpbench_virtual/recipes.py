@@ -47,8 +47,8 @@ OBJECTS = 940
 EMPTY_DIRECTORIES = "bin dev proc sys tmp run root sbin usr/bin usr/sbin lib/firmware var/log"
 
 
-EMULATORS = {"arm64": "aarch64", "armhf": "arm"}
-"""QEMU's names of Debian's architectures."""
+EMULATORS = {"arm64": "qemu-aarch64", "armhf": "qemu-arm"}
+"""Programs that run a program of Debian's architectures."""
 
 OVERLAY_HEAD = re.compile(r"^/(dts-v1|plugin)/;$", re.MULTILINE)
 
@@ -262,7 +262,7 @@ def pack_rootfs(root: Path, architecture: str, place: Place) -> None:
     """rootfs.cpio, with a link for each program that busybox is, but for those of other packages."""
     busybox = root / "bin/busybox"
     (root / "usr/bin/busybox").rename(busybox)
-    command: list[str | Path] = [f"qemu-{EMULATORS[architecture]}", busybox, "--list-full"]
+    command: list[str | Path] = [EMULATORS[architecture], busybox, "--list-full"]
     names = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     for path in (root / name for name in names):
         if not os.path.lexists(path):

@@ -19,8 +19,11 @@ PACKAGE_OF = {
     "arm-none-eabi-gcc": "gcc-arm-none-eabi",
     "dpkg-deb": "dpkg",
     "dtc": "device-tree-compiler",
+    "fdtget": "device-tree-compiler",
     "fdtoverlay": "device-tree-compiler",
     "ninja": "ninja-build",
+    "qemu-aarch64": "qemu-user",
+    "qemu-arm": "qemu-user",
     "xz": "xz-utils",
 }
 """Debian packages of programs whose name is not that of their package."""
