@@ -112,8 +112,8 @@ def test_each_process_has_its_own_floating_point_registers(execute):
     awk = f"awk 'BEGIN {{ for (i = 1; i <= {count}; i++) s += 1 / (i * %d); printf \"%%.17g\\n\", s }}'"
     run = "".join(f"{awk % divisor} >/tmp/sum{divisor} & " for divisor in divisors)
     printed = execute(f"{run} wait; cat /tmp/sum*").split()
-    sums = [itertools.accumulate(1 / (i * divisor) for i in range(1, count + 1)) for divisor in divisors]
-    assert printed == [f"{list(steps)[-1]:.17g}" for steps in sums]
+    terms = [[1 / (i * divisor) for i in range(1, count + 1)] for divisor in divisors]
+    assert printed == [f"{list(itertools.accumulate(of_one))[-1]:.17g}" for of_one in terms]
 
 
 def test_an_alarm_of_the_clock_wakes_linux(execute):
