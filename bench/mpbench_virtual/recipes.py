@@ -241,8 +241,6 @@ def _make_rootfs(soc: Soc, place: Place) -> None:
         for file in wanted:
             _take(unpacked / name, file, root)
     _take(unpacked / "libc", soc.guest[1], root)
-    for directory in EMPTY_DIRECTORIES.split():
-        (root / directory).mkdir(parents=True, exist_ok=True)
     pack_rootfs(root, soc.guest[0], place)
 
 
@@ -260,6 +258,8 @@ def _take(package: Path, wanted: str, root: Path) -> None:
 
 def pack_rootfs(root: Path, architecture: str, place: Place) -> None:
     """rootfs.cpio, with a link for each program that busybox is, but for those of other packages."""
+    for directory in EMPTY_DIRECTORIES.split():
+        (root / directory).mkdir(parents=True, exist_ok=True)
     busybox = root / "bin/busybox"
     (root / "usr/bin/busybox").rename(busybox)
     command: list[str | Path] = [EMULATORS[architecture], busybox, "--list-full"]

@@ -25,7 +25,6 @@ from mpbench_virtual.fetch import fetch, source_tree, unpack_deb
 from mpbench_virtual.models import BoardKind
 from mpbench_virtual.qemu_edits import EDITS
 from mpbench_virtual.recipes import (
-    EMPTY_DIRECTORIES,
     GUEST_FILES,
     JOBS,
     Inputs,
@@ -299,7 +298,5 @@ def _make_rootfs(kind: BoardKind, place: Place) -> None:
         for file in wanted:
             _take(unpacked / name, file, root)
     _take(unpacked / "libc", kind.guest[1], root)
-    for directory in EMPTY_DIRECTORIES.split():
-        (root / directory).mkdir(parents=True, exist_ok=True)
     shutil.copytree(place.needs["debian-kernel"] / "modules", root / "lib/modules")
     pack_rootfs(root, kind.guest[0], place)
